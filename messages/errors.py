@@ -1,0 +1,134 @@
+"""Every error that Muster raises, as one small tree.
+
+```
+MusterError
+├── LocalError                 something on our side is wrong: the caller can mend it
+│   ├── InvalidTask            a task, or a list of tasks, that cannot be accepted
+│   │   ├── DuplicateTask      two tasks of one id
+│   │   ├── UnknownDependency  a task that depends on one nobody has added
+│   │   └── DependencyCycle    tasks that wait for one another
+│   ├── UnknownTask            an id that no task has
+│   ├── IllegalTransition      a task asked to do what its state does not allow
+│   ├── UnknownName            a policy, scenario, handler or task type that does not exist
+│   ├── InvalidInput           a file, ticket or argument that cannot be used
+│   ├── PortInUse              the port to listen on belongs to somebody else
+│   ├── EncodeError            a value that msgpack cannot carry
+│   └── WorkersMissing         expected workers that did not come in time
+└── PeerError                  something a peer sent or decided
+    ├── DecodeError            bytes that are not a message of ours
+    └── JoinRefused            the manager does not want this worker
+```
+
+Local errors are raised to the caller. Peer errors never leave a network handler: they are
+counted, logged once a kind, and dropped; only a worker that was refused raises `JoinRefused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+
+class MusterError(Exception):
+    """Root of all errors that Muster raises."""
+
+
+class LocalError(MusterError):
+    """Something on our side is wrong, and whoever called can mend it."""
+
+
+class InvalidTask(LocalError):
+    """A task, or a list of tasks, that cannot be accepted."""
+
+
+class DuplicateTask(InvalidTask):
+    """A task whose id is taken."""
+
+
+class UnknownDependency(InvalidTask):
+    """A task that depends on, or is a child of, a task that nobody has added."""
+
+
+class DependencyCycle(InvalidTask):
+    """Tasks that wait for one another, so that none of them can ever start."""
+
+
+class UnknownTask(LocalError):
+    """An id that no task has."""
+
+
+class IllegalTransition(LocalError):
+    """A task was asked to do what its state does not allow; the message tells its story."""
+
+
+class UnknownName(LocalError):
+    """A name that is not among the known ones, which the message lists.
+
+    Args:
+        what: what the name was to be a name of, such as "policy".
+        name: the name as it was given.
+        known: the names that would have done.
+    """
+
+    def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
+        self.what = what
+        self.name = name
+        self.known = tuple(sorted(known))
+        listed = ", ".join(self.known) or "none"
+        super().__init__(f"there is no {what} {name!r}; known: {listed}")
+
+
+class InvalidInput(LocalError):
+    """A file, ticket or argument that cannot be used."""
+
+
+class PortInUse(LocalError):
+    """The UDP port to listen on belongs to somebody else."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        super().__init__(
+            f"UDP port {port} is already in use; stop what listens there, "
+            "or choose another port (0 takes any free one)"
+        )
+
+
+class EncodeError(LocalError):
+    """A value that msgpack cannot carry, or that is too large for a frame."""
+
+
+class WorkersMissing(LocalError):
+    """Expected workers did not come before the deadline, and the run was told to need them."""
+
+
+class PeerError(MusterError):
+    """Something that a peer sent or decided."""
+
+
+class Flaw(str, Enum):
+    """What was wrong with bytes that could not be decoded; the key under which they are counted."""
+
+    PICKLE = "pickle"
+    GARBAGE = "garbage"
+    VERSION = "version"
+    OVERSIZED = "oversized"
+    UNKNOWN_KIND = "unknown_kind"
+    INVALID = "invalid"
+
+
+class DecodeError(PeerError):
+    """Bytes that are not a message of ours.
+
+    Args:
+        flaw: the kind of fault, for counters.
+        detail: what exactly was wrong, in words.
+    """
+
+    def __init__(self, flaw: Flaw, detail: str) -> None:
+        self.flaw = flaw
+        self.detail = detail
+        super().__init__(f"{flaw.value}: {detail}")
+
+
+class JoinRefused(PeerError):
+    """The manager does not want this worker; the message gives its reason."""

@@ -1,0 +1,34 @@
+"""Questions that anyone in the workspace may put to a running manager."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .task import TaskId
+from .work import Message
+
+
+class Inquiry(Message):
+    """Why does a task stand where it stands?
+
+    Args:
+        task_id: the task in question.
+        session: a number of the asker's own, given back in the answer.
+    """
+
+    task_id: TaskId
+    session: str = Field(max_length=64)
+
+
+class Answer(Message):
+    """The manager's answer to an `Inquiry`.
+
+    Args:
+        session: the inquiry's number.
+        lines: the answer, a line each.
+        found: False if the manager knows no such task.
+    """
+
+    session: str = Field(max_length=64)
+    lines: tuple[str, ...] = ()
+    found: bool = True

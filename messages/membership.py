@@ -1,0 +1,89 @@
+"""How workers come, stay and go: hello, welcome, refusal, heartbeat, goodbye, shutdown."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .work import Message, Name, Note
+
+
+class Hello(Message):
+    """A worker asks to be let in; it is repeated until a `Welcome` or a `Refusal` comes.
+
+    Args:
+        name: the worker's name, unique in its workspace.
+        skill_level: what it can do, 0 or more; tasks have difficulties from 1 to 10.
+        specialties: types of task for which its skill counts 2 more.
+        slots: how many tasks it runs at once.
+        task_types: types of task it has handlers for, or None if it takes any (simulated work).
+        session: the worker's own number for this conversation, new at every start.
+    """
+
+    name: Name
+    skill_level: int = Field(default=1, ge=0, le=1_000)
+    specialties: tuple[str, ...] = Field(default=(), max_length=1_000)
+    slots: int = Field(default=1, ge=1, le=10_000)
+    task_types: tuple[str, ...] | None = Field(default=None, max_length=1_000)
+    session: str = Field(max_length=64)
+
+
+class Welcome(Message):
+    """The manager has let a worker in.
+
+    Args:
+        manager: the manager's name.
+        worker: the name under which the worker is known.
+        session: the manager's number for this conversation.
+        worker_session: the worker's number, given back, so that it knows which Hello this answers.
+        heartbeat_s: how often each side is to be heard, in seconds.
+        lost_after_s: after how many seconds of silence a side counts as lost.
+    """
+
+    manager: Name
+    worker: Name
+    session: str = Field(max_length=64)
+    worker_session: str = Field(max_length=64)
+    heartbeat_s: float = Field(gt=0)
+    lost_after_s: float = Field(gt=0)
+
+
+class Refusal(Message):
+    """The manager does not let a worker in.
+
+    Args:
+        worker_session: which Hello this answers.
+        reason: why, for people.
+    """
+
+    worker_session: str = Field(max_length=64)
+    reason: Note
+
+
+class Heartbeat(Message):
+    """A sign of life on a link that is otherwise silent.
+
+    Args:
+        running: how many tasks the sender runs.
+    """
+
+    running: int = Field(default=0, ge=0)
+
+
+class Goodbye(Message):
+    """A worker leaves of its own will; what it has not finished goes to others.
+
+    Args:
+        reason: why, for people.
+    """
+
+    reason: Note = ""
+
+
+class Shutdown(Message):
+    """The manager ends the run; workers stop.
+
+    Args:
+        reason: why, for people.
+    """
+
+    reason: Note = ""

@@ -1,0 +1,115 @@
+"""What is to be done: `Task`, its urgent cousin `PriorityTask`, and the states a task can be in."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, StringConstraints
+
+from .registry import register_task_class
+
+MIN_DIFFICULTY = 1
+MAX_DIFFICULTY = 10
+MAX_ATTEMPTS = 100
+
+_PositiveId = Annotated[StrictInt, Field(gt=0, le=2**63 - 1)]
+_NamedId = Annotated[StrictStr, StringConstraints(pattern=r"\S", max_length=200)]
+_NotBlank = Annotated[str, StringConstraints(pattern=r"\S", max_length=10_000)]
+
+TaskId: TypeAlias = _PositiveId | _NamedId
+"""A task's identity: an integer above zero, or a string that is not blank (200 characters at most)."""
+
+Payload: TypeAlias = Any
+"""Anything msgpack can carry: None, bool, int (64 bits), float, str, bytes, and lists and
+dicts of these. The one place where `Any` is the honest type."""
+
+
+class TaskStatus(str, Enum):
+    """Where a task stands. `RUNNING` is another name of `IN_PROGRESS`."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RUNNING = "in_progress"
+
+    @property
+    def label(self) -> str:
+        """The status in words, such as "In Progress"."""
+        return self.value.replace("_", " ").title()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a task in this state will never change again."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
+
+
+class Task(BaseModel):
+    """One piece of work.
+
+    A task of no `type` is simulated: a worker sleeps for `get_processing_time()` seconds and
+    succeeds if its skill reaches `difficulty`. A task with a `type` is done by the handler that a
+    worker has registered under that name.
+
+    Subclass it to carry fields of your own; both sides must have imported the subclass.
+
+    Args:
+        id: an integer above 0 or a string that is not blank; unique within a run.
+        description: what is to be done, for people.
+        difficulty: the skill it takes, 1 to 10.
+        type: the kind of work, which names the handler and is matched with specialties.
+        data: what the handler needs; anything msgpack can carry.
+        priority: more urgent tasks have higher numbers; 0 by default.
+        depends_on: ids of tasks that must be completed first; their outputs come along.
+        parent_id: the task this one belongs to; a relation only, nothing waits for it.
+        timeout: seconds that one attempt may take; see `TaskManager` for the default.
+        max_attempts: how often it is tried before it counts as failed, 1 to 100. An attempt that
+            ended because its worker was lost does not count.
+
+    Raises:
+        pydantic.ValidationError: a field breaks its rule; names field, value and rule.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    id: TaskId
+    description: _NotBlank
+    difficulty: int = Field(default=MIN_DIFFICULTY, ge=MIN_DIFFICULTY, le=MAX_DIFFICULTY)
+    type: Annotated[str, StringConstraints(max_length=200)] = ""
+    data: Payload = None
+    priority: int = Field(default=0, ge=-(2**31), le=2**31 - 1)
+    depends_on: tuple[TaskId, ...] = ()
+    parent_id: TaskId | None = None
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_attempts: int = Field(default=1, ge=1, le=MAX_ATTEMPTS)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        register_task_class(cls)
+
+    def get_processing_time(self) -> float:
+        """Seconds that simulated work on this task takes: its difficulty."""
+        return float(self.difficulty)
+
+
+register_task_class(Task)
+
+
+class PriorityTask(Task):
+    """A task with a priority of 1 or more, whose simulated work is the shorter the more urgent it is.
+
+    Args:
+        priority: 1 or more.
+    """
+
+    priority: int = Field(ge=1, le=2**31 - 1)
+
+    def get_processing_time(self) -> float:
+        """Seconds that simulated work takes: difficulty divided by priority."""
+        return self.difficulty / self.priority

@@ -1,0 +1,96 @@
+"""What manager and worker say about tasks: assignment, progress, result, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
+
+from .task import Payload, Task, TaskId
+
+Name = Annotated[str, StringConstraints(pattern=r"\S", max_length=200)]
+"""The name of a worker or manager: not blank, 200 characters at most."""
+
+Note = Annotated[str, StringConstraints(max_length=10_000)]
+"""A remark for people, 10,000 characters at most."""
+
+
+class Message(BaseModel):
+    """Root of what travels between manager and workers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TaskAssignment(Message):
+    """The manager gives a task to one worker.
+
+    Args:
+        task: the task itself.
+        assigned_at: when, in seconds since 1970.
+        timeout: seconds this attempt may take, or None for no limit.
+        attempt: which attempt at the task this is, from 1.
+        worker: the name of the worker it is meant for; nobody else runs it.
+        inputs: the outputs of the tasks it depends on, by their ids.
+    """
+
+    task: SerializeAsAny[Task]
+    assigned_at: int = 0
+    timeout: float | None = None
+    attempt: int = Field(default=1, ge=1)
+    worker: str = ""
+    inputs: dict[TaskId, Payload] = Field(default_factory=dict)
+
+
+class TaskResult(Message):
+    """How one attempt at a task ended.
+
+    Args:
+        task_id: which task.
+        worker: the name of the worker that did it.
+        success: whether it was done.
+        execution_time: seconds it took.
+        error_message: why it failed, as "kind: detail", such as "ValueError: no such column";
+            None on success.
+        attempt: which attempt, from 1.
+        output: what the handler returned.
+    """
+
+    task_id: TaskId
+    worker: str
+    success: bool
+    execution_time: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    error_message: str | None = None
+    attempt: int = Field(default=1, ge=1)
+    output: Payload = None
+
+
+class TaskProgress(Message):
+    """How far a worker has come with a task.
+
+    Args:
+        task_id: which task.
+        worker: who works on it.
+        attempt: which attempt, from 1.
+        percent: 0 to 100.
+        note: a remark for people.
+    """
+
+    task_id: TaskId
+    worker: str
+    attempt: int = Field(default=1, ge=1)
+    percent: float = Field(ge=0, le=100, allow_inf_nan=False)
+    note: Note = ""
+
+
+class CancelTask(Message):
+    """The manager tells a worker to stop an attempt.
+
+    Args:
+        task_id: which task.
+        attempt: which attempt; others go on.
+        reason: why, as "kind: detail".
+    """
+
+    task_id: TaskId
+    attempt: int = Field(default=1, ge=1)
+    reason: Note = ""
