@@ -1,0 +1,239 @@
+"""What goes into the board and what comes out of it.
+
+Events are what has happened (past tense). `Board.handle(event, now)` turns each into instructions:
+what the shell must now do (imperative), and occurrences: what the board took note of, for whoever
+watches the run. All are plain values; none does anything by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from ..messages import Task, TaskAssignment, TaskId, TaskProgress, TaskResult
+
+WorkerId: TypeAlias = str
+"""Where a worker is reached: its address on the link, new at every start. Its name stays."""
+
+
+# ---------------------------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class TasksAdded:
+    """New tasks, which may depend on one another and on earlier ones; all are taken, or none."""
+
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker asked to be let in (again and again, until it is answered).
+
+    Args:
+        worker_id: where it is reached.
+        name: its name.
+        skill_level: what it can do.
+        specialties: types of task for which its skill counts more.
+        slots: how many tasks it runs at once.
+        task_types: types it has handlers for; None takes any.
+        session: the worker's number for this start of it.
+    """
+
+    worker_id: WorkerId
+    name: str
+    skill_level: int = 1
+    specialties: frozenset[str] = frozenset()
+    slots: int = 1
+    task_types: frozenset[str] | None = None
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHeard:
+    """Something, anything, arrived from a worker."""
+
+    worker_id: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLeft:
+    """A worker said goodbye, or the link knows that it is gone."""
+
+    worker_id: WorkerId
+    reason: str = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class AssigningBegun:
+    """Whoever embeds the manager lets the assigning begin, all workers there or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReported:
+    """A worker told how far it has come."""
+
+    worker_id: WorkerId
+    progress: TaskProgress
+
+
+@dataclass(frozen=True, slots=True)
+class ResultReceived:
+    """A worker told how an attempt ended; perhaps late, perhaps twice."""
+
+    worker_id: WorkerId
+    result: TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """The user wants a task not to be done."""
+
+    task_id: TaskId
+    reason: str = "by the user"
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityChanged:
+    """The user wants a waiting task to come sooner or later."""
+
+    task_id: TaskId
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The alarm that `Board.next_alarm` asked for went off; nothing else happened."""
+
+
+Event: TypeAlias = (
+    TasksAdded
+    | WorkerJoined
+    | WorkerHeard
+    | WorkerLeft
+    | AssigningBegun
+    | ProgressReported
+    | ResultReceived
+    | CancelRequested
+    | PriorityChanged
+    | TimePassed
+)
+
+
+# ---------------------------------------------------------------------------------- instructions
+
+
+@dataclass(frozen=True, slots=True)
+class SendWelcome:
+    """Let a worker in; repeated if it asks again."""
+
+    worker_id: WorkerId
+    name: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseWorker:
+    """Tell a worker that it is not let in, and why."""
+
+    worker_id: WorkerId
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendAssignment:
+    """Give a worker a task."""
+
+    worker_id: WorkerId
+    assignment: TaskAssignment
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    """Tell a worker to stop an attempt."""
+
+    worker_id: WorkerId
+    task_id: TaskId
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropWorker:
+    """Forget the conversation with a worker that is lost or has left."""
+
+    worker_id: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class CallTheRoll:
+    """All expected workers are there (or the wait is over): let the assigning begin.
+
+    The shell answers with `AssigningBegun`, at once or when whoever embeds it says so.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """Every task is settled, or the run can't go on.
+
+    Args:
+        failure: why the run could not be carried through, or None.
+    """
+
+    failure: str | None = None
+
+
+class What(str, Enum):
+    """The kinds of occurrence."""
+
+    TASK_ADDED = "task_added"
+    TASK_ASSIGNED = "task_assigned"
+    TASK_PROGRESSED = "task_progressed"
+    TASK_COMPLETED = "task_completed"
+    TASK_FAILED = "task_failed"
+    TASK_CANCELLED = "task_cancelled"
+    TASK_REQUEUED = "task_requeued"
+    TASK_REPRIORITIZED = "task_reprioritized"
+    ATTEMPT_FAILED = "attempt_failed"
+    ATTEMPT_TIMED_OUT = "attempt_timed_out"
+    RESULT_IGNORED = "result_ignored"
+    WORKER_JOINED = "worker_joined"
+    WORKER_REFUSED = "worker_refused"
+    WORKER_LOST = "worker_lost"
+    ASSIGNING_BEGUN = "assigning_begun"
+    RUN_ENDED = "run_ended"
+
+
+class Occurrence(NamedTuple):
+    """Something the board took note of; a task's story is a list of them.
+
+    Args:
+        at: when, in the board's time (seconds).
+        what: what kind of thing happened.
+        task_id: which task, if one.
+        attempt: which attempt, or 0.
+        worker: which worker's name, or "".
+        detail: the rest, for people.
+    """
+
+    at: float
+    what: What
+    task_id: TaskId | None = None
+    attempt: int = 0
+    worker: str = ""
+    detail: str = ""
+
+
+Instruction: TypeAlias = (
+    SendWelcome
+    | RefuseWorker
+    | SendAssignment
+    | SendCancel
+    | DropWorker
+    | CallTheRoll
+    | EndRun
+    | Occurrence
+)
