@@ -1,0 +1,427 @@
+"""Ceylon, held at arm's length: the only file that imports it.
+
+Ceylon 0.23 unpickles what it receives, writes a file into the current directory, reads one from
+there that overrides its arguments, prints when imported, and looks up handlers by class name
+alone. `CeylonAgent` is a `ceylon.BaseAgent` without these habits, and a `Link`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import inspect
+import io
+import itertools
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time as wall_clock
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from pydantic import BaseModel
+
+from ..messages import InvalidInput, MusterError, PortInUse
+
+with contextlib.redirect_stdout(io.StringIO()):
+    from ceylon import (
+        DEFAULT_WORKSPACE_ID,
+        AgentDetail,
+        BaseAgent,
+        PeerMode,
+        on,
+        on_connect,
+        on_run,
+    )
+    from ceylon.base import support as ceylon_support
+    from ceylon.ceylon.ceylon import UnifiedAgent, UnifiedAgentConfig, uniffi_set_event_loop
+
+__all__ = [
+    "DEFAULT_WORKSPACE_ID",
+    "AgentDetail",
+    "BaseAgent",
+    "CeylonAgent",
+    "PeerMode",
+    "on",
+    "on_connect",
+    "on_run",
+]
+
+Handler: TypeAlias = Callable[..., Awaitable[object]]
+
+LOOPBACK = "127.0.0.1"
+ANY_PORT = 0
+_MAX_KNOWN_PEERS = 10_000
+_LAST_FRAMES_S = 0.1
+
+
+class CeylonAgent(BaseAgent):
+    """A Ceylon agent that opens no pickles and leaves no traces.
+
+    The agent inside Ceylon is made when it is first needed, so that an agent which only ever
+    rehearses over a memory link costs nothing.
+
+    Args:
+        name: the agent's name.
+        mode: admin or client.
+        role: what Ceylon announces it as.
+        workspace_id: the workspace, which is the topic that all frames travel on.
+        port: the UDP port an admin listens on (0: any free one), or a client dials.
+        admin_peer: the admin's peer id, for a client.
+        host: the IPv4 address a client dials.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mode: PeerMode,
+        role: str,
+        *,
+        workspace_id: str,
+        port: int,
+        admin_peer: str = "",
+        host: str = LOOPBACK,
+    ) -> None:
+        # BaseAgent.__init__ would make the Rust agent at once; all else that it does is here.
+        self._handlers: dict[type, Handler] = {}
+        self._run_handlers: dict[str, Handler] = {}
+        self._connection_handlers: dict[str, Handler] = {}
+        self.name = name
+        self.mode = mode
+        self.role = role
+        self.workspace_id = workspace_id
+        self.port = port
+        self.admin_peer = admin_peer
+        self.admin_ip = host
+        self.buffer_size = 1024
+        self.connected_agents: dict[str, AgentDetail] = {}
+        self._config_file: Path | None = None
+        self._greeted: OrderedDict[str, AgentDetail] = OrderedDict()
+        self._running: set[asyncio.Future[object]] = set()
+        self._failure: MusterError | None = None
+        self._started_by_itself = False
+
+    # ---------------------------------------------------------- what the shells fill in
+
+    async def serve(self) -> None:
+        """What the agent does from its start to its end; returns when it is to stop."""
+        raise NotImplementedError
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame from the workspace; must not raise."""
+        raise NotImplementedError
+
+    def report_fault(self, doing: str, fault: BaseException) -> None:
+        """Tell of an exception that a user's handler let escape."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------- Link
+
+    @property
+    def address(self) -> str:
+        """The peer id, new for every agent object."""
+        return self.details().id
+
+    async def send(self, frame: bytes, to: str | None = None) -> None:
+        """Send a frame to one member, or to everyone in the workspace."""
+        if to is None:
+            await UnifiedAgent.broadcast(self, frame)
+        else:
+            await UnifiedAgent.send_direct(self, to, frame)
+
+    # ---------------------------------------------------------- life cycle
+
+    def _uniffi_clone_pointer(self) -> object:
+        """Every call into Ceylon passes here; the first makes the agent in there."""
+        if self._config_file is None:
+            self._config_file = _scratch_folder() / f"network-{next(_serial)}"
+            config = UnifiedAgentConfig(
+                name=self.name,
+                mode=self.mode,
+                role=self.role,
+                work_space_id=self.workspace_id,
+                port=self.port,
+                admin_peer=self.admin_peer,
+                admin_ip=self.admin_ip,
+                buffer_size=self.buffer_size,
+            )
+            with _standing_in(_scratch_folder()):
+                UnifiedAgent.__init__(
+                    self,
+                    config=config,
+                    config_path=str(self._config_file),
+                    on_message=self,
+                    processor=self,
+                    on_event=self,
+                    extra_data=None,
+                )
+        return super()._uniffi_clone_pointer()
+
+    def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
+        """Decide where this agent belongs; the last word before it starts.
+
+        The tutorial's workers are built before anyone knows the workspace and port of their
+        manager. Ceylon reads a file when it starts and lets it override the constructor.
+        """
+        self.workspace_id = workspace_id
+        self.port = port
+        self.admin_peer = admin_peer
+        self.admin_ip = host
+        self.details()
+        assert self._config_file is not None
+        lines = (
+            f"WORKSPACE_ID={workspace_id}",
+            f"WORKSPACE_PORT={port}",
+            f"WORKSPACE_PEER={admin_peer}",
+            f"WORKSPACE_IP={host}",
+        )
+        self._config_file.write_text("\n".join(lines), encoding="utf-8")
+
+    async def start_agent(
+        self, inputs: bytes = b"", workers: Sequence[BaseAgent] | None = None
+    ) -> None:
+        """Join or open the workspace and run until stopped.
+
+        Args:
+            inputs: handed to `@on_run` handlers as they are; they are never unpickled.
+            workers: agents that start together with this one and end with it.
+
+        Raises:
+            PortInUse: an admin's port belongs to somebody else.
+            InvalidInput: a client knows no admin, or the host is no IPv4 address.
+        """
+        if self.mode == PeerMode.ADMIN:
+            self.port = _free_port(self.port)
+            admin_peer = self.address
+        else:
+            admin_peer = self.admin_peer
+            _check_address(self.name, admin_peer, self.admin_ip)
+        self.settle(
+            workspace_id=self.workspace_id,
+            port=self.port,
+            admin_peer=admin_peer,
+            host=self.admin_ip,
+        )
+        companions = list(workers or ())
+        for companion in companions:
+            if isinstance(companion, CeylonAgent):
+                companion.settle(
+                    workspace_id=self.workspace_id,
+                    port=self.port,
+                    admin_peer=admin_peer,
+                    host=self.admin_ip,
+                )
+        self._started_by_itself = True
+        uniffi_set_event_loop(asyncio.get_running_loop())
+        await self.start(inputs, companions)
+        if self._failure is not None:
+            raise self._failure
+
+    async def run(self, inputs: bytes) -> None:
+        """Called by Ceylon once the agent is up; runs until the agent is done."""
+        for handler in self._declared(ceylon_support.run_handlers):
+            self._go("@on_run handler", handler(self, inputs or None))
+        for own_handler in self._run_handlers.values():
+            self._go("on_run handler", own_handler(inputs or None))
+        try:
+            await self.serve()
+        except MusterError as fault:
+            self._failure = fault
+            if not self._started_by_itself:
+                self.report_fault("joining", fault)
+        finally:
+            for future in self._running:
+                future.cancel()
+            # What was sent last has only been queued; Ceylon's stop() would drop it.
+            await asyncio.sleep(_LAST_FRAMES_S)
+            await UnifiedAgent.stop(self)
+
+    # ---------------------------------------------------------- what Ceylon calls
+
+    async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
+        """Called by Ceylon with each message; hands it on unopened and returns at once."""
+        self._remember(agent)
+        self.receive(bytes(data))
+
+    async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
+        """Called by Ceylon, again and again for one peer; handlers hear of each peer once."""
+        if agent.id in self.connected_agents:
+            return
+        if len(self.connected_agents) < _MAX_KNOWN_PEERS:
+            self.connected_agents[agent.id] = agent
+        await self.handle_connection(topic, agent)
+        for pattern, handler in self._connect_handlers():
+            if self._matches_pattern(pattern, topic, agent.role):
+                self._go("@on_connect handler", handler(topic, agent))
+
+    async def handle_connection(self, topic: str, agent: AgentDetail) -> None:
+        """Called once for each agent, of whatever kind, that appears in the workspace."""
+
+    # ---------------------------------------------------------- users' handlers
+
+    def model_handlers(self) -> Mapping[str, type[BaseModel]]:
+        """The pydantic models that this agent has handlers for, by qualified name."""
+        models: dict[str, type[BaseModel]] = {}
+        prefixes = {f"{cls.__name__}.": cls for cls in type(self).__mro__}
+        for key, handler in ceylon_support.message_handlers.items():
+            for prefix, cls in prefixes.items():
+                if key.startswith(prefix) and _belongs(handler, cls):
+                    model = _find_model(key.removeprefix(prefix), handler)
+                    if model is not None:
+                        models[model.__qualname__] = model
+        for model in self._handlers:
+            if issubclass(model, BaseModel):
+                models[model.__qualname__] = model
+        return models
+
+    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
+        """Start the user's `@on` handlers for a message; False if there are none.
+
+        Args:
+            message: what arrived.
+            sender: the address that its sender claims.
+        """
+        arguments: dict[str, object] = {
+            "time": int(wall_clock.time()),
+            "agent": self._who_is(sender),
+        }
+        found = False
+        for cls in type(self).__mro__:
+            handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{type(message)}")
+            if handler is not None and _belongs(handler, cls):
+                found = True
+                self._go("@on handler", call_with(handler, (self, message), arguments))
+                break
+        own_handler = self._handlers.get(type(message))
+        if own_handler is not None:
+            found = True
+            self._go("on handler", own_handler(message, arguments["agent"], arguments["time"]))
+        return found
+
+    def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
+        for cls in type(self).__mro__:
+            declared = ceylon_support.connect_handlers.get(cls.__name__, {})
+            for pattern, handler in declared.items():
+                if _belongs(handler, cls):
+                    yield pattern, cast(Handler, handler.__get__(self))
+        yield from self._connection_handlers.items()
+
+    def _declared(self, registry: Mapping[str, Handler]) -> Iterator[Handler]:
+        for cls in type(self).__mro__:
+            handler = registry.get(cls.__name__)
+            if handler is not None and _belongs(handler, cls):
+                yield handler
+
+    def _go(self, what: str, awaitable: Awaitable[object]) -> None:
+        """Run a user's handler beside the message loop, and tell of what it raises."""
+
+        def done(future: asyncio.Future[object]) -> None:
+            self._running.discard(future)
+            if not future.cancelled() and (fault := future.exception()) is not None:
+                self.report_fault(what, fault)
+
+        future = asyncio.ensure_future(awaitable)
+        self._running.add(future)
+        future.add_done_callback(done)
+
+    def _remember(self, agent: AgentDetail) -> None:
+        if agent.id not in self._greeted:
+            self._greeted[agent.id] = agent
+            if len(self._greeted) > _MAX_KNOWN_PEERS:
+                self._greeted.popitem(last=False)
+
+    def _who_is(self, address: str) -> AgentDetail:
+        known = self._greeted.get(address)
+        return known or AgentDetail(name=address, id=address, role="", extra_data=None)
+
+
+def call_with(
+    function: Callable[..., Awaitable[object]],
+    positional: Sequence[object],
+    named: Mapping[str, object],
+) -> Awaitable[object]:
+    """Call a function with those of the named arguments that it takes."""
+    parameters = inspect.signature(function).parameters
+    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    wanted = {key: value for key, value in named.items() if takes_all or key in parameters}
+    return function(*positional, **wanted)
+
+
+def _belongs(handler: Handler, cls: type) -> bool:
+    # Ceylon keys handlers by class name: another class of the same name must not lend us its own.
+    return vars(cls).get(handler.__name__) is handler
+
+
+def _find_model(shown: str, handler: Handler) -> type[BaseModel] | None:
+    """The class that a handler was declared for; Ceylon keeps only its `str()`."""
+    candidates: list[object] = list(getattr(handler, "__annotations__", {}).values())
+    module_name, _, name = shown.removeprefix("<class '").removesuffix("'>").rpartition(".")
+    candidates.append(getattr(sys.modules.get(module_name), name, None))
+    for candidate in candidates:
+        if inspect.isclass(candidate) and issubclass(candidate, BaseModel):
+            if str(candidate) == shown:
+                return candidate
+    return None
+
+
+def _check_address(name: str, admin_peer: str, host: str) -> None:
+    if not admin_peer:
+        raise InvalidInput(
+            f"agent {name!r} does not know whom to join: give it admin_peer, or a ticket"
+        )
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except OSError:
+        raise InvalidInput(
+            f"agent {name!r}: host {host!r} is not an IPv4 address such as 127.0.0.1"
+        ) from None
+
+
+def _free_port(port: int) -> int:
+    """The port itself if it is free, or any free one for 0.
+
+    Ceylon listens in a background task and says nothing when it can't.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - the interface that Ceylon will listen on
+        except OSError:
+            raise PortInUse(port) from None
+        return int(probe.getsockname()[1])
+
+
+_serial = itertools.count(1)
+_folder_lock = threading.Lock()
+_folders: list[Path] = []
+
+
+def _scratch_folder() -> Path:
+    """A folder of this process's own, removed when it ends."""
+    with _folder_lock:
+        if not _folders:
+            folder = Path(tempfile.mkdtemp(prefix="muster-"))
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            _folders.append(folder)
+        return _folders[0]
+
+
+@contextlib.contextmanager
+def _standing_in(folder: Path) -> Iterator[None]:
+    """Make a folder the current one for a moment.
+
+    The constructor of a Ceylon admin writes `.ceylon_network` into the current directory, and
+    fails where it can't; there is no argument for it.
+    """
+    with _folder_lock:
+        before = Path.cwd()
+        try:
+            os.chdir(folder)
+            yield
+        finally:
+            os.chdir(before)

@@ -1,0 +1,318 @@
+"""`TaskManager`: a Ceylon agent that waits for its workers and sees every task through."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypedDict
+
+import structlog
+from pydantic import BaseModel
+
+from ..messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus, WorkersMissing
+from ..messages.frame import EVERYONE
+from .ceylon_agent import ANY_PORT, LOOPBACK, AgentDetail, CeylonAgent, PeerMode, call_with
+from .clock import now
+from .explanation import Explanation
+from .link import Link
+from .manager_shell import ManagerShell, Watcher
+from .matching import MatchingPolicy, find_policy
+from .pickled import message_inside
+from .records import Rules
+from .report import RunReport, build_report
+from .report_text import render_summary
+from .ticket import Ticket
+from .worker import DEFAULT_PORT
+
+DEFAULT_WORKSPACE = "default"
+
+log = structlog.stdlib.get_logger("muster")
+
+
+class WorkerStatsView(TypedDict):
+    """What `TaskManager.worker_stats` tells of one worker."""
+
+    completed_tasks: int
+    successful_tasks: int
+    total_time: float
+    success_rate: float
+
+
+class TaskManager(CeylonAgent):
+    """The manager: it waits for its workers, hands out tasks by skill, and collects the results.
+
+        manager = TaskManager(tasks, expected_workers=3)
+        workers = [WorkerAgent("Junior", 3, admin_peer=manager.details().id), ...]
+        await manager.start_agent(b"", workers)
+        print(manager.report().success_rate)
+
+    Override `assign_tasks`, `handle_result` or `end_task_management` to take part.
+
+    Args:
+        tasks: what is to be done; more may be added while it runs.
+        expected_workers: how many workers to wait for, or the names of those to wait for, in the
+            order in which `in_order` gives them tasks; 0 begins with the first that comes.
+        name: the manager's name.
+        port: the UDP port to listen on; 0 takes any free one.
+        workspace_id: the workspace to open.
+        policy: who gets which task: "best_fit", "in_order", "score", or a policy of your own.
+        join_timeout_s: how long to wait for the expected workers, in seconds; None waits for ever.
+        on_missing: whether then to "start" with those present or to "fail".
+        unmatched_after_s: how long a task waits that no connected worker can do before it fails,
+            in seconds; None waits for ever.
+        lost_after_s: after how many seconds of silence a worker counts as lost.
+        time_scale: how long a second of a task's timeout lasts, in seconds; see `WorkerAgent`.
+        quiet: do not print the results when all is done.
+        admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
+        host: the IPv4 address by which workers reach the workspace's admin.
+
+    Raises:
+        InvalidTask: an id stands twice, or a dependency is unknown or runs in a circle.
+        UnknownName: there is no such policy; the message lists those there are.
+        InvalidInput: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterable[Task] = (),
+        expected_workers: int | Sequence[str] = 0,
+        name: str = "task_manager",
+        port: int = DEFAULT_PORT,
+        *,
+        workspace_id: str = DEFAULT_WORKSPACE,
+        policy: str | MatchingPolicy = "best_fit",
+        join_timeout_s: float | None = None,
+        on_missing: Literal["start", "fail"] = "fail",
+        unmatched_after_s: float | None = 30.0,
+        lost_after_s: float = 10.0,
+        time_scale: float = 1.0,
+        quiet: bool = False,
+        admin_peer: str = "",
+        host: str = LOOPBACK,
+    ) -> None:
+        if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
+            raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
+        super().__init__(
+            name,
+            PeerMode.CLIENT if admin_peer else PeerMode.ADMIN,
+            "task_manager",
+            workspace_id=workspace_id,
+            port=port,
+            admin_peer=admin_peer,
+            host=host,
+        )
+        roster = () if isinstance(expected_workers, int) else tuple(expected_workers)
+        count = expected_workers if isinstance(expected_workers, int) else len(roster)
+        rules = Rules(
+            expected_workers=count,
+            roster=roster,
+            join_timeout_s=join_timeout_s,
+            on_missing=on_missing,
+            unmatched_after_s=unmatched_after_s,
+            lost_after_s=lost_after_s,
+            heartbeat_s=min(2.0, lost_after_s / 4),
+            time_scale=time_scale,
+        )
+        chosen = find_policy(policy) if isinstance(policy, str) else policy
+        self.expected_workers = count
+        self.tasks_assigned = False
+        self._quiet = quiet
+        self._shell = ManagerShell(name, rules, chosen, self)
+        self._shell.add_tasks(tasks)
+
+    # ---------------------------------------------------------- hooks
+
+    async def assign_tasks(self) -> None:
+        """Begin to hand out tasks; called once, when the expected workers are there."""
+        if not self.tasks_assigned:
+            self.tasks_assigned = True
+            self._shell.begin_assigning()
+
+    async def handle_result(
+        self, data: TaskResult, time: int = 0, agent: AgentDetail | None = None
+    ) -> None:
+        """Called with each task's recorded result, once a task; an override may take fewer arguments.
+
+        Args:
+            data: the result.
+            time: when it was recorded, in seconds since 1970.
+            agent: the worker it came from.
+        """
+
+    async def end_task_management(self) -> None:
+        """Called once when every task is settled; prints the results unless told to be quiet."""
+        if not self._quiet:
+            sys.stdout.write(render_summary(self.report()) + "\n")
+
+    # ---------------------------------------------------------- tasks
+
+    def add_task(self, task: Task) -> None:
+        """Add a task, before or while it runs.
+
+        Raises:
+            InvalidTask: its id is taken, what it depends on is unknown, or the run has ended.
+            EncodeError: its data holds what msgpack can't carry.
+        """
+        self._shell.add_tasks((task,))
+
+    def cancel_task(self, task_id: TaskId, reason: str = "by the user") -> None:
+        """Cancel a task; a worker that is doing it is told to stop.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: it is settled already.
+        """
+        self._shell.cancel(task_id, reason)
+
+    def set_priority(self, task_id: TaskId, priority: int) -> None:
+        """Change the priority of a waiting task; higher numbers come sooner.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: it waits no more.
+        """
+        self._shell.set_priority(task_id, priority)
+
+    def explain(self, task_id: TaskId) -> Explanation:
+        """Why a task stands where it stands: who was considered for it, or what it waits for.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
+        return self._shell.board.explain(task_id)
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All tasks, in the order of their adding."""
+        return [record.task for record in self._shell.board.tasks.values()]
+
+    @property
+    def task_results(self) -> list[TaskResult]:
+        """The recorded results, in the order of their recording."""
+        return list(self._shell.board.results)
+
+    @property
+    def completed_tasks(self) -> set[TaskId]:
+        """The ids of the tasks that are settled."""
+        tasks = self._shell.board.tasks
+        return {task_id for task_id, record in tasks.items() if record.status.is_final}
+
+    @property
+    def task_timeouts(self) -> Mapping[TaskId, float]:
+        """When the running attempts that have a timeout will time out, in seconds since 1970."""
+        return {
+            task_id: record.deadline
+            for task_id, record in self._shell.board.tasks.items()
+            if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None
+        }
+
+    @property
+    def worker_stats(self) -> dict[str, WorkerStatsView]:
+        """What each worker has done, by name; only workers that have finished something."""
+        return {
+            name: WorkerStatsView(
+                completed_tasks=worker.stats.completed_tasks,
+                successful_tasks=worker.stats.successful_tasks,
+                total_time=worker.stats.total_time,
+                success_rate=worker.stats.success_rate,
+            )
+            for name, worker in self._shell.board.workers.items()
+            if worker.stats.completed_tasks
+        }
+
+    def report(self) -> RunReport:
+        """The run so far, or as it ended."""
+        return build_report(
+            self._shell.board, name=self.name, now=now(), dropped=self._shell.dropped
+        )
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have a function called with each occurrence, such as a task's assignment, as it happens."""
+        self._shell.watch(watcher)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many frames and messages could not be read, by what was wrong with them."""
+        return self._shell.dropped
+
+    def ticket(self, host: str | None = None) -> Ticket:
+        """All that a worker in another process needs to join; valid once the manager runs.
+
+        Args:
+            host: the IPv4 address by which the worker reaches this machine.
+        """
+        return Ticket(
+            workspace_id=self.workspace_id,
+            peer_id=self.admin_peer or self.address,
+            host=host or self.admin_ip,
+            port=self.port,
+        )
+
+    # ---------------------------------------------------------- talking
+
+    async def broadcast(self, message: bytes) -> None:
+        """Send bytes to everyone in the workspace, as Ceylon does; messages of ours go our own way."""
+        inside = message_inside(message)
+        if inside is None:
+            await super().broadcast(message)
+        else:
+            await self.broadcast_message(inside)
+
+    async def broadcast_message(self, message: object) -> None:
+        """Send a message to everyone: a pydantic model by our codec, bytes as they are.
+
+        Anything else is pickled, as Ceylon does, for plain Ceylon agents; agents of ours drop it.
+        """
+        if isinstance(message, BaseModel):
+            self._shell.send_to(EVERYONE, message)
+        else:
+            await super().broadcast_message(message)
+
+    async def send_message(self, peer_id: str, message: object) -> None:
+        """Send a message to one member; see `broadcast_message`."""
+        if isinstance(message, BaseModel):
+            self._shell.send_to(peer_id, message)
+        else:
+            await super().send_message(peer_id, message)
+
+    # ---------------------------------------------------------- life cycle
+
+    async def serve(self) -> None:
+        """Manage until every task is settled."""
+        await self.serve_over(self)
+
+    async def serve_over(self, link: Link) -> None:
+        """Manage over any link; `start_agent` does it over Ceylon.
+
+        Raises:
+            WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
+        """
+        await self._shell.run(link, dict(self.model_handlers()))
+        if self._shell.board.failure is not None:
+            raise WorkersMissing(self._shell.board.failure)
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame from the workspace."""
+        self._shell.receive(frame)
+
+    async def stop(self) -> None:
+        """End the run now: workers are told to stop, and what is unfinished stays unfinished."""
+        self._shell.end("stopped")
+
+    async def recorded(self, result: TaskResult, at: float) -> None:
+        """Called by the shell with each recorded result."""
+        named = {"time": int(at), "agent": self._detail_of(result.worker)}
+        await call_with(self.handle_result, (result,), named)
+
+    def wants_results(self) -> bool:
+        """Whether a subclass has overridden `handle_result`."""
+        return type(self).handle_result is not TaskManager.handle_result
+
+    def report_fault(self, doing: str, fault: BaseException) -> None:
+        """Log an exception that a user's handler let escape."""
+        log.error("a handler failed", manager=self.name, doing=doing, exc_info=fault)
+
+    def _detail_of(self, worker_name: str) -> AgentDetail:
+        worker = self._shell.board.workers.get(worker_name)
+        address = worker.worker_id if worker else ""
+        return AgentDetail(name=worker_name, id=address, role="worker", extra_data=None)

@@ -1,0 +1,376 @@
+"""The manager's half of the work: feeds the board with what happens and does what it says.
+
+A thin shell: it knows the clock, the link and the loop, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol, TypeAlias
+
+import structlog
+from pydantic import BaseModel
+
+from ..messages import (
+    Answer,
+    CancelTask,
+    EncodeError,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Inquiry,
+    Refusal,
+    Shutdown,
+    Task,
+    TaskAssignment,
+    TaskId,
+    TaskProgress,
+    TaskResult,
+    UnknownTask,
+    Welcome,
+    encode_message,
+)
+from ..messages.frame import ANY_MANAGER, EVERYONE
+from .board import Board
+from .clock import now
+from .events import (
+    AssigningBegun,
+    CallTheRoll,
+    CancelRequested,
+    DoorsOpened,
+    DropWorker,
+    EndRun,
+    Event,
+    Instruction,
+    Occurrence,
+    PriorityChanged,
+    ProgressReported,
+    RefuseWorker,
+    ResultReceived,
+    SendAssignment,
+    SendCancel,
+    SendWelcome,
+    TasksAdded,
+    TimePassed,
+    What,
+    WorkerHeard,
+    WorkerJoined,
+    WorkerLeft,
+)
+from .link import Link
+from .matching import MatchingPolicy
+from .postman import Postman
+from .records import Rules
+
+LAST_WORDS_S = 2.0
+"""How long a manager that ends waits for its workers to acknowledge the shutdown."""
+
+Watcher: TypeAlias = Callable[[Occurrence], None]
+"""Called with each occurrence as it happens; must not wait."""
+
+log = structlog.stdlib.get_logger("muster")
+
+_SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
+
+
+class ManagerHooks(Protocol):
+    """What the shell needs of the agent around it."""
+
+    async def assign_tasks(self) -> None:
+        """Everyone expected is there: let the assigning begin."""
+        ...
+
+    async def recorded(self, result: TaskResult, at: float) -> None:
+        """A result has been recorded."""
+        ...
+
+    async def end_task_management(self) -> None:
+        """Every task is settled."""
+        ...
+
+    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
+        """Give a user's own message to the user's handlers; False if there are none."""
+        ...
+
+    def wants_results(self) -> bool:
+        """Whether anyone wants to be told of results."""
+        ...
+
+    def report_fault(self, doing: str, fault: BaseException) -> None:
+        """Tell of an exception that a hook let escape."""
+        ...
+
+
+class ManagerShell:
+    """Drives one board over a link.
+
+    Args:
+        name: the manager's name.
+        rules: what the board is to go by.
+        policy: who gets which task.
+        hooks: the agent around it.
+    """
+
+    def __init__(
+        self, name: str, rules: Rules, policy: MatchingPolicy, hooks: ManagerHooks
+    ) -> None:
+        self.name = name
+        self.board = Board(rules, policy)
+        self._rules = rules
+        self._hooks = hooks
+        self._postman: Postman | None = None
+        self._session = secrets.token_hex(8)
+        self._watchers: list[Watcher] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
+        # Bounded by the tasks themselves: two calls a task at most.
+        self._calls: asyncio.Queue[tuple[str, Awaitable[None]]] = asyncio.Queue()
+        self._ended = asyncio.Event()
+        self._farewell = "the run has ended"
+
+    # ------------------------------------------------------------------ asked for
+
+    def add_tasks(self, tasks: Iterable[Task]) -> None:
+        """Add tasks, before or while it runs.
+
+        Raises:
+            InvalidTask: an id is taken, or a dependency is unknown or runs in a circle; none of
+                the tasks is added.
+            EncodeError: a task's data holds what msgpack can't carry; none is added.
+        """
+        batch = tuple(tasks)
+        for task in batch:
+            encode_message(TaskAssignment(task=task))
+        self._apply(TasksAdded(batch))
+
+    def begin_assigning(self) -> None:
+        """Hand out tasks from now on, all expected workers there or not."""
+        self._apply(AssigningBegun())
+
+    def cancel(self, task_id: TaskId, reason: str) -> None:
+        """Cancel a task that is not settled yet."""
+        self._apply(CancelRequested(task_id, reason))
+
+    def set_priority(self, task_id: TaskId, priority: int) -> None:
+        """Change the priority of a waiting task."""
+        self._apply(PriorityChanged(task_id, priority))
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have a function called with each occurrence."""
+        self._watchers.append(watcher)
+
+    def end(self, reason: str) -> None:
+        """End the run now; workers are told to stop."""
+        self._farewell = reason
+        self._ended.set()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many frames and messages could not be read, by what was wrong with them."""
+        return {} if self._postman is None else dict(self._postman.dropped)
+
+    def send_to(self, address: str, message: BaseModel) -> None:
+        """Send a user's own message to one member, or to everyone."""
+        if self._postman is not None:
+            self._postman.post_loose(address, message)
+
+    # ------------------------------------------------------------------ running
+
+    async def run(self, link: Link, also: dict[str, type[BaseModel]] | None = None) -> None:
+        """Open the doors and manage until every task is settled or `end` was called."""
+        self._postman = Postman(
+            link,
+            listens_to=frozenset({EVERYONE, ANY_MANAGER}),
+            arrived=self._arrived,
+            also=also or {},
+        )
+        self._apply(DoorsOpened())
+        background = [
+            asyncio.ensure_future(self._postman.run()),
+            asyncio.ensure_future(self._beat()),
+            asyncio.ensure_future(self._make_calls()),
+        ]
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            done, _ = await asyncio.wait(
+                [ended, *background], return_when=asyncio.FIRST_COMPLETED
+            )
+            for future in done:
+                future.result()
+            self._dismiss()
+            await self._postman.settle(LAST_WORDS_S)
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            for future in (ended, *background):
+                future.cancel()
+            await asyncio.gather(ended, *background, return_exceptions=True)
+            while not self._calls.empty():
+                _, call = self._calls.get_nowait()
+                if asyncio.iscoroutine(call):
+                    call.close()
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame from the link."""
+        if self._postman is not None:
+            self._postman.receive(frame)
+
+    def _dismiss(self) -> None:
+        for worker in self.board.workers.values():
+            if worker.alive:
+                self._post(worker.worker_id, Shutdown(reason=self._farewell))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._rules.heartbeat_s)
+            assert self._postman is not None
+            self._postman.post_loose(EVERYONE, Heartbeat())
+
+    async def _make_calls(self) -> None:
+        while True:
+            doing, call = await self._calls.get()
+            try:
+                await call
+            except Exception as fault:  # noqa: BLE001 - a user's override may raise anything
+                self._hooks.report_fault(doing, fault)
+                if doing == "assign_tasks":
+                    self.end("assign_tasks failed")
+
+    # ------------------------------------------------------------------ coming in
+
+    def _arrived(self, sender: str, message: BaseModel) -> None:
+        match message:
+            case TaskResult():
+                self._apply(ResultReceived(sender, message))
+            case Heartbeat():
+                self._apply(WorkerHeard(sender))
+            case TaskProgress():
+                self._apply(ProgressReported(sender, message))
+            case Hello():
+                self._apply(_joined(sender, message))
+            case Goodbye():
+                self._apply(WorkerLeft(sender, message.reason))
+            case Inquiry():
+                self._answer(sender, message)
+            case _:
+                self._hooks.hand_to_handlers(message, sender)
+
+    def _answer(self, sender: str, inquiry: Inquiry) -> None:
+        try:
+            lines = tuple(self.board.explain(inquiry.task_id).lines())
+            answer = Answer(session=inquiry.session, lines=lines)
+        except UnknownTask as fault:
+            answer = Answer(session=inquiry.session, lines=(str(fault),), found=False)
+        if self._postman is not None:
+            self._postman.post_loose(sender, answer)
+
+    # ------------------------------------------------------------------ the board's instructions
+
+    def _apply(self, event: Event) -> None:
+        for instruction in self.board.handle(event, now()):
+            self._carry_out(instruction)
+        self._set_alarm()
+
+    def _carry_out(self, instruction: Instruction) -> None:
+        match instruction:
+            case Occurrence():
+                self._tell(instruction)
+            case SendAssignment(worker_id, assignment):
+                self._assign(worker_id, assignment)
+            case SendCancel(worker_id, task_id, attempt, reason):
+                self._post(worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason))
+            case SendWelcome(worker_id, name, session):
+                self._welcome(worker_id, name, session)
+            case RefuseWorker(worker_id, session, reason):
+                self._post_loose(worker_id, Refusal(worker_session=session, reason=reason))
+            case DropWorker(worker_id):
+                if self._postman is not None:
+                    self._postman.close(worker_id)
+            case CallTheRoll():
+                self._call("assign_tasks", self._hooks.assign_tasks())
+            case EndRun(failure):
+                self._farewell = failure or self._farewell
+                self._call("end_task_management", self._finish())
+
+    def _assign(self, worker_id: str, assignment: TaskAssignment) -> None:
+        try:
+            self._post(worker_id, assignment)
+        except EncodeError as fault:
+            refused = TaskResult(
+                task_id=assignment.task.id,
+                worker=assignment.worker,
+                success=False,
+                error_message=f"EncodeError: {fault}",
+                attempt=assignment.attempt,
+            )
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._apply, ResultReceived(worker_id, refused))
+
+    def _welcome(self, worker_id: str, name: str, session: str) -> None:
+        if self._postman is None:
+            return
+        self._postman.open(worker_id, f"{session}/{self._session}")
+        welcome = Welcome(
+            manager=self.name,
+            worker=name,
+            session=self._session,
+            worker_session=session,
+            heartbeat_s=self._rules.heartbeat_s,
+            lost_after_s=self._rules.lost_after_s,
+        )
+        self._post_loose(worker_id, welcome)
+
+    def _tell(self, occurrence: Occurrence) -> None:
+        for watcher in self._watchers:
+            watcher(occurrence)
+        if occurrence.what in _SETTLING and self._hooks.wants_results():
+            assert occurrence.task_id is not None
+            result = self.board.tasks[occurrence.task_id].result
+            if result is not None:
+                self._call("handle_result", self._hooks.recorded(result, occurrence.at))
+
+    async def _finish(self) -> None:
+        try:
+            await self._hooks.end_task_management()
+        finally:
+            self._ended.set()
+
+    def _call(self, doing: str, call: Awaitable[None]) -> None:
+        self._calls.put_nowait((doing, call))
+
+    def _post(self, worker_id: str, message: BaseModel) -> None:
+        if self._postman is not None:
+            self._postman.post(worker_id, message)
+
+    def _post_loose(self, to: str, message: BaseModel) -> None:
+        if self._postman is not None:
+            self._postman.post_loose(to, message)
+
+    def _set_alarm(self) -> None:
+        alarm_at = self.board.next_alarm()
+        if self._postman is None or alarm_at is None:
+            return
+        if self._alarm is not None:
+            if self._alarm_at <= alarm_at:
+                return
+            self._alarm.cancel()
+        self._alarm_at = alarm_at
+        self._alarm = asyncio.get_running_loop().call_later(alarm_at - now(), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._apply(TimePassed())
+
+
+def _joined(sender: str, hello: Hello) -> WorkerJoined:
+    return WorkerJoined(
+        worker_id=sender,
+        name=hello.name,
+        skill_level=hello.skill_level,
+        specialties=frozenset(hello.specialties),
+        slots=hello.slots,
+        task_types=None if hello.task_types is None else frozenset(hello.task_types),
+        session=hello.session,
+    )

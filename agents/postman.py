@@ -1,0 +1,121 @@
+"""Carries letters between a mailroom and a link, and counts what cannot be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import structlog
+from pydantic import BaseModel
+
+from ..messages import DecodeError, Flaw, decode_message, encode_message
+from .clock import now
+from .link import Link
+from .mailroom import Mailroom
+
+Arrived: TypeAlias = Callable[[str, BaseModel], None]
+"""Called with the sender's address and the message; must not wait."""
+
+log = structlog.stdlib.get_logger("muster")
+
+
+class Postman:
+    """Drives one member's mailroom over a link.
+
+    Everything that is due leaves in one frame; while the link is busy more gathers for the next,
+    and when it is idle a message leaves at once.
+
+    Args:
+        link: the way into the workspace.
+        listens_to: addresses besides its own that this member answers to.
+        arrived: takes each message that arrives.
+        also: further classes of message, by qualified name.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        listens_to: frozenset[str],
+        arrived: Arrived,
+        also: Mapping[str, type[BaseModel]],
+    ) -> None:
+        self._link = link
+        self._mailroom = Mailroom(link.address)
+        self._listens_to = listens_to
+        self._arrived = arrived
+        self._also = also
+        self._due = asyncio.Event()
+        self.dropped: Counter[str] = Counter()
+
+    def open(self, peer: str, conversation: str) -> None:
+        """Begin a numbered conversation with a peer; one of the same name goes on."""
+        self._mailroom.open(peer, conversation)
+
+    def close(self, peer: str) -> None:
+        """End the conversation with a peer, if there is one."""
+        self._mailroom.close(peer)
+
+    def post(self, peer: str, message: BaseModel) -> None:
+        """Send a message in the conversation with a peer: it arrives once, and in order.
+
+        Raises:
+            EncodeError: it holds what msgpack can't carry.
+        """
+        self._mailroom.post(peer, encode_message(message))
+        self._due.set()
+
+    def post_loose(self, to: str, message: BaseModel) -> None:
+        """Send a message that may get lost, to an address or to everyone."""
+        self._mailroom.post_loose(to, encode_message(message))
+        self._due.set()
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
+        try:
+            arrivals = self._mailroom.receive(frame, now(), self._listens_to)
+        except DecodeError as fault:
+            self._drop(fault.flaw, fault.detail)
+            return
+        for arrival in arrivals:
+            try:
+                message = decode_message(arrival.message, self._also)
+            except DecodeError as fault:
+                self._drop(fault.flaw, f"{fault.detail} (from {arrival.sender[:80]})")
+            else:
+                self._arrived(arrival.sender, message)
+        self._due.set()
+
+    async def run(self) -> None:
+        """Send what is due, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._due.clear()
+            while (outgoing := self._mailroom.collect(now())) is not None:
+                await self._link.send(outgoing.frame, outgoing.to)
+            alarm = self._mailroom.next_alarm()
+            timer = None if alarm is None else loop.call_later(alarm - now(), self._due.set)
+            try:
+                await self._due.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    async def settle(self, patience_s: float) -> bool:
+        """Wait until everything posted has been acknowledged; False if that takes too long."""
+        deadline = now() + patience_s
+        while self._mailroom.has_unsettled():
+            if now() >= deadline:
+                return False
+            await asyncio.sleep(_SETTLE_STEP_S)
+        return True
+
+    def _drop(self, flaw: Flaw, detail: str) -> None:
+        self.dropped[flaw.value] += 1
+        if self.dropped[flaw.value] == 1:
+            log.warning("dropped what could not be read", flaw=flaw.value, detail=detail)
+
+
+_SETTLE_STEP_S = 0.01

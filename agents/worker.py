@@ -1,0 +1,343 @@
+"""`WorkerAgent`: a Ceylon agent that joins a TaskManager and does what it is assigned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypedDict
+
+import structlog
+from pydantic import BaseModel
+from typing_extensions import Unpack
+
+from ..messages import (
+    InvalidInput,
+    Payload,
+    Task,
+    TaskAssignment,
+    TaskId,
+    TaskResult,
+)
+from .ceylon_agent import (
+    DEFAULT_WORKSPACE_ID,
+    LOOPBACK,
+    AgentDetail,
+    CeylonAgent,
+    PeerMode,
+    call_with,
+)
+from .clock import now
+from .handlers import Handlers, HandlerT
+from .matching import SPECIALTY_BONUS
+from .pickled import message_inside
+from .worker_shell import Profile, WorkerShell
+
+if TYPE_CHECKING:
+    from .link import Link
+    from .ticket import Ticket
+
+DEFAULT_PORT = 8000
+
+log = structlog.stdlib.get_logger("muster")
+
+
+class WorkerAgent(CeylonAgent):
+    """A worker: it joins a manager's workspace and does the tasks that are assigned to it.
+
+    Without handlers it simulates: it sleeps for the task's processing time and succeeds if its
+    skill, plus 2 for a specialty, reaches the task's difficulty. With handlers it does real work:
+
+        worker = WorkerAgent("Ada", skill_level=7, slots=4)
+
+        @worker.task("count_words")
+        def count_words(task):
+            return len(task.data["text"].split())
+
+    Subclass it and override `handle_task` to do everything yourself.
+
+    Args:
+        name: unique in its workspace.
+        skill_level: what it can do; tasks have difficulties from 1 to 10.
+        workspace_id: the workspace to join; a manager that starts it in its own process, and a
+            ticket, know better.
+        admin_peer: the peer id of the workspace's admin.
+        specialties: types of task for which its skill counts 2 more.
+        slots: how many tasks it runs at once, 1 or more.
+        handlers: functions that do tasks, by type.
+        executor: where plain functions run; by default threads, as many as slots. A process pool
+            takes functions that take the task alone.
+        time_scale: how long a second of simulated work lasts, in seconds.
+        port: the UDP port of the admin.
+        host: the IPv4 address of the admin.
+        ticket: all of workspace, peer, host and port, as the manager gave it.
+
+    Raises:
+        InvalidInput: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        skill_level: int,
+        workspace_id: str = DEFAULT_WORKSPACE_ID,
+        admin_peer: str = "",
+        *,
+        specialties: Iterable[str] = (),
+        slots: int = 1,
+        handlers: Handlers | None = None,
+        executor: Executor | None = None,
+        time_scale: float = 1.0,
+        port: int = DEFAULT_PORT,
+        host: str = LOOPBACK,
+        ticket: Ticket | None = None,
+    ) -> None:
+        _check(name, skill_level, slots, time_scale)
+        if ticket is not None:
+            workspace_id, admin_peer = ticket.workspace_id, ticket.peer_id
+            host, port = ticket.host, ticket.port
+        super().__init__(
+            name,
+            PeerMode.CLIENT,
+            "worker",
+            workspace_id=workspace_id,
+            admin_peer=admin_peer,
+            port=port,
+            host=host,
+        )
+        self.skill_level = skill_level
+        self.specialties = list(specialties)
+        self.slots = slots
+        self.time_scale = time_scale
+        self.handlers = handlers if handlers is not None else Handlers()
+        self._executor = executor
+        self._own_threads: ThreadPoolExecutor | None = None
+        self._shell = WorkerShell(self)
+        self._broadcast_results: dict[tuple[TaskId, int], TaskResult] = {}
+
+    # ---------------------------------------------------------- what it is doing
+
+    @property
+    def has_task(self) -> bool:
+        """Whether it is doing anything right now."""
+        return bool(self._shell.running)
+
+    @property
+    def current_task(self) -> Task | None:
+        """The task it took up last and is still doing, or None."""
+        running = self._shell.running
+        return running[-1].task if running else None
+
+    @property
+    def task_history(self) -> Sequence[TaskResult]:
+        """The results of what it did, the latest 10,000."""
+        return self._shell.history
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many frames and messages it could not read, by what was wrong with them."""
+        return self._shell.dropped
+
+    # ---------------------------------------------------------- doing it
+
+    def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
+        """Register the decorated function as the handler for a type of task; see `Handlers.task`."""
+        return self.handlers.task(task_type)
+
+    async def handle_task(
+        self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
+    ) -> TaskResult | bool | None:
+        """Do one task; override it to do everything yourself.
+
+        An override may take fewer arguments. It returns a `TaskResult`, or whether it succeeded,
+        or None after `await self.broadcast_message(result)`. It runs beside the message loop, once
+        for each slot at a time, and is cancelled when the manager says so.
+
+        Args:
+            data: the assignment.
+            time: when it arrived, in seconds since 1970.
+            agent: who sent it.
+        """
+        del time, agent
+        if len(self.handlers):
+            output = await self.handlers.run(data, self._threads())
+            return self._result(data, success=True, output=output)
+        started_at = now()
+        await asyncio.sleep(data.task.get_processing_time() * self.time_scale)
+        reach = self.skill_level
+        if data.task.type in self.specialties:
+            reach += SPECIALTY_BONUS
+        if reach >= data.task.difficulty:
+            return self._result(data, success=True, took_s=now() - started_at)
+        return self._result(
+            data,
+            success=False,
+            error=f"too difficult: skill {reach} is below difficulty {data.task.difficulty}",
+            took_s=now() - started_at,
+        )
+
+    async def perform(self, assignment: TaskAssignment) -> TaskResult:
+        """Do a task through `handle_task` and make a result of whatever that returns."""
+        named = {"time": int(now()), "agent": self._who_is(self._shell.manager_address)}
+        outcome = await call_with(self.handle_task, (assignment,), named)
+        key = (assignment.task.id, assignment.attempt)
+        told = self._broadcast_results.pop(key, None) or self._broadcast_results.pop(
+            (assignment.task.id, 1), None
+        )
+        match outcome:
+            case TaskResult():
+                return outcome
+            case bool():
+                return self._result(assignment, success=outcome, error="failed: it said so")
+            case None if told is not None:
+                return told
+            case _:
+                return self._result(
+                    assignment,
+                    success=False,
+                    error=f"no result: {type(self).__name__}.handle_task returned {outcome!r}; "
+                    "it must return a TaskResult or a bool",
+                )
+
+    def _result(
+        self,
+        assignment: TaskAssignment,
+        *,
+        success: bool,
+        output: Payload = None,
+        error: str | None = None,
+        took_s: float = 0.0,
+    ) -> TaskResult:
+        return TaskResult(
+            task_id=assignment.task.id,
+            worker=self.name,
+            success=success,
+            execution_time=took_s,
+            error_message=None if success else error,
+            attempt=assignment.attempt,
+            output=output,
+        )
+
+    def _threads(self) -> Executor:
+        if self._executor is not None:
+            return self._executor
+        if self._own_threads is None:
+            self._own_threads = ThreadPoolExecutor(self.slots, f"muster-{self.name}")
+        return self._own_threads
+
+    # ---------------------------------------------------------- talking
+
+    async def broadcast(self, message: bytes) -> None:
+        """Send bytes to everyone in the workspace, as Ceylon does.
+
+        A pickle of a `TaskResult` of a task it is doing, which is what the tutorial's `handle_task`
+        broadcasts, is taken for that task's result and sent to the manager in our own way.
+        """
+        inside = message_inside(message)
+        if inside is None:
+            await super().broadcast(message)
+        else:
+            await self.broadcast_message(inside)
+
+    async def broadcast_message(self, message: object) -> None:
+        """Send a message to everyone: a pydantic model by our codec, bytes as they are.
+
+        A `TaskResult` is taken for the result of the task that is being done. Anything else is
+        pickled, as Ceylon does, for plain Ceylon agents; agents of ours drop it.
+        """
+        match message:
+            case TaskResult():
+                self._broadcast_results[(message.task_id, message.attempt)] = message
+            case BaseModel():
+                self._shell.send_to_all(message)
+            case _:
+                await super().broadcast_message(message)
+
+    async def send_message(self, peer_id: str, message: object) -> None:
+        """Send a message to one member; see `broadcast_message`."""
+        if isinstance(message, BaseModel):
+            self._shell.send_to(peer_id, message)
+        else:
+            await super().send_message(peer_id, message)
+
+    # ---------------------------------------------------------- life cycle
+
+    async def serve(self) -> None:
+        """Join, work, and return when it is over."""
+        await self.serve_over(self)
+
+    async def serve_over(self, link: Link) -> None:
+        """Join and work over any link; `start_agent` does it over Ceylon.
+
+        Raises:
+            JoinRefused: the manager does not want this worker.
+        """
+        profile = Profile(
+            name=self.name,
+            skill_level=self.skill_level,
+            specialties=tuple(self.specialties),
+            slots=self.slots,
+            task_types=tuple(self.handlers) if len(self.handlers) else None,
+        )
+        try:
+            await self._shell.run(link, profile, dict(self.model_handlers()))
+        finally:
+            if self._own_threads is not None:
+                self._own_threads.shutdown(wait=False, cancel_futures=True)
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame from the workspace."""
+        self._shell.receive(frame)
+
+    async def stop(self) -> None:
+        """Say goodbye and stop; what is unfinished goes to other workers."""
+        self._shell.leave("stopped")
+
+    def report_fault(self, doing: str, fault: BaseException) -> None:
+        """Log an exception that a user's handler let escape."""
+        log.error("a handler failed", worker=self.name, doing=doing, exc_info=fault)
+
+
+class WorkerOptions(TypedDict, total=False):
+    """What a `WorkerAgent` takes besides name, skill and specialties."""
+
+    workspace_id: str
+    admin_peer: str
+    slots: int
+    handlers: Handlers | None
+    executor: Executor | None
+    time_scale: float
+    port: int
+    host: str
+    ticket: Ticket | None
+
+
+class SpecializedWorker(WorkerAgent):
+    """A worker whose skill counts 2 more for some types of task.
+
+    Args:
+        name: unique in its workspace.
+        skill_level: what it can do.
+        specialties: the types of task that it does better.
+        options: whatever else `WorkerAgent` takes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        skill_level: int,
+        specialties: Iterable[str],
+        **options: Unpack[WorkerOptions],
+    ) -> None:
+        super().__init__(name, skill_level, specialties=specialties, **options)
+
+
+def _check(name: str, skill_level: int, slots: int, time_scale: float) -> None:
+    if not name.strip():
+        raise InvalidInput(f"a worker needs a name that is not blank, not {name!r}")
+    if skill_level < 0:
+        raise InvalidInput(f"worker {name!r}: skill_level is {skill_level!r}; it must be 0 or more")
+    if slots < 1:
+        raise InvalidInput(f"worker {name!r}: slots is {slots!r}; it must be 1 or more")
+    if not time_scale >= 0:
+        raise InvalidInput(f"worker {name!r}: time_scale is {time_scale!r}; it must be 0 or more")
