@@ -2,6 +2,8 @@
 
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
 from .errors import (
+    BacklogFull,
+    Deadlock,
     DecodeError,
     DependencyCycle,
     DuplicateTask,
@@ -17,6 +19,7 @@ from .errors import (
     PortInUse,
     UnknownDependency,
     UnknownName,
+    UnknownPeer,
     UnknownTask,
     WorkersMissing,
 )
@@ -31,7 +34,9 @@ __all__ = [
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "Answer",
+    "BacklogFull",
     "CancelTask",
+    "Deadlock",
     "DecodeError",
     "DependencyCycle",
     "DuplicateTask",
@@ -62,6 +67,7 @@ __all__ = [
     "TaskStatus",
     "UnknownDependency",
     "UnknownName",
+    "UnknownPeer",
     "UnknownTask",
     "Welcome",
     "WorkersMissing",

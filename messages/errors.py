@@ -13,6 +13,9 @@ MusterError
 │   ├── InvalidInput           a file, ticket or argument that cannot be used
 │   ├── PortInUse              the port to listen on belongs to somebody else
 │   ├── EncodeError            a value that msgpack cannot carry
+│   ├── BacklogFull            more messages than may wait for one peer
+│   ├── UnknownPeer            a peer with whom no conversation is open
+│   ├── Deadlock               virtual time in which nothing can happen any more
 │   └── WorkersMissing         expected workers that did not come in time
 └── PeerError                  something a peer sent or decided
     ├── DecodeError            bytes that are not a message of ours
@@ -95,6 +98,22 @@ class PortInUse(LocalError):
 
 class EncodeError(LocalError):
     """A value that msgpack cannot carry, or that is too large for a frame."""
+
+
+class BacklogFull(LocalError):
+    """More messages than may wait for one peer; it hears nothing, or is given too much."""
+
+
+class UnknownPeer(LocalError):
+    """A message for a peer with whom no conversation is open."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        super().__init__(f"no conversation with {peer!r} is open; open one before posting to it")
+
+
+class Deadlock(LocalError):
+    """In virtual time nothing is ready, no timer is set, and so nothing can happen any more."""
 
 
 class WorkersMissing(LocalError):
