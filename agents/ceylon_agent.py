@@ -106,6 +106,7 @@ class CeylonAgent(BaseAgent):
         self._running: set[asyncio.Future[object]] = set()
         self._failure: MusterError | None = None
         self._started_by_itself = False
+        self._port_claimed = False
 
     # ---------------------------------------------------------- what the shells fill in
 
@@ -183,6 +184,16 @@ class CeylonAgent(BaseAgent):
         )
         self._config_file.write_text("\n".join(lines), encoding="utf-8")
 
+    def claim_port(self) -> None:
+        """Make sure that an admin's port is free, and choose one if it is 0; once is enough.
+
+        Raises:
+            PortInUse: the port belongs to somebody else.
+        """
+        if self.mode == PeerMode.ADMIN and not self._port_claimed:
+            self.port = _free_port(self.port)
+            self._port_claimed = True
+
     async def start_agent(
         self, inputs: bytes = b"", workers: Sequence[BaseAgent] | None = None
     ) -> None:
@@ -197,7 +208,7 @@ class CeylonAgent(BaseAgent):
             InvalidInput: a client knows no admin, or the host is no IPv4 address.
         """
         if self.mode == PeerMode.ADMIN:
-            self.port = _free_port(self.port)
+            self.claim_port()
             admin_peer = self.address
         else:
             admin_peer = self.admin_peer

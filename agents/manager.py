@@ -236,11 +236,15 @@ class TaskManager(CeylonAgent):
         return self._shell.dropped
 
     def ticket(self, host: str | None = None) -> Ticket:
-        """All that a worker in another process needs to join; valid once the manager runs.
+        """All that a worker in another process needs to join.
 
         Args:
             host: the IPv4 address by which the worker reaches this machine.
+
+        Raises:
+            PortInUse: the manager's port belongs to somebody else.
         """
+        self.claim_port()
         return Ticket(
             workspace_id=self.workspace_id,
             peer_id=self.admin_peer or self.address,

@@ -1,0 +1,80 @@
+"""Late worker: one of three never comes; after five seconds the run starts without.
+
+```mermaid
+sequenceDiagram
+    participant TM as TaskManager
+    participant Junior as Junior (skill 3)
+    participant Intermediate as Intermediate (skill 6)
+
+    Junior->>TM: Connect
+    Intermediate->>TM: Connect
+
+    Note over TM: Senior does not come within 5 s
+
+    par Assign
+        TM->>Intermediate: TaskAssignment(T2, difficulty=5)
+        TM->>Junior: TaskAssignment(T1, difficulty=2)
+    end
+    Junior->>TM: TaskResult(T1, success=true)
+    Intermediate->>TM: TaskResult(T2, success=true)
+
+    TM->>Junior: Shutdown
+    TM->>Intermediate: Shutdown
+```
+
+With the argument `fail` the run ends instead, with an error that names who is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from ..agents.manager import TaskManager
+from ..agents.worker import WorkerAgent
+from ..messages import InvalidInput, Task
+from .scenario import Scenario, perform
+
+
+class LateWorker(Scenario):
+    """One of three expected workers never comes; the run starts without, or fails, as told."""
+
+    takes: ClassVar[str] = "start | fail: what to do without the missing worker (start)"
+
+    def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
+        super().__init__(time_scale, arguments)
+        match self.arguments:
+            case () | ("start",):
+                self.on_missing: Literal["start", "fail"] = "start"
+            case ("fail",):
+                self.on_missing = "fail"
+            case _:
+                given = " ".join(self.arguments)
+                raise InvalidInput(f"late_worker takes start or fail, not {given!r}")
+
+    def manager(self) -> TaskManager:
+        """Two tasks, three expected workers, and five seconds of patience."""
+        tasks = [
+            Task(id=1, description="Sweep the yard", difficulty=2),
+            Task(id=2, description="Mend the fence", difficulty=5),
+        ]
+        return TaskManager(
+            tasks,
+            expected_workers=["Junior", "Intermediate", "Senior"],
+            port=0,
+            join_timeout_s=self.seconds(5),
+            on_missing=self.on_missing,
+            time_scale=self.time_scale,
+            quiet=True,
+        )
+
+    def workers(self) -> list[WorkerAgent]:
+        """Only two of the three."""
+        return [
+            WorkerAgent("Junior", skill_level=3, time_scale=self.time_scale),
+            WorkerAgent("Intermediate", skill_level=6, time_scale=self.time_scale),
+        ]
+
+
+if __name__ == "__main__":
+    perform(LateWorker)

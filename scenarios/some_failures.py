@@ -1,0 +1,74 @@
+"""Some fail: the tasks are handed out in order, the hardest to the junior.
+
+```mermaid
+sequenceDiagram
+    participant TM as TaskManager
+    participant Junior as Junior (skill 3)
+    participant Intermediate as Intermediate (skill 6)
+    participant Senior as Senior (skill 9)
+
+    Junior-->>TM: Connect
+    Intermediate-->>TM: Connect
+    Senior-->>TM: Connect
+
+    Note over TM: All workers connected
+
+    TM->>Junior: TaskAssignment(T3, difficulty=8)
+    TM->>Intermediate: TaskAssignment(T2, difficulty=5)
+    TM->>Senior: TaskAssignment(T1, difficulty=2)
+
+    Note over Junior: too difficult: skill 3 is below difficulty 8
+
+    Senior->>TM: TaskResult(T1, success=true)
+    Intermediate->>TM: TaskResult(T2, success=true)
+    Junior->>TM: TaskResult(T3, success=false)
+
+    Note over TM: Success rate: 66.67%
+
+    TM-->>Junior: Shutdown
+    TM-->>Intermediate: Shutdown
+    TM-->>Senior: Shutdown
+```
+
+The tutorial's diagram has the results in the order of the workers; they really come in the order in
+which the work is done, and the tasks take 2, 5 and 8 seconds.
+"""
+
+from __future__ import annotations
+
+from ..agents.manager import TaskManager
+from ..agents.worker import WorkerAgent
+from ..messages import Task
+from .scenario import Scenario, perform
+
+
+class SomeFailures(Scenario):
+    """The tasks are handed out in order, the hardest to the junior, who fails it."""
+
+    def manager(self) -> TaskManager:
+        """Three tasks, the hardest first, paired off with the workers in their order."""
+        tasks = [
+            Task(id=3, description="ML model training", difficulty=8),
+            Task(id=2, description="Data analysis", difficulty=5),
+            Task(id=1, description="Simple calculation", difficulty=2),
+        ]
+        return TaskManager(
+            tasks,
+            expected_workers=["Junior", "Intermediate", "Senior"],
+            port=0,
+            policy="in_order",
+            time_scale=self.time_scale,
+            quiet=True,
+        )
+
+    def workers(self) -> list[WorkerAgent]:
+        """A junior, an intermediate and a senior."""
+        return [
+            WorkerAgent("Junior", skill_level=3, time_scale=self.time_scale),
+            WorkerAgent("Intermediate", skill_level=6, time_scale=self.time_scale),
+            WorkerAgent("Senior", skill_level=9, time_scale=self.time_scale),
+        ]
+
+
+if __name__ == "__main__":
+    perform(SomeFailures)

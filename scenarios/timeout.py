@@ -1,0 +1,63 @@
+"""Timeout: a worker gets stuck, is told to stop, and the task counts as failed.
+
+```mermaid
+sequenceDiagram
+    participant TM as TaskManager
+    participant Worker as Worker (skill 5)
+
+    Worker->>TM: Connect
+
+    TM->>Worker: TaskAssignment(T1, timeout=10s)
+
+    Note over TM: Start timeout timer
+    Note over Worker: Stuck
+
+    Note over TM: Timeout reached
+    TM->>Worker: CancelTask(T1)
+
+    Note over TM: T1 failed: timed out after 10 s
+    Note over TM: Worker success_rate = 0%
+
+    TM->>Worker: Shutdown
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..agents.ceylon_agent import AgentDetail
+from ..agents.manager import TaskManager
+from ..agents.worker import WorkerAgent
+from ..messages import Task, TaskAssignment, TaskResult
+from .scenario import Scenario, perform
+
+
+class StuckWorker(WorkerAgent):
+    """A worker that takes up tasks and never ends one."""
+
+    async def handle_task(
+        self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
+    ) -> TaskResult | bool | None:
+        """Wait for something that never happens."""
+        await asyncio.Event().wait()
+        return True
+
+
+class Timeout(Scenario):
+    """A worker gets stuck; after ten seconds it is told to stop, and the task has failed."""
+
+    def manager(self) -> TaskManager:
+        """One task that may take ten seconds."""
+        task = Task(id=1, description="Wait for the courier", difficulty=5, timeout=10)
+        return TaskManager(
+            [task], expected_workers=1, port=0, time_scale=self.time_scale, quiet=True
+        )
+
+    def workers(self) -> list[WorkerAgent]:
+        """One worker, which gets stuck."""
+        return [StuckWorker("Worker", skill_level=5, time_scale=self.time_scale)]
+
+
+if __name__ == "__main__":
+    perform(Timeout)
