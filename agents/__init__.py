@@ -1,1 +1,37 @@
-"""The agents: the pure kernel, the shells that drive it, and the links they talk over."""
+"""The agents: `TaskManager` and `WorkerAgent`, and the pure kernel that they drive.
+
+What most programs need is here; the rest is imported from its own room, such as
+`muster.agents.board`.
+"""
+
+from .ceylon_agent import AgentDetail, PeerMode, on, on_connect, on_run
+from .explanation import Explanation
+from .handlers import Handlers, TaskContext
+from .manager import TaskManager
+from .matching import MatchingPolicy
+from .memory_link import MemoryNetwork
+from .rehearsal import rehearse
+from .report import RunReport
+from .ticket import Ticket
+from .virtual_time import run_in_virtual_time
+from .worker import SpecializedWorker, WorkerAgent
+
+__all__ = [
+    "AgentDetail",
+    "Explanation",
+    "Handlers",
+    "MatchingPolicy",
+    "MemoryNetwork",
+    "PeerMode",
+    "RunReport",
+    "SpecializedWorker",
+    "TaskContext",
+    "TaskManager",
+    "Ticket",
+    "WorkerAgent",
+    "on",
+    "on_connect",
+    "on_run",
+    "rehearse",
+    "run_in_virtual_time",
+]

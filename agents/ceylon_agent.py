@@ -48,9 +48,12 @@ __all__ = [
     "BaseAgent",
     "CeylonAgent",
     "PeerMode",
+    "call_with",
+    "claim_port",
     "on",
     "on_connect",
     "on_run",
+    "standing_in",
 ]
 
 Handler: TypeAlias = Callable[..., Awaitable[object]]
@@ -152,7 +155,7 @@ class CeylonAgent(BaseAgent):
                 admin_ip=self.admin_ip,
                 buffer_size=self.buffer_size,
             )
-            with _standing_in(_scratch_folder()):
+            with standing_in(_scratch_folder()):
                 UnifiedAgent.__init__(
                     self,
                     config=config,
@@ -191,7 +194,7 @@ class CeylonAgent(BaseAgent):
             PortInUse: the port belongs to somebody else.
         """
         if self.mode == PeerMode.ADMIN and not self._port_claimed:
-            self.port = _free_port(self.port)
+            self.port = claim_port(self.port)
             self._port_claimed = True
 
     async def start_agent(
@@ -394,10 +397,13 @@ def _check_address(name: str, admin_peer: str, host: str) -> None:
         ) from None
 
 
-def _free_port(port: int) -> int:
-    """The port itself if it is free, or any free one for 0.
+def claim_port(port: int = ANY_PORT) -> int:
+    """The UDP port itself if it is free, or any free one for 0.
 
     Ceylon listens in a background task and says nothing when it can't.
+
+    Raises:
+        PortInUse: it belongs to somebody else.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -423,8 +429,8 @@ def _scratch_folder() -> Path:
 
 
 @contextlib.contextmanager
-def _standing_in(folder: Path) -> Iterator[None]:
-    """Make a folder the current one for a moment.
+def standing_in(folder: Path) -> Iterator[None]:
+    """Make a folder the current one for a moment, for constructing a Ceylon admin.
 
     The constructor of a Ceylon admin writes `.ceylon_network` into the current directory, and
     fails where it can't; there is no argument for it.

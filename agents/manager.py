@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypedDict
@@ -117,6 +118,7 @@ class TaskManager(CeylonAgent):
         self.expected_workers = count
         self.tasks_assigned = False
         self._quiet = quiet
+        self._finished = asyncio.Event()
         self._shell = ManagerShell(name, rules, chosen, self)
         self._shell.add_tasks(tasks)
 
@@ -291,9 +293,16 @@ class TaskManager(CeylonAgent):
         Raises:
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
         """
-        await self._shell.run(link, dict(self.model_handlers()))
+        try:
+            await self._shell.run(link, dict(self.model_handlers()))
+        finally:
+            self._finished.set()
         if self._shell.board.failure is not None:
             raise WorkersMissing(self._shell.board.failure)
+
+    async def finished(self) -> None:
+        """Wait until the run has ended and the workers have been told."""
+        await self._finished.wait()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""

@@ -62,7 +62,8 @@ class LateWorker(Scenario):
             tasks,
             expected_workers=["Junior", "Intermediate", "Senior"],
             port=0,
-            join_timeout_s=self.seconds(5),
+            # A network takes a moment of its own, however fast the story is told.
+            join_timeout_s=max(self.seconds(5), 1.0),
             on_missing=self.on_missing,
             time_scale=self.time_scale,
             quiet=True,

@@ -1,0 +1,177 @@
+"""Embedded: a Ceylon workspace that has agents of its own takes in a TaskManager and two workers.
+
+```mermaid
+sequenceDiagram
+    participant Hub as Hub (plain Ceylon admin)
+    participant Observer as Observer (plain Ceylon agent)
+    participant TM as TaskManager (guest)
+    participant Porter as Porter (skill 4)
+    participant Clerk as Clerk (skill 8)
+
+    Hub->>Observer: Bulletin (a pickle)
+    Note over TM,Clerk: pickles are counted and dropped, never opened
+    Porter->>TM: Connect
+    Clerk->>TM: Connect
+    TM->>Clerk: Remark (a pydantic model)
+    TM->>Porter: TaskAssignment
+    Porter->>TM: TaskResult(success=true)
+    TM->>Clerk: TaskAssignment
+    Clerk->>TM: TaskResult(success=true)
+    TM->>Porter: Shutdown
+    TM->>Clerk: Shutdown
+    Hub->>Observer: Bulletin (a pickle)
+```
+
+The hub and the observer are what a Ceylon user has already; they pickle, as Ceylon does. Ours join
+the same workspace as guests. Neither side disturbs the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from ..agents.ceylon_agent import AgentDetail, BaseAgent, PeerMode, claim_port, on, on_run, standing_in
+from ..agents.manager import TaskManager
+from ..agents.report import RunReport
+from ..agents.worker import WorkerAgent
+from ..messages import Task, TaskResult
+from .scenario import ManagerSeen, Scenario, perform
+
+WORKSPACE = "estate"
+BULLETIN_EVERY_S = 0.2
+
+
+@dataclass
+class Bulletin:
+    """What the plain agents tell one another."""
+
+    number: int
+
+
+class Remark(BaseModel):
+    """A user's own message, which travels between our agents by our codec."""
+
+    text: str
+
+
+class Hub(BaseAgent):
+    """A plain Ceylon admin that sends bulletins."""
+
+    sent = 0
+
+    @on_run()
+    async def send_bulletins(self, inputs: object) -> None:
+        """Send a bulletin now and then."""
+        del inputs
+        while True:
+            self.sent += 1
+            await self.broadcast(pickle.dumps(Bulletin(self.sent)))
+            await asyncio.sleep(BULLETIN_EVERY_S)
+
+
+class Observer(BaseAgent):
+    """A plain Ceylon agent that reads bulletins."""
+
+    seen = 0
+
+    @on(Bulletin)
+    async def read(self, data: Bulletin, time: int, agent: AgentDetail) -> None:
+        """Count a bulletin."""
+        del data, time, agent
+        self.seen += 1
+
+
+class Foreman(TaskManager):
+    """A TaskManager that makes a remark before it assigns."""
+
+    async def assign_tasks(self) -> None:
+        """Say something to everyone of ours, then begin."""
+        await self.broadcast_message(Remark(text="mind the wet steps"))
+        await super().assign_tasks()
+
+
+class Clerk(WorkerAgent):
+    """A worker with a handler of its own for the user's message."""
+
+    remark = ""
+
+    @on(Remark)
+    async def note_down(self, data: Remark, time: int, agent: AgentDetail) -> None:
+        """Note a remark."""
+        del time, agent
+        self.remark = data.text
+
+
+class Embedded(Scenario):
+    """A workspace of plain Ceylon agents takes in a TaskManager and two workers as guests."""
+
+    has_plain_agents: ClassVar[bool] = True
+
+    async def play(
+        self, *, processes: bool = False, seen: ManagerSeen | None = None
+    ) -> RunReport:
+        """Play it over real Ceylon; there is no other way, and only in one process."""
+        del processes
+        port = claim_port()
+        with tempfile.TemporaryDirectory() as folder, standing_in(Path(folder)):
+            # A plain admin writes `.ceylon_network` where it stands; not where the user stands.
+            self.hub = Hub("Hub", PeerMode.ADMIN, port=port, workspace_id=WORKSPACE)
+        admin = self.hub.details().id
+        self.observer = Observer(
+            "Observer",
+            PeerMode.CLIENT,
+            port=port,
+            workspace_id=WORKSPACE,
+            admin_peer=admin,
+            admin_ip="127.0.0.1",
+        )
+        self.foreman = Foreman(
+            [
+                Task(id=1, description="Carry the chests", difficulty=3),
+                Task(id=2, description="Write the manifest", difficulty=7),
+            ],
+            expected_workers=2,
+            name="Foreman",
+            port=port,
+            workspace_id=WORKSPACE,
+            admin_peer=admin,
+            time_scale=self.time_scale,
+            quiet=True,
+        )
+        self.porter = WorkerAgent(
+            "Porter", 4, WORKSPACE, admin, port=port, time_scale=self.time_scale
+        )
+        self.clerk = Clerk("Clerk", 8, WORKSPACE, admin, port=port, time_scale=self.time_scale)
+        if seen is not None:
+            seen(self.foreman)
+        guests = [self.observer, self.foreman, self.porter, self.clerk]
+        workspace = asyncio.ensure_future(self.hub.start_agent(b"", guests))
+        await self.foreman.finished()
+        await asyncio.sleep(2 * BULLETIN_EVERY_S)
+        await self.hub.stop()
+        await workspace
+        return self.foreman.report()
+
+    def conclusion(self, report: RunReport) -> str:
+        """What each side has seen."""
+        results = ", ".join(_told(result) for result in self.foreman.task_results)
+        return (
+            f"the observer read {self.observer.seen} of {self.hub.sent} bulletins; "
+            f"the clerk noted {self.clerk.remark!r}; {results}; "
+            f"pickles that the foreman dropped: {report.dropped.get('pickle', 0)}"
+        )
+
+
+def _told(result: TaskResult) -> str:
+    return f"task {result.task_id} by {result.worker}"
+
+
+if __name__ == "__main__":
+    perform(Embedded)

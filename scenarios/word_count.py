@@ -1,0 +1,152 @@
+"""Word count: real work. A folder of texts, a task a file, done by worker processes.
+
+```mermaid
+sequenceDiagram
+    participant TM as TaskManager
+    participant Ada as Ada (skill 10, 2 slots)
+    participant Ben as Ben (skill 6, 2 slots)
+    participant Cleo as Cleo (skill 6, 2 slots)
+
+    Ada->>TM: Connect
+    Ben->>TM: Connect
+    Cleo->>TM: Connect
+    loop every text, the longest first
+        TM->>Ada: TaskAssignment(count_words)
+        Ada->>TM: TaskResult(words, lines, commonest)
+    end
+    TM->>Ada: Shutdown
+    TM->>Ben: Shutdown
+    TM->>Cleo: Shutdown
+```
+
+The text travels inside the task, so the workers need not see the folder. `muster run word_count
+FOLDER` counts the `.txt` and `.md` files of a folder of your own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, TypedDict, cast
+
+from ..agents.handlers import Handlers, TaskContext
+from ..agents.manager import TaskManager
+from ..agents.report import RunReport
+from ..agents.worker import WorkerAgent
+from ..messages import InvalidInput, Task
+from .scenario import Scenario, perform
+
+SHIPPED_TEXTS = Path(__file__).with_name("texts")
+SUFFIXES = (".txt", ".md")
+LARGEST_TEXT_BYTES = 4 * 1024 * 1024
+LINES_BETWEEN_REPORTS = 1_000
+LETTERS_OF_A_WORD_WORTH_NAMING = 4
+
+handlers = Handlers()
+
+
+class Tally(TypedDict):
+    """What is counted in one text."""
+
+    words: int
+    lines: int
+    commonest: list[tuple[str, int]]
+
+
+@handlers.task("count_words")
+def count_words(task: Task, context: TaskContext) -> Tally:
+    """Count the words and lines of one text, and find its commonest longer words."""
+    lines = str(task.data["text"]).splitlines()
+    counts: Counter[str] = Counter()
+    for number, line in enumerate(lines, start=1):
+        counts.update(word.strip(".,;:!?()\"'`*#").lower() for word in line.split())
+        if number % LINES_BETWEEN_REPORTS == 0:
+            context.progress(100 * number / len(lines), f"line {number}")
+            if context.is_cancelled:
+                break
+    longer = Counter(
+        {word: n for word, n in counts.items() if len(word) > LETTERS_OF_A_WORD_WORTH_NAMING}
+    )
+    return Tally(words=counts.total(), lines=len(lines), commonest=longer.most_common(50))
+
+
+class WordCount(Scenario):
+    """Counts the words of a folder of texts on three worker processes."""
+
+    takes: ClassVar[str] = "FOLDER: a folder of .txt and .md files (the texts shipped with it)"
+    has_worker_processes: ClassVar[bool] = True
+
+    def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
+        super().__init__(time_scale, arguments)
+        if len(self.arguments) > 1:
+            raise InvalidInput(f"word_count takes one folder, not {len(self.arguments)}")
+        self.folder = Path(self.arguments[0]) if self.arguments else SHIPPED_TEXTS
+
+    def manager(self) -> TaskManager:
+        """A task for each text, the longer the more difficult.
+
+        Raises:
+            InvalidInput: the folder does not exist, or holds no texts that can be read.
+        """
+        return TaskManager(
+            _tasks_of(self.folder),
+            expected_workers=["Ada", "Ben", "Cleo"],
+            port=0,
+            join_timeout_s=30,
+            on_missing="start",
+            quiet=True,
+        )
+
+    def workers(self) -> list[WorkerAgent]:
+        """Three workers of two slots each."""
+        return [
+            WorkerAgent("Ada", skill_level=10, slots=2, handlers=handlers),
+            WorkerAgent("Ben", skill_level=6, slots=2, handlers=handlers),
+            WorkerAgent("Cleo", skill_level=6, slots=2, handlers=handlers),
+        ]
+
+    def conclusion(self, report: RunReport) -> str:
+        """The totals over all texts."""
+        tallies = [cast(Tally, each.output) for each in report.tasks if each.success]
+        commonest: Counter[str] = Counter()
+        for tally in tallies:
+            for word, count in tally["commonest"]:
+                commonest[word] += count
+        favourites = ", ".join(f"{word} {count}" for word, count in commonest.most_common(5))
+        words = sum(tally["words"] for tally in tallies)
+        lines = sum(tally["lines"] for tally in tallies)
+        return f"{words:,} words on {lines:,} lines in {len(tallies)} texts; commonest: {favourites}"
+
+
+def _tasks_of(folder: Path) -> list[Task]:
+    if not folder.is_dir():
+        raise InvalidInput(f"{folder} is not a folder; name one that holds .txt or .md files")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise InvalidInput(f"{folder} holds no .txt or .md files")
+    longest = max(path.stat().st_size for path in files)
+    return [_task_of(path, longest) for path in files]
+
+
+def _task_of(path: Path, longest_bytes: int) -> Task:
+    size = path.stat().st_size
+    if size > LARGEST_TEXT_BYTES:
+        raise InvalidInput(
+            f"{path} has {size:,} bytes; a text may have {LARGEST_TEXT_BYTES:,} at most"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise InvalidInput(f"{path} is not UTF-8 text: {fault.reason} at byte {fault.start}") from None
+    return Task(
+        id=path.stem,
+        description=f"Count {path.name}",
+        difficulty=max(1, round(10 * size / max(longest_bytes, 1))),
+        type="count_words",
+        data={"text": text},
+    )
+
+
+if __name__ == "__main__":
+    perform(WordCount)
