@@ -1,0 +1,359 @@
+"""All conversations of one member, and how they share frames.
+
+On a link where everyone hears every frame, one frame for ten members costs what a frame for one
+does: whatever is due leaves together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from heapq import heappop, heappush, heapreplace
+from typing import NamedTuple
+
+from ..messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, UnknownPeer
+from ..messages.frame import (
+    ANY_MANAGER,
+    EVERYONE,
+    Datagram,
+    Frame,
+    Section,
+    decode_frame,
+    decode_letter,
+    encode_frame,
+    encode_letter,
+)
+from .delivery import (
+    DEFAULT_LIMITS,
+    MESSAGE_OVERHEAD_BYTES,
+    DeliveryCounters,
+    Stream,
+    StreamLimits,
+)
+
+DEFAULT_FRAME_BYTES = 256 * 1024
+MAX_LOOSE_MESSAGES = 10_000
+MAX_LOOSE_BYTES = 64 * 1024 * 1024
+"""How many loose messages, and bytes of them, may wait; the oldest give way."""
+
+NOBODY_ELSE: frozenset[str] = frozenset()
+
+_FRAME_OVERHEAD_BYTES = 16
+_SECTION_OVERHEAD_BYTES = 12
+_DATAGRAM_OVERHEAD_BYTES = 8
+_SMALLEST_SHARE_BYTES = 4096
+_AT_ONCE = -math.inf
+
+
+class Outgoing(NamedTuple):
+    """A frame that is ready to leave.
+
+    Args:
+        frame: its bytes.
+        to: the address of the only member it is for, or None if it is for several.
+    """
+
+    frame: bytes
+    to: str | None
+
+
+class Arrival(NamedTuple):
+    """A message that arrived.
+
+    Args:
+        sender: the address its sender claims.
+        message: the encoded message.
+        numbered: whether it belongs to the open conversation, and so comes once and in order.
+    """
+
+    sender: str
+    message: bytes
+    numbered: bool
+
+
+class Mailroom:
+    """Numbered conversations with peers, and loose messages to anyone.
+
+    Args:
+        address: where this member is reached.
+        frame_bytes: how long a frame should get at most, before compression; one message that is
+            longer still goes, alone.
+        limits: the bounds of each conversation.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        frame_bytes: int = DEFAULT_FRAME_BYTES,
+        limits: StreamLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.address = address
+        self.counters = DeliveryCounters()
+        self._limits = limits
+        self._room_bytes = frame_bytes - _FRAME_OVERHEAD_BYTES - len(address.encode())
+
+        # Bounded by whoever opens conversations: there is one for each peer that was let in.
+        self._streams: dict[str, Stream] = {}
+        # Peers with something due, as an ordered set: who is served goes to its end.
+        self._due: dict[str, None] = {}
+        self._owing: dict[str, None] = {}
+        # No entry is later than its peer's true alarm; one that is too early is put right when
+        # it comes up. Hence about one entry a peer.
+        self._alarms: list[tuple[float, str]] = []
+        self._alarm_of: dict[str, float] = {}
+
+        self._loose: deque[tuple[str, bytes]] = deque()
+        self._loose_bytes = 0
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Those with whom a conversation is open."""
+        return tuple(self._streams)
+
+    def open(self, peer: str, conversation: str) -> None:
+        """Begin a conversation with a peer; one of another name is dropped, the same one kept."""
+        current = self._streams.get(peer)
+        if current is None or current.conversation != conversation:
+            self.close(peer)
+            self._streams[peer] = Stream(conversation, self._limits, self.counters)
+
+    def close(self, peer: str) -> None:
+        """Forget the conversation with a peer, and whatever was not delivered; if there is one."""
+        self._streams.pop(peer, None)
+        self._due.pop(peer, None)
+        self._owing.pop(peer, None)
+
+    def post(self, peer: str, message: bytes) -> None:
+        """Queue a message that must arrive.
+
+        Raises:
+            UnknownPeer: no conversation with it is open.
+            BacklogFull: too much waits for this peer already.
+            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+        """
+        stream = self._streams.get(peer)
+        if stream is None:
+            raise UnknownPeer(peer)
+        _check_size(message)
+        stream.post(message)
+        self._reconsider(peer, stream)
+
+    def post_loose(self, to: str, message: bytes) -> None:
+        """Queue a message that may get lost; if too many wait, the oldest is.
+
+        Args:
+            to: an address, `EVERYONE` or `ANY_MANAGER`.
+            message: the encoded message.
+
+        Raises:
+            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+        """
+        _check_size(message)
+        self._loose.append((to, message))
+        self._loose_bytes += len(message)
+        while len(self._loose) > MAX_LOOSE_MESSAGES or self._loose_bytes > MAX_LOOSE_BYTES:
+            self._loose_bytes -= len(self._loose.popleft()[1])
+            self.counters.loose_dropped += 1
+
+    def collect(self, now: float) -> Outgoing | None:
+        """Build the frame that is due, with as much as it holds for everyone; None if nothing is.
+
+        Call again while it gives something. Peers take turns, and whoever found no room comes
+        first in the next frame.
+
+        Args:
+            now: the time in seconds.
+        """
+        self._wake(now)
+        sections, room_bytes = self._collect_loose()
+        room_bytes = self._collect_due(now, sections, room_bytes)
+        if not sections:
+            return None
+        self._collect_early_acks(now, sections, room_bytes)
+        frame = encode_frame(Frame(self.address, tuple(sections)))
+        self.counters.frames_sent += 1
+        self.counters.bytes_sent += len(frame)
+        return Outgoing(frame, _only_address(sections))
+
+    def receive(
+        self, frame: bytes, now: float, listens_to: frozenset[str] = NOBODY_ELSE
+    ) -> list[Arrival]:
+        """Take in a frame.
+
+        Letters for others stay closed; broken ones are counted and skipped.
+
+        Args:
+            frame: what the link brought, whatever it is.
+            now: the time in seconds.
+            listens_to: addresses beside our own, such as `EVERYONE`.
+
+        Raises:
+            DecodeError: the bytes are no frame; nothing else is ever raised.
+        """
+        sender, sections = decode_frame(frame)
+        if sender == self.address:
+            return []
+        self.counters.frames_received += 1
+        self.counters.bytes_received += len(frame)
+        arrivals: list[Arrival] = []
+        for section in sections:
+            if section.to == self.address or section.to in listens_to:
+                arrivals += self._open_letter(sender, section, now)
+        return arrivals
+
+    def next_alarm(self) -> float | None:
+        """When something will be due, in seconds.
+
+        Minus infinity if something is due already; None if nothing will be before something is
+        posted or received.
+        """
+        if self._loose or self._due:
+            return _AT_ONCE
+        while self._alarms:
+            alarm, peer = self._alarms[0]
+            stream = self._streams.get(peer)
+            true_alarm = stream.next_alarm() if stream is not None else None
+            if self._alarm_of.get(peer) != alarm:
+                heappop(self._alarms)
+            elif true_alarm is None:
+                heappop(self._alarms)
+                del self._alarm_of[peer]
+            elif true_alarm > alarm:
+                heapreplace(self._alarms, (true_alarm, peer))
+                self._alarm_of[peer] = true_alarm
+            else:
+                return alarm
+        return None
+
+    def has_due(self, now: float) -> bool:
+        """Whether `collect` has something to give."""
+        alarm = self.next_alarm()
+        return alarm is not None and alarm <= now
+
+    def idle(self, peer: str) -> bool:
+        """Whether everything posted to a peer has arrived, or no conversation with it is open."""
+        stream = self._streams.get(peer)
+        return stream is None or stream.idle
+
+    def has_unsettled(self) -> bool:
+        """Whether anything posted to any peer has not arrived yet, as far as we know."""
+        return any(not stream.idle for stream in self._streams.values())
+
+    def _reconsider(self, peer: str, stream: Stream) -> None:
+        if stream.owes_acknowledgement:
+            self._owing[peer] = None
+        else:
+            self._owing.pop(peer, None)
+        alarm = stream.next_alarm()
+        if alarm is None:
+            return
+        if alarm == _AT_ONCE:
+            self._due.setdefault(peer)
+        elif alarm < self._alarm_of.get(peer, math.inf):
+            heappush(self._alarms, (alarm, peer))
+            self._alarm_of[peer] = alarm
+
+    def _wake(self, now: float) -> None:
+        while self._alarms and self._alarms[0][0] <= now:
+            alarm, peer = heappop(self._alarms)
+            if self._alarm_of.get(peer) != alarm:
+                continue
+            del self._alarm_of[peer]
+            stream = self._streams.get(peer)
+            if stream is None:
+                continue
+            if stream.is_due(now):
+                self._due.setdefault(peer)
+            else:
+                self._reconsider(peer, stream)
+
+    def _collect_loose(self) -> tuple[list[Section], int]:
+        # Heartbeats are loose and don't wait; but a flood of them leaves half to the others.
+        reserve_bytes = self._room_bytes // 2 if self._due else 0
+        room_bytes = self._room_bytes
+        messages_for: dict[str, list[bytes]] = {}
+        while self._loose:
+            to, message = self._loose[0]
+            size = len(message) + MESSAGE_OVERHEAD_BYTES
+            if to not in messages_for:
+                size += _section_overhead_bytes(to) + _DATAGRAM_OVERHEAD_BYTES
+            if messages_for and size > room_bytes - reserve_bytes:
+                break
+            self._loose.popleft()
+            self._loose_bytes -= len(message)
+            messages_for.setdefault(to, []).append(message)
+            room_bytes -= size
+        sections = [
+            Section(to, encode_letter(Datagram(tuple(messages))))
+            for to, messages in messages_for.items()
+        ]
+        return sections, room_bytes
+
+    def _collect_due(self, now: float, sections: list[Section], room_bytes: int) -> int:
+        turns = deque(self._due)
+        share_bytes = max(room_bytes // max(len(turns), 1), _SMALLEST_SHARE_BYTES)
+        while turns:
+            peer = turns.popleft()
+            stream = self._streams[peer]
+            free_bytes = room_bytes - _section_overhead_bytes(peer)
+            needed_bytes = stream.smallest_room_bytes(now)
+            if needed_bytes > free_bytes and sections:
+                continue
+            segment = stream.collect(now, max(needed_bytes, min(share_bytes, free_bytes)))
+            del self._due[peer]
+            if segment is not None:
+                sections.append(Section(peer, encode_letter(segment)))
+                room_bytes -= _section_overhead_bytes(peer) + len(sections[-1].letter)
+            if stream.is_due(now):
+                self._due[peer] = None
+                turns.append(peer)
+            self._reconsider(peer, stream)
+        return room_bytes
+
+    def _collect_early_acks(self, now: float, sections: list[Section], room_bytes: int) -> None:
+        for peer in tuple(self._owing):
+            stream = self._streams[peer]
+            free_bytes = room_bytes - _section_overhead_bytes(peer)
+            segment = stream.collect(now, free_bytes, early_ack=True)
+            if segment is None:
+                continue
+            sections.append(Section(peer, encode_letter(segment)))
+            room_bytes -= _section_overhead_bytes(peer) + len(sections[-1].letter)
+            if not stream.is_due(now):
+                self._due.pop(peer, None)
+            self._reconsider(peer, stream)
+
+    def _open_letter(self, sender: str, section: Section, now: float) -> list[Arrival]:
+        try:
+            letter = decode_letter(section.letter)
+        except DecodeError:
+            self.counters.broken_letters += 1
+            return []
+        if isinstance(letter, Datagram):
+            return [Arrival(sender, message, False) for message in letter.messages]
+        stream = self._streams.get(sender)
+        if stream is None or section.to != self.address:
+            self.counters.foreign_segments += 1
+            return []
+        messages = stream.accept(letter, now)
+        self._reconsider(sender, stream)
+        return [Arrival(sender, message, True) for message in messages]
+
+
+def _check_size(message: bytes) -> None:
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise EncodeError(
+            f"a message of {len(message):,} bytes can't be sent; the limit is "
+            f"{MAX_MESSAGE_BYTES:,}; pass large data by reference"
+        )
+
+
+def _section_overhead_bytes(to: str) -> int:
+    return _SECTION_OVERHEAD_BYTES + len(to.encode())
+
+
+def _only_address(sections: list[Section]) -> str | None:
+    addresses = {section.to for section in sections}
+    if len(addresses) > 1 or addresses & {EVERYONE, ANY_MANAGER}:
+        return None
+    return addresses.pop()
