@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
@@ -19,6 +20,12 @@ class Message(BaseModel):
     """Root of what travels between manager and workers."""
 
     model_config = ConfigDict(extra="forbid")
+
+    def __reduce__(self) -> tuple[Callable[[bytes], BaseModel], tuple[bytes]]:
+        """Pickle as a call of our codec, so that a pickle of ours can be read without unpickling."""
+        from .codec import decode_message, encode_message
+
+        return decode_message, (encode_message(self),)
 
 
 class TaskAssignment(Message):
