@@ -14,6 +14,7 @@ from itertools import islice
 
 from ..messages import BacklogFull
 from ..messages.frame import Segment
+from .retry_timer import RetryTimer
 
 MESSAGE_OVERHEAD_BYTES = 5
 """What a message takes in a letter beside itself, at most."""
@@ -21,7 +22,6 @@ MESSAGE_OVERHEAD_BYTES = 5
 _SEGMENT_OVERHEAD_BYTES = 32
 _AT_ONCE = -math.inf
 _ACK_EVERY_NTH_OF_WINDOW = 4
-_MAX_KEPT_BACK_OFF = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,53 +85,6 @@ class DeliveryCounters:
     loose_dropped: int = 0
 
 
-class RetryTimer:
-    """How long to wait for an acknowledgement, after RFC 6298 and Karn's rule."""
-
-    def __init__(self, limits: StreamLimits) -> None:
-        self._limits = limits
-        self._smoothed_s: float | None = None
-        self._variation_s = 0.0
-        self._measured_retry_after_s = limits.first_retry_after_s
-        self.retry_after_s = limits.first_retry_after_s
-
-    def measure(self, round_trip_s: float) -> None:
-        """Learn from a round trip that is surely one: its messages were sent only once."""
-        if self._smoothed_s is None:
-            self._smoothed_s, self._variation_s = round_trip_s, round_trip_s / 2
-        else:
-            deviation_s = abs(self._smoothed_s - round_trip_s)
-            self._variation_s += (deviation_s - self._variation_s) / 4
-            self._smoothed_s += (round_trip_s - self._smoothed_s) / 8
-        self._measured_retry_after_s = self.retry_after_s = min(
-            max(self._smoothed_s + 4 * self._variation_s, self._limits.shortest_retry_after_s),
-            self._limits.longest_retry_after_s,
-        )
-
-    def back_off(self, retry_after_s: float) -> float:
-        """Tell the wait that follows one that was in vain."""
-        return min(2 * retry_after_s, self._limits.longest_retry_after_s)
-
-    def keep(self, retry_after_s: float, round_trip_at_least_s: float) -> None:
-        """Hold on to a wait that was long enough, until a round trip can be measured.
-
-        Args:
-            retry_after_s: the wait of a run that was resent and has now been acknowledged.
-            round_trip_at_least_s: how long ago it was last sent. Whichever copy was answered,
-                the round trip was no shorter.
-        """
-        if self._smoothed_s is not None and round_trip_at_least_s > self._smoothed_s:
-            kept_s = self.retry_after_s
-            self.measure(round_trip_at_least_s)
-            self.retry_after_s = max(self.retry_after_s, kept_s)
-        # Where losses are many there may be nothing to measure for long. Without a bound, waits
-        # would then grow from one run to the next, though the other end is as quick as ever.
-        bound_s = min(
-            _MAX_KEPT_BACK_OFF * self._measured_retry_after_s, self._limits.longest_retry_after_s
-        )
-        self.retry_after_s = max(self.retry_after_s, min(retry_after_s, bound_s))
-
-
 @dataclass(slots=True)
 class _Run:
     """Messages sent together, from number `first` up to but without `after`."""
@@ -168,7 +121,11 @@ class Stream:
         self.counters = DeliveryCounters() if counters is None else counters
         self._limits = limits
         self._envelope_bytes = _SEGMENT_OVERHEAD_BYTES + len(conversation.encode())
-        self._timer = RetryTimer(limits)
+        self._timer = RetryTimer(
+            limits.first_retry_after_s,
+            limits.shortest_retry_after_s,
+            limits.longest_retry_after_s,
+        )
 
         # Bounded by the backlog limits.
         self._queue: deque[bytes] = deque()
@@ -207,6 +164,11 @@ class Stream:
     def backlog(self) -> int:
         """How many messages wait to be sent for the first time."""
         return len(self._queue)
+
+    @property
+    def held(self) -> int:
+        """How many messages arrived before their turn, and wait for earlier ones."""
+        return len(self._early)
 
     @property
     def owes_acknowledgement(self) -> bool:

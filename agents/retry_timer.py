@@ -1,0 +1,57 @@
+"""How long to wait for an acknowledgement, after RFC 6298 and Karn's rule."""
+
+from __future__ import annotations
+
+_MAX_KEPT_BACK_OFF = 4
+
+
+class RetryTimer:
+    """Learns how long an acknowledgement takes.
+
+    Args:
+        first_s: the wait before anything was measured, in seconds.
+        shortest_s: the least to wait, in seconds.
+        longest_s: the most to wait, in seconds.
+    """
+
+    def __init__(self, first_s: float, shortest_s: float, longest_s: float) -> None:
+        self._shortest_s = shortest_s
+        self._longest_s = longest_s
+        self._smoothed_s: float | None = None
+        self._variation_s = 0.0
+        self._measured_retry_after_s = first_s
+        self.retry_after_s = first_s
+
+    def measure(self, round_trip_s: float) -> None:
+        """Learn from a round trip that is surely one: its messages were sent only once."""
+        if self._smoothed_s is None:
+            self._smoothed_s, self._variation_s = round_trip_s, round_trip_s / 2
+        else:
+            deviation_s = abs(self._smoothed_s - round_trip_s)
+            self._variation_s += (deviation_s - self._variation_s) / 4
+            self._smoothed_s += (round_trip_s - self._smoothed_s) / 8
+        self._measured_retry_after_s = self.retry_after_s = min(
+            max(self._smoothed_s + 4 * self._variation_s, self._shortest_s),
+            self._longest_s,
+        )
+
+    def back_off(self, retry_after_s: float) -> float:
+        """Tell the wait that follows one that was in vain."""
+        return min(2 * retry_after_s, self._longest_s)
+
+    def keep(self, retry_after_s: float, round_trip_at_least_s: float) -> None:
+        """Hold on to a wait that was long enough, until a round trip can be measured.
+
+        Args:
+            retry_after_s: the wait of a run that was resent and has now been acknowledged.
+            round_trip_at_least_s: how long ago it was last sent. Whichever copy was answered,
+                the round trip was no shorter.
+        """
+        if self._smoothed_s is not None and round_trip_at_least_s > self._smoothed_s:
+            kept_s = self.retry_after_s
+            self.measure(round_trip_at_least_s)
+            self.retry_after_s = max(self.retry_after_s, kept_s)
+        # Where losses are many there may be nothing to measure for long. Without a bound, waits
+        # would then grow from one run to the next, though the other end is as quick as ever.
+        bound_s = min(_MAX_KEPT_BACK_OFF * self._measured_retry_after_s, self._longest_s)
+        self.retry_after_s = max(self.retry_after_s, min(retry_after_s, bound_s))
