@@ -98,7 +98,7 @@ class Mailroom:
         self._due: dict[str, None] = {}
         self._owing: dict[str, None] = {}
         # No entry is later than its peer's true alarm; one that is too early is put right when
-        # it comes up. Hence about one entry a peer.
+        # it comes up, and one that is outdated falls out when its time comes: a few for each peer.
         self._alarms: list[tuple[float, str]] = []
         self._alarm_of: dict[str, float] = {}
 
