@@ -1,0 +1,209 @@
+"""The agents over real Ceylon on loopback; each wait is for a condition, with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from muster.agents import TaskManager, WorkerAgent
+from muster.agents.ceylon_agent import claim_port
+from muster.agents.events import What
+from muster.messages import PortInUse, Task, TaskAssignment, TaskStatus
+from muster.scenarios.all_well import AllWell
+from muster.scenarios.embedded import Embedded
+from muster.scenarios.scenario import Scenario
+from muster.scenarios.some_failures import SomeFailures
+from muster.scenarios.timeout import Timeout
+
+pytestmark = pytest.mark.ceylon
+
+DEADLINE_S = 30
+STORIES = [AllWell, SomeFailures, Timeout]
+SUCCESS_RATES = {AllWell: 1.0, SomeFailures: 2 / 3, Timeout: 0.0}
+
+
+def play(scenario: Scenario, **options: Any) -> tuple[Any, list[Any]]:
+    """Play a scenario over real Ceylon; its report, and what happened."""
+    happened: list[Any] = []
+
+    def seen(manager: TaskManager) -> None:
+        manager.watch(happened.append)
+
+    async def go() -> Any:
+        return await asyncio.wait_for(scenario.play(seen=seen, **options), DEADLINE_S)
+
+    return asyncio.run(go()), happened
+
+
+def check_story(story: type[Scenario], report: Any, happened: list[Any]) -> None:
+    assert report.success_rate == pytest.approx(SUCCESS_RATES[story])
+    assignments = Counter(each.task_id for each in happened if each.what is What.TASK_ASSIGNED)
+    settled = Counter(
+        each.task_id
+        for each in happened
+        if each.what in (What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED)
+    )
+    expected = {task.id: 1 for task in report.tasks}
+    assert assignments == expected
+    assert settled == expected
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name())
+def test_a_story_in_one_process_ends_as_told(story: type[Scenario]) -> None:
+    check_story(story, *play(story(time_scale=0.05)))
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name())
+def test_a_story_with_worker_processes_ends_as_told(story: type[Scenario]) -> None:
+    check_story(story, *play(story(time_scale=0.05), processes=True))
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+@pytest.mark.parametrize("run", range(20))
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name())
+def test_twenty_runs_in_a_row_end_as_told(story: type[Scenario], run: int) -> None:
+    del run
+    check_story(story, *play(story(time_scale=0.02), processes=True))
+
+
+def test_some_failures_assigns_as_the_tutorials_diagram_does() -> None:
+    report, _ = play(SomeFailures(time_scale=0.02))
+    assert {task.id: task.worker for task in report.tasks} == {
+        3: "Junior",
+        2: "Intermediate",
+        1: "Senior",
+    }
+
+
+def test_a_thousand_tasks_on_three_workers_of_four_slots_are_each_done_once() -> None:
+    done: Counter[Any] = Counter()
+
+    class Counting(WorkerAgent):
+        async def handle_task(self, data: TaskAssignment) -> bool:  # type: ignore[override]
+            done[data.task.id] += 1
+            return True
+
+    async def go() -> Any:
+        tasks = [Task(id=number, description="count") for number in range(1, 1001)]
+        manager = TaskManager(tasks, expected_workers=3, port=0, quiet=True)
+        workers = [Counting(name, 5, slots=4) for name in ("Ada", "Ben", "Cleo")]
+        await asyncio.wait_for(manager.start_agent(b"", workers), DEADLINE_S)
+        return manager
+
+    manager = asyncio.run(go())
+    assert len(manager.task_results) == 1000
+    assert {result.task_id for result in manager.task_results} == set(range(1, 1001))
+    assert set(done.values()) == {1}
+    assert manager.report().counts[TaskStatus.COMPLETED] == 1000
+
+
+def test_plain_ceylon_agents_and_ours_do_not_disturb_each_other(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scenario = Embedded(time_scale=0.05)
+    report, _ = play(scenario)
+    assert report.success_rate == 1.0
+    assert scenario.observer.seen >= 2
+    assert scenario.clerk.remark == "mind the wet steps"
+    assert report.dropped["pickle"] >= 1
+    assert "Traceback" not in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pickle_sent_to_our_agents_is_never_opened(tmp_path: Path) -> None:
+    witness = tmp_path / "opened"
+
+    class Trap:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(witness),)
+
+    async def go() -> Any:
+        tasks = [Task(id=1, description="wait", timeout=5)]
+        manager = TaskManager(tasks, expected_workers=1, port=0, quiet=True)
+
+        class Sender(WorkerAgent):
+            async def handle_task(self, data: TaskAssignment) -> bool:  # type: ignore[override]
+                await self.send(pickle.dumps(Trap()))
+                while not manager.dropped.get("pickle"):
+                    await asyncio.sleep(0.01)
+                return True
+
+        await asyncio.wait_for(manager.start_agent(b"", [Sender("Ada", 5)]), DEADLINE_S)
+        return manager
+
+    manager = asyncio.run(go())
+    assert manager.dropped["pickle"] == 1
+    assert not witness.exists()
+
+
+def test_a_port_in_use_is_named() -> None:
+    async def go() -> None:
+        port = claim_port()
+        first = TaskManager([Task(id=1, description="wait")], 1, port=port, quiet=True)
+        running = asyncio.ensure_future(first.start_agent(b""))
+        second = TaskManager([], 1, port=port, quiet=True)
+        try:
+            deadline = asyncio.get_running_loop().time() + DEADLINE_S
+            with pytest.raises(PortInUse, match=f"UDP port {port} is already in use"):
+                while asyncio.get_running_loop().time() < deadline:
+                    second = TaskManager([], 1, port=port, quiet=True)
+                    second.claim_port()
+                    await asyncio.sleep(0.02)
+        finally:
+            await first.stop()
+            await asyncio.wait_for(running, DEADLINE_S)
+
+    asyncio.run(go())
+
+
+def test_the_tutorials_own_script_prints_what_the_tutorial_shows(tmp_path: Path) -> None:
+    script = tmp_path / "tutorial.py"
+    script.write_text(
+        """
+import asyncio
+from muster.agents import TaskManager, WorkerAgent
+from muster.messages import Task
+
+async def main():
+    tasks = [
+        Task(id=1, description="Simple calculation", difficulty=1),
+        Task(id=2, description="Data analysis", difficulty=2),
+    ]
+    task_manager = TaskManager(tasks, expected_workers=2, port=0)
+    admin_details = task_manager.details()
+    workers = [
+        WorkerAgent("Junior", skill_level=1, admin_peer=admin_details.id),
+        WorkerAgent("Senior", skill_level=9, admin_peer=admin_details.id),
+    ]
+    await task_manager.start_agent(b"", workers)
+
+asyncio.run(main())
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "All tasks completed",
+        "Task 1 assigned to Junior - Success",
+        "Task 2 assigned to Senior - Success",
+        "Success rate: 100.00%",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tutorial.py"]
