@@ -1,0 +1,105 @@
+"""No-op tasks over real Ceylon on worker processes: tasks a second, from assigning to the last result.
+
+    python tests/benchmarks/ceylon_throughput.py --tasks 10000 --workers 2 --slots 64
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from muster.agents import Handlers, TaskManager
+from muster.agents.events import Occurrence, What
+from muster.agents.ticket import write_ticket_file
+from muster.messages import Task
+
+handlers = Handlers()
+
+
+@handlers.task("nothing")
+async def nothing(task: Task) -> None:
+    """Do nothing, as fast as possible."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    runs = [asyncio.run(measure(options)) for _ in range(options.runs)]
+    if options.json:
+        sys.stdout.write(json.dumps(runs, indent=1) + "\n")
+        return
+    for run in runs:
+        sys.stdout.write("  ".join(f"{key} {value:,}" for key, value in run.items()) + "\n")
+    median = sorted(run["tasks_per_s"] for run in runs)[len(runs) // 2]
+    sys.stdout.write(f"median {median:,} tasks/s\n")
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    tasks = [
+        Task(id=number, description="nothing", type="nothing", data={"n": number})
+        for number in range(1, options.tasks + 1)
+    ]
+    began = time.perf_counter()
+    manager = TaskManager(tasks, expected_workers=options.workers, port=0, quiet=True)
+    at: dict[What, float] = {}
+    settled: Counter[Any] = Counter()
+    assigned = 0
+
+    def watch(occurrence: Occurrence) -> None:
+        nonlocal assigned
+        at[occurrence.what] = time.perf_counter()
+        if occurrence.what is What.TASK_COMPLETED:
+            settled[occurrence.task_id] += 1
+        elif occurrence.what is What.TASK_ASSIGNED:
+            assigned += 1
+
+    manager.watch(watch)
+    with tempfile.TemporaryDirectory() as folder:
+        ticket = Path(folder, "ticket")
+        write_ticket_file(ticket, manager.ticket())
+        workers = [_start_worker(f"worker{n}", ticket, options.slots) for n in range(options.workers)]
+        try:
+            await manager.start_agent(b"")
+        finally:
+            for worker in workers:
+                worker.wait(timeout=10)
+    took_s = at[What.TASK_COMPLETED] - at[What.ASSIGNING_BEGUN]
+    return {
+        "tasks_per_s": round(options.tasks / took_s),
+        "took_s": round(took_s, 3),
+        "results": len(manager.task_results),
+        "duplicates": sum(settled.values()) - len(settled),
+        "assignments": assigned,
+        "joined_in_s": round(at[What.WORKER_JOINED] - began, 2),
+        "workers": options.workers,
+        "slots": options.slots,
+    }
+
+
+def _start_worker(name: str, ticket: Path, slots: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "muster.agents.command", "worker"),
+            *("--join", str(ticket), "--name", name, "--skill", "10"),
+            *("--slots", str(slots), "--handlers", Path(__file__).stem),
+        ],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+if __name__ == "__main__":
+    main()
