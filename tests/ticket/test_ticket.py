@@ -1,0 +1,170 @@
+"""What a ticket carries, and what is said of texts that are none."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import string
+from zlib import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.agents.ticket import Ticket
+from muster.messages import InvalidInput
+from muster.messages.codec import pack
+
+PEER = "12D3KooWAbCdEfGhJkLmNoPqRsTuVwXyZ"
+TICKET = Ticket("tea estate", PEER, "192.168.1.20", 8000)
+
+visible = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200).filter(str.strip)
+tickets = st.builds(
+    Ticket,
+    workspace_id=visible,
+    peer_id=st.text(string.ascii_letters + string.digits, min_size=1, max_size=60),
+    host=st.ip_addresses(v=4).map(str).filter(lambda host: host != "0.0.0.0"),
+    port=st.integers(1, 65_535),
+)
+
+
+def sealed(fields: object, version: str = "1") -> str:
+    """Make a ticket's line of any fields at all."""
+    body = pack(fields)
+    data = body + crc32(body).to_bytes(4, "big")
+    return f"muster:{version}:" + base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def said_of(text: str) -> str:
+    """Tell the error that parsing this text ends in."""
+    with pytest.raises(InvalidInput) as caught:
+        Ticket.parse(text)
+    return str(caught.value)
+
+
+@given(tickets)
+def test_a_ticket_is_read_back_as_it_was_written(ticket: Ticket) -> None:
+    assert Ticket.parse(str(ticket)) == ticket
+
+
+@given(tickets)
+def test_a_ticket_is_one_line_that_a_shell_needs_no_quotes_for(ticket: Ticket) -> None:
+    assert set(str(ticket)) <= set(string.ascii_letters + string.digits + "-_:")
+
+
+def test_a_ticket_begins_with_its_version() -> None:
+    assert str(TICKET).startswith("muster:1:")
+
+
+@given(tickets, st.data())
+def test_a_ticket_cut_off_anywhere_is_refused(ticket: Ticket, data: st.DataObject) -> None:
+    line = str(ticket)
+    kept = data.draw(st.integers(0, len(line) - 1))
+    with pytest.raises(InvalidInput):
+        Ticket.parse(line[:kept])
+
+
+@given(tickets, st.data())
+def test_a_ticket_with_another_character_anywhere_is_never_read_as_another_ticket(
+    ticket: Ticket, data: st.DataObject
+) -> None:
+    line = str(ticket)
+    place = data.draw(st.integers(0, len(line) - 1))
+    other = data.draw(st.sampled_from(string.printable))
+    with contextlib.suppress(InvalidInput):
+        assert Ticket.parse(line[:place] + other + line[place + 1 :]) == ticket
+
+
+@given(st.text(max_size=300))
+def test_no_text_raises_anything_but_invalid_input(text: str) -> None:
+    for candidate in (text, "muster:1:" + text):
+        with pytest.raises(InvalidInput):
+            Ticket.parse(candidate)
+
+
+@given(st.recursive(st.none() | st.integers(-9, 9) | st.text(max_size=5), st.lists, max_leaves=5))
+def test_no_content_raises_anything_but_invalid_input(fields: object) -> None:
+    with pytest.raises(InvalidInput):
+        Ticket.parse(sealed(fields))
+
+
+def test_white_space_around_a_ticket_is_no_matter() -> None:
+    assert Ticket.parse(f"\n  {TICKET}\t\r\n") == TICKET
+
+
+def test_a_ticket_that_a_terminal_broke_in_two_lines_is_read() -> None:
+    line = str(TICKET)
+    assert Ticket.parse(f"{line[:40]}\n{line[40:]}") == TICKET
+
+
+def test_a_blank_ticket_is_called_blank() -> None:
+    assert said_of(" \n") == "the ticket is blank; copy the whole line that the manager printed"
+
+
+@pytest.mark.parametrize("kept", [len("muster:"), len("muster:1"), len("muster:1:")])
+def test_a_ticket_cut_off_before_its_content_is_called_cut_off(kept: int) -> None:
+    begun = str(TICKET)[:kept]
+    assert said_of(begun).startswith(f"the ticket is cut off after {begun!r}; copy the whole line")
+
+
+def test_a_ticket_cut_off_in_its_content_is_called_cut_off_or_altered() -> None:
+    assert said_of(str(TICKET)[:-5]).startswith("the ticket is damaged: it was cut off or altered")
+
+
+def test_what_is_no_ticket_is_shown() -> None:
+    assert said_of("http://127.0.0.1:8000/").startswith(
+        "'http://127.0.0.1:8000/' is not a ticket, which would begin with 'muster:1:'"
+    )
+
+
+def test_a_ticket_of_another_version_names_both_versions() -> None:
+    assert said_of(sealed({}, version="2")) == (
+        "the ticket is of version 2, this Muster reads version 1; "
+        "use the same Muster for manager and worker"
+    )
+
+
+def test_a_character_that_no_ticket_has_is_told() -> None:
+    assert "characters that no ticket has" in said_of(
+        str(TICKET).replace("muster:1:", "muster:1:*")
+    )
+
+
+def test_a_ticket_without_a_host_is_refused() -> None:
+    assert said_of(sealed({"workspace_id": "w", "peer_id": "p", "port": 1})).startswith(
+        "the ticket lacks what a worker needs to join"
+    )
+
+
+def test_an_endless_text_is_refused_unread() -> None:
+    assert said_of("m" * 10_000).startswith("a text of 10,000 characters is not a ticket")
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1", "", "1.2.3", "256.1.1.1", 2130706433, None])
+def test_a_host_that_is_no_ipv4_address_is_refused(host: object) -> None:
+    line = sealed({"workspace_id": "w", "peer_id": "p", "host": host, "port": 1})
+    assert said_of(line) == (
+        f"a ticket's host is {host!r}; it must be an IPv4 address in numbers, such as 192.168.1.20"
+    )
+
+
+def test_the_address_that_means_any_address_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"host is '0\.0\.0\.0', which nobody can dial"):
+        Ticket("w", "p", "0.0.0.0", 1)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65_536, "8000", True, None, 1.5])
+def test_a_port_out_of_range_is_refused(port: object) -> None:
+    line = sealed({"workspace_id": "w", "peer_id": "p", "host": "127.0.0.1", "port": port})
+    assert said_of(line) == f"a ticket's port is {port!r}; it must be 1 to 65535"
+
+
+@pytest.mark.parametrize("peer", ["", "  ", "a b", None, 7, "x" * 201])
+def test_a_peer_id_that_none_can_have_is_refused(peer: object) -> None:
+    line = sealed({"workspace_id": "w", "peer_id": peer, "host": "127.0.0.1", "port": 1})
+    assert said_of(line).startswith(f"a ticket's peer_id is {peer!r}")
+
+
+def test_a_workspace_that_is_no_valid_text_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="which is not valid text"):
+        Ticket("\ud800", "p", "127.0.0.1", 1)
