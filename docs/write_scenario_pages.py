@@ -1,0 +1,67 @@
+"""Writes docs/scenarios/NAME.md from each scenario's docstring and a rehearsal of it.
+
+Run it after changing a scenario: `python docs/write_scenario_pages.py`. A test says whether the pages
+are current.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from muster.agents import run_in_virtual_time
+from muster.agents.command.scenario_finder import find_scenario, scenario_names
+from muster.agents.report_text import render_text
+from muster.scenarios.scenario import Scenario
+
+FOLDER = Path(__file__).with_name("scenarios")
+REPORT_WIDTH = 96
+
+
+def pages() -> dict[Path, str]:
+    """Each page's path and text."""
+    return {FOLDER / f"{name}.md": _page(name) for name in scenario_names()}
+
+
+def _page(name: str) -> str:
+    scenario = find_scenario(name)
+    story = (importlib.import_module(scenario.__module__).__doc__ or "").strip()
+    headline, _, rest = story.partition("\n")
+    command = f"muster run {name}"
+    if not scenario.has_worker_processes:
+        command += " --time-scale 0.1"
+    sure_to_fail = "" if _succeeds(name) else " || test $? = 1"
+    parts = [
+        f"# {name}",
+        headline,
+        rest.strip(),
+        f"```sh\n{command}{sure_to_fail}\n```",
+    ]
+    if scenario.takes:
+        parts.append(f"Argument: {scenario.takes}.")
+    if _can_rehearse(scenario):
+        report = run_in_virtual_time(scenario().rehearse())
+        parts.append("In virtual time it always ends so:")
+        parts.append(f"```text\n{render_text(report, width=REPORT_WIDTH).strip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _can_rehearse(scenario: type[Scenario]) -> bool:
+    return not scenario.has_plain_agents and not scenario.has_worker_processes
+
+
+def _succeeds(name: str) -> bool:
+    return name not in {"some_failures", "error_handling", "timeout"}
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{path.relative_to(FOLDER.parent.parent)}\n")
+
+
+if __name__ == "__main__":
+    main()
