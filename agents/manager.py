@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypedDict
 
-import structlog
 from pydantic import BaseModel
 
 from ..messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus, WorkersMissing
@@ -16,6 +15,7 @@ from .ceylon_agent import ANY_PORT, LOOPBACK, AgentDetail, CeylonAgent, PeerMode
 from .clock import now
 from .explanation import Explanation
 from .link import Link
+from .log import log
 from .manager_shell import ManagerShell, Watcher
 from .matching import MatchingPolicy, find_policy
 from .pickled import message_inside
@@ -26,8 +26,6 @@ from .ticket import Ticket
 from .worker import DEFAULT_PORT
 
 DEFAULT_WORKSPACE = "default"
-
-log = structlog.stdlib.get_logger("muster")
 
 
 class WorkerStatsView(TypedDict):

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeAlias
 
-import structlog
 from pydantic import BaseModel
 
 from ..messages import (
@@ -69,8 +68,6 @@ LAST_WORDS_S = 2.0
 
 Watcher: TypeAlias = Callable[[Occurrence], None]
 """Called with each occurrence as it happens; must not wait."""
-
-log = structlog.stdlib.get_logger("muster")
 
 _SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
 

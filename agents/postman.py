@@ -7,18 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-import structlog
 from pydantic import BaseModel
 
 from ..messages import DecodeError, Flaw, decode_message, encode_message
 from .clock import now
 from .link import Link
+from .log import log
 from .mailroom import Mailroom
 
 Arrived: TypeAlias = Callable[[str, BaseModel], None]
 """Called with the sender's address and the message; must not wait."""
-
-log = structlog.stdlib.get_logger("muster")
 
 
 class Postman:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypedDict
 
-import structlog
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
@@ -29,6 +28,7 @@ from .ceylon_agent import (
 )
 from .clock import now
 from .handlers import Handlers, HandlerT
+from .log import log
 from .matching import SPECIALTY_BONUS
 from .pickled import message_inside
 from .worker_shell import Profile, WorkerShell
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from .ticket import Ticket
 
 DEFAULT_PORT = 8000
-
-log = structlog.stdlib.get_logger("muster")
 
 
 class WorkerAgent(CeylonAgent):
@@ -93,9 +91,6 @@ class WorkerAgent(CeylonAgent):
         ticket: Ticket | None = None,
     ) -> None:
         _check(name, skill_level, slots, time_scale)
-        if ticket is not None:
-            workspace_id, admin_peer = ticket.workspace_id, ticket.peer_id
-            host, port = ticket.host, ticket.port
         super().__init__(
             name,
             PeerMode.CLIENT,
@@ -105,6 +100,8 @@ class WorkerAgent(CeylonAgent):
             port=port,
             host=host,
         )
+        if ticket is not None:
+            self.join(ticket)
         self.skill_level = skill_level
         self.specialties = list(specialties)
         self.slots = slots
@@ -261,6 +258,11 @@ class WorkerAgent(CeylonAgent):
             await super().send_message(peer_id, message)
 
     # ---------------------------------------------------------- life cycle
+
+    def join(self, ticket: Ticket) -> None:
+        """Decide where it belongs, before it starts: the workspace that the ticket was made for."""
+        self.workspace_id, self.admin_peer = ticket.workspace_id, ticket.peer_id
+        self.admin_ip, self.port = ticket.host, ticket.port
 
     async def serve(self) -> None:
         """Join, work, and return when it is over."""

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
 from pydantic import BaseModel
 
 from ..messages import (
@@ -35,6 +34,7 @@ from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
 from .handlers import TaskContext, current_context
 from .link import Link
+from .log import log
 from .postman import Postman
 
 HELLO_EVERY_S = 0.1
@@ -45,8 +45,6 @@ LAST_WORDS_S = 2.0
 
 MAX_ERROR_CHARACTERS = 10_000
 MAX_HISTORY = 10_000
-
-log = structlog.stdlib.get_logger("muster")
 
 
 @dataclass(frozen=True, slots=True)
