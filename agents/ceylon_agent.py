@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time as wall_clock
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -198,7 +198,7 @@ class CeylonAgent(BaseAgent):
             self._port_claimed = True
 
     async def start_agent(
-        self, inputs: bytes = b"", workers: Sequence[BaseAgent] | None = None
+        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
     ) -> None:
         """Join or open the workspace and run until stopped.
 
@@ -429,7 +429,7 @@ def _scratch_folder() -> Path:
 
 
 @contextlib.contextmanager
-def standing_in(folder: Path) -> Iterator[None]:
+def standing_in(folder: Path) -> Generator[None]:
     """Make a folder the current one for a moment, for constructing a Ceylon admin.
 
     The constructor of a Ceylon admin writes `.ceylon_network` into the current directory, and
