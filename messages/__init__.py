@@ -25,7 +25,16 @@ from .errors import (
 )
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
-from .task import MAX_DIFFICULTY, MIN_DIFFICULTY, Payload, PriorityTask, Task, TaskId, TaskStatus
+from .task import (
+    MAX_DIFFICULTY,
+    MIN_DIFFICULTY,
+    Payload,
+    PriorityTask,
+    Task,
+    TaskId,
+    TaskStatus,
+    validate_task,
+)
 from .work import CancelTask, Message, TaskAssignment, TaskProgress, TaskResult
 
 __all__ = [
@@ -73,4 +82,5 @@ __all__ = [
     "WorkersMissing",
     "decode_message",
     "encode_message",
+    "validate_task",
 ]

@@ -8,17 +8,30 @@ that subclasses survive the journey. Tuples arrive as lists; datetimes with a zo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeGuard, cast
 
-import msgpack
 from pydantic import BaseModel, ValidationError
 
 from .errors import DecodeError, EncodeError, Flaw
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .portability import explain_unportable
 from .registry import find_task_class
 from .task import Payload, Task
+from .values import pack, pack_scalars, unpack
 from .work import CancelTask, TaskAssignment, TaskProgress, TaskResult
+from .wording import summarize
+
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "MESSAGE_KINDS",
+    "decode_message",
+    "describe",
+    "encode_message",
+    "pack",
+    "summarize",
+    "unpack",
+]
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest single message that is sent or accepted."""
@@ -44,35 +57,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
 }
 """Muster's own messages by their names on the wire."""
 
-_DECODE_FAULTS = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
-_ENCODE_FAULTS = (ValueError, TypeError, OverflowError, RecursionError)
-
-
-def pack(value: Payload) -> bytes:
-    """Turn a plain value into msgpack.
-
-    Raises:
-        EncodeError: msgpack can't carry it; names the place inside the value.
-    """
-    try:
-        packed = cast(bytes, msgpack.packb(value, datetime=True))
-        # What msgpack packs it may still refuse to unpack, such as a dict with tuples for keys.
-        unpack(packed)
-    except (*_ENCODE_FAULTS, DecodeError) as fault:
-        raise EncodeError(_describe_unportable(value, fault)) from None
-    return packed
-
-
-def unpack(data: bytes) -> Payload:
-    """Turn msgpack into a plain value.
-
-    Raises:
-        DecodeError: the bytes are not one msgpack value.
-    """
-    try:
-        return msgpack.unpackb(data, strict_map_key=False, timestamp=3)
-    except _DECODE_FAULTS as fault:
-        raise DecodeError(Flaw.GARBAGE, f"not msgpack ({type(fault).__name__}: {fault})") from None
+_TASK = {"task"}
+_SCALARS = frozenset({bool, int, float, str, bytes, type(None)})
 
 
 def encode_message(message: BaseModel) -> bytes:
@@ -86,12 +72,12 @@ def encode_message(message: BaseModel) -> bytes:
             names the message and the place.
     """
     fields = _dump(message)
-    if isinstance(message, TaskAssignment):
-        fields["task"] = [type(message.task).__qualname__, _dump(message.task)]
+    # What holds no list or dict, and no rarer type, needs no proof that it can be read again.
+    packing = pack_scalars if _SCALARS.issuperset(map(type, fields.values())) else pack
     try:
-        packed = pack([type(message).__qualname__, fields])
+        packed = packing([type(message).__qualname__, fields])
     except EncodeError as fault:
-        raise EncodeError(f"{describe(message)} can't be sent: {fault}") from None
+        raise _cannot_be_sent(message, fields, fault) from None
     if len(packed) > MAX_MESSAGE_BYTES:
         raise EncodeError(
             f"{describe(message)} can't be sent: it takes {len(packed):,} bytes, "
@@ -100,9 +86,7 @@ def encode_message(message: BaseModel) -> bytes:
     return packed
 
 
-def decode_message(
-    data: bytes, also: Mapping[str, type[BaseModel]] | None = None
-) -> BaseModel:
+def decode_message(data: bytes, also: Mapping[str, type[BaseModel]] | None = None) -> BaseModel:
     """Turn bytes into the message they stand for.
 
     Args:
@@ -118,7 +102,7 @@ def decode_message(
     message_class = MESSAGE_KINDS.get(kind) or (also or {}).get(kind)
     if message_class is None:
         raise DecodeError(Flaw.UNKNOWN_KIND, f"no message is called {kind[:100]!r}")
-    if message_class is TaskAssignment:
+    if issubclass(message_class, TaskAssignment):
         fields["task"] = _load_task(fields.get("task"))
     return _load(message_class, fields)
 
@@ -132,11 +116,28 @@ def describe(message: BaseModel) -> str:
     return name if task_id is None else f"{name} of task {task_id!r}"
 
 
-def _dump(model: BaseModel) -> Fields:
+def _dump(message: BaseModel) -> Fields:
     try:
-        return model.model_dump(exclude_defaults=True, warnings=False)
-    except _ENCODE_FAULTS as fault:
-        raise EncodeError(f"{describe(model)} can't be sent: {fault}") from None
+        if not isinstance(message, TaskAssignment):
+            return message.model_dump(exclude_defaults=True, warnings=False)
+        fields = message.model_dump(exclude_defaults=True, warnings=False, exclude=_TASK)
+        task = message.task.model_dump(exclude_defaults=True, warnings=False)
+    # pydantic asks what the user put in whether it equals a default, and that may raise anything.
+    except Exception as fault:
+        undumped: Fields = dict(message)
+        if isinstance(message, TaskAssignment):
+            undumped["task"] = [type(message.task).__qualname__, dict(message.task)]
+        raise _cannot_be_sent(message, undumped, fault) from None
+    fields["task"] = [type(message.task).__qualname__, task]
+    return fields
+
+
+def _cannot_be_sent(message: BaseModel, fields: Fields, fault: Exception) -> EncodeError:
+    if isinstance(message, TaskAssignment):
+        task = fields.pop("task")[1]
+        fields |= {f"task.{name}": value for name, value in task.items()}
+    reason = explain_unportable(fields) or f"{type(fault).__name__}: {fault}"
+    return EncodeError(f"{describe(message)} can't be sent: {reason}")
 
 
 def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:
@@ -144,8 +145,8 @@ def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:
         return message_class.model_validate(fields)
     except ValidationError as fault:
         raise DecodeError(Flaw.INVALID, summarize(fault)) from None
-    except _DECODE_FAULTS as fault:
-        # A user's own model may have validators that raise anything.
+    # A user's own model may have validators that raise anything.
+    except Exception as fault:
         detail = f"{message_class.__name__}: {type(fault).__name__}: {fault}"
         raise DecodeError(Flaw.INVALID, detail[:500]) from None
 
@@ -163,61 +164,13 @@ def _load_task(tagged: Payload) -> Task:
 
 def _open_tagged(value: Payload) -> tuple[str, Fields]:
     match value:
-        case [str() as kind, dict() as fields]:
-            if all(isinstance(name, str) for name in cast(dict[object, object], fields)):
-                return kind, cast(Fields, fields)
+        case [str() as kind, fields] if _are_fields(fields):
+            return kind, fields
         case _:
-            pass
-    raise DecodeError(Flaw.GARBAGE, "msgpack, but not [kind, fields]")
+            raise DecodeError(Flaw.GARBAGE, "msgpack, but not [kind, fields]")
 
 
-def summarize(fault: ValidationError) -> str:
-    """Put a validation error into one line that names each field, its value and the rule."""
-    parts: list[str] = []
-    for problem in fault.errors(include_url=False, include_context=False):
-        place = ".".join(str(step) for step in problem["loc"]) or fault.title
-        given = repr(problem["input"])
-        shown = given if len(given) <= 80 else given[:77] + "..."
-        parts.append(f"{place}: {shown}: {problem['msg']}")
-    return "; ".join(parts[:5]) + (f"; and {len(parts) - 5} more" if len(parts) > 5 else "")
-
-
-def _describe_unportable(value: Payload, fault: Exception) -> str:
-    found = _find_unportable(value, "", 0)
-    if found is None:
-        return f"msgpack can't carry it ({type(fault).__name__}: {fault})"
-    place, culprit, rule = found
-    shown = repr(culprit)
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    where = f" at {place}" if place else ""
-    return f"msgpack can't carry {shown} ({type(culprit).__name__}){where}: {rule}"
-
-
-def _find_unportable(value: Payload, place: str, depth: int) -> tuple[str, object, str] | None:
-    if depth > _MAX_SHOWN_DEPTH:
-        return place[:80] + "…", type(value).__name__, "it is nested too deeply"
-    if isinstance(value, dict):
-        for key, item in cast(dict[object, Payload], value).items():
-            if isinstance(key, tuple | frozenset):
-                return place, cast(object, key), "keys must be text, bytes, numbers, bools or None"
-            found = _find_unportable(key, place, depth + 1) or _find_unportable(
-                item, f"{place}[{key!r}]", depth + 1
-            )
-            if found:
-                return found
-        return None
-    if isinstance(value, list | tuple):
-        for index, item in enumerate(cast("list[Payload]", value)):
-            if found := _find_unportable(item, f"{place}[{index}]", depth + 1):
-                return found
-        return None
-    try:
-        msgpack.packb(value, datetime=True)
-    except OverflowError:
-        return place, value, "integers must fit into 64 bits"
-    except _ENCODE_FAULTS:
-        return place, value, "use None, bool, int, float, str, bytes, list or dict"
-    return None
-
-
-_MAX_SHOWN_DEPTH = 200
+def _are_fields(value: Payload) -> TypeGuard[Fields]:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) for name in cast("dict[object, object]", value)
+    )

@@ -8,16 +8,35 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, StringConstraints
 
 from .registry import register_task_class
+from .rule import Rule
 
 MIN_DIFFICULTY = 1
 MAX_DIFFICULTY = 10
 MAX_ATTEMPTS = 100
 
-_PositiveId = Annotated[StrictInt, Field(gt=0, le=2**63 - 1)]
-_NamedId = Annotated[StrictStr, StringConstraints(pattern=r"\S", max_length=200)]
-_NotBlank = Annotated[str, StringConstraints(pattern=r"\S", max_length=10_000)]
+MAX_ID = 2**63 - 1
+MAX_NAME_CHARACTERS = 200
 
-TaskId: TypeAlias = _PositiveId | _NamedId
+_PositiveId = Annotated[StrictInt, Field(gt=0, le=MAX_ID)]
+_NamedId = Annotated[StrictStr, StringConstraints(pattern=r"\S", max_length=MAX_NAME_CHARACTERS)]
+_Description = Annotated[
+    str,
+    StringConstraints(pattern=r"\S", max_length=10_000),
+    Rule("must be text that is not blank, 10,000 characters at most"),
+]
+_Difficulty = Annotated[
+    int,
+    Field(ge=MIN_DIFFICULTY, le=MAX_DIFFICULTY),
+    Rule(f"must be an integer from {MIN_DIFFICULTY} to {MAX_DIFFICULTY}"),
+]
+
+TaskId: TypeAlias = Annotated[
+    _PositiveId | _NamedId,
+    Rule(
+        "must be an integer above 0 (63 bits at most) or text that is not blank "
+        f"({MAX_NAME_CHARACTERS} characters at most)"
+    ),
+]
 """A task's identity: an integer above zero, or a string that is not blank (200 characters at most)."""
 
 Payload: TypeAlias = Any
@@ -78,8 +97,8 @@ class Task(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     id: TaskId
-    description: _NotBlank
-    difficulty: int = Field(default=MIN_DIFFICULTY, ge=MIN_DIFFICULTY, le=MAX_DIFFICULTY)
+    description: _Description
+    difficulty: _Difficulty = MIN_DIFFICULTY
     type: Annotated[str, StringConstraints(max_length=200)] = ""
     data: Payload = None
     priority: int = Field(default=0, ge=-(2**31), le=2**31 - 1)
@@ -97,6 +116,11 @@ class Task(BaseModel):
         """Seconds that simulated work on this task takes: its difficulty."""
         return float(self.difficulty)
 
+    # pydantic has a deprecated class method of this name, the documented one is an instance's.
+    def validate(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Whether the task can be accepted; False only where pydantic's own checks were evaded."""
+        return validate_task(self)
+
 
 register_task_class(Task)
 
@@ -113,3 +137,29 @@ class PriorityTask(Task):
     def get_processing_time(self) -> float:
         """Seconds that simulated work takes: difficulty divided by priority."""
         return self.difficulty / self.priority
+
+
+def validate_task(task: object) -> bool:
+    """Whether anything that looks like a task can be accepted; says no where `Task` would raise.
+
+    Args:
+        task: an object with an `id`, a `description` and a `difficulty`; lacking one means no.
+    """
+    match getattr(task, "id", None):
+        case bool():
+            identified = False
+        case int() as number:
+            identified = 0 < number <= MAX_ID
+        case str() as name:
+            identified = len(name) <= MAX_NAME_CHARACTERS and bool(name.strip())
+        case _:
+            identified = False
+    description = getattr(task, "description", None)
+    difficulty = getattr(task, "difficulty", None)
+    return (
+        identified
+        and isinstance(description, str)
+        and bool(description.strip())
+        and isinstance(difficulty, int | float)
+        and MIN_DIFFICULTY <= difficulty <= MAX_DIFFICULTY
+    )

@@ -7,9 +7,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
 
-from .task import Payload, Task, TaskId
+from .rule import Rule
+from .task import MAX_NAME_CHARACTERS, Payload, Task, TaskId
 
-Name = Annotated[str, StringConstraints(pattern=r"\S", max_length=200)]
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"\S", max_length=MAX_NAME_CHARACTERS),
+    Rule(f"must be text that is not blank, {MAX_NAME_CHARACTERS} characters at most"),
+]
 """The name of a worker or manager: not blank, 200 characters at most."""
 
 Note = Annotated[str, StringConstraints(max_length=10_000)]

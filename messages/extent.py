@@ -1,0 +1,83 @@
+"""How much a msgpack message would unfold to, found out without unfolding it.
+
+One byte can stand for an empty list, which takes 64 bytes of memory; and a few kilobytes of zstd
+can stand for 64 MB of such bytes. So the values in a message are bounded as well as its bytes. Its
+nesting is bounded because what is nested more deeply cannot be shown, compared or sent on.
+"""
+
+from __future__ import annotations
+
+from .errors import DecodeError, Flaw
+
+MAX_VALUES = 2_000_000
+"""How many values (lists, dicts, their keys and items, each by itself) a message may hold."""
+
+MAX_NESTING = 200
+"""How many levels of lists and dicts a message may have, its own two or three included."""
+
+_CONTAINER_HEADS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
+_OTHER_BYTES = bytes(set(range(256)) - set(_CONTAINER_HEADS))
+
+_SIZES = {  # of values without a length of their own, head included
+    **dict.fromkeys([*range(0x00, 0xA0), *range(0xE0, 0x100), 0xC0, 0xC1, 0xC2, 0xC3], 1),
+    **{0xA0 + length: 1 + length for length in range(32)},
+    **{0xCA: 5, 0xCB: 9, 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9},
+    **{0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18},
+}
+_LENGTH_BYTES = {  # of values that tell their length
+    **{0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4},
+    **{0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4},
+}
+_EXTENSIONS = frozenset({0xC7, 0xC8, 0xC9})
+_LONG_LISTS = frozenset({0xDC, 0xDD})
+_LONG_DICTS = frozenset({0xDE, 0xDF})
+
+
+def check_extent(data: bytes) -> None:
+    """Refuse msgpack that would unfold to too much; whether it is msgpack is not looked at.
+
+    Raises:
+        DecodeError: it holds more than `MAX_VALUES`, or is nested more than `MAX_NESTING` deep.
+    """
+    # Each value and each level takes a byte at least, so that nearly all messages need no walk.
+    if len(data) <= MAX_NESTING:
+        return
+    if len(data) <= MAX_VALUES and len(data.translate(None, _OTHER_BYTES)) <= MAX_NESTING:
+        return
+    _walk(data)
+
+
+def _walk(data: bytes) -> None:
+    position, values, end = 0, 0, len(data)
+    awaited = [1]  # how many values are still to come, level by level
+    while awaited and position < end:
+        if not awaited[-1]:
+            awaited.pop()
+            continue
+        awaited[-1] -= 1
+        values += 1
+        head = data[position]
+        size = _SIZES.get(head)
+        if size is None:
+            after_length = position + 1 + _LENGTH_BYTES[head]
+            length = int.from_bytes(data[position + 1 : after_length], "big")
+            position = after_length
+            if head in _LONG_LISTS:
+                inside = length
+            elif head in _LONG_DICTS:
+                inside = 2 * length
+            else:
+                position += length + (head in _EXTENSIONS)
+                continue
+        else:
+            position += size
+            if not 0x80 <= head < 0xA0:
+                continue
+            inside = head - 0x90 if head >= 0x90 else 2 * (head - 0x80)
+        if values + inside > MAX_VALUES:
+            raise DecodeError(Flaw.OVERSIZED, f"more than {MAX_VALUES:,} values")
+        awaited.append(inside)
+        if len(awaited) > MAX_NESTING + 1:
+            raise DecodeError(Flaw.OVERSIZED, f"lists or dicts nested over {MAX_NESTING} deep")
+    if values > MAX_VALUES:
+        raise DecodeError(Flaw.OVERSIZED, f"more than {MAX_VALUES:,} values")

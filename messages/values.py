@@ -1,0 +1,77 @@
+"""Plain values to msgpack and back; the one place that touches msgpack.
+
+Plain are None, bool, int, float, str, bytes, datetimes with a zone, and lists and dicts of these.
+Tuples arrive as lists, and members of a str or int enum as what they stand for.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import msgpack
+
+from .errors import DecodeError, EncodeError, Flaw
+from .extent import check_extent
+from .task import Payload
+
+Extension = msgpack.ExtType
+"""msgpack's own class for what it has no type for: a tuple, and nothing that we carry."""
+
+ENCODE_FAULTS = (ValueError, TypeError, OverflowError, RecursionError)
+"""What msgpack and pydantic raise about a value that they can't carry."""
+
+_DECODE_FAULTS = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    msgpack.UnpackException,
+)
+
+
+def pack(value: Payload) -> bytes:
+    """Turn a plain value into msgpack that `unpack` is sure to read.
+
+    Raises:
+        EncodeError: msgpack can't carry it.
+    """
+    packed = pack_scalars(value)
+    try:
+        # What msgpack packs it may still refuse to unpack, such as a dict with tuples for keys.
+        unpack(packed)
+    except DecodeError as fault:
+        raise EncodeError(f"it can't be read again: {fault.detail}") from None
+    return packed
+
+
+def pack_scalars(value: Payload) -> bytes:
+    """Turn a value into msgpack without the proof that it can be read again.
+
+    Args:
+        value: lists and dicts of text, bytes, numbers and None, which need no such proof.
+
+    Raises:
+        EncodeError: msgpack can't carry it.
+    """
+    try:
+        return msgpack.packb(value, datetime=True)
+    except ENCODE_FAULTS as fault:
+        raise EncodeError(f"{type(fault).__name__}: {fault}") from None
+
+
+def unpack(data: bytes) -> Payload:
+    """Turn msgpack into a plain value.
+
+    Raises:
+        DecodeError: the bytes are not one msgpack value, or would unfold to too much.
+    """
+    check_extent(data)
+    try:
+        return msgpack.unpackb(data, strict_map_key=False, timestamp=3, ext_hook=_refuse_extension)
+    except _DECODE_FAULTS as fault:
+        raise DecodeError(Flaw.GARBAGE, f"not msgpack ({type(fault).__name__}: {fault})") from None
+
+
+def _refuse_extension(code: int, _data: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code} is unknown here")
