@@ -19,8 +19,8 @@ from .portability import explain_unportable
 from .registry import find_task_class
 from .task import Payload, Task
 from .values import pack, pack_scalars, unpack
-from .work import CancelTask, TaskAssignment, TaskProgress, TaskResult
 from .wording import summarize
+from .work import CancelTask, TaskAssignment, TaskProgress, TaskResult
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -123,7 +123,7 @@ def _dump(message: BaseModel) -> Fields:
         fields = message.model_dump(exclude_defaults=True, warnings=False, exclude=_TASK)
         task = message.task.model_dump(exclude_defaults=True, warnings=False)
     # pydantic asks what the user put in whether it equals a default, and that may raise anything.
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001
         undumped: Fields = dict(message)
         if isinstance(message, TaskAssignment):
             undumped["task"] = [type(message.task).__qualname__, dict(message.task)]
@@ -146,7 +146,7 @@ def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:
     except ValidationError as fault:
         raise DecodeError(Flaw.INVALID, summarize(fault)) from None
     # A user's own model may have validators that raise anything.
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001
         detail = f"{message_class.__name__}: {type(fault).__name__}: {fault}"
         raise DecodeError(Flaw.INVALID, detail[:500]) from None
 
@@ -159,7 +159,7 @@ def _load_task(tagged: Payload) -> Task:
             Flaw.UNKNOWN_KIND,
             f"no class of tasks is called {kind[:100]!r} here; import its module on the worker too",
         )
-    return cast(Task, _load(task_class, fields))
+    return cast("Task", _load(task_class, fields))
 
 
 def _open_tagged(value: Payload) -> tuple[str, Fields]:

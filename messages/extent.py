@@ -13,24 +13,27 @@ MAX_VALUES = 2_000_000
 """How many values (lists, dicts, their keys and items, each by itself) a message may hold."""
 
 MAX_NESTING = 200
-"""How many levels of lists and dicts a message may have, its own two or three included."""
+"""How many levels of lists and dicts a message may have, its own two to four included."""
 
-_CONTAINER_HEADS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
-_OTHER_BYTES = bytes(set(range(256)) - set(_CONTAINER_HEADS))
-
-_SIZES = {  # of values without a length of their own, head included
-    **dict.fromkeys([*range(0x00, 0xA0), *range(0xE0, 0x100), 0xC0, 0xC1, 0xC2, 0xC3], 1),
+# By the first byte of a value, see https://github.com/msgpack/msgpack/blob/master/spec.md
+_INSIDE = {  # how many values are inside a short dict or list
+    **{0x80 + length: 2 * length for length in range(16)},
+    **{0x90 + length: length for length in range(16)},
+}
+_SIZES = {  # how many bytes is a value that tells no length
+    **dict.fromkeys([*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC1, 0xC2, 0xC3], 1),
     **{0xA0 + length: 1 + length for length in range(32)},
     **{0xCA: 5, 0xCB: 9, 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9},
     **{0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18},
 }
-_LENGTH_BYTES = {  # of values that tell their length
+_LENGTH_BYTES = {  # how many bytes is the length that the others tell
     **{0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4},
     **{0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4},
 }
 _EXTENSIONS = frozenset({0xC7, 0xC8, 0xC9})
 _LONG_LISTS = frozenset({0xDC, 0xDD})
 _LONG_DICTS = frozenset({0xDE, 0xDF})
+_OTHER_BYTES = bytes(set(range(256)) - _INSIDE.keys() - _LONG_LISTS - _LONG_DICTS)
 
 
 def check_extent(data: bytes) -> None:
@@ -57,8 +60,13 @@ def _walk(data: bytes) -> None:
         awaited[-1] -= 1
         values += 1
         head = data[position]
-        size = _SIZES.get(head)
-        if size is None:
+        inside = _INSIDE.get(head)
+        if inside is not None:
+            position += 1
+        elif head in _SIZES:
+            position += _SIZES[head]
+            continue
+        else:
             after_length = position + 1 + _LENGTH_BYTES[head]
             length = int.from_bytes(data[position + 1 : after_length], "big")
             position = after_length
@@ -69,11 +77,6 @@ def _walk(data: bytes) -> None:
             else:
                 position += length + (head in _EXTENSIONS)
                 continue
-        else:
-            position += size
-            if not 0x80 <= head < 0xA0:
-                continue
-            inside = head - 0x90 if head >= 0x90 else 2 * (head - 0x80)
         if values + inside > MAX_VALUES:
             raise DecodeError(Flaw.OVERSIZED, f"more than {MAX_VALUES:,} values")
         awaited.append(inside)

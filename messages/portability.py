@@ -13,6 +13,9 @@ from .values import Extension, pack
 from .wording import show
 
 _SURELY_PORTABLE = frozenset({bool, float, bytes, type(None)})
+_MAX_LEVELS = MAX_NESTING - 4
+"""What an assignment, which has four levels of its own, leaves to what it carries."""
+
 _MAX_PLACE_CHARACTERS = 60
 
 
@@ -28,10 +31,8 @@ def explain_unportable(fields: Mapping[str, Payload]) -> str | None:
         place, value, depth = to_look_at.pop()
         if type(value) in _SURELY_PORTABLE:
             continue
-        if depth > MAX_NESTING:
-            return (
-                f"{_shorten(place)} is nested more than {MAX_NESTING} levels deep, or holds itself"
-            )
+        if depth > _MAX_LEVELS and isinstance(value, dict | list | tuple):
+            return f"{_shorten(place)} is nested over {_MAX_LEVELS} levels deep, or holds itself"
         if isinstance(value, dict):
             entries = cast("dict[object, Payload]", value)
             for key in entries:

@@ -37,7 +37,7 @@ TaskId: TypeAlias = Annotated[
         f"({MAX_NAME_CHARACTERS} characters at most)"
     ),
 ]
-"""A task's identity: an integer above zero, or a string that is not blank (200 characters at most)."""
+"""A task's identity: an integer above 0, or text that is not blank (200 characters at most)."""
 
 Payload: TypeAlias = Any
 """Anything msgpack can carry: None, bool, int (64 bits), float, str, bytes, and lists and
@@ -52,7 +52,7 @@ class TaskStatus(str, Enum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    RUNNING = "in_progress"
+    RUNNING = "in_progress"  # noqa: PIE796 - another name of the same state, as documented
 
     @property
     def label(self) -> str:
@@ -126,7 +126,7 @@ register_task_class(Task)
 
 
 class PriorityTask(Task):
-    """A task with a priority of 1 or more, whose simulated work is the shorter the more urgent it is.
+    """A task of priority 1 or more; simulated work on it is the shorter, the more urgent it is.
 
     Args:
         priority: 1 or more.

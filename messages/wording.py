@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+_MAX_SHOWN = 80
 _MAX_FAULTS_TOLD = 5
 _MAX_FAULTS_LISTED = 1000
 
@@ -17,7 +18,7 @@ class _ShortRepr(reprlib.Repr):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxstring = self.maxother = self.maxlong = 80
+        self.maxstring = self.maxother = self.maxlong = _MAX_SHOWN
 
     def repr_bytes(self, value: bytes, _level: int) -> str:
         """Show bytes, of which reprlib knows nothing."""
@@ -30,7 +31,7 @@ _short_repr = _ShortRepr()
 def show(value: object) -> str:
     """A value as Python would write it, about 80 characters at most; never raises."""
     shown = _short_repr.repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
+    return shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 3] + "..."
 
 
 def summarize(fault: ValidationError) -> str:
@@ -41,7 +42,15 @@ def summarize(fault: ValidationError) -> str:
         return f"{fault.title}: {count:,} values break their rules, too many to list"
     parts: list[str] = []
     for problem in fault.errors(include_url=False, include_context=False)[:_MAX_FAULTS_TOLD]:
-        place = ".".join(str(step)[:80] for step in problem["loc"][:8]) or fault.title
-        parts.append(f"{place}: {show(problem['input'])}: {problem['msg'][:200]}")
+        place = ".".join(map(_name, problem["loc"][:8])) or fault.title
+        rule = " ".join(problem["msg"][:200].split())
+        parts.append(f"{place}: {show(problem['input'])}: {rule}")
     told = "; ".join(parts)
     return told if count <= _MAX_FAULTS_TOLD else f"{told}; and {count - _MAX_FAULTS_TOLD} more"
+
+
+def _name(step: int | str) -> str:
+    # Names of fields may come from a peer, and must not write lines of their own into a log.
+    return (
+        str(step)[:_MAX_SHOWN] if str(step).isidentifier() or isinstance(step, int) else show(step)
+    )

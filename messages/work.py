@@ -27,8 +27,8 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     def __reduce__(self) -> tuple[Callable[[bytes], BaseModel], tuple[bytes]]:
-        """Pickle as a call of our codec, so that a pickle of ours can be read without unpickling."""
-        from .codec import decode_message, encode_message
+        """Pickle as a call of our codec, so that it can be read without being unpickled."""
+        from .codec import decode_message, encode_message  # noqa: PLC0415 - it imports this module
 
         return decode_message, (encode_message(self),)
 
