@@ -1,0 +1,318 @@
+"""The commands and their options; each only gathers what its own room needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from enum import Enum
+from importlib.metadata import version
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, NoReturn, Optional
+
+import typer
+from pydantic import ValidationError
+
+from ...messages import InvalidInput, JoinRefused, LocalError
+from ...messages.wording import summarize
+from ..ceylon_agent import LOOPBACK
+from ..manager import DEFAULT_WORKSPACE, TaskManager
+from ..tasks_file import read_tasks
+from ..ticket import read_ticket
+from ..worker import DEFAULT_PORT
+from .closing import check_report_file
+from .ending import CANNOT_BE_DONE, OUR_FAULT, SOME_DID_NOT, complain, leave
+from .handler_finder import find_handlers
+from .inquire import ask_manager, ask_report, readings_of
+from .logging_setup import configure_logging
+from .manage import manage
+from .play import close_stdout, make_scenario, play_scenario, play_worker
+from .scenario_finder import find_scenario, our_scenarios
+from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
+
+# typer reads annotations at run time, on Python 3.10 too, where it can't read `X | None`.
+# ruff: noqa: UP007, UP045
+
+application = typer.Typer(
+    help="Muster gives tasks to the workers whom they fit, and sees every task through.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class OnMissing(str, Enum):
+    """What to do when expected workers do not come in time."""
+
+    START = "start"
+    FAIL = "fail"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"muster {version('ceylon-muster')}")
+        raise typer.Exit
+
+
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        metavar="",
+        help="Tell on stderr what happens; -vv tells more.",
+    ),
+]
+TimeScale = Annotated[
+    float, typer.Option(min=0.0, help="How long a second of simulated work lasts, in seconds.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print only the report, as JSON; no progress.")
+]
+Join = Annotated[
+    str,
+    typer.Option(metavar="TICKET", help="The manager's ticket, or the file that it is in."),
+]
+
+
+@application.callback()
+def muster(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+    del show_version
+
+
+@application.command()
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO|FILE.py")],
+    arguments: Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="[ARGUMENT]...", help="What the scenario takes, if anything."),
+    ] = None,
+    time_scale: TimeScale = 1.0,
+    processes: Annotated[
+        bool, typer.Option("--processes", help="Give each worker a process of its own.")
+    ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Play a scenario over the real network; the exit code is 0 if every task succeeded."""
+    configure_logging(verbose)
+    made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
+    raise typer.Exit(asyncio.run(play_scenario(made, processes=processes, as_json=as_json)))
+
+
+@application.command()
+def scenarios(verbose: Verbose = 0) -> None:
+    """List the scenarios that `muster run` knows by name."""
+    configure_logging(verbose)
+    found = our_scenarios()
+    width = max(len(scenario.name()) for scenario in found)
+    for scenario in found:
+        typer.echo(f"{scenario.name():<{width}}  {scenario.headline()}")
+        if scenario.takes:
+            typer.echo(f"{'':<{width}}  takes {scenario.takes}")
+
+
+@application.command("play-worker", hidden=True)
+def play_one_worker(
+    module_file: Path,
+    name: str,
+    join: Join,
+    time_scale: TimeScale = 1.0,
+    arguments: Annotated[Optional[list[str]], typer.Argument()] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Play one worker of a scenario that another process plays."""
+    configure_logging(verbose)
+    close_stdout()
+    made = make_scenario(find_scenario(str(module_file)), time_scale, arguments or ())
+    raise typer.Exit(asyncio.run(play_worker(made, name, read_ticket(join))))
+
+
+@application.command()
+def manager(  # noqa: PLR0913 - each is an option of the command
+    tasks: Annotated[
+        Path, typer.Option(metavar="FILE", help="The tasks, as .json, .jsonl or .csv.")
+    ],
+    workers: Annotated[
+        int, typer.Option(min=0, help="How many workers to wait for; 0 begins with the first.")
+    ],
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
+    ] = DEFAULT_PORT,
+    host: Annotated[
+        str, typer.Option(metavar="IPV4", help="The address by which workers reach this machine.")
+    ] = LOOPBACK,
+    policy: Annotated[
+        str, typer.Option(help="Who gets which task: best_fit, in_order or score.")
+    ] = "best_fit",
+    workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
+    join_timeout: Annotated[
+        Optional[float],
+        typer.Option(
+            min=0.0, metavar="SECONDS", help="How long to wait for the workers [default: for ever]."
+        ),
+    ] = None,
+    on_missing: Annotated[
+        OnMissing, typer.Option(help="What to do then: start without the missing, or fail.")
+    ] = OnMissing.FAIL,
+    time_scale: TimeScale = 1.0,
+    ticket_file: Annotated[
+        Optional[Path], typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
+    ] = None,
+    report: Annotated[
+        Optional[Path], typer.Option(metavar="FILE.json", help="Write the report here.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Manage the tasks of a file; prints the ticket by which workers join."""
+    configure_logging(verbose)
+    read = read_tasks(tasks)
+    check_report_file(report)
+    made = TaskManager(
+        read,
+        expected_workers=workers,
+        port=port,
+        workspace_id=workspace,
+        policy=policy,
+        join_timeout_s=join_timeout,
+        on_missing=on_missing.value,
+        time_scale=time_scale,
+        quiet=True,
+    )
+    managing = manage(
+        made,
+        made.ticket(host),
+        ticket_file=ticket_file,
+        report_file=report,
+        as_json=as_json,
+    )
+    raise typer.Exit(asyncio.run(managing))
+
+
+@application.command()
+def worker(  # noqa: PLR0913 - each is an option of the command
+    join: Join,
+    name: Annotated[str, typer.Option(help="Its name, unique in the workspace.")],
+    skill: Annotated[int, typer.Option(help="What it can do; tasks have difficulties of 1 to 10.")],
+    specialty: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="TYPE", help="A type of task for which its skill counts 2 more."),
+    ] = None,
+    slots: Annotated[int, typer.Option(help="How many tasks it does at once.")] = 1,
+    handlers: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="MODULE[:ATTRIBUTE]",
+            help="Where the functions are that do the tasks; without, work is simulated.",
+        ),
+    ] = None,
+    time_scale: TimeScale = 1.0,
+    threads: Annotated[
+        Optional[int],
+        typer.Option(min=1, help="Run plain handlers in so many threads [default: the slots]."),
+    ] = None,
+    processes: Annotated[
+        Optional[int], typer.Option(min=1, help="Run plain handlers in so many processes.")
+    ] = None,
+    wait_for_ticket_s: Annotated[
+        float,
+        typer.Option(
+            "--wait-for-ticket",
+            min=0.0,
+            metavar="SECONDS",
+            help="How long to wait for a ticket file that isn't there yet.",
+        ),
+    ] = 30.0,
+    verbose: Verbose = 0,
+) -> None:
+    """Join a manager by its ticket and do what it assigns, until it shuts down."""
+    configure_logging(verbose)
+    found = find_handlers(handlers) if handlers else None
+    executor = make_executor(threads, processes)
+    made = CountingWorker(
+        name,
+        skill,
+        specialty or (),
+        slots=slots,
+        handlers=found,
+        executor=executor,
+        time_scale=time_scale,
+    )
+    made.join(wait_for_ticket(join, wait_for_ticket_s))
+    raise typer.Exit(run_worker(made, executor))
+
+
+@application.command()
+def why(
+    task: Annotated[str, typer.Argument(help="The task's id.")],
+    join: Annotated[
+        Optional[str],
+        typer.Option(metavar="TICKET", help="Ask the running manager of this ticket or file."),
+    ] = None,
+    report: Annotated[
+        Optional[Path], typer.Option(metavar="FILE.json", help="Look it up in this report.")
+    ] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Tell why a task stands where it stands: who was considered for it, or what it waits for."""
+    configure_logging(verbose)
+    readings = readings_of(task)
+    if join is not None and report is None:
+        lines = asyncio.run(ask_manager(readings, read_ticket(join)))
+    elif report is not None and join is None:
+        lines = ask_report(readings, report)
+    else:
+        raise InvalidInput("give either --join, to ask a running manager, or --report")
+    for line in lines:
+        typer.echo(line)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command `muster` and end the process with its exit code.
+
+    Args:
+        arguments: what stands behind `muster` on the command line; by default that itself.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that can't show a character must not end the run.
+            stream.reconfigure(errors="replace")
+    leave(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        application(None if arguments is None else list(arguments), prog_name="muster")
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else SOME_DID_NOT
+    except (LocalError, JoinRefused) as fault:
+        complain(str(fault))
+        return CANNOT_BE_DONE
+    except ValidationError as fault:
+        complain(f"{fault.title}: {summarize(fault)}")
+        return CANNOT_BE_DONE
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain of it once more at its end.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_DID_NOT
+    except Exception:
+        traceback.print_exc()
+        return OUR_FAULT
+    return 0

@@ -1,0 +1,96 @@
+"""Ctrl-C and SIGTERM: the first stops in an orderly way, the second leaves at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
+
+from .ending import leave_at_once
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INSTALL_EVERY_S = 0.1
+SPAWNING_MAY_TAKE_S = 1.0
+_KILLED_BY = 128
+
+
+class Interrupts:
+    """While it is entered, the first SIGINT or SIGTERM calls `stop`, the second ends the process.
+
+    Args:
+        stop: begins an orderly end; the run is then expected to return by itself.
+    """
+
+    def __init__(self, stop: Callable[[], Awaitable[None]]) -> None:
+        self._stop = stop
+        self._received = False
+        self._installing: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Interrupts:
+        """Begin to listen."""
+        self._install()
+        if sys.platform != "win32":
+            # Whoever started this process may have held signals back until someone listens.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        self._installing = asyncio.create_task(self._keep_installed())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Listen no more."""
+        if self._installing is not None:
+            self._installing.cancel()
+        for number in SIGNALS:
+            with contextlib.suppress(NotImplementedError):
+                asyncio.get_running_loop().remove_signal_handler(number)
+        if self._stopping is not None:
+            await self._stopping
+
+    async def _keep_installed(self) -> None:
+        # Ceylon installs a handler of its own when its first agent starts, which tears the network
+        # down before anyone could say goodbye. It does so once, and the last one installed wins.
+        while True:
+            await asyncio.sleep(INSTALL_EVERY_S)
+            self._install()
+
+    def _install(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            # Windows has no such handlers; there Ceylon's own ends the agent.
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, self._receive, number)
+
+    def _receive(self, number: signal.Signals) -> None:
+        if self._received:
+            leave_at_once(_KILLED_BY + number)
+        self._received = True
+        self._stopping = asyncio.ensure_future(self._stop())
+
+
+@contextlib.contextmanager
+def children_hold_back_ctrl_c() -> Generator[None, None, None]:
+    """Let processes that are started in the first second begin with Ctrl-C held back.
+
+    The terminal sends it to them as well; one that is still importing would die of it with a
+    traceback. They let it through once they listen. Within that second it waits here, too.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    timer = asyncio.get_running_loop().call_later(
+        SPAWNING_MAY_TAKE_S, signal.pthread_sigmask, signal.SIG_UNBLOCK, (signal.SIGINT,)
+    )
+    try:
+        yield
+    finally:
+        timer.cancel()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))

@@ -1,0 +1,73 @@
+"""Where log lines go when Muster runs as a command: to stderr, for people or for machines."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import cast
+
+import structlog
+from loguru import logger as ceylon_logger
+
+from ..log import FIELDS
+
+LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+def configure_logging(verbosity: int) -> None:
+    """Send log lines to stderr: coloured text on a terminal, else a JSON object a line.
+
+    Args:
+        verbosity: 0 tells warnings and errors, 1 what happens, 2 or more all, Ceylon's lines too.
+    """
+    level = LEVELS[min(verbosity, len(LEVELS) - 1)]
+    if level > logging.DEBUG:
+        ceylon_logger.disable("ceylon")
+    handler = _StderrHandler()
+    handler.setFormatter(_formatter(for_people=sys.stderr.isatty()))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.INFO))
+    logging.getLogger("muster").setLevel(level)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to whatever stderr is at that moment: the live display puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:  # as every handler of stdlib's: a log line must not end the run
+            self.handleError(record)
+
+
+def _formatter(*, for_people: bool) -> structlog.stdlib.ProcessorFormatter:
+    if for_people:
+        rendering: list[structlog.types.Processor] = [
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.dev.ConsoleRenderer(),
+        ]
+    else:
+        rendering = [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[_take_fields, structlog.stdlib.add_log_level],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+    )
+
+
+def _take_fields(
+    logger: object, level: str, line: MutableMapping[str, object]
+) -> MutableMapping[str, object]:
+    """Take a line of ours apart again; lines of other libraries stay text."""
+    del logger, level
+    fields = getattr(line.get("_record"), FIELDS, None)
+    if fields is not None:
+        line.update(cast("dict[str, object]", fields))
+    return line

@@ -1,0 +1,74 @@
+"""`muster manager`: manages the tasks of a file until all are settled."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+from ...messages import WorkersMissing
+from ..manager import TaskManager
+from ..ticket import Ticket, write_ticket_file
+from .closing import show_report, write_report
+from .ending import SOME_DID_NOT, complain
+from .interrupts import Interrupts
+from .progress import Progress, find_display
+
+
+async def manage(
+    manager: TaskManager,
+    ticket: Ticket,
+    *,
+    ticket_file: Path | None,
+    report_file: Path | None,
+    as_json: bool,
+) -> int:
+    """Run a manager for workers that join by its ticket, and tell what it came to.
+
+    Args:
+        manager: the manager, with its tasks.
+        ticket: what its workers need.
+        ticket_file: where to put the ticket while it runs, or None.
+        report_file: where to put the report as JSON, or None.
+        as_json: print nothing on stdout but the report, as JSON.
+
+    Returns:
+        The exit code.
+    """
+    progress = Progress(None if as_json else find_display())
+    progress.follow(manager)
+    failure: WorkersMissing | None = None
+    with _offered(ticket, ticket_file):
+        told = sys.stderr if as_json else sys.stdout
+        told.write(f"{ticket}\n")
+        told.flush()
+        async with progress, Interrupts(manager.stop):
+            try:
+                await manager.start_agent()
+            except WorkersMissing as fault:
+                failure = fault
+    report = manager.report()
+    show_report(report, as_json=as_json)
+    if report_file is not None:
+        write_report(report, report_file)
+    if failure is not None:
+        complain(str(failure))
+        return SOME_DID_NOT
+    return report.exit_code
+
+
+@contextlib.contextmanager
+def _offered(ticket: Ticket, file: Path | None) -> Generator[None, None, None]:
+    """Keep a ticket in a file as long as it is good for something."""
+    if file is None:
+        yield
+        return
+    write_ticket_file(file, ticket)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            # Another manager may have put its own there meanwhile.
+            if file.read_text(encoding="utf-8").strip() == str(ticket):
+                file.unlink()

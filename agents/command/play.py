@@ -1,0 +1,117 @@
+"""`muster run`: plays a scenario; `muster play-worker`: one of its workers in its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from ...messages import InvalidInput, UnknownName, WorkersMissing
+from ...scenarios.scenario import Scenario
+from ..manager import TaskManager
+from ..ticket import Ticket
+from ..worker import WorkerAgent
+from .closing import show_report
+from .ending import SOME_DID_NOT, SUCCEEDED, complain
+from .interrupts import Interrupts, children_hold_back_ctrl_c
+from .progress import Progress, find_display
+
+LOOK_FOR_PARENT_EVERY_S = 0.5
+
+
+async def play_scenario(scenario: Scenario, *, processes: bool, as_json: bool) -> int:
+    """Play a scenario over real Ceylon and show how it goes and what it came to.
+
+    Args:
+        scenario: what to play.
+        processes: give each worker a process of its own.
+        as_json: only print the report, as JSON.
+
+    Returns:
+        The exit code.
+    """
+    managers: list[TaskManager] = []
+    progress = Progress(None if as_json else find_display())
+
+    def seen(manager: TaskManager) -> None:
+        managers.append(manager)
+        progress.follow(manager)
+
+    async def stop() -> None:
+        for manager in managers:
+            await manager.stop()
+
+    failure: WorkersMissing | None = None
+    with contextlib.ExitStack() as stack:
+        if as_json:
+            # A handler of the user's may print; stdout is for the report.
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        if processes or scenario.has_worker_processes:
+            stack.enter_context(children_hold_back_ctrl_c())
+        async with progress, Interrupts(stop):
+            try:
+                await scenario.play(processes=processes, seen=seen)
+            except WorkersMissing as fault:
+                failure = fault
+    report = managers[-1].report()
+    conclusion = "" if failure is not None else scenario.conclusion(report)
+    show_report(report, as_json=as_json, conclusion=conclusion)
+    if failure is not None:
+        complain(str(failure))
+        return SOME_DID_NOT
+    return report.exit_code
+
+
+async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
+    """Play one worker of a scenario that another process plays.
+
+    Args:
+        scenario: the scenario.
+        name: which of its workers.
+        ticket: where its manager is.
+
+    Raises:
+        UnknownName: the scenario has no worker of this name.
+        JoinRefused: the manager does not want it.
+    """
+    workers = {worker.name: worker for worker in scenario.workers()}
+    if name not in workers:
+        raise UnknownName("worker", name, workers)
+    worker = workers[name]
+    worker.join(ticket)
+    leaving = asyncio.create_task(_leave_with_parent(worker))
+    async with Interrupts(worker.stop):
+        await worker.start_agent()
+    leaving.cancel()
+    return SUCCEEDED
+
+
+def close_stdout() -> None:
+    """Let nothing that this process prints come between the lines of its parent's report."""
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+async def _leave_with_parent(worker: WorkerAgent) -> None:
+    # A parent that was killed can't tell its workers that the play is over.
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(LOOK_FOR_PARENT_EVERY_S)
+    await worker.stop()
+
+
+def make_scenario(
+    scenario: type[Scenario], time_scale: float, arguments: Sequence[str]
+) -> Scenario:
+    """Make a scenario.
+
+    Raises:
+        InvalidInput: it does not take these arguments.
+    """
+    if not time_scale >= 0:
+        raise InvalidInput(f"time scale is {time_scale}; it must be 0 or more")
+    return scenario(time_scale=time_scale, arguments=arguments)

@@ -1,0 +1,135 @@
+"""What a running manager's occurrences add up to: how far the run is, and who does what."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from ...messages import TaskId
+from ..events import Occurrence, What
+
+MAX_UNTOLD = 10_000
+"""How many occurrences are kept for whoever draws; older ones are counted in `forgotten`."""
+
+_SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
+_ENDING_AN_ATTEMPT = _SETTLING | {
+    What.ATTEMPT_FAILED,
+    What.ATTEMPT_TIMED_OUT,
+    What.TASK_REQUEUED,
+}
+
+
+@dataclass(slots=True)
+class WorkerTally:
+    """One worker, as far as occurrences tell.
+
+    Args:
+        name: its name.
+        about: what it told when it joined, for people.
+        present: whether it is there.
+        running: its tasks, the latest last.
+        succeeded: how many attempts went well.
+        failed: how many attempts did not.
+    """
+
+    name: str
+    about: str = ""
+    present: bool = True
+    running: dict[TaskId, None] = field(default_factory=dict[TaskId, None])
+    succeeded: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class Told:
+    """An occurrence, and how long the attempt took that it ended, in seconds, if it ended one."""
+
+    occurrence: Occurrence
+    took_s: float | None = None
+
+
+class RunTally:
+    """Counts occurrences; made to be called many thousand times a second.
+
+    Args:
+        tasks: how many tasks there are at the beginning.
+        began_at: when the run began, in the time of the occurrences.
+    """
+
+    def __init__(self, tasks: int, began_at: float) -> None:
+        self.tasks = tasks
+        self.began_at = began_at
+        self.assigning_since: float | None = None
+        self.succeeded = 0
+        self.failed = 0
+        self.cancelled = 0
+        self.ended = False
+        # Grows with the workers that ever came, as the board's own record of them does.
+        self.workers: dict[str, WorkerTally] = {}
+        self.untold: deque[Told] = deque(maxlen=MAX_UNTOLD)
+        self.forgotten = 0
+        self._leases: dict[TaskId, tuple[WorkerTally, float]] = {}
+
+    @property
+    def settled(self) -> int:
+        """How many tasks will not change any more."""
+        return self.succeeded + self.failed + self.cancelled
+
+    def rate(self, at: float) -> float:
+        """How many tasks were settled a second since the assigning began."""
+        if self.assigning_since is None or at <= self.assigning_since:
+            return 0.0
+        return self.settled / (at - self.assigning_since)
+
+    def note(self, occurrence: Occurrence) -> None:
+        """Count one occurrence."""
+        what, task_id = occurrence.what, occurrence.task_id
+        took_s = None
+        if what is What.TASK_ASSIGNED and task_id is not None:
+            worker = self._worker(occurrence.worker)
+            worker.running[task_id] = None
+            self._leases[task_id] = (worker, occurrence.at)
+        elif what in _ENDING_AN_ATTEMPT and task_id is not None:
+            took_s = self._end_attempt(what, task_id, occurrence.at)
+        match what:
+            case What.TASK_ADDED:
+                self.tasks += 1
+            case What.TASK_COMPLETED:
+                self.succeeded += 1
+                self._worker(occurrence.worker).succeeded += 1
+            case What.TASK_FAILED:
+                self.failed += 1
+            case What.TASK_CANCELLED:
+                self.cancelled += 1
+            case What.ATTEMPT_FAILED | What.ATTEMPT_TIMED_OUT:
+                self._worker(occurrence.worker).failed += 1
+            case What.WORKER_JOINED:
+                worker = self._worker(occurrence.worker)
+                worker.present, worker.about = True, occurrence.detail
+            case What.WORKER_LOST:
+                self._worker(occurrence.worker).present = False
+            case What.ASSIGNING_BEGUN:
+                self.assigning_since = occurrence.at
+            case What.RUN_ENDED:
+                self.ended = True
+            case _:
+                pass
+        if len(self.untold) == MAX_UNTOLD:
+            self.forgotten += 1
+        self.untold.append(Told(occurrence, took_s))
+
+    def _worker(self, name: str) -> WorkerTally:
+        worker = self.workers.get(name)
+        if worker is None:
+            worker = self.workers[name] = WorkerTally(name)
+        return worker
+
+    def _end_attempt(self, what: What, task_id: TaskId, at: float) -> float | None:
+        lease = self._leases.get(task_id)
+        if lease is None:
+            return None
+        worker, since = lease
+        worker.running.pop(task_id, None)
+        if what in _SETTLING or what is What.TASK_REQUEUED:
+            del self._leases[task_id]
+        return at - since

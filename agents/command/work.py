@@ -1,0 +1,115 @@
+"""`muster worker`: joins a manager by its ticket and works until the manager shuts down."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import sys
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+from ...messages import InvalidInput, TaskAssignment, TaskResult
+from ..ticket import Ticket, read_ticket
+from ..worker import SpecializedWorker
+from .ending import SUCCEEDED, complain
+from .interrupts import Interrupts
+
+TICKET_BEGINS = "muster:"
+LOOK_FOR_TICKET_EVERY_S = 0.1
+
+
+class CountingWorker(SpecializedWorker):
+    """A worker that counts what it did; its history keeps only the latest results."""
+
+    done = 0
+    succeeded = 0
+
+    async def perform(self, assignment: TaskAssignment) -> TaskResult:
+        """Do a task, and count it."""
+        self.done += 1
+        result = await super().perform(assignment)
+        self.succeeded += result.success
+        return result
+
+    def account(self) -> str:
+        """What it did, such as "Ada: 12 tasks, 11 succeeded"."""
+        tasks = "task" if self.done == 1 else "tasks"
+        return f"{self.name}: {self.done:,} {tasks}, {self.succeeded:,} succeeded"
+
+
+async def work(worker: CountingWorker) -> int:
+    """Run a worker until its manager shuts down, or until it is interrupted.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        JoinRefused: the manager does not want it.
+    """
+    async with Interrupts(worker.stop):
+        await worker.start_agent()
+    sys.stdout.write(f"{worker.account()}\n")
+    sys.stdout.flush()
+    return SUCCEEDED
+
+
+def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket:
+    """Read a ticket; if it is in a file that isn't there yet, wait for the file.
+
+    Args:
+        text_or_path: the ticket, or the path of its file.
+        patience_s: how long to wait, in seconds.
+
+    Raises:
+        InvalidInput: the file did not come, or what was given is not a ticket.
+    """
+    path = Path(text_or_path)
+    if not text_or_path.strip() or text_or_path.strip().startswith(TICKET_BEGINS):
+        return read_ticket(text_or_path)
+    deadline = time.monotonic() + patience_s
+    if patience_s > 0 and not path.exists():
+        complain(f"waiting up to {patience_s:g} s for the ticket file {text_or_path!r}")
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(LOOK_FOR_TICKET_EVERY_S)
+    return read_ticket(text_or_path)
+
+
+def make_executor(threads: int | None, processes: int | None) -> Executor | None:
+    """Where plain handlers run, or None for as many threads as the worker has slots.
+
+    Raises:
+        InvalidInput: both threads and processes are wanted.
+    """
+    if threads is not None and processes is not None:
+        raise InvalidInput("--threads and --processes exclude each other; give one of them")
+    if threads is not None:
+        return ThreadPoolExecutor(threads, "muster-handler")
+    if processes is not None:
+        # Forking would copy locks that Ceylon's threads may hold at that moment.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(processes, context, initializer=_leave_ctrl_c_to_parent)
+    return None
+
+
+def _leave_ctrl_c_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def shut_down(executor: Executor | None) -> None:
+    """End the threads or processes of plain handlers as far as they let themselves be ended."""
+    if executor is None:
+        return
+    executor.shutdown(wait=False, cancel_futures=True)
+    if isinstance(executor, ProcessPoolExecutor):
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+
+def run_worker(worker: CountingWorker, executor: Executor | None) -> int:
+    """Run a worker and end its executor after it; see `work`."""
+    try:
+        return asyncio.run(work(worker))
+    finally:
+        shut_down(executor)
