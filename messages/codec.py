@@ -136,7 +136,8 @@ def _cannot_be_sent(message: BaseModel, fields: Fields, fault: Exception) -> Enc
     if isinstance(message, TaskAssignment):
         task = fields.pop("task")[1]
         fields |= {f"task.{name}": value for name, value in task.items()}
-    reason = explain_unportable(fields) or f"{type(fault).__name__}: {fault}"
+    told = str(fault) if isinstance(fault, EncodeError) else f"{type(fault).__name__}: {fault}"
+    reason = explain_unportable(fields) or told
     return EncodeError(f"{describe(message)} can't be sent: {reason}")
 
 

@@ -35,6 +35,8 @@ _LONG_LISTS = frozenset({0xDC, 0xDD})
 _LONG_DICTS = frozenset({0xDE, 0xDF})
 _OTHER_BYTES = bytes(set(range(256)) - _INSIDE.keys() - _LONG_LISTS - _LONG_DICTS)
 
+_TOO_MANY = f"more than {MAX_VALUES:,} values; pass large data by reference"
+
 
 def check_extent(data: bytes) -> None:
     """Refuse msgpack that would unfold to too much; whether it is msgpack is not looked at.
@@ -78,9 +80,9 @@ def _walk(data: bytes) -> None:
                 position += length + (head in _EXTENSIONS)
                 continue
         if values + inside > MAX_VALUES:
-            raise DecodeError(Flaw.OVERSIZED, f"more than {MAX_VALUES:,} values")
+            raise DecodeError(Flaw.OVERSIZED, _TOO_MANY)
         awaited.append(inside)
         if len(awaited) > MAX_NESTING + 1:
             raise DecodeError(Flaw.OVERSIZED, f"lists or dicts nested over {MAX_NESTING} deep")
     if values > MAX_VALUES:
-        raise DecodeError(Flaw.OVERSIZED, f"more than {MAX_VALUES:,} values")
+        raise DecodeError(Flaw.OVERSIZED, _TOO_MANY)

@@ -1,0 +1,277 @@
+"""What is sent arrives as it was."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from muster.messages import (
+    MESSAGE_KINDS,
+    Answer,
+    CancelTask,
+    DecodeError,
+    Flaw,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Inquiry,
+    PriorityTask,
+    Refusal,
+    Shutdown,
+    Task,
+    TaskAssignment,
+    TaskProgress,
+    TaskResult,
+    TaskStatus,
+    Welcome,
+    decode_message,
+    encode_message,
+)
+from muster.messages import registry as task_classes
+from pydantic import BaseModel, field_validator
+
+
+class MeasuringTask(Task):
+    """A user's own task, with fields of its own."""
+
+    metres: float
+    tags: tuple[str, ...] = ()
+
+
+class Weather(BaseModel):
+    """A user's own message."""
+
+    place: str
+    degrees: float = 0.0
+
+
+class Moody(BaseModel):
+    """A user's own message whose validator raises what pydantic doesn't expect."""
+
+    mood: str
+
+    @field_validator("mood")
+    @classmethod
+    def look_up(cls, mood: str) -> str:
+        return {"good": "good"}[mood]
+
+
+class SignedAssignment(TaskAssignment):
+    """A user's own kind of assignment."""
+
+    signature: str = ""
+
+
+integers = st.integers(-(2**63), 2**64 - 1)
+scalars = (
+    st.none()
+    | st.booleans()
+    | integers
+    | st.floats(allow_nan=False)
+    | st.text(max_size=40)
+    | st.binary(max_size=40)
+    | st.datetimes(timezones=st.just(timezone.utc))
+)
+keys = st.none() | st.booleans() | integers | st.text(max_size=9) | st.binary(max_size=9)
+payloads = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=5),
+    max_leaves=20,
+)
+ids = st.integers(1, 2**63 - 1) | st.text(min_size=1, max_size=20).filter(lambda name: name.strip())
+names = st.text(min_size=1, max_size=20).filter(lambda name: name.strip())
+seconds = st.floats(0.001, 1e9)
+short_texts = st.text(max_size=20)
+attempts = st.integers(1, 100)
+notes = st.text(max_size=100)
+
+common_task_fields: dict[str, st.SearchStrategy[Any]] = {
+    "id": ids,
+    "description": names,
+    "difficulty": st.integers(1, 10),
+    "type": short_texts,
+    "data": payloads,
+    "depends_on": st.lists(ids, max_size=3).map(tuple),
+    "parent_id": st.none() | ids,
+    "timeout": st.none() | seconds,
+    "max_attempts": attempts,
+}
+tasks = (
+    st.builds(Task, **common_task_fields, priority=st.integers(-5, 5))
+    | st.builds(PriorityTask, **common_task_fields, priority=st.integers(1, 5))
+    | st.builds(
+        MeasuringTask,
+        **common_task_fields,
+        metres=seconds,
+        tags=st.lists(short_texts, max_size=3).map(tuple),
+    )
+)
+messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
+    TaskAssignment: st.builds(
+        TaskAssignment,
+        task=tasks,
+        assigned_at=st.integers(0, 2**40),
+        timeout=st.none() | seconds,
+        attempt=attempts,
+        worker=short_texts,
+        inputs=st.dictionaries(ids, payloads, max_size=3),
+    ),
+    TaskResult: st.builds(
+        TaskResult,
+        task_id=ids,
+        worker=short_texts,
+        success=st.booleans(),
+        execution_time=seconds,
+        error_message=st.none() | notes,
+        attempt=attempts,
+        output=payloads,
+    ),
+    TaskProgress: st.builds(
+        TaskProgress,
+        task_id=ids,
+        worker=short_texts,
+        attempt=attempts,
+        percent=st.floats(0, 100),
+        note=notes,
+    ),
+    CancelTask: st.builds(CancelTask, task_id=ids, attempt=attempts, reason=notes),
+    Hello: st.builds(
+        Hello,
+        name=names,
+        skill_level=st.integers(0, 1000),
+        specialties=st.lists(short_texts, max_size=3).map(tuple),
+        slots=st.integers(1, 100),
+        task_types=st.none() | st.lists(short_texts, max_size=3).map(tuple),
+        session=short_texts,
+    ),
+    Welcome: st.builds(
+        Welcome,
+        manager=names,
+        worker=names,
+        session=short_texts,
+        worker_session=short_texts,
+        heartbeat_s=seconds,
+        lost_after_s=seconds,
+    ),
+    Refusal: st.builds(Refusal, worker_session=short_texts, reason=notes),
+    Heartbeat: st.builds(Heartbeat, running=st.integers(0, 1000)),
+    Goodbye: st.builds(Goodbye, reason=notes),
+    Shutdown: st.builds(Shutdown, reason=notes),
+    Inquiry: st.builds(Inquiry, task_id=ids, session=short_texts),
+    Answer: st.builds(
+        Answer,
+        session=short_texts,
+        lines=st.lists(notes, max_size=3).map(tuple),
+        found=st.booleans(),
+    ),
+}
+
+
+def _sent(message: BaseModel, *also: type[BaseModel]) -> BaseModel:
+    return decode_message(encode_message(message), {kind.__qualname__: kind for kind in also})
+
+
+def _sent_output(output: object) -> object:
+    result = _sent(TaskResult(task_id=1, worker="Asha", success=True, output=output))
+    assert isinstance(result, TaskResult)
+    return result.output
+
+
+def test_every_kind_of_message_is_tried_here() -> None:
+    assert set(messages) == set(MESSAGE_KINDS.values())
+
+
+@pytest.mark.parametrize("kind", messages, ids=lambda kind: kind.__name__)
+def test_a_message_arrives_as_it_was_sent(kind: type[BaseModel]) -> None:
+    @given(messages[kind])
+    def arrives(message: BaseModel) -> None:
+        arrived = _sent(message)
+        assert arrived == message
+        assert type(arrived) is type(message)
+
+    arrives()
+
+
+@given(tasks)
+def test_a_task_arrives_in_its_own_class(task: Task) -> None:
+    arrived = _sent(TaskAssignment(task=task))
+    assert isinstance(arrived, TaskAssignment)
+    assert type(arrived.task) is type(task)
+    assert arrived.task == task
+
+
+@pytest.mark.parametrize(
+    ("sent", "arrives"),
+    [
+        ((1, (2, 3)), [1, [2, 3]]),
+        (bytearray(b"tea"), b"tea"),
+        (TaskStatus.FAILED, "failed"),
+        (Enum("Leaf", {"BUD": 1}, type=int)["BUD"], 1),
+        (Task(id=3, description="d").id, 3),
+    ],
+)
+def test_a_richer_value_arrives_as_the_plain_one(sent: object, arrives: object) -> None:
+    arrived = _sent_output(sent)
+    assert (arrived, type(arrived)) == (arrives, type(arrives))
+
+
+def test_a_time_arrives_as_the_same_moment() -> None:
+    noon = datetime(2026, 6, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert _sent_output(noon) == noon
+
+
+def test_not_a_number_arrives_as_such() -> None:
+    arrived = _sent_output(float("nan"))
+    assert arrived != arrived  # noqa: PLR0124 - so is NaN
+
+
+def test_a_task_of_an_unknown_class_names_it_and_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encode_message(TaskAssignment(task=MeasuringTask(id=1, description="d", metres=2.0)))
+    known = {"Task": Task, "PriorityTask": PriorityTask}
+    monkeypatch.setattr(task_classes, "_task_classes", known)
+    with pytest.raises(DecodeError) as caught:
+        decode_message(data)
+    assert caught.value.flaw is Flaw.UNKNOWN_KIND
+    assert caught.value.detail == (
+        "no class of tasks is called 'MeasuringTask' here; import its module on the worker too"
+    )
+
+
+def test_a_task_that_breaks_its_own_class_is_refused() -> None:
+    data = encode_message(TaskAssignment(task=Task.model_construct(id=0, description="d")))
+    with pytest.raises(DecodeError, match=r"^invalid: id: 0: must be an integer above 0"):
+        decode_message(data)
+
+
+def test_a_users_own_message_arrives_where_it_is_known() -> None:
+    assert _sent(Weather(place="Ella", degrees=19.5), Weather) == Weather(
+        place="Ella", degrees=19.5
+    )
+
+
+def test_a_users_own_message_is_an_unknown_kind_elsewhere() -> None:
+    with pytest.raises(DecodeError, match="unknown_kind: no message is called 'Weather'"):
+        _sent(Weather(place="Ella"))
+
+
+def test_a_users_own_assignment_brings_its_task() -> None:
+    sent = SignedAssignment(task=PriorityTask(id=1, description="d", priority=2), signature="Priya")
+    assert _sent(sent, SignedAssignment) == sent
+
+
+def test_a_users_class_cannot_take_the_place_of_our_own() -> None:
+    data = encode_message(Goodbye(reason="r"))
+    assert decode_message(data, {"Goodbye": Weather}) == Goodbye(reason="r")
+
+
+def test_whatever_a_users_validator_raises_is_a_flaw_of_the_message() -> None:
+    with pytest.raises(DecodeError) as caught:
+        _sent(Moody.model_construct(mood="bad"), Moody)
+    assert caught.value.flaw is Flaw.INVALID
+    assert caught.value.detail == "Moody: KeyError: 'bad'"
