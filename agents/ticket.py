@@ -19,7 +19,7 @@ from pathlib import Path
 from zlib import crc32
 
 from ..messages import DecodeError, InvalidInput, Payload
-from ..messages.codec import pack, unpack
+from ..messages.values import pack, unpack
 
 VERSION = 1
 

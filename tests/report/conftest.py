@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from muster.agents.report import RunReport, TaskReport, WorkerReport
 from muster.messages import TaskId, TaskStatus
 

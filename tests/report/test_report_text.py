@@ -7,11 +7,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from rich.console import Console
-
 from muster.agents.report import RunReport, TaskReport, WorkerReport
 from muster.agents.report_text import print_report, render_summary, render_text
 from muster.messages import TaskStatus
+from rich.console import Console
 
 Task = Callable[..., TaskReport]
 Worker = Callable[..., WorkerReport]

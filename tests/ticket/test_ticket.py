@@ -10,10 +10,9 @@ from zlib import crc32
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from muster.agents.ticket import Ticket
 from muster.messages import InvalidInput
-from muster.messages.codec import pack
+from muster.messages.values import pack
 
 PEER = "12D3KooWAbCdEfGhJkLmNoPqRsTuVwXyZ"
 TICKET = Ticket("tea estate", PEER, "192.168.1.20", 8000)

@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 
 import pytest
-
 from muster.agents.ticket import Ticket, read_ticket, write_ticket_file
 from muster.messages import InvalidInput
 
