@@ -25,7 +25,7 @@ def show_report(report: RunReport, *, as_json: bool, conclusion: str = "") -> No
     elif sys.stdout.isatty():
         print_report(report, Console())
     else:
-        sys.stdout.write(render_text(report) + "\n")
+        sys.stdout.write("\n" + render_text(report) + "\n")
     if conclusion and not as_json:
         sys.stdout.write(f"\n{conclusion}\n")
     sys.stdout.flush()

@@ -88,7 +88,7 @@ def _workers(tally: RunTally) -> Group:
         table.add_row(
             Text(one_line(worker.name), style="" if worker.present else "red"),
             Text(one_line(worker.about) if worker.present else "gone", style="dim"),
-            Text(f"{len(worker.running):,}"),
+            Text(f"{len(worker.running):,}{worker.slots and '/' + worker.slots}"),
             Text(f"{worker.succeeded:,}"),
             Text(f"{worker.failed:,}", style="red" if worker.failed else "dim"),
             Text("" if current is None else name_of(current)),

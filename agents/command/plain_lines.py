@@ -69,13 +69,14 @@ class PlainLines:
                 return f"{task} done by {worker}{_in(told.took_s)}"
             case What.ATTEMPT_FAILED | What.ATTEMPT_TIMED_OUT:
                 # Told together with what comes of it, which the next occurrence says.
-                assert occurrence.task_id is not None
-                self._faults[occurrence.task_id] = f" on {worker}{_in(told.took_s)}: {detail}"
+                self._faults[occurrence.task_id or 0] = f" on {worker}{_in(told.took_s)}: {detail}"
                 return ""
             case What.TASK_FAILED:
-                return f"{task} failed{self._fault_of(occurrence.task_id, detail)}"
+                fault = self._faults.pop(occurrence.task_id or 0, None)
+                return f"{task} failed{fault or ': ' + detail}"
             case What.TASK_REQUEUED:
-                return f"{task} waits again: failed{self._fault_of(occurrence.task_id, detail)}"
+                fault = self._faults.pop(occurrence.task_id or 0, None)
+                return f"{task} failed{fault} ({detail})" if fault else f"{task} waits again: {detail}"
             case What.TASK_CANCELLED:
                 return f"{task} cancelled: {detail}"
             case What.WORKER_JOINED:
@@ -86,10 +87,6 @@ class PlainLines:
                 return f"{worker} refused: {detail}"
             case _:
                 return ""
-
-    def _fault_of(self, task_id: TaskId | None, detail: str) -> str:
-        fault = self._faults.pop(task_id, None) if task_id is not None else None
-        return fault or f": {detail}"
 
 
 def summing_up(tally: RunTally, at: float) -> str:

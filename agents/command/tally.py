@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ class WorkerTally:
 
     Args:
         name: its name.
-        about: what it told when it joined, for people.
+        about: what it told when it joined, for people, but for its slots.
+        slots: how many tasks it runs at once, or "" if that is not told.
         present: whether it is there.
         running: its tasks, the latest last.
         succeeded: how many attempts went well.
@@ -34,6 +36,7 @@ class WorkerTally:
 
     name: str
     about: str = ""
+    slots: str = ""
     present: bool = True
     running: dict[TaskId, None] = field(default_factory=dict[TaskId, None])
     succeeded: int = 0
@@ -105,7 +108,8 @@ class RunTally:
                 self._worker(occurrence.worker).failed += 1
             case What.WORKER_JOINED:
                 worker = self._worker(occurrence.worker)
-                worker.present, worker.about = True, occurrence.detail
+                worker.present = True
+                worker.about, worker.slots = _split_slots(occurrence.detail)
             case What.WORKER_LOST:
                 self._worker(occurrence.worker).present = False
             case What.ASSIGNING_BEGUN:
@@ -133,3 +137,9 @@ class RunTally:
         if what in _SETTLING or what is What.TASK_REQUEUED:
             del self._leases[task_id]
         return at - since
+
+
+def _split_slots(told: str) -> tuple[str, str]:
+    """Take the slots off what a worker told of itself, such as "skill 3, 2 slots"."""
+    found = re.fullmatch(r"(.*), ([0-9]+) slots?", told)
+    return (found[1], found[2]) if found else (told, "")

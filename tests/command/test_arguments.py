@@ -1,0 +1,303 @@
+"""What the command line says to arguments that it can't use, and to those that need no network."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from muster.agents import RunReport, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
+from muster.messages import Task
+
+Invoke = Callable[..., Any]
+
+STORY = """
+from muster.agents import TaskManager, WorkerAgent
+from muster.messages import Task
+from muster.scenarios.scenario import Scenario
+
+class {name}(Scenario):
+    '''{name} happens.'''
+
+    def manager(self):
+        return TaskManager([Task(id=1, description="x", difficulty=11)], 1, port=0, quiet=True)
+"""
+
+
+# ------------------------------------------------------------------------------- muster itself
+
+
+def test_the_version_is_printed(invoke: Invoke) -> None:
+    ended = invoke("--version")
+    assert (ended.code, ended.out) == (0, "muster 0.1.0\n")
+
+
+def test_an_unknown_command_is_a_usage_error(invoke: Invoke) -> None:
+    ended = invoke("dance")
+    assert ended.code == 2
+    assert "No such command 'dance'" in ended.err
+
+
+def test_an_unexpected_exception_shows_its_traceback_and_is_our_fault(invoke: Invoke) -> None:
+    Path("broken.py").write_text("1 / 0\n")
+    ended = invoke("run", "broken.py")
+    assert ended.code == 70
+    assert "ZeroDivisionError: division by zero" in ended.err
+
+
+# ----------------------------------------------------------------------------------- scenarios
+
+
+def test_scenarios_are_listed_with_headline_and_arguments(invoke: Invoke) -> None:
+    ended = invoke("scenarios")
+    assert ended.code == 0
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert "all_well Three tasks, three workers, and each task goes to the worker whom it fits." in lines
+    assert "takes start | fail: what to do without the missing worker (start)" in lines
+    assert not any(line.startswith("scenario ") for line in lines)
+
+
+def test_an_unknown_scenario_lists_the_known_ones(invoke: Invoke) -> None:
+    ended = invoke("run", "all_wel")
+    assert ended.code == 2
+    assert ended.err.startswith("muster: there is no scenario 'all_wel'; known: all_well, ")
+    assert ended.err.count("\n") == 1
+
+
+def test_a_scenario_file_that_is_not_there_is_named(invoke: Invoke) -> None:
+    ended = invoke("run", "nowhere.py")
+    assert (ended.code, ended.err) == (2, "muster: there is no file 'nowhere.py'\n")
+
+
+def test_a_scenario_file_without_a_scenario_is_refused(invoke: Invoke) -> None:
+    Path("empty.py").write_text("x = 1\n")
+    ended = invoke("run", "empty.py")
+    assert ended.code == 2
+    assert ended.err == (
+        "muster: 'empty.py' must hold exactly one class that inherits from Scenario; "
+        "it holds: none\n"
+    )
+
+
+def test_a_scenario_file_with_two_scenarios_is_refused_by_their_names(invoke: Invoke) -> None:
+    Path("two.py").write_text(STORY.format(name="Dawn") + STORY.format(name="Dusk"))
+    ended = invoke("run", "two.py")
+    assert ended.code == 2
+    assert ended.err.endswith("it holds: Dawn, Dusk\n")
+
+
+def test_a_scenario_file_that_is_not_python_is_told_by_its_line(invoke: Invoke) -> None:
+    Path("typo.py").write_text("x = 1\ndef f(:\n")
+    ended = invoke("run", "typo.py")
+    assert ended.code == 2
+    assert "typo.py, line 2: invalid syntax" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_task_that_breaks_a_rule_is_told_without_a_traceback(invoke: Invoke) -> None:
+    Path("noon.py").write_text(STORY.format(name="Noon"))
+    ended = invoke("run", "noon.py")
+    assert ended.code == 2
+    assert ended.err.startswith("muster: Task: difficulty: 11: ")
+    assert ended.err.count("\n") == 1
+
+
+def test_arguments_for_a_scenario_that_takes_none_are_refused(invoke: Invoke) -> None:
+    ended = invoke("run", "all_well", "quickly")
+    assert ended.code == 2
+    assert ended.err == "muster: scenario 'all_well' takes no arguments, not 'quickly'\n"
+
+
+def test_wrong_arguments_of_a_scenario_are_refused_in_its_words(invoke: Invoke) -> None:
+    ended = invoke("run", "late_worker", "wait")
+    assert (ended.code, ended.err) == (2, "muster: late_worker takes start or fail, not 'wait'\n")
+
+
+def test_a_time_scale_of_nothing_is_refused(invoke: Invoke) -> None:
+    ended = invoke("run", "all_well", "--time-scale", "0")
+    assert (ended.code, ended.err) == (2, "muster: time_scale is 0.0; it must be above 0\n")
+
+
+# ------------------------------------------------------------------------------------- manager
+
+
+def test_a_missing_tasks_file_is_named(invoke: Invoke) -> None:
+    ended = invoke("manager", "--tasks", "none.jsonl", "--workers", 1)
+    assert ended.code == 2
+    assert "none.jsonl" in ended.err
+    assert ended.out == ""
+
+
+def test_bad_tasks_are_all_told_and_nothing_starts(invoke: Invoke) -> None:
+    Path("bad.jsonl").write_text('{"id": 0, "description": "x"}\n{"id": 2}\n')
+    ended = invoke("manager", "--tasks", "bad.jsonl", "--workers", 1, "--ticket-file", "ticket")
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "id" in ended.err
+    assert "description" in ended.err
+    assert not Path("ticket").exists()
+
+
+def test_an_unknown_policy_lists_the_known_ones(
+    invoke: Invoke, tasks_file: Callable[..., Path]
+) -> None:
+    ended = invoke("manager", "--tasks", tasks_file(1), "--workers", 1, "--policy", "best")
+    assert ended.code == 2
+    assert ended.err == "muster: there is no policy 'best'; known: best_fit, in_order, score\n"
+
+
+def test_a_host_that_is_no_address_is_refused(
+    invoke: Invoke, tasks_file: Callable[..., Path]
+) -> None:
+    ended = invoke(
+        "manager", "--tasks", tasks_file(1), "--workers", 1, "--port", 0, "--host", "localhost"
+    )
+    assert ended.code == 2
+    assert "'localhost'; it must be an IPv4 address in numbers" in ended.err
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(
+    invoke: Invoke, tasks_file: Callable[..., Path]
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        port = taken.getsockname()[1]
+        ended = invoke("manager", "--tasks", tasks_file(1), "--workers", 1, "--port", port)
+    assert ended.code == 2
+    assert ended.err.startswith(f"muster: UDP port {port} is already in use; ")
+
+
+def test_a_report_that_could_not_be_written_is_told_before_anything_starts(
+    invoke: Invoke, tasks_file: Callable[..., Path]
+) -> None:
+    ended = invoke("manager", "--tasks", tasks_file(1), "--workers", 1, "--report", "no/where.json")
+    assert ended.code == 2
+    assert ended.err == (
+        "muster: the report can't be written to 'no/where.json': there is no folder 'no'\n"
+    )
+
+
+# -------------------------------------------------------------------------------------- worker
+
+
+def worker(join: object, *more: object) -> tuple[object, ...]:
+    return ("worker", "--join", join, "--name", "Ada", "--skill", 5, *more)
+
+
+def test_a_damaged_ticket_is_refused(invoke: Invoke) -> None:
+    ended = invoke(*worker("muster:1:abcd"))
+    assert ended.code == 2
+    assert ended.err.startswith("muster: the ticket is damaged")
+
+
+def test_a_ticket_file_that_does_not_come_is_told_and_then_named(invoke: Invoke) -> None:
+    ended = invoke(*worker("ticket", "--wait-for-ticket", "0.1"))
+    assert ended.code == 2
+    first, second = ended.err.splitlines()
+    assert first == "muster: waiting up to 0.1 s for the ticket file 'ticket'"
+    assert second.startswith("muster: 'ticket' is neither a ticket")
+
+
+def test_a_handlers_module_that_does_not_exist_is_named(invoke: Invoke) -> None:
+    ended = invoke(*worker("t", "--handlers", "no_such_module"))
+    assert ended.code == 2
+    assert ended.err.startswith("muster: there is no module 'no_such_module', neither in ")
+
+
+def test_an_import_that_fails_inside_a_handlers_module_shows_where(invoke: Invoke) -> None:
+    Path("leaky.py").write_text("import no_such_module\n")
+    ended = invoke(*worker("t", "--handlers", "leaky"))
+    assert ended.code == 70
+    assert 'leaky.py", line 1' in ended.err
+
+
+def test_a_module_without_handlers_says_what_it_holds(invoke: Invoke) -> None:
+    Path("idle.py").write_text("def sleep(): ...\n")
+    ended = invoke(*worker("t", "--handlers", "idle"))
+    assert ended.code == 2
+    assert ended.err.startswith("muster: module 'idle' holds no Handlers, only: sleep; ")
+
+
+def test_a_wrong_attribute_lists_the_handlers_there_are(invoke: Invoke) -> None:
+    Path("busy.py").write_text("from muster.agents import Handlers\nmine = Handlers()\n")
+    ended = invoke(*worker("t", "--handlers", "busy:yours"))
+    assert ended.code == 2
+    assert ended.err == "muster: module 'busy' has no Handlers called 'yours'; it has: mine\n"
+
+
+def test_two_modules_with_a_handler_for_one_type_clash(invoke: Invoke) -> None:
+    code = "from muster.agents import Handlers\nh = Handlers()\n@h.task('x')\ndef f(task): ...\n"
+    Path("one_x.py").write_text(code)
+    Path("other_x.py").write_text(code)
+    ended = invoke(*worker("t", "--handlers", "one_x", "--handlers", "other_x"))
+    assert ended.code == 2
+    assert ended.err == "muster: there are two handlers for tasks of type 'x'\n"
+
+
+def test_threads_and_processes_exclude_each_other(invoke: Invoke) -> None:
+    ended = invoke(*worker("t", "--threads", 2, "--processes", 2))
+    assert ended.code == 2
+    assert ended.err == "muster: --threads and --processes exclude each other; give one of them\n"
+
+
+def test_a_worker_of_no_slots_is_refused(invoke: Invoke) -> None:
+    ended = invoke(*worker("t", "--slots", 0))
+    assert (ended.code, ended.err) == (2, "muster: worker 'Ada': slots is 0; it must be 1 or more\n")
+
+
+# ----------------------------------------------------------------------------------------- why
+
+
+@pytest.fixture
+def report_file(tmp_path: Path) -> Path:
+    async def story() -> RunReport:
+        tasks = [
+            Task(id=1, description="One", difficulty=1),
+            Task(id="1a", description="Two", difficulty=1),
+        ]
+        return await rehearse(TaskManager(tasks, 1, quiet=True), [WorkerAgent("Ada", 5)])
+
+    path = tmp_path / "report.json"
+    path.write_text(run_in_virtual_time(story()).model_dump_json())
+    return path
+
+
+@pytest.mark.parametrize("task", ["1", "1a"])
+def test_a_report_tells_why_a_task_went_where_it_went(
+    invoke: Invoke, report_file: Path, task: str
+) -> None:
+    ended = invoke("why", task, "--report", report_file)
+    assert ended.code == 0
+    report = json.loads(report_file.read_text())
+    told = next(each["why"] for each in report["tasks"] if str(each["id"]) == task)
+    assert ended.out.splitlines() == told
+    assert "Ada" in ended.out
+
+
+def test_a_task_that_the_report_does_not_know_is_named(invoke: Invoke, report_file: Path) -> None:
+    ended = invoke("why", "7", "--report", report_file)
+    assert ended.code == 2
+    assert ended.err == f"muster: the report {str(report_file)!r} has no task 7\n"
+
+
+def test_a_file_that_is_no_report_is_refused(invoke: Invoke) -> None:
+    Path("other.json").write_text('{"name": "x"}')
+    ended = invoke("why", "7", "--report", "other.json")
+    assert ended.code == 2
+    assert ended.err.startswith("muster: 'other.json' is not a report as JSON: ")
+
+
+def test_an_id_that_no_task_can_have_is_refused(invoke: Invoke, report_file: Path) -> None:
+    ended = invoke("why", " ", "--report", report_file)
+    assert ended.code == 2
+    assert ended.err.startswith("muster: no task can have the id ' '; ")
+
+
+def test_why_needs_someone_to_ask(invoke: Invoke) -> None:
+    ended = invoke("why", "7")
+    assert ended.code == 2
+    assert ended.err == "muster: give either --join, to ask a running manager, or --report\n"

@@ -1,0 +1,286 @@
+"""The commands as a user runs them: processes that find each other over the real network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.ceylon, pytest.mark.processes]
+
+Start = Callable[..., Any]
+
+HANGING = """
+import time
+from muster.agents import Handlers
+
+handlers = Handlers()
+
+@handlers.task("hang")
+def hang(task):
+    time.sleep(3600)
+"""
+
+ADDING = """
+from muster.agents import Handlers
+
+handlers = Handlers()
+
+@handlers.task("add")
+def add(task):
+    print("adding")
+    return sum(task.data)
+"""
+
+STORY = """
+import adding
+from muster.agents import TaskManager, WorkerAgent
+from muster.messages import Task
+from muster.scenarios.scenario import Scenario
+
+class Sums(Scenario):
+    '''Sums are done.'''
+
+    def manager(self):
+        tasks = [Task(id=n, description="sum", type="add", data=[n, n]) for n in (1, 2)]
+        return TaskManager(tasks, 2, port=0, quiet=True)
+
+    def workers(self):
+        return [WorkerAgent(name, 5, handlers=adding.handlers) for name in ("Ada", "Ben")]
+
+    def conclusion(self, report):
+        return f"sums: {[task.output for task in report.tasks]}"
+"""
+
+
+def manager(tasks: Path, *more: object) -> tuple[object, ...]:
+    return (
+        *("manager", "--tasks", tasks, "--port", 0),
+        *("--ticket-file", "ticket", "--time-scale", "0.05"),
+        *more,
+    )
+
+
+def worker(name: str, skill: int, *more: object) -> tuple[object, ...]:
+    return (
+        *("worker", "--join", "ticket", "--name", name, "--skill", skill),
+        *("--time-scale", "0.05"),
+        *more,
+    )
+
+
+# ----------------------------------------------------------------------------------------- run
+
+
+def test_a_scenario_that_goes_well_ends_with_0_and_its_report_as_json(start: Start) -> None:
+    ended = start("run", "all_well", "--time-scale", "0.05", "--json").end()
+    assert ended.code == 0
+    report = json.loads(ended.out)
+    assert report["success_rate"] == 1.0
+    assert {task["id"]: task["worker"] for task in report["tasks"]} == {
+        1: "Junior",
+        2: "Intermediate",
+        3: "Senior",
+    }
+    assert ended.err == ""
+
+
+def test_a_scenario_with_failures_ends_with_1_and_tells_them(start: Start) -> None:
+    ended = start("run", "some_failures", "--time-scale", "0.05").end()
+    assert ended.code == 1
+    assert "T3 failed on Junior in 0.4 s: too difficult: skill 3 is below difficulty 8" in ended.out
+    assert "2 of 3 tasks succeeded (66.67%)" in ended.out
+    assert ended.err == ""
+
+
+def test_missing_workers_end_a_run_with_1_its_report_and_the_reason(start: Start) -> None:
+    ended = start("run", "late_worker", "fail", "--time-scale", "0.2").end()
+    assert ended.code == 1
+    assert "0 of 2 tasks succeeded" in ended.out
+    assert ended.err.startswith("muster: 2 of 3 expected workers")
+    assert "missing: Senior" in ended.err
+
+
+@pytest.mark.parametrize("how", [(), ("--processes",)], ids=["in one process", "in processes"])
+def test_a_scenario_of_the_users_own_is_played_from_its_file(
+    start: Start, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "stories"
+    folder.mkdir()
+    (folder / "adding.py").write_text(ADDING)
+    (folder / "sums.py").write_text(STORY)
+    ended = start("run", "stories/sums.py", *how).end()
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith("\nsums: [2, 4]\n")
+    assert ("adding\n" in ended.out) == (how == ())
+
+
+@pytest.mark.parametrize("how", [(), ("--processes",)], ids=["in one process", "in processes"])
+def test_ctrl_c_ends_a_run_with_the_report_of_what_was_done(
+    start: Start, how: tuple[str, ...]
+) -> None:
+    running = start("run", "all_well", "--time-scale", "10", *how)
+    running.wait_for("T1 ->")
+    running.interrupt()
+    ended = running.end(within_s=5)
+    assert ended.code == 1
+    assert "0 of 3 tasks succeeded" in ended.out
+    assert ended.err == ""
+    assert not alive(running.process.pid)
+
+
+def test_ctrl_c_while_worker_processes_are_starting_leaves_no_traceback(start: Start) -> None:
+    running = start("run", "all_well", "--processes", "-v")
+    deadline_lines = 0
+    while running.process.poll() is None and not children_of(running.process.pid):
+        deadline_lines += 1
+    running.interrupt()
+    ended = running.end(within_s=8)
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+    assert not alive(running.process.pid)
+
+
+# ------------------------------------------------------------------------ manager, worker, why
+
+
+def test_a_manager_and_two_workers_find_each_other_through_a_ticket_file(
+    start: Start, tasks_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    ada = start(*worker("Ada", 9))
+    ben = start(*worker("Ben", 4))
+    managing = start(*manager(tasks_file(8, 3, 2), "--workers", 2, "--report", "report.json"))
+    ended = managing.end()
+    assert ended.code == 0
+    assert ended.out.startswith("muster:1:")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["counts"]["completed"] == 3
+    assert ada.end().out == "Ada: 1 task, 1 succeeded\n"
+    assert ben.end().out == "Ben: 2 tasks, 2 succeeded\n"
+    assert "waiting up to 30 s for the ticket file 'ticket'" in ada.end().err
+    assert not (tmp_path / "ticket").exists()
+
+
+def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    managing = start(*manager(tasks_file(1), "--workers", 1, "--json"))
+    start(*worker("Ada", 9))
+    ended = managing.end()
+    assert json.loads(ended.out)["success_rate"] == 1.0
+    assert ended.err.startswith("muster:1:")
+
+
+def test_only_its_owner_may_read_a_ticket_file(
+    start: Start, tasks_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    start(*manager(tasks_file(1), "--workers", 1)).wait_for("muster:1:")
+    assert stat.S_IMODE((tmp_path / "ticket").stat().st_mode) == 0o600
+
+
+def test_a_second_worker_of_a_name_is_refused_with_the_reason(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    managing = start(*manager(tasks_file(1), "--workers", 2))
+    first = start(*worker("Ada", 9))
+    managing.wait_for("Ada joined")
+    ended = start(*worker("Ada", 3)).end()
+    assert ended.code == 2
+    assert ended.err == "muster: a worker named 'Ada' is already here\n"
+    assert ended.out == ""
+    assert first.process.poll() is None
+
+
+def test_a_running_manager_tells_why_a_task_waits(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    managing = start(*manager(tasks_file(8), "--workers", 2))
+    start(*worker("Ada", 9))
+    managing.wait_for("Ada joined")
+    ended = start("why", 1, "--join", "ticket").end()
+    assert (ended.code, ended.err) == (0, "")
+    assert "1" in ended.out.splitlines()[0]
+    assert "worker" in ended.out
+
+
+def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    start(*manager(tasks_file(8), "--workers", 2)).wait_for("muster:1:")
+    ended = start("why", 7, "--join", "ticket").end()
+    assert ended.code == 2
+    assert ended.err.startswith("muster: ")
+    assert "7" in ended.err
+
+
+def test_ctrl_c_ends_a_manager_with_its_report_and_sends_the_workers_home(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    managing = start(*manager(tasks_file(9, 9), "--workers", 1, "--time-scale", "10"))
+    working = start(*worker("Ada", 9, "--time-scale", "10"))
+    managing.wait_for("T1 -> Ada")
+    managing.interrupt()
+    ended = managing.end(within_s=5)
+    assert ended.code == 1
+    assert "0 of 2 tasks succeeded" in ended.out
+    assert "Traceback" not in ended.err
+    assert working.end(within_s=5).code == 0
+
+
+def test_sigterm_ends_a_manager_as_ctrl_c_does(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    managing = start(*manager(tasks_file(9), "--workers", 1))
+    managing.wait_for("muster:1:")
+    managing.interrupt(signal.SIGTERM)
+    assert managing.end(within_s=5).code == 1
+
+
+def test_ctrl_c_at_a_worker_hands_its_task_to_another_at_once(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    managing = start(*manager(tasks_file(9), "--workers", 2))
+    leaving = start(*worker("Ada", 9, "--time-scale", "1000"))
+    staying = start(*worker("Zoe", 10))
+    managing.wait_for("T1 -> Ada")
+    leaving.interrupt()
+    ended = leaving.end(within_s=5)
+    assert (ended.code, "Traceback" in ended.err) == (0, False)
+    assert managing.end(within_s=5).code == 0
+    assert staying.end(within_s=5).out == "Zoe: 1 task, 1 succeeded\n"
+
+
+@pytest.mark.parametrize("where", ["--threads", "--processes"])
+def test_a_worker_whose_handler_hangs_can_still_leave(
+    start: Start, tmp_path: Path, where: str
+) -> None:
+    (tmp_path / "hanging.py").write_text(HANGING)
+    (tmp_path / "tasks.jsonl").write_text('{"id": 1, "description": "x", "type": "hang"}\n')
+    managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1))
+    working = start(*worker("Ada", 9, "--handlers", "hanging", where, 1))
+    managing.wait_for("T1 -> Ada")
+    working.interrupt()
+    ended = working.end(within_s=8)
+    assert ended.code == 0
+    assert ended.out == "Ada: 1 task, 0 succeeded\n"
+    assert "Traceback" not in ended.err
+    assert not alive(working.process.pid)
+
+
+def alive(group: int) -> bool:
+    """Whether any process of a process group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def children_of(process_id: int) -> list[str]:
+    return Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
