@@ -103,6 +103,11 @@ class PriorityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DoorsOpened:
+    """From now on workers can come; the patience with those that don't counts from here."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """The alarm that `Board.next_alarm` asked for went off; nothing else happened."""
 
@@ -117,6 +122,7 @@ Event: TypeAlias = (
     | ResultReceived
     | CancelRequested
     | PriorityChanged
+    | DoorsOpened
     | TimePassed
 )
 

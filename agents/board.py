@@ -1,0 +1,772 @@
+"""The board: the manager as a pure machine, events in, instructions out.
+
+Everything that changes a task's status is in this file, and every change passes `TRANSITIONS`. There
+is no clock here, no loop and no network: whoever drives the board tells it what happened and when,
+does what it says, and wakes it at `next_alarm`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import TypeVar, cast
+
+from pydantic import ValidationError
+
+from ..messages import (
+    IllegalTransition,
+    InvalidTask,
+    Task,
+    TaskAssignment,
+    TaskId,
+    TaskResult,
+    TaskStatus,
+    UnknownTask,
+)
+from .alarms import Alarms
+from .dependencies import check_batch
+from .events import (
+    AssigningBegun,
+    CallTheRoll,
+    CancelRequested,
+    DoorsOpened,
+    DropWorker,
+    EndRun,
+    Event,
+    Instruction,
+    Occurrence,
+    PriorityChanged,
+    ProgressReported,
+    RefuseWorker,
+    ResultReceived,
+    SendAssignment,
+    SendCancel,
+    SendWelcome,
+    TasksAdded,
+    TimePassed,
+    What,
+    WorkerHeard,
+    WorkerJoined,
+    WorkerLeft,
+)
+from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
+from .invariants import check_invariants
+from .matching import POLICIES, MatchingPolicy, describe_shortfall
+from .members import Challenge, Members, Roll, Silence
+from .records import (
+    Attempt,
+    Ending,
+    Rules,
+    TaskRecord,
+    WorkerRecord,
+    describe_story,
+)
+from .task_queue import Match, TaskQueue
+
+SIMULATED_TIMEOUT_S = 2.0
+"""Seconds that simulated work may take for each level of difficulty if its task names no timeout."""
+
+SHORTEST_DEFAULT_TIMEOUT_S = 1.0
+"""The least such work is given, in real seconds: a network takes a moment, however fast the story."""
+
+
+class Cause(str, Enum):
+    """Why a task's status changes."""
+
+    ASSIGNED = "assigned"
+    SUCCEEDED = "succeeded"
+    FAILED_FOR_GOOD = "failed for good"
+    TO_BE_RETRIED = "to be retried"
+    WORKER_LOST = "worker lost"
+    LOST_TOO_OFTEN = "lost too often"
+    CANCELLED = "cancelled"
+    UPSTREAM_FAILED = "upstream failed"
+    NOBODY_CAN = "nobody can"
+
+
+TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
+    (TaskStatus.PENDING, Cause.ASSIGNED): TaskStatus.IN_PROGRESS,
+    # A success that comes late, when the task waits again, still counts.
+    (TaskStatus.PENDING, Cause.SUCCEEDED): TaskStatus.COMPLETED,
+    (TaskStatus.PENDING, Cause.CANCELLED): TaskStatus.CANCELLED,
+    (TaskStatus.PENDING, Cause.UPSTREAM_FAILED): TaskStatus.CANCELLED,
+    (TaskStatus.PENDING, Cause.NOBODY_CAN): TaskStatus.FAILED,
+    (TaskStatus.IN_PROGRESS, Cause.SUCCEEDED): TaskStatus.COMPLETED,
+    (TaskStatus.IN_PROGRESS, Cause.FAILED_FOR_GOOD): TaskStatus.FAILED,
+    (TaskStatus.IN_PROGRESS, Cause.TO_BE_RETRIED): TaskStatus.PENDING,
+    (TaskStatus.IN_PROGRESS, Cause.WORKER_LOST): TaskStatus.PENDING,
+    (TaskStatus.IN_PROGRESS, Cause.LOST_TOO_OFTEN): TaskStatus.FAILED,
+    (TaskStatus.IN_PROGRESS, Cause.CANCELLED): TaskStatus.CANCELLED,
+}
+"""Every legal change of a task's status. What is not here does not happen."""
+
+_LONG_NUMBER = 20
+
+_EventT = TypeVar("_EventT", bound=Event)
+
+
+class Board:
+    """Tasks, workers and leases, as a machine that is told what happens and says what to do.
+
+    Args:
+        rules: what it goes by.
+        policy: who gets which task; `best_fit` by default.
+    """
+
+    def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
+        self.rules = rules or Rules()
+        self.queue = TaskQueue(policy or POLICIES["best_fit"], self.rules.unmatched_after_s)
+        self.members = Members(self.rules)
+        self.roll = Roll(self.rules)
+        self.alarms: Alarms[Attempt | Silence | Challenge | Roll] = Alarms()
+        # Both hold every task of the run: a report tells of all of them.
+        self._tasks: dict[TaskId, TaskRecord] = {}
+        self._results: list[TaskResult] = []
+        self._counts = dict.fromkeys(TaskStatus, 0)
+        self._unsettled = 0
+        self._ignored: dict[str, int] = {}
+        self.began_at: float | None = None
+        self.ended_at: float | None = None
+        self.failure: str | None = None
+        # Only while an event is handled.
+        self._now = 0.0
+        self._said: list[Instruction] = []
+        self._reactions: dict[type[Event], Callable[[Event], None]] = {}
+        self._react_to(TasksAdded, self._add_tasks)
+        self._react_to(WorkerJoined, self._meet)
+        self._react_to(WorkerHeard, self._hear)
+        self._react_to(WorkerLeft, self._see_off)
+        self._react_to(AssigningBegun, self._begin_assigning)
+        self._react_to(ProgressReported, self._note_progress)
+        self._react_to(ResultReceived, self._take_result)
+        self._react_to(CancelRequested, self._cancel)
+        self._react_to(PriorityChanged, self._change_priority)
+        self._react_to(DoorsOpened, self._open_doors)
+        self._react_to(TimePassed, self._let_time_pass)
+
+    def _react_to(self, kind: type[_EventT], reaction: Callable[[_EventT], None]) -> None:
+        self._reactions[kind] = cast("Callable[[Event], None]", reaction)
+
+    # ------------------------------------------------------------------ driving it
+
+    def handle(self, event: Event, now: float) -> list[Instruction]:
+        """Take in what happened; what to do about it, in order.
+
+        Args:
+            event: what happened.
+            now: when, in seconds; never less than before.
+
+        Raises:
+            InvalidTask: new tasks can't be taken; none of them is. Its subclasses say more.
+            UnknownTask: there is no task to be cancelled or reprioritised.
+            IllegalTransition: its state does not allow that.
+        """
+        self._now = now
+        said: list[Instruction] = []
+        self._said = said
+        if self.roll.opened_at is None:
+            self._open_doors(event)
+        self._reactions[type(event)](event)
+        if self.began_at is not None:
+            self._hand_out()
+            if not self._unsettled and self.rules.ends_when_done and self.ended_at is None:
+                self._end(None)
+        return said
+
+    def next_alarm(self) -> float | None:
+        """When `TimePassed` is to be handled unless something else is before; None if never."""
+        alarm, patience = self.alarms.next_at(), self.queue.patience.due_at()
+        if alarm is None or (patience is not None and patience < alarm):
+            return patience
+        return alarm
+
+    # ------------------------------------------------------------------ looking at it
+
+    @property
+    def tasks(self) -> Mapping[TaskId, TaskRecord]:
+        """All tasks by id, in the order of their adding."""
+        return self._tasks
+
+    @property
+    def workers(self) -> Mapping[str, WorkerRecord]:
+        """The workers by name, in the order in which they first came; the latest lost ones too."""
+        return self.members.by_name
+
+    @property
+    def counts(self) -> Mapping[TaskStatus, int]:
+        """How many tasks there are of each status."""
+        return self._counts
+
+    @property
+    def results(self) -> Sequence[TaskResult]:
+        """The recorded results, in the order of their recording; one a task at most."""
+        return self._results
+
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        """How many results did not count, by reason."""
+        return self._ignored
+
+    @property
+    def policy_name(self) -> str:
+        """What the matching policy is called."""
+        return self.queue.policy.name
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is over."""
+        return self.ended_at is not None
+
+    def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
+        """What happened to a task, the oldest first; the latest 64 occurrences.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
+        return self._find(task_id).story
+
+    def explain(self, task_id: TaskId) -> Explanation:
+        """Why a task stands where it stands: who was considered for it, or what it waits for.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
+        record, policy = self._find(task_id), self.policy_name
+        if record.status is not TaskStatus.PENDING:
+            return explain_decision(record, policy)
+        if record.unfinished:
+            needed = [self._tasks[each] for each in dict.fromkeys(record.task.depends_on)]
+            unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
+            return explain_wait(record, policy, describe_dependencies(unfinished))
+        if self.failure is not None:
+            return explain_wait(record, policy, f"was never assigned: {self.failure}")
+        workers = self.queue.workers
+        if self.began_at is None:
+            awaited = "" if self.roll.is_called else f": {self.roll.tell(self.members)}"
+            headline = f"waits for the assigning to begin{awaited}"
+        elif not workers:
+            headline = "waits for a worker: none is connected"
+        elif (gives_up_at := self.queue.gives_up_at(record)) is not None:
+            headline = f"nobody can: {describe_shortfall(self.queue.policy, record.task, workers)}"
+            if gives_up_at < float("inf"):
+                headline += f"; it waits {gives_up_at - self._now:.1f} s more for somebody who can"
+        else:
+            headline = "waits for a free slot: all who can do it are busy"
+        lineup = self.queue.lineup_of(record)
+        return explain_wait(record, policy, headline, lineup, workers)
+
+    def validate(self) -> None:
+        """See that everything fits together; for tests, since it looks at every task.
+
+        Raises:
+            AssertionError: something does not; says what.
+        """
+        check_invariants(self)
+
+    # ------------------------------------------------------------------ tasks: asked for
+
+    def _add_tasks(self, event: TasksAdded) -> None:
+        if self.has_ended and self.rules.ends_when_done:
+            raise InvalidTask("the run has ended; tasks can be added no more")
+        check_batch(event.tasks, self._tasks)
+        added: list[TaskRecord] = []
+        for task in event.tasks:
+            record = TaskRecord(task.id, task, len(self._tasks), self._now)
+            self._tasks[task.id] = record
+            added.append(record)
+            self._tell(What.TASK_ADDED, record)
+        self._counts[TaskStatus.PENDING] += len(added)
+        self._unsettled += len(added)
+        doomed = [(record, reason) for record in added if (reason := self._link(record))]
+        for record, reason in doomed:
+            if record.status is TaskStatus.PENDING:
+                self._cancel_for_upstream(record, reason)
+        for record in added:
+            if not record.unfinished and record.status is TaskStatus.PENDING:
+                self.queue.push(record, self._now)
+
+    def _link(self, record: TaskRecord) -> str:
+        """Tie a new task to those it depends on; why it can never start, or ""."""
+        reason = ""
+        for task_id in dict.fromkeys(record.task.depends_on):
+            needed = self._tasks[task_id]
+            if needed.status is TaskStatus.COMPLETED:
+                continue
+            record.unfinished += 1
+            if needed.finished_at is not None:
+                reason = reason or _upstream_reason(needed)
+            elif needed.dependents is None:
+                needed.dependents = [record]
+            else:
+                needed.dependents.append(record)
+        return reason
+
+    def _cancel(self, event: CancelRequested) -> None:
+        record = self._find(event.task_id)
+        was_pending = record.status is TaskStatus.PENDING
+        self._transition(record, Cause.CANCELLED)
+        record.error_message = f"cancelled: {event.reason}"
+        if not was_pending:
+            self._stop(record.attempts[-1], Ending.CANCELLED, record.error_message)
+        elif record.place is not None:
+            self.queue.remove(record)
+        self._tell(What.TASK_CANCELLED, record, record.attempt, record.worker, record.error_message)
+        self._cancel_dependents(record)
+
+    def _change_priority(self, event: PriorityChanged) -> None:
+        record = self._find(event.task_id)
+        if record.status is not TaskStatus.PENDING:
+            raise IllegalTransition(
+                f"task {record.task_id!r} is {record.status.value} and waits no more, so its "
+                f"priority can't be changed to {event.priority}; its story: "
+                f"{describe_story(record)}"
+            )
+        # A copy: the task belongs to whoever made it.
+        task, before = record.task.model_copy(), record.task.priority
+        try:
+            task.priority = event.priority
+        except ValidationError as fault:
+            raise InvalidTask(
+                f"task {record.task_id!r} can't have the priority {event.priority!r}: "
+                f"{fault.errors()[0]['msg']}"
+            ) from None
+        record.task = task
+        if record.place is not None:
+            self.queue.remove(record)
+            self.queue.push(record, self._now)
+        self._tell(What.TASK_REPRIORITIZED, record, detail=f"from {before} to {event.priority}")
+
+    # ------------------------------------------------------------------ tasks: handed out
+
+    def _begin_assigning(self, _: AssigningBegun) -> None:
+        if self.began_at is not None or self.has_ended:
+            return
+        self.roll.is_called = True
+        self.began_at = self._now
+        self._said.append(Occurrence(self._now, What.ASSIGNING_BEGUN))
+
+    def _hand_out(self) -> None:
+        queue = self.queue
+        queue.refresh(self._now)
+        while (match := queue.next_match()) is not None:
+            self._assign(match)
+
+    def _assign(self, match: Match) -> None:
+        record, worker, decision = match
+        now, task = self._now, record.task
+        timeout_s, deadline = self._limit(task)
+        attempt = Attempt(len(record.attempts) + 1, worker, record, now, timeout_s, deadline)
+        self._transition(record, Cause.ASSIGNED)
+        record.attempts.append(attempt)
+        record.decision = decision
+        record.progress = 0.0
+        record.note = ""
+        worker.running[record.task_id, attempt.number] = record
+        self.queue.note_load(worker)
+        if deadline is not None:
+            self.alarms.set(attempt)
+        self._tell(What.TASK_ASSIGNED, record, attempt.number, worker.name)
+        assignment = TaskAssignment(
+            task=task,
+            assigned_at=int(now),
+            timeout=timeout_s,
+            attempt=attempt.number,
+            worker=worker.name,
+            inputs=self._inputs(task) if task.depends_on else {},
+        )
+        self._said.append(SendAssignment(worker.worker_id, assignment))
+
+    def _limit(self, task: Task) -> tuple[float | None, float | None]:
+        """How long an attempt may take in seconds of the story, and until when that is."""
+        scale = self.rules.time_scale
+        if task.timeout is not None:
+            return task.timeout, self._now + task.timeout * scale
+        if task.type:
+            return None, None
+        timeout_s = SIMULATED_TIMEOUT_S * task.difficulty
+        return timeout_s, self._now + max(timeout_s * scale, SHORTEST_DEFAULT_TIMEOUT_S)
+
+    def _inputs(self, task: Task) -> dict[TaskId, object]:
+        results = ((task_id, self._tasks[task_id].result) for task_id in task.depends_on)
+        return {task_id: result.output for task_id, result in results if result is not None}
+
+    def _give_up(self) -> None:
+        """Fail the tasks that nobody could do for too long."""
+        self.queue.refresh(self._now)
+        reasons: dict[int, str] = {}
+        for record in self.queue.patience.take(self._now):
+            assert record.place is not None
+            kind = id(record.place.bucket)
+            if kind not in reasons:
+                told = describe_shortfall(self.queue.policy, record.task, self.queue.workers)
+                reasons[kind] = f"nobody can: {told}"
+            self.queue.remove(record)
+            self._transition(record, Cause.NOBODY_CAN)
+            record.error_message = reasons[kind]
+            self._tell(What.TASK_FAILED, record, detail=record.error_message)
+            self._cancel_dependents(record)
+
+    # ------------------------------------------------------------------ tasks: how they went
+
+    def _take_result(self, event: ResultReceived) -> None:
+        result = event.result
+        present = self._heard(event.worker_id)
+        record = self._tasks.get(result.task_id)
+        if record is None:
+            # Not even an occurrence: whoever makes up ids could make up many.
+            self._count_ignored("unknown task")
+            return
+        worker = present or self.members.find(event.worker_id)
+        if worker is None:
+            self._ignore("unknown worker", record, result)
+            return
+        is_known = 1 <= result.attempt <= record.attempt
+        attempt = record.attempts[result.attempt - 1] if is_known else None
+        if attempt is None or attempt.worker is not worker or result.worker != worker.name:
+            self._ignore("not this worker's attempt", record, result)
+            return
+        if attempt.ending is None and present is None:
+            self._ignore("from a former address", record, result)
+            return
+        was_stopping = self._confirm_stop(worker, record.task_id, attempt.number)
+        if attempt.is_reported:
+            self._ignore("came twice", record, result)
+            return
+        attempt.is_reported = True
+        if attempt.ending is None:
+            if result.success:
+                self._complete(record, attempt, result)
+            else:
+                error = result.error_message or "failed: no reason given"
+                self._fail_attempt(record, attempt, Ending.FAILED, error, result)
+        elif result.success and record.finished_at is None:
+            self._complete_late(record, attempt, result)
+        elif result.success or not was_stopping:
+            self._ignore("came too late", record, result)
+
+    def _complete(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
+        worker = attempt.worker
+        self._end_attempt(attempt, Ending.SUCCEEDED)
+        stats = worker.stats
+        stats.completed_tasks += 1
+        stats.successful_tasks += 1
+        stats.total_time += result.execution_time
+        self._record_success(record, attempt, result)
+
+    def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
+        """Record a success of an attempt that was given up, since nobody was faster."""
+        worker = attempt.worker
+        if record.status is TaskStatus.IN_PROGRESS:
+            self._stop(record.attempts[-1], Ending.OVERTAKEN, f"done elsewhere: by {worker.name}")
+        elif record.place is not None:
+            self.queue.remove(record)
+        worker.stats.successful_tasks += 1
+        if attempt.ending is Ending.LOST:
+            # An attempt that timed out has been counted then.
+            worker.stats.completed_tasks += 1
+            worker.stats.total_time += result.execution_time
+        self._record_success(record, attempt, result)
+
+    def _record_success(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
+        self._transition(record, Cause.SUCCEEDED)
+        record.result = result
+        record.error_message = None
+        record.progress = 100.0
+        self._results.append(result)
+        self._tell(What.TASK_COMPLETED, record, attempt.number, attempt.worker.name)
+        dependents, record.dependents = record.dependents, None
+        for dependent in dependents or ():
+            dependent.unfinished -= 1
+            if not dependent.unfinished and dependent.status is TaskStatus.PENDING:
+                self.queue.push(dependent, self._now)
+
+    def _fail_attempt(
+        self,
+        record: TaskRecord,
+        attempt: Attempt,
+        ending: Ending,
+        error: str,
+        result: TaskResult,
+    ) -> None:
+        worker = attempt.worker
+        if ending is Ending.TIMED_OUT:
+            self._stop(attempt, ending, error)
+        else:
+            self._end_attempt(attempt, ending)
+        worker.stats.completed_tasks += 1
+        worker.stats.total_time += result.execution_time
+        record.failures += 1
+        record.failed_by |= {worker.name}
+        record.error_message = error
+        what = What.ATTEMPT_TIMED_OUT if ending is Ending.TIMED_OUT else What.ATTEMPT_FAILED
+        self._tell(what, record, attempt.number, worker.name, error)
+        if record.failures < record.task.max_attempts:
+            left = record.task.max_attempts - record.failures
+            self._transition(record, Cause.TO_BE_RETRIED)
+            self._tell(What.TASK_REQUEUED, record, attempt.number, detail=f"attempts left: {left}")
+            self.queue.push(record, self._now)
+        else:
+            self._fail(record, Cause.FAILED_FOR_GOOD, error, result)
+
+    def _time_out(self, attempt: Attempt) -> None:
+        error = f"timed out: after {attempt.timeout_s:g} s"
+        result = self._failure_of(attempt, error)
+        self._fail_attempt(attempt.task, attempt, Ending.TIMED_OUT, error, result)
+
+    def _lose_attempt(self, attempt: Attempt) -> None:
+        record, name = attempt.task, attempt.worker.name
+        attempt.ending = Ending.LOST
+        record.losses += 1
+        if record.losses <= self.rules.max_losses:
+            self._transition(record, Cause.WORKER_LOST)
+            detail = f"worker lost: {name}"
+            self._tell(What.TASK_REQUEUED, record, attempt.number, name, detail)
+            self.queue.push(record, self._now)
+        else:
+            error = f"worker lost: {record.losses} times, last on {name}"
+            record.error_message = error
+            self._fail(record, Cause.LOST_TOO_OFTEN, error, self._failure_of(attempt, error))
+
+    def _fail(self, record: TaskRecord, cause: Cause, error: str, result: TaskResult) -> None:
+        self._transition(record, cause)
+        record.result = result
+        self._results.append(result)
+        self._tell(What.TASK_FAILED, record, record.attempt, record.worker, error)
+        self._cancel_dependents(record)
+
+    def _failure_of(self, attempt: Attempt, error: str) -> TaskResult:
+        return TaskResult(
+            task_id=attempt.task.task_id,
+            worker=attempt.worker.name,
+            success=False,
+            execution_time=max(self._now - attempt.started_at, 0.0),
+            error_message=error,
+            attempt=attempt.number,
+        )
+
+    def _cancel_dependents(self, record: TaskRecord) -> None:
+        """Cancel all that can never start now; a loop, since chains may be long."""
+        reason = _upstream_reason(record)
+        settled = deque([record])
+        while settled:
+            dependents = settled.popleft()
+            for dependent in dependents.dependents or ():
+                if dependent.status is TaskStatus.PENDING:
+                    self._settle_for_upstream(dependent, reason)
+                    settled.append(dependent)
+            dependents.dependents = None
+
+    def _cancel_for_upstream(self, record: TaskRecord, reason: str) -> None:
+        self._settle_for_upstream(record, reason)
+        self._cancel_dependents(record)
+
+    def _settle_for_upstream(self, record: TaskRecord, reason: str) -> None:
+        self._transition(record, Cause.UPSTREAM_FAILED)
+        record.error_message = reason
+        self._tell(What.TASK_CANCELLED, record, detail=reason)
+
+    def _note_progress(self, event: ProgressReported) -> None:
+        worker, progress = self._heard(event.worker_id), event.progress
+        record = self._tasks.get(progress.task_id)
+        if worker is None or record is None or progress.worker != worker.name:
+            return
+        if worker.running.get((progress.task_id, progress.attempt)) is not record:
+            return
+        record.progress = progress.percent
+        record.note = progress.note
+        detail = f"{progress.percent:g} %" + (f": {progress.note}" if progress.note else "")
+        self._tell(What.TASK_PROGRESSED, record, progress.attempt, worker.name, detail)
+
+    # ------------------------------------------------------------------ leases
+
+    def _end_attempt(self, attempt: Attempt, ending: Ending) -> None:
+        attempt.ending = ending
+        worker = attempt.worker
+        del worker.running[attempt.task.task_id, attempt.number]
+        worker.stats.busy_time += self._now - attempt.started_at
+        self.queue.note_load(worker)
+
+    def _stop(self, attempt: Attempt, ending: Ending, reason: str) -> None:
+        """End a lease whose worker must be told; its slot stays taken until the worker confirms."""
+        worker, task_id = attempt.worker, attempt.task.task_id
+        worker.stopping.add((task_id, attempt.number))
+        self._end_attempt(attempt, ending)
+        self._said.append(SendCancel(worker.worker_id, task_id, attempt.number, reason))
+
+    def _confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:
+        if (task_id, number) not in worker.stopping:
+            return False
+        worker.stopping.remove((task_id, number))
+        self.queue.note_load(worker)
+        return True
+
+    # ------------------------------------------------------------------ workers
+
+    def _meet(self, event: WorkerJoined) -> None:
+        worker = self.members.present.get(event.worker_id)
+        if worker is not None:
+            if (worker.session, worker.name) == (event.session, event.name):
+                self._heard(event.worker_id)
+                self._said.append(SendWelcome(event.worker_id, event.name, event.session))
+                return
+            self._lose(worker, "started anew")
+        incumbent = self.members.by_name.get(event.name)
+        if incumbent is None or not incumbent.alive:
+            self._welcome(event)
+            return
+        challenge = self.members.challenge(event, self._now)
+        if challenge is not None:
+            self.alarms.set(challenge)
+
+    def _welcome(self, event: WorkerJoined) -> None:
+        worker, silence = self.members.admit(event, self._now)
+        self.queue.admit(worker)
+        self.alarms.set(silence)
+        detail = f"skill {worker.skill_level}, {worker.slots} slots"
+        occurrence = Occurrence(self._now, What.WORKER_JOINED, worker=worker.name, detail=detail)
+        self._said.append(occurrence)
+        self._said.append(SendWelcome(event.worker_id, event.name, event.session))
+        if not (self.roll.is_called or self.has_ended) and self.roll.is_complete(self.members):
+            self._call_the_roll()
+
+    def _call_the_roll(self) -> None:
+        self.roll.is_called = True
+        self._said.append(CallTheRoll())
+
+    def _heard(self, worker_id: str) -> WorkerRecord | None:
+        """Note that a worker lives; None if it is not connected."""
+        worker = self.members.present.get(worker_id)
+        if worker is None:
+            return None
+        worker.last_heard_at = self._now
+        if self.members.challenges:
+            newcomer = self.members.end_challenge(worker.name)
+            if newcomer is not None:
+                self._refuse(newcomer)
+        return worker
+
+    def _refuse(self, newcomer: WorkerJoined) -> None:
+        reason = f"a worker named {newcomer.name!r} is already here"
+        self._said.append(
+            Occurrence(self._now, What.WORKER_REFUSED, worker=newcomer.name, detail=reason)
+        )
+        self._said.append(RefuseWorker(newcomer.worker_id, newcomer.session, reason))
+
+    def _hear(self, event: WorkerHeard) -> None:
+        self._heard(event.worker_id)
+
+    def _see_off(self, event: WorkerLeft) -> None:
+        worker = self.members.present.get(event.worker_id)
+        if worker is None:
+            self.members.forget_newcomer(event.worker_id)
+        else:
+            self._lose(worker, event.reason or "left")
+
+    def _lose(self, worker: WorkerRecord, reason: str) -> None:
+        self.members.lose(worker, self._now)
+        self.queue.dismiss(worker)
+        occurrence = Occurrence(self._now, What.WORKER_LOST, worker=worker.name, detail=reason)
+        self._said.append(occurrence)
+        self._said.append(DropWorker(worker.worker_id))
+        running = [record.attempts[-1] for record in worker.running.values()]
+        worker.running.clear()
+        worker.stopping.clear()
+        for attempt in running:
+            worker.stats.busy_time += self._now - attempt.started_at
+            self._lose_attempt(attempt)
+        newcomer = self.members.end_challenge(worker.name)
+        if newcomer is not None:
+            self._welcome(newcomer)
+
+    # ------------------------------------------------------------------ time
+
+    def _open_doors(self, _: Event) -> None:
+        self.roll.opened_at = self._now
+        self.alarms.set(self.roll)
+
+    def _let_time_pass(self, _: TimePassed) -> None:
+        # Alarms sound here alone, so that what arrives in time counts though it is read late.
+        while (alarm := self.alarms.take(self._now)) is not None:
+            match alarm:
+                case Attempt():
+                    self._time_out(alarm)
+                case Silence():
+                    self._lose(alarm.worker, f"silent for {alarm.lost_after_s:g} s")
+                case Challenge():
+                    name = alarm.newcomer.name
+                    self._lose(self.members.by_name[name], "silent, and replaced by a newcomer")
+                case Roll():
+                    self._end_the_wait()
+        if self.began_at is not None:
+            self._give_up()
+
+    def _end_the_wait(self) -> None:
+        if self.rules.on_missing == "start" and self.members.present:
+            self._call_the_roll()
+        else:
+            self.roll.is_called = True
+            self._end(self.roll.tell(self.members))
+
+    def _end(self, failure: str | None) -> None:
+        self.ended_at = self._now
+        self.failure = failure
+        self._said.append(Occurrence(self._now, What.RUN_ENDED, detail=failure or ""))
+        self._said.append(EndRun(failure))
+
+    # ------------------------------------------------------------------ the one way
+
+    def _transition(self, record: TaskRecord, cause: Cause) -> None:
+        """Change a task's status as the table says; the only place where that is done."""
+        before = record.status
+        after = TRANSITIONS.get((before, cause))
+        if after is None:
+            raise IllegalTransition(
+                f"task {record.task_id!r} is {before.value}, so it can't be {cause.value}; "
+                f"its story: {describe_story(record)}"
+            )
+        record.status = after
+        counts = self._counts
+        counts[before] -= 1
+        counts[after] += 1
+        if after is not TaskStatus.PENDING and after is not TaskStatus.IN_PROGRESS:
+            record.finished_at = self._now
+            self._unsettled -= 1
+
+    def _tell(
+        self,
+        what: What,
+        record: TaskRecord,
+        attempt: int = 0,
+        worker: str = "",
+        detail: str = "",
+    ) -> None:
+        occurrence = Occurrence(self._now, what, record.task_id, attempt, worker, detail)
+        record.tell(occurrence)
+        self._said.append(occurrence)
+
+    def _ignore(self, reason: str, record: TaskRecord, result: TaskResult) -> None:
+        self._count_ignored(reason)
+        worker = result.worker if result.worker in self.members.by_name else ""
+        self._tell(What.RESULT_IGNORED, record, result.attempt, worker, reason)
+
+    def _count_ignored(self, reason: str) -> None:
+        self._ignored[reason] = self._ignored.get(reason, 0) + 1
+
+    def _find(self, task_id: TaskId) -> TaskRecord:
+        record = self._tasks.get(task_id)
+        if record is None:
+            other: TaskId = str(task_id)
+            if isinstance(task_id, str) and task_id.isdecimal() and len(task_id) < _LONG_NUMBER:
+                other = int(task_id)
+            hint = f"; there is one with the id {other!r}" if other in self._tasks else ""
+            raise UnknownTask(f"no task has the id {task_id!r}{hint}")
+        return record
+
+
+def _upstream_reason(record: TaskRecord) -> str:
+    """Why those that depend on a task can never start: by the first in the chain that went wrong."""
+    error = record.error_message or ""
+    if record.status is TaskStatus.CANCELLED and error.startswith("dependency: "):
+        return error
+    return f"dependency: task {record.task_id} {record.status.value}"

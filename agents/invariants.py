@@ -1,0 +1,160 @@
+"""What must always hold of a board, whatever happened to it. Only tests look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ..messages import TaskId, TaskStatus
+from .matching import find_obstacle
+from .records import MAX_STORY, Attempt, Ending, TaskRecord
+
+if TYPE_CHECKING:
+    from .board import Board
+
+
+def check_invariants(board: Board) -> None:
+    """See that everything fits together; looks at every task and worker.
+
+    Raises:
+        AssertionError: something does not; says what.
+    """
+    for task_id, record in board.tasks.items():
+        _check_task(board, task_id, record)
+    _check_counts(board)
+    _check_workers(board)
+    _check_queue(board)
+    _check_crews(board)
+    _check_alarms(board)
+
+
+def _check_task(board: Board, task_id: TaskId, record: TaskRecord) -> None:
+    told = f"task {task_id!r} ({record.status.value})"
+    assert record.task_id == task_id, f"{told} is filed under the wrong id"
+    assert len(record.story) <= MAX_STORY, f"{told} has a story of {len(record.story)}"
+    numbers = [attempt.number for attempt in record.attempts]
+    assert numbers == list(range(1, len(numbers) + 1)), f"{told} has the attempts {numbers}"
+    holding = [attempt for attempt in record.attempts if attempt.ending is None]
+    if record.status is TaskStatus.IN_PROGRESS:
+        assert holding == record.attempts[-1:], f"{told} has {len(holding)} leases"
+        _check_lease(told, holding[0])
+    else:
+        assert not holding, f"{told} still has a lease"
+    failed = Counter(attempt.ending for attempt in record.attempts)
+    assert record.failures == failed[Ending.FAILED] + failed[Ending.TIMED_OUT], (
+        f"{told} counts {record.failures} failures"
+    )
+    assert record.losses == failed[Ending.LOST], f"{told} counts {record.losses} losses"
+    is_final = record.status.is_final
+    assert (record.finished_at is not None) is is_final, f"{told} finished {record.finished_at}"
+    needed = [board.tasks[each] for each in dict.fromkeys(record.task.depends_on)]
+    unfinished = sum(each.status is not TaskStatus.COMPLETED for each in needed)
+    assert record.unfinished == unfinished, f"{told} waits for {record.unfinished}, not {unfinished}"
+    if record.status is TaskStatus.PENDING:
+        gone_wrong = [each.task_id for each in needed if each.status.is_final and unfinished]
+        gone_wrong = [
+            each for each in gone_wrong if board.tasks[each].status is not TaskStatus.COMPLETED
+        ]
+        assert not gone_wrong, f"{told} waits for {gone_wrong}, which will never be completed"
+    if record.status is TaskStatus.COMPLETED:
+        assert record.result is not None, f"{told} has no result"
+        assert record.result.success, f"{told} has the result of a failure"
+        assert record.error_message is None, f"{told} has the error {record.error_message!r}"
+    elif is_final:
+        assert record.error_message, f"{told} does not say why"
+        assert record.result is None or not record.result.success, f"{told} has a success"
+
+
+def _check_lease(told: str, attempt: Attempt) -> None:
+    worker, key = attempt.worker, (attempt.task.task_id, attempt.number)
+    assert worker.alive, f"{told} is leased to {worker.name}, which is lost"
+    assert worker.running.get(key) is attempt.task, f"{told} does not run at {worker.name}"
+
+
+def _check_counts(board: Board) -> None:
+    actual = Counter(record.status for record in board.tasks.values())
+    counted = {status: count for status, count in board.counts.items() if count}
+    assert counted == actual, f"the counts are {counted}, the tasks {dict(actual)}"
+    recorded = Counter(result.task_id for result in board.results)
+    with_result = {each.task_id for each in board.tasks.values() if each.result is not None}
+    assert set(recorded) == with_result, "results and records do not agree"
+    twice = [task_id for task_id, count in recorded.items() if count > 1]
+    assert not twice, f"results recorded more than once: {twice}"
+
+
+def _check_workers(board: Board) -> None:
+    alive = {worker for worker in board.workers.values() if worker.alive}
+    assert set(board.queue.workers) == alive, "the queue knows other workers than the board"
+    present = set(board.members.present.values())
+    assert present == alive, "the addresses belong to others than the living"
+    for name, worker in board.workers.items():
+        assert worker.name == name, f"worker {worker.name} is filed under {name}"
+        assert worker.taken <= worker.slots, f"{name} has {worker.taken}/{worker.slots} slots taken"
+        assert not worker.running.keys() & worker.stopping, f"{name} runs what it is to stop"
+        assert worker.alive or not worker.taken, f"{name} is lost and has slots taken"
+        assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
+        is_free = worker.alive and worker.taken < worker.slots
+        assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
+        for (task_id, number), record in worker.running.items():
+            attempt = record.attempts[number - 1]
+            assert record is board.tasks[task_id], f"{name} runs an unknown task {task_id!r}"
+            assert attempt.ending is None, f"{name} runs an attempt that has ended"
+            assert attempt.worker is worker, f"{name} runs {attempt.worker.name}'s attempt"
+    for name in board.members.challenges:
+        assert board.workers[name].alive, f"somebody waits for the free name {name}"
+
+
+def _check_queue(board: Board) -> None:
+    ready = {
+        task_id
+        for task_id, record in board.tasks.items()
+        if record.status is TaskStatus.PENDING and not record.unfinished
+    }
+    waiting = [record.task_id for bucket in board.queue.buckets.values() for record in bucket.living()]
+    assert len(waiting) == len(set(waiting)), "a task waits twice"
+    assert set(waiting) == ready, f"{set(waiting) ^ ready} wrongly wait, or wrongly do not"
+    assert board.queue.count == len(waiting), f"the queue counts {board.queue.count}"
+    for record in board.tasks.values():
+        assert (record.place is not None) is (record.task_id in ready), (
+            f"task {record.task_id!r} has a wrong place"
+        )
+    for bucket in board.queue.buckets.values():
+        living = list(bucket.living())
+        assert bucket.count == len(living), f"a bucket counts {bucket.count}, not {len(living)}"
+        assert all(record.failed_by == bucket.avoided for record in living), "a task in a wrong bucket"
+
+
+def _check_crews(board: Board) -> None:
+    """See that the caches say what the policy would say now."""
+    queue = board.queue
+    if board.began_at is None:
+        return
+    for bucket in queue.buckets.values():
+        able = {
+            worker
+            for worker in queue.workers
+            if find_obstacle(queue.policy, bucket.sample, worker) is None
+        }
+        chosen = {worker for worker in able if worker.name not in bucket.avoided} or able
+        assert (bucket.crew.workers if bucket.crew else frozenset()) == chosen, "a stale crew"
+        is_unmatched = bucket.unmatched_since is not None
+        assert is_unmatched is (bool(queue.workers) and not able), "a bucket wrongly unmatched"
+        if bucket.crew is None or not bucket.count:
+            continue
+        head = bucket.crew.head()
+        assert head is not None, "a crew does not see its tasks"
+        living = [place for place in bucket.places if place.record.place is place]
+        assert head <= min(living), "a crew does not see its most urgent task"
+        assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
+
+
+def _check_alarms(board: Board) -> None:
+    watched = set(board.alarms.watched())
+    for record in board.tasks.values():
+        if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
+            assert record.attempts[-1] in watched, f"nobody watches task {record.task_id!r}"
+    if board.queue.patience.lasts_s is not None:
+        for record in board.tasks.values():
+            if record.place is not None and record.place.bucket.unmatched_since is not None:
+                due_at = board.queue.patience.due_at()
+                assert due_at is not None, f"task {record.task_id!r} would wait for ever"

@@ -1,0 +1,197 @@
+"""Who is a member: workers by name and by address, those that were lost, and who may take a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .events import WorkerId, WorkerJoined
+from .records import Rules, WorkerRecord
+
+MAX_LOST_KEPT = 10_000
+"""How many lost workers, and how many of their addresses, are remembered: the latest."""
+
+MAX_CHALLENGES = 1_000
+"""How many newcomers may wait at once for a name that is taken; others must ask again."""
+
+_SILENT_HEARTBEATS = 2.5
+"""How many heartbeats a worker may miss before a newcomer takes its name: two, and some slack."""
+
+
+@dataclass(slots=True, eq=False)
+class Silence:
+    """A worker's silence, which must not last too long."""
+
+    worker: WorkerRecord
+    lost_after_s: float
+    is_over: bool = False
+
+    def due_at(self) -> float | None:
+        """When the worker counts as lost unless it is heard before."""
+        return None if self.is_over else self.worker.last_heard_at + self.lost_after_s
+
+
+@dataclass(slots=True, eq=False)
+class Challenge:
+    """A newcomer that asks for a name which a connected worker has."""
+
+    newcomer: WorkerJoined
+    decided_at: float
+    is_over: bool = False
+
+    def due_at(self) -> float | None:
+        """When the newcomer gets the name unless the other is heard before."""
+        return None if self.is_over else self.decided_at
+
+
+class Members:
+    """The workers that are or were connected.
+
+    Args:
+        rules: whom to expect, and how long a silence may be.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self.by_name: dict[str, WorkerRecord] = {}
+        # Bounded by the members of the link, which decides whom it lets in.
+        self.present: dict[WorkerId, WorkerRecord] = {}
+        self.challenges: dict[str, Challenge] = {}
+        self._silences: dict[str, Silence] = {}
+        self._lost: dict[str, None] = {}
+        self._former_ids: dict[WorkerId, str] = {}
+        self._places = {name: place for place, name in enumerate(rules.roster)}
+        self._newcomers = len(rules.roster)
+
+    def find(self, worker_id: WorkerId) -> WorkerRecord | None:
+        """The worker that is, or was, reached at an address."""
+        worker = self.present.get(worker_id)
+        if worker is None and worker_id in self._former_ids:
+            worker = self.by_name.get(self._former_ids[worker_id])
+        return worker
+
+    def admit(self, event: WorkerJoined, now: float) -> tuple[WorkerRecord, Silence]:
+        """Take in a worker whose name no connected one has."""
+        worker = self.by_name.get(event.name)
+        if worker is None:
+            order = self._places.get(event.name)
+            if order is None:
+                order = self._newcomers
+                self._newcomers += 1
+            worker = self.by_name[event.name] = WorkerRecord(
+                event.name,
+                event.worker_id,
+                event.session,
+                event.skill_level,
+                event.specialties,
+                event.slots,
+                event.task_types,
+                order,
+                joined_at=now,
+                last_heard_at=now,
+            )
+        else:
+            del self._lost[event.name]
+            worker.worker_id = event.worker_id
+            worker.session = event.session
+            worker.skill_level = event.skill_level
+            worker.specialties = event.specialties
+            worker.slots = event.slots
+            worker.task_types = event.task_types
+            worker.last_heard_at = now
+            worker.alive = True
+            worker.lost_at = None
+        self._former_ids.pop(event.worker_id, None)
+        self.present[event.worker_id] = worker
+        silence = self._silences[event.name] = Silence(worker, self._rules.lost_after_s)
+        return worker, silence
+
+    def lose(self, worker: WorkerRecord, now: float) -> None:
+        """Count a worker as lost; it is remembered, as one of the last so many."""
+        worker.alive = False
+        worker.lost_at = now
+        del self.present[worker.worker_id]
+        self._silences.pop(worker.name).is_over = True
+        self._lost[worker.name] = None
+        if len(self._lost) > MAX_LOST_KEPT:
+            oldest = next(iter(self._lost))
+            del self._lost[oldest], self.by_name[oldest]
+        self._former_ids[worker.worker_id] = worker.name
+        if len(self._former_ids) > MAX_LOST_KEPT:
+            del self._former_ids[next(iter(self._former_ids))]
+
+    def challenge(self, newcomer: WorkerJoined, now: float) -> Challenge | None:
+        """Let a newcomer wait for a name; None if it waits already, or can't for now."""
+        earlier = self.challenges.get(newcomer.name)
+        if earlier is not None:
+            if earlier.newcomer.worker_id == newcomer.worker_id:
+                earlier.newcomer = newcomer
+            return None
+        if len(self.challenges) >= MAX_CHALLENGES:
+            return None
+        patience_s = min(_SILENT_HEARTBEATS * self._rules.heartbeat_s, self._rules.lost_after_s)
+        challenge = self.challenges[newcomer.name] = Challenge(newcomer, now + patience_s)
+        return challenge
+
+    def end_challenge(self, name: str) -> WorkerJoined | None:
+        """Let nobody wait for a name any more; who did."""
+        challenge = self.challenges.pop(name, None)
+        if challenge is None:
+            return None
+        challenge.is_over = True
+        return challenge.newcomer
+
+    def forget_newcomer(self, worker_id: WorkerId) -> None:
+        """Let a newcomer that went away wait no more."""
+        for name, challenge in self.challenges.items():
+            if challenge.newcomer.worker_id == worker_id:
+                self.end_challenge(name)
+                return
+
+
+class Roll:
+    """Whether all that are expected have come.
+
+    Args:
+        rules: whom to expect, and for how long.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self.opened_at: float | None = None
+        self.is_called = False
+
+    def due_at(self) -> float | None:
+        """When the patience with those that are missing ends."""
+        if self.is_called or self.opened_at is None or self._rules.join_timeout_s is None:
+            return None
+        return self.opened_at + self._rules.join_timeout_s
+
+    def is_complete(self, members: Members) -> bool:
+        """Whether all that are expected are connected."""
+        if self._rules.roster:
+            return not self._missing(members)
+        return len(members.present) >= max(self._rules.expected_workers, 1)
+
+    def tell(self, members: Members) -> str:
+        """Who has come and who has not, for people."""
+        rules = self._rules
+        if rules.roster:
+            missing = self._missing(members)
+            there = len(rules.roster) - len(missing)
+            return (
+                f"{there} of {len(rules.roster)} expected workers came{self._within()}; "
+                f"missing: {', '.join(missing)}"
+            )
+        if not rules.expected_workers:
+            return f"no worker came{self._within()}"
+        names = ", ".join(worker.name for worker in members.present.values())
+        told = f"{len(members.present)} of {rules.expected_workers} expected workers came"
+        return told + self._within() + (f": {names}" if names else "")
+
+    def _missing(self, members: Members) -> list[str]:
+        there = {worker.name for worker in members.present.values()}
+        return [name for name in self._rules.roster if name not in there]
+
+    def _within(self) -> str:
+        limit_s = self._rules.join_timeout_s
+        return "" if limit_s is None else f" within {limit_s:g} s"

@@ -1,0 +1,295 @@
+"""What the board keeps about tasks and workers, and the rules it goes by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from ..messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus
+from .events import Occurrence, What, WorkerId
+
+if TYPE_CHECKING:
+    from .explanation import Decision
+    from .task_queue import Place
+
+MAX_STORY = 64
+"""How many occurrences of a task are kept: the latest."""
+
+_REPLACED_BY_THE_NEXT = frozenset({What.TASK_PROGRESSED, What.RESULT_IGNORED})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a board goes by.
+
+    Args:
+        expected_workers: how many workers to wait for; 0 begins with the first.
+        roster: the names of those to wait for, in the order in which they get tasks.
+        join_timeout_s: how long to wait for them, in seconds; None waits for ever.
+        on_missing: whether then to "start" with those present or to "fail".
+        lost_after_s: after how many seconds of silence a worker counts as lost.
+        heartbeat_s: how often a worker is to be heard, in seconds.
+        time_scale: how many seconds a second of a task's timeout lasts.
+        unmatched_after_s: how long a task waits, in seconds, that no connected worker can do,
+            before it fails; None waits for ever.
+        max_losses: how often a task's worker may be lost before the task fails.
+        ends_when_done: whether the run ends as soon as every task is settled.
+
+    Raises:
+        InvalidInput: one of them is out of range.
+    """
+
+    expected_workers: int = 0
+    roster: tuple[str, ...] = ()
+    join_timeout_s: float | None = None
+    on_missing: Literal["fail", "start"] = "fail"
+    lost_after_s: float = 10.0
+    heartbeat_s: float = 2.0
+    time_scale: float = 1.0
+    unmatched_after_s: float | None = 30.0
+    max_losses: int = 10
+    ends_when_done: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("expected_workers", "max_losses"):
+            count: int = getattr(self, name)
+            if count < 0:
+                raise InvalidInput(f"{name} is {count}; it must be 0 or more")
+        for name in ("lost_after_s", "heartbeat_s", "time_scale"):
+            seconds: float = getattr(self, name)
+            if not (seconds > 0 and math.isfinite(seconds)):
+                raise InvalidInput(f"{name} is {seconds}; it must be above 0")
+        for name in ("join_timeout_s", "unmatched_after_s"):
+            patience_s: float | None = getattr(self, name)
+            if patience_s is not None and not patience_s >= 0:
+                raise InvalidInput(f"{name} is {patience_s}; it must be 0 or more, or None")
+        if self.on_missing not in ("fail", "start"):
+            raise InvalidInput(f"on_missing is {self.on_missing!r}; it must be 'fail' or 'start'")
+        doubled = {name for name in self.roster if self.roster.count(name) > 1}
+        if doubled:
+            raise InvalidInput(f"the roster names {sorted(doubled)[0]!r} twice")
+
+
+class Ending(str, Enum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+    OVERTAKEN = "overtaken"
+
+
+@dataclass(slots=True, eq=False)
+class WorkerStats:
+    """What a worker has done, over all its starts.
+
+    Args:
+        completed_tasks: attempts that it brought to an end, well or not, those that timed out too.
+        successful_tasks: those of them that succeeded.
+        total_time: seconds they took, by the worker's own account.
+        busy_time: seconds for which tasks were leased to it, slot by slot.
+    """
+
+    completed_tasks: int = 0
+    successful_tasks: int = 0
+    total_time: float = 0.0
+    busy_time: float = 0.0
+
+    @property
+    def success_rate(self) -> float:
+        """The share of attempts that succeeded, 0 to 1; 0 before it has ended any."""
+        return self.successful_tasks / self.completed_tasks if self.completed_tasks else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class WorkerRecord:
+    """A worker by its name, through all its starts.
+
+    Args:
+        name: its name.
+        worker_id: where it is, or was, reached.
+        session: its number for this start.
+        skill_level: what it can do.
+        specialties: types of task for which its skill counts more.
+        slots: how many tasks it runs at once.
+        task_types: types it has handlers for; None takes any.
+        order: its place among the workers: first those of the roster, then as they came.
+        joined_at: when it first came.
+        last_heard_at: when something last arrived from it.
+        alive: whether it is connected.
+        lost_at: when it was lost or left, None while it is connected.
+        running: the attempts leased to it, by task and number.
+        stopping: attempts it was told to stop, which hold their slots until it confirms.
+        stats: what it has done.
+    """
+
+    name: str
+    worker_id: WorkerId
+    session: str
+    skill_level: int
+    specialties: frozenset[str]
+    slots: int
+    task_types: frozenset[str] | None
+    order: int
+    joined_at: float
+    last_heard_at: float
+    alive: bool = True
+    lost_at: float | None = None
+    running: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
+    stopping: set[tuple[TaskId, int]] = field(default_factory=set)
+    stats: WorkerStats = field(default_factory=WorkerStats)
+
+    @property
+    def taken(self) -> int:
+        """How many of its slots are taken."""
+        return len(self.running) + len(self.stopping)
+
+    @property
+    def load(self) -> float:
+        """The share of its slots that is taken, 0 to 1."""
+        return self.taken / self.slots
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One lease of a task to a worker.
+
+    Args:
+        number: which attempt at the task, from 1.
+        worker: the worker it was leased to.
+        task: the task.
+        started_at: when it was assigned.
+        timeout_s: how long it may take, in seconds of the story; None for no limit.
+        deadline: when it times out, or None.
+        ending: how it ended; None while the lease holds.
+        is_reported: whether its worker has told how it went.
+    """
+
+    number: int
+    worker: WorkerRecord
+    task: TaskRecord
+    started_at: float
+    timeout_s: float | None
+    deadline: float | None
+    ending: Ending | None = None
+    is_reported: bool = False
+
+    def due_at(self) -> float | None:
+        """When the lease must be looked at, None if never."""
+        return self.deadline if self.ending is None else None
+
+
+@dataclass(slots=True, eq=False)
+class TaskRecord:
+    """Where a task stands and how it came there.
+
+    Args:
+        task_id: the task's id.
+        task: the task.
+        sequence: its place in the order of adding.
+        added_at: when it was added.
+        status: where it stands.
+        attempts: its leases; bounded by its attempts and the losses it may suffer.
+        failures: how many attempts failed or timed out.
+        losses: how many ended because their worker was lost.
+        failed_by: the names of the workers at which it failed.
+        result: the recorded result, None until then or if no worker had it.
+        error_message: why it is not done, or why its last attempt failed; None once completed.
+        ready_at: since when it can be assigned, None while it waits for other tasks.
+        finished_at: when it was settled, None before.
+        progress: how far the running attempt has come, 0 to 100.
+        note: the remark that came with it.
+        unfinished: how many of the tasks it depends on are not completed.
+        dependents: the tasks that depend on it.
+        place: its place in the queue while it waits there.
+        decision: why it was last given to whom it was given.
+        forgotten: how many occurrences the story no longer holds.
+    """
+
+    task_id: TaskId
+    task: Task
+    sequence: int
+    added_at: float
+    status: TaskStatus = TaskStatus.PENDING
+    attempts: list[Attempt] = field(default_factory=list)
+    failures: int = 0
+    losses: int = 0
+    failed_by: frozenset[str] = frozenset()
+    result: TaskResult | None = None
+    error_message: str | None = None
+    ready_at: float | None = None
+    finished_at: float | None = None
+    progress: float = 0.0
+    note: str = ""
+    unfinished: int = 0
+    dependents: list[TaskRecord] | None = None
+    place: Place | None = None
+    decision: Decision | None = None
+    forgotten: int = 0
+    _story: list[Occurrence] = field(default_factory=list)
+
+    @property
+    def attempt(self) -> int:
+        """The number of the last attempt, 0 if there was none."""
+        return len(self.attempts)
+
+    @property
+    def worker(self) -> str:
+        """The name of the worker that had it last, or ""."""
+        return self.attempts[-1].worker.name if self.attempts else ""
+
+    @property
+    def assigned_at(self) -> float | None:
+        """When it was last assigned, None if never."""
+        return self.attempts[-1].started_at if self.attempts else None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the last attempt times out, or would have; None if it has no limit."""
+        return self.attempts[-1].deadline if self.attempts else None
+
+    @property
+    def story(self) -> tuple[Occurrence, ...]:
+        """What happened to it, the oldest first; the latest `MAX_STORY` occurrences."""
+        return tuple(self._story)
+
+    def tell(self, occurrence: Occurrence) -> None:
+        """Add an occurrence to the story.
+
+        Of progress in a row only the newest stays, and of ignored results too: a chatty worker
+        must not push out what matters.
+        """
+        story = self._story
+        if story:
+            last = story[-1]
+            if (
+                last.what is occurrence.what
+                and last.what in _REPLACED_BY_THE_NEXT
+                and last.attempt == occurrence.attempt
+            ):
+                self.forgotten += 1
+                story[-1] = occurrence
+                return
+            if len(story) == MAX_STORY:
+                self.forgotten += 1
+                del story[0]
+        story.append(occurrence)
+
+
+def describe_story(record: TaskRecord) -> str:
+    """A task's story as one line, for error messages."""
+    started = record.added_at
+    told = [
+        f"+{each.at - started:g} s {each.what.value}"
+        + (f" {each.attempt}" if each.attempt else "")
+        + (f" by {each.worker}" if each.worker else "")
+        + (f" ({each.detail})" if each.detail else "")
+        for each in record.story
+    ]
+    if record.forgotten:
+        told.insert(0, f"{record.forgotten} earlier ones forgotten")
+    return "; ".join(told)

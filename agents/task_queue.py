@@ -1,0 +1,369 @@
+"""The waiting tasks, and who of the free workers gets which of them.
+
+Tasks that are alike to the policy wait in one bucket, a heap by urgency. Buckets that the same
+workers can do form a crew, with a heap of the buckets' heads. So an assignment looks at the heads of
+a few crews, never at the tasks behind them; only a worker's coming or going looks at every bucket.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Hashable, Iterator
+from typing import NamedTuple
+
+from .explanation import MAX_NAMED, Decision, Lineup
+from .matching import MatchingPolicy, find_obstacle, recovery_score
+from .records import TaskRecord, WorkerRecord
+
+_EMPTY_BUCKETS_KEPT = 1_000
+
+
+class Place(NamedTuple):
+    """A task's place in the queue. It is given up when the record no longer points to it."""
+
+    urgency: tuple[float, ...]
+    sequence: int
+    # Tells places of one task apart, since records and buckets have no order.
+    stamp: int
+    record: TaskRecord
+    bucket: Bucket
+
+
+class Match(NamedTuple):
+    """A task and the worker it goes to."""
+
+    record: TaskRecord
+    worker: WorkerRecord
+    decision: Decision
+
+
+class Bucket:
+    """Waiting tasks of one type and group that failed at the same workers."""
+
+    __slots__ = ("avoided", "count", "crew", "kind", "lineup", "places", "sample", "unmatched_since")
+
+    def __init__(self, kind: Hashable, avoided: frozenset[str], sample: TaskRecord) -> None:
+        self.kind = kind
+        self.avoided = avoided
+        self.sample = sample.task
+        self.places: list[Place] = []
+        self.count = 0
+        self.crew: Crew | None = None
+        self.lineup: Lineup | None = None
+        self.unmatched_since: float | None = None
+
+    def living(self) -> Iterator[TaskRecord]:
+        """The records that wait here, in no order."""
+        return (place.record for place in self.places if place.record.place is place)
+
+
+class Crew:
+    """The workers that get the tasks of some buckets, and the heads of these buckets."""
+
+    __slots__ = ("buckets", "heads", "workers")
+
+    def __init__(self, workers: frozenset[WorkerRecord]) -> None:
+        self.workers = workers
+        self.buckets: list[Bucket] = []
+        self.heads: list[Place] = []
+
+    def add(self, bucket: Bucket) -> None:
+        """Take charge of a bucket."""
+        self.buckets.append(bucket)
+        bucket.crew = self
+        if bucket.places:
+            self.put_forward(bucket.places[0])
+
+    def put_forward(self, head: Place) -> None:
+        """Note the new head of a bucket."""
+        heapq.heappush(self.heads, head)
+        # Heads that were overtaken stay until they come up, unless they outnumber the others.
+        if len(self.heads) > 2 * len(self.buckets) + 8:
+            self.heads = [bucket.places[0] for bucket in self.buckets if bucket.places]
+            heapq.heapify(self.heads)
+
+    def head(self) -> Place | None:
+        """The most urgent task of all its buckets."""
+        while self.heads:
+            place = self.heads[0]
+            places = place.bucket.places
+            if places and places[0] is place:
+                if place.record.place is place:
+                    return place
+                heapq.heappop(places)
+                heapq.heappop(self.heads)
+                if places:
+                    self.put_forward(places[0])
+            else:
+                heapq.heappop(self.heads)
+        return None
+
+    def take(self, head: Place) -> None:
+        """Take out the task that `head` just told of."""
+        places = head.bucket.places
+        heapq.heappop(self.heads)
+        heapq.heappop(places)
+        if places:
+            self.put_forward(places[0])
+
+
+class TaskQueue:
+    """The waiting tasks and the connected workers.
+
+    Args:
+        policy: who gets which task.
+        patience_s: how long a task waits, in seconds, that no connected worker can do; None for
+            ever.
+    """
+
+    def __init__(self, policy: MatchingPolicy, patience_s: float | None) -> None:
+        self.policy = policy
+        # Bounded by the tasks, the link's members, and for buckets by `_forget_empty_buckets`.
+        self.workers: dict[WorkerRecord, None] = {}
+        self.free: set[WorkerRecord] = set()
+        self.buckets: dict[Hashable, Bucket] = {}
+        self.crews: dict[frozenset[WorkerRecord], Crew] = {}
+        self.patience = Patience(patience_s)
+        self._crews_of: dict[WorkerRecord, list[Crew]] = {}
+        self._unplaced: list[Bucket] = []
+        self._is_stale = False
+        self._stamp = 0
+        self._buckets_at_most = _EMPTY_BUCKETS_KEPT
+        self.count = 0
+
+    # ------------------------------------------------------------------ tasks
+
+    def push(self, record: TaskRecord, now: float) -> None:
+        """Let a task wait that waits for no other."""
+        task = record.task
+        kind = (task.type, self.policy.group(task))
+        key = (kind, record.failed_by)
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self._open_bucket(key, Bucket(kind, record.failed_by, record))
+        sequence = record.sequence
+        self._stamp += 1
+        place = Place(self.policy.urgency(task, sequence), sequence, self._stamp, record, bucket)
+        record.place = place
+        record.ready_at = now
+        bucket.count += 1
+        self.count += 1
+        heapq.heappush(bucket.places, place)
+        if bucket.crew is None:
+            if bucket.unmatched_since is not None:
+                self.patience.begin(now, bucket, place)
+        elif bucket.places[0] is place:
+            bucket.crew.put_forward(place)
+
+    def remove(self, record: TaskRecord) -> None:
+        """Let a task wait no more."""
+        place = record.place
+        assert place is not None
+        record.place = None
+        self.count -= 1
+        bucket = place.bucket
+        bucket.count -= 1
+        if len(bucket.places) > 2 * bucket.count + 8:
+            bucket.places = [each for each in bucket.places if each.record.place is each]
+            heapq.heapify(bucket.places)
+            if bucket.crew is not None and bucket.places:
+                bucket.crew.put_forward(bucket.places[0])
+
+    # ------------------------------------------------------------------ workers
+
+    def admit(self, worker: WorkerRecord) -> None:
+        """Count a worker among those connected."""
+        self.workers[worker] = None
+        self._is_stale = True
+        self.note_load(worker)
+
+    def dismiss(self, worker: WorkerRecord) -> None:
+        """Count a worker no more."""
+        del self.workers[worker]
+        self.free.discard(worker)
+        self._is_stale = True
+
+    def note_load(self, worker: WorkerRecord) -> None:
+        """Note that a worker's slots were taken or given back."""
+        if worker.taken < worker.slots:
+            self.free.add(worker)
+        else:
+            self.free.discard(worker)
+
+    # ------------------------------------------------------------------ matching
+
+    def refresh(self, now: float) -> None:
+        """Work out anew who can do what, if that may have changed."""
+        if self._is_stale:
+            self._is_stale = False
+            self.crews.clear()
+            self._crews_of = {worker: [] for worker in self.workers}
+            self._unplaced.clear()
+            self._forget_empty_buckets()
+            waiting = list(self.buckets.values())
+        elif self._unplaced:
+            waiting, self._unplaced = self._unplaced, []
+        else:
+            return
+        able_for: dict[Hashable, list[WorkerRecord]] = {}
+        for bucket in waiting:
+            able = able_for.get(bucket.kind)
+            if able is None:
+                able = able_for[bucket.kind] = self._find_able(bucket)
+            self._place(bucket, able, now)
+
+    def next_match(self) -> Match | None:
+        """Take out the most urgent task that a free worker can do; `refresh` comes first."""
+        free = self.free
+        if not self.count or not free:
+            return None
+        best: Place | None = None
+        several = len(free) > 1
+        crews = self.crews.values() if several else self._crews_of[next(iter(free))]
+        for crew in crews:
+            if not crew.heads or (several and crew.workers.isdisjoint(free)):
+                continue
+            place = crew.head()
+            if place is not None and (best is None or place < best):
+                best = place
+        if best is None:
+            return None
+        record, bucket = best.record, best.bucket
+        crew = bucket.crew
+        assert crew is not None
+        crew.take(best)
+        record.place = None
+        bucket.count -= 1
+        self.count -= 1
+        worker, decision = self._choose(record, bucket, free & crew.workers if several else free)
+        return Match(record, worker, decision)
+
+    def _choose(
+        self, record: TaskRecord, bucket: Bucket, candidates: set[WorkerRecord]
+    ) -> tuple[WorkerRecord, Decision]:
+        lineup = bucket.lineup
+        if lineup is None:
+            lineup = bucket.lineup = self._line_up(bucket)
+        if bucket.avoided:
+            scored = [(-recovery_score(worker), worker.order, worker) for worker in candidates]
+        else:
+            score, task = self.policy.score, record.task
+            scored = [(-score(task, worker), worker.order, worker) for worker in candidates]
+        if len(scored) > 1:
+            scored.sort()
+        named = tuple([(worker.name, -score) for score, _, worker in scored[:MAX_NAMED]])
+        return scored[0][2], Decision(record.attempt + 1, lineup, named, len(scored))
+
+    # ------------------------------------------------------------------ who can do what
+
+    def lineup_of(self, record: TaskRecord) -> Lineup:
+        """Who of the connected workers can do a waiting task, and why not the others."""
+        assert record.place is not None
+        return self._line_up(record.place.bucket)
+
+    def gives_up_at(self, record: TaskRecord) -> float | None:
+        """When a waiting task fails that nobody can do, infinite if never; None if somebody can."""
+        assert record.place is not None
+        assert record.ready_at is not None
+        since = record.place.bucket.unmatched_since
+        if since is None:
+            return None
+        lasts_s = self.patience.lasts_s
+        return math.inf if lasts_s is None else max(since, record.ready_at) + lasts_s
+
+    def _open_bucket(self, key: Hashable, bucket: Bucket) -> Bucket:
+        if len(self.buckets) >= self._buckets_at_most:
+            self._is_stale = True
+        self.buckets[key] = bucket
+        self._unplaced.append(bucket)
+        return bucket
+
+    def _forget_empty_buckets(self) -> None:
+        if len(self.buckets) >= self._buckets_at_most:
+            self.buckets = {key: bucket for key, bucket in self.buckets.items() if bucket.count}
+            self._buckets_at_most = 2 * len(self.buckets) + _EMPTY_BUCKETS_KEPT
+
+    def _find_able(self, bucket: Bucket) -> list[WorkerRecord]:
+        policy, task = self.policy, bucket.sample
+        return [worker for worker in self.workers if find_obstacle(policy, task, worker) is None]
+
+    def _place(self, bucket: Bucket, able: list[WorkerRecord], now: float) -> None:
+        """Give a bucket to the crew of those who can do it, if there are any."""
+        bucket.lineup = None
+        bucket.crew = None
+        chosen = frozenset(worker for worker in able if worker.name not in bucket.avoided)
+        workers = chosen or frozenset(able)
+        if workers:
+            bucket.unmatched_since = None
+            crew = self.crews.get(workers)
+            if crew is None:
+                crew = self.crews[workers] = Crew(workers)
+                for worker in workers:
+                    self._crews_of[worker].append(crew)
+            crew.add(bucket)
+        elif not self.workers:
+            bucket.unmatched_since = None
+        elif bucket.unmatched_since is None:
+            bucket.unmatched_since = now
+            if bucket.count:
+                self.patience.begin(now, bucket)
+
+    def _line_up(self, bucket: Bucket) -> Lineup:
+        able: list[tuple[str, int]] = []
+        unable: list[tuple[str, str]] = []
+        for worker in sorted(self.workers, key=lambda worker: worker.order):
+            obstacle = find_obstacle(self.policy, bucket.sample, worker)
+            if obstacle is None:
+                able.append((worker.name, worker.slots))
+            else:
+                unable.append((worker.name, obstacle))
+        return Lineup.of(able, unable, bucket.avoided)
+
+
+class Patience:
+    """When tasks that nobody can do fail. All wait equally long, so the first to wait is first.
+
+    Args:
+        lasts_s: how long a task waits, in seconds; None for ever.
+    """
+
+    def __init__(self, lasts_s: float | None) -> None:
+        self.lasts_s = lasts_s
+        # Bounded by the tasks and by the workers' comings and goings while it lasts.
+        self._begun: deque[tuple[float, Bucket, Place | None]] = deque()
+
+    def begin(self, now: float, bucket: Bucket, place: Place | None = None) -> None:
+        """Have a task's patience begin, or without one that of all that wait in the bucket."""
+        if self.lasts_s is not None:
+            self._begun.append((now, bucket, place))
+
+    def due_at(self) -> float | None:
+        """When the next patience ends."""
+        while self._begun:
+            since, bucket, place = self._begun[0]
+            if _still_waits(since, bucket, place):
+                assert self.lasts_s is not None
+                return since + self.lasts_s
+            self._begun.popleft()
+        return None
+
+    def take(self, now: float) -> list[TaskRecord]:
+        """The tasks whose patience has ended, in the order of their adding."""
+        over: dict[int, TaskRecord] = {}
+        while (due_at := self.due_at()) is not None and due_at <= now:
+            since, bucket, place = self._begun.popleft()
+            records = bucket.living() if place is None else (place.record,)
+            for record in records:
+                if record.ready_at is not None and record.ready_at <= since:
+                    over[record.sequence] = record
+        return [over[sequence] for sequence in sorted(over)]
+
+
+def _still_waits(since: float, bucket: Bucket, place: Place | None) -> bool:
+    if bucket.unmatched_since is None or bucket.unmatched_since > since:
+        return False
+    if place is None:
+        return bucket.unmatched_since == since and bucket.count > 0
+    return place.record.place is place
