@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ..messages import Payload, TaskId, TaskStatus
 from .board import Board
@@ -18,117 +18,156 @@ _MAX_KIND_CHARACTERS = 80
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+# The schema of the enum itself would list `RUNNING`, which is another name, as another value.
+Status = Annotated[
+    TaskStatus,
+    WithJsonSchema({"type": "string", "enum": [status.value for status in TaskStatus]}),
+]
 Output = Annotated[Payload, PlainSerializer(to_json_value, return_type=JsonValue, when_used="json")]
 
 
 class _ReportPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class TaskReport(_ReportPart):
-    """What became of one task.
-
-    Args:
-        id: the task's id.
-        description: what was to be done.
-        type: the kind of work, or "".
-        difficulty: the skill it takes.
-        priority: how urgent it was, in the end.
-        status: where it stands.
-        worker: the name of the worker that had it last, or "".
-        attempts: how often it was assigned.
-        success: True if it completed, False if it failed or was cancelled, None until then.
-        execution_time: seconds that the recorded attempt took, None without a result.
-        waited: seconds from its adding, or the run's start if that came later, to its last
-            assignment; None if it was never assigned.
-        error_message: why it is not done, or why its last attempt failed; None once completed.
-        output: what the handler returned; in JSON as `muster.agents.json_value` says.
-        why: why it was given to this worker, or what it waits for, line by line.
-        depends_on: ids of the tasks it depends on.
-        parent_id: the task it belongs to, or None.
-    """
+    """What became of one task."""
 
     id: TaskId
+    """The task's id."""
+
     description: str
+    """What was to be done."""
+
     type: str
+    """The kind of work, or ""."""
+
     difficulty: int
+    """The skill it takes."""
+
     priority: int
-    status: TaskStatus
+    """How urgent it was, in the end."""
+
+    status: Status
+    """Where it stands."""
+
     worker: str
+    """The name of the worker that had it last, or ""."""
+
     attempts: Count
+    """How often it was assigned."""
+
     success: bool | None
+    """True if it completed, False if it failed or was cancelled, None until then."""
+
     execution_time: Seconds | None
+    """Seconds that the recorded attempt took, None without a result."""
+
     waited: Seconds | None
+    """Seconds from its adding, or the run's start if that came later, to its last assignment; None
+    if it was never assigned.
+    """
+
     error_message: str | None
+    """Why it is not done, or why its last attempt failed; None once completed."""
+
     output: Output
+    """What the handler returned; in JSON as `muster.agents.json_value` says."""
+
     why: list[str]
+    """Why it went to this worker, or what it waits for, line by line."""
+
     depends_on: list[TaskId]
+    """Ids of the tasks it depends on."""
+
     parent_id: TaskId | None
+    """The task it belongs to, or None."""
 
 
 class WorkerReport(_ReportPart):
-    """What one worker did.
-
-    Args:
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts more, in alphabetical order.
-        slots: how many tasks it runs at once.
-        completed: how many attempts it brought to an end, well or not.
-        succeeded: how many of them were successful.
-        success_rate: the share that was, 0 to 1; None before it has ended any.
-        total_time: seconds that its attempts took, by its own account.
-        mean_time: seconds that one took on average; None before it has ended any.
-        busy_share: the share of its slots' time that was leased to tasks, 0 to 1.
-        lost: whether it left, or fell silent, before the run's end.
-    """
+    """What one worker did."""
 
     skill_level: int
+    """What it can do."""
+
     specialties: list[str]
+    """Types of task for which its skill counts more, in alphabetical order."""
+
     slots: int
+    """How many tasks it runs at once."""
+
     completed: Count
+    """How many attempts it brought to an end, well or not."""
+
     succeeded: Count
+    """How many of them were successful."""
+
     success_rate: Share | None
+    """The share that was, 0 to 1; None before it has ended any."""
+
     total_time: Seconds
+    """Seconds that its attempts took, by its own account."""
+
     mean_time: Seconds | None
+    """Seconds that one took on average; None before it has ended any."""
+
     busy_share: Share
+    """The share of its slots' time, while it was there, for which they were leased to tasks, 0 to
+    1.
+    """
+
     lost: bool
+    """Whether it left, or fell silent, before the run's end."""
 
 
 class RunReport(_ReportPart):
-    """A run, as it stands or as it ended.
-
-    Args:
-        name: the manager's name.
-        started_at: when it started, in seconds since 1970.
-        duration: seconds from then to its end, or until now.
-        policy: who got which task, by name.
-        success_rate: the share of all tasks that completed, 0 to 1; of no tasks at all, 1.
-        counts: how many tasks there are of each status.
-        tasks: the tasks, in the order of their adding.
-        workers: the workers by name, in the order of their coming.
-        error_counts: how many tasks failed or were cancelled for which kind of reason, the most
-            frequent first. The kind is what stands before ": " in the error message.
-        total_time: seconds of work in the recorded results.
-        mean_time: seconds of work in one of them on average; None if there are none.
-        ignored: how many results did not count, by reason, such as those that came twice.
-        dropped: how many frames could not be read, by what was wrong with them.
-        failure: why the run could not be carried through, or None.
-    """
+    """A run, as it stands or as it ended."""
 
     name: str
+    """The manager's name."""
+
     started_at: float
+    """When tasks began to be handed out, or else when the wait for workers began, in seconds since
+    1970.
+    """
+
     duration: Seconds
+    """Seconds from then to its end, or until now."""
+
     policy: str
+    """Who got which task, by name."""
+
     success_rate: Share
-    counts: dict[TaskStatus, Count]
+    """The share of all tasks that completed, 0 to 1; of no tasks at all, 1."""
+
+    counts: dict[Status, Count]
+    """How many tasks there are of each status."""
+
     tasks: list[TaskReport]
+    """The tasks, in the order of their adding."""
+
     workers: dict[str, WorkerReport]
+    """The workers by name, in the order of their coming."""
+
     error_counts: dict[str, Count]
+    """How many tasks failed or were cancelled for which kind of reason, the most frequent first.
+    The kind is what stands before ": " in the error message.
+    """
+
     total_time: Seconds
+    """Seconds of work in the recorded results."""
+
     mean_time: Seconds | None
+    """Seconds of work in one of them on average; None if there are none."""
+
     ignored: dict[str, Count]
+    """How many results did not count, by reason, such as those that came twice."""
+
     dropped: dict[str, Count]
+    """How many frames could not be read, by what was wrong with them."""
+
     failure: str | None
+    """Why the run could not be carried through, or None."""
 
     @property
     def exit_code(self) -> int:
@@ -148,8 +187,9 @@ def build_report(
         now: the board's time, in seconds.
         dropped: how many frames could not be read, by what was wrong with them.
     """
-    started_at = now if board.began_at is None else board.began_at
     ended_at = now if board.ended_at is None else board.ended_at
+    began = (board.began_at, board.roll.opened_at, ended_at)
+    started_at = next(moment for moment in began if moment is not None)
     records = board.tasks.values()
     results = [record.result for record in records if record.result is not None]
     total_time = sum(result.execution_time for result in results)
@@ -165,8 +205,8 @@ def build_report(
             for task_id, record in board.tasks.items()
         ],
         workers={
-            worker.name: _report_worker(worker, board, ended_at)
-            for worker in board.workers.values()
+            worker_name: _report_worker(worker, started_at, ended_at)
+            for worker_name, worker in board.workers.items()
         },
         error_counts=_count_errors(records),
         total_time=total_time,
@@ -209,14 +249,12 @@ def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> T
     )
 
 
-def _report_worker(worker: WorkerRecord, board: Board, ended_at: float) -> WorkerReport:
+def _report_worker(worker: WorkerRecord, started_at: float, ended_at: float) -> WorkerReport:
     stats = worker.stats
-    present_until = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
-    slot_time = worker.slots * (present_until - worker.joined_at)
-    busy_time = stats.busy_time + sum(
-        max(present_until - (board.tasks[task_id].assigned_at or present_until), 0.0)
-        for task_id, _ in worker.running
-    )
+    left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
+    slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
+    attempts = (record.attempts[-1] for record in worker.running.values())
+    busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in attempts)
     return WorkerReport(
         skill_level=worker.skill_level,
         specialties=sorted(worker.specialties),
@@ -226,8 +264,8 @@ def _report_worker(worker: WorkerRecord, board: Board, ended_at: float) -> Worke
         success_rate=stats.success_rate if stats.completed_tasks else None,
         total_time=stats.total_time,
         mean_time=stats.total_time / stats.completed_tasks if stats.completed_tasks else None,
-        busy_share=min(busy_time / slot_time, 1.0) if slot_time > 0 else 0.0,
-        lost=not worker.alive and (worker.lost_at is None or worker.lost_at < ended_at),
+        busy_share=min(busy_time / slots_time, 1.0) if slots_time > 0 else 0.0,
+        lost=worker.lost_at is not None and worker.lost_at < ended_at,
     )
 
 

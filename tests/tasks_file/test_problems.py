@@ -205,8 +205,10 @@ def test_a_line_that_is_no_object_is_told(
         ("[]\n[]", "line 2, column 1: not JSON: there is more behind its end"),
         (
             "\n\n3",
-            "line 3, column 1: not JSON: "
-            "a list of tasks was expected, or an object with the field 'tasks'",
+            (
+                "line 3, column 1: not JSON: "
+                "a list of tasks was expected, or an object with the field 'tasks'"
+            ),
         ),
         ("{}", "line 1, column 2: not JSON: the one field 'tasks' was expected"),
         ('{"task": []}', "line 1, column 2: not JSON: the one field 'tasks' was expected"),
