@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+from datetime import datetime
 
 import msgpack
 import pytest
@@ -44,8 +45,6 @@ GARBAGE = {
     "a reserved extension": b"\xd4\xfea",
     "a moment long after the year 9999": _timestamp(0, 2**62),
     "a moment long before the year 1": _timestamp(0, -(2**62)),
-    "a moment with too many nanoseconds": _timestamp(2**32 - 1, 0),
-    "a moment of 8 bytes with too many nanoseconds": b"\xd7\xff" + b"\xff" * 8,
     "a moment of 5 bytes": b"\xc7\x05\xff12345",
     "a moment of no bytes": b"\xc7\x00\xff",
 }
@@ -54,6 +53,16 @@ GARBAGE = {
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_is_a_decode_error(name: str) -> None:
     assert _flaw(GARBAGE[name]) is Flaw.GARBAGE
+
+
+@pytest.mark.parametrize("data", [_timestamp(2**32 - 1, 0), b"\xd7\xff" + b"\xff" * 8])
+def test_a_moment_of_too_many_nanoseconds_is_read_or_refused(data: bytes) -> None:
+    # Which of the two depends on msgpack's version.
+    try:
+        moment = unpack(data)
+    except DecodeError:
+        return
+    assert isinstance(moment, datetime)
 
 
 def test_of_a_key_given_twice_the_last_counts() -> None:
@@ -149,17 +158,17 @@ def _count(value: object) -> tuple[int, int]:
 @example([[0] * 70_000, {n: n for n in range(70_000)}, b"x" * 70_000])
 @example([msgpack.Timestamp(1, 0), msgpack.Timestamp(1, 1), msgpack.Timestamp(2**40, 1)])
 def test_the_extent_is_reckoned_as_msgpack_unfolds_it(value: object) -> None:
+    data = msgpack.packb([value, "x" * 40])
+    values, levels = _count(value)
+    values, levels = values + 2, levels + 1
     with pytest.MonkeyPatch.context() as patch:
-        values, levels = _count(value)
-        patch.setattr("muster.messages.extent.MAX_NESTING", levels)
         patch.setattr("muster.messages.extent.MAX_VALUES", values)
-        data = msgpack.packb(value)
+        patch.setattr("muster.messages.extent.MAX_NESTING", levels)
         check_extent(data)
-        if values > 1:
-            patch.setattr("muster.messages.extent.MAX_VALUES", values - 1)
-            with pytest.raises(DecodeError, match="more than"):
-                check_extent(data)
-            patch.setattr("muster.messages.extent.MAX_VALUES", values)
-            patch.setattr("muster.messages.extent.MAX_NESTING", levels - 1)
-            with pytest.raises(DecodeError, match="nested"):
-                check_extent(data)
+        patch.setattr("muster.messages.extent.MAX_VALUES", values - 1)
+        with pytest.raises(DecodeError, match="more than"):
+            check_extent(data)
+        patch.setattr("muster.messages.extent.MAX_VALUES", values)
+        patch.setattr("muster.messages.extent.MAX_NESTING", levels - 1)
+        with pytest.raises(DecodeError, match="nested"):
+            check_extent(data)

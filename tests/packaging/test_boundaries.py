@@ -1,0 +1,175 @@
+"""Who may know of whom, read from the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KERNEL = {
+    "agents/alarms.py",
+    "agents/board.py",
+    "agents/delivery.py",
+    "agents/dependencies.py",
+    "agents/events.py",
+    "agents/explanation.py",
+    "agents/invariants.py",
+    "agents/mailroom.py",
+    "agents/matching.py",
+    "agents/members.py",
+    "agents/records.py",
+    "agents/retry_timer.py",
+    "agents/task_queue.py",
+}
+"""The pure heart: it is told what happened and when, and returns what is to be done."""
+
+ONLY_FILE_THAT_KNOWS_CEYLON = "agents/ceylon_agent.py"
+
+NOT_IN_THE_KERNEL = {
+    "asyncio",
+    "ceylon",
+    "logging",
+    "loguru",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "socket",
+    "sqlite3",
+    "structlog",
+    "subprocess",
+    "sys",
+    "time",
+    "uuid",
+}
+"""Clocks, chance, concurrency, logs and the world outside."""
+
+UNPICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
+LOADING = {"load", "loads", "Unpickler", "open", "Shelf"}
+
+
+def _imports(tree: ast.AST, source: Path) -> Iterator[str]:
+    """The full names that a module imports, relative ones as "agents.board"."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = source.parts[: -node.level] if node.level else ()
+            steps = (*base, node.module) if node.module else base
+            yield ".".join(steps)
+            yield from (".".join((*steps, alias.name)) for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {
+            "__import__",
+            "import_module",
+        }:
+            yield from (str(part.value) for part in node.args if isinstance(part, ast.Constant))
+
+
+def _reads(tree: ast.AST) -> Iterator[str]:
+    """What of names and attributes a module uses, such as "pickle.loads"."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            yield ast.unparse(node)
+
+
+def _belongs_to(name: str, packages: set[str]) -> bool:
+    return name.removeprefix("muster.").split(".")[0] in packages
+
+
+def _is_unsafe(name: str) -> bool:
+    owner, _, member = name.rpartition(".")
+    return owner in UNPICKLERS and member in LOADING
+
+
+@pytest.fixture
+def tree(source: Path, checkout: Path) -> ast.Module:
+    return ast.parse((checkout / source).read_text(encoding="utf-8"))
+
+
+def test_only_one_file_imports_ceylon(source: Path, tree: ast.Module) -> None:
+    imports_ceylon = any(name.split(".")[0] == "ceylon" for name in _imports(tree, source))
+    assert imports_ceylon is (source.as_posix() == ONLY_FILE_THAT_KNOWS_CEYLON)
+
+
+def test_nothing_is_unpickled_or_evaluated(source: Path, tree: ast.Module) -> None:
+    used = {*_imports(tree, source), *_reads(tree)}
+    assert {name for name in used if _is_unsafe(name)} == set()
+    assert used & {"eval", "exec", "builtins.eval", "builtins.exec"} == set()
+
+
+def test_messages_know_nothing_of_agents(source: Path, tree: ast.Module) -> None:
+    if source.parts[0] == "messages":
+        known = {
+            name for name in _imports(tree, source) if _belongs_to(name, {"agents", "scenarios"})
+        }
+        assert known == set()
+
+
+def test_agents_know_nothing_of_scenarios(source: Path, tree: ast.Module) -> None:
+    # Except for the command, which plays them.
+    if source.parts[0] == "agents" and source.parts[1] != "command":
+        assert {
+            name for name in _imports(tree, source) if _belongs_to(name, {"scenarios"})
+        } == set()
+
+
+def test_messages_and_kernel_have_no_clock_no_chance_and_no_world(
+    source: Path, tree: ast.Module
+) -> None:
+    if source.parts[0] == "messages" or source.as_posix() in KERNEL:
+        known = {name.split(".")[0] for name in _imports(tree, source)}
+        assert known & NOT_IN_THE_KERNEL == set()
+        clocks = {"now", "utcnow", "today", "fromtimestamp"}
+        read = {name for name in _reads(tree) if name.startswith(("datetime.", "date."))}
+        assert {name for name in read if name.split(".")[-1] in clocks} == set()
+        assert set(_reads(tree)) & {"open", "print", "input"} == set()
+
+
+def test_the_kernel_leans_on_messages_and_itself_alone(source: Path, tree: ast.Module) -> None:
+    if source.as_posix() in KERNEL:
+        kernel = {name.removesuffix(".py").replace("/", ".") for name in KERNEL}
+        ours = {name for name in _imports(tree, source) if _belongs_to(name, {"agents"})}
+        strangers = {
+            name for name in ours if not any(f"{name}.".startswith(f"{room}.") for room in kernel)
+        }
+        assert strangers == set()
+
+
+@pytest.mark.parametrize("name", sorted({*KERNEL, ONLY_FILE_THAT_KNOWS_CEYLON}))
+def test_a_file_named_here_exists(name: str, checkout: Path) -> None:
+    assert (checkout / name).is_file()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle\npickle.loads(b'')",
+        "import pickle\nread = pickle.load",
+        "from pickle import loads",
+        "from pickle import Unpickler as Reader",
+        "import marshal\nmarshal.loads(b'')",
+        "import shelve\nshelve.open('a')",
+    ],
+)
+def test_these_checks_see_what_unpickles(code: str) -> None:
+    tree = ast.parse(code)
+    used = {*_imports(tree, Path("agents/a.py")), *_reads(tree)}
+    assert any(_is_unsafe(name) for name in used)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from ..agents import board",
+        "from ..agents.board import Board",
+        "from .. import agents",
+        "import muster.agents",
+        "from muster.agents import Board",
+        "import importlib\nimportlib.import_module('muster.agents')",
+    ],
+)
+def test_these_checks_see_who_imports_agents(code: str) -> None:
+    names = _imports(ast.parse(code), Path("messages/a.py"))
+    assert any(_belongs_to(name, {"agents"}) for name in names)

@@ -1,0 +1,63 @@
+"""Every module is the checkout's, can be imported first of all, and is quiet about it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+IMPORT_ALL = """
+import json, logging, sys
+import loguru, structlog
+
+def settings():
+    root = logging.getLogger()
+    return {
+        "root handlers": [str(handler) for handler in root.handlers],
+        "root level": root.level,
+        "disabled below": root.manager.disable,
+        "structlog": str(structlog.get_config()),
+        "loguru handlers": sorted(loguru.logger._core.handlers),
+    }
+
+before, (answers, *modules) = settings(), sys.argv[1:]
+for module in modules:
+    # Each as the first one, so that no module leans on what another has imported.
+    for known in [known for known in sys.modules if known.split(".")[0] == "muster"]:
+        del sys.modules[known]
+    __import__(module)
+with open(answers, "w") as file:
+    json.dump([before, settings()], file)
+"""
+
+
+def test_a_module_comes_from_this_checkout(source: Path, module: str, checkout: Path) -> None:
+    found = importlib.util.find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    assert Path(found.origin).resolve() == checkout / source
+
+
+def test_importing_prints_nothing_and_configures_no_logging(
+    modules: list[str], tmp_path: Path
+) -> None:
+    answers = tmp_path / "settings.json"
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORT_ALL, str(answers), *modules],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    before, after = json.loads(answers.read_text(encoding="utf-8"))
+    assert after == before
+
+
+def test_importing_leaves_nothing_in_the_current_folder(modules: list[str], tmp_path: Path) -> None:
+    imports = "\n".join(f"import {module}" for module in modules)
+    subprocess.run([sys.executable, "-c", imports], cwd=tmp_path, timeout=120, check=True)
+    assert list(tmp_path.iterdir()) == []
