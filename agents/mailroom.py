@@ -236,8 +236,11 @@ class Mailroom:
         return stream is None or stream.idle
 
     def has_unsettled(self) -> bool:
-        """Whether anything posted to any peer has not arrived yet, as far as we know."""
-        return any(not stream.idle for stream in self._streams.values())
+        """Whether anything posted has not arrived yet, as far as we know, or a peer awaits our word.
+
+        Whoever leaves with an acknowledgement owed lets the other end wait for it in vain.
+        """
+        return bool(self._owing) or any(not stream.idle for stream in self._streams.values())
 
     def _reconsider(self, peer: str, stream: Stream) -> None:
         if stream.owes_acknowledgement:

@@ -47,6 +47,9 @@ class TaskManager(CeylonAgent):
 
     Override `assign_tasks`, `handle_result` or `end_task_management` to take part.
 
+    A task that names no timeout and has a type may take any time; one of no type, which is simulated,
+    may take twice its difficulty in seconds.
+
     Args:
         tasks: what is to be done; more may be added while it runs.
         expected_workers: how many workers to wait for, or the names of those to wait for, in the

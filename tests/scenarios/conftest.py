@@ -34,7 +34,7 @@ class Diagram:
         parallel: set[tuple[str, str]] | None = None
         for raw in text[1].splitlines():
             line = raw.strip()
-            if line.startswith("par"):
+            if line == "par" or line.startswith("par "):
                 parallel = set()
             elif line == "end" and parallel is not None:
                 diagram.steps.append(frozenset(parallel))
