@@ -125,12 +125,13 @@ def _tasks_of(folder: Path) -> list[Task]:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
         raise InvalidInput(f"{folder} holds no .txt or .md files")
-    longest = max(path.stat().st_size for path in files)
-    return [_task_of(path, longest) for path in files]
+    sizes = [path.stat().st_size for path in files]
+    return [_task_of(path, min(sizes), max(sizes)) for path in files]
 
 
-def _task_of(path: Path, longest_bytes: int) -> Task:
+def _task_of(path: Path, shortest_bytes: int, longest_bytes: int) -> Task:
     size = path.stat().st_size
+    share = (size - shortest_bytes) / max(longest_bytes - shortest_bytes, 1)
     if size > LARGEST_TEXT_BYTES:
         raise InvalidInput(
             f"{path} has {size:,} bytes; a text may have {LARGEST_TEXT_BYTES:,} at most"
@@ -142,7 +143,7 @@ def _task_of(path: Path, longest_bytes: int) -> Task:
     return Task(
         id=path.stem,
         description=f"Count {path.name}",
-        difficulty=max(1, round(10 * size / max(longest_bytes, 1))),
+        difficulty=1 + round(9 * share),
         type="count_words",
         data={"text": text},
     )

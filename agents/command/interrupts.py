@@ -13,7 +13,6 @@ from .ending import leave_at_once
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INSTALL_EVERY_S = 0.1
-SPAWNING_MAY_TAKE_S = 1.0
 _KILLED_BY = 128
 
 
@@ -33,9 +32,8 @@ class Interrupts:
     async def __aenter__(self) -> Interrupts:
         """Begin to listen."""
         self._install()
-        if sys.platform != "win32":
-            # Whoever started this process may have held signals back until someone listens.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        # Whoever started this process may have held it back until now.
+        let_ctrl_c_through()
         self._installing = asyncio.create_task(self._keep_installed())
         return self
 
@@ -77,20 +75,28 @@ class Interrupts:
 
 @contextlib.contextmanager
 def children_hold_back_ctrl_c() -> Generator[None, None, None]:
-    """Let processes that are started in the first second begin with Ctrl-C held back.
+    """Let the processes that are started from this thread meanwhile begin with Ctrl-C held back.
 
-    The terminal sends it to them as well; one that is still importing would die of it with a
-    traceback. They let it through once they listen. Within that second it waits here, too.
+    The terminal sends it to them as well, and one that is still importing would die of it with a
+    traceback. They let it through when they are ready for it. Meanwhile it waits here, too.
     """
     if sys.platform == "win32":
         yield
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
-    timer = asyncio.get_running_loop().call_later(
-        SPAWNING_MAY_TAKE_S, signal.pthread_sigmask, signal.SIG_UNBLOCK, (signal.SIGINT,)
-    )
     try:
         yield
     finally:
-        timer.cancel()
+        let_ctrl_c_through()
+
+
+def let_ctrl_c_through() -> None:
+    """Hold Ctrl-C back no longer."""
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+
+
+def ignore_ctrl_c() -> None:
+    """Leave Ctrl-C to the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    let_ctrl_c_through()

@@ -15,10 +15,12 @@ from ..ticket import Ticket
 from ..worker import WorkerAgent
 from .closing import show_report
 from .ending import SOME_DID_NOT, SUCCEEDED, complain
-from .interrupts import Interrupts, children_hold_back_ctrl_c
+from .interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
 from .progress import Progress, find_display
 
 LOOK_FOR_PARENT_EVERY_S = 0.5
+STARTING_MAY_TAKE_S = 0.5
+"""How long Ctrl-C waits while worker processes are being started."""
 
 
 async def play_scenario(scenario: Scenario, *, processes: bool, as_json: bool) -> int:
@@ -48,9 +50,10 @@ async def play_scenario(scenario: Scenario, *, processes: bool, as_json: bool) -
         if as_json:
             # A handler of the user's may print; stdout is for the report.
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-        if processes or scenario.has_worker_processes:
-            stack.enter_context(children_hold_back_ctrl_c())
         async with progress, Interrupts(stop):
+            if processes or scenario.has_worker_processes:
+                stack.enter_context(children_hold_back_ctrl_c())
+                asyncio.get_running_loop().call_later(STARTING_MAY_TAKE_S, let_ctrl_c_through)
             try:
                 await scenario.play(processes=processes, seen=seen)
             except WorkersMissing as fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import signal
+import os
 import sys
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -14,7 +14,7 @@ from ...messages import InvalidInput, TaskAssignment, TaskResult
 from ..ticket import Ticket, read_ticket
 from ..worker import SpecializedWorker
 from .ending import SUCCEEDED, complain
-from .interrupts import Interrupts
+from .interrupts import Interrupts, children_hold_back_ctrl_c, ignore_ctrl_c
 
 TICKET_BEGINS = "muster:"
 LOOK_FOR_TICKET_EVERY_S = 0.1
@@ -89,12 +89,13 @@ def make_executor(threads: int | None, processes: int | None) -> Executor | None
     if processes is not None:
         # Forking would copy locks that Ceylon's threads may hold at that moment.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(processes, context, initializer=_leave_ctrl_c_to_parent)
+        pool = ProcessPoolExecutor(processes, context, initializer=ignore_ctrl_c)
+        with children_hold_back_ctrl_c():
+            # A pool starts a process for each piece of work until it has them all.
+            for _ in range(processes):
+                pool.submit(os.getpid)
+        return pool
     return None
-
-
-def _leave_ctrl_c_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def shut_down(executor: Executor | None) -> None:

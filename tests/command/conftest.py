@@ -18,7 +18,7 @@ from loguru import logger as ceylon_logger
 
 from muster.agents.command import main
 
-DEADLINE_S = 60
+DEADLINE_S = 30
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,16 @@ class Running:
 
     def wait_for(self, text: str) -> str:
         """The first line on stdout that holds a text, as soon as it is there."""
+        self.wait_until(lambda: any(text in line for line in list(self.out)))
+        return next(line for line in self.out if text in line)
+
+    def wait_until(self, happens: Callable[[], bool]) -> None:
+        """Wait for something that this process does."""
         deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            for line in list(self.out):
-                if text in line:
-                    return line
-            # A real process: there is nothing to wait on but its output.
-            threading.Event().wait(0.02)
-        raise AssertionError(f"{text!r} did not come; {self.out} {self.err}")
+        while not happens():
+            assert time.monotonic() < deadline, f"it did not happen; {self.out} {self.err}"
+            # A real process: there is nothing to wait on.
+            threading.Event().wait(0.01)
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         """Press Ctrl-C at its terminal: everyone in its process group hears it."""
