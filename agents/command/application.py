@@ -35,7 +35,7 @@ from .scenario_finder import find_scenario, our_scenarios
 from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
 
 # typer reads annotations at run time, on Python 3.10 too, where it can't read `X | None`.
-# ruff: noqa: UP007, UP045
+# ruff: noqa: UP045
 
 application = typer.Typer(
     help="Muster gives tasks to the workers whom they fit, and sees every task through.",
@@ -144,7 +144,7 @@ def play_one_worker(
 
 
 @application.command()
-def manager(  # noqa: PLR0913 - each is an option of the command
+def manager(
     tasks: Annotated[
         Path, typer.Option(metavar="FILE", help="The tasks, as .json, .jsonl or .csv.")
     ],
@@ -206,7 +206,7 @@ def manager(  # noqa: PLR0913 - each is an option of the command
 
 
 @application.command()
-def worker(  # noqa: PLR0913 - each is an option of the command
+def worker(
     join: Join,
     name: Annotated[str, typer.Option(help="Its name, unique in the workspace.")],
     skill: Annotated[int, typer.Option(help="What it can do; tasks have difficulties of 1 to 10.")],

@@ -76,7 +76,9 @@ class PlainLines:
                 return f"{task} failed{fault or ': ' + detail}"
             case What.TASK_REQUEUED:
                 fault = self._faults.pop(occurrence.task_id or 0, None)
-                return f"{task} failed{fault} ({detail})" if fault else f"{task} waits again: {detail}"
+                return (
+                    f"{task} failed{fault} ({detail})" if fault else f"{task} waits again: {detail}"
+                )
             case What.TASK_CANCELLED:
                 return f"{task} cancelled: {detail}"
             case What.WORKER_JOINED:

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 
 from ... import scenarios
-
 from ...messages import InvalidInput, UnknownName
 from ...scenarios.scenario import Scenario
 from .loading import load_file

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from loguru import logger as ceylon_logger
-
 from muster.agents.command import main
 
 DEADLINE_S = 30
@@ -40,8 +39,12 @@ class Running:
 
     def wait_for(self, text: str) -> str:
         """The first line on stdout that holds a text, as soon as it is there."""
-        self.wait_until(lambda: any(text in line for line in list(self.out)))
-        return next(line for line in self.out if text in line)
+        self.wait_until(
+            lambda: self.process.poll() is not None or any(text in line for line in list(self.out))
+        )
+        found = [line for line in list(self.out) if text in line]
+        assert found, f"{text!r} did not come: {self.end()}"
+        return found[0]
 
     def wait_until(self, happens: Callable[[], bool]) -> None:
         """Wait for something that this process does."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from muster.agents import RunReport, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.messages import Task
 
@@ -56,7 +55,10 @@ def test_scenarios_are_listed_with_headline_and_arguments(invoke: Invoke) -> Non
     ended = invoke("scenarios")
     assert ended.code == 0
     lines = [" ".join(line.split()) for line in ended.out.splitlines()]
-    assert "all_well Three tasks, three workers, and each task goes to the worker whom it fits." in lines
+    assert (
+        "all_well Three tasks, three workers, and each task goes to the worker whom it fits."
+        in lines
+    )
     assert "takes start | fail: what to do without the missing worker (start)" in lines
     assert not any(line.startswith("scenario ") for line in lines)
 
@@ -246,7 +248,10 @@ def test_threads_and_processes_exclude_each_other(invoke: Invoke) -> None:
 
 def test_a_worker_of_no_slots_is_refused(invoke: Invoke) -> None:
     ended = invoke(*worker("t", "--slots", 0))
-    assert (ended.code, ended.err) == (2, "muster: worker 'Ada': slots is 0; it must be 1 or more\n")
+    assert (ended.code, ended.err) == (
+        2,
+        "muster: worker 'Ada': slots is 0; it must be 1 or more\n",
+    )
 
 
 # ----------------------------------------------------------------------------------------- why

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 import structlog
-
 from muster.agents.log import FIELDS, log
 
 UNCONFIGURED = """
