@@ -1,14 +1,14 @@
 """The board: the manager as a pure machine, events in, instructions out.
 
-Everything that changes a task's status is in this file, and every change passes `TRANSITIONS`. There
-is no clock here, no loop and no network: whoever drives the board tells it what happened and when,
-does what it says, and wakes it at `next_alarm`.
+Everything that changes a task's status is in this file, and every change passes `TRANSITIONS`.
+There is no clock here, no loop and no network: whoever drives the board tells it what happened and
+when, does what it says, and wakes it at `next_alarm`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TypeVar, cast
 
@@ -22,27 +22,22 @@ from ..messages import (
     TaskId,
     TaskResult,
     TaskStatus,
-    UnknownTask,
 )
-from .alarms import Alarms
+from .board_state import BoardState
 from .dependencies import check_batch
 from .events import (
     AssigningBegun,
-    CallTheRoll,
     CancelRequested,
     DoorsOpened,
-    DropWorker,
     EndRun,
     Event,
     Instruction,
     Occurrence,
     PriorityChanged,
     ProgressReported,
-    RefuseWorker,
     ResultReceived,
     SendAssignment,
     SendCancel,
-    SendWelcome,
     TasksAdded,
     TimePassed,
     What,
@@ -50,25 +45,11 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
-from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
-from .invariants import check_invariants
-from .matching import POLICIES, MatchingPolicy, describe_shortfall
-from .members import Challenge, Members, Roll, Silence
-from .records import (
-    Attempt,
-    Ending,
-    Rules,
-    TaskRecord,
-    WorkerRecord,
-    describe_story,
-)
-from .task_queue import Match, TaskQueue
-
-SIMULATED_TIMEOUT_S = 2.0
-"""Seconds that simulated work may take for each level of difficulty if its task names no timeout."""
-
-SHORTEST_DEFAULT_TIMEOUT_S = 1.0
-"""The least such work is given, in real seconds: a network takes a moment, however fast the story."""
+from .leases import failure_of, limit_attempt
+from .matching import MatchingPolicy, describe_shortfall
+from .members import Challenge, Roll, Silence
+from .records import Attempt, Ending, Rules, TaskRecord, WorkerRecord, describe_story
+from .task_queue import Bucket, Match
 
 
 class Cause(str, Enum):
@@ -101,12 +82,10 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
 }
 """Every legal change of a task's status. What is not here does not happen."""
 
-_LONG_NUMBER = 20
-
 _EventT = TypeVar("_EventT", bound=Event)
 
 
-class Board:
+class Board(BoardState):
     """Tasks, workers and leases, as a machine that is told what happens and says what to do.
 
     Args:
@@ -115,22 +94,8 @@ class Board:
     """
 
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
-        self.rules = rules or Rules()
-        self.queue = TaskQueue(policy or POLICIES["best_fit"], self.rules.unmatched_after_s)
-        self.members = Members(self.rules)
-        self.roll = Roll(self.rules)
-        self.alarms: Alarms[Attempt | Silence | Challenge | Roll] = Alarms()
-        # Both hold every task of the run: a report tells of all of them.
-        self._tasks: dict[TaskId, TaskRecord] = {}
-        self._results: list[TaskResult] = []
-        self._counts = dict.fromkeys(TaskStatus, 0)
-        self._unsettled = 0
-        self._ignored: dict[str, int] = {}
-        self.began_at: float | None = None
-        self.ended_at: float | None = None
-        self.failure: str | None = None
+        super().__init__(rules, policy)
         # Only while an event is handled.
-        self._now = 0.0
         self._said: list[Instruction] = []
         self._reactions: dict[type[Event], Callable[[Event], None]] = {}
         self._react_to(TasksAdded, self._add_tasks)
@@ -173,96 +138,6 @@ class Board:
             if not self._unsettled and self.rules.ends_when_done and self.ended_at is None:
                 self._end(None)
         return said
-
-    def next_alarm(self) -> float | None:
-        """When `TimePassed` is to be handled unless something else is before; None if never."""
-        alarm, patience = self.alarms.next_at(), self.queue.patience.due_at()
-        if alarm is None or (patience is not None and patience < alarm):
-            return patience
-        return alarm
-
-    # ------------------------------------------------------------------ looking at it
-
-    @property
-    def tasks(self) -> Mapping[TaskId, TaskRecord]:
-        """All tasks by id, in the order of their adding."""
-        return self._tasks
-
-    @property
-    def workers(self) -> Mapping[str, WorkerRecord]:
-        """The workers by name, in the order in which they first came; the latest lost ones too."""
-        return self.members.by_name
-
-    @property
-    def counts(self) -> Mapping[TaskStatus, int]:
-        """How many tasks there are of each status."""
-        return self._counts
-
-    @property
-    def results(self) -> Sequence[TaskResult]:
-        """The recorded results, in the order of their recording; one a task at most."""
-        return self._results
-
-    @property
-    def ignored(self) -> Mapping[str, int]:
-        """How many results did not count, by reason."""
-        return self._ignored
-
-    @property
-    def policy_name(self) -> str:
-        """What the matching policy is called."""
-        return self.queue.policy.name
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the run is over."""
-        return self.ended_at is not None
-
-    def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
-        """What happened to a task, the oldest first; the latest 64 occurrences.
-
-        Raises:
-            UnknownTask: no task has this id.
-        """
-        return self._find(task_id).story
-
-    def explain(self, task_id: TaskId) -> Explanation:
-        """Why a task stands where it stands: who was considered for it, or what it waits for.
-
-        Raises:
-            UnknownTask: no task has this id.
-        """
-        record, policy = self._find(task_id), self.policy_name
-        if record.status is not TaskStatus.PENDING:
-            return explain_decision(record, policy)
-        if record.unfinished:
-            needed = [self._tasks[each] for each in dict.fromkeys(record.task.depends_on)]
-            unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
-            return explain_wait(record, policy, describe_dependencies(unfinished))
-        if self.failure is not None:
-            return explain_wait(record, policy, f"was never assigned: {self.failure}")
-        workers = self.queue.workers
-        if self.began_at is None:
-            awaited = "" if self.roll.is_called else f": {self.roll.tell(self.members)}"
-            headline = f"waits for the assigning to begin{awaited}"
-        elif not workers:
-            headline = "waits for a worker: none is connected"
-        elif (gives_up_at := self.queue.gives_up_at(record)) is not None:
-            headline = f"nobody can: {describe_shortfall(self.queue.policy, record.task, workers)}"
-            if gives_up_at < float("inf"):
-                headline += f"; it waits {gives_up_at - self._now:.1f} s more for somebody who can"
-        else:
-            headline = "waits for a free slot: all who can do it are busy"
-        lineup = self.queue.lineup_of(record)
-        return explain_wait(record, policy, headline, lineup, workers)
-
-    def validate(self) -> None:
-        """See that everything fits together; for tests, since it looks at every task.
-
-        Raises:
-            AssertionError: something does not; says what.
-        """
-        check_invariants(self)
 
     # ------------------------------------------------------------------ tasks: asked for
 
@@ -310,7 +185,7 @@ class Board:
         if not was_pending:
             self._stop(record.attempts[-1], Ending.CANCELLED, record.error_message)
         elif record.place is not None:
-            self.queue.remove(record)
+            self.queue.remove(record.place)
         self._tell(What.TASK_CANCELLED, record, record.attempt, record.worker, record.error_message)
         self._cancel_dependents(record)
 
@@ -333,7 +208,7 @@ class Board:
             ) from None
         record.task = task
         if record.place is not None:
-            self.queue.remove(record)
+            self.queue.remove(record.place)
             self.queue.push(record, self._now)
         self._tell(What.TASK_REPRIORITIZED, record, detail=f"from {before} to {event.priority}")
 
@@ -355,7 +230,7 @@ class Board:
     def _assign(self, match: Match) -> None:
         record, worker, decision = match
         now, task = self._now, record.task
-        timeout_s, deadline = self._limit(task)
+        timeout_s, deadline = limit_attempt(task, now, self.rules.time_scale)
         attempt = Attempt(len(record.attempts) + 1, worker, record, now, timeout_s, deadline)
         self._transition(record, Cause.ASSIGNED)
         record.attempts.append(attempt)
@@ -377,16 +252,6 @@ class Board:
         )
         self._said.append(SendAssignment(worker.worker_id, assignment))
 
-    def _limit(self, task: Task) -> tuple[float | None, float | None]:
-        """How long an attempt may take in seconds of the story, and until when that is."""
-        scale = self.rules.time_scale
-        if task.timeout is not None:
-            return task.timeout, self._now + task.timeout * scale
-        if task.type:
-            return None, None
-        timeout_s = SIMULATED_TIMEOUT_S * task.difficulty
-        return timeout_s, self._now + max(timeout_s * scale, SHORTEST_DEFAULT_TIMEOUT_S)
-
     def _inputs(self, task: Task) -> dict[TaskId, object]:
         results = ((task_id, self._tasks[task_id].result) for task_id in task.depends_on)
         return {task_id: result.output for task_id, result in results if result is not None}
@@ -394,16 +259,15 @@ class Board:
     def _give_up(self) -> None:
         """Fail the tasks that nobody could do for too long."""
         self.queue.refresh(self._now)
-        reasons: dict[int, str] = {}
-        for record in self.queue.patience.take(self._now):
-            assert record.place is not None
-            kind = id(record.place.bucket)
-            if kind not in reasons:
+        reasons: dict[Bucket, str] = {}
+        for place in self.queue.patience.take(self._now):
+            record, bucket = place.record, place.bucket
+            if bucket not in reasons:
                 told = describe_shortfall(self.queue.policy, record.task, self.queue.workers)
-                reasons[kind] = f"nobody can: {told}"
-            self.queue.remove(record)
+                reasons[bucket] = f"nobody can: {told}"
+            self.queue.remove(place)
             self._transition(record, Cause.NOBODY_CAN)
-            record.error_message = reasons[kind]
+            record.error_message = reasons[bucket]
             self._tell(What.TASK_FAILED, record, detail=record.error_message)
             self._cancel_dependents(record)
 
@@ -411,7 +275,7 @@ class Board:
 
     def _take_result(self, event: ResultReceived) -> None:
         result = event.result
-        present = self._heard(event.worker_id)
+        present = self.attendance.hear(event.worker_id, self._now, self._said)
         record = self._tasks.get(result.task_id)
         if record is None:
             # Not even an occurrence: whoever makes up ids could make up many.
@@ -460,7 +324,7 @@ class Board:
         if record.status is TaskStatus.IN_PROGRESS:
             self._stop(record.attempts[-1], Ending.OVERTAKEN, f"done elsewhere: by {worker.name}")
         elif record.place is not None:
-            self.queue.remove(record)
+            self.queue.remove(record.place)
         worker.stats.successful_tasks += 1
         if attempt.ending is Ending.LOST:
             # An attempt that timed out has been counted then.
@@ -511,7 +375,7 @@ class Board:
 
     def _time_out(self, attempt: Attempt) -> None:
         error = f"timed out: after {attempt.timeout_s:g} s"
-        result = self._failure_of(attempt, error)
+        result = failure_of(attempt, error, self._now)
         self._fail_attempt(attempt.task, attempt, Ending.TIMED_OUT, error, result)
 
     def _lose_attempt(self, attempt: Attempt) -> None:
@@ -526,7 +390,7 @@ class Board:
         else:
             error = f"worker lost: {record.losses} times, last on {name}"
             record.error_message = error
-            self._fail(record, Cause.LOST_TOO_OFTEN, error, self._failure_of(attempt, error))
+            self._fail(record, Cause.LOST_TOO_OFTEN, error, failure_of(attempt, error, self._now))
 
     def _fail(self, record: TaskRecord, cause: Cause, error: str, result: TaskResult) -> None:
         self._transition(record, cause)
@@ -534,16 +398,6 @@ class Board:
         self._results.append(result)
         self._tell(What.TASK_FAILED, record, record.attempt, record.worker, error)
         self._cancel_dependents(record)
-
-    def _failure_of(self, attempt: Attempt, error: str) -> TaskResult:
-        return TaskResult(
-            task_id=attempt.task.task_id,
-            worker=attempt.worker.name,
-            success=False,
-            execution_time=max(self._now - attempt.started_at, 0.0),
-            error_message=error,
-            attempt=attempt.number,
-        )
 
     def _cancel_dependents(self, record: TaskRecord) -> None:
         """Cancel all that can never start now; a loop, since chains may be long."""
@@ -567,7 +421,8 @@ class Board:
         self._tell(What.TASK_CANCELLED, record, detail=reason)
 
     def _note_progress(self, event: ProgressReported) -> None:
-        worker, progress = self._heard(event.worker_id), event.progress
+        progress = event.progress
+        worker = self.attendance.hear(event.worker_id, self._now, self._said)
         record = self._tasks.get(progress.task_id)
         if worker is None or record is None or progress.worker != worker.name:
             return
@@ -604,80 +459,20 @@ class Board:
     # ------------------------------------------------------------------ workers
 
     def _meet(self, event: WorkerJoined) -> None:
-        worker = self.members.present.get(event.worker_id)
-        if worker is not None:
-            if (worker.session, worker.name) == (event.session, event.name):
-                self._heard(event.worker_id)
-                self._said.append(SendWelcome(event.worker_id, event.name, event.session))
-                return
-            self._lose(worker, "started anew")
-        incumbent = self.members.by_name.get(event.name)
-        if incumbent is None or not incumbent.alive:
-            self._welcome(event)
-            return
-        challenge = self.members.challenge(event, self._now)
-        if challenge is not None:
-            self.alarms.set(challenge)
-
-    def _welcome(self, event: WorkerJoined) -> None:
-        worker, silence = self.members.admit(event, self._now)
-        self.queue.admit(worker)
-        self.alarms.set(silence)
-        detail = f"skill {worker.skill_level}, {worker.slots} slots"
-        occurrence = Occurrence(self._now, What.WORKER_JOINED, worker=worker.name, detail=detail)
-        self._said.append(occurrence)
-        self._said.append(SendWelcome(event.worker_id, event.name, event.session))
-        if not (self.roll.is_called or self.has_ended) and self.roll.is_complete(self.members):
-            self._call_the_roll()
-
-    def _call_the_roll(self) -> None:
-        self.roll.is_called = True
-        self._said.append(CallTheRoll())
-
-    def _heard(self, worker_id: str) -> WorkerRecord | None:
-        """Note that a worker lives; None if it is not connected."""
-        worker = self.members.present.get(worker_id)
-        if worker is None:
-            return None
-        worker.last_heard_at = self._now
-        if self.members.challenges:
-            newcomer = self.members.end_challenge(worker.name)
-            if newcomer is not None:
-                self._refuse(newcomer)
-        return worker
-
-    def _refuse(self, newcomer: WorkerJoined) -> None:
-        reason = f"a worker named {newcomer.name!r} is already here"
-        self._said.append(
-            Occurrence(self._now, What.WORKER_REFUSED, worker=newcomer.name, detail=reason)
-        )
-        self._said.append(RefuseWorker(newcomer.worker_id, newcomer.session, reason))
+        self._requeue(self.attendance.meet(event, self._now, self._said))
 
     def _hear(self, event: WorkerHeard) -> None:
-        self._heard(event.worker_id)
+        self.attendance.hear(event.worker_id, self._now, self._said)
 
     def _see_off(self, event: WorkerLeft) -> None:
-        worker = self.members.present.get(event.worker_id)
-        if worker is None:
-            self.members.forget_newcomer(event.worker_id)
-        else:
-            self._lose(worker, event.reason or "left")
+        self._requeue(self.attendance.see_off(event, self._now, self._said))
 
     def _lose(self, worker: WorkerRecord, reason: str) -> None:
-        self.members.lose(worker, self._now)
-        self.queue.dismiss(worker)
-        occurrence = Occurrence(self._now, What.WORKER_LOST, worker=worker.name, detail=reason)
-        self._said.append(occurrence)
-        self._said.append(DropWorker(worker.worker_id))
-        running = [record.attempts[-1] for record in worker.running.values()]
-        worker.running.clear()
-        worker.stopping.clear()
-        for attempt in running:
-            worker.stats.busy_time += self._now - attempt.started_at
+        self._requeue(self.attendance.lose(worker, reason, self._now, self._said))
+
+    def _requeue(self, lost: Iterable[Attempt]) -> None:
+        for attempt in lost:
             self._lose_attempt(attempt)
-        newcomer = self.members.end_challenge(worker.name)
-        if newcomer is not None:
-            self._welcome(newcomer)
 
     # ------------------------------------------------------------------ time
 
@@ -703,7 +498,7 @@ class Board:
 
     def _end_the_wait(self) -> None:
         if self.rules.on_missing == "start" and self.members.present:
-            self._call_the_roll()
+            self.attendance.call_the_roll(self._said)
         else:
             self.roll.is_called = True
             self._end(self.roll.tell(self.members))
@@ -753,19 +548,9 @@ class Board:
     def _count_ignored(self, reason: str) -> None:
         self._ignored[reason] = self._ignored.get(reason, 0) + 1
 
-    def _find(self, task_id: TaskId) -> TaskRecord:
-        record = self._tasks.get(task_id)
-        if record is None:
-            other: TaskId = str(task_id)
-            if isinstance(task_id, str) and task_id.isdecimal() and len(task_id) < _LONG_NUMBER:
-                other = int(task_id)
-            hint = f"; there is one with the id {other!r}" if other in self._tasks else ""
-            raise UnknownTask(f"no task has the id {task_id!r}{hint}")
-        return record
-
 
 def _upstream_reason(record: TaskRecord) -> str:
-    """Why those that depend on a task can never start: by the first in the chain that went wrong."""
+    """Why what depends on a task can never start: by the first of the chain that went wrong."""
     error = record.error_message or ""
     if record.status is TaskStatus.CANCELLED and error.startswith("dependency: "):
         return error

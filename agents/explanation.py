@@ -105,7 +105,7 @@ class Decision(NamedTuple):
     Args:
         attempt: the attempt it led to.
         lineup: who could do the task.
-        scored: names and scores of the free workers that could, the best first; `MAX_NAMED` at most.
+        scored: names and scores of the free workers that could, the best first; not all of them.
         scored_count: how many these were in all.
     """
 
@@ -140,10 +140,11 @@ def explain_wait(
     if lineup is None:
         return Explanation(record.task_id, record.status, policy, headline)
     taken = {worker.name: worker.taken for worker in workers}
-    considered = [
-        Considered(name, None, f"busy {taken[name]}/{slots} slots" if taken[name] >= slots else "free")
-        for name, slots in lineup.able
-    ]
+    considered: list[Considered] = []
+    for name, slots in lineup.able:
+        is_free = taken[name] < slots
+        verdict = "free" if is_free else f"busy {taken[name]}/{slots} slots"
+        considered.append(Considered(name, None, verdict))
     considered += _passed_over(lineup, record)
     named = tuple(considered[:MAX_NAMED])
     others = lineup.in_all - len(named)
@@ -164,8 +165,7 @@ def _tell_state(record: TaskRecord) -> str:
     match record.status:
         case TaskStatus.IN_PROGRESS:
             return f"is in progress: {at}"
-        case TaskStatus.COMPLETED:
-            assert record.result is not None
+        case TaskStatus.COMPLETED if record.result is not None:
             return f"is completed: attempt {record.result.attempt} at {record.result.worker}"
         case TaskStatus.FAILED if record.result is not None:
             return f"failed: {at}: {record.error_message}"

@@ -33,7 +33,7 @@ class MatchingPolicy(Protocol):
         ...
 
     def group(self, task: Task) -> Hashable:
-        """What `obstacle` and `score` look at: tasks of one type and group are all alike to them."""
+        """What `obstacle` and `score` look at: tasks of one type and group are alike to them."""
         ...
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
@@ -55,7 +55,7 @@ class BestFit:
     """The most urgent first, then the hardest; to a specialist, or else to the least skilled able.
 
     So the strong stay free for what only they can do. The worker's score is
-    10·specialist − skill level − share of its slots taken.
+    10·specialist - skill level - share of its slots taken.
     """
 
     name = "best_fit"

@@ -1,4 +1,4 @@
-"""Who is a member: workers by name and by address, those that were lost, and who may take a name."""
+"""Who is a member: workers by name and address, the lost ones, and who wants a taken name."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Rules:
             raise InvalidInput(f"on_missing is {self.on_missing!r}; it must be 'fail' or 'start'")
         doubled = {name for name in self.roster if self.roster.count(name) > 1}
         if doubled:
-            raise InvalidInput(f"the roster names {sorted(doubled)[0]!r} twice")
+            raise InvalidInput(f"the roster names {min(doubled)!r} twice")
 
 
 class Ending(str, Enum):
@@ -199,7 +199,6 @@ class TaskRecord:
         failed_by: the names of the workers at which it failed.
         result: the recorded result, None until then or if no worker had it.
         error_message: why it is not done, or why its last attempt failed; None once completed.
-        ready_at: since when it can be assigned, None while it waits for other tasks.
         finished_at: when it was settled, None before.
         progress: how far the running attempt has come, 0 to 100.
         note: the remark that came with it.
@@ -221,7 +220,6 @@ class TaskRecord:
     failed_by: frozenset[str] = frozenset()
     result: TaskResult | None = None
     error_message: str | None = None
-    ready_at: float | None = None
     finished_at: float | None = None
     progress: float = 0.0
     note: str = ""

@@ -1,8 +1,9 @@
 """The waiting tasks, and who of the free workers gets which of them.
 
 Tasks that are alike to the policy wait in one bucket, a heap by urgency. Buckets that the same
-workers can do form a crew, with a heap of the buckets' heads. So an assignment looks at the heads of
-a few crews, never at the tasks behind them; only a worker's coming or going looks at every bucket.
+workers can do form a crew, with a heap of the buckets' heads. So an assignment looks at the heads
+of a few crews, never at the tasks behind them; only a worker's coming or going looks at every
+bucket.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Place(NamedTuple):
     sequence: int
     # Tells places of one task apart, since records and buckets have no order.
     stamp: int
+    since: float
     record: TaskRecord
     bucket: Bucket
 
@@ -42,7 +44,16 @@ class Match(NamedTuple):
 class Bucket:
     """Waiting tasks of one type and group that failed at the same workers."""
 
-    __slots__ = ("avoided", "count", "crew", "kind", "lineup", "places", "sample", "unmatched_since")
+    __slots__ = (
+        "avoided",
+        "count",
+        "crew",
+        "kind",
+        "lineup",
+        "places",
+        "sample",
+        "unmatched_since",
+    )
 
     def __init__(self, kind: Hashable, avoided: frozenset[str], sample: TaskRecord) -> None:
         self.kind = kind
@@ -54,9 +65,9 @@ class Bucket:
         self.lineup: Lineup | None = None
         self.unmatched_since: float | None = None
 
-    def living(self) -> Iterator[TaskRecord]:
-        """The records that wait here, in no order."""
-        return (place.record for place in self.places if place.record.place is place)
+    def living(self) -> Iterator[Place]:
+        """The places that are not given up, in no order."""
+        return (place for place in self.places if place.record.place is place)
 
 
 class Crew:
@@ -125,7 +136,7 @@ class TaskQueue:
         self.free: set[WorkerRecord] = set()
         self.buckets: dict[Hashable, Bucket] = {}
         self.crews: dict[frozenset[WorkerRecord], Crew] = {}
-        self.patience = Patience(patience_s)
+        self.patience = Patience(math.inf if patience_s is None else patience_s)
         self._crews_of: dict[WorkerRecord, list[Crew]] = {}
         self._unplaced: list[Bucket] = []
         self._is_stale = False
@@ -145,28 +156,26 @@ class TaskQueue:
             bucket = self._open_bucket(key, Bucket(kind, record.failed_by, record))
         sequence = record.sequence
         self._stamp += 1
-        place = Place(self.policy.urgency(task, sequence), sequence, self._stamp, record, bucket)
+        urgency = self.policy.urgency(task, sequence)
+        place = Place(urgency, sequence, self._stamp, now, record, bucket)
         record.place = place
-        record.ready_at = now
         bucket.count += 1
         self.count += 1
         heapq.heappush(bucket.places, place)
         if bucket.crew is None:
             if bucket.unmatched_since is not None:
-                self.patience.begin(now, bucket, place)
+                self.patience.begin(now, place)
         elif bucket.places[0] is place:
             bucket.crew.put_forward(place)
 
-    def remove(self, record: TaskRecord) -> None:
+    def remove(self, place: Place) -> None:
         """Let a task wait no more."""
-        place = record.place
-        assert place is not None
-        record.place = None
+        place.record.place = None
         self.count -= 1
         bucket = place.bucket
         bucket.count -= 1
         if len(bucket.places) > 2 * bucket.count + 8:
-            bucket.places = [each for each in bucket.places if each.record.place is each]
+            bucket.places = list(bucket.living())
             heapq.heapify(bucket.places)
             if bucket.crew is not None and bucket.places:
                 bucket.crew.put_forward(bucket.places[0])
@@ -220,6 +229,7 @@ class TaskQueue:
         if not self.count or not free:
             return None
         best: Place | None = None
+        charged: Crew | None = None
         several = len(free) > 1
         crews = self.crews.values() if several else self._crews_of[next(iter(free))]
         for crew in crews:
@@ -227,17 +237,15 @@ class TaskQueue:
                 continue
             place = crew.head()
             if place is not None and (best is None or place < best):
-                best = place
-        if best is None:
+                best, charged = place, crew
+        if best is None or charged is None:
             return None
         record, bucket = best.record, best.bucket
-        crew = bucket.crew
-        assert crew is not None
-        crew.take(best)
+        charged.take(best)
         record.place = None
         bucket.count -= 1
         self.count -= 1
-        worker, decision = self._choose(record, bucket, free & crew.workers if several else free)
+        worker, decision = self._choose(record, bucket, free & charged.workers if several else free)
         return Match(record, worker, decision)
 
     def _choose(
@@ -258,20 +266,14 @@ class TaskQueue:
 
     # ------------------------------------------------------------------ who can do what
 
-    def lineup_of(self, record: TaskRecord) -> Lineup:
+    def lineup_of(self, place: Place) -> Lineup:
         """Who of the connected workers can do a waiting task, and why not the others."""
-        assert record.place is not None
-        return self._line_up(record.place.bucket)
+        return self._line_up(place.bucket)
 
-    def gives_up_at(self, record: TaskRecord) -> float | None:
-        """When a waiting task fails that nobody can do, infinite if never; None if somebody can."""
-        assert record.place is not None
-        assert record.ready_at is not None
-        since = record.place.bucket.unmatched_since
-        if since is None:
-            return None
-        lasts_s = self.patience.lasts_s
-        return math.inf if lasts_s is None else max(since, record.ready_at) + lasts_s
+    def gives_up_at(self, place: Place) -> float | None:
+        """When a task fails that nobody can do, infinite if never; None if somebody can."""
+        since = place.bucket.unmatched_since
+        return None if since is None else max(since, place.since) + self.patience.lasts_s
 
     def _open_bucket(self, key: Hashable, bucket: Bucket) -> Bucket:
         if len(self.buckets) >= self._buckets_at_most:
@@ -326,44 +328,42 @@ class Patience:
     """When tasks that nobody can do fail. All wait equally long, so the first to wait is first.
 
     Args:
-        lasts_s: how long a task waits, in seconds; None for ever.
+        lasts_s: how long a task waits, in seconds; infinite for ever.
     """
 
-    def __init__(self, lasts_s: float | None) -> None:
+    def __init__(self, lasts_s: float) -> None:
         self.lasts_s = lasts_s
         # Bounded by the tasks and by the workers' comings and goings while it lasts.
-        self._begun: deque[tuple[float, Bucket, Place | None]] = deque()
+        self._begun: deque[tuple[float, Bucket | Place]] = deque()
 
-    def begin(self, now: float, bucket: Bucket, place: Place | None = None) -> None:
-        """Have a task's patience begin, or without one that of all that wait in the bucket."""
-        if self.lasts_s is not None:
-            self._begun.append((now, bucket, place))
+    def begin(self, now: float, waiting: Bucket | Place) -> None:
+        """Have a task's patience begin, or that of all that wait in a bucket."""
+        if self.lasts_s < math.inf:
+            self._begun.append((now, waiting))
 
     def due_at(self) -> float | None:
         """When the next patience ends."""
         while self._begun:
-            since, bucket, place = self._begun[0]
-            if _still_waits(since, bucket, place):
-                assert self.lasts_s is not None
+            since, waiting = self._begun[0]
+            if _still_waits(since, waiting):
                 return since + self.lasts_s
             self._begun.popleft()
         return None
 
-    def take(self, now: float) -> list[TaskRecord]:
-        """The tasks whose patience has ended, in the order of their adding."""
-        over: dict[int, TaskRecord] = {}
+    def take(self, now: float) -> list[Place]:
+        """The places of tasks whose patience has ended, in the order of their adding."""
+        over: dict[int, Place] = {}
         while (due_at := self.due_at()) is not None and due_at <= now:
-            since, bucket, place = self._begun.popleft()
-            records = bucket.living() if place is None else (place.record,)
-            for record in records:
-                if record.ready_at is not None and record.ready_at <= since:
-                    over[record.sequence] = record
+            since, waiting = self._begun.popleft()
+            places = (waiting,) if isinstance(waiting, Place) else waiting.living()
+            over.update((place.sequence, place) for place in places if place.since <= since)
         return [over[sequence] for sequence in sorted(over)]
 
 
-def _still_waits(since: float, bucket: Bucket, place: Place | None) -> bool:
-    if bucket.unmatched_since is None or bucket.unmatched_since > since:
-        return False
-    if place is None:
-        return bucket.unmatched_since == since and bucket.count > 0
-    return place.record.place is place
+def _still_waits(since: float, waiting: Bucket | Place) -> bool:
+    if isinstance(waiting, Place):
+        unmatched_since = waiting.bucket.unmatched_since
+        # A patience begun anew for the whole bucket stands for this one.
+        is_current = unmatched_since is not None and unmatched_since <= since
+        return is_current and waiting.record.place is waiting
+    return waiting.unmatched_since == since and waiting.count > 0

@@ -1,0 +1,144 @@
+"""What a board holds, and what can be seen of it from outside: nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..messages import TaskId, TaskResult, TaskStatus, UnknownTask
+from .alarms import Alarms
+from .attendance import Attendance
+from .events import Occurrence
+from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
+from .invariants import check_invariants
+from .matching import POLICIES, MatchingPolicy, describe_shortfall
+from .members import Challenge, Members, Roll, Silence
+from .records import Attempt, Rules, TaskRecord, WorkerRecord
+from .task_queue import TaskQueue
+
+_LONG_NUMBER = 20
+
+
+class BoardState:
+    """The state of a `Board`, to be read.
+
+    Args:
+        rules: what the board goes by.
+        policy: who gets which task; `best_fit` by default.
+    """
+
+    def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
+        self.rules = rules or Rules()
+        self.queue = TaskQueue(policy or POLICIES["best_fit"], self.rules.unmatched_after_s)
+        self.members = Members(self.rules)
+        self.roll = Roll(self.rules)
+        self.alarms: Alarms[Attempt | Silence | Challenge | Roll] = Alarms()
+        self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
+        # Both hold every task of the run: a report tells of all of them.
+        self._tasks: dict[TaskId, TaskRecord] = {}
+        self._results: list[TaskResult] = []
+        self._counts = dict.fromkeys(TaskStatus, 0)
+        self._unsettled = 0
+        self._ignored: dict[str, int] = {}
+        self._now = 0.0
+        self.began_at: float | None = None
+        self.ended_at: float | None = None
+        self.failure: str | None = None
+
+    def next_alarm(self) -> float | None:
+        """When `TimePassed` is to be handled unless something else is before; None if never."""
+        alarm, patience = self.alarms.next_at(), self.queue.patience.due_at()
+        if alarm is None or (patience is not None and patience < alarm):
+            return patience
+        return alarm
+
+    @property
+    def tasks(self) -> Mapping[TaskId, TaskRecord]:
+        """All tasks by id, in the order of their adding."""
+        return self._tasks
+
+    @property
+    def workers(self) -> Mapping[str, WorkerRecord]:
+        """The workers by name, in the order in which they first came; the latest lost ones too."""
+        return self.members.by_name
+
+    @property
+    def counts(self) -> Mapping[TaskStatus, int]:
+        """How many tasks there are of each status."""
+        return self._counts
+
+    @property
+    def results(self) -> Sequence[TaskResult]:
+        """The recorded results, in the order of their recording; one a task at most."""
+        return self._results
+
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        """How many results did not count, by reason."""
+        return self._ignored
+
+    @property
+    def policy_name(self) -> str:
+        """What the matching policy is called."""
+        return self.queue.policy.name
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is over."""
+        return self.ended_at is not None
+
+    def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
+        """What happened to a task, the oldest first; the latest 64 occurrences.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
+        return self._find(task_id).story
+
+    def explain(self, task_id: TaskId) -> Explanation:
+        """Why a task stands where it stands: who was considered for it, or what it waits for.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
+        record, policy = self._find(task_id), self.policy_name
+        if record.status is not TaskStatus.PENDING:
+            return explain_decision(record, policy)
+        place = record.place
+        if place is None:
+            needed = [self._tasks[each] for each in dict.fromkeys(record.task.depends_on)]
+            unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
+            return explain_wait(record, policy, describe_dependencies(unfinished))
+        if self.failure is not None:
+            return explain_wait(record, policy, f"was never assigned: {self.failure}")
+        workers = self.queue.workers
+        if self.began_at is None:
+            awaited = "" if self.roll.is_called else f": {self.roll.tell(self.members)}"
+            headline = f"waits for the assigning to begin{awaited}"
+        elif not workers:
+            headline = "waits for a worker: none is connected"
+        elif (gives_up_at := self.queue.gives_up_at(place)) is not None:
+            headline = f"nobody can: {describe_shortfall(self.queue.policy, record.task, workers)}"
+            if gives_up_at < float("inf"):
+                headline += f"; it waits {gives_up_at - self._now:.1f} s more for somebody who can"
+        else:
+            headline = "waits for a free slot: all who can do it are busy"
+        lineup = self.queue.lineup_of(place)
+        return explain_wait(record, policy, headline, lineup, workers)
+
+    def validate(self) -> None:
+        """See that everything fits together; for tests, since it looks at every task.
+
+        Raises:
+            AssertionError: something does not; says what.
+        """
+        check_invariants(self)
+
+    def _find(self, task_id: TaskId) -> TaskRecord:
+        record = self._tasks.get(task_id)
+        if record is None:
+            other: TaskId = str(task_id)
+            if isinstance(task_id, str) and task_id.isdecimal() and len(task_id) < _LONG_NUMBER:
+                other = int(task_id)
+            hint = f"; there is one with the id {other!r}" if other in self._tasks else ""
+            raise UnknownTask(f"no task has the id {task_id!r}{hint}")
+        return record
