@@ -12,7 +12,7 @@ from enum import Enum
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -34,8 +34,8 @@ from .play import close_stdout, make_scenario, play_scenario, play_worker
 from .scenario_finder import find_scenario, our_scenarios
 from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
 
-# typer reads annotations at run time, on Python 3.10 too, where it can't read `X | None`.
-# ruff: noqa: UP045
+# Each option of a command is a parameter; nobody passes them by position.
+# ruff: noqa: PLR0917
 
 application = typer.Typer(
     help="Muster gives tasks to the workers whom they fit, and sees every task through.",
@@ -99,7 +99,7 @@ def muster(
 def run(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO|FILE.py")],
     arguments: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Argument(metavar="[ARGUMENT]...", help="What the scenario takes, if anything."),
     ] = None,
     time_scale: TimeScale = 1.0,
@@ -109,7 +109,10 @@ def run(
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Play a scenario over the real network; the exit code is 0 if every task succeeded."""
+    """Play a scenario.
+
+    The exit code is 0 if every task succeeded.
+    """
     configure_logging(verbose)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
     raise typer.Exit(asyncio.run(play_scenario(made, processes=processes, as_json=as_json)))
@@ -117,7 +120,7 @@ def run(
 
 @application.command()
 def scenarios(verbose: Verbose = 0) -> None:
-    """List the scenarios that `muster run` knows by name."""
+    """List the scenarios."""
     configure_logging(verbose)
     found = our_scenarios()
     width = max(len(scenario.name()) for scenario in found)
@@ -133,7 +136,7 @@ def play_one_worker(
     name: str,
     join: Join,
     time_scale: TimeScale = 1.0,
-    arguments: Annotated[Optional[list[str]], typer.Argument()] = None,
+    arguments: Annotated[list[str] | None, typer.Argument()] = None,
     verbose: Verbose = 0,
 ) -> None:
     """Play one worker of a scenario that another process plays."""
@@ -162,7 +165,7 @@ def manager(
     ] = "best_fit",
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
-        Optional[float],
+        float | None,
         typer.Option(
             min=0.0, metavar="SECONDS", help="How long to wait for the workers [default: for ever]."
         ),
@@ -172,15 +175,18 @@ def manager(
     ] = OnMissing.FAIL,
     time_scale: TimeScale = 1.0,
     ticket_file: Annotated[
-        Optional[Path], typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
+        Path | None, typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
     ] = None,
     report: Annotated[
-        Optional[Path], typer.Option(metavar="FILE.json", help="Write the report here.")
+        Path | None, typer.Option(metavar="FILE.json", help="Write the report here.")
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Manage the tasks of a file; prints the ticket by which workers join."""
+    """Manage the tasks of a file.
+
+    The first line that it prints is the ticket by which workers join.
+    """
     configure_logging(verbose)
     read = read_tasks(tasks)
     check_report_file(report)
@@ -211,12 +217,12 @@ def worker(
     name: Annotated[str, typer.Option(help="Its name, unique in the workspace.")],
     skill: Annotated[int, typer.Option(help="What it can do; tasks have difficulties of 1 to 10.")],
     specialty: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(metavar="TYPE", help="A type of task for which its skill counts 2 more."),
     ] = None,
     slots: Annotated[int, typer.Option(help="How many tasks it does at once.")] = 1,
     handlers: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(
             metavar="MODULE[:ATTRIBUTE]",
             help="Where the functions are that do the tasks; without, work is simulated.",
@@ -224,11 +230,11 @@ def worker(
     ] = None,
     time_scale: TimeScale = 1.0,
     threads: Annotated[
-        Optional[int],
+        int | None,
         typer.Option(min=1, help="Run plain handlers in so many threads [default: the slots]."),
     ] = None,
     processes: Annotated[
-        Optional[int], typer.Option(min=1, help="Run plain handlers in so many processes.")
+        int | None, typer.Option(min=1, help="Run plain handlers in so many processes.")
     ] = None,
     wait_for_ticket_s: Annotated[
         float,
@@ -241,7 +247,7 @@ def worker(
     ] = 30.0,
     verbose: Verbose = 0,
 ) -> None:
-    """Join a manager by its ticket and do what it assigns, until it shuts down."""
+    """Work for a manager until it shuts down."""
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
     executor = make_executor(threads, processes)
@@ -262,15 +268,18 @@ def worker(
 def why(
     task: Annotated[str, typer.Argument(help="The task's id.")],
     join: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(metavar="TICKET", help="Ask the running manager of this ticket or file."),
     ] = None,
     report: Annotated[
-        Optional[Path], typer.Option(metavar="FILE.json", help="Look it up in this report.")
+        Path | None, typer.Option(metavar="FILE.json", help="Look it up in this report.")
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Tell why a task stands where it stands: who was considered for it, or what it waits for."""
+    """Tell why a task stands where it stands.
+
+    That is: who was considered for it when it was assigned, or what it waits for.
+    """
     configure_logging(verbose)
     readings = readings_of(task)
     if join is not None and report is None:
@@ -312,7 +321,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_DID_NOT
-    except Exception:
+    except Exception:  # noqa: BLE001 - the last one who can tell of it
         traceback.print_exc()
         return OUR_FAULT
     return 0

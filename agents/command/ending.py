@@ -45,8 +45,8 @@ def leave_at_once(code: int) -> NoReturn:
         child.kill()
     if sys.stdout.isatty():
         Console().show_cursor()
-    # os._exit would leave our scratch folder behind.
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  there is no other way
+    # os._exit would leave our scratch folder behind; there is no public way to tidy up.
+    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

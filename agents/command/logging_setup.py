@@ -40,7 +40,7 @@ class _StderrHandler(logging.Handler):
         try:
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
-        except Exception:  # as every handler of stdlib's: a log line must not end the run
+        except Exception:  # noqa: BLE001 - as stdlib's own: a log line must not end the run
             self.handleError(record)
 
 

@@ -102,7 +102,7 @@ def close_stdout() -> None:
 async def _leave_with_parent(worker: WorkerAgent) -> None:
     # A parent that was killed can't tell its workers that the play is over.
     parent = os.getppid()
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(LOOK_FOR_PARENT_EVERY_S)
     await worker.stop()
 

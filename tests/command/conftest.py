@@ -38,13 +38,17 @@ class Running:
     err: list[str] = field(default_factory=list)
 
     def wait_for(self, text: str) -> str:
-        """The first line on stdout that holds a text, as soon as it is there."""
+        """The first line, on stdout or stderr, that holds a text, as soon as it is there."""
         self.wait_until(
-            lambda: self.process.poll() is not None or any(text in line for line in list(self.out))
+            lambda: self.process.poll() is not None or any(text in line for line in self.lines)
         )
-        found = [line for line in list(self.out) if text in line]
+        found = [line for line in self.lines if text in line]
         assert found, f"{text!r} did not come: {self.end()}"
         return found[0]
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self.out, *self.err]
 
     def wait_until(self, happens: Callable[[], bool]) -> None:
         """Wait for something that this process does."""
@@ -78,8 +82,7 @@ class Running:
 
 
 def _read(stream: Iterator[str], lines: list[str]) -> None:
-    for line in stream:
-        lines.append(line)
+    lines.extend(stream)
 
 
 @pytest.fixture

@@ -160,8 +160,17 @@ def test_a_manager_and_two_workers_find_each_other_through_a_ticket_file(
     assert report["counts"]["completed"] == 3
     assert ada.end().out == "Ada: 1 task, 1 succeeded\n"
     assert ben.end().out == "Ben: 2 tasks, 2 succeeded\n"
-    assert "waiting up to 30 s for the ticket file 'ticket'" in ada.end().err
     assert not (tmp_path / "ticket").exists()
+
+
+def test_a_worker_that_comes_before_its_manager_waits_for_the_ticket_file(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    working = start(*worker("Ada", 9))
+    working.wait_for("muster: waiting up to 30 s for the ticket file 'ticket'")
+    managing = start(*manager(tasks_file(1), "--workers", 1))
+    assert working.end().out == "Ada: 1 task, 1 succeeded\n"
+    assert managing.end().code == 0
 
 
 def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(

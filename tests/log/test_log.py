@@ -1,4 +1,4 @@
-"""The library's log lines, in a process that configures nothing and in one that configures its own."""
+"""The library's log lines, in a program that configures nothing and in one that does."""
 
 from __future__ import annotations
 
