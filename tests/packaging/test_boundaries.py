@@ -10,12 +10,15 @@ import pytest
 
 KERNEL = {
     "agents/alarms.py",
+    "agents/attendance.py",
     "agents/board.py",
+    "agents/board_state.py",
     "agents/delivery.py",
     "agents/dependencies.py",
     "agents/events.py",
     "agents/explanation.py",
     "agents/invariants.py",
+    "agents/leases.py",
     "agents/mailroom.py",
     "agents/matching.py",
     "agents/members.py",
