@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from muster.agents import run_in_virtual_time
-from muster.agents.command.scenario_finder import find_scenario, scenario_names
+from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.report_text import render_text
 from muster.scenarios.scenario import Scenario
 
@@ -21,11 +21,11 @@ REPORT_WIDTH = 96
 
 def pages() -> dict[Path, str]:
     """Each page's path and text."""
-    return {FOLDER / f"{name}.md": _page(name) for name in scenario_names()}
+    return {FOLDER / f"{each.name()}.md": _page(each) for each in our_scenarios()}
 
 
-def _page(name: str) -> str:
-    scenario = find_scenario(name)
+def _page(scenario: type[Scenario]) -> str:
+    name = scenario.name()
     story = (importlib.import_module(scenario.__module__).__doc__ or "").strip()
     headline, _, rest = story.partition("\n")
     command = f"muster run {name}"
