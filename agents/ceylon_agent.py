@@ -323,7 +323,7 @@ class CeylonAgent(BaseAgent):
             declared = ceylon_support.connect_handlers.get(cls.__name__, {})
             for pattern, handler in declared.items():
                 if _belongs(handler, cls):
-                    yield pattern, cast(Handler, handler.__get__(self))
+                    yield pattern, cast("Handler", handler.__get__(self))
         yield from self._connection_handlers.items()
 
     def _declared(self, registry: Mapping[str, Handler]) -> Iterator[Handler]:
@@ -378,9 +378,8 @@ def _find_model(shown: str, handler: Handler) -> type[BaseModel] | None:
     module_name, _, name = shown.removeprefix("<class '").removesuffix("'>").rpartition(".")
     candidates.append(getattr(sys.modules.get(module_name), name, None))
     for candidate in candidates:
-        if inspect.isclass(candidate) and issubclass(candidate, BaseModel):
-            if str(candidate) == shown:
-                return candidate
+        if str(candidate) == shown and inspect.isclass(candidate):
+            return candidate if issubclass(candidate, BaseModel) else None
     return None
 
 

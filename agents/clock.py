@@ -12,7 +12,7 @@ _EPOCH_S = time.time() - time.monotonic()
 
 
 def now() -> float:
-    """The time in seconds: the loop's own in virtual time, else since 1970, never running backwards."""
+    """The time in seconds: the loop's own in virtual time, else since 1970; never backwards."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

@@ -1,13 +1,15 @@
 """Real work: the functions that do it, and what they are told while they do.
 
-    from muster.agents import Handlers
+```python
+from muster.agents import Handlers
 
-    handlers = Handlers()
+handlers = Handlers()
 
-    @handlers.task("count_words")
-    def count_words(task, context):
-        context.progress(50, "half of the file")
-        return len(task.data["text"].split())
+@handlers.task("count_words")
+def count_words(task, context):
+    context.progress(50, "half of the file")
+    return len(task.data["text"].split())
+```
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class TaskContext:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the manager has cancelled this attempt; a plain function should look now and then."""
+        """Whether this attempt was cancelled; a plain function should look now and then."""
         return self._cancelled.is_set()
 
     def progress(self, percent: float, note: str = "") -> None:
@@ -104,7 +106,7 @@ class Handlers:
             InvalidInput: the type is blank or taken, or the function takes no task.
         """
         if not task_type.strip():
-            raise InvalidInput(f"a handler needs a type of task that is not blank, not {task_type!r}")
+            raise InvalidInput(f"a handler needs a type of task, not the blank {task_type!r}")
         if task_type in self._by_type:
             raise InvalidInput(f"there is a handler for tasks of type {task_type!r} already")
 

@@ -236,7 +236,7 @@ class Mailroom:
         return stream is None or stream.idle
 
     def has_unsettled(self) -> bool:
-        """Whether anything posted has not arrived yet, as far as we know, or a peer awaits our word.
+        """Whether anything posted may not have arrived yet, or a peer awaits our word.
 
         Whoever leaves with an acknowledgement owed lets the other end wait for it in vain.
         """

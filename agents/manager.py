@@ -38,17 +38,19 @@ class WorkerStatsView(TypedDict):
 
 
 class TaskManager(CeylonAgent):
-    """The manager: it waits for its workers, hands out tasks by skill, and collects the results.
+    """The manager: waits for its workers, hands out tasks by skill, and collects the results.
 
-        manager = TaskManager(tasks, expected_workers=3)
-        workers = [WorkerAgent("Junior", 3, admin_peer=manager.details().id), ...]
-        await manager.start_agent(b"", workers)
-        print(manager.report().success_rate)
+    ```python
+    manager = TaskManager(tasks, expected_workers=3)
+    workers = [WorkerAgent("Junior", 3, admin_peer=manager.details().id), ...]
+    await manager.start_agent(b"", workers)
+    print(manager.report().success_rate)
+    ```
 
     Override `assign_tasks`, `handle_result` or `end_task_management` to take part.
 
-    A task that names no timeout and has a type may take any time; one of no type, which is simulated,
-    may take twice its difficulty in seconds.
+    A task that names no timeout and has a type may take any time; one of no type, which is
+    simulated, may take twice its difficulty in seconds.
 
     Args:
         tasks: what is to be done; more may be added while it runs.
@@ -134,7 +136,7 @@ class TaskManager(CeylonAgent):
     async def handle_result(
         self, data: TaskResult, time: int = 0, agent: AgentDetail | None = None
     ) -> None:
-        """Called with each task's recorded result, once a task; an override may take fewer arguments.
+        """Called with each task's recorded result; an override may take fewer arguments.
 
         Args:
             data: the result.
@@ -230,7 +232,7 @@ class TaskManager(CeylonAgent):
         )
 
     def watch(self, watcher: Watcher) -> None:
-        """Have a function called with each occurrence, such as a task's assignment, as it happens."""
+        """Have a function called with each occurrence, such as an assignment, as it happens."""
         self._shell.watch(watcher)
 
     @property
@@ -258,7 +260,7 @@ class TaskManager(CeylonAgent):
     # ---------------------------------------------------------- talking
 
     async def broadcast(self, message: bytes) -> None:
-        """Send bytes to everyone in the workspace, as Ceylon does; messages of ours go our own way."""
+        """Send bytes to everyone in the workspace; messages of ours go our own way."""
         inside = message_inside(message)
         if inside is None:
             await super().broadcast(message)

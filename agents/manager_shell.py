@@ -191,9 +191,7 @@ class ManagerShell:
         ]
         ended = asyncio.ensure_future(self._ended.wait())
         try:
-            done, _ = await asyncio.wait(
-                [ended, *background], return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()
             self._dismiss()

@@ -46,11 +46,13 @@ class WorkerAgent(CeylonAgent):
     Without handlers it simulates: it sleeps for the task's processing time and succeeds if its
     skill, plus 2 for a specialty, reaches the task's difficulty. With handlers it does real work:
 
-        worker = WorkerAgent("Ada", skill_level=7, slots=4)
+    ```python
+    worker = WorkerAgent("Ada", skill_level=7, slots=4)
 
-        @worker.task("count_words")
-        def count_words(task):
-            return len(task.data["text"].split())
+    @worker.task("count_words")
+    def count_words(task):
+        return len(task.data["text"].split())
+    ```
 
     Subclass it and override `handle_task` to do everything yourself.
 
@@ -138,7 +140,7 @@ class WorkerAgent(CeylonAgent):
     # ---------------------------------------------------------- doing it
 
     def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
-        """Register the decorated function as the handler for a type of task; see `Handlers.task`."""
+        """Register the decorated function for a type of task; see `Handlers.task`."""
         return self.handlers.task(task_type)
 
     async def handle_task(

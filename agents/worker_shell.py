@@ -136,9 +136,7 @@ class WorkerShell:
         ]
         ended = asyncio.ensure_future(self._ended.wait())
         try:
-            done, _ = await asyncio.wait(
-                [ended, *background], return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()
             await self._stop_jobs()

@@ -1,4 +1,4 @@
-"""Draws docs/images/word_count.svg, the README's picture, from a real run of `muster run word_count`.
+"""Draws docs/images/word_count.svg, the README's picture, from a real run.
 
 Run it after changing what a run prints: `python docs/draw_readme_picture.py`.
 """

@@ -1,7 +1,7 @@
 """Writes docs/scenarios/NAME.md from each scenario's docstring and a rehearsal of it.
 
-Run it after changing a scenario: `python docs/write_scenario_pages.py`. A test says whether the pages
-are current.
+Run it after changing a scenario: `python docs/write_scenario_pages.py`. A test says whether the
+pages are current.
 """
 
 from __future__ import annotations

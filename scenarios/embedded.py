@@ -37,7 +37,15 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from ..agents.ceylon_agent import AgentDetail, BaseAgent, PeerMode, claim_port, on, on_run, standing_in
+from ..agents.ceylon_agent import (
+    AgentDetail,
+    BaseAgent,
+    PeerMode,
+    claim_port,
+    on,
+    on_run,
+    standing_in,
+)
 from ..agents.manager import TaskManager
 from ..agents.report import RunReport
 from ..agents.worker import WorkerAgent
@@ -114,9 +122,7 @@ class Embedded(Scenario):
 
     has_plain_agents: ClassVar[bool] = True
 
-    async def play(
-        self, *, processes: bool = False, seen: ManagerSeen | None = None
-    ) -> RunReport:
+    async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
         """Play it over real Ceylon; there is no other way, and only in one process."""
         del processes
         port = claim_port()

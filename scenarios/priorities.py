@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..agents.events import Occurrence, What
 from ..agents.manager import TaskManager
 from ..agents.worker import WorkerAgent
 from ..messages import PriorityTask
@@ -57,8 +58,14 @@ class Priorities(Scenario):
 
     async def direct(self, manager: TaskManager) -> None:
         """While the second task is done (from 1 s to 3 s), a new one comes in."""
-        while not manager.task_results:
-            await asyncio.sleep(self.seconds(0.1))
+        first_done = asyncio.Event()
+
+        def note(occurrence: Occurrence) -> None:
+            if occurrence.what is What.TASK_COMPLETED:
+                first_done.set()
+
+        manager.watch(note)
+        await first_done.wait()
         await asyncio.sleep(self.seconds(0.5))
         manager.add_task(
             PriorityTask(id=5, description="Call the plumber", difficulty=6, priority=6)

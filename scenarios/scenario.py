@@ -86,9 +86,7 @@ class Scenario:
 
     # ---------------------------------------------------------- playing it
 
-    async def play(
-        self, *, processes: bool = False, seen: ManagerSeen | None = None
-    ) -> RunReport:
+    async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
         """Play the scenario over real Ceylon.
 
         Args:
@@ -162,6 +160,6 @@ async def _see_out(process: asyncio.subprocess.Process) -> None:
 
 def perform(scenario: type[Scenario]) -> None:
     """Run a scenario as a script: `muster run` with the script's own arguments."""
-    from ..agents.command import main
+    from ..agents.command import main  # noqa: PLC0415 - the command line knows the scenarios
 
     main(["run", scenario.name(), *sys.argv[1:]])

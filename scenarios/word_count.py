@@ -108,7 +108,7 @@ class WordCount(Scenario):
 
     def conclusion(self, report: RunReport) -> str:
         """The totals over all texts."""
-        tallies = [cast(Tally, each.output) for each in report.tasks if each.success]
+        tallies = [cast("Tally", each.output) for each in report.tasks if each.success]
         commonest: Counter[str] = Counter()
         for tally in tallies:
             for word, count in tally["commonest"]:
@@ -116,7 +116,8 @@ class WordCount(Scenario):
         favourites = ", ".join(f"{word} {count}" for word, count in commonest.most_common(5))
         words = sum(tally["words"] for tally in tallies)
         lines = sum(tally["lines"] for tally in tallies)
-        return f"{words:,} words on {lines:,} lines in {len(tallies)} texts; commonest: {favourites}"
+        counted = f"{words:,} words on {lines:,} lines in {len(tallies)} texts"
+        return f"{counted}; commonest: {favourites}"
 
 
 def _tasks_of(folder: Path) -> list[Task]:
@@ -139,7 +140,8 @@ def _task_of(path: Path, shortest_bytes: int, longest_bytes: int) -> Task:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as fault:
-        raise InvalidInput(f"{path} is not UTF-8 text: {fault.reason} at byte {fault.start}") from None
+        where = f"{fault.reason} at byte {fault.start}"
+        raise InvalidInput(f"{path} is not UTF-8 text: {where}") from None
     return Task(
         id=path.stem,
         description=f"Count {path.name}",

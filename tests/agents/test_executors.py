@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-
 from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, rehearse
 from muster.messages import InvalidInput, Task
 

@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
-
 from muster.agents import (
     Handlers,
     MemoryNetwork,
@@ -33,6 +31,7 @@ from muster.messages import (
     TaskStatus,
     UnknownName,
 )
+from pydantic import BaseModel
 
 
 def tasks(count: int, **fields: Any) -> list[Task]:
@@ -386,7 +385,7 @@ def test_over_a_link_that_loses_doubles_and_delays_every_task_is_done_once(seed:
 
 
 def test_an_unknown_policy_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="'best'.*best_fit, in_order, score"):
+    with pytest.raises(UnknownName, match=r"'best'.*best_fit, in_order, score"):
         TaskManager([], 1, policy="best")
 
 
@@ -402,7 +401,11 @@ def test_the_final_lines_are_those_of_the_tutorial(capsys: pytest.CaptureFixture
             Task(id=2, description="Data analysis", difficulty=5),
             Task(id=3, description="ML model training", difficulty=8),
         ]
-        workers = [WorkerAgent("Junior", 3), WorkerAgent("Intermediate", 6), WorkerAgent("Senior", 9)]
+        workers = [
+            WorkerAgent("Junior", 3),
+            WorkerAgent("Intermediate", 6),
+            WorkerAgent("Senior", 9),
+        ]
         await rehearse(TaskManager(three, expected_workers=3), workers)
 
     in_virtual_time(story)

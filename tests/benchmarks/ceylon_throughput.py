@@ -1,6 +1,6 @@
-"""No-op tasks over real Ceylon on worker processes: tasks a second, from assigning to the last result.
+"""No-op tasks over real Ceylon on worker processes: tasks a second, from the first assignment on.
 
-    python tests/benchmarks/ceylon_throughput.py --tasks 10000 --workers 2 --slots 64
+python tests/benchmarks/ceylon_throughput.py --tasks 10000 --workers 2 --slots 64
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         ticket = Path(folder, "ticket")
         write_ticket_file(ticket, manager.ticket())
-        workers = [_start_worker(f"worker{n}", ticket, options.slots) for n in range(options.workers)]
+        workers = [
+            _start_worker(f"worker{n}", ticket, options.slots) for n in range(options.workers)
+        ]
         try:
             await manager.start_agent(b"")
         finally:

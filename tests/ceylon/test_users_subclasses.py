@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-
 from muster.agents import AgentDetail, TaskManager, WorkerAgent, on_connect, on_run
 from muster.messages import Task, TaskAssignment, TaskResult
 

@@ -1,8 +1,8 @@
 """Every code block in the README and in docs/ runs, in the order of its page.
 
 Python blocks are scripts, sh blocks go to bash; the blocks of a page share one folder. The two
-commands that install Muster are run by `.ci/run`. A block that is not meant to run is marked `text`,
-`json`, `mermaid` or the like.
+commands that install Muster are run by `.ci/run`. A block that is not meant to run is marked
+`text`, `json`, `mermaid` or the like.
 """
 
 from __future__ import annotations

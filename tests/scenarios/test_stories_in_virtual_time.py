@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from muster.messages import TaskStatus, WorkersMissing
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.error_handling import ErrorHandling
