@@ -501,7 +501,7 @@ class Board(BoardState):
             self.attendance.call_the_roll(self._said)
         else:
             self.roll.is_called = True
-            self._end(self.roll.tell(self.members))
+            self._end(self.roll.verdict(self.members))
 
     def _end(self, failure: str | None) -> None:
         self.ended_at = self._now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from ..messages import TaskId, TaskResult, TaskStatus, UnknownTask
@@ -112,13 +113,13 @@ class BoardState:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
         workers = self.queue.workers
         if self.began_at is None:
-            awaited = "" if self.roll.is_called else f": {self.roll.tell(self.members)}"
+            awaited = "" if self.roll.is_called else f": {self.roll.progress(self.members)}"
             headline = f"waits for the assigning to begin{awaited}"
         elif not workers:
             headline = "waits for a worker: none is connected"
         elif (gives_up_at := self.queue.gives_up_at(place)) is not None:
             headline = f"nobody can: {describe_shortfall(self.queue.policy, record.task, workers)}"
-            if gives_up_at < float("inf"):
+            if gives_up_at < math.inf:
                 headline += f"; it waits {gives_up_at - self._now:.1f} s more for somebody who can"
         else:
             headline = "waits for a free slot: all who can do it are busy"

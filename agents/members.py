@@ -172,26 +172,26 @@ class Roll:
             return not self._missing(members)
         return len(members.present) >= max(self._rules.expected_workers, 1)
 
-    def tell(self, members: Members) -> str:
-        """Who has come and who has not, for people."""
+    def verdict(self, members: Members) -> str:
+        """Who came and who did not, once the wait is over."""
+        limit_s = self._rules.join_timeout_s
+        return self._tell(members, "came" if limit_s is None else f"came within {limit_s:g} s")
+
+    def progress(self, members: Members) -> str:
+        """Who has come and who has not, while the wait goes on."""
+        return self._tell(members, "have come")
+
+    def _tell(self, members: Members, came: str) -> str:
         rules = self._rules
-        if rules.roster:
-            missing = self._missing(members)
-            there = len(rules.roster) - len(missing)
-            return (
-                f"{there} of {len(rules.roster)} expected workers came{self._within()}; "
-                f"missing: {', '.join(missing)}"
-            )
-        if not rules.expected_workers:
-            return f"no worker came{self._within()}"
+        missing = self._missing(members)
+        expected = len(rules.roster) or max(rules.expected_workers, 1)
+        there = expected - len(missing) if rules.roster else len(members.present)
+        told = f"{there} of {expected} expected workers {came}"
+        if missing:
+            return f"{told}; missing: {', '.join(missing)}"
         names = ", ".join(worker.name for worker in members.present.values())
-        told = f"{len(members.present)} of {rules.expected_workers} expected workers came"
-        return told + self._within() + (f": {names}" if names else "")
+        return f"{told}: {names}" if names else told
 
     def _missing(self, members: Members) -> list[str]:
         there = {worker.name for worker in members.present.values()}
         return [name for name in self._rules.roster if name not in there]
-
-    def _within(self) -> str:
-        limit_s = self._rules.join_timeout_s
-        return "" if limit_s is None else f" within {limit_s:g} s"

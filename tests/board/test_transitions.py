@@ -1,0 +1,112 @@
+"""The one table of transitions, and that nothing happens which is not in it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import muster.agents.board
+from muster.agents.board import TRANSITIONS, Board, Cause
+from muster.agents.events import TasksAdded
+from muster.agents.matching import BestFit
+from muster.messages import IllegalTransition, Task, TaskStatus
+
+STATUSES = list(dict.fromkeys(TaskStatus))
+ROOM = Path(muster.agents.board.__file__).parent
+PURE = [
+    "alarms",
+    "attendance",
+    "board",
+    "board_state",
+    "dependencies",
+    "events",
+    "explanation",
+    "invariants",
+    "leases",
+    "matching",
+    "members",
+    "records",
+    "task_queue",
+]
+
+
+@pytest.mark.parametrize(("status", "cause"), list(product(STATUSES, Cause)))
+def test_a_cause_does_what_the_table_says_or_is_refused_with_the_story(
+    status: TaskStatus, cause: Cause
+) -> None:
+    board = Board()
+    board.handle(TasksAdded((Task(id=7, description="seven"),)), 1.0)
+    record = board.tasks[7]
+    record.status = status
+    if (status, cause) in TRANSITIONS:
+        board._transition(record, cause)
+        assert record.status is TRANSITIONS[status, cause]
+    else:
+        told = rf"task 7 is {status.value}, so it can't be {cause.value}; its story: .*task_added"
+        with pytest.raises(IllegalTransition, match=told):
+            board._transition(record, cause)
+        assert record.status is status
+
+
+def test_a_settled_task_never_changes() -> None:
+    assert not [status for status, _ in TRANSITIONS if status.is_final]
+
+
+def test_every_cause_has_its_use() -> None:
+    assert {cause for _, cause in TRANSITIONS} == set(Cause)
+
+
+def test_every_status_can_be_reached() -> None:
+    assert {TaskStatus.PENDING, *TRANSITIONS.values()} == set(STATUSES)
+
+
+def test_only_the_transition_function_changes_a_status() -> None:
+    changing = [
+        (name, function.name)
+        for name in PURE
+        for function in ast.walk(ast.parse((ROOM / f"{name}.py").read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Attribute) and target.attr == "status"
+    ]
+    assert changing == [("board", "_transition")]
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_the_kernel_imports_no_clock_no_loop_and_no_chance(name: str) -> None:
+    tree = ast.parse((ROOM / f"{name}.py").read_text())
+    imported = {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    } | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    forbidden = {"asyncio", "time", "datetime", "random", "logging", "structlog", "ceylon", "socket"}
+    assert not imported & (forbidden | {"clock", "log", "link", "os", "secrets"})
+
+
+def test_the_same_events_give_the_same_instructions(
+    watched: Callable[..., Any], task: Callable[..., Task]
+) -> None:
+    def run() -> list[object]:
+        board = watched(BestFit(), lost_after_s=5)
+        board.add(*(task(number, 1 + number % 9, max_attempts=3) for number in range(1, 40)))
+        for number in range(8):
+            board.join(f"worker{number}", 3 + number, slots=2)
+        board.begin()
+        for round_number in range(30):
+            board.wait_until(board.now + 1, hearing=[f"worker{n}" for n in range(1, 8)])
+            for place, task_id in enumerate(list(board.places())):
+                if (place + round_number) % 4 == 0:
+                    board.fail(task_id)
+                elif (place + round_number) % 3 == 0:
+                    board.succeed(task_id)
+        return board.said
+
+    first = [str(each) for each in run()]
+    assert first == [str(each) for each in run()]
+    assert len(first) > 200
