@@ -49,9 +49,10 @@ async def manage(
             except WorkersMissing as fault:
                 failure = fault
     report = manager.report()
-    show_report(report, as_json=as_json)
     if report_file is not None:
+        # First, for whoever reads our output may have gone.
         write_report(report, report_file)
+    show_report(report, as_json=as_json)
     if failure is not None:
         complain(str(failure))
         return SOME_DID_NOT

@@ -76,6 +76,7 @@ class Running:
                 (self.process.stdout, self.out),
                 (self.process.stderr, self.err),
             )
+            if stream is not None
         ]
         for thread in self.readers:
             thread.start()
@@ -117,14 +118,18 @@ def invoke(
 def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Starts a command as a process and in a process group of its own, in an empty folder."""
     started: list[Running] = []
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
 
-    def go(*arguments: object) -> Running:
-        command = [sys.executable, "-m", "muster.agents.command", *map(str, arguments)]
+    def go(*arguments: object, script: str = "", stdout: int = subprocess.PIPE) -> Running:
+        how = [script] if script else ["-m", "muster.agents.command"]
+        command = [sys.executable, *how, *map(str, arguments)]
         process = subprocess.Popen(
             command,
             cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(scratch)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -144,6 +144,67 @@ def test_ctrl_c_while_worker_processes_are_starting_leaves_no_traceback(start: S
     running.wait_until(lambda: members_of(running.process.pid) == [])
 
 
+def test_a_second_ctrl_c_leaves_at_once_and_tidily(start: Start, tmp_path: Path) -> None:
+    running = start("run", "all_well", "--time-scale", "10", "--processes")
+    running.wait_for("T1 ->")
+    running.interrupt()
+    running.interrupt(signal.SIGTERM)
+    ended = running.end(within_s=1)
+    assert ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    assert ended.err == ""
+    running.wait_until(lambda: members_of(running.process.pid) == [])
+
+
+def test_worker_processes_end_when_whoever_started_them_is_killed(start: Start) -> None:
+    running = start("run", "all_well", "--time-scale", "10", "--processes")
+    running.wait_for("T1 ->")
+    running.process.kill()
+    running.process.wait()
+    running.wait_until(lambda: members_of(running.process.pid) == [])
+
+
+def test_a_run_goes_on_when_the_reader_of_its_lines_leaves(
+    start: Start, tasks_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    nobody_reads, pipe = os.pipe()
+    managing = start(*manager(tasks_file(1, 2), "--workers", 1, "--report", "r.json"), stdout=pipe)
+    os.close(pipe)
+    assert os.read(nobody_reads, 7) == b"muster:"
+    os.close(nobody_reads)
+    start(*worker("Ada", 9))
+    ended = managing.end()
+    assert (ended.code, ended.err) == (1, "")
+    assert json.loads((tmp_path / "r.json").read_text())["success_rate"] == 1.0
+
+
+def test_a_scenario_of_the_users_own_can_be_run_as_a_script(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "adding.py").write_text(ADDING)
+    script = STORY + "\nfrom muster.scenarios.scenario import perform\nperform(Sums)\n"
+    (tmp_path / "sums.py").write_text(
+        script.replace("perform(Sums)", 'if __name__ == "__main__": perform(Sums)')
+    )
+    ended = start("--json", script="sums.py").end()
+    assert (ended.code, json.loads(ended.out)["success_rate"]) == (0, 1.0)
+
+
+def test_what_handlers_print_does_not_get_into_a_report_as_json(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "adding.py").write_text(ADDING)
+    (tmp_path / "sums.py").write_text(STORY)
+    ended = start("run", "sums.py", "--json").end()
+    assert json.loads(ended.out)["success_rate"] == 1.0
+    assert ended.err == "adding\nadding\n"
+
+
+def test_log_lines_for_no_terminal_are_json_on_stderr(start: Start) -> None:
+    ended = start("run", "all_well", "--time-scale", "0.05", "-v").end()
+    told = [json.loads(line) for line in ended.err.splitlines()]
+    assert {(each["level"], each["event"], each["worker"]) for each in told} == {
+        ("info", "joined", name) for name in ("Junior", "Intermediate", "Senior")
+    }
+
+
 # ------------------------------------------------------------------------ manager, worker, why
 
 
@@ -260,6 +321,20 @@ def test_ctrl_c_at_a_worker_hands_its_task_to_another_at_once(
     assert (ended.code, "Traceback" in ended.err) == (0, False)
     assert managing.end(within_s=5).code == 0
     assert staying.end(within_s=5).out == "Zoe: 1 task, 1 succeeded\n"
+
+
+@pytest.mark.parametrize("where", ["--threads", "--processes"])
+def test_handlers_run_in_threads_or_processes(start: Start, tmp_path: Path, where: str) -> None:
+    (tmp_path / "adding.py").write_text(ADDING)
+    (tmp_path / "tasks.jsonl").write_text(
+        '{"id": 1, "description": "x", "type": "add", "data": [3, 4]}\n'
+    )
+    managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1, "--json"))
+    working = start(*worker("Ada", 9, "--handlers", "adding", where, 2))
+    assert json.loads(managing.end().out)["tasks"][0]["output"] == 7
+    ended = working.end()
+    assert (ended.code, ended.err) == (0, "")
+    working.wait_until(lambda: members_of(working.process.pid) == [])
 
 
 @pytest.mark.parametrize("where", ["--threads", "--processes"])
