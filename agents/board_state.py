@@ -118,9 +118,10 @@ class BoardState:
         elif not workers:
             headline = "waits for a worker: none is connected"
         elif (gives_up_at := self.queue.gives_up_at(place)) is not None:
-            headline = f"nobody can: {describe_shortfall(self.queue.policy, record.task, workers)}"
+            shortfall = describe_shortfall(self.queue.policy, record.task, workers)
+            headline = f"waits for somebody who can do it: {shortfall}"
             if gives_up_at < math.inf:
-                headline += f"; it waits {gives_up_at - self._now:.1f} s more for somebody who can"
+                headline += f"; it fails after {gives_up_at - self._now:.1f} s more"
         else:
             headline = "waits for a free slot: all who can do it are busy"
         lineup = self.queue.lineup_of(place)

@@ -172,7 +172,8 @@ def _tell_state(record: TaskRecord) -> str:
         case TaskStatus.FAILED:
             return f"failed: {record.error_message}"
         case _:
-            return f"is {record.status.value}: {record.error_message}"
+            error = (record.error_message or "").removeprefix("cancelled: ")
+            return f"is {record.status.value}: {error}"
 
 
 def _scored(decision: Decision) -> list[Considered]:

@@ -1,0 +1,70 @@
+"""The heap of alarms: it wakes in time, and does not grow with what is long over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from muster.agents.alarms import Alarms
+
+
+@dataclass(eq=False)
+class At:
+    at: float | None
+
+    def due_at(self) -> float | None:
+        return self.at
+
+
+@pytest.fixture
+def alarms() -> Alarms[At]:
+    """No alarms as yet."""
+    return Alarms()
+
+
+def test_the_earliest_comes_first(alarms: Alarms[At]) -> None:
+    for at in (3.0, 1.0, 2.0):
+        alarms.set(At(at))
+    assert alarms.next_at() == 1.0
+    taken = [alarms.take(2.0), alarms.take(2.0), alarms.take(2.0)]
+    assert [each and each.at for each in taken] == [1.0, 2.0, None]
+
+
+def test_one_that_is_not_due_is_not_watched(alarms: Alarms[At]) -> None:
+    alarms.set(At(None))
+    assert alarms.next_at() is None
+
+
+def test_one_that_vanishes_is_passed_over(alarms: Alarms[At]) -> None:
+    first, second = At(1.0), At(2.0)
+    alarms.set(first)
+    alarms.set(second)
+    first.at = None
+    assert alarms.next_at() == 2.0
+    assert alarms.watched() == [second]
+
+
+def test_one_that_moves_away_is_due_at_its_new_time(alarms: Alarms[At]) -> None:
+    moving = At(1.0)
+    alarms.set(moving)
+    moving.at = 5.0
+    assert alarms.take(1.0) is None
+    assert alarms.next_at() == 5.0
+    assert alarms.take(5.0) is moving
+
+
+def test_one_that_moves_nearer_is_due_then_if_it_is_set_again(alarms: Alarms[At]) -> None:
+    moving = At(9.0)
+    alarms.set(moving)
+    moving.at = 2.0
+    alarms.set(moving)
+    assert alarms.next_at() == 2.0
+
+
+def test_those_that_vanished_do_not_pile_up(alarms: Alarms[At]) -> None:
+    for _ in range(100_000):
+        brief = At(1e9)
+        alarms.set(brief)
+        brief.at = None
+    assert len(alarms) <= 1_025

@@ -1,0 +1,327 @@
+"""Whatever happens, in whatever order: nothing is lost, done twice, or left hanging."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from muster.agents.board import Board
+from muster.agents.events import (
+    AssigningBegun,
+    CancelRequested,
+    EndRun,
+    Event,
+    Occurrence,
+    PriorityChanged,
+    ProgressReported,
+    ResultReceived,
+    SendAssignment,
+    SendCancel,
+    TasksAdded,
+    TimePassed,
+    What,
+    WorkerHeard,
+    WorkerJoined,
+    WorkerLeft,
+)
+from muster.agents.matching import POLICIES
+from muster.agents.records import Rules
+from muster.messages import IllegalTransition, Task, TaskProgress, TaskResult, TaskStatus
+
+NAMES = [f"w{number}" for number in range(5)]
+TYPES = ["", "", "paint", "sing"]
+
+
+class Muster(RuleBasedStateMachine):
+    """A board, and workers that come, go, answer, answer wrongly, and fall silent."""
+
+    task_ids = Bundle("task_ids")
+
+    @initialize(
+        policy=st.sampled_from(sorted(POLICIES)),
+        expected=st.integers(0, 3),
+        patience_s=st.sampled_from([None, 0, 7.0]),
+        max_losses=st.integers(0, 3),
+    )
+    def start(
+        self, policy: str, expected: int, patience_s: float | None, max_losses: int
+    ) -> None:
+        rules = Rules(
+            expected_workers=expected,
+            unmatched_after_s=patience_s,
+            max_losses=max_losses,
+            ends_when_done=False,
+        )
+        self.board = Board(rules, POLICIES[policy])
+        self.now = 0.0
+        self.ids = count(1)
+        self.sessions = count(1)
+        self.addresses: dict[str, str] = {}
+        # What each worker was given and has not answered, by its address.
+        self.held: dict[str, list[tuple[Any, int, str]]] = {}
+        self.completed: Counter[Any] = Counter()
+        self.settled: Counter[Any] = Counter()
+        self.leased: set[tuple[Any, int]] = set()
+
+    def tell(self, event: Event) -> None:
+        for said in self.board.handle(event, self.now):
+            match said:
+                case SendAssignment(worker_id, assignment):
+                    lease = (assignment.task.id, assignment.attempt)
+                    assert lease not in self.leased, "an attempt was given out twice"
+                    self.leased.add(lease)
+                    assert set(assignment.inputs) == set(assignment.task.depends_on)
+                    self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
+                case SendCancel(worker_id, task_id, attempt, _):
+                    assert (task_id, attempt) in self.leased
+                    assert worker_id in self.board.members.present
+                case Occurrence(what=What.TASK_COMPLETED, task_id=task_id):
+                    self.completed[task_id] += 1
+                    self.settled[task_id] += 1
+                case Occurrence(what=What.TASK_FAILED | What.TASK_CANCELLED, task_id=task_id):
+                    self.settled[task_id] += 1
+                case _:
+                    pass
+        self.board.validate()
+        alarm = self.board.next_alarm()
+        assert alarm is None or alarm == alarm
+
+    # ------------------------------------------------------------------ tasks
+
+    @rule(
+        target=task_ids,
+        difficulty=st.integers(1, 10),
+        kind=st.sampled_from(TYPES),
+        priority=st.integers(-1, 2),
+        attempts=st.integers(1, 3),
+        timeout=st.sampled_from([None, 0.5, 3.0]),
+        needed=st.lists(task_ids, max_size=2),
+    )
+    def add(
+        self,
+        difficulty: int,
+        kind: str,
+        priority: int,
+        attempts: int,
+        timeout: float | None,
+        needed: list[int],
+    ) -> int:
+        task_id = next(self.ids)
+        task = Task(
+            id=task_id,
+            description="any",
+            difficulty=difficulty,
+            type=kind,
+            priority=priority,
+            max_attempts=attempts,
+            timeout=timeout,
+            depends_on=tuple(needed),
+        )
+        self.tell(TasksAdded((task,)))
+        return task_id
+
+    @rule(task_id=task_ids)
+    def cancel(self, task_id: int) -> None:
+        if self.board.tasks[task_id].status.is_final:
+            with pytest.raises(IllegalTransition):
+                self.board.handle(CancelRequested(task_id), self.now)
+        else:
+            self.tell(CancelRequested(task_id))
+
+    @rule(task_id=task_ids, priority=st.integers(-2, 3))
+    def set_priority(self, task_id: int, priority: int) -> None:
+        if self.board.tasks[task_id].status is TaskStatus.PENDING:
+            self.tell(PriorityChanged(task_id, priority))
+
+    @rule()
+    def begin(self) -> None:
+        self.tell(AssigningBegun())
+
+    # ------------------------------------------------------------------ workers
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        skill=st.integers(1, 10),
+        slots=st.integers(1, 3),
+        specialties=st.sampled_from([frozenset[str](), frozenset({"paint"})]),
+        task_types=st.sampled_from([None, None, frozenset({"paint", ""})]),
+    )
+    def join(
+        self,
+        name: str,
+        skill: int,
+        slots: int,
+        specialties: frozenset[str],
+        task_types: frozenset[str] | None,
+    ) -> None:
+        session = str(next(self.sessions))
+        address = f"{name}@{session}"
+        self.addresses[name] = address
+        self.tell(WorkerJoined(address, name, skill, specialties, slots, task_types, session))
+
+    @rule(name=st.sampled_from(NAMES))
+    def start_anew(self, name: str) -> None:
+        if name in self.addresses:
+            address, session = self.addresses[name], str(next(self.sessions))
+            self.tell(WorkerJoined(address, name, 5, session=session))
+
+    @rule(name=st.sampled_from(NAMES))
+    def leave(self, name: str) -> None:
+        self.tell(WorkerLeft(self.addresses.get(name, "nowhere")))
+
+    @rule(name=st.sampled_from(NAMES))
+    def be_heard(self, name: str) -> None:
+        self.tell(WorkerHeard(self.addresses.get(name, "nowhere")))
+
+    # ------------------------------------------------------------------ answers
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data(), success=st.booleans(), twice=st.booleans())
+    def answer(self, data: st.DataObject, success: bool, twice: bool) -> None:
+        address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
+        lease = data.draw(st.sampled_from(self.held[address]))
+        self.held[address].remove(lease)
+        task_id, attempt, worker = lease
+        result = TaskResult(
+            task_id=task_id,
+            worker=worker,
+            success=success,
+            attempt=attempt,
+            execution_time=1.0,
+            error_message=None if success else "Error: no",
+        )
+        for _ in range(1 + twice):
+            self.tell(ResultReceived(address, result))
+
+    @rule(
+        sender=st.sampled_from(NAMES),
+        worker=st.sampled_from([*NAMES, "nobody"]),
+        task_id=st.integers(1, 12),
+        attempt=st.integers(1, 4),
+        success=st.booleans(),
+    )
+    def answer_unasked(
+        self, sender: str, worker: str, task_id: int, attempt: int, success: bool
+    ) -> None:
+        address = self.addresses.get(sender, "nowhere")
+        # What the sender really holds is for `answer` to tell.
+        if (task_id, attempt, worker) in self.held.get(address, []):
+            return
+        result = TaskResult(task_id=task_id, worker=worker, success=success, attempt=attempt)
+        self.tell(ResultReceived(address, result))
+
+    @rule(
+        sender=st.sampled_from(NAMES),
+        task_id=st.integers(1, 12),
+        attempt=st.integers(1, 3),
+        percent=st.floats(0, 100),
+    )
+    def report_progress(self, sender: str, task_id: int, attempt: int, percent: float) -> None:
+        progress = TaskProgress(task_id=task_id, worker=sender, attempt=attempt, percent=percent)
+        self.tell(ProgressReported(self.addresses.get(sender, "nowhere"), progress))
+
+    # ------------------------------------------------------------------ time
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 30.0]))
+    def let_time_pass(self, seconds: float) -> None:
+        """Wake the board late, as a busy machine does."""
+        self.now += seconds
+        self.tell(TimePassed())
+        alarm = self.board.next_alarm()
+        assert alarm is None or alarm > self.now, "an alarm that does not go off"
+
+    @precondition(lambda self: self.board.next_alarm() is not None)
+    @rule()
+    def go_to_the_next_alarm(self) -> None:
+        self.now = max(self.board.next_alarm() or 0.0, self.now)
+        self.tell(TimePassed())
+
+    # ------------------------------------------------------------------ what must hold
+
+    @invariant()
+    def nothing_is_settled_twice(self) -> None:
+        assert all(times == 1 for times in self.settled.values())
+        recorded = [result.task_id for result in self.board.results]
+        assert len(recorded) == len(set(recorded))
+
+    def teardown(self) -> None:
+        """At rest, with a worker that can do everything, each task comes to its one end."""
+        if not hasattr(self, "board"):
+            return
+        session = str(next(self.sessions))
+        self.tell(WorkerJoined("able", "able", 10, frozenset(), 100, None, session))
+        self.tell(AssigningBegun())
+        for _ in range(2_000):
+            if not any(self.held.values()) and self.board.next_alarm() is None:
+                break
+            for address in sorted(self.held):
+                for task_id, attempt, worker in self.held.pop(address):
+                    result = TaskResult(
+                        task_id=task_id, worker=worker, success=True, attempt=attempt
+                    )
+                    self.tell(ResultReceived(address, result))
+            waiting = [each for each in self.board.tasks.values() if not each.status.is_final]
+            if not waiting:
+                break
+            self.now = max(self.board.next_alarm() or 0.0, self.now)
+            self.tell(WorkerHeard("able"))
+            self.tell(TimePassed())
+        for task_id, record in self.board.tasks.items():
+            assert record.status.is_final, f"task {task_id} hangs: {record.story}"
+            assert self.settled[task_id] == 1
+            assert self.completed[task_id] == (record.status is TaskStatus.COMPLETED)
+
+
+def test_whatever_happens_each_task_is_settled_once_and_all_fits_together() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Muster,
+        settings=settings(
+            max_examples=120,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_whatever_happens_at_length() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Muster,
+        settings=settings(
+            max_examples=1_500,
+            stateful_step_count=80,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_a_run_in_which_all_goes_well_ends_with_every_task_completed(
+    watched: Callable[..., Any], task: Callable[..., Task], policy: str, only: Callable[..., Any]
+) -> None:
+    board = watched(policy)
+    board.add(*(task(n, 1 + n % 9, depends_on=(n // 2,) if n > 1 else ()) for n in range(1, 101)))
+    for number in range(5):
+        board.join(f"w{number}", 10 - number, slots=1 + number)
+    board.begin()
+    while not board.board.has_ended:
+        board.succeed(next(iter(board.places())))
+    assert board.board.counts[TaskStatus.COMPLETED] == 100
+    assert only(EndRun, board.said) == [EndRun(None)]
