@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import stat
 from collections.abc import Callable
@@ -330,6 +331,7 @@ def test_handlers_run_in_threads_or_processes(start: Start, tmp_path: Path, wher
         '{"id": 1, "description": "x", "type": "add", "data": [3, 4]}\n'
     )
     managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1, "--json"))
+    managing.wait_for("muster:1:")
     working = start(*worker("Ada", 9, "--handlers", "adding", where, 2))
     assert json.loads(managing.end().out)["tasks"][0]["output"] == 7
     ended = working.end()
