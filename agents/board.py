@@ -38,6 +38,7 @@ from .events import (
     ResultReceived,
     SendAssignment,
     SendCancel,
+    StopRequested,
     TasksAdded,
     TimePassed,
     What,
@@ -108,6 +109,7 @@ class Board(BoardState):
         self._react_to(CancelRequested, self._cancel)
         self._react_to(PriorityChanged, self._change_priority)
         self._react_to(DoorsOpened, self._open_doors)
+        self._react_to(StopRequested, self._stop_run)
         self._react_to(TimePassed, self._let_time_pass)
 
     def _react_to(self, kind: type[_EventT], reaction: Callable[[_EventT], None]) -> None:
@@ -133,9 +135,9 @@ class Board(BoardState):
         if self.roll.opened_at is None:
             self._open_doors(event)
         self._reactions[type(event)](event)
-        if self.began_at is not None:
+        if self.began_at is not None and self.ended_at is None:
             self._hand_out()
-            if not self._unsettled and self.rules.ends_when_done and self.ended_at is None:
+            if not self._unsettled and self.rules.ends_when_done:
                 self._end(None)
         return said
 
@@ -493,7 +495,7 @@ class Board(BoardState):
                     self._lose(self.members.by_name[name], "silent, and replaced by a newcomer")
                 case Roll():
                     self._end_the_wait()
-        if self.began_at is not None:
+        if self.began_at is not None and self.ended_at is None:
             self._give_up()
 
     def _end_the_wait(self) -> None:
@@ -504,10 +506,18 @@ class Board(BoardState):
             self._end(self.roll.verdict(self.members))
 
     def _end(self, failure: str | None) -> None:
-        self.ended_at = self._now
         self.failure = failure
-        self._said.append(Occurrence(self._now, What.RUN_ENDED, detail=failure or ""))
+        self._close(failure or "")
         self._said.append(EndRun(failure))
+
+    def _stop_run(self, event: StopRequested) -> None:
+        if not self.has_ended:
+            self.roll.is_called = True
+            self._close(event.reason)
+
+    def _close(self, reason: str) -> None:
+        self.ended_at = self._now
+        self._said.append(Occurrence(self._now, What.RUN_ENDED, detail=reason))
 
     # ------------------------------------------------------------------ the one way
 

@@ -103,6 +103,13 @@ class PriorityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The user ends the run, settled or not; what is unfinished stays as it is."""
+
+    reason: str = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
 class DoorsOpened:
     """From now on workers can come; the patience with those that don't counts from here."""
 
@@ -123,6 +130,7 @@ Event: TypeAlias = (
     | CancelRequested
     | PriorityChanged
     | DoorsOpened
+    | StopRequested
     | TimePassed
 )
 

@@ -132,7 +132,8 @@ def _check_queue(board: BoardState) -> None:
 def _check_crews(board: BoardState) -> None:
     """See that the caches say what the policy would say now."""
     queue = board.queue
-    if board.began_at is None:
+    # Who can do what is only worked out while there is something to hand out.
+    if board.began_at is None or board.has_ended:
         return
     for bucket in queue.buckets.values():
         able = {

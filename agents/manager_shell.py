@@ -51,6 +51,7 @@ from .events import (
     SendAssignment,
     SendCancel,
     SendWelcome,
+    StopRequested,
     TasksAdded,
     TimePassed,
     What,
@@ -160,6 +161,7 @@ class ManagerShell:
 
     def end(self, reason: str) -> None:
         """End the run now; workers are told to stop."""
+        self._apply(StopRequested(reason))
         self._farewell = reason
         self._ended.set()
 
