@@ -111,6 +111,8 @@ class BoardState:
             return explain_wait(record, policy, describe_dependencies(unfinished))
         if self.failure is not None:
             return explain_wait(record, policy, f"was never assigned: {self.failure}")
+        if self.has_ended:
+            return explain_wait(record, policy, "waits no more: the run was stopped")
         workers = self.queue.workers
         if self.began_at is None:
             awaited = "" if self.roll.is_called else f": {self.roll.progress(self.members)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from muster.agents.events import StopRequested
 from muster.agents.explanation import MAX_NAMED
 from muster.messages import UnknownTask
 
@@ -198,6 +199,15 @@ def test_a_task_of_a_run_that_failed_tells_why_it_was_never_assigned(
     board.wait_until(5)
     told = "was never assigned: 0 of 1 expected workers came within 5 s; missing: Ada"
     assert board.board.explain(1).headline == told
+
+
+def test_a_task_of_a_run_that_was_stopped_tells_that_it_waits_no_more(
+    crew: Make, task: Make
+) -> None:
+    board = crew(Ada=5)
+    board.add(task(1), task(2))
+    board.handle(StopRequested())
+    assert board.board.explain(2).headline == "waits no more: the run was stopped"
 
 
 def test_a_task_that_nobody_could_do_tells_so_for_good(crew: Make, task: Make) -> None:

@@ -86,6 +86,28 @@ def test_best_fit_hands_out_by_priority_then_difficulty_then_order(
     assert [each for each, _ in board.handed_out()] == [4, 2, 3, 1, 5]
 
 
+@pytest.mark.parametrize("easy_first", [True, False])
+@pytest.mark.parametrize("urgent", [1, 9])
+def test_a_freed_worker_takes_the_most_urgent_of_all_kinds_it_can_do(
+    crew: Make, task: Make, easy_first: bool, urgent: int
+) -> None:
+    board = crew(Junior=3, Senior=9)
+    board.add(task("a", 1, priority=9), task("b", 9, priority=9))
+    kinds = (1, 9) if easy_first else (9, 1)
+    board.add(*(task(kind, kind, priority=1 if kind == urgent else 0) for kind in kinds))
+    board.succeed("b")
+    assert board.places() == {"a": "Junior", urgent: "Senior"}
+
+
+@pytest.mark.parametrize("urgent", [1, 9])
+def test_of_all_free_workers_the_most_urgent_task_comes_first(
+    filled: Make, task: Make, urgent: int
+) -> None:
+    tasks = [task(kind, kind, priority=1 if kind == urgent else 0) for kind in (9, 1)]
+    board = filled("best_fit", tasks, {"Junior": {"skill": 3}, "Senior": {"skill": 9}})
+    assert board.handed_out()[0][0] == urgent
+
+
 def test_best_fit_prefers_a_specialist_even_if_more_skilled(filled: Make, task: Make) -> None:
     workers = {"Ada": {"skill": 3}, "Vera": {"skill": 8, "specialties": frozenset({"vision"})}}
     board = filled("best_fit", [task(1, 2, type="vision")], workers)

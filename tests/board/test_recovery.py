@@ -135,6 +135,33 @@ def test_the_patience_ends_when_somebody_able_comes(crew: Make, task: Make) -> N
     assert board.places() == {1: "Ben"}
 
 
+def test_the_patience_of_latecomers_ends_too_when_somebody_able_comes(
+    crew: Make, task: Make
+) -> None:
+    board = crew(Ada=3)
+    for task_id, at in ((1, 0.0), (2, 5.0), (3, 6.0)):
+        board.wait_until(at, hearing=["Ada"])
+        board.add(task(task_id, 9, type="real"))
+    board.join("Ben", 9)
+    board.wait_until(100, hearing=["Ada", "Ben"])
+    assert board.places() == {1: "Ben"}
+    assert board.status(2) is board.status(3) is TaskStatus.PENDING
+
+
+def test_latecomers_patience_begins_anew_when_the_able_worker_is_lost_again(
+    crew: Make, task: Make
+) -> None:
+    board = crew(Ada=3)
+    for task_id, at in ((1, 0.0), (2, 5.0)):
+        board.wait_until(at, hearing=["Ada"])
+        board.add(task(task_id, 9, type="real"))
+    board.join("Ben", 9)
+    board.wait_until(20, hearing=["Ada", "Ben"])
+    board.leave("Ben")
+    board.wait_until(100, hearing=["Ada"])
+    assert [board.record(n).finished_at for n in (1, 2)] == [50.0, 50.0]
+
+
 def test_the_patience_begins_anew_when_the_last_able_worker_is_lost(
     crew: Make, task: Make
 ) -> None:

@@ -24,6 +24,7 @@ from muster.agents.board import Board
 from muster.agents.events import (
     AssigningBegun,
     CancelRequested,
+    DropWorker,
     EndRun,
     Event,
     Occurrence,
@@ -32,6 +33,7 @@ from muster.agents.events import (
     ResultReceived,
     SendAssignment,
     SendCancel,
+    SendWelcome,
     TasksAdded,
     TimePassed,
     What,
@@ -77,6 +79,7 @@ class Muster(RuleBasedStateMachine):
         self.completed: Counter[Any] = Counter()
         self.settled: Counter[Any] = Counter()
         self.leased: set[tuple[Any, int]] = set()
+        self.present: set[str] = set()
 
     def tell(self, event: Event) -> None:
         for said in self.board.handle(event, self.now):
@@ -84,12 +87,17 @@ class Muster(RuleBasedStateMachine):
                 case SendAssignment(worker_id, assignment):
                     lease = (assignment.task.id, assignment.attempt)
                     assert lease not in self.leased, "an attempt was given out twice"
+                    assert worker_id in self.present, "an assignment for nobody"
                     self.leased.add(lease)
                     assert set(assignment.inputs) == set(assignment.task.depends_on)
                     self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
                 case SendCancel(worker_id, task_id, attempt, _):
                     assert (task_id, attempt) in self.leased
-                    assert worker_id in self.board.members.present
+                    assert worker_id in self.present, "a cancel for nobody"
+                case SendWelcome(worker_id):
+                    self.present.add(worker_id)
+                case DropWorker(worker_id):
+                    self.present.remove(worker_id)
                 case Occurrence(what=What.TASK_COMPLETED, task_id=task_id):
                     self.completed[task_id] += 1
                     self.settled[task_id] += 1
