@@ -39,6 +39,9 @@ from .postman import Postman
 
 HELLO_EVERY_S = 0.1
 SLOWEST_HELLO_S = 1.0
+WORTH_A_WARNING_S = 5.0
+"""How long a worker asks in vain before it says so."""
+
 PROGRESS_EVERY_S = 0.1
 LAST_WORDS_S = 2.0
 """How long a worker that stops waits for its last messages to be acknowledged."""
@@ -223,14 +226,20 @@ class WorkerShell:
     # ------------------------------------------------------------------ keeping in touch
 
     async def _keep_in_touch(self) -> None:
-        pause_s = HELLO_EVERY_S
+        pause_s, asked_s = HELLO_EVERY_S, 0.0
         while True:
             if self._manager is None:
                 self._say_hello()
                 await asyncio.sleep(pause_s)
+                if asked_s < WORTH_A_WARNING_S <= asked_s + pause_s:
+                    log.warning(
+                        "no manager answers yet; it is not up, or the ticket is an old one",
+                        worker=self._profile.name,
+                    )
+                asked_s += pause_s
                 pause_s = min(pause_s * 1.2, SLOWEST_HELLO_S)
                 continue
-            pause_s = HELLO_EVERY_S
+            pause_s, asked_s = HELLO_EVERY_S, 0.0
             self._post(Heartbeat(running=len(self._jobs)))
             await asyncio.sleep(self._heartbeat_s)
             if now() - self._manager_heard_at > self._lost_after_s:
@@ -272,7 +281,7 @@ class WorkerShell:
                 outcome = await self._attempt(assignment, context)
                 self._report(assignment, outcome, now() - started_at)
         except asyncio.CancelledError:
-            if context.cancel_reason is None:
+            if context.cancel_reason is None or self._ended.is_set():
                 raise
             self._report(assignment, _failure(context.cancel_reason), 0.0)
         finally:
@@ -283,7 +292,8 @@ class WorkerShell:
         try:
             return await self._hooks.perform(assignment)
         except asyncio.CancelledError:
-            if context.cancel_reason is None:
+            # Who stops has not failed the task: it is unfinished, and the manager knows.
+            if context.cancel_reason is None or self._ended.is_set():
                 raise
             return _failure(context.cancel_reason)
         except KeyboardInterrupt:

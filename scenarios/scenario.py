@@ -21,8 +21,8 @@ from ..messages import InvalidInput
 ManagerSeen: TypeAlias = Callable[[TaskManager], None]
 """Called with the manager before it starts, to watch it."""
 
-WORKER_EXIT_S = 5.0
-"""How long a worker process may take to end after its manager."""
+WORKER_EXIT_S = 1.5
+"""How long a worker process may take to end after its manager, and again when it is told to."""
 
 
 class Scenario:
@@ -150,12 +150,14 @@ class Scenario:
 
 
 async def _see_out(process: asyncio.subprocess.Process) -> None:
-    try:
-        await asyncio.wait_for(process.wait(), WORKER_EXIT_S)
-    except asyncio.TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+    # A worker that was still starting when the run ended never heard of the end.
+    for insist in (process.terminate, process.kill):
+        try:
+            await asyncio.wait_for(process.wait(), WORKER_EXIT_S)
+        except asyncio.TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                insist()
+    await process.wait()
 
 
 def perform(scenario: type[Scenario]) -> None:

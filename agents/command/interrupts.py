@@ -21,10 +21,12 @@ class Interrupts:
 
     Args:
         stop: begins an orderly end; the run is then expected to return by itself.
+        heed_ctrl_c: False leaves Ctrl-C to the process that started this one.
     """
 
-    def __init__(self, stop: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, stop: Callable[[], Awaitable[None]], *, heed_ctrl_c: bool = True) -> None:
         self._stop = stop
+        self._heed_ctrl_c = heed_ctrl_c
         self._received = False
         self._installing: asyncio.Task[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
@@ -67,6 +69,8 @@ class Interrupts:
                 loop.add_signal_handler(number, self._receive, number)
 
     def _receive(self, number: signal.Signals) -> None:
+        if number == signal.SIGINT and not self._heed_ctrl_c:
+            return
         if self._received:
             leave_at_once(_KILLED_BY + number)
         self._received = True

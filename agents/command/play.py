@@ -85,7 +85,8 @@ async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
     worker = workers[name]
     worker.join(ticket)
     leaving = asyncio.create_task(_leave_with_parent(worker))
-    async with Interrupts(worker.stop):
+    # Ctrl-C reaches the parent as well, whose manager then tells its workers to stop.
+    async with Interrupts(worker.stop, heed_ctrl_c=False):
         await worker.start_agent()
     leaving.cancel()
     return SUCCEEDED

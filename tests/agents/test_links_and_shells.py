@@ -416,3 +416,24 @@ def test_the_final_lines_are_those_of_the_tutorial(capsys: pytest.CaptureFixture
         "Task 3 assigned to Senior - Success",
         "Success rate: 100.00%",
     ]
+
+
+def test_what_a_stopped_run_leaves_unfinished_has_not_failed() -> None:
+    async def story() -> Any:
+        manager = TaskManager(tasks(3, difficulty=9), 1, quiet=True)
+
+        async def stop_soon() -> None:
+            await asyncio.sleep(4)
+            await manager.stop()
+
+        stopping = asyncio.ensure_future(stop_soon())
+        report = await rehearse(manager, [WorkerAgent("Ada", 9)])
+        await stopping
+        return report
+
+    report = in_virtual_time(story)
+    assert {task.status for task in report.tasks} <= {TaskStatus.PENDING, TaskStatus.IN_PROGRESS}
+    assert report.error_counts == {}
+    assert report.exit_code == 1
+    assert not report.workers["Ada"].lost
+    assert report.duration == pytest.approx(4.0, abs=0.1)
