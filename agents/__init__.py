@@ -5,10 +5,10 @@ What most programs need is here; the rest is imported from its own room, such as
 """
 
 from .ceylon_agent import AgentDetail, PeerMode, on, on_connect, on_run
-from .explanation import Explanation
 from .handlers import Handlers, TaskContext
+from .kernel.explanation import Explanation
+from .kernel.matching import MatchingPolicy
 from .manager import TaskManager
-from .matching import MatchingPolicy
 from .memory_link import MemoryNetwork
 from .rehearsal import rehearse
 from .report import RunReport

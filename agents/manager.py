@@ -13,13 +13,13 @@ from ..messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus, Worke
 from ..messages.frame import EVERYONE
 from .ceylon_agent import ANY_PORT, LOOPBACK, AgentDetail, CeylonAgent, PeerMode, call_with
 from .clock import now
-from .explanation import Explanation
+from .kernel.explanation import Explanation
+from .kernel.matching import MatchingPolicy, find_policy
+from .kernel.records import Rules
 from .link import Link
 from .log import log
 from .manager_shell import ManagerShell, Watcher
-from .matching import MatchingPolicy, find_policy
 from .pickled import message_inside
-from .records import Rules
 from .report import RunReport, build_report
 from .report_text import render_summary
 from .ticket import Ticket

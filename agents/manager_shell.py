@@ -32,9 +32,9 @@ from ..messages import (
     encode_message,
 )
 from ..messages.frame import ANY_MANAGER, EVERYONE
-from .board import Board
 from .clock import now
-from .events import (
+from .kernel.board import Board
+from .kernel.events import (
     AssigningBegun,
     CallTheRoll,
     CancelRequested,
@@ -59,10 +59,10 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
+from .kernel.matching import MatchingPolicy
+from .kernel.records import Rules
 from .link import Link
-from .matching import MatchingPolicy
 from .postman import Postman
-from .records import Rules
 
 LAST_WORDS_S = 2.0
 """How long a manager that ends waits for its workers to acknowledge the shutdown."""

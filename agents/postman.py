@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from ..messages import DecodeError, Flaw, decode_message, encode_message
 from .clock import now
+from .kernel.mailroom import Mailroom
 from .link import Link
 from .log import log
-from .mailroom import Mailroom
 
 Arrived: TypeAlias = Callable[[str, BaseModel], None]
 """Called with the sender's address and the message; must not wait."""

@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ..messages import Payload, TaskId, TaskStatus
-from .board import Board
 from .json_value import to_json_value
-from .records import TaskRecord, WorkerRecord
+from .kernel.board import Board
+from .kernel.records import TaskRecord, WorkerRecord
 
 _MAX_KIND_CHARACTERS = 80
 

@@ -28,8 +28,8 @@ from .ceylon_agent import (
 )
 from .clock import now
 from .handlers import Handlers, HandlerT
+from .kernel.matching import SPECIALTY_BONUS
 from .log import log
-from .matching import SPECIALTY_BONUS
 from .pickled import message_inside
 from .worker_shell import Profile, WorkerShell
 

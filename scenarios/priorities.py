@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..agents.events import Occurrence, What
+from ..agents.kernel.events import Occurrence, What
 from ..agents.manager import TaskManager
 from ..agents.worker import WorkerAgent
 from ..messages import PriorityTask

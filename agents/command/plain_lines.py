@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from ...messages import TaskId
-from ..events import What
+from ..kernel.events import What
 from .tally import RunTally, Told
 
 MANY_TASKS = 200

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from ...messages import TaskId
-from ..events import Occurrence, What
+from ..kernel.events import Occurrence, What
 
 MAX_UNTOLD = 10_000
 """How many occurrences are kept for whoever draws; older ones are counted in `forgotten`."""

@@ -15,8 +15,8 @@ import time
 import tracemalloc
 from collections import deque
 
-from muster.agents.board import Board
-from muster.agents.events import (
+from muster.agents.kernel.board import Board
+from muster.agents.kernel.events import (
     AssigningBegun,
     Instruction,
     ResultReceived,
@@ -24,7 +24,7 @@ from muster.agents.events import (
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.records import Rules
+from muster.agents.kernel.records import Rules
 from muster.messages import Task, TaskAssignment, TaskResult
 
 BACKLOGS = (1_000, 10_000, 100_000)
@@ -137,9 +137,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=50, help="how many workers there are")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    throughput = max(
-        measure_throughput(arguments.tasks, arguments.workers) for _ in range(ROUNDS)
-    )
+    throughput = max(measure_throughput(arguments.tasks, arguments.workers) for _ in range(ROUNDS))
     memory = measure_memory(min(arguments.tasks, 20_000), arguments.workers)
     backlogs = {
         backlog: min(measure_backlog(backlog, arguments.workers) for _ in range(ROUNDS))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager
-from muster.agents.events import Occurrence, What
+from muster.agents.kernel.events import Occurrence, What
 from muster.agents.ticket import write_ticket_file
 from muster.messages import Task
 

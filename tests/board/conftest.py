@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-
-from muster.agents.board import Board
-from muster.agents.events import (
+from muster.agents.kernel.board import Board
+from muster.agents.kernel.events import (
     AssigningBegun,
     CancelRequested,
     Event,
@@ -25,8 +24,8 @@ from muster.agents.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.matching import MatchingPolicy, find_policy
-from muster.agents.records import Rules, TaskRecord
+from muster.agents.kernel.matching import MatchingPolicy, find_policy
+from muster.agents.kernel.records import Rules, TaskRecord
 from muster.messages import Task, TaskAssignment, TaskId, TaskProgress, TaskResult, TaskStatus
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from muster.agents.events import What
+from muster.agents.kernel.events import What
 from muster.messages import (
     DependencyCycle,
     DuplicateTask,
@@ -95,7 +94,7 @@ def test_a_circle_is_refused_and_shown(
 
 def test_a_long_circle_is_shown_in_part(watched: Make, task: Make) -> None:
     tasks = [task(number, depends_on=(number % 1000 + 1,)) for number in range(1, 1001)]
-    with pytest.raises(DependencyCycle, match="1 → 2 → .* → … 991 more … → 1000 → 1;"):
+    with pytest.raises(DependencyCycle, match=r"1 → 2 → .* → … 991 more … → 1000 → 1;"):
         watched().add(*tasks)
 
 

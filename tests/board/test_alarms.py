@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-
-from muster.agents.alarms import Alarms
+from muster.agents.kernel.alarms import Alarms
 
 
 @dataclass(eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from muster.agents.board import Board
-from muster.agents.events import CancelRequested, TasksAdded
+from muster.agents.kernel.board import Board
+from muster.agents.kernel.events import CancelRequested, TasksAdded
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from muster.agents.events import StopRequested
-from muster.agents.explanation import MAX_NAMED
+from muster.agents.kernel.events import StopRequested
+from muster.agents.kernel.explanation import MAX_NAMED
 from muster.messages import UnknownTask
 
 Make = Callable[..., Any]
@@ -42,9 +41,7 @@ def test_an_assignment_tells_who_was_considered_and_why_each_was_passed_over(
     ]
 
 
-def test_the_explanation_is_of_the_time_of_the_decision(
-    crew: Make, task: Make, told: Make
-) -> None:
+def test_the_explanation_is_of_the_time_of_the_decision(crew: Make, task: Make, told: Make) -> None:
     board = crew(Ada=5, Ben=6)
     board.add(task(1))
     before = told(board, 1)
@@ -176,8 +173,10 @@ def test_a_task_waits_for_somebody_who_can(crew: Make, task: Make, told: Make) -
     board.add(task(1, 9))
     board.wait_until(10, hearing=["Ada"])
     assert told(board, 1) == [
-        "task 1 waits for somebody who can do it: needs skill 9; the best, Ada, has 5; "
-        "it fails after 20.0 s more",
+        (
+            "task 1 waits for somebody who can do it: needs skill 9; the best, Ada, has 5; "
+            "it fails after 20.0 s more"
+        ),
         "  Ada: skill 5 is below difficulty 9",
     ]
 

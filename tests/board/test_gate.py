@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from muster.agents.events import CallTheRoll, DoorsOpened, EndRun, What
-from muster.agents.records import Rules
+from muster.agents.kernel.events import CallTheRoll, DoorsOpened, EndRun, What
+from muster.agents.kernel.records import Rules
 from muster.messages import InvalidInput
 
 Make = Callable[..., Any]

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from muster.agents.events import SendAssignment, SendCancel, TimePassed, What
-from muster.agents.records import MAX_STORY
+from muster.agents.kernel.events import SendAssignment, SendCancel, TimePassed, What
+from muster.agents.kernel.records import MAX_STORY
 from muster.messages import IllegalTransition, InvalidTask, PriorityTask, TaskStatus, UnknownTask
 
 Make = Callable[..., Any]

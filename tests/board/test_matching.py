@@ -6,9 +6,8 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
-
-from muster.agents.matching import POLICIES, find_policy
-from muster.agents.records import WorkerRecord
+from muster.agents.kernel.matching import POLICIES, find_policy
+from muster.agents.kernel.records import WorkerRecord
 from muster.messages import Task, UnknownName
 
 Make = Callable[..., Any]
@@ -18,7 +17,9 @@ Make = Callable[..., Any]
 def filled(watched: Make) -> Make:
     """A board with tasks and workers, at which the assigning has just begun."""
 
-    def make(policy: Any, tasks: list[Task], workers: dict[str, dict[str, Any]], **rules: Any) -> Any:
+    def make(
+        policy: Any, tasks: list[Task], workers: dict[str, dict[str, Any]], **rules: Any
+    ) -> Any:
         board = watched(policy, ends_when_done=False, **rules)
         board.add(*tasks)
         for name, fields in workers.items():
@@ -179,7 +180,9 @@ def test_score_gives_the_hardest_task_to_the_best_record(filled: Make, task: Mak
     ("completed", "successful", "score"),
     [(0, 0, 0.35), (1, 0, 0.3), (2, 2, 1.3), (10, 5, 3.35), (1000, 0, 300.0)],
 )
-def test_score_follows_its_formula(task: Make, completed: int, successful: int, score: float) -> None:
+def test_score_follows_its_formula(
+    task: Make, completed: int, successful: int, score: float
+) -> None:
     worker = WorkerRecord("Ada", "at Ada", "", 5, frozenset(), 1, None, 0, 0.0, 0.0)
     worker.stats.completed_tasks = completed
     worker.stats.successful_tasks = successful

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from muster.agents.events import What
+from muster.agents.kernel.events import What
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -35,9 +34,7 @@ def test_a_retry_goes_to_another_worker(crew: Make, task: Make, policy: str) -> 
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_retry_goes_to_the_most_skilled_that_is_free(
-    crew: Make, task: Make, policy: str
-) -> None:
+def test_a_retry_goes_to_the_most_skilled_that_is_free(crew: Make, task: Make, policy: str) -> None:
     board = crew(policy, Ada=3, Ben=5, Cleo=9, Dora=7)
     board.add(task(1, max_attempts=2))
     board.fail(1)
@@ -91,9 +88,7 @@ def test_a_lost_worker_that_returns_may_have_its_task_again(crew: Make, task: Ma
 # ---------------------------------------------------------------- nobody can
 
 
-def test_a_task_that_nobody_can_do_fails_when_its_patience_ends(
-    crew: Make, task: Make
-) -> None:
+def test_a_task_that_nobody_can_do_fails_when_its_patience_ends(crew: Make, task: Make) -> None:
     board = crew(Junior=3, Intermediate=6)
     board.add(task(1, 9))
     assert board.board.next_alarm() == 10.0
@@ -162,9 +157,7 @@ def test_latecomers_patience_begins_anew_when_the_able_worker_is_lost_again(
     assert [board.record(n).finished_at for n in (1, 2)] == [50.0, 50.0]
 
 
-def test_the_patience_begins_anew_when_the_last_able_worker_is_lost(
-    crew: Make, task: Make
-) -> None:
+def test_the_patience_begins_anew_when_the_last_able_worker_is_lost(crew: Make, task: Make) -> None:
     board = crew(Ada=3, Ben=9)
     board.add(task(1, 9, type="real"), task(2, 9, type="real"))
     board.wait_until(20, hearing=["Ada", "Ben"])
@@ -246,9 +239,7 @@ def test_a_run_without_tasks_ends_as_soon_as_it_begins(watched: Make, whats: Mak
     assert whats(watched().begin()) == [What.ASSIGNING_BEGUN, What.RUN_ENDED]
 
 
-def test_a_run_whose_tasks_are_all_cancelled_ends_when_it_begins(
-    watched: Make, task: Make
-) -> None:
+def test_a_run_whose_tasks_are_all_cancelled_ends_when_it_begins(watched: Make, task: Make) -> None:
     board = watched()
     board.add(task(1))
     board.cancel(1)

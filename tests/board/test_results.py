@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from muster.agents.events import ResultReceived, SendCancel, What
+from muster.agents.kernel.events import ResultReceived, SendCancel, What
 from muster.messages import TaskResult, TaskStatus
 
 Make = Callable[..., Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from muster.agents.events import EndRun, StopRequested, What
+from muster.agents.kernel.events import EndRun, StopRequested, What
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]

@@ -8,16 +8,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import muster.agents.kernel.board
 import pytest
-
-import muster.agents.board
-from muster.agents.board import TRANSITIONS, Board, Cause
-from muster.agents.events import TasksAdded
-from muster.agents.matching import BestFit
+from muster.agents.kernel.board import TRANSITIONS, Board, Cause
+from muster.agents.kernel.events import TasksAdded
+from muster.agents.kernel.matching import BestFit
 from muster.messages import IllegalTransition, Task, TaskStatus
 
 STATUSES = list(dict.fromkeys(TaskStatus))
-ROOM = Path(muster.agents.board.__file__).parent
+ROOM = Path(muster.agents.kernel.board.__file__).parent
 PURE = [
     "alarms",
     "attendance",
@@ -83,9 +82,21 @@ def test_only_the_transition_function_changes_a_status() -> None:
 def test_the_kernel_imports_no_clock_no_loop_and_no_chance(name: str) -> None:
     tree = ast.parse((ROOM / f"{name}.py").read_text())
     imported = {
-        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
     } | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    forbidden = {"asyncio", "time", "datetime", "random", "logging", "structlog", "ceylon", "socket"}
+    forbidden = {
+        "asyncio",
+        "time",
+        "datetime",
+        "random",
+        "logging",
+        "structlog",
+        "ceylon",
+        "socket",
+    }
     assert not imported & (forbidden | {"clock", "log", "link", "os", "secrets"})
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from muster.agents.events import (
+from muster.agents.kernel.events import (
     DropWorker,
     RefuseWorker,
     SendAssignment,
@@ -16,8 +15,8 @@ from muster.agents.events import (
     WorkerHeard,
     WorkerLeft,
 )
-from muster.agents.members import MAX_CHALLENGES, MAX_LOST_KEPT, Members
-from muster.agents.records import Rules
+from muster.agents.kernel.members import MAX_CHALLENGES, MAX_LOST_KEPT, Members
+from muster.agents.kernel.records import Rules
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -281,7 +280,7 @@ def test_only_the_latest_lost_workers_are_remembered() -> None:
 
 
 def _hello(name: str, worker_id: str) -> Any:
-    from muster.agents.events import WorkerJoined
+    from muster.agents.kernel.events import WorkerJoined
 
     return WorkerJoined(worker_id, name)
 

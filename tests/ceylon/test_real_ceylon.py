@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.ceylon_agent import claim_port
-from muster.agents.events import What
+from muster.agents.kernel.events import What
 from muster.messages import PortInUse, Task, TaskAssignment, TaskStatus
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.embedded import Embedded

@@ -9,7 +9,7 @@ import pytest
 from muster.agents.command.live_display import LiveDisplay, render
 from muster.agents.command.plain_lines import PlainLines
 from muster.agents.command.tally import MAX_UNTOLD, RunTally
-from muster.agents.events import Occurrence, What
+from muster.agents.kernel.events import Occurrence, What
 from rich.console import Console
 
 BEGAN = 1_000.0

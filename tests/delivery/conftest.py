@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
 import pytest
-from muster.agents.delivery import DEFAULT_LIMITS, Stream, StreamLimits
-from muster.agents.mailroom import Arrival, Mailroom, Outgoing
+from muster.agents.kernel.delivery import DEFAULT_LIMITS, Stream, StreamLimits
+from muster.agents.kernel.mailroom import Arrival, Mailroom, Outgoing
 from muster.messages.frame import ANY_MANAGER, EVERYONE, Segment
 
 WIRE_S = 0.01

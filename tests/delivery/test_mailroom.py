@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from muster.agents import mailroom as mailroom_module
-from muster.agents.delivery import StreamLimits
-from muster.agents.mailroom import Arrival, Mailroom, Outgoing
+from muster.agents.kernel.delivery import StreamLimits
+from muster.agents.kernel.mailroom import Arrival, Mailroom, Outgoing
 from muster.messages import (
     MAX_MESSAGE_BYTES,
     BacklogFull,

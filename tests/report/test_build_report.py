@@ -10,8 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from muster.agents.board import Board
-from muster.agents.events import (
+from muster.agents.kernel.board import Board
+from muster.agents.kernel.events import (
     AssigningBegun,
     CancelRequested,
     Event,
@@ -23,7 +23,7 @@ from muster.agents.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.records import Rules
+from muster.agents.kernel.records import Rules
 from muster.agents.report import RunReport, TaskReport, build_report, report_schema
 from muster.messages import Task, TaskAssignment, TaskResult, TaskStatus
 

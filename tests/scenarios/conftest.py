@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from muster.agents.events import Occurrence, What
+from muster.agents.kernel.events import Occurrence, What
 from muster.agents.manager import TaskManager
 from muster.agents.report import RunReport
 from muster.agents.virtual_time import run_in_virtual_time

@@ -11,8 +11,8 @@ from collections import deque
 from heapq import heappop, heappush, heapreplace
 from typing import NamedTuple
 
-from ..messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, UnknownPeer
-from ..messages.frame import (
+from ...messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, UnknownPeer
+from ...messages.frame import (
     ANY_MANAGER,
     EVERYONE,
     Datagram,

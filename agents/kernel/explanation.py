@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..messages import TaskId, TaskStatus
+from ...messages import TaskId, TaskStatus
 from .records import Ending, TaskRecord, WorkerRecord
 
 MAX_NAMED = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Protocol
 
-from ..messages import Task, UnknownName
+from ...messages import Task, UnknownName
 from .records import WorkerRecord
 
 SPECIALTY_BONUS = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Mapping, Sequence
 
-from ..messages import DependencyCycle, DuplicateTask, InvalidTask, Task, TaskId, UnknownDependency
+from ...messages import DependencyCycle, DuplicateTask, InvalidTask, Task, TaskId, UnknownDependency
 
 _MAX_NAMED = 10
 

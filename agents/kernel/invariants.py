@@ -1,14 +1,12 @@
 """What must always hold of a board, whatever happened to it. Only tests look."""
 
-# ruff: noqa: S101 - to assert is what this room is for
-
 from __future__ import annotations
 
 import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ..messages import TaskId, TaskStatus
+from ...messages import TaskId, TaskStatus
 from .matching import find_obstacle
 from .records import MAX_STORY, Attempt, Ending, TaskRecord
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..messages import Task, TaskResult
+from ...messages import Task, TaskResult
 from .records import Attempt
 
 SIMULATED_TIMEOUT_S = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ..messages import TaskId, TaskResult, TaskStatus, UnknownTask
+from ...messages import TaskId, TaskResult, TaskStatus, UnknownTask
 from .alarms import Alarms
 from .attendance import Attendance
 from .events import Occurrence

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from ..messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus
+from ...messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus
 from .events import Occurrence, What, WorkerId
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from ..messages import Task, TaskAssignment, TaskId, TaskProgress, TaskResult
+from ...messages import Task, TaskAssignment, TaskId, TaskProgress, TaskResult
 
 WorkerId: TypeAlias = str
 """Where a worker is reached: its address on the link, new at every start. Its name stays."""

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from pydantic import ValidationError
 
-from ..messages import (
+from ...messages import (
     IllegalTransition,
     InvalidTask,
     Task,

@@ -12,8 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from ..messages import BacklogFull
-from ..messages.frame import Segment
+from ...messages import BacklogFull
+from ...messages.frame import Segment
 from .retry_timer import RetryTimer
 
 MESSAGE_OVERHEAD_BYTES = 5
