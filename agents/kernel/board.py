@@ -144,7 +144,7 @@ class Board(BoardState):
     # ------------------------------------------------------------------ tasks: asked for
 
     def _add_tasks(self, event: TasksAdded) -> None:
-        if self.has_ended and self.rules.ends_when_done:
+        if self.has_ended:
             raise InvalidTask("the run has ended; tasks can be added no more")
         check_batch(event.tasks, self._tasks)
         added: list[TaskRecord] = []

@@ -100,7 +100,6 @@ class Members:
             worker.last_heard_at = now
             worker.alive = True
             worker.lost_at = None
-        self._former_ids.pop(event.worker_id, None)
         self.present[event.worker_id] = worker
         silence = self._silences[event.name] = Silence(worker, self._rules.lost_after_s)
         return worker, silence

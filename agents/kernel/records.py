@@ -263,12 +263,8 @@ class TaskRecord:
         """
         story = self._story
         if story:
-            last = story[-1]
-            if (
-                last.what is occurrence.what
-                and last.what in _REPLACED_BY_THE_NEXT
-                and last.attempt == occurrence.attempt
-            ):
+            last = story[-1].what
+            if last is occurrence.what and last in _REPLACED_BY_THE_NEXT:
                 self.forgotten += 1
                 story[-1] = occurrence
                 return

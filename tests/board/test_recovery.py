@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import What
+from muster.agents.kernel.events import TimePassed, What
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -68,6 +68,16 @@ def test_a_retry_goes_back_when_the_other_able_worker_is_lost(crew: Make, task: 
     board.leave("Ben")
     assert 1 in board.places() or 2 in board.places()
     assert set(board.places().values()) == {"Ada"}
+
+
+def test_of_the_equally_skilled_the_less_loaded_gets_a_retry(watched: Make, task: Make) -> None:
+    board = watched(ends_when_done=False)
+    for name, slots in (("Ada", 1), ("Ben", 2), ("Cleo", 2)):
+        board.join(name, slots=slots)
+    board.begin()
+    board.add(task(1, max_attempts=2), task(2))
+    board.fail(1)
+    assert board.places() == {1: "Cleo", 2: "Ben"}
 
 
 def test_a_timed_out_attempt_is_retried_elsewhere(crew: Make, task: Make) -> None:
@@ -177,6 +187,18 @@ def test_patience_does_not_run_while_nobody_is_connected(crew: Make, task: Make)
     board.join("Ada", 3)
     board.wait_until(130, hearing=["Ada"])
     assert board.record(1).finished_at == 130.0
+
+
+def test_patience_that_ends_as_the_last_worker_is_lost_ends_nothing(
+    watched: Make, task: Make
+) -> None:
+    board = watched(unmatched_after_s=10, lost_after_s=10)
+    board.add(task(1, 9))
+    board.join("Ada", 3)
+    board.begin()
+    board.now = 10.0
+    board.handle(TimePassed())
+    assert board.status(1) is TaskStatus.PENDING
 
 
 def test_patience_does_not_run_before_the_assigning_begins(watched: Make, task: Make) -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from muster.agents.kernel.events import (
+    AssigningBegun,
+    ResultReceived,
+    SendAssignment,
+    TasksAdded,
+    WorkerJoined,
+)
 from muster.agents.kernel.matching import find_policy
-from muster.messages import Task, TaskStatus
+from muster.messages import TaskResult, TaskStatus
 
 Make = Callable[..., Any]
 
@@ -75,23 +81,11 @@ def test_a_task_that_starves_leaves_no_traces_in_the_queue(crew: Make, task: Mak
     assert board.status("starving") is TaskStatus.PENDING
 
 
-@pytest.mark.parametrize("kinds", [2_500])
-def test_kinds_of_tasks_that_come_no_more_are_forgotten(
-    watched: Make, task: Callable[..., Task], kinds: int
-) -> None:
+def test_kinds_of_tasks_that_come_no_more_are_forgotten(watched: Make, task: Make) -> None:
     board = watched(ends_when_done=False).board
-    from muster.agents.kernel.events import (
-        AssigningBegun,
-        ResultReceived,
-        SendAssignment,
-        TasksAdded,
-        WorkerJoined,
-    )
-    from muster.messages import TaskResult
-
     board.handle(WorkerJoined("at Ada", "Ada", 5), 0.0)
     board.handle(AssigningBegun(), 0.0)
-    for number in range(1, kinds):
+    for number in range(1, 2_501):
         said = board.handle(TasksAdded((task(number, type=f"kind {number}"),)), 0.0)
         assert any(isinstance(each, SendAssignment) for each in said)
         board.handle(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from muster.agents.kernel.events import (
     DropWorker,
     RefuseWorker,
@@ -13,6 +12,7 @@ from muster.agents.kernel.events import (
     SendWelcome,
     What,
     WorkerHeard,
+    WorkerJoined,
     WorkerLeft,
 )
 from muster.agents.kernel.members import MAX_CHALLENGES, MAX_LOST_KEPT, Members
@@ -279,16 +279,24 @@ def test_only_the_latest_lost_workers_are_remembered() -> None:
     assert members.find("at 5") is members.by_name["w5"]
 
 
-def _hello(name: str, worker_id: str) -> Any:
-    from muster.agents.kernel.events import WorkerJoined
+def test_a_worker_that_has_returned_is_not_forgotten_among_the_lost() -> None:
+    members = Members(Rules())
+    returned, _ = members.admit(_hello("returned", "at first"), 0.0)
+    members.lose(returned, 1.0)
+    members.admit(_hello("returned", "at last"), 2.0)
+    for number in range(MAX_LOST_KEPT):
+        worker, _ = members.admit(_hello(f"w{number}", f"at {number}"), 3.0)
+        members.lose(worker, 4.0)
+    assert members.by_name["returned"] is returned
 
+
+def _hello(name: str, worker_id: str) -> WorkerJoined:
     return WorkerJoined(worker_id, name)
 
 
-@pytest.mark.parametrize("rounds", [50])
-def test_a_worker_that_comes_and_goes_leaves_few_alarms(watched: Make, rounds: int) -> None:
+def test_a_worker_that_comes_and_goes_leaves_few_alarms(watched: Make) -> None:
     board = watched()
-    for _ in range(rounds):
+    for _ in range(50):
         board.join("Ada")
         board.now += 1.0
         board.leave("Ada")
