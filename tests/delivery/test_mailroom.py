@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents import mailroom as mailroom_module
+from muster.agents.kernel import mailroom as mailroom_module
 from muster.agents.kernel.delivery import StreamLimits
 from muster.agents.kernel.mailroom import Arrival, Mailroom, Outgoing
 from muster.messages import (
