@@ -31,11 +31,15 @@ def blocks_of(page: Path) -> list[tuple[str, str]]:
     return found
 
 
+def _as_parameter(page: Path) -> object:
+    # The pages of the scenarios take most of a minute together; `.ci/run` has it.
+    marks = [pytest.mark.slow] if page.parent.name == "scenarios" else []
+    return pytest.param(page, marks=marks, id=page.stem)
+
+
 @pytest.mark.ceylon
 @pytest.mark.processes
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks_of(page)], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", [_as_parameter(page) for page in PAGES if blocks_of(page)])
 def test_every_code_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for number, (language, code) in enumerate(blocks_of(page), start=1):
