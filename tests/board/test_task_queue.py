@@ -70,6 +70,21 @@ def test_of_many_cancelled_tasks_nothing_stays_and_the_rest_goes_on(crew: Make, 
     assert board.places() == {90: "Ada"}
 
 
+def test_the_next_in_line_is_found_after_the_first_was_cancelled_with_many_behind_it(
+    crew: Make, task: Make
+) -> None:
+    board = crew(Ada=5)
+    board.add(*(task(number) for number in range(1, 41)))
+    for number in range(40, 17, -1):
+        board.cancel(number)
+    (bucket,) = board.board.queue.buckets.values()
+    before = len(bucket.places)
+    board.cancel(2)
+    assert len(bucket.places) == 15 < before
+    board.succeed(1)
+    assert board.places() == {3: "Ada"}
+
+
 def test_a_task_that_starves_leaves_no_traces_in_the_queue(crew: Make, task: Make) -> None:
     board = crew(Ada=5)
     board.add(task("running"), task("starving", priority=-1))
