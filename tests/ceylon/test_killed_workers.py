@@ -1,0 +1,100 @@
+"""Worker processes killed in the middle of a run, over real Ceylon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from muster.agents import TaskManager
+from muster.agents.kernel.events import Occurrence, What
+from muster.agents.ticket import write_ticket_file
+from muster.messages import Task
+
+pytestmark = [pytest.mark.ceylon, pytest.mark.processes]
+
+DEADLINE_S = 60
+TASKS = 120
+
+
+def start_worker(name: str, ticket: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "muster.agents.command", "worker", "--join", str(ticket)),
+            *("--name", name, "--skill", "5", "--slots", "4", "--time-scale", "0.1"),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@contextlib.contextmanager
+def workers_at(ticket: Path, *names: str) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    workers = {name: start_worker(name, ticket) for name in names}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.terminate()
+        for worker in workers.values():
+            worker.wait(timeout=10)
+
+
+def run_and_kill(tmp_path: Path, *, come_back: bool) -> tuple[TaskManager, Counter[Any]]:
+    """Kill one of three workers once forty tasks are done; perhaps start it anew."""
+    tasks = [Task(id=number, description="work", difficulty=2) for number in range(1, TASKS + 1)]
+    settled: Counter[Any] = Counter()
+
+    async def go() -> TaskManager:
+        manager = TaskManager(
+            tasks,
+            expected_workers=3,
+            port=0,
+            lost_after_s=2.0,
+            unmatched_after_s=None,
+            quiet=True,
+        )
+        ticket = tmp_path / "ticket"
+        write_ticket_file(ticket, manager.ticket())
+        with workers_at(ticket, "Ada", "Ben", "Cleo") as workers:
+
+            def watch(occurrence: Occurrence) -> None:
+                if occurrence.what is not What.TASK_COMPLETED:
+                    return
+                settled[occurrence.task_id] += 1
+                if settled.total() == TASKS // 3:
+                    workers["Ben"].send_signal(signal.SIGKILL)
+                    workers["Ben"].wait()
+                    if come_back:
+                        workers["Ben"] = start_worker("Ben", ticket)
+
+            manager.watch(watch)
+            await asyncio.wait_for(manager.start_agent(b""), DEADLINE_S)
+        return manager
+
+    return asyncio.run(go()), settled
+
+
+def test_the_tasks_of_a_killed_worker_are_done_by_the_others(tmp_path: Path) -> None:
+    manager, settled = run_and_kill(tmp_path, come_back=False)
+    report = manager.report()
+    assert report.success_rate == 1.0
+    assert set(settled.values()) == {1}
+    assert len(settled) == TASKS
+    assert report.workers["Ben"].lost
+    assert any(task.attempts == 2 and task.worker != "Ben" for task in report.tasks)
+
+
+def test_a_killed_worker_that_comes_back_under_its_name_is_let_in_again(tmp_path: Path) -> None:
+    manager, settled = run_and_kill(tmp_path, come_back=True)
+    report = manager.report()
+    assert report.success_rate == 1.0
+    assert set(settled.values()) == {1}
+    assert len(settled) == TASKS
+    assert not report.workers["Ben"].lost
