@@ -8,26 +8,29 @@ alone. `CeylonAgent` is a `ceylon.BaseAgent` without these habits, and a `Link`.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import inspect
 import io
 import itertools
-import os
-import shutil
-import socket
 import sys
-import tempfile
-import threading
 import time as wall_clock
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, cast
 
 from pydantic import BaseModel
 
-from ..messages import InvalidInput, MusterError, PortInUse
+from ..messages import MusterError
+from ..messages.frame import EVERYONE
+from .pickled import message_inside
+from .surroundings import (
+    LOOPBACK,
+    check_address,
+    claim_port,
+    scratch_folder,
+    standing_in,
+)
 
 with contextlib.redirect_stdout(io.StringIO()):
     from ceylon import (
@@ -49,19 +52,16 @@ __all__ = [
     "CeylonAgent",
     "PeerMode",
     "call_with",
-    "claim_port",
     "on",
     "on_connect",
     "on_run",
-    "standing_in",
 ]
 
 Handler: TypeAlias = Callable[..., Awaitable[object]]
 
-LOOPBACK = "127.0.0.1"
-ANY_PORT = 0
 _MAX_KNOWN_PEERS = 10_000
 _LAST_FRAMES_S = 0.1
+_serial = itertools.count(1)
 
 
 class CeylonAgent(BaseAgent):
@@ -125,6 +125,41 @@ class CeylonAgent(BaseAgent):
         """Tell of an exception that a user's handler let escape."""
         raise NotImplementedError
 
+    def send_model(self, to: str, message: BaseModel) -> None:
+        """Send a model by our codec, to an address or to `EVERYONE`; it may get lost."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------- talking
+
+    async def broadcast(self, message: bytes) -> None:
+        """Send bytes to everyone in the workspace, as Ceylon does.
+
+        A pickle of a message of ours, which is what the tutorial's agents broadcast, is sent in our
+        own way; see `broadcast_message`.
+        """
+        inside = message_inside(message)
+        if inside is None:
+            await super().broadcast(message)
+        else:
+            await self.broadcast_message(inside)
+
+    async def broadcast_message(self, message: object) -> None:
+        """Send a message to everyone: a pydantic model by our codec, bytes as they are.
+
+        Anything else is pickled, as Ceylon does, for plain Ceylon agents; agents of ours drop it.
+        """
+        if isinstance(message, BaseModel):
+            self.send_model(EVERYONE, message)
+        else:
+            await super().broadcast_message(message)
+
+    async def send_message(self, peer_id: str, message: object) -> None:
+        """Send a message to one member; see `broadcast_message`."""
+        if isinstance(message, BaseModel):
+            self.send_model(peer_id, message)
+        else:
+            await super().send_message(peer_id, message)
+
     # ---------------------------------------------------------- Link
 
     @property
@@ -144,7 +179,7 @@ class CeylonAgent(BaseAgent):
     def _uniffi_clone_pointer(self) -> object:
         """Every call into Ceylon passes here; the first makes the agent in there."""
         if self._config_file is None:
-            self._config_file = _scratch_folder() / f"network-{next(_serial)}"
+            self._config_file = scratch_folder() / f"network-{next(_serial)}"
             config = UnifiedAgentConfig(
                 name=self.name,
                 mode=self.mode,
@@ -155,7 +190,7 @@ class CeylonAgent(BaseAgent):
                 admin_ip=self.admin_ip,
                 buffer_size=self.buffer_size,
             )
-            with standing_in(_scratch_folder()):
+            with standing_in(scratch_folder()):
                 UnifiedAgent.__init__(
                     self,
                     config=config,
@@ -215,7 +250,7 @@ class CeylonAgent(BaseAgent):
             admin_peer = self.address
         else:
             admin_peer = self.admin_peer
-            _check_address(self.name, admin_peer, self.admin_ip)
+            check_address(self.name, admin_peer, self.admin_ip)
         self.settle(
             workspace_id=self.workspace_id,
             port=self.port,
@@ -381,63 +416,3 @@ def _find_model(shown: str, handler: Handler) -> type[BaseModel] | None:
         if str(candidate) == shown and inspect.isclass(candidate):
             return candidate if issubclass(candidate, BaseModel) else None
     return None
-
-
-def _check_address(name: str, admin_peer: str, host: str) -> None:
-    if not admin_peer:
-        raise InvalidInput(
-            f"agent {name!r} does not know whom to join: give it admin_peer, or a ticket"
-        )
-    try:
-        socket.inet_pton(socket.AF_INET, host)
-    except OSError:
-        raise InvalidInput(
-            f"agent {name!r}: host {host!r} is not an IPv4 address such as 127.0.0.1"
-        ) from None
-
-
-def claim_port(port: int = ANY_PORT) -> int:
-    """The UDP port itself if it is free, or any free one for 0.
-
-    Ceylon listens in a background task and says nothing when it can't.
-
-    Raises:
-        PortInUse: it belongs to somebody else.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - the interface that Ceylon will listen on
-        except OSError:
-            raise PortInUse(port) from None
-        return int(probe.getsockname()[1])
-
-
-_serial = itertools.count(1)
-_folder_lock = threading.Lock()
-_folders: list[Path] = []
-
-
-def _scratch_folder() -> Path:
-    """A folder of this process's own, removed when it ends."""
-    with _folder_lock:
-        if not _folders:
-            folder = Path(tempfile.mkdtemp(prefix="muster-"))
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            _folders.append(folder)
-        return _folders[0]
-
-
-@contextlib.contextmanager
-def standing_in(folder: Path) -> Generator[None]:
-    """Make a folder the current one for a moment, for constructing a Ceylon admin.
-
-    The constructor of a Ceylon admin writes `.ceylon_network` into the current directory, and
-    fails where it can't; there is no argument for it.
-    """
-    with _folder_lock:
-        before = Path.cwd()
-        try:
-            os.chdir(folder)
-            yield
-        finally:
-            os.chdir(before)

@@ -10,18 +10,18 @@ from typing import Literal, TypedDict
 from pydantic import BaseModel
 
 from ..messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus, WorkersMissing
-from ..messages.frame import EVERYONE
-from .ceylon_agent import ANY_PORT, LOOPBACK, AgentDetail, CeylonAgent, PeerMode, call_with
+from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
 from .clock import now
+from .kernel.board_state import BoardState
 from .kernel.explanation import Explanation
 from .kernel.matching import MatchingPolicy, find_policy
 from .kernel.records import Rules
 from .link import Link
 from .log import log
 from .manager_shell import ManagerShell, Watcher
-from .pickled import message_inside
 from .report import RunReport, build_report
 from .report_text import render_summary
+from .surroundings import ANY_PORT, LOOPBACK
 from .ticket import Ticket
 from .worker import DEFAULT_PORT
 
@@ -187,6 +187,11 @@ class TaskManager(CeylonAgent):
         return self._shell.board.explain(task_id)
 
     @property
+    def board(self) -> BoardState:
+        """All that the manager knows of tasks and workers, to be read."""
+        return self._shell.board
+
+    @property
     def tasks(self) -> list[Task]:
         """All tasks, in the order of their adding."""
         return [record.task for record in self._shell.board.tasks.values()]
@@ -257,32 +262,9 @@ class TaskManager(CeylonAgent):
             port=self.port,
         )
 
-    # ---------------------------------------------------------- talking
-
-    async def broadcast(self, message: bytes) -> None:
-        """Send bytes to everyone in the workspace; messages of ours go our own way."""
-        inside = message_inside(message)
-        if inside is None:
-            await super().broadcast(message)
-        else:
-            await self.broadcast_message(inside)
-
-    async def broadcast_message(self, message: object) -> None:
-        """Send a message to everyone: a pydantic model by our codec, bytes as they are.
-
-        Anything else is pickled, as Ceylon does, for plain Ceylon agents; agents of ours drop it.
-        """
-        if isinstance(message, BaseModel):
-            self._shell.send_to(EVERYONE, message)
-        else:
-            await super().broadcast_message(message)
-
-    async def send_message(self, peer_id: str, message: object) -> None:
-        """Send a message to one member; see `broadcast_message`."""
-        if isinstance(message, BaseModel):
-            self._shell.send_to(peer_id, message)
-        else:
-            await super().send_message(peer_id, message)
+    def send_model(self, to: str, message: BaseModel) -> None:
+        """Send a user's own message by our codec, to an address or to everyone."""
+        self._shell.send_to(to, message)
 
     # ---------------------------------------------------------- life cycle
 
@@ -290,14 +272,18 @@ class TaskManager(CeylonAgent):
         """Manage until every task is settled."""
         await self.serve_over(self)
 
-    async def serve_over(self, link: Link) -> None:
+    async def serve_over(self, link: Link, session: str = "") -> None:
         """Manage over any link; `start_agent` does it over Ceylon.
+
+        Args:
+            link: the way into the workspace.
+            session: names this start; a number nobody can guess if empty.
 
         Raises:
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
         """
         try:
-            await self._shell.run(link, dict(self.model_handlers()))
+            await self._shell.run(link, dict(self.model_handlers()), session)
         finally:
             self._finished.set()
         if self._shell.board.failure is not None:

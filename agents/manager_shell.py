@@ -177,8 +177,20 @@ class ManagerShell:
 
     # ------------------------------------------------------------------ running
 
-    async def run(self, link: Link, also: dict[str, type[BaseModel]] | None = None) -> None:
-        """Open the doors and manage until every task is settled or `end` was called."""
+    async def run(
+        self,
+        link: Link,
+        also: dict[str, type[BaseModel]] | None = None,
+        session: str = "",
+    ) -> None:
+        """Open the doors and manage until every task is settled or `end` was called.
+
+        Args:
+            link: the way into the workspace.
+            also: the user's own classes of message, by qualified name.
+            session: names this start; a number nobody can guess if empty.
+        """
+        self._session = session or self._session
         self._postman = Postman(
             link,
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),

@@ -20,7 +20,6 @@ from ..messages import (
 )
 from .ceylon_agent import (
     DEFAULT_WORKSPACE_ID,
-    LOOPBACK,
     AgentDetail,
     CeylonAgent,
     PeerMode,
@@ -30,7 +29,7 @@ from .clock import now
 from .handlers import Handlers, HandlerT
 from .kernel.matching import SPECIALTY_BONUS
 from .log import log
-from .pickled import message_inside
+from .surroundings import LOOPBACK
 from .worker_shell import Profile, WorkerShell
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class WorkerAgent(CeylonAgent):
         self.slots = slots
         self.time_scale = time_scale
         self.handlers = handlers if handlers is not None else Handlers()
-        self._executor = executor
+        self.executor = executor
         self._own_threads: ThreadPoolExecutor | None = None
         self._shell = WorkerShell(self)
         self._broadcast_results: dict[tuple[TaskId, int], TaskResult] = {}
@@ -218,46 +217,24 @@ class WorkerAgent(CeylonAgent):
         )
 
     def _threads(self) -> Executor:
-        if self._executor is not None:
-            return self._executor
+        if self.executor is not None:
+            return self.executor
         if self._own_threads is None:
             self._own_threads = ThreadPoolExecutor(self.slots, f"muster-{self.name}")
         return self._own_threads
 
     # ---------------------------------------------------------- talking
 
-    async def broadcast(self, message: bytes) -> None:
-        """Send bytes to everyone in the workspace, as Ceylon does.
-
-        A pickle of a `TaskResult` of a task it is doing, which is what the tutorial's `handle_task`
-        broadcasts, is taken for that task's result and sent to the manager in our own way.
-        """
-        inside = message_inside(message)
-        if inside is None:
-            await super().broadcast(message)
-        else:
-            await self.broadcast_message(inside)
-
     async def broadcast_message(self, message: object) -> None:
-        """Send a message to everyone: a pydantic model by our codec, bytes as they are.
-
-        A `TaskResult` is taken for the result of the task that is being done. Anything else is
-        pickled, as Ceylon does, for plain Ceylon agents; agents of ours drop it.
-        """
-        match message:
-            case TaskResult():
-                self._broadcast_results[(message.task_id, message.attempt)] = message
-            case BaseModel():
-                self._shell.send_to_all(message)
-            case _:
-                await super().broadcast_message(message)
-
-    async def send_message(self, peer_id: str, message: object) -> None:
-        """Send a message to one member; see `broadcast_message`."""
-        if isinstance(message, BaseModel):
-            self._shell.send_to(peer_id, message)
+        """Send a message to everyone; a `TaskResult` is taken for that of the task being done."""
+        if isinstance(message, TaskResult):
+            self._broadcast_results[(message.task_id, message.attempt)] = message
         else:
-            await super().send_message(peer_id, message)
+            await super().broadcast_message(message)
+
+    def send_model(self, to: str, message: BaseModel) -> None:
+        """Send a user's own message by our codec, to an address or to everyone."""
+        self._shell.send_to(to, message)
 
     # ---------------------------------------------------------- life cycle
 
@@ -270,8 +247,12 @@ class WorkerAgent(CeylonAgent):
         """Join, work, and return when it is over."""
         await self.serve_over(self)
 
-    async def serve_over(self, link: Link) -> None:
+    async def serve_over(self, link: Link, session: str = "") -> None:
         """Join and work over any link; `start_agent` does it over Ceylon.
+
+        Args:
+            link: the way into the workspace.
+            session: names this start; a number nobody can guess if empty.
 
         Raises:
             JoinRefused: the manager does not want this worker.
@@ -284,7 +265,7 @@ class WorkerAgent(CeylonAgent):
             task_types=tuple(self.handlers) if len(self.handlers) else None,
         )
         try:
-            await self._shell.run(link, profile, dict(self.model_handlers()))
+            await self._shell.run(link, profile, dict(self.model_handlers()), session)
         finally:
             if self._own_threads is not None:
                 self._own_threads.shutdown(wait=False, cancel_futures=True)

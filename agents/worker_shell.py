@@ -78,6 +78,7 @@ class _Job:
     assignment: TaskAssignment
     context: TaskContext
     work: asyncio.Task[None]
+    has_begun: bool = False
 
 
 class WorkerShell:
@@ -120,14 +121,24 @@ class WorkerShell:
         return self._manager or ""
 
     async def run(
-        self, link: Link, profile: Profile, also: dict[str, type[BaseModel]] | None = None
+        self,
+        link: Link,
+        profile: Profile,
+        also: dict[str, type[BaseModel]] | None = None,
+        session: str = "",
     ) -> None:
         """Join, work, and return when the manager shuts down or `leave` was called.
+
+        Args:
+            link: the way into the workspace.
+            profile: what it tells about itself.
+            also: the user's own classes of message, by qualified name.
+            session: names this start; a number nobody can guess if empty.
 
         Raises:
             JoinRefused: the manager does not want this worker.
         """
-        self._session = self._session or secrets.token_hex(8)
+        self._session = session or self._session or secrets.token_hex(8)
         self._profile = profile
         self._free_slots = asyncio.Semaphore(profile.slots)
         self._postman = Postman(
@@ -145,7 +156,7 @@ class WorkerShell:
             await self._stop_jobs()
             await self._postman.settle(LAST_WORDS_S)
         finally:
-            for future in (ended, *background):
+            for future in (ended, *background, *(job.work for job in self._jobs.values())):
                 future.cancel()
             await asyncio.gather(ended, *background, return_exceptions=True)
             self._manager = None
@@ -164,13 +175,8 @@ class WorkerShell:
         self.farewell = self.farewell or reason
         self._ended.set()
 
-    def send_to_all(self, message: BaseModel) -> None:
-        """Send a user's own message to everyone in the workspace."""
-        if self._postman is not None:
-            self._postman.post_loose(EVERYONE, message)
-
     def send_to(self, address: str, message: BaseModel) -> None:
-        """Send a user's own message to one member."""
+        """Send a user's own message to one member, or to everyone."""
         if self._postman is not None:
             self._postman.post_loose(address, message)
 
@@ -275,7 +281,10 @@ class WorkerShell:
 
     async def _work(self, assignment: TaskAssignment, context: TaskContext) -> None:
         key = (assignment.task.id, assignment.attempt)
+        self._jobs[key].has_begun = True
         try:
+            if context.cancel_reason is not None:
+                raise asyncio.CancelledError
             async with self._free_slots:
                 started_at = now()
                 outcome = await self._attempt(assignment, context)
@@ -334,7 +343,10 @@ class WorkerShell:
         job = self._jobs.get((order.task_id, order.attempt))
         if job is not None:
             job.context.mark_cancelled(order.reason or "cancelled")
-            job.work.cancel()
+            # A cancel may come with the assignment. A coroutine that is cancelled before its first
+            # step never takes one, and nobody would hear how the attempt ended.
+            if job.has_begun:
+                job.work.cancel()
 
     async def _stop_jobs(self) -> None:
         works = [job.work for job in self._jobs.values()]

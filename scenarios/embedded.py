@@ -41,13 +41,12 @@ from ..agents.ceylon_agent import (
     AgentDetail,
     BaseAgent,
     PeerMode,
-    claim_port,
     on,
     on_run,
-    standing_in,
 )
 from ..agents.manager import TaskManager
 from ..agents.report import RunReport
+from ..agents.surroundings import claim_port, standing_in
 from ..agents.worker import WorkerAgent
 from ..messages import Task, TaskResult
 from .scenario import ManagerSeen, Scenario, perform

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from ...messages import InvalidInput, JoinRefused, LocalError
 from ...messages.wording import summarize
-from ..ceylon_agent import LOOPBACK
 from ..manager import DEFAULT_WORKSPACE, TaskManager
+from ..surroundings import LOOPBACK
 from ..tasks_file import read_tasks
 from ..ticket import read_ticket
 from ..worker import DEFAULT_PORT

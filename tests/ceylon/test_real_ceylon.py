@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.ceylon_agent import claim_port
 from muster.agents.kernel.events import What
+from muster.agents.surroundings import claim_port
 from muster.messages import PortInUse, Task, TaskAssignment, TaskStatus
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.embedded import Embedded
