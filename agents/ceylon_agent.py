@@ -14,6 +14,7 @@ import io
 import itertools
 import sys
 import time as wall_clock
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -113,21 +114,21 @@ class CeylonAgent(BaseAgent):
 
     # ---------------------------------------------------------- what the shells fill in
 
+    @abstractmethod
     async def serve(self) -> None:
         """What the agent does from its start to its end; returns when it is to stop."""
-        raise NotImplementedError
 
+    @abstractmethod
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace; must not raise."""
-        raise NotImplementedError
 
+    @abstractmethod
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Tell of an exception that a user's handler let escape."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send_model(self, to: str, message: BaseModel) -> None:
         """Send a model by our codec, to an address or to `EVERYONE`; it may get lost."""
-        raise NotImplementedError
 
     # ---------------------------------------------------------- talking
 
