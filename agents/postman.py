@@ -19,6 +19,10 @@ Arrived: TypeAlias = Callable[[str, BaseModel], None]
 """Called with the sender's address and the message; must not wait."""
 
 
+UNHANDLED = "unhandled"
+"""The key under which messages are counted that were understood but could not be dealt with."""
+
+
 class Postman:
     """Drives one member's mailroom over a link.
 
@@ -83,7 +87,7 @@ class Postman:
             except DecodeError as fault:
                 self._drop(fault.flaw, f"{fault.detail} (from {arrival.sender[:80]})")
             else:
-                self._arrived(arrival.sender, message)
+                self._hand_over(arrival.sender, message)
         self._due.set()
 
     async def run(self) -> None:
@@ -109,6 +113,13 @@ class Postman:
                 return False
             await asyncio.sleep(_SETTLE_STEP_S)
         return True
+
+    def _hand_over(self, sender: str, message: BaseModel) -> None:
+        try:
+            self._arrived(sender, message)
+        except Exception:  # noqa: BLE001 - whatever a peer sends, the link must live on
+            self.dropped[UNHANDLED] += 1
+            log.exception("a message could not be handled", kind=type(message).__name__)
 
     def _drop(self, flaw: Flaw, detail: str) -> None:
         self.dropped[flaw.value] += 1

@@ -284,7 +284,8 @@ class WorkerShell:
         self._jobs[key].has_begun = True
         try:
             if context.cancel_reason is not None:
-                raise asyncio.CancelledError
+                self._report(assignment, _failure(context.cancel_reason), 0.0)
+                return
             async with self._free_slots:
                 started_at = now()
                 outcome = await self._attempt(assignment, context)

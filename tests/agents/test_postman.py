@@ -1,0 +1,44 @@
+"""The postman between mailroom and link."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from muster.agents import MemoryNetwork, run_in_virtual_time
+from muster.agents.kernel.mailroom import Mailroom
+from muster.agents.postman import UNHANDLED, Postman
+from muster.messages import Heartbeat, encode_message
+from muster.messages.frame import EVERYONE
+
+
+def test_a_message_that_makes_its_handler_fail_is_counted_and_the_next_one_arrives() -> None:
+    async def story() -> Any:
+        network = MemoryNetwork()
+        heard: list[int] = []
+
+        def arrived(sender: str, message: Any) -> None:
+            if not message.running:
+                raise RuntimeError("nothing runs")
+            heard.append(message.running)
+
+        def receive(frame: bytes) -> None:
+            postman.receive(frame)
+
+        postman = Postman(
+            network.join("here", receive),
+            listens_to=frozenset({EVERYONE}),
+            arrived=arrived,
+            also={},
+        )
+        there = network.join("there", lambda _: None)
+        mailroom = Mailroom("there")
+        for running in (0, 7):
+            mailroom.post_loose(EVERYONE, encode_message(Heartbeat(running=running)))
+        outgoing = mailroom.collect(0.0)
+        assert outgoing is not None
+        await there.send(outgoing.frame)
+        await asyncio.sleep(1)
+        return heard, dict(postman.dropped)
+
+    assert run_in_virtual_time(story()) == ([7], {UNHANDLED: 1})
