@@ -249,7 +249,9 @@ class WorkerShell:
             self._post(Heartbeat(running=len(self._jobs)))
             await asyncio.sleep(self._heartbeat_s)
             if now() - self._manager_heard_at > self._lost_after_s:
-                log.warning("the manager is silent; asking to be let in again")
+                log.warning(
+                    "the manager is silent; asking to be let in again", worker=self._profile.name
+                )
                 self._manager = None
 
     def _say_hello(self) -> None:
