@@ -120,6 +120,10 @@ class ManagerShell:
         self._hooks = hooks
         self._postman: Postman | None = None
         self._session = secrets.token_hex(8)
+        # Who is let in again after it was lost begins a new conversation: of the old one this end
+        # has forgotten everything, the other end nothing. One entry for each connected worker.
+        self._admissions: dict[str, int] = {}
+        self._last_admission = 0
         self._watchers: list[Watcher] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
@@ -295,6 +299,7 @@ class ManagerShell:
             case RefuseWorker(worker_id, session, reason):
                 self._post_loose(worker_id, Refusal(worker_session=session, reason=reason))
             case DropWorker(worker_id):
+                self._admissions.pop(worker_id, None)
                 if self._postman is not None:
                     self._postman.close(worker_id)
             case CallTheRoll():
@@ -320,11 +325,16 @@ class ManagerShell:
     def _welcome(self, worker_id: str, name: str, session: str) -> None:
         if self._postman is None:
             return
-        self._postman.open(worker_id, f"{session}/{self._session}")
+        if worker_id not in self._admissions:
+            self._last_admission += 1
+            self._admissions[worker_id] = self._last_admission
+        admission = self._admissions[worker_id]
+        self._postman.open(worker_id, f"{session}/{self._session}/{admission}")
         welcome = Welcome(
             manager=self.name,
             worker=name,
             session=self._session,
+            admission=admission,
             worker_session=session,
             heartbeat_s=self._rules.heartbeat_s,
             lost_after_s=self._rules.lost_after_s,

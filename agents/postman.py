@@ -74,6 +74,10 @@ class Postman:
         self._mailroom.post_loose(to, encode_message(message))
         self._due.set()
 
+    def heard_at(self, peer: str) -> float | None:
+        """When something of the conversation with a peer last arrived; None if nothing has."""
+        return self._mailroom.heard_at(peer)
+
     def receive(self, frame: bytes) -> None:
         """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
         try:

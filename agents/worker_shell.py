@@ -92,7 +92,9 @@ class WorkerShell:
         self._hooks = hooks
         self._postman: Postman | None = None
         self._manager: str | None = None
-        self._manager_heard_at = 0.0
+        self._asks_again = False
+        self._admission = ("", 0)
+        self._welcomed_at = 0.0
         self._heartbeat_s = 1.0
         self._lost_after_s = 10.0
         self._jobs: dict[tuple[TaskId, int], _Job] = {}
@@ -113,7 +115,7 @@ class WorkerShell:
     @property
     def is_member(self) -> bool:
         """Whether a manager has let this worker in."""
-        return self._manager is not None
+        return self._manager is not None and not self._asks_again
 
     @property
     def manager_address(self) -> str:
@@ -188,8 +190,6 @@ class WorkerShell:
     # ------------------------------------------------------------------ coming in
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
-        if sender == self._manager:
-            self._manager_heard_at = now()
         match message:
             case Welcome():
                 self._welcomed(sender, message)
@@ -204,11 +204,19 @@ class WorkerShell:
     def _welcomed(self, sender: str, welcome: Welcome) -> None:
         if welcome.worker_session != self._session or self._postman is None:
             return
-        self._postman.open(sender, f"{welcome.worker_session}/{welcome.session}")
+        session, admission = self._admission
+        if welcome.session == session and welcome.admission < admission:
+            # It was long on its way; the manager has lost us and let us in again since.
+            return
+        self._admission = (welcome.session, welcome.admission)
+        self._postman.open(
+            sender, f"{welcome.worker_session}/{welcome.session}/{welcome.admission}"
+        )
         if self._manager != sender:
             log.info("joined", worker=self._profile.name, manager=welcome.manager)
         self._manager = sender
-        self._manager_heard_at = now()
+        self._asks_again = False
+        self._welcomed_at = now()
         self.manager_name = welcome.manager
         self._heartbeat_s = welcome.heartbeat_s
         self._lost_after_s = welcome.lost_after_s
@@ -234,7 +242,7 @@ class WorkerShell:
     async def _keep_in_touch(self) -> None:
         pause_s, asked_s = HELLO_EVERY_S, 0.0
         while True:
-            if self._manager is None:
+            if not self.is_member:
                 self._say_hello()
                 await asyncio.sleep(pause_s)
                 if asked_s < WORTH_A_WARNING_S <= asked_s + pause_s:
@@ -248,11 +256,21 @@ class WorkerShell:
             pause_s, asked_s = HELLO_EVERY_S, 0.0
             self._post(Heartbeat(running=len(self._jobs)))
             await asyncio.sleep(self._heartbeat_s)
-            if now() - self._manager_heard_at > self._lost_after_s:
+            if now() - self._manager_heard_at() > self._lost_after_s:
                 log.warning(
                     "the manager is silent; asking to be let in again", worker=self._profile.name
                 )
-                self._manager = None
+                # The conversation stays open: if the manager has not lost us, it goes on.
+                self._asks_again = True
+
+    def _manager_heard_at(self) -> float:
+        """When the manager last spoke to this worker, and not only to everyone.
+
+        A manager that has lost us still sends its heartbeats to all.
+        """
+        assert self._postman is not None
+        heard_at = self._postman.heard_at(self._manager or "")
+        return self._welcomed_at if heard_at is None else max(heard_at, self._welcomed_at)
 
     def _say_hello(self) -> None:
         assert self._postman is not None
@@ -337,7 +355,7 @@ class WorkerShell:
         self.history.append(result)
 
     def _hand_in(self, result: TaskResult) -> None:
-        if self._manager is None:
+        if not self.is_member:
             self._kept.append(result)
         else:
             self._post(result)

@@ -34,6 +34,7 @@ class Welcome(Message):
         manager: the manager's name.
         worker: the name under which the worker is known.
         session: the manager's number for this conversation.
+        admission: counts up whenever a worker is let in; an older one is out of date.
         worker_session: the worker's number, given back, so that it knows which Hello this answers.
         heartbeat_s: how often each side is to be heard, in seconds.
         lost_after_s: after how many seconds of silence a side counts as lost.
@@ -42,6 +43,7 @@ class Welcome(Message):
     manager: Name
     worker: Name
     session: str = Field(max_length=64)
+    admission: int = Field(default=1, ge=1)
     worker_session: str = Field(max_length=64)
     heartbeat_s: float = Field(gt=0)
     lost_after_s: float = Field(gt=0)

@@ -101,7 +101,7 @@ class _Run:
 
 
 class Stream:
-    """One end of a conversation.
+    """One end of a conversation; `heard_at` tells when something of it last arrived.
 
     It never gives up by itself: whether a silent peer is gone is for others to judge.
 
@@ -118,6 +118,7 @@ class Stream:
         counters: DeliveryCounters | None = None,
     ) -> None:
         self.conversation = conversation
+        self.heard_at: float | None = None
         self.counters = DeliveryCounters() if counters is None else counters
         self._limits = limits
         self._envelope_bytes = _SEGMENT_OVERHEAD_BYTES + len(conversation.encode())
@@ -219,6 +220,7 @@ class Stream:
         ):
             self.counters.absurd_segments += 1
             return []
+        self.heard_at = now
         if segment.ack > self._oldest:
             self._settle(segment.ack, now)
         if not segment.messages:

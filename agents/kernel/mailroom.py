@@ -201,6 +201,11 @@ class Mailroom:
                 arrivals += self._open_letter(sender, section, now)
         return arrivals
 
+    def heard_at(self, peer: str) -> float | None:
+        """When something of the conversation with a peer last arrived; None if nothing has."""
+        stream = self._streams.get(peer)
+        return None if stream is None else stream.heard_at
+
     def next_alarm(self) -> float | None:
         """When something will be due, in seconds.
 

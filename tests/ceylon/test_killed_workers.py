@@ -98,3 +98,37 @@ def test_a_killed_worker_that_comes_back_under_its_name_is_let_in_again(tmp_path
     assert set(settled.values()) == {1}
     assert len(settled) == TASKS
     assert not report.workers["Ben"].lost
+
+
+def test_a_worker_that_slept_too_long_is_let_in_again_and_works_on(tmp_path: Path) -> None:
+    tasks = [Task(id=number, description="work", difficulty=5) for number in range(1, TASKS + 1)]
+    happened: list[Occurrence] = []
+
+    async def go() -> TaskManager:
+        manager = TaskManager(tasks, expected_workers=3, port=0, lost_after_s=2.0, quiet=True)
+        ticket = tmp_path / "ticket"
+        write_ticket_file(ticket, manager.ticket())
+        with workers_at(ticket, "Ada", "Ben", "Cleo") as workers:
+
+            def watch(occurrence: Occurrence) -> None:
+                happened.append(occurrence)
+                if occurrence.what is What.TASK_COMPLETED and not slept:
+                    slept.append(occurrence.at)
+                    workers["Ben"].send_signal(signal.SIGSTOP)
+                if occurrence.what is What.WORKER_LOST and occurrence.worker == "Ben":
+                    workers["Ben"].send_signal(signal.SIGCONT)
+
+            slept: list[float] = []
+            manager.watch(watch)
+            await asyncio.wait_for(manager.start_agent(b""), DEADLINE_S)
+        return manager
+
+    manager = asyncio.run(go())
+    assert manager.report().success_rate == 1.0
+    bens = [each for each in happened if each.worker == "Ben"]
+    lost = next(index for index, each in enumerate(bens) if each.what is What.WORKER_LOST)
+    kinds = [each.what for each in bens[lost:]]
+    assert What.WORKER_JOINED in kinds
+    assert What.TASK_COMPLETED in kinds
+    completed = Counter(each.task_id for each in happened if each.what is What.TASK_COMPLETED)
+    assert set(completed.values()) == {1}
