@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 
 from ...messages import InvalidInput, JoinRefused, LocalError
 from ...messages.wording import summarize
+from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..manager import DEFAULT_WORKSPACE, TaskManager
 from ..surroundings import LOOPBACK
 from ..tasks_file import read_tasks
@@ -32,6 +34,7 @@ from .logging_setup import configure_logging
 from .manage import manage
 from .play import close_stdout, make_scenario, play_scenario, play_worker
 from .scenario_finder import find_scenario, our_scenarios
+from .simulate import Order, simulate_runs
 from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
 
 # Each option of a command is a parameter; nobody passes them by position.
@@ -76,6 +79,9 @@ TimeScale = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print only the report, as JSON; no progress.")
 ]
+LARGEST_CHANCE_SEED = 1_000_000_000
+"""Below which seeds by chance are: still short enough to be typed again."""
+
 Join = Annotated[
     str,
     typer.Option(metavar="TICKET", help="The manager's ticket, or the file that it is in."),
@@ -128,6 +134,54 @@ def scenarios(verbose: Verbose = 0) -> None:
         typer.echo(f"{scenario.name():<{width}}  {scenario.headline()}")
         if scenario.takes:
             typer.echo(f"{'':<{width}}  takes {scenario.takes}")
+
+
+@application.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(metavar="[SCENARIO|FILE.py]")] = "",
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARGUMENT]...", help="What the scenario takes, if anything."),
+    ] = None,
+    stress: Annotated[
+        bool, typer.Option("--stress", help="Instead of a scenario: a story made up by chance.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The first run's seed; the next has the next [default: by chance]."),
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="How many runs.")] = 1,
+    faults: Annotated[
+        str,
+        typer.Option(metavar="KIND,...", help="What may go wrong; the docs tell the kinds."),
+    ] = ",".join(ALL_FAULTS),
+    storm: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="SECONDS",
+            help="For how long things go wrong, in virtual time [default: as suits the scenario].",
+        ),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Spread the runs over processes.")] = 1,
+    verbose: Verbose = 0,
+) -> None:
+    """Run a scenario in virtual time through storms of faults, and see that nothing breaks.
+
+    The exit code is 0 if no invariant was broken. The same seed gives the same run.
+    """
+    if stress is bool(scenario):
+        raise InvalidInput("give either a scenario or --stress")
+    order = Order(
+        scenario=scenario,
+        arguments=tuple(arguments or ()),
+        kinds=read_fault_kinds(faults),
+        storm_s=storm,
+        first_seed=secrets.randbelow(LARGEST_CHANCE_SEED) if seed is None else seed,
+        runs=runs,
+        verbosity=verbose,
+    )
+    raise typer.Exit(simulate_runs(order, processes))
 
 
 @application.command("play-worker", hidden=True)

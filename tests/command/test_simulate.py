@@ -1,0 +1,87 @@
+"""What `muster simulate` prints, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from muster.agents.worker_shell import WorkerShell
+
+Invoke = Callable[..., Any]
+
+
+def test_runs_that_break_nothing_are_counted_and_end_well(invoke: Invoke) -> None:
+    ended = invoke("simulate", "all_well", "--seed", 7, "--runs", 3)
+    lines = ended.out.splitlines()
+    assert ended.code == 0
+    assert lines[0] == "all_well: 3 runs, seeds 7 to 9"
+    assert re.match(r"faults injected: \d+ \(loss \d+, duplicate \d+, .*, pause \d+\)$", lines[1])
+    assert re.match(r"3 runs, \d+\.\d\d h of virtual time in .* runs/s$", lines[2])
+    assert lines[3] == "no invariant was broken"
+
+
+def test_a_seed_by_chance_is_printed(invoke: Invoke) -> None:
+    ended = invoke("simulate", "all_well", "--storm", 1)
+    assert re.match(r"all_well: 1 runs, seeds (\d+) to \1\n", ended.out)
+
+
+def test_the_stress_story_needs_no_scenario(invoke: Invoke) -> None:
+    ended = invoke("simulate", "--stress", "--seed", 1, "--storm", 2)
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "the stress story: 1 runs, seeds 1 to 1")
+
+
+def test_only_the_faults_that_are_named_happen(invoke: Invoke) -> None:
+    ended = invoke("simulate", "--stress", "--seed", 1, "--runs", 3, "--faults", "kill")
+    assert "loss 0, duplicate 0, reorder 0, delay 0, partition 0, kill" in ended.out
+
+
+def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = WorkerShell._attempt
+
+    async def twice(self: WorkerShell, *given: Any) -> Any:
+        await attempt(self, *given)
+        return await attempt(self, *given)
+
+    monkeypatch.setattr(WorkerShell, "_attempt", twice)
+    ended = invoke("simulate", "all_well", "--seed", 7, "--runs", 3, "--storm", 5)
+    assert ended.code == 1
+    assert "seed 7 broke an invariant: an attempt runs at most once, on one worker" in ended.out
+    assert "the story of task " in ended.out
+    assert "task_assigned  attempt 1" in ended.out
+    repeat = ended.out.splitlines()[-1].removeprefix("again: muster ")
+    assert repeat == "simulate --seed 7 --storm 0 --faults '' -- all_well"
+    again = invoke(*shlex.split(repeat))
+    assert again.out.splitlines()[3:] == ended.out.splitlines()[3:]
+
+
+def test_runs_spread_over_processes_come_to_the_same(invoke: Invoke) -> None:
+    alone = invoke("simulate", "--stress", "--seed", 1, "--runs", 60, "--storm", 1)
+    spread = invoke(
+        "simulate", "--stress", "--seed", 1, "--runs", 60, "--storm", 1, "--processes", 2
+    )
+    assert spread.out.splitlines()[:2] == alone.out.splitlines()[:2]
+
+
+def test_a_scenario_with_plain_agents_can_not_be_simulated(invoke: Invoke) -> None:
+    ended = invoke("simulate", "embedded")
+    assert ended.code == 2
+    assert ended.err.startswith("muster: scenario 'embedded' can't be simulated: plain Ceylon")
+
+
+def test_an_unknown_fault_lists_the_known_ones(invoke: Invoke) -> None:
+    ended = invoke("simulate", "all_well", "--faults", "kill,los")
+    assert ended.code == 2
+    assert ended.err.startswith("muster: there is no fault 'los'; known: delay, duplicate, kill, ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("all_well", "--stress")])
+def test_it_takes_a_scenario_or_the_stress_story(
+    invoke: Invoke, arguments: tuple[str, ...]
+) -> None:
+    ended = invoke("simulate", *arguments)
+    assert (ended.code, ended.err) == (2, "muster: give either a scenario or --stress\n")

@@ -1,0 +1,217 @@
+"""Simulated runs repeat themselves, keep every invariant, and tell when one is broken."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from muster.agents import WorkerAgent, simulation
+from muster.agents.command.scenario_finder import our_scenarios
+from muster.agents.fault_plan import FaultKind
+from muster.agents.kernel.board import Board
+from muster.agents.kernel.events import What
+from muster.agents.manager_shell import ManagerShell
+from muster.agents.shrinking import shrink
+from muster.agents.simulation import Conditions, Outcome, simulate
+from muster.agents.stress_story import StressStory
+from muster.agents.witness import Breach
+from muster.agents.worker_shell import WorkerShell
+from muster.messages import TaskResult
+
+DIGESTS = """
+import logging
+logging.disable()
+from muster.agents.command.scenario_finder import our_scenarios
+from muster.agents.simulation import Conditions, simulate
+from muster.agents.stress_story import StressStory
+stories = [StressStory(5)] + [each() for each in our_scenarios() if not each.has_plain_agents]
+for story in stories:
+    print(simulate(story, Conditions(5, storm_s=10.0)).digest)
+"""
+
+SCENARIOS = [each for each in our_scenarios() if not each.has_plain_agents]
+
+
+def told(outcome: Outcome) -> str:
+    return f"seed {outcome.conditions.seed}: {outcome.breach}\n" + "\n".join(outcome.story)
+
+
+def first_broken(story: Callable[[int], Any], seeds: range, *kinds: FaultKind) -> Outcome:
+    for seed in seeds:
+        outcome = simulate(story(seed), Conditions(seed, kinds, 20.0))
+        if outcome.breach is not None:
+            return outcome
+    raise AssertionError("nothing was noticed")
+
+
+# ------------------------------------------------------------------------------- determinism
+
+
+def test_the_same_seed_gives_the_same_run_in_every_process() -> None:
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", DIGESTS],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for hash_seed in ("1", "2")
+    ]
+    assert len(digests[0]) == 1 + len(SCENARIOS)
+    assert digests[0] == digests[1]
+
+
+def test_the_same_seed_gives_the_same_run_twice_in_one_process() -> None:
+    first, second = (simulate(StressStory(8), Conditions(8, storm_s=20.0)) for _ in range(2))
+    assert first == second
+
+
+def test_another_seed_gives_another_run(small_story: Callable[[], Any]) -> None:
+    digests = {simulate(small_story(), Conditions(seed)).digest for seed in range(5)}
+    assert len(digests) == 5
+
+
+# ------------------------------------------------------------------------------- what holds
+
+
+def test_300_runs_of_a_fresh_seed_break_no_invariant() -> None:
+    seed = secrets.randbelow(1_000_000_000)
+    print(f"seeds {seed} to {seed + 299}")
+    for each in range(seed, seed + 300):
+        outcome = simulate(StressStory(each), Conditions(each, storm_s=10.0))
+        assert outcome.breach is None, told(outcome)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name())
+def test_every_scenario_stands_the_storm(scenario: Any) -> None:
+    seed = secrets.randbelow(1_000_000_000)
+    for each in range(seed, seed + 5):
+        outcome = simulate(scenario(), Conditions(each, storm_s=20.0))
+        assert outcome.breach is None, told(outcome)
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_each_kind_alone_happens_and_breaks_nothing(
+    kind: FaultKind, small_story: Callable[[], Any]
+) -> None:
+    outcomes = [simulate(small_story(), Conditions(seed, (kind,))) for seed in range(10)]
+    assert all(outcome.breach is None for outcome in outcomes), [told(each) for each in outcomes]
+    assert sum(outcome.injected[kind] for outcome in outcomes) > 0
+    assert all(set(outcome.injected) <= {kind} for outcome in outcomes)
+
+
+def test_a_killed_worker_is_lost_and_comes_back(small_story: Callable[[], Any]) -> None:
+    story = small_story()
+    quiet_s = simulate(story, Conditions(0, ())).lasted_s
+    slowest_s = max(
+        simulate(story, Conditions(seed, (FaultKind.KILL,))).lasted_s for seed in range(10)
+    )
+    assert slowest_s > quiet_s + 4.0
+
+
+# ------------------------------------------------------------------------------- what is noticed
+
+
+def test_a_worker_that_runs_an_attempt_twice_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
+) -> None:
+    attempt = WorkerShell._attempt
+
+    async def twice(self: WorkerShell, *given: Any) -> TaskResult:
+        await attempt(self, *given)
+        return await attempt(self, *given)
+
+    monkeypatch.setattr(WorkerShell, "_attempt", twice)
+    outcome = simulate(small_story(), Conditions(1, ()))
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == "an attempt runs at most once, on one worker"
+    assert outcome.breach.detail == "attempt 1 at task 1 ran at Ben#1 and again at Ben#1"
+    assert outcome.story[0].endswith("task_added")
+
+
+def test_a_board_that_settles_a_task_twice_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
+) -> None:
+    handle = Board.handle
+
+    def forgetful(self: Board, event: Any, now: float) -> Any:
+        said = handle(self, event, now)
+        settled = [each for each in said if getattr(each, "what", "") is What.TASK_COMPLETED]
+        return [*said, *settled]
+
+    monkeypatch.setattr(Board, "handle", forgetful)
+    outcome = simulate(small_story(), Conditions(1, ()))
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == "every task is settled exactly once"
+    assert outcome.breach.detail == "task 1 was task_completed and then task_completed"
+
+
+def test_a_board_that_does_not_fit_together_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
+) -> None:
+    def untrue(board: Board) -> None:
+        raise AssertionError("the counts are wrong")
+
+    monkeypatch.setattr(Board, "validate", untrue)
+    outcome = simulate(small_story(), Conditions(1, ()))
+    assert outcome.breach == Breach("the board fits together", "the counts are wrong")
+
+
+def test_a_result_that_nobody_worked_for_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
+) -> None:
+    async def lazy(self: WorkerShell, assignment: Any, context: Any) -> TaskResult:
+        return TaskResult(task_id=assignment.task.id, worker=assignment.worker, success=True)
+
+    monkeypatch.setattr(WorkerShell, "_attempt", lazy)
+    outcome = simulate(small_story(), Conditions(1, ()))
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == (
+        "what is recorded as done was done, by that worker in that attempt"
+    )
+
+
+def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
+    monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
+) -> None:
+    monkeypatch.setattr(ManagerShell, "begin_assigning", lambda self: None)
+    outcome = simulate(small_story(), Conditions(1, ()))
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == "a run ends once the faults have stopped"
+    assert "task 1 waits for the assigning to begin" in outcome.breach.detail
+
+
+def test_a_worker_that_breaks_down_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
+) -> None:
+    async def fall_over(self: WorkerAgent, *given: Any, **named: Any) -> None:
+        raise RuntimeError("over")
+
+    monkeypatch.setattr(WorkerAgent, "serve_over", fall_over)
+    outcome = simulate(small_story(), Conditions(1, ()))
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == "a worker does not break down"
+
+
+def test_a_failing_run_shrinks_to_the_faults_that_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deaf_once_silent(self: WorkerShell) -> float:
+        return float("inf")
+
+    # A worker that never asks to be let in again, as before admissions were numbered.
+    monkeypatch.setattr(WorkerShell, "_manager_heard_at", deaf_once_silent)
+    monkeypatch.setattr(simulation, "CALM_S", 120.0)
+    broken = first_broken(StressStory, range(200), *FaultKind)
+    shrunk = shrink(StressStory(broken.conditions.seed), broken)
+    assert shrunk.breach is not None
+    assert broken.breach is not None
+    assert shrunk.breach.invariant == broken.breach.invariant
+    assert len(shrunk.conditions.kinds) < len(broken.conditions.kinds)
+    assert shrunk.conditions.storm_s <= broken.conditions.storm_s
+    again = simulate(StressStory(shrunk.conditions.seed), shrunk.conditions)
+    assert again == shrunk
