@@ -136,6 +136,11 @@ class Inquirer(CeylonAgent):
         if self._postman is not None:
             self._postman.receive(frame)
 
+    def send_model(self, to: str, message: BaseModel) -> None:
+        """Send a message by our codec."""
+        if self._postman is not None:
+            self._postman.post_loose(to, message)
+
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Log what went wrong."""
         log.error("an inquiry failed", doing=doing, exc_info=fault)
