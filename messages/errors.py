@@ -11,6 +11,7 @@ MusterError
 │   ├── IllegalTransition      a task asked to do what its state does not allow
 │   ├── UnknownName            a policy, scenario, handler or task type that does not exist
 │   ├── InvalidInput           a file, ticket or argument that cannot be used
+│   ├── StoreUnusable          a store that can't be opened, read or written
 │   ├── PortInUse              the port to listen on belongs to somebody else
 │   ├── EncodeError            a value that msgpack cannot carry
 │   ├── BacklogFull            more messages than may wait for one peer
@@ -83,6 +84,10 @@ class UnknownName(LocalError):
 
 class InvalidInput(LocalError):
     """A file, ticket or argument that cannot be used."""
+
+
+class StoreUnusable(LocalError):
+    """A store that can't be opened, read or written; the message says why, and what to do."""
 
 
 class PortInUse(LocalError):
