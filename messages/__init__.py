@@ -6,6 +6,7 @@ from .errors import (
     Deadlock,
     DecodeError,
     DependencyCycle,
+    DifferentTask,
     DuplicateTask,
     EncodeError,
     Flaw,
@@ -23,6 +24,7 @@ from .errors import (
     UnknownPeer,
     UnknownTask,
     WorkersMissing,
+    WrongSecret,
 )
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
@@ -49,6 +51,7 @@ __all__ = [
     "Deadlock",
     "DecodeError",
     "DependencyCycle",
+    "DifferentTask",
     "DuplicateTask",
     "EncodeError",
     "Flaw",
@@ -82,6 +85,7 @@ __all__ = [
     "UnknownTask",
     "Welcome",
     "WorkersMissing",
+    "WrongSecret",
     "decode_message",
     "encode_message",
     "validate_task",

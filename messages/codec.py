@@ -26,8 +26,10 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "MESSAGE_KINDS",
     "decode_message",
+    "decode_task",
     "describe",
     "encode_message",
+    "encode_task",
     "pack",
     "summarize",
     "unpack",
@@ -105,6 +107,25 @@ def decode_message(data: bytes, also: Mapping[str, type[BaseModel]] | None = Non
     if issubclass(message_class, TaskAssignment):
         fields["task"] = _load_task(fields.get("task"))
     return _load(message_class, fields)
+
+
+def encode_task(task: Task) -> bytes:
+    """Turn a task into bytes, to be kept.
+
+    Raises:
+        EncodeError: it holds what msgpack can't carry.
+    """
+    fields = task.model_dump(exclude_defaults=True, warnings=False)
+    return pack([type(task).__qualname__, fields])
+
+
+def decode_task(data: bytes) -> Task:
+    """Turn what `encode_task` returned into the task.
+
+    Raises:
+        DecodeError: the bytes are no task, or its class is not known here.
+    """
+    return _load_task(unpack(data))
 
 
 def describe(message: BaseModel) -> str:

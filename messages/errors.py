@@ -5,6 +5,7 @@ MusterError
 ├── LocalError                 something on our side is wrong: the caller can mend it
 │   ├── InvalidTask            a task, or a list of tasks, that cannot be accepted
 │   │   ├── DuplicateTask      two tasks of one id
+│   │   ├── DifferentTask      a task that a store knows with another content
 │   │   ├── UnknownDependency  a task that depends on one nobody has added
 │   │   └── DependencyCycle    tasks that wait for one another
 │   ├── UnknownTask            an id that no task has
@@ -20,11 +21,13 @@ MusterError
 │   └── WorkersMissing         expected workers that did not come in time
 └── PeerError                  something a peer sent or decided
     ├── DecodeError            bytes that are not a message of ours
-    └── JoinRefused            the manager does not want this worker
+    ├── JoinRefused            the manager does not want this worker
+    └── WrongSecret            manager and member do not seal their frames with the same secret
 ```
 
 Local errors are raised to the caller. Peer errors never leave a network handler: they are
-counted, logged once a kind, and dropped; only a worker that was refused raises `JoinRefused`.
+counted, logged once a kind, and dropped; only a member that can't get in raises `JoinRefused` or
+`WrongSecret`.
 """
 
 from __future__ import annotations
@@ -47,6 +50,10 @@ class InvalidTask(LocalError):
 
 class DuplicateTask(InvalidTask):
     """A task whose id is taken."""
+
+
+class DifferentTask(InvalidTask):
+    """A task that a resumed run knows under the same id, with another content."""
 
 
 class UnknownDependency(InvalidTask):
@@ -138,6 +145,15 @@ class Flaw(str, Enum):
     OVERSIZED = "oversized"
     UNKNOWN_KIND = "unknown_kind"
     INVALID = "invalid"
+    UNSEALED = "unsealed"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105 - the name of a counter
+    REPLAYED = "replayed"
+    STALE_SESSION = "stale_session"
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it comes by itself, of links that double frames and managers that restart."""
+        return self in {Flaw.REPLAYED, Flaw.STALE_SESSION}
 
 
 class DecodeError(PeerError):
@@ -156,3 +172,7 @@ class DecodeError(PeerError):
 
 class JoinRefused(PeerError):
     """The manager does not want this worker; the message gives its reason."""
+
+
+class WrongSecret(PeerError):
+    """Manager and member do not seal their frames with the same secret; says what to do."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from .task import TaskId
 from .work import Message, Name, Note
+
+MAX_HOLDING = 100_000
+"""How many attempts a worker may hold, with those whose results were not acknowledged."""
 
 
 class Hello(Message):
@@ -16,7 +20,11 @@ class Hello(Message):
         specialties: types of task for which its skill counts 2 more.
         slots: how many tasks it runs at once.
         task_types: types of task it has handlers for, or None if it takes any (simulated work).
-        session: the worker's own number for this conversation, new at every start.
+        session: the worker's own number, new at every start of it.
+        call: counts up, within a session, with each conversation that the worker begins; an older
+            one is out of date.
+        holding: the attempts, as task and number, that it runs, or whose results it has not been
+            able to hand in; what a manager leased to it besides has never reached it.
     """
 
     name: Name
@@ -25,6 +33,8 @@ class Hello(Message):
     slots: int = Field(default=1, ge=1, le=10_000)
     task_types: tuple[str, ...] | None = Field(default=None, max_length=1_000)
     session: str = Field(max_length=64)
+    call: int = Field(default=1, ge=1)
+    holding: tuple[tuple[TaskId, int], ...] = Field(default=(), max_length=MAX_HOLDING)
 
 
 class Welcome(Message):
@@ -36,6 +46,7 @@ class Welcome(Message):
         session: the manager's number for this conversation.
         admission: counts up whenever a worker is let in; an older one is out of date.
         worker_session: the worker's number, given back, so that it knows which Hello this answers.
+        worker_call: the Hello's call, likewise.
         heartbeat_s: how often each side is to be heard, in seconds.
         lost_after_s: after how many seconds of silence a side counts as lost.
     """
@@ -45,6 +56,7 @@ class Welcome(Message):
     session: str = Field(max_length=64)
     admission: int = Field(default=1, ge=1)
     worker_session: str = Field(max_length=64)
+    worker_call: int = Field(default=1, ge=1)
     heartbeat_s: float = Field(gt=0)
     lost_after_s: float = Field(gt=0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .alarms import Alarms
 from .events import (
     CallTheRoll,
@@ -15,9 +17,21 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
-from .members import Challenge, Members, Roll, Silence
+from .members import Absence, Challenge, Members, Roll, Silence
 from .records import Attempt, WorkerRecord
 from .task_queue import TaskQueue
+
+
+class Meeting(NamedTuple):
+    """What came of a worker's asking to be let in.
+
+    Args:
+        lost: the leases that ended.
+        returned: the worker, if it came back to its leases.
+    """
+
+    lost: list[Attempt]
+    returned: WorkerRecord | None = None
 
 
 class Attendance:
@@ -27,7 +41,7 @@ class Attendance:
         members: who is and was there.
         roll: whether all that are expected have come.
         queue: where the connected workers are matched with tasks.
-        alarms: where silences and challenges are watched.
+        alarms: where silences, absences and challenges are watched.
     """
 
     def __init__(
@@ -35,31 +49,41 @@ class Attendance:
         members: Members,
         roll: Roll,
         queue: TaskQueue,
-        alarms: Alarms[Attempt | Silence | Challenge | Roll],
+        alarms: Alarms[Attempt | Silence | Absence | Challenge | Roll],
     ) -> None:
         self._members = members
         self._roll = roll
         self._queue = queue
         self._alarms = alarms
 
-    def meet(self, event: WorkerJoined, now: float, said: list[Instruction]) -> list[Attempt]:
-        """Answer a worker that asks to be let in, unless that takes time; the leases that ended."""
+    def meet(self, event: WorkerJoined, now: float, said: list[Instruction]) -> Meeting:
+        """Answer a worker that asks to be let in, unless that takes time."""
         lost: list[Attempt] = []
-        worker = self._members.present.get(event.worker_id)
-        if worker is not None:
-            if (worker.session, worker.name) == (event.session, event.name):
-                self.hear(event.worker_id, now, said)
-                said.append(SendWelcome(event.worker_id, event.name, event.session))
-                return lost
-            lost = self.lose(worker, "started anew", now, said)
-        incumbent = self._members.by_name.get(event.name)
-        if incumbent is None or not incumbent.alive:
-            self._welcome(event, now, said)
+        there = self._members.present.get(event.worker_id)
+        if there is not None and (there.name, there.session) != (event.name, event.session):
+            lost += self.lose(there, "started anew", now, said)
+            there = None
+        known = self._members.by_name.get(event.name)
+        is_same_start = known is not None and known.session == event.session
+        if known is not None and is_same_start and event.call < known.call:
+            # It was long on its way: the worker has begun another conversation since.
+            return Meeting(lost)
+        if there is not None and event.call == there.call:
+            self.hear(event.worker_id, now, said)
+            said.append(_welcome(event))
+        elif known is None or not known.may_have_leases:
+            self._let_in(event, now, said)
+        elif is_same_start and (event.call > known.call or not known.alive):
+            lost += self._take_back(known, event, now, said)
+            return Meeting(lost, known)
+        elif not known.alive:
+            lost += self.give_up(known, "started anew", now, said)
+            self._let_in(event, now, said)
         else:
             challenge = self._members.challenge(event, now)
             if challenge is not None:
                 self._alarms.set(challenge)
-        return lost
+        return Meeting(lost)
 
     def hear(self, worker_id: WorkerId, now: float, said: list[Instruction]) -> WorkerRecord | None:
         """Note that a worker lives; None if it is not connected."""
@@ -68,13 +92,7 @@ class Attendance:
             return None
         worker.last_heard_at = now
         if self._members.challenges:
-            newcomer = self._members.end_challenge(worker.name)
-            if newcomer is not None:
-                reason = f"a worker named {newcomer.name!r} is already here"
-                said.append(
-                    Occurrence(now, What.WORKER_REFUSED, worker=newcomer.name, detail=reason)
-                )
-                said.append(RefuseWorker(newcomer.worker_id, newcomer.session, reason))
+            self._turn_away(worker.name, now, said)
         return worker
 
     def see_off(self, event: WorkerLeft, now: float, said: list[Instruction]) -> list[Attempt]:
@@ -93,27 +111,94 @@ class Attendance:
         self._queue.dismiss(worker)
         said.append(Occurrence(now, What.WORKER_LOST, worker=worker.name, detail=reason))
         said.append(DropWorker(worker.worker_id))
-        lost = [record.attempts[number - 1] for (_, number), record in worker.running.items()]
-        for attempt in lost:
-            worker.stats.busy_time += now - attempt.started_at
-        worker.running.clear()
-        worker.stopping.clear()
+        lost = _end_leases(worker, now)
         newcomer = self._members.end_challenge(worker.name)
         if newcomer is not None:
-            self._welcome(newcomer, now, said)
+            self._let_in(newcomer, now, said)
         return lost
+
+    def expect_back(self, worker: WorkerRecord, now: float) -> None:
+        """Count a worker as away that was connected to a manager which is no more."""
+        self._alarms.set(self._members.expect_back(worker, now))
+        self._queue.dismiss(worker)
+
+    def give_up(
+        self, worker: WorkerRecord, reason: str, now: float, said: list[Instruction]
+    ) -> list[Attempt]:
+        """Await a worker no more that was away; the leases that ended."""
+        self._members.give_up(worker)
+        said.append(Occurrence(now, What.WORKER_LOST, worker=worker.name, detail=reason))
+        return _end_leases(worker, now)
 
     def call_the_roll(self, said: list[Instruction]) -> None:
         """Say that the assigning may begin; once."""
         self._roll.is_called = True
         said.append(CallTheRoll())
 
-    def _welcome(self, event: WorkerJoined, now: float, said: list[Instruction]) -> None:
+    def _let_in(self, event: WorkerJoined, now: float, said: list[Instruction]) -> None:
+        worker = self._admit(event, now)
+        detail = f"skill {worker.skill_level}, {worker.slots} slots"
+        said.append(Occurrence(now, What.WORKER_JOINED, worker=worker.name, detail=detail))
+        said.append(_welcome(event))
+        self._look_at_roll(said)
+
+    def _take_back(
+        self, worker: WorkerRecord, event: WorkerJoined, now: float, said: list[Instruction]
+    ) -> list[Attempt]:
+        """Let a worker go on with the leases it has, in a new conversation; those that ended.
+
+        What was under way in the old one when that broke off never arrives. So the worker tells
+        what it holds, and other leases are at an end.
+        """
+        self._turn_away(worker.name, now, said)
+        if worker.alive:
+            self._members.part_with(worker, now)
+            self._queue.dismiss(worker)
+            said.append(DropWorker(worker.worker_id))
+        held = {key: record for key, record in worker.running.items() if key in event.holding}
+        lost = [
+            record.attempts[number - 1]
+            for (task_id, number), record in worker.running.items()
+            if (task_id, number) not in held
+        ]
+        for attempt in lost:
+            worker.stats.busy_time += now - attempt.started_at
+        worker.running = held
+        worker.stopping &= event.holding
+        self._admit(event, now)
+        detail = f"holds {len(held)} of its tasks"
+        said.append(Occurrence(now, What.WORKER_RETURNED, worker=worker.name, detail=detail))
+        said.append(_welcome(event))
+        self._look_at_roll(said)
+        return lost
+
+    def _admit(self, event: WorkerJoined, now: float) -> WorkerRecord:
         worker, silence = self._members.admit(event, now)
         self._queue.admit(worker)
         self._alarms.set(silence)
-        detail = f"skill {worker.skill_level}, {worker.slots} slots"
-        said.append(Occurrence(now, What.WORKER_JOINED, worker=worker.name, detail=detail))
-        said.append(SendWelcome(event.worker_id, event.name, event.session))
+        return worker
+
+    def _look_at_roll(self, said: list[Instruction]) -> None:
         if not self._roll.is_called and self._roll.is_complete(self._members):
             self.call_the_roll(said)
+
+    def _turn_away(self, name: str, now: float, said: list[Instruction]) -> None:
+        """Refuse whoever waits for a name, since its bearer lives."""
+        newcomer = self._members.end_challenge(name)
+        if newcomer is not None:
+            reason = f"a worker named {newcomer.name!r} is already here"
+            said.append(Occurrence(now, What.WORKER_REFUSED, worker=newcomer.name, detail=reason))
+            said.append(RefuseWorker(newcomer.worker_id, newcomer.session, reason))
+
+
+def _welcome(event: WorkerJoined) -> SendWelcome:
+    return SendWelcome(event.worker_id, event.name, event.session, event.call)
+
+
+def _end_leases(worker: WorkerRecord, now: float) -> list[Attempt]:
+    ended = [record.attempts[number - 1] for (_, number), record in worker.running.items()]
+    for attempt in ended:
+        worker.stats.busy_time += now - attempt.started_at
+    worker.running.clear()
+    worker.stopping.clear()
+    return ended

@@ -8,7 +8,7 @@ when, does what it says, and wakes it at `next_alarm`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TypeVar, cast
 
@@ -48,8 +48,9 @@ from .events import (
 )
 from .leases import failure_of, limit_attempt
 from .matching import MatchingPolicy, describe_shortfall
-from .members import Challenge, Roll, Silence
+from .members import Absence, Challenge, Roll, Silence
 from .records import Attempt, Ending, Rules, TaskRecord, WorkerRecord, describe_story
+from .sameness import check_same
 from .task_queue import Bucket, Match
 
 
@@ -82,6 +83,8 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.IN_PROGRESS, Cause.CANCELLED): TaskStatus.CANCELLED,
 }
 """Every legal change of a task's status. What is not here does not happen."""
+
+_STOPPED = frozenset({Ending.CANCELLED, Ending.TIMED_OUT, Ending.OVERTAKEN})
 
 _EventT = TypeVar("_EventT", bound=Event)
 
@@ -132,10 +135,10 @@ class Board(BoardState):
         self._now = now
         said: list[Instruction] = []
         self._said = said
-        if self.roll.opened_at is None:
+        if self.roll.opened_at is None and not self.is_suspended:
             self._open_doors(event)
         self._reactions[type(event)](event)
-        if self.began_at is not None and self.ended_at is None:
+        if self.began_at is not None and self.ended_at is None and not self.is_suspended:
             self._hand_out()
             if not self._unsettled and self.rules.ends_when_done:
                 self._end(None)
@@ -144,11 +147,12 @@ class Board(BoardState):
     # ------------------------------------------------------------------ tasks: asked for
 
     def _add_tasks(self, event: TasksAdded) -> None:
-        if self.has_ended:
+        if self.has_ended and not self.is_suspended:
             raise InvalidTask("the run has ended; tasks can be added no more")
-        check_batch(event.tasks, self._tasks)
+        tasks = self._leave_out_restored(event.tasks)
+        check_batch(tasks, self._tasks)
         added: list[TaskRecord] = []
-        for task in event.tasks:
+        for task in tasks:
             record = TaskRecord(task.id, task, len(self._tasks), self._now)
             self._tasks[task.id] = record
             added.append(record)
@@ -162,6 +166,21 @@ class Board(BoardState):
         for record in added:
             if not record.unfinished and record.status is TaskStatus.PENDING:
                 self.queue.push(record, self._now)
+
+    def _leave_out_restored(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Leave out the tasks that a restored run knows: whoever resumes it names them again."""
+        if not self._restored_ids:
+            return tasks
+        known = {task.id for task in tasks if task.id in self._restored_ids}
+        new: list[Task] = []
+        for task in tasks:
+            if task.id in known:
+                check_same(self._tasks[task.id].added, task)
+                known.remove(task.id)
+                self._restored_ids.discard(task.id)
+            else:
+                new.append(task)
+        return new
 
     def _link(self, record: TaskRecord) -> str:
         """Tie a new task to those it depends on; why it can never start, or ""."""
@@ -442,11 +461,18 @@ class Board(BoardState):
         worker = attempt.worker
         del worker.running[attempt.task.task_id, attempt.number]
         worker.stats.busy_time += self._now - attempt.started_at
-        self.queue.note_load(worker)
+        if worker.alive:
+            self.queue.note_load(worker)
 
     def _stop(self, attempt: Attempt, ending: Ending, reason: str) -> None:
-        """End a lease whose worker must be told; its slot stays taken until the worker confirms."""
+        """End a lease whose worker must be told; its slot stays taken until the worker confirms.
+
+        A worker that is away is told when it comes back.
+        """
         worker, task_id = attempt.worker, attempt.task.task_id
+        if not worker.alive:
+            self._end_attempt(attempt, ending)
+            return
         worker.stopping.add((task_id, attempt.number))
         self._end_attempt(attempt, ending)
         self._said.append(SendCancel(worker.worker_id, task_id, attempt.number, reason))
@@ -461,7 +487,25 @@ class Board(BoardState):
     # ------------------------------------------------------------------ workers
 
     def _meet(self, event: WorkerJoined) -> None:
-        self._requeue(self.attendance.meet(event, self._now, self._said))
+        lost, returned = self.attendance.meet(event, self._now, self._said)
+        if returned is not None:
+            self._stop_again(returned, event)
+        self._requeue(lost)
+
+    def _stop_again(self, worker: WorkerRecord, event: WorkerJoined) -> None:
+        """Repeat what a worker that came back may never have been told: what to stop."""
+        for task_id, number in event.holding - worker.running.keys():
+            record = self._tasks.get(task_id)
+            if record is None or not 1 <= number <= record.attempt:
+                continue
+            attempt = record.attempts[number - 1]
+            ending = attempt.ending
+            if attempt.worker is worker and ending in _STOPPED and not attempt.is_reported:
+                if worker.taken < worker.slots:
+                    worker.stopping.add((task_id, number))
+                    self.queue.note_load(worker)
+                reason = record.error_message or "given up"
+                self._said.append(SendCancel(worker.worker_id, task_id, number, reason))
 
     def _hear(self, event: WorkerHeard) -> None:
         self.attendance.hear(event.worker_id, self._now, self._said)
@@ -478,7 +522,24 @@ class Board(BoardState):
 
     # ------------------------------------------------------------------ time
 
+    def _resume(self) -> None:
+        """Go on with a restored run: its workers may come back, and lose no time by its rest."""
+        self.is_suspended = False
+        self.ended_at = None
+        self.failure = None
+        self._said.append(Occurrence(self._now, What.RUN_RESUMED))
+        for worker in list(self.members.present.values()):
+            self.attendance.expect_back(worker, self._now)
+        patience_s = self.rules.return_within_s
+        for record in self._tasks.values():
+            if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
+                attempt = record.attempts[-1]
+                attempt.deadline = max(record.deadline, self._now + patience_s)
+                self.alarms.set(attempt)
+
     def _open_doors(self, _: Event) -> None:
+        if self.is_suspended:
+            self._resume()
         self.roll.opened_at = self._now
         self.alarms.set(self.roll)
 
@@ -490,6 +551,11 @@ class Board(BoardState):
                     self._time_out(alarm)
                 case Silence():
                     self._lose(alarm.worker, f"silent for {alarm.lost_after_s:g} s")
+                case Absence():
+                    detail = f"not back within {self.rules.return_within_s:g} s"
+                    self._requeue(
+                        self.attendance.give_up(alarm.worker, detail, self._now, self._said)
+                    )
                 case Challenge():
                     name = alarm.newcomer.name
                     self._lose(self.members.by_name[name], "silent, and replaced by a newcomer")

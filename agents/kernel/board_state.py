@@ -12,8 +12,8 @@ from .events import Occurrence
 from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
 from .invariants import check_invariants
 from .matching import POLICIES, MatchingPolicy, describe_shortfall
-from .members import Challenge, Members, Roll, Silence
-from .records import Attempt, Rules, TaskRecord, WorkerRecord
+from .members import Absence, Challenge, Members, Roll, Silence
+from .records import Attempt, Rules, Snapshot, TaskRecord, WorkerRecord
 from .task_queue import TaskQueue
 
 _LONG_NUMBER = 20
@@ -32,7 +32,7 @@ class BoardState:
         self.queue = TaskQueue(policy or POLICIES["best_fit"], self.rules.unmatched_after_s)
         self.members = Members(self.rules)
         self.roll = Roll(self.rules)
-        self.alarms: Alarms[Attempt | Silence | Challenge | Roll] = Alarms()
+        self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Roll] = Alarms()
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
         # Both hold every task of the run: a report tells of all of them.
         self._tasks: dict[TaskId, TaskRecord] = {}
@@ -41,9 +41,57 @@ class BoardState:
         self._unsettled = 0
         self._ignored: dict[str, int] = {}
         self._now = 0.0
+        self._restored_ids: set[TaskId] = set()
+        self.is_suspended = False
         self.began_at: float | None = None
         self.ended_at: float | None = None
         self.failure: str | None = None
+
+    def restore(self, snapshot: Snapshot, now: float) -> None:
+        """Take over a run as it stood, on a board that has none yet; it stands still at first.
+
+        Args:
+            snapshot: the run.
+            now: the time in seconds.
+        """
+        self._now = now
+        self.is_suspended = True
+        self.began_at = snapshot.began_at
+        self.ended_at = snapshot.ended_at
+        self.failure = snapshot.failure
+        self.roll.is_called = snapshot.began_at is not None
+        self._ignored.update(snapshot.ignored)
+        self._tasks.update((record.task_id, record) for record in snapshot.tasks)
+        self._restored_ids.update(self._tasks)
+        for worker in snapshot.workers:
+            silence = self.members.restore(worker)
+            if silence is not None:
+                self.alarms.set(silence)
+        for record in snapshot.tasks:
+            self._counts[record.status] += 1
+            self._unsettled += not record.status.is_final
+            if record.status is TaskStatus.PENDING:
+                self._link_restored(record)
+                if not record.unfinished:
+                    self.queue.push(record, now)
+            elif record.status is TaskStatus.IN_PROGRESS:
+                attempt = record.attempts[-1]
+                attempt.worker.running[record.task_id, attempt.number] = record
+                self.alarms.set(attempt)
+        for worker in self.members.present.values():
+            self.queue.admit(worker)
+        recorded = [record for record in snapshot.tasks if record.result is not None]
+        recorded.sort(key=lambda record: record.finished_at or 0.0)
+        self._results += [record.result for record in recorded if record.result is not None]
+
+    def _link_restored(self, record: TaskRecord) -> None:
+        for task_id in dict.fromkeys(record.task.depends_on):
+            needed = self._tasks[task_id]
+            if needed.status is not TaskStatus.COMPLETED:
+                record.unfinished += 1
+                if needed.dependents is None:
+                    needed.dependents = []
+                needed.dependents.append(record)
 
     def next_alarm(self) -> float | None:
         """When `TimePassed` is to be handled unless something else is before; None if never."""

@@ -39,6 +39,8 @@ class WorkerJoined:
         slots: how many tasks it runs at once.
         task_types: types it has handlers for; None takes any.
         session: the worker's number for this start of it.
+        call: counts up, within a session, with each conversation that it begins.
+        holding: the attempts that it runs, or whose results it has not been able to hand in.
     """
 
     worker_id: WorkerId
@@ -48,6 +50,8 @@ class WorkerJoined:
     slots: int = 1
     task_types: frozenset[str] | None = None
     session: str = ""
+    call: int = 1
+    holding: frozenset[tuple[TaskId, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,10 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True)
 class DoorsOpened:
-    """From now on workers can come; the patience with those that don't counts from here."""
+    """From now on workers can come; the patience with those that don't counts from here.
+
+    A run that was restored goes on from here; until then it stands still.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,7 @@ class SendWelcome:
     worker_id: WorkerId
     name: str
     session: str
+    call: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +223,11 @@ class What(str, Enum):
     ATTEMPT_TIMED_OUT = "attempt_timed_out"
     RESULT_IGNORED = "result_ignored"
     WORKER_JOINED = "worker_joined"
+    WORKER_RETURNED = "worker_returned"
     WORKER_REFUSED = "worker_refused"
     WORKER_LOST = "worker_lost"
     ASSIGNING_BEGUN = "assigning_begun"
+    RUN_RESUMED = "run_resumed"
     RUN_ENDED = "run_ended"
 
 

@@ -68,7 +68,7 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
 
 def _check_lease(told: str, attempt: Attempt) -> None:
     worker, key = attempt.worker, (attempt.task.task_id, attempt.number)
-    assert worker.alive, f"{told} is leased to {worker.name}, which is lost"
+    assert worker.may_have_leases, f"{told} is leased to {worker.name}, which is lost"
     assert worker.running.get(key) is attempt.task, f"{told} does not run at {worker.name}"
 
 
@@ -92,7 +92,7 @@ def _check_workers(board: BoardState) -> None:
         assert worker.name == name, f"worker {worker.name} is filed under {name}"
         assert worker.taken <= worker.slots, f"{name} has {worker.taken}/{worker.slots} slots taken"
         assert not worker.running.keys() & worker.stopping, f"{name} runs what it is to stop"
-        assert worker.alive or not worker.taken, f"{name} is lost and has slots taken"
+        assert worker.may_have_leases or not worker.taken, f"{name} is lost and has slots taken"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
         is_free = worker.alive and worker.taken < worker.slots
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
@@ -131,7 +131,7 @@ def _check_crews(board: BoardState) -> None:
     """See that the caches say what the policy would say now."""
     queue = board.queue
     # Who can do what is only worked out while there is something to hand out.
-    if board.began_at is None or board.has_ended:
+    if board.began_at is None or board.has_ended or board.is_suspended:
         return
     for bucket in queue.buckets.values():
         able = {

@@ -6,9 +6,26 @@ when the board learns something new.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ...messages import TaskId, TaskStatus
+from ...messages import (
+    DecodeError,
+    Flaw,
+    Payload,
+    Task,
+    TaskId,
+    TaskResult,
+    TaskStatus,
+    decode_message,
+    encode_message,
+)
+from ...messages.codec import decode_task, encode_task
+from ...messages.values import pack_scalars, unpack
+from .board_state import BoardState
+from .events import Instruction, Occurrence, What
+from .explanation import Decision, Lineup
+from .records import Attempt, Ending, Snapshot, TaskRecord, WorkerRecord, WorkerStats
 
 
 class TaskRow(NamedTuple):
@@ -48,3 +65,237 @@ class Rows(NamedTuple):
     run: bytes | None = None
     tasks: tuple[TaskRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
+
+
+def changed_rows(board: BoardState, said: Iterable[Instruction]) -> Rows:
+    """The rows that must be written before what a board said may be done.
+
+    Whatever changes is told as an occurrence. Progress is not kept.
+
+    Args:
+        board: the board, as it stands after it said so.
+        said: what it said since the last rows were written.
+    """
+    tasks: dict[TaskId, TaskRecord] = {}
+    workers: dict[str, None] = {}
+    added: set[TaskId] = set()
+    run_changed = False
+    for each in said:
+        if not isinstance(each, Occurrence) or each.what is What.TASK_PROGRESSED:
+            continue
+        if each.task_id is not None:
+            tasks[each.task_id] = board.tasks[each.task_id]
+            if each.what is What.TASK_ADDED:
+                added.add(each.task_id)
+        if each.worker:
+            workers[each.worker] = None
+        run_changed = run_changed or each.what in _OF_THE_RUN
+    return Rows(
+        _run_state(board) if run_changed else None,
+        tuple(_task_row(record, task_id in added) for task_id, record in tasks.items()),
+        tuple(_worker_row(board.workers[name]) for name in workers if name in board.workers),
+    )
+
+
+def read_snapshot(rows: Rows) -> Snapshot:
+    """Make a run from its rows.
+
+    Raises:
+        DecodeError: a row can't be read, as when the class of a task is not known here.
+    """
+    workers: dict[str, WorkerRecord] = {}
+    told = "the run"
+    try:
+        for worker_row in rows.workers:
+            told = f"worker {worker_row.name!r}"
+            workers[worker_row.name] = _read_worker(worker_row)
+        tasks: list[TaskRecord] = []
+        for row in rows.tasks:
+            told = f"task {row.task_id!r}"
+            tasks.append(_read_task(row, workers))
+        told = "the run"
+        run: Payload = [None, None, None, {}] if rows.run is None else unpack(rows.run)
+        began_at, ended_at, failure, ignored = run
+    except DecodeError as fault:
+        raise DecodeError(fault.flaw, f"{told}: {fault.detail}") from None
+    except (TypeError, ValueError, IndexError, AttributeError) as fault:
+        raise DecodeError(Flaw.INVALID, f"{told}: {type(fault).__name__}: {fault}") from None
+    return Snapshot(tasks, list(workers.values()), began_at, ended_at, failure, ignored)
+
+
+_OF_THE_RUN = frozenset(
+    {What.ASSIGNING_BEGUN, What.RUN_RESUMED, What.RUN_ENDED, What.RESULT_IGNORED}
+)
+
+
+def _run_state(board: BoardState) -> bytes:
+    return pack_scalars([board.began_at, board.ended_at, board.failure, dict(board.ignored)])
+
+
+def _task_row(record: TaskRecord, is_new: bool) -> TaskRow:
+    priority = record.task.priority
+    state = [
+        record.added_at,
+        record.failures,
+        record.losses,
+        list(record.failed_by),
+        record.error_message,
+        record.finished_at,
+        None if record.result is None else encode_message(record.result),
+        None if priority == record.added.priority else priority,
+        [
+            [
+                attempt.number,
+                attempt.worker.name,
+                attempt.started_at,
+                attempt.timeout_s,
+                attempt.deadline,
+                None if attempt.ending is None else attempt.ending.value,
+                attempt.is_reported,
+            ]
+            for attempt in record.attempts
+        ],
+        [[each.at, each.what.value, *each[3:]] for each in record.story],
+        record.forgotten,
+        record.decision,
+    ]
+    definition = encode_task(record.added) if is_new else None
+    return TaskRow(record.task_id, record.sequence, record.status, definition, pack_scalars(state))
+
+
+def _worker_row(worker: WorkerRecord) -> WorkerRow:
+    stats = worker.stats
+    state = [
+        worker.worker_id,
+        worker.session,
+        worker.call,
+        worker.skill_level,
+        list(worker.specialties),
+        worker.slots,
+        None if worker.task_types is None else list(worker.task_types),
+        worker.order,
+        worker.joined_at,
+        worker.last_heard_at,
+        worker.alive,
+        worker.lost_at,
+        [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
+    ]
+    return WorkerRow(worker.name, pack_scalars(state))
+
+
+def _read_task(row: TaskRow, workers: dict[str, WorkerRecord]) -> TaskRecord:
+    if row.definition is None:
+        raise DecodeError(Flaw.INVALID, "it has no definition")
+    (
+        added_at,
+        failures,
+        losses,
+        failed_by,
+        error_message,
+        finished_at,
+        result,
+        priority,
+        attempts,
+        story,
+        forgotten,
+        decision,
+    ) = unpack(row.state)
+    task = decode_task(row.definition)
+    record = TaskRecord(
+        row.task_id,
+        task,
+        row.sequence,
+        added_at,
+        row.status,
+        failures=failures,
+        losses=losses,
+        failed_by=frozenset(failed_by),
+        result=None if result is None else _read_result(result),
+        error_message=error_message,
+        finished_at=finished_at,
+        progress=100.0 if row.status is TaskStatus.COMPLETED else 0.0,
+        decision=None if decision is None else _read_decision(decision),
+    )
+    if priority is not None:
+        record.task = _with_priority(task, priority)
+    for number, worker, started_at, timeout_s, deadline, ending, is_reported in attempts:
+        record.attempts.append(
+            Attempt(
+                number,
+                workers.get(worker) or _forgotten(worker, workers),
+                record,
+                started_at,
+                timeout_s,
+                deadline,
+                None if ending is None else Ending(ending),
+                is_reported,
+            )
+        )
+    for at, what, attempt, worker, detail in story:
+        record.tell(Occurrence(at, What(what), row.task_id, attempt, worker, detail))
+    record.forgotten = forgotten
+    return record
+
+
+def _with_priority(task: Task, priority: int) -> Task:
+    changed = task.model_copy()
+    changed.priority = priority
+    return changed
+
+
+def _read_result(data: bytes) -> TaskResult:
+    result = decode_message(data)
+    if not isinstance(result, TaskResult):
+        raise DecodeError(Flaw.INVALID, f"its result is a {type(result).__name__}")
+    return result
+
+
+def _read_decision(kept: Payload) -> Decision:
+    attempt, (able, failed, unable, is_recovery, in_all), scored, scored_count = kept
+    lineup = Lineup(_pairs(able), tuple(failed), _pairs(unable), is_recovery, in_all)
+    return Decision(attempt, lineup, _pairs(scored), scored_count)
+
+
+def _pairs(kept: Payload) -> Payload:
+    return tuple((first, second) for first, second in kept)
+
+
+def _read_worker(row: WorkerRow) -> WorkerRecord:
+    (
+        worker_id,
+        session,
+        call,
+        skill_level,
+        specialties,
+        slots,
+        task_types,
+        order,
+        joined_at,
+        last_heard_at,
+        alive,
+        lost_at,
+        stats,
+    ) = unpack(row.state)
+    return WorkerRecord(
+        row.name,
+        worker_id,
+        session,
+        skill_level,
+        frozenset(specialties),
+        slots,
+        None if task_types is None else frozenset(task_types),
+        order,
+        joined_at,
+        last_heard_at,
+        alive,
+        lost_at,
+        call=call,
+        stats=WorkerStats(*stats),
+    )
+
+
+def _forgotten(name: str, workers: Mapping[str, WorkerRecord]) -> WorkerRecord:
+    """Stand in for a worker that the board had forgotten: one of too many that were lost."""
+    return WorkerRecord(
+        name, "", "", 0, frozenset(), 1, None, len(workers), 0.0, 0.0, alive=False, lost_at=0.0
+    )

@@ -31,6 +31,17 @@ class Silence:
 
 
 @dataclass(slots=True, eq=False)
+class Absence:
+    """The absence of a worker that a former manager knew, which may come back to its leases."""
+
+    worker: WorkerRecord
+
+    def due_at(self) -> float | None:
+        """When its leases go to others unless it is back before."""
+        return self.worker.awaited_until
+
+
+@dataclass(slots=True, eq=False)
 class Challenge:
     """A newcomer that asks for a name which a connected worker has."""
 
@@ -88,11 +99,13 @@ class Members:
                 order,
                 joined_at=now,
                 last_heard_at=now,
+                call=event.call,
             )
         else:
-            del self._lost[event.name]
+            self._lost.pop(event.name, None)
             worker.worker_id = event.worker_id
             worker.session = event.session
+            worker.call = event.call
             worker.skill_level = event.skill_level
             worker.specialties = event.specialties
             worker.slots = event.slots
@@ -100,23 +113,54 @@ class Members:
             worker.last_heard_at = now
             worker.alive = True
             worker.lost_at = None
+            worker.awaited_until = None
         self.present[event.worker_id] = worker
         silence = self._silences[event.name] = Silence(worker, self._rules.lost_after_s)
         return worker, silence
 
+    def restore(self, worker: WorkerRecord) -> Silence | None:
+        """Take in a worker as a store knew it; its silence, if it was connected."""
+        self.by_name[worker.name] = worker
+        if worker.name not in self._places:
+            self._newcomers = max(self._newcomers, worker.order + 1)
+        if not worker.alive:
+            self._remember(worker)
+            return None
+        self.present[worker.worker_id] = worker
+        silence = self._silences[worker.name] = Silence(worker, self._rules.lost_after_s)
+        return silence
+
     def lose(self, worker: WorkerRecord, now: float) -> None:
         """Count a worker as lost; it is remembered, as one of the last so many."""
+        self.part_with(worker, now)
+        self._remember(worker)
+
+    def expect_back(self, worker: WorkerRecord, now: float) -> Absence:
+        """Count a worker as away: the manager that it was connected to is no more."""
+        self.part_with(worker, now)
+        worker.awaited_until = now + self._rules.return_within_s
+        return Absence(worker)
+
+    def give_up(self, worker: WorkerRecord) -> None:
+        """Await a worker no more that was away."""
+        worker.awaited_until = None
+        self._remember(worker)
+
+    def part_with(self, worker: WorkerRecord, now: float) -> None:
+        """Let a worker be connected no more at the address where it was."""
         worker.alive = False
         worker.lost_at = now
         del self.present[worker.worker_id]
         self._silences.pop(worker.name).is_over = True
+        self._former_ids[worker.worker_id] = worker.name
+        if len(self._former_ids) > MAX_LOST_KEPT:
+            del self._former_ids[next(iter(self._former_ids))]
+
+    def _remember(self, worker: WorkerRecord) -> None:
         self._lost[worker.name] = None
         if len(self._lost) > MAX_LOST_KEPT:
             oldest = next(iter(self._lost))
             del self._lost[oldest], self.by_name[oldest]
-        self._former_ids[worker.worker_id] = worker.name
-        if len(self._former_ids) > MAX_LOST_KEPT:
-            del self._former_ids[next(iter(self._former_ids))]
 
     def challenge(self, newcomer: WorkerJoined, now: float) -> Challenge | None:
         """Let a newcomer wait for a name; None if it waits already, or can't for now."""

@@ -52,6 +52,14 @@ class Rules:
     max_losses: int = 10
     ends_when_done: bool = True
 
+    @property
+    def return_within_s(self) -> float:
+        """How long a manager that took over a run waits for the workers of the former one.
+
+        A worker may first miss its manager for `lost_after_s`; then it has as long for the way.
+        """
+        return 2 * self.lost_after_s
+
     def __post_init__(self) -> None:
         for name in ("expected_workers", "max_losses"):
             count: int = getattr(self, name)
@@ -113,6 +121,7 @@ class WorkerRecord:
         name: its name.
         worker_id: where it is, or was, reached.
         session: its number for this start.
+        call: which of this start's conversations it is in.
         skill_level: what it can do.
         specialties: types of task for which its skill counts more.
         slots: how many tasks it runs at once.
@@ -122,6 +131,8 @@ class WorkerRecord:
         last_heard_at: when something last arrived from it.
         alive: whether it is connected.
         lost_at: when it was lost or left, None while it is connected.
+        awaited_until: until when it may come back to the leases that it had from a manager that is
+            no more; None if it is not away like this.
         running: the attempts leased to it, by task and number.
         stopping: attempts it was told to stop, which hold their slots until it confirms.
         stats: what it has done.
@@ -139,9 +150,16 @@ class WorkerRecord:
     last_heard_at: float
     alive: bool = True
     lost_at: float | None = None
+    awaited_until: float | None = None
+    call: int = 1
     running: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     stopping: set[tuple[TaskId, int]] = field(default_factory=set)
     stats: WorkerStats = field(default_factory=WorkerStats)
+
+    @property
+    def may_have_leases(self) -> bool:
+        """Whether it is connected, or away and awaited."""
+        return self.alive or self.awaited_until is not None
 
     @property
     def taken(self) -> int:
@@ -192,6 +210,7 @@ class TaskRecord:
         task: the task.
         sequence: its place in the order of adding.
         added_at: when it was added.
+        added: the task as it was added; its priority may have been changed since.
         status: where it stands.
         attempts: its leases; bounded by its attempts and the losses it may suffer.
         failures: how many attempts failed or timed out.
@@ -213,6 +232,7 @@ class TaskRecord:
     task: Task
     sequence: int
     added_at: float
+    added: Task = field(init=False)
     status: TaskStatus = TaskStatus.PENDING
     attempts: list[Attempt] = field(default_factory=list)
     failures: int = 0
@@ -229,6 +249,9 @@ class TaskRecord:
     decision: Decision | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.added = self.task
 
     @property
     def attempt(self) -> int:
@@ -272,6 +295,27 @@ class TaskRecord:
                 self.forgotten += 1
                 del story[0]
         story.append(occurrence)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is known of a run at one moment; who takes it takes over the records in it.
+
+    Args:
+        tasks: the tasks, in the order of their adding.
+        workers: the workers.
+        began_at: when the assigning began, None if it has not.
+        ended_at: when the run ended, None if it has not.
+        failure: why it could not be carried through, or None.
+        ignored: how many results did not count, by reason.
+    """
+
+    tasks: list[TaskRecord] = field(default_factory=list)
+    workers: list[WorkerRecord] = field(default_factory=list)
+    began_at: float | None = None
+    ended_at: float | None = None
+    failure: str | None = None
+    ignored: dict[str, int] = field(default_factory=dict)
 
 
 def describe_story(record: TaskRecord) -> str:
