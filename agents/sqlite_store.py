@@ -1,0 +1,201 @@
+"""A store that is one SQLite file: it outlives its manager, however that dies."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..messages import StoreUnusable, TaskStatus
+from .kernel.ledger import Rows, TaskRow, WorkerRow
+from .sqlite_file import create, damaged, is_there, look, open_to_write, telling
+from .store_hold import StoreHold
+
+_WRITE_RUN = """
+    INSERT INTO run (only, state, checksum) VALUES (1, ?, ?)
+    ON CONFLICT (only) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
+"""
+_WRITE_TASK = """
+    INSERT INTO task (sequence, id, definition, checksum) VALUES (?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET definition = excluded.definition, checksum = excluded.checksum
+"""
+_WRITE_TASK_STATE = """
+    INSERT INTO task_state (sequence, status, state, checksum) VALUES (?, ?, ?, ?)
+    ON CONFLICT (sequence) DO UPDATE
+    SET status = excluded.status, state = excluded.state, checksum = excluded.checksum
+"""
+_WRITE_WORKER = """
+    INSERT INTO worker (name, state, checksum) VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
+"""
+_READ_TASKS = """
+    SELECT id, sequence, status, definition, state, task.checksum, task_state.checksum
+    FROM task LEFT JOIN task_state USING (sequence) ORDER BY sequence
+"""
+_READ_WORKERS = "SELECT name, state, checksum FROM worker ORDER BY place"
+
+
+class SqliteStore:
+    """Keeps the rows of a run in a SQLite file; it is open, and holds the file, from the start.
+
+    What `write` has written is there whatever happens to the process: an exception, `kill -9`, a
+    full disk. When the machine itself loses power or crashes, the file stays whole, but what was
+    written in the last moments may be missing; with `survives_power_loss` it is there too, and
+    each write waits until the disk has it.
+
+    While it is open there are three files beside it: `FILE-wal` and `FILE-shm`, which belong to
+    it and go when it is closed, and `FILE.lock`, which says that it is held and stays.
+
+    Args:
+        path: the file, which is made if it isn't there.
+        survives_power_loss: whether each write waits for the disk.
+
+    Raises:
+        StoreUnusable: another manager holds the file, or it isn't a store, or is damaged, or
+            can't be written, or was written by a newer Muster; it is left as it was.
+    """
+
+    waits = True
+
+    def __init__(self, path: str | Path, *, survives_power_loss: bool = False) -> None:
+        self._path = _resolve(path)
+        if is_there(self._path):
+            # Before anything is done: where no store of ours is, nothing shall be changed.
+            look(self._path, _check_only)
+        self._hold = StoreHold(self._path)
+        try:
+            if not is_there(self._path):
+                create(self._path)
+            self._connection: sqlite3.Connection | None = open_to_write(
+                self._path, survives_power_loss=survives_power_loss
+            )
+        except BaseException:
+            self._hold.release()
+            raise
+
+    def load(self) -> Rows:
+        """Read all that was written.
+
+        Raises:
+            StoreUnusable: the store is closed, or damaged.
+        """
+        connection = self._connected()
+        with telling(self._path, "read"):
+            return _read(connection, self._path)
+
+    def write(self, rows: Rows) -> None:
+        """Keep rows, all of them or none.
+
+        Raises:
+            StoreUnusable: the store is closed; the disk is full; a task comes without its
+                definition, which was never written.
+        """
+        connection = self._connected()
+        with telling(self._path, "written"), connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                _write(connection, rows)
+            except sqlite3.IntegrityError as fault:
+                raise StoreUnusable(
+                    f"rows can't be written to the store {str(self._path)!r}: {fault}; a task "
+                    "comes without its definition, and none was kept before, or with the place of "
+                    "another task in the order"
+                ) from None
+
+    def close(self) -> None:
+        """Let go of the file, so that another manager may hold it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            finally:
+                self._hold.release()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreUnusable(
+                f"the store {str(self._path)!r} is closed; open it anew with SqliteStore(path)"
+            )
+        return self._connection
+
+
+def read_store(path: str | Path) -> Rows:
+    """Read all that a SQLite store keeps as it is at one moment, also while a manager writes to it.
+
+    Nothing is changed, and nothing is created but SQLite's own `FILE-shm`, if the file was copied
+    without it while a manager wrote.
+
+    Args:
+        path: the store's file.
+
+    Raises:
+        StoreUnusable: there is no such file, or it isn't a store, is damaged, or was written by
+            a newer Muster.
+    """
+    resolved = _resolve(path)
+    return look(resolved, lambda connection: _read(connection, resolved))
+
+
+def _resolve(path: str | Path) -> Path:
+    # Two ways to one file must lead to the same files beside it.
+    return Path(os.path.realpath(path))
+
+
+def _check_only(connection: sqlite3.Connection) -> None:
+    del connection
+
+
+def _write(connection: sqlite3.Connection, rows: Rows) -> None:
+    if rows.run is not None:
+        connection.execute(_WRITE_RUN, (rows.run, zlib.crc32(rows.run)))
+    connection.executemany(
+        _WRITE_TASK,
+        [
+            (row.sequence, row.task_id, row.definition, zlib.crc32(row.definition))
+            for row in rows.tasks
+            if row.definition is not None
+        ],
+    )
+    connection.executemany(
+        _WRITE_TASK_STATE,
+        [(row.sequence, row.status.value, row.state, zlib.crc32(row.state)) for row in rows.tasks],
+    )
+    connection.executemany(
+        _WRITE_WORKER, [(row.name, row.state, zlib.crc32(row.state)) for row in rows.workers]
+    )
+
+
+def _read(connection: sqlite3.Connection, path: Path) -> Rows:
+    try:
+        runs = [
+            _checked(state, checksum, "the run")
+            for state, checksum in connection.execute("SELECT state, checksum FROM run")
+        ]
+        tasks = tuple(_read_tasks(connection))
+        workers = tuple(
+            WorkerRow(name, _checked(state, checksum, f"worker {name!r}"))
+            for name, state, checksum in connection.execute(_READ_WORKERS)
+        )
+    except ValueError as fault:
+        raise damaged(path, str(fault)) from None
+    return Rows(runs[0] if runs else None, tasks, workers)
+
+
+def _read_tasks(connection: sqlite3.Connection) -> Iterator[TaskRow]:
+    for task_id, sequence, status, definition, state, *checksums in connection.execute(_READ_TASKS):
+        yield TaskRow(
+            task_id,
+            sequence,
+            TaskStatus(status),
+            _checked(definition, checksums[0], f"task {task_id!r}"),
+            _checked(state, checksums[1], f"task {task_id!r}"),
+        )
+
+
+def _checked(state: object, checksum: object, what: str) -> bytes:
+    """What was written, if it still is what was written; SQLite sees only to its own structure."""
+    if not isinstance(state, bytes) or zlib.crc32(state) != checksum:
+        raise ValueError(f"what is kept of {what} is not what was written")
+    return state

@@ -1,0 +1,65 @@
+"""Every kind of store, by the place where it keeps its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from muster.agents.kernel.ledger import Rows, TaskRow
+from muster.agents.memory_store import Memory, MemoryStore
+from muster.agents.sqlite_store import SqliteStore, read_store
+from muster.agents.store import Store
+from muster.messages import TaskId, TaskStatus
+
+
+@dataclass
+class Place:
+    """Where rows are kept: opened by one store after the other."""
+
+    make: Callable[[], Store]
+    read: Callable[[], Rows]
+    opened: list[Store] = field(default_factory=list)
+
+    def open(self) -> Store:
+        self.opened.append(self.make())
+        return self.opened[-1]
+
+
+def in_memory(folder: Path) -> Place:
+    del folder
+    memory = Memory()
+    return Place(lambda: MemoryStore(memory), memory.read)
+
+
+def in_sqlite(folder: Path) -> Place:
+    path = folder / "run.db"
+    return Place(lambda: SqliteStore(path), lambda: read_store(path))
+
+
+def in_sqlite_for_power_loss(folder: Path) -> Place:
+    path = folder / "run.db"
+    return Place(lambda: SqliteStore(path, survives_power_loss=True), lambda: read_store(path))
+
+
+KINDS = [in_memory, in_sqlite, in_sqlite_for_power_loss]
+
+
+@pytest.fixture(params=KINDS, ids=[kind.__name__ for kind in KINDS])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    made: Place = request.param(tmp_path)
+    yield made
+    for store in made.opened:
+        store.close()
+
+
+def task_row(
+    task_id: TaskId,
+    sequence: int,
+    state: bytes = b"state",
+    *,
+    definition: bytes | None = b"definition",
+    status: TaskStatus = TaskStatus.PENDING,
+) -> TaskRow:
+    return TaskRow(task_id, sequence, status, definition, state)

@@ -1,0 +1,28 @@
+"""What only the store in memory does."""
+
+from __future__ import annotations
+
+import pytest
+from muster.agents.kernel.ledger import Rows
+from muster.agents.memory_store import MemoryStore
+from muster.messages import StoreUnusable
+
+
+def test_the_memory_of_a_dead_manager_goes_to_the_next_and_its_late_writes_are_refused() -> None:
+    dead = MemoryStore()
+    dead.write(Rows(b"before its death"))
+    dead.memory.release()
+    with pytest.raises(StoreUnusable, match="taken from it"):
+        dead.write(Rows(b"late"))
+    successor = MemoryStore(dead.memory)
+    with pytest.raises(StoreUnusable, match="taken from it"):
+        dead.write(Rows(b"later"))
+    dead.close()
+    successor.write(Rows(b"goes on"))
+    assert successor.load() == Rows(b"goes on")
+
+
+def test_two_stores_in_memory_have_nothing_to_do_with_each_other() -> None:
+    first, second = MemoryStore(), MemoryStore()
+    first.write(Rows(b"first"))
+    assert second.load() == Rows()
