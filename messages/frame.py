@@ -159,14 +159,23 @@ def decode_frame(data: bytes) -> Frame:
             raise DecodeError(Flaw.GARBAGE, "msgpack, but no frame")
 
 
-def _open(data: bytes) -> bytes:
+def read_version(data: bytes) -> int:
+    """Tell the version of a frame, which says how the rest of it is to be read.
+
+    Raises:
+        DecodeError: the bytes do not begin as a frame does.
+    """
     if not data.startswith(MAGIC):
         if data[:1] and data[0] == _PICKLE_PROTOCOL_2_AND_ABOVE and data.endswith(b"."):
             raise DecodeError(Flaw.PICKLE, f"a pickle of {len(data):,} bytes; it was not opened")
         raise DecodeError(Flaw.GARBAGE, f"{len(data):,} bytes that are no frame")
     if len(data) < _HEADER_BYTES:
         raise DecodeError(Flaw.GARBAGE, "a frame without a header")
-    version, flags = data[2], data[3]
+    return data[2]
+
+
+def _open(data: bytes) -> bytes:
+    version, flags = read_version(data), data[3]
     if version != FRAME_VERSION:
         raise DecodeError(
             Flaw.VERSION, f"a frame of version {version}; this Muster speaks {FRAME_VERSION}"

@@ -1,0 +1,167 @@
+"""A client's end of sealing: finds the manager's session, and binds what it sends to it.
+
+A client takes a manager's session for true only from a challenge that answers a frame which this
+client has sent since it last took one: whoever repeats what was said before moves nobody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from ...messages import DecodeError, Flaw
+from .mailroom import Outgoing
+from .notice import Patience, read_notice
+from .replay_window import ReplayWindow
+from .sealed_frame import FrameKey, Header, KeyRing, Kind, check_session, read_header
+from .senders import MAX_SENDERS, Senders
+from .workspace_secret import WorkspaceSecret
+
+_MAX_DUE = 8
+
+
+class _Admission(NamedTuple):
+    """The manager session that a client belongs to.
+
+    Args:
+        manager: the session.
+        pass_number: the pass with which the client shows that it was let in.
+        own_key: seals what this client sends.
+        manager_key: opens what the manager sends.
+        manager_window: what of the manager's was seen.
+        senders: the other clients of that session.
+    """
+
+    manager: bytes
+    pass_number: int
+    own_key: FrameKey
+    manager_key: FrameKey
+    manager_window: ReplayWindow
+    senders: Senders
+
+
+class ClientSeal:
+    """Seals what a worker or inquirer sends, and lets in what its manager's session holds.
+
+    While it knows no manager session it knocks in place of each frame that is to leave, and keeps
+    the newest of them to send it as soon as it is let in. See `Seal`.
+
+    Args:
+        secret: what all members share.
+        workspace_id: the workspace.
+        session: 16 random bytes, new at each start.
+        max_senders: of how many other clients it remembers what it has seen.
+    """
+
+    def __init__(
+        self,
+        secret: WorkspaceSecret,
+        workspace_id: str,
+        session: bytes,
+        max_senders: int = MAX_SENDERS,
+    ) -> None:
+        check_session(session)
+        self._session = session
+        self._keys = KeyRing(secret, workspace_id)
+        self._knock_key = self._keys.key_for(Header(Kind.KNOCK, session))
+        self._max_senders = max_senders
+        self._counter = 0
+        self._admission: _Admission | None = None
+        self._admitted_at_counter = 0
+        self._kept: Outgoing | None = None
+        self._patience = Patience()
+        self._due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this member can't get in; None once it was let in."""
+        return self._patience.refusal if self._admission is None else None
+
+    @property
+    def has_due(self) -> bool:
+        """Whether `collect` has something to give."""
+        return bool(self._due)
+
+    def collect(self) -> Outgoing | None:
+        """Give the frame that waited for the manager's session to be known."""
+        return self._due.popleft() if self._due else None
+
+    def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
+        """Seal a frame for the manager's session; knock in its place if none is known."""
+        if self._admission is None:
+            self._patience.asked(now)
+            self._kept = outgoing
+            knock = Header(Kind.KNOCK, self._session, counter=self._next_counter())
+            return Outgoing(self._knock_key.seal(knock), None)
+        return self._seal(self._admission, outgoing)
+
+    def unwrap(self, data: bytes, now: float) -> bytes | None:
+        """Open a frame of the manager's session; heed a challenge that answers this client."""
+        header = read_header(data)
+        if header.kind is Kind.NOTICE:
+            if header.bound_to == self._session:
+                self._patience.noticed(read_notice(data), now)
+            return None
+        if header.sender == self._session:
+            raise DecodeError(Flaw.REPLAYED, "a frame that bears our own session")
+        if header.kind is Kind.KNOCK:
+            return None
+        if header.kind is Kind.CHALLENGE:
+            self._heed(header, data)
+            return None
+        admission = self._admission
+        manager = header.sender if header.kind is Kind.MANAGER else header.bound_to
+        if admission is None or manager != admission.manager:
+            self._keys.key_for(header).open(header, data)
+            raise DecodeError(Flaw.STALE_SESSION, "a frame of a session we don't belong to")
+        if header.kind is Kind.CLIENT:
+            if admission.senders.is_stale(header):
+                raise DecodeError(Flaw.STALE_SESSION, "a frame with a pass that is too old")
+            return admission.senders.open(header, data)
+        content = admission.manager_key.open(header, data)
+        if not admission.manager_window.accept(header.counter):
+            raise DecodeError(Flaw.REPLAYED, "a manager's frame that came before")
+        return content
+
+    def _heed(self, challenge: Header, data: bytes) -> None:
+        if challenge.bound_to != self._session:
+            return
+        self._keys.key_for(challenge).open(challenge, data)
+        if challenge.pass_number <= self._admitted_at_counter:
+            raise DecodeError(Flaw.REPLAYED, "a challenge that answers nothing we still ask")
+        before = self._admission
+        pass_number = challenge.counter
+        own = Header(Kind.CLIENT, self._session, challenge.sender, pass_number)
+        if before is not None and before.manager == challenge.sender:
+            # Only the pass is new: what was seen of this manager stays seen.
+            self._admission = before._replace(
+                pass_number=pass_number, own_key=self._keys.key_for(own)
+            )
+        else:
+            self._admission = _Admission(
+                manager=challenge.sender,
+                pass_number=pass_number,
+                own_key=self._keys.key_for(own),
+                manager_key=self._keys.key_for(Header(Kind.MANAGER, challenge.sender)),
+                # What the manager said before was not for us, whoever brings it now.
+                manager_window=ReplayWindow(floor=pass_number),
+                senders=Senders(self._keys, self._max_senders),
+            )
+        self._admitted_at_counter = self._counter
+        if self._kept is not None:
+            self._due.append(self._seal(self._admission, self._kept))
+            self._kept = None
+
+    def _seal(self, admission: _Admission, outgoing: Outgoing) -> Outgoing:
+        header = Header(
+            Kind.CLIENT,
+            self._session,
+            admission.manager,
+            admission.pass_number,
+            self._next_counter(),
+        )
+        return Outgoing(admission.own_key.seal(header, outgoing.frame), outgoing.to)
+
+    def _next_counter(self) -> int:
+        self._counter += 1
+        return self._counter

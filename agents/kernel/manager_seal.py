@@ -1,0 +1,144 @@
+"""The manager's end of sealing: opens what is bound to its session, and answers all else.
+
+A client must show that it lives now: it binds its frames to the manager's session, which is new
+at each start. It learns the session from a challenge, which the manager sends to whoever knocks,
+or speaks to a session that has passed, with the right secret.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import NamedTuple
+
+from ...messages import DecodeError, Flaw
+from .allowance import Allowance
+from .mailroom import Outgoing
+from .notice import Notice, pack_notice
+from .sealed_frame import (
+    NO_SESSION,
+    Header,
+    KeyRing,
+    Kind,
+    check_session,
+    read_header,
+)
+from .senders import MAX_SENDERS, Senders
+from .workspace_secret import WorkspaceSecret
+
+CHALLENGES_PER_S = 200.0
+NOTICES_PER_S = 10.0
+_CHALLENGE_PAUSE_S = 0.05
+"""How long a client that was answered waits for another answer."""
+
+_MAX_ANSWERED = 4096
+_MAX_DUE = 512
+
+
+class _Answered(NamedTuple):
+    counter: int
+    at: float
+
+
+class ManagerSeal:
+    """Seals what a manager sends, and lets in what is bound to its session; see `Seal`.
+
+    Args:
+        secret: what all members share.
+        workspace_id: the workspace.
+        session: 16 random bytes, new at each start.
+        max_senders: of how many clients it remembers what it has seen.
+    """
+
+    refusal: str | None = None
+
+    def __init__(
+        self,
+        secret: WorkspaceSecret,
+        workspace_id: str,
+        session: bytes,
+        max_senders: int = MAX_SENDERS,
+    ) -> None:
+        check_session(session)
+        self._session = session
+        self._keys = KeyRing(secret, workspace_id)
+        self._own_key = self._keys.key_for(Header(Kind.MANAGER, session))
+        self._counter = 0
+        self._senders = Senders(self._keys, max_senders)
+        # The clients that were answered last: a doubled or repeated question gets no new answer.
+        self._answered: OrderedDict[bytes, _Answered] = OrderedDict()
+        self._challenges = Allowance(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
+        self._notices = Allowance(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
+
+    @property
+    def has_due(self) -> bool:
+        """Whether `collect` has something to give."""
+        return bool(self._due)
+
+    def collect(self) -> Outgoing | None:
+        """Give the next challenge or notice."""
+        return Outgoing(self._due.popleft(), None) if self._due else None
+
+    def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
+        """Seal a frame for the clients of this session."""
+        del now
+        header = Header(Kind.MANAGER, self._session, counter=self._next_counter())
+        return Outgoing(self._own_key.seal(header, outgoing.frame), outgoing.to)
+
+    def unwrap(self, data: bytes, now: float) -> bytes | None:
+        """Open a frame of a client that is bound to this session; challenge one that is not."""
+        try:
+            header = read_header(data)
+        except DecodeError as fault:
+            if fault.flaw is Flaw.UNSEALED:
+                self._notify(Notice.SEALED, NO_SESSION, now)
+            raise
+        if header.kind is Kind.NOTICE:
+            return None
+        if header.sender == self._session:
+            raise DecodeError(Flaw.REPLAYED, "a frame that bears our own session")
+        if header.kind in {Kind.MANAGER, Kind.CHALLENGE}:
+            self._keys.key_for(header).open(header, data)
+            raise DecodeError(Flaw.STALE_SESSION, "a frame of another manager's session")
+        try:
+            return self._open(header, data, now)
+        except DecodeError as fault:
+            if fault.flaw is Flaw.WRONG_SECRET:
+                self._notify(Notice.WRONG_SECRET, header.sender, now)
+            raise
+
+    def _open(self, header: Header, data: bytes, now: float) -> bytes | None:
+        is_bound = header.kind is Kind.CLIENT and header.bound_to == self._session
+        if is_bound and not self._senders.is_stale(header):
+            return self._senders.open(header, data)
+        self._keys.key_for(header).open(header, data)
+        self._challenge(header, now)
+        if header.kind is Kind.KNOCK:
+            return None
+        raise DecodeError(Flaw.STALE_SESSION, "a client's frame for a session that has passed")
+
+    def _challenge(self, header: Header, now: float) -> None:
+        before = self._answered.get(header.sender)
+        if before is not None:
+            if header.counter <= before.counter:
+                raise DecodeError(Flaw.REPLAYED, "a client's question that was answered")
+            if now - before.at < _CHALLENGE_PAUSE_S:
+                return
+        if not self._challenges.take(now):
+            return
+        self._answered[header.sender] = _Answered(header.counter, now)
+        self._answered.move_to_end(header.sender)
+        if len(self._answered) > _MAX_ANSWERED:
+            self._answered.popitem(last=False)
+        answer = Header(
+            Kind.CHALLENGE, self._session, header.sender, header.counter, self._next_counter()
+        )
+        self._due.append(self._keys.key_for(answer).seal(answer))
+
+    def _notify(self, notice: Notice, session: bytes, now: float) -> None:
+        if self._notices.take(now):
+            self._due.append(pack_notice(notice, session))
+
+    def _next_counter(self) -> int:
+        self._counter += 1
+        return self._counter

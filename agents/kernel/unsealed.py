@@ -1,0 +1,64 @@
+"""The end of a member that does not seal: it can still tell, and be told, that others do."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ...messages import DecodeError, Flaw
+from .allowance import Allowance
+from .mailroom import Outgoing
+from .manager_seal import NOTICES_PER_S
+from .notice import Notice, Patience, pack_notice, read_notice
+from .sealed_frame import NO_SESSION, Kind, read_header
+
+_MAX_DUE = 32
+
+
+class Unsealed:
+    """Lets frames through as they are, and drops sealed ones; see `Seal`.
+
+    Args:
+        manages: whether this is the manager, who answers those that seal with a notice.
+    """
+
+    def __init__(self, *, manages: bool) -> None:
+        self._manages = manages
+        self._patience = Patience()
+        self._notices = Allowance(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this member can't get in; only one that was not let in may believe it."""
+        return self._patience.refusal
+
+    @property
+    def has_due(self) -> bool:
+        """Whether `collect` has something to give."""
+        return bool(self._due)
+
+    def collect(self) -> Outgoing | None:
+        """Give the next notice."""
+        return Outgoing(self._due.popleft(), None) if self._due else None
+
+    def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
+        """Let a frame leave as it is."""
+        self._patience.asked(now)
+        return outgoing
+
+    def unwrap(self, data: bytes, now: float) -> bytes | None:
+        """Let in a frame that is not sealed."""
+        try:
+            header = read_header(data)
+        except DecodeError as fault:
+            if fault.flaw is Flaw.UNSEALED:
+                return data
+            raise
+        if header.kind is Kind.NOTICE:
+            if header.bound_to == NO_SESSION and not self._manages:
+                self._patience.noticed(read_notice(data), now)
+            return None
+        asks = header.kind in {Kind.KNOCK, Kind.CLIENT}
+        if self._manages and asks and self._notices.take(now):
+            self._due.append(pack_notice(Notice.NOT_SEALED, header.sender))
+        raise DecodeError(Flaw.VERSION, "a sealed frame; this member does not seal")
