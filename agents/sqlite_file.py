@@ -164,51 +164,37 @@ def open_to_write(path: Path, *, survives_power_loss: bool) -> sqlite3.Connectio
         return connection
 
 
+def examine(path: Path) -> None:
+    """See that a file is a store of ours, of a version that we know, and whole; change nothing.
+
+    Raises:
+        StoreUnusable: it is not.
+    """
+    _look(path, lambda connection: _check(connection, path))
+
+
 def look(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
     """Read a store as it is at one moment, without changing it, whoever holds it.
 
     Args:
         path: the store's file.
-        reading: what to do with the connection, in one transaction.
+        reading: what to do with the connection, in one transaction; the tables are of the newest
+            version, if need be in a copy of the store in memory.
 
     Raises:
         StoreUnusable: it is not a store, is damaged, or is of a version that isn't known.
     """
-    if not is_there(path):
-        raise StoreUnusable(
-            f"there is no store {str(path)!r}; a manager that is given this file makes it"
-        )
-    with telling(path, "read"):
-        if not _wal(path).exists():
-            # Nobody has it open. Reading in the usual way would leave files of SQLite's beside it.
-            before = _stamp(path)
-            try:
-                found = _look(path, "ro&immutable=1", reading)
-            except (sqlite3.Error, StoreUnusable):
-                if _stamp(path) == before:
-                    raise
-            else:
-                if _stamp(path) == before:
-                    return found
-            # Somebody has begun to write to it meanwhile.
-        return _look(path, "ro", reading)
 
+    def read(connection: sqlite3.Connection) -> _Found:
+        _check(connection, path)
+        if _read_version(connection, path) == len(MIGRATIONS):
+            return reading(connection)
+        with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+            connection.backup(copy)
+            migrate(copy, path)
+            return reading(copy)
 
-def check(connection: sqlite3.Connection, path: Path) -> None:
-    """See that a file is a store of ours, of a version that we know, and whole.
-
-    Raises:
-        StoreUnusable: it is not.
-    """
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    if mark != APPLICATION_ID:
-        raise StoreUnusable(
-            f"{str(path)!r} is a SQLite file, but not a store of Muster's; name another file"
-        )
-    _read_version(connection, path)
-    (first_problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if first_problem != "ok":
-        raise damaged(path, str(first_problem))
+    return _look(path, read)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -251,11 +237,44 @@ def _read_version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _look(path: Path, mode: str, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
+def _look(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
+    if not is_there(path):
+        raise StoreUnusable(
+            f"there is no store {str(path)!r}; a manager that is given this file makes it"
+        )
+    with telling(path, "read"):
+        if not _wal(path).exists():
+            # Nobody has it open. Reading in the usual way would leave files of SQLite's beside it.
+            before = _stamp(path)
+            try:
+                found = _read_in_mode("ro&immutable=1", path, reading)
+            except (sqlite3.Error, StoreUnusable):
+                if _stamp(path) == before:
+                    raise
+            else:
+                if _stamp(path) == before:
+                    return found
+            # Somebody has begun to write to it meanwhile.
+        return _read_in_mode("ro", path, reading)
+
+
+def _read_in_mode(mode: str, path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
     with contextlib.closing(_connect(path, mode)) as connection:
         connection.execute("BEGIN")
-        check(connection, path)
         return reading(connection)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """See that a file is a store of ours, of a version that we know, and whole."""
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    if mark != APPLICATION_ID:
+        raise StoreUnusable(
+            f"{str(path)!r} is a SQLite file, but not a store of Muster's; name another file"
+        )
+    _read_version(connection, path)
+    (first_problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if first_problem != "ok":
+        raise damaged(path, str(first_problem))
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

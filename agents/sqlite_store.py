@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..messages import StoreUnusable, TaskStatus
 from .kernel.ledger import Rows, TaskRow, WorkerRow
-from .sqlite_file import create, damaged, is_there, look, open_to_write, telling
+from .sqlite_file import create, damaged, examine, is_there, look, open_to_write, telling
 from .store_hold import StoreHold
 
 _WRITE_RUN = """
@@ -30,8 +30,9 @@ _WRITE_WORKER = """
     INSERT INTO worker (name, state, checksum) VALUES (?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
 """
+_READ_RUN = "SELECT state, checksum FROM run"
 _READ_TASKS = """
-    SELECT id, sequence, status, definition, state, task.checksum, task_state.checksum
+    SELECT id, sequence, status, definition, task.checksum, state, task_state.checksum
     FROM task LEFT JOIN task_state USING (sequence) ORDER BY sequence
 """
 _READ_WORKERS = "SELECT name, state, checksum FROM worker ORDER BY place"
@@ -63,7 +64,7 @@ class SqliteStore:
         self._path = _resolve(path)
         if is_there(self._path):
             # Before anything is done: where no store of ours is, nothing shall be changed.
-            look(self._path, _check_only)
+            examine(self._path)
         self._hold = StoreHold(self._path)
         try:
             if not is_there(self._path):
@@ -143,39 +144,30 @@ def _resolve(path: str | Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _check_only(connection: sqlite3.Connection) -> None:
-    del connection
-
-
 def _write(connection: sqlite3.Connection, rows: Rows) -> None:
     if rows.run is not None:
-        connection.execute(_WRITE_RUN, (rows.run, zlib.crc32(rows.run)))
-    connection.executemany(
-        _WRITE_TASK,
-        [
-            (row.sequence, row.task_id, row.definition, zlib.crc32(row.definition))
-            for row in rows.tasks
-            if row.definition is not None
-        ],
-    )
-    connection.executemany(
-        _WRITE_TASK_STATE,
-        [(row.sequence, row.status.value, row.state, zlib.crc32(row.state)) for row in rows.tasks],
-    )
-    connection.executemany(
-        _WRITE_WORKER, [(row.name, row.state, zlib.crc32(row.state)) for row in rows.workers]
-    )
+        connection.execute(_WRITE_RUN, (rows.run, _sum_up(rows.run, "")))
+    definitions = [
+        (row.sequence, row.task_id, row.definition, _sum_up(row.definition, str(row.task_id)))
+        for row in rows.tasks
+        if row.definition is not None
+    ]
+    connection.executemany(_WRITE_TASK, definitions)
+    states = [
+        (row.sequence, row.status.value, row.state, _sum_up(row.state, row.status.value))
+        for row in rows.tasks
+    ]
+    connection.executemany(_WRITE_TASK_STATE, states)
+    workers = [(row.name, row.state, _sum_up(row.state, row.name)) for row in rows.workers]
+    connection.executemany(_WRITE_WORKER, workers)
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> Rows:
     try:
-        runs = [
-            _checked(state, checksum, "the run")
-            for state, checksum in connection.execute("SELECT state, checksum FROM run")
-        ]
+        runs = [_check(state, checksum, "") for state, checksum in connection.execute(_READ_RUN)]
         tasks = tuple(_read_tasks(connection))
         workers = tuple(
-            WorkerRow(name, _checked(state, checksum, f"worker {name!r}"))
+            WorkerRow(name, _check(state, checksum, name))
             for name, state, checksum in connection.execute(_READ_WORKERS)
         )
     except ValueError as fault:
@@ -184,18 +176,23 @@ def _read(connection: sqlite3.Connection, path: Path) -> Rows:
 
 
 def _read_tasks(connection: sqlite3.Connection) -> Iterator[TaskRow]:
-    for task_id, sequence, status, definition, state, *checksums in connection.execute(_READ_TASKS):
+    found = connection.execute(_READ_TASKS)
+    for task_id, sequence, status, definition, definition_sum, state, state_sum in found:
         yield TaskRow(
             task_id,
             sequence,
             TaskStatus(status),
-            _checked(definition, checksums[0], f"task {task_id!r}"),
-            _checked(state, checksums[1], f"task {task_id!r}"),
+            _check(definition, definition_sum, str(task_id)),
+            _check(state, state_sum, status),
         )
 
 
-def _checked(state: object, checksum: object, what: str) -> bytes:
-    """What was written, if it still is what was written; SQLite sees only to its own structure."""
-    if not isinstance(state, bytes) or zlib.crc32(state) != checksum:
-        raise ValueError(f"what is kept of {what} is not what was written")
-    return state
+def _sum_up(kept: bytes, belonging_to: str) -> int:
+    """A checksum, for SQLite sees to the structure of its file alone, and not to what is in it."""
+    return zlib.crc32(kept, zlib.crc32(belonging_to.encode()))
+
+
+def _check(kept: object, checksum: object, belonging_to: str) -> bytes:
+    if not isinstance(kept, bytes) or _sum_up(kept, belonging_to) != checksum:
+        raise ValueError("its checksums do not fit what they are of")
+    return kept
