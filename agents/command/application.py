@@ -26,15 +26,17 @@ from ..surroundings import LOOPBACK
 from ..tasks_file import read_tasks
 from ..ticket import read_ticket
 from ..worker import DEFAULT_PORT
-from .closing import check_report_file
+from .closing import check_report_file, show_report, write_report
 from .ending import CANNOT_BE_DONE, OUR_FAULT, SOME_DID_NOT, complain, leave
 from .handler_finder import find_handlers
-from .inquire import ask_manager, ask_report, readings_of
+from .inquire import ask_manager, ask_report, ask_store, readings_of
+from .kept_run import read_kept_run
 from .logging_setup import configure_logging
 from .manage import manage
 from .play import close_stdout, make_scenario, play_scenario, play_worker
 from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
+from .status import state_of, status_lines
 from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
 
 # Each option of a command is a parameter; nobody passes them by position.
@@ -85,6 +87,10 @@ LARGEST_CHANCE_SEED = 1_000_000_000
 Join = Annotated[
     str,
     typer.Option(metavar="TICKET", help="The manager's ticket, or the file that it is in."),
+]
+
+StoreFile = Annotated[
+    Path, typer.Option(metavar="FILE", help="The file in which a manager keeps its run.")
 ]
 
 
@@ -328,6 +334,10 @@ def why(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Look it up in this report.")
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Look it up where a manager keeps its run."),
+    ] = None,
     verbose: Verbose = 0,
 ) -> None:
     """Tell why a task stands where it stands.
@@ -336,14 +346,51 @@ def why(
     """
     configure_logging(verbose)
     readings = readings_of(task)
-    if join is not None and report is None:
-        lines = asyncio.run(ask_manager(readings, read_ticket(join)))
-    elif report is not None and join is None:
-        lines = ask_report(readings, report)
-    else:
-        raise InvalidInput("give either --join, to ask a running manager, or --report")
+    match (join, report, store):
+        case (str(), None, None):
+            lines = asyncio.run(ask_manager(readings, read_ticket(join)))
+        case (None, Path(), None):
+            lines = ask_report(readings, report)
+        case (None, None, Path()):
+            lines = ask_store(readings, store)
+        case _:
+            raise InvalidInput("give one of --join, to ask a running manager, --report and --store")
     for line in lines:
         typer.echo(line)
+
+
+@application.command()
+def status(
+    store: StoreFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Tell how far the run in a store is, and who is at work on it."""
+    configure_logging(verbose)
+    found = read_kept_run(store)
+    if as_json:
+        typer.echo(state_of(found).model_dump_json(indent=2))
+        return
+    for line in status_lines(found):
+        typer.echo(line)
+
+
+@application.command("report")
+def report_run(
+    store: StoreFile,
+    as_json: AsJson = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the report here, too.")
+    ] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Report the run in a store, as it stands or as it ended."""
+    configure_logging(verbose)
+    check_report_file(out)
+    report = read_kept_run(store).report()
+    if out is not None:
+        write_report(report, out)
+    show_report(report, as_json=as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""`muster why`: asks a running manager, or a report, why a task stands where it stands."""
+"""`muster why`: asks a running manager, a report or a store why a task stands where it stands."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..log import log
 from ..postman import Postman
 from ..report import RunReport
 from ..ticket import Ticket
+from .kept_run import read_kept_run
 
 ASK_EVERY_S = 0.3
 PATIENCE_S = 10.0
@@ -90,6 +91,20 @@ def ask_report(readings: Sequence[TaskId], path: Path) -> Sequence[str]:
             if task.id == reading:
                 return task.why
     raise UnknownTask(f"the report {str(path)!r} has no task {readings[0]!r}")
+
+
+def ask_store(readings: Sequence[TaskId], path: Path) -> Sequence[str]:
+    """Look a task up where a manager keeps its run.
+
+    Raises:
+        UnknownTask: the run has no such task.
+        StoreUnusable: there is no store, or it can't be read.
+    """
+    board = read_kept_run(path).board
+    for reading in readings:
+        if reading in board.tasks:
+            return board.explain(reading).lines()
+    raise UnknownTask(f"the run in {str(path)!r} has no task {readings[0]!r}")
 
 
 class Inquirer(CeylonAgent):
