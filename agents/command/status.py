@@ -81,7 +81,6 @@ def status_lines(run: KeptRun) -> Iterator[str]:
     """Tell how far a run is, line by line."""
     board = run.board
     yield f"{run.store}: {_tell_progress(run)}; {_tell_holder(run)}"
-    total = sum(board.counts.values())
     told = [
         f"{board.counts[status]:,} {status.label.lower()}"
         for status in TaskStatus
@@ -93,7 +92,7 @@ def status_lines(run: KeptRun) -> Iterator[str]:
     for worker in board.workers.values():
         state = _state_of(worker, run)
         busy = f"{state.running}/{state.slots} slots busy" if state.connected else "not connected"
-        yield f"  {worker.name}: {busy}, {state.completed:,} attempts ended"
+        yield f"  {worker.name}: {busy}, {_count(state.completed, 'attempt')} ended"
 
 
 def _state_of(worker: WorkerRecord, run: KeptRun) -> WorkerState:
@@ -125,3 +124,7 @@ def _tell_holder(run: KeptRun) -> str:
     if not holder.held:
         return "no manager holds it"
     return "a manager holds it" + (f", process {holder.pid}" if holder.pid is not None else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

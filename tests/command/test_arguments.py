@@ -305,4 +305,6 @@ def test_an_id_that_no_task_can_have_is_refused(invoke: Invoke, report_file: Pat
 def test_why_needs_someone_to_ask(invoke: Invoke) -> None:
     ended = invoke("why", "7")
     assert ended.code == 2
-    assert ended.err == "muster: give either --join, to ask a running manager, or --report\n"
+    assert ended.err == (
+        "muster: give one of --join, to ask a running manager, --report and --store\n"
+    )

@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from muster.agents import store_hold
 from muster.agents.kernel.ledger import Rows, TaskRow
 from muster.agents.memory_store import Memory, MemoryStore
 from muster.agents.sqlite_store import SqliteStore, read_store
 from muster.agents.store import Store
 from muster.messages import TaskId, TaskStatus
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who find a store held wait for it no longer than they must."""
+    monkeypatch.setattr(store_hold, "_PATIENCE_S", 0.05)
 
 
 @dataclass
