@@ -86,9 +86,8 @@ def status_lines(run: KeptRun) -> Iterator[str]:
         for status in TaskStatus
         if board.counts[status]
     ]
-    yield f"{total:,} {'task' if total == 1 else 'tasks'}" + (
-        f": {', '.join(told)}" if told else ""
-    )
+    tasks = _count(sum(board.counts.values()), "task")
+    yield f"{tasks}: {', '.join(told)}" if told else tasks
     for worker in board.workers.values():
         state = _state_of(worker, run)
         busy = f"{state.running}/{state.slots} slots busy" if state.connected else "not connected"
