@@ -61,6 +61,7 @@ from .kernel.events import (
 )
 from .kernel.matching import MatchingPolicy
 from .kernel.records import Rules
+from .kernel.seal import Seal
 from .link import Link
 from .postman import Postman
 
@@ -186,6 +187,7 @@ class ManagerShell:
         link: Link,
         also: dict[str, type[BaseModel]] | None = None,
         session: str = "",
+        seal: Seal | None = None,
     ) -> None:
         """Open the doors and manage until every task is settled or `end` was called.
 
@@ -193,6 +195,7 @@ class ManagerShell:
             link: the way into the workspace.
             also: the user's own classes of message, by qualified name.
             session: names this start; a number nobody can guess if empty.
+            seal: what its frames pass through; None leaves them unsealed.
         """
         self._session = session or self._session
         self._postman = Postman(
@@ -200,6 +203,7 @@ class ManagerShell:
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self._arrived,
             also=also or {},
+            seal=seal,
         )
         self._apply(DoorsOpened())
         background = [

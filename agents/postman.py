@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from ..messages import DecodeError, Flaw, decode_message, encode_message
 from .clock import now
 from .kernel.mailroom import Mailroom
+from .kernel.seal import Seal
+from .kernel.sealed_mailroom import SealedMailroom
 from .link import Link
 from .log import log
 
@@ -34,6 +36,7 @@ class Postman:
         listens_to: addresses besides its own that this member answers to.
         arrived: takes each message that arrives.
         also: further classes of message, by qualified name.
+        seal: what all frames pass through on their way out and in; None lets them pass as they are.
     """
 
     def __init__(
@@ -43,9 +46,13 @@ class Postman:
         listens_to: frozenset[str],
         arrived: Arrived,
         also: Mapping[str, type[BaseModel]],
+        seal: Seal | None = None,
     ) -> None:
         self._link = link
-        self._mailroom = Mailroom(link.address)
+        self._seal = seal
+        self._mailroom = (
+            Mailroom(link.address) if seal is None else SealedMailroom(link.address, seal)
+        )
         self._listens_to = listens_to
         self._arrived = arrived
         self._also = also
@@ -74,6 +81,11 @@ class Postman:
         self._mailroom.post_loose(to, encode_message(message))
         self._due.set()
 
+    @property
+    def refusal(self) -> str | None:
+        """Why this member can't get in, as far as its seal can tell; None if it may."""
+        return None if self._seal is None else self._seal.refusal
+
     def heard_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
         return self._mailroom.heard_at(peer)
@@ -84,6 +96,8 @@ class Postman:
             arrivals = self._mailroom.receive(frame, now(), self._listens_to)
         except DecodeError as fault:
             self._drop(fault.flaw, fault.detail)
+            # The seal may have an answer to it.
+            self._due.set()
             return
         for arrival in arrivals:
             try:
@@ -128,7 +142,8 @@ class Postman:
     def _drop(self, flaw: Flaw, detail: str) -> None:
         self.dropped[flaw.value] += 1
         if self.dropped[flaw.value] == 1:
-            log.warning("dropped what could not be read", flaw=flaw.value, detail=detail)
+            tell = log.debug if flaw.is_usual else log.warning
+            tell("dropped what could not be read", flaw=flaw.value, detail=detail)
 
 
 _SETTLE_STEP_S = 0.01

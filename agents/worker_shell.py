@@ -29,10 +29,12 @@ from ..messages import (
     TaskProgress,
     TaskResult,
     Welcome,
+    WrongSecret,
 )
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
 from .handlers import TaskContext, current_context
+from .kernel.seal import Seal
 from .link import Link
 from .log import log
 from .postman import Postman
@@ -100,7 +102,7 @@ class WorkerShell:
         self._jobs: dict[tuple[TaskId, int], _Job] = {}
         self._free_slots = asyncio.Semaphore(1)
         self._ended = asyncio.Event()
-        self._failure: JoinRefused | None = None
+        self._failure: JoinRefused | WrongSecret | None = None
         self._session = ""
         self._kept: deque[TaskResult] = deque(maxlen=MAX_HISTORY)
         self.manager_name = ""
@@ -128,6 +130,7 @@ class WorkerShell:
         profile: Profile,
         also: dict[str, type[BaseModel]] | None = None,
         session: str = "",
+        seal: Seal | None = None,
     ) -> None:
         """Join, work, and return when the manager shuts down or `leave` was called.
 
@@ -136,15 +139,21 @@ class WorkerShell:
             profile: what it tells about itself.
             also: the user's own classes of message, by qualified name.
             session: names this start; a number nobody can guess if empty.
+            seal: what its frames pass through; None leaves them unsealed.
 
         Raises:
             JoinRefused: the manager does not want this worker.
+            WrongSecret: the manager and this worker do not share a secret.
         """
         self._session = session or self._session or secrets.token_hex(8)
         self._profile = profile
         self._free_slots = asyncio.Semaphore(profile.slots)
         self._postman = Postman(
-            link, listens_to=frozenset({EVERYONE}), arrived=self._arrived, also=also or {}
+            link,
+            listens_to=frozenset({EVERYONE}),
+            arrived=self._arrived,
+            also=also or {},
+            seal=seal,
         )
         background = [
             asyncio.ensure_future(self._postman.run()),
@@ -245,6 +254,7 @@ class WorkerShell:
             if not self.is_member:
                 self._say_hello()
                 await asyncio.sleep(pause_s)
+                self._heed_refusal()
                 if asked_s < WORTH_A_WARNING_S <= asked_s + pause_s:
                     log.warning(
                         "no manager answers yet; it is not up, or the ticket is an old one",
@@ -262,6 +272,12 @@ class WorkerShell:
                 )
                 # The conversation stays open: if the manager has not lost us, it goes on.
                 self._asks_again = True
+
+    def _heed_refusal(self) -> None:
+        # Anybody can forge the word that this comes from: it ends nobody who was ever let in.
+        if self._postman is not None and self._postman.refusal and self._manager is None:
+            self._failure = WrongSecret(f"worker {self._profile.name!r}: {self._postman.refusal}")
+            self._ended.set()
 
     def _manager_heard_at(self) -> float:
         """When the manager last spoke to this worker, and not only to everyone.
