@@ -110,6 +110,7 @@ class CeylonAgent(BaseAgent):
         self._running: set[asyncio.Future[object]] = set()
         self._failure: MusterError | None = None
         self._started_by_itself = False
+        self._has_run = False
         self._port_claimed = False
 
     # ---------------------------------------------------------- what the shells fill in
@@ -117,6 +118,10 @@ class CeylonAgent(BaseAgent):
     @abstractmethod
     async def serve(self) -> None:
         """What the agent does from its start to its end; returns when it is to stop."""
+
+    def is_done(self) -> bool:
+        """Whether, after `serve` has returned, the agent will not be renewed and serve again."""
+        return True
 
     @abstractmethod
     def receive(self, frame: bytes) -> None:
@@ -203,6 +208,18 @@ class CeylonAgent(BaseAgent):
                 )
         return super()._uniffi_clone_pointer()
 
+    def renew(self) -> None:
+        """Let a new agent in Ceylon take the place of the one that has run, with a new peer id.
+
+        No agent can be started twice, and one whose connection broke off never mends it.
+        """
+        if self._config_file is not None:
+            # The other agent in there goes when whoever still uses it is done with it.
+            UnifiedAgent.__del__(self)
+            self._config_file = None
+        self._failure = None
+        self.connected_agents.clear()
+
     def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
         """Decide where this agent belongs; the last word before it starts.
 
@@ -275,10 +292,12 @@ class CeylonAgent(BaseAgent):
 
     async def run(self, inputs: bytes) -> None:
         """Called by Ceylon once the agent is up; runs until the agent is done."""
-        for handler in self._declared(ceylon_support.run_handlers):
-            self._go("@on_run handler", handler(self, inputs or None))
-        for own_handler in self._run_handlers.values():
-            self._go("on_run handler", own_handler(inputs or None))
+        if not self._has_run:
+            self._has_run = True
+            for handler in self._declared(ceylon_support.run_handlers):
+                self._go("@on_run handler", handler(self, inputs or None))
+            for own_handler in self._run_handlers.values():
+                self._go("on_run handler", own_handler(inputs or None))
         try:
             await self.serve()
         except MusterError as fault:
@@ -286,8 +305,9 @@ class CeylonAgent(BaseAgent):
             if not self._started_by_itself:
                 self.report_fault("joining", fault)
         finally:
-            for future in self._running:
-                future.cancel()
+            if self.is_done():
+                for future in self._running:
+                    future.cancel()
             # What was sent last has only been queued; Ceylon's stop() would drop it.
             await asyncio.sleep(_LAST_FRAMES_S)
             await UnifiedAgent.stop(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, TypedDict
 
 from pydantic import BaseModel
@@ -21,6 +22,8 @@ from .log import log
 from .manager_shell import ManagerShell, Watcher
 from .report import RunReport, build_report
 from .report_text import render_summary
+from .sqlite_store import SqliteStore
+from .store import Store
 from .surroundings import ANY_PORT, LOOPBACK
 from .ticket import Ticket
 from .worker import DEFAULT_PORT
@@ -69,8 +72,12 @@ class TaskManager(CeylonAgent):
         quiet: do not print the results when all is done.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
         host: the IPv4 address by which workers reach the workspace's admin.
+        store: where the run is kept, so that it outlives this manager: a file, or a store of your
+            own. A run that is there already goes on where it was; tasks that it knows may be given
+            again, and are not added twice.
 
     Raises:
+        StoreUnusable: the store can't be opened or read, or a live manager has it.
         InvalidTask: an id stands twice, or a dependency is unknown or runs in a circle.
         UnknownName: there is no such policy; the message lists those there are.
         InvalidInput: an argument is out of range.
@@ -93,6 +100,7 @@ class TaskManager(CeylonAgent):
         quiet: bool = False,
         admin_peer: str = "",
         host: str = LOOPBACK,
+        store: Store | str | Path | None = None,
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
             raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
@@ -119,11 +127,17 @@ class TaskManager(CeylonAgent):
         )
         chosen = find_policy(policy) if isinstance(policy, str) else policy
         self.expected_workers = count
-        self.tasks_assigned = False
         self._quiet = quiet
         self._finished = asyncio.Event()
-        self._shell = ManagerShell(name, rules, chosen, self)
-        self._shell.add_tasks(tasks)
+        opened = SqliteStore(store) if isinstance(store, str | Path) else store
+        try:
+            self._shell = ManagerShell(name, rules, chosen, self, opened)
+            self.tasks_assigned = self._shell.board.began_at is not None
+            self._shell.add_tasks(tasks)
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
 
     # ---------------------------------------------------------- hooks
 

@@ -14,7 +14,9 @@ from pydantic import BaseModel
 
 from ..messages import (
     Answer,
+    BacklogFull,
     CancelTask,
+    DecodeError,
     EncodeError,
     Goodbye,
     Heartbeat,
@@ -22,6 +24,7 @@ from ..messages import (
     Inquiry,
     Refusal,
     Shutdown,
+    StoreUnusable,
     Task,
     TaskAssignment,
     TaskId,
@@ -33,7 +36,7 @@ from ..messages import (
 )
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
-from .kernel.board import Board
+from .keeper import NOTHING, Keeper
 from .kernel.events import (
     AssigningBegun,
     CallTheRoll,
@@ -61,9 +64,11 @@ from .kernel.events import (
 )
 from .kernel.matching import MatchingPolicy
 from .kernel.records import Rules
+from .kernel.restoration import read_board
 from .kernel.seal import Seal
 from .link import Link
 from .postman import Postman
+from .store import Store
 
 LAST_WORDS_S = 2.0
 """How long a manager that ends waits for its workers to acknowledge the shutdown."""
@@ -110,13 +115,31 @@ class ManagerShell:
         rules: what the board is to go by.
         policy: who gets which task.
         hooks: the agent around it.
+        store: where the run is kept, and perhaps has been kept before; None keeps it nowhere.
+
+    Raises:
+        StoreUnusable: what the store has can't be read.
     """
 
     def __init__(
-        self, name: str, rules: Rules, policy: MatchingPolicy, hooks: ManagerHooks
+        self,
+        name: str,
+        rules: Rules,
+        policy: MatchingPolicy,
+        hooks: ManagerHooks,
+        store: Store | None = None,
     ) -> None:
         self.name = name
-        self.board = Board(rules, policy)
+        kept = NOTHING if store is None else store.load()
+        try:
+            self.board = read_board(kept, rules, policy, now=now())
+        except DecodeError as fault:
+            raise StoreUnusable(
+                f"the store holds what can't be read: {fault.detail}; a class of tasks must be "
+                "imported before the run goes on"
+            ) from None
+        self._keeper = None if store is None else Keeper(store, self.board, self._carry_out)
+        self._is_alarm_due = False
         self._rules = rules
         self._hooks = hooks
         self._postman: Postman | None = None
@@ -146,7 +169,7 @@ class ManagerShell:
         batch = tuple(tasks)
         for task in batch:
             encode_message(TaskAssignment(task=task))
-        self._apply(TasksAdded(batch))
+        self._apply(TasksAdded(batch), at_once=True)
 
     def begin_assigning(self) -> None:
         """Hand out tasks from now on, all expected workers there or not."""
@@ -154,11 +177,11 @@ class ManagerShell:
 
     def cancel(self, task_id: TaskId, reason: str) -> None:
         """Cancel a task that is not settled yet."""
-        self._apply(CancelRequested(task_id, reason))
+        self._apply(CancelRequested(task_id, reason), at_once=True)
 
     def set_priority(self, task_id: TaskId, priority: int) -> None:
         """Change the priority of a waiting task."""
-        self._apply(PriorityChanged(task_id, priority))
+        self._apply(PriorityChanged(task_id, priority), at_once=True)
 
     def watch(self, watcher: Watcher) -> None:
         """Have a function called with each occurrence."""
@@ -166,7 +189,7 @@ class ManagerShell:
 
     def end(self, reason: str) -> None:
         """End the run now; workers are told to stop."""
-        self._apply(StopRequested(reason))
+        self._apply(StopRequested(reason), at_once=True)
         self._farewell = reason
         self._ended.set()
 
@@ -204,6 +227,7 @@ class ManagerShell:
             arrived=self._arrived,
             also=also or {},
             seal=seal,
+            before_sending=None if self._keeper is None else self._save,
         )
         self._apply(DoorsOpened())
         background = [
@@ -218,7 +242,11 @@ class ManagerShell:
                 future.result()
             self._dismiss()
             await self._postman.settle(LAST_WORDS_S)
+            if self._keeper is not None:
+                self._keeper.write_at_once()
         finally:
+            if self._keeper is not None:
+                self._keeper.close()
             if self._alarm is not None:
                 self._alarm.cancel()
             for future in (ended, *background):
@@ -285,10 +313,34 @@ class ManagerShell:
 
     # ------------------------------------------------------------------ the board's instructions
 
-    def _apply(self, event: Event) -> None:
-        for instruction in self.board.handle(event, now()):
-            self._carry_out(instruction)
+    def _apply(self, event: Event, *, at_once: bool = False) -> None:
+        """Tell the board what happened, and do what it says.
+
+        Args:
+            event: what happened.
+            at_once: whether whoever told of it goes by it as soon as this returns.
+        """
+        said = self.board.handle(event, now())
+        if self._keeper is None:
+            for instruction in said:
+                self._carry_out(instruction)
+        else:
+            self._keeper.note(said)
+            if at_once or self._postman is None:
+                self._keeper.write_at_once()
+            else:
+                self._postman.wake()
         self._set_alarm()
+
+    async def _save(self) -> None:
+        """Write what happened before anyone is told of it."""
+        assert self._keeper is not None
+        if self._is_alarm_due:
+            # Only now, so that no worker counts as silent whose word waits to be taken in.
+            self._is_alarm_due = False
+            self._apply(TimePassed())
+        if self._keeper.has_unwritten:
+            await self._keeper.write()
 
     def _carry_out(self, instruction: Instruction) -> None:
         match instruction:
@@ -298,8 +350,8 @@ class ManagerShell:
                 self._assign(worker_id, assignment)
             case SendCancel(worker_id, task_id, attempt, reason):
                 self._post(worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason))
-            case SendWelcome(worker_id, name, session):
-                self._welcome(worker_id, name, session)
+            case SendWelcome():
+                self._welcome(instruction)
             case RefuseWorker(worker_id, session, reason):
                 self._post_loose(worker_id, Refusal(worker_session=session, reason=reason))
             case DropWorker(worker_id):
@@ -326,20 +378,22 @@ class ManagerShell:
             loop = asyncio.get_running_loop()
             loop.call_soon(self._apply, ResultReceived(worker_id, refused))
 
-    def _welcome(self, worker_id: str, name: str, session: str) -> None:
+    def _welcome(self, order: SendWelcome) -> None:
         if self._postman is None:
             return
+        worker_id, session, call = order.worker_id, order.session, order.call
         if worker_id not in self._admissions:
             self._last_admission += 1
             self._admissions[worker_id] = self._last_admission
         admission = self._admissions[worker_id]
-        self._postman.open(worker_id, f"{session}/{self._session}/{admission}")
+        self._postman.open(worker_id, f"{session}.{call}/{self._session}/{admission}")
         welcome = Welcome(
             manager=self.name,
-            worker=name,
+            worker=order.name,
             session=self._session,
             admission=admission,
             worker_session=session,
+            worker_call=call,
             heartbeat_s=self._rules.heartbeat_s,
             lost_after_s=self._rules.lost_after_s,
         )
@@ -364,8 +418,13 @@ class ManagerShell:
         self._calls.put_nowait((doing, call))
 
     def _post(self, worker_id: str, message: BaseModel) -> None:
-        if self._postman is not None:
+        if self._postman is None:
+            return
+        try:
             self._postman.post(worker_id, message)
+        except BacklogFull:
+            left = WorkerLeft(worker_id, "takes in nothing: too much waits for it")
+            asyncio.get_running_loop().call_soon(self._apply, left)
 
     def _post_loose(self, to: str, message: BaseModel) -> None:
         if self._postman is not None:
@@ -384,7 +443,11 @@ class ManagerShell:
 
     def _ring(self) -> None:
         self._alarm = None
-        self._apply(TimePassed())
+        if self._keeper is None or self._postman is None:
+            self._apply(TimePassed())
+        else:
+            self._is_alarm_due = True
+            self._postman.wake()
 
 
 def _joined(sender: str, hello: Hello) -> WorkerJoined:
@@ -396,4 +459,6 @@ def _joined(sender: str, hello: Hello) -> WorkerJoined:
         slots=hello.slots,
         task_types=None if hello.task_types is None else frozenset(hello.task_types),
         session=hello.session,
+        call=hello.call,
+        holding=frozenset(hello.holding),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from pydantic import BaseModel
@@ -24,6 +24,12 @@ Arrived: TypeAlias = Callable[[str, BaseModel], None]
 UNHANDLED = "unhandled"
 """The key under which messages are counted that were understood but could not be dealt with."""
 
+OVERRUN = "overrun"
+"""The key under which frames are counted for which there was no room."""
+
+MAX_INBOX_BYTES = 64 * 1024 * 1024
+"""How much may wait to be taken in."""
+
 
 class Postman:
     """Drives one member's mailroom over a link.
@@ -37,6 +43,9 @@ class Postman:
         arrived: takes each message that arrives.
         also: further classes of message, by qualified name.
         seal: what all frames pass through on their way out and in; None lets them pass as they are.
+        before_sending: awaited before anything leaves. Frames that arrive from its begin until all
+            has left wait: an acknowledgement never leaves before what came with the frame was
+            dealt with.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Postman:
         arrived: Arrived,
         also: Mapping[str, type[BaseModel]],
         seal: Seal | None = None,
+        before_sending: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._link = link
         self._seal = seal
@@ -56,6 +66,9 @@ class Postman:
         self._listens_to = listens_to
         self._arrived = arrived
         self._also = also
+        self._before_sending = before_sending
+        self._inbox: deque[bytes] = deque()
+        self._inbox_bytes = 0
         self._due = asyncio.Event()
         self.dropped: Counter[str] = Counter()
 
@@ -73,8 +86,13 @@ class Postman:
         Raises:
             EncodeError: it holds what msgpack can't carry.
         """
-        self._mailroom.post(peer, encode_message(message))
+        self.post_encoded(peer, encode_message(message))
+
+    def post_encoded(self, peer: str, message: bytes) -> int:
+        """Send an encoded message, as `post` does; its number in the conversation, from 0."""
+        number = self._mailroom.post(peer, message)
         self._due.set()
+        return number
 
     def post_loose(self, to: str, message: BaseModel) -> None:
         """Send a message that may get lost, to an address or to everyone."""
@@ -86,12 +104,32 @@ class Postman:
         """Why this member can't get in, as far as its seal can tell; None if it may."""
         return None if self._seal is None else self._seal.refusal
 
+    def acknowledged(self, peer: str) -> int:
+        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
+        return self._mailroom.acknowledged(peer)
+
     def heard_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
         return self._mailroom.heard_at(peer)
 
+    def wake(self) -> None:
+        """Have what is due leave, although nothing was posted or received."""
+        self._due.set()
+
     def receive(self, frame: bytes) -> None:
         """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
+        if self._before_sending is None:
+            self._take_in(frame)
+            return
+        if self._inbox_bytes + len(frame) > MAX_INBOX_BYTES:
+            # Whoever sent it sends it again.
+            self.dropped[OVERRUN] += 1
+            return
+        self._inbox.append(frame)
+        self._inbox_bytes += len(frame)
+        self._due.set()
+
+    def _take_in(self, frame: bytes) -> None:
         try:
             arrivals = self._mailroom.receive(frame, now(), self._listens_to)
         except DecodeError as fault:
@@ -113,6 +151,9 @@ class Postman:
         loop = asyncio.get_running_loop()
         while True:
             self._due.clear()
+            if self._before_sending is not None:
+                self.empty_inbox()
+                await self._before_sending()
             while (outgoing := self._mailroom.collect(now())) is not None:
                 await self._link.send(outgoing.frame, outgoing.to)
             alarm = self._mailroom.next_alarm()
@@ -122,6 +163,13 @@ class Postman:
             finally:
                 if timer is not None:
                     timer.cancel()
+
+    def empty_inbox(self) -> None:
+        """Take in the frames that wait."""
+        for _ in range(len(self._inbox)):
+            frame = self._inbox.popleft()
+            self._inbox_bytes -= len(frame)
+            self._take_in(frame)
 
     async def settle(self, patience_s: float) -> bool:
         """Wait until everything posted has been acknowledged; False if that takes too long."""

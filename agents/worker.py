@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from pydantic import BaseModel
@@ -28,15 +31,21 @@ from .ceylon_agent import (
 from .clock import now
 from .handlers import Handlers, HandlerT
 from .kernel.matching import SPECIALTY_BONUS
+from .knock import is_at_home
 from .log import log
 from .surroundings import LOOPBACK
+from .ticket import Ticket, read_ticket
 from .worker_shell import Profile, WorkerShell
 
 if TYPE_CHECKING:
+    from .ceylon_agent import UnifiedAgent
     from .link import Link
-    from .ticket import Ticket
 
 DEFAULT_PORT = 8000
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
+"""How long a worker waits on average before it dials again: at first, and at most."""
 
 
 class WorkerAgent(CeylonAgent):
@@ -69,7 +78,8 @@ class WorkerAgent(CeylonAgent):
         time_scale: how long a second of simulated work lasts, in seconds.
         port: the UDP port of the admin.
         host: the IPv4 address of the admin.
-        ticket: all of workspace, peer, host and port, as the manager gave it.
+        ticket: all of workspace, peer, host and port, as the manager gave it, or the path of the
+            file that it is in; see `join`.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -89,7 +99,7 @@ class WorkerAgent(CeylonAgent):
         time_scale: float = 1.0,
         port: int = DEFAULT_PORT,
         host: str = LOOPBACK,
-        ticket: Ticket | None = None,
+        ticket: Ticket | str | Path | None = None,
     ) -> None:
         _check(name, skill_level, slots, time_scale)
         super().__init__(
@@ -101,6 +111,9 @@ class WorkerAgent(CeylonAgent):
             port=port,
             host=host,
         )
+        self._ticket: Ticket | None = None
+        self._ticket_file: Path | None = None
+        self._dials_again = False
         if ticket is not None:
             self.join(ticket)
         self.skill_level = skill_level
@@ -238,8 +251,86 @@ class WorkerAgent(CeylonAgent):
 
     # ---------------------------------------------------------- life cycle
 
-    def join(self, ticket: Ticket) -> None:
-        """Decide where it belongs, before it starts: the workspace that the ticket was made for."""
+    async def start_agent(
+        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
+    ) -> None:
+        """Join the workspace and work until the manager shuts down or `stop` is called.
+
+        When the manager falls silent for long the worker reads its ticket anew, if that is in a
+        file, and dials again, as often as it takes. It goes on with what it does meanwhile, and
+        hands in the results once there is a manager again.
+
+        Args:
+            inputs: handed to `@on_run` handlers as they are; they are never unpickled.
+            workers: agents that start together with this one and end with it.
+
+        Raises:
+            JoinRefused: the manager does not want this worker.
+            WrongSecret: the manager and this worker do not share a secret.
+            InvalidInput: it knows no admin, or the host is no IPv4 address.
+        """
+        self._dials_again = True
+        await super().start_agent(inputs, workers)
+        async for _ in self._redials():
+            self.renew()
+            await super().start_agent()
+
+    async def _redials(self) -> AsyncIterator[None]:
+        """The moments at which to dial again, until the worker is to stop."""
+        pause_s = FIRST_PAUSE_S
+        while not self._shell.is_over:
+            # Not all at once, or a manager that comes back is overrun.
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+            self._read_ticket_again()
+            if not self._shell.is_over and await is_at_home(self.admin_ip, self.port):
+                yield
+                if self._shell.has_joined_by_this_line:
+                    pause_s = FIRST_PAUSE_S
+
+    def _read_ticket_again(self) -> None:
+        """Take the newest ticket, if it is in a file and can be read there."""
+        if self._ticket_file is not None:
+            with contextlib.suppress(InvalidInput):
+                self._settle_by(read_ticket(self._ticket_file))
+
+    def can_dial_again(self) -> bool:
+        """Whether it dials for itself, and not its manager for it."""
+        return self._dials_again
+
+    def is_line_outdated(self) -> bool:
+        """Whether its ticket file holds another ticket than the one it came by."""
+        if self._ticket_file is None:
+            return False
+        try:
+            return read_ticket(self._ticket_file) != self._ticket
+        except InvalidInput:
+            # It is gone, or half of a copy: the next look will tell.
+            return False
+
+    def is_done(self) -> bool:
+        """Whether it will not dial again."""
+        return self._shell.is_over or not self._dials_again
+
+    def join(self, ticket: Ticket | str | Path) -> None:
+        """Decide where it belongs, before it starts: the workspace that the ticket was made for.
+
+        Args:
+            ticket: the ticket, or the path of the file that it is in. From a file it is read anew
+                whenever the worker must dial again, since a manager that is started again has
+                another one.
+
+        Raises:
+            InvalidInput: the file can't be read, or holds no ticket.
+        """
+        if isinstance(ticket, Ticket):
+            self._settle_by(ticket)
+        else:
+            self._ticket_file = Path(ticket)
+            self._settle_by(read_ticket(self._ticket_file))
+
+    def _settle_by(self, ticket: Ticket) -> None:
+        self._ticket = ticket
         self.workspace_id, self.admin_peer = ticket.workspace_id, ticket.peer_id
         self.admin_ip, self.port = ticket.host, ticket.port
 
@@ -267,7 +358,7 @@ class WorkerAgent(CeylonAgent):
         try:
             await self._shell.run(link, profile, dict(self.model_handlers()), session)
         finally:
-            if self._own_threads is not None:
+            if self._own_threads is not None and self.is_done():
                 self._own_threads.shutdown(wait=False, cancel_futures=True)
 
     def receive(self, frame: bytes) -> None:
@@ -294,7 +385,7 @@ class WorkerOptions(TypedDict, total=False):
     time_scale: float
     port: int
     host: str
-    ticket: Ticket | None
+    ticket: Ticket | str | Path | None
 
 
 class SpecializedWorker(WorkerAgent):

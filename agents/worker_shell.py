@@ -1,6 +1,7 @@
-"""The worker's half of the work: joins a manager, runs what it is assigned, tells how it went.
+"""The worker's half of the work: joins a manager, does what it says, tells how it went.
 
-A thin shell: it decides nothing about tasks, it only does what the manager says.
+A thin shell: it decides nothing about tasks. It outlives the way to its manager: when that breaks
+off it goes on with what it holds, and hands in the results when there is a way again.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import BaseModel
 
 from ..messages import (
+    BacklogFull,
     CancelTask,
     EncodeError,
     Goodbye,
@@ -25,15 +26,15 @@ from ..messages import (
     Refusal,
     Shutdown,
     TaskAssignment,
-    TaskId,
-    TaskProgress,
     TaskResult,
     Welcome,
     WrongSecret,
+    encode_message,
 )
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
-from .handlers import TaskContext, current_context
+from .handover import Handover
+from .jobs import MAX_ERROR_CHARACTERS, Jobs
 from .kernel.seal import Seal
 from .link import Link
 from .log import log
@@ -44,12 +45,19 @@ SLOWEST_HELLO_S = 1.0
 WORTH_A_WARNING_S = 5.0
 """How long a worker asks in vain before it says so."""
 
-PROGRESS_EVERY_S = 0.1
+LINE_PATIENCE_S = 5.0
+"""How long a worker asks in vain before it gives up a line that can be replaced.
+
+Ceylon dials once, and tries for about three seconds.
+"""
+
 LAST_WORDS_S = 2.0
 """How long a worker that stops waits for its last messages to be acknowledged."""
 
-MAX_ERROR_CHARACTERS = 10_000
 MAX_HISTORY = 10_000
+
+_SILENT_HEARTBEATS = 2.5
+"""After how many missed heartbeats a worker looks whether there is a new manager."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +82,17 @@ class WorkerHooks(Protocol):
         """Give a user's own message to the user's handlers; False if there are none."""
         ...
 
+    def can_dial_again(self) -> bool:
+        """Whether a line that is given up can be replaced by another."""
+        ...
 
-@dataclass(slots=True)
-class _Job:
-    assignment: TaskAssignment
-    context: TaskContext
-    work: asyncio.Task[None]
-    has_begun: bool = False
+    def is_line_outdated(self) -> bool:
+        """Whether the manager is known to be reached by another line now."""
+        ...
 
 
 class WorkerShell:
-    """Drives one worker over a link.
+    """Drives one worker, over one line after the other.
 
     Args:
         hooks: the agent that does the work.
@@ -92,19 +100,23 @@ class WorkerShell:
 
     def __init__(self, hooks: WorkerHooks) -> None:
         self._hooks = hooks
-        self._postman: Postman | None = None
-        self._manager: str | None = None
-        self._asks_again = False
-        self._admission = ("", 0)
-        self._welcomed_at = 0.0
-        self._heartbeat_s = 1.0
-        self._lost_after_s = 10.0
-        self._jobs: dict[tuple[TaskId, int], _Job] = {}
-        self._free_slots = asyncio.Semaphore(1)
+        self._jobs: Jobs | None = None
+        self._handover = Handover()
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
         self._session = ""
-        self._kept: deque[TaskResult] = deque(maxlen=MAX_HISTORY)
+        self._was_member = False
+        self.has_joined_by_this_line = False
+        # Of the line, and of the conversation over it.
+        self._postman: Postman | None = None
+        self._manager: str | None = None
+        self._manager_session = ""
+        self._admission: int = 0
+        self._call = 1
+        self._asks_again = False
+        self._welcomed_at = 0.0
+        self._heartbeat_s = 1.0
+        self._lost_after_s = 10.0
         self.manager_name = ""
         self.farewell = ""
         self.history: deque[TaskResult] = deque(maxlen=MAX_HISTORY)
@@ -112,12 +124,17 @@ class WorkerShell:
     @property
     def running(self) -> list[TaskAssignment]:
         """What is being done right now."""
-        return [job.assignment for job in self._jobs.values()]
+        return [] if self._jobs is None else self._jobs.running
 
     @property
     def is_member(self) -> bool:
-        """Whether a manager has let this worker in."""
+        """Whether a manager has let this worker in, and answers."""
         return self._manager is not None and not self._asks_again
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the worker is to stop; otherwise, after `run`, it wants another line."""
+        return self._ended.is_set()
 
     @property
     def manager_address(self) -> str:
@@ -134,9 +151,12 @@ class WorkerShell:
     ) -> None:
         """Join, work, and return when the manager shuts down or `leave` was called.
 
+        It also returns, with what it does going on, when a line is of no use any more that can be
+        replaced: then call it again with another.
+
         Args:
             link: the way into the workspace.
-            profile: what it tells about itself.
+            profile: what it tells about itself; the same each time.
             also: the user's own classes of message, by qualified name.
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
@@ -145,34 +165,45 @@ class WorkerShell:
             JoinRefused: the manager does not want this worker.
             WrongSecret: the manager and this worker do not share a secret.
         """
-        self._session = session or self._session or secrets.token_hex(8)
+        self._session = self._session or session or secrets.token_hex(8)
         self._profile = profile
-        self._free_slots = asyncio.Semaphore(profile.slots)
-        self._postman = Postman(
+        self.has_joined_by_this_line = False
+        if self._jobs is None:
+            self._jobs = Jobs(
+                profile.name, profile.slots, self._hooks.perform, self._hand_in, self._post
+            )
+        postman = self._postman = Postman(
             link,
             listens_to=frozenset({EVERYONE}),
             arrived=self._arrived,
             also=also or {},
             seal=seal,
         )
-        background = [
-            asyncio.ensure_future(self._postman.run()),
-            asyncio.ensure_future(self._keep_in_touch()),
-        ]
-        ended = asyncio.ensure_future(self._ended.wait())
+        posting = asyncio.ensure_future(postman.run())
+        keeping_in_touch = asyncio.ensure_future(self._keep_in_touch())
+        ended = asyncio.ensure_future(self._wait_for_end())
+        background = [posting, keeping_in_touch, ended]
+        is_given_up = False
         try:
-            done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(background, return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()
-            await self._stop_jobs()
-            await self._postman.settle(LAST_WORDS_S)
+            is_given_up = not self._ended.is_set()
+            if not is_given_up:
+                await self._jobs.stop()
+                await postman.settle(LAST_WORDS_S)
         finally:
-            for future in (ended, *background, *(job.work for job in self._jobs.values())):
+            if not is_given_up:
+                self._jobs.drop()
+            for future in background:
                 future.cancel()
-            await asyncio.gather(ended, *background, return_exceptions=True)
-            self._manager = None
+            await asyncio.gather(*background, return_exceptions=True)
+            self._break_off()
         if self._failure is not None:
             raise self._failure
+
+    async def _wait_for_end(self) -> None:
+        await self._ended.wait()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the link."""
@@ -182,7 +213,7 @@ class WorkerShell:
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that others take over at once what is unfinished here."""
         if self._manager is not None and self._postman is not None and not self._ended.is_set():
-            self._postman.post(self._manager, Goodbye(reason=reason))
+            self._post(Goodbye(reason=reason))
         self.farewell = self.farewell or reason
         self._ended.set()
 
@@ -211,33 +242,59 @@ class WorkerShell:
                 self._hooks.hand_to_handlers(message, sender)
 
     def _welcomed(self, sender: str, welcome: Welcome) -> None:
-        if welcome.worker_session != self._session or self._postman is None:
+        answers_us = (welcome.worker_session, welcome.worker_call) == (self._session, self._call)
+        if self._postman is None or not answers_us:
             return
-        session, admission = self._admission
-        if welcome.session == session and welcome.admission < admission:
+        is_same = (sender, welcome.session) == (self._manager, self._manager_session)
+        if is_same and welcome.admission < self._admission:
             # It was long on its way; the manager has lost us and let us in again since.
             return
-        self._admission = (welcome.session, welcome.admission)
-        self._postman.open(
-            sender, f"{welcome.worker_session}/{welcome.session}/{welcome.admission}"
-        )
+        if is_same and welcome.admission == self._admission:
+            self._asks_again = False
+            self._welcomed_at = now()
+            return
+        if not is_same and self._manager is not None:
+            # Another manager has taken over, or this one's welcome was long on its way. What is
+            # said to the former from now on is of another call.
+            self._break_off()
+        else:
+            self._take_back_results()
+        conversation = f"{self._session}.{welcome.worker_call}/{welcome.session}/"
+        self._postman.open(sender, f"{conversation}{welcome.admission}")
         if self._manager != sender:
             log.info("joined", worker=self._profile.name, manager=welcome.manager)
         self._manager = sender
+        self._manager_session = welcome.session
+        self._admission = welcome.admission
         self._asks_again = False
+        self._was_member = self.has_joined_by_this_line = True
         self._welcomed_at = now()
         self.manager_name = welcome.manager
         self._heartbeat_s = welcome.heartbeat_s
         self._lost_after_s = welcome.lost_after_s
-        while self._kept:
-            self._post(self._kept.popleft())
+        self._send_results()
+
+    def _break_off(self) -> None:
+        """End the conversation, if there is one; the next is another call."""
+        self._take_back_results()
+        if self._postman is not None and self._manager is not None:
+            self._postman.close(self._manager)
+        self._manager = None
+        self._call += 1
+
+    def _take_back_results(self) -> None:
+        if self._postman is not None and self._manager is not None:
+            self._handover.confirm(self._postman.acknowledged(self._manager))
+        self._handover.take_back()
 
     def _from_manager(self, message: BaseModel) -> None:
+        assert self._jobs is not None
         match message:
             case TaskAssignment() if message.worker == self._profile.name:
-                self._take(message)
+                if not self._ended.is_set():
+                    self._jobs.take(message)
             case CancelTask():
-                self._cancel(message)
+                self._jobs.cancel(message)
             case Shutdown():
                 self.farewell = message.reason
                 self._ended.set()
@@ -249,6 +306,7 @@ class WorkerShell:
     # ------------------------------------------------------------------ keeping in touch
 
     async def _keep_in_touch(self) -> None:
+        """Ask until let in, then show that it lives; returns when the line is to be replaced."""
         pause_s, asked_s = HELLO_EVERY_S, 0.0
         while True:
             if not self.is_member:
@@ -262,20 +320,31 @@ class WorkerShell:
                     )
                 asked_s += pause_s
                 pause_s = min(pause_s * 1.2, SLOWEST_HELLO_S)
+                is_of_no_use = asked_s >= LINE_PATIENCE_S or self._hooks.is_line_outdated()
+                if is_of_no_use and not self.is_member and self._hooks.can_dial_again():
+                    return
                 continue
             pause_s, asked_s = HELLO_EVERY_S, 0.0
-            self._post(Heartbeat(running=len(self._jobs)))
+            self._post(Heartbeat(running=len(self.running)))
+            self._send_results()
             await asyncio.sleep(self._heartbeat_s)
-            if now() - self._manager_heard_at() > self._lost_after_s:
+            silent_s = now() - self._manager_heard_at()
+            if silent_s > self._lost_after_s:
                 log.warning(
                     "the manager is silent; asking to be let in again", worker=self._profile.name
                 )
                 # The conversation stays open: if the manager has not lost us, it goes on.
                 self._asks_again = True
+            elif (
+                silent_s > _SILENT_HEARTBEATS * self._heartbeat_s
+                and self._hooks.is_line_outdated()
+                and self._hooks.can_dial_again()
+            ):
+                return
 
     def _heed_refusal(self) -> None:
         # Anybody can forge the word that this comes from: it ends nobody who was ever let in.
-        if self._postman is not None and self._postman.refusal and self._manager is None:
+        if self._postman is not None and self._postman.refusal and not self._was_member:
             self._failure = WrongSecret(f"worker {self._profile.name!r}: {self._postman.refusal}")
             self._ended.set()
 
@@ -290,6 +359,7 @@ class WorkerShell:
 
     def _say_hello(self) -> None:
         assert self._postman is not None
+        assert self._jobs is not None
         profile = self._profile
         hello = Hello(
             name=profile.name,
@@ -298,139 +368,34 @@ class WorkerShell:
             slots=profile.slots,
             task_types=profile.task_types,
             session=self._session,
+            call=self._call,
+            holding=(*self._jobs.keys, *self._handover.keys()),
         )
         self._postman.post_loose(ANY_MANAGER, hello)
 
+    # ------------------------------------------------------------------ going out
+
     def _post(self, message: BaseModel) -> None:
         if self._manager is not None and self._postman is not None:
-            self._postman.post(self._manager, message)
-
-    # ------------------------------------------------------------------ working
-
-    def _take(self, assignment: TaskAssignment) -> None:
-        key = (assignment.task.id, assignment.attempt)
-        if key in self._jobs or self._ended.is_set():
-            return
-        context = TaskContext(assignment, self._progress_of(assignment), asyncio.get_running_loop())
-        work = asyncio.ensure_future(self._work(assignment, context))
-        self._jobs[key] = _Job(assignment, context, work)
-
-    async def _work(self, assignment: TaskAssignment, context: TaskContext) -> None:
-        key = (assignment.task.id, assignment.attempt)
-        self._jobs[key].has_begun = True
-        try:
-            if context.cancel_reason is not None:
-                self._report(assignment, _failure(context.cancel_reason), 0.0)
-                return
-            async with self._free_slots:
-                started_at = now()
-                outcome = await self._attempt(assignment, context)
-                self._report(assignment, outcome, now() - started_at)
-        except asyncio.CancelledError:
-            if context.cancel_reason is None or self._ended.is_set():
-                raise
-            self._report(assignment, _failure(context.cancel_reason), 0.0)
-        finally:
-            del self._jobs[key]
-
-    async def _attempt(self, assignment: TaskAssignment, context: TaskContext) -> TaskResult:
-        current_context.set(context)
-        try:
-            return await self._hooks.perform(assignment)
-        except asyncio.CancelledError:
-            # Who stops has not failed the task: it is unfinished, and the manager knows.
-            if context.cancel_reason is None or self._ended.is_set():
-                raise
-            return _failure(context.cancel_reason)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as fault:  # noqa: BLE001 - a handler may even call sys.exit()
-            return _failure(describe_fault(fault))
-
-    def _report(self, assignment: TaskAssignment, outcome: TaskResult, took_s: float) -> None:
-        result = TaskResult(
-            task_id=assignment.task.id,
-            worker=self._profile.name,
-            success=outcome.success,
-            execution_time=outcome.execution_time or max(took_s, 0.0),
-            error_message=None if outcome.success else outcome.error_message or "failed: no reason",
-            attempt=assignment.attempt,
-            output=outcome.output,
-        )
-        try:
-            self._hand_in(result)
-        except EncodeError as fault:
-            result = result.model_copy(
-                update={
-                    "success": False,
-                    "output": None,
-                    "error_message": f"EncodeError: {fault}"[:MAX_ERROR_CHARACTERS],
-                }
-            )
-            self._hand_in(result)
-        self.history.append(result)
+            # A manager that takes in nothing any more will be missed soon enough.
+            with contextlib.suppress(BacklogFull):
+                self._postman.post(self._manager, message)
 
     def _hand_in(self, result: TaskResult) -> None:
-        if not self.is_member:
-            self._kept.append(result)
-        else:
-            self._post(result)
+        try:
+            message = encode_message(result)
+        except EncodeError as fault:
+            told = f"EncodeError: {fault}"[:MAX_ERROR_CHARACTERS]
+            update = {"success": False, "output": None, "error_message": told}
+            result = result.model_copy(update=update)
+            message = encode_message(result)
+        self._handover.add((result.task_id, result.attempt), message)
+        self.history.append(result)
+        self._send_results()
 
-    def _cancel(self, order: CancelTask) -> None:
-        job = self._jobs.get((order.task_id, order.attempt))
-        if job is not None:
-            job.context.mark_cancelled(order.reason or "cancelled")
-            # A cancel may come with the assignment. A coroutine that is cancelled before its first
-            # step never takes one, and nobody would hear how the attempt ended.
-            if job.has_begun:
-                job.work.cancel()
-
-    async def _stop_jobs(self) -> None:
-        works = [job.work for job in self._jobs.values()]
-        for job in self._jobs.values():
-            job.context.mark_cancelled("worker stopped")
-            job.work.cancel()
-        if works:
-            # A handler that runs in a thread, or ignores its cancel, is not waited for.
-            await asyncio.wait(works, timeout=LAST_WORDS_S / 2)
-
-    def _progress_of(self, assignment: TaskAssignment) -> Callable[[float, str], None]:
-        """Takes progress and passes on the newest, not more often than a manager can use."""
-        newest: list[tuple[float, str]] = []
-        timer: list[asyncio.TimerHandle] = []
-        key = (assignment.task.id, assignment.attempt)
-
-        def pass_on() -> None:
-            timer.clear()
-            if newest and key in self._jobs:
-                percent, note = newest.pop()
-                self._post(
-                    TaskProgress(
-                        task_id=key[0],
-                        worker=self._profile.name,
-                        attempt=key[1],
-                        percent=percent,
-                        note=note[:1_000],
-                    )
-                )
-                timer.append(asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, pass_on))
-
-        def tell(percent: float, note: str) -> None:
-            newest[:] = [(percent, note)]
-            if not timer:
-                pass_on()
-
-        return tell
-
-
-def describe_fault(fault: BaseException) -> str:
-    """An exception as "Type: text", whatever its `__str__` does."""
-    text = ""
-    with contextlib.suppress(Exception):
-        text = str(fault)
-    name = type(fault).__name__
-    return (f"{name}: {text}" if text else name)[:MAX_ERROR_CHARACTERS]
-
-
-def _failure(reason: str) -> TaskResult:
-    return TaskResult(task_id=1, worker="", success=False, error_message=reason)
+    def _send_results(self) -> None:
+        manager, postman = self._manager, self._postman
+        if manager is None or postman is None or self._asks_again:
+            return
+        self._handover.confirm(postman.acknowledged(manager))
+        self._handover.send(lambda message: postman.post_encoded(manager, message))

@@ -157,6 +157,11 @@ class Stream:
         return not self._queue and not self._in_flight
 
     @property
+    def acknowledged(self) -> int:
+        """The number of the first message that has not arrived, as far as this end knows."""
+        return self._oldest
+
+    @property
     def unacknowledged(self) -> int:
         """How many messages were sent, and not yet acknowledged."""
         return len(self._in_flight)
@@ -181,8 +186,8 @@ class Stream:
         """How long a message sent now may stay unacknowledged before it is sent again."""
         return self._timer.retry_after_s
 
-    def post(self, message: bytes) -> None:
-        """Queue a message.
+    def post(self, message: bytes) -> int:
+        """Queue a message; its number, from 0.
 
         Raises:
             BacklogFull: as many messages, or bytes, as may wait do wait already.
@@ -198,6 +203,7 @@ class Stream:
             )
         self._queue.append(message)
         self._queue_bytes += len(message)
+        return self._next + len(self._queue) - 1
 
     def accept(self, segment: Segment, now: float) -> list[bytes]:
         """Take in a segment.

@@ -123,8 +123,8 @@ class Mailroom:
         self._due.pop(peer, None)
         self._owing.pop(peer, None)
 
-    def post(self, peer: str, message: bytes) -> None:
-        """Queue a message that must arrive.
+    def post(self, peer: str, message: bytes) -> int:
+        """Queue a message that must arrive; its number in the conversation, from 0.
 
         Raises:
             UnknownPeer: no conversation with it is open.
@@ -135,8 +135,9 @@ class Mailroom:
         if stream is None:
             raise UnknownPeer(peer)
         _check_size(message)
-        stream.post(message)
+        number = stream.post(message)
         self._reconsider(peer, stream)
+        return number
 
     def post_loose(self, to: str, message: bytes) -> None:
         """Queue a message that may get lost; if too many wait, the oldest is.
@@ -200,6 +201,11 @@ class Mailroom:
             if section.to == self.address or section.to in listens_to:
                 arrivals += self._open_letter(sender, section, now)
         return arrivals
+
+    def acknowledged(self, peer: str) -> int:
+        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
+        stream = self._streams.get(peer)
+        return 0 if stream is None else stream.acknowledged
 
     def heard_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.worker_shell import WorkerShell
+from muster.agents.jobs import Jobs
 
 Invoke = Callable[..., Any]
 
@@ -41,13 +41,13 @@ def test_only_the_faults_that_are_named_happen(invoke: Invoke) -> None:
 def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attempt = WorkerShell._attempt
+    attempt = Jobs._attempt
 
-    async def twice(self: WorkerShell, *given: Any) -> Any:
+    async def twice(self: Jobs, *given: Any) -> Any:
         await attempt(self, *given)
         return await attempt(self, *given)
 
-    monkeypatch.setattr(WorkerShell, "_attempt", twice)
+    monkeypatch.setattr(Jobs, "_attempt", twice)
     ended = invoke("simulate", "all_well", "--seed", 7, "--runs", 3, "--storm", 5)
     assert ended.code == 1
     assert "seed 7 broke an invariant: an attempt runs at most once, on one worker" in ended.out

@@ -125,9 +125,9 @@ def test_a_welcome_that_was_long_on_its_way_is_ignored() -> None:
         assert shell._postman is not None
         streams = shell._postman._mailroom._streams
         shell._arrived("boss", welcome(admission=1))
-        assert streams["boss"].conversation == "7/s/2"
+        assert streams["boss"].conversation == "7.1/s/2"
         shell._arrived("boss", welcome(admission=3))
-        assert streams["boss"].conversation == "7/s/3"
+        assert streams["boss"].conversation == "7.1/s/3"
 
     in_a_worker_that_has_joined(check, WorkerAgent("Ada", 9))
 

@@ -13,6 +13,7 @@ import pytest
 from muster.agents import WorkerAgent, simulation
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.fault_plan import FaultKind
+from muster.agents.jobs import Jobs
 from muster.agents.kernel.board import Board
 from muster.agents.kernel.events import What
 from muster.agents.manager_shell import ManagerShell
@@ -121,13 +122,13 @@ def test_a_killed_worker_is_lost_and_comes_back(small_story: Callable[[], Any]) 
 def test_a_worker_that_runs_an_attempt_twice_is_noticed(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    attempt = WorkerShell._attempt
+    attempt = Jobs._attempt
 
-    async def twice(self: WorkerShell, *given: Any) -> TaskResult:
+    async def twice(self: Jobs, *given: Any) -> TaskResult:
         await attempt(self, *given)
         return await attempt(self, *given)
 
-    monkeypatch.setattr(WorkerShell, "_attempt", twice)
+    monkeypatch.setattr(Jobs, "_attempt", twice)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "an attempt runs at most once, on one worker"
@@ -166,10 +167,10 @@ def test_a_board_that_does_not_fit_together_is_noticed(
 def test_a_result_that_nobody_worked_for_is_noticed(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    async def lazy(self: WorkerShell, assignment: Any, context: Any) -> TaskResult:
+    async def lazy(self: Jobs, assignment: Any, context: Any) -> TaskResult:
         return TaskResult(task_id=assignment.task.id, worker=assignment.worker, success=True)
 
-    monkeypatch.setattr(WorkerShell, "_attempt", lazy)
+    monkeypatch.setattr(Jobs, "_attempt", lazy)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == (

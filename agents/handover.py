@@ -1,0 +1,69 @@
+"""Results on their way to the manager: each is kept until it has been acknowledged."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ..messages import BacklogFull, TaskId
+
+
+class _Kept(NamedTuple):
+    key: tuple[TaskId, int]
+    message: bytes
+
+
+class _UnderWay(NamedTuple):
+    number: int
+    kept: _Kept
+
+
+class Handover:
+    """Keeps a worker's results, through broken conversations, until a manager has them."""
+
+    def __init__(self) -> None:
+        # Bounded by the attempts that a worker was given: without a manager it gets no more.
+        self._waiting: deque[_Kept] = deque()
+        self._under_way: deque[_UnderWay] = deque()
+
+    def keys(self) -> Iterator[tuple[TaskId, int]]:
+        """The attempts whose results no manager has acknowledged, as task and number."""
+        yield from (each.kept.key for each in self._under_way)
+        yield from (kept.key for kept in self._waiting)
+
+    def add(self, key: tuple[TaskId, int], message: bytes) -> None:
+        """Keep a result, to be sent.
+
+        Args:
+            key: the attempt, as task and number.
+            message: its encoded result.
+        """
+        self._waiting.append(_Kept(key, message))
+
+    def send(self, post: Callable[[bytes], int]) -> None:
+        """Send what waits, as far as there is room.
+
+        Args:
+            post: sends a message, and returns its number in the conversation.
+        """
+        while self._waiting:
+            try:
+                number = post(self._waiting[0].message)
+            except BacklogFull:
+                return
+            self._under_way.append(_UnderWay(number, self._waiting.popleft()))
+
+    def confirm(self, acknowledged: int) -> None:
+        """Forget what has arrived.
+
+        Args:
+            acknowledged: the number of the conversation's first message that has not.
+        """
+        while self._under_way and self._under_way[0].number < acknowledged:
+            self._under_way.popleft()
+
+    def take_back(self) -> None:
+        """Let what was under way wait again: the conversation has broken off."""
+        self._waiting.extendleft(each.kept for each in reversed(self._under_way))
+        self._under_way.clear()
