@@ -55,12 +55,17 @@ async def work(worker: CountingWorker) -> int:
     return SUCCEEDED
 
 
-def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket:
+def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket | Path:
     """Read a ticket; if it is in a file that isn't there yet, wait for the file.
+
+    From a file a worker reads it again when it must, so that it survives its manager's restart.
 
     Args:
         text_or_path: the ticket, or the path of its file.
         patience_s: how long to wait, in seconds.
+
+    Returns:
+        The ticket, or the path of its file.
 
     Raises:
         InvalidInput: the file did not come, or what was given is not a ticket.
@@ -73,7 +78,8 @@ def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket:
         complain(f"waiting up to {patience_s:g} s for the ticket file {text_or_path!r}")
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(LOOK_FOR_TICKET_EVERY_S)
-    return read_ticket(text_or_path)
+    read_ticket(path)
+    return path
 
 
 def make_executor(threads: int | None, processes: int | None) -> Executor | None:
