@@ -17,11 +17,15 @@ from .kernel.board_state import BoardState
 from .kernel.explanation import Explanation
 from .kernel.matching import MatchingPolicy, find_policy
 from .kernel.records import Rules
+from .kernel.seal import Seal
+from .kernel.workspace_secret import WorkspaceSecret
 from .link import Link
 from .log import log
 from .manager_shell import ManagerShell, Watcher
 from .report import RunReport, build_report
 from .report_text import render_summary
+from .sealing import choose_manager_sealing
+from .shared_secrets import share
 from .sqlite_store import SqliteStore
 from .store import Store
 from .surroundings import ANY_PORT, LOOPBACK
@@ -72,6 +76,9 @@ class TaskManager(CeylonAgent):
         quiet: do not print the results when all is done.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
         host: the IPv4 address by which workers reach the workspace's admin.
+        secret: what all members of the workspace share, as `muster secret` prints it. Without one
+            it takes that in `MUSTER_SECRET`, or else makes one, which its tickets then carry.
+        insecure: do not seal: whoever reaches the port may join, read and forge.
         store: where the run is kept, so that it outlives this manager: a file, or a store of your
             own. A run that is there already goes on where it was; tasks that it knows may be given
             again, and are not added twice.
@@ -100,6 +107,8 @@ class TaskManager(CeylonAgent):
         quiet: bool = False,
         admin_peer: str = "",
         host: str = LOOPBACK,
+        secret: WorkspaceSecret | str | None = None,
+        insecure: bool = False,
         store: Store | str | Path | None = None,
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
@@ -128,6 +137,7 @@ class TaskManager(CeylonAgent):
         chosen = find_policy(policy) if isinstance(policy, str) else policy
         self.expected_workers = count
         self._quiet = quiet
+        self._sealing = choose_manager_sealing(secret, insecure=insecure, admin_peer=admin_peer)
         self._finished = asyncio.Event()
         opened = SqliteStore(store) if isinstance(store, str | Path) else store
         try:
@@ -259,11 +269,19 @@ class TaskManager(CeylonAgent):
         """How many frames and messages could not be read, by what was wrong with them."""
         return self._shell.dropped
 
-    def ticket(self, host: str | None = None) -> Ticket:
+    def details(self) -> AgentDetail:
+        """Name, role and peer id; agents of this process find by it how the workspace is sealed."""
+        detail = super().details()
+        share(self.admin_peer or detail.id, self._sealing.secret)
+        return detail
+
+    def ticket(self, host: str | None = None, *, with_secret: bool | None = None) -> Ticket:
         """All that a worker in another process needs to join.
 
         Args:
             host: the IPv4 address by which the worker reaches this machine.
+            with_secret: whether it carries the workspace's secret. By default it does if the
+                manager made the secret itself, since nobody else has it.
 
         Raises:
             PortInUse: the manager's port belongs to somebody else.
@@ -274,6 +292,8 @@ class TaskManager(CeylonAgent):
             peer_id=self.admin_peer or self.address,
             host=host or self.admin_ip,
             port=self.port,
+            sealed=self._sealing.secret is not None,
+            secret=self._sealing.ticket_secret(with_secret),
         )
 
     def send_model(self, to: str, message: BaseModel) -> None:
@@ -284,20 +304,21 @@ class TaskManager(CeylonAgent):
 
     async def serve(self) -> None:
         """Manage until every task is settled."""
-        await self.serve_over(self)
+        await self.serve_over(self, seal=self._sealing.seal(self.workspace_id))
 
-    async def serve_over(self, link: Link, session: str = "") -> None:
+    async def serve_over(self, link: Link, session: str = "", *, seal: Seal | None = None) -> None:
         """Manage over any link; `start_agent` does it over Ceylon.
 
         Args:
             link: the way into the workspace.
             session: names this start; a number nobody can guess if empty.
+            seal: what its frames pass through; None leaves them unsealed.
 
         Raises:
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
         """
         try:
-            await self._shell.run(link, dict(self.model_handlers()), session)
+            await self._shell.run(link, dict(self.model_handlers()), session, seal)
         finally:
             self._finished.set()
         if self._shell.board.failure is not None:

@@ -1,8 +1,9 @@
 """The ticket: one line of text with all that a worker in another process needs to join.
 
-It reads `muster:1:` and then, in base64url, the msgpack of its fields followed by a checksum. The
-1 is the version: a ticket that carries more, such as a secret, gets the next one, so that a worker
-too old to understand it says so instead of joining wrongly.
+It reads `muster:2:` and then, in base64url, the msgpack of its fields followed by a checksum. The
+2 is the version: a ticket that carries more gets the next one, so that a worker too old to
+understand it says so instead of joining wrongly. A ticket may carry the workspace's secret; then
+whoever has it can join.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ import ipaddress
 import os
 import re
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
 from ..messages import DecodeError, InvalidInput, Payload
 from ..messages.values import pack, unpack
+from .kernel.workspace_secret import SECRET_BYTES, WorkspaceSecret
 
-VERSION = 1
+VERSION = 2
 
-_SCHEME = "muster:"
+SCHEME = "muster:"
 _CHECKSUM_BYTES = 4
 _MAX_TICKET_CHARACTERS = 8_192
 _MAX_FIELD_CHARACTERS = 200
 _SHOWN_CHARACTERS = 40
+_TELLING_CHARACTERS = 20
+"""From so many on, what may be a piece of a ticket may tell of its secret."""
 _MAX_PORT = 65_535
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _COPY_AGAIN = "copy the whole line that the manager printed"
@@ -37,7 +41,7 @@ _COPY_AGAIN = "copy the whole line that the manager printed"
 class Ticket:
     """All that a worker needs to join a manager's workspace.
 
-    `str(ticket)` is the line to hand on, and `Ticket.parse` reads it.
+    `str(ticket)` is the line to hand on, and `Ticket.parse` reads it. Its `repr` hides the secret.
 
     Args:
         workspace_id: the workspace; not blank, 200 characters at most.
@@ -45,6 +49,8 @@ class Ticket:
             most.
         host: the IPv4 address, in numbers, by which workers reach the admin.
         port: the UDP port that the admin listens on, 1 to 65535.
+        sealed: whether the workspace's frames are sealed.
+        secret: the secret that they are sealed with, or None if workers get it in another way.
 
     Raises:
         InvalidInput: a field breaks its rule; names field, value and rule.
@@ -54,6 +60,8 @@ class Ticket:
     peer_id: str
     host: str
     port: int
+    sealed: bool = True
+    secret: WorkspaceSecret | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_text("workspace_id", self.workspace_id)
@@ -62,12 +70,23 @@ class Ticket:
             raise InvalidInput(f"a ticket's peer_id is {self.peer_id!r}; it must not hold spaces")
         _check_host(self.host)
         _check_port(self.port)
+        if self.secret is not None and not self.sealed:
+            raise InvalidInput("a ticket carries a secret and says that nothing is sealed")
 
     def __str__(self) -> str:
-        body = pack(asdict(self))
+        body = pack(
+            {
+                "workspace_id": self.workspace_id,
+                "peer_id": self.peer_id,
+                "host": self.host,
+                "port": self.port,
+                "sealed": self.sealed,
+                "secret": None if self.secret is None else self.secret.key,
+            }
+        )
         checksum = crc32(body).to_bytes(_CHECKSUM_BYTES, "big")
         encoded = base64.urlsafe_b64encode(body + checksum).decode("ascii").rstrip("=")
-        return f"{_SCHEME}{VERSION}:{encoded}"
+        return f"{SCHEME}{VERSION}:{encoded}"
 
     @classmethod
     def parse(cls, text: str) -> Ticket:
@@ -86,8 +105,16 @@ class Ticket:
     @classmethod
     def _from_fields(cls, fields: Payload) -> Ticket:
         match fields:
-            case {"workspace_id": workspace_id, "peer_id": peer_id, "host": host, "port": port}:
-                return cls(workspace_id, peer_id, host, port)
+            case {
+                "workspace_id": workspace_id,
+                "peer_id": peer_id,
+                "host": host,
+                "port": port,
+                "sealed": bool(sealed),
+                "secret": None | bytes() as key,
+            } if key is None or len(key) == SECRET_BYTES:
+                secret = None if key is None else WorkspaceSecret(key)
+                return cls(workspace_id, peer_id, host, port, sealed, secret)
             case _:
                 raise InvalidInput(f"the ticket lacks what a worker needs to join; {_COPY_AGAIN}")
 
@@ -102,7 +129,7 @@ def read_ticket(text_or_path: str | Path) -> Ticket:
         InvalidInput: there is no such file, or what it holds is not a ticket.
     """
     text = text_or_path.strip() if isinstance(text_or_path, str) else None
-    if text is not None and (not text or text.startswith(_SCHEME)):
+    if text is not None and (not text or text.startswith(SCHEME)):
         return Ticket.parse(text)
     path = Path(text_or_path)
     try:
@@ -110,8 +137,8 @@ def read_ticket(text_or_path: str | Path) -> Ticket:
             content = file.read(_MAX_TICKET_CHARACTERS + 1)
     except FileNotFoundError:
         raise InvalidInput(
-            f"{str(path)!r} is neither a ticket, which would begin with '{_SCHEME}{VERSION}:', "
-            "nor a file that exists"
+            f"{_shown(str(path))} is neither a ticket, which would begin with "
+            f"'{SCHEME}{VERSION}:', nor a file that exists"
         ) from None
     except (OSError, ValueError) as fault:
         raise InvalidInput(
@@ -153,12 +180,12 @@ def write_ticket_file(path: str | Path, ticket: Ticket) -> None:
 
 
 def _take_off_version(line: str) -> str:
-    if not line.startswith(_SCHEME):
+    if not line.startswith(SCHEME):
         raise InvalidInput(
-            f"{line[:_SHOWN_CHARACTERS]!r} is not a ticket, which would begin with "
-            f"'{_SCHEME}{VERSION}:'; {_COPY_AGAIN}"
+            f"{_shown(line[:_SHOWN_CHARACTERS])} is not a ticket, which would begin with "
+            f"'{SCHEME}{VERSION}:'; {_COPY_AGAIN}"
         )
-    version, colon, encoded = line[len(_SCHEME) :].partition(":")
+    version, colon, encoded = line[len(SCHEME) :].partition(":")
     if version.isdecimal() and version != str(VERSION):
         raise InvalidInput(
             f"the ticket is of version {version[:_SHOWN_CHARACTERS]}, "
@@ -171,7 +198,7 @@ def _take_off_version(line: str) -> str:
     if version != str(VERSION) or not _BASE64URL.fullmatch(encoded):
         raise InvalidInput(
             "the ticket holds characters that no ticket has; "
-            f"after '{_SCHEME}{VERSION}:' come letters, digits, '-' and '_'; {_COPY_AGAIN}"
+            f"after '{SCHEME}{VERSION}:' come letters, digits, '-' and '_'; {_COPY_AGAIN}"
         )
     return encoded
 
@@ -188,16 +215,23 @@ def _open(encoded: str) -> Payload:
         raise InvalidInput(damaged) from None
 
 
-def _check_text(field: str, value: object) -> None:
+def _shown(text: str) -> str:
+    """A text for an error; one that may be a piece of a ticket, with its secret, is not shown."""
+    if len(text) >= _TELLING_CHARACTERS and _BASE64URL.fullmatch(text.replace(":", "")):
+        return f"a text of {len(text)} characters"
+    return repr(text)
+
+
+def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip() or len(value) > _MAX_FIELD_CHARACTERS:
         raise InvalidInput(
-            f"a ticket's {field} is {value!r}; it must be a text that is not blank, "
+            f"a ticket's {name} is {value!r}; it must be a text that is not blank, "
             f"of {_MAX_FIELD_CHARACTERS} characters at most"
         )
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(f"a ticket's {field} is {value!r}, which is not valid text") from None
+        raise InvalidInput(f"a ticket's {name} is {value!r}, which is not valid text") from None
 
 
 def _check_host(host: object) -> None:

@@ -31,10 +31,13 @@ from .ceylon_agent import (
 from .clock import now
 from .handlers import Handlers, HandlerT
 from .kernel.matching import SPECIALTY_BONUS
+from .kernel.seal import Seal
+from .kernel.workspace_secret import WorkspaceSecret
 from .knock import is_at_home
 from .log import log
+from .sealing import seal_client
 from .surroundings import LOOPBACK
-from .ticket import Ticket, read_ticket
+from .ticket import SCHEME, Ticket, read_ticket
 from .worker_shell import Profile, WorkerShell
 
 if TYPE_CHECKING:
@@ -80,6 +83,9 @@ class WorkerAgent(CeylonAgent):
         host: the IPv4 address of the admin.
         ticket: all of workspace, peer, host and port, as the manager gave it, or the path of the
             file that it is in; see `join`.
+        secret: what all members of the workspace share. Without one it takes its ticket's, that of
+            its manager if that lives in the same process, or that in `MUSTER_SECRET`.
+        insecure: do not seal; only for a manager that does not.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -100,6 +106,8 @@ class WorkerAgent(CeylonAgent):
         port: int = DEFAULT_PORT,
         host: str = LOOPBACK,
         ticket: Ticket | str | Path | None = None,
+        secret: WorkspaceSecret | str | None = None,
+        insecure: bool = False,
     ) -> None:
         _check(name, skill_level, slots, time_scale)
         super().__init__(
@@ -116,6 +124,8 @@ class WorkerAgent(CeylonAgent):
         self._dials_again = False
         if ticket is not None:
             self.join(ticket)
+        self._secret = secret
+        self._insecure = insecure
         self.skill_level = skill_level
         self.specialties = list(specialties)
         self.slots = slots
@@ -316,9 +326,9 @@ class WorkerAgent(CeylonAgent):
         """Decide where it belongs, before it starts: the workspace that the ticket was made for.
 
         Args:
-            ticket: the ticket, or the path of the file that it is in. From a file it is read anew
-                whenever the worker must dial again, since a manager that is started again has
-                another one.
+            ticket: the ticket, its line, or the path of the file that it is in. From a file it is
+                read anew whenever the worker must dial again, since a manager that is started
+                again has another one.
 
         Raises:
             InvalidInput: the file can't be read, or holds no ticket.
@@ -326,8 +336,9 @@ class WorkerAgent(CeylonAgent):
         if isinstance(ticket, Ticket):
             self._settle_by(ticket)
         else:
-            self._ticket_file = Path(ticket)
-            self._settle_by(read_ticket(self._ticket_file))
+            is_line = isinstance(ticket, str) and ticket.strip().startswith(SCHEME)
+            self._ticket_file = None if is_line else Path(ticket)
+            self._settle_by(read_ticket(ticket))
 
     def _settle_by(self, ticket: Ticket) -> None:
         self._ticket = ticket
@@ -336,17 +347,27 @@ class WorkerAgent(CeylonAgent):
 
     async def serve(self) -> None:
         """Join, work, and return when it is over."""
-        await self.serve_over(self)
+        seal = seal_client(
+            self.name,
+            self.workspace_id,
+            self.admin_peer,
+            secret=self._secret,
+            insecure=self._insecure,
+            ticket=self._ticket,
+        )
+        await self.serve_over(self, seal=seal)
 
-    async def serve_over(self, link: Link, session: str = "") -> None:
+    async def serve_over(self, link: Link, session: str = "", *, seal: Seal | None = None) -> None:
         """Join and work over any link; `start_agent` does it over Ceylon.
 
         Args:
             link: the way into the workspace.
             session: names this start; a number nobody can guess if empty.
+            seal: what its frames pass through; None leaves them unsealed.
 
         Raises:
             JoinRefused: the manager does not want this worker.
+            WrongSecret: the manager and this worker do not share a secret.
         """
         profile = Profile(
             name=self.name,
@@ -356,7 +377,7 @@ class WorkerAgent(CeylonAgent):
             task_types=tuple(self.handlers) if len(self.handlers) else None,
         )
         try:
-            await self._shell.run(link, profile, dict(self.model_handlers()), session)
+            await self._shell.run(link, profile, dict(self.model_handlers()), session, seal)
         finally:
             if self._own_threads is not None and self.is_done():
                 self._own_threads.shutdown(wait=False, cancel_futures=True)
@@ -386,6 +407,8 @@ class WorkerOptions(TypedDict, total=False):
     port: int
     host: str
     ticket: Ticket | str | Path | None
+    secret: WorkspaceSecret | str | None
+    insecure: bool
 
 
 class SpecializedWorker(WorkerAgent):

@@ -191,7 +191,7 @@ def worker(join: object, *more: object) -> tuple[object, ...]:
 
 
 def test_a_damaged_ticket_is_refused(invoke: Invoke) -> None:
-    ended = invoke(*worker("muster:1:abcd"))
+    ended = invoke(*worker("muster:2:abcd"))
     assert ended.code == 2
     assert ended.err.startswith("muster: the ticket is damaged")
 

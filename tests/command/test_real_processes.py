@@ -217,7 +217,7 @@ def test_a_manager_and_two_workers_find_each_other_through_a_ticket_file(
     managing = start(*manager(tasks_file(8, 3, 2), "--workers", 2, "--report", "report.json"))
     ended = managing.end()
     assert ended.code == 0
-    assert ended.out.startswith("muster:1:")
+    assert ended.out.startswith("muster:2:")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["counts"]["completed"] == 3
     assert ada.end().out == "Ada: 1 task, 1 succeeded\n"
@@ -242,13 +242,13 @@ def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(
     start(*worker("Ada", 9))
     ended = managing.end()
     assert json.loads(ended.out)["success_rate"] == 1.0
-    assert ended.err.startswith("muster:1:")
+    assert ended.err.startswith("muster:2:")
 
 
 def test_only_its_owner_may_read_a_ticket_file(
     start: Start, tasks_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    start(*manager(tasks_file(1), "--workers", 1)).wait_for("muster:1:")
+    start(*manager(tasks_file(1), "--workers", 1)).wait_for("muster:2:")
     assert stat.S_IMODE((tmp_path / "ticket").stat().st_mode) == 0o600
 
 
@@ -280,7 +280,7 @@ def test_a_running_manager_tells_why_a_task_waits(
 def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
-    start(*manager(tasks_file(8), "--workers", 2)).wait_for("muster:1:")
+    start(*manager(tasks_file(8), "--workers", 2)).wait_for("muster:2:")
     ended = start("why", 7, "--join", "ticket").end()
     assert ended.code == 2
     assert ended.err.startswith("muster: ")
@@ -305,7 +305,7 @@ def test_sigterm_ends_a_manager_as_ctrl_c_does(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
     managing = start(*manager(tasks_file(9), "--workers", 1))
-    managing.wait_for("muster:1:")
+    managing.wait_for("muster:2:")
     managing.interrupt(signal.SIGTERM)
     assert managing.end(within_s=5).code == 1
 
@@ -331,7 +331,7 @@ def test_handlers_run_in_threads_or_processes(start: Start, tmp_path: Path, wher
         '{"id": 1, "description": "x", "type": "add", "data": [3, 4]}\n'
     )
     managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1, "--json"))
-    managing.wait_for("muster:1:")
+    managing.wait_for("muster:2:")
     working = start(*worker("Ada", 9, "--handlers", "adding", where, 2))
     assert json.loads(managing.end().out)["tasks"][0]["output"] == 7
     ended = working.end()

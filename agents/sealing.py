@@ -1,0 +1,133 @@
+"""Whether an agent seals, and with which secret."""
+
+from __future__ import annotations
+
+import secrets
+from functools import cache
+from typing import NamedTuple
+
+from ..messages import InvalidInput
+from .kernel.client_seal import ClientSeal
+from .kernel.manager_seal import ManagerSeal
+from .kernel.seal import Seal
+from .kernel.sealed_frame import SESSION_BYTES
+from .kernel.unsealed import Unsealed
+from .kernel.workspace_secret import WorkspaceSecret
+from .log import log
+from .secret_sources import SECRET_VARIABLE, fresh_secret, secret_of_environment
+from .shared_secrets import find_sharing, share
+from .ticket import Ticket
+
+
+class ManagerSealing(NamedTuple):
+    """How a manager seals.
+
+    Args:
+        secret: what it shares with its workers, or None if it does not seal.
+        was_given: whether somebody gave it the secret, and so can give it to the workers as well.
+    """
+
+    secret: WorkspaceSecret | None
+    was_given: bool
+
+    def seal(self, workspace_id: str) -> Seal:
+        """What its frames pass through, for one start of it."""
+        if self.secret is None:
+            return _unsealed(manages=True)
+        return ManagerSeal(self.secret, workspace_id, secrets.token_bytes(SESSION_BYTES))
+
+    def ticket_secret(self, with_secret: bool | None) -> WorkspaceSecret | None:
+        """The secret that a ticket is to carry; by default only one that nobody was given."""
+        wanted = not self.was_given if with_secret is None else with_secret
+        return self.secret if wanted else None
+
+
+def choose_manager_sealing(
+    secret: WorkspaceSecret | str | None, *, insecure: bool, admin_peer: str
+) -> ManagerSealing:
+    """Decide how a manager seals: with the secret it was given, else with a fresh one.
+
+    Args:
+        secret: what it was given, or None to look into `MUSTER_SECRET`.
+        insecure: do not seal.
+        admin_peer: the peer id of a workspace's admin in which it is a guest, or "".
+
+    Raises:
+        InvalidInput: it is to be insecure and was given a secret, or what was given is none.
+    """
+    given = _given(secret, insecure=insecure)
+    if insecure:
+        sealing = ManagerSealing(None, was_given=False)
+    elif (found := given or secret_of_environment()) is not None:
+        sealing = ManagerSealing(found, was_given=True)
+    else:
+        known = find_sharing(admin_peer) if admin_peer else None
+        shared = known.secret if known is not None else None
+        sealing = ManagerSealing(shared or fresh_secret(), was_given=False)
+    if admin_peer:
+        share(admin_peer, sealing.secret)
+    return sealing
+
+
+def seal_client(
+    name: str,
+    workspace_id: str,
+    admin_peer: str,
+    *,
+    secret: WorkspaceSecret | str | None = None,
+    insecure: bool = False,
+    ticket: Ticket | None = None,
+) -> Seal:
+    """What the frames of a worker or inquirer pass through, for one start of it.
+
+    The secret is the one it was given, else its ticket's, else that of a manager in the same
+    process, else that in `MUSTER_SECRET`.
+
+    Args:
+        name: whose frames, for messages.
+        workspace_id: the workspace.
+        admin_peer: the peer id of the workspace's admin.
+        secret: what it was given.
+        insecure: do not seal.
+        ticket: by which it joins.
+
+    Raises:
+        InvalidInput: no secret is found anywhere, or what was given is none.
+    """
+    found = _given(secret, insecure=insecure)
+    if insecure:
+        return _unsealed(manages=False)
+    if found is None and ticket is not None:
+        found = ticket.secret
+        if not ticket.sealed:
+            return _unsealed(manages=False)
+    if found is None and (known := find_sharing(admin_peer)) is not None:
+        found = known.secret
+        if found is None:
+            return _unsealed(manages=False)
+    found = found or secret_of_environment()
+    if found is None:
+        raise InvalidInput(
+            f"agent {name!r} has no secret for its workspace, whose frames are sealed: give it a "
+            f"ticket that carries the secret, a secret file, or {SECRET_VARIABLE}; or let it be "
+            "insecure, if its manager is"
+        )
+    return ClientSeal(found, workspace_id, secrets.token_bytes(SESSION_BYTES))
+
+
+def _given(secret: WorkspaceSecret | str | None, *, insecure: bool) -> WorkspaceSecret | None:
+    if secret is not None and insecure:
+        raise InvalidInput("a secret was given, and insecure as well; give one of them")
+    return WorkspaceSecret.from_text(secret) if isinstance(secret, str) else secret
+
+
+def _unsealed(*, manages: bool) -> Unsealed:
+    _warn_once()
+    return Unsealed(manages=manages)
+
+
+@cache
+def _warn_once() -> None:
+    log.warning(
+        "frames are not sealed: whoever reaches the manager's UDP port can read and forge them"
+    )
