@@ -137,7 +137,7 @@ def read_ticket(text_or_path: str | Path) -> Ticket:
             content = file.read(_MAX_TICKET_CHARACTERS + 1)
     except FileNotFoundError:
         raise InvalidInput(
-            f"{_shown(str(path))} is neither a ticket, which would begin with "
+            f"{show_text(str(path))} is neither a ticket, which would begin with "
             f"'{SCHEME}{VERSION}:', nor a file that exists"
         ) from None
     except (OSError, ValueError) as fault:
@@ -182,7 +182,7 @@ def write_ticket_file(path: str | Path, ticket: Ticket) -> None:
 def _take_off_version(line: str) -> str:
     if not line.startswith(SCHEME):
         raise InvalidInput(
-            f"{_shown(line[:_SHOWN_CHARACTERS])} is not a ticket, which would begin with "
+            f"{show_text(line[:_SHOWN_CHARACTERS])} is not a ticket, which would begin with "
             f"'{SCHEME}{VERSION}:'; {_COPY_AGAIN}"
         )
     version, colon, encoded = line[len(SCHEME) :].partition(":")
@@ -215,7 +215,7 @@ def _open(encoded: str) -> Payload:
         raise InvalidInput(damaged) from None
 
 
-def _shown(text: str) -> str:
+def show_text(text: str) -> str:
     """A text for an error; one that may be a piece of a ticket, with its secret, is not shown."""
     if len(text) >= _TELLING_CHARACTERS and _BASE64URL.fullmatch(text.replace(":", "")):
         return f"a text of {len(text)} characters"

@@ -18,15 +18,23 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
-from ...messages import InvalidInput, JoinRefused, LocalError
+from ...messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ...messages.wording import summarize
 from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..manager import DEFAULT_WORKSPACE, TaskManager
+from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
 from ..surroundings import LOOPBACK
 from ..tasks_file import read_tasks
 from ..ticket import read_ticket
 from ..worker import DEFAULT_PORT
 from .closing import check_report_file, show_report, write_report
+from .credentials import (
+    TICKET_VARIABLE,
+    hide_tickets,
+    take_secret,
+    take_ticket,
+    ticket_of_environment,
+)
 from .ending import CANNOT_BE_DONE, OUR_FAULT, SOME_DID_NOT, complain, leave
 from .handler_finder import find_handlers
 from .inquire import ask_manager, ask_report, ask_store, readings_of
@@ -86,7 +94,23 @@ LARGEST_CHANCE_SEED = 1_000_000_000
 
 Join = Annotated[
     str,
-    typer.Option(metavar="TICKET", help="The manager's ticket, or the file that it is in."),
+    typer.Option(
+        metavar="TICKET",
+        envvar=TICKET_VARIABLE,
+        help="The manager's ticket, or the file that it is in; - reads it from stdin.",
+    ),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file",
+        metavar="FILE",
+        help=f"The workspace's secret, as `muster secret` makes it [else: {SECRET_VARIABLE}].",
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option("--insecure", help="Do not seal frames; manager and workers must agree on it."),
 ]
 
 StoreFile = Annotated[
@@ -203,7 +227,8 @@ def play_one_worker(
     configure_logging(verbose)
     close_stdout()
     made = make_scenario(find_scenario(str(module_file)), time_scale, arguments or ())
-    raise typer.Exit(asyncio.run(play_worker(made, name, read_ticket(join))))
+    ticket = read_ticket(take_ticket(join))
+    raise typer.Exit(asyncio.run(play_worker(made, name, ticket)))
 
 
 @application.command()
@@ -240,6 +265,15 @@ def manager(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the report here.")
     ] = None,
+    secret_file: SecretFile = None,
+    secret_in_ticket: Annotated[
+        bool,
+        typer.Option(
+            "--secret-in-ticket",
+            help="Put the secret into the ticket even though it was given to the manager.",
+        ),
+    ] = False,
+    insecure: Insecure = False,
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -260,10 +294,12 @@ def manager(
         on_missing=on_missing.value,
         time_scale=time_scale,
         quiet=True,
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
     )
     managing = manage(
         made,
-        made.ticket(host),
+        made.ticket(host, with_secret=secret_in_ticket or None),
         ticket_file=ticket_file,
         report_file=report,
         as_json=as_json,
@@ -305,6 +341,8 @@ def worker(
             help="How long to wait for a ticket file that isn't there yet.",
         ),
     ] = 30.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
     """Work for a manager until it shuts down."""
@@ -319,8 +357,10 @@ def worker(
         handlers=found,
         executor=executor,
         time_scale=time_scale,
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
     )
-    made.join(wait_for_ticket(join, wait_for_ticket_s))
+    made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
     raise typer.Exit(run_worker(made, executor))
 
 
@@ -338,6 +378,8 @@ def why(
         Path | None,
         typer.Option(metavar="FILE", help="Look it up where a manager keeps its run."),
     ] = None,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
     """Tell why a task stands where it stands.
@@ -346,9 +388,13 @@ def why(
     """
     configure_logging(verbose)
     readings = readings_of(task)
+    if join is None and report is None and store is None:
+        join = ticket_of_environment()
     match (join, report, store):
         case (str(), None, None):
-            lines = asyncio.run(ask_manager(readings, read_ticket(join)))
+            ticket = read_ticket(take_ticket(join))
+            secret = take_secret(secret_file, insecure=insecure)
+            lines = asyncio.run(ask_manager(readings, ticket, secret, insecure=insecure))
         case (None, Path(), None):
             lines = ask_report(readings, report)
         case (None, None, Path()):
@@ -357,6 +403,23 @@ def why(
             raise InvalidInput("give one of --join, to ask a running manager, --report and --store")
     for line in lines:
         typer.echo(line)
+
+
+@application.command()
+def secret(
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it into this new file, for its owner alone."),
+    ] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Make a secret for a workspace, and print it."""
+    configure_logging(verbose)
+    made = fresh_secret()
+    if file is None:
+        typer.echo(made.reveal())
+    else:
+        write_secret_file(file, made)
 
 
 @application.command()
@@ -403,6 +466,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, TextIOWrapper):
             # A terminal that can't show a character must not end the run.
             stream.reconfigure(errors="replace")
+    hide_tickets(sys.argv[1:] if arguments is None else arguments)
     leave(_run(arguments))
 
 
@@ -411,7 +475,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         application(None if arguments is None else list(arguments), prog_name="muster")
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else SOME_DID_NOT
-    except (LocalError, JoinRefused) as fault:
+    except (LocalError, JoinRefused, WrongSecret) as fault:
         complain(str(fault))
         return CANNOT_BE_DONE
     except ValidationError as fault:

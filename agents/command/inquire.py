@@ -10,12 +10,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask
+from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask, WrongSecret
 from ...messages.frame import ANY_MANAGER
 from ..ceylon_agent import CeylonAgent, PeerMode
+from ..kernel.workspace_secret import WorkspaceSecret
 from ..log import log
 from ..postman import Postman
 from ..report import RunReport
+from ..sealing import seal_client
 from ..ticket import Ticket
 from .kept_run import read_kept_run
 
@@ -43,12 +45,20 @@ def readings_of(text: str) -> list[TaskId]:
     return possible
 
 
-async def ask_manager(readings: Sequence[TaskId], ticket: Ticket) -> Sequence[str]:
+async def ask_manager(
+    readings: Sequence[TaskId],
+    ticket: Ticket,
+    secret: WorkspaceSecret | None = None,
+    *,
+    insecure: bool = False,
+) -> Sequence[str]:
     """Ask a running manager about a task.
 
     Args:
         readings: what the task's id may be; the first that the manager knows is answered.
         ticket: where the manager is.
+        secret: what the workspace's members share, if the ticket does not carry it.
+        insecure: do not seal.
 
     Returns:
         The answer, line by line.
@@ -56,8 +66,9 @@ async def ask_manager(readings: Sequence[TaskId], ticket: Ticket) -> Sequence[st
     Raises:
         UnknownTask: the manager knows no such task.
         InvalidInput: nobody answers.
+        WrongSecret: the manager does not share this secret.
     """
-    inquirer = Inquirer(readings, ticket)
+    inquirer = Inquirer(readings, ticket, secret, insecure=insecure)
     await inquirer.start_agent()
     if inquirer.lines is not None:
         return inquirer.lines
@@ -113,9 +124,18 @@ class Inquirer(CeylonAgent):
     Args:
         readings: what the task's id may be.
         ticket: where the manager is.
+        secret: what the workspace's members share, if the ticket does not carry it.
+        insecure: do not seal.
     """
 
-    def __init__(self, readings: Sequence[TaskId], ticket: Ticket) -> None:
+    def __init__(
+        self,
+        readings: Sequence[TaskId],
+        ticket: Ticket,
+        secret: WorkspaceSecret | None = None,
+        *,
+        insecure: bool = False,
+    ) -> None:
         super().__init__(
             f"inquirer-{secrets.token_hex(4)}",
             PeerMode.CLIENT,
@@ -125,6 +145,9 @@ class Inquirer(CeylonAgent):
             admin_peer=ticket.peer_id,
             host=ticket.host,
         )
+        self._ticket = ticket
+        self._secret = secret
+        self._insecure = insecure
         self.lines: Sequence[str] | None = None
         self.refusal: str | None = None
         self._unasked = list(readings)
@@ -134,13 +157,26 @@ class Inquirer(CeylonAgent):
 
     async def serve(self) -> None:
         """Ask until the answer comes, or until patience ends."""
-        self._postman = Postman(self, listens_to=frozenset(), arrived=self._arrived, also={})
+        seal = seal_client(
+            self.name,
+            self.workspace_id,
+            self.admin_peer,
+            secret=self._secret,
+            insecure=self._insecure,
+            ticket=self._ticket,
+        )
+        self._postman = Postman(
+            self, listens_to=frozenset(), arrived=self._arrived, also={}, seal=seal
+        )
         posting = asyncio.create_task(self._postman.run())
         asking = asyncio.create_task(self._ask(self._postman))
         try:
             await asyncio.wait_for(self._answered.wait(), PATIENCE_S)
         except asyncio.TimeoutError:
             return
+        else:
+            if self.lines is None and self._postman.refusal is not None:
+                raise WrongSecret(self._postman.refusal)
         finally:
             posting.cancel()
             asking.cancel()
@@ -165,6 +201,8 @@ class Inquirer(CeylonAgent):
         while True:
             postman.post_loose(ANY_MANAGER, self._inquiry)
             await asyncio.sleep(ASK_EVERY_S)
+            if postman.refusal is not None:
+                self._answered.set()
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
         del sender

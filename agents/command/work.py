@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 from ...messages import InvalidInput, TaskAssignment, TaskResult
-from ..ticket import Ticket, read_ticket
+from ..ticket import Ticket, read_ticket, show_text
 from ..worker import SpecializedWorker
 from .ending import SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, ignore_ctrl_c
@@ -75,7 +75,7 @@ def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket | Path:
         return read_ticket(text_or_path)
     deadline = time.monotonic() + patience_s
     if patience_s > 0 and not path.exists():
-        complain(f"waiting up to {patience_s:g} s for the ticket file {text_or_path!r}")
+        complain(f"waiting up to {patience_s:g} s for the ticket file {show_text(text_or_path)}")
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(LOOK_FOR_TICKET_EVERY_S)
     read_ticket(path)
