@@ -265,6 +265,10 @@ def manager(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the report here.")
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
+    ] = None,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
         bool,
@@ -294,6 +298,7 @@ def manager(
         on_missing=on_missing.value,
         time_scale=time_scale,
         quiet=True,
+        store=store,
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
     )
