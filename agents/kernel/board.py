@@ -149,8 +149,9 @@ class Board(BoardState):
     def _add_tasks(self, event: TasksAdded) -> None:
         if self.has_ended and not self.is_suspended:
             raise InvalidTask("the run has ended; tasks can be added no more")
-        tasks = self._leave_out_restored(event.tasks)
+        tasks, named_again = self._sift_restored(event.tasks)
         check_batch(tasks, self._tasks)
+        self._restored_ids -= named_again
         added: list[TaskRecord] = []
         for task in tasks:
             record = TaskRecord(task.id, task, len(self._tasks), self._now)
@@ -167,20 +168,22 @@ class Board(BoardState):
             if not record.unfinished and record.status is TaskStatus.PENDING:
                 self.queue.push(record, self._now)
 
-    def _leave_out_restored(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """Leave out the tasks that a restored run knows: whoever resumes it names them again."""
+    def _sift_restored(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], set[TaskId]]:
+        """The new ones of some tasks, and the ids of those that a restored run knows.
+
+        Whoever resumes a run names its tasks again, once.
+        """
+        named_again: set[TaskId] = set()
         if not self._restored_ids:
-            return tasks
-        known = {task.id for task in tasks if task.id in self._restored_ids}
+            return tasks, named_again
         new: list[Task] = []
         for task in tasks:
-            if task.id in known:
+            if task.id in self._restored_ids and task.id not in named_again:
                 check_same(self._tasks[task.id].added, task)
-                known.remove(task.id)
-                self._restored_ids.discard(task.id)
+                named_again.add(task.id)
             else:
                 new.append(task)
-        return new
+        return new, named_again
 
     def _link(self, record: TaskRecord) -> str:
         """Tie a new task to those it depends on; why it can never start, or ""."""
@@ -530,7 +533,8 @@ class Board(BoardState):
         self._said.append(Occurrence(self._now, What.RUN_RESUMED))
         for worker in list(self.members.present.values()):
             self.attendance.expect_back(worker, self._now)
-        patience_s = self.rules.return_within_s
+        # Whoever comes back at the last moment still hands in what it has done.
+        patience_s = self.rules.return_within_s + self.rules.heartbeat_s
         for record in self._tasks.values():
             if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
                 attempt = record.attempts[-1]

@@ -70,10 +70,9 @@ class BoardState:
         for record in snapshot.tasks:
             self._counts[record.status] += 1
             self._unsettled += not record.status.is_final
-            if record.status is TaskStatus.PENDING:
-                self._link_restored(record)
-                if not record.unfinished:
-                    self.queue.push(record, now)
+            self._link_restored(record)
+            if record.status is TaskStatus.PENDING and not record.unfinished:
+                self.queue.push(record, now)
             elif record.status is TaskStatus.IN_PROGRESS:
                 attempt = record.attempts[-1]
                 attempt.worker.running[record.task_id, attempt.number] = record
@@ -87,11 +86,12 @@ class BoardState:
     def _link_restored(self, record: TaskRecord) -> None:
         for task_id in dict.fromkeys(record.task.depends_on):
             needed = self._tasks[task_id]
-            if needed.status is not TaskStatus.COMPLETED:
-                record.unfinished += 1
-                if needed.dependents is None:
-                    needed.dependents = []
-                needed.dependents.append(record)
+            if needed.status is TaskStatus.COMPLETED:
+                continue
+            record.unfinished += 1
+            if needed.dependents is None:
+                needed.dependents = []
+            needed.dependents.append(record)
 
     def next_alarm(self) -> float | None:
         """When `TimePassed` is to be handled unless something else is before; None if never."""

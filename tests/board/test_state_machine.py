@@ -24,6 +24,7 @@ from muster.agents.kernel.board import Board
 from muster.agents.kernel.events import (
     AssigningBegun,
     CancelRequested,
+    DoorsOpened,
     DropWorker,
     EndRun,
     Event,
@@ -41,8 +42,11 @@ from muster.agents.kernel.events import (
     WorkerJoined,
     WorkerLeft,
 )
+from muster.agents.kernel.ledger import changed_rows
 from muster.agents.kernel.matching import POLICIES
 from muster.agents.kernel.records import Rules
+from muster.agents.kernel.restoration import read_board
+from muster.agents.memory_store import Memory
 from muster.messages import IllegalTransition, Task, TaskProgress, TaskResult, TaskStatus
 
 NAMES = [f"w{number}" for number in range(5)]
@@ -67,11 +71,15 @@ class Muster(RuleBasedStateMachine):
             max_losses=max_losses,
             ends_when_done=False,
         )
-        self.board = Board(rules, POLICIES[policy])
+        self.rules = rules
+        self.policy = POLICIES[policy]
+        self.board = Board(rules, self.policy)
+        self.kept = Memory()
         self.now = 0.0
         self.ids = count(1)
         self.sessions = count(1)
         self.addresses: dict[str, str] = {}
+        self.starts: dict[str, tuple[str, int]] = {}
         # What each worker was given and has not answered, by its address.
         self.held: dict[str, list[tuple[Any, int, str]]] = {}
         self.completed: Counter[Any] = Counter()
@@ -80,7 +88,9 @@ class Muster(RuleBasedStateMachine):
         self.present: set[str] = set()
 
     def tell(self, event: Event) -> None:
-        for said in self.board.handle(event, self.now):
+        told = self.board.handle(event, self.now)
+        self.kept.keep(changed_rows(self.board, told))
+        for said in told:
             match said:
                 case SendAssignment(worker_id, assignment):
                     lease = (assignment.task.id, assignment.attempt)
@@ -95,7 +105,7 @@ class Muster(RuleBasedStateMachine):
                 case SendWelcome(worker_id):
                     self.present.add(worker_id)
                 case DropWorker(worker_id):
-                    self.present.remove(worker_id)
+                    self.present.discard(worker_id)
                 case Occurrence(what=What.TASK_COMPLETED, task_id=task_id):
                     self.completed[task_id] += 1
                     self.settled[task_id] += 1
@@ -178,13 +188,54 @@ class Muster(RuleBasedStateMachine):
         session = str(next(self.sessions))
         address = f"{name}@{session}"
         self.addresses[name] = address
+        self.starts[name] = (session, 1)
         self.tell(WorkerJoined(address, name, skill, specialties, slots, task_types, session))
 
     @rule(name=st.sampled_from(NAMES))
     def start_anew(self, name: str) -> None:
         if name in self.addresses:
             address, session = self.addresses[name], str(next(self.sessions))
+            self.starts[name] = (session, 1)
+            self.held.pop(address, None)
             self.tell(WorkerJoined(address, name, 5, session=session))
+
+    @rule(name=st.sampled_from(NAMES), data=st.data())
+    def come_back(self, name: str, data: st.DataObject) -> None:
+        """Dial again, with what arrived before the line broke off."""
+        if name not in self.starts:
+            return
+        session, call = self.starts[name]
+        self.starts[name] = (session, call + 1)
+        held = self.held.pop(self.addresses[name], [])
+        arrived = [lease for lease in held if data.draw(st.booleans())]
+        self.addresses[name] = f"{name}@{session}.{call + 1}"
+        self.held[self.addresses[name]] = arrived
+        known = self.board.workers.get(name)
+        fields: dict[str, Any] = {} if known is None else {"slots": known.slots}
+        holding = frozenset((task_id, attempt) for task_id, attempt, _ in arrived)
+        self.tell(
+            WorkerJoined(
+                self.addresses[name],
+                name,
+                session=session,
+                call=call + 1,
+                holding=holding,
+                **fields,
+            )
+        )
+
+    # ------------------------------------------------------------------ the manager
+
+    @rule()
+    def restart(self) -> None:
+        """Kill the manager, and let another take over from what was kept."""
+        before = self.board
+        self.board = read_board(self.kept.read(), self.rules, self.policy, now=self.now)
+        self.board.validate()
+        assert _essence(self.board) == _essence(before)
+        self.present.clear()
+        self.tell(TasksAdded(tuple(record.added for record in before.tasks.values())))
+        self.tell(DoorsOpened())
 
     @rule(name=st.sampled_from(NAMES))
     def leave(self, name: str) -> None:
@@ -291,6 +342,32 @@ class Muster(RuleBasedStateMachine):
             assert record.status.is_final, f"task {task_id} hangs: {record.story}"
             assert self.settled[task_id] == 1
             assert self.completed[task_id] == (record.status is TaskStatus.COMPLETED)
+
+
+def _essence(board: Board) -> Any:
+    """What must be the same of a board that was kept and made again."""
+    tasks = {
+        task_id: (
+            record.task,
+            record.status,
+            [(each.number, each.worker.name, each.ending) for each in record.attempts],
+            record.failures,
+            record.losses,
+            record.failed_by,
+            record.result,
+            record.error_message,
+            record.finished_at,
+            record.unfinished,
+            record.place is None,
+            [each for each in record.story if each.what is not What.TASK_PROGRESSED],
+        )
+        for task_id, record in board.tasks.items()
+    }
+    workers = {
+        name: (worker.worker_id, worker.session, worker.call, set(worker.running))
+        for name, worker in board.workers.items()
+    }
+    return tasks, workers, dict(board.counts), board.began_at
 
 
 def test_whatever_happens_each_task_is_settled_once_and_all_fits_together() -> None:

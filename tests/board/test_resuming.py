@@ -1,0 +1,271 @@
+"""A board that takes over from another, by the rows that a store has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from muster.agents.kernel.board import Board
+from muster.agents.kernel.events import (
+    AssigningBegun,
+    CancelRequested,
+    DoorsOpened,
+    EndRun,
+    Event,
+    Instruction,
+    Occurrence,
+    PriorityChanged,
+    ResultReceived,
+    SendAssignment,
+    SendCancel,
+    SendWelcome,
+    TasksAdded,
+    TimePassed,
+    What,
+    WorkerJoined,
+)
+from muster.agents.kernel.ledger import Rows, changed_rows
+from muster.agents.kernel.records import Rules
+from muster.agents.kernel.restoration import read_board
+from muster.agents.memory_store import Memory
+from muster.messages import (
+    DecodeError,
+    DifferentTask,
+    DuplicateTask,
+    Task,
+    TaskResult,
+    TaskStatus,
+)
+
+MakeTask = Callable[..., Task]
+
+
+class Managed:
+    """One run, and the boards that manage it one after the other."""
+
+    def __init__(self, **rules: Any) -> None:
+        self.rules = Rules(**{"expected_workers": 1, **rules})
+        self.kept = Memory()
+        self.board = Board(self.rules)
+        self.now = 0.0
+        self.said: list[Instruction] = []
+
+    def happens(self, event: Event) -> list[Instruction]:
+        said = self.board.handle(event, self.now)
+        self.board.validate()
+        self.kept.keep(changed_rows(self.board, said))
+        self.said += said
+        return said
+
+    def join(self, name: str = "Ada", **fields: Any) -> list[Instruction]:
+        fields = {"worker_id": f"at {name}", "session": f"{name} 1", "slots": 2, **fields}
+        return self.happens(WorkerJoined(name=name, skill_level=9, **fields))
+
+    def succeed(self, task_id: int, worker: str = "Ada", worker_id: str = "") -> list[Instruction]:
+        attempt = self.board.tasks[task_id].attempt
+        result = TaskResult(
+            task_id=task_id, worker=worker, success=True, attempt=attempt, output=task_id * 10
+        )
+        return self.happens(ResultReceived(worker_id or f"at {worker}", result))
+
+    def restart(self, *again: Task) -> list[Instruction]:
+        self.board = read_board(self.kept.read(), self.rules, now=self.now)
+        self.board.validate()
+        assert self.happens(TasksAdded(again)) == []
+        return self.happens(DoorsOpened())
+
+    def status(self, task_id: int) -> TaskStatus:
+        return self.board.tasks[task_id].status
+
+
+def under_way(*tasks: Task, **rules: Any) -> Managed:
+    """A run in which Ada has the first two tasks."""
+    run = Managed(**rules)
+    run.happens(TasksAdded(tasks))
+    run.join()
+    run.happens(AssigningBegun())
+    return run
+
+
+def assigned(said: list[Instruction]) -> list[tuple[Any, int, str]]:
+    return [
+        (each.assignment.task.id, each.assignment.attempt, each.assignment.worker)
+        for each in said
+        if isinstance(each, SendAssignment)
+    ]
+
+
+def told(said: list[Instruction]) -> list[What]:
+    return [each.what for each in said if isinstance(each, Occurrence)]
+
+
+def test_completed_tasks_stay_completed_with_their_results(task: MakeTask) -> None:
+    run = under_way(task(1), task(2), task(3))
+    run.succeed(1)
+    said = run.restart(task(1), task(2), task(3))
+    assert told(said) == [What.RUN_RESUMED]
+    assert assigned(said) == []
+    assert run.status(1) is TaskStatus.COMPLETED
+    assert [result.output for result in run.board.results] == [10]
+
+
+def test_a_worker_that_comes_back_goes_on_with_what_it_holds(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    run.restart()
+    run.now = 5.0
+    said = run.join(worker_id="elsewhere", call=2, holding=frozenset({(1, 1), (2, 1)}))
+    assert SendWelcome("elsewhere", "Ada", "Ada 1", 2) in said
+    assert assigned(said) == []
+    assert What.WORKER_RETURNED in told(said)
+    run.succeed(1, worker_id="elsewhere")
+    run.succeed(2, worker_id="elsewhere")
+    assert run.board.has_ended
+    assert [record.attempt for record in run.board.tasks.values()] == [1, 1]
+
+
+def test_what_never_reached_a_worker_is_given_out_again(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    run.restart()
+    said = run.join(call=2, holding=frozenset({(1, 1)}))
+    assert assigned(said) == [(2, 2, "Ada")]
+
+
+def test_a_worker_that_was_started_anew_has_lost_what_it_held(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    run.restart()
+    said = run.join(session="Ada 2")
+    assert sorted(assigned(said)) == [(1, 2, "Ada"), (2, 2, "Ada")]
+    assert What.WORKER_LOST in told(said)
+
+
+def test_tasks_of_a_worker_that_stays_away_go_to_others_after_a_while(task: MakeTask) -> None:
+    run = under_way(task(1), task(2), lost_after_s=10.0)
+    run.restart()
+    run.join("Ben")
+    run.now = 19.0
+    assert assigned(run.join("Ben")) == []
+    run.now = run.board.next_alarm() or 0.0
+    assert run.now == 20.0
+    assert sorted(assigned(run.happens(TimePassed()))) == [(1, 2, "Ben"), (2, 2, "Ben")]
+
+
+def test_waiting_tasks_go_to_whoever_comes_first_without_another_roll_call(task: MakeTask) -> None:
+    run = under_way(task(1), task(2), task(3))
+    said = run.restart()
+    assert told(said) == [What.RUN_RESUMED]
+    assert assigned(run.join("Ben")) == [(3, 1, "Ben")]
+
+
+def test_a_run_that_had_not_begun_waits_for_its_workers_as_before(task: MakeTask) -> None:
+    run = Managed(expected_workers=2)
+    run.happens(TasksAdded((task(1),)))
+    run.join("Ada")
+    run.restart()
+    assert run.board.began_at is None
+    run.join("Ada", call=2)
+    assert not run.board.roll.is_called
+    run.join("Ben")
+    assert run.board.roll.is_called
+
+
+def test_a_run_in_which_all_is_settled_ends_at_once(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    run.succeed(1)
+    run.succeed(2)
+    said = run.restart(task(1), task(2))
+    assert EndRun(None) in said
+    assert What.TASK_COMPLETED not in told(said)
+
+
+def test_new_tasks_go_on_with_a_run_that_had_ended(task: MakeTask) -> None:
+    run = under_way(task(1))
+    run.succeed(1)
+    run.board = read_board(run.kept.read(), run.rules, now=run.now)
+    run.happens(TasksAdded((task(1), task(2, depends_on=(1,)))))
+    run.happens(DoorsOpened())
+    assert not run.board.has_ended
+    said = run.join("Ben")
+    assert [each.assignment.inputs for each in said if isinstance(each, SendAssignment)] == [
+        {1: 10}
+    ]
+
+
+def test_another_task_under_a_known_id_is_an_error_that_shows_both(task: MakeTask) -> None:
+    run = under_way(task(1, 3), task(2))
+    run.board = read_board(run.kept.read(), run.rules, now=run.now)
+    with pytest.raises(DifferentTask, match="difficulty is 3 there and 5 here"):
+        run.happens(TasksAdded((task(2), task(1, 5))))
+    # Nothing of the batch was taken: the right one is still no double.
+    run.happens(TasksAdded((task(1, 3), task(2))))
+    with pytest.raises(DuplicateTask):
+        run.happens(TasksAdded((task(2),)))
+
+
+def test_a_changed_priority_is_kept_and_is_no_difference(task: MakeTask) -> None:
+    run = under_way(task(1), task(2), task(3))
+    run.happens(PriorityChanged(3, 7))
+    run.restart(task(1), task(2), task(3))
+    assert run.board.tasks[3].task.priority == 7
+
+
+def test_a_cancel_that_may_not_have_arrived_is_repeated(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    run.happens(CancelRequested(1, "not needed"))
+    run.restart()
+    said = run.join(call=2, holding=frozenset({(1, 1), (2, 1)}))
+    assert [(each.task_id, each.attempt) for each in said if isinstance(each, SendCancel)] == [
+        (1, 1)
+    ]
+
+
+def test_a_task_can_be_cancelled_whose_worker_is_away(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    run.restart()
+    said = run.happens(CancelRequested(1, "not needed"))
+    assert [each for each in said if isinstance(each, SendCancel)] == []
+    said = run.join(call=2, holding=frozenset({(1, 1), (2, 1)}))
+    assert [each.task_id for each in said if isinstance(each, SendCancel)] == [1]
+
+
+def test_nobody_times_out_over_the_managers_absence(task: MakeTask) -> None:
+    run = under_way(task(1, type="paint", timeout=3.0), lost_after_s=10.0)
+    run.now = 60.0
+    run.restart()
+    run.happens(TimePassed())
+    assert run.status(1) is TaskStatus.IN_PROGRESS
+    run.join(call=2, holding=frozenset({(1, 1)}))
+    run.succeed(1)
+    assert run.status(1) is TaskStatus.COMPLETED
+
+
+def test_why_a_task_went_where_it_went_can_be_told_of_a_kept_run(task: MakeTask) -> None:
+    run = under_way(task(1), task(2), task(3))
+    before = [run.board.explain(number).lines() for number in (1, 2, 3)]
+    kept = read_board(run.kept.read(), run.rules, now=run.now)
+    assert [kept.explain(number).lines() for number in (1, 2)] == before[:2]
+    assert kept.explain(3).lines()[0] == "task 3 waits for a free slot: all who can do it are busy"
+
+
+def test_an_old_word_of_a_worker_that_has_dialled_again_is_ignored(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    run.join(worker_id="elsewhere", call=2, holding=frozenset({(1, 1), (2, 1)}))
+    assert run.join(call=1) == []
+    assert run.board.workers["Ada"].worker_id == "elsewhere"
+
+
+def test_a_worker_that_dials_again_keeps_its_leases_under_the_same_manager(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    said = run.join(worker_id="elsewhere", call=2, holding=frozenset({(1, 1)}))
+    # Two slots: one is still taken by the first task.
+    assert assigned(said) == [(2, 2, "Ada")]
+    run.succeed(1, worker_id="elsewhere")
+    assert run.board.tasks[1].attempt == 1
+
+
+def test_a_row_that_cannot_be_read_is_named(task: MakeTask) -> None:
+    run = under_way(task(1), task(2))
+    rows = run.kept.read()
+    broken = rows.tasks[1]._replace(state=b"\x93\x01\x02\x03")
+    with pytest.raises(DecodeError, match="task 2"):
+        read_board(Rows(rows.run, (rows.tasks[0], broken), rows.workers), now=0.0)
