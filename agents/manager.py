@@ -139,15 +139,11 @@ class TaskManager(CeylonAgent):
         self._quiet = quiet
         self._sealing = choose_manager_sealing(secret, insecure=insecure, admin_peer=admin_peer)
         self._finished = asyncio.Event()
-        opened = SqliteStore(store) if isinstance(store, str | Path) else store
-        try:
-            self._shell = ManagerShell(name, rules, chosen, self, opened)
-            self.tasks_assigned = self._shell.board.began_at is not None
-            self._shell.add_tasks(tasks)
-        except BaseException:
-            if opened is not None:
-                opened.close()
-            raise
+        self._shell = ManagerShell(name, rules, chosen, self)
+        self._shell.add_tasks(tasks)
+        self.tasks_assigned = False
+        if store is not None:
+            self.keep_in(store)
 
     # ---------------------------------------------------------- hooks
 
@@ -259,6 +255,24 @@ class TaskManager(CeylonAgent):
         return build_report(
             self._shell.board, name=self.name, now=now(), dropped=self._shell.dropped
         )
+
+    def keep_in(self, store: Store | str | Path) -> None:
+        """Keep the run in a store, before it starts, and go on with a run that is there already.
+
+        Args:
+            store: a file, or a store of your own.
+
+        Raises:
+            StoreUnusable: it can't be opened, read or written, or a live manager has it.
+            DifferentTask: it knows a task of this manager with another content.
+        """
+        opened = SqliteStore(store) if isinstance(store, str | Path) else store
+        try:
+            self._shell.keep_in(opened)
+        except BaseException:
+            opened.close()
+            raise
+        self.tasks_assigned = self._shell.board.began_at is not None
 
     def watch(self, watcher: Watcher) -> None:
         """Have a function called with each occurrence, such as an assignment, as it happens."""

@@ -36,7 +36,8 @@ from ..messages import (
 )
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
-from .keeper import NOTHING, Keeper
+from .keeper import Keeper
+from .kernel.board import Board
 from .kernel.events import (
     AssigningBegun,
     CallTheRoll,
@@ -115,30 +116,14 @@ class ManagerShell:
         rules: what the board is to go by.
         policy: who gets which task.
         hooks: the agent around it.
-        store: where the run is kept, and perhaps has been kept before; None keeps it nowhere.
-
-    Raises:
-        StoreUnusable: what the store has can't be read.
     """
 
     def __init__(
-        self,
-        name: str,
-        rules: Rules,
-        policy: MatchingPolicy,
-        hooks: ManagerHooks,
-        store: Store | None = None,
+        self, name: str, rules: Rules, policy: MatchingPolicy, hooks: ManagerHooks
     ) -> None:
         self.name = name
-        kept = NOTHING if store is None else store.load()
-        try:
-            self.board = read_board(kept, rules, policy, now=now())
-        except DecodeError as fault:
-            raise StoreUnusable(
-                f"the store holds what can't be read: {fault.detail}; a class of tasks must be "
-                "imported before the run goes on"
-            ) from None
-        self._keeper = None if store is None else Keeper(store, self.board, self._carry_out)
+        self.board = Board(rules, policy)
+        self._keeper: Keeper | None = None
         self._is_alarm_due = False
         self._rules = rules
         self._hooks = hooks
@@ -170,6 +155,25 @@ class ManagerShell:
         for task in batch:
             encode_message(TaskAssignment(task=task))
         self._apply(TasksAdded(batch), at_once=True)
+
+    def keep_in(self, store: Store) -> None:
+        """Keep the run in a store from now on, and go on with the one that is there.
+
+        Raises:
+            StoreUnusable: what the store has can't be read, or it can't be written.
+            DifferentTask: it knows a task of ours with another content.
+        """
+        try:
+            board = read_board(store.load(), self._rules, self.board.queue.policy, now=now())
+        except DecodeError as fault:
+            raise StoreUnusable(
+                f"the store holds what can't be read: {fault.detail}; a class of tasks must be "
+                "imported before the run goes on"
+            ) from None
+        tasks = tuple(record.added for record in self.board.tasks.values())
+        self.board = board
+        self._keeper = Keeper(store, board, self._carry_out)
+        self._apply(TasksAdded(tasks))
 
     def begin_assigning(self) -> None:
         """Hand out tasks from now on, all expected workers there or not."""

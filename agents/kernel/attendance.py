@@ -119,8 +119,9 @@ class Attendance:
 
     def expect_back(self, worker: WorkerRecord, now: float) -> None:
         """Count a worker as away that was connected to a manager which is no more."""
+        if worker.alive:
+            self._queue.dismiss(worker)
         self._alarms.set(self._members.expect_back(worker, now))
-        self._queue.dismiss(worker)
 
     def give_up(
         self, worker: WorkerRecord, reason: str, now: float, said: list[Instruction]

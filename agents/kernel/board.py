@@ -531,8 +531,9 @@ class Board(BoardState):
         self.ended_at = None
         self.failure = None
         self._said.append(Occurrence(self._now, What.RUN_RESUMED))
-        for worker in list(self.members.present.values()):
-            self.attendance.expect_back(worker, self._now)
+        for worker in self.members.by_name.values():
+            if worker.may_have_leases:
+                self.attendance.expect_back(worker, self._now)
         # Whoever comes back at the last moment still hands in what it has done.
         patience_s = self.rules.return_within_s + self.rules.heartbeat_s
         for record in self._tasks.values():

@@ -178,6 +178,7 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.last_heard_at,
         worker.alive,
         worker.lost_at,
+        worker.awaited_until,
         [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
     ]
     return WorkerRow(worker.name, pack_scalars(state))
@@ -274,6 +275,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         last_heard_at,
         alive,
         lost_at,
+        awaited_until,
         stats,
     ) = unpack(row.state)
     return WorkerRecord(
@@ -289,7 +291,8 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         last_heard_at,
         alive,
         lost_at,
-        call=call,
+        awaited_until,
+        call,
         stats=WorkerStats(*stats),
     )
 

@@ -124,7 +124,8 @@ class Members:
         if worker.name not in self._places:
             self._newcomers = max(self._newcomers, worker.order + 1)
         if not worker.alive:
-            self._remember(worker)
+            if not worker.may_have_leases:
+                self._remember(worker)
             return None
         self.present[worker.worker_id] = worker
         silence = self._silences[worker.name] = Silence(worker, self._rules.lost_after_s)
@@ -137,7 +138,8 @@ class Members:
 
     def expect_back(self, worker: WorkerRecord, now: float) -> Absence:
         """Count a worker as away: the manager that it was connected to is no more."""
-        self.part_with(worker, now)
+        if worker.alive:
+            self.part_with(worker, now)
         worker.awaited_until = now + self._rules.return_within_s
         return Absence(worker)
 
