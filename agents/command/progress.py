@@ -56,7 +56,9 @@ class Progress:
     def follow(self, manager: TaskManager) -> None:
         """Show the run of this manager, which has not started yet."""
         if self._display is not None:
-            self._tally = RunTally(len(manager.tasks), now())
+            # A run that its store had already.
+            before = manager.report().counts if manager.tasks_assigned else None
+            self._tally = RunTally(len(manager.tasks), now(), before)
             manager.watch(self._tally.note)
 
     async def __aenter__(self) -> Progress:

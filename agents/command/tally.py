@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...messages import TaskId
+from ...messages import TaskId, TaskStatus
 from ..kernel.events import Occurrence, What
 
 MAX_UNTOLD = 10_000
@@ -57,15 +58,22 @@ class RunTally:
     Args:
         tasks: how many tasks there are at the beginning.
         began_at: when the run began, in the time of the occurrences.
+        before: how many tasks there are of each status, if the assigning began under another
+            manager; None if it has not begun.
     """
 
-    def __init__(self, tasks: int, began_at: float) -> None:
+    def __init__(
+        self, tasks: int, began_at: float, before: Mapping[TaskStatus, int] | None = None
+    ) -> None:
         self.tasks = tasks
         self.began_at = began_at
         self.assigning_since: float | None = None
-        self.succeeded = 0
-        self.failed = 0
-        self.cancelled = 0
+        self._goes_on = before is not None
+        before = before or {}
+        self.succeeded = before.get(TaskStatus.COMPLETED, 0)
+        self.failed = before.get(TaskStatus.FAILED, 0)
+        self.cancelled = before.get(TaskStatus.CANCELLED, 0)
+        self._settled_before = self.settled
         self.ended = False
         # Grows with the workers that ever came, as the board's own record of them does.
         self.workers: dict[str, WorkerTally] = {}
@@ -79,10 +87,10 @@ class RunTally:
         return self.succeeded + self.failed + self.cancelled
 
     def rate(self, at: float) -> float:
-        """How many tasks were settled a second since the assigning began."""
+        """How many tasks were settled a second since the assigning began, or went on."""
         if self.assigning_since is None or at <= self.assigning_since:
             return 0.0
-        return self.settled / (at - self.assigning_since)
+        return (self.settled - self._settled_before) / (at - self.assigning_since)
 
     def note(self, occurrence: Occurrence) -> None:
         """Count one occurrence."""
@@ -113,6 +121,8 @@ class RunTally:
             case What.WORKER_LOST:
                 self._worker(occurrence.worker).present = False
             case What.ASSIGNING_BEGUN:
+                self.assigning_since = occurrence.at
+            case What.RUN_RESUMED if self._goes_on:
                 self.assigning_since = occurrence.at
             case What.RUN_ENDED:
                 self.ended = True

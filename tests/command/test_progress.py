@@ -10,6 +10,7 @@ from muster.agents.command.live_display import LiveDisplay, render
 from muster.agents.command.plain_lines import PlainLines
 from muster.agents.command.tally import MAX_UNTOLD, RunTally
 from muster.agents.kernel.events import Occurrence, What
+from muster.messages import TaskStatus
 from rich.console import Console
 
 BEGAN = 1_000.0
@@ -190,3 +191,24 @@ def test_the_live_display_is_gone_in_the_end() -> None:
     written = console.file.getvalue()  # type: ignore[attr-defined]
     assert written.endswith("\x1b[2K")
     assert "\x1b[?25h" in written
+
+
+# ------------------------------------------------------------------- a run that goes on
+
+
+def test_of_a_run_that_goes_on_the_rate_tells_only_what_is_done_now() -> None:
+    before = {TaskStatus.COMPLETED: 60, TaskStatus.FAILED: 3, TaskStatus.CANCELLED: 1}
+    tally = RunTally(100, BEGAN, before)
+    tally.note(Occurrence(BEGAN, What.RUN_RESUMED))
+    assert tally.settled == 64
+    assert tally.rate(BEGAN + 1) == 0.0
+    for number in range(1, 11):
+        tally.note(task(number, What.TASK_COMPLETED, number, "Ada"))
+    assert tally.rate(BEGAN + 5) == 2.0
+    assert (tally.succeeded, tally.failed, tally.cancelled) == (70, 3, 1)
+
+
+def test_a_run_that_had_not_begun_still_waits_for_its_workers() -> None:
+    tally = RunTally(100, BEGAN)
+    tally.note(Occurrence(BEGAN, What.RUN_RESUMED))
+    assert tally.assigning_since is None
