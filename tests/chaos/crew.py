@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from muster.agents.sqlite_store import read_store
+from muster.messages import TaskStatus
 
 from .evidence import Execution, read_executions
 from .processes import Process, Processes, wait_until
@@ -29,7 +32,7 @@ class Crew:
         tasks: how many tasks there are, with ids from 1.
         takes_s: how long a task takes at least and at most, in seconds.
         chance: chooses how long each of them takes.
-        store: the file in which the manager keeps the run, or None.
+        durable: whether the manager keeps the run in a store.
     """
 
     def __init__(
@@ -41,14 +44,14 @@ class Crew:
         tasks: int,
         takes_s: tuple[float, float],
         chance: random.Random,
-        store: Path | None = None,
+        durable: bool = False,
     ) -> None:
         self.tasks = tasks
         self.names = list(workers)
         self.workers: dict[str, Process] = {}
         self.ticket_file = folder / "ticket"
         self.report_file = folder / "report.json"
-        self.store = store
+        self.store = folder / "run.db" if durable else None
         self._processes = processes
         self._folder = folder
         self._tasks_file = folder / "tasks.jsonl"
@@ -87,8 +90,7 @@ class Crew:
         if self.store is not None:
             command += ["--store", str(self.store)]
         self._manager = self._processes.start("manager", command, self._environment)
-        if not wait_until(self.ticket_file.exists, within_s=20):
-            self.fail("the manager wrote no ticket within 20 s")
+        self.wait_until(self.ticket_file.exists, within_s=20, what="the manager writes its ticket")
 
     def start_worker(
         self, name: str, *, on: Sequence[str] = (), ticket_file: Path | None = None
@@ -111,15 +113,28 @@ class Crew:
         """Every beginning of every task's work, so far, in order."""
         return read_executions(self._executions_file)
 
+    def wait_until(self, happens: Callable[[], bool], within_s: float, what: str) -> None:
+        """Wait for something that happens before the run is over."""
+        wait_until(lambda: happens() or self.is_over, within_s)
+        if not happens():
+            self.fail(f"this did not happen within {within_s:g} s: {what}")
+
     def wait_for_executions(self, count: int, within_s: float) -> None:
         """Wait until work was begun so many times."""
-        if not wait_until(lambda: len(self.executions()) >= count, within_s):
-            self.fail(f"work was begun {len(self.executions()):,} times in {within_s:g} s")
+        self.wait_until(
+            lambda: len(self.executions()) >= count, within_s, f"work is begun {count:,} times"
+        )
+
+    def completed_in_store(self) -> set[int]:
+        """The tasks that are completed as far as the store knows."""
+        assert self.store is not None
+        rows = read_store(self.store).tasks
+        return {int(row.task_id) for row in rows if row.status is TaskStatus.COMPLETED}
 
     @property
     def is_over(self) -> bool:
         """Whether the manager ended of its own accord."""
-        return self.manager.code is not None
+        return self.manager.code not in {None, -signal.SIGKILL}
 
     def finish(self, within_s: float) -> dict[str, Any]:
         """Wait for the end of the run; returns the report."""
