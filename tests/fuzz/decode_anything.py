@@ -1,4 +1,4 @@
-"""Throws bytes at the decoders: random ones, and good ones that were damaged.
+"""Throws bytes at the decoders and the seal: random ones, and good ones that were damaged.
 
 Nothing but a message or a `DecodeError` may come of it. Prints how many inputs a second went in
 and how much memory the process took at most; ends with 1, and the input, if anything else came.
@@ -18,6 +18,12 @@ from collections.abc import Callable
 
 import msgpack
 import zstandard
+from muster.agents.kernel.client_seal import ClientSeal
+from muster.agents.kernel.mailroom import Outgoing
+from muster.agents.kernel.manager_seal import ManagerSeal
+from muster.agents.kernel.sealed_frame import HEADER_BYTES, Kind
+from muster.agents.kernel.unsealed import Unsealed
+from muster.agents.kernel.workspace_secret import WorkspaceSecret
 from muster.messages import (
     Answer,
     DecodeError,
@@ -63,7 +69,31 @@ FRAMES = [
     encode_frame(Frame("12D3KooW", tuple(Section("Asha", letter) for letter in LETTERS * times)))
     for times in (0, 1, 9)
 ]
-SEEDS = MESSAGES + LETTERS + FRAMES
+SECRET = WorkspaceSecret(bytes(range(32)))
+MANAGER = ManagerSeal(SECRET, "estate", b"managers session", max_senders=4)
+ADMITTED = ClientSeal(SECRET, "estate", b"admitted session", max_senders=4)
+ASKING = ClientSeal(SECRET, "estate", b"session of asker", max_senders=4)
+SEALS = (MANAGER, ADMITTED, ASKING, Unsealed(manages=True), Unsealed(manages=False))
+
+
+def sealed_seeds() -> list[bytes]:
+    """Every kind of sealed frame, each of them good."""
+    seeds: list[bytes] = []
+    for client in (ADMITTED, ASKING):
+        seeds.append(client.wrap(Outgoing(FRAMES[1], None), 0.0).frame)
+        MANAGER.unwrap(seeds[-1], 0.0)
+        challenge = MANAGER.collect()
+        assert challenge is not None
+        seeds.append(challenge.frame)
+    # The other goes on asking: only one challenge reaches its client.
+    ADMITTED.unwrap(seeds[1], 0.0)
+    for frame in FRAMES:
+        seeds += [seal.wrap(Outgoing(frame, None), 0.0).frame for seal in (MANAGER, ADMITTED)]
+    return seeds
+
+
+SEALED = sealed_seeds()
+SEEDS = MESSAGES + LETTERS + FRAMES + SEALED
 TELLING = bytes([0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, *range(0xC0, 0xE0), 0xFF])
 
 
@@ -133,13 +163,24 @@ def damage(chance: random.Random, data: bytearray) -> None:
 
 
 def dress(chance: random.Random, data: bytes) -> bytes:
-    """Give bytes the header of a frame."""
+    """Give bytes the header of a frame, plain or sealed."""
+    if chance.random() < 0.3:
+        header = bytearray(chance.choice(SEALED)[:HEADER_BYTES])
+        header[3] = chance.choice([0, *Kind, 6, 255])
+        return bytes(header) + data
     return MAGIC + bytes((1, chance.choice([0, 1, 1, 1, 2]))) + data
 
 
 def decode_all(data: bytes) -> str:
     """Put bytes through every decoder, each as far down as it goes; tells how far that was."""
     reached = "nothing"
+    for seal in SEALS:
+        inside = attempt(lambda data, seal=seal: seal.unwrap(data, 0.0), data)
+        while seal.collect() is not None:
+            pass
+        if inside is not None and inside is not data:
+            reached = "an opened seal"
+            attempt(decode_frame, inside)
     for reader in (decode_message, decode_letter, decode_frame):
         found = attempt(reader, data)
         if found is None:
