@@ -50,10 +50,14 @@ def in_sqlite_for_power_loss(folder: Path) -> Place:
     return Place(lambda: SqliteStore(path, survives_power_loss=True), lambda: read_store(path))
 
 
-KINDS = [in_memory, in_sqlite, in_sqlite_for_power_loss]
+KINDS = [
+    pytest.param(in_memory, id="in_memory"),
+    pytest.param(in_sqlite, id="in_sqlite"),
+    pytest.param(in_sqlite_for_power_loss, id="for_power_loss", marks=pytest.mark.slow),
+]
 
 
-@pytest.fixture(params=KINDS, ids=[kind.__name__ for kind in KINDS])
+@pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     made: Place = request.param(tmp_path)
     yield made

@@ -235,9 +235,9 @@ def some_writes(draw: st.DrawFn) -> list[Rows | None]:
     return writes
 
 
-@pytest.mark.parametrize("kind", KINDS[:2], ids=[kind.__name__ for kind in KINDS[:2]])
+@pytest.mark.parametrize("kind", KINDS)
 @given(writes=some_writes())
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_after_any_writes_a_store_loads_what_dicts_would_hold(kind, writes) -> None:
     model = Model()
     with TemporaryDirectory() as folder:
