@@ -22,6 +22,15 @@ class FaultKind(str, Enum):
     PARTITION = "partition"
     KILL = "kill"
     PAUSE = "pause"
+    RESTART = "restart"
+
+
+class Crash(str, Enum):
+    """At which point a manager is killed."""
+
+    AT_ONCE = "at once"
+    BEFORE_WRITE = "before its next write"
+    AFTER_WRITE = "after its next write, before it acts upon it"
 
 
 ALL_FAULTS: tuple[FaultKind, ...] = tuple(FaultKind)
@@ -44,15 +53,17 @@ _UNHARMED = (0.0,)
 
 
 class Disturbance(NamedTuple):
-    """One thing that befalls workers for a while.
+    """One thing that befalls workers, or the manager, for a while.
 
     Args:
         at: when it begins, in seconds from the start of the run.
-        kind: kill, pause or partition.
-        workers: the names of those it befalls; a partition cuts them off from all others.
+        kind: kill, pause, partition or restart.
+        workers: the names of those it befalls; a partition cuts them off from all others; none for
+            a restart, which befalls the manager.
         lasts_s: for how many seconds.
         spares_inbound: whether a partition lets through what is sent to them.
         spares_outbound: whether it lets through what they send.
+        crash: at which point a restart kills the manager.
     """
 
     at: float
@@ -61,6 +72,7 @@ class Disturbance(NamedTuple):
     lasts_s: float
     spares_inbound: bool = False
     spares_outbound: bool = False
+    crash: Crash = Crash.AT_ONCE
 
     @property
     def ends_at(self) -> float:
@@ -102,7 +114,12 @@ class PlannedFaults:
         }
         drawn = (
             disturbance
-            for kind in (FaultKind.PARTITION, FaultKind.KILL, FaultKind.PAUSE)
+            for kind in (
+                FaultKind.PARTITION,
+                FaultKind.KILL,
+                FaultKind.PAUSE,
+                FaultKind.RESTART,
+            )
             if kind in allowed
             for disturbance in _draw(chances[kind], kind, workers, storm_s)
         )
@@ -110,9 +127,9 @@ class PlannedFaults:
         self._active: list[Disturbance] = []
 
     def begin(self, disturbance: Disturbance) -> None:
-        """Let a disturbance begin; of a kill it is only counted that it happens."""
+        """Let a disturbance begin; of those that end a process it is only counted."""
         self.injected[disturbance.kind] += 1
-        if disturbance.kind is not FaultKind.KILL:
+        if disturbance.kind in {FaultKind.PARTITION, FaultKind.PAUSE}:
             self._active.append(disturbance)
 
     def fates(self, sender: str, to: str, frame: bytes, now: float) -> Sequence[float]:
@@ -155,9 +172,15 @@ class PlannedFaults:
         return _duration(self._chances[kind])
 
 
-def address_of(worker: str, start: int) -> str:
-    """The address of a worker on a simulated network, new at every start of it."""
-    return f"{worker}#{start}"
+def address_of(name: str, start: int, line: int = 1) -> str:
+    """The address of a worker or manager on a simulated network.
+
+    Args:
+        name: its name.
+        start: which of its starts it is.
+        line: which of that start's ways into the network.
+    """
+    return f"{name}#{start}" if line == 1 else f"{name}#{start}.{line}"
 
 
 def worker_at(address: str) -> str:
@@ -194,7 +217,7 @@ def _draw(
     chance: random.Random, kind: FaultKind, workers: Sequence[str], storm_s: float
 ) -> list[Disturbance]:
     drawn: list[Disturbance] = []
-    if not workers:
+    if not workers and kind is not FaultKind.RESTART:
         return drawn
     gap_s = chance.choice(_GAPS_S)
     at = chance.expovariate(1.0) * gap_s
@@ -204,6 +227,9 @@ def _draw(
             befallen = frozenset(chance.sample(workers, chance.randint(1, len(workers))))
             spares = chance.choice(((False, False), (False, True), (True, False)))
             drawn.append(Disturbance(at, kind, befallen, lasts_s, *spares))
+        elif kind is FaultKind.RESTART:
+            crash = chance.choice(list(Crash))
+            drawn.append(Disturbance(at, kind, frozenset(), lasts_s, crash=crash))
         else:
             drawn.append(Disturbance(at, kind, frozenset({chance.choice(workers)}), lasts_s))
         at += chance.expovariate(1.0) * gap_s

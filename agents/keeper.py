@@ -14,10 +14,8 @@ from itertools import islice
 
 from .kernel.board_state import BoardState
 from .kernel.events import Instruction
-from .kernel.ledger import Rows, changed_rows
+from .kernel.ledger import NOTHING, Rows, changed_rows
 from .store import Store
-
-NOTHING = Rows()
 
 
 class Keeper:

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import ParamSpec, Protocol, TypeVar
 
 from ..messages import JoinRefused, TaskAssignment, TaskResult, WorkersMissing
 from .fault_plan import (
     ALL_FAULTS,
+    Crash,
     Disturbance,
     FaultKind,
     PlannedFaults,
@@ -24,6 +26,8 @@ from .fault_plan import (
 from .kernel.board_state import BoardState
 from .manager import TaskManager
 from .memory_link import MemoryLink, MemoryNetwork
+from .memory_store import Memory
+from .mortal_store import MortalStore
 from .virtual_time import run_in_virtual_time
 from .witness import Breach, Witness
 from .worker import WorkerAgent
@@ -32,6 +36,7 @@ CALM_S = 3600.0
 """How long a run may take after the storm; one that takes longer hangs."""
 
 _ASK_AGAIN_AFTER_S = 1.0
+_DIAL_AGAIN_AFTER_S = 0.5
 _MAX_NAMED_TASKS = 10
 
 _Parameters = ParamSpec("_Parameters")
@@ -111,28 +116,78 @@ class _Simulation:
         self._starts: Counter[str] = Counter()
         self._serving: dict[str, tuple[MemoryLink, asyncio.Future[None]]] = {}
         self._down_s: dict[str, float] = {}
+        self._reign: _Reign | None = None
+        # Where no manager is to be killed it needs no store, and is as most are.
+        self._memory = Memory() if FaultKind.RESTART in conditions.kinds else None
 
     async def run(self) -> Outcome:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._note_fault)
-        manager = self._workload.manager()
-        manager.watch(self._witness.note)
-        link = self._network.join(f"{manager.name}#manager", manager.receive)
         # Started in this order, each time.
+        managing = asyncio.ensure_future(self._manage())
         lives = [asyncio.ensure_future(self._live(worker)) for worker in self._workload.workers()]
-        managing = asyncio.ensure_future(manager.serve_over(link, session="manager"))
-        besides = [
-            asyncio.ensure_future(self._workload.direct(manager)),
-            asyncio.ensure_future(self._disturb()),
-        ]
+        disturbing = asyncio.ensure_future(self._disturb())
         try:
             await asyncio.wait([managing], timeout=self._conditions.storm_s + CALM_S)
-            self._judge(manager, managing)
-            return self._outcome(manager.board, loop.time())
+            if managing.done():
+                managing.result()
+            assert self._reign is not None
+            self._judge(self._reign.manager, self._reign.serving)
+            return self._outcome(self._reign.manager.board, loop.time())
         finally:
-            for future in (managing, *lives, *besides):
+            for future in (managing, *lives, disturbing):
                 future.cancel()
-            await asyncio.gather(managing, *lives, *besides, return_exceptions=True)
+            await asyncio.gather(managing, *lives, disturbing, return_exceptions=True)
+
+    # ------------------------------------------------------------------ the manager
+
+    async def _manage(self) -> None:
+        """Start a manager, and another whenever one was killed."""
+        for number in count(1):
+            reign = self._reign = self._enthrone(number)
+            besides = asyncio.ensure_future(self._workload.direct(reign.manager))
+            death = asyncio.ensure_future(reign.death.wait())
+            try:
+                await asyncio.wait([reign.serving, death], return_when=asyncio.FIRST_COMPLETED)
+                if not reign.death.is_set():
+                    return
+            finally:
+                for future in (reign.serving, besides, death):
+                    future.cancel()
+                await asyncio.gather(reign.serving, besides, death, return_exceptions=True)
+            self._look_at_drops(reign.manager)
+            await asyncio.sleep(reign.down_s)
+
+    def _enthrone(self, number: int) -> _Reign:
+        manager = self._workload.manager()
+        link = self._network.join(address_of(manager.name, number), manager.receive)
+        death = asyncio.Event()
+
+        def die() -> None:
+            # It can't say anything any more, nor write: that ends as the system ends it.
+            death.set()
+            link.leave()
+            if self._memory is not None:
+                self._memory.release()
+
+        store = None if self._memory is None else MortalStore(self._memory, die)
+        if store is not None:
+            manager.keep_in(store)
+            self._witness.takes_over(manager.board)
+        manager.watch(self._witness.note)
+        serving = asyncio.ensure_future(manager.serve_over(link, session=f"manager {number}"))
+        return _Reign(manager, serving, death, die, store)
+
+    def _strike(self, disturbance: Disturbance) -> None:
+        """Kill the manager, now or around its next write; it takes a while until the next."""
+        reign = self._reign
+        if reign is None or reign.store is None or reign.serving.done() or reign.death.is_set():
+            return
+        reign.down_s = disturbance.lasts_s
+        if disturbance.crash is Crash.AT_ONCE:
+            reign.die()
+        else:
+            reign.store.doom(disturbance.crash)
 
     # ------------------------------------------------------------------ workers
 
@@ -141,19 +196,9 @@ class _Simulation:
         name = worker.name
         while True:
             self._starts[name] += 1
-            address = address_of(name, self._starts[name])
-            self._prepare(worker, address)
-            link = self._network.join(address, worker.receive)
-            session = f"{self._names.index(name)}.{self._starts[name]}"
-            serving = asyncio.ensure_future(worker.serve_over(link, session=session))
-            self._serving[name] = (link, serving)
-            try:
-                await asyncio.wait([serving])
-            finally:
-                link.leave()
-                serving.cancel()
-            if worker.dropped:
-                self._witness.accuse("all that arrives can be read", f"{name}: {worker.dropped}")
+            self._prepare(worker, address_of(name, self._starts[name]))
+            serving = await self._serve(worker)
+            self._look_at_drops(worker)
             if serving.cancelled():
                 await asyncio.sleep(self._down_s.pop(name, 0.0))
             elif isinstance(fault := serving.exception(), JoinRefused):
@@ -163,6 +208,25 @@ class _Simulation:
                     self._witness.accuse("a worker does not break down", f"{name}: {fault!r}")
                 return
             worker = next(each for each in self._workload.workers() if each.name == name)
+
+    async def _serve(self, worker: WorkerAgent) -> asyncio.Future[None]:
+        """Let a worker serve over one line after the other, until it ends; how it did."""
+        name = worker.name
+        start = self._starts[name]
+        session = f"{self._names.index(name)}.{start}"
+        for line in count(1):
+            link = self._network.join(address_of(name, start, line), worker.receive)
+            serving = asyncio.ensure_future(worker.serve_over(link, session=session))
+            self._serving[name] = (link, serving)
+            try:
+                await asyncio.wait([serving])
+            finally:
+                link.leave()
+                serving.cancel()
+            if serving.cancelled() or serving.exception() is not None or worker.is_done():
+                return serving
+            await asyncio.sleep(_DIAL_AGAIN_AFTER_S)
+        raise AssertionError
 
     def _prepare(self, worker: WorkerAgent, address: str) -> None:
         perform, witness = worker.perform, self._witness
@@ -174,6 +238,7 @@ class _Simulation:
             return result
 
         worker.perform = watched
+        worker.dials_again = True
         worker.executor = _InPlace(max_workers=1)
 
     async def _disturb(self) -> None:
@@ -183,6 +248,8 @@ class _Simulation:
             self._plan.begin(disturbance)
             if disturbance.kind is FaultKind.KILL:
                 self._kill(disturbance)
+            elif disturbance.kind is FaultKind.RESTART:
+                self._strike(disturbance)
 
     def _kill(self, disturbance: Disturbance) -> None:
         for name in disturbance.workers:
@@ -199,6 +266,11 @@ class _Simulation:
         fault = context.get("exception")
         self._witness.accuse("nothing fails unseen", f"{context.get('message')}: {fault!r}")
 
+    def _look_at_drops(self, agent: TaskManager | WorkerAgent) -> None:
+        if agent.dropped:
+            told = f"{agent.name} dropped {agent.dropped}"
+            self._witness.accuse("all that arrives can be read", told)
+
     def _judge(self, manager: TaskManager, managing: asyncio.Future[None]) -> None:
         board = manager.board
         if not managing.done():
@@ -212,8 +284,7 @@ class _Simulation:
                 waiting[0] if waiting else None,
             )
             return
-        if manager.dropped:
-            self._witness.accuse("all that arrives can be read", f"dropped: {manager.dropped}")
+        self._look_at_drops(manager)
         fault = managing.exception()
         if fault is not None and not isinstance(fault, WorkersMissing):
             self._witness.accuse("the manager does not break down", repr(fault))
@@ -231,6 +302,18 @@ class _Simulation:
         return Outcome(
             self._conditions, self._plan.injected, lasted_s, self._witness.digest, breach, story
         )
+
+
+@dataclass(slots=True)
+class _Reign:
+    """One manager's time, until it ends or is killed."""
+
+    manager: TaskManager
+    serving: asyncio.Future[None]
+    death: asyncio.Event
+    die: Callable[[], None]
+    store: MortalStore | None
+    down_s: float = 0.0
 
 
 class _InPlace(ThreadPoolExecutor):

@@ -74,6 +74,24 @@ class Witness:
             )
         self._settled[task_id] = what
 
+    def takes_over(self, board: BoardState) -> None:
+        """Note with what a manager takes over the run of another that was killed.
+
+        What that one had written and told nobody is settled all the same.
+        """
+        for task_id, record in board.tasks.items():
+            told = self._settled.get(task_id)
+            kept = What(f"task_{record.status.value}") if record.status.is_final else None
+            if told is not None and told is not kept:
+                self.accuse(
+                    "what is settled outlives the manager",
+                    f"task {task_id!r} was {told.value}, and another manager took it over as "
+                    f"{record.status.value}",
+                    task_id,
+                )
+            if kept is not None:
+                self._settled[task_id] = kept
+
     def begins(self, address: str, assignment: TaskAssignment) -> None:
         """Note that a worker begins to perform an attempt."""
         task, key = assignment.task, (assignment.task.id, assignment.attempt)

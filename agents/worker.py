@@ -121,7 +121,7 @@ class WorkerAgent(CeylonAgent):
         )
         self._ticket: Ticket | None = None
         self._ticket_file: Path | None = None
-        self._dials_again = False
+        self.dials_again = False
         if ticket is not None:
             self.join(ticket)
         self._secret = secret
@@ -279,7 +279,7 @@ class WorkerAgent(CeylonAgent):
             WrongSecret: the manager and this worker do not share a secret.
             InvalidInput: it knows no admin, or the host is no IPv4 address.
         """
-        self._dials_again = True
+        self.dials_again = True
         await super().start_agent(inputs, workers)
         async for _ in self._redials():
             self.renew()
@@ -306,7 +306,7 @@ class WorkerAgent(CeylonAgent):
 
     def can_dial_again(self) -> bool:
         """Whether it dials for itself, and not its manager for it."""
-        return self._dials_again
+        return self.dials_again
 
     def is_line_outdated(self) -> bool:
         """Whether its ticket file holds another ticket than the one it came by."""
@@ -320,7 +320,7 @@ class WorkerAgent(CeylonAgent):
 
     def is_done(self) -> bool:
         """Whether it will not dial again."""
-        return self._shell.is_over or not self._dials_again
+        return self._shell.is_over or not self.dials_again
 
     def join(self, ticket: Ticket | str | Path) -> None:
         """Decide where it belongs, before it starts: the workspace that the ticket was made for.

@@ -67,6 +67,9 @@ class Rows(NamedTuple):
     workers: tuple[WorkerRow, ...] = ()
 
 
+NOTHING = Rows()
+
+
 def changed_rows(board: BoardState, said: Iterable[Instruction]) -> Rows:
     """The rows that must be written before what a board said may be done.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .board import Board
-from .ledger import Rows, read_snapshot
+from .ledger import NOTHING, Rows, read_snapshot
 from .matching import MatchingPolicy
 from .records import Rules
 
@@ -29,6 +29,6 @@ def read_board(
         DecodeError: a row can't be read; says which and why.
     """
     board = Board(rules, policy)
-    if rows != Rows():
+    if rows != NOTHING:
         board.restore(read_snapshot(rows), now)
     return board

@@ -6,16 +6,18 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from muster.agents import WorkerAgent, simulation
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.fault_plan import FaultKind
+from muster.agents.handover import Handover
 from muster.agents.jobs import Jobs
+from muster.agents.keeper import Keeper
 from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import What
+from muster.agents.kernel.events import Instruction, What
 from muster.agents.manager_shell import ManagerShell
 from muster.agents.shrinking import shrink
 from muster.agents.simulation import Conditions, Outcome, simulate
@@ -176,6 +178,33 @@ def test_a_result_that_nobody_worked_for_is_noticed(
     assert outcome.breach.invariant == (
         "what is recorded as done was done, by that worker in that attempt"
     )
+
+
+def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def note(self: Keeper, said: Sequence[Instruction]) -> None:
+        for each in said:
+            self._carry_out(each)
+        self._held_back.extend(said)
+        self._unwritten += len(said)
+
+    def release(self: Keeper, last: int) -> None:
+        self._held_back.clear()
+        self._carried_out = last
+
+    monkeypatch.setattr(Keeper, "note", note)
+    monkeypatch.setattr(Keeper, "_release", release)
+    outcome = first_broken(StressStory, range(5, 60), FaultKind.RESTART)
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == "what is settled outlives the manager"
+
+
+def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Handover, "take_back", lambda self: self._under_way.clear())
+    outcome = first_broken(StressStory, range(60), FaultKind.RESTART, FaultKind.LOSS)
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == "a run ends once the faults have stopped"
 
 
 def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
