@@ -79,6 +79,7 @@ class TaskManager(CeylonAgent):
         secret: what all members of the workspace share, as `muster secret` prints it. Without one
             it takes that in `MUSTER_SECRET`, or else makes one, which its tickets then carry.
         insecure: do not seal: whoever reaches the port may join, read and forge.
+        allow: the names of the workers that may come; None lets in all that have the secret.
         store: where the run is kept, so that it outlives this manager: a file, or a store of your
             own. A run that is there already goes on where it was; tasks that it knows may be given
             again, and are not added twice.
@@ -109,6 +110,7 @@ class TaskManager(CeylonAgent):
         host: str = LOOPBACK,
         secret: WorkspaceSecret | str | None = None,
         insecure: bool = False,
+        allow: Sequence[str] | None = None,
         store: Store | str | Path | None = None,
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
@@ -122,6 +124,8 @@ class TaskManager(CeylonAgent):
             admin_peer=admin_peer,
             host=host,
         )
+        if isinstance(allow, str):
+            raise InvalidInput(f"allow is the text {allow!r}; give a list of names")
         roster = () if isinstance(expected_workers, int) else tuple(expected_workers)
         count = expected_workers if isinstance(expected_workers, int) else len(roster)
         rules = Rules(
@@ -133,6 +137,7 @@ class TaskManager(CeylonAgent):
             lost_after_s=lost_after_s,
             heartbeat_s=min(2.0, lost_after_s / 4),
             time_scale=time_scale,
+            allow=None if allow is None else tuple(allow),
         )
         chosen = find_policy(policy) if isinstance(policy, str) else policy
         self.expected_workers = count

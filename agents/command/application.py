@@ -269,6 +269,10 @@ def manager(
         Path | None,
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
+    ] = None,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
         bool,
@@ -301,6 +305,7 @@ def manager(
         store=store,
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
+        allow=allow or None,
     )
     managing = manage(
         made,

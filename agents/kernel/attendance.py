@@ -59,6 +59,9 @@ class Attendance:
     def meet(self, event: WorkerJoined, now: float, said: list[Instruction]) -> Meeting:
         """Answer a worker that asks to be let in, unless that takes time."""
         lost: list[Attempt] = []
+        if not self._members.may_come(event.name):
+            _refuse(event, f"{event.name!r} is not among the workers that may come", now, said)
+            return Meeting(lost)
         there = self._members.present.get(event.worker_id)
         if there is not None and (there.name, there.session) != (event.name, event.session):
             lost += self.lose(there, "started anew", now, said)
@@ -187,9 +190,12 @@ class Attendance:
         """Refuse whoever waits for a name, since its bearer lives."""
         newcomer = self._members.end_challenge(name)
         if newcomer is not None:
-            reason = f"a worker named {newcomer.name!r} is already here"
-            said.append(Occurrence(now, What.WORKER_REFUSED, worker=newcomer.name, detail=reason))
-            said.append(RefuseWorker(newcomer.worker_id, newcomer.session, reason))
+            _refuse(newcomer, f"a worker named {newcomer.name!r} is already here", now, said)
+
+
+def _refuse(event: WorkerJoined, reason: str, now: float, said: list[Instruction]) -> None:
+    said.append(Occurrence(now, What.WORKER_REFUSED, worker=event.name, detail=reason))
+    said.append(RefuseWorker(event.worker_id, event.session, reason))
 
 
 def _welcome(event: WorkerJoined) -> SendWelcome:

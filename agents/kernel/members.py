@@ -164,6 +164,10 @@ class Members:
             oldest = next(iter(self._lost))
             del self._lost[oldest], self.by_name[oldest]
 
+    def may_come(self, name: str) -> bool:
+        """Whether workers of this name are let in at all."""
+        return self._rules.allow is None or name in self._rules.allow
+
     def challenge(self, newcomer: WorkerJoined, now: float) -> Challenge | None:
         """Let a newcomer wait for a name; None if it waits already, or can't for now."""
         earlier = self.challenges.get(newcomer.name)

@@ -36,6 +36,7 @@ class Rules:
             before it fails; None waits for ever.
         max_losses: how often a task's worker may be lost before the task fails.
         ends_when_done: whether the run ends as soon as every task is settled.
+        allow: the names of those who may come; None lets in everyone.
 
     Raises:
         InvalidInput: one of them is out of range.
@@ -51,6 +52,7 @@ class Rules:
     unmatched_after_s: float | None = 30.0
     max_losses: int = 10
     ends_when_done: bool = True
+    allow: tuple[str, ...] | None = None
 
     @property
     def return_within_s(self) -> float:
@@ -78,6 +80,12 @@ class Rules:
         doubled = {name for name in self.roster if self.roster.count(name) > 1}
         if doubled:
             raise InvalidInput(f"the roster names {min(doubled)!r} twice")
+        if self.allow is not None:
+            if not self.allow:
+                raise InvalidInput("allow names nobody; name those who may come, or leave it out")
+            missing = set(self.roster) - set(self.allow)
+            if missing:
+                raise InvalidInput(f"{min(missing)!r} is waited for, but allow does not name it")
 
 
 class Ending(str, Enum):
