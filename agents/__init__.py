@@ -10,8 +10,10 @@ from .kernel.explanation import Explanation
 from .kernel.matching import MatchingPolicy
 from .manager import TaskManager
 from .memory_link import MemoryNetwork
+from .memory_store import MemoryStore
 from .rehearsal import rehearse
 from .report import RunReport
+from .sqlite_store import SqliteStore
 from .ticket import Ticket
 from .virtual_time import run_in_virtual_time
 from .worker import SpecializedWorker, WorkerAgent
@@ -22,9 +24,11 @@ __all__ = [
     "Handlers",
     "MatchingPolicy",
     "MemoryNetwork",
+    "MemoryStore",
     "PeerMode",
     "RunReport",
     "SpecializedWorker",
+    "SqliteStore",
     "TaskContext",
     "TaskManager",
     "Ticket",

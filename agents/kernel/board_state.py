@@ -43,6 +43,7 @@ class BoardState:
         self._now = 0.0
         self._restored_ids: set[TaskId] = set()
         self.is_suspended = False
+        self._policy_before = ""
         self.began_at: float | None = None
         self.ended_at: float | None = None
         self.failure: str | None = None
@@ -56,6 +57,7 @@ class BoardState:
         """
         self._now = now
         self.is_suspended = True
+        self._policy_before = snapshot.policy
         self.began_at = snapshot.began_at
         self.ended_at = snapshot.ended_at
         self.failure = snapshot.failure
@@ -127,8 +129,8 @@ class BoardState:
 
     @property
     def policy_name(self) -> str:
-        """What the matching policy is called."""
-        return self.queue.policy.name
+        """What the matching policy is called; of a run that stands still, what it was called."""
+        return (self.is_suspended and self._policy_before) or self.queue.policy.name
 
     @property
     def has_ended(self) -> bool:

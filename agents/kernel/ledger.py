@@ -117,22 +117,40 @@ def read_snapshot(rows: Rows) -> Snapshot:
             told = f"task {row.task_id!r}"
             tasks.append(_read_task(row, workers))
         told = "the run"
-        run: Payload = [None, None, None, {}] if rows.run is None else unpack(rows.run)
-        began_at, ended_at, failure, ignored = run
+        snapshot = Snapshot() if rows.run is None else _read_run(rows.run)
     except DecodeError as fault:
         raise DecodeError(fault.flaw, f"{told}: {fault.detail}") from None
     except (TypeError, ValueError, IndexError, AttributeError) as fault:
         raise DecodeError(Flaw.INVALID, f"{told}: {type(fault).__name__}: {fault}") from None
-    return Snapshot(tasks, list(workers.values()), began_at, ended_at, failure, ignored)
+    snapshot.tasks.extend(tasks)
+    snapshot.workers.extend(workers.values())
+    return snapshot
 
 
 _OF_THE_RUN = frozenset(
-    {What.ASSIGNING_BEGUN, What.RUN_RESUMED, What.RUN_ENDED, What.RESULT_IGNORED}
+    {
+        What.TASK_ADDED,
+        What.ASSIGNING_BEGUN,
+        What.RUN_RESUMED,
+        What.RUN_ENDED,
+        What.RESULT_IGNORED,
+    }
 )
 
 
 def _run_state(board: BoardState) -> bytes:
-    return pack_scalars([board.began_at, board.ended_at, board.failure, dict(board.ignored)])
+    rules = board.rules
+    return pack_scalars(
+        [
+            board.began_at,
+            board.ended_at,
+            board.failure,
+            dict(board.ignored),
+            board.policy_name,
+            rules.expected_workers,
+            rules.roster,
+        ]
+    )
 
 
 def _task_row(record: TaskRecord, is_new: bool) -> TaskRow:
@@ -185,6 +203,19 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
     ]
     return WorkerRow(worker.name, pack_scalars(state))
+
+
+def _read_run(state: bytes) -> Snapshot:
+    began_at, ended_at, failure, ignored, policy, expected_workers, roster = unpack(state)
+    return Snapshot(
+        began_at=began_at,
+        ended_at=ended_at,
+        failure=failure,
+        ignored=ignored,
+        policy=policy,
+        expected_workers=expected_workers,
+        roster=tuple(roster),
+    )
 
 
 def _read_task(row: TaskRow, workers: dict[str, WorkerRecord]) -> TaskRecord:

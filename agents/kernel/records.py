@@ -316,6 +316,9 @@ class Snapshot:
         ended_at: when the run ended, None if it has not.
         failure: why it could not be carried through, or None.
         ignored: how many results did not count, by reason.
+        policy: the name of the policy that said who gets which task.
+        expected_workers: how many workers were waited for.
+        roster: the names of those that were.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -323,7 +326,10 @@ class Snapshot:
     began_at: float | None = None
     ended_at: float | None = None
     failure: str | None = None
-    ignored: dict[str, int] = field(default_factory=dict)
+    ignored: dict[str, int] = field(default_factory=dict[str, int])
+    policy: str = ""
+    expected_workers: int = 0
+    roster: tuple[str, ...] = ()
 
 
 def describe_story(record: TaskRecord) -> str:

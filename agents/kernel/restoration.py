@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .board import Board
 from .ledger import NOTHING, Rows, read_snapshot
-from .matching import MatchingPolicy
+from .matching import POLICIES, MatchingPolicy
 from .records import Rules
 
 
@@ -21,14 +21,21 @@ def read_board(
 
     Args:
         rows: all that a store has.
-        rules: what the board is to go by.
-        policy: who gets which task; `best_fit` by default.
+        rules: what the board is to go by; by default, for one that is only looked at, it waits for
+            whom the run waited.
+        policy: who gets which task; by default as in the run, or `best_fit` if that was of a
+            user's own.
         now: the time in seconds.
 
     Raises:
         DecodeError: a row can't be read; says which and why.
     """
-    board = Board(rules, policy)
-    if rows != NOTHING:
-        board.restore(read_snapshot(rows), now)
+    if rows == NOTHING:
+        return Board(rules, policy)
+    snapshot = read_snapshot(rows)
+    board = Board(
+        rules or Rules(expected_workers=snapshot.expected_workers, roster=snapshot.roster),
+        policy or POLICIES.get(snapshot.policy),
+    )
+    board.restore(snapshot, now)
     return board

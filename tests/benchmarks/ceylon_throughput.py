@@ -18,6 +18,7 @@ from typing import Any
 
 from muster.agents import Handlers, TaskManager
 from muster.agents.kernel.events import Occurrence, What
+from muster.agents.memory_store import MemoryStore
 from muster.agents.ticket import write_ticket_file
 from muster.messages import Task
 
@@ -35,6 +36,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--store", choices=("none", "memory", "sqlite"), default="none")
+    parser.add_argument("--insecure", action="store_true", help="do not seal")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     runs = [asyncio.run(measure(options)) for _ in range(options.runs)]
@@ -53,7 +56,13 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         for number in range(1, options.tasks + 1)
     ]
     began = time.perf_counter()
-    manager = TaskManager(tasks, expected_workers=options.workers, port=0, quiet=True)
+    manager = TaskManager(
+        tasks,
+        expected_workers=options.workers,
+        port=0,
+        quiet=True,
+        insecure=options.insecure,
+    )
     at: dict[What, float] = {}
     settled: Counter[Any] = Counter()
     assigned = 0
@@ -68,11 +77,13 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 
     manager.watch(watch)
     with tempfile.TemporaryDirectory() as folder:
+        if options.store == "memory":
+            manager.keep_in(MemoryStore())
+        elif options.store == "sqlite":
+            manager.keep_in(Path(folder, "run.db"))
         ticket = Path(folder, "ticket")
         write_ticket_file(ticket, manager.ticket())
-        workers = [
-            _start_worker(f"worker{n}", ticket, options.slots) for n in range(options.workers)
-        ]
+        workers = [_start_worker(f"worker{n}", ticket, options) for n in range(options.workers)]
         try:
             await manager.start_agent(b"")
         finally:
@@ -91,12 +102,13 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _start_worker(name: str, ticket: Path, slots: int) -> subprocess.Popen[bytes]:
+def _start_worker(name: str, ticket: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "muster.agents.command", "worker"),
             *("--join", str(ticket), "--name", name, "--skill", "10"),
-            *("--slots", str(slots), "--handlers", Path(__file__).stem),
+            *("--slots", str(options.slots), "--handlers", Path(__file__).stem),
+            *(("--insecure",) if options.insecure else ()),
         ],
         cwd=Path(__file__).parent,
         stdout=subprocess.DEVNULL,

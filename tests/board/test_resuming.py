@@ -26,6 +26,7 @@ from muster.agents.kernel.events import (
     WorkerJoined,
 )
 from muster.agents.kernel.ledger import Rows, changed_rows
+from muster.agents.kernel.matching import find_policy
 from muster.agents.kernel.records import Rules
 from muster.agents.kernel.restoration import read_board
 from muster.agents.memory_store import Memory
@@ -269,3 +270,13 @@ def test_a_row_that_cannot_be_read_is_named(task: MakeTask) -> None:
     broken = rows.tasks[1]._replace(state=b"\x93\x01\x02\x03")
     with pytest.raises(DecodeError, match="task 2"):
         read_board(Rows(rows.run, (rows.tasks[0], broken), rows.workers), now=0.0)
+
+
+def test_a_kept_run_tells_by_which_policy_and_for_whom_it_waits(task: MakeTask) -> None:
+    run = Managed(expected_workers=2, roster=("Ada", "Ben"))
+    run.board = Board(run.rules, find_policy("in_order"))
+    run.happens(TasksAdded((task(1),)))
+    run.join("Ben")
+    kept = read_board(run.kept.read(), now=run.now)
+    assert kept.policy_name == "in_order"
+    assert "1 of 2 expected workers have come; missing: Ada" in kept.explain(1).lines()[0]
