@@ -40,14 +40,16 @@ async def manage(
     progress.follow(manager)
     failure: WorkersMissing | None = None
     with _offered(ticket, ticket_file):
-        told = sys.stderr if as_json else sys.stdout
-        told.write(f"{ticket}\n")
-        told.flush()
-        async with progress, Interrupts(manager.stop):
-            try:
-                await manager.start_agent()
-            except WorkersMissing as fault:
-                failure = fault
+        async with Interrupts(manager.stop):
+            # Whoever sees the ticket may end us already.
+            told = sys.stderr if as_json else sys.stdout
+            told.write(f"{ticket}\n")
+            told.flush()
+            async with progress:
+                try:
+                    await manager.start_agent()
+                except WorkersMissing as fault:
+                    failure = fault
     report = manager.report()
     if report_file is not None:
         # First, for whoever reads our output may have gone.
