@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents import TaskManager, WorkerAgent
+from muster.agents import TaskManager, WorkerAgent, sealing
 from muster.agents.kernel.client_seal import ClientSeal
 from muster.agents.kernel.unsealed import Unsealed
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
@@ -159,6 +159,17 @@ def test_a_client_does_not_seal_if_its_manager_here_or_its_ticket_says_so() -> N
     assert isinstance(seal_client("Ada", "estate", "peer-insecure"), Unsealed)
     assert isinstance(seal_client("Ada", "estate", "p", ticket=ticket), Unsealed)
     assert isinstance(seal_client("Ada", "estate", "p", insecure=True), Unsealed)
+
+
+def test_that_nothing_is_sealed_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    sealing._warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING, "muster"):
+        for _ in range(3):
+            seal_client("Ada", "estate", "p", insecure=True)
+            choose_manager_sealing(None, insecure=True, admin_peer="").seal("estate")
+    assert [record.getMessage() for record in caplog.records] == [
+        "frames are not sealed: whoever reaches the manager's UDP port can read and forge them"
+    ]
 
 
 def test_a_client_that_was_given_a_secret_is_not_talked_out_of_it() -> None:

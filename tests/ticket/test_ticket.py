@@ -164,7 +164,9 @@ def test_the_address_that_means_any_address_is_refused() -> None:
 
 @pytest.mark.parametrize("port", [0, -1, 65_536, "8000", True, None, 1.5])
 def test_a_port_out_of_range_is_refused(port: object) -> None:
-    line = line_of(FIELDS | {"workspace_id": "w", "peer_id": "p", "host": "127.0.0.1", "port": port})
+    line = line_of(
+        FIELDS | {"workspace_id": "w", "peer_id": "p", "host": "127.0.0.1", "port": port}
+    )
     assert said_of(line) == f"a ticket's port is {port!r}; it must be 1 to 65535"
 
 
