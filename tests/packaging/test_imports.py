@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 IMPORT_ALL = """
 import json, logging, sys
 import loguru, structlog
@@ -22,11 +24,11 @@ def settings():
         "loguru handlers": sorted(loguru.logger._core.handlers),
     }
 
-before, (answers, *modules) = settings(), sys.argv[1:]
+before, (answers, each_first, *modules) = settings(), sys.argv[1:]
 for module in modules:
-    # Each as the first one, so that no module leans on what another has imported.
-    for known in [known for known in sys.modules if known.split(".")[0] == "muster"]:
-        del sys.modules[known]
+    if each_first:
+        for known in [known for known in sys.modules if known.split(".")[0] == "muster"]:
+            del sys.modules[known]
     __import__(module)
 with open(answers, "w") as file:
     json.dump([before, settings()], file)
@@ -40,21 +42,30 @@ def test_a_module_comes_from_this_checkout(source: Path, module: str, checkout: 
     assert Path(found.origin).resolve() == checkout / source
 
 
-def test_importing_prints_nothing_and_configures_no_logging(
-    modules: list[str], tmp_path: Path
-) -> None:
-    answers = tmp_path / "settings.json"
+def import_quietly(modules: list[str], folder: Path, each_first: str = "") -> None:
+    answers = folder / "settings.json"
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", IMPORT_ALL, str(answers), *modules],
+        [sys.executable, "-W", "error", "-c", IMPORT_ALL, str(answers), each_first, *modules],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
-        timeout=120,
+        cwd=folder,
+        timeout=300,
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     before, after = json.loads(answers.read_text(encoding="utf-8"))
     assert after == before
+
+
+def test_importing_prints_nothing_and_configures_no_logging(
+    modules: list[str], tmp_path: Path
+) -> None:
+    import_quietly(modules, tmp_path)
+
+
+@pytest.mark.slow
+def test_no_module_leans_on_what_another_has_imported(modules: list[str], tmp_path: Path) -> None:
+    import_quietly(modules, tmp_path, each_first="yes")
 
 
 def test_importing_leaves_nothing_in_the_current_folder(modules: list[str], tmp_path: Path) -> None:
