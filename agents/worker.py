@@ -48,7 +48,12 @@ DEFAULT_PORT = 8000
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
-"""How long a worker waits on average before it dials again: at first, and at most."""
+"""How long a worker waits on average before it looks for its manager again: at first, at most."""
+
+LONGEST_PAUSE_AFTER_DIAL_S = 300.0
+"""The same, if somebody answers who does not let it in: each dial costs file descriptors."""
+
+LOOK_FOR_TICKET_EVERY_S = 1.0
 
 
 class WorkerAgent(CeylonAgent):
@@ -290,13 +295,33 @@ class WorkerAgent(CeylonAgent):
         pause_s = FIRST_PAUSE_S
         while not self._shell.is_over:
             # Not all at once, or a manager that comes back is overrun.
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-            pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+            await self._wait_for_ticket(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            if self._shell.is_over:
+                return
             self._read_ticket_again()
-            if not self._shell.is_over and await is_at_home(self.admin_ip, self.port):
-                yield
-                if self._shell.has_joined_by_this_line:
-                    pause_s = FIRST_PAUSE_S
+            if not await is_at_home(self.admin_ip, self.port):
+                pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+                continue
+            yield
+            if self._shell.has_joined_by_this_line:
+                pause_s = FIRST_PAUSE_S
+            elif not self._shell.is_over:
+                log.warning(
+                    "somebody answers there, but not as the manager of this ticket; "
+                    "if that was started again it has a new one",
+                    worker=self.name,
+                    host=self.admin_ip,
+                    port=self.port,
+                )
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_AFTER_DIAL_S)
+
+    async def _wait_for_ticket(self, patience_s: float) -> None:
+        """Wait, but not longer than until the ticket file has a new ticket, or it is over."""
+        ends_at = now() + patience_s
+        while (left_s := ends_at - now()) > 0:
+            await asyncio.sleep(min(left_s, LOOK_FOR_TICKET_EVERY_S))
+            if self._shell.is_over or self.is_line_outdated():
+                return
 
     def _read_ticket_again(self) -> None:
         """Take the newest ticket, if it is in a file and can be read there."""
