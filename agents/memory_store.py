@@ -51,8 +51,10 @@ class Memory:
             StoreUnusable: a task comes without its definition, which was never written.
         """
         defined: dict[TaskId, TaskRow] = {}
+        gone = set(rows.forgotten)
         for row in rows.tasks:
-            before = defined.get(row.task_id) or self._tasks.get(row.task_id)
+            kept = None if row.task_id in gone else self._tasks.get(row.task_id)
+            before = defined.get(row.task_id) or kept
             if row.definition is not None:
                 defined[row.task_id] = row
             elif before is not None:
@@ -64,6 +66,8 @@ class Memory:
                 )
         if rows.run is not None:
             self._run = rows.run
+        for task_id in gone:
+            self._tasks.pop(task_id, None)
         self._tasks.update(defined)
         self._workers.update((row.name, row) for row in rows.workers)
 

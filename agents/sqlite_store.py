@@ -26,6 +26,10 @@ _WRITE_TASK_STATE = """
     ON CONFLICT (sequence) DO UPDATE
     SET status = excluded.status, state = excluded.state, checksum = excluded.checksum
 """
+_FORGET_TASK_STATE = """
+    DELETE FROM task_state WHERE sequence = (SELECT sequence FROM task WHERE id = ?)
+"""
+_FORGET_TASK = "DELETE FROM task WHERE id = ?"
 _WRITE_WORKER = """
     INSERT INTO worker (name, state, checksum) VALUES (?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
@@ -147,6 +151,9 @@ def _resolve(path: str | Path) -> Path:
 def _write(connection: sqlite3.Connection, rows: Rows) -> None:
     if rows.run is not None:
         connection.execute(_WRITE_RUN, (rows.run, _sum_up(rows.run, "")))
+    forgotten = [(task_id,) for task_id in rows.forgotten]
+    connection.executemany(_FORGET_TASK_STATE, forgotten)
+    connection.executemany(_FORGET_TASK, forgotten)
     definitions = [
         (row.sequence, row.task_id, row.definition, _sum_up(row.definition, str(row.task_id)))
         for row in rows.tasks

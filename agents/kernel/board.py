@@ -24,7 +24,7 @@ from ...messages import (
     TaskStatus,
 )
 from .board_state import BoardState
-from .dependencies import check_batch
+from .dependencies import check_batch, named_tasks
 from .events import (
     AssigningBegun,
     CancelRequested,
@@ -40,12 +40,14 @@ from .events import (
     SendCancel,
     StopRequested,
     TasksAdded,
+    TasksForgotten,
     TimePassed,
     What,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
 )
+from .forgetting import find_forgettable
 from .leases import failure_of, limit_attempt
 from .matching import MatchingPolicy, describe_shortfall
 from .members import Absence, Challenge, Roll, Silence
@@ -111,6 +113,7 @@ class Board(BoardState):
         self._react_to(ResultReceived, self._take_result)
         self._react_to(CancelRequested, self._cancel)
         self._react_to(PriorityChanged, self._change_priority)
+        self._react_to(TasksForgotten, self._forget)
         self._react_to(DoorsOpened, self._open_doors)
         self._react_to(StopRequested, self._stop_run)
         self._react_to(TimePassed, self._let_time_pass)
@@ -129,7 +132,7 @@ class Board(BoardState):
 
         Raises:
             InvalidTask: new tasks can't be taken; none of them is. Its subclasses say more.
-            UnknownTask: there is no task to be cancelled or reprioritised.
+            UnknownTask: there is no task to be cancelled, reprioritised or forgotten.
             IllegalTransition: its state does not allow that.
         """
         self._now = now
@@ -154,7 +157,8 @@ class Board(BoardState):
         self._restored_ids -= named_again
         added: list[TaskRecord] = []
         for task in tasks:
-            record = TaskRecord(task.id, task, len(self._tasks), self._now)
+            record = TaskRecord(task.id, task, self._next_sequence, self._now)
+            self._next_sequence += 1
             self._tasks[task.id] = record
             added.append(record)
             self._tell(What.TASK_ADDED, record)
@@ -188,6 +192,8 @@ class Board(BoardState):
     def _link(self, record: TaskRecord) -> str:
         """Tie a new task to those it depends on; why it can never start, or ""."""
         reason = ""
+        for task_id in named_tasks(record.task):
+            self._tasks[task_id].named_by += 1
         for task_id in dict.fromkeys(record.task.depends_on):
             needed = self._tasks[task_id]
             if needed.status is TaskStatus.COMPLETED:
@@ -235,6 +241,19 @@ class Board(BoardState):
             self.queue.remove(record.place)
             self.queue.push(record, self._now)
         self._tell(What.TASK_REPRIORITIZED, record, detail=f"from {before} to {event.priority}")
+
+    def _forget(self, event: TasksForgotten) -> None:
+        records = find_forgettable(event.task_ids, self._tasks)
+        for record in records:
+            del self._tasks[record.task_id]
+            self._results.pop(record.task_id, None)
+            self._restored_ids.discard(record.task_id)
+            self._counts[record.status] -= 1
+            self._tell(What.TASK_FORGOTTEN, record)
+        for record in records:
+            for task_id in named_tasks(record.task):
+                if task_id in self._tasks:
+                    self._tasks[task_id].named_by -= 1
 
     # ------------------------------------------------------------------ tasks: handed out
 
@@ -361,7 +380,7 @@ class Board(BoardState):
         record.result = result
         record.error_message = None
         record.progress = 100.0
-        self._results.append(result)
+        self._results[record.task_id] = result
         self._tell(What.TASK_COMPLETED, record, attempt.number, attempt.worker.name)
         dependents, record.dependents = record.dependents, None
         for dependent in dependents or ():
@@ -419,7 +438,7 @@ class Board(BoardState):
     def _fail(self, record: TaskRecord, cause: Cause, error: str, result: TaskResult) -> None:
         self._transition(record, cause)
         record.result = result
-        self._results.append(result)
+        self._results[record.task_id] = result
         self._tell(What.TASK_FAILED, record, record.attempt, record.worker, error)
         self._cancel_dependents(record)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ...messages import TaskId, TaskResult, TaskStatus, UnknownTask
 from .alarms import Alarms
 from .attendance import Attendance
+from .dependencies import named_tasks
 from .events import Occurrence
 from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
 from .invariants import check_invariants
@@ -34,9 +35,10 @@ class BoardState:
         self.roll = Roll(self.rules)
         self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Roll] = Alarms()
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
-        # Both hold every task of the run: a report tells of all of them.
+        # Both hold every task of the run until it is forgotten: a report tells of all of them.
         self._tasks: dict[TaskId, TaskRecord] = {}
-        self._results: list[TaskResult] = []
+        self._results: dict[TaskId, TaskResult] = {}
+        self._next_sequence = 0
         self._counts = dict.fromkeys(TaskStatus, 0)
         self._unsettled = 0
         self._ignored: dict[str, int] = {}
@@ -72,6 +74,7 @@ class BoardState:
         for record in snapshot.tasks:
             self._counts[record.status] += 1
             self._unsettled += not record.status.is_final
+            self._next_sequence = max(self._next_sequence, record.sequence + 1)
             self._link_restored(record)
             if record.status is TaskStatus.PENDING and not record.unfinished:
                 self.queue.push(record, now)
@@ -83,9 +86,13 @@ class BoardState:
             self.queue.admit(worker)
         recorded = [record for record in snapshot.tasks if record.result is not None]
         recorded.sort(key=lambda record: record.finished_at or 0.0)
-        self._results += [record.result for record in recorded if record.result is not None]
+        self._results.update(
+            (record.task_id, record.result) for record in recorded if record.result is not None
+        )
 
     def _link_restored(self, record: TaskRecord) -> None:
+        for task_id in named_tasks(record.task):
+            self._tasks[task_id].named_by += 1
         for task_id in dict.fromkeys(record.task.depends_on):
             needed = self._tasks[task_id]
             if needed.status is TaskStatus.COMPLETED:
@@ -104,7 +111,7 @@ class BoardState:
 
     @property
     def tasks(self) -> Mapping[TaskId, TaskRecord]:
-        """All tasks by id, in the order of their adding."""
+        """All tasks by id, in the order of their adding; without those that were forgotten."""
         return self._tasks
 
     @property
@@ -120,7 +127,7 @@ class BoardState:
     @property
     def results(self) -> Sequence[TaskResult]:
         """The recorded results, in the order of their recording; one a task at most."""
-        return self._results
+        return tuple(self._results.values())
 
     @property
     def ignored(self) -> Mapping[str, int]:

@@ -45,6 +45,14 @@ def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
     _check_circles(batch)
 
 
+def named_tasks(task: Task) -> set[TaskId]:
+    """The tasks that a task names: those it depends on, and its parent."""
+    named = set(task.depends_on)
+    if task.parent_id is not None:
+        named.add(task.parent_id)
+    return named
+
+
 def _check_circles(batch: Mapping[TaskId, Task]) -> None:
     waiting_for = {
         task_id: {needed for needed in task.depends_on if needed in batch}

@@ -107,6 +107,17 @@ class PriorityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TasksForgotten:
+    """Whoever keeps the run needs some settled tasks no more; all are forgotten, or none.
+
+    A new task is not to bear the id of a forgotten one: what still arrives of that one would be
+    taken for its.
+    """
+
+    task_ids: tuple[TaskId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The user ends the run, settled or not; what is unfinished stays as it is."""
 
@@ -136,6 +147,7 @@ Event: TypeAlias = (
     | ResultReceived
     | CancelRequested
     | PriorityChanged
+    | TasksForgotten
     | DoorsOpened
     | StopRequested
     | TimePassed
@@ -219,6 +231,7 @@ class What(str, Enum):
     TASK_CANCELLED = "task_cancelled"
     TASK_REQUEUED = "task_requeued"
     TASK_REPRIORITIZED = "task_reprioritized"
+    TASK_FORGOTTEN = "task_forgotten"
     ATTEMPT_FAILED = "attempt_failed"
     ATTEMPT_TIMED_OUT = "attempt_timed_out"
     RESULT_IGNORED = "result_ignored"

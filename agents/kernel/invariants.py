@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...messages import TaskId, TaskStatus
+from .dependencies import named_tasks
 from .matching import find_obstacle
 from .records import MAX_STORY, Attempt, Ending, TaskRecord
 
@@ -22,6 +23,7 @@ def check_invariants(board: BoardState) -> None:
     """
     for task_id, record in board.tasks.items():
         _check_task(board, task_id, record)
+    _check_names(board)
     _check_counts(board)
     _check_workers(board)
     _check_queue(board)
@@ -66,6 +68,14 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         assert record.result is None or not record.result.success, f"{told} has a success"
 
 
+def _check_names(board: BoardState) -> None:
+    """See that whatever a task names is there, and knows how many name it."""
+    naming = Counter(named for record in board.tasks.values() for named in named_tasks(record.task))
+    assert naming.keys() <= board.tasks.keys(), "a task names one that was forgotten"
+    for task_id, record in board.tasks.items():
+        assert record.named_by == naming[task_id], f"task {task_id!r} counts {record.named_by}"
+
+
 def _check_lease(told: str, attempt: Attempt) -> None:
     worker, key = attempt.worker, (attempt.task.task_id, attempt.number)
     assert worker.may_have_leases, f"{told} is leased to {worker.name}, which is lost"
@@ -81,6 +91,8 @@ def _check_counts(board: BoardState) -> None:
     assert set(recorded) == with_result, "results and records do not agree"
     twice = [task_id for task_id, count in recorded.items() if count > 1]
     assert not twice, f"results recorded more than once: {twice}"
+    sequences = [record.sequence for record in board.tasks.values()]
+    assert sequences == sorted(set(sequences)), "tasks are not in the order of their adding"
 
 
 def _check_workers(board: BoardState) -> None:

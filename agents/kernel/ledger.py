@@ -60,11 +60,13 @@ class Rows(NamedTuple):
         run: what concerns the run as a whole; None if it is as before, or if there is none yet.
         tasks: tasks; when they are read, in the order of their adding, each with its definition.
         workers: workers; when they are read, in the order of their first writing.
+        forgotten: tasks whose rows go before these are written; when they are read, none.
     """
 
     run: bytes | None = None
     tasks: tuple[TaskRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
+    forgotten: tuple[TaskId, ...] = ()
 
 
 NOTHING = Rows()
@@ -82,12 +84,17 @@ def changed_rows(board: BoardState, said: Iterable[Instruction]) -> Rows:
     tasks: dict[TaskId, TaskRecord] = {}
     workers: dict[str, None] = {}
     added: set[TaskId] = set()
+    forgotten: dict[TaskId, None] = {}
     run_changed = False
     for each in said:
         if not isinstance(each, Occurrence) or each.what is What.TASK_PROGRESSED:
             continue
         if each.task_id is not None:
-            tasks[each.task_id] = board.tasks[each.task_id]
+            if each.what is What.TASK_FORGOTTEN:
+                tasks.pop(each.task_id, None)
+                forgotten[each.task_id] = None
+            elif each.task_id in board.tasks:
+                tasks[each.task_id] = board.tasks[each.task_id]
             if each.what is What.TASK_ADDED:
                 added.add(each.task_id)
         if each.worker:
@@ -97,6 +104,7 @@ def changed_rows(board: BoardState, said: Iterable[Instruction]) -> Rows:
         _run_state(board) if run_changed else None,
         tuple(_task_row(record, task_id in added) for task_id, record in tasks.items()),
         tuple(_worker_row(board.workers[name]) for name in workers if name in board.workers),
+        tuple(forgotten),
     )
 
 

@@ -230,6 +230,7 @@ class TaskRecord:
         progress: how far the running attempt has come, 0 to 100.
         note: the remark that came with it.
         unfinished: how many of the tasks it depends on are not completed.
+        named_by: how many tasks depend on it or are its children, settled ones too.
         dependents: the tasks that depend on it.
         place: its place in the queue while it waits there.
         decision: why it was last given to whom it was given.
@@ -252,6 +253,7 @@ class TaskRecord:
     progress: float = 0.0
     note: str = ""
     unfinished: int = 0
+    named_by: int = 0
     dependents: list[TaskRecord] | None = None
     place: Place | None = None
     decision: Decision | None = None

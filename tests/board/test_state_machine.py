@@ -36,6 +36,7 @@ from muster.agents.kernel.events import (
     SendCancel,
     SendWelcome,
     TasksAdded,
+    TasksForgotten,
     TimePassed,
     What,
     WorkerHeard,
@@ -146,13 +147,15 @@ class Muster(RuleBasedStateMachine):
             priority=priority,
             max_attempts=attempts,
             timeout=timeout,
-            depends_on=tuple(needed),
+            depends_on=tuple(each for each in needed if each in self.board.tasks),
         )
         self.tell(TasksAdded((task,)))
         return task_id
 
     @rule(task_id=task_ids)
     def cancel(self, task_id: int) -> None:
+        if task_id not in self.board.tasks:
+            return
         if self.board.tasks[task_id].status.is_final:
             with pytest.raises(IllegalTransition):
                 self.board.handle(CancelRequested(task_id), self.now)
@@ -161,8 +164,32 @@ class Muster(RuleBasedStateMachine):
 
     @rule(task_id=task_ids, priority=st.integers(-2, 3))
     def set_priority(self, task_id: int, priority: int) -> None:
-        if self.board.tasks[task_id].status is TaskStatus.PENDING:
+        record = self.board.tasks.get(task_id)
+        if record is not None and record.status is TaskStatus.PENDING:
             self.tell(PriorityChanged(task_id, priority))
+
+    @rule(task_ids=st.lists(task_ids, min_size=1, max_size=4))
+    def forget(self, task_ids: list[int]) -> None:
+        known = [each for each in task_ids if each in self.board.tasks]
+        before = dict(self.board.tasks)
+        stopping = {each for worker in self.board.workers.values() for each, _ in worker.stopping}
+        named = {
+            needed
+            for task_id, record in before.items()
+            if task_id not in known
+            for needed in record.task.depends_on
+        }
+        may_go = all(
+            before[each].status.is_final and each not in stopping and each not in named
+            for each in known
+        )
+        if may_go:
+            self.tell(TasksForgotten(tuple(known)))
+            assert set(self.board.tasks) == set(before) - set(known)
+        else:
+            with pytest.raises(IllegalTransition):
+                self.board.handle(TasksForgotten(tuple(known)), self.now)
+            assert self.board.tasks == before
 
     @rule()
     def begin(self) -> None:

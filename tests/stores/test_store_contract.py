@@ -105,6 +105,16 @@ def test_what_a_write_leaves_out_stays(place) -> None:
     assert store.load() == rows
 
 
+def test_the_rows_of_forgotten_tasks_go_before_others_are_written(place) -> None:
+    store = place.open()
+    store.write(Rows(tasks=(task_row(1, 0), task_row("1", 1))))
+    store.write(Rows(tasks=(task_row(1, 2, b"new"),), forgotten=(1, "1", "never there")))
+    assert store.load() == Rows(tasks=(task_row(1, 2, b"new"),))
+    with pytest.raises(StoreUnusable, match="without its definition"):
+        store.write(Rows(tasks=(task_row(1, 2, definition=None),), forgotten=(1,)))
+    assert store.load() == Rows(tasks=(task_row(1, 2, b"new"),))
+
+
 def test_of_a_batch_that_cannot_be_kept_nothing_is_kept(place) -> None:
     store = place.open()
     before = Rows(b"run", (task_row(1, 0),), (WorkerRow("Ada", b"here"),))
@@ -202,6 +212,8 @@ class Model:
 
     def write(self, rows: Rows) -> None:
         self.run = self.run if rows.run is None else rows.run
+        for task_id in rows.forgotten:
+            self.tasks.pop(task_id, None)
         for row in rows.tasks:
             definition = row.definition
             if definition is None:
@@ -224,6 +236,8 @@ def some_writes(draw: st.DrawFn) -> list[Rows | None]:
         if draw(st.integers(0, 4)) == 0:
             writes.append(None)
         tasks: list[TaskRow] = []
+        forgotten = draw(st.lists(st.sampled_from(IDS), max_size=2))
+        defined.difference_update(forgotten)
         for task_id in draw(st.lists(st.sampled_from(IDS), max_size=5)):
             is_new = task_id not in defined or draw(st.booleans())
             defined.add(task_id)
@@ -231,7 +245,8 @@ def some_writes(draw: st.DrawFn) -> list[Rows | None]:
             status = draw(st.sampled_from(TaskStatus))
             tasks.append(TaskRow(task_id, IDS.index(task_id), status, definition, draw(a_state)))
         workers = draw(st.lists(st.builds(WorkerRow, st.sampled_from("ABCD"), a_state), max_size=3))
-        writes.append(Rows(draw(st.none() | a_state), tuple(tasks), tuple(workers)))
+        run = draw(st.none() | a_state)
+        writes.append(Rows(run, tuple(tasks), tuple(workers), tuple(forgotten)))
     return writes
 
 
