@@ -10,19 +10,28 @@ MusterError
 │   │   └── DependencyCycle    tasks that wait for one another
 │   ├── UnknownTask            an id that no task has
 │   ├── IllegalTransition      a task asked to do what its state does not allow
+│   │   └── NotTheHolder       a task asked for by an agent that does not hold it
 │   ├── UnknownName            a policy, scenario, handler or task type that does not exist
 │   ├── InvalidInput           a file, ticket or argument that cannot be used
 │   ├── StoreUnusable          a store that can't be opened, read or written
+│   │   ├── StoreBusy          a store whose lock another process did not give back in time
+│   │   └── StoreCorrupt       a store whose content is not what it should be
 │   ├── PortInUse              the port to listen on belongs to somebody else
 │   ├── EncodeError            a value that msgpack cannot carry
 │   ├── BacklogFull            more messages than may wait for one peer
 │   ├── UnknownPeer            a peer with whom no conversation is open
 │   ├── Deadlock               virtual time in which nothing can happen any more
-│   └── WorkersMissing         expected workers that did not come in time
-└── PeerError                  something a peer sent or decided
-    ├── DecodeError            bytes that are not a message of ours
-    ├── JoinRefused            the manager does not want this worker
-    └── WrongSecret            manager and member do not seal their frames with the same secret
+│   ├── WorkersMissing         expected workers that did not come in time
+│   ├── ExtraMissing           packages that are only installed on request
+│   └── AddressRefused         an address that may not be fetched from
+├── PeerError                  something a peer sent or decided
+│   ├── DecodeError            bytes that are not a message of ours
+│   ├── JoinRefused            the manager does not want this worker
+│   └── WrongSecret            manager and member do not seal their frames with the same secret
+└── WebError                   something on the web did not give what was asked
+    ├── PageUnavailable        a page that can't be had, or not within the limits
+    ├── RobotsForbid           a page whose site asks robots to stay away
+    └── BackendFailed          SuperAGI or a language model that failed
 ```
 
 Local errors are raised to the caller. Peer errors never leave a network handler: they are
@@ -34,6 +43,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import PurePath
 
 
 class MusterError(Exception):
@@ -72,6 +85,10 @@ class IllegalTransition(LocalError):
     """A task was asked to do what its state does not allow; the message tells its story."""
 
 
+class NotTheHolder(IllegalTransition):
+    """A task was asked for by an agent that does not hold it; the message tells who does."""
+
+
 class UnknownName(LocalError):
     """A name that is not among the known ones, which the message lists.
 
@@ -95,6 +112,23 @@ class InvalidInput(LocalError):
 
 class StoreUnusable(LocalError):
     """A store that can't be opened, read or written; the message says why, and what to do."""
+
+
+class StoreBusy(StoreUnusable):
+    """A store whose lock was not to be had in time; the message tells who has it, if known."""
+
+
+class StoreCorrupt(StoreUnusable):
+    """A store whose content is not what it should be; it is untouched, and a copy is kept.
+
+    Args:
+        message: what is wrong with it, and what to do.
+        copy: where the copy is; None if none could be made.
+    """
+
+    def __init__(self, message: str, copy: PurePath | None = None) -> None:
+        self.copy = copy
+        super().__init__(message)
 
 
 class PortInUse(LocalError):
@@ -176,3 +210,40 @@ class JoinRefused(PeerError):
 
 class WrongSecret(PeerError):
     """Manager and member do not seal their frames with the same secret; says what to do."""
+
+
+class ExtraMissing(LocalError):
+    """Packages that are only installed on request are not there.
+
+    Args:
+        what: what wants them, such as "scraping".
+        packages: the modules that could not be found.
+        extra: the extra of ceylon-muster that brings them.
+    """
+
+    def __init__(self, what: str, packages: Iterable[str], extra: str) -> None:
+        self.extra = extra
+        missing = ", ".join(packages)
+        super().__init__(
+            f"{what} needs {missing}, not installed here; run: pip install 'ceylon-muster[{extra}]'"
+        )
+
+
+class AddressRefused(LocalError):
+    """An address that may not be fetched from, such as one of a private network."""
+
+
+class WebError(MusterError):
+    """Something on the web did not give what was asked of it."""
+
+
+class PageUnavailable(WebError):
+    """A page that can't be had, or not within the limits; the message says why."""
+
+
+class RobotsForbid(WebError):
+    """A page whose site asks robots to stay away from it."""
+
+
+class BackendFailed(WebError):
+    """SuperAGI or a language model failed; the message says how."""
