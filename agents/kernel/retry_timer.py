@@ -47,7 +47,9 @@ class RetryTimer:
             round_trip_at_least_s: how long ago it was last sent. Whichever copy was answered,
                 the round trip was no shorter.
         """
-        if self._smoothed_s is not None and round_trip_at_least_s > self._smoothed_s:
+        # Where the very first wait is too short for the network, every run is resent before it is
+        # answered: if nothing were learned from those, it would stay too short for ever.
+        if round_trip_at_least_s > (self._smoothed_s or self._measured_retry_after_s):
             kept_s = self.retry_after_s
             self.measure(round_trip_at_least_s)
             self.retry_after_s = max(self.retry_after_s, kept_s)

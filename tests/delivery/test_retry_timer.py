@@ -62,3 +62,15 @@ def test_a_round_trip_that_must_have_grown_is_learned_from_a_resent_run() -> Non
     timer.measure(0.01)
     timer.keep(0.2, round_trip_at_least_s=1.0)
     assert timer.retry_after_s > 1.0
+
+
+def test_a_first_wait_that_is_always_too_short_is_outgrown_by_resent_runs_alone() -> None:
+    timer = make_timer()
+    round_trip_s = 4.0
+    for _ in range(5):
+        wait_s, sent_at = timer.retry_after_s, 0.0
+        while sent_at + wait_s < round_trip_s:
+            sent_at += wait_s
+            wait_s = timer.back_off(wait_s)
+        timer.keep(wait_s, round_trip_at_least_s=round_trip_s - sent_at)
+    assert timer.retry_after_s > round_trip_s
