@@ -17,7 +17,7 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
-from .members import Absence, Challenge, Members, Roll, Silence
+from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
 from .records import Attempt, WorkerRecord
 from .task_queue import TaskQueue
 
@@ -49,7 +49,7 @@ class Attendance:
         members: Members,
         roll: Roll,
         queue: TaskQueue,
-        alarms: Alarms[Attempt | Silence | Absence | Challenge | Roll],
+        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | Roll],
     ) -> None:
         self._members = members
         self._roll = roll

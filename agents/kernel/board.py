@@ -22,7 +22,9 @@ from ...messages import (
     TaskId,
     TaskResult,
     TaskStatus,
+    UnknownName,
 )
+from ...messages.task import MAX_ATTEMPTS
 from .board_state import BoardState
 from .dependencies import check_batch, named_tasks
 from .events import (
@@ -35,7 +37,10 @@ from .events import (
     Occurrence,
     PriorityChanged,
     ProgressReported,
+    RecoveryRequested,
     ResultReceived,
+    RetirementRequested,
+    RetireWorker,
     SendAssignment,
     SendCancel,
     StopRequested,
@@ -49,8 +54,8 @@ from .events import (
 )
 from .forgetting import find_forgettable
 from .leases import failure_of, limit_attempt
-from .matching import MatchingPolicy, describe_shortfall
-from .members import Absence, Challenge, Roll, Silence
+from .matching import MatchingPolicy, describe_shortfall, find_obstacle
+from .members import Absence, Challenge, Quarantine, Roll, Silence
 from .records import Attempt, Ending, Rules, TaskRecord, WorkerRecord, describe_story
 from .sameness import check_same
 from .task_queue import Bucket, Match
@@ -114,6 +119,8 @@ class Board(BoardState):
         self._react_to(CancelRequested, self._cancel)
         self._react_to(PriorityChanged, self._change_priority)
         self._react_to(TasksForgotten, self._forget)
+        self._react_to(RecoveryRequested, self._recover)
+        self._react_to(RetirementRequested, self._retire)
         self._react_to(DoorsOpened, self._open_doors)
         self._react_to(StopRequested, self._stop_run)
         self._react_to(TimePassed, self._let_time_pass)
@@ -133,6 +140,7 @@ class Board(BoardState):
         Raises:
             InvalidTask: new tasks can't be taken; none of them is. Its subclasses say more.
             UnknownTask: there is no task to be cancelled, reprioritised or forgotten.
+            UnknownName: there is no worker to be retired.
             IllegalTransition: its state does not allow that.
         """
         self._now = now
@@ -171,6 +179,31 @@ class Board(BoardState):
         for record in added:
             if not record.unfinished and record.status is TaskStatus.PENDING:
                 self.queue.push(record, self._now)
+
+    def _recover(self, event: RecoveryRequested) -> None:
+        """Add a task in the place of a failed one, with what is known of who failed at that."""
+        failed = self._find(event.task_id)
+        if failed.status is not TaskStatus.FAILED:
+            raise IllegalTransition(
+                f"task {failed.task_id!r} is {failed.status.value}, and only what has failed can "
+                f"be recovered; its story: {describe_story(failed)}"
+            )
+        task = failed.task.model_copy()
+        try:
+            task.id = event.recovery_id
+            task.parent_id = failed.task_id
+        except ValidationError as fault:
+            raise InvalidTask(
+                f"task {failed.task_id!r} can't be recovered as {event.recovery_id!r}: "
+                f"{fault.errors()[0]['msg']}"
+            ) from None
+        check_batch((task,), self._tasks)
+        self._add_tasks(TasksAdded((task,)))
+        record = self._tasks[task.id]
+        record.failed_by = failed.failed_by
+        if record.place is not None:
+            self.queue.remove(record.place)
+            self.queue.push(record, self._now)
 
     def _sift_restored(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], set[TaskId]]:
         """The new ones of some tasks, and the ids of those that a restored run knows.
@@ -359,6 +392,7 @@ class Board(BoardState):
         stats.completed_tasks += 1
         stats.successful_tasks += 1
         stats.total_time += result.execution_time
+        worker.failures_in_a_row = 0
         self._record_success(record, attempt, result)
 
     def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
@@ -369,6 +403,7 @@ class Board(BoardState):
         elif record.place is not None:
             self.queue.remove(record.place)
         worker.stats.successful_tasks += 1
+        worker.failures_in_a_row = 0
         if attempt.ending is Ending.LOST:
             # An attempt that timed out has been counted then.
             worker.stats.completed_tasks += 1
@@ -408,13 +443,49 @@ class Board(BoardState):
         record.error_message = error
         what = What.ATTEMPT_TIMED_OUT if ending is Ending.TIMED_OUT else What.ATTEMPT_FAILED
         self._tell(what, record, attempt.number, worker.name, error)
-        if record.failures < record.task.max_attempts:
-            left = record.task.max_attempts - record.failures
+        self._count_failure(worker)
+        left = record.task.max_attempts - record.failures
+        if left > 0 or self._can_be_reassigned(record):
+            detail = f"attempts left: {left}" if left > 0 else "to another worker"
             self._transition(record, Cause.TO_BE_RETRIED)
-            self._tell(What.TASK_REQUEUED, record, attempt.number, detail=f"attempts left: {left}")
+            self._tell(What.TASK_REQUEUED, record, attempt.number, detail=detail)
             self.queue.push(record, self._now)
         else:
             self._fail(record, Cause.FAILED_FOR_GOOD, error, result)
+
+    def _can_be_reassigned(self, record: TaskRecord) -> bool:
+        """Whether a worker is there that could do a task and has not failed it yet."""
+        if not self.rules.reassigns_failed or record.failures >= MAX_ATTEMPTS:
+            return False
+        return any(
+            worker.name not in record.failed_by
+            and not worker.is_retiring
+            and find_obstacle(self.queue.policy, record.task, worker) is None
+            for worker in self.queue.workers
+        )
+
+    def _count_failure(self, worker: WorkerRecord) -> None:
+        """Count a worker's failure; too many in a row, and it is given nothing for a while."""
+        worker.failures_in_a_row += 1
+        limit = self.rules.quarantine_after
+        is_over_it = limit is not None and worker.failures_in_a_row >= limit
+        if is_over_it and worker.alive and worker.quarantined_until is None:
+            worker.quarantined_until = self._now + self.rules.quarantine_s
+            self.alarms.set(Quarantine(worker))
+            self.queue.note_standing(worker)
+            detail = (
+                f"failed {worker.failures_in_a_row} times in a row; "
+                f"for {self.rules.quarantine_s:g} s"
+            )
+            self._tell_of(worker, What.WORKER_QUARANTINED, detail)
+
+    def _release(self, worker: WorkerRecord) -> None:
+        """End a worker's quarantine; it has a fresh start."""
+        worker.quarantined_until = None
+        worker.failures_in_a_row = 0
+        if worker.alive:
+            self.queue.note_standing(worker)
+        self._tell_of(worker, What.WORKER_RELEASED, "its quarantine is over")
 
     def _time_out(self, attempt: Attempt) -> None:
         error = f"timed out: after {attempt.timeout_s:g} s"
@@ -538,6 +609,22 @@ class Board(BoardState):
     def _lose(self, worker: WorkerRecord, reason: str) -> None:
         self._requeue(self.attendance.lose(worker, reason, self._now, self._said))
 
+    def _retire(self, event: RetirementRequested) -> None:
+        worker = self.members.by_name.get(event.worker)
+        if worker is None or not worker.alive:
+            connected = (each.name for each in self.members.present.values())
+            raise UnknownName("connected worker", event.worker, connected)
+        if worker.taken:
+            raise IllegalTransition(
+                f"worker {worker.name!r} holds {worker.taken} tasks, so it can't be retired; "
+                "retire one that holds none"
+            )
+        if not worker.is_retiring:
+            worker.is_retiring = True
+            self.queue.note_standing(worker)
+            self._tell_of(worker, What.WORKER_RETIRED, "not needed any more")
+            self._said.append(RetireWorker(worker.worker_id))
+
     def _requeue(self, lost: Iterable[Attempt]) -> None:
         for attempt in lost:
             self._lose_attempt(attempt)
@@ -580,6 +667,8 @@ class Board(BoardState):
                     self._requeue(
                         self.attendance.give_up(alarm.worker, detail, self._now, self._said)
                     )
+                case Quarantine():
+                    self._release(alarm.worker)
                 case Challenge():
                     name = alarm.newcomer.name
                     self._lose(self.members.by_name[name], "silent, and replaced by a newcomer")
@@ -639,6 +728,9 @@ class Board(BoardState):
         occurrence = Occurrence(self._now, what, record.task_id, attempt, worker, detail)
         record.tell(occurrence)
         self._said.append(occurrence)
+
+    def _tell_of(self, worker: WorkerRecord, what: What, detail: str) -> None:
+        self._said.append(Occurrence(self._now, what, worker=worker.name, detail=detail))
 
     def _ignore(self, reason: str, record: TaskRecord, result: TaskResult) -> None:
         self._count_ignored(reason)

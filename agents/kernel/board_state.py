@@ -13,7 +13,7 @@ from .events import Occurrence
 from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
 from .invariants import check_invariants
 from .matching import POLICIES, MatchingPolicy, describe_shortfall
-from .members import Absence, Challenge, Members, Roll, Silence
+from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
 from .records import Attempt, Rules, Snapshot, TaskRecord, WorkerRecord
 from .task_queue import TaskQueue
 
@@ -33,7 +33,7 @@ class BoardState:
         self.queue = TaskQueue(policy or POLICIES["best_fit"], self.rules.unmatched_after_s)
         self.members = Members(self.rules)
         self.roll = Roll(self.rules)
-        self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Roll] = Alarms()
+        self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | Roll] = Alarms()
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
         # Both hold every task of the run until it is forgotten: a report tells of all of them.
         self._tasks: dict[TaskId, TaskRecord] = {}
@@ -71,6 +71,7 @@ class BoardState:
             silence = self.members.restore(worker)
             if silence is not None:
                 self.alarms.set(silence)
+            self.alarms.set(Quarantine(worker))
         for record in snapshot.tasks:
             self._counts[record.status] += 1
             self._unsettled += not record.status.is_final
@@ -184,7 +185,16 @@ class BoardState:
         else:
             headline = "waits for a free slot: all who can do it are busy"
         lineup = self.queue.lineup_of(place)
+        if self.began_at is not None and place.bucket.crew is not None and not lineup.able:
+            headline = "waits for a worker: all who can do it are in quarantine or retiring"
         return explain_wait(record, policy, headline, lineup, workers)
+
+    def next_recovery_id(self, task_id: TaskId) -> TaskId:
+        """The id for the next task that takes the place of a failed one, such as "7-recovery-1"."""
+        number = 1
+        while f"{task_id}-recovery-{number}" in self._tasks:
+            number += 1
+        return f"{task_id}-recovery-{number}"
 
     def validate(self) -> None:
         """See that everything fits together; for tests, since it looks at every task.

@@ -118,6 +118,26 @@ class TasksForgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryRequested:
+    """The user wants a failed task to be tried once more; what has failed stays failed.
+
+    Args:
+        task_id: the failed task.
+        recovery_id: the id of the task that takes its place.
+    """
+
+    task_id: TaskId
+    recovery_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class RetirementRequested:
+    """A worker is needed no longer; one that holds work is not let go."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The user ends the run, settled or not; what is unfinished stays as it is."""
 
@@ -147,6 +167,8 @@ Event: TypeAlias = (
     | ResultReceived
     | CancelRequested
     | PriorityChanged
+    | RecoveryRequested
+    | RetirementRequested
     | TasksForgotten
     | DoorsOpened
     | StopRequested
@@ -202,6 +224,13 @@ class DropWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class RetireWorker:
+    """Tell a worker that holds nothing to stop; it is given nothing any more."""
+
+    worker_id: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
 class CallTheRoll:
     """All expected workers are there (or the wait is over): let the assigning begin.
 
@@ -239,6 +268,9 @@ class What(str, Enum):
     WORKER_RETURNED = "worker_returned"
     WORKER_REFUSED = "worker_refused"
     WORKER_LOST = "worker_lost"
+    WORKER_QUARANTINED = "worker_quarantined"
+    WORKER_RELEASED = "worker_released"
+    WORKER_RETIRED = "worker_retired"
     ASSIGNING_BEGUN = "assigning_begun"
     RUN_RESUMED = "run_resumed"
     RUN_ENDED = "run_ended"
@@ -270,6 +302,7 @@ Instruction: TypeAlias = (
     | SendAssignment
     | SendCancel
     | DropWorker
+    | RetireWorker
     | CallTheRoll
     | EndRun
     | Occurrence

@@ -212,4 +212,4 @@ def _failed_attempt(name: str, record: TaskRecord) -> str:
         for attempt in record.attempts
         if attempt.worker.name == name and attempt.ending in (Ending.FAILED, Ending.TIMED_OUT)
     ]
-    return f"failed attempt {', '.join(numbers)}"
+    return f"failed attempt {', '.join(numbers)}" if numbers else "failed it before"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...messages import TaskId, TaskStatus
 from .dependencies import named_tasks
 from .matching import find_obstacle
+from .members import Quarantine
 from .records import MAX_STORY, Attempt, Ending, TaskRecord
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _check_workers(board: BoardState) -> None:
         assert not worker.running.keys() & worker.stopping, f"{name} runs what it is to stop"
         assert worker.may_have_leases or not worker.taken, f"{name} is lost and has slots taken"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
-        is_free = worker.alive and worker.taken < worker.slots
+        is_free = worker.alive and worker.is_free
+        assert not (worker.is_retiring and worker.taken), f"{name} retires and holds work"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         for (task_id, number), record in worker.running.items():
             attempt = record.attempts[number - 1]
@@ -168,6 +170,10 @@ def _check_alarms(board: BoardState) -> None:
     for record in board.tasks.values():
         if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
             assert record.attempts[-1] in watched, f"nobody watches task {record.task_id!r}"
+    quarantined = {alarm.worker for alarm in watched if isinstance(alarm, Quarantine)}
+    for name, worker in board.workers.items():
+        if worker.quarantined_until is not None:
+            assert worker in quarantined, f"nobody releases {name} from its quarantine"
     if board.queue.patience.lasts_s < math.inf:
         for record in board.tasks.values():
             if record.place is not None and record.place.bucket.unmatched_since is not None:

@@ -209,6 +209,8 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.lost_at,
         worker.awaited_until,
         [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
+        worker.failures_in_a_row,
+        worker.quarantined_until,
     ]
     return WorkerRow(worker.name, pack_scalars(state))
 
@@ -319,7 +321,10 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         lost_at,
         awaited_until,
         stats,
+        *standing,
     ) = unpack(row.state)
+    # Stores of before there was a quarantine do without these two.
+    failures_in_a_row, quarantined_until = standing or (0, None)
     return WorkerRecord(
         row.name,
         worker_id,
@@ -336,6 +341,8 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         awaited_until,
         call,
         stats=WorkerStats(*stats),
+        failures_in_a_row=failures_in_a_row,
+        quarantined_until=quarantined_until,
     )
 
 

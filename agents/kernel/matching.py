@@ -169,6 +169,15 @@ def find_obstacle(policy: MatchingPolicy, task: Task, worker: WorkerRecord) -> s
     return _missing_handler(task, worker) or policy.obstacle(task, worker)
 
 
+def describe_standing(worker: WorkerRecord) -> str | None:
+    """Why a connected worker is given no task at all for now; None if it may be given any."""
+    if worker.is_retiring:
+        return "is retiring"
+    if worker.quarantined_until is not None:
+        return f"is in quarantine: failed {worker.failures_in_a_row} times in a row"
+    return None
+
+
 def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[WorkerRecord]) -> str:
     """What a task lacks that none of these workers can do."""
     workers = tuple(workers)

@@ -42,6 +42,17 @@ class Absence:
 
 
 @dataclass(slots=True, eq=False)
+class Quarantine:
+    """The time for which a worker that failed too often in a row is given nothing."""
+
+    worker: WorkerRecord
+
+    def due_at(self) -> float | None:
+        """When it may be given tasks again."""
+        return self.worker.quarantined_until
+
+
+@dataclass(slots=True, eq=False)
 class Challenge:
     """A newcomer that asks for a name which a connected worker has."""
 
@@ -103,6 +114,11 @@ class Members:
             )
         else:
             self._lost.pop(event.name, None)
+            if worker.session != event.session:
+                # Whoever started it anew may have mended it.
+                worker.failures_in_a_row = 0
+                worker.quarantined_until = None
+            worker.is_retiring = False
             worker.worker_id = event.worker_id
             worker.session = event.session
             worker.call = event.call

@@ -37,6 +37,11 @@ class Rules:
         max_losses: how often a task's worker may be lost before the task fails.
         ends_when_done: whether the run ends as soon as every task is settled.
         allow: the names of those who may come; None lets in everyone.
+        reassigns_failed: whether a task that has used up its attempts is tried once more at each
+            connected worker that could do it and has not failed it yet.
+        quarantine_after: after how many failures in a row a worker is given nothing for a while;
+            None never.
+        quarantine_s: for how long, in seconds.
 
     Raises:
         InvalidInput: one of them is out of range.
@@ -53,6 +58,9 @@ class Rules:
     max_losses: int = 10
     ends_when_done: bool = True
     allow: tuple[str, ...] | None = None
+    reassigns_failed: bool = False
+    quarantine_after: int | None = None
+    quarantine_s: float = 60.0
 
     @property
     def return_within_s(self) -> float:
@@ -67,7 +75,11 @@ class Rules:
             count: int = getattr(self, name)
             if count < 0:
                 raise InvalidInput(f"{name} is {count}; it must be 0 or more")
-        for name in ("lost_after_s", "heartbeat_s", "time_scale"):
+        if self.quarantine_after is not None and self.quarantine_after < 1:
+            raise InvalidInput(
+                f"quarantine_after is {self.quarantine_after}; it must be 1 or more, or None"
+            )
+        for name in ("lost_after_s", "heartbeat_s", "time_scale", "quarantine_s"):
             seconds: float = getattr(self, name)
             if not (seconds > 0 and math.isfinite(seconds)):
                 raise InvalidInput(f"{name} is {seconds}; it must be above 0")
@@ -144,6 +156,9 @@ class WorkerRecord:
         running: the attempts leased to it, by task and number.
         stopping: attempts it was told to stop, which hold their slots until it confirms.
         stats: what it has done.
+        failures_in_a_row: how many of its attempts failed or timed out since one succeeded.
+        quarantined_until: until when it is given nothing because of them; None if it is not.
+        is_retiring: whether it was told to stop because it is not needed any more.
     """
 
     name: str
@@ -163,6 +178,9 @@ class WorkerRecord:
     running: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     stopping: set[tuple[TaskId, int]] = field(default_factory=set)
     stats: WorkerStats = field(default_factory=WorkerStats)
+    failures_in_a_row: int = 0
+    quarantined_until: float | None = None
+    is_retiring: bool = False
 
     @property
     def may_have_leases(self) -> bool:
@@ -173,6 +191,15 @@ class WorkerRecord:
     def taken(self) -> int:
         """How many of its slots are taken."""
         return len(self.running) + len(self.stopping)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may be given a task right now."""
+        return (
+            self.quarantined_until is None
+            and not self.is_retiring
+            and len(self.running) + len(self.stopping) < self.slots
+        )
 
     @property
     def load(self) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 from .explanation import MAX_NAMED, Decision, Lineup
-from .matching import MatchingPolicy, find_obstacle, recovery_score
+from .matching import MatchingPolicy, describe_standing, find_obstacle, recovery_score
 from .records import TaskRecord, WorkerRecord
 
 _EMPTY_BUCKETS_KEPT = 1_000
@@ -196,10 +196,17 @@ class TaskQueue:
 
     def note_load(self, worker: WorkerRecord) -> None:
         """Note that a worker's slots were taken or given back."""
-        if worker.taken < worker.slots:
+        if worker.is_free:
             self.free.add(worker)
         else:
             self.free.discard(worker)
+
+    def note_standing(self, worker: WorkerRecord) -> None:
+        """Note that a worker is given tasks no longer, or again, though it stays connected."""
+        self.note_load(worker)
+        # Who can do what stays as it is, but what is told of it does not.
+        for bucket in self.buckets.values():
+            bucket.lineup = None
 
     # ------------------------------------------------------------------ matching
 
@@ -317,6 +324,7 @@ class TaskQueue:
         unable: list[tuple[str, str]] = []
         for worker in sorted(self.workers, key=lambda worker: worker.order):
             obstacle = find_obstacle(self.policy, bucket.sample, worker)
+            obstacle = obstacle or describe_standing(worker)
             if obstacle is None:
                 able.append((worker.name, worker.slots))
             else:

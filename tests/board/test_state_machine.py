@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from muster.agents.kernel.board import Board
+from muster.agents.kernel.dependencies import named_tasks
 from muster.agents.kernel.events import (
     AssigningBegun,
     CancelRequested,
@@ -31,7 +32,10 @@ from muster.agents.kernel.events import (
     Occurrence,
     PriorityChanged,
     ProgressReported,
+    RecoveryRequested,
     ResultReceived,
+    RetirementRequested,
+    RetireWorker,
     SendAssignment,
     SendCancel,
     SendWelcome,
@@ -48,7 +52,14 @@ from muster.agents.kernel.matching import POLICIES
 from muster.agents.kernel.records import Rules
 from muster.agents.kernel.restoration import read_board
 from muster.agents.memory_store import Memory
-from muster.messages import IllegalTransition, Task, TaskProgress, TaskResult, TaskStatus
+from muster.messages import (
+    IllegalTransition,
+    Task,
+    TaskProgress,
+    TaskResult,
+    TaskStatus,
+    UnknownName,
+)
 
 NAMES = [f"w{number}" for number in range(5)]
 TYPES = ["", "", "paint", "sing"]
@@ -64,13 +75,26 @@ class Muster(RuleBasedStateMachine):
         expected=st.integers(0, 3),
         patience_s=st.sampled_from([None, 0, 7.0]),
         max_losses=st.integers(0, 3),
+        reassigns_failed=st.booleans(),
+        quarantine_after=st.sampled_from([None, 1, 2]),
     )
-    def start(self, policy: str, expected: int, patience_s: float | None, max_losses: int) -> None:
+    def start(
+        self,
+        policy: str,
+        expected: int,
+        patience_s: float | None,
+        max_losses: int,
+        reassigns_failed: bool,
+        quarantine_after: int | None,
+    ) -> None:
         rules = Rules(
             expected_workers=expected,
             unmatched_after_s=patience_s,
             max_losses=max_losses,
             ends_when_done=False,
+            reassigns_failed=reassigns_failed,
+            quarantine_after=quarantine_after,
+            quarantine_s=4.0,
         )
         self.rules = rules
         self.policy = POLICIES[policy]
@@ -97,12 +121,17 @@ class Muster(RuleBasedStateMachine):
                     lease = (assignment.task.id, assignment.attempt)
                     assert lease not in self.leased, "an attempt was given out twice"
                     assert worker_id in self.present, "an assignment for nobody"
+                    worker = self.board.workers[assignment.worker]
+                    assert not worker.is_retiring, "an assignment for who was told to stop"
+                    assert worker.quarantined_until is None, "an assignment into quarantine"
                     self.leased.add(lease)
                     assert set(assignment.inputs) == set(assignment.task.depends_on)
                     self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
                 case SendCancel(worker_id, task_id, attempt, _):
                     assert (task_id, attempt) in self.leased
                     assert worker_id in self.present, "a cancel for nobody"
+                case RetireWorker(worker_id):
+                    assert worker_id in self.present, "nobody is told to stop"
                 case SendWelcome(worker_id):
                     self.present.add(worker_id)
                 case DropWorker(worker_id):
@@ -177,7 +206,7 @@ class Muster(RuleBasedStateMachine):
             needed
             for task_id, record in before.items()
             if task_id not in known
-            for needed in record.task.depends_on
+            for needed in named_tasks(record.task)
         }
         may_go = all(
             before[each].status.is_final and each not in stopping and each not in named
@@ -190,6 +219,31 @@ class Muster(RuleBasedStateMachine):
             with pytest.raises(IllegalTransition):
                 self.board.handle(TasksForgotten(tuple(known)), self.now)
             assert self.board.tasks == before
+
+    @rule(task_id=task_ids)
+    def recover(self, task_id: int) -> None:
+        record = self.board.tasks.get(task_id)
+        if record is None:
+            return
+        recovery_id = self.board.next_recovery_id(task_id)
+        if record.status is TaskStatus.FAILED:
+            self.tell(RecoveryRequested(task_id, recovery_id))
+            assert self.board.tasks[recovery_id].failed_by == record.failed_by
+        else:
+            with pytest.raises(IllegalTransition):
+                self.board.handle(RecoveryRequested(task_id, recovery_id), self.now)
+
+    @rule(name=st.sampled_from(NAMES))
+    def retire(self, name: str) -> None:
+        worker = self.board.workers.get(name)
+        if worker is None or not worker.alive:
+            with pytest.raises(UnknownName):
+                self.board.handle(RetirementRequested(name), self.now)
+        elif worker.taken:
+            with pytest.raises(IllegalTransition):
+                self.board.handle(RetirementRequested(name), self.now)
+        else:
+            self.tell(RetirementRequested(name))
 
     @rule()
     def begin(self) -> None:
@@ -391,7 +445,14 @@ def _essence(board: Board) -> Any:
         for task_id, record in board.tasks.items()
     }
     workers = {
-        name: (worker.worker_id, worker.session, worker.call, set(worker.running))
+        name: (
+            worker.worker_id,
+            worker.session,
+            worker.call,
+            set(worker.running),
+            worker.failures_in_a_row,
+            worker.quarantined_until,
+        )
         for name, worker in board.workers.items()
     }
     return tasks, workers, dict(board.counts), board.began_at
