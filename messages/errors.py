@@ -21,6 +21,7 @@ MusterError
 │   ├── BacklogFull            more messages than may wait for one peer
 │   ├── UnknownPeer            a peer with whom no conversation is open
 │   ├── Deadlock               virtual time in which nothing can happen any more
+│   ├── NotConnected           a worker whom no manager answers
 │   ├── WorkersMissing         expected workers that did not come in time
 │   ├── ExtraMissing           packages that are only installed on request
 │   └── AddressRefused         an address that may not be fetched from
@@ -164,6 +165,17 @@ class Deadlock(LocalError):
 
 class WorkersMissing(LocalError):
     """Expected workers did not come before the deadline, and the run was told to need them."""
+
+
+class NotConnected(LocalError, ConnectionError):
+    """A worker whom no manager answers."""
+
+    def __init__(self, worker: str, status: str) -> None:
+        self.worker = worker
+        super().__init__(
+            f"worker {worker!r} is not connected to a manager, but {status.lower()}; start it, or "
+            "see with `muster doctor --join TICKET` whether its manager is there"
+        )
 
 
 class PeerError(MusterError):

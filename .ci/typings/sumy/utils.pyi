@@ -1,0 +1,3 @@
+"""What of sumy 0.13 is used; see the library."""
+
+def get_stop_words(language: str) -> frozenset[str]: ...

@@ -1,0 +1,101 @@
+"""Says which addresses may be fetched from: those of the public internet, and those allowed.
+
+A page to scrape is named by whoever adds the task, and its host by whoever runs its domain's name
+server. Without this a task could read what only this machine may reach: its own services, its
+network's, or the keys that a cloud hands out at its metadata address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from ...messages import InvalidInput
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(each)
+    for each in ("169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254")
+)
+"""Where clouds answer their machines: AWS, Google and others; Azure, which uses a public address;
+Alibaba; AWS over IPv6."""
+
+_V4_IN_V6 = (
+    (ipaddress.IPv6Network("::/96"), 0),
+    (ipaddress.IPv6Network("::ffff:0:0/96"), 0),
+    (ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),
+    (ipaddress.IPv6Network("64:ff9b::/96"), 0),
+    (ipaddress.IPv6Network("64:ff9b:1::/48"), 0),
+    (ipaddress.IPv6Network("2002::/16"), 80),
+)
+"""The IPv6 networks that stand for IPv4 addresses, and by how many bits those are shifted."""
+
+
+class AddressRules:
+    """Which addresses may be connected to.
+
+    Args:
+        allow: networks or single addresses that are allowed although they are not public, such as
+            "10.1.0.0/16" or "127.0.0.1".
+
+    Raises:
+        InvalidInput: one of them is not a network or an address.
+    """
+
+    def __init__(self, allow: Iterable[str] = ()) -> None:
+        self._allowed = tuple(_read_network(each) for each in allow)
+
+    def refusal(self, text: str) -> str | None:
+        """Why an address may not be connected to, in a few words; None if it may.
+
+        Args:
+            text: the address as a resolver gives it, perhaps with a zone such as "%eth0".
+        """
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:
+            return "not an IP address"
+        if any(address in network for network in self._allowed):
+            return None
+        if (inner := _embedded(address)) is not None:
+            if any(inner in network for network in self._allowed):
+                return None
+            return _objection(inner) or _objection(address)
+        return _objection(address)
+
+
+def _objection(address: Address) -> str | None:
+    if address in METADATA_ADDRESSES:
+        return "a cloud's metadata service"
+    if address.is_loopback:
+        return "this machine itself"
+    if address.is_link_local or getattr(address, "is_site_local", False):
+        return "a link-local address"
+    if address.is_multicast:
+        return "a multicast address"
+    if address.is_private:
+        return "an address of a private network"
+    if not address.is_global or address.is_reserved or address.is_unspecified:
+        return "not an address of the public internet"
+    return None
+
+
+def _embedded(address: Address) -> ipaddress.IPv4Address | None:
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    for network, shift in _V4_IN_V6:
+        if address in network:
+            return ipaddress.IPv4Address((int(address) >> shift) & 0xFFFF_FFFF)
+    return None
+
+
+def _read_network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise InvalidInput(
+            f"{text!r} is neither a network nor an address; write it as 10.1.0.0/16 or 127.0.0.1"
+        ) from None

@@ -1,0 +1,74 @@
+"""Reads a page's links and language; trafilatura, which takes its text, leaves both out."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from typing_extensions import override
+
+MAX_LINKS = 500
+MAX_LINK_CHARACTERS = 2_000
+MAX_LANGUAGE_CHARACTERS = 35
+"""As long as a language tag can be expected to get, by RFC 5646."""
+
+
+class Outline(HTMLParser):
+    """What of a page's markup is of use besides its text.
+
+    Args:
+        html: the page.
+        url: where it was found, to which its links are relative.
+    """
+
+    def __init__(self, html: str, url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self._base = url
+        self._links: dict[str, None] = {}
+        self.language: str | None = None
+        self.feed(html)
+        self.close()
+
+    @property
+    def links(self) -> list[str]:
+        """The http and https addresses linked to, each once, in the page's order; 500 at most."""
+        return list(self._links)
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        match tag:
+            case "html":
+                self._take_language(values.get("lang") or values.get("xml:lang"))
+            case "meta" if (values.get("http-equiv") or "").lower() == "content-language":
+                self._take_language(values.get("content"))
+            case "base" if href := values.get("href"):
+                self._base = _joined(self._base, href) or self._base
+            case "a" | "area" if href := values.get("href"):
+                self._take_link(href)
+            case _:
+                pass
+
+    def _take_language(self, tag: str | None) -> None:
+        if self.language is None:
+            self.language = read_language(tag)
+
+    def _take_link(self, href: str) -> None:
+        if len(self._links) < MAX_LINKS and (link := _joined(self._base, href)):
+            self._links[link] = None
+
+
+def read_language(tag: str | None) -> str | None:
+    """The first language of a tag or a list of them, such as "de-AT, en"; None if there is none."""
+    first = (tag or "").split(",")[0].strip()
+    is_tag = first.replace("-", "").isalnum() and first.isascii()
+    return first if is_tag and len(first) <= MAX_LANGUAGE_CHARACTERS else None
+
+
+def _joined(base: str, href: str) -> str | None:
+    try:
+        link = urldefrag(urljoin(base, href.strip())).url
+        is_page = urlsplit(link).scheme in {"http", "https"}
+    except ValueError:
+        return None
+    return link if is_page and len(link) <= MAX_LINK_CHARACTERS else None

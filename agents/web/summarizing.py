@@ -1,0 +1,88 @@
+"""The embedded backends of `summarize_text`, which choose sentences of the text itself."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from sumy.nlp.stemmers import Stemmer, null_stemmer
+from sumy.parsers.plaintext import PlaintextParser
+from sumy.summarizers.kl import KLSummarizer
+from sumy.summarizers.luhn import LuhnSummarizer
+from sumy.summarizers.sum_basic import SumBasicSummarizer
+from sumy.utils import get_stop_words
+
+from ...messages import InvalidInput
+from .documents import Summary, WrittenBy
+from .roles import Wish
+from .tokenizer import Tokenizer
+
+METHODS = {"luhn": LuhnSummarizer, "sum_basic": SumBasicSummarizer, "kl": KLSummarizer}
+"""The methods of sumy that need no numpy."""
+
+MOST_SENTENCES = {"sum_basic": 1_000, "kl": 200}
+"""How long a text may be for the methods whose time grows with its square, or its cube."""
+
+
+_SENTENCE_MARK = re.compile(r"""[.!?…。！？।॥؟۔]["'”’»)\]」』）]*$""")  # noqa: RUF001
+
+
+class ExtractiveSummarizer:
+    """Chooses the sentences that say most, by counting words; in a thread.
+
+    Args:
+        method: "luhn", "sum_basic" or "kl".
+    """
+
+    def __init__(self, method: str = "luhn") -> None:
+        self._method = method
+
+    async def summarize(self, wish: Wish) -> Summary:
+        """Choose the sentences; they stay in the order of the text."""
+        text = await asyncio.to_thread(choose_sentences, wish, self._method)
+        return Summary(
+            text=text,
+            written_by=WrittenBy.EXTRACTION,
+            backend=self._method,
+            language=wish.language,
+        )
+
+
+def choose_sentences(wish: Wish, method: str) -> str:
+    """The sentences of a text that say most, joined by spaces.
+
+    Args:
+        wish: the text, and how many sentences.
+        method: "luhn", "sum_basic" or "kl".
+    """
+    document = PlaintextParser.from_string(_prose(wish.text), Tokenizer()).document
+    count = len(document.sentences)
+    if method in MOST_SENTENCES and count > MOST_SENTENCES[method]:
+        raise InvalidInput(
+            f"the text has {count:,} sentences, and {method!r} takes "
+            f"{MOST_SENTENCES[method]:,} at most; summarize it with 'luhn'"
+        )
+    language = wish.language.split("-")[0].lower()
+    summarizer = METHODS[method](_stemmer(language))
+    try:
+        summarizer.stop_words = get_stop_words(language)
+    except LookupError:
+        # Nobody has counted this language's common words; those of the text decide alone.
+        summarizer.stop_words = frozenset()
+    chosen = summarizer(document, wish.sentences)
+    return " ".join(str(sentence) for sentence in chosen)
+
+
+def _stemmer(language: str) -> Callable[[str], str]:
+    try:
+        return Stemmer(language)
+    except LookupError:
+        return null_stemmer
+
+
+def _prose(text: str) -> str:
+    """The lines that hold sentences, as paragraphs; headings and captions end with no mark."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    prose = [line for line in lines if _SENTENCE_MARK.search(line)]
+    return "\n\n".join(prose or lines)

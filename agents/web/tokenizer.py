@@ -1,0 +1,58 @@
+"""Splits text into sentences and words for sumy, whose own tokenizer wants data from the net."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# Where a sentence may end: its mark, what closes it, and then space; or a mark of scripts that
+# put no space between sentences.
+_END = re.compile(r"""(?:[.!?…]+["'”’»)\]]*(?=\s)|[。！？]+[」』”’）]*|[।॥؟۔]+)""")  # noqa: RUF001
+_BEGINS_ANEW = re.compile(r"""["'“‘«„(\[¿¡]*[^\Wa-zß-öø-ÿ_]""")  # noqa: RUF001
+_LAST_WORD = re.compile(r"(\S+)$")
+_ABBREVIATED = """
+al approx apr art aug bzw ca cf chap co corp dec dept dr ed eds eg est etc feb fig figs gen gov
+hon hr ie inc jan jr jul jun lt ltd mar mme mr mrs ms mt nos nov nr oct op pl pp prof pvt rev
+sep sept sgt sr st str usw viz vol vols vs
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATED.split())
+# Chinese and Japanese have no space between words; each of their characters counts as one.
+_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W\d_]+(?:['’\-][^\W\d_]+)*")  # noqa: RUF001
+
+
+class Tokenizer:
+    """Splits text of any language by its punctuation, in the manner that sumy expects."""
+
+    def to_sentences(self, paragraph: str) -> tuple[str, ...]:
+        """The sentences of a paragraph, in order, with the marks that end them."""
+        return tuple(_sentences(" ".join(paragraph.split())))
+
+    def to_words(self, sentence: str) -> tuple[str, ...]:
+        """The words of a sentence, without numbers and punctuation."""
+        return tuple(_WORD.findall(sentence))
+
+
+def _sentences(text: str) -> Iterator[str]:
+    begin = 0
+    for end in _END.finditer(text):
+        if _is_end(text[begin : end.start()], end[0], text[end.end() :]):
+            if sentence := text[begin : end.end()].strip():
+                yield sentence
+            begin = end.end()
+    if rest := text[begin:].strip():
+        yield rest
+
+
+def _is_end(before: str, mark: str, after: str) -> bool:
+    if not mark.startswith("."):
+        # "“Is that all?” she asked." goes on.
+        return not after[:1].isspace() or bool(_BEGINS_ANEW.match(after.lstrip()))
+    if not _BEGINS_ANEW.match(after.lstrip()):
+        return False
+    if mark != ".":
+        return True
+    last = _LAST_WORD.search(before)
+    word = last[1].strip("(\"'“‘«„[").lower() if last else ""  # noqa: RUF001
+    is_initial = len(word) == 1 and word.isalpha() and word != "i"
+    has_dots_inside = "." in word and all(len(part) <= 1 for part in word.split("."))
+    return not (is_initial or has_dots_inside or word in _ABBREVIATIONS)
