@@ -1,0 +1,379 @@
+"""The tasks of a `StateFileTaskManager` in a SQLite file: millions, with priorities and times."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from ..messages import StoreCorrupt, StoreUnusable
+from .state_document import WORKFLOW_TYPE
+from .state_file_lock import StateFileLock
+from .task_table import Entry, Tallies
+from .timestamps import from_timestamp, to_timestamp
+
+_APPLICATION_ID = int.from_bytes(b"MstT", "big")
+_VERSION = 1
+
+_COLUMNS: tuple[str, ...] = (
+    "type",
+    "status",
+    "parent_id",
+    "locked_by",
+    "locked_at",
+    "created_at",
+    "completed_at",
+    "data",
+    "result_data",
+    "priority",
+    "not_before",
+    "max_attempts",
+    "failures",
+)
+_JSON_COLUMNS = ("data", "result_data")
+
+_TABLES = (
+    "CREATE TABLE workflow (only INTEGER PRIMARY KEY CHECK (only = 1), type TEXT, metadata TEXT)",
+    # `held_since` and `ready_at` are what `locked_at` and `not_before` say, as numbers. The latter
+    # is null from the moment at which it was found to be over, so that what waits for nothing
+    # stands in one index, in the order of its turn.
+    """
+    CREATE TABLE task (
+        sequence INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        type TEXT NOT NULL,
+        status TEXT NOT NULL,
+        parent_id TEXT,
+        locked_by TEXT,
+        locked_at TEXT,
+        created_at TEXT,
+        completed_at TEXT,
+        data TEXT NOT NULL,
+        result_data TEXT,
+        priority INTEGER NOT NULL,
+        not_before TEXT,
+        max_attempts INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        held_since REAL,
+        ready_at REAL
+    )
+    """,
+    """
+    CREATE INDEX ready ON task (priority DESC, sequence)
+    WHERE status = 'pending' AND ready_at IS NULL
+    """,
+    """
+    CREATE INDEX ready_of_type ON task (type, priority DESC, sequence)
+    WHERE status = 'pending' AND ready_at IS NULL
+    """,
+    """
+    CREATE INDEX scheduled ON task (ready_at)
+    WHERE status = 'pending' AND ready_at IS NOT NULL
+    """,
+    "CREATE INDEX held ON task (held_since) WHERE status = 'in_progress'",
+    "CREATE INDEX child ON task (parent_id) WHERE parent_id IS NOT NULL",
+    """
+    CREATE TABLE tally (
+        status TEXT, type TEXT, count INTEGER NOT NULL, PRIMARY KEY (status, type)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TRIGGER task_added AFTER INSERT ON task BEGIN
+        INSERT INTO tally VALUES (new.status, new.type, 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+    END
+    """,
+    """
+    CREATE TRIGGER task_moved AFTER UPDATE OF status ON task WHEN old.status <> new.status BEGIN
+        UPDATE tally SET count = count - 1 WHERE status = old.status AND type = old.type;
+        INSERT INTO tally VALUES (new.status, new.type, 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+    END
+    """,
+)
+
+_FIND = f"SELECT {', '.join(_COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - names of ours
+_ADD = f"""
+    INSERT INTO task (id, {", ".join(_COLUMNS)}, held_since, ready_at)
+    VALUES (?, {", ".join("?" for _ in _COLUMNS)}, ?, ?)
+"""  # noqa: S608 - names of ours
+_REPLACE = f"""
+    UPDATE task SET {", ".join(f"{name} = ?" for name in _COLUMNS)}, held_since = ?
+    WHERE id = ?
+"""  # noqa: S608 - names of ours
+_MAKE_READY = """
+    UPDATE task SET ready_at = NULL
+    WHERE status = 'pending' AND ready_at IS NOT NULL AND ready_at <= ?
+"""
+_NEXT = """
+    SELECT -priority, sequence, id FROM task
+    WHERE status = 'pending' AND ready_at IS NULL
+    ORDER BY priority DESC, sequence LIMIT 1
+"""
+_NEXT_OF_TYPE = """
+    SELECT -priority, sequence, id FROM task
+    WHERE status = 'pending' AND ready_at IS NULL AND type = ?
+    ORDER BY priority DESC, sequence LIMIT 1
+"""
+_HELD_SINCE_BEFORE = """
+    SELECT id FROM task WHERE status = 'in_progress' AND held_since < ? ORDER BY sequence
+"""
+_HELD_BY = """
+    SELECT id FROM task WHERE status = 'in_progress' AND locked_by = ? ORDER BY sequence
+"""
+_CHILDREN = "SELECT id FROM task WHERE parent_id = ? ORDER BY sequence"
+
+
+class SqliteTaskTable:
+    """Tasks in a SQLite file, shared with other threads and processes.
+
+    Args:
+        path: the file, which is made if it isn't there, with its folder.
+        lock_timeout_s: how long to wait for other threads and processes, in seconds.
+        survives_power_loss: whether each change waits for the disk.
+        clock: tells the time in seconds since 1970.
+
+    Raises:
+        StoreBusy: another process did not make way in time.
+        StoreCorrupt: it is damaged, or no file of such tasks.
+        StoreUnusable: it can't be read or made.
+    """
+
+    has_schedule = True
+
+    def __init__(
+        self,
+        path: Path,
+        lock_timeout_s: float,
+        *,
+        survives_power_loss: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._path = Path(os.path.realpath(path))
+        self._lock_timeout_s = lock_timeout_s
+        self._survives_power_loss = survives_power_loss
+        self._clock = clock
+        self._lock = StateFileLock(self._path, lock_timeout_s)
+        self._connection: sqlite3.Connection | None = None
+        self._process = os.getpid()
+        # Connections of the process that this one was forked from: to close them would drop locks.
+        self._inherited: list[sqlite3.Connection] = []
+        self._is_changed = False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise StoreUnusable(
+                f"the folder {str(self._path.parent)!r} can't be made: {fault.strerror}; name a "
+                "file in another"
+            ) from None
+        with self.reading():
+            pass
+
+    def close(self) -> None:
+        """Give back what is open; it opens again when needed."""
+        with self._lock.among_threads():
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    # ------------------------------------------------------------------ one at a time
+
+    @contextlib.contextmanager
+    def changing(self) -> Generator[float]:
+        """Keep all others from changing anything, and write what was changed at the end."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            self._is_changed = False
+            at = self._clock()
+            yield at
+            if self._is_changed:
+                self.replace_metadata({**self.metadata(), "last_updated": to_timestamp(at)})
+
+    @contextlib.contextmanager
+    def reading(self) -> Generator[None]:
+        """See everything as it was at one moment; waits for no other process."""
+        with self._transaction("BEGIN"):
+            yield
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Generator[None]:
+        with self._lock.among_threads() as patience_s, self._telling():
+            connection = self._open(patience_s)
+            connection.execute(f"PRAGMA busy_timeout = {round(1000 * patience_s)}")
+            connection.execute(begin)
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    # ------------------------------------------------------------------ tasks
+
+    def find(self, task_id: str) -> Entry | None:
+        """A task, as a copy; None if there is none of this id."""
+        # Half a surrogate pair is in no id, and SQLite can't even look for it.
+        for row in self._query(_FIND, task_id.encode(errors="replace").decode()):
+            entry = dict(zip(_COLUMNS, row, strict=True))
+            for name in _JSON_COLUMNS:
+                if entry[name] is not None:
+                    entry[name] = json.loads(entry[name])
+            if entry["result_data"] is None:
+                del entry["result_data"]
+            return entry
+        return None
+
+    def add(self, task_id: str, entry: Entry) -> None:
+        """Add a task of a new id."""
+        self._is_changed = True
+        not_before = entry["not_before"]
+        ready_at = None if not_before is None else from_timestamp(cast("str", not_before))
+        self._query(_ADD, task_id, *_values(entry), _held_since(entry), ready_at)
+
+    def replace(self, task_id: str, entry: Entry) -> None:
+        """Put a changed task in its place."""
+        self._is_changed = True
+        self._query(_REPLACE, *_values(entry), _held_since(entry), task_id)
+
+    def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
+        """The id of the most urgent pending task of these types that may start, or None."""
+        self._query(_MAKE_READY, now)
+        if task_types is None:
+            found = list(self._query(_NEXT))
+        else:
+            found = [row for each in task_types for row in self._query(_NEXT_OF_TYPE, each)]
+        return cast("str", min(found)[-1]) if found else None
+
+    def held_since_before(self, moment: float) -> list[str]:
+        """The ids of the tasks in progress that were locked before a moment, in order."""
+        return self._ids(_HELD_SINCE_BEFORE, moment)
+
+    def held_by(self, agent_id: str) -> list[str]:
+        """The ids of the tasks in progress that an agent holds, in order."""
+        return self._ids(_HELD_BY, agent_id)
+
+    def children(self, parent_id: str) -> list[str]:
+        """The ids of the tasks that belong to another, in order."""
+        return self._ids(_CHILDREN, parent_id)
+
+    def tallies(self) -> Tallies:
+        """How many tasks there are, by status and by type."""
+        by_status: dict[str, int] = {}
+        by_type: dict[str, int] = {}
+        for status, task_type, count in self._query("SELECT * FROM tally WHERE count > 0"):
+            by_status[status] = by_status.get(status, 0) + count
+            by_type[task_type] = by_type.get(task_type, 0) + count
+        return Tallies(by_status, by_type)
+
+    def metadata(self) -> Entry:
+        """What is noted of the whole, as a copy."""
+        ((text,),) = self._query("SELECT metadata FROM workflow")
+        return cast("Entry", json.loads(text))
+
+    def replace_metadata(self, metadata: Entry) -> None:
+        """Note other things of the whole."""
+        self._is_changed = True
+        self._query("UPDATE workflow SET metadata = ?", json.dumps(metadata))
+
+    def _ids(self, statement: str, *values: object) -> list[str]:
+        return [task_id for (task_id,) in self._query(statement, *values)]
+
+    def _query(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        assert self._connection is not None
+        return self._connection.execute(statement, values)
+
+    # ------------------------------------------------------------------ opening
+
+    def _open(self, patience_s: float) -> sqlite3.Connection:
+        if self._process != os.getpid():
+            if self._connection is not None:
+                self._inherited.append(self._connection)
+            self._connection = None
+            self._process = os.getpid()
+        if self._connection is None:
+            # One after another, for SQLite lets nobody wait who makes the file one with a WAL.
+            with self._lock.among_processes(patience_s):
+                self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=self._lock_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if not self._is_ours(connection):
+                self._make(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(
+                f"PRAGMA synchronous = {'FULL' if self._survives_power_loss else 'NORMAL'}"
+            )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _is_ours(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is one of ours; False if there is nothing in it yet."""
+        (mark,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables and not mark:
+            return False
+        if mark != _APPLICATION_ID:
+            raise StoreCorrupt(
+                f"{str(self._path)!r} is a SQLite file, but not one of a StateFileTaskManager; "
+                "it is left as it was; name another file"
+            )
+        if version != _VERSION:
+            raise StoreUnusable(
+                f"{str(self._path)!r} is of version {version}, and this Muster knows version "
+                f"{_VERSION}; open it with the Muster that wrote it"
+            )
+        return True
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES:
+            connection.execute(statement)
+        now = to_timestamp(self._clock())
+        metadata = json.dumps({"initialized_at": now, "last_updated": now})
+        connection.execute("INSERT INTO workflow VALUES (1, ?, ?)", (WORKFLOW_TYPE, metadata))
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute("COMMIT")
+
+    # ------------------------------------------------------------------ errors
+
+    @contextlib.contextmanager
+    def _telling(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as fault:
+            words = str(fault)
+            if "locked" in words:
+                raise self._lock.busy("another process") from None
+            if "not a database" in words or "malformed" in words:
+                raise StoreCorrupt(
+                    f"{str(self._path)!r} is not a SQLite file that can be used: {words}; it is "
+                    "left as it was; put back an older copy, or name another file"
+                ) from None
+            raise StoreUnusable(
+                f"{str(self._path)!r} can't be used: {words}; see whether you may read and write "
+                "there and the disk has room"
+            ) from None
+
+
+def _values(entry: Entry) -> Iterator[object]:
+    for name in _COLUMNS:
+        value = entry.get(name)
+        is_json = name in _JSON_COLUMNS and value is not None
+        yield json.dumps(value) if is_json else value
+
+
+def _held_since(entry: Entry) -> float | None:
+    locked_at = entry["locked_at"]
+    return None if locked_at is None else from_timestamp(cast("str", locked_at))
