@@ -4,6 +4,7 @@ What most programs need is here; the rest is imported from its own room, such as
 `muster.agents.board`.
 """
 
+from ..messages import TaskStatus
 from .ceylon_agent import AgentDetail, PeerMode, on, on_connect, on_run
 from .handlers import Handlers, TaskContext
 from .kernel.explanation import Explanation
@@ -14,6 +15,7 @@ from .memory_store import MemoryStore
 from .rehearsal import rehearse
 from .report import RunReport
 from .sqlite_store import SqliteStore
+from .state_file_manager import StateFileTaskManager
 from .ticket import Ticket
 from .virtual_time import run_in_virtual_time
 from .worker import SpecializedWorker, WorkerAgent
@@ -29,8 +31,10 @@ __all__ = [
     "RunReport",
     "SpecializedWorker",
     "SqliteStore",
+    "StateFileTaskManager",
     "TaskContext",
     "TaskManager",
+    "TaskStatus",
     "Ticket",
     "WorkerAgent",
     "on",
