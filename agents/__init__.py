@@ -9,6 +9,8 @@ from .ceylon_agent import AgentDetail, PeerMode, on, on_connect, on_run
 from .handlers import Handlers, TaskContext
 from .kernel.explanation import Explanation
 from .kernel.matching import MatchingPolicy
+from .local_manager import LocalTaskManager
+from .local_task import LocalTask, TaskState
 from .manager import TaskManager
 from .memory_link import MemoryNetwork
 from .memory_store import MemoryStore
@@ -24,6 +26,8 @@ __all__ = [
     "AgentDetail",
     "Explanation",
     "Handlers",
+    "LocalTask",
+    "LocalTaskManager",
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
@@ -34,6 +38,7 @@ __all__ = [
     "StateFileTaskManager",
     "TaskContext",
     "TaskManager",
+    "TaskState",
     "TaskStatus",
     "Ticket",
     "WorkerAgent",
