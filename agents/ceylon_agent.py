@@ -286,7 +286,8 @@ class CeylonAgent(BaseAgent):
                 )
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
-        await self.start(inputs, companions)
+        # Not `self.start`: an agent may give that name another meaning.
+        await UnifiedAgent.start(self, inputs, companions)
         if self._failure is not None:
             raise self._failure
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from ..messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus, WorkersMissing
+from ..messages import InvalidInput, Task, TaskId, TaskResult, WorkersMissing
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
 from .clock import now
 from .kernel.board_state import BoardState
-from .kernel.explanation import Explanation
 from .kernel.matching import MatchingPolicy, find_policy
 from .kernel.records import Rules
 from .kernel.seal import Seal
@@ -24,7 +24,9 @@ from .log import log
 from .manager_shell import ManagerShell, Watcher
 from .report import RunReport, build_report
 from .report_text import render_summary
+from .run_view import RunView
 from .sealing import choose_manager_sealing
+from .service import Service
 from .shared_secrets import share
 from .sqlite_store import SqliteStore
 from .store import Store
@@ -32,19 +34,15 @@ from .surroundings import ANY_PORT, LOOPBACK
 from .ticket import Ticket
 from .worker import DEFAULT_PORT
 
+if TYPE_CHECKING:
+    from .ceylon_agent import UnifiedAgent
+
 DEFAULT_WORKSPACE = "default"
 
-
-class WorkerStatsView(TypedDict):
-    """What `TaskManager.worker_stats` tells of one worker."""
-
-    completed_tasks: int
-    successful_tasks: int
-    total_time: float
-    success_rate: float
+_Answer = TypeVar("_Answer")
 
 
-class TaskManager(CeylonAgent):
+class TaskManager(RunView, CeylonAgent):
     """The manager: waits for its workers, hands out tasks by skill, and collects the results.
 
     ```python
@@ -53,6 +51,8 @@ class TaskManager(CeylonAgent):
     await manager.start_agent(b"", workers)
     print(manager.report().success_rate)
     ```
+
+    As a service it runs in the background, and until it is stopped; see `start`.
 
     Override `assign_tasks`, `handle_result` or `end_task_management` to take part.
 
@@ -63,6 +63,7 @@ class TaskManager(CeylonAgent):
         tasks: what is to be done; more may be added while it runs.
         expected_workers: how many workers to wait for, or the names of those to wait for, in the
             order in which `in_order` gives them tasks; 0 begins with the first that comes.
+        num_workers: another name of `expected_workers`.
         name: the manager's name.
         port: the UDP port to listen on; 0 takes any free one.
         workspace_id: the workspace to open.
@@ -72,6 +73,11 @@ class TaskManager(CeylonAgent):
         unmatched_after_s: how long a task waits that no connected worker can do before it fails,
             in seconds; None waits for ever.
         lost_after_s: after how many seconds of silence a worker counts as lost.
+        reassign_failed: whether a task that has used up its attempts is still tried once at each
+            connected worker that could do it and has not failed it; by default a service does so.
+        quarantine_after: after how many failures in a row a worker is given nothing for a while;
+            None never, since often it is the tasks that are to blame.
+        quarantine_s: for how long, in seconds.
         time_scale: how long a second of a task's timeout lasts, in seconds; see `WorkerAgent`.
         quiet: do not print the results when all is done.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
@@ -98,12 +104,16 @@ class TaskManager(CeylonAgent):
         name: str = "task_manager",
         port: int = DEFAULT_PORT,
         *,
+        num_workers: int | None = None,
         workspace_id: str = DEFAULT_WORKSPACE,
         policy: str | MatchingPolicy = "best_fit",
         join_timeout_s: float | None = None,
         on_missing: Literal["start", "fail"] = "fail",
         unmatched_after_s: float | None = 30.0,
         lost_after_s: float = 10.0,
+        reassign_failed: bool | None = None,
+        quarantine_after: int | None = None,
+        quarantine_s: float = 60.0,
         time_scale: float = 1.0,
         quiet: bool = False,
         admin_peer: str = "",
@@ -115,6 +125,12 @@ class TaskManager(CeylonAgent):
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
             raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
+        if isinstance(tasks, int):
+            raise InvalidInput(f"tasks is {tasks}; for so many workers say num_workers={tasks}")
+        if num_workers is not None:
+            if expected_workers:
+                raise InvalidInput("give num_workers or expected_workers, which mean the same")
+            expected_workers = num_workers
         super().__init__(
             name,
             PeerMode.CLIENT if admin_peer else PeerMode.ADMIN,
@@ -138,11 +154,16 @@ class TaskManager(CeylonAgent):
             heartbeat_s=min(2.0, lost_after_s / 4),
             time_scale=time_scale,
             allow=None if allow is None else tuple(allow),
+            reassigns_failed=reassign_failed or False,
+            quarantine_after=quarantine_after,
+            quarantine_s=quarantine_s,
         )
         chosen = find_policy(policy) if isinstance(policy, str) else policy
         self.expected_workers = count
         self._quiet = quiet
         self._sealing = choose_manager_sealing(secret, insecure=insecure, admin_peer=admin_peer)
+        self._reassigns_failed = reassign_failed is not False
+        self._service = Service(name, lambda: self._shell.end("stopped"))
         self._finished = asyncio.Event()
         self._shell = ManagerShell(name, rules, chosen, self)
         self._shell.add_tasks(tasks)
@@ -177,13 +198,67 @@ class TaskManager(CeylonAgent):
     # ---------------------------------------------------------- tasks
 
     def add_task(self, task: Task) -> None:
-        """Add a task, before or while it runs.
+        """Add a task, before or while it runs, from any thread.
+
+        When it returns the task is in the queue, and in the store if there is one.
 
         Raises:
             InvalidTask: its id is taken, what it depends on is unknown, or the run has ended.
             EncodeError: its data holds what msgpack can't carry.
+            StoreUnusable: it can't be written.
         """
-        self._shell.add_tasks((task,))
+        self.ask(lambda: self._shell.add_tasks((task,)))
+
+    async def batch_assign_tasks(self, tasks: Iterable[Task], batch_size: int = 3) -> None:
+        """Add tasks batch by batch; those of one batch are handed out together.
+
+        Args:
+            tasks: what is to be done; a task may depend on others of its batch or of earlier ones.
+            batch_size: how many are added at once, 1 or more.
+
+        Raises:
+            InvalidInput: the batch size is below 1.
+            InvalidTask: a batch can't be taken; the earlier ones stay.
+        """
+        if batch_size < 1:
+            raise InvalidInput(f"batch_size is {batch_size}; it must be 1 or more")
+        left = iter(tasks)
+        while batch := tuple(islice(left, batch_size)):
+            self.ask(lambda batch=batch: self._shell.add_tasks(batch))
+            await asyncio.sleep(0)
+
+    async def recover_failed_task(self, task: Task, result: TaskResult) -> TaskId | None:
+        """Have a failed task tried once more, if a worker is free that could do it.
+
+        The failed task stays failed. Another takes its place, is its child, and goes to the most
+        skilled of those that have not failed it.
+
+        Args:
+            task: the task.
+            result: how it went.
+
+        Returns:
+            The id of the task that takes its place; None if it succeeded, or if nobody is free.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: it has not failed for good.
+        """
+        if result.success:
+            return None
+        if not self.ask(lambda: self.board.has_free_worker_for(task.id)):
+            log.error("no worker is free for the recovery", manager=self.name, task=task.id)
+            return None
+        return self.ask(lambda: self._shell.recover(task.id))
+
+    def retire_worker(self, name: str) -> None:
+        """Tell a worker that holds no work to stop, since it is not needed any more.
+
+        Raises:
+            UnknownName: no worker of this name is connected.
+            IllegalTransition: it holds work.
+        """
+        self.ask(lambda: self._shell.retire(name))
 
     def cancel_task(self, task_id: TaskId, reason: str = "by the user") -> None:
         """Cancel a task; a worker that is doing it is told to stop.
@@ -192,7 +267,7 @@ class TaskManager(CeylonAgent):
             UnknownTask: no task has this id.
             IllegalTransition: it is settled already.
         """
-        self._shell.cancel(task_id, reason)
+        self.ask(lambda: self._shell.cancel(task_id, reason))
 
     def set_priority(self, task_id: TaskId, priority: int) -> None:
         """Change the priority of a waiting task; higher numbers come sooner.
@@ -201,64 +276,23 @@ class TaskManager(CeylonAgent):
             UnknownTask: no task has this id.
             IllegalTransition: it waits no more.
         """
-        self._shell.set_priority(task_id, priority)
-
-    def explain(self, task_id: TaskId) -> Explanation:
-        """Why a task stands where it stands: who was considered for it, or what it waits for.
-
-        Raises:
-            UnknownTask: no task has this id.
-        """
-        return self._shell.board.explain(task_id)
+        self.ask(lambda: self._shell.set_priority(task_id, priority))
 
     @property
     def board(self) -> BoardState:
         """All that the manager knows of tasks and workers, to be read."""
         return self._shell.board
 
-    @property
-    def tasks(self) -> list[Task]:
-        """All tasks, in the order of their adding."""
-        return [record.task for record in self._shell.board.tasks.values()]
-
-    @property
-    def task_results(self) -> list[TaskResult]:
-        """The recorded results, in the order of their recording."""
-        return list(self._shell.board.results)
-
-    @property
-    def completed_tasks(self) -> set[TaskId]:
-        """The ids of the tasks that are settled."""
-        tasks = self._shell.board.tasks
-        return {task_id for task_id, record in tasks.items() if record.status.is_final}
-
-    @property
-    def task_timeouts(self) -> Mapping[TaskId, float]:
-        """When the running attempts that have a timeout will time out, in seconds since 1970."""
-        return {
-            task_id: record.deadline
-            for task_id, record in self._shell.board.tasks.items()
-            if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None
-        }
-
-    @property
-    def worker_stats(self) -> dict[str, WorkerStatsView]:
-        """What each worker has done, by name; only workers that have finished something."""
-        return {
-            name: WorkerStatsView(
-                completed_tasks=worker.stats.completed_tasks,
-                successful_tasks=worker.stats.successful_tasks,
-                total_time=worker.stats.total_time,
-                success_rate=worker.stats.success_rate,
-            )
-            for name, worker in self._shell.board.workers.items()
-            if worker.stats.completed_tasks
-        }
+    def ask(self, question: Callable[[], _Answer]) -> _Answer:
+        """Call a function in the manager's loop, from any thread, and wait for what it returns."""
+        return self._shell.entry.ask(question)
 
     def report(self) -> RunReport:
         """The run so far, or as it ended."""
-        return build_report(
-            self._shell.board, name=self.name, now=now(), dropped=self._shell.dropped
+        return self.ask(
+            lambda: build_report(
+                self._shell.board, name=self.name, now=now(), dropped=self._shell.dropped
+            )
         )
 
     def keep_in(self, store: Store | str | Path) -> None:
@@ -321,6 +355,25 @@ class TaskManager(CeylonAgent):
 
     # ---------------------------------------------------------- life cycle
 
+    async def start(
+        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
+    ) -> None:
+        """Begin to manage in the background; returns when workers can come.
+
+        It goes on until `stop`, whether there is something to do or not. A failed task goes to
+        another worker if one could do it, unless `reassign_failed` says otherwise.
+
+        Args:
+            inputs: handed to `@on_run` handlers as they are; they are never unpickled.
+            workers: agents that start together with this one and end with it.
+
+        Raises:
+            PortInUse: the port belongs to somebody else.
+            InvalidInput: it was started before.
+        """
+        self._shell.stay(reassigns_failed=self._reassigns_failed)
+        await self._service.start(lambda: self.start_agent(inputs, workers), self._shell.opened)
+
     async def serve(self) -> None:
         """Manage until every task is settled."""
         await self.serve_over(self, seal=self._sealing.seal(self.workspace_id))
@@ -352,8 +405,15 @@ class TaskManager(CeylonAgent):
         self._shell.receive(frame)
 
     async def stop(self) -> None:
-        """End the run now: workers are told to stop, and what is unfinished stays unfinished."""
+        """End the run now: workers are told to stop, and what is unfinished stays unfinished.
+
+        Of a service it returns when all has ended.
+
+        Raises:
+            MusterError: what the service failed with.
+        """
         self._shell.end("stopped")
+        await self._service.wait()
 
     async def recorded(self, result: TaskResult, at: float) -> None:
         """Called by the shell with each recorded result."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
@@ -50,8 +51,11 @@ from .kernel.events import (
     Occurrence,
     PriorityChanged,
     ProgressReported,
+    RecoveryRequested,
     RefuseWorker,
     ResultReceived,
+    RetirementRequested,
+    RetireWorker,
     SendAssignment,
     SendCancel,
     SendWelcome,
@@ -68,6 +72,7 @@ from .kernel.records import Rules
 from .kernel.restoration import read_board
 from .kernel.seal import Seal
 from .link import Link
+from .loop_entry import LoopEntry
 from .postman import Postman
 from .store import Store
 
@@ -138,8 +143,10 @@ class ManagerShell:
         self._alarm_at = 0.0
         # Bounded by the tasks themselves: two calls a task at most.
         self._calls: asyncio.Queue[tuple[str, Awaitable[None]]] = asyncio.Queue()
+        self.opened = asyncio.Event()
         self._ended = asyncio.Event()
         self._farewell = "the run has ended"
+        self.entry = LoopEntry()
 
     # ------------------------------------------------------------------ asked for
 
@@ -187,6 +194,25 @@ class ManagerShell:
         """Change the priority of a waiting task."""
         self._apply(PriorityChanged(task_id, priority), at_once=True)
 
+    def recover(self, task_id: TaskId) -> TaskId:
+        """Add a task in the place of a failed one; its id."""
+        recovery_id = self.board.next_recovery_id(task_id)
+        self._apply(RecoveryRequested(task_id, recovery_id), at_once=True)
+        return recovery_id
+
+    def retire(self, worker: str) -> None:
+        """Tell a worker that holds no work to stop."""
+        self._apply(RetirementRequested(worker), at_once=True)
+
+    def stay(self, *, reassigns_failed: bool) -> None:
+        """Go on when every task is settled, until `end` is called; before it runs.
+
+        Args:
+            reassigns_failed: see `Rules`.
+        """
+        self._rules = replace(self._rules, ends_when_done=False, reassigns_failed=reassigns_failed)
+        self.board.rules = self._rules
+
     def watch(self, watcher: Watcher) -> None:
         """Have a function called with each occurrence."""
         self._watchers.append(watcher)
@@ -224,12 +250,18 @@ class ManagerShell:
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
         """
+        with self.entry.open():
+            await self._run(link, also or {}, session, seal)
+
+    async def _run(
+        self, link: Link, also: dict[str, type[BaseModel]], session: str, seal: Seal | None
+    ) -> None:
         self._session = session or self._session
         self._postman = Postman(
             link,
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self._arrived,
-            also=also or {},
+            also=also,
             seal=seal,
             before_sending=None if self._keeper is None else self._save,
         )
@@ -240,6 +272,7 @@ class ManagerShell:
             asyncio.ensure_future(self._make_calls()),
         ]
         ended = asyncio.ensure_future(self._ended.wait())
+        self.opened.set()
         try:
             done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
             for future in done:
@@ -362,6 +395,8 @@ class ManagerShell:
                 self._admissions.pop(worker_id, None)
                 if self._postman is not None:
                     self._postman.close(worker_id)
+            case RetireWorker(worker_id):
+                self._post(worker_id, Shutdown(reason="not needed any more"))
             case CallTheRoll():
                 self._call("assign_tasks", self._hooks.assign_tasks())
             case EndRun(failure):

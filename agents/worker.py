@@ -8,13 +8,14 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
 from ..messages import (
     InvalidInput,
+    NotConnected,
     Payload,
     Task,
     TaskAssignment,
@@ -30,12 +31,14 @@ from .ceylon_agent import (
 )
 from .clock import now
 from .handlers import Handlers, HandlerT
+from .jobs import Jobs
 from .kernel.matching import SPECIALTY_BONUS
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
 from .knock import is_at_home
 from .log import log
 from .sealing import seal_client
+from .service import Service
 from .surroundings import LOOPBACK
 from .ticket import SCHEME, Ticket, read_ticket
 from .worker_shell import Profile, WorkerShell
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
     from .link import Link
 
 DEFAULT_PORT = 8000
+
+WorkerStatus: TypeAlias = Literal["Stopped", "Connecting", "Idle", "Busy"]
+"""What a worker is doing, in a word."""
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -139,6 +145,7 @@ class WorkerAgent(CeylonAgent):
         self.executor = executor
         self._own_threads: ThreadPoolExecutor | None = None
         self._shell = WorkerShell(self)
+        self._service = Service(name, lambda: self._shell.leave("stopped"))
         self._broadcast_results: dict[tuple[TaskId, int], TaskResult] = {}
 
     # ---------------------------------------------------------- what it is doing
@@ -158,6 +165,29 @@ class WorkerAgent(CeylonAgent):
     def task_history(self) -> Sequence[TaskResult]:
         """The results of what it did, the latest 10,000."""
         return self._shell.history
+
+    def get_worker_status(self) -> WorkerStatus:
+        """What it is doing, in a word.
+
+        Returns:
+            "Stopped" before its start and after its end, "Connecting" while no manager answers it,
+            "Busy" while it does a task, and else "Idle".
+        """
+        shell = self._shell
+        if shell.is_over or not shell.has_begun:
+            return "Stopped"
+        if not shell.is_member:
+            return "Connecting"
+        return "Busy" if shell.running else "Idle"
+
+    async def ping(self) -> None:
+        """See that its manager answers it.
+
+        Raises:
+            NotConnected: it does not.
+        """
+        if self._shell.is_over or not self._shell.is_member:
+            raise NotConnected(self.name, self.get_worker_status())
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -251,6 +281,22 @@ class WorkerAgent(CeylonAgent):
             self._own_threads = ThreadPoolExecutor(self.slots, f"muster-{self.name}")
         return self._own_threads
 
+    async def execute_task(self, task: Task) -> TaskResult:
+        """Do a task here and now, without a manager; nobody else hears of it.
+
+        No timeout applies and no slot is taken; both are the manager's.
+
+        Returns:
+            How it went; a failure is not raised.
+        """
+        outcome: asyncio.Future[TaskResult] = asyncio.get_running_loop().create_future()
+        jobs = Jobs(self.name, 1, self.perform, outcome.set_result, lambda _: None)
+        jobs.take(TaskAssignment(task=task, assigned_at=int(now()), worker=self.name))
+        try:
+            return await outcome
+        finally:
+            await jobs.stop()
+
     # ---------------------------------------------------------- talking
 
     async def broadcast_message(self, message: object) -> None:
@@ -265,6 +311,22 @@ class WorkerAgent(CeylonAgent):
         self._shell.send_to(to, message)
 
     # ---------------------------------------------------------- life cycle
+
+    async def start(
+        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
+    ) -> None:
+        """Begin to work in the background; returns when a manager has let it in.
+
+        Args:
+            inputs: handed to `@on_run` handlers as they are; they are never unpickled.
+            workers: agents that start together with this one and end with it.
+
+        Raises:
+            JoinRefused: the manager does not want this worker.
+            WrongSecret: the manager and this worker do not share a secret.
+            InvalidInput: it knows no admin, the host is no IPv4 address, or it was started before.
+        """
+        await self._service.start(lambda: self.start_agent(inputs, workers), self._shell.joined)
 
     async def start_agent(
         self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
@@ -412,8 +474,15 @@ class WorkerAgent(CeylonAgent):
         self._shell.receive(frame)
 
     async def stop(self) -> None:
-        """Say goodbye and stop; what is unfinished goes to other workers."""
+        """Say goodbye and stop; what is unfinished goes to other workers.
+
+        Of a worker that was begun with `start` it returns when all has ended.
+
+        Raises:
+            MusterError: what it failed with.
+        """
         self._shell.leave("stopped")
+        await self._service.wait()
 
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Log an exception that a user's handler let escape."""

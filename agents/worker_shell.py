@@ -107,6 +107,7 @@ class WorkerShell:
         self._session = ""
         self._was_member = False
         self.has_joined_by_this_line = False
+        self.joined = asyncio.Event()
         # Of the line, and of the conversation over it.
         self._postman: Postman | None = None
         self._manager: str | None = None
@@ -125,6 +126,11 @@ class WorkerShell:
     def running(self) -> list[TaskAssignment]:
         """What is being done right now."""
         return [] if self._jobs is None else self._jobs.running
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has begun to look for its manager."""
+        return self._jobs is not None
 
     @property
     def is_member(self) -> bool:
@@ -268,6 +274,7 @@ class WorkerShell:
         self._admission = welcome.admission
         self._asks_again = False
         self._was_member = self.has_joined_by_this_line = True
+        self.joined.set()
         self._welcomed_at = now()
         self.manager_name = welcome.manager
         self._heartbeat_s = welcome.heartbeat_s

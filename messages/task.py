@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    model_validator,
+)
 
 from .registry import register_task_class
 from .rule import Rule
@@ -13,6 +21,8 @@ from .rule import Rule
 MIN_DIFFICULTY = 1
 MAX_DIFFICULTY = 10
 MAX_ATTEMPTS = 100
+
+_OTHER_NAMES = {"task_id": "id", "task_data": "data"}
 
 MAX_ID = 2**63 - 1
 MAX_NAME_CHARACTERS = 200
@@ -77,6 +87,8 @@ class Task(BaseModel):
 
     Subclass it to carry fields of your own; both sides must have imported the subclass.
 
+    `Task(task_id=..., task_data=...)` says the same as `id` and `data`, and needs no description.
+
     Args:
         id: an integer above 0 or a string that is not blank; unique within a run.
         description: what is to be done, for people.
@@ -111,6 +123,30 @@ class Task(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         register_task_class(cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_other_names(cls, fields: Payload) -> Payload:
+        if not isinstance(fields, dict) or not ("task_id" in fields or "task_data" in fields):
+            return cast("Payload", fields)
+        read = dict(cast("dict[str, Payload]", fields))
+        for other, name in _OTHER_NAMES.items():
+            if other in read:
+                if name in read:
+                    raise ValueError(f"{other} is another name of {name}; give one of them")
+                read[name] = read.pop(other)
+        read.setdefault("description", f"task {read.get('id')}")
+        return read
+
+    @property
+    def task_id(self) -> TaskId:
+        """Another name of `id`."""
+        return self.id
+
+    @property
+    def task_data(self) -> Payload:
+        """Another name of `data`."""
+        return self.data
 
     def get_processing_time(self) -> float:
         """Seconds that simulated work on this task takes: its difficulty."""

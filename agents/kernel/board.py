@@ -182,7 +182,7 @@ class Board(BoardState):
 
     def _recover(self, event: RecoveryRequested) -> None:
         """Add a task in the place of a failed one, with what is known of who failed at that."""
-        failed = self._find(event.task_id)
+        failed = self.find(event.task_id)
         if failed.status is not TaskStatus.FAILED:
             raise IllegalTransition(
                 f"task {failed.task_id!r} is {failed.status.value}, and only what has failed can "
@@ -241,7 +241,7 @@ class Board(BoardState):
         return reason
 
     def _cancel(self, event: CancelRequested) -> None:
-        record = self._find(event.task_id)
+        record = self.find(event.task_id)
         was_pending = record.status is TaskStatus.PENDING
         self._transition(record, Cause.CANCELLED)
         record.error_message = f"cancelled: {event.reason}"
@@ -253,7 +253,7 @@ class Board(BoardState):
         self._cancel_dependents(record)
 
     def _change_priority(self, event: PriorityChanged) -> None:
-        record = self._find(event.task_id)
+        record = self.find(event.task_id)
         if record.status is not TaskStatus.PENDING:
             raise IllegalTransition(
                 f"task {record.task_id!r} is {record.status.value} and waits no more, so its "

@@ -12,7 +12,7 @@ from .dependencies import named_tasks
 from .events import Occurrence
 from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
 from .invariants import check_invariants
-from .matching import POLICIES, MatchingPolicy, describe_shortfall
+from .matching import POLICIES, MatchingPolicy, describe_shortfall, find_obstacle
 from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
 from .records import Attempt, Rules, Snapshot, TaskRecord, WorkerRecord
 from .task_queue import TaskQueue
@@ -151,7 +151,7 @@ class BoardState:
         Raises:
             UnknownTask: no task has this id.
         """
-        return self._find(task_id).story
+        return self.find(task_id).story
 
     def explain(self, task_id: TaskId) -> Explanation:
         """Why a task stands where it stands: who was considered for it, or what it waits for.
@@ -159,7 +159,7 @@ class BoardState:
         Raises:
             UnknownTask: no task has this id.
         """
-        record, policy = self._find(task_id), self.policy_name
+        record, policy = self.find(task_id), self.policy_name
         if record.status is not TaskStatus.PENDING:
             return explain_decision(record, policy)
         place = record.place
@@ -189,6 +189,15 @@ class BoardState:
             headline = "waits for a worker: all who can do it are in quarantine or retiring"
         return explain_wait(record, policy, headline, lineup, workers)
 
+    def has_free_worker_for(self, task_id: TaskId) -> bool:
+        """Whether a worker is free that could do a task.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
+        task, policy = self.find(task_id).task, self.queue.policy
+        return any(find_obstacle(policy, task, worker) is None for worker in self.queue.free)
+
     def next_recovery_id(self, task_id: TaskId) -> TaskId:
         """The id for the next task that takes the place of a failed one, such as "7-recovery-1"."""
         number = 1
@@ -204,7 +213,12 @@ class BoardState:
         """
         check_invariants(self)
 
-    def _find(self, task_id: TaskId) -> TaskRecord:
+    def find(self, task_id: TaskId) -> TaskRecord:
+        """What is kept of a task.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
         record = self._tasks.get(task_id)
         if record is None:
             other: TaskId = str(task_id)
