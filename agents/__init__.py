@@ -17,6 +17,7 @@ from .memory_store import MemoryStore
 from .rehearsal import rehearse
 from .report import RunReport
 from .sqlite_store import SqliteStore
+from .state_file_bridge import StateFileBridge
 from .state_file_manager import StateFileTaskManager
 from .ticket import Ticket
 from .virtual_time import run_in_virtual_time
@@ -35,6 +36,7 @@ __all__ = [
     "RunReport",
     "SpecializedWorker",
     "SqliteStore",
+    "StateFileBridge",
     "StateFileTaskManager",
     "TaskContext",
     "TaskManager",
