@@ -154,8 +154,14 @@ class Postman:
             if self._before_sending is not None:
                 self.empty_inbox()
                 await self._before_sending()
-            while (outgoing := self._mailroom.collect(now())) is not None:
+            outgoing = self._mailroom.collect(now())
+            if outgoing is not None:
                 await self._link.send(outgoing.frame, outgoing.to)
+                if self._mailroom.rest_s > 0:
+                    # What becomes due meanwhile shares a frame.
+                    await asyncio.sleep(self._mailroom.rest_s)
+                # A slow link always has more to send; what arrives has its turn in between.
+                continue
             alarm = self._mailroom.next_alarm()
             timer = None if alarm is None else loop.call_later(alarm - now(), self._due.set)
             try:

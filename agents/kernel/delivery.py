@@ -182,6 +182,11 @@ class Stream:
         return self._ack_due_at is not None
 
     @property
+    def round_trip_s(self) -> float | None:
+        """How long an acknowledgement takes, smoothed, in seconds; None if that is unknown."""
+        return self._timer.round_trip_s
+
+    @property
     def retry_after_s(self) -> float:
         """How long a message sent now may stay unacknowledged before it is sent again."""
         return self._timer.retry_after_s

@@ -30,6 +30,7 @@ from .delivery import (
     Stream,
     StreamLimits,
 )
+from .pace import Pace
 
 DEFAULT_FRAME_BYTES = 256 * 1024
 MAX_LOOSE_MESSAGES = 10_000
@@ -90,6 +91,7 @@ class Mailroom:
         self.address = address
         self.counters = DeliveryCounters()
         self._limits = limits
+        self._pace = Pace()
         self._room_bytes = frame_bytes - _FRAME_OVERHEAD_BYTES - len(address.encode())
 
         # Bounded by whoever opens conversations: there is one for each peer that was let in.
@@ -236,6 +238,11 @@ class Mailroom:
                 return alarm
         return None
 
+    @property
+    def rest_s(self) -> float:
+        """How long a slow network needs after a frame, before the next leaves, in seconds."""
+        return self._pace.rest_s
+
     def has_due(self, now: float) -> bool:
         """Whether `collect` has something to give."""
         alarm = self.next_alarm()
@@ -350,6 +357,8 @@ class Mailroom:
             self.counters.foreign_segments += 1
             return []
         messages = stream.accept(letter, now)
+        if stream.round_trip_s is not None:
+            self._pace.learn(stream.round_trip_s)
         self._reconsider(sender, stream)
         return [Arrival(sender, message, True) for message in messages]
 

@@ -22,6 +22,11 @@ class RetryTimer:
         self._measured_retry_after_s = first_s
         self.retry_after_s = first_s
 
+    @property
+    def round_trip_s(self) -> float | None:
+        """How long an acknowledgement takes, smoothed, in seconds; None if that is unknown."""
+        return self._smoothed_s
+
     def measure(self, round_trip_s: float) -> None:
         """Learn from a round trip that is surely one: its messages were sent only once."""
         if self._smoothed_s is None:

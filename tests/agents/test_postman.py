@@ -9,7 +9,7 @@ from muster.agents import MemoryNetwork, run_in_virtual_time
 from muster.agents.kernel.mailroom import Mailroom
 from muster.agents.postman import UNHANDLED, Postman
 from muster.messages import Heartbeat, encode_message
-from muster.messages.frame import EVERYONE
+from muster.messages.frame import ANY_MANAGER, EVERYONE
 
 
 def test_a_message_that_makes_its_handler_fail_is_counted_and_the_next_one_arrives() -> None:
@@ -42,3 +42,36 @@ def test_a_message_that_makes_its_handler_fail_is_counted_and_the_next_one_arriv
         return heard, dict(postman.dropped)
 
     assert run_in_virtual_time(story()) == ([7], {UNHANDLED: 1})
+
+
+def test_who_always_has_more_to_send_still_listens() -> None:
+    heard: list[Any] = []
+
+    class Slow:
+        address = "boss"
+
+        async def send(self, frame: bytes, to: str | None = None) -> None:
+            await asyncio.sleep(0.1)
+
+    async def nothing_to_save() -> None:
+        pass
+
+    async def play() -> None:
+        postman = Postman(
+            Slow(),
+            listens_to=frozenset({ANY_MANAGER}),
+            arrived=lambda sender, message: heard.append(message),
+            also={},
+            before_sending=nothing_to_save,
+        )
+        running = asyncio.ensure_future(postman.run())
+        mailroom = Mailroom("Ada")
+        for _ in range(40):
+            postman.post_loose(EVERYONE, Heartbeat())
+            await asyncio.sleep(0.05)
+            mailroom.post_loose(ANY_MANAGER, encode_message(Heartbeat()))
+            postman.receive(mailroom.collect(0.0).frame)
+        running.cancel()
+
+    run_in_virtual_time(play())
+    assert len(heard) > 30
