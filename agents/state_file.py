@@ -176,7 +176,8 @@ class StateFile:
     def _is_there(self) -> bool:
         with self._telling("read"):
             try:
-                return self._path.stat().st_size > 0
+                found = self._path.stat()
+                return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
             except FileNotFoundError:
                 return False
 
