@@ -232,7 +232,7 @@ class StateFile:
     def _corrupt(self, reason: str, content: bytes) -> StoreCorrupt:
         digest = hashlib.sha256(content).hexdigest()[:8]
         copy = Path(f"{self._path}.corrupt-{digest}")
-        kept: Path | None = copy
+        kept: str | None = str(copy)
         try:
             # Whoever else finds it corrupt keeps the same copy.
             if not copy.exists() or copy.stat().st_size != len(content):

@@ -44,10 +44,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import PurePath
 
 
 class MusterError(Exception):
@@ -124,10 +120,10 @@ class StoreCorrupt(StoreUnusable):
 
     Args:
         message: what is wrong with it, and what to do.
-        copy: where the copy is; None if none could be made.
+        copy: the path of the copy; None if none could be made.
     """
 
-    def __init__(self, message: str, copy: PurePath | None = None) -> None:
+    def __init__(self, message: str, copy: str | None = None) -> None:
         self.copy = copy
         super().__init__(message)
 

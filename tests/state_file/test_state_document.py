@@ -210,7 +210,7 @@ def test_what_is_no_state_file_is_refused_untouched_and_a_copy_kept(
         make()
     assert file.read_bytes() == before
     assert refused.value.copy is not None
-    assert refused.value.copy.read_bytes() == before
+    assert Path(refused.value.copy).read_bytes() == before
     assert str(refused.value.copy) in str(refused.value)
 
 
