@@ -25,11 +25,10 @@ from ..manager import DEFAULT_WORKSPACE, TaskManager
 from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
 from ..surroundings import LOOPBACK
 from ..tasks_file import read_tasks
-from ..ticket import read_ticket
+from ..ticket import TICKET_VARIABLE, read_ticket
 from ..worker import DEFAULT_PORT
 from .closing import check_report_file, show_report, write_report
 from .credentials import (
-    TICKET_VARIABLE,
     hide_tickets,
     take_secret,
     take_ticket,
@@ -45,6 +44,7 @@ from .play import close_stdout, make_scenario, play_scenario, play_worker
 from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
+from .superagi import check, set_up
 from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
 
 # Each option of a command is a parameter; nobody passes them by position.
@@ -330,7 +330,7 @@ def worker(
     handlers: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODULE[:ATTRIBUTE]",
+            metavar="MODULE[:ATTRIBUTE[:ARGUMENT]]",
             help="Where the functions are that do the tasks; without, work is simulated.",
         ),
     ] = None,
@@ -351,6 +351,10 @@ def worker(
             help="How long to wait for a ticket file that isn't there yet.",
         ),
     ] = 30.0,
+    ends_with_parent: Annotated[
+        bool,
+        typer.Option("--ends-with-parent", help="Stop with the process that started this one."),
+    ] = False,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
@@ -371,7 +375,7 @@ def worker(
         insecure=insecure,
     )
     made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
-    raise typer.Exit(run_worker(made, executor))
+    raise typer.Exit(run_worker(made, executor, ends_with_parent=ends_with_parent))
 
 
 @application.command()
@@ -464,6 +468,37 @@ def report_run(
     if out is not None:
         write_report(report, out)
     show_report(report, as_json=as_json)
+
+
+superagi = typer.Typer(no_args_is_help=True, help="Make SuperAGI's tools usable, and try them.")
+application.add_typer(superagi, name="superagi")
+
+
+@superagi.command("setup")
+def set_up_superagi(
+    python: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The Python to make it with [default: this one]."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to make it [default: where it is looked for]."),
+    ] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Make a virtual environment with what SuperAGI's tools need."""
+    configure_logging(verbose)
+    raise typer.Exit(set_up(python, folder, typer.echo))
+
+
+@superagi.command("check")
+def check_superagi(verbose: Verbose = 0) -> None:
+    """Say what of SuperAGI works here, and what doesn't.
+
+    The exit code is 0 if everything works.
+    """
+    configure_logging(verbose)
+    raise typer.Exit(check(typer.echo))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,8 +1,13 @@
-"""Finds the `Handlers` that `muster worker --handlers MODULE[:ATTRIBUTE]` names."""
+"""Finds the `Handlers` that `muster worker --handlers MODULE[:ATTRIBUTE]` names.
+
+An attribute may be a function that makes them, with an argument behind another colon:
+`muster.agents.web:scraping:superagi`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 
 from ...messages import InvalidInput
 from ..handlers import Handlers
@@ -13,7 +18,8 @@ def find_handlers(names: Iterable[str]) -> Handlers:
     """Gather the handlers of several modules.
 
     Args:
-        names: each a module, of which every `Handlers` is taken, or "module:attribute".
+        names: each a module, of which every `Handlers` is taken, or "module:attribute", or
+            "module:function" or "module:function:argument" for a function that makes handlers.
 
     Raises:
         InvalidInput: a module, or what is wanted of it, is not there, or two clash.
@@ -33,10 +39,14 @@ def _find(name: str) -> list[Handlers]:
     module = load_module(module_name)
     found = {key: value for key, value in vars(module).items() if isinstance(value, Handlers)}
     if colon:
-        if attribute not in found:
+        attribute, *arguments = attribute.split(":", 1)
+        makes_handlers = getattr(module, attribute, None)
+        if inspect.isfunction(makes_handlers) and not attribute.startswith("_"):
+            return [_make(name, makes_handlers, arguments)]
+        if attribute not in found or arguments:
             raise InvalidInput(
-                f"module {module_name!r} has no Handlers called {attribute!r}; "
-                f"it has: {', '.join(found) or 'none'}"
+                f"module {module_name!r} has no {'function' if arguments else 'Handlers'} called "
+                f"{attribute!r}; it has: {', '.join(found) or 'none'}"
             )
         return [found[attribute]]
     if not found:
@@ -46,3 +56,14 @@ def _find(name: str) -> list[Handlers]:
             "make one with `handlers = Handlers()` and `@handlers.task(TYPE)`"
         )
     return list(found.values())
+
+
+def _make(name: str, function: Callable[..., object], arguments: list[str]) -> Handlers:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as fault:
+        raise InvalidInput(f"{name!r} can't be called so: {fault}") from None
+    made = function(*arguments)
+    if not isinstance(made, Handlers):
+        raise InvalidInput(f"{name!r} gave {type(made).__name__}, and not Handlers")
+    return made
