@@ -396,7 +396,7 @@ class ManagerShell:
                 if self._postman is not None:
                     self._postman.close(worker_id)
             case RetireWorker(worker_id):
-                self._post(worker_id, Shutdown(reason="not needed any more"))
+                self._post(worker_id, Shutdown(reason="not needed any more", goes_on=True))
             case CallTheRoll():
                 self._call("assign_tasks", self._hooks.assign_tasks())
             case EndRun(failure):

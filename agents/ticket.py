@@ -26,6 +26,9 @@ from .kernel.workspace_secret import SECRET_BYTES, WorkspaceSecret
 VERSION = 2
 
 SCHEME = "muster:"
+TICKET_VARIABLE = "MUSTER_TICKET"
+"""The environment variable that the command takes a ticket from."""
+
 _CHECKSUM_BYTES = 4
 _MAX_TICKET_CHARACTERS = 8_192
 _MAX_FIELD_CHARACTERS = 200

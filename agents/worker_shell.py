@@ -303,6 +303,8 @@ class WorkerShell:
             case CancelTask():
                 self._jobs.cancel(message)
             case Shutdown():
+                if message.goes_on:
+                    self._post(Goodbye(reason=message.reason))
                 self.farewell = message.reason
                 self._ended.set()
             case Heartbeat():

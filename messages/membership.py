@@ -94,10 +94,12 @@ class Goodbye(Message):
 
 
 class Shutdown(Message):
-    """The manager ends the run; workers stop.
+    """The manager ends the run, or needs one worker no longer; whoever gets it stops.
 
     Args:
         reason: why, for people.
+        goes_on: whether the manager goes on, and so waits for the worker's goodbye.
     """
 
     reason: Note = ""
+    goes_on: bool = False

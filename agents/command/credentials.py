@@ -17,9 +17,8 @@ from setproctitle import setproctitle
 from ...messages import InvalidInput
 from ..kernel.workspace_secret import WorkspaceSecret
 from ..secret_sources import read_secret_file
-from ..ticket import SCHEME
+from ..ticket import SCHEME, TICKET_VARIABLE
 
-TICKET_VARIABLE = "MUSTER_TICKET"
 FROM_STDIN = "-"
 _MAX_STDIN_CHARACTERS = 16_384
 

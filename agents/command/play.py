@@ -12,13 +12,12 @@ from ...messages import InvalidInput, UnknownName, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager import TaskManager
 from ..ticket import Ticket
-from ..worker import WorkerAgent
 from .closing import show_report
 from .ending import SOME_DID_NOT, SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
+from .parent import leaving_with_parent
 from .progress import Progress, find_display
 
-LOOK_FOR_PARENT_EVERY_S = 0.5
 STARTING_MAY_TAKE_S = 0.5
 """How long Ctrl-C waits while worker processes are being started."""
 
@@ -84,11 +83,9 @@ async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
         raise UnknownName("worker", name, workers)
     worker = workers[name]
     worker.join(ticket)
-    leaving = asyncio.create_task(_leave_with_parent(worker))
     # Ctrl-C reaches the parent as well, whose manager then tells its workers to stop.
-    async with Interrupts(worker.stop, heed_ctrl_c=False):
+    async with Interrupts(worker.stop, heed_ctrl_c=False), leaving_with_parent(worker):
         await worker.start_agent()
-    leaving.cancel()
     return SUCCEEDED
 
 
@@ -98,14 +95,6 @@ def close_stdout() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
-
-
-async def _leave_with_parent(worker: WorkerAgent) -> None:
-    # A parent that was killed can't tell its workers that the play is over.
-    parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(LOOK_FOR_PARENT_EVERY_S)
-    await worker.stop()
 
 
 def make_scenario(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -15,6 +16,7 @@ from ..ticket import Ticket, read_ticket, show_text
 from ..worker import SpecializedWorker
 from .ending import SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, ignore_ctrl_c
+from .parent import leaving_with_parent
 
 TICKET_BEGINS = "muster:"
 LOOK_FOR_TICKET_EVERY_S = 0.1
@@ -39,8 +41,12 @@ class CountingWorker(SpecializedWorker):
         return f"{self.name}: {self.done:,} {tasks}, {self.succeeded:,} succeeded"
 
 
-async def work(worker: CountingWorker) -> int:
+async def work(worker: CountingWorker, *, ends_with_parent: bool = False) -> int:
     """Run a worker until its manager shuts down, or until it is interrupted.
+
+    Args:
+        worker: the worker.
+        ends_with_parent: whether it also stops with the process that started this one.
 
     Returns:
         The exit code.
@@ -48,7 +54,11 @@ async def work(worker: CountingWorker) -> int:
     Raises:
         JoinRefused: the manager does not want it.
     """
-    async with Interrupts(worker.stop):
+    async with contextlib.AsyncExitStack() as stack:
+        # Ctrl-C reaches a parent as well, who then decides.
+        await stack.enter_async_context(Interrupts(worker.stop, heed_ctrl_c=not ends_with_parent))
+        if ends_with_parent:
+            await stack.enter_async_context(leaving_with_parent(worker))
         await worker.start_agent()
     sys.stdout.write(f"{worker.account()}\n")
     sys.stdout.flush()
@@ -114,9 +124,11 @@ def shut_down(executor: Executor | None) -> None:
             child.terminate()
 
 
-def run_worker(worker: CountingWorker, executor: Executor | None) -> int:
+def run_worker(
+    worker: CountingWorker, executor: Executor | None, *, ends_with_parent: bool = False
+) -> int:
     """Run a worker and end its executor after it; see `work`."""
     try:
-        return asyncio.run(work(worker))
+        return asyncio.run(work(worker, ends_with_parent=ends_with_parent))
     finally:
         shut_down(executor)

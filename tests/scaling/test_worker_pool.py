@@ -1,0 +1,222 @@
+"""A pool that starts workers and lets them go, in virtual time; and once with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
+from muster.agents.kernel.events import What
+from muster.agents.kernel.scaling import Step
+from muster.agents.worker_pool import WorkerPool
+from muster.agents.worker_processes import LocalProcesses
+from muster.messages import InvalidInput, Task
+
+DEADLINE_S = 60.0
+
+
+class Spawned:
+    def __init__(self, serving: asyncio.Future[None], worker: WorkerAgent) -> None:
+        self.serving = serving
+        self.worker = worker
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.serving.done()
+
+    async def end(self) -> None:
+        await self.worker.stop()
+        await asyncio.wait([self.serving])
+
+
+class Hall:
+    """A manager, and a spawner of workers that come over the same memory network."""
+
+    def __init__(self, **options: Any) -> None:
+        self.network = MemoryNetwork()
+        self.manager = TaskManager(quiet=True, **options)
+        self.spawned: dict[str, Spawned] = {}
+        self.at: list[float] = []
+        self.stillborn = False
+        self.happened: list[Any] = []
+        self.manager.watch(self.happened.append)
+
+    async def open(self) -> None:
+        async def start_agent(*_: Any) -> None:
+            await self.manager.serve_over(self.network.join("boss", self.manager.receive))
+
+        self.manager.start_agent = start_agent  # type: ignore[method-assign]
+        await self.manager.start()
+
+    async def spawn(self, name: str) -> Spawned:
+        self.at.append(asyncio.get_running_loop().time())
+        worker = WorkerAgent(name, 5)
+
+        async def live() -> None:
+            if not self.stillborn:
+                await asyncio.sleep(0.5)
+                await worker.serve_over(self.network.join(name, worker.receive))
+
+        self.spawned[name] = Spawned(asyncio.ensure_future(live()), worker)
+        return self.spawned[name]
+
+    def told(self, what: What) -> list[str]:
+        return [each.worker for each in self.happened if each.what is what]
+
+
+def play(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return run_in_virtual_time(story())
+
+
+def test_it_grows_with_the_work_up_to_its_maximum_and_back_to_its_minimum() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        await hall.open()
+        async with WorkerPool(hall.manager, hall, minimum=1, maximum=4) as pool:
+            await asyncio.sleep(3)
+            before = pool.workers
+            for number in range(1, 41):
+                hall.manager.add_task(Task(task_id=number, difficulty=2))
+            await asyncio.sleep(10)
+            during = pool.workers
+            await asyncio.sleep(60)
+            after = pool.workers
+        await hall.manager.stop()
+        return hall, before, during, after
+
+    hall, before, during, after = play(story)
+    assert (len(before), len(during), len(after)) == (1, 4, 1)
+    assert len(hall.told(What.WORKER_RETIRED)) == 3
+    assert set(hall.manager.get_all_task_status().values()) == {"Completed"}
+    # Nobody that held work was let go: each task took one attempt.
+    assert {task.attempts for task in hall.manager.report().tasks} == {1}
+    assert not any(each.is_alive for each in hall.spawned.values())
+
+
+def test_with_a_minimum_of_none_it_begins_with_the_first_task() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        await hall.open()
+        async with WorkerPool(hall.manager, hall, minimum=0, maximum=2) as pool:
+            await asyncio.sleep(10)
+            assert pool.workers == []
+            hall.manager.add_task(Task(task_id=1))
+            await asyncio.sleep(60)
+            assert pool.workers == []
+        status = hall.manager.get_task_status(1)
+        await hall.manager.stop()
+        return status
+
+    assert play(story) == "Completed"
+
+
+def test_a_worker_that_dies_is_replaced() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        await hall.open()
+        async with WorkerPool(hall.manager, hall, minimum=1) as pool:
+            await asyncio.sleep(3)
+            hall.spawned["worker-1"].serving.cancel()
+            await asyncio.sleep(3)
+            names = pool.workers
+        await hall.manager.stop()
+        return names
+
+    assert play(story) == ["worker-2"]
+
+
+def test_where_workers_die_before_they_join_it_tries_ever_less_often() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        hall.stillborn = True
+        await hall.open()
+        async with WorkerPool(hall.manager, hall, minimum=1):
+            await asyncio.sleep(600)
+        await hall.manager.stop()
+        return hall.at
+
+    at = play(story)
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    assert gaps == sorted(gaps)
+    assert gaps[0] < 5
+    assert max(gaps) == pytest.approx(60, abs=3)
+
+
+def test_one_step_is_taken_by_the_documents_name() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        await hall.open()
+        pool = WorkerPool(hall.manager, hall, minimum=0, maximum=2)
+        steps = [await pool.scale_workers(0.9)]
+        # The first is still on its way.
+        steps.append(await pool.scale_workers(0.9))
+        await asyncio.sleep(2)
+        hall.manager.add_task(Task(task_id=1, difficulty=5))
+        await asyncio.sleep(0.1)
+        # The only one holds work.
+        steps.append(await pool.scale_workers(0.1))
+        await asyncio.sleep(10)
+        steps.append(await pool.scale_workers(0.5, target_load=0.9))
+        steps.append(await pool.scale_workers(0.1, target_load=0.9))
+        await pool.stop()
+        await hall.manager.stop()
+        return steps
+
+    assert play(story) == [Step.GROW, Step.STAY, Step.STAY, Step.STAY, Step.SHRINK]
+
+
+def test_arguments_that_make_no_sense_are_refused() -> None:
+    hall = Hall()
+    for options in ({"minimum": 3, "maximum": 2}, {"target_load": 0.0}, {"every_s": 0.0}):
+        with pytest.raises(InvalidInput):
+            WorkerPool(hall.manager, hall, **options)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = asyncio.get_running_loop().time() + DEADLINE_S
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it never came"
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+@pytest.mark.processes
+def test_real_processes_come_with_the_work_and_go_when_it_is_done() -> None:
+    async def story() -> None:
+        manager = TaskManager(port=0, quiet=True)
+        await manager.start()
+        spawner = LocalProcesses(manager.ticket(), 5, time_scale=0.5)
+        async with WorkerPool(manager, spawner, minimum=0, maximum=2, every_s=0.2) as pool:
+            for number in range(1, 21):
+                manager.add_task(Task(task_id=number))
+            await until(lambda: len(pool.workers) == 2)
+            await until(lambda: set(manager.get_all_task_status().values()) == {"Completed"})
+            await until(lambda: pool.workers == [])
+            await until(lambda: not any(w.alive for w in manager.board.workers.values()))
+        assert {task.attempts for task in manager.report().tasks} == {1}
+        await manager.stop()
+
+    asyncio.run(asyncio.wait_for(story(), DEADLINE_S))
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+@pytest.mark.processes
+def test_a_real_process_that_ignores_its_end_is_killed() -> None:
+    async def story() -> None:
+        manager = TaskManager(port=0, quiet=True)
+        await manager.start()
+        process = await LocalProcesses(manager.ticket(), 5).spawn("stubborn")
+        await until(lambda: bool(manager.board.workers))
+        os.kill(process._process.pid, signal.SIGSTOP)
+        await process.end()
+        assert not process.is_alive
+        await manager.stop()
+
+    asyncio.run(asyncio.wait_for(story(), DEADLINE_S))
