@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent
+from muster.agents.memory_link import SeededFaults
 
 
 class _Hall:
     """Makes agents whose `start` and `start_agent` go over one memory network."""
 
     def __init__(self) -> None:
-        self.network = MemoryNetwork()
+        self.faults = SeededFaults(0)
+        self.network = MemoryNetwork(faults=self.faults)
 
     def manager(self, **options: Any) -> TaskManager:
         return self._settle(TaskManager(quiet=True, **options))
