@@ -48,7 +48,7 @@ def _page(scenario: type[Scenario]) -> str:
 
 
 def _can_rehearse(scenario: type[Scenario]) -> bool:
-    return not scenario.has_plain_agents and not scenario.has_worker_processes
+    return not scenario.needs_the_real_network() and not scenario.has_worker_processes
 
 
 def _succeeds(name: str) -> bool:

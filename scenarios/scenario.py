@@ -47,6 +47,9 @@ class Scenario:
     has_plain_agents: ClassVar[bool] = False
     """Whether plain Ceylon agents take part, so that it can't be rehearsed over a memory link."""
 
+    talks_over_sockets: ClassVar[bool] = False
+    """Whether its work waits for sockets, so that it can't be rehearsed in virtual time."""
+
     def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
         if arguments and not self.takes:
             raise InvalidInput(f"scenario {self.name()!r} takes no arguments, not {arguments[0]!r}")
@@ -58,6 +61,13 @@ class Scenario:
         """The scenario's name: that of its module."""
         module = sys.modules[cls.__module__]
         return Path(module.__file__ or cls.__module__).stem
+
+    @classmethod
+    def needs_the_real_network(cls) -> str:
+        """Why it can't be rehearsed, such as "plain Ceylon agents take part"; "" if it can."""
+        if cls.has_plain_agents:
+            return "plain Ceylon agents take part"
+        return "its work talks over sockets" if cls.talks_over_sockets else ""
 
     @classmethod
     def headline(cls) -> str:

@@ -61,10 +61,10 @@ class Order:
         if not self.scenario:
             return StressStory(seed)
         scenario = find_scenario(self.scenario)
-        if scenario.has_plain_agents:
+        if why := scenario.needs_the_real_network():
             raise InvalidInput(
-                f"scenario {scenario.name()!r} can't be simulated: plain Ceylon agents take part, "
-                "which need the real network; `muster run` plays it"
+                f"scenario {scenario.name()!r} can't be simulated: {why}, which needs the real "
+                "network; `muster run` plays it"
             )
         return make_scenario(scenario, 1.0, self.arguments)
 

@@ -32,12 +32,13 @@ logging.disable()
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.simulation import Conditions, simulate
 from muster.agents.stress_story import StressStory
-stories = [StressStory(5)] + [each() for each in our_scenarios() if not each.has_plain_agents]
+calm = [each for each in our_scenarios() if not each.needs_the_real_network()]
+stories = [StressStory(5)] + [each() for each in calm]
 for story in stories:
     print(simulate(story, Conditions(5, storm_s=10.0)).digest)
 """
 
-SCENARIOS = [each for each in our_scenarios() if not each.has_plain_agents]
+SCENARIOS = [each for each in our_scenarios() if not each.needs_the_real_network()]
 
 
 def told(outcome: Outcome) -> str:

@@ -1,0 +1,179 @@
+"""Web research: twelve pages are scraped, summarized, and gathered into one digest.
+
+```mermaid
+sequenceDiagram
+    participant Site as The Tea Review
+    participant TM as TaskManager
+    participant Wren as Wren (skill 5, scrape_page)
+    participant Iris as Iris (skill 5, summarize_text)
+    participant Otto as Otto (skill 5, compile_digest)
+
+    Wren->>TM: Connect
+    Iris->>TM: Connect
+    Otto->>TM: Connect
+    loop twelve pages, one polite request at a time
+        TM->>Wren: TaskAssignment(scrape_page)
+        Wren->>Site: GET
+        Wren->>TM: TaskResult(title, author, date, text, links)
+        TM->>Iris: TaskAssignment(summarize_text), with the page
+        Iris->>TM: TaskResult(two sentences)
+    end
+    TM->>Otto: TaskAssignment(compile_digest), with the summaries
+    Otto->>TM: TaskResult(Markdown)
+    TM->>Wren: Shutdown
+    TM->>Iris: Shutdown
+    TM->>Otto: Shutdown
+```
+
+Scraping is difficult for all but Wren, summarizing for all but Iris, and so on: each does what it
+specialises in. The scenario serves the pages itself, on this machine, so that it needs no network.
+It needs the packages of the extra `web`: `pip install 'ceylon-muster[web]'`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from typing_extensions import override
+
+from ..agents.handlers import Handlers, TaskContext
+from ..agents.manager import TaskManager
+from ..agents.report import RunReport
+from ..agents.surroundings import LOOPBACK
+from ..agents.web import FetchLimits, Summary, web_handlers
+from ..agents.web.backends import WEB_PACKAGES, require_packages
+from ..agents.worker import SpecializedWorker, WorkerAgent
+from ..messages import InvalidInput, Task
+from .scenario import ManagerSeen, Scenario, perform
+from .tea_review import Article, TeaReview
+
+if TYPE_CHECKING:
+    from ..agents.web.fetching import Fetcher
+
+DIGEST = "digest"
+SENTENCES = 2
+SKILL = 5
+WITH_SPECIALTY = SKILL + 2
+"""What only a specialist's skill comes up to."""
+
+
+class WebResearch(Scenario):
+    """Scrapes a small website, summarizes its pages, and writes one Markdown digest."""
+
+    takes: ClassVar[str] = "FILE.md: where to write the digest (it is printed)"
+    talks_over_sockets: ClassVar[bool] = True
+
+    def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
+        super().__init__(time_scale, arguments)
+        if len(self.arguments) > 1:
+            raise InvalidInput(f"web_research takes one file, not {len(self.arguments)}")
+        self.file = Path(self.arguments[0]) if self.arguments else None
+        self.site = TeaReview()
+
+    @override
+    async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
+        """Play it while the website is there."""
+        if processes:
+            raise InvalidInput(
+                "web_research can't be played with --processes: its workers share one fetcher, "
+                "so that they ask the website one after another"
+            )
+        with self.site:
+            return await super().play(seen=seen)
+
+    @override
+    def manager(self) -> TaskManager:
+        """A task to scrape and one to summarize each page, and one for the digest."""
+        tasks = [task for article in self.site.articles for task in self._tasks_of(article)]
+        digest = Task(
+            id=DIGEST,
+            description="Compile the digest",
+            difficulty=WITH_SPECIALTY,
+            type="compile_digest",
+            depends_on=tuple(_summary_id(article) for article in self.site.articles),
+        )
+        return TaskManager([*tasks, digest], expected_workers=3, port=0, quiet=True)
+
+    def _tasks_of(self, article: Article) -> tuple[Task, Task]:
+        page = Task(
+            id=f"page {article.slug}",
+            description=f"Scrape {article.slug}",
+            difficulty=WITH_SPECIALTY,
+            type="scrape_page",
+            data={"url": self.site.address_of(article)},
+        )
+        summary = Task(
+            id=_summary_id(article),
+            description=f"Summarize {article.slug}",
+            difficulty=WITH_SPECIALTY,
+            type="summarize_text",
+            data={"sentences": SENTENCES},
+            depends_on=(page.id,),
+        )
+        return page, summary
+
+    @override
+    def workers(self) -> list[WorkerAgent]:
+        """Three workers who can do all of it, each best at one part.
+
+        Raises:
+            ExtraMissing: the extra `web` is not installed.
+        """
+        handlers = web_handlers(fetcher=_fetcher())
+        handlers.update(digesting)
+        return [
+            SpecializedWorker("Wren", SKILL, ["scrape_page"], handlers=handlers, slots=2),
+            SpecializedWorker("Iris", SKILL, ["summarize_text"], handlers=handlers, slots=2),
+            SpecializedWorker("Otto", SKILL, ["compile_digest"], handlers=handlers),
+        ]
+
+    @override
+    def conclusion(self, report: RunReport) -> str:
+        """The digest, or where it was written to."""
+        digest = next(task.output for task in report.tasks if task.id == DIGEST)
+        if not isinstance(digest, str):
+            return ""
+        if self.file is None:
+            return digest
+        try:
+            self.file.write_text(digest, encoding="utf-8")
+        except OSError as fault:
+            raise InvalidInput(f"the digest can't be written to {self.file}: {fault}") from None
+        return f"the digest is in {self.file}"
+
+
+digesting = Handlers()
+
+
+@digesting.task("compile_digest")
+def compile_digest(task: Task, context: TaskContext) -> str:
+    """Gather the summaries that the task depends on into one Markdown text."""
+    del task
+    summaries = [Summary.model_validate(output) for output in context.inputs.values()]
+    parts = [f"# Digest of {len(summaries)} pages"]
+    for summary in summaries:
+        sources = ", ".join(f"<{source}>" for source in summary.sources)
+        parts += [
+            f"## {summary.title or 'Without a title'}",
+            summary.text,
+            f"*{sources}; written by {summary.written_by.value}*",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _fetcher() -> Fetcher:
+    require_packages("web_research", WEB_PACKAGES, "web")
+    from ..agents.web.fetching import Fetcher  # noqa: PLC0415 - it needs the extra
+
+    # The site is our own, and on this machine.
+    return Fetcher(FetchLimits(pause_s=0.0), allow=[LOOPBACK])
+
+
+def _summary_id(article: Article) -> str:
+    return f"summary {article.slug}"
+
+
+if __name__ == "__main__":
+    perform(WebResearch)
