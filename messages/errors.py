@@ -32,7 +32,9 @@ MusterError
 └── WebError                   something on the web did not give what was asked
     ├── PageUnavailable        a page that can't be had, or not within the limits
     ├── RobotsForbid           a page whose site asks robots to stay away
-    └── BackendFailed          SuperAGI or a language model that failed
+    ├── BackendFailed          SuperAGI or a language model that failed
+    ├── DownloadFailed         a file that can't be had whole, or not within the limits
+    └── SearchFailed           a search engine without an answer
 ```
 
 Local errors are raised to the caller. Peer errors never leave a network handler: they are
@@ -255,3 +257,11 @@ class RobotsForbid(WebError):
 
 class BackendFailed(WebError):
     """SuperAGI or a language model failed; the message says how."""
+
+
+class DownloadFailed(WebError):
+    """A file that can't be had whole, or not within the limits; the message says why."""
+
+
+class SearchFailed(WebError):
+    """A search engine gave no answer that can be used; the message says why."""

@@ -1,0 +1,143 @@
+"""A file that is being downloaded, until it is whole: only then does it get its name.
+
+Beside the destination there are meanwhile `FILE.part`, what has come so far; `FILE.part.json`,
+which says of what, so that a later download can go on; and `FILE.part.lock`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+from ...messages import InvalidInput
+
+_READ_BYTES = 1 << 20
+
+
+class PartialFile:
+    """What there is of a download; it belongs to one download at a time.
+
+    Args:
+        destination: where the whole file is to be.
+
+    Raises:
+        InvalidInput: another download to this destination is under way, or nothing can be
+            written there.
+    """
+
+    def __init__(self, destination: Path) -> None:
+        if destination.is_dir():
+            raise InvalidInput(
+                f"destination is {str(destination)!r}, which is a folder; add the file's name"
+            )
+        self._destination = destination
+        self._part = destination.with_name(f"{destination.name}.part")
+        self._note = destination.with_name(f"{destination.name}.part.json")
+        self._lock = destination.with_name(f"{destination.name}.part.lock")
+        self._held = contextlib.ExitStack()
+        try:
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            self._held.enter_context(FileLock(self._lock, timeout=0, thread_local=False))
+        except Timeout:
+            raise InvalidInput(
+                f"another download to {str(destination)!r} is under way; wait for it, or choose "
+                "another destination"
+            ) from None
+        except OSError as fault:
+            raise InvalidInput(
+                f"nothing can be written to {str(destination)!r}: {fault.strerror}"
+            ) from None
+        self._file: BinaryIO | None = None
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+        self.validator: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of what has come so far, in hexadecimal digits."""
+        return self._sha256.hexdigest()
+
+    def take_up(self, url: str) -> None:
+        """Go on with what an earlier download of the same address left, if there is any.
+
+        Args:
+            url: what is downloaded.
+        """
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+            if note["url"] != url or not isinstance(note["validator"], str):
+                return
+            file = self._part.open("r+b")
+            self._file = file
+            while chunk := file.read(_READ_BYTES):
+                self._sha256.update(chunk)
+                self.size += len(chunk)
+            self.validator = note["validator"]
+
+    def begin(self, url: str, validator: str | None) -> None:
+        """Begin with an empty file.
+
+        Args:
+            url: what is downloaded.
+            validator: what tells this version from others; None if nothing does, and so nobody
+                can go on with it later.
+        """
+        # In this order: a note never stands beside what it does not speak of.
+        self._note.unlink(missing_ok=True)
+        if self._file is None:
+            self._file = self._part.open("w+b")
+        else:
+            self._file.seek(0)
+            self._file.truncate()
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+        self.validator = validator
+        if validator is not None:
+            note = json.dumps({"url": url, "validator": validator})
+            self._note.write_text(note, encoding="utf-8")
+
+    def write(self, chunk: bytes) -> None:
+        """Add what came."""
+        assert self._file is not None
+        self._file.write(chunk)
+        self._sha256.update(chunk)
+        self.size += len(chunk)
+
+    def sync(self) -> None:
+        """Wait until the disk has all of it."""
+        assert self._file is not None
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def publish(self) -> None:
+        """Give it its name, in place of whatever had it; all at once."""
+        self._close()
+        self._part.replace(self._destination)
+        self._note.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Leave nothing of it."""
+        self._close()
+        self._note.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let another download have it; what is there stays."""
+        self._close()
+        # Still under the lock: whoever waits for it notices, and makes another.
+        with contextlib.suppress(OSError):
+            self._lock.unlink(missing_ok=True)
+        self._held.close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            # What a full disk would not take is fetched again by whoever goes on.
+            with contextlib.suppress(OSError):
+                file.close()

@@ -1,0 +1,105 @@
+"""The background actions as handlers of a worker, over a network in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from muster.agents import Handlers, TaskContext
+from muster.agents.actions import action_handlers
+from muster.messages import InvalidInput, Task, TaskAssignment, TaskResult
+
+
+@pytest.fixture
+def perform(tmp_path: Path) -> Any:
+    """Does a task of a type and data by the handlers, as a worker would; told of progress."""
+
+    async def do(task_type: str, data: Any, told: list[float], **options: Any) -> Any:
+        from muster.agents.handlers import current_context
+
+        task = Task(id=1, description="any", type=task_type, data=data)
+        assignment = TaskAssignment(task=task)
+        handlers: Handlers = action_handlers(tmp_path, **options)
+        loop = asyncio.get_running_loop()
+        current_context.set(TaskContext(assignment, lambda percent, _: told.append(percent), loop))
+        return await handlers.run(assignment, None)
+
+    return do
+
+
+def test_there_is_one_for_each_action() -> None:
+    assert set(action_handlers()) == {
+        "batch_web_search",
+        "download_file",
+        "periodic_health_check",
+        "reminder_timer",
+    }
+
+
+async def test_a_task_of_an_action_is_done_and_tells_its_progress(
+    server: Any, perform: Any, tmp_path: Path
+) -> None:
+    async def serve(connection: Any) -> None:
+        await connection.answer(b"tea")
+
+    server.behaviour = serve
+    told: list[float] = []
+    done = await perform("download_file", {"url": server.url, "destination": "a/tea.txt"}, told)
+    assert (tmp_path / "a" / "tea.txt").read_bytes() == b"tea"
+    assert done["size_bytes"] == 3
+    assert told[-1] == 100.0
+    report = await perform("periodic_health_check", {"url": server.url, "max_checks": 1}, told)
+    assert report["healthy"] == 1
+    assert await perform("reminder_timer", {"duration_seconds": 0, "message": "up"}, told) == "up"
+
+
+async def test_what_an_action_gives_back_can_travel(server: Any, perform: Any) -> None:
+    from muster.messages import decode_message, encode_message
+
+    class Engine:
+        name = "none"
+
+        async def search(self, query: str) -> list[Any]:
+            return [{"title": query, "url": "x", "snippet": ""}]
+
+    async def serve(connection: Any) -> None:
+        await connection.answer(b"tea")
+
+    server.behaviour = serve
+    orders = {
+        "download_file": {"url": server.url, "destination": "tea.txt"},
+        "periodic_health_check": {"url": server.url, "max_checks": 1},
+        "batch_web_search": {"queries": ["tea"]},
+        "reminder_timer": {"duration_seconds": 0, "message": "up"},
+    }
+    for task_type, data in orders.items():
+        output = await perform(task_type, data, [], engine=Engine())
+        result = TaskResult(task_id=1, worker="Ada", success=True, output=output)
+        assert decode_message(encode_message(result)) == result
+
+
+@pytest.mark.parametrize("destination", ["../out", "/etc/passwd", "a/../../out", ".", "", 7, None])
+async def test_a_download_stays_within_the_workers_folder(perform: Any, destination: Any) -> None:
+    data = {"url": "http://127.0.0.1", "destination": destination}
+    with pytest.raises(InvalidInput, match="within the worker's folder"):
+        await perform("download_file", data, [])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (None, "needs a dict"),
+        ({"queries": ["a"], "speed": 9}, "unexpected keyword argument 'speed'"),
+        ({}, "missing a required argument: 'queries'"),
+        ({"queries": ["a"], "engine": "x"}, "can't travel"),
+        ({"queries": ["a"], "task": 1}, "multiple values"),
+        ({7: 1}, "don't fit"),
+    ],
+)
+async def test_data_that_does_not_fit_is_refused_with_what_is_wrong(
+    perform: Any, data: Any, words: str
+) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        await perform("batch_web_search", data, [])
