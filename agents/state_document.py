@@ -132,9 +132,9 @@ class StateDocument:
         for task_id, entry in tasks.items():
             self._append(_encode_line(task_id, entry), _check_entry(task_id, entry))
 
-    def encode(self) -> bytes:
-        """The document as bytes."""
-        return b"".join((self._head, b"\n", _BETWEEN_TASKS.join(self._lines), _END))
+    def encode(self) -> tuple[bytes, ...]:
+        """The document as bytes, in parts; to join megabytes once more is not free."""
+        return self._head, b"\n", _BETWEEN_TASKS.join(self._lines), _END
 
     def _encode_head(self) -> bytes:
         first = ("workflow_type", "metadata")
@@ -233,7 +233,7 @@ class StateDocument:
             self._in_progress.add(place)
 
 
-def begin(initialized_at: str) -> bytes:
+def begin(initialized_at: str) -> tuple[bytes, ...]:
     """A document with no tasks yet.
 
     Args:
@@ -241,7 +241,7 @@ def begin(initialized_at: str) -> bytes:
     """
     metadata: Entry = {"initialized_at": initialized_at, "last_updated": initialized_at}
     document: Entry = {"workflow_type": WORKFLOW_TYPE, "metadata": metadata}
-    return _encode(document)[:-1] + _BEFORE_TASKS + b"\n" + _END
+    return _encode(document)[:-1], _BEFORE_TASKS, b"\n", _END
 
 
 # ------------------------------------------------------------------ JSON

@@ -249,10 +249,11 @@ class StateFile:
 
     # ------------------------------------------------------------------ writing
 
-    def _write(self, content: bytes) -> None:
-        if len(content) > MAX_STATE_FILE_BYTES:
+    def _write(self, parts: tuple[bytes, ...]) -> None:
+        size = sum(map(len, parts))
+        if size > MAX_STATE_FILE_BYTES:
             raise StoreUnusable(
-                f"the state file {str(self._path)!r} would have {len(content):,} bytes, and may "
+                f"the state file {str(self._path)!r} would have {size:,} bytes, and may "
                 f"have {MAX_STATE_FILE_BYTES:,}; keep so many tasks in a SQLite file: "
                 "state_file='sqlite:///NAME.db'"
             )
@@ -265,7 +266,8 @@ class StateFile:
                 try:
                     self._keep_mode(descriptor)
                     with open(descriptor, "wb", buffering=0, closefd=False) as file:
-                        _write_all(file.write, content)
+                        for part in parts:
+                            _write_all(file.write, part)
                     if self._survives_power_loss:
                         os.fsync(descriptor)
                     found = os.fstat(descriptor)

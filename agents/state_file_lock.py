@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Generator
 from pathlib import Path
 
@@ -35,6 +36,11 @@ class StateFileLock:
         self._path = path
         self._timeout_s = timeout_s
         self._lock_path = Path(f"{path}.lock")
+        self.begin_anew()
+        _ALL.add(self)
+
+    def begin_anew(self) -> None:
+        """Be as one that nobody has; called in a process that was forked from another."""
         self._threads = threading.Lock()
         # One thread at a time has it, whichever.
         self._lock = FileLock(self._lock_path, poll_interval=_LOOK_EVERY_S, thread_local=False)
@@ -110,3 +116,16 @@ class StateFileLock:
         with contextlib.suppress(OSError, ValueError):
             return f"process {int(self._lock_path.read_text(encoding='ascii'))}"
         return "another process"
+
+
+_ALL: weakref.WeakSet[StateFileLock] = weakref.WeakSet()
+
+
+def _begin_all_anew() -> None:
+    # What threads of the other process have is theirs: here nobody would ever give it back.
+    for lock in list(_ALL):
+        lock.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all_anew)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import stat
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +379,19 @@ def test_what_a_dead_process_left_behind_does_no_harm(make: Any, state_file: Pat
     assert len(read(state_file)["tasks"]) == 1
 
 
+def test_where_an_open_file_cannot_be_replaced_none_is_kept_open(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster.agents.state_file._MAY_BE_REPLACED_WHILE_OPEN", False)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    one, other = make(), make()
+    task_id = one.create_task("brew")
+    assert other.get_next_task("ada")["id"] == task_id
+    assert one.complete_task(task_id, "ada") is True
+    assert other.get_task(task_id)["status"] == "completed"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_versions_of_one_size_and_moment_are_told_apart(
     make: Any, state_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -407,6 +422,21 @@ def test_a_manager_keeps_one_file_open_and_gives_it_back(make: Any) -> None:
 
 
 # ------------------------------------------------------------------ locks
+
+
+def test_a_forked_process_works_on_the_same_file(make_either: Any) -> None:
+    manager = make_either()
+    task_id = manager.create_task("brew")
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=lambda: manager.get_next_task("child"))
+    with warnings.catch_warnings():
+        # Threads of other tests may still be there; none of them holds anything of this.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert manager.get_task(task_id)["locked_by"] == "child"
+    assert manager.complete_task(task_id, "child") is True
 
 
 def test_a_lock_not_had_in_time_names_the_file_and_the_holder(
