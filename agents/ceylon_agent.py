@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
 from .pickled import message_inside
+from .platform_support import BUILDS, Platform
 from .surroundings import (
     LOOPBACK,
     check_address,
@@ -33,18 +34,24 @@ from .surroundings import (
     standing_in,
 )
 
-with contextlib.redirect_stdout(io.StringIO()):
-    from ceylon import (
-        DEFAULT_WORKSPACE_ID,
-        AgentDetail,
-        BaseAgent,
-        PeerMode,
-        on,
-        on_connect,
-        on_run,
-    )
-    from ceylon.base import support as ceylon_support
-    from ceylon.ceylon.ceylon import UnifiedAgent, UnifiedAgentConfig, uniffi_set_event_loop
+try:
+    with contextlib.redirect_stdout(io.StringIO()):
+        from ceylon import (
+            DEFAULT_WORKSPACE_ID,
+            AgentDetail,
+            BaseAgent,
+            PeerMode,
+            on,
+            on_connect,
+            on_run,
+        )
+        from ceylon.base import support as ceylon_support
+        from ceylon.ceylon.ceylon import UnifiedAgent, UnifiedAgentConfig, uniffi_set_event_loop
+except (ImportError, OSError) as fault:
+    raise ImportError(
+        f"Ceylon can't be loaded: {fault}. This is {Platform.here()}; Ceylon has builds for "
+        f"{BUILDS}. On one of these, run: python -m pip install ceylon==0.23.0"
+    ) from fault
 
 __all__ = [
     "DEFAULT_WORKSPACE_ID",

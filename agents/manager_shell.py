@@ -342,9 +342,10 @@ class ManagerShell:
     def _answer(self, sender: str, inquiry: Inquiry) -> None:
         try:
             lines = tuple(self.board.explain(inquiry.task_id).lines())
-            answer = Answer(session=inquiry.session, lines=lines)
+            answer = Answer(session=inquiry.session, lines=lines, at=now())
         except UnknownTask as fault:
-            answer = Answer(session=inquiry.session, lines=(str(fault),), found=False)
+            lines = (str(fault),)
+            answer = Answer(session=inquiry.session, lines=lines, found=False, at=now())
         if self._postman is not None:
             self._postman.post_loose(sender, answer)
 

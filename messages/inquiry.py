@@ -27,8 +27,10 @@ class Answer(Message):
         session: the inquiry's number.
         lines: the answer, a line each.
         found: False if the manager knows no such task.
+        at: the manager's time, in seconds since 1970.
     """
 
     session: str = Field(max_length=64)
     lines: tuple[str, ...] = ()
     found: bool = True
+    at: float | None = Field(default=None, allow_inf_nan=False)

@@ -34,6 +34,7 @@ from .credentials import (
     take_ticket,
     ticket_of_environment,
 )
+from .doctor import examine_installation, examine_manager, examine_port
 from .ending import CANNOT_BE_DONE, OUR_FAULT, SOME_DID_NOT, complain, leave
 from .handler_finder import find_handlers
 from .inquire import ask_manager, ask_report, ask_store, readings_of
@@ -417,6 +418,37 @@ def why(
             raise InvalidInput("give one of --join, to ask a running manager, --report and --store")
     for line in lines:
         typer.echo(line)
+
+
+@application.command()
+def doctor(
+    join: Annotated[
+        str | None,
+        typer.Option(metavar="TICKET", help="Whether a worker could join by this ticket or file."),
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65_535, help="Whether a manager could listen on this UDP port."),
+    ] = DEFAULT_PORT,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Find out why manager and workers do not come together.
+
+    With a ticket it looks at the way to the manager, without at this machine as a manager's. The
+    exit code is 0 if all is well.
+    """
+    configure_logging(verbose)
+    findings = examine_installation()
+    if join is None:
+        findings.append(asyncio.run(examine_port(port)))
+    else:
+        secret = take_secret(secret_file, insecure=insecure)
+        findings += asyncio.run(examine_manager(take_ticket(join), secret, insecure=insecure))
+    for finding in findings:
+        typer.echo(finding.line())
+    raise typer.Exit(0 if all(finding.is_well for finding in findings) else SOME_DID_NOT)
 
 
 @application.command()

@@ -150,10 +150,21 @@ class Inquirer(CeylonAgent):
         self._insecure = insecure
         self.lines: Sequence[str] | None = None
         self.refusal: str | None = None
+        self.manager_time: float | None = None
         self._unasked = list(readings)
         self._inquiry = self._next_inquiry()
         self._answered = asyncio.Event()
         self._postman: Postman | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the manager has answered, whatever it knows."""
+        return self.lines is not None or self.refusal is not None
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many frames could not be read, by what was wrong with them."""
+        return {} if self._postman is None else dict(self._postman.dropped)
 
     async def serve(self) -> None:
         """Ask until the answer comes, or until patience ends."""
@@ -208,6 +219,7 @@ class Inquirer(CeylonAgent):
         del sender
         if not isinstance(message, Answer) or message.session != self._inquiry.session:
             return
+        self.manager_time = message.at
         if message.found:
             self.lines = message.lines
             self._answered.set()

@@ -1,0 +1,166 @@
+"""`muster doctor`: finds out why manager and workers do not come together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ...messages import Flaw, InvalidInput, MusterError, PortInUse
+from ..clock import now
+from ..kernel.workspace_secret import WorkspaceSecret
+from ..knock import is_at_home
+from ..platform_support import BUILDS, Platform, why_unsupported
+from ..surroundings import LOOPBACK, claim_port
+from ..ticket import Ticket, read_ticket
+from .inquire import PATIENCE_S, Inquirer
+
+CEYLON_VERSION = "0.23.0"
+LARGEST_SKEW_S = 2.0
+"""By how much two clocks may differ: more than an answer takes on its way."""
+
+_TASK_ASKED_FOR = "muster doctor"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check came to.
+
+    Args:
+        check: what was looked at.
+        is_well: whether all is well there.
+        told: what was found, and if it is not well what to do.
+    """
+
+    check: str
+    is_well: bool
+    told: str
+
+    def line(self) -> str:
+        """The finding as a line for people."""
+        return f"{'ok  ' if self.is_well else 'FAIL'}  {self.check}: {self.told}"
+
+
+def examine_installation() -> list[Finding]:
+    """See whether Muster can run here at all."""
+    return [examine_platform(Platform.here()), examine_ceylon(_version_of("ceylon"))]
+
+
+def examine_platform(where: Platform) -> Finding:
+    """See whether Ceylon has a build for a platform."""
+    why = why_unsupported(where)
+    if why is None:
+        return Finding("platform", True, str(where))
+    return Finding("platform", False, f"{where}: {why}; Ceylon has builds for {BUILDS}")
+
+
+def examine_ceylon(installed: str | None) -> Finding:
+    """See whether the Ceylon that is installed is the one that Muster works with."""
+    if installed == CEYLON_VERSION:
+        return Finding("Ceylon", True, installed)
+    found = "is not installed" if installed is None else f"is {installed}"
+    return Finding(
+        "Ceylon", False, f"it {found}; run: python -m pip install ceylon=={CEYLON_VERSION}"
+    )
+
+
+async def examine_port(port: int) -> Finding:
+    """See whether a manager could listen on a UDP port of this machine.
+
+    Args:
+        port: the port; 0 stands for any free one.
+    """
+    check = f"UDP port {port}"
+    try:
+        claim_port(port)
+    except PortInUse as fault:
+        who = "a manager or another QUIC server answers there"
+        if not await is_at_home(LOOPBACK, port):
+            who = "another program has it, which is no manager"
+        return Finding(check, False, f"{who}. {fault}")
+    return Finding(check, True, "free")
+
+
+async def examine_manager(
+    given: str | Path, secret: WorkspaceSecret | None = None, *, insecure: bool = False
+) -> list[Finding]:
+    """See whether a worker could join by a ticket; what comes after a failure is not tried.
+
+    Args:
+        given: the ticket, or the path of its file.
+        secret: what the workspace's members share, if the ticket does not carry it.
+        insecure: do not seal.
+    """
+    try:
+        ticket = read_ticket(given)
+    except InvalidInput as fault:
+        return [Finding("ticket", False, str(fault))]
+    muster = version("ceylon-muster")
+    findings = [Finding("ticket", True, f"for Muster {muster}, workspace {ticket.workspace_id!r}")]
+    at = f"{ticket.host}, UDP port {ticket.port}"
+    if not await is_at_home(ticket.host, ticket.port):
+        told = (
+            f"nobody answers at {at}; start the manager, open the port in the firewalls between, "
+            "or see that `--host` of the manager is an address that reaches its machine from here"
+        )
+        return [*findings, Finding("port", False, told)]
+    findings.append(Finding("port", True, f"a QUIC server answers at {at}"))
+    return [*findings, *await _ask(ticket, secret, insecure=insecure)]
+
+
+async def _ask(ticket: Ticket, secret: WorkspaceSecret | None, *, insecure: bool) -> list[Finding]:
+    inquirer = Inquirer([_TASK_ASKED_FOR], ticket, secret, insecure=insecure)
+    try:
+        await inquirer.start_agent()
+    except MusterError as fault:
+        return [Finding("manager", False, str(fault))]
+    if not inquirer.is_answered:
+        return [Finding("manager", False, explain_silence(inquirer.dropped))]
+    return [
+        Finding("manager", True, "answers by this ticket"),
+        examine_clock(inquirer.manager_time, now()),
+    ]
+
+
+def explain_silence(dropped: dict[str, int]) -> str:
+    """Why a manager that is at home may not answer.
+
+    Args:
+        dropped: how many frames could not be read, by what was wrong with them.
+    """
+    if dropped.get(Flaw.VERSION):
+        return (
+            "it speaks another version of our frames; use the same Muster for manager and workers"
+        )
+    return (
+        f"it does not answer within {PATIENCE_S:g} s to the peer id of this ticket, which is new "
+        "at each start of a manager; take the ticket that it printed last"
+    )
+
+
+def examine_clock(manager_time: float | None, our_time: float) -> Finding:
+    """See whether the manager's clock agrees with ours.
+
+    Args:
+        manager_time: the manager's time in seconds since 1970; None if it does not tell.
+        our_time: ours.
+    """
+    if manager_time is None:
+        return Finding("clock", True, "the manager does not tell its time")
+    skew_s = our_time - manager_time
+    if abs(skew_s) <= LARGEST_SKEW_S:
+        return Finding("clock", True, "agrees with the manager's")
+    return Finding(
+        "clock",
+        False,
+        f"it is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the manager's, so "
+        "that times in logs do not fit together; set both by NTP. Leases and timeouts go by the "
+        "manager's own clock, and do not suffer",
+    )
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,190 @@
+"""`muster doctor`: each trouble that keeps manager and workers apart is found and told."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from muster.agents import TaskManager
+from muster.agents.command.doctor import (
+    CEYLON_VERSION,
+    Finding,
+    examine_ceylon,
+    examine_clock,
+    examine_manager,
+    examine_platform,
+    examine_port,
+    explain_silence,
+)
+from muster.agents.platform_support import Platform
+from muster.agents.secret_sources import fresh_secret
+from muster.agents.surroundings import claim_port
+from muster.agents.ticket import Ticket, write_ticket_file
+from muster.messages import Flaw
+
+DEADLINE_S = 60.0
+GLIBC = ("glibc", "2.36")
+
+
+def ticket(**fields: Any) -> Ticket:
+    fields = {"port": claim_port(), "sealed": False, **fields}
+    return Ticket("default", "12D3KooWnobody", "127.0.0.1", **fields)
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (Platform("Linux", "x86_64", GLIBC, (3, 12)), None),
+        (Platform("Darwin", "arm64", ("", ""), (3, 10)), None),
+        (Platform("Windows", "AMD64", ("", ""), (3, 13)), None),
+        (Platform("Linux", "aarch64", GLIBC, (3, 12)), "there is no build for aarch64"),
+        (Platform("Linux", "x86_64", ("glibc", "2.28"), (3, 12)), "its glibc is 2.28"),
+        (Platform("Linux", "x86_64", ("", ""), (3, 12)), "its C library is not glibc"),
+        (Platform("Linux", "x86_64", GLIBC, (3, 9)), "its Python is too old"),
+        (Platform("Linux", "x86_64", GLIBC, (3, 14)), "its Python is too new"),
+        (Platform("FreeBSD", "amd64", ("", ""), (3, 12)), "there is no build for FreeBSD"),
+    ],
+)
+def test_a_platform_without_a_build_of_ceylon_is_named(where: Platform, told: str | None) -> None:
+    finding = examine_platform(where)
+    assert finding.is_well is (told is None)
+    assert (told or str(where)) in finding.told
+
+
+def test_the_platform_that_the_tests_run_on_is_one_that_ceylon_runs_on() -> None:
+    assert examine_platform(Platform.here()).is_well
+
+
+@pytest.mark.parametrize("installed", [None, "0.22.1", "1.0.0"])
+def test_another_ceylon_than_the_one_it_works_with_is_found(installed: str | None) -> None:
+    finding = examine_ceylon(installed)
+    assert not finding.is_well
+    assert f"pip install ceylon=={CEYLON_VERSION}" in finding.told
+    assert examine_ceylon(CEYLON_VERSION).is_well
+
+
+async def test_a_port_in_use_is_found_and_by_whom() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("0.0.0.0", 0))
+        port = other.getsockname()[1]
+        finding = await examine_port(port)
+    assert not finding.is_well
+    assert "another program has it, which is no manager" in finding.told
+    assert f"UDP port {port} is already in use" in finding.told
+    assert await examine_port(port) == Finding(f"UDP port {port}", True, "free")
+
+
+async def test_a_closed_port_is_found() -> None:
+    findings = await examine_manager(str(ticket()))
+    assert [each.is_well for each in findings] == [True, False]
+    assert findings[1].told.startswith("nobody answers at 127.0.0.1, UDP port ")
+
+
+async def test_a_ticket_of_another_version_is_found() -> None:
+    findings = await examine_manager("muster:1:abcdefgh")
+    assert [each.check for each in findings] == ["ticket"]
+    assert "of version 1, this Muster reads version 2; use the same Muster" in findings[0].told
+
+
+def test_frames_of_another_version_explain_a_silence_better_than_a_wrong_peer_id() -> None:
+    assert "another version" in explain_silence({Flaw.VERSION: 3})
+    assert "peer id of this ticket" in explain_silence({})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [(100.0, None), (98.5, None), (None, None), (90.0, "10 s ahead of"), (3700.0, "3600 s behind")],
+)
+def test_clocks_that_differ_are_found(theirs: float | None, told: str | None) -> None:
+    finding = examine_clock(theirs, 100.0)
+    assert finding.is_well is (told is None)
+    assert (told or "") in finding.told
+
+
+# ---------------------------------------------------------------------------- over real Ceylon
+
+
+def with_manager(examine: Any) -> Any:
+    async def story() -> Any:
+        manager = TaskManager(port=0, quiet=True)
+        await manager.start()
+        try:
+            return await examine(manager)
+        finally:
+            await manager.stop()
+
+    return asyncio.run(asyncio.wait_for(story(), DEADLINE_S))
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+def test_where_all_is_well_it_says_so() -> None:
+    findings = with_manager(lambda manager: examine_manager(str(manager.ticket())))
+    assert [each.check for each in findings] == ["ticket", "port", "manager", "clock"]
+    assert all(each.is_well for each in findings), findings
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+def test_a_wrong_peer_id_is_found() -> None:
+    other = TaskManager(port=0).details().id
+    findings = with_manager(
+        lambda manager: examine_manager(str(replace(manager.ticket(), peer_id=other)))
+    )
+    assert [each.is_well for each in findings] == [True, True, False]
+    assert "peer id of this ticket" in findings[2].told
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+def test_a_wrong_secret_is_found() -> None:
+    findings = with_manager(
+        lambda manager: examine_manager(str(replace(manager.ticket(), secret=fresh_secret())))
+    )
+    assert [each.is_well for each in findings] == [True, True, False]
+    assert "secret" in findings[2].told
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+@pytest.mark.processes
+def test_the_command_tells_a_line_a_finding_and_fails_if_one_is_not_well(tmp_path: Path) -> None:
+    def doctor(*options: str) -> tuple[int, list[str]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "muster.agents.command", "doctor", *options],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        return done.returncode, done.stdout.splitlines()
+
+    async def examine(manager: TaskManager) -> Any:
+        write_ticket_file(tmp_path / "ticket", manager.ticket())
+        return await asyncio.to_thread(doctor, "--join", str(tmp_path / "ticket"))
+
+    code, lines = with_manager(examine)
+    assert code == 0
+    assert lines[-1] == "ok    clock: agrees with the manager's"
+    code, lines = doctor("--join", str(tmp_path / "ticket"))
+    assert code == 1
+    assert lines[-1].startswith("FAIL  port: nobody answers")
+    code, lines = doctor("--port", "0")
+    assert (code, lines[-1]) == (0, "ok    UDP port 0: free")
+
+
+@pytest.mark.slow
+def test_where_ceylon_cannot_be_loaded_the_import_says_what_there_are_builds_for() -> None:
+    code = "import sys; sys.modules['ceylon'] = None; import muster.agents"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: Ceylon can't be loaded: ")
+    assert "Ceylon has builds for Linux on x86_64 with glibc 2.31 or newer" in last
