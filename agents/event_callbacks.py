@@ -136,17 +136,19 @@ class _AsyncListener:
     async def _tell(self) -> None:
         while (event := self._untold.take()) is not None:
             try:
-                await asyncio.wait_for(self._callback(*event), CALLBACK_LIMIT_S)
+                await asyncio.wait_for(self._call(*event), CALLBACK_LIMIT_S)
             except asyncio.TimeoutError:
                 log.warning(
                     "an event callback took too long and was cancelled",
                     callback=self._name,
                     limit_s=CALLBACK_LIMIT_S,
                 )
-            except (KeyboardInterrupt, asyncio.CancelledError):
-                raise
-            except BaseException as fault:  # noqa: BLE001 - a callback may even call sys.exit()
-                _report_fault(self._name, fault)
+
+    async def _call(self, task: LocalTask, event_type: str) -> None:
+        try:
+            await self._callback(task, event_type)
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - a user's function
+            _report_fault(self._name, fault)
 
 
 class _PlainListener:
