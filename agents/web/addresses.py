@@ -84,7 +84,7 @@ def _objection(address: Address) -> str | None:
 
 
 def _embedded(address: Address) -> ipaddress.IPv4Address | None:
-    if isinstance(address, ipaddress.IPv4Address):
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback or address.is_unspecified:
         return None
     for network, shift in _V4_IN_V6:
         if address in network:

@@ -80,7 +80,7 @@ def make_summarizer(name: str) -> Summarizer:
 
 
 def _embedded(fetcher: Fetcher) -> Scraper:
-    from .scraping import EmbeddedScraper
+    from .page_reading import EmbeddedScraper
 
     return EmbeddedScraper(fetcher)
 
@@ -102,7 +102,7 @@ def _superagi_tool(fetcher: Fetcher) -> Scraper:
 
 def _extractive(method: str) -> Callable[[], Summarizer]:
     def make() -> Summarizer:
-        from .summarizing import ExtractiveSummarizer
+        from .extraction import ExtractiveSummarizer
 
         return ExtractiveSummarizer(method)
 

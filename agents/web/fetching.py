@@ -15,12 +15,13 @@ from ...messages import InvalidInput, PageUnavailable, WebError
 from .addresses import AddressRules
 from .bounded_body import ACCEPTED_ENCODINGS, read_bounded
 from .charset import decode_page
-from .guarded_transport import GuardedTransport
+from .guarded_transport import DEFAULT_PORTS, GuardedTransport
 from .host_turns import HostTurns, Turn
 from .limits import FetchLimits
 from .robots import LARGEST_ROBOTS_BYTES, ROBOT_NAME, RobotsMemory, SiteRules
 
 MAX_URL_CHARACTERS = 8_000
+LAST_PORT = 65_535
 READABLE_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 
 T = TypeVar("T")
@@ -118,8 +119,8 @@ class Fetcher:
         for _ in range(self.limits.max_redirects + 1):
             try:
                 answer = await budget.spend(self._ask(where, LARGEST_ROBOTS_BYTES))
-            except WebError:
-                return SiteRules.read(0, "")
+            except WebError as fault:
+                return SiteRules(None, str(fault))
             if (target := _redirect_of(answer)) is None:
                 return SiteRules.read(answer.status, decode_page(answer.body, "utf-8"))
             where = _follow(where, target)
@@ -169,6 +170,8 @@ def read_url(url: str) -> httpx.URL:
         raise InvalidInput(
             f"{shown} can't be fetched: an address must begin with http:// or https://"
         )
+    if not 0 < (read.port or DEFAULT_PORTS[read.scheme]) <= LAST_PORT:
+        raise InvalidInput(f"{shown} names the port {read.port}; ports go from 1 to {LAST_PORT:,}")
     if not read.host:
         raise InvalidInput(f"{shown} names no host")
     if read.userinfo:

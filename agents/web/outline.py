@@ -67,8 +67,9 @@ def read_language(tag: str | None) -> str | None:
 
 def _joined(base: str, href: str) -> str | None:
     try:
-        link = urldefrag(urljoin(base, href.strip())).url
-        is_page = urlsplit(link).scheme in {"http", "https"}
+        parts = urlsplit(urldefrag(urljoin(base, href.strip())).url)
+        link = parts.geturl()
+        is_page = parts.scheme in {"http", "https"}
     except ValueError:
         return None
     return link if is_page and len(link) <= MAX_LINK_CHARACTERS else None

@@ -22,23 +22,25 @@ class SiteRules:
 
     Args:
         rules: its robots.txt; None if everything is forbidden, since it could not be had.
+        trouble: why it could not be had.
     """
 
     rules: Protego | None
+    trouble: str = ""
 
     @classmethod
     def read(cls, status: int, text: str) -> SiteRules:
         """Take the answer to a request for robots.txt: none there means all is allowed.
 
         Args:
-            status: the answer's HTTP status, 0 if there was no answer.
+            status: the answer's HTTP status.
             text: the answer.
         """
         if 200 <= status < 300:  # noqa: PLR2004 - HTTP's successes
             return cls(Protego.parse(text))
         if 400 <= status < 500:  # noqa: PLR2004 - HTTP's faults of the asker
             return cls(Protego.parse(""))
-        return cls(None)
+        return cls(None, f"the answer was {status}")
 
     def check(self, url: str, longest_pause_s: float) -> float:
         """See that a page may be fetched.
@@ -55,8 +57,8 @@ class SiteRules:
         """
         if self.rules is None:
             raise RobotsForbid(
-                f"{url} is left alone: its site's robots.txt can't be had, "
-                "and might forbid it; try later"
+                f"{url} is left alone: its site's robots.txt, which might forbid it, "
+                f"can't be had: {self.trouble}"
             )
         if not self.rules.can_fetch(url, ROBOT_NAME):
             raise RobotsForbid(f"the robots.txt of its site forbids {url} to {ROBOT_NAME!r}")
@@ -83,7 +85,9 @@ class RobotsMemory:
         return known[1]
 
     def keep(self, site: str, rules: SiteRules) -> None:
-        """Remember the rules of a site."""
+        """Remember the rules of a site, if it has told them; trouble may soon be over."""
+        if rules.rules is None:
+            return
         self._known[site] = (asyncio.get_running_loop().time(), rules)
         self._known.move_to_end(site)
         if len(self._known) > SITES_REMEMBERED:

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from ...messages import BackendFailed, InvalidInput
 from .documents import ScrapedPage
 from .fetching import FetchedPage, Fetcher
-from .scraping import describe
+from .page_reading import describe
 from .superagi_places import EXTRACTOR, HOME_VARIABLE
 
 MODULE = "superagi.helper.webpage_extractor"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from ...messages import BackendFailed
 from .documents import ScrapedPage, Summary, WrittenBy
+from .extraction import choose_sentences
 from .fetching import FetchedPage, Fetcher
 from .language_model import LanguageModel
+from .page_reading import describe
 from .roles import Wish
-from .scraping import describe
-from .summarizing import choose_sentences
 from .superagi_bridge import Bridge, FromChild
 from .superagi_extractor import check_text
 

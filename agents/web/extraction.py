@@ -25,6 +25,10 @@ MOST_SENTENCES = {"sum_basic": 1_000, "kl": 200}
 """How long a text may be for the methods whose time grows with its square, or its cube."""
 
 
+WRAPPED_LINE_CHARACTERS = 120
+FULL_LINE_CHARACTERS = 60
+"""How long a line of wrapped text is at least if it goes on in the next; headings are shorter."""
+
 _SENTENCE_MARK = re.compile(r"""[.!?…。！？।॥؟۔]["'”’»)\]」』）]*$""")  # noqa: RUF001
 
 
@@ -83,6 +87,22 @@ def _stemmer(language: str) -> Callable[[str], str]:
 
 def _prose(text: str) -> str:
     """The lines that hold sentences, as paragraphs; headings and captions end with no mark."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = _paragraphs([line.strip() for line in text.splitlines()])
     prose = [line for line in lines if _SENTENCE_MARK.search(line)]
     return "\n\n".join(prose or lines)
+
+
+def _paragraphs(lines: list[str]) -> list[str]:
+    if max(map(len, lines)) > WRAPPED_LINE_CHARACTERS:
+        return [line for line in lines if line]
+    # Nobody writes paragraphs that short: the text was wrapped, so that its sentences run on.
+    paragraphs: list[str] = []
+    runs_on = False
+    for line in lines:
+        if line and runs_on:
+            paragraphs[-1] += f" {line}"
+        elif line:
+            paragraphs.append(line)
+        is_full = len(line) >= FULL_LINE_CHARACTERS
+        runs_on = bool(line) and is_full and not _SENTENCE_MARK.search(line)
+    return paragraphs
