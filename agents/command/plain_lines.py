@@ -85,6 +85,9 @@ class PlainLines:
                 return f"{worker} joined ({detail})"
             case What.WORKER_LOST:
                 return f"{worker} lost: {detail}"
+            case What.WORKER_QUARANTINED | What.WORKER_RELEASED | What.WORKER_RETIRED:
+                kind = occurrence.what.value.removeprefix("worker_")
+                return f"{worker} {kind}: {detail}"
             case What.WORKER_REFUSED:
                 return f"{worker} refused: {detail}"
             case _:

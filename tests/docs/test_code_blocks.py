@@ -20,6 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(<!-- (?:run|test) -->\s*)?```(\w*)\n(.*?)```", re.DOTALL)
 NOT_RUN = {"text", "json", "mermaid", "csv", "toml", "jsonl"}
 BLOCK_DEADLINE_S = 60
+SLOW_PAGES = {"service"}
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:
@@ -32,8 +33,9 @@ def blocks_of(page: Path) -> list[tuple[str, str]]:
 
 
 def _as_parameter(page: Path) -> object:
-    # The pages of the scenarios take most of a minute together; `.ci/run` has it.
-    marks = [pytest.mark.slow] if page.parent.name == "scenarios" else []
+    # These take more than a minute together; `.ci/run` has it.
+    is_slow = page.parent.name == "scenarios" or page.stem in SLOW_PAGES
+    marks = [pytest.mark.slow] if is_slow else []
     return pytest.param(page, marks=marks, id=page.stem)
 
 
