@@ -75,6 +75,7 @@ _TABLES = (
     WHERE status = 'pending' AND ready_at IS NOT NULL
     """,
     "CREATE INDEX held ON task (held_since) WHERE status = 'in_progress'",
+    "CREATE INDEX held_by ON task (locked_by) WHERE status = 'in_progress'",
     "CREATE INDEX child ON task (parent_id) WHERE parent_id IS NOT NULL",
     """
     CREATE TABLE tally (
@@ -119,13 +120,12 @@ _NEXT_OF_TYPE = """
     WHERE status = 'pending' AND ready_at IS NULL AND type = ?
     ORDER BY priority DESC, sequence LIMIT 1
 """
+# To have them sorted by SQLite would have it look at every task there is.
 _HELD_SINCE_BEFORE = """
-    SELECT id FROM task WHERE status = 'in_progress' AND held_since < ? ORDER BY sequence
+    SELECT sequence, id FROM task WHERE status = 'in_progress' AND held_since < ?
 """
-_HELD_BY = """
-    SELECT id FROM task WHERE status = 'in_progress' AND locked_by = ? ORDER BY sequence
-"""
-_CHILDREN = "SELECT id FROM task WHERE parent_id = ? ORDER BY sequence"
+_HELD_BY = "SELECT sequence, id FROM task WHERE status = 'in_progress' AND locked_by = ?"
+_CHILDREN = "SELECT sequence, id FROM task WHERE parent_id = ?"
 
 
 class SqliteTaskTable:
@@ -280,7 +280,7 @@ class SqliteTaskTable:
         self._query("UPDATE workflow SET metadata = ?", json.dumps(metadata))
 
     def _ids(self, statement: str, *values: object) -> list[str]:
-        return [task_id for (task_id,) in self._query(statement, *values)]
+        return [task_id for _, task_id in sorted(self._query(statement, *values))]
 
     def _query(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
         assert self._connection is not None

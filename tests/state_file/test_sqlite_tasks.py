@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import statistics
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from muster.agents import sqlite_task_table
 from muster.messages import InvalidTask, StoreCorrupt, StoreUnusable
 
 
@@ -160,6 +162,29 @@ def test_a_failure_within_a_change_leaves_everything_as_it_was(
     assert manager.get_status_summary()["status_counts"]["pending"] == 1
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "_FIND",
+        "_REPLACE",
+        "_MAKE_READY",
+        "_NEXT",
+        "_NEXT_OF_TYPE",
+        "_HELD_SINCE_BEFORE",
+        "_HELD_BY",
+        "_CHILDREN",
+    ],
+)
+def test_nothing_looks_at_every_task(make_sqlite: Any, statement: str) -> None:
+    sql = getattr(sqlite_task_table, statement)
+    manager = make_sqlite()
+    with manager._table.reading():
+        plan = list(manager._table._query(f"EXPLAIN QUERY PLAN {sql}", *[0] * sql.count("?")))
+    steps = [step for *_, step in plan]
+    assert [step for step in steps if "USING INDEX" not in step] == []
+    assert all(step.startswith("SEARCH") for step in steps) or "LIMIT 1" in sql
+
+
 @pytest.mark.slow
 def test_a_million_tasks_are_taken_as_fast_as_a_thousand(make_sqlite: Any, tmp_path: Path) -> None:
     manager = make_sqlite()
@@ -176,12 +201,12 @@ def test_a_million_tasks_are_taken_as_fast_as_a_thousand(make_sqlite: Any, tmp_p
             ),
         )
     connection.close()
-    slowest: dict[str, float] = {}
+    spent: dict[str, list[float]] = {}
 
     def measure(name: str, call: Any) -> Any:
         began = time.perf_counter()
         answer = call()
-        slowest[name] = max(slowest.get(name, 0.0), time.perf_counter() - began)
+        spent.setdefault(name, []).append(time.perf_counter() - began)
         return answer
 
     for number in range(200):
@@ -194,4 +219,6 @@ def test_a_million_tasks_are_taken_as_fast_as_a_thousand(make_sqlite: Any, tmp_p
     assert measure("summary", manager.get_status_summary)["total_tasks"] == 1_000_201
     assert manager.get_status_summary()["status_counts"]["completed"] == 200
     # To look at every task takes longer than each of these may.
-    assert max(slowest.values()) < 1.0, slowest
+    medians = {name: statistics.median(seconds) for name, seconds in spent.items()}
+    print(medians)
+    assert max(medians[name] for name in ("next", "complete", "create")) < 0.02, medians
