@@ -103,3 +103,9 @@ async def test_data_that_does_not_fit_is_refused_with_what_is_wrong(
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         await perform("batch_web_search", data, [])
+
+
+def test_the_command_line_finds_them_by_their_module() -> None:
+    from muster.agents.command.handler_finder import find_handlers
+
+    assert "download_file" in set(find_handlers(["muster.agents.actions.for_workers"]))

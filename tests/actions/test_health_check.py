@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 import pytest
+from muster.agents import run_in_virtual_time
 from muster.agents.actions import health_check, periodic_health_check
 from muster.messages import InvalidInput
 
@@ -35,18 +36,24 @@ async def test_each_check_is_told_with_status_and_latency_and_all_are_summed_up(
     assert told.seen == [25.0, 50.0, 75.0, 100.0]
 
 
-async def test_checks_keep_to_their_interval(server: Any, told: Any) -> None:
-    at = []
+def test_checks_keep_to_their_interval_whatever_the_answers_take(
+    told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began_at: list[float] = []
+    takes_s = [3.0, 1.0, 12.0, 1.0, 1.0]
 
-    async def serve(connection: Any) -> None:
-        at.append(asyncio.get_running_loop().time())
-        await asyncio.sleep(0.03)
-        await connection.answer()
+    async def ask(*_: object) -> int:
+        began_at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(takes_s.pop(0))
+        return 200
 
-    server.behaviour = serve
-    await periodic_health_check(told, server.url, 0.05, 4)
-    # From one beginning to the next: neither the answer's time nor its lateness adds up.
-    assert 0.14 < at[-1] - at[0] < 0.2
+    monkeypatch.setattr(health_check, "_ask", ask)
+    check = periodic_health_check(told, "http://127.0.0.1", 5, 5, timeout_s=60)
+    report = run_in_virtual_time(check)
+    # The third takes longer than the interval: the next comes as soon as it can.
+    assert began_at == [0.0, 5.0, 10.0, 22.0, 27.0]
+    assert (report["min_latency_ms"], report["max_latency_ms"]) == (1_000.0, 12_000.0)
+    assert report["mean_latency_ms"] == 3_600.0
 
 
 async def test_an_address_where_nobody_listens_is_a_finding_and_no_failure(told: Any) -> None:
