@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from email.message import Message
 from importlib.metadata import version
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -15,6 +15,7 @@ from ...messages import InvalidInput, PageUnavailable, WebError
 from .addresses import AddressRules
 from .bounded_body import ACCEPTED_ENCODINGS, read_bounded
 from .charset import decode_page
+from .deadline import within
 from .guarded_transport import DEFAULT_PORTS, GuardedTransport
 from .host_turns import HostTurns, Turn
 from .limits import FetchLimits
@@ -188,11 +189,11 @@ class _Budget:
         self._left_s = timeout_s
         self._url = url
 
-    async def spend(self, request: Awaitable[T]) -> T:
+    async def spend(self, request: Coroutine[Any, Any, T]) -> T:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
-            return await asyncio.wait_for(request, max(self._left_s, 0.0))
+            return await within(self._left_s, request)
         except asyncio.TimeoutError:
             raise PageUnavailable(
                 f"{self._url} took more than the {self._timeout_s:g} s that a page may take"

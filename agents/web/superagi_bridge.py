@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from ...messages import BackendFailed, MusterError
+from .deadline import within
 
 CHILD = Path(__file__).with_name("superagi_child.py")
 STARTING_MAY_TAKE_S = 60.0
@@ -85,8 +86,8 @@ class Bridge:
             try:
                 if self._child is None:
                     self._child = await _Child.start(self._python, self._checkout)
-                return await asyncio.wait_for(
-                    self._child.call(name, answer, arguments), self._call_may_take_s
+                return await within(
+                    self._call_may_take_s, self._child.call(name, answer, arguments)
                 )
             except asyncio.TimeoutError:
                 await self._end()
@@ -141,9 +142,12 @@ class _Child:
         except OSError as fault:
             shutil.rmtree(folder, ignore_errors=True)
             raise BackendFailed(f"SuperAGI's process can't be started: {fault}") from None
+        except asyncio.CancelledError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         child = cls(process, folder)
         try:
-            await asyncio.wait_for(child.hear(), STARTING_MAY_TAKE_S)
+            await within(STARTING_MAY_TAKE_S, child.hear())
         except asyncio.TimeoutError:
             await child.end()
             raise BackendFailed(
@@ -191,7 +195,7 @@ class _Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._process.wait(), LEAVING_MAY_TAKE_S)
+            await within(LEAVING_MAY_TAKE_S, self._process.wait())
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -212,8 +216,7 @@ class _Child:
         except ValueError:
             raise _ChildLost(f"said more than {LARGEST_LINE_BYTES:,} bytes at once") from None
         if not line:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._listening), LEAVING_MAY_TAKE_S)
+            await asyncio.wait([self._listening], timeout=LEAVING_MAY_TAKE_S)
             raise _ChildLost("has ended")
         try:
             return FromChild.model_validate_json(line)

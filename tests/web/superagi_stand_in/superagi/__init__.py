@@ -1,0 +1,1 @@
+"""Stand-in for SuperAGI's package; see README.md."""
