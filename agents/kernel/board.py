@@ -22,7 +22,6 @@ from ...messages import (
     TaskId,
     TaskResult,
     TaskStatus,
-    UnknownName,
 )
 from ...messages.task import MAX_ATTEMPTS
 from .board_state import BoardState
@@ -40,7 +39,6 @@ from .events import (
     RecoveryRequested,
     ResultReceived,
     RetirementRequested,
-    RetireWorker,
     SendAssignment,
     SendCancel,
     StopRequested,
@@ -443,7 +441,7 @@ class Board(BoardState):
         record.error_message = error
         what = What.ATTEMPT_TIMED_OUT if ending is Ending.TIMED_OUT else What.ATTEMPT_FAILED
         self._tell(what, record, attempt.number, worker.name, error)
-        self._count_failure(worker)
+        self.standing.count_failure(worker, self._now, self._said)
         left = record.task.max_attempts - record.failures
         if left > 0 or self._can_be_reassigned(record):
             detail = f"attempts left: {left}" if left > 0 else "to another worker"
@@ -463,29 +461,6 @@ class Board(BoardState):
             and find_obstacle(self.queue.policy, record.task, worker) is None
             for worker in self.queue.workers
         )
-
-    def _count_failure(self, worker: WorkerRecord) -> None:
-        """Count a worker's failure; too many in a row, and it is given nothing for a while."""
-        worker.failures_in_a_row += 1
-        limit = self.rules.quarantine_after
-        is_over_it = limit is not None and worker.failures_in_a_row >= limit
-        if is_over_it and worker.alive and worker.quarantined_until is None:
-            worker.quarantined_until = self._now + self.rules.quarantine_s
-            self.alarms.set(Quarantine(worker))
-            self.queue.note_standing(worker)
-            detail = (
-                f"failed {worker.failures_in_a_row} times in a row; "
-                f"for {self.rules.quarantine_s:g} s"
-            )
-            self._tell_of(worker, What.WORKER_QUARANTINED, detail)
-
-    def _release(self, worker: WorkerRecord) -> None:
-        """End a worker's quarantine; it has a fresh start."""
-        worker.quarantined_until = None
-        worker.failures_in_a_row = 0
-        if worker.alive:
-            self.queue.note_standing(worker)
-        self._tell_of(worker, What.WORKER_RELEASED, "its quarantine is over")
 
     def _time_out(self, attempt: Attempt) -> None:
         error = f"timed out: after {attempt.timeout_s:g} s"
@@ -610,20 +585,7 @@ class Board(BoardState):
         self._requeue(self.attendance.lose(worker, reason, self._now, self._said))
 
     def _retire(self, event: RetirementRequested) -> None:
-        worker = self.members.by_name.get(event.worker)
-        if worker is None or not worker.alive:
-            connected = (each.name for each in self.members.present.values())
-            raise UnknownName("connected worker", event.worker, connected)
-        if worker.taken:
-            raise IllegalTransition(
-                f"worker {worker.name!r} holds {worker.taken} tasks, so it can't be retired; "
-                "retire one that holds none"
-            )
-        if not worker.is_retiring:
-            worker.is_retiring = True
-            self.queue.note_standing(worker)
-            self._tell_of(worker, What.WORKER_RETIRED, "not needed any more")
-            self._said.append(RetireWorker(worker.worker_id))
+        self.standing.retire(event, self._now, self._said)
 
     def _requeue(self, lost: Iterable[Attempt]) -> None:
         for attempt in lost:
@@ -668,7 +630,7 @@ class Board(BoardState):
                         self.attendance.give_up(alarm.worker, detail, self._now, self._said)
                     )
                 case Quarantine():
-                    self._release(alarm.worker)
+                    self.standing.release(alarm.worker, self._now, self._said)
                 case Challenge():
                     name = alarm.newcomer.name
                     self._lose(self.members.by_name[name], "silent, and replaced by a newcomer")
@@ -728,9 +690,6 @@ class Board(BoardState):
         occurrence = Occurrence(self._now, what, record.task_id, attempt, worker, detail)
         record.tell(occurrence)
         self._said.append(occurrence)
-
-    def _tell_of(self, worker: WorkerRecord, what: What, detail: str) -> None:
-        self._said.append(Occurrence(self._now, what, worker=worker.name, detail=detail))
 
     def _ignore(self, reason: str, record: TaskRecord, result: TaskResult) -> None:
         self._count_ignored(reason)

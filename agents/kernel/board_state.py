@@ -15,6 +15,7 @@ from .invariants import check_invariants
 from .matching import POLICIES, MatchingPolicy, describe_shortfall, find_obstacle
 from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
 from .records import Attempt, Rules, Snapshot, TaskRecord, WorkerRecord
+from .standing import Standing
 from .task_queue import TaskQueue
 
 _LONG_NUMBER = 20
@@ -35,6 +36,7 @@ class BoardState:
         self.roll = Roll(self.rules)
         self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | Roll] = Alarms()
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
+        self.standing = Standing(self.rules, self.members, self.queue, self.alarms)
         # Both hold every task of the run until it is forgotten: a report tells of all of them.
         self._tasks: dict[TaskId, TaskRecord] = {}
         self._results: dict[TaskId, TaskResult] = {}

@@ -30,6 +30,8 @@ PURE = [
     "matching",
     "members",
     "records",
+    "scaling",
+    "standing",
     "task_queue",
 ]
 

@@ -18,12 +18,12 @@ class _Hall:
         self.network = MemoryNetwork(faults=self.faults)
 
     def manager(self, **options: Any) -> TaskManager:
-        return self._settle(TaskManager(quiet=True, **options))
+        return self.settle(TaskManager(quiet=True, **options))
 
     def worker(self, name: str, skill: int = 5, **options: Any) -> WorkerAgent:
-        return self._settle(WorkerAgent(name, skill, **options))
+        return self.settle(WorkerAgent(name, skill, **options))
 
-    def _settle(self, agent: Any) -> Any:
+    def settle(self, agent: Any) -> Any:
         async def start_agent(*_: Any) -> None:
             await agent.serve_over(self.network.join(agent.name, agent.receive))
 

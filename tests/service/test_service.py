@@ -19,6 +19,7 @@ from muster.messages import (
     Task,
     TaskResult,
     UnknownTask,
+    WorkersMissing,
 )
 
 Make = Callable[[], Any]
@@ -290,6 +291,39 @@ def test_the_number_of_workers_has_two_names_and_is_said_once() -> None:
         TaskManager(expected_workers=2, num_workers=2)
     with pytest.raises(InvalidInput, match="num_workers=3"):
         TaskManager(3)  # type: ignore[arg-type]
+
+
+def test_a_hook_of_the_service_may_stop_it(hall: Make) -> None:
+    class OneIsEnough(TaskManager):
+        async def handle_result(self, data: TaskResult) -> None:  # type: ignore[override]
+            await self.stop()
+
+    async def story() -> Any:
+        at = hall()
+        manager, worker = at.settle(OneIsEnough(quiet=True)), at.worker("Ada")
+        await manager.start()
+        await worker.start()
+        for number in (1, 2):
+            manager.add_task(Task(task_id=number))
+        await manager.finished()
+        await manager.stop()
+        return manager.get_all_task_status()
+
+    assert play(story)[1] == "Completed"
+
+
+def test_what_a_service_failed_with_is_logged_and_raised_by_stop(
+    hall: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        manager = hall().manager(num_workers=1, join_timeout_s=5)
+        await manager.start()
+        await asyncio.sleep(10)
+        with pytest.raises(WorkersMissing, match="0 of 1 expected workers came within 5 s"):
+            await manager.stop()
+
+    play(story)
+    assert "a service failed" in caplog.text
 
 
 # ---------------------------------------------------------------------------- the worker
