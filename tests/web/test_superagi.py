@@ -45,6 +45,8 @@ def can_import_extractor(superagi: Any) -> bool:
     return not superagi.is_real or all(find_spec(name) for name in SUPERAGI_PACKAGES)
 
 
+# SuperAGI and what it imports warn of themselves.
+@pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("forget_superagi")
 async def test_the_extractor_gives_the_text_and_the_rest_is_read_as_ever(
     superagi: Any, site: Any, make_fetcher: MakeFetcher, article: str
@@ -66,6 +68,8 @@ async def test_the_extractor_gives_the_text_and_the_rest_is_read_as_ever(
     assert sys.path == path
 
 
+# SuperAGI and what it imports warn of themselves.
+@pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("forget_superagi")
 async def test_the_extractor_reaches_only_what_the_fetcher_may(
     superagi: Any, site: Any, make_fetcher: MakeFetcher, article: str
@@ -78,6 +82,8 @@ async def test_the_extractor_reaches_only_what_the_fetcher_may(
     assert site.asked == []
 
 
+# SuperAGI and what it imports warn of themselves.
+@pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("forget_superagi")
 def test_another_package_called_superagi_is_not_taken_for_it(
     superagi: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_fetcher: MakeFetcher
@@ -306,6 +312,8 @@ def run_muster(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int
     return int(ended.value.code or 0), said.out, said.err
 
 
+# SuperAGI and what it imports warn of themselves.
+@pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("forget_superagi")
 def test_check_says_what_works(
     superagi: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
