@@ -85,14 +85,14 @@ _TABLES = (
     """
     CREATE TRIGGER task_added AFTER INSERT ON task BEGIN
         INSERT INTO tally VALUES (new.status, new.type, 1)
-        ON CONFLICT DO UPDATE SET count = count + 1;
+        ON CONFLICT (status, type) DO UPDATE SET count = count + 1;
     END
     """,
     """
     CREATE TRIGGER task_moved AFTER UPDATE OF status ON task WHEN old.status <> new.status BEGIN
         UPDATE tally SET count = count - 1 WHERE status = old.status AND type = old.type;
         INSERT INTO tally VALUES (new.status, new.type, 1)
-        ON CONFLICT DO UPDATE SET count = count + 1;
+        ON CONFLICT (status, type) DO UPDATE SET count = count + 1;
     END
     """,
 )

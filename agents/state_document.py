@@ -251,6 +251,8 @@ def _encode(value: JsonValue) -> bytes:
     # All of it ASCII: so it is UTF-8, and what JSON may hold and UTF-8 may not is escaped.
     try:
         return json.dumps(value, allow_nan=False).encode("ascii")
+    except RecursionError:
+        raise NotAStateDocument("it is nested too deep") from None
     except ValueError as fault:
         raise NotAStateDocument(f"it holds what JSON can't: {fault}") from None
 

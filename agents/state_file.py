@@ -23,6 +23,10 @@ MAX_STATE_FILE_BYTES = 256 * 2**20
 # Windows does not let a file be replaced that anybody has open.
 _MAY_BE_REPLACED_WHILE_OPEN = os.name != "nt"
 
+# Not every system has these: who opens a pipe would wait, and lines would end otherwise.
+_READS_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
+_IN_BYTES: int = getattr(os, "O_BINARY", 0)
+
 
 class _Version(NamedTuple):
     """Tells one version of the file from another, as long as the former is kept open."""
@@ -196,7 +200,7 @@ class StateFile:
             try:
                 if self._known is not None and _version_of(self._path.stat()) == self._version:
                     return
-                descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+                descriptor = os.open(self._path, os.O_RDONLY | _READS_AT_ONCE | _IN_BYTES)
             except FileNotFoundError:
                 raise StoreUnusable(
                     f"the state file {str(self._path)!r} is gone; put it back, or begin a new one "
@@ -261,7 +265,7 @@ class StateFile:
             try:
                 # Only the holder of the lock gets here, so what is left of a dead one may go.
                 self._next.unlink(missing_ok=True)
-                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _IN_BYTES
                 descriptor = os.open(self._next, flags, 0o666)
                 try:
                     self._keep_mode(descriptor)

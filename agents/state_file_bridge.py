@@ -150,7 +150,7 @@ class StateFileBridge:
                 description=f"{task['type']} from the state file: {task_id}",
                 type=cast("str", task["type"]),
                 data=task["data"],
-                priority=cast("int", task.get("priority", 0)),
+                priority=cast("int", task["priority"]) if self._file.has_schedule else 0,
             )
             # Before it is added, for it may be settled at once.
             self._in_hand[offered.id] = task_id

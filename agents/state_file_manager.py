@@ -22,21 +22,26 @@ from ..messages import (
     UnknownDependency,
     UnknownTask,
 )
-from ..messages.task import MAX_ATTEMPTS, MAX_NAME_CHARACTERS
-from .json_portability import explain_unwritable
 from .kernel.board import TRANSITIONS, Cause
 from .kernel.events import Occurrence, What
 from .log import log
 from .sqlite_task_table import SqliteTaskTable
 from .state_file import StateFile
+from .state_file_arguments import (
+    ID_BYTES,
+    check_agent,
+    check_json,
+    check_outcome,
+    check_types,
+    find_sqlite_path,
+    new_entry,
+    schedule_of,
+)
+from .task_entry import describe_holder, is_held_by, status_of, view
 from .task_table import Entry, TaskTable
 from .timestamps import to_timestamp
 
 _HOUR_S = 3600.0
-_SQLITE = "sqlite:"
-_SQLITE_PREFIX = "sqlite:///"
-_ID_BYTES = 4
-_MAX_TYPE_CHARACTERS = MAX_NAME_CHARACTERS - 1 - 2 * _ID_BYTES
 _KEPT_METADATA = ("initialized_at", "last_updated")
 
 _OUTCOMES: Mapping[TaskStatus, tuple[Cause, What]] = {
@@ -46,6 +51,7 @@ _OUTCOMES: Mapping[TaskStatus, tuple[Cause, What]] = {
 }
 
 Watcher: TypeAlias = Callable[[Occurrence], None]
+"""Called with each occurrence once it is written; must not wait."""
 
 
 class StatusSummary(TypedDict):
@@ -111,7 +117,7 @@ class StateFileTaskManager:
         self.state_file = state_file
         self._holds_for_s = task_timeout_hours * _HOUR_S
         self._watchers: list[Watcher] = []
-        path = _sqlite_path(state_file)
+        path = find_sqlite_path(state_file)
         self._table: TaskTable
         if path is None:
             self._table = StateFile(
@@ -123,6 +129,11 @@ class StateFileTaskManager:
             )
 
     # ------------------------------------------------------------------ creating
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether tasks may have priorities, times before which they don't start, and retries."""
+        return self._table.has_schedule
 
     def create_task(
         self,
@@ -152,11 +163,11 @@ class StateFileTaskManager:
                 asks for what a JSON state file has no place for.
             UnknownDependency: there is no such parent.
         """
-        entry = _new_entry(task_type, data, parent_id)
-        schedule = _schedule(priority, not_before, max_attempts)
+        entry = new_entry(task_type, data, parent_id)
+        schedule = schedule_of(priority, not_before, max_attempts)
         if self._table.has_schedule:
             entry |= schedule
-        elif schedule != _schedule(0, None, 1):
+        elif schedule != schedule_of(0, None, 1):
             raise InvalidTask(
                 "a JSON state file has no priorities, no times before which a task doesn't start "
                 "and no retries; keep the tasks in a SQLite file: state_file='sqlite:///NAME.db'"
@@ -173,7 +184,7 @@ class StateFileTaskManager:
 
     def _free_id(self, task_type: str) -> str:
         while True:
-            task_id = f"{task_type}_{secrets.token_hex(_ID_BYTES)}"
+            task_id = f"{task_type}_{secrets.token_hex(ID_BYTES)}"
             if self._table.find(task_id) is None:
                 return task_id
 
@@ -194,8 +205,8 @@ class StateFileTaskManager:
         Raises:
             InvalidInput: the agent's id is blank, or no type is named.
         """
-        _check_agent(agent_id)
-        types = _check_types(task_types)
+        check_agent(agent_id)
+        types = check_types(task_types)
         with self._changing() as change:
             self._release_stale(change)
             task_id = self._table.next_pending(types, change.at)
@@ -207,7 +218,7 @@ class StateFileTaskManager:
             entry["locked_at"] = to_timestamp(change.at)
             self._table.replace(task_id, entry)
             change.tell(What.TASK_ASSIGNED, task_id, agent_id)
-        return _view(task_id, entry)
+        return view(task_id, entry)
 
     def complete_task(
         self,
@@ -233,15 +244,15 @@ class StateFileTaskManager:
         Raises:
             InvalidInput: the status is not one to end with, or JSON can't carry the result.
         """
-        _check_agent(agent_id)
-        outcome = _check_outcome(status)
-        result = None if result_data is None else _check_json("result_data", result_data)
+        check_agent(agent_id)
+        outcome = check_outcome(status)
+        result = None if result_data is None else check_json("result_data", result_data)
         with self._changing() as change:
             entry = self._table.find(task_id)
             if entry is None:
                 return False
-            if not _is_held_by(entry, agent_id):
-                change.tell(What.RESULT_IGNORED, task_id, agent_id, _describe(task_id, entry))
+            if not is_held_by(entry, agent_id):
+                change.tell(What.RESULT_IGNORED, task_id, agent_id, describe_holder(task_id, entry))
                 return False
             self._settle(change, task_id, entry, outcome)
             if result is not None:
@@ -278,14 +289,16 @@ class StateFileTaskManager:
             NotTheHolder: another agent holds it.
             IllegalTransition: nobody holds it.
         """
-        _check_agent(agent_id)
+        check_agent(agent_id)
         with self._changing() as change:
             entry = self._find(task_id)
-            if not _is_held_by(entry, agent_id):
+            if not is_held_by(entry, agent_id):
                 kind = (
-                    NotTheHolder if _status(entry) is TaskStatus.IN_PROGRESS else IllegalTransition
+                    NotTheHolder
+                    if status_of(entry) is TaskStatus.IN_PROGRESS
+                    else IllegalTransition
                 )
-                raise kind(f"{agent_id!r} can't release a task: {_describe(task_id, entry)}")
+                raise kind(f"{agent_id!r} can't release a task: {describe_holder(task_id, entry)}")
             self._requeue(change, task_id, entry, Cause.TO_BE_RETRIED, f"released by {agent_id}")
 
     def _release_stale(self, change: _Change) -> None:
@@ -308,11 +321,11 @@ class StateFileTaskManager:
     @staticmethod
     def _move(task_id: str, entry: Entry, cause: Cause) -> None:
         """Change a task's status as the board's table says."""
-        before = _status(entry)
+        before = status_of(entry)
         after = TRANSITIONS.get((before, cause))
         if after is None:
             raise IllegalTransition(
-                f"a task can't be {cause.value} now: {_describe(task_id, entry)}"
+                f"a task can't be {cause.value} now: {describe_holder(task_id, entry)}"
             )
         entry["status"] = after.value
 
@@ -325,7 +338,7 @@ class StateFileTaskManager:
             UnknownTask: there is no such task.
         """
         with self._table.reading():
-            return _view(task_id, self._find(task_id))
+            return view(task_id, self._find(task_id))
 
     def get_task_children(self, task_id: str) -> list[Entry]:
         """The tasks that belong to another, in the order of their creation.
@@ -339,7 +352,7 @@ class StateFileTaskManager:
 
     def get_held_tasks(self, agent_id: str) -> list[Entry]:
         """The tasks that an agent holds; for one that was started again under its old id."""
-        _check_agent(agent_id)
+        check_agent(agent_id)
         with self._table.reading():
             return self._views(self._table.held_by(agent_id))
 
@@ -371,7 +384,7 @@ class StateFileTaskManager:
         Raises:
             InvalidInput: JSON can't carry it, or it names what is the manager's own.
         """
-        noted = _check_json("metadata", metadata)
+        noted = check_json("metadata", metadata)
         taken = [name for name in _KEPT_METADATA if name in noted]
         if taken:
             raise InvalidInput(
@@ -403,7 +416,7 @@ class StateFileTaskManager:
         return entry
 
     def _views(self, task_ids: list[str]) -> list[Entry]:
-        return [_view(task_id, self._find(task_id)) for task_id in task_ids]
+        return [view(task_id, self._find(task_id)) for task_id in task_ids]
 
     @contextlib.contextmanager
     def _changing(self) -> Generator[_Change]:
@@ -432,138 +445,3 @@ class _Change:
     def tell(self, what: What, task_id: str, worker: str = "", detail: str = "") -> None:
         """Note what happened; it is told when it is written."""
         self.told.append(Occurrence(self.at, what, task_id, worker=worker, detail=detail))
-
-
-def _new_entry(
-    task_type: str, data: Mapping[str, JsonValue] | None, parent_id: str | None
-) -> Entry:
-    if not isinstance(task_type, str) or not task_type.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidTask(f"task_type is {task_type!r}; it must be text that is not blank")
-    if len(task_type) > _MAX_TYPE_CHARACTERS:
-        raise InvalidTask(
-            f"task_type has {len(task_type)} characters; {_MAX_TYPE_CHARACTERS} are the most"
-        )
-    try:
-        _check_unicode("task_type", task_type)
-        checked = _check_json("data", {} if data is None else data)
-    except InvalidInput as fault:
-        raise InvalidTask(str(fault)) from None
-    return {
-        "type": task_type,
-        "status": TaskStatus.PENDING.value,
-        "parent_id": parent_id,
-        "locked_by": None,
-        "locked_at": None,
-        "created_at": None,
-        "completed_at": None,
-        "data": checked,
-    }
-
-
-def _schedule(priority: int, not_before: datetime | None, max_attempts: int) -> Entry:
-    if not -(2**31) <= priority < 2**31:
-        raise InvalidTask(f"priority is {priority!r}; it must be an integer of 32 bits")
-    if not 1 <= max_attempts <= MAX_ATTEMPTS:
-        raise InvalidTask(f"max_attempts is {max_attempts!r}; it must be 1 to {MAX_ATTEMPTS}")
-    return {
-        "priority": priority,
-        "not_before": None if not_before is None else to_timestamp(not_before.timestamp()),
-        "max_attempts": max_attempts,
-        "failures": 0,
-    }
-
-
-def _check_json(name: str, value: Mapping[str, JsonValue]) -> Entry:
-    if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidInput(f"{name} is {type(value).__name__}; it must be a dict")
-    checked = dict(value)
-    reason = explain_unwritable(name, checked)
-    if reason is not None:
-        raise InvalidInput(f"{reason}; use None, bool, int, float, str, list and dict")
-    return checked
-
-
-def _check_agent(agent_id: str) -> None:
-    if not isinstance(agent_id, str) or not agent_id.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidInput(f"agent_id is {agent_id!r}; it must be text that is not blank")
-    _check_unicode("agent_id", agent_id)
-
-
-def _check_unicode(name: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(f"{name} is {text!r}, which holds half a character") from None
-
-
-def _check_types(task_types: Sequence[str] | None) -> list[str] | None:
-    if task_types is None:
-        return None
-    if isinstance(task_types, str):
-        raise InvalidInput(f"task_types is the text {task_types!r}; give a list of types")
-    types = list(dict.fromkeys(task_types))
-    for each in types:
-        _check_unicode("a type", each)
-    if not types:
-        raise InvalidInput("task_types names no type; leave it out to take tasks of any")
-    return types
-
-
-def _check_outcome(status: TaskStatus | str) -> TaskStatus:
-    try:
-        outcome = TaskStatus(status)
-    except ValueError:
-        outcome = None
-    if outcome not in _OUTCOMES:
-        ends = ", ".join(each.value for each in _OUTCOMES)
-        raise InvalidInput(f"a task can't be ended as {status!r}; it can be one of {ends}")
-    assert outcome is not None
-    return outcome
-
-
-def _status(entry: Entry) -> TaskStatus:
-    return TaskStatus(entry["status"])
-
-
-def _is_held_by(entry: Entry, agent_id: str) -> bool:
-    return _status(entry) is TaskStatus.IN_PROGRESS and entry.get("locked_by") == agent_id
-
-
-def _describe(task_id: str, entry: Entry) -> str:
-    held = f", held by {holder!r}" if (holder := entry.get("locked_by")) is not None else ""
-    since = f" since {entry['locked_at']}" if held else ""
-    return f"task {task_id!r} is {_status(entry).value}{held}{since}"
-
-
-def _view(task_id: str, entry: Entry) -> Entry:
-    documented: Entry = {
-        "id": task_id,
-        "type": None,
-        "status": None,
-        "parent_id": None,
-        "locked_by": None,
-        "locked_at": None,
-        "created_at": None,
-        "completed_at": None,
-        "data": {},
-    }
-    return {**documented, **entry, "id": task_id}
-
-
-def _sqlite_path(state_file: str | Path) -> Path | None:
-    """The SQLite file that is meant, or None if a JSON file is."""
-    if isinstance(state_file, Path):
-        if state_file.parts[:1] == (_SQLITE,):
-            raise InvalidInput(
-                f"state_file is the path {str(state_file)!r}; give 'sqlite:///NAME.db' as text"
-            )
-        return None
-    if not state_file.startswith(_SQLITE):
-        return None
-    name = state_file.removeprefix(_SQLITE_PREFIX)
-    if name == state_file or not name:
-        raise InvalidInput(
-            f"state_file is {state_file!r}; a SQLite file is named as 'sqlite:///NAME.db', or "
-            "'sqlite:////FOLDER/NAME.db' from the root"
-        )
-    return Path(name)
