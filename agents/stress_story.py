@@ -44,6 +44,9 @@ class StressStory:
             lost_after_s=chance.choice((2.0, 4.0, 8.0)),
             time_scale=TIME_SCALE,
             quiet=True,
+            reassign_failed=chance.choice((False, True)),
+            quarantine_after=chance.choice((None, 1, 3)),
+            quarantine_s=3.0,
         )
 
     def workers(self) -> list[WorkerAgent]:
