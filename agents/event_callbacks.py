@@ -129,9 +129,11 @@ class _AsyncListener:
         if self._telling.done():
             # It was cancelled from outside, as all tasks are when `asyncio.run` ends.
             self._telling = asyncio.get_running_loop().create_task(self._tell())
-        await asyncio.wait([self._telling], timeout=limit_s)
-        self._telling.cancel()
-        self._untold.give_up()
+        try:
+            await asyncio.wait([self._telling], timeout=limit_s)
+        finally:
+            self._telling.cancel()
+            self._untold.give_up()
 
     async def _tell(self) -> None:
         while (event := self._untold.take()) is not None:
@@ -179,16 +181,19 @@ class _PlainListener:
         if self._delivery is not None:
             self._delivery.cancel()
             self._deliver()
-        if self._is_telling or self._untold.count:
-            self._idle = asyncio.Event()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), limit_s)
-        for timer in (self._delivery, self._watch):
-            if timer is not None:
-                timer.cancel()
-        self._delivery = self._watch = None
-        self._delivered_at = 0.0
-        self._untold.give_up()
+        try:
+            if self._is_telling or self._untold.count:
+                self._idle = asyncio.Event()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._idle.wait(), limit_s)
+        finally:
+            for timer in (self._delivery, self._watch):
+                if timer is not None:
+                    timer.cancel()
+            # The next run may be in another loop.
+            self._delivery = self._watch = None
+            self._delivered_at = 0.0
+            self._untold.give_up()
 
     def _plan_delivery(self) -> None:
         loop = asyncio.get_running_loop()

@@ -7,12 +7,10 @@ The manager is its own one worker, whose slots are the tasks that may run at onc
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextvars import copy_context
 from functools import partial
 
 from pydantic import ValidationError
@@ -52,6 +50,7 @@ from .kernel.events import (
     WorkerLeft,
 )
 from .kernel.records import Rules
+from .local_run import LocalRun
 from .local_task import LocalTask, TaskFunction, check_task_function
 from .log import log
 
@@ -68,33 +67,6 @@ _EVENT_TYPES: Mapping[What, str] = {
     What.TASK_FAILED: "failed",
     What.TASK_CANCELLED: "cancelled",
 }
-
-
-class _Run:
-    """One `run_tasks`, from its beginning to its end; made in its loop.
-
-    Args:
-        worker_id: where the board knows its worker.
-    """
-
-    def __init__(self, worker_id: str) -> None:
-        self.worker_id = worker_id
-        self.ended = asyncio.Event()
-        self.has_left = False
-        self.is_woken = False
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        # Tasks run in the context of `run_tasks`, not in that of whoever happens to wake it.
-        self._context = copy_context()
-
-    def call_soon(self, function: Callable[[], object]) -> None:
-        """Call a function in the loop, whatever thread asks for it."""
-        if threading.get_ident() == self._thread:
-            self._loop.call_soon(function, context=self._context)
-        else:
-            # Whoever closes a loop that still runs tasks has ended them.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(function, context=self._context)
 
 
 class LocalTaskManager:
@@ -126,7 +98,7 @@ class LocalTaskManager:
         self._forgotten = dict.fromkeys(TaskStatus, 0)
         # Bounded by the tasks: four entries for each at most.
         self._to_do: deque[Callable[[], None]] = deque()
-        self._run: _Run | None = None
+        self._run: LocalRun | None = None
         self._runs = 0
         self._stops = 0
         # Touched in the loop alone; bounded by the slots.
@@ -288,7 +260,7 @@ class LocalTaskManager:
             if self._stops != stops_before:
                 return
             self._runs += 1
-            run = self._run = _Run(f"{_WORKER}/{self._runs}")
+            run = self._run = LocalRun(f"{_WORKER}/{self._runs}")
             slots = self._max_concurrent_tasks
             self._tell(WorkerJoined(run.worker_id, _WORKER, slots=slots, session=run.worker_id))
             self._tell(AssigningBegun())
@@ -315,15 +287,17 @@ class LocalTaskManager:
         run.call_soon(run.ended.set)
 
     async def _wind_down(self) -> None:
-        if self._works:
-            await asyncio.wait(self._works.values(), timeout=STOPPING_S)
-        for task_id in self._works:
-            log.warning(
-                "a task ignores that it was cancelled",
-                task=self._tasks[task_id].name,
-                waited_s=STOPPING_S,
-            )
-        await self._callbacks.settle(STOPPING_S)
+        try:
+            if self._works:
+                await asyncio.wait(self._works.values(), timeout=STOPPING_S)
+            for task_id in self._works:
+                log.warning(
+                    "a task ignores that it was cancelled",
+                    task=self._tasks[task_id].name,
+                    waited_s=STOPPING_S,
+                )
+        finally:
+            await self._callbacks.settle(STOPPING_S)
 
     async def _attempt(self, task: LocalTask) -> object:
         try:
@@ -387,7 +361,7 @@ class LocalTaskManager:
             run.is_woken = True
             run.call_soon(partial(self._carry_out, run))
 
-    def _carry_out(self, run: _Run) -> None:
+    def _carry_out(self, run: LocalRun) -> None:
         with self._lock:
             run.is_woken = False
             orders, self._to_do = self._to_do, deque()
