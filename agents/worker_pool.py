@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from ..messages import IllegalTransition, InvalidInput, UnknownName
+from ..messages import IllegalTransition, InvalidInput, MusterError, UnknownName
 from .clock import now
 from .kernel.scaling import Bounds, Step, decide, measure_load
 from .log import log
@@ -138,9 +138,9 @@ class WorkerPool:
             load = measure_load(self._manager.board)
             try:
                 await self.scale_workers(load, self._target_load)
-            except OSError as fault:
+            except (OSError, MusterError) as fault:
                 # As when the machine has no more processes to give.
-                log.error("a worker could not be started", manager=self._manager.name, why=fault)
+                log.error("could not scale", manager=self._manager.name, why=str(fault))
                 self._pause()
             await asyncio.sleep(self._every_s)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,6 +207,50 @@ def test_real_processes_come_with_the_work_and_go_when_it_is_done() -> None:
         await manager.stop()
 
     asyncio.run(asyncio.wait_for(story(), DEADLINE_S))
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+@pytest.mark.processes
+def test_real_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import asyncio
+from muster.agents import TaskManager
+from muster.agents.worker_processes import LocalProcesses
+
+async def main():
+    manager = TaskManager(port=0, quiet=True)
+    await manager.start()
+    process = await LocalProcesses(manager.ticket(), 5).spawn("Ada")
+    while not manager.board.workers:
+        await asyncio.sleep(0.05)
+    print(process._process.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+    )
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdout=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        child = int(started.stdout.readline())
+        started.kill()
+    deadline = time.monotonic() + DEADLINE_S
+    while is_running(child):
+        assert time.monotonic() < deadline, "the worker outlives its pool"
+        time.sleep(0.1)
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    # Nobody may be there to bury it.
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.slow
