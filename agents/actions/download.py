@@ -13,7 +13,7 @@ import httpx
 
 from ...messages import DownloadFailed, InvalidInput
 from ...messages.wording import show
-from .arguments import check_count, check_seconds, check_url
+from .arguments import check_count, check_seconds, check_url, show_url
 from .partial_file import PartialFile
 from .progress import HasProgress, WholePercents
 
@@ -36,7 +36,7 @@ class Download(TypedDict):
 
     Args:
         path: where the file is.
-        url: where it came from in the end, after redirects.
+        url: where it came from in the end, after redirects; without user, password and query.
         size_bytes: how large it is.
         sha256: its checksum, in hexadecimal digits.
         resumed_from_bytes: how much of it an earlier download had left.
@@ -99,13 +99,14 @@ async def download_file(
             found = part.sha256
             part.discard()
             raise DownloadFailed(
-                f"{url} has the SHA-256 {found}, not {sha256.lower()}; nothing is kept of it"
+                f"{show_url(url)} has the SHA-256 {found}, not {sha256.lower()}; "
+                "nothing is kept of it"
             )
         await _in_thread(part.sync)
         part.publish()
         return Download(
             path=str(destination),
-            url=fetch.final_url,
+            url=show_url(fetch.final_url),
             size_bytes=part.size,
             sha256=part.sha256,
             resumed_from_bytes=resumed_from if fetch.has_gone_on else 0,
@@ -128,6 +129,7 @@ class _Fetch:
         self, url: str, part: PartialFile, told: WholePercents, chunk_size: int, max_bytes: int
     ) -> None:
         self._url = url
+        self._shown_url = show_url(url)
         self._part = part
         self._told = told
         self._chunk_size = chunk_size
@@ -145,12 +147,13 @@ class _Fetch:
                 told = f"{type(fault).__name__}: {fault}".removeprefix("_TryAgain: ")
             except (httpx.HTTPError, httpx.InvalidURL) as fault:
                 told = f"{type(fault).__name__}: {fault}"
-                raise DownloadFailed(f"{self._url} can't be downloaded: {told}") from None
+                raise DownloadFailed(f"{self._shown_url} can't be downloaded: {told}") from None
             tries = 1 if self._part.size > farthest else tries + 1
             farthest = max(farthest, self._part.size)
             if tries >= MAX_TRIES:
                 raise DownloadFailed(
-                    f"{self._url} can't be downloaded: {told}; {self._part.size:,} bytes have come"
+                    f"{self._shown_url} can't be downloaded: {told}; "
+                    f"{self._part.size:,} bytes have come"
                 )
             await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (tries - 1))
 
@@ -188,7 +191,7 @@ class _Fetch:
         if response.is_server_error or status == _TOO_MANY_REQUESTS:
             raise _TryAgain(f"it answered {status} {response.reason_phrase}")
         if status == _PARTIAL_CONTENT or not response.is_success:
-            raise DownloadFailed(f"{self._url} answered {status} {response.reason_phrase}")
+            raise DownloadFailed(f"{self._shown_url} answered {status} {response.reason_phrase}")
         self.has_gone_on = False
         is_encoded = response.headers.get("Content-Encoding", "identity") != "identity"
         part.begin(self._url, None if is_encoded else _validator_of(response))
@@ -206,7 +209,8 @@ class _Fetch:
     def _refuse(self, how_large: str) -> None:
         self._part.discard()
         raise DownloadFailed(
-            f"{self._url} {how_large}, but max_bytes is {self._max_bytes:,}; nothing is kept of it"
+            f"{self._shown_url} {how_large}, but max_bytes is {self._max_bytes:,}; "
+            "nothing is kept of it"
         )
 
 

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import httpx
 
-from .arguments import check_count, check_seconds, check_url
+from .arguments import check_count, check_seconds, check_url, show_url
 from .progress import HasProgress, WholePercents
 
 MAX_HISTORY = 1_000
@@ -40,7 +40,7 @@ class HealthReport(TypedDict):
     """What a row of checks found.
 
     Args:
-        url: what was checked.
+        url: what was checked, without user, password and query.
         checks: how many checks were made.
         healthy: how many found it well.
         unhealthy: how many did not.
@@ -102,7 +102,7 @@ async def periodic_health_check(
             if number < max_checks:
                 next_at = max(next_at + interval_seconds, loop.time())
                 await asyncio.sleep(next_at - loop.time())
-    return findings.report(url)
+    return findings.report(show_url(url))
 
 
 async def _check(client: httpx.AsyncClient, url: str, timeout_s: float) -> HealthCheck:

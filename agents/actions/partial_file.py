@@ -71,7 +71,7 @@ class PartialFile:
         """
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             note = json.loads(self._note.read_text(encoding="utf-8"))
-            if note["url"] != url or not isinstance(note["validator"], str):
+            if note["url_sha256"] != _sum_up(url) or not isinstance(note["validator"], str):
                 return
             file = self._part.open("r+b")
             self._file = file
@@ -99,7 +99,7 @@ class PartialFile:
         self.size = 0
         self.validator = validator
         if validator is not None:
-            note = json.dumps({"url": url, "validator": validator})
+            note = json.dumps({"url_sha256": _sum_up(url), "validator": validator})
             self._note.write_text(note, encoding="utf-8")
 
     def write(self, chunk: bytes) -> None:
@@ -141,3 +141,8 @@ class PartialFile:
             # What a full disk would not take is fetched again by whoever goes on.
             with contextlib.suppress(OSError):
                 file.close()
+
+
+def _sum_up(url: str) -> str:
+    # The address itself may hold a password.
+    return hashlib.sha256(url.encode()).hexdigest()

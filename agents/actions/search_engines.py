@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ...messages import SearchFailed
 from ...messages.wording import summarize
-from .arguments import check_count, check_url
+from .arguments import check_count, check_url, show_url
 
 MAX_ANSWER_BYTES = 2_000_000
 """How long an engine's answer may be."""
@@ -154,16 +154,17 @@ _Answer = TypeVar("_Answer", bound=BaseModel)
 
 async def _ask(url: str, parameters: Mapping[str, str], kind: type[_Answer]) -> _Answer:
     """Ask an engine for JSON of some kind, of which no more is read than is allowed."""
+    shown = show_url(url)
     try:
         body = await asyncio.wait_for(_read(url, parameters), SEARCH_TIMEOUT_S)
     except asyncio.TimeoutError:
-        raise SearchFailed(f"{url} did not answer within {SEARCH_TIMEOUT_S:g} s") from None
+        raise SearchFailed(f"{shown} did not answer within {SEARCH_TIMEOUT_S:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL) as fault:
-        raise SearchFailed(f"{url} can't be asked: {type(fault).__name__}: {fault}") from None
+        raise SearchFailed(f"{shown} can't be asked: {type(fault).__name__}: {fault}") from None
     try:
         return kind.model_validate_json(body)
     except ValidationError as fault:
-        raise SearchFailed(f"{url} sent no list of hits: {summarize(fault)}") from None
+        raise SearchFailed(f"{shown} sent no list of hits: {summarize(fault)}") from None
 
 
 async def _read(url: str, parameters: Mapping[str, str]) -> bytes:
@@ -173,10 +174,12 @@ async def _read(url: str, parameters: Mapping[str, str]) -> bytes:
         client.stream("GET", url, params=dict(parameters)) as response,
     ):
         if not response.is_success:
-            raise SearchFailed(f"{url} answered {response.status_code} {response.reason_phrase}")
+            raise SearchFailed(
+                f"{show_url(url)} answered {response.status_code} {response.reason_phrase}"
+            )
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > MAX_ANSWER_BYTES:
-                raise SearchFailed(f"{url} sent more than {MAX_ANSWER_BYTES:,} bytes")
+                raise SearchFailed(f"{show_url(url)} sent more than {MAX_ANSWER_BYTES:,} bytes")
         return bytes(body)

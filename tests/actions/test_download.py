@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,8 @@ async def test_a_part_that_is_whole_already_is_not_fetched_again(
 ) -> None:
     target.parent.mkdir()
     (target.parent / "chests.zip.part").write_bytes(CONTENT)
-    note = f'{{"url": "{server.url}", "validator": "\\"1\\""}}'
+    url_sha256 = hashlib.sha256(server.url.encode()).hexdigest()
+    note = json.dumps({"url_sha256": url_sha256, "validator": '"1"'})
     (target.parent / "chests.zip.part.json").write_text(note)
     server.behaviour = a_file()
     done = await download_file(told, server.url, target)
@@ -176,7 +178,7 @@ async def test_a_part_that_is_whole_already_is_not_fetched_again(
 
 
 @pytest.mark.parametrize(
-    "note", ["{", "[]", '{"url": "http://elsewhere", "validator": "1"}', '{"validator": 1}']
+    "note", ["{", "[]", '{"url_sha256": "0", "validator": "1"}', '{"validator": 1}']
 )
 async def test_a_part_of_something_else_is_not_gone_on_with(
     server: Any, told: Any, target: Path, note: str
@@ -272,6 +274,25 @@ async def test_what_is_not_there_is_told_with_its_status_and_not_tried_again(
         await download_file(told, server.url, target)
     assert len(server.requests) == 1
     assert left_in(target.parent) == []
+
+
+async def test_what_may_be_secret_in_an_address_is_told_to_nobody(
+    server: Any, told: Any, target: Path
+) -> None:
+    async def fail(connection: Any) -> None:
+        await connection.answer(b"", "404 Not Found")
+
+    host = server.url.removeprefix("http://")
+    server.behaviour = fail
+    with pytest.raises(DownloadFailed) as caught:
+        await download_file(told, f"http://ada:word@{host}/chests?token=word", target)
+    assert str(caught.value) == f"http://{host}/chests answered 404 Not Found"
+    server.behaviour = a_file(breaks_at=[50_000])
+    done = await download_file(told, f"http://ada:word@{host}/chests?token=word", target)
+    assert done["url"] == f"http://{host}/chests"
+    with pytest.raises(InvalidInput) as refused:
+        await download_file(told, f"ftp://ada:word@{host}/chests?token=word", target)
+    assert "word" not in str(refused.value)
 
 
 async def test_a_server_that_falls_silent_is_given_up_after_five_tries(

@@ -109,3 +109,37 @@ def test_the_command_line_finds_them_by_their_module() -> None:
     from muster.agents.command.handler_finder import find_handlers
 
     assert "download_file" in set(find_handlers(["muster.agents.actions.for_workers"]))
+
+
+async def test_a_download_that_a_worker_is_told_to_stop_leaves_nothing(
+    server: Any, tmp_path: Path, until: Any
+) -> None:
+    from muster.agents.jobs import Jobs
+    from muster.messages import CancelTask, TaskProgress
+
+    async def serve(connection: Any) -> None:
+        await connection.head("200 OK", {"Content-Length": "1000000", "ETag": '"1"'})
+        await connection.send(bytes(500_000))
+        await asyncio.sleep(30)
+
+    server.behaviour = serve
+    handlers = action_handlers(tmp_path)
+    results: list[TaskResult] = []
+    progress: list[TaskProgress] = []
+
+    async def perform(assignment: TaskAssignment) -> TaskResult:
+        output = await handlers.run(assignment, None)
+        return TaskResult(task_id=1, worker="Ada", success=True, output=output)
+
+    jobs = Jobs("Ada", 1, perform, results.append, progress.append)
+    data = {"url": server.url, "destination": "file.zip"}
+    jobs.take(TaskAssignment(task=Task(id=1, description="any", type="download_file", data=data)))
+    await until(lambda: progress and progress[-1].percent >= 40)
+    jobs.cancel(CancelTask(task_id=1, reason="cancelled: by the user"))
+    await until(lambda: results)
+    assert (results[0].success, results[0].error_message) == (False, "cancelled: by the user")
+    assert left_in(tmp_path) == []
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
