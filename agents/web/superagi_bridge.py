@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -120,7 +121,8 @@ class _ChildLost(Exception):
 class _Child:
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self._process = process
-        self._folder = folder
+        # Also at the end of the process, since a worker doesn't tell its handlers that it ends.
+        self._tidy_up = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._complaints: deque[str] = deque(maxlen=COMPLAINTS_KEPT)
         self._listening = asyncio.ensure_future(self._hear_complaints())
 
@@ -198,7 +200,7 @@ class _Child:
             await within(LEAVING_MAY_TAKE_S, self._process.wait())
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._tidy_up()
 
     async def _tell(self, line: Mapping[str, object]) -> None:
         assert self._process.stdin is not None

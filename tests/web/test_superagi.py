@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -130,6 +131,7 @@ async def test_the_tool_scrapes_pages_that_its_parent_fetches(
     assert {each["User-Agent"] for each in site.headers} == {"ceylon-muster/0.1.0"}
 
 
+@pytest.mark.slow
 async def test_what_the_tool_cuts_off_is_said_to_be_shortened(
     bridge: Bridge, site: Any, make_fetcher: MakeFetcher
 ) -> None:
@@ -178,6 +180,7 @@ async def test_a_model_is_asked_by_the_parent_with_superagis_words(
     assert asked["max_tokens"] == 600
 
 
+@pytest.mark.slow
 async def test_a_model_that_fails_is_the_failure(bridge: Bridge) -> None:
     model = LanguageModel("http://127.0.0.1:9/v1", None, "tea-1")
     with pytest.raises(BackendFailed, match="can't be reached"):
@@ -195,6 +198,7 @@ async def test_nothing_of_the_users_environment_reaches_superagi(
     assert len(environment["ENCRYPTION_KEY"]) == 32
 
 
+@pytest.mark.slow
 async def test_nothing_is_written_into_the_checkout(superagi: Any, bridge: Bridge) -> None:
     before = sorted(superagi.home.iterdir())
     assert await bridge.call("check") == "WebScraperTool and SearxSearchTool"
@@ -212,6 +216,7 @@ def a_child(tmp_path: Path, body: str) -> Path:
     return script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -234,6 +239,7 @@ async def test_a_python_that_is_not_there_cannot_be_started(tmp_path: Path) -> N
 HANGING = 'print(\'{"ready": "3"}\'); sys.stdout.flush(); print(os.getpid(), file=sys.stderr)'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["time", "cancel"])
 async def test_a_call_that_hangs_ends_its_child(by: str, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
@@ -253,6 +259,7 @@ async def test_a_call_that_hangs_ends_its_child(by: str, tmp_path: Path) -> None
     await until(lambda: not is_alive(int(pid_file.read_text())))
 
 
+@pytest.mark.slow
 async def test_a_child_that_dies_in_a_call_is_replaced_for_the_next() -> None:
     home = Path(__file__).with_name("superagi_stand_in")
     bridge = Bridge(Path(sys.executable), home)
@@ -264,6 +271,29 @@ async def test_a_child_that_dies_in_a_call_is_replaced_for_the_next() -> None:
         await bridge.call("summarize", answer, query="q", text="die at once")
     assert await bridge.call("summarize", answer, query="q", text="live") == "fine"
     await bridge.aclose()
+
+
+@pytest.mark.slow
+def test_a_bridge_that_nobody_closes_leaves_nothing_behind(tmp_path: Path) -> None:
+    home = Path(__file__).with_name("superagi_stand_in")
+    code = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from muster.agents.web.superagi_bridge import Bridge\n"
+        f"bridge = Bridge(Path(sys.executable), Path({str(home)!r}))\n"
+        "print(asyncio.run(bridge.call('check')))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "WebScraperTool and SearxSearchTool\n", done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def is_alive(pid: int) -> bool:
@@ -313,6 +343,7 @@ def run_muster(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int
 
 
 # SuperAGI and what it imports warn of themselves.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("forget_superagi")
 def test_check_says_what_works(

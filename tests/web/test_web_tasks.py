@@ -196,6 +196,7 @@ def test_a_missing_extra_says_how_to_install_it(
         make()
 
 
+@pytest.mark.slow
 def test_muster_is_imported_without_what_the_extras_bring() -> None:
     code = (
         "import sys\n"
