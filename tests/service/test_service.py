@@ -67,7 +67,7 @@ def test_it_runs_until_it_is_stopped_whether_there_is_work_or_not(hall: Make) ->
         for task_id in ("one", "two"):
             manager.add_task(Task(task_id=task_id))
             await until(lambda task_id=task_id: manager.get_task_status(task_id) == "Completed")
-            await asyncio.sleep(3_600)
+            await asyncio.sleep(300)
         ended_before = manager.board.has_ended
         await manager.stop()
         return ended_before, manager.board.has_ended
