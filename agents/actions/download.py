@@ -148,14 +148,14 @@ class _Fetch:
             except (httpx.HTTPError, httpx.InvalidURL) as fault:
                 told = f"{type(fault).__name__}: {fault}"
                 raise DownloadFailed(f"{self._shown_url} can't be downloaded: {told}") from None
-            tries = 1 if self._part.size > farthest else tries + 1
+            tries = 0 if self._part.size > farthest else tries + 1
             farthest = max(farthest, self._part.size)
             if tries >= MAX_TRIES:
                 raise DownloadFailed(
                     f"{self._shown_url} can't be downloaded: {told}; "
                     f"{self._part.size:,} bytes have come"
                 )
-            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** (tries - 1))
+            await asyncio.sleep(_FIRST_PAUSE_S * 2 ** max(tries - 1, 0))
 
     async def _try(self, client: httpx.AsyncClient) -> None:
         part = self._part

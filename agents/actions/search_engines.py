@@ -169,8 +169,9 @@ async def _ask(url: str, parameters: Mapping[str, str], kind: type[_Answer]) -> 
 
 async def _read(url: str, parameters: Mapping[str, str]) -> bytes:
     headers = {"User-Agent": _USER_AGENT, "Accept": "application/json"}
+    # `_ask` has a limit for the whole answer; httpx's own begins anew with each byte.
     async with (
-        httpx.AsyncClient(follow_redirects=True, headers=headers) as client,
+        httpx.AsyncClient(follow_redirects=True, headers=headers, timeout=None) as client,  # noqa: S113
         client.stream("GET", url, params=dict(parameters)) as response,
     ):
         if not response.is_success:
