@@ -21,7 +21,7 @@ from .tokenizer import Tokenizer
 METHODS = {"luhn": LuhnSummarizer, "sum_basic": SumBasicSummarizer, "kl": KLSummarizer}
 """The methods of sumy that need no numpy."""
 
-MOST_SENTENCES = {"sum_basic": 1_000, "kl": 200}
+MOST_SENTENCES = {"sum_basic": 1_000, "kl": 100}
 """How long a text may be for the methods whose time grows with its square, or its cube."""
 
 

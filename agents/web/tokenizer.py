@@ -9,6 +9,9 @@ from collections.abc import Iterator
 # put no space between sentences.
 _END = re.compile(r"""(?:[.!?…]+["'”’»)\]]*(?=\s)|[。！？]+[」』”’）]*|[।॥؟۔]+)""")  # noqa: RUF001
 _BEGINS_ANEW = re.compile(r"""["'“‘«„(\[¿¡]*[^\Wa-zß-öø-ÿ_]""")  # noqa: RUF001
+LOOK_AROUND_CHARACTERS = 40
+"""How far around a mark is looked; further, and the time would grow with the text's square."""
+
 _LAST_WORD = re.compile(r"(\S+)$")
 _ABBREVIATED = """
 al approx apr art aug bzw ca cf chap co corp dec dept dr ed eds eg est etc feb fig figs gen gov
@@ -35,7 +38,9 @@ class Tokenizer:
 def _sentences(text: str) -> Iterator[str]:
     begin = 0
     for end in _END.finditer(text):
-        if _is_end(text[begin : end.start()], end[0], text[end.end() :]):
+        before = text[max(begin, end.start() - LOOK_AROUND_CHARACTERS) : end.start()]
+        after = text[end.end() : end.end() + LOOK_AROUND_CHARACTERS]
+        if _is_end(before, end[0], after):
             if sentence := text[begin : end.end()].strip():
                 yield sentence
             begin = end.end()

@@ -91,6 +91,11 @@ def test_the_language_is_what_the_page_names(html: str, language: str | None) ->
     assert Outline(html, "http://tea.example/").language == language
 
 
+@pytest.mark.parametrize("piece", ["<a href='x'", "<!--", "</", "<a ", "&#", "<![CDATA[", "<div>"])
+def test_broken_markup_is_read_in_good_time(piece: str) -> None:
+    assert len(Outline(piece * 20_000, "http://tea.example/").links) <= 1
+
+
 # ------------------------------------------------------------------------------------ charsets
 
 
