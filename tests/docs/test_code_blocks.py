@@ -20,7 +20,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(<!-- (?:run|test) -->\s*)?```(\w*)\n(.*?)```", re.DOTALL)
 NOT_RUN = {"text", "json", "mermaid", "csv", "toml", "jsonl"}
 BLOCK_DEADLINE_S = 60
-SLOW_PAGES = {"service"}
+QUICK_PAGES = {"README", "embedding", "handlers"}
+"""What a newcomer copies first; the others take a minute and more together."""
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:
@@ -33,9 +34,7 @@ def blocks_of(page: Path) -> list[tuple[str, str]]:
 
 
 def _as_parameter(page: Path) -> object:
-    # These take more than a minute together; `.ci/run` has it.
-    is_slow = page.parent.name == "scenarios" or page.stem in SLOW_PAGES
-    marks = [pytest.mark.slow] if is_slow else []
+    marks = [] if page.stem in QUICK_PAGES else [pytest.mark.slow]
     return pytest.param(page, marks=marks, id=page.stem)
 
 
