@@ -100,9 +100,9 @@ async def run_beside(
 ) -> tuple[TaskManager, Stranger, Counter[Any]]:
     """Run one manager and one worker until a stranger beside them has said enough."""
     happened: list[Occurrence] = []
-    manager = TaskManager(
-        [Task(id=1, description="wait")], 1, port=0, quiet=True, secret=secret, lost_after_s=30
-    )
+    # On a busy machine it takes a while until the stranger has said enough.
+    task = Task(id=1, description="wait", timeout=DEADLINE_S)
+    manager = TaskManager([task], 1, port=0, quiet=True, secret=secret, lost_after_s=30)
     manager.watch(happened.append)
     worker = Patient("Ada")
     ticket = manager.ticket()
