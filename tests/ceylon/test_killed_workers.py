@@ -18,7 +18,7 @@ from muster.agents.kernel.events import Occurrence, What
 from muster.agents.ticket import write_ticket_file
 from muster.messages import Task
 
-pytestmark = [pytest.mark.ceylon, pytest.mark.processes]
+pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 
 DEADLINE_S = 60
 TASKS = 120

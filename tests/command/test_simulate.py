@@ -59,6 +59,7 @@ def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
     assert again.out.splitlines()[3:] == ended.out.splitlines()[3:]
 
 
+@pytest.mark.slow
 def test_runs_spread_over_processes_come_to_the_same(invoke: Invoke) -> None:
     alone = invoke("simulate", "--stress", "--seed", 1, "--runs", 60, "--storm", 1)
     spread = invoke(

@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(<!-- (?:run|test) -->\s*)?```(\w*)\n(.*?)```", re.DOTALL)
 NOT_RUN = {"text", "json", "mermaid", "csv", "toml", "jsonl"}
 BLOCK_DEADLINE_S = 60
-QUICK_PAGES = {"README", "embedding", "handlers"}
+QUICK_PAGES = {"README", "handlers"}
 """What a newcomer copies first; the others take a minute and more together."""
 
 

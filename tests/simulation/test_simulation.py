@@ -84,10 +84,10 @@ def test_another_seed_gives_another_run(small_story: Callable[[], Any]) -> None:
 # ------------------------------------------------------------------------------- what holds
 
 
-def test_300_runs_of_a_fresh_seed_break_no_invariant() -> None:
+def test_60_runs_of_a_fresh_seed_break_no_invariant() -> None:
     seed = secrets.randbelow(1_000_000_000)
-    print(f"seeds {seed} to {seed + 299}")
-    for each in range(seed, seed + 300):
+    print(f"seeds {seed} to {seed + 59}")
+    for each in range(seed, seed + 60):
         outcome = simulate(StressStory(each), Conditions(each, storm_s=10.0))
         assert outcome.breach is None, told(outcome)
 
