@@ -17,6 +17,7 @@ import time as wall_clock
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -425,10 +426,18 @@ def call_with(
     named: Mapping[str, object],
 ) -> Awaitable[object]:
     """Call a function with those of the named arguments that it takes."""
-    parameters = inspect.signature(function).parameters
-    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
-    wanted = {key: value for key, value in named.items() if takes_all or key in parameters}
+    taken = _parameters_of(getattr(function, "__func__", function))
+    wanted = {key: value for key, value in named.items() if taken is None or key in taken}
     return function(*positional, **wanted)
+
+
+@lru_cache(maxsize=1_024)
+def _parameters_of(function: Callable[..., object]) -> frozenset[str] | None:
+    """The names of a function's parameters; None if it takes any name."""
+    parameters = inspect.signature(function).parameters
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+        return None
+    return frozenset(parameters)
 
 
 def _belongs(handler: Handler, cls: type) -> bool:

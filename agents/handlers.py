@@ -51,13 +51,12 @@ class TaskContext:
         self._tell = tell
         self._loop = loop
         self._loop_thread = threading.get_ident()
-        self._cancelled = threading.Event()
         self.cancel_reason: str | None = None
 
     @property
     def is_cancelled(self) -> bool:
         """Whether this attempt was cancelled; a plain function should look now and then."""
-        return self._cancelled.is_set()
+        return self.cancel_reason is not None
 
     def progress(self, percent: float, note: str = "") -> None:
         """Tell the manager how far the work has come.
@@ -79,7 +78,6 @@ class TaskContext:
     def mark_cancelled(self, reason: str) -> None:
         """Note that this attempt is to stop; the agent calls it."""
         self.cancel_reason = reason
-        self._cancelled.set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskResult
 from .clock import now
@@ -15,6 +16,10 @@ PROGRESS_EVERY_S = 0.1
 MAX_ERROR_CHARACTERS = 10_000
 
 _STOPPING_S = 1.0
+_TICKS_PER_S = 2**20
+
+Key: TypeAlias = tuple[TaskId, int]
+"""An attempt, as task and number."""
 
 
 @dataclass(slots=True)
@@ -32,7 +37,8 @@ class Jobs:
 
     Args:
         worker: the worker's name, for the results.
-        slots: how many assignments run at once; others wait.
+        slots: how many assignments run at once; others wait, and begin in the order in which they
+            came.
         perform: does a task; whatever it raises becomes the task's error.
         hand_in: takes each result.
         tell_progress: takes progress, not more often than a manager can use.
@@ -47,12 +53,13 @@ class Jobs:
         tell_progress: Callable[[TaskProgress], None],
     ) -> None:
         self._worker = worker
+        self._slots = slots
         self._perform = perform
         self._hand_in = hand_in
-        self._tell_progress = tell_progress
-        self._free_slots = asyncio.Semaphore(slots)
-        # Bounded by what the manager assigns, which goes by the slots.
-        self._jobs: dict[tuple[TaskId, int], _Job] = {}
+        self.tell_progress = tell_progress
+        # Both are bounded by what the manager assigns: the slots, and what is sent ahead of them.
+        self._jobs: dict[Key, _Job] = {}
+        self._waiting: dict[Key, TaskAssignment] = {}
         self._are_stopped = False
 
     @property
@@ -61,22 +68,35 @@ class Jobs:
         return [job.assignment for job in self._jobs.values()]
 
     @property
-    def keys(self) -> Iterable[tuple[TaskId, int]]:
-        """The attempts that are being done, as task and number."""
-        return self._jobs.keys()
+    def keys(self) -> Iterable[Key]:
+        """The attempts that are being done or wait for a slot."""
+        return (*self._jobs, *self._waiting)
+
+    def is_running(self, key: Key) -> bool:
+        """Whether an attempt is being done right now."""
+        return key in self._jobs
 
     def take(self, assignment: TaskAssignment) -> None:
-        """Begin an attempt, unless it is being done already."""
+        """Begin an attempt as soon as there is a slot, unless it was taken already."""
         key = (assignment.task.id, assignment.attempt)
-        if key in self._jobs or self._are_stopped:
+        if key in self._jobs or key in self._waiting or self._are_stopped:
             return
-        context = TaskContext(assignment, self._progress_of(assignment), asyncio.get_running_loop())
-        work = asyncio.ensure_future(self._work(assignment, context))
-        self._jobs[key] = _Job(assignment, context, work)
+        if len(self._jobs) < self._slots:
+            self._begin(key, assignment)
+        else:
+            self._waiting[key] = assignment
+
+    def give_back(self, keys: Iterable[Key]) -> list[Key]:
+        """Let go of those attempts that have not begun; which they are."""
+        return [key for key in keys if self._waiting.pop(key, None) is not None]
 
     def cancel(self, order: CancelTask) -> None:
-        """Stop an attempt, if it is being done."""
-        job = self._jobs.get((order.task_id, order.attempt))
+        """Stop an attempt, if it is being done, and let go of it if it waits."""
+        key = (order.task_id, order.attempt)
+        waiting = self._waiting.pop(key, None)
+        if waiting is not None:
+            self._report(waiting, failure(order.reason or "cancelled"), 0.0)
+        job = self._jobs.get(key)
         if job is not None:
             job.context.mark_cancelled(order.reason or "cancelled")
             # A cancel may come with the assignment. A coroutine that is cancelled before its first
@@ -86,11 +106,10 @@ class Jobs:
 
     async def stop(self) -> None:
         """Stop all; what is unfinished stays so."""
-        self._are_stopped = True
         works = [job.work for job in self._jobs.values()]
         for job in self._jobs.values():
             job.context.mark_cancelled("worker stopped")
-            job.work.cancel()
+        self.drop()
         if works:
             # A handler that runs in a thread, or ignores its cancel, is not waited for.
             await asyncio.wait(works, timeout=_STOPPING_S)
@@ -98,26 +117,34 @@ class Jobs:
     def drop(self) -> None:
         """Stop all, and wait for none."""
         self._are_stopped = True
+        self._waiting.clear()
         for job in self._jobs.values():
             job.work.cancel()
 
-    async def _work(self, assignment: TaskAssignment, context: TaskContext) -> None:
-        key = (assignment.task.id, assignment.attempt)
+    def _begin(self, key: Key, assignment: TaskAssignment) -> None:
+        loop = asyncio.get_running_loop()
+        context = TaskContext(assignment, _Progress(self, self._worker, key), loop)
+        work = loop.create_task(self._work(key, assignment, context))
+        self._jobs[key] = _Job(assignment, context, work)
+
+    async def _work(self, key: Key, assignment: TaskAssignment, context: TaskContext) -> None:
         self._jobs[key].has_begun = True
         try:
             if context.cancel_reason is not None:
                 self._report(assignment, failure(context.cancel_reason), 0.0)
                 return
-            async with self._free_slots:
-                started_at = now()
-                outcome = await self._attempt(assignment, context)
-                self._report(assignment, outcome, now() - started_at)
+            started_at = now()
+            outcome = await self._attempt(assignment, context)
+            self._report(assignment, outcome, now() - started_at)
         except asyncio.CancelledError:
             if context.cancel_reason is None or self._are_stopped:
                 raise
             self._report(assignment, failure(context.cancel_reason), 0.0)
         finally:
             del self._jobs[key]
+            if self._waiting and len(self._jobs) < self._slots:
+                following = next(iter(self._waiting))
+                self._begin(following, self._waiting.pop(following))
 
     async def _attempt(self, assignment: TaskAssignment, context: TaskContext) -> TaskResult:
         current_context.set(context)
@@ -134,12 +161,23 @@ class Jobs:
             return failure(describe_fault(fault))
 
     def _report(self, assignment: TaskAssignment, outcome: TaskResult, took_s: float) -> None:
+        is_complete = (
+            outcome.success
+            and outcome.execution_time > 0
+            and outcome.error_message is None
+            and outcome.task_id == assignment.task.id
+            and outcome.attempt == assignment.attempt
+            and outcome.worker == self._worker
+        )
+        if is_complete:
+            self._hand_in(outcome)
+            return
         self._hand_in(
             TaskResult(
                 task_id=assignment.task.id,
                 worker=self._worker,
                 success=outcome.success,
-                execution_time=outcome.execution_time or max(took_s, 0.0),
+                execution_time=outcome.execution_time or in_ticks(took_s),
                 error_message=None
                 if outcome.success
                 else outcome.error_message or "failed: no reason",
@@ -148,33 +186,49 @@ class Jobs:
             )
         )
 
-    def _progress_of(self, assignment: TaskAssignment) -> Callable[[float, str], None]:
-        """Takes progress and passes on the newest, not more often than a manager can use."""
-        newest: list[tuple[float, str]] = []
-        timer: list[asyncio.TimerHandle] = []
-        key = (assignment.task.id, assignment.attempt)
 
-        def pass_on() -> None:
-            timer.clear()
-            if newest and key in self._jobs:
-                percent, note = newest.pop()
-                self._tell_progress(
-                    TaskProgress(
-                        task_id=key[0],
-                        worker=self._worker,
-                        attempt=key[1],
-                        percent=percent,
-                        note=note[:1_000],
-                    )
-                )
-                timer.append(asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, pass_on))
+class _Progress:
+    """Takes an attempt's progress and passes on the newest, as often as a manager can use it."""
 
-        def tell(percent: float, note: str) -> None:
-            newest[:] = [(percent, note)]
-            if not timer:
-                pass_on()
+    __slots__ = ("_jobs", "_key", "_newest", "_timer", "_worker")
 
-        return tell
+    def __init__(self, jobs: Jobs, worker: str, key: Key) -> None:
+        self._jobs = jobs
+        self._worker = worker
+        self._key = key
+        self._newest: tuple[float, str] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self, percent: float, note: str) -> None:
+        self._newest = (percent, note)
+        if self._timer is None:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._timer = None
+        if self._newest is None or not self._jobs.is_running(self._key):
+            return
+        (percent, note), self._newest = self._newest, None
+        task_id, attempt = self._key
+        self._jobs.tell_progress(
+            TaskProgress(
+                task_id=task_id,
+                worker=self._worker,
+                attempt=attempt,
+                percent=percent,
+                note=note[:1_000],
+            )
+        )
+        self._timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._pass_on)
+
+
+def in_ticks(seconds: float) -> float:
+    """A duration in whole 2**-20ths of a second: of so few digits a compressed frame takes little.
+
+    Args:
+        seconds: the duration; below 0 counts as 0.
+    """
+    return round(max(seconds, 0.0) * _TICKS_PER_S) / _TICKS_PER_S
 
 
 def describe_fault(fault: BaseException) -> str:

@@ -31,7 +31,7 @@ from .ceylon_agent import (
 )
 from .clock import now
 from .handlers import Handlers, HandlerT
-from .jobs import Jobs
+from .jobs import Jobs, in_ticks
 from .kernel.matching import SPECIALTY_BONUS
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
@@ -215,10 +215,10 @@ class WorkerAgent(CeylonAgent):
             agent: who sent it.
         """
         del time, agent
+        started_at = now()
         if len(self.handlers):
             output = await self.handlers.run(data, self._threads())
-            return self._result(data, success=True, output=output)
-        started_at = now()
+            return self._result(data, success=True, output=output, took_s=now() - started_at)
         await asyncio.sleep(data.task.get_processing_time() * self.time_scale)
         reach = self.skill_level
         if data.task.type in self.specialties:
@@ -236,10 +236,7 @@ class WorkerAgent(CeylonAgent):
         """Do a task through `handle_task` and make a result of whatever that returns."""
         named = {"time": int(now()), "agent": self._who_is(self._shell.manager_address)}
         outcome = await call_with(self.handle_task, (assignment,), named)
-        key = (assignment.task.id, assignment.attempt)
-        told = self._broadcast_results.pop(key, None) or self._broadcast_results.pop(
-            (assignment.task.id, 1), None
-        )
+        told = self._take_broadcast(assignment) if self._broadcast_results else None
         match outcome:
             case TaskResult():
                 return outcome
@@ -255,6 +252,10 @@ class WorkerAgent(CeylonAgent):
                     "it must return a TaskResult or a bool",
                 )
 
+    def _take_broadcast(self, assignment: TaskAssignment) -> TaskResult | None:
+        told, task_id = self._broadcast_results, assignment.task.id
+        return told.pop((task_id, assignment.attempt), None) or told.pop((task_id, 1), None)
+
     def _result(
         self,
         assignment: TaskAssignment,
@@ -268,7 +269,7 @@ class WorkerAgent(CeylonAgent):
             task_id=assignment.task.id,
             worker=self.name,
             success=success,
-            execution_time=took_s,
+            execution_time=in_ticks(took_s),
             error_message=None if success else error,
             attempt=assignment.attempt,
             output=output,
