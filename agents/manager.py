@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 DEFAULT_WORKSPACE = "default"
 
+PREFETCH_S = 0.05
+"""How much work a worker holds beyond each of its slots: some round trips' worth."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -78,6 +81,8 @@ class TaskManager(RunView, CeylonAgent):
         quarantine_after: after how many failures in a row a worker is given nothing for a while;
             None never, since often it is the tasks that are to blame.
         quarantine_s: for how long, in seconds.
+        prefetch_s: how much work, in seconds, a worker with short tasks may hold beyond each of its
+            slots, so that it need not wait for the network; 0 gives it none.
         time_scale: how long a second of a task's timeout lasts, in seconds; see `WorkerAgent`.
         quiet: do not print the results when all is done.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
@@ -114,6 +119,7 @@ class TaskManager(RunView, CeylonAgent):
         reassign_failed: bool | None = None,
         quarantine_after: int | None = None,
         quarantine_s: float = 60.0,
+        prefetch_s: float = PREFETCH_S,
         time_scale: float = 1.0,
         quiet: bool = False,
         admin_peer: str = "",
@@ -157,6 +163,7 @@ class TaskManager(RunView, CeylonAgent):
             reassigns_failed=reassign_failed or False,
             quarantine_after=quarantine_after,
             quarantine_s=quarantine_s,
+            prefetch_s=prefetch_s,
         )
         chosen = find_policy(policy) if isinstance(policy, str) else policy
         self.expected_workers = count

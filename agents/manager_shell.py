@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
@@ -23,7 +23,9 @@ from ..messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    RecallTasks,
     Refusal,
+    ReturnTasks,
     Shutdown,
     StoreUnusable,
     Task,
@@ -35,6 +37,7 @@ from ..messages import (
     Welcome,
     encode_message,
 )
+from ..messages.codec import encode_assignment, pack_task
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
 from .keeper import Keeper
@@ -54,13 +57,16 @@ from .kernel.events import (
     RecoveryRequested,
     RefuseWorker,
     ResultReceived,
+    ResultsReceived,
     RetirementRequested,
     RetireWorker,
     SendAssignment,
     SendCancel,
+    SendRecall,
     SendWelcome,
     StopRequested,
     TasksAdded,
+    TasksGivenBack,
     TimePassed,
     What,
     WorkerHeard,
@@ -159,9 +165,8 @@ class ManagerShell:
             EncodeError: a task's data holds what msgpack can't carry; none is added.
         """
         batch = tuple(tasks)
-        for task in batch:
-            encode_message(TaskAssignment(task=task))
-        self._apply(TasksAdded(batch), at_once=True)
+        packed = tuple(map(pack_task, batch))
+        self._apply(TasksAdded(batch, packed), at_once=True)
 
     def keep_in(self, store: Store) -> None:
         """Keep the run in a store from now on, and go on with the one that is there.
@@ -261,6 +266,7 @@ class ManagerShell:
             link,
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self._arrived,
+            results_arrived=self._results_arrived,
             also=also,
             seal=seal,
             before_sending=None if self._keeper is None else self._save,
@@ -322,16 +328,19 @@ class ManagerShell:
 
     # ------------------------------------------------------------------ coming in
 
+    def _results_arrived(self, sender: str, results: Sequence[TaskResult]) -> None:
+        self._apply(ResultsReceived(sender, tuple(results)))
+
     def _arrived(self, sender: str, message: BaseModel) -> None:
         match message:
-            case TaskResult():
-                self._apply(ResultReceived(sender, message))
             case Heartbeat():
                 self._apply(WorkerHeard(sender))
             case TaskProgress():
                 self._apply(ProgressReported(sender, message))
             case Hello():
                 self._apply(_joined(sender, message))
+            case ReturnTasks():
+                self._apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
                 self._apply(WorkerLeft(sender, message.reason))
             case Inquiry():
@@ -384,10 +393,12 @@ class ManagerShell:
         match instruction:
             case Occurrence():
                 self._tell(instruction)
-            case SendAssignment(worker_id, assignment):
-                self._assign(worker_id, assignment)
+            case SendAssignment(worker_id, assignment, packed):
+                self._assign(worker_id, assignment, packed)
             case SendCancel(worker_id, task_id, attempt, reason):
                 self._post(worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason))
+            case SendRecall(worker_id, attempts):
+                self._post(worker_id, RecallTasks(attempts=attempts))
             case SendWelcome():
                 self._welcome(instruction)
             case RefuseWorker(worker_id, session, reason):
@@ -404,9 +415,12 @@ class ManagerShell:
                 self._farewell = failure or self._farewell
                 self._call("end_task_management", self._finish())
 
-    def _assign(self, worker_id: str, assignment: TaskAssignment) -> None:
+    def _assign(self, worker_id: str, assignment: TaskAssignment, packed: bytes | None) -> None:
         try:
-            self._post(worker_id, assignment)
+            if packed is None:
+                self._post(worker_id, assignment)
+            else:
+                self._post_encoded(worker_id, encode_assignment(assignment, packed))
         except EncodeError as fault:
             refused = TaskResult(
                 task_id=assignment.task.id,
@@ -458,10 +472,13 @@ class ManagerShell:
         self._calls.put_nowait((doing, call))
 
     def _post(self, worker_id: str, message: BaseModel) -> None:
+        self._post_encoded(worker_id, encode_message(message))
+
+    def _post_encoded(self, worker_id: str, message: bytes) -> None:
         if self._postman is None:
             return
         try:
-            self._postman.post(worker_id, message)
+            self._postman.post_encoded(worker_id, message)
         except BacklogFull:
             left = WorkerLeft(worker_id, "takes in nothing: too much waits for it")
             asyncio.get_running_loop().call_soon(self._apply, left)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from ..messages import DecodeError, Flaw, decode_message, encode_message
+from ..messages import DecodeError, Flaw, TaskResult, decode_message, encode_message
 from .clock import now
 from .kernel.mailroom import Mailroom
 from .kernel.seal import Seal
@@ -19,6 +19,9 @@ from .log import log
 
 Arrived: TypeAlias = Callable[[str, BaseModel], None]
 """Called with the sender's address and the message; must not wait."""
+
+ResultsArrived: TypeAlias = Callable[[str, Sequence[TaskResult]], None]
+"""Called with the sender's address and results that came together; must not wait."""
 
 
 UNHANDLED = "unhandled"
@@ -41,6 +44,7 @@ class Postman:
         link: the way into the workspace.
         listens_to: addresses besides its own that this member answers to.
         arrived: takes each message that arrives.
+        results_arrived: takes results that arrive together; by default they are taken one by one.
         also: further classes of message, by qualified name.
         seal: what all frames pass through on their way out and in; None lets them pass as they are.
         before_sending: awaited before anything leaves. Frames that arrive from its begin until all
@@ -55,6 +59,7 @@ class Postman:
         listens_to: frozenset[str],
         arrived: Arrived,
         also: Mapping[str, type[BaseModel]],
+        results_arrived: ResultsArrived | None = None,
         seal: Seal | None = None,
         before_sending: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -65,6 +70,7 @@ class Postman:
         )
         self._listens_to = listens_to
         self._arrived = arrived
+        self._results_arrived = results_arrived
         self._also = also
         self._before_sending = before_sending
         self._inbox: deque[bytes] = deque()
@@ -137,13 +143,24 @@ class Postman:
             # The seal may have an answer to it.
             self._due.set()
             return
+        results: list[TaskResult] = []
+        sender = ""
         for arrival in arrivals:
             try:
                 message = decode_message(arrival.message, self._also)
             except DecodeError as fault:
                 self._drop(fault.flaw, f"{fault.detail} (from {arrival.sender[:80]})")
+                continue
+            if results and (arrival.sender != sender or type(message) is not TaskResult):
+                self._hand_over_results(sender, results)
+                results = []
+            sender = arrival.sender
+            if self._results_arrived is not None and type(message) is TaskResult:
+                results.append(message)
             else:
-                self._hand_over(arrival.sender, message)
+                self._hand_over(sender, message)
+        if results:
+            self._hand_over_results(sender, results)
         self._due.set()
 
     async def run(self) -> None:
@@ -192,6 +209,14 @@ class Postman:
         except Exception:  # noqa: BLE001 - whatever a peer sends, the link must live on
             self.dropped[UNHANDLED] += 1
             log.exception("a message could not be handled", kind=type(message).__name__)
+
+    def _hand_over_results(self, sender: str, results: Sequence[TaskResult]) -> None:
+        assert self._results_arrived is not None
+        try:
+            self._results_arrived(sender, results)
+        except Exception:  # noqa: BLE001 - whatever a peer sends, the link must live on
+            self.dropped[UNHANDLED] += len(results)
+            log.exception("results could not be handled", count=len(results))
 
     def _drop(self, flaw: Flaw, detail: str) -> None:
         self.dropped[flaw.value] += 1

@@ -23,7 +23,9 @@ from ..messages import (
     Heartbeat,
     Hello,
     JoinRefused,
+    RecallTasks,
     Refusal,
+    ReturnTasks,
     Shutdown,
     TaskAssignment,
     TaskResult,
@@ -302,6 +304,10 @@ class WorkerShell:
                     self._jobs.take(message)
             case CancelTask():
                 self._jobs.cancel(message)
+            case RecallTasks():
+                given_back = tuple(self._jobs.give_back(message.attempts))
+                if given_back:
+                    self._post(ReturnTasks(attempts=given_back))
             case Shutdown():
                 if message.goes_on:
                     self._post(Goodbye(reason=message.reason))

@@ -50,7 +50,15 @@ from .task import (
     TaskStatus,
     validate_task,
 )
-from .work import CancelTask, Message, TaskAssignment, TaskProgress, TaskResult
+from .work import (
+    CancelTask,
+    Message,
+    RecallTasks,
+    ReturnTasks,
+    TaskAssignment,
+    TaskProgress,
+    TaskResult,
+)
 
 __all__ = [
     "MAX_DIFFICULTY",
@@ -89,7 +97,9 @@ __all__ = [
     "PeerError",
     "PortInUse",
     "PriorityTask",
+    "RecallTasks",
     "Refusal",
+    "ReturnTasks",
     "RobotsForbid",
     "SearchFailed",
     "Shutdown",

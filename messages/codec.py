@@ -20,7 +20,14 @@ from .registry import find_task_class
 from .task import Payload, Task
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
-from .work import CancelTask, TaskAssignment, TaskProgress, TaskResult
+from .work import (
+    CancelTask,
+    RecallTasks,
+    ReturnTasks,
+    TaskAssignment,
+    TaskProgress,
+    TaskResult,
+)
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -28,8 +35,10 @@ __all__ = [
     "decode_message",
     "decode_task",
     "describe",
+    "encode_assignment",
     "encode_message",
     "encode_task",
+    "pack_task",
     "pack",
     "summarize",
     "unpack",
@@ -47,6 +56,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         TaskResult,
         TaskProgress,
         CancelTask,
+        RecallTasks,
+        ReturnTasks,
         Hello,
         Welcome,
         Refusal,
@@ -60,6 +71,14 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
 """Muster's own messages by their names on the wire."""
 
 _TASK = {"task"}
+_TASK_KEY = pack_scalars("task")
+_SHORT_MAP, _LONGEST_SHORT_MAP = 0x80, 15
+_ASSIGNMENT = b"\x92" + pack_scalars(TaskAssignment.__qualname__)
+"""How an assignment begins: a list of two, the first of them its kind."""
+
+_ENVELOPE_BYTES = 1_024
+"""What an assignment takes beside its task, at most, if no other task's output comes along."""
+
 _SCALARS = frozenset({bool, int, float, str, bytes, type(None)})
 
 
@@ -116,7 +135,45 @@ def encode_task(task: Task) -> bytes:
         EncodeError: it holds what msgpack can't carry.
     """
     fields = task.model_dump(exclude_defaults=True, warnings=False)
-    return pack([type(task).__qualname__, fields])
+    packing = pack_scalars if _SCALARS.issuperset(map(type, fields.values())) else pack
+    return packing([type(task).__qualname__, fields])
+
+
+def pack_task(task: Task) -> bytes:
+    """Turn a task into the bytes that stand for it in an assignment, and see that they can be sent.
+
+    Raises:
+        EncodeError: it can't be sent; names the task and the place.
+    """
+    try:
+        packed = encode_task(task)
+    # As when pydantic asks what the user put in whether it equals a default.
+    except Exception:  # noqa: BLE001
+        packed = b""
+    if not packed or len(packed) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
+        # It knows how to say what is wrong.
+        encode_message(TaskAssignment(task=task))
+    return packed
+
+
+def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:
+    """Turn an assignment into bytes, as `encode_message` does, in less time.
+
+    Args:
+        assignment: the assignment.
+        packed_task: its task, as `pack_task` packed it.
+
+    Raises:
+        EncodeError: it holds what msgpack can't carry, or is over `MAX_MESSAGE_BYTES`.
+    """
+    fields = assignment.model_dump(exclude_defaults=True, warnings=False, exclude=_TASK)
+    if len(fields) >= _LONGEST_SHORT_MAP or not _SCALARS.issuperset(map(type, fields.values())):
+        return encode_message(assignment)
+    packed = pack_scalars(fields)
+    # A short map is its length in one byte, and then keys and values.
+    opening = bytes((_SHORT_MAP + len(fields) + 1,))
+    message = b"".join((_ASSIGNMENT, opening, packed[1:], _TASK_KEY, packed_task))
+    return message if len(message) <= MAX_MESSAGE_BYTES else encode_message(assignment)
 
 
 def decode_task(data: bytes) -> Task:
@@ -193,6 +250,5 @@ def _open_tagged(value: Payload) -> tuple[str, Fields]:
 
 
 def _are_fields(value: Payload) -> TypeGuard[Fields]:
-    return isinstance(value, dict) and all(
-        isinstance(name, str) for name in cast("dict[object, object]", value)
-    )
+    # A name that is no text is refused with all that does not belong to the class.
+    return isinstance(value, dict)

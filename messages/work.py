@@ -106,3 +106,23 @@ class CancelTask(Message):
     task_id: TaskId
     attempt: int = Field(default=1, ge=1)
     reason: Note = ""
+
+
+class RecallTasks(Message):
+    """The manager asks a worker for attempts back that wait there for a slot.
+
+    Args:
+        attempts: which, as task and number; the worker goes on with those that it has begun.
+    """
+
+    attempts: tuple[tuple[TaskId, int], ...]
+
+
+class ReturnTasks(Message):
+    """A worker gives attempts back that it has not begun, and will not begin.
+
+    Args:
+        attempts: which, as task and number.
+    """
+
+    attempts: tuple[tuple[TaskId, int], ...]

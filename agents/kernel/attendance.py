@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .ahead import TakingBack, attempts_of
 from .alarms import Alarms
 from .events import (
     CallTheRoll,
@@ -49,7 +50,7 @@ class Attendance:
         members: Members,
         roll: Roll,
         queue: TaskQueue,
-        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | Roll],
+        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll],
     ) -> None:
         self._members = members
         self._roll = roll
@@ -159,16 +160,17 @@ class Attendance:
             self._members.part_with(worker, now)
             self._queue.dismiss(worker)
             said.append(DropWorker(worker.worker_id))
-        held = {key: record for key, record in worker.running.items() if key in event.holding}
-        lost = [
-            record.attempts[number - 1]
-            for (task_id, number), record in worker.running.items()
-            if (task_id, number) not in held
-        ]
+        leases = {**worker.running, **worker.ahead}
+        held = {key: record for key, record in leases.items() if key in event.holding}
+        lost = list(attempts_of({key: leases[key] for key in leases.keys() - held.keys()}))
         for attempt in lost:
-            worker.stats.busy_time += now - attempt.started_at
-        worker.running = held
+            if not attempt.is_ahead:
+                worker.stats.busy_time += now - attempt.started_at
+        worker.running = {key: worker.running[key] for key in held if key in worker.running}
+        worker.ahead = {key: worker.ahead[key] for key in held if key in worker.ahead}
+        worker.ahead_s = sum(attempt.expected_s for attempt in attempts_of(worker.ahead))
         worker.stopping &= event.holding
+        worker.withdrawn &= event.holding
         self._admit(event, now)
         detail = f"holds {len(held)} of its tasks"
         said.append(Occurrence(now, What.WORKER_RETURNED, worker=worker.name, detail=detail))
@@ -203,9 +205,13 @@ def _welcome(event: WorkerJoined) -> SendWelcome:
 
 
 def _end_leases(worker: WorkerRecord, now: float) -> list[Attempt]:
-    ended = [record.attempts[number - 1] for (_, number), record in worker.running.items()]
-    for attempt in ended:
+    begun = list(attempts_of(worker.running))
+    for attempt in begun:
         worker.stats.busy_time += now - attempt.started_at
+    waiting = list(attempts_of(worker.ahead))
     worker.running.clear()
     worker.stopping.clear()
-    return ended
+    worker.ahead.clear()
+    worker.ahead_s = 0.0
+    worker.withdrawn.clear()
+    return begun + waiting

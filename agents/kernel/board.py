@@ -25,6 +25,7 @@ from ...messages import (
 )
 from ...messages.task import MAX_ATTEMPTS
 from .board_state import BoardState
+from .ahead import TakingBack
 from .dependencies import check_batch, named_tasks
 from .events import (
     AssigningBegun,
@@ -38,15 +39,18 @@ from .events import (
     ProgressReported,
     RecoveryRequested,
     ResultReceived,
+    ResultsReceived,
     RetirementRequested,
     SendAssignment,
     SendCancel,
     StopRequested,
     TasksAdded,
     TasksForgotten,
+    TasksGivenBack,
     TimePassed,
     What,
     WorkerHeard,
+    WorkerId,
     WorkerJoined,
     WorkerLeft,
 )
@@ -68,6 +72,7 @@ class Cause(str, Enum):
     TO_BE_RETRIED = "to be retried"
     WORKER_LOST = "worker lost"
     LOST_TOO_OFTEN = "lost too often"
+    GIVEN_BACK = "given back"
     CANCELLED = "cancelled"
     UPSTREAM_FAILED = "upstream failed"
     NOBODY_CAN = "nobody can"
@@ -85,10 +90,12 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.IN_PROGRESS, Cause.TO_BE_RETRIED): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.WORKER_LOST): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.LOST_TOO_OFTEN): TaskStatus.FAILED,
+    (TaskStatus.IN_PROGRESS, Cause.GIVEN_BACK): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.CANCELLED): TaskStatus.CANCELLED,
 }
 """Every legal change of a task's status. What is not here does not happen."""
 
+_UNCOUNTED = frozenset({Ending.LOST, Ending.NOT_BEGUN})
 _STOPPED = frozenset({Ending.CANCELLED, Ending.TIMED_OUT, Ending.OVERTAKEN})
 
 _EventT = TypeVar("_EventT", bound=Event)
@@ -113,7 +120,9 @@ class Board(BoardState):
         self._react_to(WorkerLeft, self._see_off)
         self._react_to(AssigningBegun, self._begin_assigning)
         self._react_to(ProgressReported, self._note_progress)
-        self._react_to(ResultReceived, self._take_result)
+        self._react_to(ResultReceived, self._take_one_result)
+        self._react_to(ResultsReceived, self._take_results)
+        self._react_to(TasksGivenBack, self._take_back)
         self._react_to(CancelRequested, self._cancel)
         self._react_to(PriorityChanged, self._change_priority)
         self._react_to(TasksForgotten, self._forget)
@@ -162,8 +171,10 @@ class Board(BoardState):
         check_batch(tasks, self._tasks)
         self._restored_ids -= named_again
         added: list[TaskRecord] = []
+        packed = dict(zip((task.id for task in event.tasks), event.packed, strict=False))
         for task in tasks:
             record = TaskRecord(task.id, task, self._next_sequence, self._now)
+            record.packed = packed.get(task.id)
             self._next_sequence += 1
             self._tasks[task.id] = record
             added.append(record)
@@ -268,6 +279,7 @@ class Board(BoardState):
                 f"{fault.errors()[0]['msg']}"
             ) from None
         record.task = task
+        record.packed = None
         if record.place is not None:
             self.queue.remove(record.place)
             self.queue.push(record, self._now)
@@ -300,21 +312,31 @@ class Board(BoardState):
         queue.refresh(self._now)
         while (match := queue.next_match()) is not None:
             self._assign(match)
+        for match in queue.take_ahead():
+            self._assign(match, is_ahead=True)
 
-    def _assign(self, match: Match) -> None:
-        record, worker, decision = match
+    def _assign(self, match: Match, *, is_ahead: bool = False) -> None:
+        record, worker, decision, usual = match
         now, task = self._now, record.task
         timeout_s, deadline = limit_attempt(task, now, self.rules.time_scale)
         attempt = Attempt(len(record.attempts) + 1, worker, record, now, timeout_s, deadline)
+        attempt.usual = usual
         self._transition(record, Cause.ASSIGNED)
         record.attempts.append(attempt)
         record.decision = decision
         record.progress = 0.0
         record.note = ""
-        worker.running[record.task_id, attempt.number] = record
+        if is_ahead:
+            attempt.is_ahead = True
+            attempt.deadline = None
+            attempt.expected_s = usual.usual_s
+            if self.ahead.hold(attempt, now):
+                self.alarms.set(self.ahead.looking)
+        else:
+            worker.running[record.task_id, attempt.number] = record
+            if deadline is not None:
+                self.alarms.set(attempt)
         self.queue.note_load(worker)
-        if deadline is not None:
-            self.alarms.set(attempt)
         self._tell(What.TASK_ASSIGNED, record, attempt.number, worker.name)
         assignment = TaskAssignment(
             task=task,
@@ -324,7 +346,7 @@ class Board(BoardState):
             worker=worker.name,
             inputs=self._inputs(task) if task.depends_on else {},
         )
-        self._said.append(SendAssignment(worker.worker_id, assignment))
+        self._said.append(SendAssignment(worker.worker_id, assignment, record.packed))
 
     def _inputs(self, task: Task) -> dict[TaskId, object]:
         results = ((task_id, self._tasks[task_id].result) for task_id in task.depends_on)
@@ -347,19 +369,28 @@ class Board(BoardState):
 
     # ------------------------------------------------------------------ tasks: how they went
 
-    def _take_result(self, event: ResultReceived) -> None:
-        result = event.result
+    def _take_one_result(self, event: ResultReceived) -> None:
         present = self.attendance.hear(event.worker_id, self._now, self._said)
+        self._take_result(event.result, event.worker_id, present)
+
+    def _take_results(self, event: ResultsReceived) -> None:
+        present = self.attendance.hear(event.worker_id, self._now, self._said)
+        for result in event.results:
+            self._take_result(result, event.worker_id, present)
+
+    def _take_result(
+        self, result: TaskResult, worker_id: WorkerId, present: WorkerRecord | None
+    ) -> None:
         record = self._tasks.get(result.task_id)
         if record is None:
             # Not even an occurrence: whoever makes up ids could make up many.
             self._count_ignored("unknown task")
             return
-        worker = present or self.members.find(event.worker_id)
+        worker = present or self.members.find(worker_id)
         if worker is None:
             self._ignore("unknown worker", record, result)
             return
-        is_known = 1 <= result.attempt <= record.attempt
+        is_known = 1 <= result.attempt <= len(record.attempts)
         attempt = record.attempts[result.attempt - 1] if is_known else None
         if attempt is None or attempt.worker is not worker or result.worker != worker.name:
             self._ignore("not this worker's attempt", record, result)
@@ -372,6 +403,8 @@ class Board(BoardState):
             self._ignore("came twice", record, result)
             return
         attempt.is_reported = True
+        if attempt.usual is not None:
+            attempt.usual.learn(result.execution_time)
         if attempt.ending is None:
             if result.success:
                 self._complete(record, attempt, result)
@@ -402,7 +435,7 @@ class Board(BoardState):
             self.queue.remove(record.place)
         worker.stats.successful_tasks += 1
         worker.failures_in_a_row = 0
-        if attempt.ending is Ending.LOST:
+        if attempt.ending in _UNCOUNTED:
             # An attempt that timed out has been counted then.
             worker.stats.completed_tasks += 1
             worker.stats.total_time += result.execution_time
@@ -469,8 +502,13 @@ class Board(BoardState):
 
     def _lose_attempt(self, attempt: Attempt) -> None:
         record, name = attempt.task, attempt.worker.name
-        attempt.ending = Ending.LOST
-        record.losses += 1
+        if attempt.is_ahead:
+            # It had not begun: whatever its worker died of, it was not this.
+            attempt.is_ahead = False
+            attempt.ending = Ending.NOT_BEGUN
+        else:
+            attempt.ending = Ending.LOST
+            record.losses += 1
         if record.losses <= self.rules.max_losses:
             self._transition(record, Cause.WORKER_LOST)
             detail = f"worker lost: {name}"
@@ -527,10 +565,35 @@ class Board(BoardState):
     def _end_attempt(self, attempt: Attempt, ending: Ending) -> None:
         attempt.ending = ending
         worker = attempt.worker
-        del worker.running[attempt.task.task_id, attempt.number]
-        worker.stats.busy_time += self._now - attempt.started_at
+        if attempt.is_ahead:
+            self.ahead.release(attempt)
+        else:
+            del worker.running[attempt.task.task_id, attempt.number]
+            worker.stats.busy_time += self._now - attempt.started_at
+        self._note_slots(worker)
+
+    def _note_slots(self, worker: WorkerRecord) -> None:
+        """Let what was sent ahead have the slots that have become free."""
+        if worker.ahead:
+            for attempt in self.ahead.promote(worker, self._now):
+                if attempt.deadline is not None:
+                    self.alarms.set(attempt)
         if worker.alive:
             self.queue.note_load(worker)
+
+    def _take_back(self, event: TasksGivenBack) -> None:
+        """Let those of a worker's tasks wait again that it was asked for and has not begun."""
+        worker = self.attendance.hear(event.worker_id, self._now, self._said)
+        if worker is None:
+            return
+        for task_id, number in event.attempts:
+            record = worker.ahead.get((task_id, number)) or worker.running.get((task_id, number))
+            if record is None or not record.attempts[number - 1].is_recalled:
+                continue
+            self._end_attempt(record.attempts[number - 1], Ending.NOT_BEGUN)
+            self._transition(record, Cause.GIVEN_BACK)
+            self._tell(What.TASK_REQUEUED, record, number, worker.name, "given back, not begun")
+            self.queue.push(record, self._now)
 
     def _stop(self, attempt: Attempt, ending: Ending, reason: str) -> None:
         """End a lease whose worker must be told; its slot stays taken until the worker confirms.
@@ -541,15 +604,21 @@ class Board(BoardState):
         if not worker.alive:
             self._end_attempt(attempt, ending)
             return
-        worker.stopping.add((task_id, attempt.number))
+        leaves = worker.withdrawn if attempt.is_ahead else worker.stopping
+        leaves.add((task_id, attempt.number))
         self._end_attempt(attempt, ending)
         self._said.append(SendCancel(worker.worker_id, task_id, attempt.number, reason))
 
     def _confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:
+        if not worker.stopping and not worker.withdrawn:
+            return False
+        if (task_id, number) in worker.withdrawn:
+            worker.withdrawn.remove((task_id, number))
+            return True
         if (task_id, number) not in worker.stopping:
             return False
         worker.stopping.remove((task_id, number))
-        self.queue.note_load(worker)
+        self._note_slots(worker)
         return True
 
     # ------------------------------------------------------------------ workers
@@ -557,19 +626,20 @@ class Board(BoardState):
     def _meet(self, event: WorkerJoined) -> None:
         lost, returned = self.attendance.meet(event, self._now, self._said)
         if returned is not None:
+            self._note_slots(returned)
             self._stop_again(returned, event)
         self._requeue(lost)
 
     def _stop_again(self, worker: WorkerRecord, event: WorkerJoined) -> None:
         """Repeat what a worker that came back may never have been told: what to stop."""
-        for task_id, number in event.holding - worker.running.keys():
+        for task_id, number in event.holding - worker.running.keys() - worker.ahead.keys():
             record = self._tasks.get(task_id)
             if record is None or not 1 <= number <= record.attempt:
                 continue
             attempt = record.attempts[number - 1]
             ending = attempt.ending
             if attempt.worker is worker and ending in _STOPPED and not attempt.is_reported:
-                if worker.taken < worker.slots:
+                if worker.taken < worker.slots and not worker.ahead:
                     worker.stopping.add((task_id, number))
                     self.queue.note_load(worker)
                 reason = record.error_message or "given up"
@@ -634,6 +704,9 @@ class Board(BoardState):
                 case Challenge():
                     name = alarm.newcomer.name
                     self._lose(self.members.by_name[name], "silent, and replaced by a newcomer")
+                case TakingBack():
+                    self.ahead.take_back(self._now, self._said)
+                    self.alarms.set(alarm)
                 case Roll():
                     self._end_the_wait()
         if self.began_at is not None and self.ended_at is None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ...messages import TaskId, TaskResult, TaskStatus, UnknownTask
+from .ahead import Ahead, TakingBack
 from .alarms import Alarms
 from .attendance import Attendance
 from .dependencies import named_tasks
@@ -31,10 +32,15 @@ class BoardState:
 
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
         self.rules = rules or Rules()
-        self.queue = TaskQueue(policy or POLICIES["best_fit"], self.rules.unmatched_after_s)
+        self.queue = TaskQueue(
+            policy or POLICIES["best_fit"], self.rules.unmatched_after_s, self.rules.prefetch_s
+        )
+        self.ahead = Ahead(self.rules, self.queue)
         self.members = Members(self.rules)
         self.roll = Roll(self.rules)
-        self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | Roll] = Alarms()
+        self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll] = (
+            Alarms()
+        )
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
         self.standing = Standing(self.rules, self.members, self.queue, self.alarms)
         # Both hold every task of the run until it is forgotten: a report tells of all of them.
@@ -82,9 +88,9 @@ class BoardState:
             if record.status is TaskStatus.PENDING and not record.unfinished:
                 self.queue.push(record, now)
             elif record.status is TaskStatus.IN_PROGRESS:
-                attempt = record.attempts[-1]
-                attempt.worker.running[record.task_id, attempt.number] = record
-                self.alarms.set(attempt)
+                if self.ahead.restore(record.attempts[-1], now):
+                    self.alarms.set(self.ahead.looking)
+                self.alarms.set(record.attempts[-1])
         for worker in self.members.present.values():
             self.queue.admit(worker)
         recorded = [record for record in snapshot.tasks if record.result is not None]

@@ -22,9 +22,15 @@ WorkerId: TypeAlias = str
 
 @dataclass(frozen=True, slots=True)
 class TasksAdded:
-    """New tasks, which may depend on one another and on earlier ones; all are taken, or none."""
+    """New tasks, which may depend on one another and on earlier ones; all are taken, or none.
+
+    Args:
+        tasks: the tasks.
+        packed: the same as `pack_task` packs them, or nothing.
+    """
 
     tasks: tuple[Task, ...]
+    packed: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,22 @@ class ResultReceived:
 
     worker_id: WorkerId
     result: TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsReceived:
+    """A worker told of several attempts at once; what that frees is handed out together."""
+
+    worker_id: WorkerId
+    results: tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TasksGivenBack:
+    """A worker gave back attempts that it had been asked for and had not begun."""
+
+    worker_id: WorkerId
+    attempts: tuple[tuple[TaskId, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +187,8 @@ Event: TypeAlias = (
     | AssigningBegun
     | ProgressReported
     | ResultReceived
+    | ResultsReceived
+    | TasksGivenBack
     | CancelRequested
     | PriorityChanged
     | RecoveryRequested
@@ -200,10 +224,17 @@ class RefuseWorker:
 
 @dataclass(frozen=True, slots=True)
 class SendAssignment:
-    """Give a worker a task."""
+    """Give a worker a task.
+
+    Args:
+        worker_id: the worker.
+        assignment: the task, and what goes with it.
+        packed: the task as it was packed when it was added, if it was.
+    """
 
     worker_id: WorkerId
     assignment: TaskAssignment
+    packed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +245,14 @@ class SendCancel:
     task_id: TaskId
     attempt: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRecall:
+    """Ask a worker for attempts back that it has not begun."""
+
+    worker_id: WorkerId
+    attempts: tuple[tuple[TaskId, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +340,7 @@ Instruction: TypeAlias = (
     | RefuseWorker
     | SendAssignment
     | SendCancel
+    | SendRecall
     | DropWorker
     | RetireWorker
     | CallTheRoll

@@ -163,6 +163,8 @@ def describe_dependencies(unfinished: Sequence[TaskRecord]) -> str:
 def _tell_state(record: TaskRecord) -> str:
     at = f"attempt {record.attempt} at {record.worker}"
     match record.status:
+        case TaskStatus.IN_PROGRESS if record.attempts[-1].is_ahead:
+            return f"waits for a slot at {record.worker}, where it was sent ahead: {at}"
         case TaskStatus.IN_PROGRESS:
             return f"is in progress: {at}"
         case TaskStatus.COMPLETED if record.result is not None:

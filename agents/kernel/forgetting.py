@@ -48,7 +48,8 @@ def _check(record: TaskRecord, named_by: int) -> None:
         )
     for attempt in record.attempts:
         # Whoever confirms must find it; and until then its slot is not free.
-        if (record.task_id, attempt.number) in attempt.worker.stopping:
+        key, worker = (record.task_id, attempt.number), attempt.worker
+        if key in worker.stopping or key in worker.withdrawn:
             raise IllegalTransition(
                 f"{told}, but {attempt.worker.name} has not confirmed yet that it stopped attempt "
                 f"{attempt.number}, so it can't be forgotten yet"

@@ -7,10 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...messages import TaskId, TaskStatus
+from .ahead import attempts_of
 from .dependencies import named_tasks
 from .matching import find_obstacle
 from .members import Quarantine
-from .records import MAX_STORY, Attempt, Ending, TaskRecord
+from .records import MAX_AHEAD, MAX_STORY, Attempt, Ending, TaskRecord
 
 if TYPE_CHECKING:
     from .board_state import BoardState
@@ -80,7 +81,8 @@ def _check_names(board: BoardState) -> None:
 def _check_lease(told: str, attempt: Attempt) -> None:
     worker, key = attempt.worker, (attempt.task.task_id, attempt.number)
     assert worker.may_have_leases, f"{told} is leased to {worker.name}, which is lost"
-    assert worker.running.get(key) is attempt.task, f"{told} does not run at {worker.name}"
+    books = worker.ahead if attempt.is_ahead else worker.running
+    assert books.get(key) is attempt.task, f"{told} does not stand in {worker.name}'s books"
 
 
 def _check_counts(board: BoardState) -> None:
@@ -105,12 +107,18 @@ def _check_workers(board: BoardState) -> None:
         assert worker.name == name, f"worker {worker.name} is filed under {name}"
         assert worker.taken <= worker.slots, f"{name} has {worker.taken}/{worker.slots} slots taken"
         assert not worker.running.keys() & worker.stopping, f"{name} runs what it is to stop"
-        assert worker.may_have_leases or not worker.taken, f"{name} is lost and has slots taken"
+        is_rid = not worker.taken and not worker.ahead
+        assert worker.may_have_leases or is_rid, f"{name} is lost and holds work"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
         is_free = worker.alive and worker.is_free
         assert not (worker.is_retiring and worker.taken), f"{name} retires and holds work"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
-        for (task_id, number), record in worker.running.items():
+        assert worker.taken >= worker.slots or not worker.ahead, f"{name} has slots for what waits"
+        assert len(worker.ahead) <= MAX_AHEAD, f"{name} was sent {len(worker.ahead)} tasks ahead"
+        expected_s = sum(attempt.expected_s for attempt in attempts_of(worker.ahead))
+        assert math.isclose(worker.ahead_s, expected_s, abs_tol=1e-6), f"{name} is miscounted"
+        assert not worker.running.keys() & worker.ahead.keys(), f"{name} runs what waits"
+        for (task_id, number), record in (worker.running | worker.ahead).items():
             attempt = record.attempts[number - 1]
             assert record is board.tasks[task_id], f"{name} runs an unknown task {task_id!r}"
             assert attempt.ending is None, f"{name} runs an attempt that has ended"
@@ -170,6 +178,8 @@ def _check_alarms(board: BoardState) -> None:
     for record in board.tasks.values():
         if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
             assert record.attempts[-1] in watched, f"nobody watches task {record.task_id!r}"
+    held = any(worker.ahead for worker in board.queue.workers)
+    assert not held or board.ahead.looking in watched, "nobody takes back what waits at workers"
     quarantined = {alarm.worker for alarm in watched if isinstance(alarm, Quarantine)}
     for name, worker in board.workers.items():
         if worker.quarantined_until is not None:

@@ -188,7 +188,7 @@ def _task_row(record: TaskRecord, is_new: bool) -> TaskRow:
         record.forgotten,
         record.decision,
     ]
-    definition = encode_task(record.added) if is_new else None
+    definition = (record.packed or encode_task(record.added)) if is_new else None
     return TaskRow(record.task_id, record.sequence, record.status, definition, pack_scalars(state))
 
 

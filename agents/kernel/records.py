@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus
 from .events import Occurrence, What, WorkerId
+from .usual_time import UsualTime
 
 if TYPE_CHECKING:
     from .explanation import Decision
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 MAX_STORY = 64
 """How many occurrences of a task are kept: the latest."""
+
+MAX_AHEAD = 1_000
+"""How many tasks a worker may hold beyond its slots."""
+
+LONGEST_PREFETCH_S = 10.0
 
 _REPLACED_BY_THE_NEXT = frozenset({What.TASK_PROGRESSED, What.RESULT_IGNORED})
 
@@ -42,6 +48,8 @@ class Rules:
         quarantine_after: after how many failures in a row a worker is given nothing for a while;
             None never.
         quarantine_s: for how long, in seconds.
+        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots; 0 gives
+            it none.
 
     Raises:
         InvalidInput: one of them is out of range.
@@ -61,6 +69,7 @@ class Rules:
     reassigns_failed: bool = False
     quarantine_after: int | None = None
     quarantine_s: float = 60.0
+    prefetch_s: float = 0.0
 
     @property
     def return_within_s(self) -> float:
@@ -83,6 +92,10 @@ class Rules:
             seconds: float = getattr(self, name)
             if not (seconds > 0 and math.isfinite(seconds)):
                 raise InvalidInput(f"{name} is {seconds}; it must be above 0")
+        if not 0 <= self.prefetch_s <= LONGEST_PREFETCH_S:
+            raise InvalidInput(
+                f"prefetch_s is {self.prefetch_s}; it must be from 0 to {LONGEST_PREFETCH_S:g}"
+            )
         for name in ("join_timeout_s", "unmatched_after_s"):
             patience_s: float | None = getattr(self, name)
             if patience_s is not None and not patience_s >= 0:
@@ -109,6 +122,7 @@ class Ending(str, Enum):
     LOST = "lost"
     CANCELLED = "cancelled"
     OVERTAKEN = "overtaken"
+    NOT_BEGUN = "not begun"
 
 
 @dataclass(slots=True, eq=False)
@@ -155,6 +169,9 @@ class WorkerRecord:
             no more; None if it is not away like this.
         running: the attempts leased to it, by task and number.
         stopping: attempts it was told to stop, which hold their slots until it confirms.
+        ahead: the attempts leased to it that wait there for a slot, in the order of their coming.
+        ahead_s: how long they will take, in seconds.
+        withdrawn: attempts that it was told to let go of while they waited there.
         stats: what it has done.
         failures_in_a_row: how many of its attempts failed or timed out since one succeeded.
         quarantined_until: until when it is given nothing because of them; None if it is not.
@@ -177,6 +194,9 @@ class WorkerRecord:
     call: int = 1
     running: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     stopping: set[tuple[TaskId, int]] = field(default_factory=set)
+    ahead: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
+    ahead_s: float = 0.0
+    withdrawn: set[tuple[TaskId, int]] = field(default_factory=set)
     stats: WorkerStats = field(default_factory=WorkerStats)
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
@@ -206,6 +226,24 @@ class WorkerRecord:
         """The share of its slots that is taken, 0 to 1."""
         return self.taken / self.slots
 
+    def room_ahead_s(self, prefetch_s: float) -> float:
+        """How much more work it may get ahead of its free slots, in seconds; 0 if none for now.
+
+        It gets nothing more before it has done half of what it had, so that much goes at once.
+
+        Args:
+            prefetch_s: how much it may hold beyond each slot, in seconds.
+        """
+        whole_s = prefetch_s * self.slots
+        if (
+            self.ahead_s > whole_s / 2
+            or len(self.ahead) > MAX_AHEAD // 2
+            or self.quarantined_until is not None
+            or self.is_retiring
+        ):
+            return 0.0
+        return whole_s - self.ahead_s
+
 
 @dataclass(slots=True, eq=False)
 class Attempt:
@@ -215,11 +253,15 @@ class Attempt:
         number: which attempt at the task, from 1.
         worker: the worker it was leased to.
         task: the task.
-        started_at: when it was assigned.
+        started_at: when it was assigned, or got a slot if it had to wait for one.
         timeout_s: how long it may take, in seconds of the story; None for no limit.
         deadline: when it times out, or None.
         ending: how it ended; None while the lease holds.
         is_reported: whether its worker has told how it went.
+        is_ahead: whether it waits at its worker for a slot.
+        is_recalled: whether its worker was asked for it back.
+        expected_s: how long it should take, in seconds, if it was sent ahead.
+        usual: what is learnt from how long it takes; None if nothing is.
     """
 
     number: int
@@ -230,6 +272,10 @@ class Attempt:
     deadline: float | None
     ending: Ending | None = None
     is_reported: bool = False
+    is_ahead: bool = False
+    is_recalled: bool = False
+    expected_s: float = 0.0
+    usual: UsualTime | None = None
 
     def due_at(self) -> float | None:
         """When the lease must be looked at, None if never."""
@@ -246,6 +292,7 @@ class TaskRecord:
         sequence: its place in the order of adding.
         added_at: when it was added.
         added: the task as it was added; its priority may have been changed since.
+        packed: the same, packed; None if nobody has packed it, or it is large.
         status: where it stands.
         attempts: its leases; bounded by its attempts and the losses it may suffer.
         failures: how many attempts failed or timed out.
@@ -269,6 +316,7 @@ class TaskRecord:
     sequence: int
     added_at: float
     added: Task = field(init=False)
+    packed: bytes | None = field(init=False, default=None)
     status: TaskStatus = TaskStatus.PENDING
     attempts: list[Attempt] = field(default_factory=list)
     failures: int = 0

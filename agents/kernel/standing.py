@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...messages import IllegalTransition, UnknownName
+from .ahead import TakingBack
 from .alarms import Alarms
 from .events import Instruction, Occurrence, RetirementRequested, RetireWorker, What
 from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
@@ -25,7 +26,7 @@ class Standing:
         rules: Rules,
         members: Members,
         queue: TaskQueue,
-        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | Roll],
+        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll],
     ) -> None:
         self._rules = rules
         self._members = members

@@ -11,12 +11,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from .explanation import MAX_NAMED, Decision, Lineup
 from .matching import MatchingPolicy, describe_standing, find_obstacle, recovery_score
-from .records import TaskRecord, WorkerRecord
+from .records import MAX_AHEAD, TaskRecord, WorkerRecord
+from .usual_time import UsualTime
 
 _EMPTY_BUCKETS_KEPT = 1_000
 
@@ -34,11 +35,19 @@ class Place(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A task and the worker it goes to."""
+    """A task and the worker it goes to.
+
+    Args:
+        record: the task.
+        worker: the worker.
+        decision: why it goes there.
+        usual: how long such tasks take.
+    """
 
     record: TaskRecord
     worker: WorkerRecord
     decision: Decision
+    usual: UsualTime
 
 
 class Bucket:
@@ -53,6 +62,7 @@ class Bucket:
         "places",
         "sample",
         "unmatched_since",
+        "usual",
     )
 
     def __init__(self, kind: Hashable, avoided: frozenset[str], sample: TaskRecord) -> None:
@@ -64,6 +74,7 @@ class Bucket:
         self.crew: Crew | None = None
         self.lineup: Lineup | None = None
         self.unmatched_since: float | None = None
+        self.usual = UsualTime()
 
     def living(self) -> Iterator[Place]:
         """The places that are not given up, in no order."""
@@ -127,13 +138,19 @@ class TaskQueue:
         policy: who gets which task.
         patience_s: how long a task waits, in seconds, that no connected worker can do; None for
             ever.
+        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots.
     """
 
-    def __init__(self, policy: MatchingPolicy, patience_s: float | None) -> None:
+    def __init__(
+        self, policy: MatchingPolicy, patience_s: float | None, prefetch_s: float = 0.0
+    ) -> None:
         self.policy = policy
+        self._prefetch_s = prefetch_s
         # Bounded by the tasks, the link's members, and for buckets by `_forget_empty_buckets`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
+        # Those whose slots are taken, and who may be sent some more ahead.
+        self._hungry: set[WorkerRecord] = set()
         self.buckets: dict[Hashable, Bucket] = {}
         self.crews: dict[frozenset[WorkerRecord], Crew] = {}
         self.patience = Patience(math.inf if patience_s is None else patience_s)
@@ -192,14 +209,21 @@ class TaskQueue:
         """Count a worker no more."""
         del self.workers[worker]
         self.free.discard(worker)
+        self._hungry.discard(worker)
         self._is_stale = True
 
     def note_load(self, worker: WorkerRecord) -> None:
-        """Note that a worker's slots were taken or given back."""
+        """Note that what a worker holds has become more or less."""
         if worker.is_free:
             self.free.add(worker)
-        else:
-            self.free.discard(worker)
+            self._hungry.discard(worker)
+            return
+        self.free.discard(worker)
+        if self._prefetch_s:
+            if worker.room_ahead_s(self._prefetch_s) > 0:
+                self._hungry.add(worker)
+            else:
+                self._hungry.discard(worker)
 
     def note_standing(self, worker: WorkerRecord) -> None:
         """Note that a worker is given tasks no longer, or again, though it stays connected."""
@@ -235,32 +259,71 @@ class TaskQueue:
         free = self.free
         if not self.count or not free:
             return None
-        best: Place | None = None
-        charged: Crew | None = None
         several = len(free) > 1
-        crews = self.crews.values() if several else self._crews_of[next(iter(free))]
-        for crew in crews:
-            if not crew.heads or (several and crew.workers.isdisjoint(free)):
-                continue
-            place = crew.head()
-            if place is not None and (best is None or place < best):
-                best, charged = place, crew
+        best, charged = _most_urgent(
+            (crew for crew in self.crews.values() if not crew.workers.isdisjoint(free))
+            if several
+            else self._crews_of[next(iter(free))]
+        )
         if best is None or charged is None:
             return None
+        self._take(best, charged)
         record, bucket = best.record, best.bucket
-        charged.take(best)
-        record.place = None
-        bucket.count -= 1
-        self.count -= 1
         worker, decision = self._choose(record, bucket, free & charged.workers if several else free)
-        return Match(record, worker, decision)
+        return Match(record, worker, decision, bucket.usual)
+
+    def take_ahead(self) -> list[Match]:
+        """Take out the tasks that go to workers ahead of their free slots; `next_match` comes first.
+
+        In the order of their urgency: where the most urgent is not short, none goes.
+        """
+        matches: list[Match] = []
+        if not self.count or not self._hungry:
+            return matches
+        # The least provided first, and nobody so much that others get less.
+        hungry = sorted(self._hungry, key=lambda worker: worker.ahead_s / worker.slots)
+        share = math.ceil(self.count / len(hungry))
+        for worker in hungry:
+            self._provide(worker, share, matches)
+        return matches
+
+    def _provide(self, worker: WorkerRecord, share: int, matches: list[Match]) -> None:
+        room_s = worker.room_ahead_s(self._prefetch_s)
+        held = len(worker.ahead)
+        most = min(held + share, MAX_AHEAD)
+        sampled: Bucket | None = None
+        scored: tuple[tuple[str, float], ...] = ()
+        lineup: Lineup | None = None
+        while held < most:
+            best, charged = _most_urgent(self._crews_of[worker])
+            if best is None or charged is None:
+                return
+            record, bucket, usual = best.record, best.bucket, best.bucket.usual
+            # What has failed before waits for whom it suits.
+            if bucket.avoided or not usual.may_go_ahead(held) or usual.usual_s > room_s:
+                return
+            self._take(best, charged)
+            if bucket is not sampled:
+                sampled, lineup = bucket, self._lineup(bucket)
+                scored = ((worker.name, self.policy.score(record.task, worker)),)
+            assert lineup is not None
+            decision = Decision(record.attempt + 1, lineup, scored, 1)
+            matches.append(Match(record, worker, decision, usual))
+            room_s -= usual.usual_s
+            held += 1
+
+    def has_free_for(self, record: TaskRecord) -> bool:
+        """Whether a worker has a free slot that could do a task and has not failed it."""
+        return any(
+            worker.name not in record.failed_by
+            and find_obstacle(self.policy, record.task, worker) is None
+            for worker in self.free
+        )
 
     def _choose(
         self, record: TaskRecord, bucket: Bucket, candidates: set[WorkerRecord]
     ) -> tuple[WorkerRecord, Decision]:
-        lineup = bucket.lineup
-        if lineup is None:
-            lineup = bucket.lineup = self._line_up(bucket)
+        lineup = self._lineup(bucket)
         if bucket.avoided:
             scored = [(-recovery_score(worker), worker.order, worker) for worker in candidates]
         else:
@@ -270,6 +333,12 @@ class TaskQueue:
             scored.sort()
         named = tuple([(worker.name, -score) for score, _, worker in scored[:MAX_NAMED]])
         return scored[0][2], Decision(record.attempt + 1, lineup, named, len(scored))
+
+    def _take(self, place: Place, crew: Crew) -> None:
+        crew.take(place)
+        place.record.place = None
+        place.bucket.count -= 1
+        self.count -= 1
 
     # ------------------------------------------------------------------ who can do what
 
@@ -319,6 +388,11 @@ class TaskQueue:
             if bucket.count:
                 self.patience.begin(now, bucket)
 
+    def _lineup(self, bucket: Bucket) -> Lineup:
+        if bucket.lineup is None:
+            bucket.lineup = self._line_up(bucket)
+        return bucket.lineup
+
     def _line_up(self, bucket: Bucket) -> Lineup:
         able: list[tuple[str, int]] = []
         unable: list[tuple[str, str]] = []
@@ -330,6 +404,17 @@ class TaskQueue:
             else:
                 unable.append((worker.name, obstacle))
         return Lineup.of(able, unable, bucket.avoided)
+
+
+def _most_urgent(crews: Iterable[Crew]) -> tuple[Place | None, Crew | None]:
+    """The most urgent task of some crews, and the crew in charge of it."""
+    best: Place | None = None
+    charged: Crew | None = None
+    for crew in crews:
+        place = crew.head() if crew.heads else None
+        if place is not None and (best is None or place < best):
+            best, charged = place, crew
+    return best, charged
 
 
 class Patience:

@@ -45,12 +45,15 @@ def _refusal(value: object) -> str:
         ["Goodbye", []],
         ["Goodbye", {}, 1],
         [1, {}],
-        ["Goodbye", {1: 2}],
         {"kind": "Goodbye"},
     ],
 )
 def test_what_is_no_kind_with_its_fields_is_garbage(value: object) -> None:
     assert _refusal(value) == "garbage: msgpack, but not [kind, fields]"
+
+
+def test_a_field_without_a_name_is_invalid() -> None:
+    assert _refusal(["Goodbye", {1: 2}]) == "invalid: 1: 1: Keys should be strings"
 
 
 def test_an_unknown_kind_is_named_in_short() -> None:

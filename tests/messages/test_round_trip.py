@@ -20,7 +20,9 @@ from muster.messages import (
     Hello,
     Inquiry,
     PriorityTask,
+    RecallTasks,
     Refusal,
+    ReturnTasks,
     Shutdown,
     Task,
     TaskAssignment,
@@ -87,6 +89,7 @@ names = st.text(min_size=1, max_size=20).filter(lambda name: name.strip())
 seconds = st.floats(0.001, 1e9)
 short_texts = st.text(max_size=20)
 attempts = st.integers(1, 100)
+leases = st.lists(st.tuples(ids, attempts), max_size=3).map(tuple)
 notes = st.text(max_size=100)
 
 common_task_fields: dict[str, st.SearchStrategy[Any]] = {
@@ -139,6 +142,8 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         note=notes,
     ),
     CancelTask: st.builds(CancelTask, task_id=ids, attempt=attempts, reason=notes),
+    RecallTasks: st.builds(RecallTasks, attempts=leases),
+    ReturnTasks: st.builds(ReturnTasks, attempts=leases),
     Hello: st.builds(
         Hello,
         name=names,
