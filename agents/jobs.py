@@ -72,6 +72,11 @@ class Jobs:
         """The attempts that are being done or wait for a slot."""
         return (*self._jobs, *self._waiting)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether attempts wait for a slot."""
+        return bool(self._waiting)
+
     def is_running(self, key: Key) -> bool:
         """Whether an attempt is being done right now."""
         return key in self._jobs

@@ -234,8 +234,13 @@ class WorkerAgent(CeylonAgent):
 
     async def perform(self, assignment: TaskAssignment) -> TaskResult:
         """Do a task through `handle_task` and make a result of whatever that returns."""
-        named = {"time": int(now()), "agent": self._who_is(self._shell.manager_address)}
-        outcome = await call_with(self.handle_task, (assignment,), named)
+        handle_task = self.handle_task
+        outcome: object
+        if getattr(handle_task, "__func__", None) is WorkerAgent.handle_task:
+            outcome = await handle_task(assignment)
+        else:
+            named = {"time": int(now()), "agent": self._who_is(self._shell.manager_address)}
+            outcome = await call_with(handle_task, (assignment,), named)
         told = self._take_broadcast(assignment) if self._broadcast_results else None
         match outcome:
             case TaskResult():

@@ -11,6 +11,7 @@ import contextlib
 import secrets
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -55,6 +56,9 @@ Ceylon dials once, and tries for about three seconds.
 
 LAST_WORDS_S = 2.0
 """How long a worker that stops waits for its last messages to be acknowledged."""
+
+RESULTS_REST_S = 0.005
+"""How long a result may wait for others while the worker has more to do."""
 
 MAX_HISTORY = 10_000
 
@@ -118,6 +122,8 @@ class WorkerShell:
         self._call = 1
         self._asks_again = False
         self._welcomed_at = 0.0
+        self._sending: asyncio.TimerHandle | None = None
+        self._sends_at = 0.0
         self._heartbeat_s = 1.0
         self._lost_after_s = 10.0
         self.manager_name = ""
@@ -199,6 +205,7 @@ class WorkerShell:
             is_given_up = not self._ended.is_set()
             if not is_given_up:
                 await self._jobs.stop()
+                self._send_results()
                 await postman.settle(LAST_WORDS_S)
         finally:
             if not is_given_up:
@@ -406,11 +413,24 @@ class WorkerShell:
             message = encode_message(result)
         self._handover.add((result.task_id, result.attempt), message)
         self.history.append(result)
-        self._send_results()
+        assert self._jobs is not None
+        # Results leave at once, but with what else is done in this turn of the loop; and while
+        # the next tasks wait here already, with theirs.
+        rest_s = RESULTS_REST_S if self._jobs.has_waiting else 0.0
+        sends_at = now() + rest_s
+        if self._sending is None or (rest_s == 0 and self._sends_at > sends_at):
+            if self._sending is not None:
+                self._sending.cancel()
+            self._sends_at = sends_at
+            loop = asyncio.get_running_loop()
+            self._sending = loop.call_later(rest_s, self._send_results)
 
     def _send_results(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
         manager, postman = self._manager, self._postman
         if manager is None or postman is None or self._asks_again:
             return
         self._handover.confirm(postman.acknowledged(manager))
-        self._handover.send(lambda message: postman.post_encoded(manager, message))
+        self._handover.send(partial(postman.post_encoded, manager))

@@ -113,6 +113,7 @@ class Board(BoardState):
         super().__init__(rules, policy)
         # Only while an event is handled.
         self._said: list[Instruction] = []
+        self._slots_to_note: dict[WorkerRecord, None] | None = None
         self._reactions: dict[type[Event], Callable[[Event], None]] = {}
         self._react_to(TasksAdded, self._add_tasks)
         self._react_to(WorkerJoined, self._meet)
@@ -312,8 +313,12 @@ class Board(BoardState):
         queue.refresh(self._now)
         while (match := queue.next_match()) is not None:
             self._assign(match)
+        provided: dict[WorkerRecord, None] = {}
         for match in queue.take_ahead():
             self._assign(match, is_ahead=True)
+            provided[match.worker] = None
+        for worker in provided:
+            queue.note_load(worker)
 
     def _assign(self, match: Match, *, is_ahead: bool = False) -> None:
         record, worker, decision, usual = match
@@ -336,7 +341,7 @@ class Board(BoardState):
             worker.running[record.task_id, attempt.number] = record
             if deadline is not None:
                 self.alarms.set(attempt)
-        self.queue.note_load(worker)
+            self.queue.note_load(worker)
         self._tell(What.TASK_ASSIGNED, record, attempt.number, worker.name)
         assignment = TaskAssignment(
             task=task,
@@ -375,8 +380,14 @@ class Board(BoardState):
 
     def _take_results(self, event: ResultsReceived) -> None:
         present = self.attendance.hear(event.worker_id, self._now, self._said)
-        for result in event.results:
-            self._take_result(result, event.worker_id, present)
+        changed = self._slots_to_note = {}
+        try:
+            for result in event.results:
+                self._take_result(result, event.worker_id, present)
+        finally:
+            self._slots_to_note = None
+            for worker in changed:
+                self._note_slots(worker)
 
     def _take_result(
         self, result: TaskResult, worker_id: WorkerId, present: WorkerRecord | None
@@ -574,6 +585,9 @@ class Board(BoardState):
 
     def _note_slots(self, worker: WorkerRecord) -> None:
         """Let what was sent ahead have the slots that have become free."""
+        if self._slots_to_note is not None:
+            self._slots_to_note[worker] = None
+            return
         if worker.ahead:
             for attempt in self.ahead.promote(worker, self._now):
                 if attempt.deadline is not None:

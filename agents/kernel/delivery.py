@@ -197,18 +197,18 @@ class Stream:
         Raises:
             BacklogFull: as many messages, or bytes, as may wait do wait already.
         """
-        limits = self._limits
-        too_many = len(self._queue) >= limits.backlog_messages
-        if too_many or (self._queue and self._queue_bytes + len(message) > limits.backlog_bytes):
+        limits, queue, size = self._limits, self._queue, len(message)
+        too_many = len(queue) >= limits.backlog_messages
+        if too_many or (queue and self._queue_bytes + size > limits.backlog_bytes):
             raise BacklogFull(
                 f"{len(self._queue):,} messages of {self._queue_bytes:,} bytes wait in "
                 f"conversation {self.conversation!r}; the limits are "
                 f"{limits.backlog_messages:,} messages and {limits.backlog_bytes:,} bytes; "
                 "post less, or wait until some have left"
             )
-        self._queue.append(message)
-        self._queue_bytes += len(message)
-        return self._next + len(self._queue) - 1
+        queue.append(message)
+        self._queue_bytes += size
+        return self._next + len(queue) - 1
 
     def accept(self, segment: Segment, now: float) -> list[bytes]:
         """Take in a segment.
@@ -306,17 +306,25 @@ class Stream:
 
     def _send_new(self, now: float, room_bytes: int) -> tuple[bytes, ...]:
         messages: list[bytes] = []
-        while self._may_send():
-            size = len(self._queue[0])
+        queue, in_flight, limits = self._queue, self._in_flight, self._limits
+        room = limits.window_messages - len(in_flight)
+        sent_bytes = 0
+        while queue and room > 0:
+            size = len(queue[0])
             room_bytes -= size + MESSAGE_OVERHEAD_BYTES
             if room_bytes < 0:
                 break
-            messages.append(self._queue.popleft())
-            self._in_flight.append(messages[-1])
-            self._queue_bytes -= size
-            self._in_flight_bytes += size
+            if self._in_flight_bytes + sent_bytes + size > limits.window_bytes and in_flight:
+                break
+            message = queue.popleft()
+            messages.append(message)
+            in_flight.append(message)
+            sent_bytes += size
+            room -= 1
         if not messages:
             return ()
+        self._queue_bytes -= sent_bytes
+        self._in_flight_bytes += sent_bytes
         after = self._next + len(messages)
         self._runs.append(_Run(self._next, after, now, self._timer.retry_after_s))
         self._next = after
@@ -349,8 +357,8 @@ class Stream:
         return tuple(messages)
 
     def _settle(self, ack: int, now: float) -> None:
-        for _ in range(ack - self._oldest):
-            self._in_flight_bytes -= len(self._in_flight.popleft())
+        take = self._in_flight.popleft
+        self._in_flight_bytes -= sum([len(take()) for _ in range(ack - self._oldest)])
         self._oldest = ack
         measured: _Run | None = None
         for run in self._drop_runs(ack):

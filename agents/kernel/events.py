@@ -222,8 +222,7 @@ class RefuseWorker:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SendAssignment:
+class SendAssignment(NamedTuple):
     """Give a worker a task.
 
     Args:

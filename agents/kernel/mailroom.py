@@ -138,7 +138,8 @@ class Mailroom:
             raise UnknownPeer(peer)
         _check_size(message)
         number = stream.post(message)
-        self._reconsider(peer, stream)
+        if peer not in self._due:
+            self._reconsider(peer, stream)
         return number
 
     def post_loose(self, to: str, message: bytes) -> None:
