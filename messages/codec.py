@@ -8,16 +8,17 @@ that subclasses survive the journey. Tuples arrive as lists; datetimes with a zo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias, TypeGuard, cast
+from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 
 from .errors import DecodeError, EncodeError, Flaw
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .plain import plain_fields
 from .portability import explain_unportable
 from .registry import find_task_class
-from .task import Payload, Task
+from .task import Payload, PriorityTask, Task
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
 from .work import (
@@ -70,7 +71,9 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
 }
 """Muster's own messages by their names on the wire."""
 
+_SERIALIZED_BY_DEFAULT = frozenset({*MESSAGE_KINDS.values(), Task, PriorityTask} - {TaskAssignment})
 _TASK = {"task"}
+_TAG_AND_FIELDS = 2
 _TASK_KEY = pack_scalars("task")
 _SHORT_MAP, _LONGEST_SHORT_MAP = 0x80, 15
 _ASSIGNMENT = b"\x92" + pack_scalars(TaskAssignment.__qualname__)
@@ -79,7 +82,6 @@ _ASSIGNMENT = b"\x92" + pack_scalars(TaskAssignment.__qualname__)
 _ENVELOPE_BYTES = 1_024
 """What an assignment takes beside its task, at most, if no other task's output comes along."""
 
-_SCALARS = frozenset({bool, int, float, str, bytes, type(None)})
 
 
 def encode_message(message: BaseModel) -> bytes:
@@ -92,11 +94,11 @@ def encode_message(message: BaseModel) -> bytes:
         EncodeError: it holds a value that msgpack can't carry, or is over `MAX_MESSAGE_BYTES`;
             names the message and the place.
     """
-    fields = _dump(message)
-    # What holds no list or dict, and no rarer type, needs no proof that it can be read again.
-    packing = pack_scalars if _SCALARS.issuperset(map(type, fields.values())) else pack
+    plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
+    fields = _dump(message) if plain is None else plain
     try:
-        packed = packing([type(message).__qualname__, fields])
+        # What is plain needs no proof that it can be read again.
+        packed = (pack if plain is None else pack_scalars)([type(message).__qualname__, fields])
     except EncodeError as fault:
         raise _cannot_be_sent(message, fields, fault) from None
     if len(packed) > MAX_MESSAGE_BYTES:
@@ -134,9 +136,11 @@ def encode_task(task: Task) -> bytes:
     Raises:
         EncodeError: it holds what msgpack can't carry.
     """
+    plain = plain_fields(task) if type(task) in _SERIALIZED_BY_DEFAULT else None
+    if plain is not None:
+        return pack_scalars([type(task).__qualname__, plain])
     fields = task.model_dump(exclude_defaults=True, warnings=False)
-    packing = pack_scalars if _SCALARS.issuperset(map(type, fields.values())) else pack
-    return packing([type(task).__qualname__, fields])
+    return pack([type(task).__qualname__, fields])
 
 
 def pack_task(task: Task) -> bytes:
@@ -166,8 +170,8 @@ def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:
     Raises:
         EncodeError: it holds what msgpack can't carry, or is over `MAX_MESSAGE_BYTES`.
     """
-    fields = assignment.model_dump(exclude_defaults=True, warnings=False, exclude=_TASK)
-    if len(fields) >= _LONGEST_SHORT_MAP or not _SCALARS.issuperset(map(type, fields.values())):
+    fields = plain_fields(assignment, without="task")
+    if fields is None or len(fields) >= _LONGEST_SHORT_MAP:
         return encode_message(assignment)
     packed = pack_scalars(fields)
     # A short map is its length in one byte, and then keys and values.
@@ -221,7 +225,8 @@ def _cannot_be_sent(message: BaseModel, fields: Fields, fault: Exception) -> Enc
 
 def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:
     try:
-        return message_class.model_validate(fields)
+        # What `model_validate` calls, and does nothing else.
+        return message_class.__pydantic_validator__.validate_python(fields)
     except ValidationError as fault:
         raise DecodeError(Flaw.INVALID, summarize(fault)) from None
     # A user's own model may have validators that raise anything.
@@ -242,13 +247,11 @@ def _load_task(tagged: Payload) -> Task:
 
 
 def _open_tagged(value: Payload) -> tuple[str, Fields]:
-    match value:
-        case [str() as kind, fields] if _are_fields(fields):
-            return kind, fields
-        case _:
-            raise DecodeError(Flaw.GARBAGE, "msgpack, but not [kind, fields]")
-
-
-def _are_fields(value: Payload) -> TypeGuard[Fields]:
-    # A name that is no text is refused with all that does not belong to the class.
-    return isinstance(value, dict)
+    if isinstance(value, list):
+        tagged = cast("list[Payload]", value)
+        if len(tagged) == _TAG_AND_FIELDS:
+            kind, fields = tagged
+            # A name that is no text is refused with all that does not belong to the class.
+            if isinstance(kind, str) and isinstance(fields, dict):
+                return kind, cast("Fields", fields)
+    raise DecodeError(Flaw.GARBAGE, "msgpack, but not [kind, fields]")

@@ -1,0 +1,78 @@
+"""The fields of a message that need no serializer of pydantic's, which most messages can do without.
+
+Only for classes of our own: whatever a user's class says of its serializing is pydantic's to do.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import cast
+
+from pydantic import BaseModel
+
+from .task import Payload
+
+SCALARS = frozenset({bool, int, float, str, bytes, type(None)})
+"""Types whose values msgpack carries, and that arrive as they were."""
+
+_COLLECTIONS = frozenset({dict, list, tuple})
+
+_SHORT = 64
+"""Longer lists and dicts are left to msgpack, which is faster at looking through them."""
+
+_NONE_SUCH = object()
+
+
+def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | None:
+    """The fields of a message that differ from their defaults.
+
+    Args:
+        message: of a class that serializes as pydantic does by default.
+        without: the name of a field that is left out.
+
+    Returns:
+        The fields; None if one holds more than scalars and short lists and dicts of these.
+    """
+    defaults = _defaults_of(type(message))
+    fields: dict[str, Payload] = {}
+    for name, value in message.__dict__.items():
+        default = defaults.get(name, _NONE_SUCH)
+        if value is default or name == without:
+            continue
+        kind = type(value)
+        if kind in SCALARS:
+            if value == default:
+                continue
+        elif kind in _COLLECTIONS and not value:
+            if value == default:
+                continue
+        elif not is_plain(value):
+            return None
+        fields[name] = value
+    return fields
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is a scalar, or a short list or dict of scalars, with names for keys."""
+    kind = type(value)
+    if kind in SCALARS:
+        return True
+    if kind is dict:
+        named = cast("dict[object, object]", value)
+        return (
+            len(named) <= _SHORT
+            and SCALARS.issuperset(map(type, named.values()))
+            and all(type(key) is str for key in named)
+        )
+    if kind is list or kind is tuple:
+        items = cast("list[object]", value)
+        return len(items) <= _SHORT and SCALARS.issuperset(map(type, items))
+    return False
+
+
+@lru_cache(maxsize=256)
+def _defaults_of(message_class: type[BaseModel]) -> dict[str, object]:
+    return {
+        name: _NONE_SUCH if field.is_required() else field.get_default(call_default_factory=True)
+        for name, field in message_class.model_fields.items()
+    }
