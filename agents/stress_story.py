@@ -47,6 +47,7 @@ class StressStory:
             reassign_failed=chance.choice((False, True)),
             quarantine_after=chance.choice((None, 1, 3)),
             quarantine_s=3.0,
+            prefetch_s=chance.choice((0.0, 0.1, 2.0)),
         )
 
     def workers(self) -> list[WorkerAgent]:

@@ -83,7 +83,6 @@ _ENVELOPE_BYTES = 1_024
 """What an assignment takes beside its task, at most, if no other task's output comes along."""
 
 
-
 def encode_message(message: BaseModel) -> bytes:
     """Turn a message into bytes.
 

@@ -38,9 +38,9 @@ class BoardState:
         self.ahead = Ahead(self.rules, self.queue)
         self.members = Members(self.rules)
         self.roll = Roll(self.rules)
-        self.alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll] = (
-            Alarms()
-        )
+        self.alarms: Alarms[
+            Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll
+        ] = Alarms()
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
         self.standing = Standing(self.rules, self.members, self.queue, self.alarms)
         # Both hold every task of the run until it is forgotten: a report tells of all of them.

@@ -34,13 +34,16 @@ from muster.agents.kernel.events import (
     ProgressReported,
     RecoveryRequested,
     ResultReceived,
+    ResultsReceived,
     RetirementRequested,
     RetireWorker,
     SendAssignment,
     SendCancel,
+    SendRecall,
     SendWelcome,
     TasksAdded,
     TasksForgotten,
+    TasksGivenBack,
     TimePassed,
     What,
     WorkerHeard,
@@ -60,6 +63,7 @@ from muster.messages import (
     TaskStatus,
     UnknownName,
 )
+from muster.messages.codec import pack_task
 
 NAMES = [f"w{number}" for number in range(5)]
 TYPES = ["", "", "paint", "sing"]
@@ -69,6 +73,8 @@ class Muster(RuleBasedStateMachine):
     """A board, and workers that come, go, answer, answer wrongly, and fall silent."""
 
     task_ids = Bundle("task_ids")
+    is_busy = False
+    """Whether it begins with short tasks on the way, ahead of the workers' slots."""
 
     @initialize(
         policy=st.sampled_from(sorted(POLICIES)),
@@ -77,6 +83,7 @@ class Muster(RuleBasedStateMachine):
         max_losses=st.integers(0, 3),
         reassigns_failed=st.booleans(),
         quarantine_after=st.sampled_from([None, 1, 2]),
+        prefetch_s=st.sampled_from([0.0, 2.5, 8.0]),
     )
     def start(
         self,
@@ -86,7 +93,10 @@ class Muster(RuleBasedStateMachine):
         max_losses: int,
         reassigns_failed: bool,
         quarantine_after: int | None,
+        prefetch_s: float,
     ) -> None:
+        if self.is_busy:
+            policy, expected, prefetch_s = "in_order", 1, 8.0
         rules = Rules(
             expected_workers=expected,
             unmatched_after_s=patience_s,
@@ -95,6 +105,7 @@ class Muster(RuleBasedStateMachine):
             reassigns_failed=reassigns_failed,
             quarantine_after=quarantine_after,
             quarantine_s=4.0,
+            prefetch_s=prefetch_s,
         )
         self.rules = rules
         self.policy = POLICIES[policy]
@@ -107,10 +118,25 @@ class Muster(RuleBasedStateMachine):
         self.starts: dict[str, tuple[str, int]] = {}
         # What each worker was given and has not answered, by its address.
         self.held: dict[str, list[tuple[Any, int, str]]] = {}
+        self.recalled: dict[str, set[tuple[Any, int]]] = {}
         self.completed: Counter[Any] = Counter()
         self.settled: Counter[Any] = Counter()
         self.leased: set[tuple[Any, int]] = set()
         self.present: set[str] = set()
+        if self.is_busy:
+            self.begin_with_short_tasks()
+
+    def begin_with_short_tasks(self) -> None:
+        for name in NAMES[:2]:
+            self.join(name, 10, 1 + (name == "w1"), frozenset(), None)
+        self.begin()
+        tasks = [Task(id=next(self.ids), description="any", type="sing") for _ in range(24)]
+        self.tell(TasksAdded(tuple(tasks)))
+        for _ in range(6):
+            for address, held in sorted(self.held.items()):
+                task_id, attempt, worker = held.pop(0)
+                done = TaskResult(task_id=task_id, worker=worker, success=True, attempt=attempt)
+                self.tell(ResultReceived(address, done))
 
     def tell(self, event: Event) -> None:
         told = self.board.handle(event, self.now)
@@ -130,6 +156,11 @@ class Muster(RuleBasedStateMachine):
                 case SendCancel(worker_id, task_id, attempt, _):
                     assert (task_id, attempt) in self.leased
                     assert worker_id in self.present, "a cancel for nobody"
+                case SendRecall(worker_id, attempts):
+                    assert worker_id in self.present, "nobody is asked for tasks"
+                    recalled = self.recalled.setdefault(worker_id, set())
+                    assert not recalled & set(attempts), "asked twice for the same"
+                    recalled |= set(attempts)
                 case RetireWorker(worker_id):
                     assert worker_id in self.present, "nobody is told to stop"
                 case SendWelcome(worker_id):
@@ -181,6 +212,13 @@ class Muster(RuleBasedStateMachine):
         self.tell(TasksAdded((task,)))
         return task_id
 
+    @rule(target=task_ids, kind=st.sampled_from(TYPES), number=st.integers(3, 8))
+    def add_some_alike(self, kind: str, number: int) -> int:
+        """More than there are slots, so that some are sent ahead."""
+        tasks = [Task(id=next(self.ids), description="any", type=kind) for _ in range(number)]
+        self.tell(TasksAdded(tuple(tasks), tuple(map(pack_task, tasks))))
+        return tasks[-1].id
+
     @rule(task_id=task_ids)
     def cancel(self, task_id: int) -> None:
         if task_id not in self.board.tasks:
@@ -201,7 +239,11 @@ class Muster(RuleBasedStateMachine):
     def forget(self, task_ids: list[int]) -> None:
         known = [each for each in task_ids if each in self.board.tasks]
         before = dict(self.board.tasks)
-        stopping = {each for worker in self.board.workers.values() for each, _ in worker.stopping}
+        stopping = {
+            each
+            for worker in self.board.workers.values()
+            for each, _ in worker.stopping | worker.withdrawn
+        }
         named = {
             needed
             for task_id, record in before.items()
@@ -329,8 +371,16 @@ class Muster(RuleBasedStateMachine):
     # ------------------------------------------------------------------ answers
 
     @precondition(lambda self: any(self.held.values()))
-    @rule(data=st.data(), success=st.booleans(), twice=st.booleans())
-    def answer(self, data: st.DataObject, success: bool, twice: bool) -> None:
+    @rule(
+        data=st.data(),
+        success=st.booleans(),
+        twice=st.booleans(),
+        took_s=st.sampled_from([0.0, 0.0, 0.5, 5.0]),
+        together=st.booleans(),
+    )
+    def answer(
+        self, data: st.DataObject, success: bool, twice: bool, took_s: float, together: bool
+    ) -> None:
         address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
         lease = data.draw(st.sampled_from(self.held[address]))
         self.held[address].remove(lease)
@@ -340,16 +390,45 @@ class Muster(RuleBasedStateMachine):
             worker=worker,
             success=success,
             attempt=attempt,
-            execution_time=1.0,
+            execution_time=took_s,
             error_message=None if success else "Error: no",
         )
+        if together:
+            self.tell(ResultsReceived(address, (result,) * (1 + twice)))
+            return
         for _ in range(1 + twice):
             self.tell(ResultReceived(address, result))
+
+    @precondition(lambda self: any(self.recalled.values()))
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """Give back some of what was asked for; the rest has begun meanwhile."""
+        address = data.draw(st.sampled_from(sorted(a for a in self.recalled if self.recalled[a])))
+        asked = self.recalled.pop(address)
+        held = [lease for lease in self.held.get(address, []) if lease[:2] in asked]
+        given_back = [lease for lease in held if data.draw(st.booleans())]
+        for lease in given_back:
+            self.held[address].remove(lease)
+        self.tell(TasksGivenBack(address, tuple((task, number) for task, number, _ in given_back)))
+
+    @rule(
+        sender=st.sampled_from(NAMES),
+        task_id=st.integers(1, 12),
+        attempt=st.integers(1, 4),
+    )
+    def give_back_unasked(self, sender: str, task_id: int, attempt: int) -> None:
+        address = self.addresses.get(sender, "nowhere")
+        if (task_id, attempt) not in self.recalled.get(address, set()):
+            before = self.board.tasks.get(task_id)
+            status = before and before.status
+            self.tell(TasksGivenBack(address, ((task_id, attempt),)))
+            after = self.board.tasks.get(task_id)
+            assert (after and after.status) is status
 
     @rule(
         sender=st.sampled_from(NAMES),
         worker=st.sampled_from([*NAMES, "nobody"]),
-        task_id=st.integers(1, 12),
+        task_id=st.integers(1, 30),
         attempt=st.integers(1, 4),
         success=st.booleans(),
     )
@@ -449,7 +528,7 @@ def _essence(board: Board) -> Any:
             worker.worker_id,
             worker.session,
             worker.call,
-            set(worker.running),
+            set(worker.running) | set(worker.ahead),
             worker.failures_in_a_row,
             worker.quarantined_until,
         )
@@ -458,11 +537,20 @@ def _essence(board: Board) -> Any:
     return tasks, workers, dict(board.counts), board.began_at
 
 
-def test_whatever_happens_each_task_is_settled_once_and_all_fits_together() -> None:
+class BusyMuster(Muster):
+    """The same, with short tasks that wait at workers."""
+
+    is_busy = True
+
+
+@pytest.mark.parametrize("machine", [Muster, BusyMuster])
+def test_whatever_happens_each_task_is_settled_once_and_all_fits_together(
+    machine: type[Muster],
+) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Muster,
+        machine,
         settings=settings(
-            max_examples=120,
+            max_examples=80,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -471,11 +559,12 @@ def test_whatever_happens_each_task_is_settled_once_and_all_fits_together() -> N
 
 
 @pytest.mark.slow
-def test_whatever_happens_at_length() -> None:
+@pytest.mark.parametrize("machine", [Muster, BusyMuster])
+def test_whatever_happens_at_length(machine: type[Muster]) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Muster,
+        machine,
         settings=settings(
-            max_examples=1_500,
+            max_examples=750,
             stateful_step_count=80,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
