@@ -39,8 +39,8 @@ __all__ = [
     "encode_assignment",
     "encode_message",
     "encode_task",
-    "pack_task",
     "pack",
+    "pack_task",
     "summarize",
     "unpack",
 ]

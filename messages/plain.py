@@ -1,4 +1,4 @@
-"""The fields of a message that need no serializer of pydantic's, which most messages can do without.
+"""Messages whose fields need no serializer of pydantic's, as those of most do not.
 
 Only for classes of our own: whatever a user's class says of its serializing is pydantic's to do.
 """
@@ -35,15 +35,13 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     """
     defaults = _defaults_of(type(message))
     fields: dict[str, Payload] = {}
-    for name, value in message.__dict__.items():
+    held: dict[str, object] = message.__dict__
+    for name, value in held.items():
         default = defaults.get(name, _NONE_SUCH)
         if value is default or name == without:
             continue
         kind = type(value)
-        if kind in SCALARS:
-            if value == default:
-                continue
-        elif kind in _COLLECTIONS and not value:
+        if kind in SCALARS or (kind in _COLLECTIONS and not value):
             if value == default:
                 continue
         elif not is_plain(value):

@@ -162,7 +162,7 @@ class Attendance:
             said.append(DropWorker(worker.worker_id))
         leases = {**worker.running, **worker.ahead}
         held = {key: record for key, record in leases.items() if key in event.holding}
-        lost = list(attempts_of({key: leases[key] for key in leases.keys() - held.keys()}))
+        lost = list(attempts_of({key: leases[key] for key in leases if key not in held}))
         for attempt in lost:
             if not attempt.is_ahead:
                 worker.stats.busy_time += now - attempt.started_at

@@ -24,8 +24,8 @@ from ...messages import (
     TaskStatus,
 )
 from ...messages.task import MAX_ATTEMPTS
-from .board_state import BoardState
 from .ahead import TakingBack
+from .board_state import BoardState
 from .dependencies import check_batch, named_tasks
 from .events import (
     AssigningBegun,

@@ -273,7 +273,7 @@ class TaskQueue:
         return Match(record, worker, decision, bucket.usual)
 
     def take_ahead(self) -> list[Match]:
-        """Take out the tasks that go to workers ahead of their free slots; `next_match` comes first.
+        """Take out the tasks that go ahead of free slots; `next_match` comes first.
 
         In the order of their urgency: where the most urgent is not short, none goes.
         """
@@ -281,7 +281,7 @@ class TaskQueue:
         if not self.count or not self._hungry:
             return matches
         # The least provided first, and nobody so much that others get less.
-        hungry = sorted(self._hungry, key=lambda worker: worker.ahead_s / worker.slots)
+        hungry = sorted(self._hungry, key=lambda each: (each.ahead_s / each.slots, each.order))
         share = math.ceil(self.count / len(hungry))
         for worker in hungry:
             self._provide(worker, share, matches)

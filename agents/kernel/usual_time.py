@@ -25,8 +25,7 @@ class UsualTime:
     def learn(self, took_s: float) -> None:
         """Take in how long a task took, in seconds."""
         usual_s = self.usual_s
-        if took_s < SHORTEST_S:
-            took_s = SHORTEST_S
+        took_s = max(took_s, SHORTEST_S)
         if took_s <= 2 * usual_s < math.inf:
             self.usual_s = usual_s + (took_s - usual_s) / 8
             self._quick_in_a_row += 1
