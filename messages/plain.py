@@ -5,6 +5,7 @@ Only for classes of our own: whatever a user's class says of its serializing is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
@@ -35,7 +36,7 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     """
     defaults = _defaults_of(type(message))
     fields: dict[str, Payload] = {}
-    held: dict[str, object] = message.__dict__
+    held: Mapping[str, object] = message.__dict__
     for name, value in held.items():
         default = defaults.get(name, _NONE_SUCH)
         if value is default or name == without:
