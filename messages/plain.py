@@ -13,10 +13,10 @@ from pydantic import BaseModel
 
 from .task import Payload
 
-SCALARS = frozenset({bool, int, float, str, bytes, type(None)})
+SCALARS: frozenset[type[object]] = frozenset({bool, int, float, str, bytes, type(None)})
 """Types whose values msgpack carries, and that arrive as they were."""
 
-_COLLECTIONS = frozenset({dict, list, tuple})
+_COLLECTIONS: frozenset[type[object]] = frozenset({dict, list, tuple})
 
 _SHORT = 64
 """Longer lists and dicts are left to msgpack, which is faster at looking through them."""
