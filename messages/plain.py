@@ -41,7 +41,7 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
         default = defaults.get(name, _NONE_SUCH)
         if value is default or name == without:
             continue
-        kind: type[object] = type(value)
+        kind = cast("type[object]", type(value))
         if kind in SCALARS or (kind in _COLLECTIONS and not value):
             if value == default:
                 continue
