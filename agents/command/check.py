@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ...messages import InvalidDiagram, InvalidInput
 from ...scenarios.scenario import Scenario
@@ -17,6 +18,20 @@ from .trace_sources import trace_from_file, trace_from_scenario, trace_from_stor
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 _DOCUMENTS = (".md", ".mmd")
+
+
+class Run(NamedTuple):
+    """A run that a diagram is held against.
+
+    Args:
+        told: what it is called.
+        trace: what happened in it.
+        second_s: how long a second of its story lasted, in seconds; None if that is not certain.
+    """
+
+    told: str
+    trace: Trace
+    second_s: float | None = None
 
 
 @dataclass
@@ -38,19 +53,22 @@ class Runs:
     time_scale: float = 1.0
     _played: dict[tuple[str, ...], Trace] = field(default_factory=dict[tuple[str, ...], Trace])
 
-    def run_of(self, found: Found) -> tuple[str, Trace] | None:
-        """What a diagram is held against: what that is called, and its trace; None if unknown."""
+    def run_of(self, found: Found) -> Run | None:
+        """What a diagram is held against; None if that is unknown."""
         named = found.run or self.scenario
         if named:
             if named not in self._played:
                 self._played[named] = trace_from_scenario(
                     named[0], named[1:], real=self.real, time_scale=self.time_scale
                 )
-            return " ".join(named), self._played[named]
+            # A machine may be slow, but not in virtual time.
+            is_rehearsed = not self.real and not find_scenario(named[0]).needs_the_real_network()
+            second_s = self.time_scale if is_rehearsed else None
+            return Run(" ".join(named), self._played[named], second_s)
         if self.trace is not None:
-            return str(self.trace), trace_from_file(self.trace)
+            return Run(str(self.trace), trace_from_file(self.trace))
         if self.store is not None:
-            return str(self.store), trace_from_store(self.store)
+            return Run(str(self.store), trace_from_store(self.store))
         return None
 
 
@@ -101,9 +119,9 @@ def _check(target: str, runs: Runs) -> Iterator[tuple[str, bool]]:
                 "<!-- check: SCENARIO --> before it, or give --scenario, --trace or --store",
                 name,
             )
-        told, trace = held_against
+        told = held_against.told
         try:
-            verdict = check_diagram(found.diagram, trace)
+            verdict = check_diagram(found.diagram, held_against.trace, held_against.second_s)
         except InvalidDiagram as fault:
             raise InvalidDiagram(fault.line, fault.problem, name) from None
         if verdict.mismatch is None:
@@ -134,5 +152,6 @@ def _read_document(path: Path) -> list[Found]:
 def _read_scenario(scenario: type[Scenario]) -> tuple[str, list[Found]]:
     module = importlib.import_module(scenario.__module__)
     # The docstring of a file stands at its beginning, so that its lines are the file's.
-    name = Path(module.__file__ or scenario.name()).name
+    path = Path(module.__file__ or scenario.name())
+    name = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     return name, find_diagrams(module.__doc__ or "", name)

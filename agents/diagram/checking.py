@@ -51,11 +51,17 @@ class Verdict:
         return self.mismatch is None
 
 
-def check_diagram(diagram: SequenceDiagram, trace: Trace) -> Verdict:
+def check_diagram(diagram: SequenceDiagram, trace: Trace, second_s: float | None = None) -> Verdict:
     """Hold a diagram against a run.
 
     The participants must be the run's, and every message of the run must be there, in an order
     that the diagram allows. Of some kinds, such as progress, a diagram may leave out all.
+
+    Args:
+        diagram: the diagram.
+        trace: the run.
+        second_s: how long a second of the story lasted, in seconds, if the durations that notes
+            tell are to be checked as well.
 
     Raises:
         InvalidDiagram: the run fits the diagram in too many ways.
@@ -71,7 +77,7 @@ def check_diagram(diagram: SequenceDiagram, trace: Trace) -> Verdict:
         cast = cast_of(diagram, trace, conversation)
     except Miscast as fault:
         return Verdict(0, Mismatch(fault.line, fault.says, fault.had))
-    return _Check(diagram, cast).check(conversation, trace)
+    return _Check(diagram, cast).check(conversation, trace, second_s)
 
 
 class _Check:
@@ -80,7 +86,7 @@ class _Check:
         self._cast = cast
         self._labels = {message.text: read_label(message.text) for message in diagram.messages}
 
-    def check(self, conversation: Sequence[Said], trace: Trace) -> Verdict:
+    def check(self, conversation: Sequence[Said], trace: Trace, second_s: float | None) -> Verdict:
         kinds = {self._kind(message) for message in self._diagram.messages}
         heard = [
             said for said in conversation if not said.kind.may_be_left_out or said.kind in kinds
@@ -95,7 +101,7 @@ class _Check:
             return Verdict(len(heard), self._mismatch(course.awaited(), None, "nothing more"))
         for step in walk(self._diagram.steps):
             if isinstance(step, Note):
-                had = check_note(step, self._cast, trace)
+                had = check_note(step, self._cast, trace, second_s)
                 if had is not None:
                     return Verdict(len(heard), Mismatch(step.line, step.text, had))
         return Verdict(len(heard))

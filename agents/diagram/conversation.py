@@ -183,10 +183,10 @@ class _Listener:
                 self._present.pop(worker, None)
                 yield self._to(worker, at, Kind.SHUTDOWN)
             case What.RUN_ENDED:
-                yield Said(at, self._manager, PROGRAM, Kind.RUN_ENDED)
                 for name in self._present:
                     yield self._to(name, at, Kind.SHUTDOWN)
                 self._present.clear()
+                yield Said(at, self._manager, PROGRAM, Kind.RUN_ENDED)
             case _ if task_id is not None:
                 yield from self._hear_of_task(each, task_id)
             case _:

@@ -6,17 +6,26 @@ Other notes are for people alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..kernel.events import What
 from ..kernel.trace import Trace
 from .conversation import Party, Role, name_of
 from .escaping import tidy
+from .leases import Lease, leases_of
 from .sequence_model import Note
 
 _SUCCESS_RATE = re.compile(r"success rate\s*[:=]?\s*(\d+(?:\.\d+)?) ?%", re.IGNORECASE)
 _OF_A_WORKER = re.compile(r"(.{1,200}?) success_rate\s*=\s*(\d+(?:\.\d+)?) ?%", re.DOTALL)
 _OF_A_TASK = re.compile(r"(.{1,200}?) (completed|failed|cancelled)(?:: (.*))?", re.DOTALL)
+
+_DURATION = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?) s"
+_TAKES = re.compile(rf"(.{{1,200}}?) takes {_DURATION}", re.IGNORECASE)
+_PROCESSING = re.compile(rf"processing(?: (.{{1,200}}?))? \({_DURATION}\)", re.IGNORECASE)
+_ENDED = re.compile(rf"(.{{1,200}}?): {_DURATION}, ([a-z ]+)")
+_TOLERANCE_S = 0.05
+_ROUNDING = 0.005
+_MOST_TOLD = 5
 
 _SETTLED = {
     What.TASK_COMPLETED: "completed",
@@ -25,17 +34,60 @@ _SETTLED = {
 }
 
 
-def check_note(note: Note, cast: Mapping[str, Party], trace: Trace) -> str | None:
+def check_note(
+    note: Note, cast: Mapping[str, Party], trace: Trace, second_s: float | None
+) -> str | None:
     """What the run had in place of what a note claims; None if the note is right.
 
     Checked are lines such as "Success rate: 66.67%", "Ada success_rate = 0%", "T1 failed" and
-    "T1 failed: timed out: after 10 s", of the run as a whole.
+    "T1 failed: timed out: after 10 s", of the run as a whole; and "T1 takes 4 s", "Processing T1
+    (4 s)" and "Processing (4 s)", of the worker over which it stands.
+
+    Args:
+        note: the note.
+        cast: who the participants are, by their ids.
+        trace: the run.
+        second_s: how long a second of the story lasted, in seconds; None if durations are not to
+            be checked.
     """
-    for line in note.text.split("\n"):
-        had = _check_line(line.strip(), cast, trace)
+    workers = [cast[each].name for each in note.participants if cast[each].role is Role.WORKER]
+    for line in map(str.strip, note.text.split("\n")):
+        had = _check_line(line, cast, trace)
+        if had is None and workers:
+            had = _check_duration(line, workers, trace, second_s)
         if had is not None:
             return had
     return None
+
+
+def _check_duration(
+    line: str, workers: Sequence[str], trace: Trace, second_s: float | None
+) -> str | None:
+    task, claimed, ending = "", "", ""
+    if found := _PROCESSING.fullmatch(line) or _TAKES.fullmatch(line):
+        task, claimed = found[1] or "", found[2]
+    elif found := _ENDED.fullmatch(line):
+        task, claimed, ending = found[1], found[2], found[3]
+    else:
+        return None
+    leases = [lease for lease in leases_of(trace) if lease.worker in workers]
+    of_it = [lease for lease in leases if task in ("", name_of(lease.task_id))]
+    if any(_lasts(lease, claimed, ending, second_s) for lease in of_it):
+        return None
+    told = ", ".join(
+        f"{name_of(lease.task_id)}: {lease.ended_at - lease.began_at:.3g} s, {lease.ending}"
+        for lease in of_it[:_MOST_TOLD]
+    )
+    return told or f"nothing of the kind on {' and '.join(workers)}"
+
+
+def _lasts(lease: Lease, claimed: str, ending: str, second_s: float | None) -> bool:
+    if ending not in ("", lease.ending):
+        return False
+    if second_s is None:
+        return True
+    claimed_s, took_s = float(claimed) * second_s, lease.ended_at - lease.began_at
+    return abs(took_s - claimed_s) <= _TOLERANCE_S * second_s + _ROUNDING * took_s
 
 
 def _check_line(line: str, cast: Mapping[str, Party], trace: Trace) -> str | None:

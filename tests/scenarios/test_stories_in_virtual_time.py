@@ -41,7 +41,7 @@ def test_the_run_goes_as_its_diagram_shows(
     diagram_of: Callable[..., Any],
 ) -> None:
     rehearsal = rehearse_scenario(story())
-    verdict = check_diagram(diagram_of(story).diagram, rehearsal.trace)
+    verdict = check_diagram(diagram_of(story).diagram, rehearsal.trace, second_s=1.0)
     assert verdict.holds, f"{story.name()}: {verdict.mismatch}"
     assert verdict.messages >= 4
 
