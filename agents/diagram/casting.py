@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 
 from ..kernel.trace import Trace, WorkerFacts
-from .conversation import PROGRAM, Party, Role, Said
+from .conversation import PROGRAM, Party, Role, Said, plain_name
 from .sequence_model import Note, Participant, SequenceDiagram, walk
 
 _MANAGERS = frozenset({"tm", "taskmanager", "task manager", "task_manager", "manager"})
 _PROGRAMS = frozenset({"program", "main", "user"})
-_SHOWN = re.compile(r"(.*?)\s*(?:\(([^()]*)\))?\s*", re.DOTALL)
 _SKILL = re.compile(r"skill\s*=?\s*(\d+)", re.IGNORECASE)
 _SLOTS = re.compile(r"(\d+) slots?", re.IGNORECASE)
 _MORE_WORKERS = re.compile(r"… ([\d,]+) more workers?\b.*", re.DOTALL)
@@ -46,7 +45,7 @@ def cast_of(
         Miscast: one is not in the run, a worker of the run is missing, or one is not as described.
     """
     outsiders = {
-        party.name: party
+        plain_name(party.name): party
         for said in conversation
         for party in (said.sender, said.receiver)
         if party.role is Role.OUTSIDER
@@ -92,12 +91,12 @@ def _count(digits: str) -> int:
 
 
 def _find(participant: Participant, trace: Trace, outsiders: Mapping[str, Party]) -> Party | None:
-    shown = _SHOWN.fullmatch(participant.label)
-    names = [participant.label, *([shown[1]] if shown else []), participant.id]
+    names = [participant.label, _divide(participant.label)[0], participant.id]
     # Whoever really bears the name comes first.
-    for name in names:
-        if name in trace.workers:
-            return Party(Role.WORKER, name)
+    for name in map(plain_name, names):
+        for worker in trace.workers:
+            if plain_name(worker) == name:
+                return Party(Role.WORKER, worker)
         if name in outsiders:
             return outsiders[name]
     for name in names:
@@ -109,17 +108,13 @@ def _find(participant: Participant, trace: Trace, outsiders: Mapping[str, Party]
 
 
 def _check_worker(participant: Participant, worker: WorkerFacts) -> None:
-    shown = _SHOWN.fullmatch(participant.label)
-    if shown is None or not shown[2]:
-        return
-    for part in shown[2].split(","):
-        told = part.strip()
+    for told in _divide(participant.label)[1]:
         if skill := _SKILL.fullmatch(told):
             is_so = int(skill[1]) == worker.skill_level
         elif slots := _SLOTS.fullmatch(told):
             is_so = int(slots[1]) == worker.slots
         else:
-            is_so = told in worker.specialties
+            is_so = told in map(plain_name, worker.specialties)
         if not is_so:
             raise Miscast(
                 participant.line, f"{_shown(participant)} takes part", describe_worker(worker)
@@ -128,10 +123,18 @@ def _check_worker(participant: Participant, worker: WorkerFacts) -> None:
 
 def describe_worker(worker: WorkerFacts) -> str:
     """A worker with its skill, as in "Ada (skill 6, vision, 2 slots)"."""
-    parts = [f"skill {worker.skill_level}", *worker.specialties]
+    parts = [f"skill {worker.skill_level}", *map(plain_name, worker.specialties)]
     if worker.slots > 1:
         parts.append(f"{worker.slots} slots")
-    return f"{worker.name} ({', '.join(parts)})"
+    return f"{plain_name(worker.name)} ({', '.join(parts)})"
+
+
+def _divide(label: str) -> tuple[str, list[str]]:
+    """What stands before the brackets that end a label, and the parts of what is in them."""
+    before, bracket, inside = label.strip().rpartition("(")
+    if not bracket or not inside.endswith(")"):
+        return label.strip(), []
+    return before.strip(), [part.strip() for part in inside[:-1].split(",")]
 
 
 def _shown(participant: Participant) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -13,6 +14,12 @@ from .escaping import escape
 from .leases import Lease, leases_of
 
 _INDENT = "    "
+_NO_NAME = "a run"
+_WORDS = re.compile(
+    r"(?:click|call|href|section|title|gantt|dateformat|axisformat|tickinterval|includes|excludes|"
+    r"todaymarker|inclusiveenddates|topaxis|weekday|weekend|acctitle|accdescr)\b",
+    re.IGNORECASE,
+)
 _LONGEST_IN_MINUTES_S = 3600.0
 # The times are those since the run's beginning, and shown so: they belong to no zone.
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -43,7 +50,7 @@ def write_gantt(trace: Trace, max_bars: int) -> str:
         by_worker.setdefault(lease.worker, []).append(lease)
     lines = [
         "gantt",
-        f"{_INDENT}title {escape(trace.manager)}",
+        f"{_INDENT}title {_one_line(trace.manager) or _NO_NAME}",
         f"{_INDENT}dateFormat YYYY-MM-DD HH:mm:ss.SSS",
         f"{_INDENT}axisFormat {'%H:%M:%S' if lasted_s >= _LONGEST_IN_MINUTES_S else '%M:%S.%L'}",
     ]
@@ -58,7 +65,7 @@ def write_gantt(trace: Trace, max_bars: int) -> str:
         left = [lease for name in busy[max_bars:] for lease in by_worker[name]]
         lines += [f"{_INDENT}{bar}" for bar in _bars(left, 1, began_at)]
     if not busy:
-        lines += [f"{_INDENT}section {escape(trace.manager)}"]
+        lines += [f"{_INDENT}section {_one_line(trace.manager) or _NO_NAME}"]
         lines += [f"{_INDENT}nothing was assigned :milestone, {_moment(0.0)}, 0s"]
     return "\n".join(lines) + "\n"
 
@@ -66,7 +73,7 @@ def write_gantt(trace: Trace, max_bars: int) -> str:
 def _section(name: str, trace: Trace) -> str:
     worker = trace.workers.get(name)
     told = name if worker is None else describe_worker(worker)
-    return _one_line(told) or "worker"
+    return _one_line(told)
 
 
 def _bars(leases: Sequence[Lease], most: int, began_at: float) -> Iterator[str]:
@@ -102,5 +109,6 @@ def _moment(since_s: float) -> str:
 
 
 def _one_line(text: str) -> str:
-    # In a chart a colon ends a bar's name.
-    return escape(" ".join(text.split())).replace(":", "#58;")
+    # In a chart a colon ends a bar's name, and a line may begin with a word of its own meaning.
+    shown = escape(" ".join(text.split())).replace(":", "#58;")
+    return f"#{ord(shown[0])};{shown[1:]}" if shown[:1].isalpha() and _WORDS.match(shown) else shown

@@ -118,13 +118,18 @@ def _check_task(name: str, outcome: str, reason: str | None, trace: Trace) -> st
         return None
     for each in reversed(trace.occurrences):
         if each.task_id == by_name[name] and each.what in _SETTLED:
-            told = tidy(each.detail).partition("\n")[0]
+            told = _plain(tidy(each.detail).partition("\n")[0])
+            # A long reason is cut short where it is drawn.
             is_so = _SETTLED[each.what] == outcome and (
-                reason is None or told.startswith(reason.rstrip("…"))
+                reason is None or told.startswith(_plain(reason.rstrip("…")))
             )
             detail = f": {each.detail}" if each.detail else ""
             return None if is_so else f"{name} {_SETTLED[each.what]}{detail}"
     return f"{name} is not settled"
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def _compare(claimed: str, part: int, whole: int) -> str | None:

@@ -11,7 +11,7 @@ from ...messages import InvalidInput, TaskId
 from ..kernel.events import Occurrence, What
 from ..kernel.trace import Trace
 from .casting import describe_worker
-from .conversation import Kind, Party, Role, Said, conversation_of, name_of
+from .conversation import Kind, Party, Role, Said, conversation_of, name_of, plain_name
 from .escaping import tidy
 from .leases import Lease, leases_of
 from .sequence_model import (
@@ -115,10 +115,10 @@ def _ids(parties: Sequence[Party]) -> Mapping[Party, str]:
 
 def _describe(party: Party, trace: Trace) -> str:
     if party.role is Role.MANAGER:
-        return "TaskManager" if party.name == "task_manager" else party.name
+        return "TaskManager" if party.name == "task_manager" else plain_name(party.name)
     if party.role is Role.WORKER and party.name in trace.workers:
         return describe_worker(trace.workers[party.name])
-    return party.name
+    return plain_name(party.name)
 
 
 def _fold(
