@@ -96,9 +96,11 @@ class _Check:
             if not course.hear(said):
                 had = f"{_between(said.sender, said.receiver)}: {said.told()}"
                 had = f"{had}, {said.at - heard[0].at:.3f} s after the first message"
-                return Verdict(number, self._mismatch(course.awaited(), said, had))
+                return Verdict(number, self._mismatch(course.awaited(), said, heard, had))
         if not course.may_end:
-            return Verdict(len(heard), self._mismatch(course.awaited(), None, "nothing more"))
+            return Verdict(
+                len(heard), self._mismatch(course.awaited(), None, heard, "nothing more")
+            )
         for step in walk(self._diagram.steps):
             if isinstance(step, Note):
                 had = check_note(step, self._cast, trace, second_s)
@@ -117,16 +119,23 @@ class _Check:
         ends = self._cast[message.sender], self._cast[message.receiver]
         return ends == (said.sender, said.receiver)
 
-    def _mismatch(self, awaited: Sequence[Message], said: Said | None, had: str) -> Mismatch:
-        """Point at what was to come: of several the one most like what came, or else the first."""
+    def _mismatch(
+        self, awaited: Sequence[Message], said: Said | None, heard: Sequence[Said], had: str
+    ) -> Mismatch:
+        """Point at what was to come.
 
-        def likeness(message: Message) -> int:
-            if said is None:
-                return 0
-            same_kind = self._labels[message.text].kind is said.kind
-            return self._is_between(message, said) + same_kind
+        Of several that is what the run never had, or else what is most like what came.
+        """
 
-        message = max(awaited, key=lambda each: (likeness(each), -each.line), default=None)
+        def suspicion(message: Message) -> tuple[bool, int, int]:
+            never_came = not any(self._holds(message, each) for each in heard)
+            likeness = 0
+            if said is not None:
+                same_kind = self._labels[message.text].kind is said.kind
+                likeness = self._is_between(message, said) + same_kind
+            return never_came, likeness, -message.line
+
+        message = max(awaited, key=suspicion, default=None)
         if message is None:
             last = max((each.line for each in self._diagram.messages), default=self._diagram.line)
             return Mismatch(last, "nothing comes after this", had)
