@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,11 @@ MAX_WAITING = 500_000
 """How many entries wait for a slow disk at most; others are counted, and missing in the file."""
 
 WRITE_EVERY_S = 0.2
+PAUSE_PER_WRITING = 40
+"""A writing is followed by a pause of so many times the processor's time that it took, so that it
+takes a fortieth of the run's time at most, until too much waits.
+"""
+
 _BATCH = 2_000
 _CLOSING_MAY_TAKE_S = 10.0
 
@@ -67,11 +74,13 @@ class TraceFile:
         self._thread.join(_CLOSING_MAY_TAKE_S)
 
     def _write_on(self) -> None:
-        with self._file:
-            while not self._is_closed.wait(WRITE_EVERY_S):
-                self._guard(self._write)
+        while not self._is_closed.wait(WRITE_EVERY_S):
             self._guard(self._write)
-            self._guard(self._write_dropped)
+        self._guard(self._write)
+        self._guard(self._write_dropped)
+        # What a full disk has not taken, closing tries to write once more.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _guard(self, write: Callable[[], None]) -> None:
         try:
@@ -86,9 +95,12 @@ class TraceFile:
     def _write(self) -> None:
         waiting, line_of = self._waiting, self._writer.line_of
         while waiting:
+            began = time.thread_time()
             lines = [line_of(waiting.popleft()) for _ in range(min(len(waiting), _BATCH))]
             lines.append("")
             self._file.write("\n".join(lines))
+            if len(waiting) < self._max_waiting // 2:
+                self._is_closed.wait(PAUSE_PER_WRITING * (time.thread_time() - began))
         self._file.flush()
 
     def _write_dropped(self) -> None:

@@ -34,7 +34,7 @@ def holds() -> Callable[..., bool]:
 
 
 def a_run(make_run: Any, order: str) -> Any:
-    """Ada does task 1 and Ben task 2; `order` says what comes when: a, b begin and A, B are done."""
+    """Ada does task 1 and Ben task 2: at a and b they begin, at A and B they are done."""
     make_run.join("Ada").join("Ben").task(1).task(2).then()
     for letter in order:
         worker, task = {"a": ("Ada", 1), "b": ("Ben", 2)}[letter.lower()]
@@ -185,7 +185,9 @@ def test_what_may_be_left_out_must_be_whole_if_it_is_shown(make_run: Any) -> Non
 
 
 def test_asides_are_messages_like_others_if_any_is_shown(make_run: Any) -> None:
-    trace = make_run.join("Ada").join("Ben").then().aside("Hub", "Ada", "News: all  well").then().end()
+    trace = (
+        make_run.join("Ada").join("Ben").then().aside("Hub", "Ada", "News: all  well").then().end()
+    )
     assert check_diagram(read_sequence(f"sequenceDiagram\n{TWO}{END}"), trace).holds
     shown = f"sequenceDiagram\n{TWO}Hub->>Ada: News: all well\n{END}"
     assert check_diagram(read_sequence(shown), trace).mismatch is None

@@ -146,9 +146,7 @@ def test_each_lie_is_found(
 ) -> None:
     trace = trace_of_story(story)
     lies = list(plant(Plot(source_of(story))))
-    believed = [
-        lie for lie in lies if check_diagram(read_sequence(lie), trace, second_s=1.0).holds
-    ]
+    believed = [lie for lie in lies if check_diagram(read_sequence(lie), trace, second_s=1.0).holds]
     assert believed == []
     if plant is not wrong_workers:
         assert lies

@@ -1,4 +1,4 @@
-"""Sequence diagrams are read as Mermaid means them, and what is not known is named with its line."""
+"""Sequence diagrams are read as Mermaid means them; what is not known is named with its line."""
 
 from __future__ import annotations
 
@@ -231,10 +231,9 @@ def test_escaped_text_stands_on_one_line_and_is_read_as_the_same(text: str) -> N
     )
 )
 def test_garbage_is_read_or_refused_with_its_line(text: str) -> None:
+    last_line = len(text.splitlines()) + 1
     try:
-        diagram = read_sequence(text)
+        line = read_sequence(text).line
     except InvalidDiagram as fault:
-        assert fault.line >= 1
-    else:
-        assert read_sequence(write_sequence(SequenceDiagram((), ()))) is not None
-        assert diagram.line >= 1
+        line = fault.line
+    assert 1 <= line <= last_line
