@@ -91,16 +91,15 @@ def _count(digits: str) -> int:
 
 
 def _find(participant: Participant, trace: Trace, outsiders: Mapping[str, Party]) -> Party | None:
-    names = [participant.label, _divide(participant.label)[0], participant.id]
-    # Whoever really bears the name comes first.
-    for name in map(plain_name, names):
+    # What is shown comes before the id, and whoever really bears a name before who is called so.
+    for shown in (participant.label, _divide(participant.label)[0], participant.id):
+        name = plain_name(shown)
         for worker in trace.workers:
             if plain_name(worker) == name:
                 return Party(Role.WORKER, worker)
         if name in outsiders:
             return outsiders[name]
-    for name in names:
-        if name == trace.manager or name.casefold() in _MANAGERS:
+        if name == plain_name(trace.manager) or name.casefold() in _MANAGERS:
             return Party(Role.MANAGER, trace.manager)
         if name.casefold() in _PROGRAMS:
             return PROGRAM

@@ -63,20 +63,18 @@ def tell_as_sequence(trace: Trace, max_messages: int = DEFAULT_MAX_MESSAGES) -> 
     if max_messages < 2:  # noqa: PLR2004 - one for the beginning, one for the end
         raise InvalidInput(f"max_messages is {max_messages}; it must be 2 or more")
     said = [each for each in conversation_of(trace) if each.kind in _TOLD]
-    hidden = said[max_messages // 2 : len(said) - (max_messages - max_messages // 2)]
-    shown = said if not hidden else [*said[: max_messages // 2], *said[-(max_messages + 1) // 2 :]]
-    parties = _parties(trace, shown, is_folded=bool(hidden))
+    first, last = said, list[Said]()
+    if len(said) > max_messages:
+        kept = max_messages // 2
+        first, last = said[:kept], said[kept - max_messages :]
+    hidden = said[len(first) : len(said) - len(last)]
+    parties = _parties(trace, [*first, *last], is_folded=bool(hidden))
     ids = _ids(parties)
     teller = _Teller(trace, ids)
+    steps = list(teller.tell(first, is_beginning=True, is_end=not hidden))
     if hidden:
-        kept = max_messages // 2
-        steps = [
-            *teller.tell(shown[:kept], is_beginning=True),
-            *_fold(hidden, trace, parties, ids),
-            *teller.tell(shown[kept:], is_end=True),
-        ]
-    else:
-        steps = list(teller.tell(shown, is_beginning=True, is_end=True))
+        steps += _fold(hidden, trace, parties, ids)
+        steps += teller.tell(last, is_end=True)
     participants = tuple(
         Participant(ids[party], tidy(_describe(party, trace)) or ids[party]) for party in parties
     )
@@ -196,8 +194,16 @@ class _Teller:
     def _comes_first(what: What, at: float, said: Said) -> bool:
         if at != said.at:
             return at < said.at
-        # At one moment: what failed or was lost is known from what was said just before.
-        return said.kind in {Kind.ASSIGNMENT, Kind.SHUTDOWN} or what is What.RUN_RESUMED
+        match what:
+            case What.RUN_RESUMED:
+                return True
+            case What.ASSIGNING_BEGUN:
+                return said.kind is not Kind.CONNECT
+            case What.RUN_ENDED:
+                return said.kind is Kind.SHUTDOWN
+            case _:
+                # What failed or was lost is known from what was said just before.
+                return said.kind in {Kind.ASSIGNMENT, Kind.SHUTDOWN}
 
     def _note(self, occurrence: Occurrence) -> Iterator[Step]:
         worker = self._ids.get(Party(Role.WORKER, occurrence.worker))
