@@ -8,8 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from ...messages import InvalidInput
 from ..kernel.trace import Trace
-from .casting import describe_worker
-from .conversation import name_of
+from .conversation import name_of, plain_name
 from .escaping import escape
 from .leases import Lease, leases_of
 
@@ -23,8 +22,9 @@ _WORDS = re.compile(
 _LONGEST_IN_MINUTES_S = 3600.0
 # The times are those since the run's beginning, and shown so: they belong to no zone.
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_TAGS = {"succeeded": "done, ", "running": "active, "}
+_TAGS = {"succeeded": "done, ", "running": "active, ", "not begun": ""}
 _FAILED_TAG = "crit, "
+_UNTOLD = frozenset({"succeeded", "running"})
 
 
 def write_gantt(trace: Trace, max_bars: int) -> str:
@@ -58,7 +58,7 @@ def write_gantt(trace: Trace, max_bars: int) -> str:
     # Each worker has a bar at least.
     for name in busy[:max_bars]:
         each = max(max_bars // min(len(busy), max_bars), 1)
-        lines.append(f"{_INDENT}section {_section(name, trace)}")
+        lines.append(f"{_INDENT}section {_one_line(plain_name(name))}")
         lines += [f"{_INDENT}{bar}" for bar in _bars(by_worker[name], each, began_at)]
     if len(busy) > max_bars:
         lines.append(f"{_INDENT}section … {len(busy) - max_bars:,} more workers")
@@ -68,12 +68,6 @@ def write_gantt(trace: Trace, max_bars: int) -> str:
         lines += [f"{_INDENT}section {_one_line(trace.manager) or _NO_NAME}"]
         lines += [f"{_INDENT}nothing was assigned :milestone, {_moment(0.0)}, 0s"]
     return "\n".join(lines) + "\n"
-
-
-def _section(name: str, trace: Trace) -> str:
-    worker = trace.workers.get(name)
-    told = name if worker is None else describe_worker(worker)
-    return _one_line(told)
 
 
 def _bars(leases: Sequence[Lease], most: int, began_at: float) -> Iterator[str]:
@@ -92,7 +86,7 @@ def _bars(leases: Sequence[Lease], most: int, began_at: float) -> Iterator[str]:
 
 def _bar(lease: Lease, began_at: float) -> str:
     again = f" (attempt {lease.attempt})" if lease.attempt > 1 else ""
-    ending = "" if lease.ending in _TAGS else f" {lease.ending}"
+    ending = "" if lease.ending in _UNTOLD else f" {lease.ending}"
     name = _one_line(name_of(lease.task_id) + again + ending)
     span = _span(lease.began_at - began_at, lease.ended_at - began_at)
     return f"{name} :{_TAGS.get(lease.ending, _FAILED_TAG)}{span}"

@@ -18,6 +18,8 @@ _ENDINGS = {
     What.TASK_FAILED: "lost",
 }
 
+_GIVEN_BACK = "given back"
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -29,7 +31,8 @@ class Lease:
         worker: who had it.
         began_at: from when, in seconds.
         ended_at: until when; to the end of the trace if it was still running then.
-        ending: "succeeded", "failed", "timed out", "cancelled", "lost" or "running".
+        ending: "succeeded", "failed", "timed out", "cancelled", "lost", "not begun" if its worker
+            gave it back, or "running".
     """
 
     task_id: TaskId
@@ -56,6 +59,8 @@ def _leases(trace: Trace) -> Iterator[Lease]:
             attempt, worker, began_at = running.pop(each.task_id)
             is_overtaken = each.what is What.TASK_COMPLETED and each.attempt != attempt
             ending = "cancelled" if is_overtaken else _ENDINGS[each.what]
+            if each.what is What.TASK_REQUEUED and each.detail.startswith(_GIVEN_BACK):
+                ending = "not begun"
             yield Lease(each.task_id, attempt, worker, began_at, each.at, ending)
     last_at = trace.occurrences[-1].at if trace.occurrences else 0.0
     for task_id, (attempt, worker, began_at) in running.items():

@@ -148,11 +148,11 @@ def test_a_gantt_has_a_section_for_each_worker_and_a_bar_for_each_attempt(
         "axisFormat %M:%S.%L",
     ]
     assert [line.strip() for line in lines[4:]] == [
-        "section Junior (skill 3)",
+        "section Junior",
         "T3 failed :crit, 1970-01-01 00:00:00.000, 1970-01-01 00:00:08.002",
-        "section Intermediate (skill 6)",
+        "section Intermediate",
         "T2 :done, 1970-01-01 00:00:00.000, 1970-01-01 00:00:05.002",
-        "section Senior (skill 9)",
+        "section Senior",
         "T1 :done, 1970-01-01 00:00:00.000, 1970-01-01 00:00:02.002",
     ]
 
