@@ -5,7 +5,8 @@
 Over `memory` manager and workers share one process and the tasks need no network; over `ceylon` the
 workers are two processes, as in `ceylon_throughput.py`. Told are, from the first assignment to the
 last result: tasks a second; the processor's time that this process takes for a task, which is more
-certain on a busy machine; and what that is of the run's time at 25,000 tasks a second.
+certain on a busy machine; and what making the lines takes, and of the run's time at 25,000 tasks a
+second. What is not written when the run ends is written then, and is no part of this.
 """
 
 from __future__ import annotations
