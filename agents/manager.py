@@ -32,6 +32,8 @@ from .sqlite_store import SqliteStore
 from .store import Store
 from .surroundings import ANY_PORT, LOOPBACK
 from .ticket import Ticket
+from .trace_file import TraceFile
+from .tracing import follow
 from .worker import DEFAULT_PORT
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ class TaskManager(RunView, CeylonAgent):
         store: where the run is kept, so that it outlives this manager: a file, or a store of your
             own. A run that is there already goes on where it was; tasks that it knows may be given
             again, and are not added twice.
+        trace: a file for what happens in the run, line by line; see `trace_to`.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or a live manager has it.
@@ -128,6 +131,7 @@ class TaskManager(RunView, CeylonAgent):
         insecure: bool = False,
         allow: Sequence[str] | None = None,
         store: Store | str | Path | None = None,
+        trace: str | Path | None = None,
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
             raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
@@ -172,11 +176,14 @@ class TaskManager(RunView, CeylonAgent):
         self._reassigns_failed = reassign_failed is not False
         self._service = Service(name, lambda: self._shell.end("stopped"))
         self._finished = asyncio.Event()
+        self._trace_files: list[TraceFile] = []
         self._shell = ManagerShell(name, rules, chosen, self)
         self._shell.add_tasks(tasks)
         self.tasks_assigned = False
         if store is not None:
             self.keep_in(store)
+        if trace is not None:
+            self.trace_to(trace)
 
     # ---------------------------------------------------------- hooks
 
@@ -320,6 +327,23 @@ class TaskManager(RunView, CeylonAgent):
             raise
         self.tasks_assigned = self._shell.board.began_at is not None
 
+    def trace_to(self, file: str | Path) -> TraceFile:
+        """Write what happens in the run to a file, from what is known already to the run's end.
+
+        Args:
+            file: the file; one that is there is replaced.
+
+        Returns:
+            What writes it; it is closed when the run ends.
+
+        Raises:
+            InvalidInput: it can't be written.
+        """
+        written = TraceFile(file)
+        self._trace_files.append(written)
+        follow(self, written)
+        return written
+
     def watch(self, watcher: Watcher) -> None:
         """Have a function called with each occurrence, such as an assignment, as it happens."""
         self._shell.watch(watcher)
@@ -400,6 +424,8 @@ class TaskManager(RunView, CeylonAgent):
             await self._shell.run(link, dict(self.model_handlers()), session, seal)
         finally:
             self._finished.set()
+            for file in self._trace_files:
+                file.close()
         if self._shell.board.failure is not None:
             raise WorkersMissing(self._shell.board.failure)
 

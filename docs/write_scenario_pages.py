@@ -35,7 +35,8 @@ def _page(scenario: type[Scenario]) -> str:
     parts = [
         f"# {name}",
         headline,
-        rest.strip(),
+        # So that `muster check` knows which run the page's diagram shows.
+        rest.strip().replace("```mermaid", f"<!-- check: {name} -->\n```mermaid"),
         f"```sh\n{command}{sure_to_fail}\n```",
     ]
     if scenario.takes:

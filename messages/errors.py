@@ -13,6 +13,8 @@ MusterError
 │   │   └── NotTheHolder       a task asked for by an agent that does not hold it
 │   ├── UnknownName            a policy, scenario, handler or task type that does not exist
 │   ├── InvalidInput           a file, ticket or argument that cannot be used
+│   │   ├── InvalidTrace       a file that is not a trace, or a damaged one
+│   │   └── InvalidDiagram     a diagram with what is not known here, or that can't be checked
 │   ├── StoreUnusable          a store that can't be opened, read or written
 │   │   ├── StoreBusy          a store whose lock another process did not give back in time
 │   │   └── StoreCorrupt       a store whose content is not what it should be
@@ -107,6 +109,27 @@ class UnknownName(LocalError):
 
 class InvalidInput(LocalError):
     """A file, ticket or argument that cannot be used."""
+
+
+class InvalidTrace(InvalidInput):
+    """A file that is not the trace of a run, or a damaged one; the message tells file and line."""
+
+
+class InvalidDiagram(InvalidInput):
+    """A diagram with syntax that is not known here, or with what can't be checked.
+
+    Args:
+        line: the line of the file, from 1.
+        problem: what is wrong there, in words.
+        file: the file, or "".
+    """
+
+    def __init__(self, line: int, problem: str, file: str = "") -> None:
+        self.line = line
+        self.problem = problem
+        self.file = file
+        where = f"{file}:{line}" if file else f"line {line}"
+        super().__init__(f"{where}: {problem}")
 
 
 class StoreUnusable(LocalError):

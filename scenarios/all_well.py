@@ -7,9 +7,11 @@ sequenceDiagram
     participant Intermediate as Intermediate (skill 6)
     participant Senior as Senior (skill 9)
 
-    Junior-->>TM: Connect
-    Intermediate-->>TM: Connect
-    Senior-->>TM: Connect
+    par Connect
+        Junior-->>TM: Connect
+        Intermediate-->>TM: Connect
+        Senior-->>TM: Connect
+    end
 
     Note over TM: All workers connected
 
@@ -29,9 +31,11 @@ sequenceDiagram
 
     Note over TM: Success rate: 100.00%
 
-    TM-->>Junior: Shutdown
-    TM-->>Intermediate: Shutdown
-    TM-->>Senior: Shutdown
+    par Shut down
+        TM-->>Junior: Shutdown
+        TM-->>Intermediate: Shutdown
+        TM-->>Senior: Shutdown
+    end
 ```
 """
 

@@ -8,18 +8,32 @@ sequenceDiagram
     participant Porter as Porter (skill 4)
     participant Clerk as Clerk (skill 8)
 
-    Hub->>Observer: Bulletin (a pickle)
-    Note over TM,Clerk: pickles are counted and dropped, never opened
-    Porter->>TM: Connect
-    Clerk->>TM: Connect
-    TM->>Clerk: Remark (a pydantic model)
-    TM->>Porter: TaskAssignment
-    Porter->>TM: TaskResult(success=true)
-    TM->>Clerk: TaskAssignment
-    Clerk->>TM: TaskResult(success=true)
-    TM->>Porter: Shutdown
-    TM->>Clerk: Shutdown
-    Hub->>Observer: Bulletin (a pickle)
+    par the estate's own
+        loop all the time
+            Hub->>Observer: Bulletin, a pickle
+        end
+    and its guests
+        par Connect
+            Porter->>TM: Connect
+            Clerk->>TM: Connect
+        end
+        Note over TM,Clerk: pickles are counted and dropped, never opened
+        par Remark, a pydantic model
+            TM->>Porter: Remark
+            TM->>Clerk: Remark
+        end
+        par Assign
+            TM->>Clerk: TaskAssignment(T2, difficulty=7)
+            TM->>Porter: TaskAssignment(T1, difficulty=3)
+        end
+        Porter->>TM: TaskResult(T1, success=true)
+        Clerk->>TM: TaskResult(T2, success=true)
+        Note over TM: Success rate: 100%
+        par Shut down
+            TM->>Porter: Shutdown
+            TM->>Clerk: Shutdown
+        end
+    end
 ```
 
 The hub and the observer are what a Ceylon user has already; they pickle, as Ceylon does. Ours join
@@ -49,7 +63,7 @@ from ..agents.report import RunReport
 from ..agents.surroundings import claim_port, standing_in
 from ..agents.worker import WorkerAgent
 from ..messages import Task, TaskResult
-from .scenario import ManagerSeen, Scenario, perform
+from .scenario import AsideTold, ManagerSeen, Scenario, perform
 
 WORKSPACE = "estate"
 BULLETIN_EVERY_S = 0.2
@@ -87,20 +101,28 @@ class Observer(BaseAgent):
     """A plain Ceylon agent that reads bulletins."""
 
     seen = 0
+    tell_aside: AsideTold | None = None
 
     @on(Bulletin)
     async def read(self, data: Bulletin, time: int, agent: AgentDetail) -> None:
         """Count a bulletin."""
         del data, time, agent
         self.seen += 1
+        if self.tell_aside is not None:
+            self.tell_aside("Hub", "Observer", "Bulletin, a pickle")
 
 
 class Foreman(TaskManager):
     """A TaskManager that makes a remark before it assigns."""
 
+    tell_aside: AsideTold | None = None
+
     async def assign_tasks(self) -> None:
         """Say something to everyone of ours, then begin."""
         await self.broadcast_message(Remark(text="mind the wet steps"))
+        if self.tell_aside is not None:
+            for worker in self.board.workers:
+                self.tell_aside(self.name, worker, "Remark")
         await super().assign_tasks()
 
 
@@ -154,6 +176,7 @@ class Embedded(Scenario):
             "Porter", 4, WORKSPACE, admin, port=port, time_scale=self.time_scale
         )
         self.clerk = Clerk("Clerk", 8, WORKSPACE, admin, port=port, time_scale=self.time_scale)
+        self.observer.tell_aside = self.foreman.tell_aside = self.tell_aside
         if seen is not None:
             seen(self.foreman)
         guests = [self.observer, self.foreman, self.porter, self.clerk]

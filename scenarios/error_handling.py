@@ -6,8 +6,10 @@ sequenceDiagram
     participant Worker1 as Worker1 (skill 3)
     participant Worker2 as Worker2 (skill 7)
 
-    Worker1->>TM: Connect
-    Worker2->>TM: Connect
+    par Connect
+        Worker1->>TM: Connect
+        Worker2->>TM: Connect
+    end
 
     TM->>Worker1: TaskAssignment(T1, difficulty=6)
     TM->>Worker2: TaskAssignment(T2, difficulty=4)
@@ -21,8 +23,10 @@ sequenceDiagram
     Note over TM: Worker1 success_rate = 0%
     Note over TM: Worker2 success_rate = 100%
 
-    TM->>Worker1: Shutdown
-    TM->>Worker2: Shutdown
+    par Shut down
+        TM->>Worker1: Shutdown
+        TM->>Worker2: Shutdown
+    end
 ```
 """
 

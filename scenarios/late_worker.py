@@ -6,8 +6,10 @@ sequenceDiagram
     participant Junior as Junior (skill 3)
     participant Intermediate as Intermediate (skill 6)
 
-    Junior->>TM: Connect
-    Intermediate->>TM: Connect
+    par Connect
+        Junior->>TM: Connect
+        Intermediate->>TM: Connect
+    end
 
     Note over TM: Senior does not come within 5 s
 
@@ -18,8 +20,10 @@ sequenceDiagram
     Junior->>TM: TaskResult(T1, success=true)
     Intermediate->>TM: TaskResult(T2, success=true)
 
-    TM->>Junior: Shutdown
-    TM->>Intermediate: Shutdown
+    par Shut down
+        TM->>Junior: Shutdown
+        TM->>Intermediate: Shutdown
+    end
 ```
 
 With the argument `fail` the run ends instead, with an error that names who is missing.

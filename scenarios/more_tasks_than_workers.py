@@ -6,8 +6,10 @@ sequenceDiagram
     participant Junior as Junior (skill 3)
     participant Senior as Senior (skill 9)
 
-    Junior->>TM: Connect
-    Senior->>TM: Connect
+    par Connect
+        Junior->>TM: Connect
+        Senior->>TM: Connect
+    end
 
     par Assign
         TM->>Senior: TaskAssignment(T6, difficulty=9)
@@ -26,8 +28,10 @@ sequenceDiagram
     TM->>Senior: TaskAssignment(T4, difficulty=5)
     Senior->>TM: TaskResult(T4, success=true)
 
-    TM->>Junior: Shutdown
-    TM->>Senior: Shutdown
+    par Shut down
+        TM->>Junior: Shutdown
+        TM->>Senior: Shutdown
+    end
 ```
 """
 

@@ -6,8 +6,10 @@ sequenceDiagram
     participant Worker1 as Worker1 (skill 5)
     participant Worker2 as Worker2 (skill 8)
 
-    Worker1->>TM: Connect
-    Worker2->>TM: Connect
+    par Connect
+        Worker1->>TM: Connect
+        Worker2->>TM: Connect
+    end
 
     Note over TM: All workers connected
 
@@ -24,8 +26,10 @@ sequenceDiagram
 
     Note over TM: Final report
 
-    TM->>Worker1: Shutdown
-    TM->>Worker2: Shutdown
+    par Shut down
+        TM->>Worker1: Shutdown
+        TM->>Worker2: Shutdown
+    end
 ```
 """
 

@@ -21,6 +21,9 @@ from ..messages import InvalidInput
 ManagerSeen: TypeAlias = Callable[[TaskManager], None]
 """Called with the manager before it starts, to watch it."""
 
+AsideTold: TypeAlias = Callable[[str, str, str], None]
+"""Called with sender, receiver and text of what passes beside the run."""
+
 WORKER_EXIT_S = 1.5
 """How long a worker process may take to end after its manager, and again when it is told to."""
 
@@ -55,6 +58,7 @@ class Scenario:
             raise InvalidInput(f"scenario {self.name()!r} takes no arguments, not {arguments[0]!r}")
         self.time_scale = time_scale
         self.arguments = tuple(arguments)
+        self.tell_aside: AsideTold = _tell_nobody
 
     @classmethod
     def name(cls) -> str:
@@ -157,6 +161,10 @@ class Scenario:
             "--",
             *self.arguments,
         )
+
+
+def _tell_nobody(sender: str, receiver: str, text: str) -> None:
+    """Leave untold what passes beside the run: nobody traces it."""
 
 
 async def _see_out(process: asyncio.subprocess.Process) -> None:

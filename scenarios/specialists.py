@@ -7,9 +7,11 @@ sequenceDiagram
     participant Nils as Nils (skill 6, language)
     participant Gus as Gus (skill 7)
 
-    Vera->>TM: Connect
-    Nils->>TM: Connect
-    Gus->>TM: Connect
+    par Connect
+        Vera->>TM: Connect
+        Nils->>TM: Connect
+        Gus->>TM: Connect
+    end
 
     Note over TM: All workers connected
 
@@ -28,9 +30,11 @@ sequenceDiagram
     end
     Vera->>TM: TaskResult(T1, success=true)
 
-    TM->>Vera: Shutdown
-    TM->>Nils: Shutdown
-    TM->>Gus: Shutdown
+    par Shut down
+        TM->>Vera: Shutdown
+        TM->>Nils: Shutdown
+        TM->>Gus: Shutdown
+    end
 ```
 """
 

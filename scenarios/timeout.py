@@ -15,7 +15,7 @@ sequenceDiagram
     Note over TM: Timeout reached
     TM->>Worker: CancelTask(T1)
 
-    Note over TM: T1 failed: timed out after 10 s
+    Note over TM: T1 failed: timed out: after 10 s
     Note over TM: Worker success_rate = 0%
 
     TM->>Worker: Shutdown

@@ -2,27 +2,37 @@
 
 ```mermaid
 sequenceDiagram
-    participant Site as The Tea Review
     participant TM as TaskManager
-    participant Wren as Wren (skill 5, scrape_page)
-    participant Iris as Iris (skill 5, summarize_text)
+    participant Wren as Wren (skill 5, scrape_page, 2 slots)
+    participant Iris as Iris (skill 5, summarize_text, 2 slots)
     participant Otto as Otto (skill 5, compile_digest)
 
-    Wren->>TM: Connect
-    Iris->>TM: Connect
-    Otto->>TM: Connect
-    loop twelve pages, one polite request at a time
-        TM->>Wren: TaskAssignment(scrape_page)
-        Wren->>Site: GET
-        Wren->>TM: TaskResult(title, author, date, text, links)
-        TM->>Iris: TaskAssignment(summarize_text), with the page
-        Iris->>TM: TaskResult(two sentences)
+    par Connect
+        Wren->>TM: Connect
+        Iris->>TM: Connect
+        Otto->>TM: Connect
     end
-    TM->>Otto: TaskAssignment(compile_digest), with the summaries
-    Otto->>TM: TaskResult(Markdown)
-    TM->>Wren: Shutdown
-    TM->>Iris: Shutdown
-    TM->>Otto: Shutdown
+    loop twelve pages, two of them at once
+        alt
+            TM->>Wren: TaskAssignment(scrape_page)
+            Note over Wren: one polite request after the other
+        else a page gives title, author, date, text and links
+            Wren->>TM: TaskResult(scrape_page, success=true)
+        else its summary can begin
+            TM->>Iris: TaskAssignment(summarize_text)
+        else and takes two sentences
+            Iris->>TM: TaskResult(summarize_text, success=true)
+        end
+    end
+    Note over Otto: all summaries come along
+    TM->>Otto: TaskAssignment(compile_digest)
+    Otto->>TM: TaskResult(compile_digest, success=true)
+    Note over TM: Success rate: 100%
+    par Shut down
+        TM->>Wren: Shutdown
+        TM->>Iris: Shutdown
+        TM->>Otto: Shutdown
+    end
 ```
 
 Scraping is difficult for all but Wren, summarizing for all but Iris, and so on: each does what it

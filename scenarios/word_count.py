@@ -7,16 +7,32 @@ sequenceDiagram
     participant Ben as Ben (skill 6, 2 slots)
     participant Cleo as Cleo (skill 6, 2 slots)
 
-    Ada->>TM: Connect
-    Ben->>TM: Connect
-    Cleo->>TM: Connect
-    loop every text, the longest first
-        TM->>Ada: TaskAssignment(count_words)
-        Ada->>TM: TaskResult(words, lines, commonest)
+    par Connect
+        Ada->>TM: Connect
+        Ben->>TM: Connect
+        Cleo->>TM: Connect
     end
-    TM->>Ada: Shutdown
-    TM->>Ben: Shutdown
-    TM->>Cleo: Shutdown
+    loop every text, the longest first
+        alt who has a free slot is given one
+            TM->>Ada: TaskAssignment(count_words)
+        else
+            TM->>Ben: TaskAssignment(count_words)
+        else
+            TM->>Cleo: TaskAssignment(count_words)
+        else and hands in what it has counted
+            Ada->>TM: TaskResult(count_words, success=true)
+        else
+            Ben->>TM: TaskResult(count_words, success=true)
+        else
+            Cleo->>TM: TaskResult(count_words, success=true)
+        end
+    end
+    Note over TM: Success rate: 100%
+    par Shut down
+        TM->>Ada: Shutdown
+        TM->>Ben: Shutdown
+        TM->>Cleo: Shutdown
+    end
 ```
 
 The text travels inside the task, so the workers need not see the folder. `muster run word_count

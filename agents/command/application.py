@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from ...messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ...messages.wording import summarize
+from ..diagram import DEFAULT_MAX_MESSAGES
 from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..manager import DEFAULT_WORKSPACE, TaskManager
 from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
@@ -27,6 +28,7 @@ from ..surroundings import LOOPBACK
 from ..tasks_file import read_tasks
 from ..ticket import TICKET_VARIABLE, read_ticket
 from ..worker import DEFAULT_PORT
+from .check import Runs, check_all
 from .closing import check_report_file, show_report, write_report
 from .credentials import (
     hide_tickets,
@@ -34,6 +36,7 @@ from .credentials import (
     take_ticket,
     ticket_of_environment,
 )
+from .diagram import Form, draw, find_trace, put_out
 from .doctor import examine_installation, examine_manager, examine_port
 from .ending import CANNOT_BE_DONE, OUR_FAULT, SOME_DID_NOT, complain, leave
 from .handler_finder import find_handlers
@@ -114,6 +117,15 @@ Insecure = Annotated[
     typer.Option("--insecure", help="Do not seal frames; manager and workers must agree on it."),
 ]
 
+TraceOut = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.jsonl", help="Write what happens here, line by line."),
+]
+Real = Annotated[
+    bool,
+    typer.Option("--real", help="Play over real Ceylon, although it could be rehearsed."),
+]
+
 StoreFile = Annotated[
     Path, typer.Option(metavar="FILE", help="The file in which a manager keeps its run.")
 ]
@@ -143,6 +155,7 @@ def run(
     processes: Annotated[
         bool, typer.Option("--processes", help="Give each worker a process of its own.")
     ] = False,
+    trace: TraceOut = None,
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -152,7 +165,8 @@ def run(
     """
     configure_logging(verbose)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
-    raise typer.Exit(asyncio.run(play_scenario(made, processes=processes, as_json=as_json)))
+    playing = play_scenario(made, processes=processes, as_json=as_json, trace_file=trace)
+    raise typer.Exit(asyncio.run(playing))
 
 
 @application.command()
@@ -270,6 +284,7 @@ def manager(
         Path | None,
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
     ] = None,
+    trace: TraceOut = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
@@ -304,6 +319,7 @@ def manager(
         time_scale=time_scale,
         quiet=True,
         store=store,
+        trace=trace,
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
         allow=allow or None,
@@ -500,6 +516,73 @@ def report_run(
     if out is not None:
         write_report(report, out)
     show_report(report, as_json=as_json)
+
+
+@application.command()
+def diagram(
+    source: Annotated[
+        str, typer.Argument(metavar="[SCENARIO|TRACE]", help="A scenario, or the file of a trace.")
+    ] = "",
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARGUMENT]...", help="What the scenario takes, if anything."),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the run that is kept here.")
+    ] = None,
+    form: Annotated[Form, typer.Option("--as", help="What to draw it as.")] = Form.SEQUENCE,
+    max_messages: Annotated[
+        int,
+        typer.Option(min=2, help="How many messages, bars or tasks are drawn; more are summed up."),
+    ] = DEFAULT_MAX_MESSAGES,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it here; in a .md file it stands in a block."),
+    ] = None,
+    real: Real = False,
+    time_scale: TimeScale = 1.0,
+    verbose: Verbose = 0,
+) -> None:
+    """Draw a run as a Mermaid diagram.
+
+    A scenario is played for it in virtual time, where that is possible.
+    """
+    configure_logging(verbose)
+    trace = find_trace(source, arguments or (), store, real=real, time_scale=time_scale)
+    put_out(draw(trace, form, max_messages), output)
+
+
+@application.command("check")
+def check_diagrams(
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE.md|FILE.mmd|SCENARIO...", help="Where the diagrams are."),
+    ],
+    scenario: Annotated[
+        str,
+        typer.Option(
+            metavar="SCENARIO", help="What diagrams show that do not say which run they show."
+        ),
+    ] = "",
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Hold such diagrams against this trace."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Hold such diagrams against the run that is kept here."),
+    ] = None,
+    real: Real = False,
+    time_scale: TimeScale = 1.0,
+    verbose: Verbose = 0,
+) -> None:
+    """Hold documented sequence diagrams against runs.
+
+    The exit code is 0 if all of them tell what happened.
+    """
+    configure_logging(verbose)
+    runs = Runs(tuple(scenario.split()), trace, store, real, time_scale)
+    raise typer.Exit(check_all(targets, runs, typer.echo))
 
 
 superagi = typer.Typer(no_args_is_help=True, help="Make SuperAGI's tools usable, and try them.")

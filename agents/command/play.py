@@ -7,11 +7,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 from ...messages import InvalidInput, UnknownName, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager import TaskManager
 from ..ticket import Ticket
+from ..tracing import tell_aside
 from .closing import show_report
 from .ending import SOME_DID_NOT, SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
@@ -22,13 +25,16 @@ STARTING_MAY_TAKE_S = 0.5
 """How long Ctrl-C waits while worker processes are being started."""
 
 
-async def play_scenario(scenario: Scenario, *, processes: bool, as_json: bool) -> int:
+async def play_scenario(
+    scenario: Scenario, *, processes: bool, as_json: bool, trace_file: Path | None = None
+) -> int:
     """Play a scenario over real Ceylon and show how it goes and what it came to.
 
     Args:
         scenario: what to play.
         processes: give each worker a process of its own.
         as_json: only print the report, as JSON.
+        trace_file: where to write what happens, or None.
 
     Returns:
         The exit code.
@@ -39,6 +45,8 @@ async def play_scenario(scenario: Scenario, *, processes: bool, as_json: bool) -
     def seen(manager: TaskManager) -> None:
         managers.append(manager)
         progress.follow(manager)
+        if trace_file is not None:
+            scenario.tell_aside = partial(tell_aside, manager.trace_to(trace_file))
 
     async def stop() -> None:
         for manager in managers:

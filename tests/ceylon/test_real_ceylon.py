@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import pickle
 import subprocess
@@ -13,14 +14,18 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
+from muster.agents.diagram import check_diagram, find_diagrams
 from muster.agents.kernel.events import What
+from muster.agents.kernel.trace import Trace, TraceLog
 from muster.agents.surroundings import claim_port
+from muster.agents.tracing import follow, tell_aside
 from muster.messages import PortInUse, Task, TaskAssignment, TaskStatus
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.embedded import Embedded
 from muster.scenarios.scenario import Scenario
 from muster.scenarios.some_failures import SomeFailures
 from muster.scenarios.timeout import Timeout
+from muster.scenarios.word_count import WordCount
 
 pytestmark = pytest.mark.ceylon
 
@@ -29,20 +34,28 @@ STORIES = [AllWell, SomeFailures, Timeout]
 SUCCESS_RATES = {AllWell: 1.0, SomeFailures: 2 / 3, Timeout: 0.0}
 
 
-def play(scenario: Scenario, **options: Any) -> tuple[Any, list[Any]]:
+def play(scenario: Scenario, **options: Any) -> tuple[Any, Trace]:
     """Play a scenario over real Ceylon; its report, and what happened."""
-    happened: list[Any] = []
+    log = TraceLog()
+    scenario.tell_aside = functools.partial(tell_aside, log)
 
     def seen(manager: TaskManager) -> None:
-        manager.watch(happened.append)
+        follow(manager, log)
 
     async def go() -> Any:
         return await asyncio.wait_for(scenario.play(seen=seen, **options), DEADLINE_S)
 
-    return asyncio.run(go()), happened
+    return asyncio.run(go()), log.trace()
 
 
-def check_story(story: type[Scenario], report: Any, happened: list[Any]) -> None:
+def check_documented_diagram(story: type[Scenario], trace: Trace) -> None:
+    (found,) = find_diagrams(sys.modules[story.__module__].__doc__ or "", story.name())
+    verdict = check_diagram(found.diagram, trace)
+    assert verdict.holds, f"{story.name()}: {verdict.mismatch}"
+
+
+def check_story(story: type[Scenario], report: Any, trace: Trace) -> None:
+    happened = trace.occurrences
     assert report.success_rate == pytest.approx(SUCCESS_RATES[story])
     assignments = Counter(each.task_id for each in happened if each.what is What.TASK_ASSIGNED)
     settled = Counter(
@@ -57,7 +70,9 @@ def check_story(story: type[Scenario], report: Any, happened: list[Any]) -> None
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name())
 def test_a_story_in_one_process_ends_as_told(story: type[Scenario]) -> None:
-    check_story(story, *play(story(time_scale=0.05)))
+    report, trace = play(story(time_scale=0.1))
+    check_story(story, report, trace)
+    check_documented_diagram(story, trace)
 
 
 @pytest.mark.processes
@@ -73,6 +88,14 @@ def test_a_story_with_worker_processes_ends_as_told(story: type[Scenario]) -> No
 def test_twenty_runs_in_a_row_end_as_told(story: type[Scenario], run: int) -> None:
     del run
     check_story(story, *play(story(time_scale=0.02), processes=True))
+
+
+@pytest.mark.processes
+def test_the_diagram_of_word_count_holds_for_its_processes() -> None:
+    report, trace = play(WordCount())
+    assert report.success_rate == 1.0
+    assert {facts.slots for facts in trace.workers.values()} == {2}
+    check_documented_diagram(WordCount, trace)
 
 
 def test_some_failures_assigns_as_the_tutorials_diagram_does() -> None:
@@ -110,9 +133,10 @@ def test_plain_ceylon_agents_and_ours_do_not_disturb_each_other(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    scenario = Embedded(time_scale=0.05)
-    report, _ = play(scenario)
+    scenario = Embedded(time_scale=0.1)
+    report, trace = play(scenario)
     assert report.success_rate == 1.0
+    check_documented_diagram(Embedded, trace)
     assert scenario.observer.seen >= 2
     assert scenario.clerk.remark == "mind the wet steps"
     assert report.dropped["pickle"] >= 1

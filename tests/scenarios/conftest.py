@@ -1,70 +1,20 @@
-"""Reads the diagram in a scenario's docstring, and tells a run in the same words."""
+"""Rehearses a scenario in virtual time, and holds the diagram in its docstring against the run."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
-from muster.agents.kernel.events import Occurrence, What
+from muster.agents.diagram import Found, find_diagrams
+from muster.agents.kernel.trace import Trace, TraceLog
 from muster.agents.manager import TaskManager
 from muster.agents.report import RunReport
+from muster.agents.tracing import follow
 from muster.agents.virtual_time import run_in_virtual_time
 from muster.scenarios.scenario import Scenario
-
-ARROW = re.compile(r"^(\w+)-?->>(\w+): (.*)$")
-
-
-@dataclass
-class Diagram:
-    """The arrows of a Mermaid sequence diagram; those of a `par` block are one unordered step."""
-
-    steps: list[frozenset[tuple[str, str]]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, module_name: str) -> Diagram:
-        module = importlib.import_module(module_name)
-        text = re.search(r"```mermaid\n(.*?)```", module.__doc__ or "", re.DOTALL)
-        assert text is not None, f"{module_name} has no diagram in its docstring"
-        diagram = cls()
-        parallel: set[tuple[str, str]] | None = None
-        for raw in text[1].splitlines():
-            line = raw.strip()
-            if line == "par" or line.startswith("par "):
-                parallel = set()
-            elif line == "end" and parallel is not None:
-                diagram.steps.append(frozenset(parallel))
-                parallel = None
-            elif arrow := ARROW.match(line):
-                step = _step(*arrow.groups())
-                if parallel is None:
-                    diagram.steps.append(frozenset({step}))
-                else:
-                    parallel.add(step)
-        return diagram
-
-    def check(self, happened: list[tuple[str, str]]) -> None:
-        """Fail at the first step that did not happen in its place."""
-        rest = list(happened)
-        for step in self.steps:
-            came, rest = rest[: len(step)], rest[len(step) :]
-            assert frozenset(came) == step, f"the diagram says {sorted(step)}, the run {came}"
-        assert rest == [], f"the run went on after the diagram's end: {rest}"
-
-
-def _step(sender: str, receiver: str, text: str) -> tuple[str, str]:
-    worker = receiver if sender == "TM" else sender
-    if text.startswith("TaskAssignment"):
-        return worker, "assign " + text.partition("(")[2].partition(",")[0].rstrip(")")
-    if text.startswith("TaskResult"):
-        outcome = "true" if "success=true" in text else "false"
-        return worker, "result " + text.partition("(")[2].partition(",")[0] + " " + outcome
-    if text.startswith("CancelTask"):
-        return worker, "cancel " + text.partition("(")[2].rstrip(")")
-    return worker, text.lower()
 
 
 @dataclass
@@ -73,23 +23,19 @@ class Rehearsal:
 
     report: RunReport
     manager: TaskManager
-    happened: list[tuple[str, str]]
+    trace: Trace
     lasted_s: float
 
 
-_TOLD = {
-    What.WORKER_JOINED: "connect",
-    What.TASK_ASSIGNED: "assign T{}",
-    What.TASK_COMPLETED: "result T{} true",
-    What.ATTEMPT_FAILED: "result T{} false",
-    What.ATTEMPT_TIMED_OUT: "cancel T{}",
-}
-
-
 @pytest.fixture
-def diagram_of() -> Callable[[str], Diagram]:
-    """Reads the diagram in a module's docstring."""
-    return Diagram.of
+def diagram_of() -> Callable[[type[Scenario]], Found]:
+    """Reads the diagram in the docstring of a scenario's module."""
+
+    def read(story: type[Scenario]) -> Found:
+        (found,) = find_diagrams(importlib.import_module(story.__module__).__doc__, story.name())
+        return found
+
+    return read
 
 
 @pytest.fixture
@@ -103,18 +49,12 @@ def rehearse_scenario() -> Callable[..., Rehearsal]:
 
 
 async def _rehearse(scenario: Scenario) -> Rehearsal:
-    happened: list[tuple[str, str]] = []
+    log = TraceLog()
     managers: list[TaskManager] = []
-
-    def note(occurrence: Occurrence) -> None:
-        if told := _TOLD.get(occurrence.what):
-            happened.append((occurrence.worker, told.format(occurrence.task_id)))
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)
-        manager.watch(note)
+        follow(manager, log)
 
     report = await scenario.rehearse(seen=seen)
-    joined = [worker for worker, told in happened if told == "connect"]
-    happened += [(worker, "shutdown") for worker in joined]
-    return Rehearsal(report, managers[0], happened, asyncio.get_running_loop().time())
+    return Rehearsal(report, managers[0], log.trace(), asyncio.get_running_loop().time())

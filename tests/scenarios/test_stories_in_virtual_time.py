@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from muster.agents.diagram import check_diagram
 from muster.messages import TaskStatus, WorkersMissing
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.error_handling import ErrorHandling
@@ -17,6 +18,7 @@ from muster.scenarios.scenario import Scenario
 from muster.scenarios.some_failures import SomeFailures
 from muster.scenarios.specialists import Specialists
 from muster.scenarios.timeout import Timeout
+from muster.scenarios.word_count import WordCount
 
 STORIES = [
     AllWell,
@@ -28,6 +30,7 @@ STORIES = [
     Specialists,
     MoreTasksThanWorkers,
     LateWorker,
+    WordCount,
 ]
 
 
@@ -35,10 +38,12 @@ STORIES = [
 def test_the_run_goes_as_its_diagram_shows(
     story: type[Scenario],
     rehearse_scenario: Callable[..., Any],
-    diagram_of: Callable[[str], Any],
+    diagram_of: Callable[..., Any],
 ) -> None:
     rehearsal = rehearse_scenario(story())
-    diagram_of(story.__module__).check(rehearsal.happened)
+    verdict = check_diagram(diagram_of(story).diagram, rehearsal.trace, second_s=1.0)
+    assert verdict.holds, f"{story.name()}: {verdict.mismatch}"
+    assert verdict.messages >= 4
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name())

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from muster.agents import RunReport
+from muster.agents.diagram import check_diagram, find_diagrams
+from muster.agents.kernel.trace import TraceLog
+from muster.agents.tracing import follow
 from muster.messages import InvalidInput
 from muster.scenarios.tea_review import TeaReview, read_articles
 from muster.scenarios.web_research import WebResearch
 
 
 @pytest.fixture(scope="module")
-def played() -> tuple[WebResearch, RunReport]:
+def log() -> TraceLog:
+    return TraceLog()
+
+
+@pytest.fixture(scope="module")
+def played(log: TraceLog) -> tuple[WebResearch, RunReport]:
     import asyncio
 
     scenario = WebResearch()
-    return scenario, asyncio.run(scenario.play())
+    return scenario, asyncio.run(scenario.play(seen=lambda manager: follow(manager, log)))
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+def test_the_run_goes_as_the_diagram_shows(
+    played: tuple[WebResearch, RunReport], log: TraceLog
+) -> None:
+    del played
+    (found,) = find_diagrams(sys.modules[WebResearch.__module__].__doc__ or "", "web_research")
+    verdict = check_diagram(found.diagram, log.trace())
+    assert verdict.holds, verdict.mismatch
+    assert verdict.messages == 2 * 25 + 6
 
 
 @pytest.mark.slow

@@ -1,0 +1,97 @@
+"""Finds the sequence diagrams of a document, and what run each says that it shows.
+
+In Markdown that is said by a comment before the diagram: `<!-- check: SCENARIO -->`, with what the
+scenario takes behind its name; or `<!-- not checked: REASON -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from ...messages import InvalidDiagram
+from .sequence_model import SequenceDiagram
+from .sequence_syntax import HEADER, read_sequence
+
+_FENCE = re.compile(r"(\s*)(`{3,}|~{3,})\s*(\S*)")
+_MARK = re.compile(r"<!--\s*(check|not checked):\s*(.*?)\s*-->")
+_BLANK_OR_COMMENT = re.compile(r"\s*(?:%%.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A diagram of a document.
+
+    Args:
+        diagram: the diagram.
+        run: the run that it says it shows: a scenario's name and arguments; empty if it says none.
+        exempt: why it is not to be checked; "" if it is.
+    """
+
+    diagram: SequenceDiagram
+    run: tuple[str, ...] = ()
+    exempt: str = ""
+
+
+def find_diagrams(text: str, name: str) -> list[Found]:
+    """Find the sequence diagrams of a document.
+
+    Args:
+        text: the document.
+        name: the name of its file; of one that ends in .mmd the whole is a diagram.
+
+    Raises:
+        InvalidDiagram: a diagram can't be read, or a block has no end; tells file and line.
+    """
+    try:
+        if PurePath(name).suffix.lower() == ".mmd":
+            return [Found(read_sequence(text))]
+        return _in_markdown(text)
+    except InvalidDiagram as fault:
+        raise InvalidDiagram(fault.line, fault.problem, name) from None
+
+
+def _in_markdown(text: str) -> list[Found]:
+    found: list[Found] = []
+    mark: tuple[str, str] | None = None
+    fence, is_mermaid, began, body = "", False, 0, list[str]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        opening = _FENCE.match(line)
+        if fence:
+            if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+                if is_mermaid and _is_sequence(body):
+                    found.append(_found("\n".join(body), began + 1, mark))
+                fence, mark = "", None
+            else:
+                body.append(line)
+        elif opening:
+            fence, is_mermaid = opening[2], opening[3] == "mermaid"
+            began, body = number, []
+        elif marked := _MARK.search(line):
+            mark = (marked[1], marked[2])
+        elif line.strip():
+            # A mark stands right before its diagram.
+            mark = None
+    if fence and is_mermaid:
+        raise InvalidDiagram(began, f"the block that begins here with {fence!r} has no end")
+    return found
+
+
+def _is_sequence(body: list[str]) -> bool:
+    first = next((line for line in body if not _BLANK_OR_COMMENT.fullmatch(line)), "")
+    return first.strip() == HEADER or (first.strip() == "---" and HEADER in map(str.strip, body))
+
+
+def _found(source: str, first_line: int, mark: tuple[str, str] | None) -> Found:
+    diagram = read_sequence(source, first_line)
+    if mark is None:
+        return Found(diagram)
+    word, told = mark
+    if not told:
+        raise InvalidDiagram(first_line - 1, f"the mark before this diagram says no {word!r} what")
+    return (
+        Found(diagram, exempt=told)
+        if word == "not checked"
+        else Found(diagram, tuple(told.split()))
+    )

@@ -1,0 +1,67 @@
+"""Who had which task from when to when, as a trace tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...messages import TaskId
+from ..kernel.events import What
+from ..kernel.trace import Trace
+
+_ENDINGS = {
+    What.TASK_COMPLETED: "succeeded",
+    What.ATTEMPT_FAILED: "failed",
+    What.ATTEMPT_TIMED_OUT: "timed out",
+    What.TASK_CANCELLED: "cancelled",
+    What.TASK_REQUEUED: "lost",
+    What.TASK_FAILED: "lost",
+}
+
+_GIVEN_BACK = "given back"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An attempt at a task.
+
+    Args:
+        task_id: which task.
+        attempt: which attempt, from 1.
+        worker: who had it.
+        began_at: from when, in seconds.
+        ended_at: until when; to the end of the trace if it was still running then.
+        ending: "succeeded", "failed", "timed out", "cancelled", "lost", "not begun" if its worker
+            gave it back, or "running".
+    """
+
+    task_id: TaskId
+    attempt: int
+    worker: str
+    began_at: float
+    ended_at: float
+    ending: str
+
+
+def leases_of(trace: Trace) -> list[Lease]:
+    """All attempts, in the order in which they began."""
+    return sorted(_leases(trace), key=lambda lease: lease.began_at)
+
+
+def _leases(trace: Trace) -> Iterator[Lease]:
+    running: dict[TaskId, tuple[int, str, float]] = {}
+    for each in trace.occurrences:
+        if each.task_id is None:
+            continue
+        if each.what is What.TASK_ASSIGNED:
+            running[each.task_id] = (each.attempt, each.worker, each.at)
+        elif each.what in _ENDINGS and each.task_id in running:
+            attempt, worker, began_at = running.pop(each.task_id)
+            is_overtaken = each.what is What.TASK_COMPLETED and each.attempt != attempt
+            ending = "cancelled" if is_overtaken else _ENDINGS[each.what]
+            if each.what is What.TASK_REQUEUED and each.detail.startswith(_GIVEN_BACK):
+                ending = "not begun"
+            yield Lease(each.task_id, attempt, worker, began_at, each.at, ending)
+    last_at = trace.occurrences[-1].at if trace.occurrences else 0.0
+    for task_id, (attempt, worker, began_at) in running.items():
+        yield Lease(task_id, attempt, worker, began_at, last_at, "running")

@@ -1,0 +1,138 @@
+"""What notes of a diagram claim of a run, in the words for which that is checked.
+
+Other notes are for people alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ..kernel.events import What
+from ..kernel.trace import Trace
+from .conversation import Party, Role, name_of
+from .escaping import tidy
+from .leases import Lease, leases_of
+from .sequence_model import Note
+
+_SUCCESS_RATE = re.compile(r"success rate\s*[:=]?\s*(\d+(?:\.\d+)?) ?%", re.IGNORECASE)
+_OF_A_WORKER = re.compile(r"(.{1,200}?) success_rate\s*=\s*(\d+(?:\.\d+)?) ?%", re.DOTALL)
+_OF_A_TASK = re.compile(r"(.{1,200}?) (completed|failed|cancelled)(?:: (.*))?", re.DOTALL)
+
+_DURATION = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?) s"
+_TAKES = re.compile(rf"(.{{1,200}}?) takes {_DURATION}", re.IGNORECASE)
+_PROCESSING = re.compile(rf"processing(?: (.{{1,200}}?))? \({_DURATION}\)", re.IGNORECASE)
+_ENDED = re.compile(rf"(.{{1,200}}?): {_DURATION}, ([a-z ]+)")
+_TOLERANCE_S = 0.05
+_ROUNDING = 0.005
+_MOST_TOLD = 5
+
+_SETTLED = {
+    What.TASK_COMPLETED: "completed",
+    What.TASK_FAILED: "failed",
+    What.TASK_CANCELLED: "cancelled",
+}
+
+
+def check_note(
+    note: Note, cast: Mapping[str, Party], trace: Trace, second_s: float | None
+) -> str | None:
+    """What the run had in place of what a note claims; None if the note is right.
+
+    Checked are lines such as "Success rate: 66.67%", "Ada success_rate = 0%", "T1 failed" and
+    "T1 failed: timed out: after 10 s", of the run as a whole; and "T1 takes 4 s", "Processing T1
+    (4 s)" and "Processing (4 s)", of the worker over which it stands.
+
+    Args:
+        note: the note.
+        cast: who the participants are, by their ids.
+        trace: the run.
+        second_s: how long a second of the story lasted, in seconds; None if durations are not to
+            be checked.
+    """
+    workers = [cast[each].name for each in note.participants if cast[each].role is Role.WORKER]
+    for line in map(str.strip, note.text.split("\n")):
+        had = _check_line(line, cast, trace)
+        if had is None and workers:
+            had = _check_duration(line, workers, trace, second_s)
+        if had is not None:
+            return had
+    return None
+
+
+def _check_duration(
+    line: str, workers: Sequence[str], trace: Trace, second_s: float | None
+) -> str | None:
+    task, claimed, ending = "", "", ""
+    if found := _PROCESSING.fullmatch(line) or _TAKES.fullmatch(line):
+        task, claimed = found[1] or "", found[2]
+    elif found := _ENDED.fullmatch(line):
+        task, claimed, ending = found[1], found[2], found[3]
+    else:
+        return None
+    leases = [lease for lease in leases_of(trace) if lease.worker in workers]
+    of_it = [lease for lease in leases if task in ("", name_of(lease.task_id))]
+    if any(_lasts(lease, claimed, ending, second_s) for lease in of_it):
+        return None
+    told = ", ".join(
+        f"{name_of(lease.task_id)}: {lease.ended_at - lease.began_at:.3g} s, {lease.ending}"
+        for lease in of_it[:_MOST_TOLD]
+    )
+    return told or f"nothing of the kind on {' and '.join(workers)}"
+
+
+def _lasts(lease: Lease, claimed: str, ending: str, second_s: float | None) -> bool:
+    if ending not in ("", lease.ending):
+        return False
+    if second_s is None:
+        return True
+    claimed_s, took_s = float(claimed) * second_s, lease.ended_at - lease.began_at
+    return abs(took_s - claimed_s) <= _TOLERANCE_S * second_s + _ROUNDING * took_s
+
+
+def _check_line(line: str, cast: Mapping[str, Party], trace: Trace) -> str | None:
+    if claimed := _SUCCESS_RATE.fullmatch(line):
+        completed = sum(each.what is What.TASK_COMPLETED for each in trace.occurrences)
+        return _compare(claimed[1], completed, len(trace.tasks))
+    if claimed := _OF_A_WORKER.fullmatch(line):
+        name = cast[claimed[1]].name if claimed[1] in cast else claimed[1]
+        return _check_worker(name, claimed[2], cast, trace)
+    if claimed := _OF_A_TASK.fullmatch(line):
+        return _check_task(claimed[1], claimed[2], claimed[3], trace)
+    return None
+
+
+def _check_worker(name: str, rate: str, cast: Mapping[str, Party], trace: Trace) -> str | None:
+    if Party(Role.WORKER, name) not in cast.values():
+        return f"no worker {name!r}"
+    ended = [each.what for each in trace.occurrences if each.worker == name]
+    succeeded = ended.count(What.TASK_COMPLETED)
+    failed = ended.count(What.ATTEMPT_FAILED) + ended.count(What.ATTEMPT_TIMED_OUT)
+    return _compare(rate, succeeded, succeeded + failed)
+
+
+def _check_task(name: str, outcome: str, reason: str | None, trace: Trace) -> str | None:
+    by_name = {name_of(task_id): task_id for task_id in trace.tasks}
+    if name not in by_name:
+        # Not a task's name, and so a sentence for people.
+        return None
+    for each in reversed(trace.occurrences):
+        if each.task_id == by_name[name] and each.what in _SETTLED:
+            told = _plain(tidy(each.detail).partition("\n")[0])
+            # A long reason is cut short where it is drawn.
+            is_so = _SETTLED[each.what] == outcome and (
+                reason is None or told.startswith(_plain(reason.rstrip("…")))
+            )
+            detail = f": {each.detail}" if each.detail else ""
+            return None if is_so else f"{name} {_SETTLED[each.what]}{detail}"
+    return f"{name} is not settled"
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def _compare(claimed: str, part: int, whole: int) -> str | None:
+    share = 100 * part / whole if whole else 0.0
+    places = len(claimed.partition(".")[2])
+    return None if f"{share:.{places}f}" == claimed else f"{share:.{places}f}%, {part} of {whole}"

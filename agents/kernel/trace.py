@@ -1,0 +1,290 @@
+"""The trace: what happened in a run, in order, and what must be known to tell it.
+
+It is made of entries: what the board took note of (`Occurrence`), what is known of the tasks and
+workers that these speak of, and what passed beside the run (`Aside`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from ...messages import InvalidInput, Task, TaskId
+from .board_state import BoardState
+from .events import Occurrence, What
+from .leases import limit_attempt
+from .records import MAX_STORY, WorkerRecord
+
+MAX_ENTRIES = 100_000
+"""How many occurrences a trace in memory keeps, and of how many tasks and workers it knows."""
+
+MAX_DESCRIPTION_CHARACTERS = 200
+"""What is kept of a task's description."""
+
+
+class RunFacts(NamedTuple):
+    """Whose run it is.
+
+    Args:
+        manager: the manager's name.
+    """
+
+    manager: str
+
+
+class TaskFacts(NamedTuple):
+    """What is known of a task.
+
+    Args:
+        task_id: its id.
+        description: what is to be done, cut short if it is long.
+        difficulty: the skill it takes.
+        type: the kind of work, or "".
+        priority: how urgent it is.
+        timeout_s: how long one attempt may take, in seconds of the story; None for no limit.
+        depends_on: the ids of the tasks it waits for.
+        parent_id: the task it belongs to, or None.
+    """
+
+    task_id: TaskId
+    description: str
+    difficulty: int = 1
+    type: str = ""
+    priority: int = 0
+    timeout_s: float | None = None
+    depends_on: tuple[TaskId, ...] = ()
+    parent_id: TaskId | None = None
+
+
+class WorkerFacts(NamedTuple):
+    """What a worker told of itself.
+
+    Args:
+        name: its name.
+        skill_level: what it can do.
+        specialties: types of task for which its skill counts more, in alphabetical order.
+        slots: how many tasks it runs at once.
+    """
+
+    name: str
+    skill_level: int = 1
+    specialties: tuple[str, ...] = ()
+    slots: int = 1
+
+
+class Aside(NamedTuple):
+    """A message that passed beside the run, as whoever embeds the manager tells it.
+
+    Args:
+        at: when, in seconds.
+        sender: who sent it.
+        receiver: to whom.
+        text: what it was.
+    """
+
+    at: float
+    sender: str
+    receiver: str
+    text: str
+
+
+Entry: TypeAlias = RunFacts | TaskFacts | WorkerFacts | Occurrence | Aside
+
+_OF_A_WORKER = (What.WORKER_JOINED, What.WORKER_RETURNED)
+_OF_A_TASK = (What.TASK_ADDED, What.TASK_REPRIORITIZED)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A run as it was traced.
+
+    Args:
+        manager: the manager's name.
+        tasks: what is known of the tasks, by id, in the order of their adding.
+        workers: what is known of the workers, by name, in the order of their coming.
+        occurrences: what happened, the oldest first.
+        asides: what passed beside the run, the oldest first.
+        dropped: how many occurrences are missing, by kind: those between the oldest and the latest.
+            What the stories of tasks no longer hold is "forgotten".
+    """
+
+    manager: str = "task_manager"
+    tasks: Mapping[TaskId, TaskFacts] = field(default_factory=dict[TaskId, TaskFacts])
+    workers: Mapping[str, WorkerFacts] = field(default_factory=dict[str, WorkerFacts])
+    occurrences: tuple[Occurrence, ...] = ()
+    asides: tuple[Aside, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+class TraceLog:
+    """Keeps the trace of a run in memory: the first entries and the latest.
+
+    Args:
+        max_entries: how many occurrences are kept, and of how many tasks and workers what is
+            known, 2 or more.
+
+    Raises:
+        InvalidInput: that is too few.
+    """
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        if max_entries < 2:  # noqa: PLR2004 - one for the beginning, one for the end
+            raise InvalidInput(f"max_entries is {max_entries}; it must be 2 or more")
+        self._max_entries = max_entries
+        self._manager = "task_manager"
+        self._tasks: dict[TaskId, TaskFacts] = {}
+        self._workers: dict[str, WorkerFacts] = {}
+        self._room_for_first = max_entries // 2
+        self._first: list[Occurrence] = []
+        self._latest: deque[Occurrence] = deque(maxlen=max_entries - self._room_for_first)
+        self._asides: deque[Aside] = deque(maxlen=max_entries)
+        self._dropped: Counter[str] = Counter()
+
+    def note(self, entry: Entry) -> None:
+        """Take in an entry."""
+        if isinstance(entry, Occurrence):
+            if len(self._first) < self._room_for_first:
+                self._first.append(entry)
+                return
+            latest = self._latest
+            if len(latest) == latest.maxlen:
+                self._dropped[latest[0].what.value] += 1
+            latest.append(entry)
+        elif isinstance(entry, TaskFacts):
+            if entry.task_id in self._tasks or len(self._tasks) < self._max_entries:
+                self._tasks[entry.task_id] = entry
+        elif isinstance(entry, WorkerFacts):
+            if entry.name in self._workers or len(self._workers) < self._max_entries:
+                self._workers[entry.name] = entry
+        elif isinstance(entry, Aside):
+            self._asides.append(entry)
+        else:
+            self._manager = entry.manager
+
+    def count_dropped(self, dropped: Mapping[str, int]) -> None:
+        """Count occurrences that were lost before they came here."""
+        self._dropped.update(dropped)
+
+    def trace(self) -> Trace:
+        """The trace as it stands."""
+        return Trace(
+            self._manager,
+            dict(self._tasks),
+            dict(self._workers),
+            (*self._first, *self._latest),
+            tuple(self._asides),
+            dict(self._dropped),
+        )
+
+
+def trace_of(board: BoardState, manager: str) -> Trace:
+    """What a board still knows of its run: of each task the latest part of its story.
+
+    Args:
+        board: the run.
+        manager: the manager's name.
+    """
+    log = TraceLog()
+    for entry in entries_of(board, manager):
+        log.note(entry)
+    # Of a story that is not full only progress and the like has gone, each for the next.
+    forgotten = sum(
+        record.forgotten for record in board.tasks.values() if len(record.story) == MAX_STORY
+    )
+    if forgotten:
+        log.count_dropped({"forgotten": forgotten})
+    return log.trace()
+
+
+def entries_of(board: BoardState, manager: str) -> Iterator[Entry]:
+    """What a board knows of its run so far.
+
+    Args:
+        board: the run.
+        manager: the manager's name.
+    """
+    yield RunFacts(manager)
+    for worker in board.workers.values():
+        yield facts_of_worker(worker)
+    for record in board.tasks.values():
+        yield facts_of_task(record.task, board.rules.time_scale)
+    yield from _in_order([*(record.story for record in board.tasks.values()), *_beside(board)])
+
+
+def introduce(occurrence: Occurrence, board: BoardState) -> Entry | None:
+    """What must be known for an occurrence, if it tells of somebody or something new."""
+    what = occurrence.what
+    if what in _OF_A_TASK and occurrence.task_id is not None:
+        record = board.tasks.get(occurrence.task_id)
+        return None if record is None else facts_of_task(record.task, board.rules.time_scale)
+    if what in _OF_A_WORKER and occurrence.worker in board.workers:
+        return facts_of_worker(board.workers[occurrence.worker])
+    return None
+
+
+def facts_of_task(task: Task, time_scale: float = 1.0) -> TaskFacts:
+    """What a trace keeps of a task."""
+    return TaskFacts(
+        task.id,
+        task.description[:MAX_DESCRIPTION_CHARACTERS],
+        task.difficulty,
+        task.type,
+        task.priority,
+        limit_attempt(task, 0.0, time_scale)[0],
+        task.depends_on,
+        task.parent_id,
+    )
+
+
+def facts_of_worker(worker: WorkerRecord) -> WorkerFacts:
+    """What a trace keeps of a worker."""
+    return WorkerFacts(
+        worker.name, worker.skill_level, tuple(sorted(worker.specialties)), worker.slots
+    )
+
+
+# Stories of tasks know moments alone. At one moment this is the order in which a board tells:
+# who comes, then what was done, what comes of that, and last what is handed out.
+_AT_ONE_MOMENT = {
+    What.RUN_RESUMED: 0,
+    What.WORKER_JOINED: 1,
+    What.TASK_ADDED: 1,
+    What.WORKER_LOST: 3,
+    What.TASK_REQUEUED: 4,
+    What.ASSIGNING_BEGUN: 5,
+    What.TASK_ASSIGNED: 6,
+    What.RUN_ENDED: 7,
+}
+_IN_BETWEEN = 3
+
+
+def _beside(board: BoardState) -> Iterator[tuple[Occurrence, ...]]:
+    """What a board knows of its run beside the stories of its tasks."""
+    for worker in board.workers.values():
+        detail = f"skill {worker.skill_level}, {worker.slots} slots"
+        joined = Occurrence(worker.joined_at, What.WORKER_JOINED, worker=worker.name, detail=detail)
+        if worker.lost_at is None or (
+            board.ended_at is not None and worker.lost_at > board.ended_at
+        ):
+            yield (joined,)
+        else:
+            yield joined, Occurrence(worker.lost_at, What.WORKER_LOST, worker=worker.name)
+    if board.began_at is not None:
+        yield (Occurrence(board.began_at, What.ASSIGNING_BEGUN),)
+    if board.ended_at is not None:
+        yield (Occurrence(board.ended_at, What.RUN_ENDED, detail=board.failure or ""),)
+
+
+def _in_order(stories: Iterable[tuple[Occurrence, ...]]) -> list[Occurrence]:
+    keyed: list[tuple[tuple[float, int], Occurrence]] = []
+    for story in stories:
+        key = (float("-inf"), 0)
+        for occurrence in story:
+            rank = _AT_ONE_MOMENT.get(occurrence.what, _IN_BETWEEN)
+            # A story's own order comes before what is usual.
+            key = max(key, (occurrence.at, rank))
+            keyed.append((key, occurrence))
+    keyed.sort(key=lambda each: each[0])
+    return [occurrence for _, occurrence in keyed]

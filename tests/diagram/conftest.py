@@ -1,0 +1,99 @@
+"""Traces of the scenarios, played once each, and traces made up line by line."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+import pytest
+from muster.agents.command.scenario_finder import our_scenarios
+from muster.agents.command.traced_play import trace_scenario
+from muster.agents.kernel.events import Occurrence, What
+from muster.agents.kernel.trace import Aside, RunFacts, TaskFacts, Trace, TraceLog, WorkerFacts
+from muster.scenarios.scenario import Scenario
+
+REHEARSED = [story for story in our_scenarios() if not story.needs_the_real_network()]
+"""The scenarios that can be played in virtual time."""
+
+_played: dict[str, Trace] = {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a `story` for each scenario that can be rehearsed."""
+    if "story" in metafunc.fixturenames:
+        metafunc.parametrize("story", REHEARSED, ids=lambda story: story.name())
+
+
+@pytest.fixture
+def trace_of_story() -> Callable[[type[Scenario]], Trace]:
+    """Plays a scenario in virtual time; its trace."""
+
+    def play(story: type[Scenario]) -> Trace:
+        if story.name() not in _played:
+            _played[story.name()] = trace_scenario(story())
+        return _played[story.name()]
+
+    return play
+
+
+@pytest.fixture
+def source_of() -> Callable[[type[Scenario]], str]:
+    """The source of the diagram in a scenario's docstring."""
+
+    def read(story: type[Scenario]) -> str:
+        story_told = importlib.import_module(story.__module__).__doc__ or ""
+        return story_told.partition("```mermaid\n")[2].partition("```")[0]
+
+    return read
+
+
+class RunMaker:
+    """Makes up a run, a second a step."""
+
+    def __init__(self) -> None:
+        self.log = TraceLog()
+        self.at = 0.0
+        self.log.note(RunFacts("task_manager"))
+
+    def _note(self, what: What, *about: object) -> RunMaker:
+        self.log.note(Occurrence(self.at, what, *about))  # type: ignore[arg-type]
+        return self
+
+    def then(self) -> RunMaker:
+        self.at += 1.0
+        return self
+
+    def join(self, name: str, skill: int = 5, *specialties: str, slots: int = 1) -> RunMaker:
+        self.log.note(WorkerFacts(name, skill, specialties, slots))
+        return self._note(What.WORKER_JOINED, None, 0, name)
+
+    def task(self, task_id: int | str, **facts: object) -> RunMaker:
+        self.log.note(TaskFacts(task_id, **{"description": "a task", **facts}))  # type: ignore[arg-type]
+        return self._note(What.TASK_ADDED, task_id)
+
+    def assign(self, task_id: int | str, worker: str, attempt: int = 1) -> RunMaker:
+        return self._note(What.TASK_ASSIGNED, task_id, attempt, worker)
+
+    def complete(self, task_id: int | str, worker: str, attempt: int = 1) -> RunMaker:
+        return self._note(What.TASK_COMPLETED, task_id, attempt, worker)
+
+    def happens(self, what: What, *about: object) -> RunMaker:
+        return self._note(what, *about)
+
+    def aside(self, sender: str, receiver: str, text: str) -> RunMaker:
+        self.log.note(Aside(self.at, sender, receiver, text))
+        return self
+
+    def end(self) -> Trace:
+        self._note(What.RUN_ENDED)
+        return self.log.trace()
+
+
+@pytest.fixture
+def make_run() -> RunMaker:
+    return RunMaker()
+
+
+@pytest.fixture
+def make_log() -> Callable[..., TraceLog]:
+    return TraceLog
