@@ -5,6 +5,9 @@ from .errors import (
     AddressRefused,
     BackendFailed,
     BacklogFull,
+    BlobCorrupt,
+    BlobMissing,
+    BlobUnusable,
     Deadlock,
     DecodeError,
     DependencyCycle,
@@ -40,6 +43,7 @@ from .errors import (
 )
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -69,6 +73,12 @@ __all__ = [
     "Answer",
     "BackendFailed",
     "BacklogFull",
+    "BlobCorrupt",
+    "BlobMissing",
+    "BlobPlace",
+    "BlobUnusable",
+    "BlobsReached",
+    "BlobsWanted",
     "CancelTask",
     "Deadlock",
     "DecodeError",
@@ -93,12 +103,14 @@ __all__ = [
     "NotConnected",
     "NotTheHolder",
     "PageUnavailable",
+    "Parcel",
     "Payload",
     "PeerError",
     "PortInUse",
     "PriorityTask",
     "RecallTasks",
     "Refusal",
+    "ResultRecorded",
     "ReturnTasks",
     "RobotsForbid",
     "SearchFailed",

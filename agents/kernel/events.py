@@ -255,6 +255,25 @@ class SendRecall:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmResult:
+    """Tell a worker that its result is recorded, or will never count.
+
+    The shell adds it to what the board says to a result that did not come in a frame.
+
+    Args:
+        worker_id: the worker.
+        task_id: which task.
+        attempt: which attempt.
+        holder: on whose behalf the blobs were kept that the result came in.
+    """
+
+    worker_id: WorkerId
+    task_id: TaskId
+    attempt: int
+    holder: object
+
+
+@dataclass(frozen=True, slots=True)
 class DropWorker:
     """Forget the conversation with a worker that is lost or has left."""
 
@@ -340,6 +359,7 @@ Instruction: TypeAlias = (
     | SendAssignment
     | SendCancel
     | SendRecall
+    | ConfirmResult
     | DropWorker
     | RetireWorker
     | CallTheRoll
