@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 class UnpackException(Exception): ...
+class StackError(UnpackException): ...
 
 class ExtType(NamedTuple):
     code: int
