@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -27,6 +28,7 @@ from .fsspec_blobs import FsspecBlobs, check_url
 LEFT_OVER_AFTER_S = 24 * 3600.0
 """How old a blob gets before it counts as left over by a run that crashed."""
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]*://")
 _PREFIX = "muster-blobs-"
 _LOCK = "held.lock"
 
@@ -55,22 +57,26 @@ def open_place(place: str | Path, *, create: bool = False) -> BlobStore:
     if not _is_remote(place):
         return DirectoryBlobs(_path_of(place), create=create)
     try:
-        return FsspecBlobs(str(place))
+        return FsspecBlobs(str(place), create=create)
     except (InvalidInput, ExtraMissing) as fault:
         raise BlobUnusable(str(fault)) from None
 
 
 def _is_remote(place: str | Path) -> bool:
-    if isinstance(place, Path) or "://" not in place:
-        return False
-    parts = urlsplit(place)
-    return parts.scheme != "file" or bool(parts.netloc)
+    return _is_url(place) and urlsplit(str(place)).scheme != "file"
 
 
-def _path_of(place: str | Path) -> str | Path:
-    if isinstance(place, Path) or "://" not in place:
-        return place
-    return url2pathname(urlsplit(place).path)
+def _is_url(place: str | Path) -> bool:
+    return isinstance(place, str) and _URL.match(place) is not None
+
+
+def _path_of(place: str | Path) -> Path:
+    if not _is_url(place):
+        return Path(place)
+    parts = urlsplit(str(place))
+    if parts.netloc:
+        raise BlobUnusable(f"{str(place)[:300]!r} names a host; write file:///PATH")
+    return Path(url2pathname(parts.path))
 
 
 class OwnDirectory:

@@ -28,6 +28,7 @@ class FsspecBlobs:
         url: the place, such as "s3://bucket/folder" or "sftp://host/folder"; not a chain of URLs.
         options: what the file system wants to know besides; not told to workers, which need it
             from their own configuration.
+        create: make the folder if it is not there.
 
     Raises:
         ExtraMissing: fsspec is not installed.
@@ -35,7 +36,9 @@ class FsspecBlobs:
         BlobUnusable: there is no file system for it, or it can't be opened.
     """
 
-    def __init__(self, url: str, options: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, url: str, options: Mapping[str, object] | None = None, *, create: bool = False
+    ) -> None:
         core = check_url(url)
         self.url = url
         self._place = _for_people(url)
@@ -44,7 +47,8 @@ class FsspecBlobs:
             # fsspec has no types, and what its file systems can do differs.
             self._system: Any = system
             self._path = str(path).rstrip("/")
-            self._system.makedirs(self._path, exist_ok=True)
+            if create:
+                self._system.makedirs(self._path, exist_ok=True)
 
     def write(self, name: str, content: bytes) -> None:
         """Keep a blob, or make it count as new if it is there."""
