@@ -91,7 +91,7 @@ class OwnDirectory:
 
     def __init__(self, path: Path | None = None) -> None:
         self.stays = False
-        self._lock: FileLock | None = None
+        self._held = contextlib.ExitStack()
         if path is not None:
             self._blobs = DirectoryBlobs(path, create=True)
             return
@@ -99,8 +99,7 @@ class OwnDirectory:
             _remove_left_over(Path(tempfile.gettempdir()))
             path = Path(tempfile.mkdtemp(prefix=_PREFIX))
             # It dies with the process, and so tells others whether the directory is in use.
-            self._lock = FileLock(path / _LOCK, timeout=0, thread_local=False)
-            self._lock.acquire()
+            self._held.enter_context(FileLock(path / _LOCK, timeout=0, thread_local=False))
         except (OSError, Timeout) as fault:
             raise BlobUnusable(
                 f"no directory for blobs can be made: {fault}; name a place for them"
@@ -130,8 +129,7 @@ class OwnDirectory:
 
     def close(self) -> None:
         """Remove the directory, unless it is to stay."""
-        if self._lock is not None:
-            self._lock.release()
+        self._held.close()
         if self.stays:
             return
         with contextlib.suppress(BlobUnusable):

@@ -132,7 +132,7 @@ class FsspecBlobs:
         except BlobUnusable:
             raise
         # Each file system raises errors of its own.
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001
             told = " ".join(str(fault).replace(self.url, self._place).split())[:300]
             raise BlobUnusable(
                 f"the blob store {self._place!r} can't {doing}: {type(fault).__name__}: {told}"

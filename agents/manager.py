@@ -191,7 +191,12 @@ class TaskManager(RunView, CeylonAgent):
         self._blobs = blobs
         self._blob_directory: Path | None = None
         self._shell = ManagerShell(
-            name, rules, chosen, self, self._open_blobs, blob_threshold_bytes
+            name,
+            rules,
+            chosen,
+            self,
+            open_blobs=self._open_blobs,
+            blob_threshold_bytes=blob_threshold_bytes,
         )
         self._shell.add_tasks(tasks)
         self.tasks_assigned = False

@@ -40,6 +40,8 @@ ANSWER_WITHIN_S = 10.0
 
 SWEEP_EVERY_S = 3600.0
 
+_MAX_REASON_CHARACTERS = 1_000
+
 Holder: TypeAlias = "TaskId | object"
 _Line: TypeAlias = "deque[asyncio.Future[bytes | None] | bytes]"
 
@@ -185,6 +187,8 @@ class ManagerParcels:
         await blobs.put(labelled)
 
     async def _reaches(self, worker_id: str, blobs: Blobs) -> bool:
+        if not blobs.url:
+            return False
         reach = self._reach.get(worker_id)
         if reach is None:
             reach = self._reach[worker_id] = asyncio.get_running_loop().create_future()
@@ -224,11 +228,15 @@ class ManagerParcels:
             await self._show_place(worker_id, await self._open())
         except BlobUnusable as fault:
             with contextlib.suppress(UnknownPeer):
-                self._post(worker_id, encode_message(BlobPlace(reason=describe_fault(fault))))
+                self._post(
+                    worker_id, encode_message(BlobPlace(reason=str(fault)[:_MAX_REASON_CHARACTERS]))
+                )
 
     async def _show_place(self, worker_id: str, blobs: Blobs) -> None:
-        probe, self._probe = await blobs.leave_probe(self._probe)
-        self._hold(self, (probe,))
+        probe = None
+        if blobs.url:
+            probe, self._probe = await blobs.leave_probe(self._probe)
+            self._hold(self, (probe,))
         # It may have left meanwhile.
         with contextlib.suppress(UnknownPeer):
             self._post(worker_id, encode_message(BlobPlace(url=blobs.url, probe=probe)))
@@ -387,9 +395,7 @@ class ManagerParcels:
             log.error("a parcel could not be handled", exc_info=fault)
 
 
-async def _wait_and(
-    reads: Iterable[asyncio.Task[None]], then: Callable[[], None]
-) -> None:
+async def _wait_and(reads: Iterable[asyncio.Task[None]], then: Callable[[], None]) -> None:
     await asyncio.wait(tuple(reads))
     then()
 

@@ -146,6 +146,7 @@ class ManagerShell:
         rules: Rules,
         policy: MatchingPolicy,
         hooks: ManagerHooks,
+        *,
         open_blobs: Callable[[], BlobStore] = OwnDirectory,
         blob_threshold_bytes: int | None = DEFAULT_THRESHOLD_BYTES,
     ) -> None:
@@ -374,7 +375,7 @@ class ManagerShell:
                 self._parcels.after_reads(sender, lambda: self._apply(left))
             case Inquiry():
                 self._answer(sender, message)
-            case Parcel():
+            case Parcel() if sender in self._admissions:
                 self._parcels.receive(sender, message)
             case BlobsWanted() if sender in self._admissions:
                 self._parcels.wanted(sender)

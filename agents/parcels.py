@@ -119,8 +119,10 @@ class Blobs:
         """
 
         def step() -> None:
-            for name, value in dict(zip(labelled.names, labelled.cutting.values)).items():
-                self._write(name, value)
+            # Equal values share a blob.
+            contents = dict(zip(labelled.names, labelled.cutting.values, strict=True))
+            for name, content in contents.items():
+                self._write(name, content)
 
         await self._threads.run(step)
 

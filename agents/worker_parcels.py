@@ -29,7 +29,7 @@ from .blob_place import open_place
 from .jobs import describe_fault
 from .kernel.blob_seal import BlobSeal
 from .log import log
-from .parcels import Blobs, BlobThreads
+from .parcels import Blobs, BlobThreads, Labelled
 
 ANSWER_WITHIN_S = 10.0
 """How long a manager may take to tell where blobs are, before everything goes in frames."""
@@ -155,7 +155,7 @@ class WorkerParcels:
 
     async def _look_at(self, place: BlobPlace) -> _Place:
         if not place.url or place.probe is None:
-            return _Place(None, place.reason or "BlobUnusable: the manager has no place for blobs")
+            return _Place(None, place.reason)
         probe = place.probe
         try:
             store = await self._threads.run(partial(open_place, place.url))
@@ -251,18 +251,9 @@ class WorkerParcels:
 
     async def _wrap(self, key: Key, message: bytes) -> None:
         task_id, attempt = key
-        place = _Place(None)
-        if self.is_large(message):
-            place = await self._find_place()
         labelled = None
         try:
-            if place.fault:
-                raise BlobUnusable(place.fault)
-            if place.blobs is not None and self._threshold_bytes is not None:
-                copy_of = f"{self._session}/{attempt}/{task_id!r}"
-                labelled = await place.blobs.label(message, self._threshold_bytes, copy_of)
-                if labelled is not None:
-                    await place.blobs.put(labelled)
+            labelled = await self._put(key, message)
         except BlobUnusable as fault:
             message = encode_message(self._failure(key, describe_fault(fault)))
         if labelled is None:
@@ -271,6 +262,22 @@ class WorkerParcels:
         else:
             message = encode_message(labelled.parcel(task_id, attempt, self._worker))
         self._queue(key, message)
+
+    async def _put(self, key: Key, message: bytes) -> Labelled | None:
+        """Fill the blobs for a result; None if it is to go in a frame."""
+        if self._threshold_bytes is None or not self.is_large(message):
+            return None
+        place = await self._find_place()
+        if place.fault:
+            raise BlobUnusable(place.fault)
+        if place.blobs is None:
+            return None
+        # Of its own, so that no other's deletion takes it away before it is read.
+        copy_of = f"{self._session}/{key[1]}/{key[0]!r}"
+        labelled = await place.blobs.label(message, self._threshold_bytes, copy_of)
+        if labelled is not None:
+            await place.blobs.put(labelled)
+        return labelled
 
     def _begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)

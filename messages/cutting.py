@@ -7,6 +7,7 @@ message, its class or its validators in which of two ways it came.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgpack
@@ -137,4 +138,4 @@ def _skip(reader: msgpack.Unpacker) -> _Span:
 
 def _is_in_order(places: Sequence[int], size_bytes: int) -> bool:
     bounds = (0, *places, size_bytes)
-    return all(before <= after for before, after in zip(bounds, bounds[1:], strict=False))
+    return all(before <= after for before, after in pairwise(bounds))

@@ -102,7 +102,8 @@ def is_plain(value: Payload) -> bool:
     for _ in range(MAX_NESTING):
         inside: list[Payload] = []
         for container in level:
-            if type(container) is dict and not _SCALARS.issuperset(map(type, container)):
+            keys = cast("Iterable[object]", container) if type(container) is dict else ()
+            if not _SCALARS.issuperset(map(type, keys)):
                 return False
             items = _items(container)
             rarer = set(map(type, items)) - _SCALARS

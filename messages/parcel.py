@@ -43,9 +43,9 @@ class BlobPlace(Message):
     """The manager tells a worker where blobs are kept, and the worker tries whether it gets there.
 
     Args:
-        url: the place; "" if there is none.
+        url: the place; "" if there is none that this worker could open.
         probe: a blob that can be read there.
-        reason: why there is none, for people.
+        reason: why the manager itself gets to none, for people.
     """
 
     url: str = Field(default="", max_length=MAX_URL_CHARACTERS)

@@ -73,9 +73,7 @@ def unpack(data: bytes) -> Payload:
     """
     is_shallow = check_extent(data)
     try:
-        value = msgpack.unpackb(
-            data, strict_map_key=False, timestamp=3, ext_hook=_refuse_extension
-        )
+        value = msgpack.unpackb(data, strict_map_key=False, timestamp=3, ext_hook=_refuse_extension)
     except msgpack.StackError:
         detail = f"lists or dicts nested over {MAX_NESTING} deep"
         raise DecodeError(Flaw.OVERSIZED, detail) from None

@@ -270,6 +270,14 @@ def manager(
         Path | None,
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
     ] = None,
+    blobs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where large data is put: a directory, or an fsspec URL "
+            "[default: a directory of its own].",
+        ),
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
@@ -304,6 +312,7 @@ def manager(
         time_scale=time_scale,
         quiet=True,
         store=store,
+        blobs=blobs,
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
         allow=allow or None,

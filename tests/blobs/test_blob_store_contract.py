@@ -115,9 +115,7 @@ def test_no_name_leads_elsewhere(store: BlobStore, name: str) -> None:
         assert len(str(raised.value)) < 600
 
 
-def test_more_than_may_be_is_not_read(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_may_be_is_not_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     store = place.open()
     place.put(NAME, b"x" * 101)
     for room in (blob_store, directory_blobs, fsspec_blobs):

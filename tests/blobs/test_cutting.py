@@ -26,7 +26,7 @@ class LeafTask(Task):
     """A user's own task that insists on its data."""
 
     data: dict[str, bytes]
-    leaves: list[int] = []
+    leaves: list[int]
 
     @field_validator("leaves")
     @classmethod
@@ -69,7 +69,7 @@ def test_an_output_is_cut() -> None:
 
 
 def test_many_small_inputs_are_one_large_one() -> None:
-    encoded = encode_message(assignment(inputs={number: "x" * 90 for number in range(1, 101)}))
+    encoded = encode_message(assignment(inputs=dict.fromkeys(range(1, 101), "x" * 90)))
     cutting = cut(encoded, 400)
     assert cutting is not None
     assert len(cutting.values) == 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from muster.messages import BlobUnusable, Task, TaskAssignment, TaskResult, Task
 from muster.messages.frame import decode_frame
 
 SECRET = WorkspaceSecret(bytes(range(32)))
-BIG = bytes(range(256)) * 800
+BIG = random.Random(5).randbytes(204_800)
 TREE = {"rows": [[number, str(number)] for number in range(20_000)]}
 
 
@@ -76,8 +77,8 @@ class Watched:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Watched]:
-    yield Watched(DirectoryBlobs(tmp_path / "blobs", create=True))
+def place(tmp_path: Path) -> Watched:
+    return Watched(DirectoryBlobs(tmp_path / "blobs", create=True))
 
 
 def there(place: Watched) -> set[str]:
@@ -308,7 +309,7 @@ def test_a_task_that_is_tried_again_finds_its_data_still_there(place: Watched) -
 
     manager = Told([task(1, max_attempts=3)], blobs=place)
     run_in_virtual_time(rehearse(manager, [Clumsy("Ada", 5)]))
-    assert manager.get_task_status(1) is TaskStatus.COMPLETED
+    assert manager.get_task_status(1) == TaskStatus.COMPLETED.label
     assert there(place) == set()
 
 
@@ -324,12 +325,11 @@ def test_a_cancelled_tasks_blobs_go_too(place: Watched) -> None:
         await running
 
     run_in_virtual_time(play())
-    assert manager.get_task_status(1) is TaskStatus.CANCELLED
+    assert manager.get_task_status(1) == TaskStatus.CANCELLED.label
     assert there(place) == set()
 
 
 def test_a_cancel_right_behind_a_parcel_comes_after_it(place: Watched) -> None:
-    # Both slots are free again at once, though the cancel is given before the parcel has left.
     manager = Told([task(1, "slow"), task(2, "slow"), task(3, data="x")], blobs=place)
 
     def cancel(occurrence: Any) -> None:
@@ -337,10 +337,14 @@ def test_a_cancel_right_behind_a_parcel_comes_after_it(place: Watched) -> None:
             asyncio.get_running_loop().call_soon(manager.cancel_task, 1)
 
     manager.watch(cancel)
-    report = run_in_virtual_time(rehearse(manager, [worker()]))
+    run_in_virtual_time(rehearse(manager, [worker()]))
     assert manager.outputs == {2: len(BIG), 3: "x"}
-    assert report.duration_s is not None
-    assert report.duration_s < 15
+    assert manager.get_task_status(1) == TaskStatus.CANCELLED.label
+    # The slot was free at once: the cancel found what it was to stop.
+    board = manager.board
+    assert board.ended_at is not None
+    assert board.began_at is not None
+    assert 10 <= board.ended_at - board.began_at < 11
 
 
 # ------------------------------------------------------------------------------ what goes wrong
@@ -373,9 +377,7 @@ def test_a_place_that_can_not_be_opened_fails_the_large_tasks_alone(tmp_path: Pa
 
 def test_a_place_that_works_again_is_used_again(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    manager = Told(
-        [task(1, max_attempts=3)], blobs=tmp_path / "file", unmatched_after_s=None
-    )
+    manager = Told([task(1, max_attempts=3)], blobs=tmp_path / "file", unmatched_after_s=None)
 
     def mend(occurrence: Any) -> None:
         if occurrence.what is What.ATTEMPT_FAILED:
@@ -423,12 +425,13 @@ def test_data_that_was_harmed_is_never_given_to_a_handler(place: Watched, harm: 
 def test_a_worker_that_does_not_reach_the_place_is_served_in_frames(
     place: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     place.url = "file:///nowhere/on/this/machine"
     manager, network = Told([task(1), task(2, "grow", 2)], blobs=place), Eavesdropper()
     run_in_virtual_time(rehearse(manager, [worker()], network))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
     assert network.largest_bytes > 1_000
-    assert caplog.at_level(logging.WARNING) is not None
+    assert caplog.text.count("a worker can't reach the blobs") == 1
 
 
 def test_a_worker_that_reaches_another_place_by_the_same_name_is_found_out(
@@ -497,9 +500,9 @@ def test_managers_killed_with_parcels_under_way_lose_and_double_nothing(
             )
             link = network.join(f"boss {number}", manager.receive)
             manager.watch(
-                lambda each: told.update([each.task_id])
-                if each.what is What.TASK_COMPLETED
-                else None
+                lambda each: (
+                    told.update([each.task_id]) if each.what is What.TASK_COMPLETED else None
+                )
             )
             managing = asyncio.ensure_future(manager.serve_over(link))
             if number < 3:
@@ -530,11 +533,6 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
             performed.append(data.attempt)
             return TaskResult(task_id=1, worker="", success=True, output=BIG)
 
-    class Stuck(Watched):
-        def read(self, name: str) -> bytes:
-            self.did["read"] += 1
-            raise BlobUnusable("never") if self.fails else BaseException
-
     async def play() -> Told:
         network = MemoryNetwork()
         working = Once("Ada", 5)
@@ -562,7 +560,6 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
     manager = run_in_virtual_time(play())
     assert manager.outputs == {1: BIG}
     assert performed == [1]
-    assert list(blobs.iterdir()) != [BIG]
 
 
 def test_beside_a_stores_file_blobs_outlive_a_manager_that_stops_and_go_with_the_run(
@@ -615,5 +612,8 @@ def test_frames_hold_no_large_value_even_compressed() -> None:
             super().carry(sender, frame, to)
 
     run_in_virtual_time(rehearse(Told([task(1)]), [worker()], Tap()))
-    assert all(BIG[:300] not in section.letter for frame in frames
-               for section in decode_frame(frame).sections)
+    assert all(
+        BIG[:300] not in section.letter
+        for frame in frames
+        for section in decode_frame(frame).sections
+    )

@@ -180,9 +180,7 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         skeleton=st.binary(max_size=40),
         cuts=st.lists(st.tuples(st.integers(0, 40), blob_names), min_size=1, max_size=3).map(tuple),
     ),
-    BlobPlace: st.builds(
-        BlobPlace, url=short_texts, probe=st.none() | blob_names, reason=notes
-    ),
+    BlobPlace: st.builds(BlobPlace, url=short_texts, probe=st.none() | blob_names, reason=notes),
     BlobsWanted: st.builds(BlobsWanted),
     BlobsReached: st.builds(BlobsReached, reached=st.booleans(), reason=notes),
     ResultRecorded: st.builds(ResultRecorded, task_id=ids, attempt=attempts),
