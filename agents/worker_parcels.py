@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Container, Coroutine, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -86,6 +87,7 @@ class WorkerParcels:
         # Bounded by the attempts that the worker is given, as its jobs are.
         self._openings: dict[Key, asyncio.Task[None]] = {}
         self._kept: dict[Key, bytes] = {}
+        self._filled: dict[Key, tuple[Blobs, Labelled]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(
@@ -140,6 +142,15 @@ class WorkerParcels:
     def settle_in(self, place: BlobPlace) -> None:
         """The manager tells where blobs are."""
         self._begin(self._try_place(place))
+
+    async def clear(self) -> None:
+        """Delete what was put for results that nobody will read any more: the run is over."""
+        self.break_off()
+        filled, self._filled = self._filled, {}
+        with contextlib.suppress(BlobUnusable):
+            for blobs, labelled in filled.values():
+                for name in labelled.names:
+                    await blobs.delete(name)
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -248,6 +259,7 @@ class WorkerParcels:
     def recorded(self, word: ResultRecorded) -> None:
         """The manager has recorded a result."""
         self._kept.pop((word.task_id, word.attempt), None)
+        self._filled.pop((word.task_id, word.attempt), None)
 
     async def _wrap(self, key: Key, message: bytes) -> None:
         task_id, attempt = key
@@ -276,6 +288,7 @@ class WorkerParcels:
         copy_of = f"{self._session}/{key[1]}/{key[0]!r}"
         labelled = await place.blobs.label(message, self._threshold_bytes, copy_of)
         if labelled is not None:
+            self._filled[key] = (place.blobs, labelled)
             await place.blobs.put(labelled)
         return labelled
 

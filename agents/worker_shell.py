@@ -124,6 +124,7 @@ class WorkerShell:
         self._failure: JoinRefused | WrongSecret | None = None
         self._session = ""
         self._was_member = False
+        self._was_dismissed = False
         self.has_joined_by_this_line = False
         self.joined = asyncio.Event()
         # Of the line, and of the conversation over it.
@@ -221,6 +222,8 @@ class WorkerShell:
                 await self._jobs.stop()
                 self._send_results()
                 await postman.settle(LAST_WORDS_S)
+                if self._was_dismissed:
+                    await self._parcels.clear()
         finally:
             if not is_given_up:
                 self._jobs.drop()
@@ -342,6 +345,7 @@ class WorkerShell:
             case Shutdown():
                 if message.goes_on:
                     self._post(Goodbye(reason=message.reason))
+                self._was_dismissed = not message.goes_on
                 self.farewell = message.reason
                 self._ended.set()
             case Heartbeat():

@@ -35,7 +35,7 @@ class BlobSeal:
         key: 32 bytes, or None to leave blobs open: then their names are plain hashes.
     """
 
-    __slots__ = ("_sealing_key", "_naming_key")
+    __slots__ = ("_naming_key", "_sealing_key")
 
     def __init__(self, key: bytes | None) -> None:
         self._naming_key = key and hmac.digest(key, b"name", "sha256")

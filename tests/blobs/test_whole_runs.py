@@ -265,7 +265,9 @@ def test_over_a_bad_network_nothing_is_lost_or_done_twice(seed: int, tmp_path: P
     run_in_virtual_time(rehearse(manager, workers, network))
     assert manager.outputs == {each.id: each.data[::-1] for each in tasks}
     assert Counter(result.task_id for result in manager.told) == Counter(range(1, 13))
-    assert list((tmp_path / "blobs").iterdir()) == []
+    # A worker that never hears of the end may leave a result that it put there a second time.
+    left = [path.name for path in (tmp_path / "blobs").iterdir()]
+    assert [name for name in left if "-" not in name] == []
 
 
 # ------------------------------------------------------------------------------ who needs what
