@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Container, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -210,6 +210,13 @@ class WorkerParcels:
         opening.cancel()
         self._hand_in(self._failure(key, order.reason or "cancelled"))
         return True
+
+    def give_back(self, keys: Iterable[Key]) -> list[Key]:
+        """Let go of those attempts that are not opened yet; which they are."""
+        given_back = [key for key in keys if key in self._openings]
+        for key in given_back:
+            self._openings.pop(key).cancel()
+        return given_back
 
     async def _open(self, key: Key, parcel: Parcel) -> None:
         try:

@@ -339,7 +339,8 @@ class WorkerShell:
                 if not self._parcels.cancel(message):
                     self._jobs.cancel(message)
             case RecallTasks():
-                given_back = tuple(self._jobs.give_back(message.attempts))
+                unopened = self._parcels.give_back(message.attempts)
+                given_back = (*unopened, *self._jobs.give_back(message.attempts))
                 if given_back:
                     self._post(ReturnTasks(attempts=given_back))
             case Shutdown():

@@ -93,7 +93,7 @@ def check_nesting(value: Payload) -> None:
     raise DecodeError(Flaw.OVERSIZED, _TOO_DEEP)
 
 
-def is_plain(value: Payload) -> bool:
+def is_surely_read_again(value: Payload) -> bool:
     """Whether a value is so plain that msgpack surely reads again what it has packed of it.
 
     Of a container whose items are all numbers or text nothing is looked at but their types.

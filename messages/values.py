@@ -11,7 +11,7 @@ from typing import NoReturn
 import msgpack
 
 from .errors import DecodeError, EncodeError, Flaw
-from .extent import MAX_NESTING, MAX_VALUES, check_extent, check_nesting, is_plain
+from .extent import MAX_NESTING, MAX_VALUES, check_extent, check_nesting, is_surely_read_again
 from .task import Payload
 
 _LONG_BYTES = 4096
@@ -39,7 +39,7 @@ def pack(value: Payload) -> bytes:
         EncodeError: msgpack can't carry it.
     """
     packed = pack_scalars(value)
-    if _LONG_BYTES < len(packed) <= MAX_VALUES and is_plain(value):
+    if _LONG_BYTES < len(packed) <= MAX_VALUES and is_surely_read_again(value):
         # To look at it is the cheaper proof; of a short one it is not.
         return packed
     try:
