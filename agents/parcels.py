@@ -161,12 +161,19 @@ class Blobs:
         return name, content
 
     async def try_probe(self, name: str) -> None:
-        """See that a probe can be read.
+        """See that a probe can be read, and something put beside it.
 
         Raises:
             BlobUnusable: it can't.
         """
-        await self._threads.run(lambda: self._read(name))
+
+        def step() -> None:
+            content = self._read(name)
+            own = self._seal.name(content, secrets.token_hex(8))
+            self._write(own, content)
+            self._store.delete(own)
+
+        await self._threads.run(step)
 
     async def delete(self, name: str) -> None:
         """Delete a blob.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from muster.agents import TaskManager
+from muster.agents import TaskManager, parcels
 from muster.agents.blob_place import OwnDirectory, open_place
 from muster.agents.blob_store import BlobStore
 from muster.agents.directory_blobs import DirectoryBlobs
@@ -151,3 +154,38 @@ def test_a_file_in_the_place_of_the_directory_is_told_of(tmp_path: Path) -> None
         assert not isinstance(raised.value, BlobMissing)
     with pytest.raises(BlobUnusable, match="can't be swept"):
         store.sweep(1.0)
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DirectoryBlobs(tmp_path, create=True)
+    write = os.write
+
+    def write_some(file: int, content: bytes) -> int:
+        if len(content) <= 500:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, content[:100])
+
+    monkeypatch.setattr(os, "write", write_some)
+    with pytest.raises(BlobUnusable, match="No space left"):
+        store.write(NAME, b"x" * 1000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_hangs_is_waited_for_no_longer_than_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parcels, "PATIENCE_S", 0.05)
+    goes_on = threading.Event()
+
+    async def play() -> str:
+        threads = parcels.BlobThreads()
+        with pytest.raises(BlobUnusable, match=r"did not answer within 0\.05 s"):
+            await threads.run(goes_on.wait)
+        goes_on.set()
+        answer = await threads.run(lambda: "there")
+        threads.close()
+        return answer
+
+    assert asyncio.run(play()) == "there"

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents import Handlers, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
+from muster.agents import (
+    Handlers,
+    TaskManager,
+    WorkerAgent,
+    rehearse,
+    run_in_virtual_time,
+    worker_parcels,
+)
 from muster.agents.blob_store import BlobStore
 from muster.agents.directory_blobs import DirectoryBlobs
 from muster.agents.kernel.blob_seal import BlobSeal
@@ -445,6 +452,20 @@ def test_a_worker_that_reaches_another_place_by_the_same_name_is_found_out(
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
     assert list((tmp_path / "same").iterdir()) == []
+
+
+def test_a_worker_that_may_read_there_and_not_write_is_served_in_frames(
+    place: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ReadOnly(DirectoryBlobs):
+        def write(self, name: str, content: bytes) -> None:
+            raise BlobUnusable("this is read-only here")
+
+    folder = Path(place.url.removeprefix("file://"))
+    monkeypatch.setattr(worker_parcels, "open_place", lambda url: ReadOnly(folder))
+    manager = Told([task(1), task(2, "grow", 2)], blobs=place)
+    run_in_virtual_time(rehearse(manager, [worker()]))
+    assert manager.outputs == {1: BIG, 2: BIG * 2}
 
 
 def test_a_place_that_others_can_not_open_is_used_by_nobody(place: Watched) -> None:
