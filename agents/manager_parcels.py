@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 from pydantic import BaseModel
@@ -31,6 +32,7 @@ from ..messages import (
 from .blob_place import LEFT_OVER_AFTER_S, OwnDirectory
 from .blob_store import BlobStore
 from .jobs import describe_fault
+from .kernel.blob_holders import BlobHolders
 from .kernel.blob_seal import BlobSeal
 from .log import log
 from .parcels import Blobs, BlobThreads, Labelled
@@ -42,7 +44,6 @@ SWEEP_EVERY_S = 3600.0
 
 _MAX_REASON_CHARACTERS = 1_000
 
-Holder: TypeAlias = "TaskId | object"
 _Line: TypeAlias = "deque[asyncio.Future[bytes | None] | bytes]"
 
 
@@ -66,7 +67,7 @@ class ManagerParcels:
         *,
         post: Callable[[str, bytes], None],
         refuse: Callable[[str, TaskAssignment, str], None],
-        unpacked: Callable[[str, TaskResult, object], None],
+        unpacked: Callable[[str, TaskResult, Hashable], None],
         is_settled: Callable[[TaskId], bool],
     ) -> None:
         self.threshold_bytes = threshold_bytes
@@ -88,8 +89,7 @@ class ManagerParcels:
         self._lines: dict[str, _Line] = {}
         self._reads: dict[str, set[asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._holders: dict[str, set[Holder]] = {}
-        self._held: dict[Holder, set[str]] = {}
+        self._holders = BlobHolders()
         self._deletions: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, blob_key: bytes | None, also: Mapping[str, type[BaseModel]]) -> None:
@@ -167,11 +167,11 @@ class ManagerParcels:
             labelled = await blobs.label(message, self.threshold_bytes)
             if labelled is None:
                 return message
-            self._hold(writing, labelled.names)
+            self._holders.hold(writing, labelled.names)
             await self._put(blobs, labelled)
             parcel = labelled.parcel(task_id, assignment.attempt, assignment.worker)
             if not self._is_settled(task_id):
-                self._hold(task_id, labelled.names)
+                self._holders.hold(task_id, labelled.names)
             return encode_message(parcel)
         except MusterError as fault:
             self._refuse(worker_id, assignment, describe_fault(fault))
@@ -236,7 +236,7 @@ class ManagerParcels:
         probe = None
         if blobs.url:
             probe, self._probe = await blobs.leave_probe(self._probe)
-            self._hold(self, (probe,))
+            self._holders.hold(self, (probe,))
         # It may have left meanwhile.
         with contextlib.suppress(UnknownPeer):
             self._post(worker_id, encode_message(BlobPlace(url=blobs.url, probe=probe)))
@@ -295,7 +295,7 @@ class ManagerParcels:
 
     async def _read(self, sender: str, parcel: Parcel) -> None:
         reading = object()
-        self._hold(reading, (name for _, name in parcel.cuts))
+        self._holders.hold(reading, (name for _, name in parcel.cuts))
         try:
             result = await self._unpack(parcel)
             self._unpacked(sender, result, reading)
@@ -321,29 +321,19 @@ class ManagerParcels:
 
     # ------------------------------------------------------------------ who needs which blob
 
-    def confirm(self, holder: object) -> None:
+    def confirm(self, holder: Hashable) -> None:
         """A result that came in a parcel is recorded, whatever became of it."""
         self._release(holder)
 
     def settle(self, task_id: TaskId) -> None:
         """A task will not be given out again."""
-        if task_id in self._held:
-            self._release(task_id)
+        self._release(task_id)
 
-    def _hold(self, holder: Holder, names: Iterable[str]) -> None:
-        for name in names:
-            self._holders.setdefault(name, set()).add(holder)
-            self._held.setdefault(holder, set()).add(name)
-
-    def _release(self, holder: Holder) -> None:
-        for name in self._held.pop(holder, ()):
-            holders = self._holders[name]
-            holders.discard(holder)
-            if not holders:
-                del self._holders[name]
-                deletion = self._begin(self._delete(name, self._deletions.get(name)))
-                self._deletions[name] = deletion
-                deletion.add_done_callback(lambda done, name=name: self._deleted(name, done))
+    def _release(self, holder: Hashable) -> None:
+        for name in self._holders.release(holder):
+            deletion = self._begin(self._delete(name, self._deletions.get(name)))
+            self._deletions[name] = deletion
+            deletion.add_done_callback(partial(self._deleted, name))
 
     async def _delete(self, name: str, before: asyncio.Task[None] | None) -> None:
         if before is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
@@ -485,7 +485,7 @@ class ManagerShell:
         loop = asyncio.get_running_loop()
         loop.call_soon(self._apply, ResultReceived(worker_id, refused))
 
-    def _take_unpacked(self, sender: str, result: TaskResult, holder: object) -> None:
+    def _take_unpacked(self, sender: str, result: TaskResult, holder: Hashable) -> None:
         confirm = ConfirmResult(sender, result.task_id, result.attempt, holder)
         self._apply(ResultReceived(sender, result), then=confirm)
 

@@ -7,6 +7,7 @@ watches the run. All are plain values; none does anything by itself.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -270,7 +271,7 @@ class ConfirmResult:
     worker_id: WorkerId
     task_id: TaskId
     attempt: int
-    holder: object
+    holder: Hashable
 
 
 @dataclass(frozen=True, slots=True)
