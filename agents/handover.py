@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 from ..messages import BacklogFull, TaskId
@@ -53,6 +53,14 @@ class Handover:
             except BacklogFull:
                 return
             self._under_way.append(_UnderWay(number, self._waiting.popleft()))
+
+    def forget(self, keys: Container[tuple[TaskId, int]]) -> None:
+        """Keep some results no longer, which are not under way.
+
+        Args:
+            keys: their attempts, as task and number.
+        """
+        self._waiting = deque(kept for kept in self._waiting if kept.key not in keys)
 
     def confirm(self, acknowledged: int) -> None:
         """Forget what has arrived.

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import BaseModel
 
 from ..messages import InvalidInput, Task, TaskId, TaskResult, WorkersMissing
+from .blob_place import OwnDirectory, check_place, open_place
+from .blob_store import BlobStore
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
 from .clock import now
 from .kernel.board_state import BoardState
@@ -22,6 +24,7 @@ from .kernel.workspace_secret import WorkspaceSecret
 from .link import Link
 from .log import log
 from .manager_shell import ManagerShell, Watcher
+from .parcels import DEFAULT_THRESHOLD_BYTES
 from .report import RunReport, build_report
 from .report_text import render_summary
 from .run_view import RunView
@@ -97,6 +100,11 @@ class TaskManager(RunView, CeylonAgent):
             own. A run that is there already goes on where it was; tasks that it knows may be given
             again, and are not added twice.
         trace: a file for what happens in the run, line by line; see `trace_to`.
+        blobs: where large data is put that travels beside the frames: a directory, an fsspec URL
+            (needs the extra `blobs`) or a store of your own. By default a directory that is made
+            when it is first needed: beside the file of `store`, or a temporary one.
+        blob_threshold_bytes: how long an assignment or result may be, encoded, to travel in a
+            frame; None lets all of them.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or a live manager has it.
@@ -132,6 +140,8 @@ class TaskManager(RunView, CeylonAgent):
         allow: Sequence[str] | None = None,
         store: Store | str | Path | None = None,
         trace: str | Path | None = None,
+        blobs: BlobStore | str | Path | None = None,
+        blob_threshold_bytes: int | None = DEFAULT_THRESHOLD_BYTES,
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
             raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
@@ -150,6 +160,12 @@ class TaskManager(RunView, CeylonAgent):
             admin_peer=admin_peer,
             host=host,
         )
+        if blob_threshold_bytes is not None and blob_threshold_bytes < 0:
+            raise InvalidInput(
+                f"blob_threshold_bytes is {blob_threshold_bytes}; it must be 0 or more, or None"
+            )
+        if isinstance(blobs, str | Path):
+            check_place(blobs)
         if isinstance(allow, str):
             raise InvalidInput(f"allow is the text {allow!r}; give a list of names")
         roster = () if isinstance(expected_workers, int) else tuple(expected_workers)
@@ -177,7 +193,16 @@ class TaskManager(RunView, CeylonAgent):
         self._service = Service(name, lambda: self._shell.end("stopped"))
         self._finished = asyncio.Event()
         self._trace_files: list[TraceFile] = []
-        self._shell = ManagerShell(name, rules, chosen, self)
+        self._blobs = blobs
+        self._blob_directory: Path | None = None
+        self._shell = ManagerShell(
+            name,
+            rules,
+            chosen,
+            self,
+            open_blobs=self._open_blobs,
+            blob_threshold_bytes=blob_threshold_bytes,
+        )
         self._shell.add_tasks(tasks)
         self.tasks_assigned = False
         if store is not None:
@@ -325,6 +350,8 @@ class TaskManager(RunView, CeylonAgent):
         except BaseException:
             opened.close()
             raise
+        if isinstance(opened, SqliteStore):
+            self._blob_directory = opened.path.with_name(f"{opened.path.name}.blobs")
         self.tasks_assigned = self._shell.board.began_at is not None
 
     def trace_to(self, file: str | Path) -> TraceFile:
@@ -343,6 +370,15 @@ class TaskManager(RunView, CeylonAgent):
         self._trace_files.append(written)
         follow(self, written)
         return written
+
+    def _open_blobs(self) -> BlobStore:
+        match self._blobs:
+            case None:
+                return OwnDirectory(self._blob_directory)
+            case str() | Path():
+                return open_place(self._blobs, create=True)
+            case _:
+                return self._blobs
 
     def watch(self, watcher: Watcher) -> None:
         """Have a function called with each occurrence, such as an assignment, as it happens."""

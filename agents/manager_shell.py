@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from ..messages import (
     Answer,
     BacklogFull,
+    BlobsReached,
+    BlobsWanted,
     CancelTask,
     DecodeError,
     EncodeError,
@@ -23,8 +25,10 @@ from ..messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    Parcel,
     RecallTasks,
     Refusal,
+    ResultRecorded,
     ReturnTasks,
     Shutdown,
     StoreUnusable,
@@ -39,6 +43,8 @@ from ..messages import (
 )
 from ..messages.codec import encode_assignment, pack_task
 from ..messages.frame import ANY_MANAGER, EVERYONE
+from .blob_place import OwnDirectory
+from .blob_store import BlobStore
 from .clock import now
 from .keeper import Keeper
 from .kernel.board import Board
@@ -46,6 +52,7 @@ from .kernel.events import (
     AssigningBegun,
     CallTheRoll,
     CancelRequested,
+    ConfirmResult,
     DoorsOpened,
     DropWorker,
     EndRun,
@@ -79,6 +86,8 @@ from .kernel.restoration import read_board
 from .kernel.seal import Seal
 from .link import Link
 from .loop_entry import LoopEntry
+from .manager_parcels import ManagerParcels
+from .parcels import DEFAULT_THRESHOLD_BYTES
 from .postman import Postman
 from .store import Store
 
@@ -127,10 +136,19 @@ class ManagerShell:
         rules: what the board is to go by.
         policy: who gets which task.
         hooks: the agent around it.
+        open_blobs: opens the store for large data, when it is first needed; may wait.
+        blob_threshold_bytes: how long a message may be to go in a frame; None sends all so.
     """
 
     def __init__(
-        self, name: str, rules: Rules, policy: MatchingPolicy, hooks: ManagerHooks
+        self,
+        name: str,
+        rules: Rules,
+        policy: MatchingPolicy,
+        hooks: ManagerHooks,
+        *,
+        open_blobs: Callable[[], BlobStore] = OwnDirectory,
+        blob_threshold_bytes: int | None = DEFAULT_THRESHOLD_BYTES,
     ) -> None:
         self.name = name
         self.board = Board(rules, policy)
@@ -139,6 +157,14 @@ class ManagerShell:
         self._rules = rules
         self._hooks = hooks
         self._postman: Postman | None = None
+        self._parcels = ManagerParcels(
+            blob_threshold_bytes,
+            open_blobs,
+            post=self._post_encoded,
+            refuse=self._refuse,
+            unpacked=self._take_unpacked,
+            is_settled=self._is_settled,
+        )
         self._session = secrets.token_hex(8)
         # Who is let in again after it was lost begins a new conversation: of the old one this end
         # has forgotten everything, the other end nothing. One entry for each connected worker.
@@ -271,6 +297,7 @@ class ManagerShell:
             seal=seal,
             before_sending=None if self._keeper is None else self._save,
         )
+        self._parcels.begin(None if seal is None else seal.blob_key, also)
         self._apply(DoorsOpened())
         background = [
             asyncio.ensure_future(self._postman.run()),
@@ -295,6 +322,7 @@ class ManagerShell:
             for future in (ended, *background):
                 future.cancel()
             await asyncio.gather(ended, *background, return_exceptions=True)
+            await self._parcels.close(keeps=self._keeper is not None and not self._is_all_done())
             while not self._calls.empty():
                 _, call = self._calls.get_nowait()
                 if asyncio.iscoroutine(call):
@@ -306,6 +334,7 @@ class ManagerShell:
             self._postman.receive(frame)
 
     def _dismiss(self) -> None:
+        self._parcels.release_lines()
         for worker in self.board.workers.values():
             if worker.alive:
                 self._post(worker.worker_id, Shutdown(reason=self._farewell))
@@ -342,9 +371,16 @@ class ManagerShell:
             case ReturnTasks():
                 self._apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
-                self._apply(WorkerLeft(sender, message.reason))
+                left = WorkerLeft(sender, message.reason)
+                self._parcels.after_reads(sender, lambda: self._apply(left))
             case Inquiry():
                 self._answer(sender, message)
+            case Parcel() if sender in self._admissions:
+                self._parcels.receive(sender, message)
+            case BlobsWanted() if sender in self._admissions:
+                self._parcels.wanted(sender)
+            case BlobsReached() if sender in self._admissions:
+                self._parcels.reached(sender, message)
             case _:
                 self._hooks.hand_to_handlers(message, sender)
 
@@ -360,14 +396,19 @@ class ManagerShell:
 
     # ------------------------------------------------------------------ the board's instructions
 
-    def _apply(self, event: Event, *, at_once: bool = False) -> None:
+    def _apply(
+        self, event: Event, *, at_once: bool = False, then: Instruction | None = None
+    ) -> None:
         """Tell the board what happened, and do what it says.
 
         Args:
             event: what happened.
             at_once: whether whoever told of it goes by it as soon as this returns.
+            then: what to do besides, in the end.
         """
         said = self.board.handle(event, now())
+        if then is not None:
+            said.append(then)
         if self._keeper is None:
             for instruction in said:
                 self._carry_out(instruction)
@@ -403,7 +444,10 @@ class ManagerShell:
                 self._welcome(instruction)
             case RefuseWorker(worker_id, session, reason):
                 self._post_loose(worker_id, Refusal(worker_session=session, reason=reason))
+            case ConfirmResult():
+                self._confirm(instruction)
             case DropWorker(worker_id):
+                self._parcels.forget_worker(worker_id)
                 self._admissions.pop(worker_id, None)
                 if self._postman is not None:
                     self._postman.close(worker_id)
@@ -417,20 +461,46 @@ class ManagerShell:
 
     def _assign(self, worker_id: str, assignment: TaskAssignment, packed: bytes | None) -> None:
         try:
-            if packed is None:
-                self._post(worker_id, assignment)
-            else:
-                self._post_encoded(worker_id, encode_assignment(assignment, packed))
-        except EncodeError as fault:
-            refused = TaskResult(
-                task_id=assignment.task.id,
-                worker=assignment.worker,
-                success=False,
-                error_message=f"EncodeError: {fault}",
-                attempt=assignment.attempt,
+            message = (
+                encode_message(assignment)
+                if packed is None
+                else encode_assignment(assignment, packed)
             )
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._apply, ResultReceived(worker_id, refused))
+        except EncodeError as fault:
+            self._refuse(worker_id, assignment, f"EncodeError: {fault}")
+            return
+        if self._parcels.is_large(message):
+            self._parcels.send(worker_id, assignment, message)
+        elif not self._parcels.holds_back(worker_id, message):
+            self._post_encoded(worker_id, message)
+
+    def _refuse(self, worker_id: str, assignment: TaskAssignment, reason: str) -> None:
+        refused = TaskResult(
+            task_id=assignment.task.id,
+            worker=assignment.worker,
+            success=False,
+            error_message=reason,
+            attempt=assignment.attempt,
+        )
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._apply, ResultReceived(worker_id, refused))
+
+    def _take_unpacked(self, sender: str, result: TaskResult, holder: Hashable) -> None:
+        confirm = ConfirmResult(sender, result.task_id, result.attempt, holder)
+        self._apply(ResultReceived(sender, result), then=confirm)
+
+    def _confirm(self, order: ConfirmResult) -> None:
+        if order.worker_id in self._admissions:
+            recorded = ResultRecorded(task_id=order.task_id, attempt=order.attempt)
+            self._post(order.worker_id, recorded)
+        self._parcels.confirm(order.holder)
+
+    def _is_settled(self, task_id: TaskId) -> bool:
+        record = self.board.tasks.get(task_id)
+        return record is None or record.status.is_final
+
+    def _is_all_done(self) -> bool:
+        return all(record.status.is_final for record in self.board.tasks.values())
 
     def _welcome(self, order: SendWelcome) -> None:
         if self._postman is None:
@@ -450,14 +520,18 @@ class ManagerShell:
             worker_call=call,
             heartbeat_s=self._rules.heartbeat_s,
             lost_after_s=self._rules.lost_after_s,
+            blob_threshold_bytes=self._parcels.threshold_bytes,
         )
         self._post_loose(worker_id, welcome)
 
     def _tell(self, occurrence: Occurrence) -> None:
         for watcher in self._watchers:
             watcher(occurrence)
-        if occurrence.what in _SETTLING and self._hooks.wants_results():
-            assert occurrence.task_id is not None
+        if occurrence.what not in _SETTLING:
+            return
+        assert occurrence.task_id is not None
+        self._parcels.settle(occurrence.task_id)
+        if self._hooks.wants_results():
             result = self.board.tasks[occurrence.task_id].result
             if result is not None:
                 self._call("handle_result", self._hooks.recorded(result, occurrence.at))
@@ -472,7 +546,9 @@ class ManagerShell:
         self._calls.put_nowait((doing, call))
 
     def _post(self, worker_id: str, message: BaseModel) -> None:
-        self._post_encoded(worker_id, encode_message(message))
+        encoded = encode_message(message)
+        if not self._parcels.holds_back(worker_id, encoded):
+            self._post_encoded(worker_id, encoded)
 
     def _post_encoded(self, worker_id: str, message: bytes) -> None:
         if self._postman is None:

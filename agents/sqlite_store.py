@@ -80,6 +80,11 @@ class SqliteStore:
             self._hold.release()
             raise
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     def load(self) -> Rows:
         """Read all that was written.
 

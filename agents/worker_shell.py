@@ -18,17 +18,21 @@ from pydantic import BaseModel
 
 from ..messages import (
     BacklogFull,
+    BlobPlace,
     CancelTask,
     EncodeError,
     Goodbye,
     Heartbeat,
     Hello,
     JoinRefused,
+    Parcel,
     RecallTasks,
     Refusal,
+    ResultRecorded,
     ReturnTasks,
     Shutdown,
     TaskAssignment,
+    TaskId,
     TaskResult,
     Welcome,
     WrongSecret,
@@ -42,6 +46,7 @@ from .kernel.seal import Seal
 from .link import Link
 from .log import log
 from .postman import Postman
+from .worker_parcels import WorkerParcels
 
 HELLO_EVERY_S = 0.1
 SLOWEST_HELLO_S = 1.0
@@ -108,10 +113,18 @@ class WorkerShell:
         self._hooks = hooks
         self._jobs: Jobs | None = None
         self._handover = Handover()
+        self._parcels = WorkerParcels(
+            post=self._post,
+            take=self._take,
+            hand_in=self._hand_in,
+            queue=self._queue_result,
+            unqueue=self._handover.forget,
+        )
         self._ended = asyncio.Event()
         self._failure: JoinRefused | WrongSecret | None = None
         self._session = ""
         self._was_member = False
+        self._was_dismissed = False
         self.has_joined_by_this_line = False
         self.joined = asyncio.Event()
         # Of the line, and of the conversation over it.
@@ -193,6 +206,8 @@ class WorkerShell:
             also=also or {},
             seal=seal,
         )
+        blob_key = None if seal is None else seal.blob_key
+        self._parcels.begin(profile.name, self._session, blob_key, also or {})
         posting = asyncio.ensure_future(postman.run())
         keeping_in_touch = asyncio.ensure_future(self._keep_in_touch())
         ended = asyncio.ensure_future(self._wait_for_end())
@@ -207,9 +222,12 @@ class WorkerShell:
                 await self._jobs.stop()
                 self._send_results()
                 await postman.settle(LAST_WORDS_S)
+                if self._was_dismissed:
+                    await self._parcels.clear()
         finally:
             if not is_given_up:
                 self._jobs.drop()
+                self._parcels.close()
             for future in background:
                 future.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -288,10 +306,12 @@ class WorkerShell:
         self.manager_name = welcome.manager
         self._heartbeat_s = welcome.heartbeat_s
         self._lost_after_s = welcome.lost_after_s
+        self._parcels.welcomed(welcome.blob_threshold_bytes)
         self._send_results()
 
     def _break_off(self) -> None:
         """End the conversation, if there is one; the next is another call."""
+        self._parcels.break_off()
         self._take_back_results()
         if self._postman is not None and self._manager is not None:
             self._postman.close(self._manager)
@@ -307,23 +327,36 @@ class WorkerShell:
         assert self._jobs is not None
         match message:
             case TaskAssignment() if message.worker == self._profile.name:
+                self._take(message)
+            case Parcel() if message.worker == self._profile.name:
                 if not self._ended.is_set():
-                    self._jobs.take(message)
+                    self._parcels.receive(message)
+            case BlobPlace():
+                self._parcels.settle_in(message)
+            case ResultRecorded():
+                self._parcels.recorded(message)
             case CancelTask():
-                self._jobs.cancel(message)
+                if not self._parcels.cancel(message):
+                    self._jobs.cancel(message)
             case RecallTasks():
-                given_back = tuple(self._jobs.give_back(message.attempts))
+                unopened = self._parcels.give_back(message.attempts)
+                given_back = (*unopened, *self._jobs.give_back(message.attempts))
                 if given_back:
                     self._post(ReturnTasks(attempts=given_back))
             case Shutdown():
                 if message.goes_on:
                     self._post(Goodbye(reason=message.reason))
+                self._was_dismissed = not message.goes_on
                 self.farewell = message.reason
                 self._ended.set()
             case Heartbeat():
                 pass
             case _:
                 self._hooks.hand_to_handlers(message, self._manager or "")
+
+    def _take(self, assignment: TaskAssignment) -> None:
+        if self._jobs is not None and not self._ended.is_set():
+            self._jobs.take(assignment)
 
     # ------------------------------------------------------------------ keeping in touch
 
@@ -391,7 +424,9 @@ class WorkerShell:
             task_types=profile.task_types,
             session=self._session,
             call=self._call,
-            holding=(*self._jobs.keys, *self._handover.keys()),
+            holding=tuple(
+                dict.fromkeys((*self._jobs.keys, *self._handover.keys(), *self._parcels.keys))
+            ),
         )
         self._postman.post_loose(ANY_MANAGER, hello)
 
@@ -411,8 +446,15 @@ class WorkerShell:
             update = {"success": False, "output": None, "error_message": told}
             result = result.model_copy(update=update)
             message = encode_message(result)
-        self._handover.add((result.task_id, result.attempt), message)
         self.history.append(result)
+        key = (result.task_id, result.attempt)
+        if self._parcels.is_large(message):
+            self._parcels.send(key, message)
+        else:
+            self._queue_result(key, message)
+
+    def _queue_result(self, key: tuple[TaskId, int], message: bytes) -> None:
+        self._handover.add(key, message)
         assert self._jobs is not None
         # Results leave at once, but with what else is done in this turn of the loop; and while
         # the next tasks wait here already, with theirs.

@@ -5,6 +5,9 @@ from .errors import (
     AddressRefused,
     BackendFailed,
     BacklogFull,
+    BlobCorrupt,
+    BlobMissing,
+    BlobUnusable,
     Deadlock,
     DecodeError,
     DependencyCycle,
@@ -42,6 +45,7 @@ from .errors import (
 )
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -71,6 +75,12 @@ __all__ = [
     "Answer",
     "BackendFailed",
     "BacklogFull",
+    "BlobCorrupt",
+    "BlobMissing",
+    "BlobPlace",
+    "BlobUnusable",
+    "BlobsReached",
+    "BlobsWanted",
     "CancelTask",
     "Deadlock",
     "DecodeError",
@@ -97,12 +107,14 @@ __all__ = [
     "NotConnected",
     "NotTheHolder",
     "PageUnavailable",
+    "Parcel",
     "Payload",
     "PeerError",
     "PortInUse",
     "PriorityTask",
     "RecallTasks",
     "Refusal",
+    "ResultRecorded",
     "ReturnTasks",
     "RobotsForbid",
     "SearchFailed",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from .errors import DecodeError, EncodeError, Flaw
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain import plain_fields
 from .portability import explain_unportable
 from .registry import find_task_class
@@ -67,6 +68,11 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Shutdown,
         Inquiry,
         Answer,
+        Parcel,
+        BlobPlace,
+        BlobsWanted,
+        BlobsReached,
+        ResultRecorded,
     )
 }
 """Muster's own messages by their names on the wire."""

@@ -18,6 +18,9 @@ MusterError
 │   ├── StoreUnusable          a store that can't be opened, read or written
 │   │   ├── StoreBusy          a store whose lock another process did not give back in time
 │   │   └── StoreCorrupt       a store whose content is not what it should be
+│   ├── BlobUnusable           a blob that can't be written or read, or the place for it
+│   │   ├── BlobMissing        a blob that is not there
+│   │   └── BlobCorrupt        a blob whose content is not what was put into it
 │   ├── PortInUse              the port to listen on belongs to somebody else
 │   ├── EncodeError            a value that msgpack cannot carry
 │   ├── BacklogFull            more messages than may wait for one peer
@@ -151,6 +154,18 @@ class StoreCorrupt(StoreUnusable):
     def __init__(self, message: str, copy: str | None = None) -> None:
         self.copy = copy
         super().__init__(message)
+
+
+class BlobUnusable(LocalError):
+    """Large data that can't be put into a blob, or got from one; the message says why."""
+
+
+class BlobMissing(BlobUnusable):
+    """A blob that is not there: it was deleted, or never was."""
+
+
+class BlobCorrupt(BlobUnusable):
+    """A blob whose content is not what was put into it."""
 
 
 class PortInUse(LocalError):

@@ -3,11 +3,18 @@
 One byte can stand for an empty list, which takes 64 bytes of memory; and a few kilobytes of zstd
 can stand for 64 MB of such bytes. So the values in a message are bounded as well as its bytes. Its
 nesting is bounded because what is nested more deeply cannot be shown, compared or sent on.
+
+To walk through a long message takes some 200 ns a value. It is done only where the message could
+unfold to too much; most are seen to be within bounds by less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import cast
+
 from .errors import DecodeError, Flaw
+from .task import Payload
 
 MAX_VALUES = 2_000_000
 """How many values (lists, dicts, their keys and items, each by itself) a message may hold."""
@@ -35,27 +42,95 @@ _LONG_LISTS = frozenset({0xDC, 0xDD})
 _LONG_DICTS = frozenset({0xDE, 0xDF})
 _OTHER_BYTES = bytes(set(range(256)) - _INSIDE.keys() - _LONG_LISTS - _LONG_DICTS)
 
+_LONG_BYTES = 4096
+_FIRST_STEPS = 256
+"""How far a long message is walked through before anything else: a large one is often one value."""
+
+_SCALARS = frozenset({bool, int, float, str, bytes, type(None)})
+_CONTAINERS = frozenset({list, dict, tuple})
+
+_TOO_DEEP = f"lists or dicts nested over {MAX_NESTING} deep"
 _TOO_MANY = f"more than {MAX_VALUES:,} values; pass large data by reference"
 
 
-def check_extent(data: bytes) -> None:
+def check_extent(data: bytes) -> bool:
     """Refuse msgpack that would unfold to too much; whether it is msgpack is not looked at.
+
+    Returns:
+        Whether its nesting is known to be within bounds. If not, it may be unfolded, since its
+        values are; then see `check_nesting`.
 
     Raises:
         DecodeError: it holds more than `MAX_VALUES`, or is nested more than `MAX_NESTING` deep.
     """
     # Each value and each level takes a byte at least, so that nearly all messages need no walk.
-    if len(data) <= MAX_NESTING:
-        return
-    if len(data) <= MAX_VALUES and len(data.translate(None, _OTHER_BYTES)) <= MAX_NESTING:
-        return
-    _walk(data)
+    size_bytes = len(data)
+    if size_bytes <= MAX_NESTING:
+        return True
+    if size_bytes > _LONG_BYTES and _walk(data, _FIRST_STEPS):
+        return True
+    if size_bytes > MAX_VALUES:
+        return _walk(data, size_bytes)
+    return len(data.translate(None, _OTHER_BYTES)) <= MAX_NESTING
 
 
-def _walk(data: bytes) -> None:
+def check_nesting(value: Payload) -> None:
+    """Refuse a value that msgpack was unfolded to, if it is nested too deeply.
+
+    Raises:
+        DecodeError: it is nested more than `MAX_NESTING` deep.
+    """
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            item
+            for container in level
+            for item in _items(container)
+            if type(item) is list or type(item) is dict
+        ]
+        if not level:
+            return
+    raise DecodeError(Flaw.OVERSIZED, _TOO_DEEP)
+
+
+def is_surely_read_again(value: Payload) -> bool:
+    """Whether a value is so plain that msgpack surely reads again what it has packed of it.
+
+    Of a container whose items are all numbers or text nothing is looked at but their types.
+    """
+    level = [value]
+    for _ in range(MAX_NESTING):
+        inside: list[Payload] = []
+        for container in level:
+            keys = cast("Iterable[object]", container) if type(container) is dict else ()
+            if not _SCALARS.issuperset(map(type, keys)):
+                return False
+            items = _items(container)
+            rarer = set(map(type, items)) - _SCALARS
+            if not rarer:
+                continue
+            if not _CONTAINERS.issuperset(rarer):
+                return False
+            inside += [item for item in items if type(item) in _CONTAINERS]
+        if not inside:
+            return True
+        level = inside
+    return False
+
+
+def _items(container: Payload) -> Iterable[Payload]:
+    if isinstance(container, dict):
+        return cast("Mapping[object, Payload]", container).values()
+    return cast("Iterable[Payload]", container) if isinstance(container, list | tuple) else ()
+
+
+def _walk(data: bytes, max_steps: int) -> bool:
+    """Go through a message; False if that takes more steps."""
     position, values, end = 0, 0, len(data)
     awaited = [1]  # how many values are still to come, level by level
     while awaited and position < end:
+        if values > max_steps:
+            return False
         if not awaited[-1]:
             awaited.pop()
             continue
@@ -83,6 +158,7 @@ def _walk(data: bytes) -> None:
             raise DecodeError(Flaw.OVERSIZED, _TOO_MANY)
         awaited.append(inside)
         if len(awaited) > MAX_NESTING + 1:
-            raise DecodeError(Flaw.OVERSIZED, f"lists or dicts nested over {MAX_NESTING} deep")
+            raise DecodeError(Flaw.OVERSIZED, _TOO_DEEP)
     if values > MAX_VALUES:
         raise DecodeError(Flaw.OVERSIZED, _TOO_MANY)
+    return True

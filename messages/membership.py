@@ -49,6 +49,8 @@ class Welcome(Message):
         worker_call: the Hello's call, likewise.
         heartbeat_s: how often each side is to be heard, in seconds.
         lost_after_s: after how many seconds of silence a side counts as lost.
+        blob_threshold_bytes: how long a result may be, encoded, to come in a frame; what is longer
+            is to come as a `Parcel`. None lets everything come in frames.
     """
 
     manager: Name
@@ -59,6 +61,7 @@ class Welcome(Message):
     worker_call: int = Field(default=1, ge=1)
     heartbeat_s: float = Field(gt=0)
     lost_after_s: float = Field(gt=0)
+    blob_threshold_bytes: int | None = Field(default=None, ge=0)
 
 
 class Refusal(Message):

@@ -11,8 +11,10 @@ from typing import NoReturn
 import msgpack
 
 from .errors import DecodeError, EncodeError, Flaw
-from .extent import check_extent
+from .extent import MAX_NESTING, MAX_VALUES, check_extent, check_nesting, is_surely_read_again
 from .task import Payload
+
+_LONG_BYTES = 4096
 
 Extension = msgpack.ExtType
 """msgpack's own class for what it has no type for: a tuple, and nothing that we carry."""
@@ -37,6 +39,9 @@ def pack(value: Payload) -> bytes:
         EncodeError: msgpack can't carry it.
     """
     packed = pack_scalars(value)
+    if _LONG_BYTES < len(packed) <= MAX_VALUES and is_surely_read_again(value):
+        # To look at it is the cheaper proof; of a short one it is not.
+        return packed
     try:
         # What msgpack packs it may still refuse to unpack, such as a dict with tuples for keys.
         unpack(packed)
@@ -66,11 +71,17 @@ def unpack(data: bytes) -> Payload:
     Raises:
         DecodeError: the bytes are not one msgpack value, or would unfold to too much.
     """
-    check_extent(data)
+    is_shallow = check_extent(data)
     try:
-        return msgpack.unpackb(data, strict_map_key=False, timestamp=3, ext_hook=_refuse_extension)
+        value = msgpack.unpackb(data, strict_map_key=False, timestamp=3, ext_hook=_refuse_extension)
+    except msgpack.StackError:
+        detail = f"lists or dicts nested over {MAX_NESTING} deep"
+        raise DecodeError(Flaw.OVERSIZED, detail) from None
     except _DECODE_FAULTS as fault:
         raise DecodeError(Flaw.GARBAGE, f"not msgpack ({type(fault).__name__}: {fault})") from None
+    if not is_shallow:
+        check_nesting(value)
+    return value
 
 
 def _refuse_extension(code: int, _data: bytes) -> NoReturn:

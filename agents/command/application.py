@@ -285,6 +285,14 @@ def manager(
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
     ] = None,
     trace: TraceOut = None,
+    blobs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where large data is put: a directory, or an fsspec URL "
+            "[default: a directory of its own].",
+        ),
+    ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
@@ -320,6 +328,7 @@ def manager(
         quiet=True,
         store=store,
         trace=trace,
+        blobs=blobs,
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
         allow=allow or None,

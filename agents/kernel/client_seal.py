@@ -78,6 +78,11 @@ class ClientSeal:
         return self._patience.refusal if self._admission is None else None
 
     @property
+    def blob_key(self) -> bytes | None:
+        """What blobs of this workspace are sealed with."""
+        return self._keys.blob_key()
+
+    @property
     def has_due(self) -> bool:
         """Whether `collect` has something to give."""
         return bool(self._due)

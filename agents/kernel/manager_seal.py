@@ -71,6 +71,11 @@ class ManagerSeal:
         self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
 
     @property
+    def blob_key(self) -> bytes | None:
+        """What blobs of this workspace are sealed with."""
+        return self._keys.blob_key()
+
+    @property
     def has_due(self) -> bool:
         """Whether `collect` has something to give."""
         return bool(self._due)

@@ -16,6 +16,11 @@ class Seal(Protocol):
         ...
 
     @property
+    def blob_key(self) -> bytes | None:
+        """What blobs of this workspace are sealed with; None leaves them open."""
+        ...
+
+    @property
     def has_due(self) -> bool:
         """Whether `collect` has something to give."""
         ...

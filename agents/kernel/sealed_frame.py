@@ -46,6 +46,7 @@ _MAX_SEALED_BYTES = HEADER_BYTES + MAX_FRAME_BYTES + 64 + _TAG_BYTES
 """The largest sealed frame that is opened; the frame inside has a short header of its own."""
 
 _PURPOSE = b"muster sealed frame 2"
+_BLOB_PURPOSE = b"muster blob 1"
 
 
 class Kind(IntEnum):
@@ -133,6 +134,11 @@ class KeyRing:
         info = _PURPOSE + bytes((header.kind,)) + header.sender + header.bound_to + bound
         derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._workspace, info=info)
         return FrameKey(derivation.derive(self._secret.key), self._workspace)
+
+    def blob_key(self) -> bytes:
+        """Derive the key for what travels beside the frames."""
+        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._workspace, info=_BLOB_PURPOSE)
+        return derivation.derive(self._secret.key)
 
 
 def pack_header(header: Header) -> bytes:

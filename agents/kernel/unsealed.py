@@ -33,6 +33,11 @@ class Unsealed:
         return self._patience.refusal
 
     @property
+    def blob_key(self) -> bytes | None:
+        """None: blobs are left open as well."""
+        return None
+
+    @property
     def has_due(self) -> bool:
         """Whether `collect` has something to give."""
         return bool(self._due)

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from muster.messages import (
     MESSAGE_KINDS,
     Answer,
+    BlobPlace,
+    BlobsReached,
+    BlobsWanted,
     CancelTask,
     DecodeError,
     Flaw,
@@ -19,9 +22,11 @@ from muster.messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    Parcel,
     PriorityTask,
     RecallTasks,
     Refusal,
+    ResultRecorded,
     ReturnTasks,
     Shutdown,
     Task,
@@ -91,6 +96,7 @@ short_texts = st.text(max_size=20)
 attempts = st.integers(1, 100)
 leases = st.lists(st.tuples(ids, attempts), max_size=3).map(tuple)
 notes = st.text(max_size=100)
+blob_names = st.from_regex(r"[0-9a-f]{64}(-[0-9a-f]{16})?", fullmatch=True)
 
 common_task_fields: dict[str, st.SearchStrategy[Any]] = {
     "id": ids,
@@ -166,6 +172,18 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     Heartbeat: st.builds(Heartbeat, running=st.integers(0, 1000)),
     Goodbye: st.builds(Goodbye, reason=notes),
     Shutdown: st.builds(Shutdown, reason=notes),
+    Parcel: st.builds(
+        Parcel,
+        task_id=ids,
+        attempt=attempts,
+        worker=names,
+        skeleton=st.binary(max_size=40),
+        cuts=st.lists(st.tuples(st.integers(0, 40), blob_names), min_size=1, max_size=3).map(tuple),
+    ),
+    BlobPlace: st.builds(BlobPlace, url=short_texts, probe=st.none() | blob_names, reason=notes),
+    BlobsWanted: st.builds(BlobsWanted),
+    BlobsReached: st.builds(BlobsReached, reached=st.booleans(), reason=notes),
+    ResultRecorded: st.builds(ResultRecorded, task_id=ids, attempt=attempts),
     Inquiry: st.builds(Inquiry, task_id=ids, session=short_texts),
     Answer: st.builds(
         Answer,

@@ -1,0 +1,141 @@
+"""Cuts large values out of encoded messages, and puts them back, without looking into them.
+
+What was cut and put together again is the same bytes as before, so that nobody can tell by the
+message, its class or its validators in which of two ways it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgpack
+
+from .codec import MAX_MESSAGE_BYTES
+from .errors import DecodeError, Flaw
+from .work import TaskAssignment
+
+_TASK_KIND = TaskAssignment.__name__
+_WORTH_A_BLOB_SHARE = 4
+
+
+class Cutting(NamedTuple):
+    """An encoded message in parts.
+
+    Args:
+        skeleton: what is left of it.
+        places: where in the skeleton each value was, from the front to the back.
+        values: the values, encoded.
+    """
+
+    skeleton: bytes
+    places: tuple[int, ...]
+    values: tuple[bytes, ...]
+
+
+class _Span(NamedTuple):
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+
+def cut(encoded: bytes, threshold_bytes: int) -> Cutting | None:
+    """Cut the large values out of an encoded message; None if it has none.
+
+    These are its fields, and of an assignment the fields of the task and each of the inputs. A
+    value is large if it alone takes a quarter of the threshold.
+
+    Args:
+        encoded: what `encode_message` returned.
+        threshold_bytes: how long the skeleton should be at most. Longer ones happen, if a message
+            is made up of very many small values.
+    """
+    fields, inputs, all_inputs = _find_values(encoded)
+    worth_bytes = max(1, threshold_bytes // _WORTH_A_BLOB_SHARE)
+    spans = [span for span in (*fields, *inputs) if span.size >= worth_bytes]
+    left_bytes = len(encoded) - sum(span.size for span in spans)
+    if left_bytes > threshold_bytes and all_inputs is not None and all_inputs.size >= worth_bytes:
+        # Many small inputs: together they are one large one.
+        spans = [span for span in fields if span.size >= worth_bytes] + [all_inputs]
+    if not spans:
+        return None
+    spans.sort()
+    kept: list[bytes] = []
+    places: list[int] = []
+    position = place = 0
+    for span in spans:
+        kept.append(encoded[position : span.start])
+        place += span.start - position
+        places.append(place)
+        position = span.end
+    kept.append(encoded[position:])
+    return Cutting(
+        b"".join(kept), tuple(places), tuple(encoded[span.start : span.end] for span in spans)
+    )
+
+
+def splice(cutting: Cutting) -> bytes:
+    """Put together again what `cut` cut.
+
+    Raises:
+        DecodeError: it does not fit together, or is over `MAX_MESSAGE_BYTES`.
+    """
+    skeleton, places, values = cutting
+    if len(places) != len(values) or not _is_in_order(places, len(skeleton)):
+        raise DecodeError(Flaw.GARBAGE, "a parcel whose parts do not fit together")
+    size_bytes = len(skeleton) + sum(map(len, values))
+    if size_bytes > MAX_MESSAGE_BYTES:
+        raise DecodeError(Flaw.OVERSIZED, f"a parcel of {size_bytes:,} bytes")
+    parts: list[bytes] = []
+    position = 0
+    for place, value in zip(places, values, strict=True):
+        parts += (skeleton[position:place], value)
+        position = place
+    parts.append(skeleton[position:])
+    return b"".join(parts)
+
+
+def _find_values(encoded: bytes) -> tuple[list[_Span], list[_Span], _Span | None]:
+    reader = msgpack.Unpacker(strict_map_key=False, max_buffer_size=len(encoded))
+    reader.feed(encoded)
+    reader.read_array_header()
+    kind = reader.unpack()
+    fields: list[_Span] = []
+    inputs: list[_Span] = []
+    all_inputs: _Span | None = None
+    for _ in range(reader.read_map_header()):
+        name = reader.unpack()
+        if kind == _TASK_KIND and name == "task":
+            reader.read_array_header()
+            reader.skip()
+            fields += _values_of_map(reader)
+        elif kind == _TASK_KIND and name == "inputs":
+            start = reader.tell()
+            inputs = _values_of_map(reader)
+            all_inputs = _Span(start, reader.tell())
+        else:
+            fields.append(_skip(reader))
+    return fields, inputs, all_inputs
+
+
+def _values_of_map(reader: msgpack.Unpacker) -> list[_Span]:
+    spans: list[_Span] = []
+    for _ in range(reader.read_map_header()):
+        reader.skip()
+        spans.append(_skip(reader))
+    return spans
+
+
+def _skip(reader: msgpack.Unpacker) -> _Span:
+    start = reader.tell()
+    reader.skip()
+    return _Span(start, reader.tell())
+
+
+def _is_in_order(places: Sequence[int], size_bytes: int) -> bool:
+    bounds = (0, *places, size_bytes)
+    return all(before <= after for before, after in pairwise(bounds))

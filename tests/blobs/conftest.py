@@ -1,0 +1,99 @@
+"""Every kind of blob store, by the place where it keeps its blobs; and runs with large data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from muster.agents.blob_place import OwnDirectory
+from muster.agents.blob_store import BlobStore
+from muster.agents.directory_blobs import DirectoryBlobs
+
+
+def name_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Place:
+    """Where blobs are kept.
+
+    Args:
+        open: opens a store there.
+        names: what is there, unfinished things too.
+        put: puts something there under any name, past all stores.
+        age: has something look as if it had been written so many seconds earlier.
+    """
+
+    open: Callable[[], BlobStore]
+    names: Callable[[], set[str]]
+    put: Callable[[str, bytes], None]
+    age: Callable[[str, float], None]
+
+
+def _files(folder: Path, open_store: Callable[[], BlobStore]) -> Place:
+    def age(name: str, seconds: float) -> None:
+        then = time.time() - seconds
+        os.utime(folder / name, (then, then))
+
+    return Place(
+        open_store,
+        lambda: {path.name for path in folder.iterdir() if not path.name.endswith(".lock")},
+        lambda name, content: (folder / name).write_bytes(content) and None,
+        age,
+    )
+
+
+def in_directory(folder: Path) -> Place:
+    return _files(folder, lambda: DirectoryBlobs(folder, create=True))
+
+
+def in_own_directory(folder: Path) -> Place:
+    return _files(folder, lambda: OwnDirectory(folder))
+
+
+def in_fsspec_files(folder: Path) -> Place:
+    from muster.agents.fsspec_blobs import FsspecBlobs
+
+    return _files(folder, lambda: FsspecBlobs(folder.as_uri(), create=True))
+
+
+def in_fsspec_memory(folder: Path) -> Place:
+    del folder
+    from fsspec.implementations.memory import MemoryFileSystem
+    from muster.agents.fsspec_blobs import FsspecBlobs
+
+    system, root = MemoryFileSystem(), f"/{uuid4().hex}"
+
+    def age(name: str, seconds: float) -> None:
+        then = datetime.now(timezone.utc) - timedelta(seconds=seconds)
+        system.store[f"{root}/{name}"].modified = then
+
+    return Place(
+        lambda: FsspecBlobs(f"memory:/{root}", create=True),
+        lambda: {path.rsplit("/", 1)[-1] for path in system.ls(root, detail=False)},
+        lambda name, content: system.pipe_file(f"{root}/{name}", content),
+        age,
+    )
+
+
+@pytest.fixture(params=[in_directory, in_own_directory, in_fsspec_files, in_fsspec_memory])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    folder = tmp_path / "blobs"
+    folder.mkdir()
+    return request.param(folder)
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[BlobStore]:
+    store = place.open()
+    yield store
+    store.close()
