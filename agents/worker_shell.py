@@ -40,8 +40,9 @@ from ..messages import (
 )
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
+from .fault_text import MAX_ERROR_CHARACTERS
 from .handover import Handover
-from .jobs import MAX_ERROR_CHARACTERS, Jobs
+from .jobs import Jobs
 from .kernel.seal import Seal
 from .link import Link
 from .log import log

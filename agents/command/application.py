@@ -49,7 +49,7 @@ from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
 from .superagi import check, set_up
-from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
+from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
 
 # Each option of a command is a parameter; nobody passes them by position.
 # ruff: noqa: PLR0917
@@ -352,7 +352,10 @@ def worker(
         list[str] | None,
         typer.Option(metavar="TYPE", help="A type of task for which its skill counts 2 more."),
     ] = None,
-    slots: Annotated[int, typer.Option(help="How many tasks it does at once.")] = 1,
+    slots: Annotated[
+        int | None,
+        typer.Option(help="How many tasks it does at once [default: 1, or as where they run]."),
+    ] = None,
     handlers: Annotated[
         list[str] | None,
         typer.Option(
@@ -367,6 +370,12 @@ def worker(
     ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Run plain handlers in so many processes.")
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run plain handlers in the Dask cluster of this scheduler."
+        ),
     ] = None,
     wait_for_ticket_s: Annotated[
         float,
@@ -388,20 +397,20 @@ def worker(
     """Work for a manager until it shuts down."""
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
-    executor = make_executor(threads, processes)
+    where = choose_where(threads, processes, dask)
     made = CountingWorker(
         name,
         skill,
         specialty or (),
-        slots=slots,
+        slots=where.slots if slots is None else slots,
         handlers=found,
-        executor=executor,
+        executor=where.make_executor,
         time_scale=time_scale,
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
     )
     made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
-    raise typer.Exit(run_worker(made, executor, ends_with_parent=ends_with_parent))
+    raise typer.Exit(run_worker(made, ends_with_parent=ends_with_parent))
 
 
 @application.command()
