@@ -106,7 +106,7 @@ def test_a_burst_makes_it_grow_to_its_maximum_and_its_end_leaves_no_process(
     # It has a secret of its own, which its tickets do not carry.
     assert start("secret", "--file", "own").end().code == 0
     managing = start(
-        *manager("--workers", "1:3", "--slots", 2, "--skill", 4, "--specialty", "work"),
+        *manager("--workers", "2:3", "--slots", 2, "--skill", 4, "--specialty", "work"),
         *("--handlers", "working", "--report", "report.json", "--secret-file", "own"),
     )
     managing.wait_for("worker-3 joined")
