@@ -18,13 +18,12 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
 from ..messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
+from .workplace import Work, Workplace
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 HandlerT = TypeVar("HandlerT", bound=Handler)
@@ -134,12 +133,30 @@ class Handlers:
     def __len__(self) -> int:
         return len(self._by_type)
 
-    async def run(self, assignment: TaskAssignment, executor: Executor) -> Payload:
+    @property
+    def plain(self) -> Iterator[str]:
+        """The types of task whose handlers are no coroutines."""
+        return (each for each, registered in self._by_type.items() if not registered.is_async)
+
+    def refuse_contexts(self) -> None:
+        """See that no plain function wants what it can't get outside of threads.
+
+        Raises:
+            InvalidInput: one takes a context.
+        """
+        for task_type in self.plain:
+            if self._by_type[task_type].takes_context:
+                raise InvalidInput(
+                    f"the handler for {task_type!r} takes a context, which can't go where the "
+                    "worker's executor runs it; run it in threads, or let it take the task alone"
+                )
+
+    async def run(self, assignment: TaskAssignment, workplace: Workplace | None) -> Payload:
         """Do a task by its handler.
 
         Args:
             assignment: what to do.
-            executor: where plain functions run; outside a thread pool they get no context.
+            workplace: where plain functions run; coroutines need none.
 
         Raises:
             UnknownName: there is no handler for the type.
@@ -150,7 +167,9 @@ class Handlers:
             raise UnknownName("handler for tasks of type", task_type, self._by_type)
         if registered.is_async:
             return await _call(registered, assignment.task)
-        return await _run_elsewhere(registered, assignment.task, executor)
+        assert workplace is not None
+        context = current_context.get() if registered.takes_context else None
+        return await workplace.run(cast("Work", registered.function), assignment.task, context)
 
 
 current_context: ContextVar[TaskContext] = ContextVar("muster_task_context")
@@ -178,27 +197,3 @@ def _takes_context(function: Handler) -> bool:
 async def _call(registered: _Registered, task: Task) -> Payload:
     arguments = (task, current_context.get()) if registered.takes_context else (task,)
     return await cast("Awaitable[Payload]", registered.function(*arguments))
-
-
-async def _run_elsewhere(registered: _Registered, task: Task, executor: Executor) -> Payload:
-    work: Callable[[], Payload]
-    if isinstance(executor, ThreadPoolExecutor):
-        arguments = (task, current_context.get()) if registered.takes_context else (task,)
-        work = partial(copy_context().run, registered.function, *arguments)
-    elif registered.takes_context:
-        raise InvalidInput(
-            f"the handler for {task.type!r} takes a context, which can't leave this process; "
-            "run it in threads, or let it take the task alone"
-        )
-    else:
-        work = partial(registered.function, task)
-    future = asyncio.get_running_loop().run_in_executor(executor, work)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        # A thread can't be stopped from outside: the slot is free when it has really ended.
-        future.cancel()
-        await asyncio.wait([future])
-        if not future.cancelled():
-            future.exception()
-        raise

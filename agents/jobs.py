@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskResult
 from .clock import now
+from .fault_text import describe_fault
 from .handlers import TaskContext, current_context
 
 PROGRESS_EVERY_S = 0.1
-MAX_ERROR_CHARACTERS = 10_000
 
 _STOPPING_S = 1.0
 _TICKS_PER_S = 2**20
@@ -234,15 +233,6 @@ def in_ticks(seconds: float) -> float:
         seconds: the duration; below 0 counts as 0.
     """
     return round(max(seconds, 0.0) * _TICKS_PER_S) / _TICKS_PER_S
-
-
-def describe_fault(fault: BaseException) -> str:
-    """An exception as "Type: text", whatever its `__str__` does."""
-    text = ""
-    with contextlib.suppress(Exception):
-        text = str(fault)
-    name = type(fault).__name__
-    return (f"{name}: {text}" if text else name)[:MAX_ERROR_CHARACTERS]
 
 
 def failure(reason: str) -> TaskResult:

@@ -30,7 +30,7 @@ from ..messages import (
 from ..messages.wording import show, summarize
 from .clock import now
 from .event_callbacks import EventCallback, EventCallbacks
-from .jobs import describe_fault
+from .fault_text import describe_fault
 from .kernel.board import Board
 from .kernel.events import (
     AssigningBegun,

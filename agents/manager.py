@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import BaseModel
 
 from ..messages import InvalidInput, Task, TaskId, TaskResult, WorkersMissing
+from .awaited_results import AwaitedResults
 from .blob_place import OwnDirectory, check_place, open_place
 from .blob_store import BlobStore
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
@@ -33,6 +34,7 @@ from .service import Service
 from .shared_secrets import share
 from .sqlite_store import SqliteStore
 from .store import Store
+from .submission import Submission
 from .surroundings import ANY_PORT, LOOPBACK
 from .ticket import Ticket
 from .trace_file import TraceFile
@@ -50,7 +52,7 @@ PREFETCH_S = 0.05
 _Answer = TypeVar("_Answer")
 
 
-class TaskManager(RunView, CeylonAgent):
+class TaskManager(Submission, RunView, CeylonAgent):
     """The manager: waits for its workers, hands out tasks by skill, and collects the results.
 
     ```python
@@ -203,6 +205,7 @@ class TaskManager(RunView, CeylonAgent):
             open_blobs=self._open_blobs,
             blob_threshold_bytes=blob_threshold_bytes,
         )
+        self._awaited = AwaitedResults(self._shell)
         self._shell.add_tasks(tasks)
         self.tasks_assigned = False
         if store is not None:
@@ -459,6 +462,7 @@ class TaskManager(RunView, CeylonAgent):
         try:
             await self._shell.run(link, dict(self.model_handlers()), session, seal)
         finally:
+            self._awaited.close()
             self._finished.set()
             for file in self._trace_files:
                 file.close()

@@ -73,6 +73,7 @@ from .kernel.events import (
     SendWelcome,
     StopRequested,
     TasksAdded,
+    TasksForgotten,
     TasksGivenBack,
     TimePassed,
     What,
@@ -230,6 +231,10 @@ class ManagerShell:
         recovery_id = self.board.next_recovery_id(task_id)
         self._apply(RecoveryRequested(task_id, recovery_id), at_once=True)
         return recovery_id
+
+    def forget(self, task_ids: tuple[TaskId, ...]) -> None:
+        """Forget settled tasks, all or none."""
+        self._apply(TasksForgotten(task_ids))
 
     def retire(self, worker: str) -> None:
         """Tell a worker that holds no work to stop."""

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
@@ -42,6 +41,7 @@ from .service import Service
 from .surroundings import LOOPBACK
 from .ticket import SCHEME, Ticket, read_ticket
 from .worker_shell import Profile, WorkerShell
+from .workplace import ExecutorSource, Workplace
 
 if TYPE_CHECKING:
     from .ceylon_agent import UnifiedAgent
@@ -87,8 +87,9 @@ class WorkerAgent(CeylonAgent):
         specialties: types of task for which its skill counts 2 more.
         slots: how many tasks it runs at once, 1 or more.
         handlers: functions that do tasks, by type.
-        executor: where plain functions run; by default threads, as many as slots. A process pool
-            takes functions that take the task alone.
+        executor: where plain functions run, or a function that makes that, and makes it anew when
+            it broke; by default threads, as many as slots. Outside a thread pool functions take
+            the task alone. A worker whose executor broke for good leaves.
         time_scale: how long a second of simulated work lasts, in seconds.
         port: the UDP port of the admin.
         host: the IPv4 address of the admin.
@@ -112,7 +113,7 @@ class WorkerAgent(CeylonAgent):
         specialties: Iterable[str] = (),
         slots: int = 1,
         handlers: Handlers | None = None,
-        executor: Executor | None = None,
+        executor: ExecutorSource | None = None,
         time_scale: float = 1.0,
         port: int = DEFAULT_PORT,
         host: str = LOOPBACK,
@@ -142,8 +143,9 @@ class WorkerAgent(CeylonAgent):
         self.slots = slots
         self.time_scale = time_scale
         self.handlers = handlers if handlers is not None else Handlers()
-        self.executor = executor
-        self._own_threads: ThreadPoolExecutor | None = None
+        self._workplace = Workplace(executor, slots, name, self._find_unusable)
+        if self._workplace.surely_carries_no_context:
+            self.handlers.refuse_contexts()
         self._shell = WorkerShell(self)
         self._service = Service(name, lambda: self._shell.leave("stopped"))
         self._broadcast_results: dict[tuple[TaskId, int], TaskResult] = {}
@@ -198,7 +200,15 @@ class WorkerAgent(CeylonAgent):
 
     def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
         """Register the decorated function for a type of task; see `Handlers.task`."""
-        return self.handlers.task(task_type)
+        register = self.handlers.task(task_type)
+
+        def register_here(function: HandlerT) -> HandlerT:
+            register(function)
+            if self._workplace.surely_carries_no_context:
+                self.handlers.refuse_contexts()
+            return function
+
+        return register_here
 
     async def handle_task(
         self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
@@ -217,7 +227,7 @@ class WorkerAgent(CeylonAgent):
         del time, agent
         started_at = now()
         if len(self.handlers):
-            output = await self.handlers.run(data, self._threads())
+            output = await self.handlers.run(data, self._workplace)
             return self._result(data, success=True, output=output, took_s=now() - started_at)
         await asyncio.sleep(data.task.get_processing_time() * self.time_scale)
         reach = self.skill_level
@@ -280,12 +290,24 @@ class WorkerAgent(CeylonAgent):
             output=output,
         )
 
-    def _threads(self) -> Executor:
-        if self.executor is not None:
-            return self.executor
-        if self._own_threads is None:
-            self._own_threads = ThreadPoolExecutor(self.slots, f"muster-{self.name}")
-        return self._own_threads
+    @property
+    def executor(self) -> ExecutorSource | None:
+        """Where plain functions run, as it was given; another may take its place at any time."""
+        return self._workplace.source
+
+    @executor.setter
+    def executor(self, executor: ExecutorSource | None) -> None:
+        self._workplace.source = executor
+
+    def _find_unusable(self) -> None:
+        # Later, so that the result that told of it goes first, and another may take its place.
+        asyncio.get_running_loop().call_soon(self._leave_if_unusable)
+
+    def _leave_if_unusable(self) -> None:
+        # It would fail one task after the other, faster than anyone else could do them.
+        if self._workplace.is_unusable and self._shell.has_begun and not self._shell.is_over:
+            log.error("the executor is broken, and there is no other: leaving", worker=self.name)
+            self._shell.leave("its executor is broken")
 
     async def execute_task(self, task: Task) -> TaskResult:
         """Do a task here and now, without a manager; nobody else hears of it.
@@ -461,6 +483,7 @@ class WorkerAgent(CeylonAgent):
         Raises:
             JoinRefused: the manager does not want this worker.
             WrongSecret: the manager and this worker do not share a secret.
+            InvalidInput: a plain handler takes a context that its executor can't carry.
         """
         profile = Profile(
             name=self.name,
@@ -469,11 +492,19 @@ class WorkerAgent(CeylonAgent):
             slots=self.slots,
             task_types=tuple(self.handlers) if len(self.handlers) else None,
         )
+        await self._see_to_workplace()
         try:
             await self._shell.run(link, profile, dict(self.model_handlers()), session, seal)
         finally:
-            if self._own_threads is not None and self.is_done():
-                self._own_threads.shutdown(wait=False, cancel_futures=True)
+            if self.is_done():
+                self._workplace.close()
+
+    async def _see_to_workplace(self) -> None:
+        """See, before it joins, that its plain handlers can run."""
+        if any(self.handlers.plain):
+            await self._workplace.open()
+            if self._workplace.surely_carries_no_context:
+                self.handlers.refuse_contexts()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""
@@ -502,7 +533,7 @@ class WorkerOptions(TypedDict, total=False):
     admin_peer: str
     slots: int
     handlers: Handlers | None
-    executor: Executor | None
+    executor: ExecutorSource | None
     time_scale: float
     port: int
     host: str

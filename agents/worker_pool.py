@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from ..messages import IllegalTransition, InvalidInput, MusterError, UnknownName
+from ..messages import IllegalTransition, InvalidInput, UnknownName
 from .clock import now
-from .kernel.scaling import Bounds, Step, decide, measure_load
+from .fault_text import describe_fault
+from .kernel.scaling import Bounds, Scaler, Step, decide, measure_workload
 from .log import log
 from .manager import TaskManager
 from .worker_processes import ORDERLY_END_S, SpawnedWorker, WorkerSpawner
 
 TARGET_LOAD = 0.7
+COOL_DOWN_S = 30.0
 
 _LONGEST_PAUSE_S = 60.0
 
@@ -29,8 +31,9 @@ class _Member:
 class WorkerPool:
     """The workers that a spawner started for a manager, between a minimum and a maximum.
 
-    A worker that holds work is never let go. Workers that came by themselves count for the load,
-    not for the number.
+    A worker that holds work is never let go, nor one that was needed lately. Workers that came by
+    themselves count for the load, not for the number. A spawner that fails is told of in the log,
+    and tried again ever less often.
 
     ```python
     spawner = LocalProcesses(manager.ticket(), skill_level=5)
@@ -43,10 +46,12 @@ class WorkerPool:
         spawner: starts them.
         minimum: how many there are at least, 0 or more.
         maximum: how many there are at most.
-        target_load: the share of slots with work above which a worker is started; below half of it
+        target_load: the share of slots with work above which workers are started; below half of it
             one is let go.
+        cool_down_s: for how long there must not have been work for a worker before it is let go,
+            in seconds.
         every_s: how often it looks, in seconds.
-        name: what the workers are called, with a number behind.
+        name: what the workers are called, with a number behind that nobody has yet.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -60,16 +65,16 @@ class WorkerPool:
         minimum: int = 1,
         maximum: int = 4,
         target_load: float = TARGET_LOAD,
+        cool_down_s: float = COOL_DOWN_S,
         every_s: float = 1.0,
         name: str = "worker",
     ) -> None:
         self._bounds = Bounds(minimum, maximum)
-        decide(0.0, minimum, self._bounds, target_load)
+        self._scaler = Scaler(self._bounds, target_load, cool_down_s)
         if not every_s > 0:
             raise InvalidInput(f"every_s is {every_s}; it must be above 0")
         self._manager = manager
         self._spawner = spawner
-        self._target_load = target_load
         self._every_s = every_s
         self._name = name
         self._spawned = 0
@@ -123,8 +128,13 @@ class WorkerPool:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
             self._looking = None
-        await asyncio.gather(*(each.worker.end() for each in self._members))
-        self._members.clear()
+        members, self._members = self._members, []
+        ends = await asyncio.gather(
+            *(each.worker.end() for each in members), return_exceptions=True
+        )
+        for member, fault in zip(members, ends, strict=True):
+            if isinstance(fault, Exception):
+                log.error("could not end a worker", worker=member.name, why=describe_fault(fault))
 
     async def __aenter__(self) -> WorkerPool:
         await self.start()
@@ -134,15 +144,27 @@ class WorkerPool:
         await self.stop()
 
     async def _look(self) -> None:
-        while True:
-            load = measure_load(self._manager.board)
+        # A run that has ended sends its workers home.
+        while not self._manager.board.has_ended:
             try:
-                await self.scale_workers(load, self._target_load)
-            except (OSError, MusterError) as fault:
+                await self._adjust()
+            except Exception as fault:  # noqa: BLE001 - a spawner may be anybody's
                 # As when the machine has no more processes to give.
-                log.error("could not scale", manager=self._manager.name, why=str(fault))
+                told = describe_fault(fault)
+                log.error("could not scale", manager=self._manager.name, why=told)
                 self._pause()
             await asyncio.sleep(self._every_s)
+
+    async def _adjust(self) -> None:
+        await self._tend()
+        on_their_way = sum(not each.has_joined for each in self._members)
+        workload = measure_workload(self._manager.board)
+        change = self._scaler.advise(workload, len(self.workers), on_their_way, now())
+        if change < 0:
+            self._retire_one()
+        elif now() >= self._waits_until:
+            for _ in range(change):
+                await self._spawn()
 
     async def _tend(self) -> None:
         """Take note of who has joined, who has ended, and who should have."""
@@ -171,9 +193,16 @@ class WorkerPool:
         self._waits_until = now() + pause_s
 
     async def _spawn(self) -> None:
-        self._spawned += 1
-        name = f"{self._name}-{self._spawned}"
+        name = self._next_name()
         self._members.append(_Member(name, await self._spawner.spawn(name)))
+
+    def _next_name(self) -> str:
+        while True:
+            self._spawned += 1
+            name = f"{self._name}-{self._spawned}"
+            # A resumed run may wait for one of this name to come back.
+            if name not in self._manager.board.workers:
+                return name
 
     def _retire_one(self) -> bool:
         """Let the youngest idle worker go; False if all hold work."""

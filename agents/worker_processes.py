@@ -11,6 +11,9 @@ from typing import Protocol
 
 from .ticket import TICKET_VARIABLE, Ticket
 
+PARENT_VARIABLE = "MUSTER_PARENT"
+"""Tells a worker process who started it, since that one may be gone before it has looked."""
+
 ORDERLY_END_S = 5.0
 """How long a worker process may take to say goodbye before it is killed."""
 
@@ -43,11 +46,13 @@ class WorkerSpawner(Protocol):
 class LocalProcesses:
     """Starts workers as processes of this machine; each ends with the process that started it.
 
+    Each is the leader of a process group: Ctrl-C reaches the one that started it, who then decides.
+
     Args:
         ticket: the manager's; the processes get it by their environment, which nobody else sees.
         skill_level: what each can do.
         specialties: types of task for which its skill counts 2 more.
-        slots: how many tasks each runs at once.
+        slots: how many tasks each runs at once; None for as many as `muster worker` takes.
         handlers: modules with the functions that do tasks, each as "module" or
             "module:attribute"; without, work is simulated.
         time_scale: how long a second of simulated work lasts, in seconds.
@@ -59,14 +64,14 @@ class LocalProcesses:
         skill_level: int,
         *,
         specialties: Iterable[str] = (),
-        slots: int = 1,
+        slots: int | None = 1,
         handlers: Iterable[str] = (),
         time_scale: float = 1.0,
     ) -> None:
         self._environment = {TICKET_VARIABLE: str(ticket)}
         self._arguments = [
-            *("--skill", str(skill_level), "--slots", str(slots)),
-            *("--time-scale", str(time_scale)),
+            *("--skill", str(skill_level), "--time-scale", str(time_scale)),
+            *(() if slots is None else ("--slots", str(slots))),
             *(part for each in specialties for part in ("--specialty", each)),
             *(part for each in handlers for part in ("--handlers", each)),
         ]
@@ -78,7 +83,8 @@ class LocalProcesses:
             *("--name", name, "--ends-with-parent", *self._arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            env={**os.environ, **self._environment},
+            env={**os.environ, **self._environment, PARENT_VARIABLE: str(os.getpid())},
+            start_new_session=True,
         )
         return LocalProcess(process)
 

@@ -40,8 +40,9 @@ from ..messages import (
 )
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
+from .fault_text import MAX_ERROR_CHARACTERS
 from .handover import Handover
-from .jobs import MAX_ERROR_CHARACTERS, Jobs
+from .jobs import Jobs
 from .kernel.seal import Seal
 from .link import Link
 from .log import log
@@ -246,6 +247,8 @@ class WorkerShell:
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that others take over at once what is unfinished here."""
         if self._manager is not None and self._postman is not None and not self._ended.is_set():
+            # What is done must not be taken for unfinished.
+            self._send_results()
             self._post(Goodbye(reason=reason))
         self.farewell = self.farewell or reason
         self._ended.set()

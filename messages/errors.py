@@ -9,6 +9,7 @@ MusterError
 │   │   ├── UnknownDependency  a task that depends on one nobody has added
 │   │   └── DependencyCycle    tasks that wait for one another
 │   ├── UnknownTask            an id that no task has
+│   ├── RunEnded               a run that ended before a task was settled, or added
 │   ├── IllegalTransition      a task asked to do what its state does not allow
 │   │   └── NotTheHolder       a task asked for by an agent that does not hold it
 │   ├── UnknownName            a policy, scenario, handler or task type that does not exist
@@ -83,6 +84,10 @@ class DependencyCycle(InvalidTask):
 
 class UnknownTask(LocalError):
     """An id that no task has."""
+
+
+class RunEnded(LocalError):
+    """A run that has ended, so that a task is never settled, or can't be added."""
 
 
 class IllegalTransition(LocalError):

@@ -38,6 +38,7 @@ from .credentials import (
 )
 from .diagram import Form, draw, find_trace, put_out
 from .doctor import examine_installation, examine_manager, examine_port
+from .elastic import WorkerOptions, check_options, make_pool, read_worker_count
 from .ending import CANNOT_BE_DONE, OUR_FAULT, SOME_DID_NOT, complain, leave
 from .handler_finder import find_handlers
 from .inquire import ask_manager, ask_report, ask_store, readings_of
@@ -49,7 +50,7 @@ from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
 from .superagi import check, set_up
-from .work import CountingWorker, make_executor, run_worker, wait_for_ticket
+from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
 
 # Each option of a command is a parameter; nobody passes them by position.
 # ruff: noqa: PLR0917
@@ -252,8 +253,31 @@ def manager(
         Path, typer.Option(metavar="FILE", help="The tasks, as .json, .jsonl or .csv.")
     ],
     workers: Annotated[
-        int, typer.Option(min=0, help="How many workers to wait for; 0 begins with the first.")
+        str,
+        typer.Option(
+            metavar="NUMBER|MIN:MAX",
+            help="How many workers to wait for, 0 begins with the first; or how few and how many "
+            "to start on this machine, as the load needs them.",
+        ),
     ],
+    skill: Annotated[
+        int | None,
+        typer.Option(help="Of workers that it starts: what each can do [default: 10]."),
+    ] = None,
+    specialty: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Of such: a type of task for which skill counts 2 more."),
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(help="Of such: how many tasks each does at once [default: 1].")
+    ] = None,
+    handlers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE[:ATTRIBUTE[:ARGUMENT]]",
+            help="Of such: where the functions are; without, work is simulated.",
+        ),
+    ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
     ] = DEFAULT_PORT,
@@ -314,11 +338,14 @@ def manager(
     The first line that it prints is the ticket by which workers join.
     """
     configure_logging(verbose)
+    count = read_worker_count(workers)
+    options = WorkerOptions(skill, specialty or (), slots, handlers or ())
+    check_options(count, options, allow or ())
     read = read_tasks(tasks)
     check_report_file(report)
     made = TaskManager(
         read,
-        expected_workers=workers,
+        expected_workers=count.expected,
         port=port,
         workspace_id=workspace,
         policy=policy,
@@ -339,6 +366,7 @@ def manager(
         ticket_file=ticket_file,
         report_file=report,
         as_json=as_json,
+        pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
     )
     raise typer.Exit(asyncio.run(managing))
 
@@ -352,7 +380,10 @@ def worker(
         list[str] | None,
         typer.Option(metavar="TYPE", help="A type of task for which its skill counts 2 more."),
     ] = None,
-    slots: Annotated[int, typer.Option(help="How many tasks it does at once.")] = 1,
+    slots: Annotated[
+        int | None,
+        typer.Option(help="How many tasks it does at once [default: 1, or as where they run]."),
+    ] = None,
     handlers: Annotated[
         list[str] | None,
         typer.Option(
@@ -367,6 +398,12 @@ def worker(
     ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Run plain handlers in so many processes.")
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run plain handlers in the Dask cluster of this scheduler."
+        ),
     ] = None,
     wait_for_ticket_s: Annotated[
         float,
@@ -388,20 +425,20 @@ def worker(
     """Work for a manager until it shuts down."""
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
-    executor = make_executor(threads, processes)
+    where = choose_where(threads, processes, dask)
     made = CountingWorker(
         name,
         skill,
         specialty or (),
-        slots=slots,
+        slots=where.slots if slots is None else slots,
         handlers=found,
-        executor=executor,
+        executor=where.make_executor,
         time_scale=time_scale,
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
     )
     made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
-    raise typer.Exit(run_worker(made, executor, ends_with_parent=ends_with_parent))
+    raise typer.Exit(run_worker(made, ends_with_parent=ends_with_parent))
 
 
 @application.command()

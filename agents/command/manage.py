@@ -10,6 +10,7 @@ from pathlib import Path
 from ...messages import WorkersMissing
 from ..manager import TaskManager
 from ..ticket import Ticket, write_ticket_file
+from ..worker_pool import WorkerPool
 from .closing import show_report, write_report
 from .ending import SOME_DID_NOT, complain
 from .interrupts import Interrupts
@@ -23,6 +24,7 @@ async def manage(
     ticket_file: Path | None,
     report_file: Path | None,
     as_json: bool,
+    pool: WorkerPool | None = None,
 ) -> int:
     """Run a manager for workers that join by its ticket, and tell what it came to.
 
@@ -32,6 +34,7 @@ async def manage(
         ticket_file: where to put the ticket while it runs, or None.
         report_file: where to put the report as JSON, or None.
         as_json: print nothing on stdout but the report, as JSON.
+        pool: the workers that it starts itself, or None.
 
     Returns:
         The exit code.
@@ -47,7 +50,8 @@ async def manage(
             told.flush()
             async with progress:
                 try:
-                    await manager.start_agent()
+                    async with pool or contextlib.nullcontext():
+                        await manager.start_agent()
                 except WorkersMissing as fault:
                     failure = fault
     report = manager.report()

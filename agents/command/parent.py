@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncGenerator
 
 from ..worker import WorkerAgent
+from ..worker_processes import PARENT_VARIABLE
 
 LOOK_FOR_PARENT_EVERY_S = 0.5
 
@@ -23,8 +24,10 @@ async def leaving_with_parent(worker: WorkerAgent) -> AsyncGenerator[None, None]
 
 
 async def _leave_with_parent(worker: WorkerAgent) -> None:
-    # A parent that was killed can't tell its workers that it is over.
-    parent = os.getppid()
+    # A parent that was killed can't tell its workers that it is over. What is told of it is not
+    # handed on: to those whom this process starts it would be wrong.
+    told = os.environ.pop(PARENT_VARIABLE, "")
+    parent = int(told) if told.isdecimal() else os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(LOOK_FOR_PARENT_EVERY_S)
     await worker.stop()

@@ -8,10 +8,14 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskAssignment, TaskResult
+from ..dask_cluster import DaskCluster
 from ..ticket import Ticket, read_ticket, show_text
 from ..worker import SpecializedWorker
 from .ending import SUCCEEDED, complain
@@ -92,43 +96,54 @@ def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket | Path:
     return path
 
 
-def make_executor(threads: int | None, processes: int | None) -> Executor | None:
-    """Where plain handlers run, or None for as many threads as the worker has slots.
+class Where(NamedTuple):
+    """Where plain handlers run.
+
+    Args:
+        make_executor: makes what runs them; None for as many threads as the worker has slots.
+        slots: how many can run at once there.
+    """
+
+    make_executor: Callable[[], Executor] | None
+    slots: int
+
+
+def choose_where(threads: int | None, processes: int | None, dask: str | None) -> Where:
+    """Where plain handlers run.
 
     Raises:
-        InvalidInput: both threads and processes are wanted.
+        InvalidInput: more than one place is wanted, or no Dask scheduler answers.
+        ExtraMissing: Dask is not installed.
     """
-    if threads is not None and processes is not None:
-        raise InvalidInput("--threads and --processes exclude each other; give one of them")
+    places = {"--threads": threads, "--processes": processes, "--dask": dask}
+    wanted = [option for option, given in places.items() if given is not None]
+    if len(wanted) > 1:
+        raise InvalidInput(f"{' and '.join(wanted)} exclude each other; give one of them")
     if threads is not None:
-        return ThreadPoolExecutor(threads, "muster-handler")
+        return Where(partial(ThreadPoolExecutor, threads, "muster-handler"), threads)
     if processes is not None:
-        # Forking would copy locks that Ceylon's threads may hold at that moment.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(processes, context, initializer=ignore_ctrl_c)
-        with children_hold_back_ctrl_c():
-            # A pool starts a process for each piece of work until it has them all.
-            for _ in range(processes):
-                pool.submit(os.getpid)
-        return pool
-    return None
+        return Where(partial(_make_pool, processes), processes)
+    if dask is not None:
+        cluster = DaskCluster(dask)
+        return Where(cluster, cluster.count_threads())
+    return Where(None, 1)
 
 
-def shut_down(executor: Executor | None) -> None:
-    """End the threads or processes of plain handlers as far as they let themselves be ended."""
-    if executor is None:
-        return
-    executor.shutdown(wait=False, cancel_futures=True)
-    if isinstance(executor, ProcessPoolExecutor):
-        for child in multiprocessing.active_children():
-            child.terminate()
+def _make_pool(processes: int) -> ProcessPoolExecutor:
+    # Forking would copy locks that Ceylon's threads may hold at that moment.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, initializer=ignore_ctrl_c)
+    with children_hold_back_ctrl_c():
+        # A pool starts a process for each piece of work until it has them all.
+        for _ in range(processes):
+            pool.submit(os.getpid)
+    return pool
 
 
-def run_worker(
-    worker: CountingWorker, executor: Executor | None, *, ends_with_parent: bool = False
-) -> int:
-    """Run a worker and end its executor after it; see `work`."""
+def run_worker(worker: CountingWorker, *, ends_with_parent: bool = False) -> int:
+    """Run a worker, and after it end the processes of its handlers; see `work`."""
     try:
         return asyncio.run(work(worker, ends_with_parent=ends_with_parent))
     finally:
-        shut_down(executor)
+        for child in multiprocessing.active_children():
+            child.terminate()

@@ -1,14 +1,17 @@
 """How many workers there should be: a pure decision, which does not flutter.
 
 Between the load at which workers are added and the one at which they are let go lies a gap, so
-that neither step calls for the other.
+that neither step calls for the other. And nobody is let go whom the work has needed lately, so that
+work which comes and goes does not make workers come and go with it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskStatus
 from .board_state import BoardState
@@ -51,21 +54,40 @@ class Bounds:
             )
 
 
-def measure_load(board: BoardState) -> float:
-    """The work there is for each slot of the connected workers.
+class Workload(NamedTuple):
+    """What there is to do, and who there is to do it.
 
-    Returns:
-        The tasks that are in progress or ready to start, divided by the slots. 1 means that all
-        slots are taken and nothing waits. It is infinite where work waits and nobody is there,
-        and 0 where there is no work.
+    Args:
+        tasks: how many are in progress or ready to start.
+        slots: how many the connected workers do at once.
     """
+
+    tasks: int
+    slots: int
+
+    @property
+    def load(self) -> float:
+        """The tasks for each slot.
+
+        1 means that all slots are taken and nothing waits. It is infinite where work waits and
+        nobody is there, and 0 where there is no work.
+        """
+        if not self.tasks:
+            return 0.0
+        return self.tasks / self.slots if self.slots else math.inf
+
+
+def measure_workload(board: BoardState) -> Workload:
+    """What there is to do on a board now."""
     # Who is in quarantine does nothing, and who retires is as good as gone.
     at_work = (each for each in board.queue.workers if describe_standing(each) is None)
     slots = sum(worker.slots for worker in at_work)
-    wanted = board.counts[TaskStatus.IN_PROGRESS] + board.queue.count
-    if not wanted:
-        return 0.0
-    return wanted / slots if slots else math.inf
+    return Workload(board.counts[TaskStatus.IN_PROGRESS] + board.queue.count, slots)
+
+
+def measure_load(board: BoardState) -> float:
+    """The work there is for each slot of the connected workers; see `Workload.load`."""
+    return measure_workload(board).load
 
 
 def decide(current_load: float, workers: int, bounds: Bounds, target_load: float) -> Step:
@@ -93,3 +115,88 @@ def decide(current_load: float, workers: int, bounds: Bounds, target_load: float
     if current_load < target_load * SHRINK_BELOW and workers > bounds.minimum:
         return Step.SHRINK
     return Step.STAY
+
+
+class Scaler:
+    """Says look by look how many workers should come or go.
+
+    They come as soon as the load is above the target, twice as many at most as there are. One goes
+    when the most work that there was at any look of the whole cool-down was below half of the
+    target for those who are there, and would not be above it for those who are left. So work that
+    comes again within the cool-down finds its workers still there.
+
+    Args:
+        bounds: how few and how many there may be.
+        target_load: the load above which workers come.
+        cool_down_s: how long a worker must not have been needed before it goes, in seconds.
+
+    Raises:
+        InvalidInput: an argument is out of range.
+    """
+
+    def __init__(self, bounds: Bounds, target_load: float, cool_down_s: float) -> None:
+        decide(0.0, bounds.minimum, bounds, target_load)
+        if not (cool_down_s >= 0 and math.isfinite(cool_down_s)):
+            raise InvalidInput(f"cool_down_s is {cool_down_s}; it must be 0 or more")
+        self._bounds = bounds
+        self._target_load = target_load
+        self._cool_down_s = cool_down_s
+        self._since: float | None = None
+        # The peaks of the cool-down: each later one is lower. Bounded by the looks in it.
+        self._peaks: deque[tuple[float, int]] = deque()
+
+    def advise(self, workload: Workload, workers: int, on_their_way: int, now: float) -> int:
+        """Take a look.
+
+        Args:
+            workload: what there is to do, and the slots of all who are connected.
+            workers: how many of ours there are, those on their way counted.
+            on_their_way: how many of them have not come yet.
+            now: the time in seconds; never less than before.
+
+        Returns:
+            How many are to come; -1 if one is to go, if there is one that holds no work.
+        """
+        self._note(workload.tasks, now)
+        minimum, maximum = self._bounds.minimum, self._bounds.maximum
+        if workers < minimum:
+            return minimum - workers
+        if workload.load > self._target_load:
+            # What those on their way will take over is not known yet.
+            wanted = 0 if on_their_way else self._count_lacking(workload, workers)
+            coming = min(wanted, max(workers, 1), maximum - workers)
+            if coming > 0:
+                self._since = now
+                return coming
+        if workers > maximum or (workers > minimum and self._can_do_with_fewer(workload, workers)):
+            return -1 if now - (self._since or 0.0) >= self._cool_down_s else 0
+        return 0
+
+    def _note(self, tasks: int, now: float) -> None:
+        if self._since is None:
+            self._since = now
+        peaks = self._peaks
+        while peaks and peaks[-1][1] <= tasks:
+            peaks.pop()
+        peaks.append((now, tasks))
+        while peaks[0][0] < now - self._cool_down_s:
+            peaks.popleft()
+
+    def _count_lacking(self, workload: Workload, workers: int) -> int:
+        if not workload.slots:
+            return 1
+        lacking_slots = workload.tasks / self._target_load - workload.slots
+        return math.ceil(lacking_slots / _slots_each(workload, workers))
+
+    def _can_do_with_fewer(self, workload: Workload, workers: int) -> bool:
+        most = self._peaks[0][1]
+        slots_left = workload.slots - _slots_each(workload, workers)
+        return (
+            most <= self._target_load * max(slots_left, 0)
+            and most <= self._target_load * SHRINK_BELOW * workload.slots
+        )
+
+
+def _slots_each(workload: Workload, workers: int) -> int:
+    # Those that came by themselves may have others; then the next looks put it right.
+    return max(workload.slots // max(workers, 1), 1)

@@ -151,6 +151,80 @@ def test_where_workers_die_before_they_join_it_tries_ever_less_often() -> None:
     assert max(gaps) == pytest.approx(60, abs=3)
 
 
+def test_a_spawner_that_fails_is_told_of_and_stops_neither_run_nor_pool(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Flaky(Hall):
+        failures = 3
+
+        async def spawn(self, name: str) -> Spawned:
+            if self.failures:
+                self.failures -= 1
+                raise LookupError("no machine is left")
+            return await super().spawn(name)
+
+    async def story() -> Any:
+        hall = Flaky()
+        await hall.open()
+        async with WorkerPool(hall.manager, hall, minimum=1):
+            result = await hall.manager.submit(Task(task_id=1))
+        await hall.manager.stop()
+        return result
+
+    assert play(story).success
+    told = [each.getMessage() for each in caplog.records if "could not scale" in each.getMessage()]
+    assert len(told) == 3
+    assert "LookupError: no machine is left" in told[0]
+
+
+def test_work_that_comes_and_goes_finds_its_workers_still_there() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        await hall.open()
+        async with WorkerPool(hall.manager, hall, minimum=1, maximum=3):
+            for burst in range(10):
+                tasks = [Task(task_id=100 * burst + n, difficulty=2) for n in range(1, 13)]
+                async for _ in hall.manager.submit_many(tasks):
+                    pass
+                await asyncio.sleep(20)
+        await hall.manager.stop()
+        return hall
+
+    hall = play(story)
+    assert len(hall.spawned) == 3
+    assert hall.told(What.WORKER_RETIRED) == []
+
+
+def test_names_that_a_run_knows_are_not_given_again() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        await hall.open()
+        await hall.spawn("worker-1")
+        await asyncio.sleep(1)
+        async with WorkerPool(hall.manager, hall, minimum=1) as pool:
+            await asyncio.sleep(1)
+            names = pool.workers
+        await hall.manager.stop()
+        return names
+
+    assert play(story) == ["worker-2"]
+
+
+def test_after_the_end_of_the_run_nobody_is_replaced() -> None:
+    async def story() -> Any:
+        hall = Hall()
+        await hall.open()
+        async with WorkerPool(hall.manager, hall, minimum=2):
+            await asyncio.sleep(5)
+            await hall.manager.stop()
+            await asyncio.sleep(60)
+        return hall
+
+    hall = play(story)
+    assert sorted(hall.spawned) == ["worker-1", "worker-2"]
+    assert not any(each.is_alive for each in hall.spawned.values())
+
+
 def test_one_step_is_taken_by_the_documents_name() -> None:
     async def story() -> Any:
         hall = Hall()
@@ -196,7 +270,9 @@ def test_real_processes_come_with_the_work_and_go_when_it_is_done() -> None:
         manager = TaskManager(port=0, quiet=True)
         await manager.start()
         spawner = LocalProcesses(manager.ticket(), 5, time_scale=0.5)
-        async with WorkerPool(manager, spawner, minimum=0, maximum=2, every_s=0.2) as pool:
+        async with WorkerPool(
+            manager, spawner, minimum=0, maximum=2, every_s=0.2, cool_down_s=1.0
+        ) as pool:
             for number in range(1, 21):
                 manager.add_task(Task(task_id=number))
             await until(lambda: len(pool.workers) == 2)
