@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Crew:
     try:
         await crew.start()
         await crew.gather()
-        outputs = await crew.run([Task(id=1, description="…", type=NOTHING, data={"n": 1})])
+        outputs = await crew.run((crew.new_task(NOTHING) for _ in range(9)), 9)
     finally:
         await crew.end()
     ```
@@ -90,23 +90,19 @@ class Crew:
             store=order.store,
         )
         self._manager.watch(self._note)
+        self._ticket = self._manager.ticket()
         self._processes: list[LocalProcess] = []
         self._awaited: asyncio.Future[None] | None = None
         self._guard: asyncio.Task[None] | None = None
         self._joined = 0
         self._unsettled = 0
         self._failure = ""
-        self._next_id = 1
+        self.next_id = 1
 
     async def start(self) -> None:
-        """Start the manager and the worker processes; returns before they have joined.
-
-        Raises:
-            PortInUse: the port belongs to somebody else.
-        """
-        ticket = self._manager.ticket()
+        """Start the manager and the worker processes; returns before they have joined."""
         spawner = LocalProcesses(
-            ticket, SKILL, slots=self.order.slots, handlers=[handlers_room.__name__]
+            self._ticket, SKILL, slots=self.order.slots, handlers=[handlers_room.__name__]
         )
         # They import while the manager opens its doors, and knock until it has.
         for number in range(1, self.order.workers + 1):
@@ -137,8 +133,8 @@ class Crew:
             task_type: which of the handlers in the room `tasks` is to do it.
             data: what that needs; a dict is given the task's number as "n".
         """
-        number = self._next_id
-        self._next_id += 1
+        number = self.next_id
+        self.next_id += 1
         return Task(
             id=number,
             description=task_type,
@@ -146,8 +142,12 @@ class Crew:
             data={"n": number} if data is None else data,
         )
 
-    async def run(self, tasks: Sequence[Task]) -> list[Payload]:
+    async def run(self, tasks: Iterable[Task], count: int) -> list[Payload]:
         """Submit many tasks, and wait until all are done.
+
+        Args:
+            tasks: what is to be done; each batch is taken from here when it is its turn.
+            count: how many there are.
 
         Returns:
             Their outputs, in the order of the tasks.
@@ -156,12 +156,13 @@ class Crew:
             MeasurementFailed: one failed, or a worker process ended.
             EncodeError: a task holds more than a message may.
         """
-        self._unsettled += len(tasks)
+        self._unsettled += count
         news = self._await_news()
-        await self._manager.batch_assign_tasks(tasks, BATCH_SIZE)
+        ids: list[TaskId] = []
+        await self._manager.batch_assign_tasks(_noting_ids(tasks, ids), BATCH_SIZE)
         await news
         self._check_failure()
-        return [self._output_of(task.id) for task in tasks]
+        return [self._output_of(task_id) for task_id in ids]
 
     async def run_one(self, task: Task) -> Payload:
         """Submit one task, and wait until it is done; see `run`."""
@@ -238,6 +239,12 @@ class Crew:
     def _output_of(self, task_id: TaskId) -> Payload:
         result = self._manager.get_task_result(task_id)
         return None if result is None else result.output
+
+
+def _noting_ids(tasks: Iterable[Task], ids: list[TaskId]) -> Iterator[Task]:
+    for task in tasks:
+        ids.append(task.id)
+        yield task
 
 
 def _words(occurrence: Occurrence) -> str:

@@ -87,6 +87,11 @@ class Figures(_Figure):
     payload: PayloadRate | None = None
     memory: Memory | None = None
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything was measured."""
+        return any(value is not None for name, value in self if name != "conditions")
+
 
 def percentile(samples: Sequence[float], percent: float) -> float:
     """The smallest sample that so many percent of all do not exceed (nearest rank).

@@ -34,10 +34,10 @@ async def measure_throughput(crew: Crew, count: int) -> Throughput:
         MeasurementFailed: a task failed, or came back with another's result.
     """
     began = time.perf_counter()
-    tasks = [crew.new_task(NOTHING) for _ in range(count)]
-    outputs = await crew.run(tasks)
+    first = crew.next_id
+    outputs = await crew.run((crew.new_task(NOTHING) for _ in range(count)), count)
     took_s = time.perf_counter() - began
-    if outputs != [task.id for task in tasks]:
+    if outputs != list(range(first, first + count)):
         raise MeasurementFailed("some tasks came back with the results of others")
     return throughput_of(count, took_s)
 
@@ -70,7 +70,7 @@ async def measure_payload(crew: Crew, size_bytes: int, count: int = PAYLOADS) ->
     """
     payloads = make_payloads(size_bytes, count)
     began = time.perf_counter()
-    echoed = await crew.run([crew.new_task(ECHO, payload) for payload in payloads])
+    echoed = await crew.run((crew.new_task(ECHO, payload) for payload in payloads), count)
     took_s = time.perf_counter() - began
     if echoed != payloads:
         raise MeasurementFailed("a payload came back changed")
@@ -97,7 +97,7 @@ async def measure_memory(crew: Crew) -> Memory:
     """
     # So many that each worker gets one.
     asked = _ASKED_FOR_EACH_SLOT * crew.order.slots * crew.order.workers
-    told = await crew.run([crew.new_task(MEMORY) for _ in range(asked)])
+    told = await crew.run((crew.new_task(MEMORY) for _ in range(asked)), asked)
     peaks = [peak for peak in told if isinstance(peak, int)]
     return Memory(
         manager_peak_bytes=measure_peak_memory(), worker_peak_bytes=max(peaks, default=None)

@@ -44,7 +44,7 @@ class BenchOrder:
 
 
 async def bench(order: BenchOrder, *, as_json: bool) -> int:
-    """Measure, and print the figures; after Ctrl-C those that there are.
+    """Measure, and print the figures; after Ctrl-C or an error those that there are.
 
     Args:
         order: what to measure.
@@ -63,15 +63,13 @@ async def bench(order: BenchOrder, *, as_json: bool) -> int:
         running.cancel()
 
     async with Interrupts(stop):
-        was_stopped = False
-        try:
-            await running
-        except asyncio.CancelledError:
-            was_stopped = True
-    show_figures(measuring.figures, as_json=as_json)
-    if was_stopped:
+        await asyncio.wait([running])
+    if measuring.figures.has_any:
+        show_figures(measuring.figures, as_json=as_json)
+    if running.cancelled():
         complain("stopped before everything was measured")
         return SOME_DID_NOT
+    running.result()
     return SUCCEEDED
 
 
@@ -106,13 +104,14 @@ class _Measuring:
 
     async def _take_all(self, status: Status) -> None:
         order = self._order
-        status.update("a cold start")
-        cold_start_s = await measure_cold_start(
-            workers=order.crew.workers, slots=order.crew.slots, insecure=order.crew.insecure
-        )
-        self._take(cold_start_s=cold_start_s)
+        # First, so that what can't be done is told before anything else is.
         crew = Crew(order.crew)
         try:
+            status.update("a cold start")
+            cold_start_s = await measure_cold_start(
+                workers=order.crew.workers, slots=order.crew.slots, insecure=order.crew.insecure
+            )
+            self._take(cold_start_s=cold_start_s)
             status.update("starting the workers")
             with children_hold_back_ctrl_c():
                 await crew.start()
