@@ -91,10 +91,10 @@ class Crew:
         )
         self._manager.watch(self._note)
         self._ticket = self._manager.ticket()
-        self._processes: list[LocalProcess] = []
+        self._processes: dict[str, LocalProcess] = {}
         self._awaited: asyncio.Future[None] | None = None
         self._guard: asyncio.Task[None] | None = None
-        self._joined = 0
+        self._joined: set[str] = set()
         self._unsettled = 0
         self._failure = ""
         self.next_id = 1
@@ -106,7 +106,8 @@ class Crew:
         )
         # They import while the manager opens its doors, and knock until it has.
         for number in range(1, self.order.workers + 1):
-            self._processes.append(await spawner.spawn(f"worker{number}"))
+            name = f"worker{number}"
+            self._processes[name] = await spawner.spawn(name)
         await self._manager.start()
         self._guard = asyncio.create_task(self._look_for_deaths())
 
@@ -116,13 +117,13 @@ class Crew:
         Raises:
             MeasurementFailed: they do not.
         """
-        if self._joined == self.order.workers:
+        if len(self._joined) == self.order.workers:
             return
         try:
             await asyncio.wait_for(self._await_news(), JOINING_MAY_TAKE_S)
         except asyncio.TimeoutError:
             raise MeasurementFailed(
-                f"{self._joined} of {self.order.workers} worker processes joined within "
+                f"{len(self._joined)} of {self.order.workers} worker processes joined within "
                 f"{JOINING_MAY_TAKE_S:g} s; `muster doctor` tells what may be in their way"
             ) from None
 
@@ -183,13 +184,18 @@ class Crew:
             self._guard.cancel()
         try:
             await self._manager.stop()
-            loop = asyncio.get_running_loop()
-            deadline = loop.time() + ORDERLY_END_S
-            # Told to stop by the manager, each ends by itself; nothing tells of it.
-            while any(each.is_alive for each in self._processes) and loop.time() < deadline:  # noqa: ASYNC110
-                await asyncio.sleep(_LOOK_AGAIN_S)
         finally:
-            await asyncio.gather(*(process.end() for process in self._processes))
+            ending = (self._end_process(name) for name in self._processes)
+            await asyncio.gather(*ending)
+
+    async def _end_process(self, name: str) -> None:
+        process = self._processes[name]
+        loop = asyncio.get_running_loop()
+        # Who has joined was told by the manager to stop; nothing tells when it has.
+        deadline = loop.time() + (ORDERLY_END_S if name in self._joined else 0.0)
+        while process.is_alive and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        await process.end()
 
     def _await_news(self) -> asyncio.Future[None]:
         """What is set when all have joined or every task is settled, or fails when neither can."""
@@ -204,8 +210,8 @@ class Crew:
             if not self._unsettled:
                 self._tell_news(None)
         elif occurrence.what is What.WORKER_JOINED:
-            self._joined += 1
-            if self._joined == self.order.workers:
+            self._joined.add(occurrence.worker)
+            if len(self._joined) == self.order.workers:
                 self._tell_news(None)
 
     def _tell_news(self, fault: MeasurementFailed | None) -> None:
@@ -220,7 +226,7 @@ class Crew:
         over = asyncio.ensure_future(self._manager.finished())
         try:
             while not over.done():
-                ended = sum(not process.is_alive for process in self._processes)
+                ended = sum(not process.is_alive for process in self._processes.values())
                 if ended:
                     told = f"{ended} of {len(self._processes)} worker processes ended"
                     break
