@@ -92,9 +92,10 @@ class Crew:
         self._manager.watch(self._note)
         self._ticket = self._manager.ticket()
         self._processes: dict[str, LocalProcess] = {}
-        self._awaited: asyncio.Future[None] | None = None
+        self._settled: asyncio.Future[None] | None = None
         self._guard: asyncio.Task[None] | None = None
         self._joined: set[str] = set()
+        self._somebody_came = asyncio.Event()
         self._unsettled = 0
         self._failure = ""
         self.next_id = 1
@@ -117,10 +118,8 @@ class Crew:
         Raises:
             MeasurementFailed: they do not.
         """
-        if len(self._joined) == self.order.workers:
-            return
         try:
-            await asyncio.wait_for(self._await_news(), JOINING_MAY_TAKE_S)
+            await asyncio.wait_for(self._come_together(), JOINING_MAY_TAKE_S)
         except asyncio.TimeoutError:
             raise MeasurementFailed(
                 f"{len(self._joined)} of {self.order.workers} worker processes joined within "
@@ -158,19 +157,19 @@ class Crew:
             EncodeError: a task holds more than a message may.
         """
         self._unsettled += count
-        news = self._await_news()
+        settled = self._await_end_of_tasks()
         ids: list[TaskId] = []
         await self._manager.batch_assign_tasks(_noting_ids(tasks, ids), BATCH_SIZE)
-        await news
+        await settled
         self._check_failure()
         return [self._output_of(task_id) for task_id in ids]
 
     async def run_one(self, task: Task) -> Payload:
         """Submit one task, and wait until it is done; see `run`."""
         self._unsettled += 1
-        news = self._await_news()
+        settled = self._await_end_of_tasks()
         self._manager.add_task(task)
-        await news
+        await settled
         self._check_failure()
         return self._output_of(task.id)
 
@@ -197,10 +196,16 @@ class Crew:
             await asyncio.sleep(_LOOK_AGAIN_S)
         await process.end()
 
-    def _await_news(self) -> asyncio.Future[None]:
-        """What is set when all have joined or every task is settled, or fails when neither can."""
-        self._awaited = asyncio.get_running_loop().create_future()
-        return self._awaited
+    async def _come_together(self) -> None:
+        while len(self._joined) < self.order.workers:
+            self._check_failure()
+            self._somebody_came.clear()
+            await self._somebody_came.wait()
+
+    def _await_end_of_tasks(self) -> asyncio.Future[None]:
+        """What is set when every task is settled, or fails when that can't be any more."""
+        self._settled = asyncio.get_running_loop().create_future()
+        return self._settled
 
     def _note(self, occurrence: Occurrence) -> None:
         if occurrence.what in _SETTLING:
@@ -208,19 +213,18 @@ class Crew:
             if occurrence.what is not What.TASK_COMPLETED:
                 self._failure = f"a task was not completed, but {_words(occurrence)}"
             if not self._unsettled:
-                self._tell_news(None)
+                self._tell_end_of_tasks(None)
         elif occurrence.what is What.WORKER_JOINED:
             self._joined.add(occurrence.worker)
-            if len(self._joined) == self.order.workers:
-                self._tell_news(None)
+            self._somebody_came.set()
 
-    def _tell_news(self, fault: MeasurementFailed | None) -> None:
-        if self._awaited is None or self._awaited.done():
+    def _tell_end_of_tasks(self, fault: MeasurementFailed | None) -> None:
+        if self._settled is None or self._settled.done():
             return
         if fault is None:
-            self._awaited.set_result(None)
+            self._settled.set_result(None)
         else:
-            self._awaited.set_exception(fault)
+            self._settled.set_exception(fault)
 
     async def _look_for_deaths(self) -> None:
         over = asyncio.ensure_future(self._manager.finished())
@@ -236,7 +240,8 @@ class Crew:
         finally:
             over.cancel()
         self._failure = f"{told} before the measuring was done"
-        self._tell_news(MeasurementFailed(self._failure))
+        self._somebody_came.set()
+        self._tell_end_of_tasks(MeasurementFailed(self._failure))
 
     def _check_failure(self) -> None:
         if self._failure:
