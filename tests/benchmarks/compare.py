@@ -103,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if why is not None:
             left_out[each.name] = f"{why}; to have it: {each.install}"
             say(f"{each.name} is left out: {left_out[each.name]}")
+    if len(left_out) == len(competitors):
+        say("nobody is left to be compared")
+        return 2
     comparison = Comparison(
         order, left_out, [], datetime.now(tz=timezone.utc).isoformat("T", "seconds")
     )
@@ -189,8 +192,10 @@ def finish(comparison: Comparison, options: argparse.Namespace) -> None:
     if options.plot:
         size = show_size(comparison.order.payload_bytes)
         note = (
-            f"{machine()}, {comparison.began_at[:10]}. Median, lowest and highest of "
-            f"{options.rounds} alternating rounds, two worker processes each; logarithmic scales.",
+            (
+                f"{machine()}, {comparison.began_at[:10]}. Median, lowest and highest of "
+                f"{options.rounds} alternating rounds, two worker processes each; log scales."
+            ),
             f"Payloads of {size}. At a cold start the Redis of those who need one runs already.",
         )
         draw(options.plot, comparison.figures, comparison.summary, comparison.ours, note)
