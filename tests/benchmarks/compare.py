@@ -26,6 +26,7 @@ from comparison.rounds import Round, RoundOrder, play_round
 from comparison.table import render
 from comparison.verdict import Figure, Spread, Standing, figures_in, standing_of, summarize
 from muster.agents.bench.sizes import read_size, show_size
+from sigterm import heed_sigterm
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def machine() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    heed_sigterm()
     options = read_options(arguments)
     order = RoundOrder(
         tasks=tuple(options.tasks),
@@ -121,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"round {number} of {options.rounds}, {each.name}: {told}")
             if played.failure:
                 say(f"  it failed: {played.failure}")
+        # After each, so that what was measured stays if a later one is interrupted.
+        write_json(comparison, options.json)
     finish(comparison, options)
     return 1 if any(each.failure for each in comparison.rounds) else 0
 
@@ -180,15 +184,19 @@ def python_of(competitor: Competitor, given: Sequence[str]) -> str:
     return chosen
 
 
+def write_json(comparison: Comparison, file: str | None) -> None:
+    """Write what there is so far, unless it goes to stdout at the end."""
+    if file and file != "-":
+        told = json.dumps(comparison.as_json(), indent=1)
+        Path(file).write_text(f"{told}\n", encoding="utf-8")
+
+
 def finish(comparison: Comparison, options: argparse.Namespace) -> None:
-    told = json.dumps(comparison.as_json(), indent=1) + "\n"
     if options.json == "-":
-        sys.stdout.write(told)
+        told = json.dumps(comparison.as_json(), indent=1)
     else:
-        table = render(comparison.figures, comparison.summary, comparison.standings)
-        sys.stdout.write(f"{table}\n")
-        if options.json:
-            Path(options.json).write_text(told, encoding="utf-8")
+        told = render(comparison.figures, comparison.summary, comparison.standings)
+    sys.stdout.write(f"{told}\n")
     if options.plot:
         size = show_size(comparison.order.payload_bytes)
         note = (

@@ -21,6 +21,7 @@ from pathlib import Path
 from muster.agents.bench.crew import Crew, CrewOrder
 from muster.agents.ceylon_agent import AgentDetail, BaseAgent, PeerMode
 from muster.agents.surroundings import LOOPBACK, claim_port, standing_in
+from sigterm import heed_sigterm
 
 WORKSPACE = "idle"
 SETTLING_S = 3.0
@@ -109,7 +110,7 @@ async def play_admin(workers: int, seconds: float, folder: Path) -> None:
 
 
 async def play_client(name: str, port: int, peer: str, folder: Path) -> None:
-    """Be a plain client, until the one who started it ends."""
+    """Be a plain client, until the one who started it ends and its stdin with it."""
     client = PlainAgent(name, PeerMode.CLIENT, port, peer, folder)
     running = asyncio.ensure_future(client.start_agent(b"", []))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
@@ -133,6 +134,7 @@ def measure_plain_admin(workers: int, seconds: float) -> float:
 
 def main() -> None:
     """Measure, and print what came out."""
+    heed_sigterm()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workers", type=int, default=8, help="how many idle workers there are")
     parser.add_argument("--seconds", type=float, default=20.0, help="for how long it is watched")

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from sigterm import heed_sigterm
 
 HERE = Path(__file__).parent
 BENCH = ("-m", "muster.agents.command", "bench", "--json")
@@ -80,6 +81,7 @@ BENCHMARKS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    heed_sigterm()
     names = [each.name for each in BENCHMARKS]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -121,14 +123,15 @@ def run(command: Sequence[str], limit_s: float) -> dict[str, Any]:
             out, _ = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             told["failure"] = f"was ended after {limit_s:g} s"
-            # As Ctrl-C does, so that it ends what it has started.
-            process.send_signal(signal.SIGINT)
+            # It ends what it has started.
+            process.terminate()
             try:
                 out, _ = process.communicate(timeout=ENDING_MAY_TAKE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, _ = process.communicate()
         except BaseException:
+            process.terminate()
             process.communicate()
             raise
     told["took_s"] = round(time.perf_counter() - began, 1)
