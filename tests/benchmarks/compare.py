@@ -123,8 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"round {number} of {options.rounds}, {each.name}: {told}")
             if played.failure:
                 say(f"  it failed: {played.failure}")
-        # After each, so that what was measured stays if a later one is interrupted.
-        write_json(comparison, options.json)
+            # After each, so that what was measured stays if a later one is interrupted.
+            write_json(comparison, options.json)
     finish(comparison, options)
     return 1 if any(each.failure for each in comparison.rounds) else 0
 
