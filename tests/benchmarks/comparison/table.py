@@ -11,7 +11,7 @@ from rich.table import Table
 
 from .verdict import Figure, Spread, Standing
 
-WIDTH = 130
+WIDTH = 180
 
 
 def show(value: float) -> str:
