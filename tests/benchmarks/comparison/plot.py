@@ -66,7 +66,10 @@ def _draw_panel(
     places = range(len(names))
     panel.barh(places, medians, xerr=(below, above), color=colours, ecolor=INK, capsize=2.5)
     panel.set_xscale("log")
-    panel.set_xlim(min(medians) / 3, max(taken[name].highest for name in names) * ROOM_FOR_NUMBERS)
+    panel.set_xlim(
+        min(taken[name].lowest for name in names) / 2,
+        max(taken[name].highest for name in names) * ROOM_FOR_NUMBERS,
+    )
     for place, name in zip(places, names, strict=True):
         panel.annotate(
             show(taken[name].median),
