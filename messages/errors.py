@@ -30,6 +30,7 @@ MusterError
 │   ├── NotConnected           a worker whom no manager answers
 │   ├── WorkersMissing         expected workers that did not come in time
 │   ├── ExtraMissing           packages that are only installed on request
+│   ├── MeasurementFailed      figures that did not come about
 │   └── AddressRefused         an address that may not be fetched from
 ├── PeerError                  something a peer sent or decided
 │   ├── DecodeError            bytes that are not a message of ours
@@ -284,6 +285,10 @@ class ExtraMissing(LocalError):
 
 class AddressRefused(LocalError):
     """An address that may not be fetched from, such as one of a private network."""
+
+
+class MeasurementFailed(LocalError):
+    """What was to be measured did not come about; the message says why."""
 
 
 class WebError(MusterError):

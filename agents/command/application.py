@@ -20,14 +20,17 @@ from pydantic import ValidationError
 
 from ...messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ...messages.wording import summarize
+from ..bench.crew import CrewOrder
+from ..bench.sizes import read_size
 from ..diagram import DEFAULT_MAX_MESSAGES
 from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..manager import DEFAULT_WORKSPACE, TaskManager
 from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
-from ..surroundings import LOOPBACK
+from ..surroundings import ANY_PORT, LOOPBACK
 from ..tasks_file import read_tasks
 from ..ticket import TICKET_VARIABLE, read_ticket
 from ..worker import DEFAULT_PORT
+from .bench import BenchOrder, bench
 from .check import Runs, check_all
 from .closing import check_report_file, show_report, write_report
 from .credentials import (
@@ -511,6 +514,37 @@ def doctor(
     for finding in findings:
         typer.echo(finding.line())
     raise typer.Exit(0 if all(finding.is_well for finding in findings) else SOME_DID_NOT)
+
+
+@application.command("bench")
+def run_bench(
+    tasks: Annotated[int, typer.Option(min=1, help="How many tasks that do nothing.")] = 10_000,
+    workers: Annotated[int, typer.Option(min=1, help="How many worker processes.")] = 2,
+    slots: Annotated[int, typer.Option(min=1, help="How many tasks each does at once.")] = 64,
+    payload: Annotated[
+        str, typer.Option(metavar="SIZE", help="How much data is echoed at a time.")
+    ] = "1MB",
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the run in this new file.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
+    ] = ANY_PORT,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Do not seal frames.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Measure what a manager and worker processes give on this machine.
+
+    It starts them, has tasks done that do nothing, and ends them.
+    """
+    configure_logging(verbose)
+    order = BenchOrder(
+        crew=CrewOrder(workers, slots, port=port, insecure=insecure, store=store),
+        tasks=tasks,
+        payload_bytes=read_size(payload),
+    )
+    raise typer.Exit(asyncio.run(bench(order, as_json=as_json)))
 
 
 @application.command()

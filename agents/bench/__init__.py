@@ -1,0 +1,1 @@
+"""What a manager and its worker processes give on this machine, measured for `muster bench`."""

@@ -1,0 +1,61 @@
+"""What `measure_cold_start` starts: a manager and workers up to the first result, as a script.
+
+It says `FIRST_RESULT` on stdout, and ends when its stdin does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import threading
+
+from .crew import Crew, CrewOrder
+from .tasks import NOTHING
+
+FIRST_RESULT = "first result"
+
+
+async def come_to_first_result(order: CrewOrder) -> None:
+    """Start a crew, have one task done, say so, and stay until stdin ends."""
+    crew = Crew(order)
+    told_to_end = _end_of_stdin()
+    working = asyncio.ensure_future(_work(crew))
+    try:
+        await asyncio.wait([told_to_end, working], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            await told_to_end
+    finally:
+        working.cancel()
+        await crew.end()
+
+
+async def _work(crew: Crew) -> None:
+    await crew.start()
+    await crew.run_one(crew.new_task(NOTHING))
+    sys.stdout.write(f"{FIRST_RESULT}\n")
+    sys.stdout.flush()
+
+
+def _end_of_stdin() -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def wait() -> None:
+        # Not by sys.stdin, whose lock an ending interpreter would wait for.
+        while os.read(0, 1):
+            pass
+        loop.call_soon_threadsafe(tell)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return ended
+
+
+if __name__ == "__main__":
+    asyncio.run(come_to_first_result(CrewOrder(**json.loads(sys.argv[1]))))

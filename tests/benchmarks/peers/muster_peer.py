@@ -1,0 +1,54 @@
+"""Muster, as it comes: sealed frames, two worker processes, 64 slots each."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from muster.agents.bench.crew import Crew, CrewOrder
+from muster.agents.bench.tasks import ECHO, NOTHING
+from muster.agents.memory_store import MemoryStore
+from muster.agents.store import Store
+from peer import play
+
+STORE_VARIABLE = "MUSTER_COMPARE_STORE"
+"""Whether the run is kept in "memory" or "sqlite"; not at all if it is not set."""
+
+
+class MusterPeer:
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+
+    async def start(self) -> None:
+        self._crew = Crew(CrewOrder(workers=2, store=self._store()))
+        await self._crew.start()
+
+    def _store(self) -> Store | Path | None:
+        match os.environ.get(STORE_VARIABLE):
+            case "memory":
+                return MemoryStore()
+            case "sqlite":
+                return Path(self._folder.name, "run.db")
+            case _:
+                return None
+
+    async def run_many(self, arguments: Sequence[dict[str, int]]) -> list[int]:
+        tasks = (self._crew.new_task(NOTHING, argument) for argument in arguments)
+        return await self._crew.run(tasks, len(arguments))
+
+    async def run_one(self, argument: dict[str, int]) -> int:
+        return await self._crew.run_one(self._crew.new_task(NOTHING, argument))
+
+    async def echo_many(self, payloads: Sequence[bytes]) -> list[bytes]:
+        tasks = (self._crew.new_task(ECHO, payload) for payload in payloads)
+        return await self._crew.run(tasks, len(payloads))
+
+    async def stop(self) -> None:
+        await self._crew.end()
+        self._folder.cleanup()
+
+
+if __name__ == "__main__":
+    play(MusterPeer())
