@@ -20,6 +20,8 @@ from .records import MAX_AHEAD, TaskRecord, WorkerRecord
 from .usual_time import UsualTime
 
 _EMPTY_BUCKETS_KEPT = 1_000
+_LOOKED_AT = 2 * MAX_NAMED - 1
+"""Of the free workers that can do a task, how many are looked at to name the best of them."""
 
 
 class Place(NamedTuple):
@@ -157,6 +159,10 @@ class TaskQueue:
         self._crews_of: dict[WorkerRecord, list[Crew]] = {}
         self._unplaced: list[Bucket] = []
         self._is_stale = False
+        # The free workers that can do the tasks of a bucket, as a heap, the best first. It holds
+        # from one match to the next: until `refresh`, only whom it gave a task changes.
+        self._ranked_for: Bucket | None = None
+        self._ranked: list[tuple[float, int, WorkerRecord]] = []
         self._stamp = 0
         self._buckets_at_most = _EMPTY_BUCKETS_KEPT
         self.count = 0
@@ -236,6 +242,7 @@ class TaskQueue:
 
     def refresh(self, now: float) -> None:
         """Work out anew who can do what, if that may have changed."""
+        self._ranked_for = None
         if self._is_stale:
             self._is_stale = False
             self.crews.clear()
@@ -269,7 +276,7 @@ class TaskQueue:
             return None
         self._take(best, charged)
         record, bucket = best.record, best.bucket
-        worker, decision = self._choose(record, bucket, free & charged.workers if several else free)
+        worker, decision = self._choose(record, bucket, charged)
         return Match(record, worker, decision, bucket.usual)
 
     def take_ahead(self) -> list[Match]:
@@ -321,18 +328,31 @@ class TaskQueue:
         )
 
     def _choose(
-        self, record: TaskRecord, bucket: Bucket, candidates: set[WorkerRecord]
+        self, record: TaskRecord, bucket: Bucket, crew: Crew
     ) -> tuple[WorkerRecord, Decision]:
-        lineup = self._lineup(bucket)
-        if bucket.avoided:
-            scored = [(-recovery_score(worker), worker.order, worker) for worker in candidates]
+        ranked = self._ranked
+        if self._ranked_for is not bucket:
+            self._ranked_for = bucket
+            free = self.free & crew.workers
+            ranked = self._ranked = [self._rank(record, bucket, worker) for worker in free]
+            heapq.heapify(ranked)
+        elif ranked[0][2] in self.free:
+            # Whoever got the last task has become another; the others are as they were.
+            heapq.heapreplace(ranked, self._rank(record, bucket, ranked[0][2]))
         else:
-            score, task = self.policy.score, record.task
-            scored = [(-score(task, worker), worker.order, worker) for worker in candidates]
-        if len(scored) > 1:
-            scored.sort()
-        named = tuple([(worker.name, -score) for score, _, worker in scored[:MAX_NAMED]])
-        return scored[0][2], Decision(record.attempt + 1, lineup, named, len(scored))
+            heapq.heappop(ranked)
+        # The first of a heap are not the best in order, but the best few are among them.
+        first = sorted(ranked[:_LOOKED_AT])[:MAX_NAMED] if len(ranked) > 1 else ranked
+        named = tuple([(worker.name, -score) for score, _, worker in first])
+        decision = Decision(record.attempt + 1, self._lineup(bucket), named, len(ranked))
+        return ranked[0][2], decision
+
+    def _rank(
+        self, record: TaskRecord, bucket: Bucket, worker: WorkerRecord
+    ) -> tuple[float, int, WorkerRecord]:
+        if bucket.avoided:
+            return -recovery_score(worker), worker.order, worker
+        return -self.policy.score(record.task, worker), worker.order, worker
 
     def _take(self, place: Place, crew: Crew) -> None:
         crew.take(place)
