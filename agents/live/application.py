@@ -77,8 +77,8 @@ DESCRIPTION = """\
 Tasks and workers of one manager.
 
 In a URL a task's id is JSON: `7` is the integer, `"7"` (that is `%227%22`) the text. A text that is
-no number may do without its quotes. Errors are `{"error": "..."}`, with `faults` for each field that
-breaks its rule. What changes something needs `Content-Type: application/json`; off loopback all of
+no number may do without its quotes. Errors are `{"error": "..."}`, with `faults` for each field
+that breaks its rule. What changes something needs `Content-Type: application/json`; off loopback all of
 `/api` needs `Authorization: Bearer SECRET`, the workspace's secret.
 """
 
@@ -147,7 +147,13 @@ class _Routes:
         add("/api/tasks", self.list_tasks, responses=wrong)
         task = "/api/tasks/{task_id:path}"
         add(f"{task}/cancel", self.cancel, methods=["POST"], status_code=204, responses=too_late)
-        add(f"{task}/priority", self.prioritize, methods=["PUT"], status_code=204, responses=too_late)
+        add(
+            f"{task}/priority",
+            self.prioritize,
+            methods=["PUT"],
+            status_code=204,
+            responses=too_late,
+        )
         add(f"{task}/story", self.story, responses=unknown)
         add(task, self.get_task, responses=unknown)
         add("/api/stats", self.stats)

@@ -1,4 +1,4 @@
-"""A response that goes on: server-sent events for one page, which is dropped if it does not read."""
+"""A response that goes on: server-sent events for one page, dropped if it does not read."""
 
 from __future__ import annotations
 

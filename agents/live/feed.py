@@ -121,9 +121,7 @@ class Feed:
 
     def _start(self) -> _Start:
         board = self._manager.board
-        return _Start(
-            self._state.head(board, now()), self._state.listed(board), self._next_frame
-        )
+        return _Start(self._state.head(board, now()), self._state.listed(board), self._next_frame)
 
     def _rows(self, task_ids: list[TaskId]) -> bytes:
         rows = self._manager.ask(lambda: self._state.rows(self._manager.board, task_ids))

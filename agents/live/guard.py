@@ -44,8 +44,8 @@ _HEADERS = {
 }
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = frozenset({"", "same-origin", "none"})
-_NEED_THE_TOKEN = re.compile(r"/(api(/|$)|metrics/?$)")
-_ALWAYS_NEEDS_THE_TOKEN = "/api/ticket"
+_GUARDED = re.compile(r"/(api(/|$)|metrics/?$)")
+_TICKET = "/api/ticket"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@]+)(:[0-9]{1,5})?")
 
 
@@ -122,7 +122,9 @@ def find_fault(asked: Asked, admission: Admission) -> Refused | None:
     if asked.length and int(asked.length) > MAX_BODY_BYTES:
         return too_large()
     if is_change and asked.content_type.partition(";")[0].strip().lower() != "application/json":
-        return Refused(415, "what changes something needs the header Content-Type: application/json")
+        return Refused(
+            415, "what changes something needs the header Content-Type: application/json"
+        )
     return None
 
 
@@ -149,7 +151,7 @@ def _is_ours(host: str, admission: Admission) -> bool:
 
 def _needs_same_site(asked: Asked) -> bool:
     # A link from elsewhere may lead to the page, but not into what it asks for.
-    return asked.method not in _SAFE or _NEED_THE_TOKEN.match(asked.path) is not None
+    return asked.method not in _SAFE or _GUARDED.match(asked.path) is not None
 
 
 def _is_same_site(asked: Asked) -> bool:
@@ -159,9 +161,9 @@ def _is_same_site(asked: Asked) -> bool:
 
 
 def _needs_token(path: str, admission: Admission) -> bool:
-    if path.rstrip("/") == _ALWAYS_NEEDS_THE_TOKEN:
+    if path.rstrip("/") == _TICKET:
         return True
-    return admission.needs_secret and _NEED_THE_TOKEN.match(path) is not None
+    return admission.needs_secret and _GUARDED.match(path) is not None
 
 
 def _check_token(asked: Asked, admission: Admission) -> Refused | None:

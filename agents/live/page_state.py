@@ -245,6 +245,9 @@ class PageState:
         if not (attempts or priority or is_undone):
             return row
         ended_at = record.finished_at
+        if attempts and status is TaskStatus.PENDING:
+            # It waits again; its attempt is over.
+            ended_at = record.story[-1].at
         row += (
             (attempts[-1].worker.order, self._since(attempts[-1].started_at))
             if attempts
@@ -261,8 +264,7 @@ class PageState:
 
     def _shown(self, board: BoardState) -> list[WorkerRecord]:
         shown = {
-            worker.name: worker
-            for worker in islice(board.members.present.values(), MAX_WORKERS)
+            worker.name: worker for worker in islice(board.members.present.values(), MAX_WORKERS)
         }
         for name in self._gone(board):
             if len(shown) >= MAX_WORKERS:

@@ -108,7 +108,7 @@ class LivePage:
             )
         self._feed.run()
         self._serving = asyncio.ensure_future(self._server.serve([self._socket]))
-        while not (self._server.started or self._serving.done()):
+        while not (self._server.started or self._serving.done()):  # noqa: ASYNC110 - uvicorn's
             await asyncio.sleep(0.01)
         if self._serving.done():
             self._serving.result()
@@ -144,8 +144,8 @@ def admission_at(manager: TaskManager, host: str, names: Sequence[str] = ()) -> 
         is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         raise InvalidInput(
-            f"the live page can't listen on {host!r}; give an IP address, such as {LOOPBACK} or "
-            "0.0.0.0"
+            f"the live page can't listen on {host!r}; give an IP address, such as {LOOPBACK}, or "
+            "that of a network card"
         ) from None
     needs_secret = not is_loopback or bool(names)
     if needs_secret and manager.secret is None:

@@ -65,20 +65,16 @@ def look_through(
     """
     records: list[TaskRecord] = []
     last: int | None = None
-    looked_at = 0
-    for record in _records_after(tasks, after):
+    for looked_at, record in enumerate(_records_after(tasks, after)):
         if len(records) == limit or looked_at == MAX_LOOKED_AT:
             return Part(records, last)
-        looked_at += 1
         last = record.sequence
         if wanted.fits(record):
             records.append(record)
     return Part(records, None)
 
 
-def _records_after(
-    tasks: Mapping[TaskId, TaskRecord], after: int | None
-) -> Iterator[TaskRecord]:
+def _records_after(tasks: Mapping[TaskId, TaskRecord], after: int | None) -> Iterator[TaskRecord]:
     records = iter(tasks.values())
     if after is None or not tasks:
         return records

@@ -37,6 +37,16 @@ function begin(canvas) {
   return { pen, width, height };
 }
 
+function axis(ms) {
+  return ms < 60000 ? `${ms / 1000} s` : seconds(ms).replace(/ (min|h) 0 (s|min)$/, " $1");
+}
+
+function say(pen, text, width, height) {
+  pen.fillStyle = palette().muted;
+  pen.textAlign = "center";
+  pen.fillText(text, width / 2, height / 2);
+}
+
 function drawTimes(pen, from, to, left, right, height, origin) {
   const { muted, line } = palette();
   const step = NICE_STEPS_MS.find((each) => ((right - left) * each) / (to - from) >= 64) || NICE_STEPS_MS.at(-1);
@@ -50,7 +60,7 @@ function drawTimes(pen, from, to, left, right, height, origin) {
     pen.moveTo(x, 0);
     pen.lineTo(x, height - FOOT_PX);
     pen.stroke();
-    if (x > left + 8 && x < right - 14 && at >= origin) pen.fillText(at === origin ? "0" : seconds(at - origin).replace(" min 0 s", " min"), x, height - FOOT_PX / 2);
+    if (x > left + 8 && x < right - 14 && at >= origin) pen.fillText(axis(at - origin), x, height - FOOT_PX / 2);
   }
 }
 
@@ -78,13 +88,11 @@ export class Timeline {
     const end = model.run.ended_at ?? model.now;
     const to = Math.max(end, origin + 10000);
     const from = this.spanMs ? Math.max(to - this.spanMs, origin) : origin;
-    drawTimes(pen, from, to, LABEL_PX, width, height, origin);
     if (!orders.length) {
-      pen.fillStyle = muted;
-      pen.textAlign = "center";
-      pen.fillText("no workers yet", width / 2, (height - FOOT_PX) / 2);
+      say(pen, "no workers yet", width, height);
       return;
     }
+    drawTimes(pen, from, to, LABEL_PX, width, height, origin);
     const lanePx = (height - FOOT_PX) / orders.length;
     const scale = (width - LABEL_PX) / (to - from);
     orders.forEach((order, place) => {
@@ -136,8 +144,8 @@ export class Timeline {
       if (spanPx > 26 && trackPx > 11) {
         pen.fillStyle = colour.card;
         pen.textAlign = "left";
-        const text = clip(pen, span.row.shownId, spanPx - 10);
-        if (text.length > 1 || text === span.row.shownId) pen.fillText(text, x + 5, y + trackPx / 2);
+        const { shownId } = span.row;
+        if (pen.measureText(shownId).width <= spanPx - 10) pen.fillText(shownId, x + 5, y + trackPx / 2);
       }
     }
   }
@@ -175,8 +183,11 @@ export class Throughput {
     const { samples, run } = model;
     const origin = run.began_at ?? 0;
     const to = Math.max(run.ended_at ?? model.now, origin + 5000);
+    if (samples.length < 2) {
+      say(pen, "nothing yet", width, height);
+      return;
+    }
     drawTimes(pen, origin, to, 44, width, height, origin);
-    if (samples.length < 2) return;
     // Smoothed over a hundredth and more of what is shown, else single ticks stand out.
     const stepMs = Math.max((to - origin) / 120, 1000);
     const points = [];
@@ -197,11 +208,11 @@ export class Throughput {
     const peak = most / 1.1;
     pen.fillText(rate(peak), 38, Math.max(y(peak), 8));
     pen.fillText("0", 38, floor - 5);
-    this.area(pen, points, x, () => floor, (point) => y(point[2]), colour.completed);
-    if (points.some((point) => point[3])) this.area(pen, points, x, (point) => y(point[2]), (point) => y(point[2] + point[3]), colour.failed);
+    this.area(pen, points, x, () => floor, (point) => y(point[2]), colour.completed, true);
+    if (points.some((point) => point[3])) this.area(pen, points, x, (point) => y(point[2]), (point) => y(point[2] + point[3]), colour.failed, false);
   }
 
-  area(pen, points, x, low, high, colour) {
+  area(pen, points, x, low, high, colour, isLined) {
     pen.beginPath();
     points.forEach((point, place) => {
       const middle = x((point[0] + point[1]) / 2);
@@ -216,9 +227,10 @@ export class Throughput {
     }
     pen.closePath();
     pen.fillStyle = colour;
-    pen.globalAlpha = 0.35;
+    pen.globalAlpha = isLined ? 0.35 : 0.75;
     pen.fill();
     pen.globalAlpha = 1;
+    if (!isLined) return;
     pen.beginPath();
     points.forEach((point, place) => {
       if (place === 0) pen.moveTo(x(point[0]), high(point));

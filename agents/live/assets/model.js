@@ -157,7 +157,7 @@ export class Model {
     const isSame = row.attempts === attempts;
     if (row.span && (!isSame || status !== RUNNING)) {
       const ended = isSame && status !== PENDING ? status : FAILED;
-      row.span.lane.close(row.span, isSame && endedAt !== null ? endedAt : this.at, ended);
+      row.span.lane.close(row.span, (isSame ? endedAt : startedAt) ?? this.at, ended);
       row.span = null;
       if (isSame) return;
     }

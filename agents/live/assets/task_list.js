@@ -126,7 +126,7 @@ export class TaskList {
     element.pill.dataset.status = status;
     const worker = row.worker === null ? "" : this.model.names.get(row.worker) || "";
     element.workerCell.textContent = row.attempts > 1 ? `${worker} (attempt ${row.attempts})` : worker;
-    if (row.status !== 1) element.took.textContent = row.endedAt !== null && row.startedAt !== null ? seconds(row.endedAt - row.startedAt) : "";
+    if (row.status !== 1) element.took.textContent = row.status > 1 && row.startedAt !== null ? seconds(row.endedAt - row.startedAt) : "";
   }
 
   tell() {
