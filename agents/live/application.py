@@ -78,8 +78,8 @@ Tasks and workers of one manager.
 
 In a URL a task's id is JSON: `7` is the integer, `"7"` (that is `%227%22`) the text. A text that is
 no number may do without its quotes. Errors are `{"error": "..."}`, with `faults` for each field
-that breaks its rule. What changes something needs `Content-Type: application/json`; off loopback all of
-`/api` needs `Authorization: Bearer SECRET`, the workspace's secret.
+that breaks its rule. What changes something needs `Content-Type: application/json`; off loopback
+all of `/api` needs `Authorization: Bearer SECRET`, the workspace's secret.
 """
 
 
