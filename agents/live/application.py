@@ -101,7 +101,7 @@ def live_application(
         feed: what the page is told; by default one of its own.
         metrics: what is at `/metrics`; without, nothing is.
     """
-    admission = admission or Admission()
+    admission = admission or Admission(secret=manager.secret)
     routes = _Routes(manager, feed or Feed(manager), metrics, admission)
     return Guard(routes.application(), admission)
 

@@ -12,6 +12,9 @@ from starlette.types import Receive, Scope, Send
 READ_WITHIN_S = 20.0
 """How long a page may take to take in one frame."""
 
+GIVEN_UP_WITHIN_S = 60.0
+"""How long the system may take to give up the connection of a page that does not read."""
+
 
 class EventStream(Response):
     """Sends frames as they come, until they end, or the page leaves or does not read.
@@ -20,18 +23,19 @@ class EventStream(Response):
 
     Args:
         frames: server-sent events.
-        read_within_s: how long the page may take to take in one, in seconds.
+        read_within_s: how long the page may take to take in one, in seconds; `READ_WITHIN_S` if
+            None.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, frames: AsyncGenerator[bytes, None], read_within_s: float = READ_WITHIN_S
+        self, frames: AsyncGenerator[bytes, None], read_within_s: float | None = None
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._frames = frames
-        self._read_within_s = read_within_s
+        self._read_within_s = READ_WITHIN_S if read_within_s is None else read_within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -40,6 +44,10 @@ class EventStream(Response):
         leaving = asyncio.ensure_future(_leaves(receive))
         try:
             await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
+            if sending.done() and isinstance(sending.exception(), asyncio.TimeoutError):
+                # Its place is free for another; the connection ends when the system gives it up.
+                await self._frames.aclose()
+                await asyncio.wait([leaving], timeout=GIVEN_UP_WITHIN_S)
         finally:
             for future in (sending, leaving):
                 future.cancel()

@@ -24,6 +24,7 @@ DEFAULT_WEB_PORT = 8080
 _MAX_CONNECTIONS = 2 * MAX_PAGES
 _CLOSING_MAY_TAKE_S = 1
 _UNREAD_FOR_MS = 30_000
+_UNREAD_BYTES = 256 * 1024
 _LARGEST_PORT = 65_535
 
 
@@ -92,6 +93,11 @@ class LivePage:
         """Where the page is."""
         named = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{named}:{self.port}/"
+
+    @property
+    def pages(self) -> int:
+        """How many pages are open."""
+        return self._feed.pages
 
     @property
     def needs_secret(self) -> bool:
@@ -173,7 +179,9 @@ def _listen(host: str, port: int) -> socket.socket:
         raise InvalidInput(
             f"the live page can't listen on {host!r}, port {port}: {fault.strerror or fault}"
         ) from None
-    # A page that reads nothing for so long is gone; accepted connections take this over.
+    # Accepted connections take both over. What the system holds for a page that reads slowly is
+    # bounded, and a page that reads nothing for long is gone.
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is not None:
         made.setsockopt(socket.IPPROTO_TCP, option, _UNREAD_FOR_MS)

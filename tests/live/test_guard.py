@@ -38,8 +38,11 @@ def test_on_loopback_its_own_names_are_let_in(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "", "a@localhost"]
-    + ["192.168.1.7:8080", "localhost:8080, evil.example", "[::1].evil", "localhost:80:80"],
+    [
+        *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", ""),
+        *("192.168.1.7:8080", "localhost:8080, evil.example", "[::1].evil", "localhost:80:80"),
+        "a@localhost",
+    ],
 )
 def test_a_name_that_was_rebound_to_this_machine_is_not(host: str) -> None:
     assert status(HERE, asked(host=host)) == 421
@@ -97,8 +100,10 @@ def test_json_with_a_charset_is_json() -> None:
 @pytest.mark.parametrize("path", ["/api/tasks", "/api/stats", "/api/events", "/api", "/metrics"])
 @pytest.mark.parametrize(
     "token",
-    ["", "Bearer ", "Bearer wrong", f"Basic {SECRET.reveal()}", SECRET.reveal()]
-    + [f"Bearer {fresh_secret().reveal()}"],
+    [
+        *("", "Bearer ", "Bearer wrong", f"Basic {SECRET.reveal()}", SECRET.reveal()),
+        f"Bearer {fresh_secret().reveal()}",
+    ],
 )
 def test_off_loopback_nothing_is_told_without_the_secret(path: str, token: str) -> None:
     assert status(ABROAD, asked(path=path, host="estate.example", authorization=token)) == 401
