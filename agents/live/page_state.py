@@ -104,13 +104,14 @@ class PageState:
         samples = self._history.samples
         if board.ended_at is not None and samples and samples[-1].at >= board.ended_at:
             return
-        if not samples:
-            self._history.add(Sample(board.began_at, 0, 0))
         counts = board.counts
         undone = counts[TaskStatus.FAILED] + counts[TaskStatus.CANCELLED]
-        taken = Sample(now, counts[TaskStatus.COMPLETED], undone)
-        if self._history.add(taken) and self._is_watched:
-            self._untold_samples.append(taken)
+        taken = [Sample(now, counts[TaskStatus.COMPLETED], undone)]
+        if not samples:
+            taken.insert(0, Sample(board.began_at, 0, 0))
+        for sample in taken:
+            if self._history.add(sample) and self._is_watched:
+                self._untold_samples.append(sample)
 
     def begin(self, board: BoardState) -> None:
         """From now on there are pages; the first one knows nothing yet."""

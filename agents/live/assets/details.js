@@ -105,7 +105,8 @@ export class Details {
     const lines = story.map((each) => {
       const item = document.createElement("li");
       const text = [WORDS[each.what] || each.what.replaceAll("_", " "), each.worker].filter(Boolean).join(" ");
-      item.append(element("time", `+${seconds(1000 * (each.at - began))}`), element("span", each.detail ? `${text}: ${each.detail}` : text));
+      const detail = each.detail.startsWith(`${text}: `) ? each.detail.slice(text.length + 2) : each.detail;
+      item.append(element("time", `+${seconds(1000 * (each.at - began))}`), element("span", detail ? `${text}: ${detail}` : text));
       return item;
     });
     if (forgotten) lines.unshift(element("li", `${forgotten} earlier ones are not kept`));

@@ -120,6 +120,7 @@ export class TaskList {
     if (row.reason && row.status !== 2) {
       const reason = document.createElement("em");
       reason.textContent = row.reason;
+      reason.dataset.status = status;
       element.what.append(reason);
     }
     element.pill.textContent = row.percent ? `${LABELS[status]} ${row.percent} %` : LABELS[status];
