@@ -1,7 +1,8 @@
 """The live page in a browser, with a real run behind it: workers that are processes, over Ceylon.
 
 It needs a Chromium: the one that `MUSTER_CHROMIUM` names, or the one on the path. Where there is
-none it is skipped, but not where `CI` or `MUSTER_BROWSER_REQUIRED` is set. Screenshots go into the folder that `MUSTER_SCREENSHOTS` names.
+none it is skipped, but not where `CI` or `MUSTER_BROWSER_REQUIRED` is set. Screenshots go into the
+folder that `MUSTER_SCREENSHOTS` names.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def browser() -> Iterator[Browser]:
     chromium = find_chromium()
     if chromium is None:
         missing = "there is no Chromium on the path, and MUSTER_CHROMIUM names none"
-        assert not (os.environ.get("CI") or os.environ.get("MUSTER_BROWSER_REQUIRED")), missing
+        is_required = any(os.environ.get(name) for name in ("CI", "MUSTER_BROWSER_REQUIRED"))
+        assert not is_required, missing
         pytest.skip(missing)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
