@@ -194,6 +194,9 @@ class WorkerView(_Model):
     taken: int
     """How many of them are taken."""
 
+    ahead: int
+    """How many tasks wait there for a slot."""
+
     running: list[TaskId]
     """The tasks that it has, the first 100."""
 
@@ -370,6 +373,7 @@ def view_worker(worker: WorkerRecord, now: float, heartbeat_s: float) -> WorkerV
         specialties=sorted(worker.specialties),
         slots=worker.slots,
         taken=worker.taken,
+        ahead=len(worker.ahead),
         running=[task_id for task_id, _ in list(worker.running)[:100]],
         succeeded=worker.stats.successful_tasks,
         ended=worker.stats.completed_tasks,

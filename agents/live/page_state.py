@@ -249,11 +249,13 @@ class PageState:
         if attempts and status is TaskStatus.PENDING:
             # It waits again; its attempt is over.
             ended_at = record.story[-1].at
-        row += (
-            (attempts[-1].worker.order, self._since(attempts[-1].started_at))
-            if attempts
-            else (None, None)
-        )
+        if attempts:
+            last = attempts[-1]
+            # What waits at its worker for a slot has not begun.
+            started_at = None if last.is_ahead else self._since(last.started_at)
+            row += (last.worker.order, started_at)
+        else:
+            row += (None, None)
         row.append(None if ended_at is None else self._since(ended_at))
         if priority or percent or is_undone:
             row += (priority, percent)
@@ -300,6 +302,7 @@ class PageState:
             "specialties": cast("list[JsonValue]", sorted(worker.specialties)[:5]),
             "slots": worker.slots,
             "taken": worker.taken,
+            "ahead": len(worker.ahead),
             "succeeded": stats.successful_tasks,
             "ended": stats.completed_tasks,
             # Whole seconds, so that a worker that works hard is not told anew with each change.

@@ -267,3 +267,25 @@ def page_state_task(description: str) -> Any:
     from muster.agents.kernel.events import TasksAdded
 
     return TasksAdded((Task(id=1, description=description),))
+
+
+def test_what_waits_at_a_worker_for_a_slot_has_not_begun(desk: Make) -> None:
+    here = desk(prefetch_s=5.0)
+    here.add(*range(1, 12))
+    here.join("Ada")
+    here.begin()
+    # Ada is quick, so she is given more than she has slots for.
+    for number in range(1, 6):
+        here.now += 0.01
+        here.end_attempt(number)
+    here.open()
+    (ada,) = here.page.head(here.board, here.now)["workers"]
+    assert (ada["taken"], ada["slots"], ada["ahead"]) == (
+        1,
+        1,
+        len(here.board.workers["Ada"].ahead),
+    )
+    assert ada["ahead"] > 0
+    rows = here.page.rows(here.board, here.page.listed(here.board))["added"]
+    begun = [row[-1][0] for row in rows if row[-1][1] == RUNNING and row[-1][4] is not None]
+    assert len(begun) == 1

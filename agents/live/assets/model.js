@@ -156,6 +156,7 @@ export class Model {
   trace(row, status, attempts, worker, startedAt, endedAt) {
     const isSame = row.attempts === attempts;
     if (row.span && (!isSame || status !== RUNNING)) {
+      if (isSame && startedAt !== null) row.span.start = startedAt;
       const ended = isSame && status !== PENDING ? status : FAILED;
       row.span.lane.close(row.span, (isSame ? endedAt : startedAt) ?? this.at, ended);
       row.span = null;

@@ -108,7 +108,7 @@ export class TaskList {
     }
     if (isChosen) this.box.setAttribute("aria-activedescendant", element.id);
     const status = STATUSES[row.status];
-    if (row.status === 1) element.took.textContent = seconds(this.model.now - row.startedAt);
+    if (row.status === 1) element.took.textContent = row.startedAt === null ? "" : seconds(this.model.now - row.startedAt);
     if (element.row === row && element.version === row.version) return;
     if (element.row !== row) {
       element.idCell.textContent = row.shownId;

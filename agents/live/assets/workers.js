@@ -55,7 +55,7 @@ export class Workers {
     set(item, ".name", worker.name);
     item.querySelector(".name").title = worker.name;
     const states = { resting: "resting after failures; ", leaving: "leaving; ", late: "late; " };
-    set(item, ".skill", `${states[worker.state] || ""}skill ${worker.skill}${worker.specialties.length ? `, ${worker.specialties.join(", ")}` : ""}`);
+    set(item, ".skill", `${states[worker.state] || ""}skill ${worker.skill}${worker.specialties.length ? `, ${worker.specialties.join(", ")}` : ""}${worker.ahead ? `, ${count(worker.ahead)} ahead` : ""}`);
     item.querySelector(".meter i").style.width = `${Math.min((100 * worker.taken) / worker.slots, 100)}%`;
     set(item, ".load", `${worker.taken}/${worker.slots}`);
     set(item, ".score", worker.ended ? `${count(worker.succeeded)} · ${share(worker.succeeded, worker.ended)}` : "–");
