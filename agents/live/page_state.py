@@ -27,7 +27,7 @@ from .task_addresses import write_task_id
 MAX_LISTED = 100_000
 """How many tasks the page lists: those added last. All are counted."""
 
-MAX_ROWS_PER_CHANGE = 2_000
+MAX_ROWS_PER_CHANGE = 1_000
 """How many tasks' rows one change carries at most; the others wait for the next."""
 
 MAX_WORKERS = 200
@@ -41,14 +41,6 @@ LATE_AFTER_HEARTBEATS = 2.5
 
 _MAX_DESCRIPTION_CHARACTERS = 160
 _MAX_REASON_CHARACTERS = 120
-
-_STATUS_NUMBERS = {
-    TaskStatus.PENDING: 0,
-    TaskStatus.IN_PROGRESS: 1,
-    TaskStatus.COMPLETED: 2,
-    TaskStatus.FAILED: 3,
-    TaskStatus.CANCELLED: 4,
-}
 
 View: TypeAlias = "dict[str, JsonValue]"
 """Something to be sent to the page, as JSON."""
@@ -238,29 +230,32 @@ class PageState:
 
     def _row(self, record: TaskRecord) -> list[JsonValue]:
         """Number, status, attempts, worker, start and end, priority, percent, and why it failed."""
-        status, attempts = record.status, record.attempts
-        row: list[JsonValue] = [record.sequence, _STATUS_NUMBERS[status], len(attempts)]
-        priority = record.task.priority
-        percent = int(record.progress) if status is TaskStatus.IN_PROGRESS else 0
-        is_undone = record.error_message is not None
-        if not (attempts or priority or is_undone):
-            return row
-        ended_at = record.finished_at
-        if attempts and status is TaskStatus.PENDING:
-            # It waits again; its attempt is over.
-            ended_at = record.story[-1].at
-        if attempts:
-            last = attempts[-1]
-            # What waits at its worker for a slot has not begun.
-            started_at = None if last.is_ahead else self._since(last.started_at)
-            row += (last.worker.order, started_at)
+        status, attempts, priority = record.status, record.attempts, record.task.priority
+        error = record.error_message
+        if not attempts:
+            row: list[JsonValue] = [record.sequence, _number_of(status), 0]
+            if priority or error is not None:
+                row += (None, None, self._moment(record.finished_at), priority, 0)
         else:
-            row += (None, None)
-        row.append(None if ended_at is None else self._since(ended_at))
-        if priority or percent or is_undone:
-            row += (priority, percent)
-        if record.error_message is not None:
-            row.append(record.error_message[:_MAX_REASON_CHARACTERS])
+            last = attempts[-1]
+            ended_at = record.finished_at
+            if status is TaskStatus.PENDING:
+                # It waits again; its attempt is over.
+                ended_at = record.story[-1].at
+            row = [
+                record.sequence,
+                _number_of(status),
+                len(attempts),
+                last.worker.order,
+                # What waits at its worker for a slot has not begun.
+                None if last.is_ahead else self._moment(last.started_at),
+                self._moment(ended_at),
+            ]
+            percent = int(record.progress) if status is TaskStatus.IN_PROGRESS else 0
+            if priority or percent or error is not None:
+                row += (priority, percent)
+        if error is not None:
+            row.append(error[:_MAX_REASON_CHARACTERS])
         return row
 
     # ------------------------------------------------------------------ workers
@@ -345,6 +340,9 @@ class PageState:
     def _since(self, at: float) -> int:
         return round((at - self._base) * 1000)
 
+    def _moment(self, at: float | None) -> int | None:
+        return None if at is None else round((at - self._base) * 1000)
+
 
 def run_state(board: BoardState) -> str:
     """How a run stands, in a word: waiting, running, idle, finished, stopped, or failed."""
@@ -368,6 +366,17 @@ def worker_state(worker: WorkerRecord, now: float, late_after_s: float) -> str:
     if worker.is_retiring:
         return "leaving"
     return "healthy" if worker.quarantined_until is None else "resting"
+
+
+def _number_of(status: TaskStatus) -> int:
+    # To look it up would take as long as the whole of the rest of a row: enums hash slowly.
+    if status is TaskStatus.COMPLETED:
+        return 2
+    if status is TaskStatus.IN_PROGRESS:
+        return 1
+    if status is TaskStatus.PENDING:
+        return 0
+    return 3 if status is TaskStatus.FAILED else 4
 
 
 def _counts(board: BoardState) -> View:
