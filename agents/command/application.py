@@ -205,9 +205,7 @@ def run(
     configure_logging(verbose)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
     page = order_page(web, web_host, web_name, web_linger)
-    playing = play_scenario(
-        made, processes=processes, as_json=as_json, trace_file=trace, web=page
-    )
+    playing = play_scenario(made, processes=processes, as_json=as_json, trace_file=trace, web=page)
     raise typer.Exit(asyncio.run(playing))
 
 

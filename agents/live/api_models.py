@@ -8,13 +8,16 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from ...messages import Task, TaskId, TaskStatus
 from ...messages.work import Note
-from ..json_value import to_json_value
 from ..kernel.board_state import BoardState
 from ..kernel.records import TaskRecord, WorkerRecord
 from .page_state import LATE_AFTER_HEARTBEATS, run_state, worker_state
+from .payload_view import view_payload
 
 MAX_TASKS_PER_CALL = 1_000
 """How many tasks one call may add, and how many one page of the list holds."""
+
+MAX_TEXT = 10_000
+"""How many characters of an error are told."""
 
 ONE, MANY = "task", "tasks"
 
@@ -117,10 +120,10 @@ class WholeTask(TaskView):
     """A task as it stands, with what it was given and what came of it."""
 
     data: JsonValue
-    """What its handler needs."""
+    """What its handler needs; a remark in its place if that is longer than 256 KiB as JSON."""
 
     output: JsonValue
-    """What its handler returned; null until then."""
+    """What its handler returned; null until then, and a remark if it is that long."""
 
 
 class TaskList(_Model):
@@ -336,8 +339,8 @@ def view_task(record: TaskRecord) -> TaskView:
 
 def view_whole_task(record: TaskRecord) -> WholeTask:
     """Tell a task as it stands, with what it was given and what came of it."""
-    output = None if record.result is None else to_json_value(record.result.output)
-    return WholeTask(**_fields(record), data=to_json_value(record.task.data), output=output)
+    output = None if record.result is None else view_payload(record.result.output)
+    return WholeTask(**_fields(record), data=view_payload(record.task.data), output=output)
 
 
 def view_story(board: BoardState, task_id: TaskId) -> Story:
@@ -355,7 +358,7 @@ def view_story(board: BoardState, task_id: TaskId) -> Story:
                 what=each.what.value,
                 attempt=each.attempt,
                 worker=each.worker,
-                detail=each.detail,
+                detail=each.detail[:MAX_TEXT],
             )
             for each in record.story
         ],
@@ -415,7 +418,7 @@ def _fields(record: TaskRecord) -> TaskFields:
         "attempts": record.attempt,
         "percent": record.progress,
         "note": record.note,
-        "error": record.error_message,
+        "error": None if record.error_message is None else record.error_message[:MAX_TEXT],
         "added_at": record.added_at,
         "assigned_at": record.assigned_at,
         "finished_at": record.finished_at,
