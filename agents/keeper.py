@@ -81,6 +81,18 @@ class Keeper:
             self._thread.submit(self._store.write, rows).result()
         self._release(last)
 
+    async def try_to_write(self) -> None:
+        """See whether the store can be written to.
+
+        Raises:
+            StoreUnusable: it can't.
+        """
+        if self._thread is None:
+            self._store.write(NOTHING)
+        else:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._store.write, NOTHING)
+
     def close(self) -> None:
         """Let go of the store, once what was ordered is written."""
         if self._thread is not None:

@@ -383,6 +383,25 @@ class TaskManager(Submission, RunView, CeylonAgent):
             case _:
                 return self._blobs
 
+    @property
+    def has_store(self) -> bool:
+        """Whether the run is kept in a store."""
+        return self._shell.keeper is not None
+
+    async def try_store(self) -> None:
+        """See whether the store can be written to, if there is one.
+
+        Raises:
+            StoreUnusable: it can't.
+        """
+        if self._shell.keeper is not None:
+            await self._shell.keeper.try_to_write()
+
+    @property
+    def secret(self) -> WorkspaceSecret | None:
+        """What the workspace's frames are sealed with, or None if they are not."""
+        return self._sealing.secret
+
     def watch(self, watcher: Watcher) -> None:
         """Have a function called with each occurrence, such as an assignment, as it happens."""
         self._shell.watch(watcher)

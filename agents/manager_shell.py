@@ -214,6 +214,11 @@ class ManagerShell:
         self._keeper = Keeper(store, board, self._carry_out)
         self._apply(TasksAdded(tasks))
 
+    @property
+    def keeper(self) -> Keeper | None:
+        """What keeps the run in a store, or None."""
+        return self._keeper
+
     def begin_assigning(self) -> None:
         """Hand out tasks from now on, all expected workers there or not."""
         self._apply(AssigningBegun())

@@ -175,12 +175,12 @@ class BlobCorrupt(BlobUnusable):
 
 
 class PortInUse(LocalError):
-    """The UDP port to listen on belongs to somebody else."""
+    """The port to listen on belongs to somebody else."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, protocol: str = "UDP") -> None:
         self.port = port
         super().__init__(
-            f"UDP port {port} is already in use; stop what listens there, "
+            f"{protocol} port {port} is already in use; stop what listens there, "
             "or choose another port (0 takes any free one)"
         )
 

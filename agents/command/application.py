@@ -53,6 +53,7 @@ from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
 from .superagi import check, set_up
+from .web_page import fill_in_port, order_page
 from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
 
 # Each option of a command is a parameter; nobody passes them by position.
@@ -130,6 +131,39 @@ Real = Annotated[
     typer.Option("--real", help="Play over real Ceylon, although it could be rehearsed."),
 ]
 
+WebPort = Annotated[
+    int | None,
+    typer.Option(
+        "--web",
+        min=0,
+        max=65_535,
+        metavar="[PORT]",
+        help="Show a live page on this TCP port, 8080 unless given; 0 takes a free one.",
+    ),
+]
+WebHost = Annotated[
+    str,
+    typer.Option(
+        "--web-host",
+        metavar="IP",
+        help="The address the page listens on; off loopback it asks for the workspace's secret.",
+    ),
+]
+WebNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--web-name", metavar="HOST", help="A host name by which the page is called, as by a proxy."
+    ),
+]
+WebLinger = Annotated[
+    float | None,
+    typer.Option(
+        "--web-linger",
+        min=0.0,
+        metavar="SECONDS",
+        help="How long the page stays up after the run [default: 60 at a terminal, else 0].",
+    ),
+]
 StoreFile = Annotated[
     Path, typer.Option(metavar="FILE", help="The file in which a manager keeps its run.")
 ]
@@ -161,6 +195,10 @@ def run(
     ] = False,
     trace: TraceOut = None,
     as_json: AsJson = False,
+    web: WebPort = None,
+    web_host: WebHost = LOOPBACK,
+    web_name: WebNames = None,
+    web_linger: WebLinger = None,
     verbose: Verbose = 0,
 ) -> None:
     """Play a scenario.
@@ -169,7 +207,8 @@ def run(
     """
     configure_logging(verbose)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
-    playing = play_scenario(made, processes=processes, as_json=as_json, trace_file=trace)
+    page = order_page(web, web_host, web_name, web_linger)
+    playing = play_scenario(made, processes=processes, as_json=as_json, trace_file=trace, web=page)
     raise typer.Exit(asyncio.run(playing))
 
 
@@ -334,6 +373,10 @@ def manager(
     ] = False,
     insecure: Insecure = False,
     as_json: AsJson = False,
+    web: WebPort = None,
+    web_host: WebHost = LOOPBACK,
+    web_name: WebNames = None,
+    web_linger: WebLinger = None,
     verbose: Verbose = 0,
 ) -> None:
     """Manage the tasks of a file.
@@ -346,6 +389,7 @@ def manager(
     check_options(count, options, allow or ())
     read = read_tasks(tasks)
     check_report_file(report)
+    page = order_page(web, web_host, web_name, web_linger)
     made = TaskManager(
         read,
         expected_workers=count.expected,
@@ -370,6 +414,7 @@ def manager(
         report_file=report,
         as_json=as_json,
         pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
+        web=page,
     )
     raise typer.Exit(asyncio.run(managing))
 
@@ -706,13 +751,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, TextIOWrapper):
             # A terminal that can't show a character must not end the run.
             stream.reconfigure(errors="replace")
-    hide_tickets(sys.argv[1:] if arguments is None else arguments)
-    leave(_run(arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    hide_tickets(given)
+    leave(_run(fill_in_port(given)))
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str]) -> int:
     try:
-        application(None if arguments is None else list(arguments), prog_name="muster")
+        application(list(arguments), prog_name="muster")
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else SOME_DID_NOT
     except (LocalError, JoinRefused, WrongSecret) as fault:

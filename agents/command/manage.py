@@ -15,6 +15,7 @@ from .closing import show_report, write_report
 from .ending import SOME_DID_NOT, complain
 from .interrupts import Interrupts
 from .progress import Progress, find_display
+from .web_page import WebOrder, WebPage
 
 
 async def manage(
@@ -25,6 +26,7 @@ async def manage(
     report_file: Path | None,
     as_json: bool,
     pool: WorkerPool | None = None,
+    web: WebOrder | None = None,
 ) -> int:
     """Run a manager for workers that join by its ticket, and tell what it came to.
 
@@ -35,10 +37,28 @@ async def manage(
         report_file: where to put the report as JSON, or None.
         as_json: print nothing on stdout but the report, as JSON.
         pool: the workers that it starts itself, or None.
+        web: where its live page is to be, or None.
 
     Returns:
         The exit code.
     """
+    told = sys.stderr if as_json else sys.stdout
+    async with WebPage(web, told) as page:
+        return await _manage(
+            manager, ticket, ticket_file, report_file, page, as_json=as_json, pool=pool
+        )
+
+
+async def _manage(
+    manager: TaskManager,
+    ticket: Ticket,
+    ticket_file: Path | None,
+    report_file: Path | None,
+    page: WebPage,
+    *,
+    as_json: bool,
+    pool: WorkerPool | None,
+) -> int:
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
     failure: WorkersMissing | None = None
@@ -48,6 +68,7 @@ async def manage(
             told = sys.stderr if as_json else sys.stdout
             told.write(f"{ticket}\n")
             told.flush()
+            page.follow(manager)
             async with progress:
                 try:
                     async with pool or contextlib.nullcontext():
@@ -59,6 +80,7 @@ async def manage(
         # First, for whoever reads our output may have gone.
         write_report(report, report_file)
     show_report(report, as_json=as_json)
+    await page.linger()
     if failure is not None:
         complain(str(failure))
         return SOME_DID_NOT

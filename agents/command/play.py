@@ -20,13 +20,19 @@ from .ending import SOME_DID_NOT, SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
 from .parent import leaving_with_parent
 from .progress import Progress, find_display
+from .web_page import WebOrder, WebPage
 
 STARTING_MAY_TAKE_S = 0.5
 """How long Ctrl-C waits while worker processes are being started."""
 
 
 async def play_scenario(
-    scenario: Scenario, *, processes: bool, as_json: bool, trace_file: Path | None = None
+    scenario: Scenario,
+    *,
+    processes: bool,
+    as_json: bool,
+    trace_file: Path | None = None,
+    web: WebOrder | None = None,
 ) -> int:
     """Play a scenario over real Ceylon and show how it goes and what it came to.
 
@@ -35,15 +41,31 @@ async def play_scenario(
         processes: give each worker a process of its own.
         as_json: only print the report, as JSON.
         trace_file: where to write what happens, or None.
+        web: where the live page is to be, or None.
 
     Returns:
         The exit code.
     """
+    async with WebPage(web, sys.stderr if as_json else sys.stdout) as page:
+        return await _play_scenario(
+            scenario, page, trace_file, processes=processes, as_json=as_json
+        )
+
+
+async def _play_scenario(
+    scenario: Scenario,
+    page: WebPage,
+    trace_file: Path | None,
+    *,
+    processes: bool,
+    as_json: bool,
+) -> int:
     managers: list[TaskManager] = []
     progress = Progress(None if as_json else find_display())
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)
+        page.follow(manager)
         progress.follow(manager)
         if trace_file is not None:
             scenario.tell_aside = partial(tell_aside, manager.trace_to(trace_file))
@@ -68,6 +90,7 @@ async def play_scenario(
     report = managers[-1].report()
     conclusion = "" if failure is not None else scenario.conclusion(report)
     show_report(report, as_json=as_json, conclusion=conclusion)
+    await page.linger()
     if failure is not None:
         complain(str(failure))
         return SOME_DID_NOT

@@ -1,0 +1,17 @@
+"""The live page: a run seen in a browser while it goes, and an HTTP API to it.
+
+What it needs comes with the extra `live`.
+"""
+
+from importlib.util import find_spec
+
+from ...messages import ExtraMissing
+
+_missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
+if _missing:
+    raise ExtraMissing("the live page", _missing, "live")
+
+from .application import live_application  # noqa: E402 - only where FastAPI is there
+from .serving import LivePage  # noqa: E402
+
+__all__ = ["LivePage", "live_application"]

@@ -1,0 +1,323 @@
+"""The live page and its HTTP API as an ASGI application, to be served here or mounted elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.exceptions import HTTPException
+
+from ...messages import (
+    DuplicateTask,
+    EncodeError,
+    IllegalTransition,
+    InvalidTask,
+    MusterError,
+    StoreUnusable,
+    TaskStatus,
+    UnknownTask,
+)
+from ...messages.wording import show
+from ..clock import now
+from ..manager import TaskManager
+from .api_models import (
+    MANY,
+    MAX_TASKS_PER_CALL,
+    ONE,
+    Added,
+    Alive,
+    CancelOrder,
+    Fault,
+    PriorityOrder,
+    Ready,
+    Stats,
+    Story,
+    SubmittedTasks,
+    TaskList,
+    TicketView,
+    WholeTask,
+    WorkerView,
+    Wrong,
+    view_stats,
+    view_story,
+    view_task,
+    view_whole_task,
+    view_worker,
+)
+from .event_stream import EventStream
+from .feed import Feed
+from .guard import Admission, Guard
+from .readiness import find_readiness
+from .task_addresses import read_task_id
+from .task_list import Wanted, look_through
+
+ASSETS = Path(__file__).with_name("assets")
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format."""
+
+MAX_FAULTS = 10
+
+MetricsSource: TypeAlias = Callable[[TaskManager], bytes]
+"""Tells a manager's metrics in Prometheus' text format."""
+
+_STATUS_OF: Sequence[tuple[type[MusterError], int]] = (
+    (UnknownTask, 404),
+    (IllegalTransition, 409),
+    (DuplicateTask, 409),
+    (InvalidTask, 422),
+    (EncodeError, 422),
+    (StoreUnusable, 503),
+)
+
+DESCRIPTION = """\
+Tasks and workers of one manager.
+
+In a URL a task's id is JSON: `7` is the integer, `"7"` (that is `%227%22`) the text. A text that is
+no number may do without its quotes. Errors are `{"error": "..."}`, with `faults` for each field
+that breaks its rule. What changes something needs `Content-Type: application/json`; off loopback
+all of `/api` needs `Authorization: Bearer SECRET`, the workspace's secret.
+"""
+
+
+def live_application(
+    manager: TaskManager,
+    *,
+    admission: Admission | None = None,
+    feed: Feed | None = None,
+    metrics: MetricsSource | None = None,
+) -> Guard:
+    """The live page of a manager, for an ASGI server.
+
+    Mounted in an application of your own, it is best in the manager's loop; its page is then at
+    the path of the mount with a slash behind it.
+
+    Args:
+        manager: whose run is shown.
+        admission: who is let in; by default whoever calls it by a name of this machine's loopback.
+        feed: what the page is told; by default one of its own.
+        metrics: what is at `/metrics`; without, nothing is.
+    """
+    admission = admission or Admission(secret=manager.secret)
+    routes = _Routes(manager, feed or Feed(manager), metrics, admission)
+    return Guard(routes.application(), admission)
+
+
+class _Routes:
+    def __init__(
+        self,
+        manager: TaskManager,
+        feed: Feed,
+        metrics: MetricsSource | None,
+        admission: Admission,
+    ) -> None:
+        self._manager = manager
+        self._feed = feed
+        self._metrics = metrics
+        self._admission = admission
+
+    def application(self) -> FastAPI:
+        application = FastAPI(
+            title="Muster",
+            summary=f"The tasks and workers of {self._manager.name}",
+            description=DESCRIPTION,
+            # Their pages load scripts from elsewhere; ours reads the same document.
+            docs_url=None,
+            redoc_url=None,
+            exception_handlers={
+                RequestValidationError: _tell_faults,
+                HTTPException: _tell_http,
+                MusterError: _tell_error,
+            },
+        )
+        add = application.add_api_route
+        add("/", _file("index.html"), include_in_schema=False)
+        add("/docs", _file("api.html"), include_in_schema=False)
+        for file in sorted(ASSETS.iterdir()):
+            if file.suffix in {".css", ".js", ".svg"}:
+                add(f"/assets/{file.name}", _file(file.name), include_in_schema=False)
+        wrong: dict[int | str, dict[str, object]] = {422: {"model": Wrong}}
+        unknown: dict[int | str, dict[str, object]] = {404: {"model": Wrong}, **wrong}
+        too_late: dict[int | str, dict[str, object]] = {409: {"model": Wrong}, **unknown}
+        taken: dict[int | str, dict[str, object]] = {409: {"model": Wrong}, **wrong}
+        add("/api/tasks", self.submit, methods=["POST"], status_code=201, responses=taken)
+        add("/api/tasks", self.list_tasks, responses=wrong)
+        task = "/api/tasks/{task_id:path}"
+        add(f"{task}/cancel", self.cancel, methods=["POST"], status_code=204, responses=too_late)
+        add(
+            f"{task}/priority",
+            self.prioritize,
+            methods=["PUT"],
+            status_code=204,
+            responses=too_late,
+        )
+        add(f"{task}/story", self.story, responses=unknown)
+        add(task, self.get_task, responses=unknown)
+        add("/api/stats", self.stats)
+        add("/api/workers", self.workers)
+        add("/api/ticket", self.ticket, responses={401: {"model": Wrong}, 403: {"model": Wrong}})
+        add("/api/events", self.events, include_in_schema=False)
+        add("/healthz", self.healthz)
+        add("/readyz", self.readyz, responses={503: {"model": Ready}})
+        if self._metrics is not None:
+            add("/metrics", self.metrics, response_class=Response)
+        return application
+
+    # ------------------------------------------------------------------ tasks
+
+    async def submit(self, body: SubmittedTasks) -> Added:
+        """Add one task, or a list of them: all, or none.
+
+        Their fields are those of `muster.messages.Task`.
+        """
+        tasks = body if isinstance(body, list) else [body]
+        if self._manager.ask(lambda: self._manager.board.has_ended):
+            raise IllegalTransition("the run has ended; tasks can be added no more")
+        await self._manager.batch_assign_tasks(tasks, len(tasks))
+        return Added(added=[task.id for task in tasks])
+
+    async def list_tasks(
+        self,
+        status: TaskStatus | None = None,
+        worker: Annotated[str, Query(max_length=200)] = "",
+        text: Annotated[str, Query(max_length=200)] = "",
+        after: Annotated[int | None, Query(ge=-1, le=2**63)] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_TASKS_PER_CALL)] = 100,
+    ) -> TaskList:
+        """List tasks in the order of their adding, part by part.
+
+        Ask again with the `after` that comes back, until it is null.
+        """
+        wanted = Wanted(status, worker, text)
+
+        def look() -> TaskList:
+            tasks = self._manager.board.tasks
+            part = look_through(tasks, wanted, after, limit)
+            views = [view_task(record) for record in part.records]
+            return TaskList(tasks=views, total=len(tasks), after=part.after)
+
+        return self._manager.ask(look)
+
+    async def get_task(self, task_id: str) -> WholeTask:
+        """Tell a task as it stands, with what it was given and what came of it."""
+        wanted = read_task_id(task_id)
+        return self._manager.ask(lambda: view_whole_task(self._manager.board.find(wanted)))
+
+    async def story(self, task_id: str) -> Story:
+        """Tell what happened to a task, and why it stands where it stands."""
+        wanted = read_task_id(task_id)
+        return self._manager.ask(lambda: view_story(self._manager.board, wanted))
+
+    async def cancel(self, task_id: str, order: CancelOrder) -> None:
+        """Cancel a task that is not settled yet; a worker that is doing it is told to stop."""
+        self._manager.cancel_task(read_task_id(task_id), order.reason)
+
+    async def prioritize(self, task_id: str, order: PriorityOrder) -> None:
+        """Change the priority of a task that waits."""
+        self._manager.set_priority(read_task_id(task_id), order.priority)
+
+    # ------------------------------------------------------------------ the run
+
+    async def stats(self) -> Stats:
+        """Tell how the run stands."""
+        manager = self._manager
+        return manager.ask(lambda: view_stats(manager.board, manager.name, manager.dropped))
+
+    async def workers(self) -> list[WorkerView]:
+        """List the workers, in the order in which they first came; the lost ones too."""
+
+        def look() -> list[WorkerView]:
+            board, moment = self._manager.board, now()
+            heartbeat_s = board.rules.heartbeat_s
+            return [view_worker(each, moment, heartbeat_s) for each in board.workers.values()]
+
+        return self._manager.ask(look)
+
+    async def ticket(self) -> TicketView:
+        """Tell the ticket by which workers join, without the workspace's secret.
+
+        It needs the secret as a bearer token wherever it is asked for: whoever may have the ticket
+        has the secret already.
+        """
+        return TicketView(ticket=str(self._manager.ticket(with_secret=False)))
+
+    async def events(self) -> Response:
+        """Follow the run as server-sent events; made for the page, and changes with it."""
+        if self._feed.is_full:
+            error = f"{self._feed.pages} pages are open, and there can't be more; close some"
+            return JSONResponse({"error": error}, 503)
+        return EventStream(self._feed.frames())
+
+    # ------------------------------------------------------------------ for machines
+
+    async def healthz(self) -> Alive:
+        """Tell that the process lives and its loop turns."""
+        self._feed.run()
+        return Alive(late_s=round(self._feed.late_s, 3))
+
+    async def readyz(self, response: Response) -> Ready:
+        """Tell whether tasks that are given now will be done; 503 if not."""
+        readiness = await find_readiness(self._manager)
+        if not readiness.ready:
+            response.status_code = 503
+        return readiness
+
+    async def metrics(self) -> Response:
+        """Tell the metrics, in Prometheus' text format."""
+        assert self._metrics is not None
+        return Response(self._metrics(self._manager), media_type=METRICS_TYPE)
+
+
+def _file(name: str) -> Callable[[], object]:
+    async def answer() -> FileResponse:
+        return FileResponse(ASSETS / name, headers={"Cache-Control": "no-cache"})
+
+    return answer
+
+
+# ---------------------------------------------------------------------------------------- errors
+
+
+def _wrong(status: int, error: str, faults: Sequence[Fault] = ()) -> JSONResponse:
+    wrong = Wrong(error=error, faults=list(faults))
+    return JSONResponse(wrong.model_dump(exclude_defaults=True), status)
+
+
+async def _tell_error(_: Request, fault: Exception) -> JSONResponse:
+    for kind, status in _STATUS_OF:
+        if isinstance(fault, kind):
+            return _wrong(status, str(fault))
+    return _wrong(500, str(fault))
+
+
+async def _tell_http(_: Request, fault: Exception) -> JSONResponse:
+    assert isinstance(fault, HTTPException)
+    if fault.status_code == 400:  # noqa: PLR2004 - FastAPI says so of a body that is no JSON
+        return _wrong(422, "the body is not JSON, or is nested too deeply")
+    return _wrong(fault.status_code, str(fault.detail))
+
+
+async def _tell_faults(_: Request, fault: Exception) -> JSONResponse:
+    assert isinstance(fault, RequestValidationError)
+    told = fault.errors()
+    faults = [
+        Fault(
+            field=_name_field(each["loc"]),
+            value=show(each.get("input")),
+            rule=" ".join(str(each["msg"])[:200].split()),
+        )
+        for each in told[:MAX_FAULTS]
+    ]
+    lines = [f"{each.field}: {each.value}: {each.rule}" for each in faults]
+    if len(told) > MAX_FAULTS:
+        lines.append(f"and {len(told) - MAX_FAULTS} more")
+    return _wrong(422, "; ".join(lines), faults)
+
+
+def _name_field(steps: Sequence[int | str]) -> str:
+    """The name of a field, without where it stood and how many tasks there were."""
+    named = [str(step)[:80] for step in steps[1:9] if step not in (ONE, MANY)]
+    return ".".join(named) or "body"

@@ -1,0 +1,129 @@
+// One task: where it stands, why, its story, and what can be done with it.
+
+import { LABELS, STATUSES } from "./model.js";
+import { ask, taskPath, tell } from "./stream.js";
+import { seconds } from "./wording.js";
+
+const AGAIN_AFTER_MS = 700;
+const MAX_SHOWN_CHARACTERS = 20000;
+const WORDS = {
+  task_added: "added", task_assigned: "given to", task_progressed: "got on", task_completed: "done by", task_failed: "failed",
+  task_cancelled: "cancelled", task_requeued: "waits again", task_reprioritized: "new priority", attempt_failed: "attempt failed on",
+  attempt_timed_out: "timed out on", result_ignored: "result ignored, from",
+};
+
+export class Details {
+  constructor() {
+    this.dialog = document.getElementById("details");
+    this.error = document.getElementById("details-error");
+    this.row = null;
+    this.cancel = document.getElementById("cancel");
+    this.priority = document.getElementById("priority");
+    this.priorityForm = document.getElementById("priority-form");
+    this.dialog.querySelector(".close").addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
+    this.dialog.addEventListener("close", () => (this.row = null));
+    this.cancel.addEventListener("click", () => this.order("POST", "/cancel", { reason: "on the live page" }));
+    this.priorityForm.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.order("PUT", "/priority", { priority: Number(this.priority.value) });
+    });
+  }
+
+  async open(row) {
+    this.row = row;
+    this.version = -1;
+    this.error.hidden = true;
+    document.getElementById("details-title").textContent = `Task ${row.shownId}`;
+    document.getElementById("details-what").textContent = row.description;
+    for (const id of ["facts", "why", "story", "payloads"]) document.getElementById(id).replaceChildren();
+    this.priority.value = row.priority;
+    this.showStatus();
+    if (!this.dialog.open) this.dialog.showModal();
+    await this.refresh();
+  }
+
+  // Called again and again; reads the story anew if the task has changed.
+  look() {
+    if (!this.row || this.version === this.row.version || performance.now() < this.againAt) return;
+    this.refresh();
+  }
+
+  showStatus() {
+    const status = STATUSES[this.row.status];
+    const pill = document.getElementById("details-status");
+    pill.textContent = LABELS[status];
+    pill.dataset.status = status;
+    this.cancel.hidden = this.row.status > 1;
+    this.priorityForm.hidden = this.row.status !== 0;
+  }
+
+  async refresh() {
+    const { row } = this;
+    this.version = row.version;
+    this.againAt = performance.now() + AGAIN_AFTER_MS;
+    try {
+      const told = await ask(taskPath(row.id, "/story"));
+      if (this.row === row) this.show(told);
+    } catch (fault) {
+      if (this.row === row) this.complain(fault);
+    }
+  }
+
+  async order(method, what, body) {
+    this.error.hidden = true;
+    try {
+      await tell(method, taskPath(this.row.id, what), body);
+    } catch (fault) {
+      this.complain(fault);
+    }
+    if (this.row) await this.refresh();
+  }
+
+  complain(fault) {
+    this.error.textContent = fault.status ? fault.message : "the manager does not answer";
+    this.error.hidden = false;
+  }
+
+  show({ task, story, forgotten, why }) {
+    this.showStatus();
+    document.getElementById("details-what").textContent = task.description;
+    const facts = [
+      ["Difficulty", task.difficulty], ["Type", task.type || "none: simulated"], ["Priority", task.priority],
+      ["Worker", task.worker || "none yet"], ["Attempts", task.attempts],
+      ["Took", task.execution_time === null ? "" : seconds(1000 * task.execution_time)],
+      ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Note", task.note], ["Error", task.error ?? ""],
+    ];
+    const list = document.getElementById("facts");
+    list.replaceChildren();
+    for (const [name, value] of facts) {
+      if (value === "") continue;
+      list.append(element("dt", name), element("dd", String(value)));
+    }
+    document.getElementById("why").textContent = why.join("\n");
+    const began = task.added_at;
+    const lines = story.map((each) => {
+      const item = document.createElement("li");
+      const text = [WORDS[each.what] || each.what.replaceAll("_", " "), each.worker].filter(Boolean).join(" ");
+      const detail = each.detail.startsWith(`${text}: `) ? each.detail.slice(text.length + 2) : each.detail;
+      item.append(element("time", `+${seconds(1000 * (each.at - began))}`), element("span", detail ? `${text}: ${detail}` : text));
+      return item;
+    });
+    if (forgotten) lines.unshift(element("li", `${forgotten} earlier ones are not kept`));
+    document.getElementById("story").replaceChildren(...lines);
+    const payloads = document.getElementById("payloads");
+    payloads.replaceChildren();
+    for (const [name, value] of [["Data", task.data], ["Output", task.output]]) {
+      if (value === null) continue;
+      const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+      const cut = text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}\n… (the API has all of it)` : text;
+      payloads.append(element("h3", name), element("pre", cut));
+    }
+  }
+}
+
+function element(tag, text) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  return made;
+}

@@ -1,0 +1,90 @@
+// The way to the manager: calls of its API, and the stream of what changes, with the secret if one
+// is asked for. The secret is kept in this tab, and goes nowhere but into a header.
+
+const KEPT_AS = "muster-secret";
+const SILENT_FOR_MS = 6000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 5000;
+
+export class Refused extends Error {
+  constructor(status, told) {
+    super(told.error || `the manager answered with ${status}`);
+    this.status = status;
+    this.faults = told.faults || [];
+  }
+}
+
+export function keepSecret(secret) {
+  if (secret) sessionStorage.setItem(KEPT_AS, secret);
+  else sessionStorage.removeItem(KEPT_AS);
+}
+
+function headers(more) {
+  const secret = sessionStorage.getItem(KEPT_AS);
+  return secret ? { ...more, Authorization: `Bearer ${secret}` } : more;
+}
+
+async function check(answer) {
+  if (answer.ok) return answer;
+  let told = {};
+  try { told = await answer.json(); } catch { /* not ours; the status says enough */ }
+  throw new Refused(answer.status, told);
+}
+
+// An id is kept as the JSON that stands for it in a URL.
+export function taskPath(id, what = "") {
+  return `api/tasks/${encodeURIComponent(id)}${what}`;
+}
+
+export async function ask(path) {
+  return (await check(await fetch(path, { headers: headers({}) }))).json();
+}
+
+export async function tell(method, path, body) {
+  const sent = { method, headers: headers({ "Content-Type": "application/json" }), body: typeof body === "string" ? body : JSON.stringify(body) };
+  const answer = await check(await fetch(path, sent));
+  return answer.status === 204 ? null : answer.json();
+}
+
+// Follows the run for ever: `on.event(name, data)`, `on.connected()`, `on.lost(why, pauseMs)`,
+// and `on.secretNeeded(why)`, which is to be answered with `follow` once more.
+export async function follow(on) {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const stop = new AbortController();
+    let watchdog = 0;
+    const heard = () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => stop.abort(), SILENT_FOR_MS);
+    };
+    let why = "";
+    try {
+      heard();
+      const answer = await check(await fetch("api/events", { headers: headers({}), signal: stop.signal, cache: "no-store" }));
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      on.connected();
+      let unread = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        heard();
+        unread += value;
+        for (let end; (end = unread.indexOf("\n\n")) >= 0; unread = unread.slice(end + 2)) {
+          const [, name, data] = /^event: (\w+)\ndata: ([^]*)$/.exec(unread.slice(0, end));
+          pauseMs = FIRST_PAUSE_MS;
+          on.event(name, JSON.parse(data));
+        }
+      }
+    } catch (fault) {
+      if (fault instanceof Refused && fault.status === 401) {
+        on.secretNeeded(sessionStorage.getItem(KEPT_AS) ? fault.message : "");
+        return;
+      }
+      if (fault instanceof Refused) why = fault.message;
+    } finally {
+      clearTimeout(watchdog);
+      stop.abort();
+    }
+    on.lost(why, pauseMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}

@@ -1,0 +1,68 @@
+// The list of workers.
+
+import { count, seconds, share } from "./wording.js";
+
+export class Workers {
+  constructor(model) {
+    this.model = model;
+    this.list = document.getElementById("workers");
+    this.more = document.getElementById("workers-more");
+    this.total = document.getElementById("worker-count");
+    this.template = document.getElementById("worker-row").content.firstElementChild;
+    this.items = new Map();
+    this.empty = document.createElement("li");
+    this.empty.className = "empty";
+  }
+
+  draw() {
+    const { model } = this;
+    for (const [order, item] of this.items) {
+      if (!model.workers.has(order)) {
+        item.remove();
+        this.items.delete(order);
+      }
+    }
+    const workers = [...model.workers.values()].sort((one, other) => (one.state === "lost") - (other.state === "lost") || one.order - other.order);
+    workers.forEach((worker, place) => {
+      let item = this.items.get(worker.order);
+      if (!item) {
+        item = this.template.cloneNode(true);
+        this.items.set(worker.order, item);
+      }
+      if (this.list.children[place] !== item) this.list.insertBefore(item, this.list.children[place] || null);
+      this.fill(item, worker);
+    });
+    if (workers.length) this.empty.remove();
+    else {
+      this.empty.textContent = model.run.waits_for || "none has come yet";
+      this.list.append(this.empty);
+    }
+    const there = workers.filter((worker) => worker.state !== "lost").length;
+    this.total.textContent = model.run.workers > there ? `${count(model.run.workers)} connected` : `${count(there)} connected`;
+    this.more.hidden = !model.hiddenWorkers;
+    this.more.textContent = `and ${count(model.hiddenWorkers)} more`;
+  }
+
+  fill(item, worker) {
+    const silentMs = Math.max(this.model.now - worker.heard_at - 1000, 0);
+    // While the workers work the manager hears them all the time; only silence tells something.
+    const age = worker.state === "lost" ? "lost" : `♥ ${seconds(Math.round(silentMs / 1000) * 1000).replace(".00", "").replace(".0", "")}`;
+    set(item, ".age", age);
+    if (item.worker === worker) return;
+    item.worker = worker;
+    item.dataset.state = worker.state;
+    item.querySelector(".dot").title = worker.state;
+    set(item, ".name", worker.name);
+    item.querySelector(".name").title = worker.name;
+    const states = { resting: "resting after failures; ", leaving: "leaving; ", late: "late; " };
+    set(item, ".skill", `${states[worker.state] || ""}skill ${worker.skill}${worker.specialties.length ? `, ${worker.specialties.join(", ")}` : ""}${worker.ahead ? `, ${count(worker.ahead)} ahead` : ""}`);
+    item.querySelector(".meter i").style.width = `${Math.min((100 * worker.taken) / worker.slots, 100)}%`;
+    set(item, ".load", `${worker.taken}/${worker.slots}`);
+    set(item, ".score", worker.ended ? `${count(worker.succeeded)} · ${share(worker.succeeded, worker.ended)}` : "–");
+  }
+}
+
+function set(item, where, text) {
+  const element = item.querySelector(where);
+  if (element.textContent !== text) element.textContent = text;
+}

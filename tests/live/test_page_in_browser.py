@@ -1,0 +1,288 @@
+"""The live page in a browser, with a real run behind it: workers that are processes, over Ceylon.
+
+It needs a Chromium: the one that `MUSTER_CHROMIUM` names, or the one on the path. Where there is
+none it is skipped, but not where `CI` or `MUSTER_BROWSER_REQUIRED` is set. Screenshots go into the
+folder that `MUSTER_SCREENSHOTS` names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.ceylon, pytest.mark.processes]
+
+DEADLINE_S = 60
+MUSTER = (sys.executable, "-m", "muster.agents.command")
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+LEAVES = """
+import asyncio
+from muster.agents import Handlers
+
+handlers = Handlers()
+
+
+@handlers.task("weigh")
+async def weigh(task):
+    await asyncio.sleep(task.data["takes_s"])
+    return {"kg": 3.5 * task.data["lot"]}
+
+
+@handlers.task("roll")
+async def roll(task):
+    raise ValueError("the leaf is too wet to be rolled")
+"""
+
+
+def find_chromium() -> str | None:
+    named = os.environ.get("MUSTER_CHROMIUM")
+    return named or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = find_chromium()
+    if chromium is None:
+        missing = "there is no Chromium on the path, and MUSTER_CHROMIUM names none"
+        is_required = any(os.environ.get(name) for name in ("CI", "MUSTER_BROWSER_REQUIRED"))
+        assert not is_required, missing
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on which nothing goes wrong that its own scripts did not foresee."""
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda fault: faults.append(str(fault)))
+    opened.set_default_timeout(DEADLINE_S * 1000)
+    expect.set_options(timeout=DEADLINE_S * 1000)
+    yield opened
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Callable[[Page, str], None]:
+    """Keeps what a page shows as a picture."""
+    folder = Path(os.environ.get("MUSTER_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def screenshot(shown: Page, name: str) -> None:
+        shown.screenshot(path=folder / f"{name}.png")
+
+    return screenshot
+
+
+class Run:
+    """A manager with a live page, and its workers, as processes in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[subprocess.Popen[bytes]] = []
+        (folder / "leaves.py").write_text(LEAVES)
+
+    def manage(self, tasks: str, *more: str, workers: int = 2) -> str:
+        """Start the manager; where its page is."""
+        (self.folder / "tasks.jsonl").write_text(tasks)
+        self.manager = self._start(
+            *("manager", "--tasks", "tasks.jsonl", "--workers", str(workers), "--port", "0"),
+            *("--ticket-file", "ticket", "--web", "0", *more),
+        )
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            told = (self.folder / "manager").read_text()
+            if found := re.search(r"live page: (\S+)", told):
+                return found[1]
+            assert time.monotonic() < deadline, f"no page was told: {told}"
+            assert self.manager.poll() is None, told
+            time.sleep(0.05)
+
+    def employ(self, name: str, skill: int, slots: int = 1) -> subprocess.Popen[bytes]:
+        return self._start(
+            *("worker", "--join", "ticket", "--name", name, "--skill", str(skill)),
+            *("--slots", str(slots), "--handlers", "leaves"),
+        )
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.folder / arguments[0]).open("ab") as log:
+            process = subprocess.Popen(
+                [*MUSTER, *arguments], cwd=self.folder, stdout=log, stderr=log
+            )
+        self.started.append(process)
+        return process
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    made = Run(tmp_path)
+    yield made
+    for process in made.started:
+        process.kill()
+        process.wait(10)
+
+
+def weighings(count: int, takes_s: float) -> str:
+    return "".join(
+        f'{{"id": {lot}, "description": "Weigh the leaf of lot {lot}", "type": "weigh", '
+        f'"difficulty": {1 + lot % 6}, "data": {{"lot": {lot}, "takes_s": {takes_s}}}}}\n'
+        for lot in range(1, count + 1)
+    )
+
+
+def row(page: Page, task_id: str) -> Any:
+    return page.locator(".row", has=page.locator(f".id:text-is('{task_id}')"))
+
+
+def test_a_run_is_seen_from_its_first_worker_to_its_last_task(
+    page: Page, run: Run, keep: Callable[[Page, str], None]
+) -> None:
+    page.goto(run.manage(weighings(80, 0.25), "--web-linger", "30"))
+    expect(page.locator("#state")).to_have_text("waiting for workers")
+    expect(page.locator("#says")).to_contain_text("0 of 2 expected workers have come")
+
+    run.employ("Ada", 8, slots=2)
+    expect(page.locator("#workers .name")).to_have_text(["Ada"])
+    expect(page.locator("#says")).to_contain_text("1 of 2 expected workers have come")
+    run.employ("Ben", 7)
+    expect(page.locator("#state")).to_have_text("running")
+    expect(page.locator("#workers .name")).to_have_count(2)
+
+    # One is added, with a slip first.
+    page.keyboard.press("n")
+    form = page.locator("#add-form")
+    form.locator("[name=id]").fill("taste")
+    form.locator("[name=description]").fill("Taste the Orange Pekoe")
+    form.locator("[name=difficulty]").fill("11")
+    form.locator("[name=priority]").fill("9")
+    form.locator("[name=type]").fill("weigh")
+    form.locator("[name=data]").fill('{"lot": 100, "takes_s": 0.1}')
+    form.get_by_role("button", name="Add").click()
+    expect(form.locator("label", has_text="Difficulty").locator("small")).to_have_text(
+        "must be an integer from 1 to 10"
+    )
+    form.locator("[name=difficulty]").fill("2")
+    form.get_by_role("button", name="Add").click()
+    expect(page.locator("#adding")).to_be_hidden()
+
+    # One that waits is cancelled, by keyboard and by its own panel.
+    page.keyboard.press("/")
+    page.keyboard.type("lot 79")
+    page.locator("#tasks").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    panel = page.locator("#details")
+    expect(panel.locator("#details-title")).to_have_text("Task 79")
+    expect(panel.locator("#why")).to_contain_text("task 79 waits")
+    panel.get_by_label("Priority").fill("-3")
+    panel.get_by_role("button", name="Set").click()
+    expect(panel.locator("#story")).to_contain_text("new priority: from 0 to -3")
+    panel.get_by_role("button", name="Cancel task").click()
+    expect(panel.locator("#details-status")).to_have_text("cancelled")
+    keep(page, "live-details")
+    page.keyboard.press("Escape")
+    page.locator("#search").fill("")
+    keep(page, "live-running")
+
+    # The one that was added is found and done.
+    page.locator("#search").fill("taste")
+    expect(row(page, "taste").locator(".pill")).to_have_text("done")
+    page.locator("#search").fill("")
+
+    expect(page.locator("#state")).to_have_text("finished")
+    expect(page.locator("#done")).to_have_text("80")
+    expect(page.locator("#filters [data-status=cancelled] b")).to_have_text("1")
+    expect(page.locator(".connection")).to_have_text("live")
+    page.locator("#filters [data-status=completed]").click()
+    page.locator(".row").first.click()
+    expect(page.locator("#payloads")).to_contain_text('"kg": 3.5')
+    keep(page, "live-finished")
+
+    # Its manager ends, and the page keeps the last of it.
+    run.manager.send_signal(signal.SIGINT)
+    expect(page.locator("#banner")).to_contain_text("The manager is gone")
+    expect(page.locator("#done")).to_have_text("80")
+
+
+@pytest.mark.slow
+def test_a_manager_that_dies_is_missed_and_its_successor_is_found(
+    page: Page, run: Run, keep: Callable[[Page, str], None]
+) -> None:
+    url = run.manage(weighings(200, 0.2), workers=1)
+    run.employ("Ada", 8)
+    page.goto(url)
+    expect(page.locator("#state")).to_have_text("running")
+    run.manager.kill()
+    expect(page.locator("#banner")).to_contain_text("The manager does not answer")
+    expect(page.locator(".connection")).to_have_text("not connected")
+    keep(page, "live-lost")
+
+    port = url.rstrip("/").rpartition(":")[2]
+    again = run.manage('{"id": "new", "description": "Of another run"}\n', "--web", port)
+    assert again
+    expect(page.locator(".connection")).to_have_text("live")
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(row(page, "new")).to_be_visible()
+    expect(page.locator("#state")).to_have_text("waiting for workers")
+
+
+@pytest.mark.slow
+def test_off_loopback_the_page_asks_for_the_secret_and_keeps_it_to_itself(
+    page: Page, run: Run
+) -> None:
+    secret = run.folder / "secret"
+    subprocess.run([*MUSTER, "secret", "--file", str(secret)], check=True)
+    more = ("--secret-file", "secret", "--web-name", "localhost")
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.goto(run.manage('{"id": 1, "description": "x"}\n', *more))
+    asking = page.locator("#asking")
+    expect(asking).to_be_visible()
+    page.locator("#secret").fill("wrong")
+    page.get_by_role("button", name="Open").click()
+    expect(asking.locator(".error")).to_have_text("the token is not the workspace's secret")
+    page.locator("#secret").fill(secret.read_text().strip())
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator(".connection")).to_have_text("live")
+    expect(row(page, "1")).to_be_visible()
+    page.reload()
+    expect(page.locator(".connection")).to_have_text("live")
+    assert not [url for url in requested if secret.read_text().strip() in url]
+    assert secret.read_text().strip() not in (run.folder / "manager").read_text()
+
+
+@pytest.mark.slow
+def test_failures_are_found_at_a_glance_and_on_a_phone(
+    page: Page, run: Run, keep: Callable[[Page, str], None]
+) -> None:
+    tasks = weighings(20, 0.02) + '{"id": "wet", "description": "Roll", "type": "roll"}\n'
+    url = run.manage(tasks, "--web-linger", "30", workers=1)
+    run.employ("Ada", 8)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(url)
+    expect(page.locator("#state")).to_have_text("finished")
+    page.locator("#filters [data-status=failed]").click()
+    expect(page.locator(".row:visible")).to_have_count(1)
+    expect(page.locator(".row:visible")).to_contain_text("the leaf is too wet to be rolled")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    keep(page, "live-phone")
