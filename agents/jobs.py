@@ -139,7 +139,9 @@ class Jobs:
                 return
             started_at = now()
             outcome = await self._attempt(assignment, context)
-            self._report(assignment, outcome, now() - started_at)
+            # Whoever did the task may have measured it already.
+            took_s = 0.0 if outcome.execution_time else now() - started_at
+            self._report(assignment, outcome, took_s)
         except asyncio.CancelledError:
             if context.cancel_reason is None or self._are_stopped:
                 raise

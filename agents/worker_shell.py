@@ -137,7 +137,7 @@ class WorkerShell:
         self._asks_again = False
         self._welcomed_at = 0.0
         self._sending: asyncio.TimerHandle | None = None
-        self._sends_at = 0.0
+        self._sending_rests = False
         self._heartbeat_s = 1.0
         self._lost_after_s = 10.0
         self.manager_name = ""
@@ -461,14 +461,13 @@ class WorkerShell:
         assert self._jobs is not None
         # Results leave at once, but with what else is done in this turn of the loop; and while
         # the next tasks wait here already, with theirs.
-        rest_s = RESULTS_REST_S if self._jobs.has_waiting else 0.0
-        sends_at = now() + rest_s
-        if self._sending is None or (rest_s == 0 and self._sends_at > sends_at):
+        rests = self._jobs.has_waiting
+        if self._sending is None or (self._sending_rests and not rests):
             if self._sending is not None:
                 self._sending.cancel()
-            self._sends_at = sends_at
+            self._sending_rests = rests
             loop = asyncio.get_running_loop()
-            self._sending = loop.call_later(rest_s, self._send_results)
+            self._sending = loop.call_later(RESULTS_REST_S if rests else 0, self._send_results)
 
     def _send_results(self) -> None:
         if self._sending is not None:
