@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager
+from muster.agents.garbage import collect_garbage_less_often
 from muster.agents.kernel.events import Occurrence, What
 from muster.agents.memory_store import MemoryStore
 from muster.agents.ticket import write_ticket_file
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--insecure", action="store_true", help="do not seal")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    collect_garbage_less_often()
     runs = [asyncio.run(measure(options)) for _ in range(options.runs)]
     if options.json:
         sys.stdout.write(json.dumps(runs, indent=1) + "\n")
