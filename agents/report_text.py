@@ -165,10 +165,7 @@ def _worker_table(workers: Mapping[str, WorkerReport], width: int) -> Iterable[R
         "Mean time": lambda worker: _duration(worker.mean_time),
         "Busy": lambda worker: _share(worker.busy_share),
     }
-    names = [
-        Text.assemble(_one_line(name), _mark(worker))
-        for name, worker in shown
-    ]
+    names = [Text.assemble(_one_line(name), _mark(worker)) for name, worker in shown]
     columns = [
         _Column(heading, [Text(tell(worker)) for _, worker in shown], is_number=True)
         for heading, tell in numbers.items()

@@ -25,6 +25,7 @@ from ..bench.sizes import read_size
 from ..diagram import DEFAULT_MAX_MESSAGES
 from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..manager import DEFAULT_WORKSPACE, TaskManager
+from ..report_file import REPORT_ENDINGS, check_report_file, write_report
 from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
 from ..surroundings import ANY_PORT, LOOPBACK
 from ..tasks_file import read_tasks
@@ -32,7 +33,7 @@ from ..ticket import TICKET_VARIABLE, read_ticket
 from ..worker import DEFAULT_PORT
 from .bench import BenchOrder, bench
 from .check import Runs, check_all
-from .closing import check_report_file, show_report, write_report
+from .closing import show_report
 from .credentials import (
     hide_tickets,
     take_secret,
@@ -164,6 +165,15 @@ WebLinger = Annotated[
         help="How long the page stays up after the run [default: 60 at a terminal, else 0].",
     ),
 ]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help=f"Write the report here; the ending says how: {', '.join(REPORT_ENDINGS)}.",
+    ),
+]
+
 StoreFile = Annotated[
     Path, typer.Option(metavar="FILE", help="The file in which a manager keeps its run.")
 ]
@@ -194,6 +204,7 @@ def run(
         bool, typer.Option("--processes", help="Give each worker a process of its own.")
     ] = False,
     trace: TraceOut = None,
+    report: ReportFile = None,
     as_json: AsJson = False,
     web: WebPort = None,
     web_host: WebHost = LOOPBACK,
@@ -206,9 +217,17 @@ def run(
     The exit code is 0 if every task succeeded.
     """
     configure_logging(verbose)
+    check_report_file(report)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
     page = order_page(web, web_host, web_name, web_linger)
-    playing = play_scenario(made, processes=processes, as_json=as_json, trace_file=trace, web=page)
+    playing = play_scenario(
+        made,
+        processes=processes,
+        as_json=as_json,
+        trace_file=trace,
+        report_file=report,
+        web=page,
+    )
     raise typer.Exit(asyncio.run(playing))
 
 
@@ -343,9 +362,7 @@ def manager(
     ticket_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write the report here.")
-    ] = None,
+    report: ReportFile = None,
     store: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
@@ -629,17 +646,23 @@ def status(
 def report_run(
     store: StoreFile,
     as_json: AsJson = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write the report here, too.")
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "--out",
+            metavar="FILE",
+            help=f"Write the report here, too; the ending says how: {', '.join(REPORT_ENDINGS)}.",
+        ),
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
     """Report the run in a store, as it stands or as it ended."""
     configure_logging(verbose)
-    check_report_file(out)
+    check_report_file(output)
     report = read_kept_run(store).report()
-    if out is not None:
-        write_report(report, out)
+    if output is not None:
+        write_report(report, output)
     show_report(report, as_json=as_json)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ...messages import WorkersMissing
 from ..manager import TaskManager
+from ..report_file import write_report
 from ..ticket import Ticket, write_ticket_file
 from ..worker_pool import WorkerPool
-from .closing import show_report, write_report
+from .closing import show_report
 from .ending import SOME_DID_NOT, complain
 from .interrupts import Interrupts
 from .progress import Progress, find_display
@@ -34,7 +35,7 @@ async def manage(
         manager: the manager, with its tasks.
         ticket: what its workers need.
         ticket_file: where to put the ticket while it runs, or None.
-        report_file: where to put the report as JSON, or None.
+        report_file: where to put the report, in the format of its ending, or None.
         as_json: print nothing on stdout but the report, as JSON.
         pool: the workers that it starts itself, or None.
         web: where its live page is to be, or None.

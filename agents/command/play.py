@@ -13,6 +13,7 @@ from pathlib import Path
 from ...messages import InvalidInput, UnknownName, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager import TaskManager
+from ..report_file import write_report
 from ..ticket import Ticket
 from ..tracing import tell_aside
 from .closing import show_report
@@ -32,6 +33,7 @@ async def play_scenario(
     processes: bool,
     as_json: bool,
     trace_file: Path | None = None,
+    report_file: Path | None = None,
     web: WebOrder | None = None,
 ) -> int:
     """Play a scenario over real Ceylon and show how it goes and what it came to.
@@ -41,6 +43,7 @@ async def play_scenario(
         processes: give each worker a process of its own.
         as_json: only print the report, as JSON.
         trace_file: where to write what happens, or None.
+        report_file: where to put the report, in the format of its ending, or None.
         web: where the live page is to be, or None.
 
     Returns:
@@ -88,6 +91,9 @@ async def _play_scenario(
             except WorkersMissing as fault:
                 failure = fault
     report = managers[-1].report()
+    if report_file is not None:
+        # First, for whoever reads our output may have gone.
+        write_report(report, report_file)
     conclusion = "" if failure is not None else scenario.conclusion(report)
     show_report(report, as_json=as_json, conclusion=conclusion)
     await page.linger()

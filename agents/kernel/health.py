@@ -7,7 +7,7 @@ from enum import Enum
 from .records import WorkerRecord
 
 LATE_AFTER_HEARTBEATS = 2.5
-"""After how many heartbeats without a word a worker is late: two that were missed, and some slack."""
+"""After how many heartbeats without a word a worker is late: two missed ones, and some slack."""
 
 
 class Health(str, Enum):

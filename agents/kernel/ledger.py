@@ -72,9 +72,7 @@ class Rows(NamedTuple):
 NOTHING = Rows()
 
 
-def changed_rows(
-    board: BoardState, said: Iterable[Instruction], heard: Iterable[str] = ()
-) -> Rows:
+def changed_rows(board: BoardState, said: Iterable[Instruction], heard: Iterable[str] = ()) -> Rows:
     """The rows that must be written before what a board said may be done.
 
     Whatever changes is told as an occurrence. Progress is not kept.

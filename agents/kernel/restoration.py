@@ -44,6 +44,4 @@ def _rules_of(snapshot: Snapshot) -> Rules:
     waited_for = Rules(expected_workers=snapshot.expected_workers, roster=snapshot.roster)
     if snapshot.heartbeat_s is None or snapshot.lost_after_s is None:
         return waited_for
-    return replace(
-        waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s
-    )
+    return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)

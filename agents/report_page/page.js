@@ -13,7 +13,8 @@
   const workerOf = (task) => (task[WORKER] === null ? "" : data.workers[task[WORKER]]);
 
   function duration(ms) {
-    if (ms === null) return "–";
+    if (ms === null) return "-";
+    if (ms === 0) return "0 s";
     const [value, unit] =
       ms < 1e3 ? [ms, "ms"] : ms < 12e4 ? [ms / 1e3, "s"] : ms < 72e5 ? [ms / 6e4, "min"] : [ms / 36e5, "h"];
     return `${number.format(value >= 100 ? Math.round(value) : Math.round(value * 10) / 10)} ${unit}`;
@@ -94,7 +95,7 @@
       } else if (heading === "Waited" || heading === "Time") {
         cell.textContent = duration(key(task));
       } else {
-        cell.textContent = key(task) === "" ? "–" : key(task);
+        cell.textContent = key(task) === "" ? "-" : key(task);
       }
       row.append(cell);
     }

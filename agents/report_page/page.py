@@ -15,10 +15,10 @@ from markupsafe import Markup
 from ...messages import TaskStatus
 from ..kernel.health import Health
 from ..report import RunReport, WorkerReport
+from ..report_timeline import Timeline, lay_out
+from ..report_wording import clip, tell_duration, tell_share
 from .page_data import embed_tasks
-from .timeline import Timeline, lay_out
 from .timeline_svg import OUTCOMES, draw_timeline, outcome_class
-from .wording import clip, tell_duration, tell_share
 
 MAX_PAGE_BYTES = 2_900_000
 """How large the page may be; of a run that has more, it shows what there is room for."""
@@ -102,7 +102,7 @@ def _environment() -> Environment:
 
 
 def _read(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
+    return (files(__package__ or "") / name).read_text(encoding="utf-8")
 
 
 def _hash(source: str) -> str:

@@ -12,7 +12,7 @@ from ...messages import TaskStatus
 from ..json_value import to_json_value
 from ..kernel.records import Ending
 from ..report import RunReport, TaskReport
-from .wording import clip
+from ..report_wording import clip
 
 _TEXT_LIMITS = (4_000, 1_000, 300, 100, 40)
 """How many characters of each text of a task are kept: the first with which all fits."""
@@ -52,11 +52,11 @@ def embed_tasks(report: RunReport, room_bytes: int) -> PageData:
         room_bytes: how large the JSON may be.
     """
     tasks: Sequence[TaskReport] = report.tasks
+    told, limit = "", 0
     for limit in _TEXT_LIMITS:
         told = _write(report, tasks, limit)
         if len(told) <= room_bytes:
             return PageData(told, 0, limit < _TEXT_LIMITS[0])
-    limit = _TEXT_LIMITS[-1]
     while len(told) > room_bytes:
         kept = len(tasks) * room_bytes // (len(told) + 1)
         # Sorting keeps the order of those that are alike.
@@ -70,7 +70,7 @@ def embed_tasks(report: RunReport, room_bytes: int) -> PageData:
 
 def _write(report: RunReport, tasks: Sequence[TaskReport], limit: int) -> str:
     workers: dict[str, int] = {}
-    rows = [_row(task, report.started_at, workers, limit) for task in tasks]
+    rows: list[JsonValue] = [_row(task, report.started_at, workers, limit) for task in tasks]
     data: dict[str, JsonValue] = {
         "statuses": [[status.value, status.label] for status in STATUSES],
         "outcomes": ["running", *(ending.value for ending in Ending)],

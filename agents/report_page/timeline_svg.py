@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from ..kernel.records import Ending
-from .timeline import Bar, Row, Timeline
-from .wording import clip, tell_duration
+from ..report_timeline import Bar, Row, Timeline
+from ..report_wording import clip, tell_duration
 
 OUTCOMES: dict[Ending | None, str] = {
     Ending.SUCCEEDED: "succeeded",
@@ -94,7 +94,7 @@ def _draw_row(row: Row, top: int, length_s: float) -> Iterator[Markup]:
 
 
 def _draw_bar(bar: Bar, worker: str, lanes_top: int, length_s: float) -> Markup:
-    told = clip(bar.told, 120) if bar.count == 1 else f"{bar.count:,} attempts"
+    told = clip(bar.told, 120) if bar.attempts == 1 else f"{bar.attempts:,} attempts"
     return Markup(
         '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{} at {}: {}, {} to {}'
         "</title></rect>"

@@ -7,17 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..kernel.records import Ending
-from ..report import RunReport
+from .kernel.records import Ending
+from .report import RunReport
+from .report_wording import unit_of
 
 MAX_ROWS = 60
 """How many workers have a row: those that were lost, and the first of the others."""
 
 MAX_LANES = 8
-"""How many attempts of one worker are drawn beside one another; further ones share the last lane."""
+"""How many attempts of one worker lie beside one another; further ones share the last lane."""
 
 MAX_BARS = 4_000
-"""How many bars there are at most; so that there are no more, neighbours that are alike become one."""
+"""How many bars there are at most: of more than that, neighbours that are alike become one."""
 
 _FINEST_SHARE = 1 / 2_000
 """Which share of the time the shortest bars have that are made of several, at first."""
@@ -34,7 +35,7 @@ class Bar(NamedTuple):
         ended_s: when the last ended.
         outcome: how they ended; None for one that goes on.
         told: which task and attempt it was; "" for several.
-        count: how many attempts it stands for.
+        attempts: how many attempts it stands for.
     """
 
     lane: int
@@ -42,7 +43,7 @@ class Bar(NamedTuple):
     ended_s: float
     outcome: Ending | None
     told: str
-    count: int = 1
+    attempts: int = 1
 
 
 class Row(NamedTuple):
@@ -166,7 +167,9 @@ def _merge(bars: Iterable[Bar], longest_s: float) -> list[Bar]:
         if place is not None and bar.ended_s - merged[place].began_s <= longest_s:
             before = merged[place]
             merged[place] = before._replace(
-                ended_s=max(before.ended_s, bar.ended_s), told="", count=before.count + bar.count
+                ended_s=max(before.ended_s, bar.ended_s),
+                told="",
+                attempts=before.attempts + bar.attempts,
             )
         else:
             newest[key] = len(merged)
@@ -175,8 +178,9 @@ def _merge(bars: Iterable[Bar], longest_s: float) -> list[Bar]:
 
 
 def _ticks(length_s: float) -> list[float]:
-    """Round moments, about so many, from 0 on."""
-    rough = length_s / _TICKS
+    """Moments from 0 on, about so many, that are round in the unit in which they are told."""
+    _, unit_s, _ = unit_of(length_s)
+    rough = length_s / unit_s / _TICKS
     magnitude = 10 ** math.floor(math.log10(rough))
     step = next(each * magnitude for each in (1, 2, 5, 10) if each * magnitude >= rough)
-    return [number * step for number in range(int(length_s / step) + 1)]
+    return [number * step * unit_s for number in range(int(length_s / unit_s / step) + 1)]
