@@ -25,6 +25,9 @@ _TOP_PX = 26
 _NAME_PX = 18
 _LANE_PX = 12
 _BAR_PX = 10
+_QUIET_BAR_PX = 6
+"""How high the bars of attempts are that succeeded: others are told by more than their colour."""
+
 _ROW_GAP_PX = 12
 _BOTTOM_PX = 4
 _LAST_TICK = 0.94
@@ -94,6 +97,7 @@ def _draw_row(row: Row, top: int, length_s: float) -> Iterator[Markup]:
 
 
 def _draw_bar(bar: Bar, worker: str, lanes_top: int, length_s: float) -> Markup:
+    height = _QUIET_BAR_PX if bar.outcome is Ending.SUCCEEDED else _BAR_PX
     told = clip(bar.told, 120) if bar.attempts == 1 else f"{bar.attempts:,} attempts"
     return Markup(
         '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{} at {}: {}, {} to {}'
@@ -101,9 +105,9 @@ def _draw_bar(bar: Bar, worker: str, lanes_top: int, length_s: float) -> Markup:
     ).format(
         outcome_class(bar.outcome),
         _percent(bar.began_s / length_s),
-        lanes_top + bar.lane * _LANE_PX + (_LANE_PX - _BAR_PX) // 2,
+        lanes_top + bar.lane * _LANE_PX + (_LANE_PX - height) // 2,
         _percent((bar.ended_s - bar.began_s) / length_s),
-        _BAR_PX,
+        height,
         told,
         worker,
         OUTCOMES[bar.outcome],
