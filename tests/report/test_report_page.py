@@ -208,4 +208,4 @@ def test_of_too_many_tasks_those_that_did_not_complete_stay(
     assert data.left_out == 2_000 - len(rows) > 0
     shown = [row[0] for row in rows]
     assert shown == sorted(shown)
-    assert {number for number in range(50, 2_001, 50)} <= set(shown)
+    assert set(range(50, 2_001, 50)) <= set(shown)

@@ -131,9 +131,7 @@ def test_long_bars_stay_what_they_are_among_many_short_ones(run_report: Make, ti
         (36_000.0, [0, 7_200, 14_400, 21_600, 28_800, 36_000]),
     ],
 )
-def test_the_axis_has_round_moments(
-    run_report: Make, duration: float, ticks: list[float]
-) -> None:
+def test_the_axis_has_round_moments(run_report: Make, duration: float, ticks: list[float]) -> None:
     assert lay_out(run_report([], duration=duration)).ticks_s == pytest.approx(ticks)
 
 
