@@ -363,6 +363,15 @@ def manager(
         Path | None, typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
     ] = None,
     report: ReportFile = None,
+    metrics: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            metavar="PORT",
+            help="Serve /metrics for Prometheus on this TCP port of 127.0.0.1.",
+        ),
+    ] = None,
     store: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
@@ -429,6 +438,7 @@ def manager(
         made.ticket(host, with_secret=secret_in_ticket or None),
         ticket_file=ticket_file,
         report_file=report,
+        metrics_port=metrics,
         as_json=as_json,
         pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
         web=page,

@@ -27,6 +27,7 @@ async def manage(
     report_file: Path | None,
     as_json: bool,
     pool: WorkerPool | None = None,
+    metrics_port: int | None = None,
     web: WebOrder | None = None,
 ) -> int:
     """Run a manager for workers that join by its ticket, and tell what it came to.
@@ -38,6 +39,7 @@ async def manage(
         report_file: where to put the report, in the format of its ending, or None.
         as_json: print nothing on stdout but the report, as JSON.
         pool: the workers that it starts itself, or None.
+        metrics_port: the TCP port of this machine on which to serve metrics, or None.
         web: where its live page is to be, or None.
 
     Returns:
@@ -63,7 +65,7 @@ async def _manage(
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
     failure: WorkersMissing | None = None
-    with _offered(ticket, ticket_file):
+    with _measured(manager, metrics_port), _offered(ticket, ticket_file):
         async with Interrupts(manager.stop):
             # Whoever sees the ticket may end us already.
             told = sys.stderr if as_json else sys.stdout
@@ -86,6 +88,19 @@ async def _manage(
         complain(str(failure))
         return SOME_DID_NOT
     return report.exit_code
+
+
+@contextlib.contextmanager
+def _measured(manager: TaskManager, port: int | None) -> Generator[None, None, None]:
+    """Serve the manager's metrics, if they are wanted."""
+    if port is None:
+        yield
+        return
+    from ..metrics import serve_metrics  # noqa: PLC0415 - its package is only there on request
+
+    with serve_metrics(manager, port) as url:
+        complain(f"metrics at {url}")
+        yield
 
 
 @contextlib.contextmanager
