@@ -54,6 +54,7 @@ from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
 from .superagi import check, set_up
+from .telemetry import trace
 from .web_page import fill_in_port, order_page
 from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
 
@@ -172,6 +173,11 @@ ReportFile = Annotated[
         metavar="FILE",
         help=f"Write the report here; the ending says how: {', '.join(REPORT_ENDINGS)}.",
     ),
+]
+
+Otel = Annotated[
+    bool,
+    typer.Option("--otel", help="Tell OpenTelemetry of each attempt; needs the extra otel."),
 ]
 
 StoreFile = Annotated[
@@ -372,6 +378,7 @@ def manager(
             help="Serve /metrics for Prometheus on this TCP port of 127.0.0.1.",
         ),
     ] = None,
+    otel: Otel = False,
     store: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
@@ -433,6 +440,8 @@ def manager(
         insecure=insecure,
         allow=allow or None,
     )
+    if otel:
+        trace(made)
     managing = manage(
         made,
         made.ticket(host, with_secret=secret_in_ticket or None),
@@ -493,6 +502,7 @@ def worker(
         bool,
         typer.Option("--ends-with-parent", help="Stop with the process that started this one."),
     ] = False,
+    otel: Otel = False,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
@@ -512,6 +522,8 @@ def worker(
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
     )
+    if otel:
+        trace(made)
     made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
     raise typer.Exit(run_worker(made, ends_with_parent=ends_with_parent))
 

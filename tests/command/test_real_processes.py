@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -377,7 +378,9 @@ def is_importing(process_ids: list[str]) -> bool:
     return any("pydantic_core" in Path(f"/proc/{each}/maps").read_text() for each in process_ids)
 
 
-def test_a_manager_serves_its_metrics_while_it_runs(start: Start, tasks_file: TasksFile) -> None:
+def test_a_manager_serves_its_metrics_while_it_runs(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
     managing = start(*manager(tasks_file(3), "--workers", 1, "--metrics", 0))
     url = managing.wait_for("metrics at ").split()[-1]
     with urllib.request.urlopen(url, timeout=30) as answer:
