@@ -16,14 +16,17 @@ from ..messages import ExtraMissing, InvalidInput
 if find_spec("opentelemetry") is None:
     raise ExtraMissing("tracing", ["opentelemetry"], "otel")
 
+from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
+    NonRecordingSpan,
     ProxyTracerProvider,
     Span,
     SpanContext,
     SpanKind,
     Status,
     StatusCode,
+    TraceFlags,
     Tracer,
     TracerProvider,
     get_tracer,
@@ -31,7 +34,6 @@ from opentelemetry.trace import (
     set_span_in_context,
     use_span,
 )
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from .clock import now
 from .kernel.events import Occurrence, What
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from .worker_shell import Perform
 
 _TRACER = "muster"
-_CARRIER = TraceContextTextMapPropagator()
 _UNTYPED = "task"
 _MAX_KIND_CHARACTERS = 100
 
@@ -86,7 +87,7 @@ def trace_manager(manager: TaskManager, provider: TracerProvider | None = None) 
 
 
 def trace_worker(worker: WorkerAgent, provider: TracerProvider | None = None) -> None:
-    """Have a worker tell of each task that it does; call it before the worker starts.
+    """Have a worker tell of the tasks that its manager traces; call it before the worker starts.
 
     Handlers in the loop and in threads find the span as the current one; what they trace themselves
     are its children.
@@ -98,20 +99,25 @@ def trace_worker(worker: WorkerAgent, provider: TracerProvider | None = None) ->
     tracer = get_tracer(_TRACER, tracer_provider=provider)
 
     async def perform(do: Perform, assignment: TaskAssignment) -> TaskResult:
-        carried = {"traceparent": assignment.traceparent} if assignment.traceparent else {}
+        if assignment.traceparent is None:
+            # Whether it is sampled was the manager's to say.
+            return await do(assignment)
         task = assignment.task
         span = tracer.start_span(
             f"perform {task.type or _UNTYPED}",
-            context=_CARRIER.extract(carried),
+            context=_read_traceparent(assignment.traceparent),
             kind=SpanKind.CONSUMER,
-            attributes=_attributes(task, assignment.attempt, worker.name)
-            | {
-                "messaging.operation.name": "perform",
-                "messaging.operation.type": "process",
-                "messaging.client.id": worker.name,
-            },
             start_time=_nanoseconds(now()),
         )
+        if span.is_recording():
+            span.set_attributes(
+                _attributes(task, assignment.attempt, worker.name)
+                | {
+                    "messaging.operation.name": "perform",
+                    "messaging.operation.type": "process",
+                    "messaging.client.id": worker.name,
+                }
+            )
         try:
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 result = await do(assignment)
@@ -148,7 +154,7 @@ class _ManagerTracing:
                 span.end(_nanoseconds(occurrence.at))
             self._spans.clear()
             self._before.clear()
-        if task_id is None:
+        if task_id is None or what is What.TASK_ADDED:
             return
         record = self._manager.board.tasks.get(task_id)
         if record is None:
@@ -166,25 +172,28 @@ class _ManagerTracing:
     def stamp(self, assignment: TaskAssignment) -> str | None:
         """The traceparent that an assignment carries."""
         span = self._spans.get((assignment.task.id, assignment.attempt))
-        if span is None:
-            return None
-        carrier: dict[str, str] = {}
-        _CARRIER.inject(carrier, context=set_span_in_context(span))
-        return carrier.get("traceparent")
+        return None if span is None else _write_traceparent(span.get_span_context())
 
     def _begin(self, record: TaskRecord, occurrence: Occurrence) -> None:
         before = self._before.pop(record.task_id, None)
-        self._spans[record.task_id, occurrence.attempt] = self._tracer.start_span(
+        span = self._tracer.start_span(
             f"assign {record.task.type or _UNTYPED}",
+            # Each attempt is a trace of its own, whatever goes on around the manager.
+            context=Context(),
             kind=SpanKind.PRODUCER,
-            attributes=_attributes(record.task, occurrence.attempt, occurrence.worker)
+            links=() if before is None else (Link(before),),
+            start_time=_nanoseconds(occurrence.at),
+        )
+        if not span.is_recording():
+            return
+        self._spans[record.task_id, occurrence.attempt] = span
+        span.set_attributes(
+            _attributes(record.task, occurrence.attempt, occurrence.worker)
             | {
                 "messaging.operation.name": "assign",
                 "messaging.operation.type": "send",
                 "messaging.client.id": self._manager.name,
-            },
-            links=() if before is None else (Link(before),),
-            start_time=_nanoseconds(occurrence.at),
+            }
         )
 
     def _end(self, record: TaskRecord, attempt: Attempt, occurrence: Occurrence) -> None:
@@ -211,11 +220,25 @@ def _attributes(task: Task, attempt: int, worker: str) -> dict[str, str | int]:
         "messaging.destination.name": task.type or _UNTYPED,
         "messaging.message.id": f"{task.id}.{attempt}",
         "messaging.message.conversation_id": str(task.id),
-        "muster.task.id": str(task.id),
         "muster.task.difficulty": task.difficulty,
         "muster.attempt": attempt,
         "muster.worker": worker,
     }
+
+
+def _write_traceparent(context: SpanContext) -> str | None:
+    if not context.trace_flags.sampled:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def _read_traceparent(traceparent: str) -> Context:
+    """What a traceparent stands for; messages take in none of another form."""
+    _, trace_id, span_id, flags = traceparent.split("-")
+    context = SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+    )
+    return set_span_in_context(NonRecordingSpan(context), Context())
 
 
 def _tell_error(span: Span, error: str) -> None:

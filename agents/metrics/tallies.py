@@ -34,6 +34,9 @@ class Tallies:
             board: the board that told of it, as it stands now: a moment later, perhaps.
         """
         what, task_id = occurrence.what, occurrence.task_id
+        if what is _ADDED:
+            # Of each task, and nothing to be counted.
+            return
         if task_id is None:
             if what is What.WORKER_JOINED:
                 self.joined += 1
@@ -46,7 +49,7 @@ class Tallies:
         if record is None or not 1 <= occurrence.attempt <= len(record.attempts):
             return
         attempt = record.attempts[occurrence.attempt - 1]
-        if what is What.TASK_ASSIGNED:
+        if what is _ASSIGNED:
             self._note_wait(record, attempt, board)
         elif what in _ENDING:
             self._note_end(what, record, attempt)
@@ -86,6 +89,8 @@ class Tallies:
         if ending is not None and attempt.ended_at is not None:
             self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
 
+
+_ADDED, _ASSIGNED = What.TASK_ADDED, What.TASK_ASSIGNED
 
 _SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
 

@@ -18,6 +18,7 @@ from muster.messages import (
     DecodeError,
     Task,
     TaskAssignment,
+    TaskResult,
     decode_message,
     encode_message,
 )
@@ -25,6 +26,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 Spans = list[ReadableSpan]
@@ -33,9 +35,9 @@ Spans = list[ReadableSpan]
 class Observatory:
     """A provider whose spans stay in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, sampler: Sampler = ALWAYS_ON) -> None:
         self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
 
     def named(self, beginning: str) -> Spans:
@@ -101,7 +103,6 @@ def test_spans_speak_the_words_of_the_conventions_for_messaging(observatory: Obs
         "messaging.destination.name": "weigh",
         "messaging.message.id": "leaf.1",
         "messaging.message.conversation_id": "leaf",
-        "muster.task.id": "leaf",
         "muster.task.difficulty": 4,
         "muster.attempt": 1,
         "muster.worker": "Ada",
@@ -255,3 +256,25 @@ async def test_a_worker_in_another_process_goes_on_with_the_managers_trace(
     context = trace.format_trace_id(assigned.context.trace_id)
     assert performed["context"]["trace_id"] == f"0x{context}"
     assert performed["parent_id"] == f"0x{trace.format_span_id(assigned.context.span_id)}"
+
+
+def test_what_the_manager_does_not_sample_costs_neither_bytes_nor_spans() -> None:
+    nothing = Observatory(ALWAYS_OFF)
+    everything = Observatory()
+    assignments: list[TaskAssignment] = []
+
+    class Ada(WorkerAgent):
+        async def perform(self, assignment: TaskAssignment) -> TaskResult:
+            assignments.append(assignment)
+            return await super().perform(assignment)
+
+    async def story() -> None:
+        manager = TaskManager([Task(task_id=1)], 1, quiet=True)
+        worker = Ada("Ada", 5)
+        trace_manager(manager, nothing.provider)
+        trace_worker(worker, everything.provider)
+        await rehearse(manager, [worker])
+
+    run_in_virtual_time(story())
+    assert [assignment.traceparent for assignment in assignments] == [None]
+    assert nothing.exporter.get_finished_spans() == everything.exporter.get_finished_spans() == ()
