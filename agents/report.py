@@ -44,13 +44,13 @@ class AttemptReport(_ReportPart):
     """The name of the worker that had it."""
 
     started_at: float
-    """When it was assigned, in seconds since 1970."""
+    """When it was assigned, or got a slot if it had to wait for one, in seconds since 1970."""
 
     ended_at: float | None
     """When the lease ended; None if it holds, or if that is not known."""
 
     outcome: Ending | None
-    """How it ended; None if the lease holds."""
+    """How it ended, such as "not begun" if its worker gave it back; None if the lease holds."""
 
 
 class TaskReport(_ReportPart):
@@ -309,6 +309,9 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
     attempts: Sequence[Attempt] = record.attempts
     told: list[AttemptReport] = []
     for attempt in attempts[-MAX_HISTORY:]:
+        if attempt.is_ahead:
+            # It waits at its worker.
+            continue
         ended_at = attempt.ended_at
         if ended_at is None and attempt.ending is not None and attempt is attempts[-1]:
             # A store of before this was kept still knows when the task was settled.

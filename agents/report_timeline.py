@@ -107,6 +107,8 @@ def _bars_by_worker(report: RunReport, length_s: float) -> dict[str, list[Bar]]:
     bars: defaultdict[str, list[Bar]] = defaultdict(list)
     for task in report.tasks:
         for attempt in task.history:
+            if attempt.outcome is Ending.NOT_BEGUN:
+                continue
             began_s = min(max(attempt.started_at - report.started_at, 0.0), length_s)
             if attempt.ended_at is not None:
                 ended_s = attempt.ended_at - report.started_at

@@ -283,7 +283,7 @@ def _read_task(row: TaskRow, workers: dict[str, WorkerRecord]) -> TaskRecord:
                 deadline,
                 None if ending is None else Ending(ending),
                 is_reported,
-                *ended,
+                ended_at=ended[0] if ended else None,
             )
         )
     for at, what, attempt, worker, detail in story:

@@ -19,7 +19,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self.waits = Histogram(_WAIT_BOUNDS_S)
-        self.attempts = {ending: Histogram(_RUN_BOUNDS_S) for ending in Ending}
+        self.attempts = {ending: Histogram(_RUN_BOUNDS_S) for ending in BEGUN}
         self.writes = Histogram(_WRITE_BOUNDS_S)
         self.settled: Counter[What] = Counter()
         self.retries: Counter[Ending] = Counter()
@@ -50,13 +50,17 @@ class Tallies:
             return
         attempt = record.attempts[occurrence.attempt - 1]
         if what is _ASSIGNED:
-            self._note_wait(record, attempt, board)
+            if not attempt.expected_s:
+                self._note_wait(record, attempt, board)
         elif what in _ENDING:
-            self._note_end(what, record, attempt)
+            self._note_end(what, record, attempt, board)
 
     def _note_wait(self, record: TaskRecord, attempt: Attempt, board: BoardState) -> None:
-        if attempt.number > 1:
-            ready_at = record.attempts[attempt.number - 2].ended_at
+        before = attempt.number - 2
+        while before >= 0 and record.attempts[before].ending is Ending.NOT_BEGUN:
+            before -= 1
+        if before >= 0:
+            ready_at = record.attempts[before].ended_at
             if ready_at is None:
                 return
         else:
@@ -67,7 +71,9 @@ class Tallies:
                     ready_at = max(ready_at, needed.finished_at)
         self.waits.observe(max(attempt.started_at - ready_at, 0.0))
 
-    def _note_end(self, what: What, record: TaskRecord, attempt: Attempt) -> None:
+    def _note_end(
+        self, what: What, record: TaskRecord, attempt: Attempt, board: BoardState
+    ) -> None:
         ending = attempt.ending
         if what is What.TASK_REQUEUED:
             if ending is not None:
@@ -86,9 +92,16 @@ class Tallies:
         elif what is What.TASK_CANCELLED and ending is not Ending.CANCELLED:
             # It was cancelled while it waited for another attempt.
             return
-        if ending is not None and attempt.ended_at is not None:
-            self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
+        if ending is None or ending not in self.attempts or attempt.ended_at is None:
+            return
+        if attempt.expected_s:
+            # It was sent ahead of a free slot, and waited at its worker too.
+            self._note_wait(record, attempt, board)
+        self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
 
+
+BEGUN = tuple(ending for ending in Ending if ending is not Ending.NOT_BEGUN)
+"""How attempts end that a worker began."""
 
 _ADDED, _ASSIGNED = What.TASK_ADDED, What.TASK_ASSIGNED
 

@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from ...messages import TaskStatus
 from ..kernel.health import Health
-from ..report import RunReport, WorkerReport
+from ..kernel.records import Ending
+from ..report import RunReport, TaskReport, WorkerReport
 from ..report_timeline import Timeline, lay_out
 from ..report_wording import clip, tell_duration, tell_share
 from .page_data import embed_tasks
@@ -129,7 +130,7 @@ def _tell_verdict(report: RunReport) -> str:
 
 def _tiles(report: RunReport) -> list[_Tile]:
     lost = sum(worker.lost for worker in report.workers.values())
-    again = sum(max(task.attempts - 1, 0) for task in report.tasks)
+    again = sum(_further_attempts(task) for task in report.tasks)
     settled = sum(
         count for status, count in report.counts.items() if status.is_final and report.duration > 0
     )
@@ -146,6 +147,11 @@ def _tiles(report: RunReport) -> list[_Tile]:
         },
         {"label": "Further attempts", "value": f"{again:,}", "note": "after the first ones"},
     ]
+
+
+def _further_attempts(task: TaskReport) -> int:
+    not_begun = sum(attempt.outcome is Ending.NOT_BEGUN for attempt in task.history)
+    return max(task.attempts - not_begun - 1, 0)
 
 
 def _shares(report: RunReport) -> list[tuple[TaskStatus, int, str, str]]:

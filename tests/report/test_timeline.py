@@ -73,6 +73,12 @@ def test_what_still_runs_reaches_to_now(run_report: Make, timed: Make) -> None:
     assert (row.bars[0].ended_s, row.bars[0].outcome) == (9.0, None)
 
 
+def test_what_never_began_is_not_drawn(run_report: Make, timed: Make) -> None:
+    tasks = [timed(1, 0, 1, Ending.NOT_BEGUN), timed(2, 0, 1)]
+    (row,) = lay_out(run_report(tasks)).rows
+    assert [bar.told for bar in row.bars] == ["task 2, attempt 1"]
+
+
 def test_an_attempt_of_which_nobody_knows_the_end_is_not_drawn(
     run_report: Make, timed: Make, worker_report: Make
 ) -> None:
