@@ -54,7 +54,7 @@ from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
 from .superagi import check, set_up
-from .telemetry import trace
+from .telemetry import tell_opentelemetry
 from .web_page import fill_in_port, order_page
 from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
 
@@ -441,7 +441,7 @@ def manager(
         allow=allow or None,
     )
     if otel:
-        trace(made)
+        tell_opentelemetry(made)
     managing = manage(
         made,
         made.ticket(host, with_secret=secret_in_ticket or None),
@@ -523,7 +523,7 @@ def worker(
         insecure=insecure,
     )
     if otel:
-        trace(made)
+        tell_opentelemetry(made)
     made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
     raise typer.Exit(run_worker(made, ends_with_parent=ends_with_parent))
 

@@ -6,7 +6,7 @@ from ..manager import TaskManager
 from ..worker import WorkerAgent
 
 
-def trace(agent: TaskManager | WorkerAgent) -> None:
+def tell_opentelemetry(agent: TaskManager | WorkerAgent) -> None:
     """Have an agent tell OpenTelemetry of each attempt.
 
     Raises:
