@@ -31,6 +31,11 @@ REPORT_ENDINGS = tuple(_WRITERS)
 """The endings of report files, each of which names a format."""
 
 
+def shows_diagram(path: Path) -> bool:
+    """Whether the format that a file's ending names shows a run's diagram."""
+    return _WRITERS.get(path.suffix.lower()) in {render_html, render_markdown}
+
+
 def check_report_file(path: Path | None) -> None:
     """Make sure, before the work begins, that a report can be written here after it.
 

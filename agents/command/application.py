@@ -50,6 +50,7 @@ from .kept_run import read_kept_run
 from .logging_setup import configure_logging
 from .manage import manage
 from .play import close_stdout, make_scenario, play_scenario, play_worker
+from .report_diagram import draw_kept_run
 from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
@@ -682,9 +683,10 @@ def report_run(
     """Report the run in a store, as it stands or as it ended."""
     configure_logging(verbose)
     check_report_file(output)
-    report = read_kept_run(store).report()
+    found = read_kept_run(store)
+    report = found.report()
     if output is not None:
-        write_report(report, output)
+        write_report(report, output, draw_kept_run(found, output))
     show_report(report, as_json=as_json)
 
 

@@ -16,6 +16,7 @@ from .closing import show_report
 from .ending import SOME_DID_NOT, complain
 from .interrupts import Interrupts
 from .progress import Progress, find_display
+from .report_diagram import follow_for_report
 from .web_page import WebOrder, WebPage
 
 
@@ -46,10 +47,11 @@ async def manage(
         The exit code.
     """
     told = sys.stderr if as_json else sys.stdout
-    async with WebPage(web, told) as page:
-        return await _manage(
-            manager, ticket, ticket_file, report_file, page, as_json=as_json, pool=pool
-        )
+    with _measured(manager, metrics_port):
+        async with WebPage(web, told) as page:
+            return await _manage(
+                manager, ticket, ticket_file, report_file, page, as_json=as_json, pool=pool
+            )
 
 
 async def _manage(
@@ -64,8 +66,9 @@ async def _manage(
 ) -> int:
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
+    draw = follow_for_report(manager, report_file)
     failure: WorkersMissing | None = None
-    with _measured(manager, metrics_port), _offered(ticket, ticket_file):
+    with _offered(ticket, ticket_file):
         async with Interrupts(manager.stop):
             # Whoever sees the ticket may end us already.
             told = sys.stderr if as_json else sys.stdout
@@ -81,7 +84,7 @@ async def _manage(
     report = manager.report()
     if report_file is not None:
         # First, for whoever reads our output may have gone.
-        write_report(report, report_file)
+        write_report(report, report_file, draw())
     show_report(report, as_json=as_json)
     await page.linger()
     if failure is not None:

@@ -39,6 +39,8 @@ def test_a_scenario_leaves_its_report(invoke: Invoke) -> None:
     page = Path("out.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "<h1>All 3 tasks completed</h1>" in page
+    assert "<code>sequenceDiagram" in page
+    assert "Junior-&gt;&gt;TM: TaskResult(T1, success=true)" in page
     assert "Success rate" in ended.out or "3 of 3 tasks succeeded" in ended.out
 
 
@@ -50,6 +52,7 @@ def test_a_store_is_reported_in_every_format(invoke: Invoke) -> None:
         assert invoke("report", "--store", "run.db", "--output", f"out.{ending}").code == 0
     assert "One \\u0026 only" in Path("out.html").read_text(encoding="utf-8")
     assert r"| 1 | One \& only | Pending |" in Path("out.md").read_text(encoding="utf-8")
+    assert "```mermaid\nsequenceDiagram\n" in Path("out.md").read_text(encoding="utf-8")
     assert "0 of 1 task succeeded" in Path("out.txt").read_text(encoding="utf-8")
     report = RunReport.model_validate_json(Path("out.json").read_bytes())
     assert report.tasks[0].description == "One & only"
