@@ -194,7 +194,7 @@ def _worker_lines(report: RunReport) -> list[_WorkerLine]:
 
 def _tell_presence(worker: WorkerReport, report: RunReport) -> str:
     if worker.left_at is not None:
-        return f"lost at {tell_duration(max(worker.left_at - report.started_at, 0.0))}"
+        return f"at {tell_duration(max(worker.left_at - report.started_at, 0.0))}"
     if worker.health is Health.LATE:
         return f"last heard {tell_duration(worker.silent_for)} before"
     return ""
