@@ -9,9 +9,11 @@ import threading
 import urllib.request
 import weakref
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from muster.agents import (
     MemoryNetwork,
@@ -21,6 +23,7 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
+from muster.agents.command.web_page import WebOrder, WebPage
 from muster.agents.kernel.events import WorkerHeard, WorkerJoined, WorkerLeft
 from muster.agents.metrics import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
 from muster.agents.metrics.collector import MAX_WORKERS_NAMED, OTHERS
@@ -250,3 +253,15 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
         for family in families
     }
     assert {name: (kind, sorted(labels)) for name, (kind, labels) in documented.items()} == exported
+
+
+async def test_the_live_page_of_the_command_line_has_them_too() -> None:
+    manager = TaskManager([Task(task_id=1)], quiet=True)
+    told = StringIO()
+    async with WebPage(WebOrder(port=0), told) as page:
+        page.follow(manager)
+        url = told.getvalue().split()[-1]
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{url}metrics")
+    assert answer.headers["content-type"] == METRICS_CONTENT_TYPE
+    assert 'muster_tasks{status="pending"} 1.0' in answer.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import deque
 from collections.abc import Iterator
@@ -24,22 +25,15 @@ from muster.agents.kernel.matching import POLICIES
 from muster.agents.report import RunReport, build_report
 from muster.agents.report_file import write_report
 from muster.messages import Task, TaskResult
+from playwright.sync_api import sync_playwright
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="no playwright here: pip install 'ceylon-muster[test]'"
-)
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TASKS = 5_000
 START = 1_800_000_000.0
 MOST_BYTES = 3_000_000
 OPENS_WITHIN_MS = 2_000
 EVIL = "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +88,17 @@ def page_file(large_run: RunReport, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium that asks nobody for anything by itself."""
+    named = os.environ.get("MUSTER_CHROMIUM")
+    chromium = named or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        missing = "there is no Chromium on the path, and MUSTER_CHROMIUM names none"
+        is_required = any(os.environ.get(name) for name in ("CI", "MUSTER_BROWSER_REQUIRED"))
+        assert not is_required, missing
+        pytest.skip(missing)
     quiet = ("background-networking", "component-update", "sync", "gpu")
     arguments = ["--no-sandbox", *(f"--disable-{each}" for each in quiet)]
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=chromium, args=arguments)
         yield launched
         launched.close()
 
