@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from time import perf_counter
 
 from .kernel.board_state import BoardState
 from .kernel.events import Instruction
@@ -39,16 +40,34 @@ class Keeper:
         self._held_back: deque[Instruction] = deque()
         self._unwritten = 0
         self._carried_out = 0
+        # When each connected worker had last been heard, as far as that was handed to the store.
+        self._heard_at: dict[str, float] = {}
+        self._heard: list[str] = []
+        self._watch_write: Callable[[float], None] | None = None
 
     def note(self, said: Sequence[Instruction]) -> None:
         """Take over what the board said; nothing of it is done yet."""
         self._held_back.extend(said)
         self._unwritten += len(said)
 
+    def note_heard(self) -> None:
+        """Let the next write tell when each worker was last heard, which nothing else does."""
+        alive = [worker for worker in self._board.workers.values() if worker.alive]
+        self._heard = [
+            worker.name
+            for worker in alive
+            if self._heard_at.get(worker.name) != worker.last_heard_at
+        ]
+        self._heard_at = {worker.name: worker.last_heard_at for worker in alive}
+
+    def watch_writes(self, watcher: Callable[[float], None]) -> None:
+        """Have a function called with the seconds that each write took."""
+        self._watch_write = watcher
+
     @property
     def has_unwritten(self) -> bool:
         """Whether anything waits to be written."""
-        return self._unwritten > 0
+        return self._unwritten > 0 or bool(self._heard)
 
     async def write(self) -> None:
         """Write what the board said so far, and then do it.
@@ -60,10 +79,10 @@ class Keeper:
         if rows == NOTHING:
             pass
         elif self._thread is None:
-            self._store.write(rows)
+            self._tell_write(self._timed_write(rows))
         else:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._store.write, rows)
+            self._tell_write(await loop.run_in_executor(self._thread, self._timed_write, rows))
         self._release(last)
 
     def write_at_once(self) -> None:
@@ -76,9 +95,9 @@ class Keeper:
         if rows == NOTHING:
             pass
         elif self._thread is None:
-            self._store.write(rows)
+            self._tell_write(self._timed_write(rows))
         else:
-            self._thread.submit(self._store.write, rows).result()
+            self._tell_write(self._thread.submit(self._timed_write, rows).result())
         self._release(last)
 
     async def try_to_write(self) -> None:
@@ -99,11 +118,21 @@ class Keeper:
             self._thread.shutdown()
         self._store.close()
 
+    def _timed_write(self, rows: Rows) -> float:
+        began_at = perf_counter()
+        self._store.write(rows)
+        return perf_counter() - began_at
+
+    def _tell_write(self, took_s: float) -> None:
+        if self._watch_write is not None:
+            self._watch_write(took_s)
+
     def _take_rows(self) -> tuple[Rows, int]:
         held_back = self._held_back
         said = list(islice(held_back, len(held_back) - self._unwritten, None))
         self._unwritten = 0
-        return changed_rows(self._board, said), self._carried_out + len(held_back)
+        heard, self._heard = self._heard, []
+        return changed_rows(self._board, said, heard), self._carried_out + len(held_back)
 
     def _release(self, last: int) -> None:
         # Whoever wrote at once meanwhile has done some of it: its rows came after these.

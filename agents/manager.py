@@ -24,7 +24,7 @@ from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
 from .link import Link
 from .log import log
-from .manager_shell import ManagerShell, Watcher
+from .manager_shell import ManagerShell, Stamp, Watcher
 from .parcels import DEFAULT_THRESHOLD_BYTES
 from .report import RunReport, build_report
 from .report_text import render_summary
@@ -39,6 +39,7 @@ from .surroundings import ANY_PORT, LOOPBACK
 from .ticket import Ticket
 from .trace_file import TraceFile
 from .tracing import follow
+from .traffic import Traffic
 from .worker import DEFAULT_PORT
 
 if TYPE_CHECKING:
@@ -406,10 +407,23 @@ class TaskManager(Submission, RunView, CeylonAgent):
         """Have a function called with each occurrence, such as an assignment, as it happens."""
         self._shell.watch(watcher)
 
+    def watch_writes(self, watcher: Callable[[float], None]) -> None:
+        """Have one function called with the seconds that each write to the store took."""
+        self._shell.watch_writes(watcher)
+
+    def stamp_assignments(self, stamp: Stamp) -> None:
+        """Have one function tell the trace that each assignment carries to its worker."""
+        self._shell.stamp_assignments(stamp)
+
     @property
     def dropped(self) -> dict[str, int]:
         """How many frames and messages could not be read, by what was wrong with them."""
         return self._shell.dropped
+
+    @property
+    def traffic(self) -> Traffic:
+        """How much has gone out to the workspace and come in from it."""
+        return self._shell.traffic
 
     def details(self) -> AgentDetail:
         """Name, role and peer id; agents of this process find by it how the workspace is sealed."""

@@ -91,12 +91,16 @@ from .manager_parcels import ManagerParcels
 from .parcels import DEFAULT_THRESHOLD_BYTES
 from .postman import Postman
 from .store import Store
+from .traffic import Traffic
 
 LAST_WORDS_S = 2.0
 """How long a manager that ends waits for its workers to acknowledge the shutdown."""
 
 Watcher: TypeAlias = Callable[[Occurrence], None]
 """Called with each occurrence as it happens; must not wait."""
+
+Stamp: TypeAlias = Callable[[TaskAssignment], str | None]
+"""Tells what trace an assignment belongs to, as a W3C traceparent; must not wait."""
 
 _SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
 
@@ -172,6 +176,8 @@ class ManagerShell:
         self._admissions: dict[str, int] = {}
         self._last_admission = 0
         self._watchers: list[Watcher] = []
+        self._stamp: Stamp | None = None
+        self._watch_write: Callable[[float], None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         # Bounded by the tasks themselves: two calls a task at most.
@@ -212,6 +218,8 @@ class ManagerShell:
         tasks = tuple(record.added for record in self.board.tasks.values())
         self.board = board
         self._keeper = Keeper(store, board, self._carry_out)
+        if self._watch_write is not None:
+            self._keeper.watch_writes(self._watch_write)
         self._apply(TasksAdded(tasks))
 
     @property
@@ -258,6 +266,16 @@ class ManagerShell:
         """Have a function called with each occurrence."""
         self._watchers.append(watcher)
 
+    def watch_writes(self, watcher: Callable[[float], None]) -> None:
+        """Have a function called with the seconds that each write to the store took."""
+        self._watch_write = watcher
+        if self._keeper is not None:
+            self._keeper.watch_writes(watcher)
+
+    def stamp_assignments(self, stamp: Stamp) -> None:
+        """Have each assignment carry a traceparent on its way to the worker."""
+        self._stamp = stamp
+
     def end(self, reason: str) -> None:
         """End the run now; workers are told to stop."""
         self._apply(StopRequested(reason), at_once=True)
@@ -268,6 +286,11 @@ class ManagerShell:
     def dropped(self) -> dict[str, int]:
         """How many frames and messages could not be read, by what was wrong with them."""
         return {} if self._postman is None else dict(self._postman.dropped)
+
+    @property
+    def traffic(self) -> Traffic:
+        """How much it has sent and received."""
+        return Traffic() if self._postman is None else self._postman.traffic
 
     def send_to(self, address: str, message: BaseModel) -> None:
         """Send a user's own message to one member, or to everyone."""
@@ -354,6 +377,8 @@ class ManagerShell:
             await asyncio.sleep(self._rules.heartbeat_s)
             assert self._postman is not None
             self._postman.post_loose(EVERYONE, Heartbeat())
+            if self._keeper is not None:
+                self._keeper.note_heard()
 
     async def _make_calls(self) -> None:
         while True:
@@ -470,6 +495,8 @@ class ManagerShell:
                 self._call("end_task_management", self._finish())
 
     def _assign(self, worker_id: str, assignment: TaskAssignment, packed: bytes | None) -> None:
+        if self._stamp is not None:
+            assignment.traceparent = self._stamp(assignment)
         try:
             message = (
                 encode_message(assignment)

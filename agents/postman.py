@@ -16,6 +16,7 @@ from .kernel.seal import Seal
 from .kernel.sealed_mailroom import SealedMailroom
 from .link import Link
 from .log import log
+from .traffic import Traffic
 
 Arrived: TypeAlias = Callable[[str, BaseModel], None]
 """Called with the sender's address and the message; must not wait."""
@@ -77,6 +78,7 @@ class Postman:
         self._inbox_bytes = 0
         self._due = asyncio.Event()
         self.dropped: Counter[str] = Counter()
+        self.traffic = Traffic()
 
     def open(self, peer: str, conversation: str) -> None:
         """Begin a numbered conversation with a peer; one of the same name goes on."""
@@ -124,6 +126,8 @@ class Postman:
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
+        self.traffic.frames_received += 1
+        self.traffic.received_bytes += len(frame)
         if self._before_sending is None:
             self._take_in(frame)
             return
@@ -174,6 +178,8 @@ class Postman:
             outgoing = self._mailroom.collect(now())
             if outgoing is not None:
                 await self._link.send(outgoing.frame, outgoing.to)
+                self.traffic.frames_sent += 1
+                self.traffic.sent_bytes += len(outgoing.frame)
                 if self._mailroom.rest_s > 0:
                     # What becomes due meanwhile shares a frame.
                     await asyncio.sleep(self._mailroom.rest_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
@@ -11,7 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, W
 from ..messages import Payload, TaskId, TaskStatus
 from .json_value import to_json_value
 from .kernel.board import Board
-from .kernel.records import TaskRecord, WorkerRecord
+from .kernel.health import Health, health_of, silence_of
+from .kernel.records import Attempt, Ending, TaskRecord, WorkerRecord
+
+MAX_HISTORY = 20
+"""How many attempts at a task are told: the latest."""
 
 _MAX_KIND_CHARACTERS = 80
 
@@ -28,6 +32,25 @@ Output = Annotated[Payload, PlainSerializer(to_json_value, return_type=JsonValue
 
 class _ReportPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AttemptReport(_ReportPart):
+    """One attempt at a task: for how long it was leased to which worker."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Which attempt at the task."""
+
+    worker: str
+    """The name of the worker that had it."""
+
+    started_at: float
+    """When it was assigned, or got a slot if it had to wait for one, in seconds since 1970."""
+
+    ended_at: float | None
+    """When the lease ended; None if it holds, or if that is not known."""
+
+    outcome: Ending | None
+    """How it ended, such as "not begun" if its worker gave it back; None if the lease holds."""
 
 
 class TaskReport(_ReportPart):
@@ -83,6 +106,9 @@ class TaskReport(_ReportPart):
     parent_id: TaskId | None
     """The task it belongs to, or None."""
 
+    history: list[AttemptReport] = []
+    """Its attempts, the oldest first; the latest 20."""
+
 
 class WorkerReport(_ReportPart):
     """What one worker did."""
@@ -118,6 +144,31 @@ class WorkerReport(_ReportPart):
 
     lost: bool
     """Whether it left, or fell silent, before the run's end."""
+
+    health: Health | None = None
+    """Whether it is healthy, late (it missed some heartbeats) or lost, at the run's end or now."""
+
+    silent_for: Seconds | None = None
+    """For how many seconds nothing had been heard of it by then."""
+
+    joined_at: float | None = None
+    """When it first came, in seconds since 1970."""
+
+    left_at: float | None = None
+    """When it was lost or left, in seconds since 1970; None if it stayed."""
+
+
+class DifficultyReport(_ReportPart):
+    """What became of the tasks of one difficulty."""
+
+    tasks: Count
+    """How many there are."""
+
+    completed: Count
+    """How many of them completed."""
+
+    success_rate: Share
+    """The share that did, 0 to 1."""
 
 
 class RunReport(_ReportPart):
@@ -169,6 +220,9 @@ class RunReport(_ReportPart):
     failure: str | None
     """Why the run could not be carried through, or None."""
 
+    by_difficulty: dict[int, DifficultyReport] = {}
+    """What became of the tasks by their difficulty, the easiest first."""
+
     @property
     def exit_code(self) -> int:
         """0 if every task completed and nothing kept the run from its end, otherwise 1."""
@@ -205,7 +259,7 @@ def build_report(
             for task_id, record in board.tasks.items()
         ],
         workers={
-            worker_name: _report_worker(worker, started_at, ended_at)
+            worker_name: _report_worker(worker, started_at, ended_at, board.rules.heartbeat_s)
             for worker_name, worker in board.workers.items()
         },
         error_counts=_count_errors(records),
@@ -214,6 +268,7 @@ def build_report(
         ignored=dict(board.ignored),
         dropped=dict(dropped or {}),
         failure=board.failure,
+        by_difficulty=_report_difficulties(records),
     )
 
 
@@ -246,11 +301,38 @@ def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> T
         why=list(why),
         depends_on=list(task.depends_on),
         parent_id=task.parent_id,
+        history=_report_attempts(record),
     )
 
 
-def _report_worker(worker: WorkerRecord, started_at: float, ended_at: float) -> WorkerReport:
+def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
+    attempts: Sequence[Attempt] = record.attempts
+    told: list[AttemptReport] = []
+    for attempt in attempts[-MAX_HISTORY:]:
+        if attempt.is_ahead:
+            # It waits at its worker.
+            continue
+        ended_at = attempt.ended_at
+        if ended_at is None and attempt.ending is not None and attempt is attempts[-1]:
+            # A store of before this was kept still knows when the task was settled.
+            ended_at = record.finished_at
+        told.append(
+            AttemptReport(
+                number=attempt.number,
+                worker=attempt.worker.name,
+                started_at=attempt.started_at,
+                ended_at=ended_at,
+                outcome=attempt.ending,
+            )
+        )
+    return told
+
+
+def _report_worker(
+    worker: WorkerRecord, started_at: float, ended_at: float, heartbeat_s: float
+) -> WorkerReport:
     stats = worker.stats
+    lost = worker.lost_at is not None and worker.lost_at < ended_at
     left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
     slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
     attempts = (record.attempts[-1] for record in worker.running.values())
@@ -265,8 +347,34 @@ def _report_worker(worker: WorkerRecord, started_at: float, ended_at: float) -> 
         total_time=stats.total_time,
         mean_time=stats.total_time / stats.completed_tasks if stats.completed_tasks else None,
         busy_share=min(busy_time / slots_time, 1.0) if slots_time > 0 else 0.0,
-        lost=worker.lost_at is not None and worker.lost_at < ended_at,
+        lost=lost,
+        health=Health.LOST if lost else _health_at_end(worker, ended_at, heartbeat_s),
+        silent_for=silence_of(worker, ended_at),
+        joined_at=worker.joined_at,
+        left_at=worker.lost_at if lost else None,
     )
+
+
+def _health_at_end(worker: WorkerRecord, ended_at: float, heartbeat_s: float) -> Health:
+    health = health_of(worker, ended_at, heartbeat_s)
+    # Who was dismissed at the end, or left after it, stayed.
+    return Health.HEALTHY if health is Health.LOST else health
+
+
+def _report_difficulties(records: Iterable[TaskRecord]) -> dict[int, DifficultyReport]:
+    tasks: Counter[int] = Counter()
+    completed: Counter[int] = Counter()
+    for record in records:
+        tasks[record.task.difficulty] += 1
+        completed[record.task.difficulty] += record.status is TaskStatus.COMPLETED
+    return {
+        difficulty: DifficultyReport(
+            tasks=count,
+            completed=completed[difficulty],
+            success_rate=completed[difficulty] / count,
+        )
+        for difficulty, count in sorted(tasks.items())
+    }
 
 
 def _success_rate(board: Board) -> float:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..messages import TaskStatus
+from .kernel.health import Health
 from .report import RunReport, TaskReport, WorkerReport
 
 DEFAULT_WIDTH = 100
@@ -164,10 +165,7 @@ def _worker_table(workers: Mapping[str, WorkerReport], width: int) -> Iterable[R
         "Mean time": lambda worker: _duration(worker.mean_time),
         "Busy": lambda worker: _share(worker.busy_share),
     }
-    names = [
-        Text.assemble(_one_line(name), (" (lost)" if worker.lost else "", "red"))
-        for name, worker in shown
-    ]
+    names = [Text.assemble(_one_line(name), _mark(worker)) for name, worker in shown]
     columns = [
         _Column(heading, [Text(tell(worker)) for _, worker in shown], is_number=True)
         for heading, tell in numbers.items()
@@ -175,6 +173,12 @@ def _worker_table(workers: Mapping[str, WorkerReport], width: int) -> Iterable[R
     yield _table([_Column("Worker", names), *columns], width)
     lost = sum(worker.lost for _, worker in hidden)
     yield from _remarks((len(hidden) - lost, "that stayed"), (lost, "that were lost"))
+
+
+def _mark(worker: WorkerReport) -> tuple[str, str]:
+    if worker.lost:
+        return " (lost)", "red"
+    return (" (late)", "yellow") if worker.health is Health.LATE else ("", "")
 
 
 def _closing(report: RunReport) -> Iterable[Text]:
@@ -191,6 +195,12 @@ def _closing(report: RunReport) -> Iterable[Text]:
     ):
         if listed := _listed(counts):
             yield Text(f"{heading}: {listed}")
+    if len(report.by_difficulty) > 1:
+        told = (
+            f"{group.completed:,} of {group.tasks:,} at {difficulty}"
+            for difficulty, group in report.by_difficulty.items()
+        )
+        yield Text(f"Completed by difficulty: {', '.join(told)}")
 
 
 # ------------------------------------------------------------------------ words and numbers

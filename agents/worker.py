@@ -40,7 +40,7 @@ from .sealing import seal_client
 from .service import Service
 from .surroundings import LOOPBACK
 from .ticket import SCHEME, Ticket, read_ticket
-from .worker_shell import Profile, WorkerShell
+from .worker_shell import Around, Profile, WorkerShell
 from .workplace import ExecutorSource, Workplace
 
 if TYPE_CHECKING:
@@ -241,6 +241,14 @@ class WorkerAgent(CeylonAgent):
             error=f"too difficult: skill {reach} is below difficulty {data.task.difficulty}",
             took_s=now() - started_at,
         )
+
+    def surround(self, around: Around) -> None:
+        """Have one function called around each task that is done; call this before it starts.
+
+        Args:
+            around: takes what does a task, and the task's assignment.
+        """
+        self._shell.surround(around)
 
     async def perform(self, assignment: TaskAssignment) -> TaskResult:
         """Do a task through `handle_task` and make a result of whatever that returns."""

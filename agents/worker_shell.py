@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
@@ -72,6 +73,13 @@ _SILENT_HEARTBEATS = 2.5
 """After how many missed heartbeats a worker looks whether there is a new manager."""
 
 
+Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
+"""Does a task."""
+
+Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
+"""Has a task done by whoever can, and does something of its own before and after."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What a worker tells about itself when it joins."""
@@ -113,6 +121,7 @@ class WorkerShell:
     def __init__(self, hooks: WorkerHooks) -> None:
         self._hooks = hooks
         self._jobs: Jobs | None = None
+        self._around: Around | None = None
         self._handover = Handover()
         self._parcels = WorkerParcels(
             post=self._post,
@@ -197,9 +206,10 @@ class WorkerShell:
         self._profile = profile
         self.has_joined_by_this_line = False
         if self._jobs is None:
-            self._jobs = Jobs(
-                profile.name, profile.slots, self._hooks.perform, self._hand_in, self._post
-            )
+            perform = self._hooks.perform
+            if self._around is not None:
+                perform = partial(self._around, perform)
+            self._jobs = Jobs(profile.name, profile.slots, perform, self._hand_in, self._post)
         postman = self._postman = Postman(
             link,
             listens_to=frozenset({EVERYONE}),
@@ -235,6 +245,10 @@ class WorkerShell:
             self._break_off()
         if self._failure is not None:
             raise self._failure
+
+    def surround(self, around: Around) -> None:
+        """Have a function called around each task that is done; before it begins."""
+        self._around = around
 
     async def _wait_for_end(self) -> None:
         await self._ended.wait()

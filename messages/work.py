@@ -20,6 +20,13 @@ Name = Annotated[
 Note = Annotated[str, StringConstraints(max_length=10_000)]
 """A remark for people, 10,000 characters at most."""
 
+TraceParent = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
+    Rule("must be a traceparent of version 00 as W3C Trace Context writes it"),
+]
+"""Which span of which trace something belongs to, such as "00-…32 digits…-…16 digits…-01"."""
+
 
 class Message(BaseModel):
     """Root of what travels between manager and workers."""
@@ -43,6 +50,7 @@ class TaskAssignment(Message):
         attempt: which attempt at the task this is, from 1.
         worker: the name of the worker it is meant for; nobody else runs it.
         inputs: the outputs of the tasks it depends on, by their ids.
+        traceparent: the trace that it belongs to, as W3C Trace Context writes it; None without one.
     """
 
     task: SerializeAsAny[Task]
@@ -51,6 +59,7 @@ class TaskAssignment(Message):
     attempt: int = Field(default=1, ge=1)
     worker: str = ""
     inputs: dict[TaskId, Payload] = Field(default_factory=dict)
+    traceparent: TraceParent | None = None
 
 
 class TaskResult(Message):

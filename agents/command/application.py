@@ -25,6 +25,7 @@ from ..bench.sizes import read_size
 from ..diagram import DEFAULT_MAX_MESSAGES
 from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..manager import DEFAULT_WORKSPACE, TaskManager
+from ..report_file import REPORT_ENDINGS, check_report_file, write_report
 from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
 from ..surroundings import ANY_PORT, LOOPBACK
 from ..tasks_file import read_tasks
@@ -32,7 +33,7 @@ from ..ticket import TICKET_VARIABLE, read_ticket
 from ..worker import DEFAULT_PORT
 from .bench import BenchOrder, bench
 from .check import Runs, check_all
-from .closing import check_report_file, show_report, write_report
+from .closing import show_report
 from .credentials import (
     hide_tickets,
     take_secret,
@@ -49,10 +50,12 @@ from .kept_run import read_kept_run
 from .logging_setup import configure_logging
 from .manage import manage
 from .play import close_stdout, make_scenario, play_scenario, play_worker
+from .report_diagram import draw_kept_run
 from .scenario_finder import find_scenario, our_scenarios
 from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
 from .superagi import check, set_up
+from .telemetry import tell_opentelemetry
 from .web_page import fill_in_port, order_page
 from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
 
@@ -164,6 +167,20 @@ WebLinger = Annotated[
         help="How long the page stays up after the run [default: 60 at a terminal, else 0].",
     ),
 ]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help=f"Write the report here; the ending says how: {', '.join(REPORT_ENDINGS)}.",
+    ),
+]
+
+Otel = Annotated[
+    bool,
+    typer.Option("--otel", help="Tell OpenTelemetry of each attempt; needs the extra otel."),
+]
+
 StoreFile = Annotated[
     Path, typer.Option(metavar="FILE", help="The file in which a manager keeps its run.")
 ]
@@ -194,6 +211,7 @@ def run(
         bool, typer.Option("--processes", help="Give each worker a process of its own.")
     ] = False,
     trace: TraceOut = None,
+    report: ReportFile = None,
     as_json: AsJson = False,
     web: WebPort = None,
     web_host: WebHost = LOOPBACK,
@@ -206,9 +224,17 @@ def run(
     The exit code is 0 if every task succeeded.
     """
     configure_logging(verbose)
+    check_report_file(report)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
     page = order_page(web, web_host, web_name, web_linger)
-    playing = play_scenario(made, processes=processes, as_json=as_json, trace_file=trace, web=page)
+    playing = play_scenario(
+        made,
+        processes=processes,
+        as_json=as_json,
+        trace_file=trace,
+        report_file=report,
+        web=page,
+    )
     raise typer.Exit(asyncio.run(playing))
 
 
@@ -343,9 +369,17 @@ def manager(
     ticket_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write the report here.")
+    report: ReportFile = None,
+    metrics: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            metavar="PORT",
+            help="Serve /metrics for Prometheus on this TCP port of 127.0.0.1.",
+        ),
     ] = None,
+    otel: Otel = False,
     store: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
@@ -407,11 +441,14 @@ def manager(
         insecure=insecure,
         allow=allow or None,
     )
+    if otel:
+        tell_opentelemetry(made)
     managing = manage(
         made,
         made.ticket(host, with_secret=secret_in_ticket or None),
         ticket_file=ticket_file,
         report_file=report,
+        metrics_port=metrics,
         as_json=as_json,
         pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
         web=page,
@@ -466,6 +503,7 @@ def worker(
         bool,
         typer.Option("--ends-with-parent", help="Stop with the process that started this one."),
     ] = False,
+    otel: Otel = False,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
@@ -485,6 +523,8 @@ def worker(
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
     )
+    if otel:
+        tell_opentelemetry(made)
     made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
     raise typer.Exit(run_worker(made, ends_with_parent=ends_with_parent))
 
@@ -629,17 +669,24 @@ def status(
 def report_run(
     store: StoreFile,
     as_json: AsJson = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write the report here, too.")
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "--out",
+            metavar="FILE",
+            help=f"Write the report here, too; the ending says how: {', '.join(REPORT_ENDINGS)}.",
+        ),
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
     """Report the run in a store, as it stands or as it ended."""
     configure_logging(verbose)
-    check_report_file(out)
-    report = read_kept_run(store).report()
-    if out is not None:
-        write_report(report, out)
+    check_report_file(output)
+    found = read_kept_run(store)
+    report = found.report()
+    if output is not None:
+        write_report(report, output, draw_kept_run(found, output))
     show_report(report, as_json=as_json)
 
 

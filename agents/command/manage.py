@@ -9,12 +9,14 @@ from pathlib import Path
 
 from ...messages import WorkersMissing
 from ..manager import TaskManager
+from ..report_file import write_report
 from ..ticket import Ticket, write_ticket_file
 from ..worker_pool import WorkerPool
-from .closing import show_report, write_report
+from .closing import show_report
 from .ending import SOME_DID_NOT, complain
 from .interrupts import Interrupts
 from .progress import Progress, find_display
+from .report_diagram import follow_for_report
 from .web_page import WebOrder, WebPage
 
 
@@ -26,6 +28,7 @@ async def manage(
     report_file: Path | None,
     as_json: bool,
     pool: WorkerPool | None = None,
+    metrics_port: int | None = None,
     web: WebOrder | None = None,
 ) -> int:
     """Run a manager for workers that join by its ticket, and tell what it came to.
@@ -34,19 +37,21 @@ async def manage(
         manager: the manager, with its tasks.
         ticket: what its workers need.
         ticket_file: where to put the ticket while it runs, or None.
-        report_file: where to put the report as JSON, or None.
+        report_file: where to put the report, in the format of its ending, or None.
         as_json: print nothing on stdout but the report, as JSON.
         pool: the workers that it starts itself, or None.
+        metrics_port: the TCP port of this machine on which to serve metrics, or None.
         web: where its live page is to be, or None.
 
     Returns:
         The exit code.
     """
     told = sys.stderr if as_json else sys.stdout
-    async with WebPage(web, told) as page:
-        return await _manage(
-            manager, ticket, ticket_file, report_file, page, as_json=as_json, pool=pool
-        )
+    with _measured(manager, metrics_port):
+        async with WebPage(web, told) as page:
+            return await _manage(
+                manager, ticket, ticket_file, report_file, page, as_json=as_json, pool=pool
+            )
 
 
 async def _manage(
@@ -61,6 +66,7 @@ async def _manage(
 ) -> int:
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
+    draw = follow_for_report(manager, report_file)
     failure: WorkersMissing | None = None
     with _offered(ticket, ticket_file):
         async with Interrupts(manager.stop):
@@ -78,13 +84,26 @@ async def _manage(
     report = manager.report()
     if report_file is not None:
         # First, for whoever reads our output may have gone.
-        write_report(report, report_file)
+        write_report(report, report_file, draw())
     show_report(report, as_json=as_json)
     await page.linger()
     if failure is not None:
         complain(str(failure))
         return SOME_DID_NOT
     return report.exit_code
+
+
+@contextlib.contextmanager
+def _measured(manager: TaskManager, port: int | None) -> Generator[None, None, None]:
+    """Serve the manager's metrics, if they are wanted."""
+    if port is None:
+        yield
+        return
+    from ..metrics import serve_metrics  # noqa: PLC0415 - its package is only there on request
+
+    with serve_metrics(manager, port) as url:
+        complain(f"metrics at {url}")
+        yield
 
 
 @contextlib.contextmanager

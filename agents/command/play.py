@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from ...messages import InvalidInput, UnknownName, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager import TaskManager
+from ..report_file import write_report
 from ..ticket import Ticket
 from ..tracing import tell_aside
 from .closing import show_report
@@ -20,6 +21,7 @@ from .ending import SOME_DID_NOT, SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
 from .parent import leaving_with_parent
 from .progress import Progress, find_display
+from .report_diagram import follow_for_report
 from .web_page import WebOrder, WebPage
 
 STARTING_MAY_TAKE_S = 0.5
@@ -32,6 +34,7 @@ async def play_scenario(
     processes: bool,
     as_json: bool,
     trace_file: Path | None = None,
+    report_file: Path | None = None,
     web: WebOrder | None = None,
 ) -> int:
     """Play a scenario over real Ceylon and show how it goes and what it came to.
@@ -41,6 +44,7 @@ async def play_scenario(
         processes: give each worker a process of its own.
         as_json: only print the report, as JSON.
         trace_file: where to write what happens, or None.
+        report_file: where to put the report, in the format of its ending, or None.
         web: where the live page is to be, or None.
 
     Returns:
@@ -48,7 +52,7 @@ async def play_scenario(
     """
     async with WebPage(web, sys.stderr if as_json else sys.stdout) as page:
         return await _play_scenario(
-            scenario, page, trace_file, processes=processes, as_json=as_json
+            scenario, page, trace_file, report_file, processes=processes, as_json=as_json
         )
 
 
@@ -56,15 +60,18 @@ async def _play_scenario(
     scenario: Scenario,
     page: WebPage,
     trace_file: Path | None,
+    report_file: Path | None,
     *,
     processes: bool,
     as_json: bool,
 ) -> int:
     managers: list[TaskManager] = []
+    diagrams: list[Callable[[], str | None]] = []
     progress = Progress(None if as_json else find_display())
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)
+        diagrams.append(follow_for_report(manager, report_file))
         page.follow(manager)
         progress.follow(manager)
         if trace_file is not None:
@@ -88,6 +95,9 @@ async def _play_scenario(
             except WorkersMissing as fault:
                 failure = fault
     report = managers[-1].report()
+    if report_file is not None:
+        # First, for whoever reads our output may have gone.
+        write_report(report, report_file, diagrams[-1]())
     conclusion = "" if failure is not None else scenario.conclusion(report)
     show_report(report, as_json=as_json, conclusion=conclusion)
     await page.linger()

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...messages import TaskStatus
+from ..kernel.health import Health, health_of, silence_of
 from ..kernel.records import WorkerRecord
 from .kept_run import KeptRun
 
@@ -23,6 +24,16 @@ class WorkerState(_StatusPart):
 
     connected: bool
     """Whether it is connected, as far as the manager has written; to a dead manager nobody is."""
+
+    health: Health | None
+    """Whether it is healthy, late (it missed some heartbeats) or lost; None where no manager
+    listens.
+    """
+
+    silent_for: Annotated[float, Field(ge=0)] | None
+    """For how many seconds the manager has not heard it, as far as it has written; None where no
+    manager listens.
+    """
 
     slots: Count
     """How many tasks it runs at once."""
@@ -90,17 +101,30 @@ def status_lines(run: KeptRun) -> Iterator[str]:
     yield f"{tasks}: {', '.join(told)}" if told else tasks
     for worker in board.workers.values():
         state = _state_of(worker, run)
-        busy = f"{state.running}/{state.slots} slots busy" if state.connected else "not connected"
-        yield f"  {worker.name}: {busy}, {_count(state.completed, 'attempt')} ended"
+        ended = f"{_count(state.completed, 'attempt')} ended"
+        yield f"  {worker.name}: {_tell_presence(state)}, {ended}"
 
 
 def _state_of(worker: WorkerRecord, run: KeptRun) -> WorkerState:
+    is_listened_to = run.holder.held is True and run.board.ended_at is None
+    heartbeat_s = run.board.rules.heartbeat_s
     return WorkerState(
         connected=worker.alive and run.holder.held is not False,
+        health=health_of(worker, run.at, heartbeat_s) if is_listened_to else None,
+        silent_for=silence_of(worker, run.at) if is_listened_to else None,
         slots=worker.slots,
         running=len(worker.running),
         completed=worker.stats.completed_tasks,
     )
+
+
+def _tell_presence(state: WorkerState) -> str:
+    busy = f"{state.running}/{state.slots} slots busy"
+    if state.health is Health.LOST:
+        return f"lost, last heard {state.silent_for:,.1f} s ago"
+    if state.health is Health.LATE:
+        return f"late, last heard {state.silent_for:,.1f} s ago, {busy}"
+    return busy if state.connected else "not connected"
 
 
 def _tell_progress(run: KeptRun) -> str:

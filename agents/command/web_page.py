@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from ...messages import ExtraMissing
 from ..manager import TaskManager
 from ..surroundings import LOOPBACK
 from .interrupts import Interrupts
 
 if TYPE_CHECKING:
     from ..live import LivePage
+    from ..live.application import MetricsSource
 
 # What it needs comes with an extra that not everybody has.
 # ruff: noqa: PLC0415
@@ -97,7 +99,11 @@ class WebPage:
         from ..live import LivePage
 
         order = self._order
-        self._page = LivePage(manager, order.host, order.port, names=order.names)
+        metrics = _find_metrics()
+        if metrics is not None:
+            # They count from the first call on.
+            metrics(manager)
+        self._page = LivePage(manager, order.host, order.port, names=order.names, metrics=metrics)
         self._starting = asyncio.create_task(self._page.__aenter__())
         self._told.write(f"live page: {self._page.url}\n")
         self._told.flush()
@@ -136,3 +142,12 @@ class WebPage:
         async with Interrupts(end):
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(over.wait(), linger_s)
+
+
+def _find_metrics() -> MetricsSource | None:
+    """What is at `/metrics`: nothing where its package is not installed."""
+    try:
+        from ..metrics import render_metrics
+    except ExtraMissing:
+        return None
+    return render_metrics

@@ -513,6 +513,7 @@ class Board(BoardState):
 
     def _lose_attempt(self, attempt: Attempt) -> None:
         record, name = attempt.task, attempt.worker.name
+        attempt.ended_at = self._now
         if attempt.is_ahead:
             # It had not begun: whatever its worker died of, it was not this.
             attempt.is_ahead = False
@@ -575,6 +576,7 @@ class Board(BoardState):
 
     def _end_attempt(self, attempt: Attempt, ending: Ending) -> None:
         attempt.ending = ending
+        attempt.ended_at = self._now
         worker = attempt.worker
         if attempt.is_ahead:
             self.ahead.release(attempt)

@@ -72,7 +72,7 @@ class Rows(NamedTuple):
 NOTHING = Rows()
 
 
-def changed_rows(board: BoardState, said: Iterable[Instruction]) -> Rows:
+def changed_rows(board: BoardState, said: Iterable[Instruction], heard: Iterable[str] = ()) -> Rows:
     """The rows that must be written before what a board said may be done.
 
     Whatever changes is told as an occurrence. Progress is not kept.
@@ -80,9 +80,10 @@ def changed_rows(board: BoardState, said: Iterable[Instruction]) -> Rows:
     Args:
         board: the board, as it stands after it said so.
         said: what it said since the last rows were written.
+        heard: the names of workers of which something was heard, which no occurrence tells.
     """
     tasks: dict[TaskId, TaskRecord] = {}
-    workers: dict[str, None] = {}
+    workers: dict[str, None] = dict.fromkeys(heard)
     added: set[TaskId] = set()
     forgotten: dict[TaskId, None] = {}
     run_changed = False
@@ -157,6 +158,8 @@ def _run_state(board: BoardState) -> bytes:
             board.policy_name,
             rules.expected_workers,
             rules.roster,
+            rules.heartbeat_s,
+            rules.lost_after_s,
         ]
     )
 
@@ -181,6 +184,7 @@ def _task_row(record: TaskRecord, is_new: bool) -> TaskRow:
                 attempt.deadline,
                 None if attempt.ending is None else attempt.ending.value,
                 attempt.is_reported,
+                attempt.ended_at,
             ]
             for attempt in record.attempts
         ],
@@ -216,7 +220,9 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
 
 
 def _read_run(state: bytes) -> Snapshot:
-    began_at, ended_at, failure, ignored, policy, expected_workers, roster = unpack(state)
+    began_at, ended_at, failure, ignored, policy, expected_workers, roster, *pace = unpack(state)
+    # Stores of before health was told do without these two.
+    heartbeat_s, lost_after_s = pace or (None, None)
     return Snapshot(
         began_at=began_at,
         ended_at=ended_at,
@@ -225,6 +231,8 @@ def _read_run(state: bytes) -> Snapshot:
         policy=policy,
         expected_workers=expected_workers,
         roster=tuple(roster),
+        heartbeat_s=heartbeat_s,
+        lost_after_s=lost_after_s,
     )
 
 
@@ -263,7 +271,8 @@ def _read_task(row: TaskRow, workers: dict[str, WorkerRecord]) -> TaskRecord:
     )
     if priority is not None:
         record.task = _with_priority(task, priority)
-    for number, worker, started_at, timeout_s, deadline, ending, is_reported in attempts:
+    # Stores of before there was a timeline do without the moment at which an attempt ended.
+    for number, worker, started_at, timeout_s, deadline, ending, is_reported, *ended in attempts:
         record.attempts.append(
             Attempt(
                 number,
@@ -274,6 +283,7 @@ def _read_task(row: TaskRow, workers: dict[str, WorkerRecord]) -> TaskRecord:
                 deadline,
                 None if ending is None else Ending(ending),
                 is_reported,
+                ended_at=ended[0] if ended else None,
             )
         )
     for at, what, attempt, worker, detail in story:

@@ -257,6 +257,7 @@ class Attempt:
         timeout_s: how long it may take, in seconds of the story; None for no limit.
         deadline: when it times out, or None.
         ending: how it ended; None while the lease holds.
+        ended_at: when it ended; None while the lease holds.
         is_reported: whether its worker has told how it went.
         is_ahead: whether it waits at its worker for a slot.
         is_recalled: whether its worker was asked for it back.
@@ -276,6 +277,7 @@ class Attempt:
     is_recalled: bool = False
     expected_s: float = 0.0
     usual: UsualTime | None = None
+    ended_at: float | None = None
 
     def due_at(self) -> float | None:
         """When the lease must be looked at, None if never."""
@@ -396,6 +398,8 @@ class Snapshot:
         policy: the name of the policy that said who gets which task.
         expected_workers: how many workers were waited for.
         roster: the names of those that were.
+        heartbeat_s: how often a worker was to be heard, in seconds; None if that is not known.
+        lost_after_s: after how many seconds of silence one counted as lost; None if not known.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -407,6 +411,8 @@ class Snapshot:
     policy: str = ""
     expected_workers: int = 0
     roster: tuple[str, ...] = ()
+    heartbeat_s: float | None = None
+    lost_after_s: float | None = None
 
 
 def describe_story(record: TaskRecord) -> str:

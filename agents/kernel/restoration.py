@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .board import Board
 from .ledger import NOTHING, Rows, read_snapshot
 from .matching import POLICIES, MatchingPolicy
-from .records import Rules
+from .records import Rules, Snapshot
 
 
 def read_board(
@@ -33,9 +35,13 @@ def read_board(
     if rows == NOTHING:
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
-    board = Board(
-        rules or Rules(expected_workers=snapshot.expected_workers, roster=snapshot.roster),
-        policy or POLICIES.get(snapshot.policy),
-    )
+    board = Board(rules or _rules_of(snapshot), policy or POLICIES.get(snapshot.policy))
     board.restore(snapshot, now)
     return board
+
+
+def _rules_of(snapshot: Snapshot) -> Rules:
+    waited_for = Rules(expected_workers=snapshot.expected_workers, roster=snapshot.roster)
+    if snapshot.heartbeat_s is None or snapshot.lost_after_s is None:
+        return waited_for
+    return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)

@@ -10,7 +10,7 @@ from ...messages import Task, TaskId, TaskStatus
 from ...messages.work import Note
 from ..kernel.board_state import BoardState
 from ..kernel.records import TaskRecord, WorkerRecord
-from .page_state import LATE_AFTER_HEARTBEATS, run_state, worker_state
+from .page_state import run_state, worker_state
 from .payload_view import view_payload
 
 MAX_TASKS_PER_CALL = 1_000
@@ -371,7 +371,7 @@ def view_worker(worker: WorkerRecord, now: float, heartbeat_s: float) -> WorkerV
     """Tell a worker as it stands."""
     return WorkerView(
         name=worker.name,
-        state=worker_state(worker, now, LATE_AFTER_HEARTBEATS * heartbeat_s),
+        state=worker_state(worker, now, heartbeat_s),
         skill=worker.skill_level,
         specialties=sorted(worker.specialties),
         slots=worker.slots,

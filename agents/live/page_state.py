@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from ...messages import TaskId, TaskStatus
 from ..kernel.board_state import BoardState
 from ..kernel.events import Occurrence, What
+from ..kernel.health import Health, health_of
 from ..kernel.records import TaskRecord, WorkerRecord
 from .history import History, Sample
 from .task_addresses import write_task_id
@@ -35,9 +36,6 @@ MAX_WORKERS = 200
 
 MAX_NEWS = 50
 """How many occurrences are told as news: the latest."""
-
-LATE_AFTER_HEARTBEATS = 2.5
-"""A worker that is silent for so many heartbeats is shown as late."""
 
 _MAX_DESCRIPTION_CHARACTERS = 160
 _MAX_REASON_CHARACTERS = 120
@@ -281,18 +279,17 @@ class PageState:
         return max(len(board.workers) - MAX_WORKERS, 0)
 
     def _workers(self, board: BoardState, now: float) -> dict[str, JsonValue]:
-        late_after_s = LATE_AFTER_HEARTBEATS * board.rules.heartbeat_s
+        heartbeat_s = board.rules.heartbeat_s
         return {
-            worker.name: self._worker_row(worker, now, late_after_s)
-            for worker in self._shown(board)
+            worker.name: self._worker_row(worker, now, heartbeat_s) for worker in self._shown(board)
         }
 
-    def _worker_row(self, worker: WorkerRecord, now: float, late_after_s: float) -> JsonValue:
+    def _worker_row(self, worker: WorkerRecord, now: float, heartbeat_s: float) -> JsonValue:
         stats = worker.stats
         return {
             "order": worker.order,
             "name": worker.name,
-            "state": worker_state(worker, now, late_after_s),
+            "state": worker_state(worker, now, heartbeat_s),
             "skill": worker.skill_level,
             "specialties": cast("list[JsonValue]", sorted(worker.specialties)[:5]),
             "slots": worker.slots,
@@ -357,12 +354,11 @@ def run_state(board: BoardState) -> str:
     return "idle" if is_done else "running"
 
 
-def worker_state(worker: WorkerRecord, now: float, late_after_s: float) -> str:
+def worker_state(worker: WorkerRecord, now: float, heartbeat_s: float) -> str:
     """How a worker does, in a word: healthy, late, resting, leaving, or lost."""
-    if not worker.alive:
-        return "lost"
-    if now - worker.last_heard_at > late_after_s:
-        return "late"
+    health = health_of(worker, now, heartbeat_s)
+    if health is not Health.HEALTHY:
+        return health.value
     if worker.is_retiring:
         return "leaving"
     return "healthy" if worker.quarantined_until is None else "resting"

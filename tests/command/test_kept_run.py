@@ -18,6 +18,7 @@ from muster.agents.kernel.events import (
     StopRequested,
     TasksAdded,
     WorkerJoined,
+    WorkerLeft,
 )
 from muster.agents.kernel.ledger import Rows, changed_rows
 from muster.agents.kernel.records import Rules
@@ -32,9 +33,9 @@ BEGAN_AT = 1_000.0
 class Managed:
     """A board whose rows are written to a store, as a manager does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **rules: Any) -> None:
         self.store = SqliteStore(path)
-        self.board = Board(Rules(ends_when_done=False))
+        self.board = Board(Rules(ends_when_done=False, **rules))
         self.now = BEGAN_AT
 
     def happens(self, *events: Event) -> None:
@@ -65,14 +66,20 @@ def managed(tmp_path: Path) -> Iterator[Managed]:
     made.store.close()
 
 
+@pytest.fixture
+def at_once(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the store be read right after what was last written."""
+    monkeypatch.setattr("muster.agents.command.kept_run.now", lambda: managed.now)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_status_tells_how_far_a_run_is_while_its_manager_runs(
     invoke: Invoke, managed: Managed
 ) -> None:
     ended = invoke("status", "--store", "run.db")
     assert ended.code == 0
     first, *others = ended.out.splitlines()
-    assert first.startswith("run.db: has run for ")
-    assert first.endswith(f" s; a manager holds it, process {os.getpid()}")
+    assert first == f"run.db: has run for 4.0 s; a manager holds it, process {os.getpid()}"
     assert others == [
         "3 tasks: 1 pending, 1 in progress, 1 completed",
         "  Ben: 0/2 slots busy, 0 attempts ended",
@@ -90,6 +97,31 @@ def test_status_of_a_run_whose_manager_is_gone(invoke: Invoke, managed: Managed)
     ]
 
 
+@pytest.mark.usefixtures("at_once")
+def test_status_tells_who_is_late_and_who_is_lost(invoke: Invoke, managed: Managed) -> None:
+    managed.happens(WorkerLeft("at Ben"))
+    managed.now += 4.0
+    assert invoke("status", "--store", "run.db").out.splitlines()[2:] == [
+        "  Ben: lost, last heard 8.0 s ago, 0 attempts ended",
+        "  Ada: late, last heard 6.0 s ago, 1/1 slots busy, 1 attempt ended",
+    ]
+
+
+def test_status_goes_by_the_heartbeat_of_the_run_that_it_reads(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    managed = Managed(tmp_path / "run.db", heartbeat_s=10.0, lost_after_s=40.0)
+    managed.happens(TasksAdded(()), AssigningBegun(), WorkerJoined("at Ada", "Ada", session="1"))
+    for silent_s, health in ((25.0, "healthy"), (26.0, "late")):
+        monkeypatch.setattr(
+            "muster.agents.command.kept_run.now", lambda at=managed.now + silent_s: at - 1.0
+        )
+        told = json.loads(invoke("status", "--store", "run.db", "--json").out)["workers"]["Ada"]
+        assert (told["health"], told["silent_for"]) == (health, silent_s)
+    managed.store.close()
+
+
+@pytest.mark.usefixtures("at_once")
 def test_status_as_json(invoke: Invoke, managed: Managed) -> None:
     ended = invoke("status", "--store", "run.db", "--json")
     assert ended.code == 0
@@ -108,8 +140,22 @@ def test_status_as_json(invoke: Invoke, managed: Managed) -> None:
             "cancelled": 0,
         },
         "workers": {
-            "Ben": {"connected": True, "slots": 2, "running": 0, "completed": 0},
-            "Ada": {"connected": True, "slots": 1, "running": 1, "completed": 1},
+            "Ben": {
+                "connected": True,
+                "health": "healthy",
+                "silent_for": 3.0,
+                "slots": 2,
+                "running": 0,
+                "completed": 0,
+            },
+            "Ada": {
+                "connected": True,
+                "health": "healthy",
+                "silent_for": 1.0,
+                "slots": 1,
+                "running": 1,
+                "completed": 1,
+            },
         },
     }
 

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -375,3 +376,14 @@ def children_of(process_id: int) -> list[str]:
 def is_importing(process_ids: list[str]) -> bool:
     """Whether one of them has got as far as one of the first modules that Muster imports."""
     return any("pydantic_core" in Path(f"/proc/{each}/maps").read_text() for each in process_ids)
+
+
+def test_a_manager_serves_its_metrics_while_it_runs(
+    start: Start, tasks_file: Callable[..., Path]
+) -> None:
+    managing = start(*manager(tasks_file(3), "--workers", 1, "--metrics", 0))
+    url = managing.wait_for("metrics at ").split()[-1]
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert b'muster_tasks{status="pending"} 1.0' in answer.read()
+    managing.interrupt()
+    assert managing.end().code == 1

@@ -23,8 +23,15 @@ from muster.agents.kernel.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.records import Rules
-from muster.agents.report import RunReport, TaskReport, build_report, report_schema
+from muster.agents.kernel.health import Health
+from muster.agents.kernel.records import Ending, Rules
+from muster.agents.report import (
+    MAX_HISTORY,
+    RunReport,
+    TaskReport,
+    build_report,
+    report_schema,
+)
 from muster.messages import Task, TaskAssignment, TaskResult, TaskStatus
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "report.schema.json"
@@ -226,6 +233,15 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
         "output": {"kilos": 7},
         "depends_on": [],
         "parent_id": None,
+        "history": [
+            {
+                "number": 1,
+                "worker": "Ada",
+                "started_at": 100.0,
+                "ended_at": 104.0,
+                "outcome": Ending.SUCCEEDED,
+            }
+        ],
     }
 
 
@@ -299,6 +315,10 @@ def test_a_worker_tells_what_it_did(run: Callable[..., Run]) -> None:
         # 4 s in one slot and 8 s in the other, of 2 times 8 s.
         "busy_share": 0.75,
         "lost": False,
+        "health": Health.HEALTHY,
+        "silent_for": 0.0,
+        "joined_at": 100.0,
+        "left_at": None,
     }
 
 
@@ -343,6 +363,61 @@ def test_a_worker_that_leaves_after_the_end_is_not_lost(run: Callable[..., Run])
     played.finish(1, at=104.0)
     played.tell(WorkerLeft("ada"), at=104.5)
     assert not played.report().workers["Ada"].lost
+
+
+def test_a_worker_that_missed_heartbeats_is_late_until_it_is_lost(run: Callable[..., Run]) -> None:
+    played = run(heartbeat_s=2.0, lost_after_s=10.0)
+    played.begin(task(1))
+    for moment, health in ((105.0, Health.HEALTHY), (105.1, Health.LATE)):
+        played.now = moment
+        told = played.report().workers["Ada"]
+        assert (told.health, told.silent_for) == (health, pytest.approx(moment - 100.0))
+    played.tell(TimePassed(), at=110.0)
+    played.now = 111.0
+    told = played.report().workers["Ada"]
+    assert (told.health, told.left_at) == (Health.LOST, 110.0)
+
+
+# ------------------------------------------------------------------------ the timeline
+
+
+def test_every_attempt_is_told_with_its_worker_its_times_and_how_it_ended(
+    run: Callable[..., Run],
+) -> None:
+    played = run()
+    played.begin(task(1, max_attempts=2), workers=("Ada",))
+    played.finish(1, at=103.0, success=False, error_message="ValueError: no")
+    played.tell(WorkerLeft("ada"), at=105.0)
+    played.tell(WorkerJoined("b", "Ben", 5), at=106.0)
+    told = [attempt.model_dump() for attempt in only_task(played.report()).history]
+    assert [tuple(attempt.values()) for attempt in told] == [
+        (1, "Ada", 100.0, 103.0, Ending.FAILED),
+        (2, "Ada", 103.0, 105.0, Ending.LOST),
+        (3, "Ben", 106.0, None, None),
+    ]
+
+
+def test_of_many_attempts_the_latest_are_told(run: Callable[..., Run]) -> None:
+    played = run()
+    played.begin(task(1, max_attempts=MAX_HISTORY + 5))
+    for number in range(MAX_HISTORY + 4):
+        played.finish(1, at=101.0 + number, success=False, error_message="ValueError: no")
+    told = only_task(played.report())
+    assert told.attempts == MAX_HISTORY + 5
+    assert [attempt.number for attempt in told.history] == list(range(6, MAX_HISTORY + 6))
+
+
+def test_success_is_told_by_difficulty(run: Callable[..., Run]) -> None:
+    played = run()
+    played.begin(task(1, difficulty=3), task(2, difficulty=5), task(3, difficulty=3), slots=3)
+    played.finish(1)
+    played.finish(2)
+    told = played.report().by_difficulty
+    assert list(told) == [3, 5]
+    assert [tuple(group.model_dump().values()) for group in told.values()] == [
+        (2, 1, 0.5),
+        (1, 1, 1.0),
+    ]
 
 
 # ------------------------------------------------------------------------ as JSON

@@ -1,0 +1,41 @@
+"""Whether a worker is healthy, late or lost, by when something was last heard of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from .records import WorkerRecord
+
+LATE_AFTER_HEARTBEATS = 2.5
+"""After how many heartbeats without a word a worker is late: two missed ones, and some slack."""
+
+
+class Health(str, Enum):
+    """How a worker is, as far as its manager can hear."""
+
+    HEALTHY = "healthy"
+    LATE = "late"
+    LOST = "lost"
+
+
+def health_of(worker: WorkerRecord, now: float, heartbeat_s: float) -> Health:
+    """How a worker is.
+
+    Args:
+        worker: the worker.
+        now: the board's time, in seconds.
+        heartbeat_s: how often it is to be heard, in seconds.
+
+    Returns:
+        Lost if it left or was silent for so long that it was given up; late if it missed some
+        heartbeats, or is awaited back by a manager that took over its run; otherwise healthy.
+    """
+    if not worker.alive:
+        return Health.LATE if worker.awaited_until is not None else Health.LOST
+    is_late = silence_of(worker, now) > LATE_AFTER_HEARTBEATS * heartbeat_s
+    return Health.LATE if is_late else Health.HEALTHY
+
+
+def silence_of(worker: WorkerRecord, now: float) -> float:
+    """For how many seconds nothing has been heard of a worker."""
+    return max(now - worker.last_heard_at, 0.0)

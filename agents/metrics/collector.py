@@ -1,0 +1,235 @@
+"""Tells Prometheus how a run stands: by its board, when it is asked, and by what was tallied."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from ...messages import TaskStatus
+from ..clock import now
+from ..kernel.board_state import BoardState
+from ..kernel.events import Occurrence, What
+from ..kernel.health import Health, health_of, silence_of
+from ..kernel.records import Ending, WorkerRecord
+from ..manager import TaskManager
+from .histogram import Histogram
+from .tallies import Tallies
+
+MAX_WORKERS_NAMED = 100
+"""How many connected workers have series of their own: those that came first."""
+
+OTHERS = "(others)"
+"""Under which name all other connected workers are told together."""
+
+_SETTLED_AS: Mapping[What, TaskStatus] = {
+    What.TASK_COMPLETED: TaskStatus.COMPLETED,
+    What.TASK_FAILED: TaskStatus.FAILED,
+    What.TASK_CANCELLED: TaskStatus.CANCELLED,
+}
+
+
+class ManagerCollector(Collector):
+    """Watches a manager from its making on.
+
+    Args:
+        manager: whom to watch; it is not kept alive.
+    """
+
+    def __init__(self, manager: TaskManager) -> None:
+        self._manager = weakref.ref(manager)
+        self._tallies = Tallies()
+        manager.watch(self._note)
+        manager.watch_writes(self._tallies.writes.observe)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: what there is, is known when it is collected."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the run, from any thread."""
+        manager = self._manager()
+        if manager is None:
+            return ()
+        return manager.ask(lambda: list(self._read(manager)))
+
+    def _note(self, occurrence: Occurrence) -> None:
+        manager = self._manager()
+        if manager is not None:
+            self._tallies.note(occurrence, manager.board)
+
+    def _read(self, manager: TaskManager) -> Iterator[Metric]:
+        board = manager.board
+        yield _counted_gauge(
+            "muster_run_info",
+            "The manager, its policy and its version; always 1.",
+            ("manager", "policy", "version"),
+            {(manager.name, board.policy_name, version("ceylon-muster")): 1},
+        )
+        yield from self._read_tasks(board)
+        yield from self._read_workers(board)
+        yield from _read_traffic(manager)
+        yield _histogram(
+            "muster_store_write_seconds",
+            "How long writes to the store took.",
+            self._tallies.writes,
+        )
+
+    def _read_tasks(self, board: BoardState) -> Iterator[Metric]:
+        tallies = self._tallies
+        yield _counted_gauge(
+            "muster_tasks",
+            "Tasks by their status.",
+            ("status",),
+            {(status.value,): board.counts[status] for status in TaskStatus},
+        )
+        yield _counter(
+            "muster_tasks_settled",
+            "Tasks that were settled, by the status that they have since.",
+            "status",
+            {status.value: tallies.settled[what] for what, status in _SETTLED_AS.items()},
+        )
+        yield _histogram(
+            "muster_task_wait_seconds",
+            "How long a task that could start waited for a worker.",
+            tallies.waits,
+        )
+        attempts = HistogramMetricFamily(
+            "muster_attempt_seconds",
+            "How long a task was leased to a worker, by how that ended.",
+            labels=("outcome",),
+        )
+        for ending, durations in tallies.attempts.items():
+            attempts.add_metric((_label(ending.value),), durations.buckets(), durations.sum_s)
+        yield attempts
+        yield _counter(
+            "muster_retries",
+            "Attempts after which a task was given out again, by how they ended.",
+            "outcome",
+            {
+                _label(ending.value): tallies.retries[ending]
+                for ending in (Ending.FAILED, Ending.TIMED_OUT, Ending.LOST)
+            },
+        )
+        yield _counter(
+            "muster_results_ignored",
+            "Results that did not count, by reason.",
+            "reason",
+            {_label(reason): count for reason, count in board.ignored.items()},
+        )
+
+    def _read_workers(self, board: BoardState) -> Iterator[Metric]:
+        at, heartbeat_s = now(), board.rules.heartbeat_s
+        workers = board.workers.values()
+        healths = Counter(health_of(worker, at, heartbeat_s) for worker in workers)
+        yield _counted_gauge(
+            "muster_workers",
+            "Workers by their health; of the lost ones the latest 10,000.",
+            ("health",),
+            {(health.value,): healths[health] for health in Health},
+        )
+        yield _counter(
+            "muster_workers_joined", "Workers that came.", "", {"": self._tallies.joined}
+        )
+        yield _counter(
+            "muster_workers_lost", "Workers that were lost or left.", "", {"": self._tallies.lost}
+        )
+        named, others = _name_workers(workers)
+        silences = {(name,): silence_of(worker, at) for name, worker in named.items()}
+        running = {(name,): len(worker.running) for name, worker in named.items()}
+        slots = {(name,): worker.slots for name, worker in named.items()}
+        if others:
+            silences[OTHERS,] = max(silence_of(worker, at) for worker in others)
+            running[OTHERS,] = sum(len(worker.running) for worker in others)
+            slots[OTHERS,] = sum(worker.slots for worker in others)
+        yield _counted_gauge(
+            "muster_worker_silence_seconds",
+            "For how long nothing was heard of a connected worker.",
+            ("worker",),
+            silences,
+        )
+        yield _counted_gauge(
+            "muster_worker_running_attempts",
+            "Tasks that are leased to a connected worker.",
+            ("worker",),
+            running,
+        )
+        yield _counted_gauge(
+            "muster_worker_slots",
+            "How many tasks a connected worker runs at once.",
+            ("worker",),
+            slots,
+        )
+
+
+def _name_workers(
+    workers: Iterable[WorkerRecord],
+) -> tuple[dict[str, WorkerRecord], list[WorkerRecord]]:
+    named: dict[str, WorkerRecord] = {}
+    others: list[WorkerRecord] = []
+    for worker in workers:
+        if worker.alive:
+            # Half of a surrogate pair can't be sent.
+            name = worker.name.encode(errors="backslashreplace").decode()
+            if len(named) < MAX_WORKERS_NAMED and name != OTHERS and name not in named:
+                named[name] = worker
+            else:
+                others.append(worker)
+    return named, others
+
+
+def _read_traffic(manager: TaskManager) -> Iterator[Metric]:
+    yield _counter(
+        "muster_frames_dropped",
+        "Frames and messages that could not be read, by what was wrong with them.",
+        "reason",
+        {_label(reason): count for reason, count in manager.dropped.items()},
+    )
+    traffic = manager.traffic
+    for name, documentation, count in (
+        ("muster_frames_sent", "Frames that the manager sent.", traffic.frames_sent),
+        ("muster_frames_received", "Frames that reached the manager.", traffic.frames_received),
+        ("muster_sent_bytes", "Bytes of the frames that it sent.", traffic.sent_bytes),
+        ("muster_received_bytes", "Bytes of the frames that reached it.", traffic.received_bytes),
+    ):
+        yield _counter(name, documentation, "", {"": count})
+
+
+def _label(words: str) -> str:
+    return words.replace(" ", "_")
+
+
+def _counter(
+    name: str, documentation: str, label: str, counts: Mapping[str, float]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, documentation, labels=(label,) if label else ())
+    for value, count in counts.items():
+        family.add_metric((value,) if label else (), count)
+    return family
+
+
+def _counted_gauge(
+    name: str,
+    documentation: str,
+    labels: tuple[str, ...],
+    values: Mapping[tuple[str, ...], float],
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, documentation, labels=labels)
+    for told, value in values.items():
+        family.add_metric(told, value)
+    return family
+
+
+def _histogram(name: str, documentation: str, durations: Histogram) -> HistogramMetricFamily:
+    return HistogramMetricFamily(
+        name, documentation, buckets=durations.buckets(), sum_value=durations.sum_s
+    )

@@ -1,0 +1,110 @@
+"""What is counted of a run as it happens, and can't be read from its board afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..kernel.board_state import BoardState
+from ..kernel.events import Occurrence, What
+from ..kernel.records import Attempt, Ending, TaskRecord
+from .histogram import Histogram
+
+_WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
+_RUN_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
+_WRITE_BOUNDS_S = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+
+
+class Tallies:
+    """Takes note of occurrences."""
+
+    def __init__(self) -> None:
+        self.waits = Histogram(_WAIT_BOUNDS_S)
+        self.attempts = {ending: Histogram(_RUN_BOUNDS_S) for ending in BEGUN}
+        self.writes = Histogram(_WRITE_BOUNDS_S)
+        self.settled: Counter[What] = Counter()
+        self.retries: Counter[Ending] = Counter()
+        self.joined = 0
+        self.lost = 0
+
+    def note(self, occurrence: Occurrence, board: BoardState) -> None:
+        """Take note of what happened.
+
+        Args:
+            occurrence: what happened.
+            board: the board that told of it, as it stands now: a moment later, perhaps.
+        """
+        what, task_id = occurrence.what, occurrence.task_id
+        if what is _ADDED:
+            # Of each task, and nothing to be counted.
+            return
+        if task_id is None:
+            if what is What.WORKER_JOINED:
+                self.joined += 1
+            elif what is What.WORKER_LOST:
+                self.lost += 1
+            return
+        if what in _SETTLING:
+            self.settled[what] += 1
+        record = board.tasks.get(task_id)
+        if record is None or not 1 <= occurrence.attempt <= len(record.attempts):
+            return
+        attempt = record.attempts[occurrence.attempt - 1]
+        if what is _ASSIGNED:
+            if not attempt.expected_s:
+                self._note_wait(record, attempt, board)
+        elif what in _ENDING:
+            self._note_end(what, record, attempt, board)
+
+    def _note_wait(self, record: TaskRecord, attempt: Attempt, board: BoardState) -> None:
+        before = attempt.number - 2
+        while before >= 0 and record.attempts[before].ending is Ending.NOT_BEGUN:
+            before -= 1
+        if before >= 0:
+            ready_at = record.attempts[before].ended_at
+            if ready_at is None:
+                return
+        else:
+            ready_at = max(record.added_at, board.began_at or record.added_at)
+            for task_id in record.task.depends_on:
+                needed = board.tasks.get(task_id)
+                if needed is not None and needed.finished_at is not None:
+                    ready_at = max(ready_at, needed.finished_at)
+        self.waits.observe(max(attempt.started_at - ready_at, 0.0))
+
+    def _note_end(
+        self, what: What, record: TaskRecord, attempt: Attempt, board: BoardState
+    ) -> None:
+        ending = attempt.ending
+        if what is What.TASK_REQUEUED:
+            if ending is not None:
+                self.retries[ending] += 1
+            if ending is not Ending.LOST:
+                # It was told when it failed or timed out.
+                return
+        elif what is What.TASK_FAILED and ending is not Ending.LOST:
+            return
+        elif what is What.TASK_COMPLETED and ending is not Ending.SUCCEEDED:
+            # A late success: its own end was told long ago, but it may have overtaken another.
+            attempt = record.attempts[-1]
+            if attempt.ending is not Ending.OVERTAKEN:
+                return
+            ending = attempt.ending
+        elif what is What.TASK_CANCELLED and ending is not Ending.CANCELLED:
+            # It was cancelled while it waited for another attempt.
+            return
+        if ending is None or ending not in self.attempts or attempt.ended_at is None:
+            return
+        if attempt.expected_s:
+            # It was sent ahead of a free slot, and waited at its worker too.
+            self._note_wait(record, attempt, board)
+        self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
+
+
+BEGUN = tuple(ending for ending in Ending if ending is not Ending.NOT_BEGUN)
+"""How attempts end that a worker began."""
+
+_ADDED, _ASSIGNED = What.TASK_ADDED, What.TASK_ASSIGNED
+
+_SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
+
+_ENDING = _SETTLING | {What.ATTEMPT_FAILED, What.ATTEMPT_TIMED_OUT, What.TASK_REQUEUED}

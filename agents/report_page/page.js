@@ -1,0 +1,162 @@
+"use strict";
+(() => {
+  // Every text is set as text, never as markup.
+  const ROWS_A_PAGE = 50;
+  const [ID, WHAT, TYPE, DIFFICULTY, PRIORITY, STATUS, WORKER, ATTEMPTS, TOOK, WAITED, ERROR, WHY, OUTPUT, NEEDS, PARENT, HISTORY] =
+    Array(16).keys();
+  const table = document.getElementById("task-table");
+  if (!table) return;
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const tasks = data.tasks;
+  const compare = new Intl.Collator(undefined, { numeric: true }).compare;
+  const number = new Intl.NumberFormat("en");
+  const workerOf = (task) => (task[WORKER] === null ? "" : data.workers[task[WORKER]]);
+
+  function duration(ms) {
+    if (ms === null) return "-";
+    if (ms === 0) return "0 s";
+    const [value, unit] =
+      ms < 1e3 ? [ms, "ms"] : ms < 12e4 ? [ms / 1e3, "s"] : ms < 72e5 ? [ms / 6e4, "min"] : [ms / 36e5, "h"];
+    return `${number.format(value >= 100 ? Math.round(value) : Math.round(value * 10) / 10)} ${unit}`;
+  }
+
+  function make(tag, content, className) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (content instanceof Node) made.append(content);
+    else if (content !== undefined) made.textContent = content;
+    return made;
+  }
+
+  const columns = [
+    ["Task", (task) => task[ID]],
+    ["Description", (task) => task[WHAT]],
+    ["Type", (task) => task[TYPE]],
+    ["Status", (task) => task[STATUS]],
+    ["Worker", workerOf],
+    ["Difficulty", (task) => task[DIFFICULTY], "n"],
+    ["Attempts", (task) => task[ATTEMPTS], "n"],
+    ["Waited", (task) => task[WAITED], "n"],
+    ["Time", (task) => task[TOOK], "n"],
+  ].filter(([heading]) => heading !== "Type" || tasks.some((task) => task[TYPE]));
+
+  let sortedBy = null;
+  let isDescending = false;
+  let page = 0;
+  let shown = tasks;
+  let searched = null;
+  const body = table.tBodies[0];
+  const filter = document.getElementById("filter");
+  const status = document.getElementById("status");
+  const [before, after, pageNumber, found] = ["before", "after", "page", "found"].map((id) => document.getElementById(id));
+
+  function textOf(place) {
+    searched ??= tasks.map((task) =>
+      [task[ID], task[WHAT], task[TYPE], workerOf(task), task[ERROR]].join("\n").toLowerCase());
+    return searched[place];
+  }
+
+  function choose() {
+    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = status.value === "" ? null : Number(status.value);
+    shown = tasks.filter((task, place) =>
+      (wanted === null || task[STATUS] === wanted) && words.every((word) => textOf(place).includes(word)));
+    if (sortedBy !== null) {
+      const key = columns[sortedBy][1];
+      const sign = isDescending ? -1 : 1;
+      shown.sort((one, other) => {
+        const [a, b] = [key(one), key(other)];
+        if (a === null || b === null) return (a === null) - (b === null);
+        return sign * (typeof a === "number" && typeof b === "number" ? a - b : compare(a, b));
+      });
+    }
+    page = 0;
+    draw();
+  }
+
+  function drawTask(task) {
+    const row = make("tr", undefined, "task");
+    for (const [heading, key, className] of columns) {
+      const cell = make("td", undefined, className);
+      if (heading === "Task") {
+        const opener = make("button", task[ID]);
+        opener.type = "button";
+        opener.setAttribute("aria-expanded", "false");
+        cell.className = "id";
+        cell.append(opener);
+      } else if (heading === "Description") {
+        cell.className = "what";
+        cell.textContent = task[WHAT];
+        if (task[ERROR]) cell.append(make("span", task[ERROR], "error"));
+      } else if (heading === "Status") {
+        const [value, label] = data.statuses[task[STATUS]];
+        cell.className = "status";
+        cell.append(make("i", undefined, `s-${value}`), label);
+      } else if (heading === "Waited" || heading === "Time") {
+        cell.textContent = duration(key(task));
+      } else {
+        cell.textContent = key(task) === "" ? "-" : key(task);
+      }
+      row.append(cell);
+    }
+    row.addEventListener("click", () => {
+      if (String(getSelection())) return;
+      const opener = row.querySelector("button");
+      const isOpen = opener.getAttribute("aria-expanded") === "true";
+      opener.setAttribute("aria-expanded", String(!isOpen));
+      if (isOpen) row.nextElementSibling.remove();
+      else row.after(drawStory(task));
+    });
+    return row;
+  }
+
+  function drawStory(task) {
+    const list = make("dl");
+    const tell = (term, text) => text && list.append(make("dt", term), make("dd", text));
+    tell("Why", task[WHY]);
+    tell("Attempts", task[HISTORY].map(([which, worker, began, ended, outcome]) => {
+      const took = ended === null ? "" : `, ${duration(ended - began)}`;
+      return `${which} at ${data.workers[worker]}: ${data.outcomes[outcome]}, from ${duration(began)} on${took}`;
+    }).join("\n"));
+    tell("Error", task[ERROR]);
+    tell("Output", task[OUTPUT]);
+    tell("Depends on", task[NEEDS]);
+    tell("Belongs to", task[PARENT]);
+    tell("Priority", task[PRIORITY] ? String(task[PRIORITY]) : "");
+    const cell = make("td", list);
+    cell.colSpan = columns.length;
+    return make("tr", cell, "story");
+  }
+
+  function draw() {
+    const pages = Math.max(Math.ceil(shown.length / ROWS_A_PAGE), 1);
+    body.replaceChildren(...shown.slice(page * ROWS_A_PAGE, (page + 1) * ROWS_A_PAGE).map(drawTask));
+    found.textContent = shown.length === tasks.length
+      ? `${number.format(tasks.length)} tasks` : `${number.format(shown.length)} of ${number.format(tasks.length)} tasks`;
+    pageNumber.textContent = `Page ${number.format(page + 1)} of ${number.format(pages)}`;
+    before.disabled = page === 0;
+    after.disabled = page >= pages - 1;
+    document.getElementById("pages").hidden = pages === 1;
+  }
+
+  columns.forEach(([heading, , className], place) => {
+    const sorter = make("button", heading);
+    sorter.type = "button";
+    const cell = make("th", sorter, className);
+    cell.scope = "col";
+    sorter.addEventListener("click", () => {
+      isDescending = sortedBy === place && !isDescending;
+      sortedBy = place;
+      for (const other of cell.parentNode.children) other.removeAttribute("aria-sort");
+      cell.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
+      choose();
+    });
+    table.tHead.rows[0].append(cell);
+  });
+  filter.addEventListener("input", choose);
+  status.addEventListener("change", choose);
+  before.addEventListener("click", () => { page -= 1; draw(); });
+  after.addEventListener("click", () => { page += 1; draw(); });
+  document.getElementById("controls").hidden = table.hidden = false;
+  draw();
+})();

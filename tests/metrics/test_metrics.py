@@ -1,0 +1,267 @@
+"""What Prometheus is told of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import threading
+import urllib.request
+import weakref
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from muster.agents import (
+    MemoryNetwork,
+    MemoryStore,
+    TaskManager,
+    WorkerAgent,
+    rehearse,
+    run_in_virtual_time,
+)
+from muster.agents.command.web_page import WebOrder, WebPage
+from muster.agents.kernel.events import WorkerHeard, WorkerJoined, WorkerLeft
+from muster.agents.metrics import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
+from muster.agents.metrics.collector import MAX_WORKERS_NAMED, OTHERS
+from muster.messages import InvalidInput, Task
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+
+from .conftest import Samples
+
+Scrape = Callable[[TaskManager], Samples]
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def buckets_of(manager: TaskManager, name: str) -> dict[float, float]:
+    """What a histogram counted, by its bounds."""
+    return {
+        float(sample.labels["le"]): sample.value
+        for family in text_string_to_metric_families(render_metrics(manager).decode())
+        for sample in family.samples
+        if sample.name == f"{name}_bucket"
+    }
+
+
+def test_a_run_is_counted(scrape: Scrape) -> None:
+    async def story() -> tuple[Samples, dict[float, float]]:
+        tasks = [
+            Task(task_id=1, difficulty=4),
+            Task(task_id=2, difficulty=2),
+            Task(task_id=3, difficulty=9, max_attempts=2),
+            Task(task_id=4, depends_on=(3,)),
+        ]
+        manager = TaskManager(tasks, 1, policy="in_order", quiet=True, store=MemoryStore())
+        render_metrics(manager)
+        await rehearse(manager, [WorkerAgent("Ada", 5)])
+        return scrape(manager), buckets_of(manager, "muster_task_wait_seconds")
+
+    told, waits = run_in_virtual_time(story())
+    assert {key: value for key, value in told.items() if key[0] == "muster_tasks"} == {
+        ("muster_tasks", "pending"): 0,
+        ("muster_tasks", "in_progress"): 0,
+        ("muster_tasks", "completed"): 2,
+        ("muster_tasks", "failed"): 1,
+        ("muster_tasks", "cancelled"): 1,
+    }
+    assert told["muster_tasks_settled_total", "completed"] == 2
+    assert told["muster_tasks_settled_total", "failed"] == 1
+    assert told["muster_tasks_settled_total", "cancelled"] == 1
+    assert told["muster_attempt_seconds_count", "succeeded"] == 2
+    assert told["muster_attempt_seconds_sum", "succeeded"] == pytest.approx(6.0, abs=0.1)
+    assert told["muster_attempt_seconds_count", "failed"] == 2
+    assert told["muster_attempt_seconds_sum", "failed"] == pytest.approx(18.0, abs=0.1)
+    assert told["muster_attempt_seconds_count", "cancelled"] == 0
+    assert told["muster_retries_total", "failed"] == 1
+    # 0 s, 4 s and 6 s from the start, and none from the first failure to the next attempt.
+    assert waits[0.001] == 2
+    assert waits[5.0] == 3
+    assert waits[15.0] == waits[float("inf")] == 4
+    assert told[("muster_workers_joined_total",)] == 1
+    assert told[("muster_store_write_seconds_count",)] > 0
+    assert told["muster_run_info", "task_manager", "in_order", "0.1.0"] == 1
+
+
+def test_traffic_and_what_could_not_be_read_is_counted(scrape: Scrape) -> None:
+    async def story() -> tuple[Samples, int]:
+        network = MemoryNetwork()
+        manager = TaskManager([Task(task_id=1)], 1, quiet=True, name="manager")
+        stranger = network.join("stranger", lambda _: None)
+        await stranger.send(b"no frame of ours", None)
+        await rehearse(manager, [WorkerAgent("Ada", 5)], network)
+        manager.receive(b"neither is this")
+        return scrape(manager), manager.traffic.received_bytes
+
+    told, received_bytes = run_in_virtual_time(story())
+    (dropped,) = (key for key in told if key[0] == "muster_frames_dropped_total")
+    assert told[dropped] >= 1
+    assert told[("muster_received_bytes_total",)] == received_bytes > 0
+    assert told[("muster_sent_bytes_total",)] > told[("muster_frames_sent_total",)] > 0
+    assert told[("muster_frames_received_total",)] > 0
+
+
+def test_a_dependency_is_not_waiting_for_a_worker() -> None:
+    async def story() -> dict[float, float]:
+        tasks = [Task(task_id=1, difficulty=9), Task(task_id=2, depends_on=(1,))]
+        manager = TaskManager(tasks, 1, quiet=True)
+        render_metrics(manager)
+        await rehearse(manager, [WorkerAgent("Ada", 9)])
+        return buckets_of(manager, "muster_task_wait_seconds")
+
+    assert run_in_virtual_time(story())[0.001] == 2
+
+
+def test_lost_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: Scrape) -> None:
+    async def story() -> Samples:
+        tasks = [
+            Task(task_id="slow", difficulty=9, timeout=2, max_attempts=1),
+            Task(task_id="unwanted", difficulty=9),
+            Task(task_id="orphaned", difficulty=9),
+        ]
+        manager = TaskManager(tasks, 3, policy="in_order", quiet=True)
+        render_metrics(manager)
+        workers = [WorkerAgent(name, 9) for name in ("Ada", "Ben", "Cid")]
+        loop = asyncio.get_running_loop()
+        loop.call_later(3, manager.cancel_task, "unwanted")
+        loop.call_later(4, lambda: asyncio.ensure_future(workers[2].stop()))
+        await rehearse(manager, workers)
+        return scrape(manager)
+
+    told = run_in_virtual_time(story())
+    counts = {
+        key[1]: value for key, value in told.items() if key[0] == "muster_attempt_seconds_count"
+    }
+    assert counts == {
+        "succeeded": 1,
+        "failed": 0,
+        "timed_out": 1,
+        "lost": 1,
+        "cancelled": 1,
+        "overtaken": 0,
+    }
+    assert told["muster_retries_total", "lost"] == 1
+    assert told[("muster_workers_lost_total",)] == 1
+
+
+def test_workers_are_told_by_health_and_by_name(scrape: Scrape) -> None:
+    manager = TaskManager(quiet=True)
+    board = manager._shell.board
+    at = [1_000.0]
+
+    def joined(name: str) -> None:
+        board.handle(WorkerJoined(f"at {name}", name, 5, slots=2, session=name), at[0])
+
+    for name in ("Ada", "Ben", "Cid"):
+        joined(name)
+    board.handle(WorkerLeft("at Cid"), at[0])
+    at[0] += 6.0
+    board.handle(WorkerHeard("at Ada"), at[0])
+    at[0] += 1.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("muster.agents.metrics.collector.now", lambda: at[0])
+        told = scrape(manager)
+    assert {key[1]: value for key, value in told.items() if key[0] == "muster_workers"} == {
+        "healthy": 1,
+        "late": 1,
+        "lost": 1,
+    }
+    assert told["muster_worker_silence_seconds", "Ada"] == 1
+    assert told["muster_worker_silence_seconds", "Ben"] == 7
+    assert told["muster_worker_slots", "Ada"] == 2
+    assert told["muster_worker_running_attempts", "Ada"] == 0
+    assert ("muster_worker_slots", "Cid") not in told
+
+
+def test_the_labels_are_bounded(scrape: Scrape) -> None:
+    manager = TaskManager([Task(task_id=number) for number in range(1, 501)], quiet=True)
+    board = manager._shell.board
+    for name in (OTHERS, *(f"W{number}" for number in range(MAX_WORKERS_NAMED + 50))):
+        board.handle(WorkerJoined(f"at {name}", name, 5, session=name), 1_000.0)
+    told = scrape(manager)
+    slots = {key[1]: value for key, value in told.items() if key[0] == "muster_worker_slots"}
+    assert len(slots) == MAX_WORKERS_NAMED + 1
+    # The fifty that came last, and the one who bears that name.
+    assert slots[OTHERS] == 51
+    assert len(told) < 4 * MAX_WORKERS_NAMED
+
+
+def test_metrics_keep_no_manager_alive_and_are_in_no_global_registry() -> None:
+    manager = TaskManager(quiet=True)
+    render_metrics(manager)
+    seen = weakref.ref(manager)
+    del manager
+    gc.collect()
+    assert seen() is None
+    assert not [family for family in REGISTRY.collect() if family.name.startswith("muster")]
+
+
+def test_any_thread_may_ask_while_the_manager_runs() -> None:
+    async def story() -> list[bytes]:
+        manager = TaskManager([Task(task_id=1, difficulty=1)], 1, quiet=True)
+        network = MemoryNetwork()
+        managing = asyncio.ensure_future(
+            manager.serve_over(network.join(manager.name, manager.receive))
+        )
+        await asyncio.sleep(0.05)
+        answers = [await asyncio.to_thread(render_metrics, manager), render_metrics(manager)]
+        await manager.stop()
+        await managing
+        return answers
+
+    for answer in asyncio.run(story()):
+        assert b'muster_tasks{status="pending"} 1.0' in answer
+
+
+def test_metrics_are_served_on_loopback_as_long_as_they_are_wanted() -> None:
+    manager = TaskManager([Task(task_id=1)], quiet=True)
+    with serve_metrics(manager, 0) as url:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/metrics", url)
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert answer.headers["Content-Type"] == METRICS_CONTENT_TYPE
+            assert b'muster_tasks{status="pending"} 1.0' in answer.read()
+        port = int(url.split(":")[2].split("/")[0])
+        with pytest.raises(InvalidInput, match=f"TCP port {port}"), serve_metrics(manager, port):
+            pass
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=10)
+    assert not [each for each in threading.enumerate() if "serve_forever" in each.name]
+
+
+def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
+    documented: dict[str, tuple[str, list[str]]] = {}
+    table = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for name, kind, labels in table:
+        documented[name] = (kind, re.findall(r"`(\w+)`", labels))
+    manager = TaskManager(quiet=True, store=MemoryStore())
+    board = manager._shell.board
+    board.handle(WorkerJoined("at Ada", "Ada", 5, session="1"), 1_000.0)
+    board._ignored["came twice"] = 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TaskManager, "dropped", {"garbage": 1})
+        families: list[Any] = list(text_string_to_metric_families(render_metrics(manager).decode()))
+    exported = {
+        family.name + ("_total" if family.type == "counter" else ""): (
+            family.type,
+            sorted({name for sample in family.samples for name in sample.labels} - {"le"}),
+        )
+        for family in families
+    }
+    assert {name: (kind, sorted(labels)) for name, (kind, labels) in documented.items()} == exported
+
+
+async def test_the_live_page_of_the_command_line_has_them_too() -> None:
+    manager = TaskManager([Task(task_id=1)], quiet=True)
+    told = StringIO()
+    async with WebPage(WebOrder(port=0), told) as page:
+        page.follow(manager)
+        url = told.getvalue().split()[-1]
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{url}metrics")
+    assert answer.headers["content-type"] == METRICS_CONTENT_TYPE
+    assert 'muster_tasks{status="pending"} 1.0' in answer.text
