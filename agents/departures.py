@@ -66,7 +66,7 @@ class Departures:
         ending = asyncio.ensure_future(ended.wait())
         try:
             await asyncio.wait([ending, company.running], return_when=asyncio.FIRST_COMPLETED)
-            if company.is_over:
+            if company.is_over or company.running.done():
                 await company.running
         finally:
             ending.cancel()

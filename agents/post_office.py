@@ -1,6 +1,7 @@
 """One postman for each lane of a manager, with the surface of a single one.
 
-Who writes to a worker need not know in which lane it is: that is where it was heard.
+Who writes to a worker need not know in which lane it is: that is where it was heard. What workers
+say to one another is passed on from lane to lane.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pydantic import BaseModel
 
 from ..messages import Flaw, UnknownPeer
-from ..messages.frame import EVERYONE
+from ..messages.frame import EVERYONE, Section
 from .kernel.lanes import DOOR
 from .kernel.seal import Seal
 from .link import Link
@@ -85,6 +86,7 @@ class PostOffice:
             seal=seal,
             before_sending=None if self._before_sending is None else self._in_turn,
         )
+        postman.pass_on_to(lambda sender, section: self._pass_on(lane, sender, section))
         self._added.set()
         return postman
 
@@ -215,6 +217,18 @@ class PostOffice:
             if len(self._heard_on) > _MAX_HEARD:
                 self._heard_on.popitem(last=False)
         self._arrived(sender, message)
+
+    def _pass_on(self, lane: int, sender: str, section: Section) -> None:
+        """Let workers of other lanes hear what one says to everyone, or to one of them."""
+        if self._lane_of.get(sender) != lane:
+            return
+        if section.to == EVERYONE:
+            others = [other for other in self._lanes if other != lane]
+        else:
+            others = [self._lane_of.get(section.to, lane)]
+        for other in others:
+            if other != lane:
+                self._lanes[other].relay(sender, section)
 
     async def _in_turn(self) -> None:
         assert self._before_sending is not None

@@ -401,8 +401,10 @@ class WorkerAgent(CeylonAgent):
     async def _wait_for_the_door(self) -> None:
         """Look for the manager before the first dial; if that takes too long, dial nevertheless."""
         ends_at = now() + DOOR_PATIENCE_S
-        while not (await self._find_place() or self._shell.is_over or now() >= ends_at):
-            await asyncio.sleep(LOOK_FOR_DOOR_EVERY_S)  # nothing tells of it
+        while not await self._find_place():
+            if self._shell.is_over or now() >= ends_at:
+                return
+            await asyncio.sleep(LOOK_FOR_DOOR_EVERY_S)
 
     async def _find_place(self) -> bool:
         """Take the place that the manager's door names; the door's own if it names none.

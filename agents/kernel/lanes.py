@@ -109,8 +109,10 @@ class Lanes:
 
     def _choose(self, members: Mapping[int, int], former: int | None) -> int:
         emptiest = min(members, key=lambda lane: (members[lane], lane))
-        if former is not None and former in members and (
-            members[former] < self._workers_per_lane or members[former] <= members[emptiest]
+        if (
+            former is not None
+            and former in members
+            and (members[former] < self._workers_per_lane or members[former] <= members[emptiest])
         ):
             return former
         with_room = [lane for lane in members if members[lane] < self._workers_per_lane]

@@ -58,7 +58,9 @@ def main() -> None:
     if options.work:
         asyncio.run(work(Path(options.work), options))
         return
-    runs = [asyncio.run(measure(options, lanes)) for lanes in options.lanes for _ in range(options.runs)]
+    runs = [
+        asyncio.run(measure(options, lanes)) for lanes in options.lanes for _ in range(options.runs)
+    ]
     if options.json:
         sys.stdout.write(json.dumps(runs, indent=1) + "\n")
     for run in () if options.json else runs:
@@ -113,6 +115,7 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
         max_lanes=lanes,
     )
     at: dict[What, float] = {}
+    cpu: dict[What, float] = {}
     joined: dict[str, float] = {}
     settled: Counter[Any] = Counter()
     lost = 0
@@ -128,10 +131,12 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
             lost += 1
         elif occurrence.what is What.TASK_ASSIGNED:
             at.setdefault(What.TASK_ASSIGNED, time.perf_counter())
+            cpu.setdefault(What.TASK_ASSIGNED, time.process_time())
         elif occurrence.what is What.TASK_COMPLETED:
             at[What.TASK_COMPLETED] = time.perf_counter()
             settled[occurrence.task_id] += 1
             if len(settled) == options.tasks:
+                cpu[What.TASK_COMPLETED] = time.process_time()
                 all_settled.set()
 
     manager.watch(watch)
@@ -141,7 +146,7 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
         processes = [start_process(folder, options) for _ in range(options.processes)]
         await manager.start()
         try:
-            while len(list(folder.glob("*.ready"))) < options.processes:
+            while len(files(folder, "ready")) < options.processes:
                 await asyncio.sleep(0.01)
             ready = time.perf_counter()
             write_ticket_file(folder / "ticket", manager.ticket())
@@ -153,7 +158,7 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
                 (folder / "idle").touch()
                 shares["manager"] = await cpu_share(IDLE_S)
                 await asyncio.sleep(0.5)
-                for number, told in enumerate(sorted(folder.glob("*.idle"))):
+                for number, told in enumerate(files(folder, "idle")):
                     shares[f"process{number}"] = float(told.read_text())
             if options.tasks:
                 for number in range(1, options.tasks + 1, 1000):
@@ -185,10 +190,17 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
     if settled:
         took_s = at[What.TASK_COMPLETED] - at[What.TASK_ASSIGNED]
         found["tasks_per_s"] = round(len(settled) / took_s)
+        if What.TASK_COMPLETED in cpu:
+            spent_s = cpu[What.TASK_COMPLETED] - cpu[What.TASK_ASSIGNED]
+            found["manager_share_of_a_core"] = round(spent_s / took_s, 2)
         found["results"] = len(settled)
         found["twice"] = settled.total() - len(settled)
     found["dropped"] = manager.dropped
     return found
+
+
+def files(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"*.{kind}"))
 
 
 def start_process(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:

@@ -1,0 +1,132 @@
+"""Who goes to which lane, and when another one is opened."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from muster.agents.kernel.lanes import DOOR, PLACE_IS_KEPT_S, Lanes
+from muster.messages import InvalidInput
+
+NAMES = [f"worker {number}" for number in range(100)]
+
+
+def place_all(lanes: Lanes, count: int) -> dict[str, int]:
+    """Let so many workers come, each of whom joins at once."""
+    present: dict[str, int] = {}
+    for name in NAMES[:count]:
+        present[name] = lanes.place(name, 0.0, present)
+    return present
+
+
+def test_one_lane_is_enough_for_the_workers_of_one_lane() -> None:
+    lanes = Lanes(workers_per_lane=4)
+    assert set(place_all(lanes, 4).values()) == {DOOR}
+    assert lanes.open_lanes == (DOOR,)
+
+
+def test_the_next_one_opens_a_lane() -> None:
+    lanes = Lanes(workers_per_lane=4)
+    assert place_all(lanes, 5)[NAMES[4]] == 1
+    assert lanes.open_lanes == (DOOR, 1)
+
+
+def test_sixty_four_workers_have_sixteen_lanes_of_four() -> None:
+    assert set(Counter(place_all(Lanes(), 64).values()).values()) == {4}
+
+
+def test_with_one_lane_all_go_to_the_door() -> None:
+    assert set(place_all(Lanes(max_lanes=1), 40).values()) == {DOOR}
+
+
+def test_a_place_is_kept_for_a_worker_that_is_on_its_way() -> None:
+    lanes = Lanes(workers_per_lane=1)
+    assert [lanes.place(name, 0.0, {}) for name in NAMES[:3]] == [0, 1, 2]
+
+
+def test_a_place_is_free_again_when_nobody_comes() -> None:
+    lanes = Lanes(workers_per_lane=1)
+    lanes.place("Ada", 0.0, {})
+    assert lanes.place("Ben", PLACE_IS_KEPT_S - 0.1, {}) == 1
+    assert lanes.place("Cleo", PLACE_IS_KEPT_S, {}) == DOOR
+
+
+def test_a_place_is_free_again_when_its_worker_is_lost() -> None:
+    lanes = Lanes(workers_per_lane=4)
+    present = place_all(lanes, 8)
+    del present[NAMES[5]]
+    assert lanes.place("Zoe", 60.0, present) == 1
+    assert lanes.open_lanes == (DOOR, 1)
+
+
+def test_a_worker_that_asks_again_keeps_its_lane() -> None:
+    lanes = Lanes(workers_per_lane=2)
+    present = place_all(lanes, 6)
+    del present[NAMES[0]]
+    assert [lanes.place(name, 60.0, present) for name in NAMES[2:6]] == [1, 1, 2, 2]
+
+
+def test_a_worker_of_a_crowded_lane_moves_when_it_asks_again() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=1)
+    place_all(lanes, 2)
+    assert lanes.place("Ada", 60.0, {"Ada": 1, "Ben": 1, "Cleo": 1, "Dan": 0}) == DOOR
+
+
+def test_nobody_is_sent_to_a_lane_that_was_given_up() -> None:
+    lanes = Lanes(workers_per_lane=1, max_lanes=3)
+    place_all(lanes, 2)
+    lanes.give_up(1)
+    assert lanes.place("Zoe", 60.0, {}) == DOOR
+    assert lanes.place("Yan", 60.0, {"Zoe": 0}) == 2
+    assert lanes.open_lanes == (DOOR, 2)
+
+
+def test_the_door_is_never_given_up() -> None:
+    lanes = Lanes()
+    lanes.give_up(DOOR)
+    assert lanes.open_lanes == (DOOR,)
+
+
+@pytest.mark.parametrize(("workers", "opened"), [(0, ()), (4, ()), (5, (1,)), (99, (1, 2))])
+def test_lanes_are_opened_beforehand_for_those_that_are_expected(
+    workers: int, opened: tuple[int, ...]
+) -> None:
+    lanes = Lanes(max_lanes=3, workers_per_lane=4)
+    assert lanes.prepare(workers) == opened
+    assert lanes.prepare(workers) == ()
+
+
+@pytest.mark.parametrize("arguments", [(0, 4), (16, 0), (-1, 4)])
+def test_fewer_than_one_of_anything_is_refused(arguments: tuple[int, int]) -> None:
+    with pytest.raises(InvalidInput, match="must be 1 or more"):
+        Lanes(*arguments)
+
+
+@given(
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=60),
+)
+def test_whoever_comes_and_goes_lanes_are_filled_evenly_and_no_more_are_opened_than_are_needed(
+    max_lanes: int, workers_per_lane: int, moves: list[tuple[bool, int]]
+) -> None:
+    lanes = Lanes(max_lanes, workers_per_lane)
+    present: dict[str, int] = {}
+    most = 0
+    for number, (comes, who) in enumerate(moves):
+        name, now = NAMES[who], 100.0 * number
+        if not comes:
+            present.pop(name, None)
+            continue
+        others = Counter(lane for other, lane in present.items() if other != name)
+        lane = lanes.place(name, now, present)
+        present[name] = lane
+        most = max(most, len(present))
+        assert lane in lanes.open_lanes
+        if others[lane] >= workers_per_lane:
+            # Only where all are full, and no more may be opened.
+            assert len(lanes.open_lanes) == max_lanes
+            assert others[lane] <= min(others[each] for each in lanes.open_lanes)
+    assert len(lanes.open_lanes) <= lanes.needed_for(most)
