@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
-from .departures import Traveller, departures
+from .departures import Departures, Traveller
 from .pickled import message_inside
 from .platform_support import BUILDS, Platform
 from .surroundings import (
@@ -151,9 +151,8 @@ class CeylonAgent(BaseAgent):
         self._has_run = False
         self._port_claimed = False
         self._ears = _Ears(self)
-
-    starts_with_others = False
-    """Whether it shares what Ceylon needs to run with agents that start at the same time."""
+        self.departures: Departures | None = None
+        """Where it meets others that start together with it; None if it starts by itself."""
 
     # ---------------------------------------------------------- what the shells fill in
 
@@ -331,11 +330,10 @@ class CeylonAgent(BaseAgent):
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
         # Not `self.start`: an agent may give that name another meaning.
-        if inputs or companions or not self.starts_with_others:
-            departures().withdraw(self)
+        if self.departures is None or inputs or companions:
             await UnifiedAgent.start(self, inputs, companions)
         else:
-            await departures().start(self)
+            await self.departures.start(self)
         if self._failure is not None:
             raise self._failure
 
@@ -359,7 +357,7 @@ class CeylonAgent(BaseAgent):
                     future.cancel()
             # What was sent last has only been queued; Ceylon's stop() would drop it.
             await asyncio.sleep(_LAST_FRAMES_S)
-            if not await departures().end(self):
+            if self.departures is None or not await self.departures.end(self):
                 await UnifiedAgent.stop(self)
 
     async def depart(self, others: Sequence[Traveller]) -> None:

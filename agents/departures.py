@@ -115,9 +115,9 @@ class _Company:
         return all(ended.is_set() for ended in self.members.values())
 
 
-_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Departures] = WeakKeyDictionary()
+_for_workers: WeakKeyDictionary[asyncio.AbstractEventLoop, Departures] = WeakKeyDictionary()
 
 
-def departures() -> Departures:
-    """Those of the running loop."""
-    return _of_loop.setdefault(asyncio.get_running_loop(), Departures())
+def departures_of_workers() -> Departures:
+    """Where all workers of the running loop meet."""
+    return _for_workers.setdefault(asyncio.get_running_loop(), Departures())

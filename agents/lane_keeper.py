@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..messages import DecodeError, MusterError, PortInUse
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode
 from .clock import now
-from .departures import departures
+from .departures import Departures
 from .door import open_door
 from .kernel.door_words import DoorTalk, Place
 from .kernel.lanes import DOOR, Lanes
@@ -41,8 +41,6 @@ class LaneAgent(CeylonAgent):
         lane: its number.
         port: the UDP port to listen on; 0 takes any free one.
     """
-
-    starts_with_others = True
 
     def __init__(self, manager: CeylonAgent, lane: int, port: int) -> None:
         super().__init__(
@@ -111,19 +109,23 @@ class LaneKeeper:
         self._agents: dict[int, LaneAgent] = {}
         self._opening: dict[int, asyncio.Future[bool]] = {}
         self._running: list[asyncio.Future[None]] = []
+        # Of its own: nothing but lanes may end together with the manager.
+        self.departures = Departures()
 
-    async def keep(
-        self, office: PostOffice, present: Callable[[], Mapping[str, int]], expected: int
-    ) -> None:
+    def prepare(self, expected: int) -> None:
+        """Start the lanes that so many workers need, together with the manager if it starts now."""
+        for lane in self._plan.prepare(expected):
+            self._start(lane)
+
+    async def keep(self, office: PostOffice, present: Callable[[], Mapping[str, int]]) -> None:
         """Open the door, and lanes as they are needed; returns never.
 
         Args:
             office: carries the letters of all lanes.
             present: tells the lane of each worker that is connected, by name.
-            expected: for how many workers there is to be room from the start.
         """
         manager = self._manager
-        for lane in self._plan.prepare(expected):
+        for lane in self._agents:
             self._open(lane, office)
 
         async def find_place(name: str) -> Place:
@@ -169,7 +171,7 @@ class LaneKeeper:
         """Who has appeared on any lane but the door, as Ceylon has it."""
         found: list[AgentDetail] = []
         for lane, agent in self._agents.items():
-            if self._opening[lane].done():
+            if lane in self._opening and self._opening[lane].done():
                 found += await agent.get_connected_agents()
         return found
 
@@ -180,6 +182,19 @@ class LaneKeeper:
         return opening
 
     async def _try_to_open(self, lane: int, office: PostOffice) -> bool:
+        agent = self._agents.get(lane) or self._start(lane)
+        if agent is None:
+            return False
+        ends_at = now() + OPENING_PATIENCE_S
+        while not await is_at_home(LOOPBACK, agent.port, patience_s=_LOOK_EVERY_S):
+            if now() >= ends_at:
+                log.warning("a lane did not open", manager=self._manager.name, lane=lane)
+                return False
+            await asyncio.sleep(_LOOK_EVERY_S / 5)
+        agent.postman = office.add(lane, agent, self._sealing.seal(agent.workspace_id))
+        return True
+
+    def _start(self, lane: int) -> LaneAgent | None:
         agent = self._make_agent(lane)
         if agent is None:
             log.warning(
@@ -187,20 +202,13 @@ class LaneKeeper:
                 manager=self._manager.name,
                 lane=lane,
             )
-            return False
+            return None
         self._agents[lane] = agent
         share(agent.address, self._sealing.secret)
-        departures().announce(agent)
-        running = asyncio.ensure_future(self._run(agent))
-        self._running.append(running)
-        ends_at = now() + OPENING_PATIENCE_S
-        while not await is_at_home(LOOPBACK, agent.port, patience_s=_LOOK_EVERY_S):
-            if running.done() or now() >= ends_at:
-                log.warning("a lane did not open", manager=self._manager.name, lane=lane)
-                return False
-            await asyncio.sleep(_LOOK_EVERY_S / 5)
-        agent.postman = office.add(lane, agent, self._sealing.seal(agent.workspace_id))
-        return True
+        agent.departures = self.departures
+        self.departures.announce(agent)
+        self._running.append(asyncio.ensure_future(self._run(agent)))
+        return agent
 
     async def _run(self, agent: LaneAgent) -> None:
         try:
@@ -209,7 +217,7 @@ class LaneKeeper:
         except MusterError as fault:
             self._manager.report_fault("opening a lane", fault)
         finally:
-            departures().withdraw(agent)
+            self.departures.withdraw(agent)
 
     def _make_agent(self, lane: int) -> LaneAgent | None:
         taken = {self._manager.port, *(agent.port for agent in self._agents.values())}

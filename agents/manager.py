@@ -475,8 +475,6 @@ class TaskManager(Submission, RunView, CeylonAgent):
 
     async def serve(self) -> None:
         """Manage until every task is settled."""
-        if self.mode == PeerMode.ADMIN and self._lanes.max_lanes > 1:
-            self._lane_keeper = LaneKeeper(self, self._sealing, self._lanes, self._lane_ports)
         seal = self._sealing.seal(self.workspace_id)
         await self.serve_over(self, seal=seal, lanes=self._lane_keeper)
 
@@ -493,11 +491,20 @@ class TaskManager(Submission, RunView, CeylonAgent):
             PortInUse: the port belongs to somebody else.
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
         """
+        if self.mode != PeerMode.ADMIN or self._lanes.max_lanes == 1:
+            await super().start_agent(inputs, workers)
+            return
+        self.claim_port()
+        keeper = self._lane_keeper = LaneKeeper(self, self._sealing, self._lanes, self._lane_ports)
+        if not (inputs or workers):
+            # Those that it starts itself would be in no lane but the door's.
+            self.departures = keeper.departures
+            keeper.prepare(self.expected_workers)
         try:
             await super().start_agent(inputs, workers)
         finally:
-            if self._lane_keeper is not None:
-                await self._lane_keeper.closed()
+            keeper.close()
+            await keeper.closed()
 
     async def get_connected_agents(self) -> list[AgentDetail]:
         """Who has appeared in its workspaces, as Ceylon has it; nobody ever leaves that list."""

@@ -324,8 +324,7 @@ class ManagerShell:
             asyncio.ensure_future(self._make_calls()),
         ]
         if lanes is not None and isinstance(self._postman, PostOffice):
-            expected = self._rules.expected_workers
-            keeping = lanes.keep(self._postman, self._workers_by_lane, expected)
+            keeping = lanes.keep(self._postman, self._workers_by_lane)
             background.append(asyncio.ensure_future(keeping))
         ended = asyncio.ensure_future(self._ended.wait())
         self.opened.set()

@@ -29,7 +29,7 @@ from .ceylon_agent import (
     call_with,
 )
 from .clock import now
-from .departures import departures
+from .departures import departures_of_workers
 from .door import ask_the_door
 from .handlers import Handlers, HandlerT
 from .jobs import Jobs, in_ticks
@@ -110,8 +110,6 @@ class WorkerAgent(CeylonAgent):
     Raises:
         InvalidInput: an argument is out of range.
     """
-
-    starts_with_others = True
 
     def __init__(
         self,
@@ -388,15 +386,17 @@ class WorkerAgent(CeylonAgent):
         self.dials_again = True
         self._home = self._here()
         check_address(self.name, self.admin_peer, self.admin_ip)
+        self.departures = departures = departures_of_workers()
+        if not (inputs or workers):
+            departures.announce(self)
         try:
-            departures().announce(self)
             await self._wait_for_the_door()
             await super().start_agent(inputs, workers)
             async for _ in self._redials():
                 self.renew()
                 await super().start_agent()
         finally:
-            departures().withdraw(self)
+            departures.withdraw(self)
 
     async def _wait_for_the_door(self) -> None:
         """Look for the manager before the first dial; if that takes too long, dial nevertheless."""
@@ -435,7 +435,7 @@ class WorkerAgent(CeylonAgent):
         """The moments at which to dial again, until the worker is to stop."""
         pause_s = FIRST_PAUSE_S
         while not self._shell.is_over:
-            departures().announce(self)
+            departures_of_workers().announce(self)
             # Not all at once, or a manager that comes back is overrun.
             await self._wait_for_ticket(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             if self._shell.is_over:

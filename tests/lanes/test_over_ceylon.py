@@ -92,9 +92,11 @@ async def test_twelve_workers_have_three_lanes_and_do_their_tasks() -> None:
         await far.send_message(workers[0].address, Word(text="to you"))
         await manager.send_message(far.address, Word(text="from the manager"))
         await wait_until(
-            lambda: all("to all" in worker.heard for worker in workers[1:])
-            and "to you" in workers[0].heard
-            and "from the manager" in far.heard
+            lambda: (
+                all("to all" in worker.heard for worker in workers[1:])
+                and "to you" in workers[0].heard
+                and "from the manager" in far.heard
+            )
         )
         found = {agent.name for agent in await manager.get_connected_agents()}
         assert {worker.name for worker in workers} <= found

@@ -253,10 +253,7 @@ class OneMoreLane:
         self.present: Callable[[], Mapping[str, int]] = dict
         self.is_closed = False
 
-    async def keep(
-        self, office: PostOffice, present: Callable[[], Mapping[str, int]], expected: int
-    ) -> None:
-        del expected
+    async def keep(self, office: PostOffice, present: Callable[[], Mapping[str, int]]) -> None:
         self.present = present
 
         def receive(frame: bytes) -> None:
