@@ -18,7 +18,7 @@ from .kernel.lanes import DOOR
 from .kernel.seal import Seal
 from .link import Link
 from .log import log
-from .postman import Arrived, Postman
+from .postman import Arrived, Postman, ResultsArrived
 
 _MAX_HEARD = 20_000
 """Of how many addresses it is remembered in which lane they were heard last."""
@@ -35,6 +35,7 @@ class PostOffice:
         link: the way into the door's workspace.
         listens_to: addresses besides its own that this member answers to.
         arrived: takes each message that arrives, on whichever lane.
+        results_arrived: takes results that arrive together; by default they are taken one by one.
         also: further classes of message, by qualified name.
         seal: what all frames of the door's lane pass through; None lets them pass as they are.
         before_sending: awaited before anything leaves, by one lane at a time; see `Postman`.
@@ -47,11 +48,13 @@ class PostOffice:
         listens_to: frozenset[str],
         arrived: Arrived,
         also: Mapping[str, type[BaseModel]],
+        results_arrived: ResultsArrived | None = None,
         seal: Seal | None = None,
         before_sending: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._listens_to = listens_to
         self._arrived = arrived
+        self._results_arrived = results_arrived
         self._also = also
         self._before_sending = before_sending
         self._turn = asyncio.Lock()
@@ -82,6 +85,7 @@ class PostOffice:
             link,
             listens_to=self._listens_to,
             arrived=lambda sender, message: self._take(lane, sender, message),
+            results_arrived=self._results_arrived,
             also=self._also,
             seal=seal,
             before_sending=None if self._before_sending is None else self._in_turn,
