@@ -29,8 +29,11 @@ from .kernel.door_words import (
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
 
-GREETING_PATIENCE_S = 1.0
-"""How long whoever comes waits to be greeted: nobody may be there, or a firewall between."""
+COMING_PATIENCE_S = 1.0
+"""How long whoever comes waits until the way is free: a firewall may be between."""
+
+GREETING_PATIENCE_S = 3.0
+"""How long it waits to be greeted then: the manager may be busy, or somebody else be there."""
 
 ANSWER_PATIENCE_S = 6.0
 """How long it waits for the answer then; a lane may have to be opened first."""
@@ -104,7 +107,7 @@ async def ask_the_door(host: str, port: int, talk: DoorTalk, name: str) -> Place
     """
     try:
         reader, writer = await asyncio.wait_for(
-            asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES), GREETING_PATIENCE_S
+            asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES), COMING_PATIENCE_S
         )
     except (OSError, asyncio.TimeoutError):
         return None

@@ -7,7 +7,8 @@ tickets name.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,11 +24,21 @@ PLACE_IS_KEPT_S = 15.0
 """How long a place waits for the worker that was sent to it."""
 
 _MAX_ON_THE_WAY = 10_000
+_MAX_STRIKES = 3
 
 
 class _Sent(NamedTuple):
+    """Where a worker was sent.
+
+    Args:
+        lane: the lane.
+        until: how long its place is kept.
+        was_there: whether it was present there already, so that its presence tells nothing.
+    """
+
     lane: int
     until: float
+    was_there: bool
 
 
 class Lanes:
@@ -54,6 +65,8 @@ class Lanes:
         self._workers_per_lane = workers_per_lane
         # In the order of their numbers; a lane that failed stays among them, and takes nobody.
         self._usable: dict[int, bool] = {DOOR: True}
+        # How many workers in a row did not get in, by lane.
+        self._strikes: Counter[int] = Counter()
         self._on_the_way: OrderedDict[str, _Sent] = OrderedDict()
 
     @property
@@ -80,23 +93,26 @@ class Lanes:
     def place(self, name: str, now: float, present: Mapping[str, int]) -> int:
         """Choose a worker's lane; one that is not among `open_lanes` before is to be opened.
 
-        A worker that asks again keeps its lane, unless others have less to carry by then.
+        Whoever asks again has lost its way to the manager, so it goes to another lane if there is
+        room; a lane which several were sent to, and nobody got into, is given up.
 
         Args:
             name: the worker's name.
             now: the time in seconds.
             present: the lane of each worker that is connected, by name.
         """
-        self._forget_the_late(now, present)
-        former = present.get(name)
-        if former is None and name in self._on_the_way:
-            former = self._on_the_way[name].lane
+        self._look_who_came(now, present)
+        if name in self._on_the_way:
+            self._strike(self._on_the_way[name].lane)
+        # Who is on the way to another lane is present in the former until it gets there.
+        lane_of = {**present, **{each: sent.lane for each, sent in self._on_the_way.items()}}
+        former = lane_of.pop(name, None)
         members = dict.fromkeys(self.open_lanes, 0)
-        for other, lane in self._all_lanes(present):
-            if other != name and lane in members:
+        for lane in lane_of.values():
+            if lane in members:
                 members[lane] += 1
         lane = self._choose(members, former)
-        self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S)
+        self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S, present.get(name) == lane)
         self._on_the_way.move_to_end(name)
         if len(self._on_the_way) > _MAX_ON_THE_WAY:
             self._on_the_way.popitem(last=False)
@@ -108,29 +124,27 @@ class Lanes:
             self._usable[lane] = False
 
     def _choose(self, members: Mapping[int, int], former: int | None) -> int:
-        emptiest = min(members, key=lambda lane: (members[lane], lane))
-        if (
-            former is not None
-            and former in members
-            and (members[former] < self._workers_per_lane or members[former] <= members[emptiest])
-        ):
-            return former
-        with_room = [lane for lane in members if members[lane] < self._workers_per_lane]
-        if not with_room and len(self._usable) < self._max_lanes:
-            return self._open()
-        return emptiest
+        others = [lane for lane in members if lane != former] or list(members)
+        emptiest = min(others, key=lambda lane: (members[lane], lane))
+        for lane in (emptiest, former):
+            if lane is not None and members.get(lane, math.inf) < self._workers_per_lane:
+                return lane
+        return self._open() if len(self._usable) < self._max_lanes else emptiest
 
     def _open(self) -> int:
         lane = len(self._usable)
         self._usable[lane] = True
         return lane
 
-    def _forget_the_late(self, now: float, present: Mapping[str, int]) -> None:
-        gone = [
-            name for name, sent in self._on_the_way.items() if sent.until <= now or name in present
-        ]
-        for name in gone:
-            del self._on_the_way[name]
+    def _strike(self, lane: int) -> None:
+        self._strikes[lane] += 1
+        if self._strikes[lane] >= _MAX_STRIKES:
+            self.give_up(lane)
 
-    def _all_lanes(self, present: Mapping[str, int]) -> list[tuple[str, int]]:
-        return [*present.items(), *((name, sent.lane) for name, sent in self._on_the_way.items())]
+    def _look_who_came(self, now: float, present: Mapping[str, int]) -> None:
+        for name, sent in list(self._on_the_way.items()):
+            has_come = present.get(name) == sent.lane and not sent.was_there
+            if has_come:
+                self._strikes[sent.lane] = 0
+            if has_come or sent.until <= now:
+                del self._on_the_way[name]

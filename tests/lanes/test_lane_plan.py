@@ -61,17 +61,43 @@ def test_a_place_is_free_again_when_its_worker_is_lost() -> None:
     assert lanes.open_lanes == (DOOR, 1)
 
 
-def test_a_worker_that_asks_again_keeps_its_lane() -> None:
+def test_a_worker_that_asks_again_goes_to_another_lane_if_there_is_room() -> None:
     lanes = Lanes(workers_per_lane=2)
-    present = place_all(lanes, 6)
-    del present[NAMES[0]]
-    assert [lanes.place(name, 60.0, present) for name in NAMES[2:6]] == [1, 1, 2, 2]
+    present = place_all(lanes, 5)
+    assert lanes.place(NAMES[0], 60.0, present) == 2
 
 
-def test_a_worker_of_a_crowded_lane_moves_when_it_asks_again() -> None:
+def test_a_worker_that_asks_again_opens_no_lane() -> None:
+    lanes = Lanes(workers_per_lane=2)
+    assert lanes.place(NAMES[1], 60.0, place_all(lanes, 2)) == DOOR
+    assert lanes.place(NAMES[3], 60.0, place_all(lanes, 4)) == 1
+    assert lanes.open_lanes == (DOOR, 1)
+
+
+def test_a_lane_that_nobody_gets_into_is_given_up() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=1)
-    place_all(lanes, 2)
-    assert lanes.place("Ada", 60.0, {"Ada": 1, "Ben": 1, "Cleo": 1, "Dan": 0}) == DOOR
+    present = {"Ada": DOOR}
+    assert [lanes.place("Ben", now, present) for now in (0.0, 5.0, 10.0)] == [1, 1, 1]
+    assert lanes.place("Ben", 15.0 - 0.1, present) == DOOR
+    assert lanes.open_lanes == (DOOR,)
+
+
+def test_a_lane_that_somebody_gets_into_is_not_given_up() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=2)
+    present = {"Ada": DOOR, "Ben": DOOR}
+    for now in (0.0, 5.0):
+        assert lanes.place("Cleo", now, present) == 1
+        assert lanes.place("Dan", now, present) == 1
+    present["Dan"] = 1
+    assert lanes.place("Cleo", 10.0, present) == 1
+    assert lanes.open_lanes == (DOOR, 1)
+
+
+def test_those_that_move_at_the_same_time_do_not_all_move_to_the_same_lane() -> None:
+    lanes = Lanes(max_lanes=3, workers_per_lane=2)
+    place_all(lanes, 6)
+    crowded = dict.fromkeys(NAMES[:6], DOOR)
+    assert [lanes.place(name, 60.0, crowded) for name in NAMES[:6]] == [1, 2, 1, 2, 0, 0]
 
 
 def test_nobody_is_sent_to_a_lane_that_was_given_up() -> None:
