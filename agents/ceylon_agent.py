@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
-from .departures import Departures, Traveller
+from .departures import Departing, Departures
 from .pickled import message_inside
 from .platform_support import BUILDS, Platform
 from .surroundings import (
@@ -101,6 +101,22 @@ class _Ears:
         """Called once the agent is up."""
         if self._agent is not None:
             await self._agent.run(inputs)
+
+
+class _Departing:
+    """An agent in Ceylon, whatever becomes of the one around it."""
+
+    def __init__(self, inside: UnifiedAgent) -> None:
+        self.inside = inside
+
+    async def start(self, others: Sequence[Departing]) -> None:
+        """Start together with others, which all live in one runtime of Ceylon's then."""
+        companions = [other.inside for other in others if isinstance(other, _Departing)]
+        await self.inside.start(b"", companions)
+
+    async def stop(self) -> None:
+        """End all agents that started with this one, and itself."""
+        await self.inside.stop()
 
 
 class CeylonAgent(BaseAgent):
@@ -360,14 +376,9 @@ class CeylonAgent(BaseAgent):
             if self.departures is None or not await self.departures.end(self):
                 await UnifiedAgent.stop(self)
 
-    async def depart(self, others: Sequence[Traveller]) -> None:
-        """Start together with other agents, which all live in one runtime of Ceylon's then."""
-        companions = [agent for agent in others if isinstance(agent, CeylonAgent)]
-        await UnifiedAgent.start(self, b"", companions)
-
-    async def arrive(self) -> None:
-        """End all agents that started with this one, and itself."""
-        await UnifiedAgent.stop(self)
+    def departing(self) -> Departing:
+        """The agent in Ceylon as it is now, which can be stopped when another has its place."""
+        return _Departing(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
 
     # ---------------------------------------------------------- what Ceylon calls
 

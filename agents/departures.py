@@ -17,15 +17,23 @@ TOGETHER_S = 0.2
 """How long who is ready to start waits at most for others that are about to."""
 
 
+class Departing(Protocol):
+    """An agent in Ceylon that is about to start, or has started."""
+
+    async def start(self, others: Sequence[Departing]) -> None:
+        """Start together with others; returns when `stop` was called of this one."""
+        ...
+
+    async def stop(self) -> None:
+        """End all that started with this one, itself too."""
+        ...
+
+
 class Traveller(Protocol):
     """An agent that can start together with others."""
 
-    async def depart(self, others: Sequence[Traveller]) -> None:
-        """Start with the others; returns when `arrive` was called of this one."""
-        ...
-
-    async def arrive(self) -> None:
-        """End all that started with this one, itself too."""
+    def departing(self) -> Departing:
+        """What stands for it in Ceylon now; later another may."""
         ...
 
 
@@ -82,7 +90,7 @@ class Departures:
             return False
         company.members[agent].set()
         if company.is_over:
-            await company.leader.arrive()
+            await company.leader.stop()
         return True
 
     async def _run(self, company: _Company) -> None:
@@ -90,9 +98,8 @@ class Departures:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(company.is_complete.wait(), TOGETHER_S)
         self._boarding = None
-        leader, *others = company.members
-        company.leader = leader
-        await leader.depart(others)
+        company.leader, *others = (agent.departing() for agent in company.members)
+        await company.leader.start(others)
 
     def _look(self) -> None:
         if self._boarding is not None and self._boarding.members and not self._announced:
@@ -103,7 +110,7 @@ class _Company:
     """Agents that start together."""
 
     running: asyncio.Future[None]
-    leader: Traveller
+    leader: Departing
 
     def __init__(self) -> None:
         self.members: dict[Traveller, asyncio.Event] = {}

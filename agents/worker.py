@@ -140,6 +140,7 @@ class WorkerAgent(CeylonAgent):
             host=host,
         )
         self._home = self._here()
+        self._is_place_bad = False
         self._ticket: Ticket | None = None
         self._ticket_file: Path | None = None
         self.dials_again = False
@@ -413,6 +414,11 @@ class WorkerAgent(CeylonAgent):
             Whether anybody is at home there.
         """
         host, door = self._home
+        if self._is_place_bad:
+            # Its port may be closed to us, and the door's open.
+            self._is_place_bad = False
+            self._go_to(host, door)
+            return await is_at_home(host, door.port)
         secret = find_client_secret(
             self.name,
             door.peer_id,
@@ -435,6 +441,8 @@ class WorkerAgent(CeylonAgent):
         """The moments at which to dial again, until the worker is to stop."""
         pause_s = FIRST_PAUSE_S
         while not self._shell.is_over:
+            has_joined = self._shell.has_joined_by_this_line
+            self._is_place_bad = self._here() != self._home and not has_joined
             departures_of_workers().announce(self)
             # Not all at once, or a manager that comes back is overrun.
             await self._wait_for_ticket(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret

@@ -25,6 +25,8 @@ PLACE_IS_KEPT_S = 15.0
 
 _MAX_ON_THE_WAY = 10_000
 _MAX_STRIKES = 3
+_MAX_TURNS = 4
+"""How many lanes there may be over time for each that may be open at once."""
 
 
 class _Sent(NamedTuple):
@@ -33,19 +35,21 @@ class _Sent(NamedTuple):
     Args:
         lane: the lane.
         until: how long its place is kept.
-        was_there: whether it was present there already, so that its presence tells nothing.
+        came_from: the lane in which it was present then.
     """
 
     lane: int
     until: float
-    was_there: bool
+    came_from: int | None
 
 
 class Lanes:
     """Decides about lanes; opening one is for others to do.
 
     The first workers all go to the door, and a further lane is opened when those that are open are
-    full. When no more may be opened, all are filled evenly beyond that.
+    full. When no more may be opened, all are filled evenly beyond that. A lane to which several in
+    a row were sent in vain is given up, be it the door's, and another may take its place: what goes
+    on inside Ceylon can break down for a whole workspace.
 
     Args:
         max_lanes: how many there may be, the door among them; 1 keeps everyone there.
@@ -62,8 +66,9 @@ class Lanes:
             if value < 1:
                 raise InvalidInput(f"{name} is {value!r}; it must be 1 or more")
         self._max_lanes = max_lanes
+        self._max_ever = max_lanes * _MAX_TURNS
         self._workers_per_lane = workers_per_lane
-        # In the order of their numbers; a lane that failed stays among them, and takes nobody.
+        # A lane that was given up stays among them, so that its number is not given again.
         self._usable: dict[int, bool] = {DOOR: True}
         # How many workers in a row did not get in, by lane.
         self._strikes: Counter[int] = Counter()
@@ -76,8 +81,11 @@ class Lanes:
 
     @property
     def open_lanes(self) -> tuple[int, ...]:
-        """The lanes that take workers."""
-        return tuple(lane for lane, usable in self._usable.items() if usable)
+        """The lanes that take workers; the door if there is none else."""
+        return tuple(self._in_use()) or (DOOR,)
+
+    def _in_use(self) -> list[int]:
+        return [lane for lane, usable in self._usable.items() if usable]
 
     def needed_for(self, workers: int) -> int:
         """How many lanes so many workers fill, the door among them."""
@@ -86,7 +94,7 @@ class Lanes:
     def prepare(self, workers: int) -> tuple[int, ...]:
         """Open the lanes that so many workers need; the ones that were not open before."""
         opened: list[int] = []
-        while len(self._usable) < self.needed_for(workers):
+        while len(self.open_lanes) < self.needed_for(workers):
             opened.append(self._open())
         return tuple(opened)
 
@@ -107,29 +115,31 @@ class Lanes:
         # Who is on the way to another lane is present in the former until it gets there.
         lane_of = {**present, **{each: sent.lane for each, sent in self._on_the_way.items()}}
         former = lane_of.pop(name, None)
-        members = dict.fromkeys(self.open_lanes, 0)
+        members = dict.fromkeys(self._in_use(), 0)
         for lane in lane_of.values():
             if lane in members:
                 members[lane] += 1
         lane = self._choose(members, former)
-        self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S, present.get(name) == lane)
+        self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S, present.get(name))
         self._on_the_way.move_to_end(name)
         if len(self._on_the_way) > _MAX_ON_THE_WAY:
             self._on_the_way.popitem(last=False)
         return lane
 
     def give_up(self, lane: int) -> None:
-        """Send nobody to a lane any more, since it can't be opened or has broken down."""
-        if lane != DOOR and lane in self._usable:
-            self._usable[lane] = False
+        """Send nobody to a lane any more, since it can't be opened; nor open one in its place."""
+        self._usable[lane] = False
+        self._max_lanes -= 1
 
     def _choose(self, members: Mapping[int, int], former: int | None) -> int:
-        others = [lane for lane in members if lane != former] or list(members)
-        emptiest = min(others, key=lambda lane: (members[lane], lane))
+        others = [lane for lane in members if lane != former] or list(members) or [DOOR]
+        emptiest = min(others, key=lambda lane: (members.get(lane, 0), lane))
         for lane in (emptiest, former):
             if lane is not None and members.get(lane, math.inf) < self._workers_per_lane:
                 return lane
-        return self._open() if len(self._usable) < self._max_lanes else emptiest
+        if len(members) < self._max_lanes and len(self._usable) < self._max_ever:
+            return self._open()
+        return emptiest
 
     def _open(self) -> int:
         lane = len(self._usable)
@@ -138,13 +148,17 @@ class Lanes:
 
     def _strike(self, lane: int) -> None:
         self._strikes[lane] += 1
-        if self._strikes[lane] >= _MAX_STRIKES:
-            self.give_up(lane)
+        if self._strikes[lane] >= _MAX_STRIKES and self._max_lanes > 1:
+            self._usable[lane] = False
 
     def _look_who_came(self, now: float, present: Mapping[str, int]) -> None:
         for name, sent in list(self._on_the_way.items()):
-            has_come = present.get(name) == sent.lane and not sent.was_there
-            if has_come:
+            where = present.get(name)
+            has_come = where is not None and where != sent.came_from
+            if has_come and where == sent.lane:
                 self._strikes[sent.lane] = 0
+            elif has_come:
+                # It gave up, and went to the door unasked.
+                self._strike(sent.lane)
             if has_come or sent.until <= now:
                 del self._on_the_way[name]

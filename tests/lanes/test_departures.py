@@ -19,7 +19,10 @@ class Agent:
         self._fault = fault
         self._over = asyncio.Event()
 
-    async def depart(self, others: Sequence[Any]) -> None:
+    def departing(self) -> Any:
+        return self
+
+    async def start(self, others: Sequence[Any]) -> None:
         self.company = [self.name, *(other.name for other in others)]
         if self._fault is not None:
             raise self._fault
@@ -27,7 +30,7 @@ class Agent:
         # Ceylon takes up to a second.
         await asyncio.sleep(1)
 
-    async def arrive(self) -> None:
+    async def stop(self) -> None:
         self._over.set()
 
 

@@ -74,14 +74,6 @@ def test_a_worker_that_asks_again_opens_no_lane() -> None:
     assert lanes.open_lanes == (DOOR, 1)
 
 
-def test_a_lane_that_nobody_gets_into_is_given_up() -> None:
-    lanes = Lanes(max_lanes=2, workers_per_lane=1)
-    present = {"Ada": DOOR}
-    assert [lanes.place("Ben", now, present) for now in (0.0, 5.0, 10.0)] == [1, 1, 1]
-    assert lanes.place("Ben", 15.0 - 0.1, present) == DOOR
-    assert lanes.open_lanes == (DOOR,)
-
-
 def test_a_lane_that_somebody_gets_into_is_not_given_up() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=2)
     present = {"Ada": DOOR, "Ben": DOOR}
@@ -100,19 +92,52 @@ def test_those_that_move_at_the_same_time_do_not_all_move_to_the_same_lane() -> 
     assert [lanes.place(name, 60.0, crowded) for name in NAMES[:6]] == [1, 2, 1, 2, 0, 0]
 
 
-def test_nobody_is_sent_to_a_lane_that_was_given_up() -> None:
+def test_a_lane_that_can_not_be_opened_is_not_tried_again() -> None:
     lanes = Lanes(workers_per_lane=1, max_lanes=3)
-    place_all(lanes, 2)
+    assert lanes.place("Ada", 0.0, {}) == DOOR
+    assert lanes.place("Ben", 0.0, {"Ada": DOOR}) == 1
     lanes.give_up(1)
-    assert lanes.place("Zoe", 60.0, {}) == DOOR
-    assert lanes.place("Yan", 60.0, {"Zoe": 0}) == 2
+    assert lanes.place("Ben", 0.0, {"Ada": DOOR}) == 2
+    lanes.give_up(2)
+    assert lanes.place("Ben", 0.0, {"Ada": DOOR}) == DOOR
+    assert lanes.open_lanes == (DOOR,)
+
+
+def test_another_lane_takes_the_place_of_one_that_nobody_gets_into() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=1)
+    present = {"Ada": DOOR}
+    placed = [lanes.place("Ben", now, present) for now in (0.0, 5.0, 10.0, 14.0)]
+    assert placed == [1, 1, 1, 2]
     assert lanes.open_lanes == (DOOR, 2)
 
 
-def test_the_door_is_never_given_up() -> None:
-    lanes = Lanes()
-    lanes.give_up(DOOR)
-    assert lanes.open_lanes == (DOOR,)
+def test_workers_that_went_to_the_door_unasked_tell_of_a_lane_that_nobody_gets_into() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=1)
+    present = {"Ada": DOOR}
+    for name in ("Ben", "Cleo", "Dan"):
+        assert lanes.place(name, 0.0, present) == 1
+        present[name] = DOOR
+    assert lanes.place("Eve", 0.0, present) == 2
+
+
+def test_a_lane_takes_the_place_of_a_door_that_nobody_gets_into() -> None:
+    lanes = Lanes(max_lanes=2)
+    present = {"Ada": DOOR}
+    placed = [lanes.place("Ada", now, present) for now in (0.0, 5.0, 10.0, 14.0)]
+    assert placed == [DOOR, DOOR, DOOR, 1]
+    assert lanes.open_lanes == (1,)
+
+
+def test_the_door_is_all_there_is_where_one_lane_is_allowed() -> None:
+    lanes = Lanes(max_lanes=1)
+    assert {lanes.place("Ada", float(now), {}) for now in range(10)} == {DOOR}
+
+
+def test_lanes_are_not_opened_for_ever_in_vain() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=1)
+    placed = [lanes.place("Ben", float(now), {"Ada": DOOR}) for now in range(100)]
+    assert max(placed) == 7
+    assert placed[-1] == DOOR
 
 
 @pytest.mark.parametrize(("workers", "opened"), [(0, ()), (4, ()), (5, (1,)), (99, (1, 2))])

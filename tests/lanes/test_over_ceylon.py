@@ -160,3 +160,20 @@ async def test_a_worker_that_stops_makes_room_in_its_lane() -> None:
         await wait_until(lambda: "late" in lanes_of(manager))
         assert members(manager) == {DOOR: 3, 1: 3}
     await asyncio.wait_for(working, DEADLINE_S)
+
+
+@pytest.mark.slow
+async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others() -> None:
+    manager = TaskManager([], port=0, quiet=True, lost_after_s=2.0)
+    workers = [Talker(f"worker {number}", ticket=manager.ticket()) for number in range(8)]
+    async with running(manager, workers):
+        await wait_until(lambda: len(lanes_of(manager)) == 8)
+        keeper = manager._lane_keeper
+        assert keeper is not None
+        # As when it panics in there: nobody is told.
+        keeper._agents[1].close()
+        await wait_until(lambda: len(lanes_of(manager)) == 4)
+        await wait_until(lambda: len(lanes_of(manager)) == 8)
+        await asyncio.sleep(3)
+        assert 1 not in members(manager)
+        assert len(lanes_of(manager)) == 8
