@@ -14,7 +14,7 @@ from .clock import now
 from .departures import Departures
 from .door import open_door
 from .kernel.door_words import DoorTalk, Place
-from .kernel.lanes import DOOR, Lanes
+from .kernel.lanes import DOOR, Lanes, lane_workspace
 from .knock import is_at_home
 from .log import log
 from .post_office import PostOffice
@@ -47,7 +47,7 @@ class LaneAgent(CeylonAgent):
             manager.name,
             PeerMode.ADMIN,
             manager.role,
-            workspace_id=f"{manager.workspace_id}/lane {lane}",
+            workspace_id=lane_workspace(manager.workspace_id, lane),
             port=port,
         )
         self._manager = manager

@@ -23,10 +23,27 @@ WORKERS_PER_LANE = 4
 PLACE_IS_KEPT_S = 15.0
 """How long a place waits for the worker that was sent to it."""
 
+_LANE = "/lane "
 _MAX_ON_THE_WAY = 10_000
 _MAX_STRIKES = 3
 _MAX_TURNS = 4
 """How many lanes there may be over time for each that may be open at once."""
+
+
+def lane_workspace(workspace_id: str, lane: int) -> str:
+    """What the workspace of a lane is called.
+
+    Args:
+        workspace_id: the door's workspace.
+        lane: the lane's number.
+    """
+    return workspace_id if lane == DOOR else f"{workspace_id}{_LANE}{lane}"
+
+
+def door_workspace(workspace_id: str) -> str:
+    """The workspace of the door to which a workspace belongs, be it that or a lane's."""
+    door, lane, number = workspace_id.rpartition(_LANE)
+    return door if lane and number.isdecimal() else workspace_id
 
 
 class _Sent(NamedTuple):

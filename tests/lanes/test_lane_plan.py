@@ -7,7 +7,13 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.lanes import DOOR, PLACE_IS_KEPT_S, Lanes
+from muster.agents.kernel.lanes import (
+    DOOR,
+    PLACE_IS_KEPT_S,
+    Lanes,
+    door_workspace,
+    lane_workspace,
+)
 from muster.messages import InvalidInput
 
 NAMES = [f"worker {number}" for number in range(100)]
@@ -140,6 +146,14 @@ def test_lanes_are_not_opened_for_ever_in_vain() -> None:
     assert placed[-1] == DOOR
 
 
+@pytest.mark.parametrize("workspace", ["default", "my/lane 7", "a/lane ", "/lane 1", ""])
+def test_a_lane_knows_its_door(workspace: str) -> None:
+    assert lane_workspace(workspace, DOOR) == workspace
+    assert lane_workspace("estate", 12) == "estate/lane 12"
+    assert door_workspace(lane_workspace(workspace, 3)) == workspace
+    assert door_workspace("estate") == "estate"
+
+
 @pytest.mark.parametrize(("workers", "opened"), [(0, ()), (4, ()), (5, (1,)), (99, (1, 2))])
 def test_lanes_are_opened_beforehand_for_those_that_are_expected(
     workers: int, opened: tuple[int, ...]
@@ -171,6 +185,7 @@ def test_whoever_comes_and_goes_lanes_are_filled_evenly_and_no_more_are_opened_t
         if not comes:
             present.pop(name, None)
             continue
+        former = present.get(name)
         others = Counter(lane for other, lane in present.items() if other != name)
         lane = lanes.place(name, now, present)
         present[name] = lane
@@ -179,5 +194,5 @@ def test_whoever_comes_and_goes_lanes_are_filled_evenly_and_no_more_are_opened_t
         if others[lane] >= workers_per_lane:
             # Only where all are full, and no more may be opened.
             assert len(lanes.open_lanes) == max_lanes
-            assert others[lane] <= min(others[each] for each in lanes.open_lanes)
+            assert all(others[lane] <= others[each] for each in lanes.open_lanes if each != former)
     assert len(lanes.open_lanes) <= lanes.needed_for(most)

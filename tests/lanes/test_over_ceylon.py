@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from muster.agents import TaskManager, WorkerAgent
+from muster.agents import Handlers, TaskManager, WorkerAgent
 from muster.agents.ceylon_agent import on
 from muster.agents.kernel.lanes import DOOR
 from muster.agents.surroundings import claim_port
@@ -104,6 +104,31 @@ async def test_twelve_workers_have_three_lanes_and_do_their_tasks() -> None:
     # It has no handler for what they said to all.
     assert manager.dropped == {"unknown_kind": 1}
     assert [worker.get_worker_status() for worker in workers] == ["Stopped"] * 12
+
+
+async def test_large_data_reaches_and_leaves_workers_of_all_lanes() -> None:
+    tasks = [
+        Task(id=number, description="echo", type="echo", data=bytes([number]) * 50_000)
+        for number in range(1, 25)
+    ]
+    handlers = Handlers()
+
+    @handlers.task("echo")
+    async def echo(task: Task) -> bytes:
+        await asyncio.sleep(0.02)
+        return task.data
+
+    manager = TaskManager(tasks, 8, port=0, quiet=True, blob_threshold_bytes=10_000)
+    ticket = manager.ticket()
+    workers = [Talker(f"worker {number}", ticket=ticket, handlers=handlers) for number in range(8)]
+    async with running(manager, workers):
+        await wait_until(lambda: manager.report().counts.get("completed") == 24)
+        assert members(manager) == {DOOR: 4, 1: 4}
+    done = manager.report().tasks
+    assert {task.worker for task in done} == {worker.name for worker in workers}
+    assert [manager.board.tasks[task.id].result.output for task in tasks] == [
+        task.data for task in tasks
+    ]
 
 
 async def test_the_workers_of_one_lane_stay_at_the_door() -> None:
