@@ -124,6 +124,9 @@ async def test_large_data_reaches_and_leaves_workers_of_all_lanes() -> None:
     async with running(manager, workers):
         await wait_until(lambda: manager.report().counts.get("completed") == 24)
         assert members(manager) == {DOOR: 4, 1: 4}
+        # None had it in frames because it could not open blobs.
+        reach = manager._shell._parcels._reach
+        assert [reached.result() for reached in reach.values()] == [True] * 8
     done = manager.report().tasks
     assert {task.worker for task in done} == {worker.name for worker in workers}
     assert [manager.board.tasks[task.id].result.output for task in tasks] == [
