@@ -27,8 +27,7 @@ from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..kernel.lanes import MAX_LANES
 from ..manager import DEFAULT_WORKSPACE, TaskManager
 from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
-from ..surroundings import ANY_PORT, LOOPBACK
-from ..surroundings import LOOPBACK, read_lane_ports
+from ..surroundings import ANY_PORT, LOOPBACK, read_lane_ports
 from ..tasks_file import read_tasks
 from ..ticket import TICKET_VARIABLE, read_ticket
 from ..worker import DEFAULT_PORT
@@ -56,7 +55,6 @@ from .simulate import Order, simulate_runs
 from .status import state_of, status_lines
 from .superagi import check, set_up
 from .web_page import fill_in_port, order_page
-from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
 from .work import (
     CountingWorker,
     choose_where,
