@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
+from .departures import Departing, Departures
 from .pickled import message_inside
 from .platform_support import BUILDS, Platform
 from .surroundings import (
@@ -71,6 +72,51 @@ Handler: TypeAlias = Callable[..., Awaitable[object]]
 _MAX_KNOWN_PEERS = 10_000
 _LAST_FRAMES_S = 0.1
 _serial = itertools.count(1)
+
+
+class _Ears:
+    """What the agent in Ceylon calls; deaf once another has taken that agent's place.
+
+    One that started with others lives on until they have ended, too.
+    """
+
+    def __init__(self, agent: CeylonAgent) -> None:
+        self._agent: CeylonAgent | None = agent
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._agent = None
+
+    async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
+        """Called with each message."""
+        if self._agent is not None:
+            await self._agent.on_message(agent, data, time)
+
+    async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
+        """Called with each agent that appears."""
+        if self._agent is not None:
+            await self._agent.on_agent_connected(topic, agent)
+
+    async def run(self, inputs: bytes) -> None:
+        """Called once the agent is up."""
+        if self._agent is not None:
+            await self._agent.run(inputs)
+
+
+class _Departing:
+    """An agent in Ceylon, whatever becomes of the one around it."""
+
+    def __init__(self, inside: UnifiedAgent) -> None:
+        self.inside = inside
+
+    async def start(self, others: Sequence[Departing]) -> None:
+        """Start together with others, which all live in one runtime of Ceylon's then."""
+        companions = [other.inside for other in others if isinstance(other, _Departing)]
+        await self.inside.start(b"", companions)
+
+    async def stop(self) -> None:
+        """End all agents that started with this one, and itself."""
+        await self.inside.stop()
 
 
 class CeylonAgent(BaseAgent):
@@ -120,6 +166,9 @@ class CeylonAgent(BaseAgent):
         self._started_by_itself = False
         self._has_run = False
         self._port_claimed = False
+        self._ears = _Ears(self)
+        self.departures: Departures | None = None
+        """Where it meets others that start together with it; None if it starts by itself."""
 
     # ---------------------------------------------------------- what the shells fill in
 
@@ -194,6 +243,7 @@ class CeylonAgent(BaseAgent):
         """Every call into Ceylon passes here; the first makes the agent in there."""
         if self._config_file is None:
             self._config_file = scratch_folder() / f"network-{next(_serial)}"
+            self._ears = _Ears(self)
             config = UnifiedAgentConfig(
                 name=self.name,
                 mode=self.mode,
@@ -209,9 +259,9 @@ class CeylonAgent(BaseAgent):
                     self,
                     config=config,
                     config_path=str(self._config_file),
-                    on_message=self,
-                    processor=self,
-                    on_event=self,
+                    on_message=self._ears,
+                    processor=self._ears,
+                    on_event=self._ears,
                     extra_data=None,
                 )
         return super()._uniffi_clone_pointer()
@@ -225,6 +275,7 @@ class CeylonAgent(BaseAgent):
             # The other agent in there goes when whoever still uses it is done with it.
             UnifiedAgent.__del__(self)
             self._config_file = None
+            self._ears.close()
         self._failure = None
         self.connected_agents.clear()
 
@@ -295,7 +346,10 @@ class CeylonAgent(BaseAgent):
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
         # Not `self.start`: an agent may give that name another meaning.
-        await UnifiedAgent.start(self, inputs, companions)
+        if self.departures is None or inputs or companions:
+            await UnifiedAgent.start(self, inputs, companions)
+        else:
+            await self.departures.start(self)
         if self._failure is not None:
             raise self._failure
 
@@ -319,13 +373,18 @@ class CeylonAgent(BaseAgent):
                     future.cancel()
             # What was sent last has only been queued; Ceylon's stop() would drop it.
             await asyncio.sleep(_LAST_FRAMES_S)
-            await UnifiedAgent.stop(self)
+            if self.departures is None or not await self.departures.end(self):
+                await UnifiedAgent.stop(self)
+
+    def departing(self) -> Departing:
+        """The agent in Ceylon as it is now, which can be stopped when another has its place."""
+        return _Departing(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
 
     # ---------------------------------------------------------- what Ceylon calls
 
     async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
         """Called by Ceylon with each message; hands it on unopened and returns at once."""
-        self._remember(agent)
+        self.remember(agent)
         self.receive(bytes(data))
 
     async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
@@ -409,7 +468,8 @@ class CeylonAgent(BaseAgent):
         self._running.add(future)
         future.add_done_callback(done)
 
-    def _remember(self, agent: AgentDetail) -> None:
+    def remember(self, agent: AgentDetail) -> None:
+        """Take note of somebody who spoke."""
         if agent.id not in self._greeted:
             self._greeted[agent.id] = agent
             if len(self._greeted) > _MAX_KNOWN_PEERS:

@@ -18,10 +18,12 @@ from .blob_store import BlobStore
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
 from .clock import now
 from .kernel.board_state import BoardState
+from .kernel.lanes import MAX_LANES, Lanes
 from .kernel.matching import MatchingPolicy, find_policy
 from .kernel.records import Rules
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
+from .lane_keeper import LaneKeeper
 from .link import Link
 from .log import log
 from .manager_shell import ManagerShell, Stamp, Watcher
@@ -35,7 +37,7 @@ from .shared_secrets import share
 from .sqlite_store import SqliteStore
 from .store import Store
 from .submission import Submission
-from .surroundings import ANY_PORT, LOOPBACK
+from .surroundings import ANY_PORT, LOOPBACK, check_lane_ports
 from .ticket import Ticket
 from .trace_file import TraceFile
 from .tracing import follow
@@ -108,6 +110,9 @@ class TaskManager(Submission, RunView, CeylonAgent):
             when it is first needed: beside the file of `store`, or a temporary one.
         blob_threshold_bytes: how long an assignment or result may be, encoded, to travel in a
             frame; None lets all of them.
+        max_lanes: over how many Ceylon workspaces, each with a port of its own, it spreads its
+            workers at most; they are opened when they are needed. 1 keeps all in one.
+        lane_ports: the UDP ports that these may listen on, besides `port`; by default any free one.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or a live manager has it.
@@ -145,6 +150,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
         trace: str | Path | None = None,
         blobs: BlobStore | str | Path | None = None,
         blob_threshold_bytes: int | None = DEFAULT_THRESHOLD_BYTES,
+        max_lanes: int = MAX_LANES,
+        lane_ports: Sequence[int] = (),
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
             raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
@@ -190,6 +197,9 @@ class TaskManager(Submission, RunView, CeylonAgent):
         )
         chosen = find_policy(policy) if isinstance(policy, str) else policy
         self.expected_workers = count
+        self._lanes = Lanes(max_lanes)
+        self._lane_ports = check_lane_ports(lane_ports)
+        self._lane_keeper: LaneKeeper | None = None
         self._quiet = quiet
         self._sealing = choose_manager_sealing(secret, insecure=insecure, admin_peer=admin_peer)
         self._reassigns_failed = reassign_failed is not False
@@ -479,21 +489,63 @@ class TaskManager(Submission, RunView, CeylonAgent):
 
     async def serve(self) -> None:
         """Manage until every task is settled."""
-        await self.serve_over(self, seal=self._sealing.seal(self.workspace_id))
+        seal = self._sealing.seal(self.workspace_id)
+        await self.serve_over(self, seal=seal, lanes=self._lane_keeper)
 
-    async def serve_over(self, link: Link, session: str = "", *, seal: Seal | None = None) -> None:
+    async def start_agent(
+        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
+    ) -> None:
+        """Open the workspace and manage until every task is settled, or until stopped.
+
+        Args:
+            inputs: handed to `@on_run` handlers as they are; they are never unpickled.
+            workers: agents that start together with this one, in its workspace, and end with it.
+
+        Raises:
+            PortInUse: the port belongs to somebody else.
+            WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
+        """
+        if self.mode != PeerMode.ADMIN or self._lanes.max_lanes == 1:
+            await super().start_agent(inputs, workers)
+            return
+        self.claim_port()
+        keeper = self._lane_keeper = LaneKeeper(self, self._sealing, self._lanes, self._lane_ports)
+        if not (inputs or workers):
+            # Those that it starts itself would be in no lane but the door's.
+            self.departures = keeper.departures
+            keeper.prepare(self.expected_workers)
+        try:
+            await super().start_agent(inputs, workers)
+        finally:
+            keeper.close()
+            await keeper.closed()
+
+    async def get_connected_agents(self) -> list[AgentDetail]:
+        """Who has appeared in its workspaces, as Ceylon has it; nobody ever leaves that list."""
+        found = await super().get_connected_agents()
+        return found if self._lane_keeper is None else found + await self._lane_keeper.connected()
+
+    async def serve_over(
+        self,
+        link: Link,
+        session: str = "",
+        *,
+        seal: Seal | None = None,
+        lanes: LaneKeeper | None = None,
+    ) -> None:
         """Manage over any link; `start_agent` does it over Ceylon.
 
         Args:
             link: the way into the workspace.
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
+            lanes: opens further workspaces for its workers; None keeps them all in this one.
 
         Raises:
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
         """
         try:
-            await self._shell.run(link, dict(self.model_handlers()), session, seal)
+            await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
         finally:
             self._awaited.close()
             self._finished.set()

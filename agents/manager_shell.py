@@ -85,10 +85,12 @@ from .kernel.matching import MatchingPolicy
 from .kernel.records import Rules
 from .kernel.restoration import read_board
 from .kernel.seal import Seal
+from .lane_keeper import LaneKeeper
 from .link import Link
 from .loop_entry import LoopEntry
 from .manager_parcels import ManagerParcels
 from .parcels import DEFAULT_THRESHOLD_BYTES
+from .post_office import PostOffice
 from .postman import Postman
 from .store import Store
 from .traffic import Traffic
@@ -161,7 +163,7 @@ class ManagerShell:
         self._is_alarm_due = False
         self._rules = rules
         self._hooks = hooks
-        self._postman: Postman | None = None
+        self._postman: Postman | PostOffice | None = None
         self._parcels = ManagerParcels(
             blob_threshold_bytes,
             open_blobs,
@@ -305,6 +307,7 @@ class ManagerShell:
         also: dict[str, type[BaseModel]] | None = None,
         session: str = "",
         seal: Seal | None = None,
+        lanes: LaneKeeper | None = None,
     ) -> None:
         """Open the doors and manage until every task is settled or `end` was called.
 
@@ -313,15 +316,21 @@ class ManagerShell:
             also: the user's own classes of message, by qualified name.
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
+            lanes: opens further workspaces for its workers; None keeps them all in this one.
         """
         with self.entry.open():
-            await self._run(link, also or {}, session, seal)
+            await self._run(link, also or {}, session, seal, lanes)
 
     async def _run(
-        self, link: Link, also: dict[str, type[BaseModel]], session: str, seal: Seal | None
+        self,
+        link: Link,
+        also: dict[str, type[BaseModel]],
+        session: str,
+        seal: Seal | None,
+        lanes: LaneKeeper | None,
     ) -> None:
         self._session = session or self._session
-        self._postman = Postman(
+        self._postman = (Postman if lanes is None else PostOffice)(
             link,
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self._arrived,
@@ -337,6 +346,9 @@ class ManagerShell:
             asyncio.ensure_future(self._beat()),
             asyncio.ensure_future(self._make_calls()),
         ]
+        if lanes is not None and isinstance(self._postman, PostOffice):
+            keeping = lanes.keep(self._postman, self._workers_by_lane)
+            background.append(asyncio.ensure_future(keeping))
         ended = asyncio.ensure_future(self._ended.wait())
         self.opened.set()
         try:
@@ -348,6 +360,8 @@ class ManagerShell:
             if self._keeper is not None:
                 self._keeper.write_at_once()
         finally:
+            if lanes is not None:
+                lanes.close()
             if self._keeper is not None:
                 self._keeper.close()
             if self._alarm is not None:
@@ -365,6 +379,14 @@ class ManagerShell:
         """Take in a frame from the link."""
         if self._postman is not None:
             self._postman.receive(frame)
+
+    def _workers_by_lane(self) -> dict[str, int]:
+        assert isinstance(self._postman, PostOffice)
+        return {
+            worker.name: self._postman.lane_of(worker.worker_id)
+            for worker in self.board.workers.values()
+            if worker.alive
+        }
 
     def _dismiss(self) -> None:
         self._parcels.release_lines()

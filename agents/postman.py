@@ -10,8 +10,9 @@ from typing import TypeAlias
 from pydantic import BaseModel
 
 from ..messages import DecodeError, Flaw, TaskResult, decode_message, encode_message
+from ..messages.frame import Section
 from .clock import now
-from .kernel.mailroom import Mailroom
+from .kernel.mailroom import Mailroom, Overhearer
 from .kernel.seal import Seal
 from .kernel.sealed_mailroom import SealedMailroom
 from .link import Link
@@ -119,6 +120,15 @@ class Postman:
     def heard_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
         return self._mailroom.heard_at(peer)
+
+    def pass_on_to(self, overhear: Overhearer) -> None:
+        """Have a function called with what members of this workspace say to one another."""
+        self._mailroom.overhear = overhear
+
+    def relay(self, sender: str, section: Section) -> None:
+        """Pass on, in its sender's name, what was said in another workspace; it may get lost."""
+        self._mailroom.relay(sender, section)
+        self._due.set()
 
     def wake(self) -> None:
         """Have what is due leave, although nothing was posted or received."""

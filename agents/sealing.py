@@ -80,9 +80,6 @@ def seal_client(
 ) -> Seal:
     """What the frames of a worker or inquirer pass through, for one start of it.
 
-    The secret is the one it was given, else its ticket's, else that of a manager in the same
-    process, else that in `MUSTER_SECRET`.
-
     Args:
         name: whose frames, for messages.
         workspace_id: the workspace.
@@ -94,17 +91,46 @@ def seal_client(
     Raises:
         InvalidInput: no secret is found anywhere, or what was given is none.
     """
+    found = find_client_secret(name, admin_peer, secret=secret, insecure=insecure, ticket=ticket)
+    if found is None:
+        return _unsealed(manages=False)
+    return ClientSeal(found, workspace_id, secrets.token_bytes(SESSION_BYTES))
+
+
+def find_client_secret(
+    name: str,
+    admin_peer: str,
+    *,
+    secret: WorkspaceSecret | str | None = None,
+    insecure: bool = False,
+    ticket: Ticket | None = None,
+) -> WorkspaceSecret | None:
+    """The secret of a worker's or inquirer's workspace; None if that is not sealed.
+
+    It is the one it was given, else its ticket's, else that of a manager in the same process, else
+    that in `MUSTER_SECRET`.
+
+    Args:
+        name: whose it is, for messages.
+        admin_peer: the peer id of the workspace's admin.
+        secret: what it was given.
+        insecure: do not seal.
+        ticket: by which it joins.
+
+    Raises:
+        InvalidInput: no secret is found anywhere, or what was given is none.
+    """
     found = _given(secret, insecure=insecure)
     if insecure:
-        return _unsealed(manages=False)
+        return None
     if found is None and ticket is not None:
         found = ticket.secret
         if not ticket.sealed:
-            return _unsealed(manages=False)
+            return None
     if found is None and (known := find_sharing(admin_peer)) is not None:
         found = known.secret
         if found is None:
-            return _unsealed(manages=False)
+            return None
     found = found or secret_of_environment()
     if found is None:
         raise InvalidInput(
@@ -112,7 +138,7 @@ def seal_client(
             f"ticket that carries the secret, a secret file, or {SECRET_VARIABLE}; or let it be "
             "insecure, if its manager is"
         )
-    return ClientSeal(found, workspace_id, secrets.token_bytes(SESSION_BYTES))
+    return found
 
 
 def _given(secret: WorkspaceSecret | str | None, *, insecure: bool) -> WorkspaceSecret | None:

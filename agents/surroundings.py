@@ -9,13 +9,14 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ..messages import InvalidInput, PortInUse
 
 LOOPBACK = "127.0.0.1"
 ANY_PORT = 0
+_MAX_PORT = 65_535
 
 
 def check_address(name: str, admin_peer: str, host: str) -> None:
@@ -34,6 +35,39 @@ def check_address(name: str, admin_peer: str, host: str) -> None:
         raise InvalidInput(
             f"agent {name!r}: host {host!r} is not an IPv4 address such as 127.0.0.1"
         ) from None
+
+
+def check_lane_ports(ports: Sequence[int]) -> tuple[int, ...]:
+    """The ports that lanes may listen on, each once.
+
+    Raises:
+        InvalidInput: one of them is no port.
+    """
+    for port in ports:
+        if not 1 <= port <= _MAX_PORT:
+            raise InvalidInput(f"a lane port is {port!r}; it must be 1 to {_MAX_PORT}")
+    return tuple(dict.fromkeys(ports))
+
+
+def read_lane_ports(text: str) -> tuple[int, ...]:
+    """Read lane ports such as "9001-9016" or "9001,9005-9008".
+
+    Raises:
+        InvalidInput: it is none, or a port is out of range.
+    """
+    ports: list[int] = []
+    for part in text.split(","):
+        first, dash, last = (each.strip() for each in part.partition("-"))
+        if not _is_port(first) or (dash and not _is_port(last)):
+            raise InvalidInput(
+                f"lane ports {text!r} can't be read; give ports and ranges such as 9001-9016"
+            )
+        ports += range(int(first), int(last or first) + 1)
+    return check_lane_ports(ports)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) <= _MAX_PORT
 
 
 def claim_port(port: int = ANY_PORT) -> int:

@@ -29,16 +29,19 @@ from .ceylon_agent import (
     call_with,
 )
 from .clock import now
+from .departures import departures_of_workers
+from .door import ask_the_door
 from .handlers import Handlers, HandlerT
 from .jobs import Jobs, in_ticks
+from .kernel.door_words import DoorTalk, Place
 from .kernel.matching import SPECIALTY_BONUS
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
 from .knock import is_at_home
 from .log import log
-from .sealing import seal_client
+from .sealing import find_client_secret, seal_client
 from .service import Service
-from .surroundings import LOOPBACK
+from .surroundings import LOOPBACK, check_address
 from .ticket import SCHEME, Ticket, read_ticket
 from .worker_shell import Around, Profile, WorkerShell
 from .workplace import ExecutorSource, Workplace
@@ -60,6 +63,11 @@ LONGEST_PAUSE_AFTER_DIAL_S = 300.0
 """The same, if somebody answers who does not let it in: each dial costs file descriptors."""
 
 LOOK_FOR_TICKET_EVERY_S = 1.0
+
+DOOR_PATIENCE_S = 3.0
+"""How long a worker looks whether its manager is there before it dials for the first time."""
+
+LOOK_FOR_DOOR_EVERY_S = 0.1
 
 
 class WorkerAgent(CeylonAgent):
@@ -131,6 +139,8 @@ class WorkerAgent(CeylonAgent):
             port=port,
             host=host,
         )
+        self._home = self._here()
+        self._is_place_bad = False
         self._ticket: Ticket | None = None
         self._ticket_file: Path | None = None
         self.dials_again = False
@@ -176,7 +186,7 @@ class WorkerAgent(CeylonAgent):
             "Busy" while it does a task, and else "Idle".
         """
         shell = self._shell
-        if shell.is_over or not shell.has_begun:
+        if shell.is_over or not (shell.has_begun or self.dials_again):
             return "Stopped"
         if not shell.is_member:
             return "Connecting"
@@ -383,21 +393,71 @@ class WorkerAgent(CeylonAgent):
             InvalidInput: it knows no admin, or the host is no IPv4 address.
         """
         self.dials_again = True
-        await super().start_agent(inputs, workers)
-        async for _ in self._redials():
-            self.renew()
-            await super().start_agent()
+        self._home = self._here()
+        check_address(self.name, self.admin_peer, self.admin_ip)
+        self.departures = departures = departures_of_workers()
+        if not (inputs or workers):
+            departures.announce(self)
+        try:
+            await self._wait_for_the_door()
+            await super().start_agent(inputs, workers)
+            async for _ in self._redials():
+                self.renew()
+                await super().start_agent()
+        finally:
+            departures.withdraw(self)
+
+    async def _wait_for_the_door(self) -> None:
+        """Look for the manager before the first dial; if that takes too long, dial nevertheless."""
+        ends_at = now() + DOOR_PATIENCE_S
+        while not await self._find_place():
+            if self._shell.is_over or now() >= ends_at:
+                return
+            await asyncio.sleep(LOOK_FOR_DOOR_EVERY_S)
+
+    async def _find_place(self) -> bool:
+        """Take the place that the manager's door names; the door's own if it names none.
+
+        Returns:
+            Whether anybody is at home there.
+        """
+        host, door = self._home
+        if self._is_place_bad:
+            # Its port may be closed to us, and the door's open.
+            self._is_place_bad = False
+            self._go_to(host, door)
+            return await is_at_home(host, door.port)
+        secret = find_client_secret(
+            self.name,
+            door.peer_id,
+            secret=self._secret,
+            insecure=self._insecure,
+            ticket=self._ticket,
+        )
+        place = await ask_the_door(host, door.port, DoorTalk(secret, door.workspace_id), self.name)
+        self._go_to(host, place or door)
+        return place is not None or await is_at_home(host, door.port)
+
+    def _here(self) -> tuple[str, Place]:
+        return self.admin_ip, Place(self.workspace_id, self.admin_peer, self.port)
+
+    def _go_to(self, host: str, place: Place) -> None:
+        self.admin_ip = host
+        self.workspace_id, self.admin_peer, self.port = place
 
     async def _redials(self) -> AsyncIterator[None]:
         """The moments at which to dial again, until the worker is to stop."""
         pause_s = FIRST_PAUSE_S
         while not self._shell.is_over:
+            has_joined = self._shell.has_joined_by_this_line
+            self._is_place_bad = self._here() != self._home and not has_joined
+            departures_of_workers().announce(self)
             # Not all at once, or a manager that comes back is overrun.
             await self._wait_for_ticket(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             if self._shell.is_over:
                 return
             self._read_ticket_again()
-            if not await is_at_home(self.admin_ip, self.port):
+            if not await self._find_place():
                 pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
                 continue
             yield
@@ -408,8 +468,8 @@ class WorkerAgent(CeylonAgent):
                     "somebody answers there, but not as the manager of this ticket; "
                     "if that was started again it has a new one",
                     worker=self.name,
-                    host=self.admin_ip,
-                    port=self.port,
+                    host=self._home[0],
+                    port=self._home[1].port,
                 )
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_AFTER_DIAL_S)
 
@@ -465,8 +525,8 @@ class WorkerAgent(CeylonAgent):
 
     def _settle_by(self, ticket: Ticket) -> None:
         self._ticket = ticket
-        self.workspace_id, self.admin_peer = ticket.workspace_id, ticket.peer_id
-        self.admin_ip, self.port = ticket.host, ticket.port
+        self._home = (ticket.host, Place(ticket.workspace_id, ticket.peer_id, ticket.port))
+        self._go_to(*self._home)
 
     async def serve(self) -> None:
         """Join, work, and return when it is over."""

@@ -24,10 +24,11 @@ from ..bench.crew import CrewOrder
 from ..bench.sizes import read_size
 from ..diagram import DEFAULT_MAX_MESSAGES
 from ..fault_plan import ALL_FAULTS, read_fault_kinds
+from ..kernel.lanes import MAX_LANES
 from ..manager import DEFAULT_WORKSPACE, TaskManager
 from ..report_file import REPORT_ENDINGS, check_report_file, write_report
 from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
-from ..surroundings import ANY_PORT, LOOPBACK
+from ..surroundings import ANY_PORT, LOOPBACK, read_lane_ports
 from ..tasks_file import read_tasks
 from ..ticket import TICKET_VARIABLE, read_ticket
 from ..worker import DEFAULT_PORT
@@ -57,7 +58,13 @@ from .status import state_of, status_lines
 from .superagi import check, set_up
 from .telemetry import tell_opentelemetry
 from .web_page import fill_in_port, order_page
-from .work import CountingWorker, choose_where, run_worker, wait_for_ticket
+from .work import (
+    CountingWorker,
+    choose_where,
+    names_of_agents,
+    run_workers,
+    wait_for_ticket,
+)
 
 # Each option of a command is a parameter; nobody passes them by position.
 # ruff: noqa: PLR0917
@@ -397,6 +404,14 @@ def manager(
         list[str] | None,
         typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
     ] = None,
+    max_lanes: Annotated[
+        int,
+        typer.Option(min=1, help="Over how many workspaces at most the workers are spread."),
+    ] = MAX_LANES,
+    lane_ports: Annotated[
+        str | None,
+        typer.Option(metavar="PORTS", help="Their UDP ports, such as 9001-9016 [default: any]."),
+    ] = None,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
         bool,
@@ -440,6 +455,8 @@ def manager(
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
         allow=allow or None,
+        max_lanes=max_lanes,
+        lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
     )
     if otel:
         tell_opentelemetry(made)
@@ -490,6 +507,10 @@ def worker(
             metavar="ADDRESS", help="Run plain handlers in the Dask cluster of this scheduler."
         ),
     ] = None,
+    agents: Annotated[
+        int,
+        typer.Option(min=1, help="How many workers of this kind: NAME-1, NAME-2 and so on."),
+    ] = 1,
     wait_for_ticket_s: Annotated[
         float,
         typer.Option(
@@ -512,21 +533,27 @@ def worker(
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
     where = choose_where(threads, processes, dask)
-    made = CountingWorker(
-        name,
-        skill,
-        specialty or (),
-        slots=where.slots if slots is None else slots,
-        handlers=found,
-        executor=where.make_executor,
-        time_scale=time_scale,
-        secret=take_secret(secret_file, insecure=insecure),
-        insecure=insecure,
-    )
-    if otel:
-        tell_opentelemetry(made)
-    made.join(wait_for_ticket(take_ticket(join), wait_for_ticket_s))
-    raise typer.Exit(run_worker(made, ends_with_parent=ends_with_parent))
+    secret = take_secret(secret_file, insecure=insecure)
+    made = [
+        CountingWorker(
+            each,
+            skill,
+            specialty or (),
+            slots=where.slots if slots is None else slots,
+            handlers=found,
+            executor=where.make_executor,
+            time_scale=time_scale,
+            secret=secret,
+            insecure=insecure,
+        )
+        for each in names_of_agents(name, agents)
+    ]
+    ticket = wait_for_ticket(take_ticket(join), wait_for_ticket_s)
+    for each in made:
+        if otel:
+            tell_opentelemetry(each)
+        each.join(ticket)
+    raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent))
 
 
 @application.command()

@@ -125,7 +125,7 @@ async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
     worker = workers[name]
     worker.join(ticket)
     # Ctrl-C reaches the parent as well, whose manager then tells its workers to stop.
-    async with Interrupts(worker.stop, heed_ctrl_c=False), leaving_with_parent(worker):
+    async with Interrupts(worker.stop, heed_ctrl_c=False), leaving_with_parent(worker.stop):
         await worker.start_agent()
     return SUCCEEDED
 

@@ -1,4 +1,7 @@
-"""`muster worker`: joins a manager by its ticket and works until the manager shuts down."""
+"""`muster worker`: joins a manager by its ticket and works until the manager shuts down.
+
+A process may hold several workers; each has a name and slots of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -45,28 +48,46 @@ class CountingWorker(SpecializedWorker):
         return f"{self.name}: {self.done:,} {tasks}, {self.succeeded:,} succeeded"
 
 
-async def work(worker: CountingWorker, *, ends_with_parent: bool = False) -> int:
-    """Run a worker until its manager shuts down, or until it is interrupted.
+async def work(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:
+    """Run workers until their manager shuts down, or until they are interrupted.
 
     Args:
-        worker: the worker.
-        ends_with_parent: whether it also stops with the process that started this one.
+        workers: the workers.
+        ends_with_parent: whether they also stop with the process that started this one.
 
     Returns:
         The exit code.
 
     Raises:
-        JoinRefused: the manager does not want it.
+        JoinRefused: the manager does not want one of them.
     """
+
+    async def stop() -> None:
+        await asyncio.gather(*(worker.stop() for worker in workers))
+
     async with contextlib.AsyncExitStack() as stack:
         # Ctrl-C reaches a parent as well, who then decides.
-        await stack.enter_async_context(Interrupts(worker.stop, heed_ctrl_c=not ends_with_parent))
+        await stack.enter_async_context(Interrupts(stop, heed_ctrl_c=not ends_with_parent))
         if ends_with_parent:
-            await stack.enter_async_context(leaving_with_parent(worker))
-        await worker.start_agent()
-    sys.stdout.write(f"{worker.account()}\n")
+            await stack.enter_async_context(leaving_with_parent(stop))
+        running = [asyncio.ensure_future(worker.start_agent()) for worker in workers]
+        done, going_on = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+        if going_on:
+            # One can't work: that is for a person to mend, and hands on what the others hold.
+            await stop()
+            await asyncio.wait(going_on)
+        for each in done:
+            each.result()
+    sys.stdout.writelines(f"{worker.account()}\n" for worker in workers)
     sys.stdout.flush()
     return SUCCEEDED
+
+
+def names_of_agents(name: str, agents: int) -> tuple[str, ...]:
+    """What the agents of one process are called: Ada, or Ada-1, Ada-2 and so on."""
+    if agents == 1:
+        return (name,)
+    return tuple(f"{name}-{number}" for number in range(1, agents + 1))
 
 
 def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket | Path:
@@ -140,10 +161,10 @@ def _make_pool(processes: int) -> ProcessPoolExecutor:
     return pool
 
 
-def run_worker(worker: CountingWorker, *, ends_with_parent: bool = False) -> int:
-    """Run a worker, and after it end the processes of its handlers; see `work`."""
+def run_workers(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:
+    """Run workers, and after them end the processes of their handlers; see `work`."""
     try:
-        return asyncio.run(work(worker, ends_with_parent=ends_with_parent))
+        return asyncio.run(work(workers, ends_with_parent=ends_with_parent))
     finally:
         for child in multiprocessing.active_children():
             child.terminate()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ...messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, UnknownPeer
 from ...messages.frame import (
     ANY_MANAGER,
-    EVERYONE,
     Datagram,
     Frame,
     Section,
@@ -37,6 +37,12 @@ MAX_LOOSE_MESSAGES = 10_000
 MAX_LOOSE_BYTES = 64 * 1024 * 1024
 """How many loose messages, and bytes of them, may wait; the oldest give way."""
 
+MAX_RELAYED = 1_000
+"""How many letters of others may wait to be passed on; the oldest give way."""
+
+Overhearer: TypeAlias = Callable[[str, Section], None]
+"""Called with the sender, and the letter, of what one member says to others."""
+
 NOBODY_ELSE: frozenset[str] = frozenset()
 
 _FRAME_OVERHEAD_BYTES = 16
@@ -51,7 +57,7 @@ class Outgoing(NamedTuple):
 
     Args:
         frame: its bytes.
-        to: the address of the only member it is for, or None if it is for several.
+        to: the address of the only peer it is for, or None if others may have to hear it.
     """
 
     frame: bytes
@@ -106,6 +112,9 @@ class Mailroom:
 
         self._loose: deque[tuple[str, bytes]] = deque()
         self._loose_bytes = 0
+
+        self.overhear: Overhearer | None = None
+        self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -169,6 +178,8 @@ class Mailroom:
             now: the time in seconds.
         """
         self._wake(now)
+        if self._relayed:
+            return Outgoing(encode_frame(self._relayed.popleft()), None)
         sections, room_bytes = self._collect_loose()
         room_bytes = self._collect_due(now, sections, room_bytes)
         if not sections:
@@ -177,7 +188,7 @@ class Mailroom:
         frame = encode_frame(Frame(self.address, tuple(sections)))
         self.counters.frames_sent += 1
         self.counters.bytes_sent += len(frame)
-        return Outgoing(frame, _only_address(sections))
+        return Outgoing(frame, self._only_peer(sections))
 
     def receive(
         self, frame: bytes, now: float, listens_to: frozenset[str] = NOBODY_ELSE
@@ -203,7 +214,13 @@ class Mailroom:
         for section in sections:
             if section.to == self.address or section.to in listens_to:
                 arrivals += self._open_letter(sender, section, now)
+            if self.overhear is not None and section.to not in (self.address, ANY_MANAGER):
+                self.overhear(sender, section)
         return arrivals
+
+    def relay(self, sender: str, section: Section) -> None:
+        """Pass on, in its sender's name, a letter that was overheard elsewhere; it may get lost."""
+        self._relayed.append(Frame(sender, (section,)))
 
     def acknowledged(self, peer: str) -> int:
         """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
@@ -221,7 +238,7 @@ class Mailroom:
         Minus infinity if something is due already; None if nothing will be before something is
         posted or received.
         """
-        if self._loose or self._due:
+        if self._loose or self._due or self._relayed:
             return _AT_ONCE
         while self._alarms:
             alarm, peer = self._alarms[0]
@@ -345,6 +362,13 @@ class Mailroom:
                 self._due.pop(peer, None)
             self._reconsider(peer, stream)
 
+    def _only_peer(self, sections: list[Section]) -> str | None:
+        addresses = {section.to for section in sections}
+        if len(addresses) > 1:
+            return None
+        # Who is no peer may be in another workspace of the manager, who has to hear it then.
+        return next((address for address in addresses if address in self._streams), None)
+
     def _open_letter(self, sender: str, section: Section, now: float) -> list[Arrival]:
         try:
             letter = decode_letter(section.letter)
@@ -374,10 +398,3 @@ def _check_size(message: bytes) -> None:
 
 def _section_overhead_bytes(to: str) -> int:
     return _SECTION_OVERHEAD_BYTES + len(to.encode())
-
-
-def _only_address(sections: list[Section]) -> str | None:
-    addresses = {section.to for section in sections}
-    if len(addresses) > 1 or addresses & {EVERYONE, ANY_MANAGER}:
-        return None
-    return addresses.pop()

@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ...messages import DecodeError, Flaw, InvalidInput
 from ...messages.frame import FRAME_VERSION, MAGIC, MAX_FRAME_BYTES, read_version
+from .lanes import door_workspace
 from .workspace_secret import WorkspaceSecret
 
 SEALED_VERSION = 2
@@ -127,6 +128,7 @@ class KeyRing:
     def __init__(self, secret: WorkspaceSecret, workspace_id: str) -> None:
         self._secret = secret
         self._workspace = workspace_id.encode("utf-8", "surrogatepass")
+        self._door_workspace = door_workspace(workspace_id).encode("utf-8", "surrogatepass")
 
     def key_for(self, header: Header) -> FrameKey:
         """Derive the key for all frames that share this header's kind, sender and binding."""
@@ -136,8 +138,8 @@ class KeyRing:
         return FrameKey(derivation.derive(self._secret.key), self._workspace)
 
     def blob_key(self) -> bytes:
-        """Derive the key for what travels beside the frames."""
-        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._workspace, info=_BLOB_PURPOSE)
+        """Derive the key for what travels beside the frames, the same for all lanes."""
+        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._door_workspace, info=_BLOB_PURPOSE)
         return derivation.derive(self._secret.key)
 
 

@@ -19,6 +19,17 @@ from collections.abc import Callable
 import msgpack
 import zstandard
 from muster.agents.kernel.client_seal import ClientSeal
+from muster.agents.kernel.door_words import (
+    HEAD_BYTES,
+    DoorKind,
+    DoorTalk,
+    Greeting,
+    Place,
+    Question,
+    pack_greeting,
+    read_greeting,
+    read_length,
+)
 from muster.agents.kernel.mailroom import Outgoing
 from muster.agents.kernel.manager_seal import ManagerSeal
 from muster.agents.kernel.sealed_frame import HEADER_BYTES, Kind
@@ -93,7 +104,15 @@ def sealed_seeds() -> list[bytes]:
 
 
 SEALED = sealed_seeds()
-SEEDS = MESSAGES + LETTERS + FRAMES + SEALED
+GREETING = Greeting(b"greets everybody", sealed=True)
+QUESTION = Question(b"asks for a place", "Asha")
+TALKS = (DoorTalk(SECRET, "estate"), DoorTalk(None, "estate"))
+AT_THE_DOOR = [
+    pack_greeting(GREETING),
+    *(talk.pack_question(GREETING, QUESTION) for talk in TALKS),
+    *(talk.pack_answer(GREETING, QUESTION, Place("estate", "12D3KooW", 9001)) for talk in TALKS),
+]
+SEEDS = MESSAGES + LETTERS + FRAMES + SEALED + AT_THE_DOOR
 TELLING = bytes([0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, *range(0xC0, 0xE0), 0xFF])
 
 
@@ -181,6 +200,18 @@ def decode_all(data: bytes) -> str:
         if inside is not None and inside is not data:
             reached = "an opened seal"
             attempt(decode_frame, inside)
+    for kind in DoorKind:
+        if attempt(lambda data, kind=kind: read_length(data[:HEAD_BYTES], kind), data) is not None:
+            reached = "the head of a word at the door"
+    for body in (data, data[HEAD_BYTES:]):
+        attempt(read_greeting, body)
+        for talk in TALKS:
+            for read in (
+                lambda body, talk=talk: talk.read_question(GREETING, body),
+                lambda body, talk=talk: talk.read_answer(GREETING, QUESTION, body),
+            ):
+                if attempt(read, body) is not None:
+                    reached = "a word at the door"
     for reader in (decode_message, decode_letter, decode_frame):
         found = attempt(reader, data)
         if found is None:

@@ -1,0 +1,181 @@
+"""Who of a manager's workers goes to which of its workspaces, and when another one is opened.
+
+What a frame costs in a Ceylon workspace grows with its members, since everyone hears every frame.
+So a manager spreads its workers over several, its lanes. Lane 0 is the door: the workspace that
+tickets name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...messages import InvalidInput
+
+DOOR = 0
+
+MAX_LANES = 16
+WORKERS_PER_LANE = 4
+"""How many workers a lane takes while another one may still be opened."""
+
+PLACE_IS_KEPT_S = 15.0
+"""How long a place waits for the worker that was sent to it."""
+
+_LANE = "/lane "
+_MAX_ON_THE_WAY = 10_000
+_MAX_STRIKES = 3
+_MAX_TURNS = 4
+"""How many lanes there may be over time for each that may be open at once."""
+
+
+def lane_workspace(workspace_id: str, lane: int) -> str:
+    """What the workspace of a lane is called.
+
+    Args:
+        workspace_id: the door's workspace.
+        lane: the lane's number.
+    """
+    return workspace_id if lane == DOOR else f"{workspace_id}{_LANE}{lane}"
+
+
+def door_workspace(workspace_id: str) -> str:
+    """The workspace of the door to which a workspace belongs, be it that or a lane's."""
+    door, lane, number = workspace_id.rpartition(_LANE)
+    return door if lane and number.isdecimal() else workspace_id
+
+
+class _Sent(NamedTuple):
+    """Where a worker was sent.
+
+    Args:
+        lane: the lane.
+        until: how long its place is kept.
+        came_from: the lane in which it was present then.
+    """
+
+    lane: int
+    until: float
+    came_from: int | None
+
+
+class Lanes:
+    """Decides about lanes; opening one is for others to do.
+
+    The first workers all go to the door, and a further lane is opened when those that are open are
+    full. When no more may be opened, all are filled evenly beyond that. A lane to which several in
+    a row were sent in vain is given up, be it the door's, and another may take its place: what goes
+    on inside Ceylon can break down for a whole workspace.
+
+    Args:
+        max_lanes: how many there may be, the door among them; 1 keeps everyone there.
+        workers_per_lane: how many workers fill a lane.
+
+    Raises:
+        InvalidInput: one of them is below 1.
+    """
+
+    def __init__(
+        self, max_lanes: int = MAX_LANES, workers_per_lane: int = WORKERS_PER_LANE
+    ) -> None:
+        for name, value in (("max_lanes", max_lanes), ("workers_per_lane", workers_per_lane)):
+            if value < 1:
+                raise InvalidInput(f"{name} is {value!r}; it must be 1 or more")
+        self._max_lanes = max_lanes
+        self._max_ever = max_lanes * _MAX_TURNS
+        self._workers_per_lane = workers_per_lane
+        # A lane that was given up stays among them, so that its number is not given again.
+        self._usable: dict[int, bool] = {DOOR: True}
+        # How many workers in a row did not get in, by lane.
+        self._strikes: Counter[int] = Counter()
+        self._on_the_way: OrderedDict[str, _Sent] = OrderedDict()
+
+    @property
+    def max_lanes(self) -> int:
+        """How many there may be."""
+        return self._max_lanes
+
+    @property
+    def open_lanes(self) -> tuple[int, ...]:
+        """The lanes that take workers; the door if there is none else."""
+        return tuple(self._in_use()) or (DOOR,)
+
+    def _in_use(self) -> list[int]:
+        return [lane for lane, usable in self._usable.items() if usable]
+
+    def needed_for(self, workers: int) -> int:
+        """How many lanes so many workers fill, the door among them."""
+        return min(max(-(-workers // self._workers_per_lane), 1), self._max_lanes)
+
+    def prepare(self, workers: int) -> tuple[int, ...]:
+        """Open the lanes that so many workers need; the ones that were not open before."""
+        opened: list[int] = []
+        while len(self.open_lanes) < self.needed_for(workers):
+            opened.append(self._open())
+        return tuple(opened)
+
+    def place(self, name: str, now: float, present: Mapping[str, int]) -> int:
+        """Choose a worker's lane; one that is not among `open_lanes` before is to be opened.
+
+        Whoever asks again has lost its way to the manager, so it goes to another lane if there is
+        room; a lane which several were sent to, and nobody got into, is given up.
+
+        Args:
+            name: the worker's name.
+            now: the time in seconds.
+            present: the lane of each worker that is connected, by name.
+        """
+        self._look_who_came(now, present)
+        if name in self._on_the_way:
+            self._strike(self._on_the_way[name].lane)
+        # Who is on the way to another lane is present in the former until it gets there.
+        lane_of = {**present, **{each: sent.lane for each, sent in self._on_the_way.items()}}
+        former = lane_of.pop(name, None)
+        members = dict.fromkeys(self._in_use(), 0)
+        for lane in lane_of.values():
+            if lane in members:
+                members[lane] += 1
+        lane = self._choose(members, former)
+        self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S, present.get(name))
+        self._on_the_way.move_to_end(name)
+        if len(self._on_the_way) > _MAX_ON_THE_WAY:
+            self._on_the_way.popitem(last=False)
+        return lane
+
+    def give_up(self, lane: int) -> None:
+        """Send nobody to a lane any more, since it can't be opened; nor open one in its place."""
+        self._usable[lane] = False
+        self._max_lanes -= 1
+
+    def _choose(self, members: Mapping[int, int], former: int | None) -> int:
+        others = [lane for lane in members if lane != former] or list(members) or [DOOR]
+        emptiest = min(others, key=lambda lane: (members.get(lane, 0), lane))
+        for lane in (emptiest, former):
+            if lane is not None and members.get(lane, math.inf) < self._workers_per_lane:
+                return lane
+        if len(members) < self._max_lanes and len(self._usable) < self._max_ever:
+            return self._open()
+        return emptiest
+
+    def _open(self) -> int:
+        lane = len(self._usable)
+        self._usable[lane] = True
+        return lane
+
+    def _strike(self, lane: int) -> None:
+        self._strikes[lane] += 1
+        if self._strikes[lane] >= _MAX_STRIKES and self._max_lanes > 1:
+            self._usable[lane] = False
+
+    def _look_who_came(self, now: float, present: Mapping[str, int]) -> None:
+        for name, sent in list(self._on_the_way.items()):
+            where = present.get(name)
+            has_come = where is not None and where != sent.came_from
+            if has_come and where == sent.lane:
+                self._strikes[sent.lane] = 0
+            elif has_come:
+                # It gave up, and went to the door unasked.
+                self._strike(sent.lane)
+            if has_come or sent.until <= now:
+                del self._on_the_way[name]

@@ -1,0 +1,250 @@
+"""One postman for each lane of a manager, with the surface of a single one.
+
+Who writes to a worker need not know in which lane it is: that is where it was heard. What workers
+say to one another is passed on from lane to lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+
+from pydantic import BaseModel
+
+from ..messages import Flaw, UnknownPeer
+from ..messages.frame import EVERYONE, Section
+from .kernel.lanes import DOOR
+from .kernel.seal import Seal
+from .link import Link
+from .log import log
+from .postman import Arrived, Postman, ResultsArrived
+
+_MAX_HEARD = 20_000
+"""Of how many addresses it is remembered in which lane they were heard last."""
+
+
+class PostOffice:
+    """Drives the mailrooms of all lanes; see `Postman`, of which it has one for each.
+
+    What is to happen before anything leaves happens once for all lanes: from then on, whatever any
+    of them has to send may leave. So nothing leaves on one lane that follows from what arrived on
+    another before that is dealt with, nor is it acknowledged there.
+
+    Args:
+        link: the way into the door's workspace.
+        listens_to: addresses besides its own that this member answers to.
+        arrived: takes each message that arrives, on whichever lane.
+        results_arrived: takes results that arrive together; by default they are taken one by one.
+        also: further classes of message, by qualified name.
+        seal: what all frames of the door's lane pass through; None lets them pass as they are.
+        before_sending: awaited before anything leaves, by one lane at a time; see `Postman`.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        listens_to: frozenset[str],
+        arrived: Arrived,
+        also: Mapping[str, type[BaseModel]],
+        results_arrived: ResultsArrived | None = None,
+        seal: Seal | None = None,
+        before_sending: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._listens_to = listens_to
+        self._arrived = arrived
+        self._results_arrived = results_arrived
+        self._also = also
+        self._before_sending = before_sending
+        self._turn = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._lanes: dict[int, Postman] = {}
+        # Who was let in, as long as it is; and who was heard, since it may be let in.
+        self._lane_of: dict[str, int] = {}
+        self._heard_on: OrderedDict[str, int] = OrderedDict()
+        self._running: dict[int, asyncio.Future[None]] = {}
+        self._added = asyncio.Event()
+        self._dropped_elsewhere: Counter[str] = Counter()
+        self.add(DOOR, link, seal)
+
+    # ------------------------------------------------------------------ lanes
+
+    def add(self, lane: int, link: Link, seal: Seal | None) -> Postman:
+        """Begin to carry letters on a lane.
+
+        Args:
+            lane: its number.
+            link: the way into its workspace.
+            seal: what its frames pass through; of its own, since a lane is a workspace.
+
+        Returns:
+            What takes in the frames of the lane.
+        """
+        postman = self._lanes[lane] = Postman(
+            link,
+            listens_to=self._listens_to,
+            arrived=lambda sender, message: self._take(lane, sender, message),
+            results_arrived=self._results_arrived,
+            also=self._also,
+            seal=seal,
+            before_sending=None if self._before_sending is None else self._in_turn,
+        )
+        postman.pass_on_to(lambda sender, section: self._pass_on(lane, sender, section))
+        self._added.set()
+        return postman
+
+    def lane_of(self, peer: str) -> int:
+        """The lane of a peer that was let in, or where it was heard last; else the door."""
+        lane = self._lane_of.get(peer)
+        return self._heard_on.get(peer, DOOR) if lane is None else lane
+
+    def count(self, flaw: Flaw, detail: str) -> None:
+        """Count something that could not be read before it came to any lane; see `Postman`."""
+        self._dropped_elsewhere[flaw.value] += 1
+        if self._dropped_elsewhere[flaw.value] == 1:
+            log.warning("dropped what could not be read", flaw=flaw.value, detail=detail)
+
+    # ------------------------------------------------------------------ as a postman
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many frames and messages could not be read on all lanes, by what was wrong."""
+        total = Counter(self._dropped_elsewhere)
+        for postman in self._lanes.values():
+            total.update(postman.dropped)
+        return total
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this member can't get in; see `Postman`."""
+        return self._lanes[DOOR].refusal
+
+    def open(self, peer: str, conversation: str) -> None:
+        """Begin a numbered conversation with a peer, on the lane where it was heard."""
+        lane = self.lane_of(peer)
+        self._lane_of[peer] = lane
+        self._lanes[lane].open(peer, conversation)
+
+    def close(self, peer: str) -> None:
+        """End the conversation with a peer, if there is one."""
+        lane = self._lane_of.pop(peer, None)
+        if lane is not None:
+            self._lanes[lane].close(peer)
+
+    def post(self, peer: str, message: BaseModel) -> None:
+        """Send a message in the conversation with a peer; see `Postman`."""
+        self._with(peer).post(peer, message)
+
+    def post_encoded(self, peer: str, message: bytes) -> int:
+        """Send an encoded message, as `post` does; its number in the conversation, from 0."""
+        return self._with(peer).post_encoded(peer, message)
+
+    def post_loose(self, to: str, message: BaseModel) -> None:
+        """Send a message that may get lost, to an address or to everyone on all lanes."""
+        if to == EVERYONE:
+            for postman in self._lanes.values():
+                postman.post_loose(to, message)
+        else:
+            self._lanes[self.lane_of(to)].post_loose(to, message)
+
+    def acknowledged(self, peer: str) -> int:
+        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
+        lane = self._lane_of.get(peer)
+        return 0 if lane is None else self._lanes[lane].acknowledged(peer)
+
+    def heard_at(self, peer: str) -> float | None:
+        """When something of the conversation with a peer last arrived; None if nothing has."""
+        lane = self._lane_of.get(peer)
+        return None if lane is None else self._lanes[lane].heard_at(peer)
+
+    def wake(self) -> None:
+        """Have what is due leave, although nothing was posted or received."""
+        if self._before_sending is None:
+            for postman in self._lanes.values():
+                postman.wake()
+        else:
+            # What comes of it wakes the lanes that it concerns.
+            self._woken.set()
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame of the door's lane."""
+        self._lanes[DOOR].receive(frame)
+
+    def empty_inbox(self) -> None:
+        """Take in the frames that wait on all lanes."""
+        for postman in self._lanes.values():
+            postman.empty_inbox()
+
+    async def run(self) -> None:
+        """Send what is due on every lane, for ever."""
+        working = asyncio.ensure_future(self._heed_wakes())
+        try:
+            while True:
+                self._added.clear()
+                for lane, postman in self._lanes.items():
+                    if lane not in self._running:
+                        self._running[lane] = asyncio.ensure_future(postman.run())
+                added = asyncio.ensure_future(self._added.wait())
+                everything = [added, working, *self._running.values()]
+                try:
+                    done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    added.cancel()
+                for future in done - {added}:
+                    future.result()
+        finally:
+            ending = [working, *self._running.values()]
+            for future in ending:
+                future.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
+
+    async def settle(self, patience_s: float) -> bool:
+        """Wait until everything posted has been acknowledged; False if that takes too long."""
+        settled = await asyncio.gather(
+            *(postman.settle(patience_s) for postman in self._lanes.values())
+        )
+        return all(settled)
+
+    # ------------------------------------------------------------------ within
+
+    def _with(self, peer: str) -> Postman:
+        lane = self._lane_of.get(peer)
+        if lane is None:
+            raise UnknownPeer(peer)
+        return self._lanes[lane]
+
+    def _take(self, lane: int, sender: str, message: BaseModel) -> None:
+        if sender not in self._lane_of:
+            self._heard_on[sender] = lane
+            self._heard_on.move_to_end(sender)
+            if len(self._heard_on) > _MAX_HEARD:
+                self._heard_on.popitem(last=False)
+        self._arrived(sender, message)
+
+    def _pass_on(self, lane: int, sender: str, section: Section) -> None:
+        """Let workers of other lanes hear what one says to everyone, or to one of them."""
+        if self._lane_of.get(sender) != lane:
+            return
+        if section.to == EVERYONE:
+            others = [other for other in self._lanes if other != lane]
+        else:
+            others = [self._lane_of.get(section.to, lane)]
+        for other in others:
+            if other != lane:
+                self._lanes[other].relay(sender, section)
+
+    async def _in_turn(self) -> None:
+        assert self._before_sending is not None
+        # A lane that finds nothing left to do must still wait until another one has done it.
+        async with self._turn:
+            # Before anybody is found to be silent, all that was said is heard.
+            self.empty_inbox()
+            await self._before_sending()
+
+    async def _heed_wakes(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            if self._before_sending is not None:
+                await self._in_turn()

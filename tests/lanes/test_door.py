@@ -1,0 +1,202 @@
+"""The door itself, on loopback: what comes in, and who gets no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from muster.agents import door
+from muster.agents.door import ask_the_door, open_door
+from muster.agents.kernel.door_words import DoorTalk, Place
+from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.agents.surroundings import LOOPBACK
+from muster.messages import DecodeError
+
+SECRET = WorkspaceSecret(bytes(range(32)))
+TALK = DoorTalk(SECRET, "estate")
+HOME = Place("estate", "peer", 9000)
+
+
+@dataclass
+class Door:
+    """An open door, who asked at it, and what was dropped."""
+
+    port: int
+    asked: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+
+def free_tcp_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def opened(talk: DoorTalk = TALK) -> AsyncIterator[Door]:
+    at = Door(free_tcp_port())
+
+    async def find_place(name: str) -> Place:
+        at.asked.append(name)
+        return HOME
+
+    def drop(fault: DecodeError) -> None:
+        at.dropped.append(fault.flaw.value)
+
+    async with open_door(at.port, talk, find_place, drop):
+        yield at
+
+
+async def say(port: int, data: bytes, *, wait: bool = True) -> bytes:
+    """Say something at a door, and hear all that it says until it closes."""
+    reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    writer.write(data)
+    try:
+        return await asyncio.wait_for(reader.read(), 5) if wait else b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("talk", [TALK, DoorTalk(None, "estate")], ids=["sealed", "insecure"])
+async def test_who_asks_learns_its_place(talk: DoorTalk) -> None:
+    async with opened(talk) as at:
+        assert await ask_the_door(LOOPBACK, at.port, talk, "Ada") == HOME
+    assert (at.asked, at.dropped) == (["Ada"], [])
+
+
+async def test_sixty_four_at_once_all_learn_their_place() -> None:
+    async with opened() as at:
+        names = [f"worker {number}" for number in range(64)]
+        answers = await asyncio.gather(
+            *(ask_the_door(LOOPBACK, at.port, TALK, name) for name in names)
+        )
+    assert answers == [HOME] * 64
+    assert sorted(at.asked) == sorted(names)
+
+
+async def test_a_name_of_any_length_or_kind_does_no_harm() -> None:
+    async with opened() as at:
+        assert await ask_the_door(LOOPBACK, at.port, TALK, "A" * 5_000) == HOME
+        assert await ask_the_door(LOOPBACK, at.port, TALK, "\ud800") is None
+        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") == HOME
+    assert at.asked == ["A" * 200, "Ada"]
+
+
+async def test_who_has_another_secret_gets_no_answer_and_is_counted() -> None:
+    stranger = DoorTalk(WorkspaceSecret(bytes(32)), "estate")
+    async with opened() as at:
+        assert await ask_the_door(LOOPBACK, at.port, stranger, "Mallory") is None
+    assert (at.asked, at.dropped) == ([], ["wrong_secret"])
+
+
+async def test_who_does_not_seal_asks_no_sealed_door() -> None:
+    async with opened() as at:
+        assert await ask_the_door(LOOPBACK, at.port, DoorTalk(None, "estate"), "Ada") is None
+    assert at.asked == []
+
+
+async def test_a_secret_is_not_given_away_to_a_door_that_does_not_seal() -> None:
+    async with opened(DoorTalk(None, "estate")) as at:
+        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") is None
+    assert at.asked == []
+
+
+async def test_a_recorded_question_is_not_answered_again() -> None:
+    recorded = bytearray()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inward, outward = await asyncio.open_connection(LOOPBACK, at.port)
+        writer.write(await inward.read(100))
+        recorded.extend(await reader.read(1_000))
+        outward.write(recorded)
+        writer.write(await inward.read())
+        for each in (outward, writer):
+            each.close()
+
+    async with opened() as at:
+        listening = await asyncio.start_server(relay, LOOPBACK, 0)
+        port = listening.sockets[0].getsockname()[1]
+        assert await ask_the_door(LOOPBACK, port, TALK, "Ada") == HOME
+        assert len(await say(at.port, bytes(recorded))) == len(b"N.\x03\x01\0\0") + 17
+        listening.close()
+    assert (at.asked, at.dropped) == (["Ada"], ["wrong_secret"])
+
+
+@pytest.mark.parametrize(
+    ("data", "flaw"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "garbage"),
+        (b"N.\x03\x02\xff\xff" + bytes(100), "oversized"),
+        (b"N.\x09\x02\x00\x10" + bytes(16), "version"),
+        (b"N.\x03\x02\x00\x05hello", "garbage"),
+        (b"N.\x03\x02\x00\x40" + bytes(64), "wrong_secret"),
+    ],
+)
+async def test_garbage_is_counted_and_the_next_one_is_answered(data: bytes, flaw: str) -> None:
+    async with opened() as at:
+        await say(at.port, data)
+        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") == HOME
+    assert at.dropped == [flaw]
+
+
+async def test_who_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "QUESTION_PATIENCE_S", 0.05)
+    async with opened() as at:
+        heard = await say(at.port, b"N.")
+    assert len(heard) == len(b"N.\x03\x01\0\0") + 17
+    assert (at.asked, at.dropped) == ([], [])
+
+
+async def test_no_more_are_let_in_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "MAX_VISITS", 2)
+    async with opened() as at:
+        silent = [await asyncio.open_connection(LOOPBACK, at.port) for _ in range(2)]
+        for reader, _ in silent:
+            await reader.readexactly(1)
+        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") is None
+        for _, writer in silent:
+            writer.close()
+        while await ask_the_door(LOOPBACK, at.port, TALK, "Ada") is None:
+            await asyncio.sleep(0.01)
+    assert set(at.asked) == {"Ada"}
+
+
+async def test_a_closed_door_gives_no_answer_and_takes_no_time() -> None:
+    assert await asyncio.wait_for(ask_the_door(LOOPBACK, free_tcp_port(), TALK, "Ada"), 0.5) is None
+
+
+@pytest.mark.parametrize(
+    "says", [b"", b"220 mail.example.org\r\n", b"N.\x03\x01\x00\x11" + bytes(17)]
+)
+async def test_somebody_else_behind_the_port_gives_no_answer(
+    says: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "GREETING_PATIENCE_S", 0.05)
+    monkeypatch.setattr(door, "ANSWER_PATIENCE_S", 0.05)
+
+    has_left = asyncio.Event()
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+        has_left.set()
+
+    listening = await asyncio.start_server(receive, LOOPBACK, 0)
+    port = listening.sockets[0].getsockname()[1]
+    assert await ask_the_door(LOOPBACK, port, TALK, "Ada") is None
+    await has_left.wait()
+    listening.close()
+
+
+async def test_a_port_of_somebody_else_is_told() -> None:
+    async with opened() as at:
+        with pytest.raises(OSError, match="address already in use"):
+            async with open_door(at.port, TALK, lambda name: asyncio.sleep(0, HOME), print):
+                pass

@@ -1,0 +1,153 @@
+"""Question and answer at the door: what opens, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from muster.agents.kernel.door_words import (
+    HEAD_BYTES,
+    MAX_WORD_BYTES,
+    DoorKind,
+    DoorTalk,
+    Greeting,
+    Place,
+    Question,
+    pack_greeting,
+    read_greeting,
+    read_length,
+)
+from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.messages import DecodeError, Flaw
+from muster.messages.frame import MAGIC
+
+SECRET = WorkspaceSecret(bytes(range(32)))
+TALK = DoorTalk(SECRET, "estate")
+OPEN_TALK = DoorTalk(None, "estate")
+GREETING = Greeting(b"greeting".ljust(16, b"."), sealed=True)
+QUESTION = Question(b"question".ljust(16, b"."), "Ada")
+PLACE = Place("estate/lane 3", "12D3KooWLane", 9003)
+
+
+def body_of(word: bytes) -> bytes:
+    return word[HEAD_BYTES:]
+
+
+def flaw_of(talk: DoorTalk, greeting: Greeting, body: bytes) -> Flaw | None:
+    try:
+        talk.read_question(greeting, body)
+    except DecodeError as fault:
+        return fault.flaw
+    return None
+
+
+@pytest.mark.parametrize("talk", [TALK, OPEN_TALK], ids=["sealed", "insecure"])
+def test_what_is_packed_is_read_again(talk: DoorTalk) -> None:
+    question = talk.pack_question(GREETING, QUESTION)
+    assert read_length(question[:HEAD_BYTES], DoorKind.QUESTION) == len(body_of(question))
+    assert talk.read_question(GREETING, body_of(question)) == QUESTION
+    answer = talk.pack_answer(GREETING, QUESTION, PLACE)
+    assert read_length(answer[:HEAD_BYTES], DoorKind.ANSWER) == len(body_of(answer))
+    assert talk.read_answer(GREETING, QUESTION, body_of(answer)) == PLACE
+    greeting = pack_greeting(GREETING)
+    assert read_length(greeting[:HEAD_BYTES], DoorKind.GREETING) == len(body_of(greeting))
+    assert read_greeting(body_of(greeting)) == GREETING
+
+
+def test_neither_name_nor_place_stands_in_the_clear() -> None:
+    assert b"Ada" not in TALK.pack_question(GREETING, QUESTION)
+    assert b"12D3KooWLane" not in TALK.pack_answer(GREETING, QUESTION, PLACE)
+
+
+def test_a_question_opens_only_after_the_greeting_that_it_answers() -> None:
+    recorded = body_of(TALK.pack_question(GREETING, QUESTION))
+    later = Greeting(b"later".ljust(16, b"."), sealed=True)
+    assert flaw_of(TALK, later, recorded) is Flaw.WRONG_SECRET
+
+
+def test_an_answer_opens_only_for_the_question_that_it_answers() -> None:
+    recorded = body_of(TALK.pack_answer(GREETING, QUESTION, PLACE))
+    other = Question(b"other".ljust(16, b"."), "Ada")
+    with pytest.raises(DecodeError, match="can't be opened"):
+        TALK.read_answer(GREETING, other, recorded)
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [DoorTalk(WorkspaceSecret(bytes(32)), "estate"), DoorTalk(SECRET, "another estate"), OPEN_TALK],
+    ids=["another secret", "another workspace", "no secret"],
+)
+def test_what_a_stranger_asks_is_not_opened(stranger: DoorTalk) -> None:
+    asked = body_of(stranger.pack_question(GREETING, QUESTION))
+    assert flaw_of(TALK, GREETING, asked) is Flaw.WRONG_SECRET
+
+
+def test_a_question_is_no_answer_and_an_answer_no_question() -> None:
+    with pytest.raises(DecodeError):
+        TALK.read_answer(GREETING, QUESTION, TALK.pack_question(GREETING, QUESTION)[-20:])
+    assert flaw_of(TALK, GREETING, body_of(TALK.pack_answer(GREETING, QUESTION, PLACE))) is not None
+
+
+@given(st.data())
+def test_altering_any_byte_of_a_question_or_answer_keeps_it_shut(data: st.DataObject) -> None:
+    for word in (
+        TALK.pack_question(GREETING, QUESTION),
+        TALK.pack_answer(GREETING, QUESTION, PLACE),
+    ):
+        body = bytearray(body_of(word))
+        body[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
+        with pytest.raises(DecodeError):
+            TALK.read_question(GREETING, bytes(body))
+        with pytest.raises(DecodeError):
+            TALK.read_answer(GREETING, QUESTION, bytes(body))
+
+
+@pytest.mark.parametrize(
+    ("head", "flaw"),
+    [
+        (b"GET / ", Flaw.GARBAGE),
+        (b"", Flaw.GARBAGE),
+        (MAGIC + b"\x03", Flaw.GARBAGE),
+        (MAGIC + b"\x04\x02\x00\x10", Flaw.VERSION),
+        (MAGIC + b"\x03\x01\x00\x10", Flaw.GARBAGE),
+        (MAGIC + b"\x03\x02\xff\xff", Flaw.OVERSIZED),
+        (MAGIC + b"\x03\x02" + (MAX_WORD_BYTES + 1).to_bytes(2, "big"), Flaw.OVERSIZED),
+    ],
+)
+def test_what_is_no_question_is_known_by_its_head(head: bytes, flaw: Flaw) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read_length(head, DoorKind.QUESTION)
+    assert caught.value.flaw is flaw
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Place("", "peer", 1),
+        Place("estate", " ", 1),
+        Place("estate", "peer", 0),
+        Place("estate", "peer", 65_536),
+        Place("estate", "peer", True),
+        Place("e" * 201, "peer", 1),
+        Place("estate", 7, 1),  # type: ignore[arg-type]
+    ],
+)
+def test_a_place_that_is_none_is_refused(place: Place) -> None:
+    with pytest.raises(DecodeError) as caught:
+        TALK.read_answer(GREETING, QUESTION, body_of(TALK.pack_answer(GREETING, QUESTION, place)))
+    assert caught.value.flaw is Flaw.INVALID
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    for talk in (TALK, OPEN_TALK):
+        for read in (
+            lambda data, talk=talk: talk.read_question(GREETING, data),
+            lambda data, talk=talk: talk.read_answer(GREETING, QUESTION, data),
+            read_greeting,
+            lambda data: read_length(data, DoorKind.ANSWER),
+        ):
+            try:
+                read(data)
+            except DecodeError:
+                continue

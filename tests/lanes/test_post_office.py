@@ -1,0 +1,307 @@
+"""One manager over two workspaces, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
+from muster.agents.kernel.lanes import DOOR
+from muster.agents.memory_store import MemoryStore
+from muster.agents.post_office import PostOffice
+from muster.agents.postman import Postman
+from muster.messages import Flaw, Heartbeat, Task, TaskStatus, UnknownPeer
+from muster.messages.frame import ANY_MANAGER, EVERYONE
+
+
+class Office:
+    """An office with the door and one more lane, and members in both of them."""
+
+    def __init__(self, before_sending: Any = None) -> None:
+        self.heard: list[tuple[str, int]] = []
+        self.sent: list[tuple[int, float]] = []
+        self.networks = [MemoryNetwork(), MemoryNetwork()]
+        self.arrived: Callable[[str, Any], None] = self.note
+        self.office = PostOffice(
+            self.spied(DOOR, self.networks[0].join("boss", self.come_to_the_door)),
+            listens_to=frozenset({EVERYONE, ANY_MANAGER}),
+            arrived=self.arrive,
+            also={},
+            before_sending=before_sending,
+        )
+        lane = self.networks[1].join("boss/1", self.come_to_the_lane)
+        self.lane = self.office.add(1, self.spied(1, lane), None)
+        self.members: dict[str, Postman] = {}
+        self.heard_by: dict[str, list[tuple[str, int]]] = {}
+        self.running = [asyncio.ensure_future(self.office.run())]
+
+    def come_to_the_door(self, frame: bytes) -> None:
+        self.office.receive(frame)
+
+    def come_to_the_lane(self, frame: bytes) -> None:
+        self.lane.receive(frame)
+
+    def arrive(self, sender: str, message: Any) -> None:
+        self.arrived(sender, message)
+
+    def spied(self, lane: int, link: Any) -> Any:
+        office = self
+
+        class Spied:
+            address = link.address
+
+            async def send(self, frame: bytes, to: str | None = None) -> None:
+                office.sent.append((lane, asyncio.get_running_loop().time()))
+                await link.send(frame, to)
+
+        return Spied()
+
+    def note(self, sender: str, message: Any) -> None:
+        self.heard.append((sender, message.running))
+
+    def member(self, name: str, lane: int) -> Postman:
+        heard = self.heard_by[name] = []
+
+        def receive(frame: bytes) -> None:
+            postman.receive(frame)
+
+        postman = self.members[name] = Postman(
+            self.networks[lane].join(name, receive),
+            listens_to=frozenset({EVERYONE}),
+            arrived=lambda sender, message: heard.append((sender, message.running)),
+            also={},
+        )
+        postman.open("boss" if lane == DOOR else "boss/1", f"{name}/1")
+        self.running.append(asyncio.ensure_future(postman.run()))
+        return postman
+
+    async def let_in(self, name: str, lane: int) -> Postman:
+        postman = self.member(name, lane)
+        postman.post_loose(ANY_MANAGER, Heartbeat(running=0))
+        await asyncio.sleep(0.1)
+        self.office.open(name, f"{name}/1")
+        return postman
+
+    def end(self) -> None:
+        for future in self.running:
+            future.cancel()
+
+
+def test_a_message_to_a_worker_leaves_on_the_lane_where_it_was_heard_and_on_no_other() -> None:
+    async def story() -> None:
+        at = Office()
+        await at.let_in("Ada", DOOR)
+        await at.let_in("Ben", 1)
+        at.sent.clear()
+        at.office.post("Ben", Heartbeat(running=7))
+        await asyncio.sleep(1)
+        assert at.heard_by == {"Ada": [], "Ben": [("boss/1", 7)]}
+        assert {lane for lane, _ in at.sent} == {1}
+        assert (at.office.lane_of("Ada"), at.office.lane_of("Ben")) == (DOOR, 1)
+        assert at.office.acknowledged("Ben") == 1
+        assert await at.office.settle(1.0)
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_a_heartbeat_to_everyone_is_heard_on_all_lanes() -> None:
+    async def story() -> None:
+        at = Office()
+        await at.let_in("Ada", DOOR)
+        await at.let_in("Ben", 1)
+        at.office.post_loose(EVERYONE, Heartbeat(running=3))
+        await asyncio.sleep(1)
+        assert at.heard_by == {"Ada": [("boss", 3)], "Ben": [("boss/1", 3)]}
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_a_loose_message_finds_a_worker_that_was_heard_and_not_let_in() -> None:
+    async def story() -> None:
+        at = Office()
+        at.member("Ben", 1).post_loose(ANY_MANAGER, Heartbeat(running=0))
+        await asyncio.sleep(0.1)
+        at.office.post_loose("Ben", Heartbeat(running=9))
+        await asyncio.sleep(1)
+        assert at.heard_by["Ben"] == [("boss/1", 9)]
+        with pytest.raises(UnknownPeer):
+            at.office.post("Ben", Heartbeat())
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_what_workers_say_to_everyone_or_to_one_another_is_passed_on_in_their_name() -> None:
+    async def story() -> None:
+        at = Office()
+        ada, ben = await at.let_in("Ada", DOOR), await at.let_in("Ben", 1)
+        await at.let_in("Cleo", 1)
+        ada.post_loose(EVERYONE, Heartbeat(running=1))
+        ben.post_loose("Ada", Heartbeat(running=2))
+        await asyncio.sleep(1)
+        assert at.heard_by == {"Ada": [("Ben", 2)], "Ben": [("Ada", 1)], "Cleo": [("Ada", 1)]}
+        assert [each for each in at.heard if each[1]] == [("Ada", 1)]
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_nothing_is_passed_on_for_one_that_was_not_let_in() -> None:
+    async def story() -> None:
+        at = Office()
+        await at.let_in("Ada", DOOR)
+        at.member("Mallory", 1).post_loose("Ada", Heartbeat(running=1))
+        await asyncio.sleep(1)
+        assert at.heard_by["Ada"] == []
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_what_could_not_be_read_is_added_up_over_the_lanes_and_the_door() -> None:
+    async def story() -> None:
+        at = Office()
+        at.office.receive(b"garbage")
+        at.lane.receive(b"more garbage")
+        at.lane.receive(b"\x80\x04.")
+        at.office.count(Flaw.WRONG_SECRET, "at the door")
+        assert at.office.dropped == {"garbage": 2, "pickle": 1, "wrong_secret": 1}
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_nothing_leaves_on_any_lane_before_what_led_to_it_is_written() -> None:
+    """Each word of a worker is written, which takes a second, and then answered to the other."""
+
+    async def story() -> None:
+        unwritten: list[tuple[str, int]] = []
+        written: list[tuple[str, int]] = []
+        writing = 0
+
+        async def write() -> None:
+            nonlocal writing
+            writing += 1
+            assert writing == 1, "two lanes write at the same time"
+            taken = list(unwritten)
+            unwritten.clear()
+            if taken:
+                await asyncio.sleep(1)
+                written.extend(taken)
+            writing -= 1
+            for sender, running in taken:
+                if running:
+                    at.office.post("Ben" if sender == "Ada" else "Ada", Heartbeat(running=running))
+
+        at = Office(write)
+        ada, ben = await at.let_in("Ada", DOOR), await at.let_in("Ben", 1)
+        await asyncio.sleep(10)
+        at.arrived = lambda sender, message: unwritten.append((sender, message.running))
+        written_when_heard: list[bool] = []
+        for name in ("Ada", "Ben"):
+            at.members[name]._arrived = lambda sender, message, name=name: (
+                written_when_heard.append(
+                    ("Ben" if name == "Ada" else "Ada", message.running) in written
+                )
+            )
+        for number in range(1, 31):
+            (ada if number % 2 else ben).post(
+                "boss" if number % 2 else "boss/1", Heartbeat(running=number)
+            )
+            await asyncio.sleep(0.13)
+            # Whatever is acknowledged was written.
+            for name, home in (("Ada", "boss"), ("Ben", "boss/1")):
+                done = at.members[name].acknowledged(home)
+                assert done <= sum(sender == name for sender, _ in written)
+        await asyncio.sleep(30)
+        assert written_when_heard == [True] * 30
+        assert Counter(sender for sender, _ in written) == {"Ada": 15, "Ben": 15}
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_a_wake_has_the_writing_done_though_no_lane_has_anything_to_send() -> None:
+    async def story() -> None:
+        writes = 0
+
+        async def write() -> None:
+            nonlocal writes
+            writes += 1
+
+        at = Office(write)
+        await asyncio.sleep(1)
+        before = writes
+        at.office.wake()
+        await asyncio.sleep(1)
+        assert writes == before + 1
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+class OneMoreLane:
+    """Opens one lane, in a network of its own, and nothing else."""
+
+    def __init__(self) -> None:
+        self.network = MemoryNetwork()
+        self.present: Callable[[], Mapping[str, int]] = dict
+        self.is_closed = False
+
+    async def keep(self, office: PostOffice, present: Callable[[], Mapping[str, int]]) -> None:
+        self.present = present
+
+        def receive(frame: bytes) -> None:
+            postman.receive(frame)
+
+        link = self.network.join("boss/1", receive)
+        postman = office.add(1, link, None)
+        await asyncio.Event().wait()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("durable", [False, True], ids=["in memory", "in a store"])
+def test_a_manager_has_its_tasks_done_by_the_workers_of_both_lanes(durable: bool) -> None:
+    async def story() -> tuple[TaskManager, list[dict[str, int]], OneMoreLane]:
+        tasks = [Task(id=number, description="work", difficulty=2) for number in range(1, 41)]
+        manager = TaskManager(
+            tasks, 4, quiet=True, store=MemoryStore() if durable else None, name="boss"
+        )
+        door, lane = MemoryNetwork(), OneMoreLane()
+        present: list[dict[str, int]] = []
+        manager.watch(lambda _: present.append(dict(lane.present())))
+        workers = [WorkerAgent(name, 5) for name in ("Ada", "Ben", "Cleo", "Dan")]
+        managing = asyncio.ensure_future(
+            manager.serve_over(door.join("boss", manager.receive), lanes=lane)  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(1)
+        working = [
+            asyncio.ensure_future(
+                worker.serve_over(
+                    (door if number < 2 else lane.network).join(worker.name, worker.receive)
+                )
+            )
+            for number, worker in enumerate(workers)
+        ]
+        await managing
+        # All are told that it is over, on either lane.
+        await asyncio.wait_for(asyncio.gather(*working), 5)
+        return manager, present, lane
+
+    manager, present, lane = run_in_virtual_time(story())
+    assert {"Ada": 0, "Ben": 0, "Cleo": 1, "Dan": 1} in present
+    assert lane.is_closed
+    assert {each.status for each in manager.report().tasks} == {TaskStatus.COMPLETED}
+    assert Counter(each.worker for each in manager.report().tasks) == {
+        "Ada": 10,
+        "Ben": 10,
+        "Cleo": 10,
+        "Dan": 10,
+    }
