@@ -16,9 +16,6 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
-
-from filelock import FileLock, Timeout
 
 from ..messages import BlobUnusable, ExtraMissing, InvalidInput
 from .blob_store import BlobStore
@@ -76,6 +73,8 @@ def _path_of(place: str | Path) -> Path:
     parts = urlsplit(str(place))
     if parts.netloc:
         raise BlobUnusable(f"{str(place)[:300]!r} names a host; write file:///PATH")
+    from urllib.request import url2pathname  # noqa: PLC0415 - it loads a web client
+
     return Path(url2pathname(parts.path))
 
 
@@ -98,9 +97,11 @@ class OwnDirectory:
         try:
             _remove_left_over(Path(tempfile.gettempdir()))
             path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            from filelock import FileLock  # noqa: PLC0415 - most runs have no large data
+
             # It dies with the process, and so tells others whether the directory is in use.
             self._held.enter_context(FileLock(path / _LOCK, timeout=0, thread_local=False))
-        except (OSError, Timeout) as fault:
+        except OSError as fault:
             raise BlobUnusable(
                 f"no directory for blobs can be made: {fault}; name a place for them"
             ) from None
@@ -141,9 +142,11 @@ class OwnDirectory:
 
 def _remove_left_over(folder: Path) -> None:
     """Remove the directories of managers that died, and of this user alone."""
+    from filelock import FileLock  # noqa: PLC0415 - see above
+
     latest = time.time() - LEFT_OVER_AFTER_S
     for path in folder.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError, Timeout):
+        with contextlib.suppress(OSError):
             status = path.lstat()
             is_ours = not hasattr(os, "getuid") or status.st_uid == os.getuid()
             if not is_ours or path.is_symlink() or status.st_mtime > latest:

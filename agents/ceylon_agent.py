@@ -184,6 +184,9 @@ class CeylonAgent(BaseAgent):
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace; must not raise."""
 
+    def member_appeared(self, address: str) -> None:
+        """Called whenever a member makes itself known: by now frames reach it."""
+
     @abstractmethod
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Tell of an exception that a user's handler let escape."""
@@ -389,6 +392,7 @@ class CeylonAgent(BaseAgent):
 
     async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
         """Called by Ceylon, again and again for one peer; handlers hear of each peer once."""
+        self.member_appeared(agent.id)
         if agent.id in self.connected_agents:
             return
         if len(self.connected_agents) < _MAX_KNOWN_PEERS:

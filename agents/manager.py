@@ -28,26 +28,26 @@ from .link import Link
 from .log import log
 from .manager_shell import ManagerShell, Stamp, Watcher
 from .parcels import DEFAULT_THRESHOLD_BYTES
-from .report import RunReport, build_report
-from .report_text import render_summary
 from .run_view import RunView
 from .sealing import choose_manager_sealing
 from .service import Service
 from .shared_secrets import share
-from .sqlite_store import SqliteStore
 from .store import Store
 from .submission import Submission
-from .surroundings import ANY_PORT, LOOPBACK, check_lane_ports
+from .surroundings import (
+    ANY_PORT,
+    DEFAULT_PORT,
+    DEFAULT_WORKSPACE,
+    LOOPBACK,
+    check_lane_ports,
+)
 from .ticket import Ticket
-from .trace_file import TraceFile
-from .tracing import follow
 from .traffic import Traffic
-from .worker import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from .ceylon_agent import UnifiedAgent
-
-DEFAULT_WORKSPACE = "default"
+    from .report import RunReport
+    from .trace_file import TraceFile
 
 PREFETCH_S = 0.05
 """How much work a worker holds beyond each of its slots: some round trips' worth."""
@@ -246,6 +246,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
     async def end_task_management(self) -> None:
         """Called once when every task is settled; prints the results unless told to be quiet."""
         if not self._quiet:
+            from .report_text import render_summary  # noqa: PLC0415 - it loads rich
+
             sys.stdout.write(render_summary(self.report()) + "\n")
 
     # ---------------------------------------------------------- tasks
@@ -342,6 +344,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
 
     def report(self) -> RunReport:
         """The run so far, or as it ended."""
+        from .report import build_report  # noqa: PLC0415 - its models take long to build
+
         return self.ask(
             lambda: build_report(
                 self._shell.board, name=self.name, now=now(), dropped=self._shell.dropped
@@ -358,6 +362,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
             StoreUnusable: it can't be opened, read or written, or a live manager has it.
             DifferentTask: it knows a task of this manager with another content.
         """
+        from .sqlite_store import SqliteStore  # noqa: PLC0415 - most runs have no store
+
         opened = SqliteStore(store) if isinstance(store, str | Path) else store
         try:
             self._shell.keep_in(opened)
@@ -380,6 +386,9 @@ class TaskManager(Submission, RunView, CeylonAgent):
         Raises:
             InvalidInput: it can't be written.
         """
+        from .trace_file import TraceFile  # noqa: PLC0415 - its models take long to build
+        from .tracing import follow  # noqa: PLC0415
+
         written = TraceFile(file)
         self._trace_files.append(written)
         follow(self, written)

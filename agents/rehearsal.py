@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .manager import TaskManager
 from .memory_link import MemoryNetwork
-from .report import RunReport
 from .worker import WorkerAgent
+
+if TYPE_CHECKING:
+    from .report import RunReport
 
 
 async def rehearse(

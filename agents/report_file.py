@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..messages import InvalidInput
-from .report import RunReport
-from .report_markdown import render_markdown
-from .report_page import render_html
-from .report_text import DEFAULT_WIDTH, render_text
+
+if TYPE_CHECKING:
+    from .report import RunReport
+
+# The endings are asked for long before there is a report to be written.
+# ruff: noqa: PLC0415
+
+
+def _as_html(report: RunReport, diagram: str | None) -> str:
+    from .report_page import render_html
+
+    return render_html(report, diagram)
+
+
+def _as_markdown(report: RunReport, diagram: str | None) -> str:
+    from .report_markdown import render_markdown
+
+    return render_markdown(report, diagram)
 
 
 def _as_json(report: RunReport, _diagram: str | None) -> str:
@@ -17,12 +32,14 @@ def _as_json(report: RunReport, _diagram: str | None) -> str:
 
 
 def _as_text(report: RunReport, _diagram: str | None) -> str:
+    from .report_text import DEFAULT_WIDTH, render_text
+
     return render_text(report, DEFAULT_WIDTH) + "\n"
 
 
 _WRITERS: Mapping[str, Callable[[RunReport, str | None], str]] = {
-    ".html": render_html,
-    ".md": render_markdown,
+    ".html": _as_html,
+    ".md": _as_markdown,
     ".json": _as_json,
     ".txt": _as_text,
 }
@@ -33,7 +50,7 @@ REPORT_ENDINGS = tuple(_WRITERS)
 
 def shows_diagram(path: Path) -> bool:
     """Whether the format that a file's ending names shows a run's diagram."""
-    return _WRITERS.get(path.suffix.lower()) in {render_html, render_markdown}
+    return _WRITERS.get(path.suffix.lower()) in {_as_html, _as_markdown}
 
 
 def check_report_file(path: Path | None) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from ..messages import InvalidInput, PortInUse
 
 LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8000
+DEFAULT_WORKSPACE = "default"
 ANY_PORT = 0
 _MAX_PORT = 65_535
 

@@ -41,7 +41,7 @@ from .knock import is_at_home
 from .log import log
 from .sealing import find_client_secret, seal_client
 from .service import Service
-from .surroundings import LOOPBACK, check_address
+from .surroundings import DEFAULT_PORT, LOOPBACK, check_address
 from .ticket import SCHEME, Ticket, read_ticket
 from .worker_shell import Around, Profile, WorkerShell
 from .workplace import ExecutorSource, Workplace
@@ -49,8 +49,6 @@ from .workplace import ExecutorSource, Workplace
 if TYPE_CHECKING:
     from .ceylon_agent import UnifiedAgent
     from .link import Link
-
-DEFAULT_PORT = 8000
 
 WorkerStatus: TypeAlias = Literal["Stopped", "Connecting", "Idle", "Busy"]
 """What a worker is doing, in a word."""
@@ -573,6 +571,11 @@ class WorkerAgent(CeylonAgent):
             await self._workplace.open()
             if self._workplace.surely_carries_no_context:
                 self.handlers.refuse_contexts()
+
+    def member_appeared(self, address: str) -> None:
+        """Ask the manager to be let in as soon as it can hear it."""
+        if address == self.admin_peer:
+            self._shell.greet()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from .ticket import TICKET_VARIABLE, Ticket
+from .worker_order import WorkerOrder
 
 PARENT_VARIABLE = "MUSTER_PARENT"
 """Tells a worker process who started it, since that one may be gone before it has looked."""
@@ -69,18 +70,20 @@ class LocalProcesses:
         time_scale: float = 1.0,
     ) -> None:
         self._environment = {TICKET_VARIABLE: str(ticket)}
-        self._arguments = [
-            *("--skill", str(skill_level), "--time-scale", str(time_scale)),
-            *(() if slots is None else ("--slots", str(slots))),
-            *(part for each in specialties for part in ("--specialty", each)),
-            *(part for each in handlers for part in ("--handlers", each)),
-        ]
+        self._order = WorkerOrder(
+            name="",
+            skill_level=skill_level,
+            specialties=tuple(specialties),
+            slots=1 if slots is None else slots,
+            handlers=tuple(handlers),
+            time_scale=time_scale,
+        )
 
     async def spawn(self, name: str) -> LocalProcess:
         """Start a worker; returns before it has joined."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "muster.agents.command", "worker"),
-            *("--name", name, "--ends-with-parent", *self._arguments),
+            *(sys.executable, "-m", "muster.agents.command.local_worker"),
+            self._order._replace(name=name).line(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             env={**os.environ, **self._environment, PARENT_VARIABLE: str(os.getpid())},

@@ -144,6 +144,7 @@ class WorkerShell:
         self._admission: int = 0
         self._call = 1
         self._asks_again = False
+        self._has_greeted = False
         self._welcomed_at = 0.0
         self._sending: asyncio.TimerHandle | None = None
         self._sending_rests = False
@@ -204,7 +205,7 @@ class WorkerShell:
         """
         self._session = self._session or session or secrets.token_hex(8)
         self._profile = profile
-        self.has_joined_by_this_line = False
+        self.has_joined_by_this_line = self._has_greeted = False
         if self._jobs is None:
             perform = self._hooks.perform
             if self._around is not None:
@@ -257,6 +258,15 @@ class WorkerShell:
         """Take in a frame from the link."""
         if self._postman is not None:
             self._postman.receive(frame)
+
+    def greet(self) -> None:
+        """Ask to be let in at once: the manager is known to hear what is said from now on.
+
+        What was asked before may have gone nowhere, and the next time it is asked is a while away.
+        """
+        if self._postman is not None and not self.is_member and not self._has_greeted:
+            self._has_greeted = True
+            self._say_hello()
 
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that others take over at once what is unfinished here."""

@@ -16,7 +16,6 @@ from concurrent.futures import (
     CancelledError,
     Executor,
     Future,
-    ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
 from concurrent.futures.thread import BrokenThreadPool
@@ -207,7 +206,7 @@ class Workplace:
         executor = self._executor
         if executor is None or isinstance(self._source, Executor):
             return
-        if isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor):
+        if _is_a_pool_of_ours(executor):
             executor.shutdown(wait=False, cancel_futures=True)
         else:
             # Not all executors know how to cancel what waits.
@@ -253,8 +252,17 @@ def _can_come_home(fault: BaseException) -> bool:
     return False
 
 
+def _is_a_pool_of_ours(executor: Executor) -> bool:
+    """Whether it is one of Python's own pools, on this machine."""
+    if isinstance(executor, ThreadPoolExecutor):
+        return True
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few workers have one
+
+    return isinstance(executor, ProcessPoolExecutor)
+
+
 async def _cancel(executor: Executor, future: Future[Payload]) -> bool:
-    if isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor):
+    if _is_a_pool_of_ours(executor):
         return future.cancel()
     # A cluster's scheduler is asked, and may be long in answering.
     return await asyncio.get_running_loop().run_in_executor(None, future.cancel)

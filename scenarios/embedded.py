@@ -47,7 +47,7 @@ import pickle
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -59,11 +59,13 @@ from ..agents.ceylon_agent import (
     on_run,
 )
 from ..agents.manager import TaskManager
-from ..agents.report import RunReport
 from ..agents.surroundings import claim_port, standing_in
 from ..agents.worker import WorkerAgent
 from ..messages import Task, TaskResult
 from .scenario import AsideTold, ManagerSeen, Scenario, perform
+
+if TYPE_CHECKING:
+    from ..agents.report import RunReport
 
 WORKSPACE = "estate"
 BULLETIN_EVERY_S = 0.2

@@ -8,15 +8,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from ..agents.manager import TaskManager
 from ..agents.memory_link import MemoryNetwork
 from ..agents.rehearsal import rehearse
-from ..agents.report import RunReport
 from ..agents.ticket import write_ticket_file
 from ..agents.worker import WorkerAgent
 from ..messages import InvalidInput
+
+if TYPE_CHECKING:
+    from ..agents.report import RunReport
 
 ManagerSeen: TypeAlias = Callable[[TaskManager], None]
 """Called with the manager before it starts, to watch it."""

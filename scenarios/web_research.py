@@ -50,7 +50,6 @@ from typing_extensions import override
 
 from ..agents.handlers import Handlers, TaskContext
 from ..agents.manager import TaskManager
-from ..agents.report import RunReport
 from ..agents.surroundings import LOOPBACK
 from ..agents.web import FetchLimits, Summary, web_handlers
 from ..agents.web.backends import WEB_PACKAGES, require_packages
@@ -60,6 +59,7 @@ from .scenario import ManagerSeen, Scenario, perform
 from .tea_review import Article, TeaReview
 
 if TYPE_CHECKING:
+    from ..agents.report import RunReport
     from ..agents.web.fetching import Fetcher
 
 DIGEST = "digest"

@@ -44,14 +44,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, TypedDict, cast
+from typing import TYPE_CHECKING, ClassVar, TypedDict, cast
 
 from ..agents.handlers import Handlers, TaskContext
 from ..agents.manager import TaskManager
-from ..agents.report import RunReport
 from ..agents.worker import WorkerAgent
 from ..messages import InvalidInput, Task
 from .scenario import Scenario, perform
+
+if TYPE_CHECKING:
+    from ..agents.report import RunReport
 
 SHIPPED_TEXTS = Path(__file__).with_name("texts")
 SUFFIXES = (".txt", ".md")

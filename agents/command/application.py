@@ -3,69 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import secrets
 import sys
-import traceback
 from collections.abc import Sequence
 from enum import Enum
-from importlib.metadata import version
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from pydantic import ValidationError
 
-from ...messages import InvalidInput, JoinRefused, LocalError, WrongSecret
-from ...messages.wording import summarize
-from ..bench.crew import CrewOrder
-from ..bench.sizes import read_size
-from ..diagram import DEFAULT_MAX_MESSAGES
+from ...messages import InvalidInput
 from ..fault_plan import ALL_FAULTS, read_fault_kinds
 from ..kernel.lanes import MAX_LANES
-from ..manager import DEFAULT_WORKSPACE, TaskManager
-from ..report_file import REPORT_ENDINGS, check_report_file, write_report
-from ..secret_sources import SECRET_VARIABLE, fresh_secret, write_secret_file
-from ..surroundings import ANY_PORT, LOOPBACK, read_lane_ports
-from ..tasks_file import read_tasks
-from ..ticket import TICKET_VARIABLE, read_ticket
-from ..worker import DEFAULT_PORT
-from .bench import BenchOrder, bench
-from .check import Runs, check_all
-from .closing import show_report
+from ..report_file import REPORT_ENDINGS
+from ..secret_sources import SECRET_VARIABLE
+from ..surroundings import ANY_PORT, DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lane_ports
+from ..ticket import TICKET_VARIABLE
 from .credentials import (
     hide_tickets,
     take_secret,
     take_ticket,
     ticket_of_environment,
 )
-from .diagram import Form, draw, find_trace, put_out
-from .doctor import examine_installation, examine_manager, examine_port
-from .elastic import WorkerOptions, check_options, make_pool, read_worker_count
-from .ending import CANNOT_BE_DONE, OUR_FAULT, SOME_DID_NOT, complain, leave
-from .handler_finder import find_handlers
-from .inquire import ask_manager, ask_report, ask_store, readings_of
-from .kept_run import read_kept_run
+from .diagram_form import Form
+from .ending import SOME_DID_NOT, exit_code_of, leave, let_any_character_through
 from .logging_setup import configure_logging
-from .manage import manage
-from .play import close_stdout, make_scenario, play_scenario, play_worker
-from .report_diagram import draw_kept_run
-from .scenario_finder import find_scenario, our_scenarios
-from .simulate import Order, simulate_runs
-from .status import state_of, status_lines
-from .superagi import check, set_up
-from .telemetry import tell_opentelemetry
-from .web_page import fill_in_port, order_page
-from .work import (
-    CountingWorker,
-    choose_where,
-    names_of_agents,
-    run_workers,
-    wait_for_ticket,
-)
+from .web_page import fill_in_port
 
+# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# ruff: noqa: PLC0415
 # Each option of a command is a parameter; nobody passes them by position.
 # ruff: noqa: PLR0917
 
@@ -87,6 +53,8 @@ class OnMissing(str, Enum):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"muster {version('ceylon-muster')}")
         raise typer.Exit
 
@@ -230,6 +198,11 @@ def run(
 
     The exit code is 0 if every task succeeded.
     """
+    from ..report_file import check_report_file
+    from .play import play_scenario
+    from .scenario_finder import find_scenario, make_scenario
+    from .web_page import order_page
+
     configure_logging(verbose)
     check_report_file(report)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
@@ -248,6 +221,8 @@ def run(
 @application.command()
 def scenarios(verbose: Verbose = 0) -> None:
     """List the scenarios."""
+    from .scenario_finder import our_scenarios
+
     configure_logging(verbose)
     found = our_scenarios()
     width = max(len(scenario.name()) for scenario in found)
@@ -291,6 +266,8 @@ def simulate(
 
     The exit code is 0 if no invariant was broken. The same seed gives the same run.
     """
+    from .simulate import Order, simulate_runs
+
     if stress is bool(scenario):
         raise InvalidInput("give either a scenario or --stress")
     order = Order(
@@ -315,6 +292,10 @@ def play_one_worker(
     verbose: Verbose = 0,
 ) -> None:
     """Play one worker of a scenario that another process plays."""
+    from ..ticket import read_ticket
+    from .play_worker import close_stdout, play_worker
+    from .scenario_finder import find_scenario, make_scenario
+
     configure_logging(verbose)
     close_stdout()
     made = make_scenario(find_scenario(str(module_file)), time_scale, arguments or ())
@@ -432,6 +413,14 @@ def manager(
 
     The first line that it prints is the ticket by which workers join.
     """
+    from ..manager import TaskManager
+    from ..report_file import check_report_file
+    from ..tasks_file import read_tasks
+    from .elastic import WorkerOptions, check_options, make_pool, read_worker_count
+    from .manage import manage
+    from .telemetry import tell_opentelemetry
+    from .web_page import order_page
+
     configure_logging(verbose)
     count = read_worker_count(workers)
     options = WorkerOptions(skill, specialty or (), slots, handlers or ())
@@ -530,6 +519,9 @@ def worker(
     verbose: Verbose = 0,
 ) -> None:
     """Work for a manager until it shuts down."""
+    from .handler_finder import find_handlers
+    from .work import CountingWorker, choose_where, names_of_agents, run_workers, wait_for_ticket
+
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
     where = choose_where(threads, processes, dask)
@@ -551,6 +543,8 @@ def worker(
     ticket = wait_for_ticket(take_ticket(join), wait_for_ticket_s)
     for each in made:
         if otel:
+            from .telemetry import tell_opentelemetry
+
             tell_opentelemetry(each)
         each.join(ticket)
     raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent))
@@ -578,6 +572,9 @@ def why(
 
     That is: who was considered for it when it was assigned, or what it waits for.
     """
+    from ..ticket import read_ticket
+    from .inquire import ask_manager, ask_report, ask_store, readings_of
+
     configure_logging(verbose)
     readings = readings_of(task)
     if join is None and report is None and store is None:
@@ -616,6 +613,8 @@ def doctor(
     With a ticket it looks at the way to the manager, without at this machine as a manager's. The
     exit code is 0 if all is well.
     """
+    from .doctor import examine_installation, examine_manager, examine_port
+
     configure_logging(verbose)
     findings = examine_installation()
     if join is None:
@@ -650,6 +649,10 @@ def run_bench(
 
     It starts them, has tasks done that do nothing, and ends them.
     """
+    from ..bench.crew import CrewOrder
+    from ..bench.sizes import read_size
+    from .bench import BenchOrder, bench
+
     configure_logging(verbose)
     order = BenchOrder(
         crew=CrewOrder(workers, slots, port=port, insecure=insecure, store=store),
@@ -668,6 +671,8 @@ def secret(
     verbose: Verbose = 0,
 ) -> None:
     """Make a secret for a workspace, and print it."""
+    from ..secret_sources import fresh_secret, write_secret_file
+
     configure_logging(verbose)
     made = fresh_secret()
     if file is None:
@@ -683,6 +688,9 @@ def status(
     verbose: Verbose = 0,
 ) -> None:
     """Tell how far the run in a store is, and who is at work on it."""
+    from .kept_run import read_kept_run
+    from .status import state_of, status_lines
+
     configure_logging(verbose)
     found = read_kept_run(store)
     if as_json:
@@ -708,6 +716,11 @@ def report_run(
     verbose: Verbose = 0,
 ) -> None:
     """Report the run in a store, as it stands or as it ended."""
+    from ..report_file import check_report_file, write_report
+    from .closing import show_report
+    from .kept_run import read_kept_run
+    from .report_diagram import draw_kept_run
+
     configure_logging(verbose)
     check_report_file(output)
     found = read_kept_run(store)
@@ -731,9 +744,12 @@ def diagram(
     ] = None,
     form: Annotated[Form, typer.Option("--as", help="What to draw it as.")] = Form.SEQUENCE,
     max_messages: Annotated[
-        int,
-        typer.Option(min=2, help="How many messages, bars or tasks are drawn; more are summed up."),
-    ] = DEFAULT_MAX_MESSAGES,
+        int | None,
+        typer.Option(
+            min=2,
+            help="How many messages, bars or tasks are drawn; more are summed up [default: 60].",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write it here; in a .md file it stands in a block."),
@@ -746,6 +762,8 @@ def diagram(
 
     A scenario is played for it in virtual time, where that is possible.
     """
+    from .diagram import draw, find_trace, put_out
+
     configure_logging(verbose)
     trace = find_trace(source, arguments or (), store, real=real, time_scale=time_scale)
     put_out(draw(trace, form, max_messages), output)
@@ -779,6 +797,8 @@ def check_diagrams(
 
     The exit code is 0 if all of them tell what happened.
     """
+    from .check import Runs, check_all
+
     configure_logging(verbose)
     runs = Runs(tuple(scenario.split()), trace, store, real, time_scale)
     raise typer.Exit(check_all(targets, runs, typer.echo))
@@ -801,6 +821,8 @@ def set_up_superagi(
     verbose: Verbose = 0,
 ) -> None:
     """Make a virtual environment with what SuperAGI's tools need."""
+    from .superagi import set_up
+
     configure_logging(verbose)
     raise typer.Exit(set_up(python, folder, typer.echo))
 
@@ -811,6 +833,8 @@ def check_superagi(verbose: Verbose = 0) -> None:
 
     The exit code is 0 if everything works.
     """
+    from .superagi import check
+
     configure_logging(verbose)
     raise typer.Exit(check(typer.echo))
 
@@ -821,32 +845,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: what stands behind `muster` on the command line; by default that itself.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A terminal that can't show a character must not end the run.
-            stream.reconfigure(errors="replace")
+    let_any_character_through()
     given = sys.argv[1:] if arguments is None else arguments
     hide_tickets(given)
-    leave(_run(fill_in_port(given)))
-
-
-def _run(arguments: Sequence[str]) -> int:
-    try:
-        application(list(arguments), prog_name="muster")
-    except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else SOME_DID_NOT
-    except (LocalError, JoinRefused, WrongSecret) as fault:
-        complain(str(fault))
-        return CANNOT_BE_DONE
-    except ValidationError as fault:
-        complain(f"{fault.title}: {summarize(fault)}")
-        return CANNOT_BE_DONE
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain of it once more at its end.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SOME_DID_NOT
-    except Exception:  # noqa: BLE001 - the last one who can tell of it
-        traceback.print_exc()
-        return OUR_FAULT
-    return 0
+    filled = fill_in_port(given)
+    leave(exit_code_of(lambda: application(filled, prog_name="muster")))

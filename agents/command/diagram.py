@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 
 from ...messages import InvalidInput
-from ..diagram import tell_as_sequence, write_flowchart, write_gantt, write_sequence
+from ..diagram import (
+    DEFAULT_MAX_MESSAGES,
+    tell_as_sequence,
+    write_flowchart,
+    write_gantt,
+    write_sequence,
+)
 from ..kernel.trace import Trace
+from .diagram_form import Form
 from .trace_sources import (
     is_scenario,
     refuse_arguments,
@@ -17,14 +23,6 @@ from .trace_sources import (
     trace_from_scenario,
     trace_from_store,
 )
-
-
-class Form(str, Enum):
-    """What a run can be drawn as."""
-
-    SEQUENCE = "sequence"
-    GANTT = "gantt"
-    FLOWCHART = "flowchart"
 
 
 def find_trace(
@@ -45,14 +43,15 @@ def find_trace(
     return trace_from_file(Path(source))
 
 
-def draw(trace: Trace, form: Form, most: int) -> str:
+def draw(trace: Trace, form: Form, most: int | None = None) -> str:
     """Draw a run.
 
     Args:
         trace: the run.
         form: as what.
-        most: how many messages, bars or tasks are drawn; the others are summed up.
+        most: how many messages, bars or tasks are drawn, by default 60; the others are summed up.
     """
+    most = DEFAULT_MAX_MESSAGES if most is None else most
     match form:
         case Form.SEQUENCE:
             return write_sequence(tell_as_sequence(trace, most))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
+from io import TextIOWrapper
 from typing import NoReturn
 
-from rich.console import Console
+from pydantic import ValidationError
+
+from ...messages import JoinRefused, LocalError, WrongSecret
+from ...messages.wording import summarize
 
 SUCCEEDED = 0
 SOME_DID_NOT = 1
@@ -25,6 +32,40 @@ def complain(message: str) -> None:
     """Tell of an error on stderr, as "muster: …"."""
     sys.stderr.write(f"muster: {message}\n")
     sys.stderr.flush()
+
+
+def let_any_character_through() -> None:
+    """Let no character that a terminal can't show end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def exit_code_of(command: Callable[[], object]) -> int:
+    """Run a command, tell of the error that ends it, and give its exit code.
+
+    Args:
+        command: may also end as `sys.exit` does.
+    """
+    try:
+        command()
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else SOME_DID_NOT
+    except (LocalError, JoinRefused, WrongSecret) as fault:
+        complain(str(fault))
+        return CANNOT_BE_DONE
+    except ValidationError as fault:
+        complain(f"{fault.title}: {summarize(fault)}")
+        return CANNOT_BE_DONE
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain of it once more at its end.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_DID_NOT
+    except Exception:  # noqa: BLE001 - the last one who can tell of it
+        traceback.print_exc()
+        return OUR_FAULT
+    return SUCCEEDED
 
 
 def leave(code: int) -> NoReturn:
@@ -44,6 +85,8 @@ def leave_at_once(code: int) -> NoReturn:
     for child in multiprocessing.active_children():
         child.kill()
     if sys.stdout.isatty():
+        from rich.console import Console  # noqa: PLC0415 - workers have no terminal
+
         Console().show_cursor()
     # os._exit would leave our scratch folder behind; there is no public way to tidy up.
     atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
-import structlog
 from loguru import logger as ceylon_logger
 
 from ..log import FIELDS
+
+if TYPE_CHECKING:
+    import structlog
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -24,8 +27,7 @@ def configure_logging(verbosity: int) -> None:
     level = LEVELS[min(verbosity, len(LEVELS) - 1)]
     if level > logging.DEBUG:
         ceylon_logger.disable("ceylon")
-    handler = _StderrHandler()
-    handler.setFormatter(_formatter(for_people=sys.stderr.isatty()))
+    handler = _StderrHandler(for_people=sys.stderr.isatty())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
@@ -33,7 +35,19 @@ def configure_logging(verbosity: int) -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to whatever stderr is at that moment: the live display puts itself in its place."""
+    """Writes to whatever stderr is at that moment: the live display puts itself in its place.
+
+    Args:
+        for_people: write coloured text, and not a JSON object a line.
+    """
+
+    def __init__(self, *, for_people: bool) -> None:
+        super().__init__()
+        self._for_people = for_people
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Turn a record into a line."""
+        return _formatter(for_people=self._for_people).format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
@@ -44,7 +58,10 @@ class _StderrHandler(logging.Handler):
             self.handleError(record)
 
 
+@lru_cache(maxsize=2)
 def _formatter(*, for_people: bool) -> structlog.stdlib.ProcessorFormatter:
+    import structlog  # noqa: PLC0415 - it takes long to load, and most runs log nothing
+
     if for_people:
         rendering: list[structlog.types.Processor] = [
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),

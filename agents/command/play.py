@@ -1,25 +1,22 @@
-"""`muster run`: plays a scenario; `muster play-worker`: one of its workers in its own process."""
+"""`muster run`: plays a scenario."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ...messages import InvalidInput, UnknownName, WorkersMissing
+from ...messages import WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager import TaskManager
 from ..report_file import write_report
-from ..ticket import Ticket
 from ..tracing import tell_aside
 from .closing import show_report
-from .ending import SOME_DID_NOT, SUCCEEDED, complain
+from .ending import SOME_DID_NOT, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
-from .parent import leaving_with_parent
 from .progress import Progress, find_display
 from .report_diagram import follow_for_report
 from .web_page import WebOrder, WebPage
@@ -105,47 +102,3 @@ async def _play_scenario(
         complain(str(failure))
         return SOME_DID_NOT
     return report.exit_code
-
-
-async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
-    """Play one worker of a scenario that another process plays.
-
-    Args:
-        scenario: the scenario.
-        name: which of its workers.
-        ticket: where its manager is.
-
-    Raises:
-        UnknownName: the scenario has no worker of this name.
-        JoinRefused: the manager does not want it.
-    """
-    workers = {worker.name: worker for worker in scenario.workers()}
-    if name not in workers:
-        raise UnknownName("worker", name, workers)
-    worker = workers[name]
-    worker.join(ticket)
-    # Ctrl-C reaches the parent as well, whose manager then tells its workers to stop.
-    async with Interrupts(worker.stop, heed_ctrl_c=False), leaving_with_parent(worker.stop):
-        await worker.start_agent()
-    return SUCCEEDED
-
-
-def close_stdout() -> None:
-    """Let nothing that this process prints come between the lines of its parent's report."""
-    sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-
-
-def make_scenario(
-    scenario: type[Scenario], time_scale: float, arguments: Sequence[str]
-) -> Scenario:
-    """Make a scenario.
-
-    Raises:
-        InvalidInput: it does not take these arguments.
-    """
-    if not time_scale >= 0:
-        raise InvalidInput(f"time scale is {time_scale}; it must be 0 or more")
-    return scenario(time_scale=time_scale, arguments=arguments)

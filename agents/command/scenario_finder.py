@@ -1,4 +1,4 @@
-"""Finds a scenario: one of ours by its name, one of the user's by the path of its file."""
+"""Finds a scenario, one of ours by its name, one of the user's by its file, and makes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -83,3 +84,16 @@ def _scenarios_in(module: ModuleType) -> list[type[Scenario]]:
         and value is not Scenario
         and value.__module__ == module.__name__
     ]
+
+
+def make_scenario(
+    scenario: type[Scenario], time_scale: float, arguments: Sequence[str]
+) -> Scenario:
+    """Make a scenario.
+
+    Raises:
+        InvalidInput: it does not take these arguments.
+    """
+    if not time_scale >= 0:
+        raise InvalidInput(f"time scale is {time_scale}; it must be 0 or more")
+    return scenario(time_scale=time_scale, arguments=arguments)

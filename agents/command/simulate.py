@@ -21,8 +21,7 @@ from ..stress_story import StressStory
 from .ending import SOME_DID_NOT, SUCCEEDED
 from .interrupts import ignore_ctrl_c
 from .logging_setup import configure_logging
-from .play import make_scenario
-from .scenario_finder import find_scenario
+from .scenario_finder import find_scenario, make_scenario
 
 _RUNS_A_SHARE = 50
 _STRESS_STORM_S = 20.0

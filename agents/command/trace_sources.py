@@ -10,8 +10,7 @@ from ..kernel.trace import Trace, trace_of
 from ..trace_file import read_trace_file
 from .ending import complain
 from .kept_run import read_kept_run
-from .play import make_scenario
-from .scenario_finder import find_scenario
+from .scenario_finder import find_scenario, make_scenario
 from .traced_play import trace_scenario
 
 

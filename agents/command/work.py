@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -150,7 +150,9 @@ def choose_where(threads: int | None, processes: int | None, dask: str | None) -
     return Where(None, 1)
 
 
-def _make_pool(processes: int) -> ProcessPoolExecutor:
+def _make_pool(processes: int) -> Executor:
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few workers have one
+
     # Forking would copy locks that Ceylon's threads may hold at that moment.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer=ignore_ctrl_c)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...messages import Task, UnknownName
-from .records import WorkerRecord
+
+if TYPE_CHECKING:
+    from .records import WorkerRecord
 
 SPECIALTY_BONUS = 2
 """How much more a worker's skill counts for tasks of a type it specialises in."""

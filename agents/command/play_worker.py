@@ -1,0 +1,44 @@
+"""`muster play-worker`: plays one worker of a scenario, whose manager is another process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ...messages import UnknownName
+from ...scenarios.scenario import Scenario
+from ..ticket import Ticket
+from .ending import SUCCEEDED
+from .interrupts import Interrupts
+from .parent import leaving_with_parent
+
+
+async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
+    """Play one worker of a scenario that another process plays.
+
+    Args:
+        scenario: the scenario.
+        name: which of its workers.
+        ticket: where its manager is.
+
+    Raises:
+        UnknownName: the scenario has no worker of this name.
+        JoinRefused: the manager does not want it.
+    """
+    workers = {worker.name: worker for worker in scenario.workers()}
+    if name not in workers:
+        raise UnknownName("worker", name, workers)
+    worker = workers[name]
+    worker.join(ticket)
+    # Ctrl-C reaches the parent as well, whose manager then tells its workers to stop.
+    async with Interrupts(worker.stop, heed_ctrl_c=False), leaving_with_parent(worker.stop):
+        await worker.start_agent()
+    return SUCCEEDED
+
+
+def close_stdout() -> None:
+    """Let nothing that this process prints come between the lines of its parent's report."""
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
