@@ -16,7 +16,6 @@ def collect_garbage_less_often() -> None:
     The command `muster` does this for itself; a program of your own may, if it has nothing
     against it. Between two looks some 20,000 objects in cycles may wait, a few megabytes.
     """
-    gc.collect()
-    # What was imported stays.
+    # What was imported stays; to look at it once more would hold up the start.
     gc.freeze()
     gc.set_threshold(ALLOCATIONS, YOUNG_ROUNDS, OLD_ROUNDS)

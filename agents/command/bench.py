@@ -24,6 +24,7 @@ from ..bench.measuring import (
     measure_payload,
     measure_throughput,
 )
+from ..garbage import collect_garbage_less_often
 from .ending import SOME_DID_NOT, SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c
 
@@ -56,6 +57,7 @@ async def bench(order: BenchOrder, *, as_json: bool) -> int:
     Raises:
         MusterError: something could not be measured.
     """
+    collect_garbage_less_often()
     measuring = _Measuring(order)
     running = asyncio.ensure_future(measuring.run())
 

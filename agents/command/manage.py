@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from ...messages import WorkersMissing
+from ..garbage import collect_garbage_less_often
 from ..manager import TaskManager
 from ..report_file import write_report
 from ..ticket import Ticket, write_ticket_file
@@ -46,6 +47,7 @@ async def manage(
     Returns:
         The exit code.
     """
+    collect_garbage_less_often()
     told = sys.stderr if as_json else sys.stdout
     with _measured(manager, metrics_port):
         async with WebPage(web, told) as page:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskAssignment, TaskResult
 from ..dask_cluster import DaskCluster
+from ..garbage import collect_garbage_less_often
 from ..ticket import Ticket, read_ticket, show_text
 from ..worker import SpecializedWorker
 from .ending import SUCCEEDED, complain
@@ -165,6 +166,7 @@ def _make_pool(processes: int) -> Executor:
 
 def run_workers(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:
     """Run workers, and after them end the processes of their handlers; see `work`."""
+    collect_garbage_less_often()
     try:
         return asyncio.run(work(workers, ends_with_parent=ends_with_parent))
     finally:

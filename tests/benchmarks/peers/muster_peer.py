@@ -9,6 +9,7 @@ from pathlib import Path
 
 from muster.agents.bench.crew import Crew, CrewOrder
 from muster.agents.bench.tasks import ECHO, NOTHING
+from muster.agents.garbage import collect_garbage_less_often
 from muster.agents.memory_store import MemoryStore
 from muster.agents.store import Store
 from peer import play
@@ -22,6 +23,8 @@ class MusterPeer:
         self._folder = tempfile.TemporaryDirectory()
 
     async def start(self) -> None:
+        # As the command `muster` does.
+        collect_garbage_less_often()
         self._crew = Crew(CrewOrder(workers=2, store=self._store()))
         await self._crew.start()
 
