@@ -29,6 +29,8 @@ async def come_to_first_result(order: CrewOrder) -> None:
             await told_to_end
     finally:
         working.cancel()
+        # A process that is just being started is known to it alone.
+        await asyncio.wait([working])
         await crew.end()
 
 

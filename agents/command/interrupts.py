@@ -13,6 +13,10 @@ from .ending import leave_at_once
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INSTALL_EVERY_S = 0.1
+INSTALL_AT_FIRST_EVERY_S = 0.01
+AT_FIRST_S = 10.0
+"""For how long handlers are installed again more often: a worker is let in soon after it starts."""
+
 _KILLED_BY = 128
 
 
@@ -57,8 +61,11 @@ class Interrupts:
     async def _keep_installed(self) -> None:
         # Ceylon installs a handler of its own when its first agent starts, which tears the network
         # down before anyone could say goodbye. It does so once, and the last one installed wins.
+        loop = asyncio.get_running_loop()
+        settles_at = loop.time() + AT_FIRST_S
         while True:
-            await asyncio.sleep(INSTALL_EVERY_S)
+            is_early = loop.time() < settles_at
+            await asyncio.sleep(INSTALL_AT_FIRST_EVERY_S if is_early else INSTALL_EVERY_S)
             self._install()
 
     def _install(self) -> None:
