@@ -1,0 +1,23 @@
+"""What mkdocs does before it builds the site: lay the packages out as they are imported.
+
+The folders `agents`, `messages` and `scenarios` install as parts of `muster`, and the reference is
+read from sources, without importing them. So it is given a folder `muster` that links to the three.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+SOURCES = CHECKOUT / "build" / "site_sources"
+"""The one that `mkdocs.yml` names under `paths`."""
+
+
+def on_startup(command: str, dirty: bool) -> None:  # noqa: ARG001, FBT001 - as mkdocs calls it
+    """Link to the packages, under the names by which they are imported."""
+    package = SOURCES / "muster"
+    package.mkdir(parents=True, exist_ok=True)
+    for name in ("agents", "messages", "scenarios"):
+        link = package / name
+        if not link.is_symlink():
+            link.symlink_to(CHECKOUT / name, target_is_directory=True)
