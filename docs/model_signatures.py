@@ -1,4 +1,4 @@
-"""Tells the reference what a pydantic model is called with: its fields, which pydantic reads itself.
+"""Tells the reference what a pydantic model is called with: its fields, which pydantic reads.
 
 An extension of griffe, which reads sources without running them, and so sees no such signature.
 """
@@ -13,6 +13,9 @@ from griffe import (
     Expr,
     ExprCall,
     ExprKeyword,
+    ExprName,
+    ExprSubscript,
+    ExprTuple,
     Extension,
     Function,
     GriffeLoader,
@@ -26,7 +29,7 @@ from griffe import (
 class ModelSignatures(Extension):
     """Gives each model an `__init__` of its fields and those that it inherits."""
 
-    def on_package(self, *, pkg: Module, loader: GriffeLoader, **_: object) -> None:  # noqa: ARG002
+    def on_package(self, *, pkg: Module, loader: GriffeLoader, **_: object) -> None:
         """Do so for a package that was read as a whole."""
         for model in list(_classes_of(pkg)):
             lineage = [model, *model.mro()]
@@ -51,13 +54,15 @@ def _is_direct_model(each: Class) -> bool:
 def _signature_of(lineage: list[Class]) -> Function:
     fields: dict[str, Attribute] = {}
     for each in reversed(lineage):
-        for name, member in each.members.items():
-            if isinstance(member, Attribute) and _is_field(member):
-                fields[name] = member
+        fields.update(
+            (name, member)
+            for name, member in each.members.items()
+            if isinstance(member, Attribute) and _is_field(member)
+        )
     parameters = [
         Parameter(
             name,
-            annotation=field.annotation,
+            annotation=_plain(field.annotation, field.module),
             kind=ParameterKind.keyword_only,
             default=_default_of(field.value),
         )
@@ -68,8 +73,20 @@ def _signature_of(lineage: list[Class]) -> Function:
 
 
 def _is_field(member: Attribute) -> bool:
-    is_class_variable = "ClassVar" in str(member.annotation)
-    return member.annotation is not None and member.is_public and not is_class_variable
+    if member.annotation is None or "ClassVar" in str(member.annotation):
+        return False
+    return member.is_public and "property" not in member.labels
+
+
+def _plain(annotation: str | Expr | None, module: Module) -> str | Expr | None:
+    """The type itself, without the rules that a private name or `Annotated` puts on it."""
+    if isinstance(annotation, ExprName) and annotation.name.startswith("_"):
+        alias = module.members.get(annotation.name)
+        return _plain(alias.value, module) if isinstance(alias, Attribute) else annotation
+    if isinstance(annotation, ExprSubscript) and str(annotation.left) == "Annotated":
+        inner = annotation.slice
+        return _plain(inner.elements[0], module) if isinstance(inner, ExprTuple) else annotation
+    return annotation
 
 
 def _default_of(value: str | Expr | None) -> str | Expr | None:
