@@ -1,0 +1,54 @@
+"""The site of the documentation has every page and every public name, and its links lead on.
+
+That it builds without a warning is seen by `.ci/run`, which has what it is built with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import muster.agents
+import muster.messages
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+NAVIGATION = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("nav:\n")[2]
+REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+
+
+def test_every_page_stands_once_in_the_navigation_and_none_that_is_gone() -> None:
+    named = re.findall(r"^ +- [^:\n]+: (\S+\.md)$", NAVIGATION, re.MULTILINE)
+    assert sorted(named) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+
+
+@pytest.mark.parametrize("package", [muster.agents, muster.messages])
+def test_every_public_name_has_its_place_in_the_reference(package: object) -> None:
+    told = {name.rpartition(".")[2] for name in re.findall(r"^::: (\S+)$", REFERENCE, re.MULTILINE)}
+    told.update(re.findall(r"^\| `(\w+)` \|", REFERENCE, re.MULTILINE))
+    assert set(package.__all__) - told == set()
+
+
+def test_no_name_has_two_places_in_the_reference() -> None:
+    told = re.findall(r"^::: (\S+)$", REFERENCE, re.MULTILINE)
+    assert sorted(set(told)) == sorted(told)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_every_link_within_the_repository_leads_to_a_file(page: Path) -> None:
+    text = CODE.sub("", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
+    assert [target for target in targets if not (page.parent / target).is_file()] == []
+
+
+def test_mermaid_is_the_file_that_its_makers_published() -> None:
+    script = (DOCS / "assets" / "mermaid.tiny.js").read_bytes()
+    # `dist/mermaid.tiny.js` of @mermaid-js/tiny 11.17.2.
+    assert (
+        hashlib.sha256(script).hexdigest()
+        == "7a644017d37f93c8359790884e6b67fb1f747c78eb20475952404bd87190a3f8"
+    )
