@@ -19,6 +19,7 @@ from .kernel.seal import Seal
 from .link import Link
 from .log import log
 from .postman import Arrived, Postman, ResultsArrived
+from .traffic import Traffic, sum_up
 
 _MAX_HEARD = 20_000
 """Of how many addresses it is remembered in which lane they were heard last."""
@@ -114,6 +115,11 @@ class PostOffice:
         for postman in self._lanes.values():
             total.update(postman.dropped)
         return total
+
+    @property
+    def traffic(self) -> Traffic:
+        """How much was sent and received on all lanes."""
+        return sum_up(postman.traffic for postman in self._lanes.values())
 
     @property
     def refusal(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -20,3 +21,14 @@ class Traffic:
     sent_bytes: int = 0
     frames_received: int = 0
     received_bytes: int = 0
+
+
+def sum_up(parts: Iterable[Traffic]) -> Traffic:
+    """The traffic of several, such as of all lanes."""
+    whole = Traffic()
+    for part in parts:
+        whole.frames_sent += part.frames_sent
+        whole.sent_bytes += part.sent_bytes
+        whole.frames_received += part.frames_received
+        whole.received_bytes += part.received_bytes
+    return whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -96,6 +97,7 @@ def invoke(
     modules = set(sys.modules)
     root, ours = logging.getLogger(), logging.getLogger("muster")
     handlers, root_level, our_level = list(root.handlers), root.level, ours.level
+    thresholds = gc.get_threshold()
 
     def go(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as ending:
@@ -105,6 +107,8 @@ def invoke(
         return Ended(ending.value.code, captured.out, captured.err)
 
     yield go
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
     root.handlers[:] = handlers
     root.setLevel(root_level)
     ours.setLevel(our_level)

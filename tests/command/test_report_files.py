@@ -46,8 +46,8 @@ def test_a_scenario_leaves_its_report(invoke: Invoke) -> None:
 
 def test_a_store_is_reported_in_every_format(invoke: Invoke) -> None:
     store = SqliteStore("run.db")
-    TaskManager([Task(id=1, description="One & only")], port=0, store=store)
-    store.close()
+    manager = TaskManager([Task(id=1, description="One & only")], port=0, store=store)
+    manager._shell.keeper.close()
     for ending in ("html", "md", "txt", "json"):
         assert invoke("report", "--store", "run.db", "--output", f"out.{ending}").code == 0
     assert "One \\u0026 only" in Path("out.html").read_text(encoding="utf-8")
