@@ -51,7 +51,11 @@ class Ahead:
         worker = attempt.worker
         worker.ahead[attempt.task.task_id, attempt.number] = attempt.task
         worker.ahead_s += attempt.expected_s
-        if self.looking.at is not None:
+        return self.look_after(worker, now)
+
+    def look_after(self, worker: WorkerRecord, now: float) -> bool:
+        """Whether to look from now on what is to come back, since a worker holds something."""
+        if not worker.ahead or self.looking.at is not None:
             return False
         self.looking.at = now + TAKE_BACK_AFTER_S
         return True

@@ -643,6 +643,9 @@ class Board(BoardState):
         lost, returned = self.attendance.meet(event, self._now, self._said)
         if returned is not None:
             self._note_slots(returned)
+            # While it was away nobody looked after what waits there.
+            if self.ahead.look_after(returned, self._now):
+                self.alarms.set(self.ahead.looking)
             self._stop_again(returned, event)
         self._requeue(lost)
 

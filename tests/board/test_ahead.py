@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.events import (
+    DoorsOpened,
     RetirementRequested,
     SendAssignment,
     SendCancel,
@@ -15,8 +16,11 @@ from muster.agents.kernel.events import (
     TasksGivenBack,
     What,
 )
+from muster.agents.kernel.ledger import changed_rows
 from muster.agents.kernel.records import MAX_AHEAD, Ending, Rules
+from muster.agents.kernel.restoration import read_board
 from muster.agents.kernel.usual_time import SHORTEST_S, UsualTime
+from muster.agents.memory_store import Memory
 from muster.messages import IllegalTransition, InvalidInput, Task, TaskStatus
 
 Watched = Callable[..., Any]
@@ -223,6 +227,23 @@ def test_workers_are_provided_alike(watched: Watched, task: Callable[..., Task])
     ahead = sorted(len(ahead_of(board, name)) for name in ("Ada", "Ben"))
     assert ahead[1] <= ahead[0] + 20
     assert max(ahead) <= MAX_AHEAD
+
+
+def test_what_waits_at_a_worker_that_was_away_is_looked_after_again(
+    busy: Callable[..., Any], only: Callable[..., list[Any]]
+) -> None:
+    board = busy(tasks=9)
+    kept = Memory()
+    said = [each for each in board.said if each is not None]
+    kept.keep(changed_rows(board.board, said))
+    board.board = read_board(kept.read(), board.board.rules, now=board.now)
+    board.handle(DoorsOpened())
+    board.wait_until(1.0)
+    holding = frozenset((number, 1) for number in (5, 6, 7, 8, 9))
+    board.join("Ada", call=2, holding=holding)
+    assert ahead_of(board, "Ada") == [6, 7, 8, 9]
+    board.join("Ben")
+    assert len(only(SendRecall, board.wait_until(1.2, hearing=["Ada", "Ben"]))) == 1
 
 
 @pytest.mark.parametrize("prefetch_s", [-0.1, math.inf, math.nan, 11.0])
