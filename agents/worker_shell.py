@@ -64,7 +64,7 @@ Ceylon dials once, and tries for about three seconds.
 LAST_WORDS_S = 2.0
 """How long a worker that stops waits for its last messages to be acknowledged."""
 
-RESULTS_REST_S = 0.005
+RESULTS_REST_S = 0.01
 """How long a result may wait for others while the worker has more to do."""
 
 MAX_HISTORY = 10_000
