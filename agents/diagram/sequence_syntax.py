@@ -112,8 +112,10 @@ class _Reader:
                 if not re.fullmatch(r"(?:\d+(?:\s+\d+)?|off)?", rest):
                     raise self._refuse(f"{show(statement)}: autonumber takes numbers or 'off'")
                 self._is_numbered = rest != "off"
-            case "title" | "title:":
+            case "title":
                 self._title = unescape(rest.removeprefix(":"))
+            case "title:":
+                self._title = unescape(rest)
             case "box":
                 self._begin(None, rest)
             case "end" if not rest:

@@ -20,12 +20,14 @@ Start = Callable[..., Any]
 
 HANGING = """
 import time
+from pathlib import Path
 from muster.agents import Handlers
 
 handlers = Handlers()
 
 @handlers.task("hang")
 def hang(task):
+    Path("hangs").touch()
     time.sleep(3600)
 """
 
@@ -347,9 +349,9 @@ def test_a_worker_whose_handler_hangs_can_still_leave(
 ) -> None:
     (tmp_path / "hanging.py").write_text(HANGING)
     (tmp_path / "tasks.jsonl").write_text('{"id": 1, "description": "x", "type": "hang"}\n')
-    managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1))
+    start(*manager(tmp_path / "tasks.jsonl", "--workers", 1))
     working = start(*worker("Ada", 9, "--handlers", "hanging", where, 1))
-    managing.wait_for("T1 -> Ada")
+    working.wait_until((tmp_path / "hangs").exists)
     working.interrupt()
     ended = working.end(within_s=8)
     assert ended.code == 0

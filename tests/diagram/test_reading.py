@@ -210,6 +210,11 @@ def test_what_is_written_is_read_as_the_same(diagram: SequenceDiagram) -> None:
     assert read_sequence(write_sequence(diagram)) == diagram
 
 
+def test_a_title_may_begin_with_a_colon() -> None:
+    assert read_sequence("sequenceDiagram\n    title: :x").title == ":x"
+    assert read_sequence("sequenceDiagram\n    title :x").title == "x"
+
+
 @given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
 def test_escaped_text_stands_on_one_line_and_is_read_as_the_same(text: str) -> None:
     escaped = escape(text)
