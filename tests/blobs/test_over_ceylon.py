@@ -112,6 +112,7 @@ def test_large_data_goes_to_worker_processes_and_back(folder: Path, insecure: bo
     assert directories_of_blobs(folder) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_in_the_middle_harms_no_large_data(folder: Path) -> None:
     tasks = [
         Task(id=number, description="turn", type="turn", data=os.urandom(300_000))

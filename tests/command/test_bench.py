@@ -17,6 +17,7 @@ Start = Callable[..., Any]
 FIGURES = {"throughput", "latency", "cold_start_s", "payload", "memory"}
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_all_figures_are_told_as_json_and_nothing_is_left_behind(

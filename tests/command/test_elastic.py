@@ -95,6 +95,7 @@ def work(task):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_a_burst_makes_it_grow_to_its_maximum_and_its_end_leaves_no_process(
@@ -123,6 +124,7 @@ def test_a_burst_makes_it_grow_to_its_maximum_and_its_end_leaves_no_process(
     managing.wait_until(lambda: started_by(managing.process.pid) == [])
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 @pytest.mark.parametrize("moment", ["muster:2:", "T1 ->"])

@@ -153,6 +153,7 @@ def row(page: Page, task_id: str) -> Any:
     return page.locator(".row", has=page.locator(f".id:text-is('{task_id}')"))
 
 
+@pytest.mark.slow
 def test_a_run_is_seen_from_its_first_worker_to_its_last_task(
     page: Page, run: Run, keep: Callable[[Page, str], None]
 ) -> None:

@@ -199,6 +199,7 @@ def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.Mon
     assert outcome.breach.invariant == "what is settled outlives the manager"
 
 
+@pytest.mark.slow
 def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
