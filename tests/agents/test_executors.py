@@ -176,6 +176,7 @@ def test_a_pool_that_broke_fails_its_task_and_is_made_anew() -> None:
     assert len(made) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_a_worker_whose_pool_broke_for_good_leaves_the_work_to_others() -> None:
     async def story(pool: ProcessPoolExecutor) -> Any:

@@ -176,6 +176,7 @@ def test_a_round_takes_all_figures_and_leaves_no_process_behind(
     assert list(marked("a-mark-of-this-test")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_a_peer_that_hangs_is_ended_at_the_limit_with_what_it_told_before(
     competitor: Competitor, monkeypatch: pytest.MonkeyPatch

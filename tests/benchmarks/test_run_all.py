@@ -12,6 +12,7 @@ import pytest
 RUN_ALL = Path(__file__).parent / "run_all.py"
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_what_the_benchmarks_told_is_in_one_file(tmp_path: Path) -> None:
     names = ["board matching", "million tasks"]

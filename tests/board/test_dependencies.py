@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from muster.agents.kernel.board import Board
 from muster.agents.kernel.events import CancelRequested, TasksAdded
 from muster.messages import TaskStatus
@@ -85,6 +86,7 @@ def test_a_retried_task_does_not_take_its_dependents_down(crew: Make, task: Make
     assert board.places() == {2: "Ada"}
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_hundred_thousand_falls_in_one_go(task: Make) -> None:
     board = Board()
     length = 100_000

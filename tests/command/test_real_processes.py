@@ -103,6 +103,7 @@ def test_a_scenario_with_failures_ends_with_1_and_tells_them(start: Start) -> No
     assert ended.err == ""
 
 
+@pytest.mark.slow
 def test_missing_workers_end_a_run_with_1_its_report_and_the_reason(start: Start) -> None:
     ended = start("run", "late_worker", "fail", "--time-scale", "0.2").end()
     assert ended.code == 1
@@ -139,6 +140,7 @@ def test_ctrl_c_ends_a_run_with_the_report_of_what_was_done(
     running.wait_until(lambda: members_of(running.process.pid) == [])
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_worker_processes_are_starting_leaves_no_traceback(start: Start) -> None:
     running = start("run", "all_well", "--processes")
     running.wait_until(lambda: is_importing(children_of(running.process.pid)[2:]))
@@ -148,6 +150,7 @@ def test_ctrl_c_while_worker_processes_are_starting_leaves_no_traceback(start: S
     running.wait_until(lambda: members_of(running.process.pid) == [])
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_leaves_at_once_and_tidily(start: Start, tmp_path: Path) -> None:
     running = start("run", "all_well", "--time-scale", "10", "--processes")
     running.wait_for("T1 ->")
@@ -159,6 +162,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_tidily(start: Start, tmp_path: Path)
     running.wait_until(lambda: members_of(running.process.pid) == [])
 
 
+@pytest.mark.slow
 def test_worker_processes_end_when_whoever_started_them_is_killed(start: Start) -> None:
     running = start("run", "all_well", "--time-scale", "10", "--processes")
     running.wait_for("T1 ->")
@@ -343,6 +347,7 @@ def test_handlers_run_in_threads_or_processes(start: Start, tmp_path: Path, wher
     working.wait_until(lambda: members_of(working.process.pid) == [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["--threads", "--processes"])
 def test_a_worker_whose_handler_hangs_can_still_leave(
     start: Start, tmp_path: Path, where: str

@@ -173,6 +173,7 @@ async def test_where_the_door_can_not_be_asked_all_go_to_it() -> None:
             assert members(manager) == {DOOR: 6}
 
 
+@pytest.mark.slow
 async def test_a_worker_that_stops_makes_room_in_its_lane() -> None:
     manager = TaskManager([], port=0, quiet=True)
     ticket = manager.ticket()

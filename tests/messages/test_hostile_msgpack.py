@@ -150,6 +150,7 @@ def _count(value: object) -> tuple[int, int]:
     return 1 + sum(values for values, _ in inside), 1 + max((deep for _, deep in inside), default=0)
 
 
+@pytest.mark.slow
 @given(
     st.lists(plain, max_size=5)
     | st.dictionaries(st.binary(max_size=300), plain, max_size=5)

@@ -160,6 +160,7 @@ def test_a_huge_culprit_is_shown_in_short() -> None:
     assert len(_complaint(_result({"k" * 10_000: {"\ud800" * 10**6: 1}}))) < 400
 
 
+@pytest.mark.slow
 def test_more_values_than_can_be_received_are_not_sent() -> None:
     assert _complaint(_result([0] * MAX_VALUES)).endswith(
         "it can't be read again: more than 2,000,000 values; pass large data by reference"

@@ -119,6 +119,7 @@ def page(browser: Any, page_file: Path) -> Iterator[Any]:
     opened.close()
 
 
+@pytest.mark.slow
 def test_a_run_of_5000_tasks_opens_in_a_moment(browser: Any, page_file: Path) -> None:
     assert page_file.stat().st_size < MOST_BYTES
     took_ms: list[float] = []

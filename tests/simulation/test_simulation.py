@@ -84,6 +84,7 @@ def test_another_seed_gives_another_run(small_story: Callable[[], Any]) -> None:
 # ------------------------------------------------------------------------------- what holds
 
 
+@pytest.mark.slow
 def test_60_runs_of_a_fresh_seed_break_no_invariant() -> None:
     seed = secrets.randbelow(1_000_000_000)
     print(f"seeds {seed} to {seed + 59}")
@@ -209,6 +210,7 @@ def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
     assert outcome.breach.invariant == "a run ends once the faults have stopped"
 
 
+@pytest.mark.slow
 def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
@@ -231,6 +233,7 @@ def test_a_worker_that_breaks_down_is_noticed(
     assert outcome.breach.invariant == "a worker does not break down"
 
 
+@pytest.mark.slow
 def test_a_failing_run_shrinks_to_the_faults_that_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     def deaf_once_silent(self: WorkerShell) -> float:
         return float("inf")
