@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager, WorkerAgent
+from muster.agents.garbage import collect_garbage_less_often
 from muster.agents.kernel.events import Occurrence, What
 from muster.agents.ticket import read_ticket, write_ticket_file
 from muster.messages import Task
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    collect_garbage_less_often()
     if options.work:
         asyncio.run(work(Path(options.work), options))
         return
