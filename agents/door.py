@@ -1,7 +1,7 @@
-"""The door: where a worker learns, before it joins, which of the manager's lanes is its own.
+"""The door: where a worker learns which of the manager's lanes is its own, and gets a wire.
 
 It is the TCP port of the same number as the UDP port that tickets name. Nobody needs it: a worker
-that gets no answer there goes to the workspace of its ticket.
+that gets no answer there goes to the workspace of its ticket, and has no wire.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ..messages import DecodeError, EncodeError, Flaw
 from .kernel.door_words import (
@@ -22,10 +22,12 @@ from .kernel.door_words import (
     Greeting,
     Place,
     Question,
+    WireRequest,
     pack_greeting,
     read_greeting,
-    read_length,
+    read_head,
 )
+from .wire import Wire, WireHolder
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
 
@@ -46,13 +48,19 @@ MAX_VISITS = 256
 
 _MAX_NAME_CHARACTERS = 200
 
+_T = TypeVar("_T")
+
 PlaceFinder: TypeAlias = Callable[[str], Awaitable[Place]]
 """Tells where the worker of a name is to go."""
 
 
 @contextlib.asynccontextmanager
 async def open_door(
-    port: int, talk: DoorTalk, find_place: PlaceFinder, drop: Callable[[DecodeError], None]
+    port: int,
+    talk: DoorTalk,
+    find_place: PlaceFinder,
+    drop: Callable[[DecodeError], None],
+    holder: WireHolder | None = None,
 ) -> AsyncGenerator[None, None]:
     """Answer those that come, as long as it is entered.
 
@@ -61,6 +69,7 @@ async def open_door(
         talk: packs and reads what is said.
         find_place: tells where a worker is to go.
         drop: called with what was wrong with words that could not be read.
+        holder: has the wires of those that may have one; None gives nobody any.
 
     Raises:
         OSError: the port belongs to somebody else.
@@ -68,15 +77,17 @@ async def open_door(
     visits: set[asyncio.Task[None]] = set()
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        stays = False
         try:
-            await _receive(reader, writer, talk, find_place)
+            stays = await _receive(reader, writer, talk, find_place, holder)
         except DecodeError as fault:
             drop(fault)
         except (OSError, EOFError, asyncio.TimeoutError):
             # Who leaves in the middle, or says nothing, has not asked.
             pass
         finally:
-            writer.close()
+            if not stays:
+                writer.close()
 
     def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(visits) >= MAX_VISITS:
@@ -106,9 +117,7 @@ async def ask_the_door(host: str, port: int, talk: DoorTalk, name: str) -> Place
         name: the worker's name.
     """
     try:
-        reader, writer = await asyncio.wait_for(
-            asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES), COMING_PATIENCE_S
-        )
+        reader, writer = await _come(host, port)
     except (OSError, asyncio.TimeoutError):
         return None
     try:
@@ -119,34 +128,117 @@ async def ask_the_door(host: str, port: int, talk: DoorTalk, name: str) -> Place
         writer.close()
 
 
+async def ask_for_wire(
+    host: str, port: int, talk: DoorTalk, *, address: str, manager: str, holder: WireHolder
+) -> Wire | None:
+    """Ask a manager for a wire; None if it gives none.
+
+    Args:
+        host: the IPv4 address of the manager.
+        port: the TCP port of its door.
+        talk: packs and reads what is said.
+        address: the address of the worker, which the manager has let in.
+        manager: the address of the manager.
+        holder: has the wire from then on.
+    """
+    try:
+        reader, writer = await _come(host, port)
+    except (OSError, asyncio.TimeoutError):
+        return None
+    wire: Wire | None = None
+    try:
+        await _ask_for_wire(reader, writer, talk, address)
+        if holder.expects_wire(manager):
+            wire = _become_wire(manager, holder, writer)
+    except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
+        return None
+    finally:
+        if wire is None:
+            writer.close()
+    if wire is not None:
+        # The manager sends nothing by it before it has heard something.
+        wire.send(b"")
+    return wire
+
+
+async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    coming = asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES)
+    return await _within(coming, COMING_PATIENCE_S)
+
+
 async def _receive(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     talk: DoorTalk,
     find_place: PlaceFinder,
-) -> None:
+    holder: WireHolder | None,
+) -> bool:
+    """Answer one that has come; whether it stays."""
     greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
     writer.write(pack_greeting(greeting))
-    body = await asyncio.wait_for(_read(reader, DoorKind.QUESTION), QUESTION_PATIENCE_S)
+    asked = _read(reader, DoorKind.QUESTION, DoorKind.WIRE)
+    kind, body = await _within(asked, QUESTION_PATIENCE_S)
+    if kind is DoorKind.WIRE:
+        request = talk.read_wire_request(greeting, body)
+        if holder is None or not holder.expects_wire(request.address):
+            return False
+        writer.write(talk.pack_wired(greeting, request))
+        _become_wire(request.address, holder, writer)
+        return True
     question = talk.read_question(greeting, body)
     place = await find_place(question.name)
     writer.write(talk.pack_answer(greeting, question, place))
-    await asyncio.wait_for(writer.drain(), QUESTION_PATIENCE_S)
+    await _within(writer.drain(), QUESTION_PATIENCE_S)
+    return False
 
 
 async def _ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: DoorTalk, name: str
 ) -> Place:
-    body = await asyncio.wait_for(_read(reader, DoorKind.GREETING), GREETING_PATIENCE_S)
-    greeting = read_greeting(body)
-    if greeting.sealed is not talk.is_sealed:
-        raise DecodeError(Flaw.UNSEALED, "the door and this worker do not both seal")
+    greeting = await _be_greeted(reader, talk)
     question = Question(secrets.token_bytes(NONCE_BYTES), name[:_MAX_NAME_CHARACTERS])
     writer.write(talk.pack_question(greeting, question))
-    answer = await asyncio.wait_for(_read(reader, DoorKind.ANSWER), ANSWER_PATIENCE_S)
+    _, answer = await _within(_read(reader, DoorKind.ANSWER), ANSWER_PATIENCE_S)
     return talk.read_answer(greeting, question, answer)
 
 
-async def _read(reader: asyncio.StreamReader, kind: DoorKind) -> bytes:
-    length = read_length(await reader.readexactly(HEAD_BYTES), kind)
-    return await reader.readexactly(length)
+async def _ask_for_wire(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: DoorTalk, address: str
+) -> None:
+    greeting = await _be_greeted(reader, talk)
+    request = WireRequest(secrets.token_bytes(NONCE_BYTES), address)
+    writer.write(talk.pack_wire_request(greeting, request))
+    _, answer = await _within(_read(reader, DoorKind.WIRED), ANSWER_PATIENCE_S)
+    talk.read_wired(greeting, request, answer)
+
+
+async def _within(awaitable: Awaitable[_T], patience_s: float) -> _T:
+    """Wait for something; unlike `asyncio.wait_for` before Python 3.12 it swallows no cancel."""
+    future = asyncio.ensure_future(awaitable)
+    try:
+        done, _ = await asyncio.wait([future], timeout=patience_s)
+    finally:
+        future.cancel()
+    if not done:
+        raise asyncio.TimeoutError
+    return future.result()
+
+
+def _become_wire(peer: str, holder: WireHolder, writer: asyncio.StreamWriter) -> Wire:
+    if writer.is_closing():
+        # It would never hear that it has ended.
+        raise EOFError
+    return Wire(peer, holder, writer)
+
+
+async def _be_greeted(reader: asyncio.StreamReader, talk: DoorTalk) -> Greeting:
+    _, body = await _within(_read(reader, DoorKind.GREETING), GREETING_PATIENCE_S)
+    greeting = read_greeting(body)
+    if greeting.sealed is not talk.is_sealed:
+        raise DecodeError(Flaw.UNSEALED, "the door and this worker do not both seal")
+    return greeting
+
+
+async def _read(reader: asyncio.StreamReader, *kinds: DoorKind) -> tuple[DoorKind, bytes]:
+    kind, length = read_head(await reader.readexactly(HEAD_BYTES), *kinds)
+    return kind, await reader.readexactly(length)

@@ -93,6 +93,7 @@ class LaneKeeper:
         sealing: how it seals.
         plan: decides who goes where.
         ports: the UDP ports that lanes may listen on; none lets them take any that are free.
+        wires: whether workers may have wires.
     """
 
     def __init__(
@@ -101,11 +102,14 @@ class LaneKeeper:
         sealing: ManagerSealing,
         plan: Lanes,
         ports: Sequence[int] = (),
+        *,
+        wires: bool = True,
     ) -> None:
         self._manager = manager
         self._sealing = sealing
         self._plan = plan
         self._ports = tuple(ports)
+        self._wires = wires
         self._agents: dict[int, LaneAgent] = {}
         self._opening: dict[int, asyncio.Future[bool]] = {}
         self._running: list[asyncio.Future[None]] = []
@@ -141,9 +145,10 @@ class LaneKeeper:
         def drop(fault: DecodeError) -> None:
             office.count(fault.flaw, fault.detail)
 
+        holder = office if self._wires else None
         talk = DoorTalk(self._sealing.secret, manager.workspace_id)
         try:
-            async with open_door(manager.port, talk, find_place, drop):
+            async with open_door(manager.port, talk, find_place, drop, holder):
                 await asyncio.Event().wait()
         except OSError as fault:
             log.warning(

@@ -113,6 +113,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
         max_lanes: over how many Ceylon workspaces, each with a port of its own, it spreads its
             workers at most; they are opened when they are needed. 1 keeps all in one.
         lane_ports: the UDP ports that these may listen on, besides `port`; by default any free one.
+        wires: whether workers that reach the TCP port of the same number may have their frames go
+            by a connection of their own, in place of Ceylon, which is faster.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or a live manager has it.
@@ -152,6 +154,7 @@ class TaskManager(Submission, RunView, CeylonAgent):
         blob_threshold_bytes: int | None = DEFAULT_THRESHOLD_BYTES,
         max_lanes: int = MAX_LANES,
         lane_ports: Sequence[int] = (),
+        wires: bool = True,
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
             raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
@@ -199,6 +202,7 @@ class TaskManager(Submission, RunView, CeylonAgent):
         self.expected_workers = count
         self._lanes = Lanes(max_lanes)
         self._lane_ports = check_lane_ports(lane_ports)
+        self._wires = wires
         self._lane_keeper: LaneKeeper | None = None
         self._quiet = quiet
         self._sealing = choose_manager_sealing(secret, insecure=insecure, admin_peer=admin_peer)
@@ -514,11 +518,13 @@ class TaskManager(Submission, RunView, CeylonAgent):
             PortInUse: the port belongs to somebody else.
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
         """
-        if self.mode != PeerMode.ADMIN or self._lanes.max_lanes == 1:
+        if self.mode != PeerMode.ADMIN:
             await super().start_agent(inputs, workers)
             return
         self.claim_port()
-        keeper = self._lane_keeper = LaneKeeper(self, self._sealing, self._lanes, self._lane_ports)
+        keeper = self._lane_keeper = LaneKeeper(
+            self, self._sealing, self._lanes, self._lane_ports, wires=self._wires
+        )
         if not (inputs or workers):
             # Those that it starts itself would be in no lane but the door's.
             self.departures = keeper.departures

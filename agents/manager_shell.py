@@ -362,6 +362,7 @@ class ManagerShell:
         finally:
             if lanes is not None:
                 lanes.close()
+            self._postman.close_wires()
             if self._keeper is not None:
                 self._keeper.close()
             if self._alarm is not None:

@@ -20,6 +20,7 @@ from .link import Link
 from .log import log
 from .postman import Arrived, Postman, ResultsArrived
 from .traffic import Traffic, sum_up
+from .wire import Wire
 
 _MAX_HEARD = 20_000
 """Of how many addresses it is remembered in which lane they were heard last."""
@@ -172,6 +173,31 @@ class PostOffice:
         else:
             # What comes of it wakes the lanes that it concerns.
             self._woken.set()
+
+    def expects_wire(self, peer: str) -> bool:
+        """Whether a peer may have a wire; see `Postman`."""
+        lane = self._lane_of.get(peer)
+        return lane is not None and self._lanes[lane].expects_wire(peer)
+
+    def attach(self, peer: str, wire: Wire) -> None:
+        """Use a wire to a peer; see `Postman`."""
+        self._with(peer).attach(peer, wire)
+
+    def detach(self, peer: str, wire: Wire) -> None:
+        """Use a wire no more, whose peer may have been seen off."""
+        for postman in self._lanes.values():
+            postman.detach(peer, wire)
+
+    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+        """Take in a frame that came by the wire to a peer."""
+        lane = self._lane_of.get(peer)
+        if lane is not None:
+            self._lanes[lane].receive_by_wire(peer, frame)
+
+    def close_wires(self) -> None:
+        """End all wires."""
+        for postman in self._lanes.values():
+            postman.close_wires()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame of the door's lane."""

@@ -1,4 +1,4 @@
-"""Carries letters between a mailroom and a link, and counts what cannot be read."""
+"""Carries letters between a mailroom, a link and wires, and counts what cannot be read."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .kernel.sealed_mailroom import SealedMailroom
 from .link import Link
 from .log import log
 from .traffic import Traffic
+from .wire import Wire
 
 Arrived: TypeAlias = Callable[[str, BaseModel], None]
 """Called with the sender's address and the message; must not wait."""
@@ -40,7 +41,8 @@ class Postman:
     """Drives one member's mailroom over a link.
 
     Everything that is due leaves in one frame; while the link is busy more gathers for the next,
-    and when it is idle a message leaves at once.
+    and when it is idle a message leaves at once. What is for a peer to whom a wire leads goes by
+    that.
 
     Args:
         link: the way into the workspace.
@@ -75,9 +77,12 @@ class Postman:
         self._results_arrived = results_arrived
         self._also = also
         self._before_sending = before_sending
-        self._inbox: deque[bytes] = deque()
+        # Each frame, and whether it came by a wire.
+        self._inbox: deque[tuple[bytes, bool]] = deque()
         self._inbox_bytes = 0
         self._due = asyncio.Event()
+        # Bounded by the peers that were let in.
+        self._wires: dict[str, Wire] = {}
         self.dropped: Counter[str] = Counter()
         self.traffic = Traffic()
 
@@ -86,8 +91,10 @@ class Postman:
         self._mailroom.open(peer, conversation)
 
     def close(self, peer: str) -> None:
-        """End the conversation with a peer, if there is one."""
+        """End the conversation with a peer, and its wire, if there are any."""
         self._mailroom.close(peer)
+        if peer in self._wires:
+            self._wires[peer].close()
 
     def post(self, peer: str, message: BaseModel) -> None:
         """Send a message in the conversation with a peer: it arrives once, and in order.
@@ -121,6 +128,38 @@ class Postman:
         """When something of the conversation with a peer last arrived; None if nothing has."""
         return self._mailroom.heard_at(peer)
 
+    # ------------------------------------------------------------------ wires
+
+    def expects_wire(self, peer: str) -> bool:
+        """Whether a peer may have a wire: those may with whom a conversation is open."""
+        return self._mailroom.has(peer)
+
+    def attach(self, peer: str, wire: Wire) -> None:
+        """Use a wire to a peer as soon as something has come by it; a former one is closed."""
+        former = self._wires.get(peer)
+        if former is not None:
+            former.close()
+        self._wires[peer] = wire
+
+    def detach(self, peer: str, wire: Wire) -> None:
+        """Use a wire no more; what was sent by it and not acknowledged goes by the link."""
+        if self._wires.get(peer) is wire:
+            del self._wires[peer]
+            self._mailroom.distrust_wire(peer)
+
+    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+        """Take in a frame that came by the wire to a peer; an empty one says that it works."""
+        self._mailroom.trust_wire(peer)
+        if frame:
+            self._receive(frame, by_wire=True)
+
+    def close_wires(self) -> None:
+        """End all wires."""
+        for wire in tuple(self._wires.values()):
+            wire.close()
+
+    # ------------------------------------------------------------------ frames
+
     def pass_on_to(self, overhear: Overhearer) -> None:
         """Have a function called with what members of this workspace say to one another."""
         self._mailroom.overhear = overhear
@@ -136,22 +175,25 @@ class Postman:
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
+        self._receive(frame, by_wire=False)
+
+    def _receive(self, frame: bytes, *, by_wire: bool) -> None:
         self.traffic.frames_received += 1
         self.traffic.received_bytes += len(frame)
         if self._before_sending is None:
-            self._take_in(frame)
+            self._take_in(frame, by_wire)
             return
         if self._inbox_bytes + len(frame) > MAX_INBOX_BYTES:
             # Whoever sent it sends it again.
             self.dropped[OVERRUN] += 1
             return
-        self._inbox.append(frame)
+        self._inbox.append((frame, by_wire))
         self._inbox_bytes += len(frame)
         self._due.set()
 
-    def _take_in(self, frame: bytes) -> None:
+    def _take_in(self, frame: bytes, by_wire: bool) -> None:
         try:
-            arrivals = self._mailroom.receive(frame, now(), self._listens_to)
+            arrivals = self._mailroom.receive(frame, now(), self._listens_to, by_wire=by_wire)
         except DecodeError as fault:
             self._drop(fault.flaw, fault.detail)
             # The seal may have an answer to it.
@@ -187,7 +229,12 @@ class Postman:
                 await self._before_sending()
             outgoing = self._mailroom.collect(now())
             if outgoing is not None:
-                await self._link.send(outgoing.frame, outgoing.to)
+                wire = self._wires.get(outgoing.to or "")
+                if wire is not None:
+                    # If it is not used, whoever is at its other end may learn that it works.
+                    wire.send(outgoing.frame if outgoing.by_wire else b"")
+                if wire is None or not outgoing.by_wire:
+                    await self._link.send(outgoing.frame, outgoing.to)
                 self.traffic.frames_sent += 1
                 self.traffic.sent_bytes += len(outgoing.frame)
                 if self._mailroom.rest_s > 0:
@@ -206,9 +253,9 @@ class Postman:
     def empty_inbox(self) -> None:
         """Take in the frames that wait."""
         for _ in range(len(self._inbox)):
-            frame = self._inbox.popleft()
+            frame, by_wire = self._inbox.popleft()
             self._inbox_bytes -= len(frame)
-            self._take_in(frame)
+            self._take_in(frame, by_wire)
 
     async def settle(self, patience_s: float) -> bool:
         """Wait until everything posted has been acknowledged; False if that takes too long."""

@@ -30,7 +30,7 @@ from .ceylon_agent import (
 )
 from .clock import now
 from .departures import departures_of_workers
-from .door import ask_the_door
+from .door import ask_for_wire, ask_the_door
 from .handlers import Handlers, HandlerT
 from .jobs import Jobs, in_ticks
 from .kernel.door_words import DoorTalk, Place
@@ -43,7 +43,8 @@ from .sealing import find_client_secret, seal_client
 from .service import Service
 from .surroundings import DEFAULT_PORT, LOOPBACK, check_address
 from .ticket import SCHEME, Ticket, read_ticket
-from .worker_shell import Around, Profile, WorkerShell
+from .wire import Wire, WireHolder
+from .worker_shell import Around, DialWire, Profile, WorkerShell
 from .workplace import ExecutorSource, Workplace
 
 if TYPE_CHECKING:
@@ -425,6 +426,11 @@ class WorkerAgent(CeylonAgent):
             self._is_place_bad = False
             self._go_to(host, door)
             return await is_at_home(host, door.port)
+        place = await ask_the_door(host, door.port, self._door_talk(door), self.name)
+        self._go_to(host, place or door)
+        return place is not None or await is_at_home(host, door.port)
+
+    def _door_talk(self, door: Place) -> DoorTalk:
         secret = find_client_secret(
             self.name,
             door.peer_id,
@@ -432,9 +438,15 @@ class WorkerAgent(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        place = await ask_the_door(host, door.port, DoorTalk(secret, door.workspace_id), self.name)
-        self._go_to(host, place or door)
-        return place is not None or await is_at_home(host, door.port)
+        return DoorTalk(secret, door.workspace_id)
+
+    async def _dial_wire(self, manager: str, holder: WireHolder) -> Wire | None:
+        # Those that their manager starts have no home but where they are.
+        host, door = self._home if self.dials_again else self._here()
+        talk = self._door_talk(door)
+        return await ask_for_wire(
+            host, door.port, talk, address=self.address, manager=manager, holder=holder
+        )
 
     def _here(self) -> tuple[str, Place]:
         return self.admin_ip, Place(self.workspace_id, self.admin_peer, self.port)
@@ -536,15 +548,23 @@ class WorkerAgent(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        await self.serve_over(self, seal=seal)
+        await self.serve_over(self, seal=seal, dial_wire=self._dial_wire)
 
-    async def serve_over(self, link: Link, session: str = "", *, seal: Seal | None = None) -> None:
+    async def serve_over(
+        self,
+        link: Link,
+        session: str = "",
+        *,
+        seal: Seal | None = None,
+        dial_wire: DialWire | None = None,
+    ) -> None:
         """Join and work over any link; `start_agent` does it over Ceylon.
 
         Args:
             link: the way into the workspace.
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
+            dial_wire: asks the manager for a wire; None lets all frames go by the link.
 
         Raises:
             JoinRefused: the manager does not want this worker.
@@ -560,7 +580,8 @@ class WorkerAgent(CeylonAgent):
         )
         await self._see_to_workplace()
         try:
-            await self._shell.run(link, profile, dict(self.model_handlers()), session, seal)
+            also = dict(self.model_handlers())
+            await self._shell.run(link, profile, also, session, seal, dial_wire=dial_wire)
         finally:
             if self.is_done():
                 self._workplace.close()

@@ -48,6 +48,7 @@ from .kernel.seal import Seal
 from .link import Link
 from .log import log
 from .postman import Postman
+from .wire import Wire, WireHolder
 from .worker_parcels import WorkerParcels
 
 HELLO_EVERY_S = 0.1
@@ -69,12 +70,19 @@ RESULTS_REST_S = 0.01
 
 MAX_HISTORY = 10_000
 
+FIRST_WIRE_PAUSE_S = 1.0
+LONGEST_WIRE_PAUSE_S = 60.0
+"""How long it waits before it asks for a wire again: at first, at most."""
+
 _SILENT_HEARTBEATS = 2.5
 """After how many missed heartbeats a worker looks whether there is a new manager."""
 
 
 Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
 """Does a task."""
+
+DialWire: TypeAlias = Callable[[str, WireHolder], Awaitable[Wire | None]]
+"""Asks the manager of an address for a wire, which somebody has from then on."""
 
 Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
 """Has a task done by whoever can, and does something of its own before and after."""
@@ -140,6 +148,7 @@ class WorkerShell:
         # Of the line, and of the conversation over it.
         self._postman: Postman | None = None
         self._manager: str | None = None
+        self._has_manager = asyncio.Event()
         self._manager_session = ""
         self._admission: int = 0
         self._call = 1
@@ -186,6 +195,8 @@ class WorkerShell:
         also: dict[str, type[BaseModel]] | None = None,
         session: str = "",
         seal: Seal | None = None,
+        *,
+        dial_wire: DialWire | None = None,
     ) -> None:
         """Join, work, and return when the manager shuts down or `leave` was called.
 
@@ -198,6 +209,7 @@ class WorkerShell:
             also: the user's own classes of message, by qualified name.
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
+            dial_wire: asks the manager for a wire; None lets all frames go by the link.
 
         Raises:
             JoinRefused: the manager does not want this worker.
@@ -224,6 +236,8 @@ class WorkerShell:
         keeping_in_touch = asyncio.ensure_future(self._keep_in_touch())
         ended = asyncio.ensure_future(self._wait_for_end())
         background = [posting, keeping_in_touch, ended]
+        if dial_wire is not None:
+            background.append(asyncio.ensure_future(self._keep_a_wire(postman, dial_wire)))
         is_given_up = False
         try:
             done, _ = await asyncio.wait(background, return_when=asyncio.FIRST_COMPLETED)
@@ -324,6 +338,7 @@ class WorkerShell:
         if self._manager != sender:
             log.info("joined", worker=self._profile.name, manager=welcome.manager)
         self._manager = sender
+        self._has_manager.set()
         self._manager_session = welcome.session
         self._admission = welcome.admission
         self._asks_again = False
@@ -343,6 +358,7 @@ class WorkerShell:
         if self._postman is not None and self._manager is not None:
             self._postman.close(self._manager)
         self._manager = None
+        self._has_manager.clear()
         self._call += 1
 
     def _take_back_results(self) -> None:
@@ -423,6 +439,20 @@ class WorkerShell:
                 and self._hooks.can_dial_again()
             ):
                 return
+
+    async def _keep_a_wire(self, postman: Postman, dial: DialWire) -> None:
+        """Have a wire to the manager wherever one is to be had, for ever."""
+        pause_s = FIRST_WIRE_PAUSE_S
+        while True:
+            await self._has_manager.wait()
+            manager = self._manager
+            assert manager is not None
+            wire = await dial(manager, postman)
+            if wire is not None:
+                pause_s = FIRST_WIRE_PAUSE_S
+                await wire.keep(self._heartbeat_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_WIRE_PAUSE_S)
 
     def _heed_refusal(self) -> None:
         # Anybody can forge the word that this comes from: it ends nobody who was ever let in.

@@ -165,7 +165,7 @@ class ClientSeal:
             admission.pass_number,
             self._next_counter(),
         )
-        return Outgoing(admission.own_key.seal(header, outgoing.frame), outgoing.to)
+        return outgoing._replace(frame=admission.own_key.seal(header, outgoing.frame))
 
     def _next_counter(self) -> int:
         self._counter += 1

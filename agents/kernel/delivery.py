@@ -210,6 +210,14 @@ class Stream:
         self._queue_bytes += size
         return self._next + len(queue) - 1
 
+    def has(self, segment: Segment) -> bool:
+        """Whether messages of a segment have arrived before."""
+        return (
+            segment.conversation == self.conversation
+            and bool(segment.messages)
+            and segment.first < self._expected
+        )
+
     def accept(self, segment: Segment, now: float) -> list[bytes]:
         """Take in a segment.
 
@@ -257,7 +265,7 @@ class Stream:
         if room_bytes < 0:
             return None
         first, messages = self._next, ()
-        if self._runs and self._runs[0].late_at <= now:
+        if self.is_late(now):
             first, messages = self._oldest, self._send_again(now, room_bytes)
         elif self._may_send():
             messages = self._send_new(now, room_bytes)
@@ -269,7 +277,7 @@ class Stream:
 
     def smallest_room_bytes(self, now: float) -> int:
         """Tell the room in bytes without which `collect` could not give what is due next."""
-        if self._runs and self._runs[0].late_at <= now:
+        if self.is_late(now):
             return self._envelope_bytes + MESSAGE_OVERHEAD_BYTES + len(self._in_flight[0])
         if self._may_send():
             return self._envelope_bytes + MESSAGE_OVERHEAD_BYTES + len(self._queue[0])
@@ -287,6 +295,10 @@ class Stream:
         if late_at is None or self._ack_due_at is None:
             return self._ack_due_at if late_at is None else late_at
         return min(late_at, self._ack_due_at)
+
+    def is_late(self, now: float) -> bool:
+        """Whether something was sent that should have been acknowledged by now."""
+        return bool(self._runs) and self._runs[0].late_at <= now
 
     def is_due(self, now: float) -> bool:
         """Whether `collect` has something to give."""

@@ -1,4 +1,4 @@
-"""What a worker and the manager's door say to each other before the worker joins.
+"""What a worker and the manager's door say to each other.
 
 ```
 N . | version 3 | kind | length | inside |
@@ -9,17 +9,21 @@ N . | version 3 | kind | length | inside |
 | `GREETING` | the door, as soon as somebody comes | 16 random bytes, and whether it seals |
 | `QUESTION` | the worker | 16 random bytes of its own, then its name |
 | `ANSWER` | the door | where the worker is to go |
-```
+| `WIRE` | a worker that has joined | 16 random bytes of its own, then its address |
+| `WIRED` | the door | nothing: frames follow |
 
-Name and answer are msgpack. Where frames are sealed they are encrypted, each with a key of its own:
-it is derived from the secret, the workspace, the kind, and the random bytes of both sides. So a
-question opens only at the door that greeted with these bytes, and an answer only for the question
-that it answers: who repeats what was said before moves nobody.
+A worker asks where to go, and leaves; or it asks that the connection become a wire, and stays.
+
+Name, address and answers are msgpack. Where frames are sealed they are encrypted, each with a key
+of its own: it is derived from the secret, the workspace, the kind, and the random bytes of both
+sides. So a question opens only at the door that greeted with these bytes, and an answer only for
+the question that it answers: who repeats what was said before moves nobody.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -53,6 +57,8 @@ class DoorKind(IntEnum):
     GREETING = 1
     QUESTION = 2
     ANSWER = 3
+    WIRE = 4
+    WIRED = 5
 
 
 class Greeting(NamedTuple):
@@ -79,6 +85,18 @@ class Question(NamedTuple):
     name: str
 
 
+class WireRequest(NamedTuple):
+    """What a worker asks for that has joined.
+
+    Args:
+        nonce: 16 random bytes, new for each request.
+        address: the worker's address.
+    """
+
+    nonce: bytes
+    address: str
+
+
 class Place(NamedTuple):
     """Where a worker is to go, on the host that it came to.
 
@@ -98,8 +116,12 @@ def pack_greeting(greeting: Greeting) -> bytes:
     return _pack(DoorKind.GREETING, greeting.nonce + bytes((greeting.sealed,)))
 
 
-def read_length(head: bytes, kind: DoorKind) -> int:
-    """How many bytes follow the head of a word.
+def read_head(head: bytes, *kinds: DoorKind) -> tuple[DoorKind, int]:
+    """Which word it is that begins so, and how many bytes follow.
+
+    Args:
+        head: `HEAD_BYTES` bytes.
+        kinds: the words that may come now.
 
     Raises:
         DecodeError: it is not the head of such a word, or too many would follow.
@@ -109,11 +131,12 @@ def read_length(head: bytes, kind: DoorKind) -> int:
     _, version, told, length = _HEAD.unpack(head)
     if version != DOOR_VERSION:
         raise DecodeError(Flaw.VERSION, f"a word for the door of version {version}")
-    if told != kind:
-        raise DecodeError(Flaw.GARBAGE, f"a word of kind {told} where {kind.name} was due")
+    if told not in kinds:
+        due = " or ".join(kind.name for kind in kinds)
+        raise DecodeError(Flaw.GARBAGE, f"a word of kind {told} where {due} was due")
     if length > MAX_WORD_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a word for the door of {length:,} bytes")
-    return length
+    return DoorKind(told), length
 
 
 def read_greeting(body: bytes) -> Greeting:
@@ -155,14 +178,7 @@ class DoorTalk:
         Raises:
             DecodeError: it is none, was sealed with another secret, or for another greeting.
         """
-        nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
-        if len(nonce) < NONCE_BYTES:
-            raise DecodeError(Flaw.GARBAGE, "a question at the door that is cut off")
-        match self._open(DoorKind.QUESTION, greeting.nonce + nonce, said):
-            case [str() as name] if _is_text(name):
-                return Question(nonce, name)
-            case _:
-                raise DecodeError(Flaw.INVALID, "a question at the door that gives no name")
+        return Question(*self._read_text(DoorKind.QUESTION, greeting, body))
 
     def pack_answer(self, greeting: Greeting, question: Question, place: Place) -> bytes:
         """Turn the answer to a question into bytes."""
@@ -186,7 +202,44 @@ class DoorTalk:
             case _:
                 raise DecodeError(Flaw.INVALID, "an answer of the door that names no place")
 
-    def _seal(self, kind: DoorKind, nonces: bytes, said: list[str | int]) -> bytes:
+    def pack_wire_request(self, greeting: Greeting, request: WireRequest) -> bytes:
+        """Turn the request for a wire after a greeting into bytes."""
+        said = self._seal(DoorKind.WIRE, greeting.nonce + request.nonce, [request.address])
+        return _pack(DoorKind.WIRE, request.nonce + said)
+
+    def read_wire_request(self, greeting: Greeting, body: bytes) -> WireRequest:
+        """Read what follows the head of a request for a wire.
+
+        Raises:
+            DecodeError: it is none, was sealed with another secret, or for another greeting.
+        """
+        return WireRequest(*self._read_text(DoorKind.WIRE, greeting, body))
+
+    def pack_wired(self, greeting: Greeting, request: WireRequest) -> bytes:
+        """Turn the word that what follows is a wire into bytes."""
+        said = self._seal(DoorKind.WIRED, greeting.nonce + request.nonce, [])
+        return _pack(DoorKind.WIRED, said)
+
+    def read_wired(self, greeting: Greeting, request: WireRequest, body: bytes) -> None:
+        """See that what follows the head of that word is whole.
+
+        Raises:
+            DecodeError: it is not, was sealed with another secret, or for another request.
+        """
+        if self._open(DoorKind.WIRED, greeting.nonce + request.nonce, body) != []:
+            raise DecodeError(Flaw.INVALID, "an answer of the door that is no wire's")
+
+    def _read_text(self, kind: DoorKind, greeting: Greeting, body: bytes) -> tuple[bytes, str]:
+        nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
+        if len(nonce) < NONCE_BYTES:
+            raise DecodeError(Flaw.GARBAGE, "a question at the door that is cut off")
+        match self._open(kind, greeting.nonce + nonce, said):
+            case [str() as text] if _is_text(text):
+                return nonce, text
+            case _:
+                raise DecodeError(Flaw.INVALID, "a question at the door that names nobody")
+
+    def _seal(self, kind: DoorKind, nonces: bytes, said: Sequence[str | int]) -> bytes:
         plain = pack_scalars(said)
         if self._secret is None:
             return plain

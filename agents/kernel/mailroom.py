@@ -58,10 +58,12 @@ class Outgoing(NamedTuple):
     Args:
         frame: its bytes.
         to: the address of the only peer it is for, or None if others may have to hear it.
+        by_wire: whether it is to go by the wire to that peer, if that is still there.
     """
 
     frame: bytes
     to: str | None
+    by_wire: bool = False
 
 
 class Arrival(NamedTuple):
@@ -113,6 +115,9 @@ class Mailroom:
         self._loose: deque[tuple[str, bytes]] = deque()
         self._loose_bytes = 0
 
+        # Those to whom a wire leads that works, as far as is known; some of the peers.
+        self._wired: set[str] = set()
+
         self.overhear: Overhearer | None = None
         self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
 
@@ -133,6 +138,23 @@ class Mailroom:
         self._streams.pop(peer, None)
         self._due.pop(peer, None)
         self._owing.pop(peer, None)
+
+    def has(self, peer: str) -> bool:
+        """Whether a conversation with a peer is open."""
+        return peer in self._streams
+
+    def trust_wire(self, peer: str) -> None:
+        """Let what is for a peer go by a wire of its own, by which something has just come.
+
+        A wire may be cut without a word. So what has to be sent again goes by the link, and so does
+        all else from then on, until something comes by the wire again. It is the same for who gets
+        again by the link what it has: its acknowledgement was lost.
+        """
+        self._wired.add(peer)
+
+    def distrust_wire(self, peer: str) -> None:
+        """Let what is for a peer go by the link."""
+        self._wired.discard(peer)
 
     def post(self, peer: str, message: bytes) -> int:
         """Queue a message that must arrive; its number in the conversation, from 0.
@@ -180,18 +202,24 @@ class Mailroom:
         self._wake(now)
         if self._relayed:
             return Outgoing(encode_frame(self._relayed.popleft()), None)
+        if self._wired and not self._loose:
+            outgoing = self._collect_wired(now)
+            if outgoing is not None:
+                return outgoing
         sections, room_bytes = self._collect_loose()
         room_bytes = self._collect_due(now, sections, room_bytes)
         if not sections:
             return None
         self._collect_early_acks(now, sections, room_bytes)
-        frame = encode_frame(Frame(self.address, tuple(sections)))
-        self.counters.frames_sent += 1
-        self.counters.bytes_sent += len(frame)
-        return Outgoing(frame, self._only_peer(sections))
+        return Outgoing(self._encode(sections), self._only_peer(sections))
 
     def receive(
-        self, frame: bytes, now: float, listens_to: frozenset[str] = NOBODY_ELSE
+        self,
+        frame: bytes,
+        now: float,
+        listens_to: frozenset[str] = NOBODY_ELSE,
+        *,
+        by_wire: bool = False,
     ) -> list[Arrival]:
         """Take in a frame.
 
@@ -201,6 +229,7 @@ class Mailroom:
             frame: what the link brought, whatever it is.
             now: the time in seconds.
             listens_to: addresses beside our own, such as `EVERYONE`.
+            by_wire: whether it came by a wire.
 
         Raises:
             DecodeError: the bytes are no frame; nothing else is ever raised.
@@ -213,7 +242,7 @@ class Mailroom:
         arrivals: list[Arrival] = []
         for section in sections:
             if section.to == self.address or section.to in listens_to:
-                arrivals += self._open_letter(sender, section, now)
+                arrivals += self._open_letter(sender, section, now, by_wire)
             if self.overhear is not None and section.to not in (self.address, ANY_MANAGER):
                 self.overhear(sender, section)
         return arrivals
@@ -328,8 +357,32 @@ class Mailroom:
         ]
         return sections, room_bytes
 
+    def _encode(self, sections: list[Section]) -> bytes:
+        frame = encode_frame(Frame(self.address, tuple(sections)))
+        self.counters.frames_sent += 1
+        self.counters.bytes_sent += len(frame)
+        return frame
+
+    def _collect_wired(self, now: float) -> Outgoing | None:
+        """Build a frame for one peer to whom a wire leads; None if nothing is due for any."""
+        for peer in [peer for peer in self._due if peer in self._wired]:
+            stream = self._streams[peer]
+            if stream.is_late(now):
+                self.distrust_wire(peer)
+                continue
+            room_bytes = self._room_bytes - _section_overhead_bytes(peer)
+            segment = stream.collect(now, max(stream.smallest_room_bytes(now), room_bytes))
+            del self._due[peer]
+            if stream.is_due(now):
+                self._due[peer] = None
+            self._reconsider(peer, stream)
+            if segment is not None:
+                frame = self._encode([Section(peer, encode_letter(segment))])
+                return Outgoing(frame, peer, by_wire=True)
+        return None
+
     def _collect_due(self, now: float, sections: list[Section], room_bytes: int) -> int:
-        turns = deque(self._due)
+        turns = deque(peer for peer in self._due if peer not in self._wired)
         share_bytes = max(room_bytes // max(len(turns), 1), _SMALLEST_SHARE_BYTES)
         while turns:
             peer = turns.popleft()
@@ -350,7 +403,7 @@ class Mailroom:
         return room_bytes
 
     def _collect_early_acks(self, now: float, sections: list[Section], room_bytes: int) -> None:
-        for peer in tuple(self._owing):
+        for peer in [peer for peer in self._owing if peer not in self._wired]:
             stream = self._streams[peer]
             free_bytes = room_bytes - _section_overhead_bytes(peer)
             segment = stream.collect(now, free_bytes, early_ack=True)
@@ -369,7 +422,9 @@ class Mailroom:
         # Who is no peer may be in another workspace of the manager, who has to hear it then.
         return next((address for address in addresses if address in self._streams), None)
 
-    def _open_letter(self, sender: str, section: Section, now: float) -> list[Arrival]:
+    def _open_letter(
+        self, sender: str, section: Section, now: float, by_wire: bool
+    ) -> list[Arrival]:
         try:
             letter = decode_letter(section.letter)
         except DecodeError:
@@ -381,6 +436,8 @@ class Mailroom:
         if stream is None or section.to != self.address:
             self.counters.foreign_segments += 1
             return []
+        if not by_wire and stream.has(letter):
+            self.distrust_wire(sender)
         messages = stream.accept(letter, now)
         if stream.round_trip_s is not None:
             self._pace.learn(stream.round_trip_s)

@@ -88,7 +88,7 @@ class ManagerSeal:
         """Seal a frame for the clients of this session."""
         del now
         header = Header(Kind.MANAGER, self._session, counter=self._next_counter())
-        return Outgoing(self._own_key.seal(header, outgoing.frame), outgoing.to)
+        return outgoing._replace(frame=self._own_key.seal(header, outgoing.frame))
 
     def unwrap(self, data: bytes, now: float) -> bytes | None:
         """Open a frame of a client that is bound to this session; challenge one that is not."""

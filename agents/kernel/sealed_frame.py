@@ -43,7 +43,7 @@ HEADER_BYTES = _LAYOUT.size
 _TAG_BYTES = 16
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
-_MAX_SEALED_BYTES = HEADER_BYTES + MAX_FRAME_BYTES + 64 + _TAG_BYTES
+MAX_SEALED_BYTES = HEADER_BYTES + MAX_FRAME_BYTES + 64 + _TAG_BYTES
 """The largest sealed frame that is opened; the frame inside has a short header of its own."""
 
 _PURPOSE = b"muster sealed frame 2"
@@ -161,7 +161,7 @@ def read_header(data: bytes) -> Header:
         raise DecodeError(
             Flaw.VERSION, f"a frame of version {version}; this Muster seals as {SEALED_VERSION}"
         )
-    if len(data) > _MAX_SEALED_BYTES:
+    if len(data) > MAX_SEALED_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a sealed frame of {len(data):,} bytes")
     if len(data) < HEADER_BYTES:
         raise DecodeError(Flaw.GARBAGE, "a sealed frame without a whole header")

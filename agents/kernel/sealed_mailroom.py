@@ -29,11 +29,18 @@ class SealedMailroom(Mailroom):
         return None if outgoing is None else self._seal.wrap(outgoing, now)
 
     def receive(
-        self, frame: bytes, now: float, listens_to: frozenset[str] = NOBODY_ELSE
+        self,
+        frame: bytes,
+        now: float,
+        listens_to: frozenset[str] = NOBODY_ELSE,
+        *,
+        by_wire: bool = False,
     ) -> list[Arrival]:
         """Take in what the link brought, if the seal lets it in; see `Mailroom.receive`."""
         inside = self._seal.unwrap(frame, now)
-        return [] if inside is None else super().receive(inside, now, listens_to)
+        if inside is None:
+            return []
+        return super().receive(inside, now, listens_to, by_wire=by_wire)
 
     def next_alarm(self) -> float | None:
         """When something will be due, in seconds; see `Mailroom.next_alarm`."""

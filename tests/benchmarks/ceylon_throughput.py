@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--store", choices=("none", "memory", "sqlite"), default="none")
     parser.add_argument("--insecure", action="store_true", help="do not seal")
+    parser.add_argument("--no-wires", action="store_true", help="all frames go by Ceylon")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     collect_garbage_less_often()
@@ -64,14 +65,18 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         port=0,
         quiet=True,
         insecure=options.insecure,
+        wires=not options.no_wires,
     )
     at: dict[What, float] = {}
+    processor_at: dict[What, float] = {}
     settled: Counter[Any] = Counter()
     assigned = 0
 
     def watch(occurrence: Occurrence) -> None:
         nonlocal assigned
         at[occurrence.what] = time.perf_counter()
+        if occurrence.what is not What.TASK_ASSIGNED and occurrence.what is not What.TASK_COMPLETED:
+            processor_at[occurrence.what] = time.process_time()
         if occurrence.what is What.TASK_COMPLETED:
             settled[occurrence.task_id] += 1
         elif occurrence.what is What.TASK_ASSIGNED:
@@ -91,10 +96,12 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         finally:
             for worker in workers:
                 worker.wait(timeout=10)
+    processor_s = processor_at[What.RUN_ENDED] - processor_at[What.ASSIGNING_BEGUN]
     took_s = at[What.TASK_COMPLETED] - at[What.ASSIGNING_BEGUN]
     return {
         "tasks_per_s": round(options.tasks / took_s),
         "took_s": round(took_s, 3),
+        "manager_processor_us": round(processor_s / options.tasks * 1e6, 1),
         "results": len(manager.task_results),
         "duplicates": sum(settled.values()) - len(settled),
         "assignments": assigned,

@@ -26,9 +26,10 @@ from muster.agents.kernel.door_words import (
     Greeting,
     Place,
     Question,
+    WireRequest,
     pack_greeting,
     read_greeting,
-    read_length,
+    read_head,
 )
 from muster.agents.kernel.mailroom import Outgoing
 from muster.agents.kernel.manager_seal import ManagerSeal
@@ -106,6 +107,7 @@ def sealed_seeds() -> list[bytes]:
 SEALED = sealed_seeds()
 GREETING = Greeting(b"greets everybody", sealed=True)
 QUESTION = Question(b"asks for a place", "Asha")
+WIRE_REQUEST = WireRequest(b"asks for a wire.", "12D3KooWAsha")
 TALKS = (DoorTalk(SECRET, "estate"), DoorTalk(None, "estate"))
 AT_THE_DOOR = [
     pack_greeting(GREETING),
@@ -201,7 +203,7 @@ def decode_all(data: bytes) -> str:
             reached = "an opened seal"
             attempt(decode_frame, inside)
     for kind in DoorKind:
-        if attempt(lambda data, kind=kind: read_length(data[:HEAD_BYTES], kind), data) is not None:
+        if attempt(lambda data, kind=kind: read_head(data[:HEAD_BYTES], kind), data) is not None:
             reached = "the head of a word at the door"
     for body in (data, data[HEAD_BYTES:]):
         attempt(read_greeting, body)
@@ -209,6 +211,8 @@ def decode_all(data: bytes) -> str:
             for read in (
                 lambda body, talk=talk: talk.read_question(GREETING, body),
                 lambda body, talk=talk: talk.read_answer(GREETING, QUESTION, body),
+                lambda body, talk=talk: talk.read_wire_request(GREETING, body),
+                lambda body, talk=talk: talk.read_wired(GREETING, WIRE_REQUEST, body),
             ):
                 if attempt(read, body) is not None:
                     reached = "a word at the door"

@@ -13,9 +13,10 @@ from muster.agents.kernel.door_words import (
     Greeting,
     Place,
     Question,
+    WireRequest,
     pack_greeting,
     read_greeting,
-    read_length,
+    read_head,
 )
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
 from muster.messages import DecodeError, Flaw
@@ -26,6 +27,7 @@ TALK = DoorTalk(SECRET, "estate")
 OPEN_TALK = DoorTalk(None, "estate")
 GREETING = Greeting(b"greeting".ljust(16, b"."), sealed=True)
 QUESTION = Question(b"question".ljust(16, b"."), "Ada")
+WIRE_REQUEST = WireRequest(b"wire".ljust(16, b"."), "12D3KooWAda")
 PLACE = Place("estate/lane 3", "12D3KooWLane", 9003)
 
 
@@ -44,14 +46,31 @@ def flaw_of(talk: DoorTalk, greeting: Greeting, body: bytes) -> Flaw | None:
 @pytest.mark.parametrize("talk", [TALK, OPEN_TALK], ids=["sealed", "insecure"])
 def test_what_is_packed_is_read_again(talk: DoorTalk) -> None:
     question = talk.pack_question(GREETING, QUESTION)
-    assert read_length(question[:HEAD_BYTES], DoorKind.QUESTION) == len(body_of(question))
+    assert read_head(question[:HEAD_BYTES], DoorKind.QUESTION)[1] == len(body_of(question))
     assert talk.read_question(GREETING, body_of(question)) == QUESTION
     answer = talk.pack_answer(GREETING, QUESTION, PLACE)
-    assert read_length(answer[:HEAD_BYTES], DoorKind.ANSWER) == len(body_of(answer))
+    assert read_head(answer[:HEAD_BYTES], DoorKind.ANSWER)[1] == len(body_of(answer))
     assert talk.read_answer(GREETING, QUESTION, body_of(answer)) == PLACE
     greeting = pack_greeting(GREETING)
-    assert read_length(greeting[:HEAD_BYTES], DoorKind.GREETING) == len(body_of(greeting))
+    assert read_head(greeting[:HEAD_BYTES], DoorKind.GREETING)[1] == len(body_of(greeting))
     assert read_greeting(body_of(greeting)) == GREETING
+
+
+@pytest.mark.parametrize("talk", [TALK, OPEN_TALK], ids=["sealed", "insecure"])
+def test_a_request_for_a_wire_is_read_again(talk: DoorTalk) -> None:
+    request = body_of(talk.pack_wire_request(GREETING, WIRE_REQUEST))
+    assert talk.read_wire_request(GREETING, request) == WIRE_REQUEST
+    talk.read_wired(GREETING, WIRE_REQUEST, body_of(talk.pack_wired(GREETING, WIRE_REQUEST)))
+
+
+def test_a_request_for_a_wire_counts_in_its_own_visit_alone() -> None:
+    request = body_of(TALK.pack_wire_request(GREETING, WIRE_REQUEST))
+    another = Greeting(b"another visit".ljust(16, b"."), True)
+    with pytest.raises(DecodeError) as caught:
+        TALK.read_wire_request(another, request)
+    assert caught.value.flaw is Flaw.WRONG_SECRET
+    with pytest.raises(DecodeError):
+        TALK.read_question(GREETING, request)
 
 
 def test_neither_name_nor_place_stands_in_the_clear() -> None:
@@ -116,7 +135,7 @@ def test_altering_any_byte_of_a_question_or_answer_keeps_it_shut(data: st.DataOb
 )
 def test_what_is_no_question_is_known_by_its_head(head: bytes, flaw: Flaw) -> None:
     with pytest.raises(DecodeError) as caught:
-        read_length(head, DoorKind.QUESTION)
+        read_head(head, DoorKind.QUESTION)
     assert caught.value.flaw is flaw
 
 
@@ -144,8 +163,10 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         for read in (
             lambda data, talk=talk: talk.read_question(GREETING, data),
             lambda data, talk=talk: talk.read_answer(GREETING, QUESTION, data),
+            lambda data, talk=talk: talk.read_wire_request(GREETING, data),
+            lambda data, talk=talk: talk.read_wired(GREETING, WIRE_REQUEST, data),
             read_greeting,
-            lambda data: read_length(data, DoorKind.ANSWER),
+            lambda data: read_head(data, DoorKind.ANSWER),
         ):
             try:
                 read(data)

@@ -1,0 +1,176 @@
+"""What goes by a wire, and what becomes of it when the wire is cut."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from muster.agents.kernel.mailroom import Mailroom, Outgoing
+from muster.messages.frame import EVERYONE, Section, decode_frame, decode_letter
+
+WORKERS = ("ada", "bob")
+DELAY_S = 0.01
+
+
+@pytest.fixture
+def boss() -> Mailroom:
+    """A manager's mailroom with two conversations, and a wire to Ada."""
+    room = Mailroom("boss")
+    for worker in WORKERS:
+        room.open(worker, f"boss-{worker}")
+    room.trust_wire("ada")
+    return room
+
+
+def sections_of(outgoing: Outgoing | None) -> list[str]:
+    assert outgoing is not None
+    return [section.to for section in decode_frame(outgoing.frame).sections]
+
+
+def test_what_is_for_a_wired_peer_goes_alone_and_by_the_wire(boss: Mailroom) -> None:
+    for worker in WORKERS:
+        boss.post(worker, b"hello")
+    first, second = boss.collect(0.0), boss.collect(0.0)
+    assert first is not None
+    assert second is not None
+    assert (first.by_wire, first.to, sections_of(first)) == (True, "ada", ["ada"])
+    assert (second.by_wire, second.to, sections_of(second)) == (False, "bob", ["bob"])
+    assert boss.collect(0.0) is None
+
+
+def test_what_is_for_everyone_goes_by_the_link_and_first(boss: Mailroom) -> None:
+    boss.post("ada", b"hello")
+    boss.post_loose(EVERYONE, b"I am here")
+    assert sections_of(boss.collect(0.0)) == [EVERYONE]
+    wired = boss.collect(0.0)
+    assert wired is not None
+    assert wired.by_wire
+
+
+def test_what_is_late_goes_by_the_link_and_so_does_all_else_until_the_wire_works(
+    boss: Mailroom,
+) -> None:
+    boss.post("ada", b"one")
+    sent = boss.collect(0.0)
+    assert sent is not None
+    assert sent.by_wire
+    again = boss.collect(10.0)
+    assert again is not None
+    assert not again.by_wire
+    assert decode_letter(decode_frame(again.frame).sections[0].letter).messages == (b"one",)
+    boss.post("ada", b"two")
+    after = boss.collect(10.0)
+    assert after is not None
+    assert not after.by_wire
+    boss.trust_wire("ada")
+    boss.post("ada", b"three")
+    works = boss.collect(10.0)
+    assert works is not None
+    assert works.by_wire
+
+
+def test_a_wire_that_ended_is_used_no_more(boss: Mailroom) -> None:
+    boss.distrust_wire("ada")
+    boss.post("ada", b"hello")
+    outgoing = boss.collect(0.0)
+    assert outgoing is not None
+    assert not outgoing.by_wire
+
+
+def test_a_peer_without_a_conversation_has_nothing_due(boss: Mailroom) -> None:
+    boss.trust_wire("stranger")
+    assert boss.collect(0.0) is None
+    assert not boss.has("stranger")
+    assert boss.has("ada")
+
+
+class Network:
+    """Two mailrooms, a link that is fair, and a wire that loses what it is told to.
+
+    Args:
+        fates: whether each frame arrives that goes by the wire, in order; after that all do.
+        revives_at: at which moments something comes by the wire all the same, in seconds.
+    """
+
+    def __init__(self, fates: list[bool], revives_at: list[float]) -> None:
+        self.boss, self.ada = Mailroom("boss"), Mailroom("ada")
+        self.boss.open("ada", "talk")
+        self.ada.open("boss", "talk")
+        self.boss.trust_wire("ada")
+        self.ada.trust_wire("boss")
+        self.arrived: dict[str, list[bytes]] = {"boss": [], "ada": []}
+        self.by_wire = 0
+        self._fates = iter(fates)
+        self._revives = sorted(revives_at)
+        self._under_way: list[tuple[float, int, Mailroom, Outgoing]] = []
+        self._count = 0
+        self.now = 0.0
+
+    def run(self) -> None:
+        ends = ((self.boss, self.ada), (self.ada, self.boss))
+        while True:
+            for end, other in ends:
+                while (outgoing := end.collect(self.now)) is not None:
+                    self.by_wire += outgoing.by_wire
+                    if not outgoing.by_wire or next(self._fates, True):
+                        self._count += 1
+                        landing = (self.now + DELAY_S, self._count, other, outgoing)
+                        heappush(self._under_way, landing)
+            moments = [alarm for end, _ in ends if (alarm := end.next_alarm()) is not None]
+            moments += [self._under_way[0][0]] if self._under_way else []
+            if not moments:
+                return
+            self.now = max(self.now, min(moments + self._revives[:1]))
+            while self._revives and self._revives[0] <= self.now:
+                del self._revives[0]
+                self.boss.trust_wire("ada")
+                self.ada.trust_wire("boss")
+            while self._under_way and self._under_way[0][0] <= self.now:
+                _, _, end, outgoing = heappop(self._under_way)
+                if outgoing.by_wire:
+                    end.trust_wire("ada" if end is self.boss else "boss")
+                arrivals = end.receive(outgoing.frame, self.now, by_wire=outgoing.by_wire)
+                for arrival in arrivals:
+                    self.arrived[end.address].append(arrival.message)
+
+
+@given(
+    fates=st.lists(st.booleans(), max_size=40),
+    revives_at=st.lists(st.floats(0, 5), max_size=4),
+    count=st.integers(1, 60),
+    size=st.sampled_from([10, 5_000, 200_000]),
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_wire_loses_all_arrives_once_and_in_order(
+    fates: list[bool], revives_at: list[float], count: int, size: int
+) -> None:
+    network = Network(fates, revives_at)
+    there = [b"%06d" % number + bytes(size) for number in range(count)]
+    back = [b"%06d" % number for number in range(count)]
+    for forth, answer in zip(there, back, strict=True):
+        network.boss.post("ada", forth)
+        network.ada.post("boss", answer)
+    network.run()
+    assert network.arrived == {"ada": there, "boss": back}
+
+
+def test_a_wire_that_is_cut_from_the_start_costs_a_wait_at_either_end_and_no_more() -> None:
+    network = Network([False] * 1_000, [])
+    for number in range(100):
+        network.boss.post("ada", b"%d" % number)
+    network.run()
+    assert len(network.arrived["ada"]) == 100
+    assert network.by_wire <= 3
+    assert network.now < 1.5
+
+
+def test_one_section_is_one_message_for_a_wired_peer(boss: Mailroom) -> None:
+    for number in range(3):
+        boss.post("ada", b"%d" % number)
+    outgoing = boss.collect(0.0)
+    assert outgoing is not None
+    sections = decode_frame(outgoing.frame).sections
+    assert [type(section) for section in sections] == [Section]
+    assert decode_letter(sections[0].letter).messages == (b"0", b"1", b"2")
