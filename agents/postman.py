@@ -44,6 +44,8 @@ class Postman:
     and when it is idle a message leaves at once. What is for a peer to whom a wire leads goes by
     that.
 
+    `link_heard_at` tells when anything last came by the link, in seconds.
+
     Args:
         link: the way into the workspace.
         listens_to: addresses besides its own that this member answers to.
@@ -83,6 +85,7 @@ class Postman:
         self._due = asyncio.Event()
         # Bounded by the peers that were let in.
         self._wires: dict[str, Wire] = {}
+        self.link_heard_at = now()
         self.dropped: Counter[str] = Counter()
         self.traffic = Traffic()
 
@@ -175,6 +178,7 @@ class Postman:
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
+        self.link_heard_at = now()
         self._receive(frame, by_wire=False)
 
     def _receive(self, frame: bytes, *, by_wire: bool) -> None:

@@ -433,6 +433,12 @@ class WorkerShell:
                 )
                 # The conversation stays open: if the manager has not lost us, it goes on.
                 self._asks_again = True
+            elif self._is_link_dead() and self._hooks.can_dial_again():
+                log.warning(
+                    "only its wire still leads to the manager; dialling again",
+                    worker=self._profile.name,
+                )
+                return
             elif (
                 silent_s > _SILENT_HEARTBEATS * self._heartbeat_s
                 and self._hooks.is_line_outdated()
@@ -459,6 +465,11 @@ class WorkerShell:
         if self._postman is not None and self._postman.refusal and not self._was_member:
             self._failure = WrongSecret(f"worker {self._profile.name!r}: {self._postman.refusal}")
             self._ended.set()
+
+    def _is_link_dead(self) -> bool:
+        """Whether not even what the manager says to everyone is heard."""
+        assert self._postman is not None
+        return now() - self._postman.link_heard_at > self._lost_after_s
 
     def _manager_heard_at(self) -> float:
         """When the manager last spoke to this worker, and not only to everyone.

@@ -393,6 +393,10 @@ def manager(
         str | None,
         typer.Option(metavar="PORTS", help="Their UDP ports, such as 9001-9016 [default: any]."),
     ] = None,
+    no_wires: Annotated[
+        bool,
+        typer.Option("--no-wires", help="Let all frames go by Ceylon; see docs/wires.md."),
+    ] = False,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
         bool,
@@ -446,6 +450,7 @@ def manager(
         allow=allow or None,
         max_lanes=max_lanes,
         lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
+        wires=not no_wires,
     )
     if otel:
         tell_opentelemetry(made)

@@ -192,8 +192,9 @@ async def test_a_worker_that_stops_makes_room_in_its_lane() -> None:
 
 
 @pytest.mark.slow
-async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others() -> None:
-    manager = TaskManager([], port=0, quiet=True, lost_after_s=2.0)
+@pytest.mark.parametrize("wires", [True, False], ids=["wires", "no wires"])
+async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(wires: bool) -> None:
+    manager = TaskManager([], port=0, quiet=True, lost_after_s=2.0, wires=wires)
     workers = [Talker(f"worker {number}", ticket=manager.ticket()) for number in range(8)]
     async with running(manager, workers):
         await wait_until(lambda: len(lanes_of(manager)) == 8)
@@ -201,8 +202,7 @@ async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others()
         assert keeper is not None
         # As when it panics in there: nobody is told.
         keeper._agents[1].close()
-        await wait_until(lambda: len(lanes_of(manager)) == 4)
-        await wait_until(lambda: len(lanes_of(manager)) == 8)
+        await wait_until(lambda: 1 not in members(manager) and len(lanes_of(manager)) == 8)
         await asyncio.sleep(3)
         assert 1 not in members(manager)
         assert len(lanes_of(manager)) == 8
