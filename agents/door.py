@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from ..messages import DecodeError, EncodeError, Flaw
 from .kernel.door_words import (
@@ -27,6 +27,7 @@ from .kernel.door_words import (
     read_greeting,
     read_head,
 )
+from .patience import within
 from .wire import Wire, WireHolder
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
@@ -47,8 +48,6 @@ MAX_VISITS = 256
 """How many may be at the door at the same time; more are sent away, and join without asking."""
 
 _MAX_NAME_CHARACTERS = 200
-
-_T = TypeVar("_T")
 
 PlaceFinder: TypeAlias = Callable[[str], Awaitable[Place]]
 """Tells where the worker of a name is to go."""
@@ -163,7 +162,7 @@ async def ask_for_wire(
 
 async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     coming = asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES)
-    return await _within(coming, COMING_PATIENCE_S)
+    return await within(COMING_PATIENCE_S, coming)
 
 
 async def _receive(
@@ -177,7 +176,7 @@ async def _receive(
     greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
     writer.write(pack_greeting(greeting))
     asked = _read(reader, DoorKind.QUESTION, DoorKind.WIRE)
-    kind, body = await _within(asked, QUESTION_PATIENCE_S)
+    kind, body = await within(QUESTION_PATIENCE_S, asked)
     if kind is DoorKind.WIRE:
         request = talk.read_wire_request(greeting, body)
         if holder is None or not holder.expects_wire(request.address):
@@ -188,7 +187,7 @@ async def _receive(
     question = talk.read_question(greeting, body)
     place = await find_place(question.name)
     writer.write(talk.pack_answer(greeting, question, place))
-    await _within(writer.drain(), QUESTION_PATIENCE_S)
+    await within(QUESTION_PATIENCE_S, writer.drain())
     return False
 
 
@@ -198,7 +197,7 @@ async def _ask(
     greeting = await _be_greeted(reader, talk)
     question = Question(secrets.token_bytes(NONCE_BYTES), name[:_MAX_NAME_CHARACTERS])
     writer.write(talk.pack_question(greeting, question))
-    _, answer = await _within(_read(reader, DoorKind.ANSWER), ANSWER_PATIENCE_S)
+    _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DoorKind.ANSWER))
     return talk.read_answer(greeting, question, answer)
 
 
@@ -208,20 +207,8 @@ async def _ask_for_wire(
     greeting = await _be_greeted(reader, talk)
     request = WireRequest(secrets.token_bytes(NONCE_BYTES), address)
     writer.write(talk.pack_wire_request(greeting, request))
-    _, answer = await _within(_read(reader, DoorKind.WIRED), ANSWER_PATIENCE_S)
+    _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DoorKind.WIRED))
     talk.read_wired(greeting, request, answer)
-
-
-async def _within(awaitable: Awaitable[_T], patience_s: float) -> _T:
-    """Wait for something; unlike `asyncio.wait_for` before Python 3.12 it swallows no cancel."""
-    future = asyncio.ensure_future(awaitable)
-    try:
-        done, _ = await asyncio.wait([future], timeout=patience_s)
-    finally:
-        future.cancel()
-    if not done:
-        raise asyncio.TimeoutError
-    return future.result()
 
 
 def _become_wire(peer: str, holder: WireHolder, writer: asyncio.StreamWriter) -> Wire:
@@ -232,7 +219,7 @@ def _become_wire(peer: str, holder: WireHolder, writer: asyncio.StreamWriter) ->
 
 
 async def _be_greeted(reader: asyncio.StreamReader, talk: DoorTalk) -> Greeting:
-    _, body = await _within(_read(reader, DoorKind.GREETING), GREETING_PATIENCE_S)
+    _, body = await within(GREETING_PATIENCE_S, _read(reader, DoorKind.GREETING))
     greeting = read_greeting(body)
     if greeting.sealed is not talk.is_sealed:
         raise DecodeError(Flaw.UNSEALED, "the door and this worker do not both seal")

@@ -14,6 +14,7 @@ from ..messages import BlobUnusable, Parcel, TaskId, decode_message
 from ..messages.cutting import Cutting, cut, splice
 from .blob_store import BlobStore
 from .kernel.blob_seal import BlobSeal
+from .patience import within
 
 DEFAULT_THRESHOLD_BYTES = 64 * 1024
 """How long an encoded message gets before its large values go into blobs."""
@@ -43,7 +44,7 @@ class BlobThreads:
             self._executor = ThreadPoolExecutor(_THREADS, "muster-blobs")
         work = asyncio.get_running_loop().run_in_executor(self._executor, step)
         try:
-            return await asyncio.wait_for(work, PATIENCE_S)
+            return await within(PATIENCE_S, work)
         except asyncio.TimeoutError:
             raise BlobUnusable(f"the blob store did not answer within {PATIENCE_S:g} s") from None
 

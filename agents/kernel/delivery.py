@@ -103,6 +103,9 @@ class _Run:
 class Stream:
     """One end of a conversation; `heard_at` tells when something of it last arrived.
 
+    `patience_s` is the least time to wait for an acknowledgement, in seconds, whatever was
+    measured: on some ways nothing is lost, and who is late is busy.
+
     It never gives up by itself: whether a silent peer is gone is for others to judge.
 
     Args:
@@ -119,6 +122,7 @@ class Stream:
     ) -> None:
         self.conversation = conversation
         self.heard_at: float | None = None
+        self.patience_s = 0.0
         self.counters = DeliveryCounters() if counters is None else counters
         self._limits = limits
         self._envelope_bytes = _SEGMENT_OVERHEAD_BYTES + len(conversation.encode())
@@ -296,6 +300,12 @@ class Stream:
             return self._ack_due_at if late_at is None else late_at
         return min(late_at, self._ack_due_at)
 
+    def hurry(self) -> None:
+        """Be patient no more: what is under way may be lost."""
+        self.patience_s = 0.0
+        for run in self._runs:
+            run.retry_after_s = min(run.retry_after_s, self._timer.retry_after_s)
+
     def is_late(self, now: float) -> bool:
         """Whether something was sent that should have been acknowledged by now."""
         return bool(self._runs) and self._runs[0].late_at <= now
@@ -338,7 +348,8 @@ class Stream:
         self._queue_bytes -= sent_bytes
         self._in_flight_bytes += sent_bytes
         after = self._next + len(messages)
-        self._runs.append(_Run(self._next, after, now, self._timer.retry_after_s))
+        retry_after_s = max(self._timer.retry_after_s, self.patience_s)
+        self._runs.append(_Run(self._next, after, now, retry_after_s))
         self._next = after
         self.counters.sent += len(messages)
         return tuple(messages)

@@ -37,6 +37,9 @@ MAX_LOOSE_MESSAGES = 10_000
 MAX_LOOSE_BYTES = 64 * 1024 * 1024
 """How many loose messages, and bytes of them, may wait; the oldest give way."""
 
+WIRE_PATIENCE_S = 1.0
+"""How long what goes by a wire may be unanswered: nothing is lost there but with the wire."""
+
 MAX_RELAYED = 1_000
 """How many letters of others may wait to be passed on; the oldest give way."""
 
@@ -131,7 +134,8 @@ class Mailroom:
         current = self._streams.get(peer)
         if current is None or current.conversation != conversation:
             self.close(peer)
-            self._streams[peer] = Stream(conversation, self._limits, self.counters)
+            stream = self._streams[peer] = Stream(conversation, self._limits, self.counters)
+            stream.patience_s = WIRE_PATIENCE_S if peer in self._wired else 0.0
 
     def close(self, peer: str) -> None:
         """Forget the conversation with a peer, and whatever was not delivered; if there is one."""
@@ -150,11 +154,18 @@ class Mailroom:
         all else from then on, until something comes by the wire again. It is the same for who gets
         again by the link what it has: its acknowledgement was lost.
         """
-        self._wired.add(peer)
+        if peer not in self._wired:
+            self._wired.add(peer)
+            if peer in self._streams:
+                self._streams[peer].patience_s = WIRE_PATIENCE_S
 
     def distrust_wire(self, peer: str) -> None:
         """Let what is for a peer go by the link."""
-        self._wired.discard(peer)
+        if peer in self._wired:
+            self._wired.discard(peer)
+            if peer in self._streams:
+                self._streams[peer].hurry()
+                self._reconsider(peer, self._streams[peer])
 
     def post(self, peer: str, message: bytes) -> int:
         """Queue a message that must arrive; its number in the conversation, from 0.
