@@ -81,27 +81,29 @@ def changed_rows(board: BoardState, said: Iterable[Instruction], heard: Iterable
     forgotten: dict[TaskId, None] = {}
     run_changed = False
     looked_at: What | None = None
+    is_kept = is_added = is_forgotten = False
     for each in said:
         if not isinstance(each, Occurrence):
             continue
-        what, task_id = each.what, each.task_id
+        _, what, task_id, _, worker, _ = each
         if what is not looked_at:
-            # Most come in rows of one kind, and to look for a kind in a set takes its time.
+            # Many of one kind come in a row, and to look at a kind takes an enum's time.
             looked_at = what
+            is_kept = what is not What.TASK_PROGRESSED
+            is_added = what is What.TASK_ADDED
+            is_forgotten = what is What.TASK_FORGOTTEN
             run_changed = run_changed or what in _OF_THE_RUN
-        if what is What.TASK_PROGRESSED:
-            continue
-        if task_id is not None:
+        if task_id is not None and is_kept:
             record = known.get(task_id)
-            if what is What.TASK_FORGOTTEN:
+            if is_forgotten:
                 tasks.pop(task_id, None)
                 forgotten[task_id] = None
             elif record is not None:
                 tasks[task_id] = record
-            if what is What.TASK_ADDED:
+            if is_added:
                 added.add(task_id)
-        if each.worker:
-            workers[each.worker] = None
+        if worker and is_kept:
+            workers[worker] = None
     to_row = _TaskRows().to_row
     return Rows(
         _run_state(board) if run_changed else None,
