@@ -175,8 +175,7 @@ def _with_priority(task: Task, priority: int) -> Task:
 
 def _read_result(kept: Payload) -> TaskResult:
     if not isinstance(kept, bytes):
-        told = dict(zip(RESULT_FIELDS, kept, strict=False))
-        return TaskResult(**{name: value for name, value in told.items() if value is not None})
+        return TaskResult(**dict(zip(RESULT_FIELDS, kept, strict=False)))
     result = decode_message(kept)
     if not isinstance(result, TaskResult):
         raise DecodeError(Flaw.INVALID, f"its result is a {type(result).__name__}")
