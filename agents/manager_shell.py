@@ -217,12 +217,14 @@ class ManagerShell:
                 f"the store holds what can't be read: {fault.detail}; a class of tasks must be "
                 "imported before the run goes on"
             ) from None
-        tasks = tuple(record.added for record in self.board.tasks.values())
+        records = self.board.tasks.values()
+        tasks = tuple(record.added for record in records)
+        packed = tuple(record.packed or pack_task(record.added) for record in records)
         self.board = board
         self._keeper = Keeper(store, board, self._carry_out)
         if self._watch_write is not None:
             self._keeper.watch_writes(self._watch_write)
-        self._apply(TasksAdded(tasks))
+        self._apply(TasksAdded(tasks, packed))
 
     @property
     def keeper(self) -> Keeper | None:

@@ -58,7 +58,8 @@ class Memory:
             if row.definition is not None:
                 defined[row.task_id] = row
             elif before is not None:
-                defined[row.task_id] = row._replace(definition=before.definition)
+                task_id, sequence, status, _, state = row
+                defined[task_id] = TaskRow(task_id, sequence, status, before.definition, state)
             else:
                 raise StoreUnusable(
                     f"task {row.task_id!r} can't be kept: it comes without its definition, "

@@ -41,6 +41,8 @@ _CREATE_WORKER = """
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_CREATE_RUN, _CREATE_TASK, _CREATE_TASK_STATE, _CREATE_WORKER),
+    # The tables are the same, but what is in a task's state no earlier Muster can read.
+    (),
 )
 """Statements that lead from each version of the tables to the next; the first makes version 1."""
 

@@ -6,7 +6,8 @@ Tuples arrive as lists, and members of a str or int enum as what they stand for.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, cast
 
 import msgpack
 
@@ -63,6 +64,20 @@ def pack_scalars(value: Payload) -> bytes:
         return msgpack.packb(value, datetime=True)
     except ENCODE_FAULTS as fault:
         raise EncodeError(f"{type(fault).__name__}: {fault}") from None
+
+
+def scalar_packer() -> Callable[[Payload], bytes]:
+    """Make what does as `pack_scalars` does, in less time for many values; for one thread."""
+    packer = msgpack.Packer(datetime=True)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportAttributeAccessIssue]
+    pack_one = cast("Callable[[Payload], bytes]", packer.pack)
+
+    def pack_next(value: Payload) -> bytes:
+        try:
+            return pack_one(value)
+        except ENCODE_FAULTS as fault:
+            raise EncodeError(f"{type(fault).__name__}: {fault}") from None
+
+    return pack_next
 
 
 def unpack(data: bytes) -> Payload:

@@ -17,6 +17,7 @@ from muster.agents.memory_store import Memory, MemoryStore
 from muster.agents.sqlite_store import SqliteStore, read_store
 from muster.agents.virtual_time import run_in_virtual_time
 from muster.messages import DifferentTask, StoreUnusable, Task, TaskAssignment, TaskStatus
+from muster.messages.codec import pack_task
 
 TASKS = [
     # Faults use up time: with the default of 2 s some would time out.
@@ -168,6 +169,11 @@ def test_a_task_is_in_the_store_when_adding_it_returns(tmp_path: Path) -> None:
     assert [row.task_id for row in read_store(path).tasks] == [1]
     manager.cancel_task(1)
     assert [row.status for row in read_store(path).tasks] == [TaskStatus.CANCELLED]
+
+
+def test_a_task_is_packed_once_though_it_is_kept() -> None:
+    packed = [record.packed for record in manager_of(MemoryStore()).board.tasks.values()]
+    assert packed == [pack_task(task) for task in TASKS]
 
 
 def test_the_same_tasks_given_again_are_not_added_twice_and_others_are(tmp_path: Path) -> None:

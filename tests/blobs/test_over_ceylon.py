@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from muster.agents import TaskManager
 from muster.agents.kernel.events import Occurrence, What
-from muster.agents.kernel.ledger import read_snapshot
+from muster.agents.kernel.restoration import read_snapshot
 from muster.agents.sqlite_store import read_store
 from muster.agents.ticket import write_ticket_file
 from muster.messages import StoreUnusable, Task, TaskStatus

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from muster.agents import MemoryStore, TaskManager, WorkerAgent, run_in_virtual_time
 from muster.agents.kernel.events import What
-from muster.agents.kernel.ledger import read_snapshot
+from muster.agents.kernel.restoration import read_snapshot
 from muster.messages import (
     IllegalTransition,
     InvalidInput,

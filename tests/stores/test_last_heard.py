@@ -13,9 +13,9 @@ from muster.agents import (
     run_in_virtual_time,
 )
 from muster.agents.kernel.health import Health, health_of
-from muster.agents.kernel.ledger import Rows, read_snapshot
+from muster.agents.kernel.ledger import Rows
 from muster.agents.kernel.records import WorkerRecord
-from muster.agents.kernel.restoration import read_board
+from muster.agents.kernel.restoration import read_board, read_snapshot
 from muster.agents.memory_store import Memory
 from muster.messages import Task
 from muster.messages.values import pack_scalars, unpack

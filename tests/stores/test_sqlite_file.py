@@ -65,7 +65,7 @@ def test_a_closed_store_is_one_file_and_its_lock(path) -> None:
 def test_the_file_bears_our_mark_and_its_version(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     assert path.read_bytes()[68:72] == b"Mstr"
 
 
@@ -113,7 +113,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     for refusal in refusals(path):
-        assert "is of version 99, and this Muster knows versions up to 1" in refusal
+        assert "is of version 99, and this Muster knows versions up to 2" in refusal
         assert "open it with the Muster that wrote it" in refusal
 
 
@@ -319,16 +319,16 @@ def version(path: Path) -> int:
 
 
 def test_an_old_store_is_brought_to_the_newest_version(path, monkeypatch) -> None:
-    mark = "UPDATE run SET note = 'was version 2'"
+    mark = "UPDATE run SET note = 'was version 3'"
     monkeypatch.setattr(
         sqlite_file, "MIGRATIONS", (*sqlite_file.MIGRATIONS, (ADD_A_COLUMN,), (mark,))
     )
     store = SqliteStore(path)
     assert store.load() == ROWS
     store.close()
-    assert version(path) == 3
+    assert version(path) == 4
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT note FROM run").fetchone() == ("was version 2",)
+        assert connection.execute("SELECT note FROM run").fetchone() == ("was version 3",)
 
 
 def test_an_old_store_is_read_as_if_it_were_new_and_stays_old(path, monkeypatch) -> None:
@@ -352,7 +352,7 @@ def test_a_migration_that_fails_leaves_the_old_store_as_it_was(path, monkeypatch
         with pytest.raises(StoreUnusable, match="can't be opened: no such table: nowhere"):
             SqliteStore(path)
     assert path.read_bytes() == before
-    assert version(path) == 1
+    assert version(path) == 2
     assert columns(path) == {"only", "state", "checksum"}
     store = SqliteStore(path)
     assert store.load() == ROWS

@@ -198,6 +198,32 @@ def test_a_large_batch_is_kept(place) -> None:
     assert place.open().load().tasks == rows
 
 
+@pytest.mark.parametrize("count", [31, 32, 33, 64, 97])
+def test_any_number_of_rows_comes_back_each_with_its_status(place, count) -> None:
+    rows = tuple(
+        task_row(number + 1, number, b"%d" % number, status=list(TaskStatus)[number % 5])
+        for number in range(count)
+    )
+    store = place.open()
+    store.write(Rows(tasks=rows))
+    assert store.load().tasks == rows
+    again = tuple(row._replace(definition=None, status=TaskStatus.FAILED) for row in rows)
+    # Each comes twice, and the second counts.
+    store.write(Rows(tasks=tuple(each for row in again for each in (rows[row.sequence], row))))
+    assert [row.status for row in store.load().tasks] == [TaskStatus.FAILED] * count
+    assert [row.state for row in store.load().tasks] == [row.state for row in rows]
+
+
+def test_of_a_large_batch_that_cannot_be_kept_nothing_is_kept(place) -> None:
+    store = place.open()
+    before = Rows(tasks=tuple(task_row(number, number) for number in range(100)))
+    store.write(before)
+    batch = [task_row(number, number, b"changed", definition=None) for number in range(120)]
+    with pytest.raises(StoreUnusable, match="without its definition"):
+        store.write(Rows(tasks=tuple(batch)))
+    assert store.load() == before
+
+
 IDS: list[TaskId] = [1, "1", 2, "a", "A", "é", LARGEST_ID, str(LARGEST_ID)]
 a_state = st.binary(max_size=20)
 
