@@ -35,7 +35,7 @@ from .jobs import describe_fault
 from .kernel.blob_holders import BlobHolders
 from .kernel.blob_seal import BlobSeal
 from .log import log
-from .parcels import Blobs, BlobThreads, Labelled
+from .parcels import MAX_AT_ONCE, Blobs, BlobThreads, Labelled
 
 ANSWER_WITHIN_S = 10.0
 """How long a worker may take to tell whether it gets to the blobs, before it is taken not to."""
@@ -79,6 +79,8 @@ class ManagerParcels:
         self._seal = BlobSeal(None)
         self._also: Mapping[str, type[BaseModel]] = {}
         self._threads = BlobThreads()
+        self._packing = asyncio.Semaphore(MAX_AT_ONCE)
+        self._unpacking = asyncio.Semaphore(MAX_AT_ONCE)
         self._opening: asyncio.Task[Blobs] | None = None
         self._store: BlobStore | None = None
         self._blobs: Blobs | None = None
@@ -164,11 +166,12 @@ class ManagerParcels:
             blobs = await self._open()
             if not await self._reaches(worker_id, blobs):
                 return message
-            labelled = await blobs.label(message, self.threshold_bytes)
-            if labelled is None:
-                return message
-            self._holders.hold(writing, labelled.names)
-            await self._put(blobs, labelled)
+            async with self._packing:
+                labelled = await blobs.label(message, self.threshold_bytes)
+                if labelled is None:
+                    return message
+                self._holders.hold(writing, labelled.names)
+                await self._put(blobs, labelled)
             parcel = labelled.parcel(task_id, assignment.attempt, assignment.worker)
             if not self._is_settled(task_id):
                 self._holders.hold(task_id, labelled.names)
@@ -306,7 +309,8 @@ class ManagerParcels:
     async def _unpack(self, parcel: Parcel) -> TaskResult:
         try:
             blobs = await self._open()
-            result = await blobs.open(parcel, self._also)
+            async with self._unpacking:
+                result = await blobs.open(parcel, self._also)
             if not isinstance(result, TaskResult) or _subject(result) != _subject(parcel):
                 raise DecodeError(Flaw.INVALID, "a parcel with something else in it than it says")
             return result

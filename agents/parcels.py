@@ -23,6 +23,9 @@ PATIENCE_S = 60.0
 """How long a blob store may take for one step before it counts as unusable."""
 
 _THREADS = 4
+
+MAX_AT_ONCE = _THREADS
+"""How many parcels each way are worked on at once: the first are ready early, and few take memory."""
 _PROBE_BYTES = 32
 
 _Result = TypeVar("_Result")

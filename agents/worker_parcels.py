@@ -30,7 +30,7 @@ from .blob_place import open_place
 from .jobs import describe_fault
 from .kernel.blob_seal import BlobSeal
 from .log import log
-from .parcels import Blobs, BlobThreads, Labelled
+from .parcels import MAX_AT_ONCE, Blobs, BlobThreads, Labelled
 
 ANSWER_WITHIN_S = 10.0
 """How long a manager may take to tell where blobs are, before everything goes in frames."""
@@ -82,6 +82,8 @@ class WorkerParcels:
         self._seal = BlobSeal(None)
         self._also: Mapping[str, type[BaseModel]] = {}
         self._threads = BlobThreads()
+        self._packing = asyncio.Semaphore(MAX_AT_ONCE)
+        self._unpacking = asyncio.Semaphore(MAX_AT_ONCE)
         self._threshold_bytes: int | None = None
         self._place: asyncio.Future[_Place] | None = None
         # Bounded by the attempts that the worker is given, as its jobs are.
@@ -223,7 +225,8 @@ class WorkerParcels:
             place = await self._find_place()
             if place.blobs is None:
                 raise BlobUnusable(place.fault or "this worker does not get to the blobs")
-            assignment = await place.blobs.open(parcel, self._also)
+            async with self._unpacking:
+                assignment = await place.blobs.open(parcel, self._also)
             if (
                 not isinstance(assignment, TaskAssignment)
                 or (assignment.task.id, assignment.attempt) != key
@@ -293,10 +296,11 @@ class WorkerParcels:
             return None
         # Of its own, so that no other's deletion takes it away before it is read.
         copy_of = f"{self._session}/{key[1]}/{key[0]!r}"
-        labelled = await place.blobs.label(message, self._threshold_bytes, copy_of)
-        if labelled is not None:
-            self._filled[key] = (place.blobs, labelled)
-            await place.blobs.put(labelled)
+        async with self._packing:
+            labelled = await place.blobs.label(message, self._threshold_bytes, copy_of)
+            if labelled is not None:
+                self._filled[key] = (place.blobs, labelled)
+                await place.blobs.put(labelled)
         return labelled
 
     def _begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
