@@ -8,6 +8,7 @@ that subclasses survive the journey. Tuples arrive as lists; datetimes with a zo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
@@ -40,6 +41,7 @@ __all__ = [
     "encode_assignment",
     "encode_message",
     "encode_task",
+    "open_assignment",
     "pack",
     "pack_task",
     "summarize",
@@ -178,11 +180,27 @@ def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:
     fields = plain_fields(assignment, without="task")
     if fields is None or len(fields) >= _LONGEST_SHORT_MAP:
         return encode_message(assignment)
-    packed = pack_scalars(fields)
+    message = _open_assignment(fields) + packed_task
+    return message if len(message) <= MAX_MESSAGE_BYTES else encode_message(assignment)
+
+
+@lru_cache(maxsize=256)
+def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worker: str) -> bytes:
+    """The bytes of an assignment up to its task, if nothing but these goes with it.
+
+    What `pack_task` packed completes them. What goes out at one moment mostly has them in common.
+    """
+    told = {"assigned_at": assigned_at, "timeout": timeout, "attempt": attempt, "worker": worker}
+    rules = TaskAssignment.model_fields
+    return _open_assignment(
+        {name: value for name, value in told.items() if value != rules[name].default}
+    )
+
+
+def _open_assignment(fields: Fields) -> bytes:
     # A short map is its length in one byte, and then keys and values.
     opening = bytes((_SHORT_MAP + len(fields) + 1,))
-    message = b"".join((_ASSIGNMENT, opening, packed[1:], _TASK_KEY, packed_task))
-    return message if len(message) <= MAX_MESSAGE_BYTES else encode_message(assignment)
+    return b"".join((_ASSIGNMENT, opening, pack_scalars(fields)[1:], _TASK_KEY))
 
 
 def decode_task(data: bytes) -> Task:
