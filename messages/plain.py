@@ -5,7 +5,6 @@ Only for classes of our own: whatever a user's class says of its serializing is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
@@ -15,6 +14,8 @@ from .task import Payload
 
 SCALARS: frozenset[type[object]] = frozenset({bool, int, float, str, bytes, type(None)})
 """Types whose values msgpack carries, and that arrive as they were."""
+
+_NAMES: frozenset[type[object]] = frozenset({str})
 
 _COLLECTIONS: frozenset[type[object]] = frozenset({dict, list, tuple})
 
@@ -36,12 +37,12 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     """
     defaults = _defaults_of(type(message))
     fields: dict[str, Payload] = {}
-    held: Mapping[str, object] = message.__dict__
-    for name, value in held.items():
+    value: object
+    for name, value in message.__dict__.items():
         default = defaults.get(name, _NONE_SUCH)
         if value is default or name == without:
             continue
-        kind = cast("type[object]", type(value))
+        kind = type(value)
         if kind in SCALARS or (kind in _COLLECTIONS and not value):
             if value == default:
                 continue
@@ -61,7 +62,7 @@ def is_plain(value: object) -> bool:
         return (
             len(named) <= _SHORT
             and SCALARS.issuperset(map(type, named.values()))
-            and all(type(key) is str for key in named)
+            and _NAMES.issuperset(map(type, named))
         )
     if kind is list or kind is tuple:
         items = cast("list[object]", value)

@@ -9,7 +9,10 @@ class ExtType(NamedTuple):
     code: int
     data: bytes
 
-def packb(o: Any, *, datetime: bool = ...) -> bytes: ...
+class Packer:
+    def __init__(self, *, datetime: bool = ...) -> None: ...
+    def pack(self, obj: Any) -> bytes: ...
+
 def unpackb(
     packed: bytes,
     *,
