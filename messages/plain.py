@@ -15,8 +15,6 @@ from .task import Payload
 SCALARS: frozenset[type[object]] = frozenset({bool, int, float, str, bytes, type(None)})
 """Types whose values msgpack carries, and that arrive as they were."""
 
-_NAMES: frozenset[type[object]] = frozenset({str})
-
 _COLLECTIONS: frozenset[type[object]] = frozenset({dict, list, tuple})
 
 _SHORT = 64
@@ -59,11 +57,12 @@ def is_plain(value: object) -> bool:
         return True
     if kind is dict:
         named = cast("dict[object, object]", value)
-        return (
-            len(named) <= _SHORT
-            and SCALARS.issuperset(map(type, named.values()))
-            and _NAMES.issuperset(map(type, named))
-        )
+        if len(named) > _SHORT:
+            return False
+        for key, item in named.items():
+            if type(key) is not str or type(item) not in SCALARS:
+                return False
+        return True
     if kind is list or kind is tuple:
         items = cast("list[object]", value)
         return len(items) <= _SHORT and SCALARS.issuperset(map(type, items))

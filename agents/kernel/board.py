@@ -181,13 +181,14 @@ class Board(BoardState):
         self._restored_ids -= named_again
         added: list[TaskRecord] = []
         packed = dict(zip((task.id for task in event.tasks), event.packed, strict=False))
-        for task in tasks:
-            record = TaskRecord(task.id, task, self._next_sequence, self._now)
-            record.packed = packed.get(task.id)
-            self._next_sequence += 1
-            self._tasks[task.id] = record
+        for sequence, task in enumerate(tasks, self._next_sequence):
+            task_id = task.id
+            record = TaskRecord(task_id, task, sequence, self._now)
+            record.packed = packed.get(task_id)
+            self._tasks[task_id] = record
             added.append(record)
             self._tell(_TASK_ADDED, record)
+        self._next_sequence += len(added)
         self._counts[_PENDING] += len(added)
         self._unsettled += len(added)
         doomed = [(record, reason) for record in added if (reason := self._link(record))]
