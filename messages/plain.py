@@ -28,7 +28,7 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
 
     Args:
         message: of a class that serializes as pydantic does by default.
-        without: the name of a field that is left out.
+        without: the name of a field that holds a message of its own, and is left out.
 
     Returns:
         The fields; None if one holds more than scalars and short lists and dicts of these.
@@ -38,13 +38,15 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     value: object
     for name, value in message.__dict__.items():
         default = defaults.get(name, _NONE_SUCH)
-        if value is default or name == without:
+        if value is default:
             continue
         kind = type(value)
         if kind in SCALARS or (kind in _COLLECTIONS and not value):
             if value == default:
                 continue
         elif not is_plain(value):
+            if name == without:
+                continue
             return None
         fields[name] = value
     return fields

@@ -32,10 +32,13 @@ class WaitingLine:
     def push(self, place: Place) -> None:
         """Add a place."""
         row = self._row
-        if not row or row[-1] < place:
+        if row and row[-1] < place:
             row.append(place)
-        else:
+            return
+        if row:
             heapq.heappush(self._heap, place)
+        else:
+            row.append(place)
         if self.first is None or place < self.first:
             self.first = place
 
