@@ -327,7 +327,8 @@ class Board(BoardState):
         provided: dict[WorkerRecord, None] = {}
         for match in queue.take_ahead():
             self._assign(match, is_ahead=True)
-            provided[match.worker] = None
+            _, worker, _, _ = match
+            provided[worker] = None
         for worker in provided:
             queue.note_load(worker)
 

@@ -12,7 +12,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .explanation import MAX_NAMED, Decision, Lineup
 from .matching import MatchingPolicy, describe_standing, find_obstacle, recovery_score
@@ -37,20 +37,8 @@ class Place(NamedTuple):
     bucket: Bucket
 
 
-class Match(NamedTuple):
-    """A task and the worker it goes to.
-
-    Args:
-        record: the task.
-        worker: the worker.
-        decision: why it goes there.
-        usual: how long such tasks take.
-    """
-
-    record: TaskRecord
-    worker: WorkerRecord
-    decision: Decision
-    usual: UsualTime
+Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, UsualTime]
+"""A task, the worker it goes to, why it goes there, and how long such tasks take."""
 
 
 class Bucket:
@@ -277,7 +265,7 @@ class TaskQueue:
         self._take(best, charged)
         record, bucket = best.record, best.bucket
         worker, decision = self._choose(record, bucket, charged)
-        return Match(record, worker, decision, bucket.usual)
+        return record, worker, decision, bucket.usual
 
     def take_ahead(self) -> list[Match]:
         """Take out the tasks that go ahead of free slots; `next_match` comes first.
@@ -317,7 +305,7 @@ class TaskQueue:
                 scored = ((worker.name, self.policy.score(record.task, worker)),)
             if decision is None or decision.attempt != number:
                 decision = Decision(number, self._lineup(bucket), scored, 1)
-            matches.append(Match(record, worker, decision, usual))
+            matches.append((record, worker, decision, usual))
             room_s -= usual.usual_s
             held += 1
 
