@@ -255,16 +255,16 @@ class TaskQueue:
         if not self.count or not free:
             return None
         several = len(free) > 1
-        best, charged = _most_urgent(
+        best = _most_urgent(
             (crew for crew in self.crews.values() if not crew.workers.isdisjoint(free))
             if several
             else self._crews_of[next(iter(free))]
         )
-        if best is None or charged is None:
+        if best is None:
             return None
-        self._take(best, charged)
+        crew = self._take(best)
         record, bucket = best.record, best.bucket
-        worker, decision = self._choose(record, bucket, charged)
+        worker, decision = self._choose(record, bucket, crew)
         return record, worker, decision, bucket.usual
 
     def take_ahead(self) -> list[Match]:
@@ -291,15 +291,15 @@ class TaskQueue:
         scored: tuple[tuple[str, float], ...] = ()
         decision: Decision | None = None
         while held < most:
-            best, charged = _most_urgent(crews)
-            if best is None or charged is None:
+            best = _most_urgent(crews)
+            if best is None:
                 return
             record, bucket = best.record, best.bucket
             usual, number = bucket.usual, len(record.attempts) + 1
             # What has failed before waits for whom it suits.
             if bucket.avoided or not usual.may_go_ahead(held) or usual.usual_s > room_s:
                 return
-            self._take(best, charged)
+            self._take(best)
             if bucket is not sampled:
                 sampled, decision = bucket, None
                 scored = ((worker.name, self.policy.score(record.task, worker)),)
@@ -344,11 +344,16 @@ class TaskQueue:
             return -recovery_score(worker), worker.order, worker
         return -self.policy.score(record.task, worker), worker.order, worker
 
-    def _take(self, place: Place, crew: Crew) -> None:
-        crew.take(place)
-        place.record.place = None
-        place.bucket.count -= 1
+    def _take(self, head: Place) -> Crew:
+        """Take out the most urgent task of a crew; the crew."""
+        bucket = head.bucket
+        crew = bucket.crew
+        assert crew is not None
+        crew.take(head)
+        head.record.place = None
+        bucket.count -= 1
         self.count -= 1
+        return crew
 
     # ------------------------------------------------------------------ who can do what
 
@@ -416,15 +421,14 @@ class TaskQueue:
         return Lineup.of(able, unable, bucket.avoided)
 
 
-def _most_urgent(crews: Iterable[Crew]) -> tuple[Place | None, Crew | None]:
-    """The most urgent task of some crews, and the crew in charge of it."""
+def _most_urgent(crews: Iterable[Crew]) -> Place | None:
+    """The most urgent task of some crews."""
     best: Place | None = None
-    charged: Crew | None = None
     for crew in crews:
         place = crew.head() if crew.heads else None
         if place is not None and (best is None or place < best):
-            best, charged = place, crew
-    return best, charged
+            best = place
+    return best
 
 
 class Patience:
