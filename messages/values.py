@@ -60,8 +60,7 @@ def pack_scalars(value: Payload) -> bytes:
         EncodeError: msgpack can't carry it.
     """
     try:
-        # `packb` does the same, by way of a function of Python's.
-        return msgpack.Packer(datetime=True).pack(value)
+        return msgpack.packb(value, datetime=True)
     except ENCODE_FAULTS as fault:
         raise EncodeError(f"{type(fault).__name__}: {fault}") from None
 

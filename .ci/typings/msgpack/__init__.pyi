@@ -9,10 +9,7 @@ class ExtType(NamedTuple):
     code: int
     data: bytes
 
-class Packer:
-    def __init__(self, *, datetime: bool = ...) -> None: ...
-    def pack(self, obj: Any) -> bytes: ...
-
+def packb(o: Any, *, datetime: bool = ...) -> bytes: ...
 def unpackb(
     packed: bytes,
     *,
