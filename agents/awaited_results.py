@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Settle: TypeAlias = Callable[[TaskId, TaskResult | RunEnded], None]
 """Called in the manager's loop with a task's result, or with why there will be none."""
 
+_SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
+
 
 class AwaitedResults:
     """Adds tasks for those who wait for their results, and tells each as it is recorded.
@@ -93,14 +95,13 @@ class AwaitedResults:
 
     def _notice(self, occurrence: Occurrence) -> None:
         what, task_id = occurrence.what, occurrence.task_id
-        if (
-            what is What.TASK_COMPLETED or what is What.TASK_FAILED or what is What.TASK_CANCELLED
-        ) and task_id is not None:
+        if task_id is None:
+            if what is What.RUN_ENDED:
+                self._end()
+        elif what in _SETTLING:
             settle = self._waiting.pop(task_id, None)
             if settle is not None:
                 settle(task_id, result_of(self._shell.board.tasks[task_id]))
-        elif what is What.RUN_ENDED:
-            self._end()
 
     def _end(self) -> None:
         self._is_over = True

@@ -346,8 +346,8 @@ class LocalTaskManager:
     def _take_orders(self, said: Iterable[Instruction]) -> None:
         for each in said:
             match each:
-                case SendAssignment(_, assignment):
-                    self._to_do.append(partial(self._start, self._tasks[assignment.task.id]))
+                case SendAssignment(_, task):
+                    self._to_do.append(partial(self._start, self._tasks[task.id]))
                 case SendCancel(_, task_id, _, _):
                     self._to_do.append(partial(self._interrupt, task_id))
                 case Occurrence(what=what, task_id=task_id) if what in _EVENT_TYPES:

@@ -41,7 +41,7 @@ from ..messages import (
     Welcome,
     encode_message,
 )
-from ..messages.codec import encode_assignment, pack_task
+from ..messages.codec import encode_assignment, open_assignment, pack_task
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .blob_place import OwnDirectory
 from .blob_store import BlobStore
@@ -494,8 +494,8 @@ class ManagerShell:
         match instruction:
             case Occurrence():
                 self._tell(instruction)
-            case SendAssignment(worker_id, assignment, packed):
-                self._assign(worker_id, assignment, packed)
+            case SendAssignment():
+                self._assign(instruction)
             case SendCancel(worker_id, task_id, attempt, reason):
                 self._post(worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason))
             case SendRecall(worker_id, attempts):
@@ -519,20 +519,26 @@ class ManagerShell:
                 self._farewell = failure or self._farewell
                 self._call("end_task_management", self._finish())
 
-    def _assign(self, worker_id: str, assignment: TaskAssignment, packed: bytes | None) -> None:
-        if self._stamp is not None:
-            assignment.traceparent = self._stamp(assignment)
-        try:
-            message = (
-                encode_message(assignment)
-                if packed is None
-                else encode_assignment(assignment, packed)
-            )
-        except EncodeError as fault:
-            self._refuse(worker_id, assignment, f"EncodeError: {fault}")
-            return
+    def _assign(self, order: SendAssignment) -> None:
+        worker_id, packed, assignment = order.worker_id, order.packed, None
+        if packed is not None and not order.inputs and self._stamp is None:
+            opening = open_assignment(order.assigned_at, order.timeout, order.attempt, order.worker)
+            message = opening + packed
+        else:
+            assignment = order.assignment
+            if self._stamp is not None:
+                assignment.traceparent = self._stamp(assignment)
+            try:
+                message = (
+                    encode_message(assignment)
+                    if packed is None
+                    else encode_assignment(assignment, packed)
+                )
+            except EncodeError as fault:
+                self._refuse(worker_id, assignment, f"EncodeError: {fault}")
+                return
         if self._parcels.is_large(message):
-            self._parcels.send(worker_id, assignment, message)
+            self._parcels.send(worker_id, assignment or order.assignment, message)
         elif not self._parcels.holds_back(worker_id, message):
             self._post_encoded(worker_id, message)
 

@@ -8,6 +8,7 @@ that subclasses survive the journey. Tuples arrive as lists; datetimes with a zo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
@@ -40,6 +41,7 @@ __all__ = [
     "encode_assignment",
     "encode_message",
     "encode_task",
+    "open_assignment",
     "pack",
     "pack_task",
     "summarize",
@@ -82,9 +84,6 @@ _TASK = {"task"}
 _TAG_AND_FIELDS = 2
 _TASK_KEY = pack_scalars("task")
 _SHORT_MAP, _LONGEST_SHORT_MAP = 0x80, 15
-_ASSIGNMENT = b"\x92" + pack_scalars(TaskAssignment.__qualname__)
-"""How an assignment begins: a list of two, the first of them its kind."""
-
 _ENVELOPE_BYTES = 1_024
 """What an assignment takes beside its task, at most, if no other task's output comes along."""
 
@@ -102,8 +101,11 @@ def encode_message(message: BaseModel) -> bytes:
     plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
     fields = _dump(message) if plain is None else plain
     try:
-        # What is plain needs no proof that it can be read again.
-        packed = (pack if plain is None else pack_scalars)([type(message).__qualname__, fields])
+        if plain is None:
+            packed = pack([type(message).__qualname__, fields])
+        else:
+            # What is plain needs no proof that it can be read again.
+            packed = _tag_of(type(message)) + pack_scalars(fields)
     except EncodeError as fault:
         raise _cannot_be_sent(message, fields, fault) from None
     if len(packed) > MAX_MESSAGE_BYTES:
@@ -143,7 +145,7 @@ def encode_task(task: Task) -> bytes:
     """
     plain = plain_fields(task) if type(task) in _SERIALIZED_BY_DEFAULT else None
     if plain is not None:
-        return pack_scalars([type(task).__qualname__, plain])
+        return _tag_of(type(task)) + pack_scalars(plain)
     fields = task.model_dump(exclude_defaults=True, warnings=False)
     return pack([type(task).__qualname__, fields])
 
@@ -178,11 +180,34 @@ def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:
     fields = plain_fields(assignment, without="task")
     if fields is None or len(fields) >= _LONGEST_SHORT_MAP:
         return encode_message(assignment)
-    packed = pack_scalars(fields)
+    message = _open_assignment(fields) + packed_task
+    return message if len(message) <= MAX_MESSAGE_BYTES else encode_message(assignment)
+
+
+@lru_cache(maxsize=256)
+def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worker: str) -> bytes:
+    """The bytes of an assignment up to its task, if nothing but these goes with it.
+
+    What `pack_task` packed completes them. What goes out at one moment mostly has them in common.
+    """
+    told = {"assigned_at": assigned_at, "timeout": timeout, "attempt": attempt, "worker": worker}
+    rules = TaskAssignment.model_fields
+    return _open_assignment(
+        {name: value for name, value in told.items() if value != rules[name].default}
+    )
+
+
+def _open_assignment(fields: Fields) -> bytes:
     # A short map is its length in one byte, and then keys and values.
     opening = bytes((_SHORT_MAP + len(fields) + 1,))
-    message = b"".join((_ASSIGNMENT, opening, packed[1:], _TASK_KEY, packed_task))
-    return message if len(message) <= MAX_MESSAGE_BYTES else encode_message(assignment)
+    tag = _tag_of(TaskAssignment)
+    return b"".join((tag, opening, pack_scalars(fields)[1:], _TASK_KEY))
+
+
+@lru_cache(maxsize=256)
+def _tag_of(kind: type[BaseModel]) -> bytes:
+    """How a message begins: a list of two, the first of them its kind."""
+    return b"\x92" + pack_scalars(kind.__qualname__)
 
 
 def decode_task(data: bytes) -> Task:

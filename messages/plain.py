@@ -5,7 +5,6 @@ Only for classes of our own: whatever a user's class says of its serializing is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
@@ -29,23 +28,25 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
 
     Args:
         message: of a class that serializes as pydantic does by default.
-        without: the name of a field that is left out.
+        without: the name of a field that holds a message of its own, and is left out.
 
     Returns:
         The fields; None if one holds more than scalars and short lists and dicts of these.
     """
     defaults = _defaults_of(type(message))
     fields: dict[str, Payload] = {}
-    held: Mapping[str, object] = message.__dict__
-    for name, value in held.items():
+    value: object
+    for name, value in message.__dict__.items():
         default = defaults.get(name, _NONE_SUCH)
-        if value is default or name == without:
+        if value is default:
             continue
-        kind = cast("type[object]", type(value))
+        kind = type(value)
         if kind in SCALARS or (kind in _COLLECTIONS and not value):
             if value == default:
                 continue
         elif not is_plain(value):
+            if name == without:
+                continue
             return None
         fields[name] = value
     return fields
@@ -58,11 +59,12 @@ def is_plain(value: object) -> bool:
         return True
     if kind is dict:
         named = cast("dict[object, object]", value)
-        return (
-            len(named) <= _SHORT
-            and SCALARS.issuperset(map(type, named.values()))
-            and all(type(key) is str for key in named)
-        )
+        if len(named) > _SHORT:
+            return False
+        for key, item in named.items():
+            if type(key) is not str or type(item) not in SCALARS:
+                return False
+        return True
     if kind is list or kind is tuple:
         items = cast("list[object]", value)
         return len(items) <= _SHORT and SCALARS.issuperset(map(type, items))

@@ -127,8 +127,9 @@ class Task(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_other_names(cls, fields: Payload) -> Payload:
-        if not isinstance(fields, dict) or not ("task_id" in fields or "task_data" in fields):
-            return cast("Payload", fields)
+        given: object = fields
+        if not isinstance(given, dict) or not ("task_id" in given or "task_data" in given):
+            return fields
         read = dict(cast("dict[str, Payload]", fields))
         for other, name in _OTHER_NAMES.items():
             if other in read:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from ...messages import TaskId
 from .events import Instruction, SendRecall
@@ -51,7 +52,7 @@ class Ahead:
         worker = attempt.worker
         worker.ahead[attempt.task.task_id, attempt.number] = attempt.task
         worker.ahead_s += attempt.expected_s
-        return self.look_after(worker, now)
+        return self.looking.at is None and self.look_after(worker, now)
 
     def look_after(self, worker: WorkerRecord, now: float) -> bool:
         """Whether to look from now on what is to come back, since a worker holds something."""
@@ -87,11 +88,12 @@ class Ahead:
     def promote(self, worker: WorkerRecord, now: float) -> list[Attempt]:
         """Let those that came first take the slots that are free; which they are."""
         promoted: list[Attempt] = []
-        while worker.ahead and worker.taken < worker.slots:
-            (task_id, number), record = next(iter(worker.ahead.items()))
-            attempt = record.attempts[number - 1]
+        free = max(worker.slots - worker.taken, 0)
+        # All at once: to find the first of a dict takes long where many were taken out of it.
+        for key, record in tuple(islice(worker.ahead.items(), free)):
+            attempt = record.attempts[key[1] - 1]
             self.release(attempt)
-            worker.running[task_id, number] = record
+            worker.running[key] = record
             attempt.started_at = now
             _, attempt.deadline = limit_attempt(record.task, now, self._rules.time_scale)
             promoted.append(attempt)

@@ -30,7 +30,10 @@ class BlobHolders:
     def release(self, holder: Hashable) -> list[str]:
         """Let go of all that somebody holds; the names of those that nobody holds any more."""
         free: list[str] = []
-        for name in sorted(self._held.pop(holder, ())):
+        held = self._held.pop(holder, None)
+        if held is None:
+            return free
+        for name in sorted(held):
             holders = self._holders[name]
             holders.discard(holder)
             if not holders:

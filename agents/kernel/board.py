@@ -18,7 +18,6 @@ from ...messages import (
     IllegalTransition,
     InvalidTask,
     Task,
-    TaskAssignment,
     TaskId,
     TaskResult,
     TaskStatus,
@@ -95,6 +94,15 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
 }
 """Every legal change of a task's status. What is not here does not happen."""
 
+# What every task needs is looked up once: to find a member in its enum takes longer than the rest
+# of a transition.
+_PENDING = TaskStatus.PENDING
+_ASSIGNED, _SUCCEEDED = Cause.ASSIGNED, Cause.SUCCEEDED
+_TASK_ADDED, _TASK_ASSIGNED = What.TASK_ADDED, What.TASK_ASSIGNED
+_TASK_COMPLETED = What.TASK_COMPLETED
+_ENDED_WELL = Ending.SUCCEEDED
+
+_FINAL = frozenset(status for status in TaskStatus if status.is_final)
 _UNCOUNTED = frozenset({Ending.LOST, Ending.NOT_BEGUN})
 _STOPPED = frozenset({Ending.CANCELLED, Ending.TIMED_OUT, Ending.OVERTAKEN})
 
@@ -173,21 +181,22 @@ class Board(BoardState):
         self._restored_ids -= named_again
         added: list[TaskRecord] = []
         packed = dict(zip((task.id for task in event.tasks), event.packed, strict=False))
-        for task in tasks:
-            record = TaskRecord(task.id, task, self._next_sequence, self._now)
-            record.packed = packed.get(task.id)
-            self._next_sequence += 1
-            self._tasks[task.id] = record
+        for sequence, task in enumerate(tasks, self._next_sequence):
+            task_id = task.id
+            record = TaskRecord(task_id, task, sequence, self._now)
+            record.packed = packed.get(task_id)
+            self._tasks[task_id] = record
             added.append(record)
-            self._tell(What.TASK_ADDED, record)
-        self._counts[TaskStatus.PENDING] += len(added)
+            self._tell(_TASK_ADDED, record)
+        self._next_sequence += len(added)
+        self._counts[_PENDING] += len(added)
         self._unsettled += len(added)
         doomed = [(record, reason) for record in added if (reason := self._link(record))]
         for record, reason in doomed:
             if record.status is TaskStatus.PENDING:
                 self._cancel_for_upstream(record, reason)
         for record in added:
-            if not record.unfinished and record.status is TaskStatus.PENDING:
+            if not record.unfinished and record.status is _PENDING:
                 self.queue.push(record, self._now)
 
     def _recover(self, event: RecoveryRequested) -> None:
@@ -235,6 +244,8 @@ class Board(BoardState):
     def _link(self, record: TaskRecord) -> str:
         """Tie a new task to those it depends on; why it can never start, or ""."""
         reason = ""
+        if not record.task.depends_on and record.task.parent_id is None:
+            return reason
         for task_id in named_tasks(record.task):
             self._tasks[task_id].named_by += 1
         for task_id in dict.fromkeys(record.task.depends_on):
@@ -316,17 +327,18 @@ class Board(BoardState):
         provided: dict[WorkerRecord, None] = {}
         for match in queue.take_ahead():
             self._assign(match, is_ahead=True)
-            provided[match.worker] = None
+            _, worker, _, _ = match
+            provided[worker] = None
         for worker in provided:
             queue.note_load(worker)
 
     def _assign(self, match: Match, *, is_ahead: bool = False) -> None:
         record, worker, decision, usual = match
-        now, task = self._now, record.task
+        now, task, number = self._now, record.task, len(record.attempts) + 1
         timeout_s, deadline = limit_attempt(task, now, self.rules.time_scale)
-        attempt = Attempt(len(record.attempts) + 1, worker, record, now, timeout_s, deadline)
+        attempt = Attempt(number, worker, record, now, timeout_s, deadline)
         attempt.usual = usual
-        self._transition(record, Cause.ASSIGNED)
+        self._transition(record, _ASSIGNED)
         record.attempts.append(attempt)
         record.decision = decision
         record.progress = 0.0
@@ -338,20 +350,17 @@ class Board(BoardState):
             if self.ahead.hold(attempt, now):
                 self.alarms.set(self.ahead.looking)
         else:
-            worker.running[record.task_id, attempt.number] = record
+            worker.running[record.task_id, number] = record
             if deadline is not None:
                 self.alarms.set(attempt)
             self.queue.note_load(worker)
-        self._tell(What.TASK_ASSIGNED, record, attempt.number, worker.name)
-        assignment = TaskAssignment(
-            task=task,
-            assigned_at=int(now),
-            timeout=timeout_s,
-            attempt=attempt.number,
-            worker=worker.name,
-            inputs=self._inputs(task) if task.depends_on else {},
+        name = worker.name
+        self._tell(_TASK_ASSIGNED, record, number, name)
+        inputs = self._inputs(task) if task.depends_on else {}
+        address, packed = worker.worker_id, record.packed
+        self._said.append(
+            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed)
         )
-        self._said.append(SendAssignment(worker.worker_id, assignment, record.packed))
 
     def _inputs(self, task: Task) -> dict[TaskId, object]:
         results = ((task_id, self._tasks[task_id].result) for task_id in task.depends_on)
@@ -401,8 +410,8 @@ class Board(BoardState):
         if worker is None:
             self._ignore("unknown worker", record, result)
             return
-        is_known = 1 <= result.attempt <= len(record.attempts)
-        attempt = record.attempts[result.attempt - 1] if is_known else None
+        number, attempts = result.attempt, record.attempts
+        attempt = attempts[number - 1] if 1 <= number <= len(attempts) else None
         if attempt is None or attempt.worker is not worker or result.worker != worker.name:
             self._ignore("not this worker's attempt", record, result)
             return
@@ -429,7 +438,7 @@ class Board(BoardState):
 
     def _complete(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
         worker = attempt.worker
-        self._end_attempt(attempt, Ending.SUCCEEDED)
+        self._end_attempt(attempt, _ENDED_WELL)
         stats = worker.stats
         stats.completed_tasks += 1
         stats.successful_tasks += 1
@@ -453,16 +462,16 @@ class Board(BoardState):
         self._record_success(record, attempt, result)
 
     def _record_success(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
-        self._transition(record, Cause.SUCCEEDED)
+        self._transition(record, _SUCCEEDED)
         record.result = result
         record.error_message = None
         record.progress = 100.0
         self._results[record.task_id] = result
-        self._tell(What.TASK_COMPLETED, record, attempt.number, attempt.worker.name)
+        self._tell(_TASK_COMPLETED, record, attempt.number, attempt.worker.name)
         dependents, record.dependents = record.dependents, None
         for dependent in dependents or ():
             dependent.unfinished -= 1
-            if not dependent.unfinished and dependent.status is TaskStatus.PENDING:
+            if not dependent.unfinished and dependent.status is _PENDING:
                 self.queue.push(dependent, self._now)
 
     def _fail_attempt(
@@ -767,7 +776,7 @@ class Board(BoardState):
         counts = self._counts
         counts[before] -= 1
         counts[after] += 1
-        if after is not TaskStatus.PENDING and after is not TaskStatus.IN_PROGRESS:
+        if after in _FINAL:
             record.finished_at = self._now
             self._unsettled -= 1
 

@@ -21,14 +21,15 @@ def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
     """
     batch: dict[TaskId, Task] = {}
     for task in tasks:
+        task_id = task.id
         # True would pass for 1; a model built without validation may hold anything.
-        if type(task.id) not in (int, str):
-            raise InvalidTask(f"a task's id is {task.id!r}; it must be an integer or a string")
-        if task.id in known:
-            raise DuplicateTask(f"there is a task {task.id!r} already; give each an id of its own")
-        if task.id in batch:
-            raise DuplicateTask(f"two of the new tasks have the id {task.id!r}; change one of them")
-        batch[task.id] = task
+        if type(task_id) not in (int, str):
+            raise InvalidTask(f"a task's id is {task_id!r}; it must be an integer or a string")
+        if task_id in known:
+            raise DuplicateTask(f"there is a task {task_id!r} already; give each an id of its own")
+        if task_id in batch:
+            raise DuplicateTask(f"two of the new tasks have the id {task_id!r}; change one of them")
+        batch[task_id] = task
     for task in tasks:
         for needed in task.depends_on:
             if needed not in batch and needed not in known:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from ...messages import Task, TaskAssignment, TaskId, TaskProgress, TaskResult
+from ...messages import Payload, Task, TaskAssignment, TaskId, TaskProgress, TaskResult
 
 WorkerId: TypeAlias = str
 """Where a worker is reached: its address on the link, new at every start. Its name stays."""
@@ -227,14 +227,36 @@ class SendAssignment(NamedTuple):
     """Give a worker a task.
 
     Args:
-        worker_id: the worker.
-        assignment: the task, and what goes with it.
+        worker_id: where the worker is reached.
+        task: the task.
+        assigned_at: when, in whole seconds.
+        timeout: seconds this attempt may take, or None for no limit.
+        attempt: which attempt it is, from 1.
+        worker: the worker's name.
+        inputs: the outputs of the tasks it depends on, by their ids.
         packed: the task as it was packed when it was added, if it was.
     """
 
     worker_id: WorkerId
-    assignment: TaskAssignment
+    task: Task
+    assigned_at: int
+    timeout: float | None
+    attempt: int
+    worker: str
+    inputs: dict[TaskId, Payload]
     packed: bytes | None = None
+
+    @property
+    def assignment(self) -> TaskAssignment:
+        """The message that tells the worker, made when it is asked for; mostly nobody does."""
+        return TaskAssignment(
+            task=self.task,
+            assigned_at=self.assigned_at,
+            timeout=self.timeout,
+            attempt=self.attempt,
+            worker=self.worker,
+            inputs=self.inputs,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The waiting tasks, and who of the free workers gets which of them.
 
-Tasks that are alike to the policy wait in one bucket, a heap by urgency. Buckets that the same
+Tasks that are alike to the policy wait in one bucket, in a line by urgency. Buckets that the same
 workers can do form a crew, with a heap of the buckets' heads. So an assignment looks at the heads
 of a few crews, never at the tasks behind them; only a worker's coming or going looks at every
 bucket.
@@ -12,12 +12,13 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .explanation import MAX_NAMED, Decision, Lineup
 from .matching import MatchingPolicy, describe_standing, find_obstacle, recovery_score
 from .records import MAX_AHEAD, TaskRecord, WorkerRecord
 from .usual_time import UsualTime
+from .waiting_line import WaitingLine
 
 _EMPTY_BUCKETS_KEPT = 1_000
 _LOOKED_AT = 2 * MAX_NAMED - 1
@@ -36,20 +37,8 @@ class Place(NamedTuple):
     bucket: Bucket
 
 
-class Match(NamedTuple):
-    """A task and the worker it goes to.
-
-    Args:
-        record: the task.
-        worker: the worker.
-        decision: why it goes there.
-        usual: how long such tasks take.
-    """
-
-    record: TaskRecord
-    worker: WorkerRecord
-    decision: Decision
-    usual: UsualTime
+Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, UsualTime]
+"""A task, the worker it goes to, why it goes there, and how long such tasks take."""
 
 
 class Bucket:
@@ -71,7 +60,7 @@ class Bucket:
         self.kind = kind
         self.avoided = avoided
         self.sample = sample.task
-        self.places: list[Place] = []
+        self.places = WaitingLine()
         self.count = 0
         self.crew: Crew | None = None
         self.lineup: Lineup | None = None
@@ -97,40 +86,38 @@ class Crew:
         """Take charge of a bucket."""
         self.buckets.append(bucket)
         bucket.crew = self
-        if bucket.places:
-            self.put_forward(bucket.places[0])
+        if bucket.places.first is not None:
+            self.put_forward(bucket.places.first)
 
     def put_forward(self, head: Place) -> None:
         """Note the new head of a bucket."""
         heapq.heappush(self.heads, head)
         # Heads that were overtaken stay until they come up, unless they outnumber the others.
         if len(self.heads) > 2 * len(self.buckets) + 8:
-            self.heads = [bucket.places[0] for bucket in self.buckets if bucket.places]
+            firsts = (bucket.places.first for bucket in self.buckets)
+            self.heads = [first for first in firsts if first is not None]
             heapq.heapify(self.heads)
 
     def head(self) -> Place | None:
         """The most urgent task of all its buckets."""
         while self.heads:
             place = self.heads[0]
-            places = place.bucket.places
-            if places and places[0] is place:
-                if place.record.place is place:
-                    return place
-                heapq.heappop(places)
+            if place.bucket.places.first is not place:
                 heapq.heappop(self.heads)
-                if places:
-                    self.put_forward(places[0])
+            elif place.record.place is place:
+                return place
             else:
-                heapq.heappop(self.heads)
+                self.take(place)
         return None
 
     def take(self, head: Place) -> None:
         """Take out the task that `head` just told of."""
         places = head.bucket.places
-        heapq.heappop(self.heads)
-        heapq.heappop(places)
-        if places:
-            self.put_forward(places[0])
+        places.pop()
+        if places.first is None:
+            heapq.heappop(self.heads)
+        else:
+            heapq.heapreplace(self.heads, places.first)
 
 
 class TaskQueue:
@@ -184,11 +171,12 @@ class TaskQueue:
         record.place = place
         bucket.count += 1
         self.count += 1
-        heapq.heappush(bucket.places, place)
+        places = bucket.places
+        places.push(place)
         if bucket.crew is None:
             if bucket.unmatched_since is not None:
                 self.patience.begin(now, place)
-        elif bucket.places[0] is place:
+        elif places.first is place:
             bucket.crew.put_forward(place)
 
     def remove(self, place: Place) -> None:
@@ -198,10 +186,10 @@ class TaskQueue:
         bucket = place.bucket
         bucket.count -= 1
         if len(bucket.places) > 2 * bucket.count + 8:
-            bucket.places = list(bucket.living())
-            heapq.heapify(bucket.places)
-            if bucket.crew is not None and bucket.places:
-                bucket.crew.put_forward(bucket.places[0])
+            bucket.places = WaitingLine(sorted(bucket.living()))
+            first = bucket.places.first
+            if bucket.crew is not None and first is not None:
+                bucket.crew.put_forward(first)
 
     # ------------------------------------------------------------------ workers
 
@@ -267,17 +255,17 @@ class TaskQueue:
         if not self.count or not free:
             return None
         several = len(free) > 1
-        best, charged = _most_urgent(
+        best = _most_urgent(
             (crew for crew in self.crews.values() if not crew.workers.isdisjoint(free))
             if several
             else self._crews_of[next(iter(free))]
         )
-        if best is None or charged is None:
+        if best is None:
             return None
-        self._take(best, charged)
+        crew = self._take(best)
         record, bucket = best.record, best.bucket
-        worker, decision = self._choose(record, bucket, charged)
-        return Match(record, worker, decision, bucket.usual)
+        worker, decision = self._choose(record, bucket, crew)
+        return record, worker, decision, bucket.usual
 
     def take_ahead(self) -> list[Match]:
         """Take out the tasks that go ahead of free slots; `next_match` comes first.
@@ -298,24 +286,26 @@ class TaskQueue:
         room_s = worker.room_ahead_s(self._prefetch_s)
         held = len(worker.ahead)
         most = min(held + share, MAX_AHEAD)
+        crews = self._crews_of[worker]
         sampled: Bucket | None = None
         scored: tuple[tuple[str, float], ...] = ()
-        lineup: Lineup | None = None
+        decision: Decision | None = None
         while held < most:
-            best, charged = _most_urgent(self._crews_of[worker])
-            if best is None or charged is None:
+            best = _most_urgent(crews)
+            if best is None:
                 return
-            record, bucket, usual = best.record, best.bucket, best.bucket.usual
+            record, bucket = best.record, best.bucket
+            usual, number = bucket.usual, len(record.attempts) + 1
             # What has failed before waits for whom it suits.
             if bucket.avoided or not usual.may_go_ahead(held) or usual.usual_s > room_s:
                 return
-            self._take(best, charged)
+            self._take(best)
             if bucket is not sampled:
-                sampled, lineup = bucket, self._lineup(bucket)
+                sampled, decision = bucket, None
                 scored = ((worker.name, self.policy.score(record.task, worker)),)
-            assert lineup is not None
-            decision = Decision(record.attempt + 1, lineup, scored, 1)
-            matches.append(Match(record, worker, decision, usual))
+            if decision is None or decision.attempt != number:
+                decision = Decision(number, self._lineup(bucket), scored, 1)
+            matches.append((record, worker, decision, usual))
             room_s -= usual.usual_s
             held += 1
 
@@ -354,11 +344,16 @@ class TaskQueue:
             return -recovery_score(worker), worker.order, worker
         return -self.policy.score(record.task, worker), worker.order, worker
 
-    def _take(self, place: Place, crew: Crew) -> None:
-        crew.take(place)
-        place.record.place = None
-        place.bucket.count -= 1
+    def _take(self, head: Place) -> Crew:
+        """Take out the most urgent task of a crew; the crew."""
+        bucket = head.bucket
+        crew = bucket.crew
+        assert crew is not None
+        crew.take(head)
+        head.record.place = None
+        bucket.count -= 1
         self.count -= 1
+        return crew
 
     # ------------------------------------------------------------------ who can do what
 
@@ -426,15 +421,14 @@ class TaskQueue:
         return Lineup.of(able, unable, bucket.avoided)
 
 
-def _most_urgent(crews: Iterable[Crew]) -> tuple[Place | None, Crew | None]:
-    """The most urgent task of some crews, and the crew in charge of it."""
+def _most_urgent(crews: Iterable[Crew]) -> Place | None:
+    """The most urgent task of some crews."""
     best: Place | None = None
-    charged: Crew | None = None
     for crew in crews:
         place = crew.head() if crew.heads else None
         if place is not None and (best is None or place < best):
-            best, charged = place, crew
-    return best, charged
+            best = place
+    return best
 
 
 class Patience:

@@ -143,7 +143,8 @@ class Muster(RuleBasedStateMachine):
         self.kept.keep(changed_rows(self.board, told))
         for said in told:
             match said:
-                case SendAssignment(worker_id, assignment):
+                case SendAssignment(worker_id):
+                    assignment = said.assignment
                     lease = (assignment.task.id, assignment.attempt)
                     assert lease not in self.leased, "an attempt was given out twice"
                     assert worker_id in self.present, "an assignment for nobody"

@@ -39,6 +39,7 @@ from muster.messages import (
     encode_message,
 )
 from muster.messages import registry as task_classes
+from muster.messages.codec import encode_assignment, open_assignment, pack_task
 from pydantic import BaseModel, field_validator
 
 
@@ -225,6 +226,24 @@ def test_a_task_arrives_in_its_own_class(task: Task) -> None:
     assert isinstance(arrived, TaskAssignment)
     assert type(arrived.task) is type(task)
     assert arrived.task == task
+
+
+@given(
+    tasks,
+    st.integers(0, 2**40),
+    st.none() | st.floats(0.1, 1e6),
+    st.integers(1, 200),
+    st.text(max_size=200),
+)
+def test_an_assignment_put_together_from_its_parts_is_what_it_would_be_in_one(
+    task: Task, assigned_at: int, timeout: float | None, attempt: int, worker: str
+) -> None:
+    whole = TaskAssignment(
+        task=task, assigned_at=assigned_at, timeout=timeout, attempt=attempt, worker=worker
+    )
+    opening = open_assignment(assigned_at, timeout, attempt, worker)
+    assert opening + pack_task(task) == encode_message(whole)
+    assert encode_assignment(whole, pack_task(task)) == encode_message(whole)
 
 
 @pytest.mark.parametrize(
