@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
+from .clock import now
 from .departures import Departing, Departures
 from .pickled import message_inside
 from .platform_support import BUILDS, Platform
@@ -71,6 +72,9 @@ Handler: TypeAlias = Callable[..., Awaitable[object]]
 
 _MAX_KNOWN_PEERS = 10_000
 _LAST_FRAMES_S = 0.1
+_REGISTERING_S = 0.3
+"""How long a client may take to see that the admin knows it. It says so every 0.1 s until then, and
+panics in there if it has been stopped meanwhile, which harms nothing but stderr."""
 _serial = itertools.count(1)
 
 
@@ -358,6 +362,7 @@ class CeylonAgent(BaseAgent):
 
     async def run(self, inputs: bytes) -> None:
         """Called by Ceylon once the agent is up; runs until the agent is done."""
+        began_at = now()
         if not self._has_run:
             self._has_run = True
             for handler in self._declared(ceylon_support.run_handlers):
@@ -375,7 +380,10 @@ class CeylonAgent(BaseAgent):
                 for future in self._running:
                     future.cancel()
             # What was sent last has only been queued; Ceylon's stop() would drop it.
-            await asyncio.sleep(_LAST_FRAMES_S)
+            left_s = 0.0
+            if self.mode == PeerMode.CLIENT:
+                left_s = began_at + _REGISTERING_S - now()
+            await asyncio.sleep(max(left_s, _LAST_FRAMES_S))
             if self.departures is None or not await self.departures.end(self):
                 await UnifiedAgent.stop(self)
 
