@@ -65,7 +65,12 @@ LOOK_FOR_TICKET_EVERY_S = 1.0
 DOOR_PATIENCE_S = 3.0
 """How long a worker looks whether its manager is there before it dials for the first time."""
 
+FIRST_LOOK_AGAIN_S = 0.01
 LOOK_FOR_DOOR_EVERY_S = 0.1
+"""How long it waits between two looks: at first, for a manager that starts as well, and at last."""
+
+DOOR_FOLLOWS_S = 0.02
+"""By how much the door of a manager that starts may be later than its agent."""
 
 
 class WorkerAgent(CeylonAgent):
@@ -408,13 +413,19 @@ class WorkerAgent(CeylonAgent):
     async def _wait_for_the_door(self) -> None:
         """Look for the manager before the first dial; if that takes too long, dial nevertheless."""
         ends_at = now() + DOOR_PATIENCE_S
-        while not await self._find_place():
+        pause_s, was_away = FIRST_LOOK_AGAIN_S, False
+        while not await self._find_place(was_away=was_away):
+            was_away = True
             if self._shell.is_over or now() >= ends_at:
                 return
-            await asyncio.sleep(LOOK_FOR_DOOR_EVERY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.2, LOOK_FOR_DOOR_EVERY_S)
 
-    async def _find_place(self) -> bool:
+    async def _find_place(self, *, was_away: bool = False) -> bool:
         """Take the place that the manager's door names; the door's own if it names none.
+
+        Args:
+            was_away: whether nobody was at home a moment ago; then the door may just be opening.
 
         Returns:
             Whether anybody is at home there.
@@ -432,7 +443,11 @@ class WorkerAgent(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        place = await ask_the_door(host, door.port, DoorTalk(secret, door.workspace_id), self.name)
+        talk = DoorTalk(secret, door.workspace_id)
+        place = await ask_the_door(host, door.port, talk, self.name)
+        if place is None and was_away and await is_at_home(host, door.port):
+            await asyncio.sleep(DOOR_FOLLOWS_S)
+            place = await ask_the_door(host, door.port, talk, self.name)
         self._go_to(host, place or door)
         return place is not None or await is_at_home(host, door.port)
 

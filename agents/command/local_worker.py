@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Generator
+from functools import partial
+from importlib import import_module
 from typing import NoReturn
 
 from ..worker_order import WorkerOrder
@@ -23,31 +25,38 @@ def main() -> NoReturn:
     # Ctrl-C is for the process that started this one, who then decides; here it would end in a
     # traceback for as long as this process still loads.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    load()
+    work_and_leave(WorkerOrder.parse(sys.argv[1]))
+
+
+def load() -> None:
+    """Load all that any worker needs."""
     with _schemas_taken_on_trust():
-        from .ending import exit_code_of, leave, let_any_character_through  # noqa: PLC0415
+        for room in ("ending", "handler_finder", "logging_setup", "work"):
+            import_module(f".{room}", __package__)
+
+
+def work_and_leave(order: WorkerOrder) -> NoReturn:
+    """Work as ordered, and end the process with its exit code; the ticket is in the environment."""
+    from .ending import exit_code_of, leave, let_any_character_through  # noqa: PLC0415
 
     let_any_character_through()
-    leave(exit_code_of(_work))
+    leave(exit_code_of(partial(_work, order)))
 
 
-def _work() -> NoReturn:
+def _work(order: WorkerOrder) -> NoReturn:
     from ..ticket import TICKET_VARIABLE, Ticket  # noqa: PLC0415
+    from .handler_finder import find_handlers  # noqa: PLC0415
     from .logging_setup import configure_logging  # noqa: PLC0415
     from .work import CountingWorker, run_workers  # noqa: PLC0415
 
     configure_logging(0)
-    order = WorkerOrder.parse(sys.argv[1])
-    handlers = None
-    if order.handlers:
-        from .handler_finder import find_handlers  # noqa: PLC0415
-
-        handlers = find_handlers(order.handlers)
     worker = CountingWorker(
         order.name,
         order.skill_level,
         order.specialties,
         slots=order.slots,
-        handlers=handlers,
+        handlers=find_handlers(order.handlers) if order.handlers else None,
         time_scale=order.time_scale,
         ticket=Ticket.parse(os.environ.get(TICKET_VARIABLE, "")),
     )
