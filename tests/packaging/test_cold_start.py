@@ -134,6 +134,28 @@ def test_a_process_that_was_started_as_a_worker_loads_no_more_than_that(tmp_path
     assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
 
 
+def test_a_nursery_is_started_before_anything_that_takes_long() -> None:
+    loaded = loaded_by("import muster.agents.worker_nursery, muster.agents.bench.fresh_process")
+    assert {name for name in loaded if name.startswith("muster.")} == {
+        "muster.agents",
+        "muster.agents.bench",
+        "muster.agents.bench.fresh_process",
+        "muster.agents.worker_nursery",
+        "muster.agents.worker_order",
+    }
+    assert loaded & {"asyncio", "ceylon", "cryptography", "loguru", "pydantic"} == set()
+
+
+def test_what_a_nursery_loads_for_its_workers_is_no_more_than_they_need(tmp_path: Path) -> None:
+    loaded = loaded_by(
+        "from muster.agents.command.nursery import load; load()",
+        folder=tmp_path,
+    )
+    assert {"muster.agents.command.handler_finder", "muster.agents.command.work"} <= loaded
+    assert loaded & NOT_TO_WORK_WITH == set()
+    assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
+
+
 def test_the_command_worker_draws_and_stores_nothing(tmp_path: Path) -> None:
     run = (
         "from muster.agents.command import main; "
