@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import sys
 
+from ..trust import load_messages
 from ..worker_nursery import WorkerNursery
 
 
 def main() -> None:
     """Come to the first result as fast as a program can, and stay until stdin ends."""
     with WorkerNursery() as nursery:
-        # These take long, and the nursery loads beside them.
+        # All this takes long, and the nursery loads beside it.
+        load_messages()
         import asyncio  # noqa: PLC0415
 
         from .crew import CrewOrder  # noqa: PLC0415

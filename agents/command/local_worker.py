@@ -6,18 +6,16 @@ loaded once Ctrl-C has been taken care of, and nothing that a worker can do with
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import os
 import signal
 import sys
-from collections.abc import Generator
 from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
+from ..trust import load_messages
 from ..worker_order import WorkerOrder
-
-_UNCHECKED = "PYDANTIC_SKIP_VALIDATING_CORE_SCHEMAS"
 
 
 def main() -> NoReturn:
@@ -31,9 +29,13 @@ def main() -> NoReturn:
 
 def load() -> None:
     """Load all that any worker needs."""
-    with _schemas_taken_on_trust():
-        for room in ("ending", "handler_finder", "logging_setup", "work"):
-            import_module(f".{room}", __package__)
+    gc.disable()
+    load_messages()
+    for room in ("ending", "handler_finder", "logging_setup", "work"):
+        import_module(f".{room}", __package__)
+    # What is loaded stays; to look at it would hold up the start, and a forked worker copy it.
+    gc.freeze()
+    gc.enable()
 
 
 def work_and_leave(order: WorkerOrder) -> NoReturn:
@@ -61,25 +63,6 @@ def _work(order: WorkerOrder) -> NoReturn:
         ticket=Ticket.parse(os.environ.get(TICKET_VARIABLE, "")),
     )
     sys.exit(run_workers([worker], ends_with_parent=True))
-
-
-@contextlib.contextmanager
-def _schemas_taken_on_trust() -> Generator[None, None, None]:
-    """While it is entered, pydantic does not check that it has put models together rightly.
-
-    It would first build what checks them, which takes longer than all of our messages; those who
-    started this process have had them checked.
-    """
-    before = os.environ.get(_UNCHECKED)
-    os.environ[_UNCHECKED] = "1"
-    try:
-        yield
-    finally:
-        # Handlers may bring models of their own.
-        if before is None:
-            del os.environ[_UNCHECKED]
-        else:
-            os.environ[_UNCHECKED] = before
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ shared by all its workers. Its line to the process that started it is its stdin.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import select
@@ -36,11 +35,7 @@ def main() -> NoReturn:
     if os.environ.pop(PARENT_VARIABLE, "") != str(os.getppid()):
         # It has ended already, and somebody else is the parent now.
         sys.exit()
-    gc.disable()
     load()
-    # What is loaded stays: the collector would look at it, and so have each worker copy it.
-    gc.freeze()
-    gc.enable()
     if _has_threads():
         # What they hold would be held for ever in the workers.
         sys.exit()

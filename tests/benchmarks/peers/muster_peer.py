@@ -12,10 +12,10 @@ from muster.agents.worker_nursery import WorkerNursery
 NURSERY = WorkerNursery()
 """Loads beside the imports that follow."""
 
+from muster.agents import MemoryStore  # noqa: E402
 from muster.agents.bench.crew import Crew, CrewOrder  # noqa: E402
 from muster.agents.bench.tasks import ECHO, NOTHING  # noqa: E402
 from muster.agents.garbage import collect_garbage_less_often  # noqa: E402
-from muster.agents.memory_store import MemoryStore  # noqa: E402
 from muster.agents.store import Store  # noqa: E402
 from peer import play  # noqa: E402
 
