@@ -20,11 +20,13 @@ class Manager:
 
     home_at: float
     door_at: float
+    answers_after_s: float = 0.0
     looked_at: list[float] = field(default_factory=list)
 
     async def ask(self, host: str, port: int, talk: DoorTalk, name: str) -> Place | None:
         now = asyncio.get_running_loop().time()
         self.looked_at.append(round(now, 3))
+        await asyncio.sleep(self.answers_after_s)
         return LANE if now >= self.door_at else None
 
     async def is_at_home(self, host: str, port: int) -> bool:
@@ -48,6 +50,12 @@ def test_a_manager_that_is_there_is_asked_once(monkeypatch: pytest.MonkeyPatch) 
 def test_a_manager_without_a_door_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     manager = Manager(home_at=0, door_at=1_000)
     assert place_found(manager, monkeypatch) == HOME
+    assert manager.looked_at == [0, 0.005, 0.01, 0.015, 0.02]
+
+
+def test_a_door_that_nothing_gets_through_to_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = Manager(home_at=0, door_at=1_000, answers_after_s=1)
+    assert place_found(manager, monkeypatch) == HOME
     assert manager.looked_at == [0]
 
 
@@ -68,9 +76,12 @@ def test_one_that_comes_late_is_looked_for_less_often(monkeypatch: pytest.Monkey
 def test_a_door_that_opens_after_its_managers_agent_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    manager = Manager(home_at=0.009, door_at=0.015)
+    manager = Manager(home_at=0.009, door_at=0.016)
     assert place_found(manager, monkeypatch) == LANE
-    assert manager.looked_at == [0, 0.01, 0.03]
+    assert manager.looked_at == [0, 0.01, 0.015, 0.02]
+    manager = Manager(home_at=0, door_at=0.004)
+    assert place_found(manager, monkeypatch) == LANE
+    assert manager.looked_at == [0, 0.005]
 
 
 def test_where_nobody_comes_it_dials_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
