@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
+from .ceylon_logger import loguru_later
 from .departures import Departing, Departures
 from .pickled import message_inside
 from .platform_support import BUILDS, Platform
@@ -37,7 +38,7 @@ from .surroundings import (
 )
 
 try:
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), loguru_later():
         from ceylon import (
             DEFAULT_WORKSPACE_ID,
             AgentDetail,

@@ -22,6 +22,7 @@ NOT_TO_WORK_WITH = {
     "fsspec",
     "http.client",
     "httpx",
+    "loguru",
     "lxml",
     "pygments",
     "requests",
