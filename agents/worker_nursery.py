@@ -21,6 +21,9 @@ from .worker_order import PARENT_VARIABLE, WorkerOrder
 
 LOADING_MAY_TAKE_S = 30.0
 
+THREADS = "/proc/self/task"
+"""Where a process sees its threads; one that can't must not fork."""
+
 _NUMBER_BYTES = 8
 _ENDING_MAY_TAKE_S = 5.0
 
@@ -134,7 +137,7 @@ def pack_number(pid: int) -> bytes:
 
 
 def _can_hold_processes() -> bool:
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not os.path.isdir(THREADS):
         return False
     try:
         os.close(os.pidfd_open(os.getpid()))

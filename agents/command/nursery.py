@@ -13,10 +13,9 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple, NoReturn, cast
 
-from ..worker_nursery import pack_number
+from ..worker_nursery import THREADS, pack_number
 from ..worker_order import PARENT_VARIABLE, WorkerOrder
 from .local_worker import load, work_and_leave
 
@@ -127,7 +126,7 @@ class _Nursery:
 
 
 def _has_threads() -> bool:
-    return len(list(Path("/proc/self/task").iterdir())) > 1
+    return len(os.listdir(THREADS)) > 1
 
 
 if __name__ == "__main__":
