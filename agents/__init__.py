@@ -91,6 +91,9 @@ def __getattr__(name: str) -> object:
     room = _ROOMS.get(name)
     if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .trust import load_messages  # noqa: PLC0415 - the package alone loads nothing
+
+    load_messages()
     found: object = getattr(import_module(room, __name__), name)
     # From now on it is found without a question.
     globals()[name] = found

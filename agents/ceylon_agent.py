@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
+from .ceylon_logger import loguru_later
 from .clock import now
 from .departures import Departing, Departures
 from .pickled import message_inside
@@ -38,7 +39,7 @@ from .surroundings import (
 )
 
 try:
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), loguru_later():
         from ceylon import (
             DEFAULT_WORKSPACE_ID,
             AgentDetail,

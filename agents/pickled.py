@@ -7,8 +7,6 @@ can be picked out of the pickle's opcodes; nothing in it is ever executed.
 
 from __future__ import annotations
 
-import pickletools
-
 from pydantic import BaseModel
 
 from ..messages import DecodeError, decode_message
@@ -22,6 +20,8 @@ def message_inside(data: bytes) -> BaseModel | None:
     """The message of ours that these bytes are a pickle of, or None."""
     if not data.startswith(b"\x80") or _MARK not in data[:_HEAD_BYTES]:
         return None
+    import pickletools  # noqa: PLC0415 - most agents never see a pickle
+
     try:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name in _BYTES_OPCODES and isinstance(argument, bytes):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
@@ -66,7 +67,17 @@ LOOK_FOR_TICKET_EVERY_S = 1.0
 DOOR_PATIENCE_S = 3.0
 """How long a worker looks whether its manager is there before it dials for the first time."""
 
+FIRST_LOOK_AGAIN_S = 0.01
 LOOK_FOR_DOOR_EVERY_S = 0.1
+"""How long it waits between two looks: at first, for a manager that starts as well, and at last."""
+
+DOOR_FOLLOWS_S = 0.02
+LOOK_FOR_FOLLOWING_DOOR_EVERY_S = 0.005
+"""By how much the door of a manager that starts may be later than its agent; and how often it looks
+for it meanwhile."""
+
+REFUSED_WITHIN_S = 0.2
+"""Whoever gets no answer sooner than this is refused by a machine that it reaches."""
 
 
 class WorkerAgent(CeylonAgent):
@@ -409,13 +420,18 @@ class WorkerAgent(CeylonAgent):
     async def _wait_for_the_door(self) -> None:
         """Look for the manager before the first dial; if that takes too long, dial nevertheless."""
         ends_at = now() + DOOR_PATIENCE_S
-        while not await self._find_place():
+        pause_s = FIRST_LOOK_AGAIN_S
+        while not await self._find_place(may_be_starting=True):
             if self._shell.is_over or now() >= ends_at:
                 return
-            await asyncio.sleep(LOOK_FOR_DOOR_EVERY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.2, LOOK_FOR_DOOR_EVERY_S)
 
-    async def _find_place(self) -> bool:
+    async def _find_place(self, *, may_be_starting: bool = False) -> bool:
         """Take the place that the manager's door names; the door's own if it names none.
+
+        Args:
+            may_be_starting: whether the door may only just be opening.
 
         Returns:
             Whether anybody is at home there.
@@ -426,9 +442,20 @@ class WorkerAgent(CeylonAgent):
             self._is_place_bad = False
             self._go_to(host, door)
             return await is_at_home(host, door.port)
-        place = await ask_the_door(host, door.port, self._door_talk(door), self.name)
+        asking = partial(ask_the_door, host, door.port, self._door_talk(door), self.name)
+        asked_at = now()
+        place = await asking()
+        if place is None:
+            may_follow = may_be_starting and now() - asked_at < REFUSED_WITHIN_S
+            if not await is_at_home(host, door.port):
+                self._go_to(host, door)
+                return False
+            ends_at = now() + DOOR_FOLLOWS_S
+            while place is None and may_follow and now() < ends_at:
+                await asyncio.sleep(LOOK_FOR_FOLLOWING_DOOR_EVERY_S)
+                place = await asking()
         self._go_to(host, place or door)
-        return place is not None or await is_at_home(host, door.port)
+        return True
 
     def _door_talk(self, door: Place) -> DoorTalk:
         secret = find_client_secret(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple, cast
 
+PARENT_VARIABLE = "MUSTER_PARENT"
+"""Tells a worker process who started it, since that one may be gone before it has looked."""
+
 
 class WorkerOrder(NamedTuple):
     """Everything about a worker but its ticket, which does not belong into a list of processes.

@@ -35,7 +35,7 @@ async def measure_cold_start(*, workers: int, slots: int, insecure: bool) -> flo
     order = json.dumps({"workers": workers, "slots": slots, "insecure": insecure})
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "muster.agents.bench.first_result", order),
+        *(sys.executable, "-m", "muster.agents.bench.fresh_process", order),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         # Ctrl-C is for this process, which then closes the other's stdin.

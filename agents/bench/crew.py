@@ -12,6 +12,7 @@ from ..kernel.events import Occurrence, What
 from ..manager import TaskManager
 from ..store import Store
 from ..surroundings import ANY_PORT
+from ..worker_nursery import WorkerNursery
 from ..worker_processes import ORDERLY_END_S, LocalProcess, LocalProcesses
 from . import tasks as handlers_room
 
@@ -74,14 +75,16 @@ class Crew:
 
     Args:
         order: what crew there is to be.
+        nursery: makes its worker processes, if there is one.
 
     Raises:
         PortInUse: the port belongs to somebody else.
         StoreUnusable: the store can't be made.
     """
 
-    def __init__(self, order: CrewOrder) -> None:
+    def __init__(self, order: CrewOrder, nursery: WorkerNursery | None = None) -> None:
         self.order = order
+        self._nursery = nursery
         self._manager = TaskManager(
             expected_workers=0,
             port=order.port,
@@ -103,7 +106,11 @@ class Crew:
     async def start(self) -> None:
         """Start the manager and the worker processes; returns before they have joined."""
         spawner = LocalProcesses(
-            self._ticket, SKILL, slots=self.order.slots, handlers=[handlers_room.__name__]
+            self._ticket,
+            SKILL,
+            slots=self.order.slots,
+            handlers=[handlers_room.__name__],
+            nursery=self._nursery,
         )
         # They import while the manager opens its doors, and knock until it has.
         for number in range(1, self.order.workers + 1):

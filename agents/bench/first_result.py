@@ -1,4 +1,4 @@
-"""What `measure_cold_start` starts: a manager and workers up to the first result, as a script.
+"""A manager and workers up to the first result, in a process that is there for nothing else.
 
 It says `FIRST_RESULT` on stdout, and ends when its stdin does.
 """
@@ -6,20 +6,25 @@ It says `FIRST_RESULT` on stdout, and ends when its stdin does.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import threading
 
+from ..worker_nursery import WorkerNursery
 from .crew import Crew, CrewOrder
 from .tasks import NOTHING
 
 FIRST_RESULT = "first result"
 
 
-async def come_to_first_result(order: CrewOrder) -> None:
-    """Start a crew, have one task done, say so, and stay until stdin ends."""
-    crew = Crew(order)
+async def come_to_first_result(order: CrewOrder, nursery: WorkerNursery) -> None:
+    """Start a crew, have one task done, say so, and stay until stdin ends.
+
+    Args:
+        order: what crew there is to be.
+        nursery: makes its worker processes.
+    """
+    crew = Crew(order, nursery)
     told_to_end = _end_of_stdin()
     working = asyncio.ensure_future(_work(crew))
     try:
@@ -57,7 +62,3 @@ def _end_of_stdin() -> asyncio.Future[None]:
 
     threading.Thread(target=wait, daemon=True).start()
     return ended
-
-
-if __name__ == "__main__":
-    asyncio.run(come_to_first_result(CrewOrder(**json.loads(sys.argv[1]))))

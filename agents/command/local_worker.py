@@ -6,16 +6,16 @@ loaded once Ctrl-C has been taken care of, and nothing that a worker can do with
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import os
 import signal
 import sys
-from collections.abc import Generator
+from functools import partial
+from importlib import import_module
 from typing import NoReturn
 
+from ..trust import load_messages
 from ..worker_order import WorkerOrder
-
-_UNCHECKED = "PYDANTIC_SKIP_VALIDATING_CORE_SCHEMAS"
 
 
 def main() -> NoReturn:
@@ -23,54 +23,46 @@ def main() -> NoReturn:
     # Ctrl-C is for the process that started this one, who then decides; here it would end in a
     # traceback for as long as this process still loads.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with _schemas_taken_on_trust():
-        from .ending import exit_code_of, leave, let_any_character_through  # noqa: PLC0415
+    load()
+    work_and_leave(WorkerOrder.parse(sys.argv[1]))
+
+
+def load() -> None:
+    """Load all that any worker needs."""
+    gc.disable()
+    load_messages()
+    for room in ("ending", "handler_finder", "logging_setup", "work"):
+        import_module(f".{room}", __package__)
+    # What is loaded stays; to look at it would hold up the start, and a forked worker copy it.
+    gc.freeze()
+    gc.enable()
+
+
+def work_and_leave(order: WorkerOrder) -> NoReturn:
+    """Work as ordered, and end the process with its exit code; the ticket is in the environment."""
+    from .ending import exit_code_of, leave, let_any_character_through  # noqa: PLC0415
 
     let_any_character_through()
-    leave(exit_code_of(_work))
+    leave(exit_code_of(partial(_work, order)))
 
 
-def _work() -> NoReturn:
+def _work(order: WorkerOrder) -> NoReturn:
     from ..ticket import TICKET_VARIABLE, Ticket  # noqa: PLC0415
+    from .handler_finder import find_handlers  # noqa: PLC0415
     from .logging_setup import configure_logging  # noqa: PLC0415
     from .work import CountingWorker, run_workers  # noqa: PLC0415
 
     configure_logging(0)
-    order = WorkerOrder.parse(sys.argv[1])
-    handlers = None
-    if order.handlers:
-        from .handler_finder import find_handlers  # noqa: PLC0415
-
-        handlers = find_handlers(order.handlers)
     worker = CountingWorker(
         order.name,
         order.skill_level,
         order.specialties,
         slots=order.slots,
-        handlers=handlers,
+        handlers=find_handlers(order.handlers) if order.handlers else None,
         time_scale=order.time_scale,
         ticket=Ticket.parse(os.environ.get(TICKET_VARIABLE, "")),
     )
     sys.exit(run_workers([worker], ends_with_parent=True))
-
-
-@contextlib.contextmanager
-def _schemas_taken_on_trust() -> Generator[None, None, None]:
-    """While it is entered, pydantic does not check that it has put models together rightly.
-
-    It would first build what checks them, which takes longer than all of our messages; those who
-    started this process have had them checked.
-    """
-    before = os.environ.get(_UNCHECKED)
-    os.environ[_UNCHECKED] = "1"
-    try:
-        yield
-    finally:
-        # Handlers may bring models of their own.
-        if before is None:
-            del os.environ[_UNCHECKED]
-        else:
-            os.environ[_UNCHECKED] = before
 
 
 if __name__ == "__main__":

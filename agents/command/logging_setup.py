@@ -8,8 +8,7 @@ from collections.abc import MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from loguru import logger as ceylon_logger
-
+from ..ceylon_logger import silence_ceylon
 from ..log import FIELDS
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def configure_logging(verbosity: int) -> None:
     """
     level = LEVELS[min(verbosity, len(LEVELS) - 1)]
     if level > logging.DEBUG:
-        ceylon_logger.disable("ceylon")
+        silence_ceylon()
     handler = _StderrHandler(for_people=sys.stderr.isatty())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from ..worker_processes import PARENT_VARIABLE
+from ..worker_order import PARENT_VARIABLE
 
 LOOK_FOR_PARENT_EVERY_S = 0.5
 

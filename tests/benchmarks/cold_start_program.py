@@ -10,6 +10,10 @@ import time
 
 FIRST_LINE_AT = time.time()
 
+from muster.agents.worker_nursery import WorkerNursery  # noqa: E402
+
+NURSERY = WorkerNursery()
+
 import asyncio  # noqa: E402 - the clock comes first
 import json  # noqa: E402
 import sys  # noqa: E402
@@ -44,13 +48,14 @@ async def measure(began_at: float, workers: int) -> dict[str, float]:
         first.setdefault(occurrence.what, at[occurrence.what])
 
     manager.watch(watch)
-    spawner = LocalProcesses(manager.ticket(), 5, handlers=["cold_start_handlers"])
+    spawner = LocalProcesses(manager.ticket(), 5, handlers=["cold_start_handlers"], nursery=NURSERY)
     processes = [await spawner.spawn(f"worker-{number}") for number in range(1, workers + 1)]
     spawned_at = time.time()
     await manager.start_agent(b"")
     cpu_s = time.process_time()
     for process in processes:
         await process.end()
+    NURSERY.close()
     assert [result.success for result in manager.task_results] == [True] * workers
     steps = {
         "interpreter": FIRST_LINE_AT,

@@ -49,7 +49,7 @@ def test_all_figures_are_told_as_json_and_nothing_is_left_behind(
 @pytest.mark.processes
 def test_ctrl_c_during_the_cold_start_ends_that_too(start: Start, tmp_path: Path) -> None:
     running = start("bench")
-    running.wait_until(lambda: any("first_result" in each for each in left_of(tmp_path)))
+    running.wait_until(lambda: any("fresh_process" in each for each in left_of(tmp_path)))
     running.interrupt()
     ended = running.end(within_s=20)
     assert (ended.code, ended.out) == (1, "")
@@ -67,7 +67,7 @@ def test_ctrl_c_while_tasks_are_done_tells_what_was_measured_before(
     running.wait_until(
         lambda: (
             any("local_worker" in each for each in left_of(tmp_path))
-            and not any("first_result" in each for each in left_of(tmp_path))
+            and not any("fresh_process" in each for each in left_of(tmp_path))
         )
     )
     running.interrupt()

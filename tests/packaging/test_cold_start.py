@@ -22,6 +22,7 @@ NOT_TO_WORK_WITH = {
     "fsspec",
     "http.client",
     "httpx",
+    "loguru",
     "lxml",
     "pygments",
     "requests",
@@ -130,6 +131,39 @@ def test_a_process_that_was_started_as_a_worker_loads_no_more_than_that(tmp_path
         RUN_AND_TELL.format(run=run, code=NO_TICKET), WorkerOrder("Ada", 5).line(), folder=tmp_path
     )
     assert "muster.agents.command.work" in loaded
+    assert loaded & NOT_TO_WORK_WITH == set()
+    assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
+
+
+def test_a_nursery_is_started_before_anything_that_takes_long() -> None:
+    loaded = loaded_by("import muster.agents.worker_nursery, muster.agents.bench.fresh_process")
+    assert {name for name in loaded if name.startswith("muster.")} == {
+        "muster.agents",
+        "muster.agents.bench",
+        "muster.agents.bench.fresh_process",
+        "muster.agents.trust",
+        "muster.agents.worker_nursery",
+        "muster.agents.worker_order",
+    }
+    assert loaded & {"asyncio", "ceylon", "cryptography", "loguru", "pydantic"} == set()
+
+
+def test_pydantic_does_not_build_what_would_check_our_messages() -> None:
+    told = (
+        "from pydantic._internal import _core_utils\n"
+        "def check(schema): raise AssertionError(schema)\n"
+        "_core_utils._validate_core_schema = check\n"
+    )
+    loaded_by(told + "from muster.agents import TaskManager")
+    loaded_by(told + "from muster.agents.command.local_worker import load; load()")
+
+
+def test_what_a_nursery_loads_for_its_workers_is_no_more_than_they_need(tmp_path: Path) -> None:
+    loaded = loaded_by(
+        "from muster.agents.command.nursery import load; load()",
+        folder=tmp_path,
+    )
+    assert {"muster.agents.command.handler_finder", "muster.agents.command.work"} <= loaded
     assert loaded & NOT_TO_WORK_WITH == set()
     assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
 

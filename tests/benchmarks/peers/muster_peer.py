@@ -7,12 +7,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from muster.agents.bench.crew import Crew, CrewOrder
-from muster.agents.bench.tasks import ECHO, NOTHING
-from muster.agents.garbage import collect_garbage_less_often
-from muster.agents.memory_store import MemoryStore
-from muster.agents.store import Store
-from peer import play
+from muster.agents.worker_nursery import WorkerNursery
+
+NURSERY = WorkerNursery()
+"""Loads beside the imports that follow."""
+
+from muster.agents import MemoryStore  # noqa: E402
+from muster.agents.bench.crew import Crew, CrewOrder  # noqa: E402
+from muster.agents.bench.tasks import ECHO, NOTHING  # noqa: E402
+from muster.agents.garbage import collect_garbage_less_often  # noqa: E402
+from muster.agents.store import Store  # noqa: E402
+from peer import play  # noqa: E402
 
 STORE_VARIABLE = "MUSTER_COMPARE_STORE"
 """Whether the run is kept in "memory" or "sqlite"; not at all if it is not set."""
@@ -25,7 +30,7 @@ class MusterPeer:
     async def start(self) -> None:
         # As the command `muster` does.
         collect_garbage_less_often()
-        self._crew = Crew(CrewOrder(workers=2, store=self._store()))
+        self._crew = Crew(CrewOrder(workers=2, store=self._store()), NURSERY)
         await self._crew.start()
 
     def _store(self) -> Store | Path | None:
@@ -50,6 +55,7 @@ class MusterPeer:
 
     async def stop(self) -> None:
         await self._crew.end()
+        NURSERY.close()
         self._folder.cleanup()
 
 
