@@ -25,7 +25,6 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
-from .ceylon_logger import loguru_later
 from .clock import now
 from .departures import Departing, Departures
 from .pickled import message_inside
@@ -39,7 +38,7 @@ from .surroundings import (
 )
 
 try:
-    with contextlib.redirect_stdout(io.StringIO()), loguru_later():
+    with contextlib.redirect_stdout(io.StringIO()):
         from ceylon import (
             DEFAULT_WORKSPACE_ID,
             AgentDetail,

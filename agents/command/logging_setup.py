@@ -8,7 +8,8 @@ from collections.abc import MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from ..ceylon_logger import silence_ceylon
+from loguru import logger as ceylon_logger
+
 from ..log import FIELDS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def configure_logging(verbosity: int) -> None:
     """
     level = LEVELS[min(verbosity, len(LEVELS) - 1)]
     if level > logging.DEBUG:
-        silence_ceylon()
+        ceylon_logger.disable("ceylon")
     handler = _StderrHandler(for_people=sys.stderr.isatty())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -22,7 +22,6 @@ NOT_TO_WORK_WITH = {
     "fsspec",
     "http.client",
     "httpx",
-    "loguru",
     "lxml",
     "pygments",
     "requests",
