@@ -25,7 +25,7 @@ PATIENCE_S = 60.0
 _THREADS = 4
 
 MAX_AT_ONCE = _THREADS
-"""How many parcels each way are worked on at once: the first are ready early, and few take memory."""
+"""How many parcels each way are worked on at once: the first are early, and few take memory."""
 _PROBE_BYTES = 32
 
 _Result = TypeVar("_Result")
