@@ -29,6 +29,7 @@ from ..messages import (
     UnknownPeer,
     encode_message,
 )
+from ..messages.codec import KEPT_PACKED_BYTES
 from .blob_place import LEFT_OVER_AFTER_S, OwnDirectory
 from .blob_store import BlobStore
 from .jobs import describe_fault
@@ -110,13 +111,15 @@ class ManagerParcels:
         """Whether an encoded message is to leave as a parcel."""
         return self.threshold_bytes is not None and len(message) > self.threshold_bytes
 
-    def send(self, worker_id: str, assignment: TaskAssignment, message: bytes) -> None:
+    def send(
+        self, worker_id: str, assignment: TaskAssignment, message: bytes | None = None
+    ) -> None:
         """Send a large assignment: as a parcel, or whole to a worker that can't reach the blobs.
 
         Args:
             worker_id: where the worker is reached.
             assignment: the assignment.
-            message: the same, encoded.
+            message: the same, encoded; None if it takes more than `KEPT_PACKED_BYTES`.
         """
         line = self._lines.setdefault(worker_id, deque())
         packing = asyncio.ensure_future(self._pack(worker_id, assignment, message))
@@ -158,16 +161,22 @@ class ManagerParcels:
             del self._lines[worker_id]
 
     async def _pack(
-        self, worker_id: str, assignment: TaskAssignment, message: bytes
+        self, worker_id: str, assignment: TaskAssignment, message: bytes | None
     ) -> bytes | None:
-        assert self.threshold_bytes is not None
         task_id, writing = assignment.task.id, object()
         try:
+            encode = partial(encode_message, assignment)
+            threshold_bytes = self.threshold_bytes
+            if message is None and (threshold_bytes is None or threshold_bytes > KEPT_PACKED_BYTES):
+                message = await self._threads.run(encode)
+            if threshold_bytes is None or (message is not None and not self.is_large(message)):
+                return message
             blobs = await self._open()
             if not await self._reaches(worker_id, blobs):
-                return message
+                return message or await self._threads.run(encode)
             async with self._packing:
-                labelled = await blobs.label(message, self.threshold_bytes)
+                message = message or await self._threads.run(encode)
+                labelled = await blobs.label(message, threshold_bytes)
                 if labelled is None:
                     return message
                 self._holders.hold(writing, labelled.names)

@@ -528,12 +528,12 @@ class ManagerShell:
             assignment = order.assignment
             if self._stamp is not None:
                 assignment.traceparent = self._stamp(assignment)
+            if packed is None:
+                # It is large, and to pack it takes long.
+                self._parcels.send(worker_id, assignment)
+                return
             try:
-                message = (
-                    encode_message(assignment)
-                    if packed is None
-                    else encode_assignment(assignment, packed)
-                )
+                message = encode_assignment(assignment, packed)
             except EncodeError as fault:
                 self._refuse(worker_id, assignment, f"EncodeError: {fault}")
                 return

@@ -84,6 +84,9 @@ _TASK = {"task"}
 _TAG_AND_FIELDS = 2
 _TASK_KEY = pack_scalars("task")
 _SHORT_MAP, _LONGEST_SHORT_MAP = 0x80, 15
+KEPT_PACKED_BYTES = 64 * 1024
+"""How long a packed task may be to be kept beside the task itself."""
+
 _ENVELOPE_BYTES = 1_024
 """What an assignment takes beside its task, at most, if no other task's output comes along."""
 
@@ -150,12 +153,18 @@ def encode_task(task: Task) -> bytes:
     return pack([type(task).__qualname__, fields])
 
 
-def pack_task(task: Task) -> bytes:
+def pack_task(task: Task) -> bytes | None:
     """Turn a task into the bytes that stand for it in an assignment, and see that they can be sent.
+
+    Returns:
+        The bytes; None if they are over `KEPT_PACKED_BYTES`: then it is packed when it leaves,
+        since to keep it twice until then takes more than that.
 
     Raises:
         EncodeError: it can't be sent; names the task and the place.
     """
+    if _is_surely_sent(task):
+        return None
     try:
         packed = encode_task(task)
     # As when pydantic asks what the user put in whether it equals a default.
@@ -164,7 +173,19 @@ def pack_task(task: Task) -> bytes:
     if not packed or len(packed) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
         # It knows how to say what is wrong.
         encode_message(TaskAssignment(task=task))
-    return packed
+    return packed if len(packed) <= KEPT_PACKED_BYTES else None
+
+
+def _is_surely_sent(task: Task) -> bool:
+    """Whether a task is large, and it can be told without packing it that it can be sent."""
+    data: object = task.__dict__.get("data")
+    return (
+        type(data) is bytes
+        and KEPT_PACKED_BYTES < len(data) <= MAX_MESSAGE_BYTES // 2
+        and type(task) in _SERIALIZED_BY_DEFAULT
+        and not task.depends_on
+        and plain_fields(task) is not None
+    )
 
 
 def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:

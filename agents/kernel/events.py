@@ -27,11 +27,11 @@ class TasksAdded:
 
     Args:
         tasks: the tasks.
-        packed: the same as `pack_task` packs them, or nothing.
+        packed: the same as `pack_task` packs them, None for one that is large; or nothing.
     """
 
     tasks: tuple[Task, ...]
-    packed: tuple[bytes, ...] = ()
+    packed: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
