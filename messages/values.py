@@ -16,6 +16,12 @@ from .task import Payload
 
 _LONG_BYTES = 4096
 
+_USUAL_BYTES = 256 * 1024
+
+# To make a packer takes as long as to pack a short message. Bounded by how many pack at once: who
+# packs takes one out, so that none is ever in use by two threads, or by one that is interrupted.
+_idle_packers: list[msgpack.Packer] = []
+
 Extension = msgpack.ExtType
 """msgpack's own class for what it has no type for: a tuple, and nothing that we carry."""
 
@@ -38,7 +44,10 @@ def pack(value: Payload) -> bytes:
     Raises:
         EncodeError: msgpack can't carry it.
     """
-    packed = pack_scalars(value)
+    try:
+        packed = msgpack.packb(value, datetime=True)
+    except ENCODE_FAULTS as fault:
+        raise _cannot_be_packed(fault) from None
     if _LONG_BYTES < len(packed) <= MAX_VALUES and is_surely_read_again(value):
         # To look at it is the cheaper proof; of a short one it is not.
         return packed
@@ -60,9 +69,21 @@ def pack_scalars(value: Payload) -> bytes:
         EncodeError: msgpack can't carry it.
     """
     try:
-        return msgpack.packb(value, datetime=True)
+        packer = _idle_packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(datetime=True)
+    try:
+        packed = packer.pack(value)
     except ENCODE_FAULTS as fault:
-        raise EncodeError(f"{type(fault).__name__}: {fault}") from None
+        raise _cannot_be_packed(fault) from None
+    # Its buffer stays as long as it once had to be.
+    if len(packed) <= _USUAL_BYTES:
+        _idle_packers.append(packer)
+    return packed
+
+
+def _cannot_be_packed(fault: Exception) -> EncodeError:
+    return EncodeError(f"{type(fault).__name__}: {fault}")
 
 
 def unpack(data: bytes) -> Payload:
