@@ -1,4 +1,4 @@
-"""What a worker's attempts may count on, each for itself, and whose word goes on the way to them."""
+"""What an attempt at a task may count on, and who has a say in how it is made."""
 
 from __future__ import annotations
 
