@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -20,6 +21,18 @@ _TICKS_PER_S = 2**20
 
 Key: TypeAlias = tuple[TaskId, int]
 """An attempt, as task and number."""
+
+
+@dataclass(slots=True)
+class _Job:
+    assignment: TaskAssignment
+    context: TaskContext
+    work: asyncio.Task[None] | None = None
+    has_begun: bool = False
+
+    def stop(self) -> None:
+        if self.work is not None:
+            self.work.cancel()
 
 
 class Jobs:
@@ -97,7 +110,7 @@ class Jobs:
             self._report(key, failure(order.reason or "cancelled"), 0.0)
         job = self._jobs.get(key)
         if job is not None:
-            job.mark_cancelled(order.reason or "cancelled")
+            job.context.mark_cancelled(order.reason or "cancelled")
             # A cancel may come with the assignment. A coroutine that is cancelled before its first
             # step never takes one, and nobody would hear how the attempt ended.
             if job.has_begun:
@@ -107,7 +120,7 @@ class Jobs:
         """Stop all; what is unfinished stays so."""
         works = [job.work for job in self._jobs.values() if job.work is not None]
         for job in self._jobs.values():
-            job.mark_cancelled("worker stopped")
+            job.context.mark_cancelled("worker stopped")
         self.drop()
         if works:
             # A handler that runs in a thread, or ignores its cancel, is not waited for.
@@ -122,7 +135,8 @@ class Jobs:
 
     def _begin(self, key: Key, assignment: TaskAssignment) -> None:
         loop = asyncio.get_running_loop()
-        job = self._jobs[key] = _Job(assignment, partial(self._take_progress, key), loop)
+        context = TaskContext(assignment, partial(self._take_progress, key), loop)
+        job = self._jobs[key] = _Job(assignment, context)
         job.work = loop.create_task(self._work(key, job))
 
     def _follow(self) -> None:
@@ -140,20 +154,20 @@ class Jobs:
 
     async def _work(self, key: Key, job: _Job) -> None:
         job.has_begun = True
-        assignment = job.assignment
+        assignment, context = job.assignment, job.context
         try:
-            if job.cancel_reason is not None:
-                self._report(key, failure(job.cancel_reason), 0.0)
+            if context.cancel_reason is not None:
+                self._report(key, failure(context.cancel_reason), 0.0)
                 return
-            current_context.set(job)
+            current_context.set(context)
             started_at = now()
             try:
                 outcome = await self._perform(assignment)
             except asyncio.CancelledError:
                 # Who stops has not failed the task: it is unfinished, and the manager knows.
-                if job.cancel_reason is None or self._are_stopped:
+                if context.cancel_reason is None or self._are_stopped:
                     raise
-                outcome = failure(job.cancel_reason)
+                outcome = failure(context.cancel_reason)
             except KeyboardInterrupt:
                 raise
             except BaseException as fault:  # noqa: BLE001 - a handler may even call sys.exit()
@@ -196,21 +210,6 @@ class Jobs:
                 output=outcome.output,
             )
         )
-
-
-class _Job(TaskContext):
-    """An attempt that has a slot; what else is known of it is for its handler."""
-
-    work: asyncio.Task[None] | None = None
-    has_begun = False
-
-    @property
-    def assignment(self) -> TaskAssignment:
-        return self._assignment
-
-    def stop(self) -> None:
-        if self.work is not None:
-            self.work.cancel()
 
 
 class _Progress:

@@ -317,8 +317,9 @@ class WorkerAgent(CeylonAgent):
         }
         if not success:
             fields["error_message"] = error
-        if assignment.attempt != 1:
-            fields["attempt"] = assignment.attempt
+        attempt = assignment.attempt
+        if attempt != 1:
+            fields["attempt"] = attempt
         if output is not None:
             fields["output"] = output
         return _validate_result(fields)
