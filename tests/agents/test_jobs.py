@@ -285,3 +285,19 @@ def test_a_result_that_lies_about_whose_it_is_is_put_right() -> None:
     assert result == TaskResult(
         task_id=1, worker="Ada", success=True, execution_time=2.0, output="done"
     )
+
+
+class _Weighed(TaskResult):
+    weight: int = 0
+
+
+@pytest.mark.parametrize("execution_time", [0.0, 2.0])
+def test_a_result_of_a_class_of_ones_own_is_sent_as_a_result_that_managers_know(
+    execution_time: float,
+) -> None:
+    async def perform(assignment: TaskAssignment) -> TaskResult:
+        return _Weighed(task_id=1, worker="Ada", success=True, execution_time=execution_time)
+
+    (result,) = _do(_worker(Handlers()), [_task(1)], perform=perform)
+    assert type(result) is TaskResult
+    assert (result.task_id, result.execution_time) == (1, execution_time)
