@@ -20,6 +20,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias, TypeVar, cast
 
 from ..messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
@@ -44,13 +45,26 @@ class TaskContext:
         tell: Callable[[float, str], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self.task: Task = assignment.task
-        self.attempt: int = assignment.attempt
-        self.inputs: Mapping[TaskId, Payload] = assignment.inputs
+        self._assignment = assignment
         self._tell = tell
         self._loop = loop
         self._loop_thread = threading.get_ident()
         self.cancel_reason: str | None = None
+
+    @cached_property
+    def task(self) -> Task:
+        """The task."""
+        return self._assignment.task
+
+    @cached_property
+    def attempt(self) -> int:
+        """Which attempt at it this is, from 1."""
+        return self._assignment.attempt
+
+    @cached_property
+    def inputs(self) -> Mapping[TaskId, Payload]:
+        """The outputs of the tasks that it depends on, by their ids."""
+        return self._assignment.inputs
 
     @property
     def is_cancelled(self) -> bool:
@@ -151,6 +165,23 @@ class Handlers:
                     "worker's executor runs it; run it in threads, or let it take the task alone"
                 )
 
+    def begin(self, task: Task) -> Awaitable[Payload] | None:
+        """What `run` would await, if that is no more than a coroutine of the task's handler.
+
+        Args:
+            task: what to do.
+
+        Returns:
+            The coroutine; None if the handler is none, there is no handler, or a subclass runs them
+            in its own way.
+        """
+        registered = self._by_type.get(task.type)
+        if registered is None or not registered.is_async:
+            return None
+        if getattr(self.run, "__func__", None) is not Handlers.run:
+            return None
+        return _call(registered, task)
+
     async def run(self, assignment: TaskAssignment, workplace: Workplace | None) -> Payload:
         """Do a task by its handler.
 
@@ -194,6 +225,7 @@ def _takes_context(function: Handler) -> bool:
     return len(positional) > 1 or (variadic and not positional)
 
 
-async def _call(registered: _Registered, task: Task) -> Payload:
-    arguments = (task, current_context.get()) if registered.takes_context else (task,)
-    return await cast("Awaitable[Payload]", registered.function(*arguments))
+def _call(registered: _Registered, task: Task) -> Awaitable[Payload]:
+    if registered.takes_context:
+        return registered.function(task, current_context.get())
+    return registered.function(task)

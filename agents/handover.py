@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterator
-from typing import NamedTuple
+from typing import TypeAlias
 
 from ..messages import BacklogFull, TaskId
 
-
-class _Kept(NamedTuple):
-    key: tuple[TaskId, int]
-    message: bytes
-
-
-class _UnderWay(NamedTuple):
-    number: int
-    kept: _Kept
+Kept: TypeAlias = tuple[tuple[TaskId, int], bytes]
+"""An attempt, as task and number, and its encoded result."""
 
 
 class Handover:
@@ -24,13 +17,14 @@ class Handover:
 
     def __init__(self) -> None:
         # Bounded by the attempts that a worker was given: without a manager it gets no more.
-        self._waiting: deque[_Kept] = deque()
-        self._under_way: deque[_UnderWay] = deque()
+        self._waiting: deque[Kept] = deque()
+        # Each with its number in the conversation.
+        self._under_way: deque[tuple[int, Kept]] = deque()
 
     def keys(self) -> Iterator[tuple[TaskId, int]]:
         """The attempts whose results no manager has acknowledged, as task and number."""
-        yield from (each.kept.key for each in self._under_way)
-        yield from (kept.key for kept in self._waiting)
+        yield from (key for _, (key, _) in self._under_way)
+        yield from (key for key, _ in self._waiting)
 
     def add(self, key: tuple[TaskId, int], message: bytes) -> None:
         """Keep a result, to be sent.
@@ -39,7 +33,7 @@ class Handover:
             key: the attempt, as task and number.
             message: its encoded result.
         """
-        self._waiting.append(_Kept(key, message))
+        self._waiting.append((key, message))
 
     def send(self, post: Callable[[bytes], int]) -> None:
         """Send what waits, as far as there is room.
@@ -47,12 +41,13 @@ class Handover:
         Args:
             post: sends a message, and returns its number in the conversation.
         """
-        while self._waiting:
+        waiting = self._waiting
+        while waiting:
             try:
-                number = post(self._waiting[0].message)
+                number = post(waiting[0][1])
             except BacklogFull:
                 return
-            self._under_way.append(_UnderWay(number, self._waiting.popleft()))
+            self._under_way.append((number, waiting.popleft()))
 
     def forget(self, keys: Container[tuple[TaskId, int]]) -> None:
         """Keep some results no longer, which are not under way.
@@ -60,7 +55,7 @@ class Handover:
         Args:
             keys: their attempts, as task and number.
         """
-        self._waiting = deque(kept for kept in self._waiting if kept.key not in keys)
+        self._waiting = deque(kept for kept in self._waiting if kept[0] not in keys)
 
     def confirm(self, acknowledged: int) -> None:
         """Forget what has arrived.
@@ -68,10 +63,11 @@ class Handover:
         Args:
             acknowledged: the number of the conversation's first message that has not.
         """
-        while self._under_way and self._under_way[0].number < acknowledged:
-            self._under_way.popleft()
+        under_way = self._under_way
+        while under_way and under_way[0][0] < acknowledged:
+            under_way.popleft()
 
     def take_back(self) -> None:
         """Let what was under way wait again: the conversation has broken off."""
-        self._waiting.extendleft(each.kept for each in reversed(self._under_way))
+        self._waiting.extendleft(kept for _, kept in reversed(self._under_way))
         self._under_way.clear()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import Context, copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from ..messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskResult
@@ -25,8 +27,12 @@ Key: TypeAlias = tuple[TaskId, int]
 class _Job:
     assignment: TaskAssignment
     context: TaskContext
-    work: asyncio.Task[None]
+    work: asyncio.Task[None] | None = None
     has_begun: bool = False
+
+    def stop(self) -> None:
+        if self.work is not None:
+            self.work.cancel()
 
 
 class Jobs:
@@ -56,9 +62,10 @@ class Jobs:
         self._perform = perform
         self._hand_in = hand_in
         self.tell_progress = tell_progress
-        # Both are bounded by what the manager assigns: the slots, and what is sent ahead of them.
+        # All are bounded by what the manager assigns: the slots, and what is sent ahead of them.
         self._jobs: dict[Key, _Job] = {}
-        self._waiting: dict[Key, TaskAssignment] = {}
+        self._waiting: dict[Key, tuple[TaskAssignment, Context]] = {}
+        self._progress: dict[Key, _Progress] = {}
         self._are_stopped = False
 
     @property
@@ -88,7 +95,8 @@ class Jobs:
         if len(self._jobs) < self._slots:
             self._begin(key, assignment)
         else:
-            self._waiting[key] = assignment
+            # It begins when another ends, and must see nothing of what that one set.
+            self._waiting[key] = assignment, copy_context()
 
     def give_back(self, keys: Iterable[Key]) -> list[Key]:
         """Let go of those attempts that have not begun; which they are."""
@@ -99,18 +107,18 @@ class Jobs:
         key = (order.task_id, order.attempt)
         waiting = self._waiting.pop(key, None)
         if waiting is not None:
-            self._report(waiting, failure(order.reason or "cancelled"), 0.0)
+            self._report(key, failure(order.reason or "cancelled"), 0.0)
         job = self._jobs.get(key)
         if job is not None:
             job.context.mark_cancelled(order.reason or "cancelled")
             # A cancel may come with the assignment. A coroutine that is cancelled before its first
             # step never takes one, and nobody would hear how the attempt ended.
             if job.has_begun:
-                job.work.cancel()
+                job.stop()
 
     async def stop(self) -> None:
         """Stop all; what is unfinished stays so."""
-        works = [job.work for job in self._jobs.values()]
+        works = [job.work for job in self._jobs.values() if job.work is not None]
         for job in self._jobs.values():
             job.context.mark_cancelled("worker stopped")
         self.drop()
@@ -123,71 +131,84 @@ class Jobs:
         self._are_stopped = True
         self._waiting.clear()
         for job in self._jobs.values():
-            job.work.cancel()
+            job.stop()
 
     def _begin(self, key: Key, assignment: TaskAssignment) -> None:
         loop = asyncio.get_running_loop()
-        context = TaskContext(assignment, _Progress(self, self._worker, key), loop)
-        work = loop.create_task(self._work(key, assignment, context))
-        self._jobs[key] = _Job(assignment, context, work)
+        context = TaskContext(assignment, partial(self._take_progress, key), loop)
+        job = self._jobs[key] = _Job(assignment, context)
+        job.work = loop.create_task(self._work(key, job))
 
-    async def _work(self, key: Key, assignment: TaskAssignment, context: TaskContext) -> None:
-        self._jobs[key].has_begun = True
+    def _follow(self) -> None:
+        """Begin what has waited longest."""
+        key = next(iter(self._waiting))
+        assignment, came_in = self._waiting.pop(key)
+        came_in.run(self._begin, key, assignment)
+
+    def _take_progress(self, key: Key, percent: float, note: str) -> None:
+        if key in self._jobs:
+            progress = self._progress.get(key)
+            if progress is None:
+                progress = self._progress[key] = _Progress(self, self._worker, key)
+            progress.take(percent, note)
+
+    async def _work(self, key: Key, job: _Job) -> None:
+        job.has_begun = True
+        assignment, context = job.assignment, job.context
         try:
             if context.cancel_reason is not None:
-                self._report(assignment, failure(context.cancel_reason), 0.0)
+                self._report(key, failure(context.cancel_reason), 0.0)
                 return
+            current_context.set(context)
             started_at = now()
-            outcome = await self._attempt(assignment, context)
+            try:
+                outcome = await self._perform(assignment)
+            except asyncio.CancelledError:
+                # Who stops has not failed the task: it is unfinished, and the manager knows.
+                if context.cancel_reason is None or self._are_stopped:
+                    raise
+                outcome = failure(context.cancel_reason)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as fault:  # noqa: BLE001 - a handler may even call sys.exit()
+                outcome = failure(describe_fault(fault))
             # Whoever did the task may have measured it already.
             took_s = 0.0 if outcome.execution_time else now() - started_at
-            self._report(assignment, outcome, took_s)
-        except asyncio.CancelledError:
-            if context.cancel_reason is None or self._are_stopped:
-                raise
-            self._report(assignment, failure(context.cancel_reason), 0.0)
+            self._report(key, outcome, took_s)
         finally:
             del self._jobs[key]
+            # Its frame may live on in what it raised.
+            job.work = None
+            if self._progress:
+                self._progress.pop(key, None)
             if self._waiting and len(self._jobs) < self._slots:
-                following = next(iter(self._waiting))
-                self._begin(following, self._waiting.pop(following))
+                self._follow()
 
-    async def _attempt(self, assignment: TaskAssignment, context: TaskContext) -> TaskResult:
-        current_context.set(context)
-        try:
-            return await self._perform(assignment)
-        except asyncio.CancelledError:
-            # Who stops has not failed the task: it is unfinished, and the manager knows.
-            if context.cancel_reason is None or self._are_stopped:
-                raise
-            return failure(context.cancel_reason)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as fault:  # noqa: BLE001 - a handler may even call sys.exit()
-            return failure(describe_fault(fault))
-
-    def _report(self, assignment: TaskAssignment, outcome: TaskResult, took_s: float) -> None:
+    def _report(self, key: Key, outcome: TaskResult, took_s: float) -> None:
+        # Where pydantic keeps the fields: to ask it for each takes three times as long.
+        told = outcome.__dict__
         is_complete = (
-            outcome.success
-            and outcome.execution_time > 0
-            and outcome.error_message is None
-            and outcome.task_id == assignment.task.id
-            and outcome.attempt == assignment.attempt
-            and outcome.worker == self._worker
+            # A manager may not know a class of the user's.
+            type(outcome) is TaskResult
+            and told["success"]
+            and told["error_message"] is None
+            and (told["task_id"], told["attempt"]) == key
+            and told["worker"] == self._worker
+            and (told["execution_time"] > 0 or not in_ticks(took_s))
         )
         if is_complete:
             self._hand_in(outcome)
             return
         self._hand_in(
             TaskResult(
-                task_id=assignment.task.id,
+                task_id=key[0],
                 worker=self._worker,
                 success=outcome.success,
                 execution_time=outcome.execution_time or in_ticks(took_s),
                 error_message=None
                 if outcome.success
                 else outcome.error_message or "failed: no reason",
-                attempt=assignment.attempt,
+                attempt=key[1],
                 output=outcome.output,
             )
         )
@@ -205,7 +226,7 @@ class _Progress:
         self._newest: tuple[float, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, percent: float, note: str) -> None:
+    def take(self, percent: float, note: str) -> None:
         self._newest = (percent, note)
         if self._timer is None:
             self._pass_on()
@@ -234,7 +255,7 @@ def in_ticks(seconds: float) -> float:
     Args:
         seconds: the duration; below 0 counts as 0.
     """
-    return round(max(seconds, 0.0) * _TICKS_PER_S) / _TICKS_PER_S
+    return round(seconds * _TICKS_PER_S) / _TICKS_PER_S if seconds > 0 else 0.0
 
 
 def failure(reason: str) -> TaskResult:

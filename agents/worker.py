@@ -79,6 +79,11 @@ for it meanwhile."""
 REFUSED_WITHIN_S = 0.2
 """Whoever gets no answer sooner than this is refused by a machine that it reaches."""
 
+# What `TaskResult(...)` calls.
+_validate_result: Callable[[dict[str, Payload]], TaskResult] = (
+    TaskResult.__pydantic_validator__.validate_python
+)
+
 
 class WorkerAgent(CeylonAgent):
     """A worker: it joins a manager's workspace and does the tasks that are assigned to it.
@@ -275,7 +280,15 @@ class WorkerAgent(CeylonAgent):
         handle_task = self.handle_task
         outcome: object
         if getattr(handle_task, "__func__", None) is WorkerAgent.handle_task:
-            outcome = await handle_task(assignment)
+            # Most tasks are done by a coroutine, and these without any layer between.
+            doing = self.handlers.begin(assignment.task)
+            if doing is None:
+                outcome = await handle_task(assignment)
+            else:
+                started_at = now()
+                output = await doing
+                took_s = now() - started_at
+                outcome = self._result(assignment, success=True, output=output, took_s=took_s)
         else:
             named = {"time": int(now()), "agent": self._who_is(self._shell.manager_address)}
             outcome = await call_with(handle_task, (assignment,), named)
@@ -308,15 +321,20 @@ class WorkerAgent(CeylonAgent):
         error: str | None = None,
         took_s: float = 0.0,
     ) -> TaskResult:
-        return TaskResult(
-            task_id=assignment.task.id,
-            worker=self.name,
-            success=success,
-            execution_time=in_ticks(took_s),
-            error_message=None if success else error,
-            attempt=assignment.attempt,
-            output=output,
-        )
+        fields: dict[str, Payload] = {
+            "task_id": assignment.task.id,
+            "worker": self.name,
+            "success": success,
+            "execution_time": in_ticks(took_s),
+        }
+        if not success:
+            fields["error_message"] = error
+        attempt = assignment.attempt
+        if attempt != 1:
+            fields["attempt"] = attempt
+        if output is not None:
+            fields["output"] = output
+        return _validate_result(fields)
 
     @property
     def executor(self) -> ExecutorSource | None:

@@ -304,6 +304,10 @@ class WorkerShell:
     # ------------------------------------------------------------------ coming in
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
+        if type(message) is TaskAssignment and sender == self._manager:
+            # Most are: whether it is of some other class takes pydantic long to tell.
+            self._from_manager(message)
+            return
         match message:
             case Welcome():
                 self._welcomed(sender, message)

@@ -7,7 +7,7 @@ that subclasses survive the journey. Tuples arrive as lists; datetimes with a zo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TypeAlias, cast
 
@@ -17,7 +17,7 @@ from .errors import DecodeError, EncodeError, Flaw
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
-from .plain import plain_fields
+from .plain import SCALARS, plain_fields
 from .portability import explain_unportable
 from .registry import find_task_class
 from .task import Payload, PriorityTask, Task
@@ -84,6 +84,11 @@ _TASK = {"task"}
 _TAG_AND_FIELDS = 2
 _TASK_KEY = pack_scalars("task")
 _SHORT_MAP, _LONGEST_SHORT_MAP = 0x80, 15
+
+_validate_assignment: Callable[[Fields], TaskAssignment] = (
+    TaskAssignment.__pydantic_validator__.validate_python
+)
+
 KEPT_PACKED_BYTES = 64 * 1024
 """How long a packed task may be to be kept beside the task itself."""
 
@@ -101,7 +106,10 @@ def encode_message(message: BaseModel) -> bytes:
         EncodeError: it holds a value that msgpack can't carry, or is over `MAX_MESSAGE_BYTES`;
             names the message and the place.
     """
-    plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
+    if type(message) is TaskResult:
+        plain = _plain_result(message)
+    else:
+        plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
     fields = _dump(message) if plain is None else plain
     try:
         if plain is None:
@@ -132,11 +140,15 @@ def decode_message(data: bytes, also: Mapping[str, type[BaseModel]] | None = Non
     if len(data) > MAX_MESSAGE_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a message of {len(data):,} bytes")
     kind, fields = _open_tagged(unpack(data))
-    message_class = MESSAGE_KINDS.get(kind) or (also or {}).get(kind)
+    message_class = MESSAGE_KINDS.get(kind)
+    if message_class is TaskAssignment:
+        return _load_assignment(fields)
     if message_class is None:
-        raise DecodeError(Flaw.UNKNOWN_KIND, f"no message is called {kind[:100]!r}")
-    if issubclass(message_class, TaskAssignment):
-        fields["task"] = _load_task(fields.get("task"))
+        message_class = (also or {}).get(kind)
+        if message_class is None:
+            raise DecodeError(Flaw.UNKNOWN_KIND, f"no message is called {kind[:100]!r}")
+        if issubclass(message_class, TaskAssignment):
+            fields["task"] = _load_task(fields.get("task"))
     return _load(message_class, fields)
 
 
@@ -265,6 +277,33 @@ def _dump(message: BaseModel) -> Fields:
     return fields
 
 
+def _plain_result(result: TaskResult) -> Fields | None:
+    """What `plain_fields` gives, in less time for most of the messages that there are most of."""
+    held: Mapping[str, Payload] = result.__dict__
+    try:
+        fields = {
+            "task_id": held["task_id"],
+            "worker": held["worker"],
+            "success": held["success"],
+        }
+        took_s, attempt = held["execution_time"], held["attempt"]
+        error, output = held["error_message"], held["output"]
+    except KeyError:
+        # Made without being validated.
+        return plain_fields(result)
+    if type(took_s) is not float or type(attempt) is not int:
+        return plain_fields(result)
+    if took_s:
+        fields["execution_time"] = took_s
+    if error is not None:
+        fields["error_message"] = error
+    if attempt != 1:
+        fields["attempt"] = attempt
+    if output is not None:
+        fields["output"] = output
+    return fields if SCALARS.issuperset(map(type, fields.values())) else plain_fields(result)
+
+
 def _cannot_be_sent(message: BaseModel, fields: Fields, fault: Exception) -> EncodeError:
     if isinstance(message, TaskAssignment):
         task = fields.pop("task")[1]
@@ -286,6 +325,20 @@ def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:
         raise DecodeError(Flaw.INVALID, detail[:500]) from None
 
 
+def _load_assignment(fields: Fields) -> BaseModel:
+    tagged = fields.get("task")
+    kind, task_fields = _open_tagged(tagged)
+    if find_task_class(kind) is Task:
+        # The assignment's own rule for its task is this class: one call looks at both.
+        fields["task"] = task_fields
+        try:
+            return _validate_assignment(fields)
+        except Exception:  # noqa: BLE001, S110 - what is wrong is told below, part by part
+            pass
+    fields["task"] = _load_task(tagged)
+    return _load(TaskAssignment, fields)
+
+
 def _load_task(tagged: Payload) -> Task:
     kind, fields = _open_tagged(tagged)
     task_class = find_task_class(kind)
@@ -298,11 +351,11 @@ def _load_task(tagged: Payload) -> Task:
 
 
 def _open_tagged(value: Payload) -> tuple[str, Fields]:
-    if isinstance(value, list):
-        tagged = cast("list[Payload]", value)
-        if len(tagged) == _TAG_AND_FIELDS:
-            kind, fields = tagged
-            # A name that is no text is refused with all that does not belong to the class.
-            if isinstance(kind, str) and isinstance(fields, dict):
-                return kind, cast("Fields", fields)
+    tagged: list[Payload] | None = value
+    if isinstance(tagged, list) and len(tagged) == _TAG_AND_FIELDS:
+        kind: str | None = tagged[0]
+        fields: Fields | None = tagged[1]
+        # A name that is no text is refused with all that does not belong to the class.
+        if isinstance(kind, str) and isinstance(fields, dict):
+            return kind, fields
     raise DecodeError(Flaw.GARBAGE, "msgpack, but not [kind, fields]")

@@ -20,7 +20,7 @@ import zstandard
 from .codec import MAX_MESSAGE_BYTES
 from .errors import DecodeError, EncodeError, Flaw
 from .task import Payload
-from .values import pack_scalars, unpack
+from .values import pack_scalars, unpack, unpack_flat
 
 MAGIC = b"N."
 FRAME_VERSION = 1
@@ -40,6 +40,7 @@ _HEADER_BYTES = 4
 _PLAIN, _ZSTD = 0, 1
 _PICKLE_PROTOCOL_2_AND_ABOVE = 0x80
 _DATAGRAM, _SEGMENT = 0, 1
+_BYTES = frozenset({bytes})
 
 
 class _Zstd(threading.local):
@@ -113,7 +114,14 @@ def decode_letter(data: bytes) -> Letter:
     Raises:
         DecodeError: they stand for none.
     """
-    match unpack(data):
+    letter = _read_letter(unpack_flat(data)) or _read_letter(unpack(data))
+    if letter is None:
+        raise DecodeError(Flaw.GARBAGE, "msgpack, but no letter")
+    return letter
+
+
+def _read_letter(value: Payload) -> Letter | None:
+    match value:
         case [kind, [*messages]] if kind == _DATAGRAM and _all_bytes(messages):
             return Datagram(tuple(messages))
         case [kind, str() as conversation, int() as first, int() as ack, [*messages]] if (
@@ -121,7 +129,7 @@ def decode_letter(data: bytes) -> Letter:
         ):
             return Segment(conversation, first, ack, tuple(messages))
         case _:
-            raise DecodeError(Flaw.GARBAGE, "msgpack, but no letter")
+            return None
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -215,4 +223,4 @@ def _is_number(value: int) -> bool:
 
 
 def _all_bytes(messages: list[Payload]) -> bool:
-    return all(isinstance(message, bytes) for message in cast("list[object]", messages))
+    return _BYTES.issuperset(map(type, cast("list[object]", messages)))

@@ -6,8 +6,7 @@ Tuples arrive as lists, and members of a str or int enum as what they stand for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import msgpack
 
@@ -16,6 +15,12 @@ from .extent import MAX_NESTING, MAX_VALUES, check_extent, check_nesting, is_sur
 from .task import Payload
 
 _LONG_BYTES = 4096
+
+_USUAL_BYTES = 256 * 1024
+
+# To make a packer takes as long as to pack a short message. Bounded by how many pack at once: who
+# packs takes one out, so that none is ever in use by two threads, or by one that is interrupted.
+_idle_packers: list[msgpack.Packer] = []
 
 Extension = msgpack.ExtType
 """msgpack's own class for what it has no type for: a tuple, and nothing that we carry."""
@@ -39,7 +44,10 @@ def pack(value: Payload) -> bytes:
     Raises:
         EncodeError: msgpack can't carry it.
     """
-    packed = pack_scalars(value)
+    try:
+        packed = msgpack.packb(value, datetime=True)
+    except ENCODE_FAULTS as fault:
+        raise _cannot_be_packed(fault) from None
     if _LONG_BYTES < len(packed) <= MAX_VALUES and is_surely_read_again(value):
         # To look at it is the cheaper proof; of a short one it is not.
         return packed
@@ -61,23 +69,21 @@ def pack_scalars(value: Payload) -> bytes:
         EncodeError: msgpack can't carry it.
     """
     try:
-        return msgpack.packb(value, datetime=True)
+        packer = _idle_packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(datetime=True)
+    try:
+        packed = packer.pack(value)
     except ENCODE_FAULTS as fault:
-        raise EncodeError(f"{type(fault).__name__}: {fault}") from None
+        raise _cannot_be_packed(fault) from None
+    # Its buffer stays as long as it once had to be.
+    if len(packed) <= _USUAL_BYTES:
+        _idle_packers.append(packer)
+    return packed
 
 
-def scalar_packer() -> Callable[[Payload], bytes]:
-    """Make what does as `pack_scalars` does, in less time for many values; for one thread."""
-    packer = msgpack.Packer(datetime=True)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportAttributeAccessIssue]
-    pack_one = cast("Callable[[Payload], bytes]", packer.pack)
-
-    def pack_next(value: Payload) -> bytes:
-        try:
-            return pack_one(value)
-        except ENCODE_FAULTS as fault:
-            raise EncodeError(f"{type(fault).__name__}: {fault}") from None
-
-    return pack_next
+def _cannot_be_packed(fault: Exception) -> EncodeError:
+    return EncodeError(f"{type(fault).__name__}: {fault}")
 
 
 def unpack(data: bytes) -> Payload:
@@ -88,7 +94,7 @@ def unpack(data: bytes) -> Payload:
     """
     is_shallow = check_extent(data)
     try:
-        value = msgpack.unpackb(data, strict_map_key=False, timestamp=3, ext_hook=_refuse_extension)
+        value = _unfold(data)
     except msgpack.StackError:
         detail = f"lists or dicts nested over {MAX_NESTING} deep"
         raise DecodeError(Flaw.OVERSIZED, detail) from None
@@ -97,6 +103,27 @@ def unpack(data: bytes) -> Payload:
     if not is_shallow:
         check_nesting(value)
     return value
+
+
+def unpack_flat(data: bytes) -> Payload:
+    """Turn msgpack into a plain value whose nesting nobody has looked at.
+
+    For what holds much and is nested little, such as a letter: to take what is in it is the cheaper
+    proof that it is nested no deeper.
+
+    Returns:
+        The value; None if `unpack` may know of something wrong with it.
+    """
+    if len(data) > MAX_VALUES:
+        return None
+    try:
+        return _unfold(data)
+    except _DECODE_FAULTS:
+        return None
+
+
+def _unfold(data: bytes) -> Payload:
+    return msgpack.unpackb(data, strict_map_key=False, timestamp=3, ext_hook=_refuse_extension)
 
 
 def _refuse_extension(code: int, _data: bytes) -> NoReturn:

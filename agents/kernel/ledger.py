@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
 from ...messages.codec import encode_task
 from ...messages.plain import is_plain
-from ...messages.values import pack_scalars, scalar_packer
+from ...messages.values import pack_scalars
 from .board_state import BoardState
 from .events import Instruction, Occurrence, What
 from .explanation import Decision, Lineup
@@ -165,7 +165,6 @@ class _TaskRows:
     """
 
     def __init__(self) -> None:
-        self._pack = scalar_packer()
         # By identity: they all live as long as this does.
         self._lineups: dict[int, bytes] = {}
 
@@ -187,7 +186,7 @@ class _TaskRows:
         )
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(
-            record.task_id, record.sequence, record.status, definition, self._pack(state)
+            record.task_id, record.sequence, record.status, definition, pack_scalars(state)
         )
 
     def _decision_state(self, decision: Decision) -> Payload:
@@ -195,7 +194,7 @@ class _TaskRows:
         return attempt, self._lineups.get(id(lineup)) or self._add(lineup), scored, scored_count
 
     def _add(self, lineup: Lineup) -> bytes:
-        packed = self._lineups[id(lineup)] = self._pack(lineup)
+        packed = self._lineups[id(lineup)] = pack_scalars(lineup)
         return packed
 
 

@@ -94,6 +94,54 @@ def test_an_assignment_of_what_is_no_task_is_an_unknown_kind() -> None:
     assert refusal.startswith("unknown_kind: no class of tasks is called 'Heartbeat' here")
 
 
+@pytest.mark.parametrize(
+    ("kind", "task", "others", "complaint"),
+    [
+        (
+            "Task",
+            {"id": 1, "description": "any", "difficulty": 99},
+            {},
+            "difficulty: 99: must be an integer from 1 to 10",
+        ),
+        (
+            "Task",
+            {"id": 1, "description": "any", "colour": 1},
+            {},
+            "colour: 1: Extra inputs are not permitted",
+        ),
+        (
+            "Task",
+            {"id": 1, "description": " "},
+            {"attempt": 0},
+            "description: ' ': must be text that is not blank, 10,000 characters at most",
+        ),
+        (
+            "Task",
+            {"id": 1, "description": "any"},
+            {"attempt": 0},
+            "attempt: 0: Input should be greater than or equal to 1",
+        ),
+        (
+            "PriorityTask",
+            {"id": 1, "description": "any", "priority": 0},
+            {},
+            "priority: 0: Input should be greater than or equal to 1",
+        ),
+        ("Task", {"id": 1, "description": "any"}, {1: 2}, "1: 1: Keys should be strings"),
+    ],
+)
+def test_a_fault_in_an_assignment_is_told_of_the_part_it_is_in(
+    kind: str, task: object, others: dict[object, object], complaint: str
+) -> None:
+    assert _refusal(["TaskAssignment", {"task": [kind, task], **others}]) == f"invalid: {complaint}"
+
+
+def test_an_assignment_may_name_its_task_by_other_names() -> None:
+    packed = pack(["TaskAssignment", {"task": ["Task", {"task_id": 3, "task_data": [1]}]}])
+    decoded = decode_message(packed)
+    assert decoded == TaskAssignment(task=Task(id=3, description="task 3", data=[1]))
+
+
 def test_a_hundred_thousand_bad_fields_make_one_short_complaint() -> None:
     refusal = _refusal(["Heartbeat", {f"f{n}": n for n in range(100_000)}])
     assert refusal == "invalid: Heartbeat: 100,000 values break their rules, too many to list"

@@ -237,3 +237,29 @@ def test_what_is_no_letter_is_garbage(value: object) -> None:
     with pytest.raises(DecodeError) as caught:
         decode_letter(pack(value))
     assert caught.value.flaw is Flaw.GARBAGE
+
+
+@pytest.mark.parametrize(
+    ("data", "flaw"),
+    [
+        (b"\x91" * 300 + b"\xc0", Flaw.OVERSIZED),
+        (b"\x92\x00\x91" + b"\x91" * 6_000 + b"\xc0", Flaw.OVERSIZED),
+        (b"\xdd\xff\xff\xff\xff" + bytes(6_000), Flaw.OVERSIZED),
+        (b"\xdc\xff\xff" + bytes(6_000), Flaw.GARBAGE),
+        (b"\x92\x00\x91\xc4\x05tea", Flaw.GARBAGE),
+        (b"\x92\x00\x91\xc4\x03tea\x00", Flaw.GARBAGE),
+        (b"\x92\x00\x91\xc7\x01\x05t", Flaw.GARBAGE),
+        (b"\xc1", Flaw.GARBAGE),
+        (b"", Flaw.GARBAGE),
+        (b"\x91" * 2_100_000, Flaw.OVERSIZED),
+    ],
+)
+def test_what_is_wrong_with_a_letter_is_told(data: bytes, flaw: Flaw) -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode_letter(data)
+    assert caught.value.flaw is flaw
+
+
+def test_a_letter_holds_as_many_messages_as_fit() -> None:
+    letter = Segment("a:b", 3, 9, (b"\x91" * 300,) * 5_000)
+    assert decode_letter(encode_letter(letter)) == letter

@@ -24,7 +24,7 @@ from muster.agents.simulation import Conditions, Outcome, simulate
 from muster.agents.stress_story import StressStory
 from muster.agents.witness import Breach
 from muster.agents.worker_shell import WorkerShell
-from muster.messages import TaskResult
+from muster.messages import TaskAssignment, TaskResult
 
 DIGESTS = """
 import logging
@@ -126,13 +126,16 @@ def test_a_killed_worker_is_lost_and_comes_back(small_story: Callable[[], Any]) 
 def test_a_worker_that_runs_an_attempt_twice_is_noticed(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    attempt = Jobs._attempt
+    begin = Jobs.__init__
 
-    async def twice(self: Jobs, *given: Any) -> TaskResult:
-        await attempt(self, *given)
-        return await attempt(self, *given)
+    def begin_forgetful(self: Jobs, worker: str, slots: int, perform: Any, *others: Any) -> None:
+        async def twice(assignment: TaskAssignment) -> TaskResult:
+            await perform(assignment)
+            return await perform(assignment)
 
-    monkeypatch.setattr(Jobs, "_attempt", twice)
+        begin(self, worker, slots, twice, *others)
+
+    monkeypatch.setattr(Jobs, "__init__", begin_forgetful)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "an attempt runs at most once, on one worker"
@@ -171,10 +174,15 @@ def test_a_board_that_does_not_fit_together_is_noticed(
 def test_a_result_that_nobody_worked_for_is_noticed(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    async def lazy(self: Jobs, assignment: Any, context: Any) -> TaskResult:
+    begin = Jobs.__init__
+
+    async def lazy(assignment: TaskAssignment) -> TaskResult:
         return TaskResult(task_id=assignment.task.id, worker=assignment.worker, success=True)
 
-    monkeypatch.setattr(Jobs, "_attempt", lazy)
+    def begin_lazy(self: Jobs, worker: str, slots: int, perform: Any, *others: Any) -> None:
+        begin(self, worker, slots, lazy, *others)
+
+    monkeypatch.setattr(Jobs, "__init__", begin_lazy)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == (
