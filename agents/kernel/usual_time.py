@@ -7,6 +7,10 @@ import math
 SHORTEST_S = 20e-6
 """What a task takes at least: to receive it and to tell of it takes a worker longer than this."""
 
+QUICK_S = 1e-3
+"""What takes no longer counts as quick, however much quicker others were: a worker has pauses of its
+own, such as Python's for garbage."""
+
 
 class UsualTime:
     """Learns from one result after the other.
@@ -26,7 +30,7 @@ class UsualTime:
         """Take in how long a task took, in seconds."""
         usual_s = self.usual_s
         took_s = max(took_s, SHORTEST_S)
-        if took_s <= 2 * usual_s < math.inf:
+        if took_s <= max(2 * usual_s, QUICK_S) and usual_s < math.inf:
             self.usual_s = usual_s + (took_s - usual_s) / 8
             self._quick_in_a_row += 1
         else:

@@ -19,7 +19,7 @@ from muster.agents.kernel.events import (
 from muster.agents.kernel.ledger import changed_rows
 from muster.agents.kernel.records import MAX_AHEAD, Ending, Rules
 from muster.agents.kernel.restoration import read_board
-from muster.agents.kernel.usual_time import SHORTEST_S, UsualTime
+from muster.agents.kernel.usual_time import QUICK_S, SHORTEST_S, UsualTime
 from muster.agents.memory_store import Memory
 from muster.messages import IllegalTransition, InvalidInput, Task, TaskStatus
 
@@ -259,6 +259,16 @@ def test_before_any_was_done_a_task_takes_for_ever() -> None:
     usual = UsualTime()
     assert usual.usual_s == math.inf
     assert not usual.may_go_ahead(0)
+
+
+def test_a_pause_of_the_worker_s_own_is_not_taken_for_a_long_task() -> None:
+    usual = UsualTime()
+    for _ in range(10):
+        usual.learn(20e-6)
+    usual.learn(0.9 * QUICK_S)
+    assert usual.may_go_ahead(10)
+    usual.learn(1.1 * QUICK_S)
+    assert not usual.may_go_ahead(1)
 
 
 def test_that_tasks_have_become_longer_is_believed_at_once() -> None:
