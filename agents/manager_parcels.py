@@ -94,6 +94,9 @@ class ManagerParcels:
         self._tasks: set[asyncio.Task[None]] = set()
         self._holders = BlobHolders()
         self._deletions: dict[str, asyncio.Task[None]] = {}
+        # What the next deletion is to delete, each with the one before that it must wait for.
+        self._doomed: dict[str, asyncio.Task[None] | None] = {}
+        self._next_deletion: asyncio.Task[None] | None = None
 
     def begin(self, blob_key: bytes | None, also: Mapping[str, type[BaseModel]]) -> None:
         """Note what is known only when the manager starts.
@@ -175,8 +178,10 @@ class ManagerParcels:
             if not await self._reaches(worker_id, blobs):
                 return message or await self._threads.run(encode)
             async with self._packing:
-                message = message or await self._threads.run(encode)
-                labelled = await blobs.label(message, threshold_bytes)
+                given = message
+                message, labelled = await blobs.label(
+                    encode if given is None else lambda: given, threshold_bytes
+                )
                 if labelled is None:
                     return message
                 self._holders.hold(writing, labelled.names)
@@ -344,22 +349,29 @@ class ManagerParcels:
 
     def _release(self, holder: Hashable) -> None:
         for name in self._holders.release(holder):
-            deletion = self._begin(self._delete(name, self._deletions.get(name)))
-            self._deletions[name] = deletion
-            deletion.add_done_callback(partial(self._deleted, name))
+            if self._next_deletion is None:
+                # What is released in one turn of the loop is deleted in one go.
+                self._next_deletion = self._begin(self._delete_doomed())
+            if name not in self._doomed:
+                self._doomed[name] = self._deletions.get(name)
+                self._deletions[name] = self._next_deletion
 
-    async def _delete(self, name: str, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait({before})
+    async def _delete_doomed(self) -> None:
+        doomed, self._doomed = self._doomed, {}
+        own, self._next_deletion = self._next_deletion, None
         try:
-            if self._blobs is not None and name not in self._holders:
-                await self._blobs.delete(name)
+            before = {each for each in doomed.values() if each is not None}
+            if before:
+                await asyncio.wait(before)
+            names = [name for name in doomed if name not in self._holders]
+            if self._blobs is not None and names:
+                await self._blobs.delete(*names)
         except BlobUnusable as fault:
-            log.warning("a blob stays that nobody needs", blob=name[:12], reason=str(fault))
-
-    def _deleted(self, name: str, done: asyncio.Task[None]) -> None:
-        if self._deletions.get(name) is done:
-            del self._deletions[name]
+            log.warning("blobs stay that nobody needs", reason=str(fault))
+        finally:
+            for name in doomed:
+                if self._deletions.get(name) is own:
+                    del self._deletions[name]
 
     # ------------------------------------------------------------------ the end
 
@@ -381,8 +393,7 @@ class ManagerParcels:
                 if isinstance(self._store, OwnDirectory):
                     self._store.stays = keeps
                 elif not keeps:
-                    for name in tuple(self._holders):
-                        await self._blobs.delete(name)
+                    await self._blobs.delete(*self._holders)
                 await self._blobs.close()
         self._threads.close()
 

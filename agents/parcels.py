@@ -96,22 +96,24 @@ class Blobs:
         self.url = store.url
 
     async def label(
-        self, encoded: bytes, threshold_bytes: int, copy_of: str = ""
-    ) -> Labelled | None:
-        """Cut an encoded message, and name what was cut out; None if nothing in it is large.
+        self, encode: Callable[[], bytes], threshold_bytes: int
+    ) -> tuple[bytes, Labelled | None]:
+        """Encode a message, cut it, and name what was cut out.
 
         Args:
-            encoded: the message.
+            encode: gives the encoded message.
             threshold_bytes: see `cut`.
-            copy_of: see `BlobSeal.name`.
+
+        Returns:
+            The encoded message, and its parts; None if nothing in it is large.
+
+        Raises:
+            EncodeError: what `encode` raised.
         """
 
-        def step() -> Labelled | None:
-            cutting = cut(encoded, threshold_bytes)
-            if cutting is None:
-                return None
-            names = tuple(self._seal.name(value, copy_of) for value in cutting.values)
-            return Labelled(cutting, names)
+        def step() -> tuple[bytes, Labelled | None]:
+            encoded = encode()
+            return encoded, self._label(encoded, threshold_bytes, "")
 
         return await self._threads.run(step)
 
@@ -121,14 +123,34 @@ class Blobs:
         Raises:
             BlobUnusable: they can't be written.
         """
+        await self._threads.run(lambda: self._put(labelled))
 
-        def step() -> None:
-            # Equal values share a blob.
-            contents = dict(zip(labelled.names, labelled.cutting.values, strict=True))
-            for name, content in contents.items():
-                self._write(name, content)
+    async def label_and_put(
+        self, encoded: bytes, threshold_bytes: int, copy_of: str, note: Callable[[Labelled], None]
+    ) -> Labelled | None:
+        """Cut an encoded message, name what was cut out, and fill its blobs, all in one go.
 
-        await self._threads.run(step)
+        Args:
+            encoded: the message.
+            threshold_bytes: see `cut`.
+            copy_of: see `BlobSeal.name`.
+            note: called in the thread before anything is written.
+
+        Returns:
+            The parts; None if nothing in it is large.
+
+        Raises:
+            BlobUnusable: the blobs can't be written.
+        """
+
+        def step() -> Labelled | None:
+            labelled = self._label(encoded, threshold_bytes, copy_of)
+            if labelled is not None:
+                note(labelled)
+                self._put(labelled)
+            return labelled
+
+        return await self._threads.run(step)
 
     async def open(self, parcel: Parcel, also: Mapping[str, type[BaseModel]]) -> BaseModel:
         """Read a parcel's blobs, and give the message that it stands for.
@@ -179,13 +201,24 @@ class Blobs:
 
         await self._threads.run(step)
 
-    async def delete(self, name: str) -> None:
-        """Delete a blob.
+    async def delete(self, *names: str) -> None:
+        """Delete blobs.
 
         Raises:
-            BlobUnusable: it can't be deleted.
+            BlobUnusable: one can't be deleted; the others were, if they could.
         """
-        await self._threads.run(lambda: self._store.delete(name))
+
+        def step() -> None:
+            failure: BlobUnusable | None = None
+            for name in names:
+                try:
+                    self._store.delete(name)
+                except BlobUnusable as fault:
+                    failure = fault
+            if failure is not None:
+                raise failure
+
+        await self._threads.run(step)
 
     async def sweep(self, older_than_s: float, spared: Collection[str]) -> int:
         """Delete what is old; see `BlobStore.sweep`."""
@@ -194,6 +227,18 @@ class Blobs:
     async def close(self) -> None:
         """Let go of the store."""
         await self._threads.run(self._store.close)
+
+    def _label(self, encoded: bytes, threshold_bytes: int, copy_of: str) -> Labelled | None:
+        cutting = cut(encoded, threshold_bytes)
+        if cutting is None:
+            return None
+        return Labelled(cutting, tuple(self._seal.name(value, copy_of) for value in cutting.values))
+
+    def _put(self, labelled: Labelled) -> None:
+        # Equal values share a blob.
+        contents = dict(zip(labelled.names, labelled.cutting.values, strict=True))
+        for name, content in contents.items():
+            self._write(name, content)
 
     def _write(self, name: str, content: bytes) -> None:
         self._store.write(name, self._seal.seal(name, content))

@@ -151,8 +151,7 @@ class WorkerParcels:
         filled, self._filled = self._filled, {}
         with contextlib.suppress(BlobUnusable):
             for blobs, labelled in filled.values():
-                for name in labelled.names:
-                    await blobs.delete(name)
+                await blobs.delete(*labelled.names)
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -296,12 +295,13 @@ class WorkerParcels:
             return None
         # Of its own, so that no other's deletion takes it away before it is read.
         copy_of = f"{self._session}/{key[1]}/{key[0]!r}"
+        blobs = place.blobs
+
+        def note(labelled: Labelled) -> None:
+            self._filled[key] = (blobs, labelled)
+
         async with self._packing:
-            labelled = await place.blobs.label(message, self._threshold_bytes, copy_of)
-            if labelled is not None:
-                self._filled[key] = (place.blobs, labelled)
-                await place.blobs.put(labelled)
-        return labelled
+            return await blobs.label_and_put(message, self._threshold_bytes, copy_of, note)
 
     def _begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)

@@ -8,8 +8,8 @@ SHORTEST_S = 20e-6
 """What a task takes at least: to receive it and to tell of it takes a worker longer than this."""
 
 QUICK_S = 1e-3
-"""What takes no longer counts as quick, however much quicker others were: a worker has pauses of its
-own, such as Python's for garbage."""
+"""What takes no longer counts as quick, however much quicker others were: a worker has pauses of
+its own, such as Python's for garbage."""
 
 
 class UsualTime:

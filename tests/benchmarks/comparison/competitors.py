@@ -48,8 +48,9 @@ _REDIS = "apt-get install redis-server"
 OURS = "muster"
 
 COMPETITORS = (
+    Competitor(name=OURS, install="pip install -e .", **_MUSTER),
     Competitor(
-        name=OURS,
+        name="muster+memory",
         install="pip install -e .",
         environment={"MUSTER_COMPARE_STORE": "memory"},
         **_MUSTER,

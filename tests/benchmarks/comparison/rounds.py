@@ -79,6 +79,8 @@ def play_round(
     played = Round(competitor.name, number)
     mark = secrets.token_hex(8)
     environment = {**os.environ, **competitor.environment, MARK_VARIABLE: mark}
+    # Packages come compiled from pip; a checkout would be compiled anew in each process.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         with contextlib.ExitStack() as stack:
             if competitor.needs_redis:
