@@ -133,7 +133,7 @@ class Blobs:
         Args:
             encoded: the message.
             threshold_bytes: see `cut`.
-            copy_of: see `BlobSeal.name`.
+            copy_of: whose they are, said of this message alone, ever; see `BlobSeal.name`.
             note: called in the thread before anything is written.
 
         Returns:
@@ -232,7 +232,11 @@ class Blobs:
         cutting = cut(encoded, threshold_bytes)
         if cutting is None:
             return None
-        return Labelled(cutting, tuple(self._seal.name(value, copy_of) for value in cutting.values))
+        names = (
+            self._seal.name(value, copy_of and f"{copy_of}/{number}")
+            for number, value in enumerate(cutting.values)
+        )
+        return Labelled(cutting, tuple(names))
 
     def _put(self, labelled: Labelled) -> None:
         # Equal values share a blob.
@@ -240,7 +244,7 @@ class Blobs:
         for name, content in contents.items():
             self._write(name, content)
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes | memoryview) -> None:
         self._store.write(name, self._seal.seal(name, content))
 
     def _read(self, name: str) -> bytes:

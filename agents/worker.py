@@ -190,7 +190,7 @@ class WorkerAgent(CeylonAgent):
 
     @property
     def task_history(self) -> Sequence[TaskResult]:
-        """The results of what it did, the latest 10,000."""
+        """The results of what it did, the latest 10,000, or as many of them as 16 MiB hold."""
         return self._shell.history
 
     def get_worker_status(self) -> WorkerStatus:

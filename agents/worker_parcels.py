@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -294,7 +295,7 @@ class WorkerParcels:
         if place.blobs is None:
             return None
         # Of its own, so that no other's deletion takes it away before it is read.
-        copy_of = f"{self._session}/{key[1]}/{key[0]!r}"
+        copy_of = f"{self._session}/{key[1]}/{key[0]!r}/{secrets.token_hex(8)}"
         blobs = place.blobs
 
         def note(labelled: Labelled) -> None:

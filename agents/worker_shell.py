@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +47,7 @@ from .kernel.seal import Seal
 from .link import Link
 from .log import log
 from .postman import Postman
+from .task_history import TaskHistory
 from .wire import Wire, WireHolder
 from .worker_parcels import WorkerParcels
 
@@ -67,8 +67,6 @@ LAST_WORDS_S = 2.0
 
 RESULTS_REST_S = 0.01
 """How long a result may wait for others while the worker has more to do."""
-
-MAX_HISTORY = 10_000
 
 FIRST_WIRE_PAUSE_S = 1.0
 LONGEST_WIRE_PAUSE_S = 60.0
@@ -161,7 +159,7 @@ class WorkerShell:
         self._lost_after_s = 10.0
         self.manager_name = ""
         self.farewell = ""
-        self.history: deque[TaskResult] = deque(maxlen=MAX_HISTORY)
+        self.history = TaskHistory()
 
     @property
     def running(self) -> list[TaskAssignment]:
@@ -518,7 +516,7 @@ class WorkerShell:
             update = {"success": False, "output": None, "error_message": told}
             result = result.model_copy(update=update)
             message = encode_message(result)
-        self.history.append(result)
+        self.history.add(result, len(message))
         key = (result.task_id, result.attempt)
         if self._parcels.is_large(message):
             self._parcels.send(key, message)

@@ -114,8 +114,11 @@ def encode_message(message: BaseModel) -> bytes:
     try:
         if plain is None:
             packed = pack([type(message).__qualname__, fields])
+        # What is plain needs no proof that it can be read again.
+        elif type(output := fields.get("output")) is bytes and len(output) > KEPT_PACKED_BYTES:
+            # To put a tag in front would copy it once more.
+            packed = pack_scalars([type(message).__qualname__, fields])
         else:
-            # What is plain needs no proof that it can be read again.
             packed = _tag_of(type(message)) + pack_scalars(fields)
     except EncodeError as fault:
         raise _cannot_be_sent(message, fields, fault) from None

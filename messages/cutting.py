@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgpack
 
 from .codec import MAX_MESSAGE_BYTES
 from .errors import DecodeError, Flaw
+from .extent import find_end
 from .work import TaskAssignment
 
 _TASK_KIND = TaskAssignment.__name__
 _WORTH_A_BLOB_SHARE = 4
+
+_LONGEST_HEAD_BYTES = 5
+_SHORT_LISTS, _LONG_LISTS = range(0x90, 0xA0), range(0xDC, 0xDE)
 
 
 class Cutting(NamedTuple):
@@ -31,7 +35,7 @@ class Cutting(NamedTuple):
 
     skeleton: bytes
     places: tuple[int, ...]
-    values: tuple[bytes, ...]
+    values: tuple[bytes | memoryview, ...]
 
 
 class _Span(NamedTuple):
@@ -73,8 +77,10 @@ def cut(encoded: bytes, threshold_bytes: int) -> Cutting | None:
         places.append(place)
         position = span.end
     kept.append(encoded[position:])
+    # They are large, and so not copied.
+    whole = memoryview(encoded)
     return Cutting(
-        b"".join(kept), tuple(places), tuple(encoded[span.start : span.end] for span in spans)
+        b"".join(kept), tuple(places), tuple(whole[span.start : span.end] for span in spans)
     )
 
 
@@ -90,7 +96,7 @@ def splice(cutting: Cutting) -> bytes:
     size_bytes = len(skeleton) + sum(map(len, values))
     if size_bytes > MAX_MESSAGE_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a parcel of {size_bytes:,} bytes")
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     position = 0
     for place, value in zip(places, values, strict=True):
         parts += (skeleton[position:place], value)
@@ -100,40 +106,69 @@ def splice(cutting: Cutting) -> bytes:
 
 
 def _find_values(encoded: bytes) -> tuple[list[_Span], list[_Span], _Span | None]:
-    reader = msgpack.Unpacker(strict_map_key=False, max_buffer_size=len(encoded))
-    reader.feed(encoded)
-    reader.read_array_header()
-    kind = reader.unpack()
+    reader = _Reader(encoded)
+    reader.enter()
+    kind = reader.text()
     fields: list[_Span] = []
     inputs: list[_Span] = []
     all_inputs: _Span | None = None
-    for _ in range(reader.read_map_header()):
-        name = reader.unpack()
+    for _ in range(reader.enter()):
+        name = reader.text()
         if kind == _TASK_KIND and name == "task":
-            reader.read_array_header()
+            reader.enter()
             reader.skip()
             fields += _values_of_map(reader)
         elif kind == _TASK_KIND and name == "inputs":
-            start = reader.tell()
+            start = reader.position
             inputs = _values_of_map(reader)
-            all_inputs = _Span(start, reader.tell())
+            all_inputs = _Span(start, reader.position)
         else:
-            fields.append(_skip(reader))
+            fields.append(reader.skip())
     return fields, inputs, all_inputs
 
 
-def _values_of_map(reader: msgpack.Unpacker) -> list[_Span]:
+def _values_of_map(reader: _Reader) -> list[_Span]:
     spans: list[_Span] = []
-    for _ in range(reader.read_map_header()):
+    for _ in range(reader.enter()):
         reader.skip()
-        spans.append(_skip(reader))
+        spans.append(reader.skip())
     return spans
 
 
-def _skip(reader: msgpack.Unpacker) -> _Span:
-    start = reader.tell()
-    reader.skip()
-    return _Span(start, reader.tell())
+class _Reader:
+    """Goes through an encoded message, without a copy of what is large."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self._encoded = encoded
+        self.position = 0
+
+    def enter(self) -> int:
+        """Go into the list or dict that begins here; how many items it has, or pairs."""
+        reader = msgpack.Unpacker()
+        reader.feed(self._encoded[self.position : self.position + _LONGEST_HEAD_BYTES])
+        head = self._encoded[self.position]
+        is_list = head in _SHORT_LISTS or head in _LONG_LISTS
+        count = reader.read_array_header() if is_list else reader.read_map_header()
+        self.position += reader.tell()
+        return count
+
+    def text(self) -> str:
+        """Read the text that begins here."""
+        span = self.skip()
+        return cast("str", msgpack.unpackb(self._encoded[span.start : span.end]))
+
+    def skip(self) -> _Span:
+        """Pass over the value that begins here; where it is."""
+        start = self.position
+        end = find_end(self._encoded, start)
+        if end is None:
+            rest = memoryview(self._encoded)[start:]
+            reader = msgpack.Unpacker(strict_map_key=False, max_buffer_size=len(rest))
+            reader.feed(rest)
+            reader.skip()
+            end = start + reader.tell()
+        self.position = end
+        return _Span(start, end)
 
 
 def _is_in_order(places: Sequence[int], size_bytes: int) -> bool:

@@ -74,6 +74,22 @@ def check_extent(data: bytes) -> bool:
     return len(data.translate(None, _OTHER_BYTES)) <= MAX_NESTING
 
 
+def find_end(data: bytes, position: int) -> int | None:
+    """Where the value ends that begins at a position; None if it is a list or a dict.
+
+    Raises:
+        IndexError: the data ends before it says where.
+    """
+    head = data[position]
+    if head in _SIZES:
+        return position + _SIZES[head]
+    if head in _INSIDE or head in _LONG_LISTS or head in _LONG_DICTS:
+        return None
+    after_length = position + 1 + _LENGTH_BYTES[head]
+    length = int.from_bytes(data[position + 1 : after_length], "big")
+    return after_length + length + (head in _EXTENSIONS)
+
+
 def check_nesting(value: Payload) -> None:
     """Refuse a value that msgpack was unfolded to, if it is nested too deeply.
 

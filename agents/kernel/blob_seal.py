@@ -1,9 +1,9 @@
 """What blobs are called, how they are sealed, and whether what is read is what was put.
 
-A name is the hash of the content, so that equal contents share a blob. In a sealed workspace both
-the hash and the cipher are keyed: nobody without the secret can tell what is in a blob, make one,
-or guess its content and see by the name whether the guess was right. A blob opens only under its
-own name.
+A name is the hash of the content, so that equal contents share a blob, unless each is to be a copy
+of its own. In a sealed workspace both the hash and the cipher are keyed: nobody without the secret
+can tell what is in a blob, make one, or guess its content and see by the name whether the guess
+was right. A blob opens only under its own name.
 """
 
 from __future__ import annotations
@@ -35,32 +35,37 @@ class BlobSeal:
         key: 32 bytes, or None to leave blobs open: then their names are plain hashes.
     """
 
-    __slots__ = ("_naming_key", "_sealing_key")
+    __slots__ = ("_copy_naming_key", "_naming_key", "_sealing_key")
 
     def __init__(self, key: bytes | None) -> None:
         self._naming_key = key and hmac.digest(key, b"name", "sha256")
+        self._copy_naming_key = key and hmac.digest(key, b"name of a copy", "sha256")
         self._sealing_key = key and hmac.digest(key, b"seal", "sha256")
 
-    def name(self, content: bytes, copy_of: str = "") -> str:
+    def name(self, content: bytes | memoryview, copy_of: str = "") -> str:
         """Name a content.
 
         Args:
             content: what is to be in the blob.
-            copy_of: whose copy it is; contents share a blob if they agree in this as well.
+            copy_of: whose copy it is, which is said of one content alone, ever: where blobs are
+                sealed a copy is named by this, since to hash a content takes longest of all.
         """
-        if self._naming_key is None:
+        copy = copy_of.encode("utf-8", "surrogatepass")
+        if self._naming_key is None or self._copy_naming_key is None:
             digest = hashlib.sha256(content).hexdigest()
+        elif copy:
+            digest = hmac.digest(self._copy_naming_key, copy, "sha256").hex()
         else:
             digest = hmac.digest(self._naming_key, content, "sha256").hex()
-        if not copy_of:
+        if not copy:
             return digest
-        label = hashlib.blake2b(copy_of.encode("utf-8", "surrogatepass"), digest_size=_COPY_BYTES)
+        label = hashlib.blake2b(copy, digest_size=_COPY_BYTES)
         return f"{digest}-{label.hexdigest()}"
 
-    def seal(self, name: str, content: bytes) -> bytes:
+    def seal(self, name: str, content: bytes | memoryview) -> bytes:
         """Make of a content what is kept under its name."""
         if self._sealing_key is None:
-            return content
+            return bytes(content)
         return self._cipher(name, self._sealing_key).encrypt(_NONCE, content, name.encode())
 
     def open(self, name: str, kept: bytes) -> bytes:

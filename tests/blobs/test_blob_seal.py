@@ -16,6 +16,17 @@ KEY = bytes(range(32))
 KEYS = pytest.mark.parametrize("key", [KEY, None], ids=["sealed", "open"])
 
 
+def test_a_sealed_copy_is_named_by_whose_it_is_and_opens_under_that_name_alone() -> None:
+    seal = BlobSeal(bytes(32))
+    name, other = seal.name(b"tea", "Ada/1"), seal.name(b"tea", "Ada/2")
+    assert name != other
+    assert name == seal.name(b"leaves", "Ada/1")
+    assert seal.open(name, seal.seal(name, b"tea")) == b"tea"
+    with pytest.raises(BlobCorrupt):
+        seal.open(other, seal.seal(name, b"tea"))
+    assert BlobSeal(None).name(b"tea", "Ada/1") != BlobSeal(None).name(b"leaves", "Ada/1")
+
+
 @KEYS
 @given(content=st.binary(max_size=300), copy_of=st.text(max_size=5))
 def test_what_was_sealed_opens_under_its_name(
