@@ -22,6 +22,10 @@ from .postman import Arrived, Postman, ResultsArrived
 from .traffic import Traffic, sum_up
 from .wire import Wire
 
+MAX_EARLY_WIRES = 256
+EARLY_WIRE_PATIENCE_S = 15.0
+"""How many wires to those that were not let in yet may wait for that, and for how long."""
+
 _MAX_HEARD = 20_000
 """Of how many addresses it is remembered in which lane they were heard last."""
 
@@ -65,6 +69,8 @@ class PostOffice:
         # Who was let in, as long as it is; and who was heard, since it may be let in.
         self._lane_of: dict[str, int] = {}
         self._heard_on: OrderedDict[str, int] = OrderedDict()
+        # Wires of those that are about to be let in, and what ends the waiting.
+        self._early_wires: dict[str, tuple[Wire, asyncio.TimerHandle]] = {}
         self._running: dict[int, asyncio.Future[None]] = {}
         self._added = asyncio.Event()
         self._dropped_elsewhere: Counter[str] = Counter()
@@ -132,6 +138,12 @@ class PostOffice:
         lane = self.lane_of(peer)
         self._lane_of[peer] = lane
         self._lanes[lane].open(peer, conversation)
+        if peer in self._early_wires:
+            wire, expiry = self._early_wires.pop(peer)
+            expiry.cancel()
+            self._lanes[lane].attach(peer, wire)
+            # Whoever asks for a wire says at once that it is there.
+            self._lanes[lane].receive_by_wire(peer, b"")
 
     def close(self, peer: str) -> None:
         """End the conversation with a peer, if there is one."""
@@ -175,16 +187,27 @@ class PostOffice:
             self._woken.set()
 
     def expects_wire(self, peer: str) -> bool:
-        """Whether a peer may have a wire; see `Postman`."""
-        lane = self._lane_of.get(peer)
-        return lane is not None and self._lanes[lane].expects_wire(peer)
+        """Whether a peer may have a wire: who was let in, and some that are about to be."""
+        return peer in self._lane_of or len(self._early_wires) < MAX_EARLY_WIRES
 
     def attach(self, peer: str, wire: Wire) -> None:
-        """Use a wire to a peer; see `Postman`."""
-        self._with(peer).attach(peer, wire)
+        """Use a wire to a peer, as soon as it is let in; see `Postman`."""
+        if peer in self._lane_of:
+            self._with(peer).attach(peer, wire)
+            return
+        former = self._early_wires.pop(peer, None)
+        if former is not None:
+            former[1].cancel()
+            former[0].close()
+        expiry = asyncio.get_running_loop().call_later(EARLY_WIRE_PATIENCE_S, wire.close)
+        self._early_wires[peer] = (wire, expiry)
 
     def detach(self, peer: str, wire: Wire) -> None:
         """Use a wire no more, whose peer may have been seen off."""
+        early = self._early_wires.get(peer)
+        if early is not None and early[0] is wire:
+            early[1].cancel()
+            del self._early_wires[peer]
         for postman in self._lanes.values():
             postman.detach(peer, wire)
 
@@ -196,6 +219,8 @@ class PostOffice:
 
     def close_wires(self) -> None:
         """End all wires."""
+        for wire, _ in tuple(self._early_wires.values()):
+            wire.close()
         for postman in self._lanes.values():
             postman.close_wires()
 

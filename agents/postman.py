@@ -134,8 +134,9 @@ class Postman:
     # ------------------------------------------------------------------ wires
 
     def expects_wire(self, peer: str) -> bool:
-        """Whether a peer may have a wire: those may with whom a conversation is open."""
-        return self._mailroom.has(peer)
+        """Whether a peer may have a wire: any may that was asked for one."""
+        del peer
+        return True
 
     def attach(self, peer: str, wire: Wire) -> None:
         """Use a wire to a peer as soon as something has come by it; a former one is closed."""

@@ -485,12 +485,12 @@ class WorkerAgent(CeylonAgent):
         )
         return DoorTalk(secret, door.workspace_id)
 
-    async def _dial_wire(self, manager: str, holder: WireHolder) -> Wire | None:
+    async def _dial_wire(self, holder: WireHolder) -> Wire | None:
         # Those that their manager starts have no home but where they are.
         host, door = self._home if self.dials_again else self._here()
         talk = self._door_talk(door)
         return await ask_for_wire(
-            host, door.port, talk, address=self.address, manager=manager, holder=holder
+            host, door.port, talk, address=self.address, manager=self.admin_peer, holder=holder
         )
 
     def _here(self) -> tuple[str, Place]:

@@ -68,7 +68,7 @@ LAST_WORDS_S = 2.0
 RESULTS_REST_S = 0.01
 """How long a result may wait for others while the worker has more to do."""
 
-FIRST_WIRE_PAUSE_S = 1.0
+FIRST_WIRE_PAUSE_S = 0.05
 LONGEST_WIRE_PAUSE_S = 60.0
 """How long it waits before it asks for a wire again: at first, at most."""
 
@@ -79,8 +79,8 @@ _SILENT_HEARTBEATS = 2.5
 Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
 """Does a task."""
 
-DialWire: TypeAlias = Callable[[str, WireHolder], Awaitable[Wire | None]]
-"""Asks the manager of an address for a wire, which somebody has from then on."""
+DialWire: TypeAlias = Callable[[WireHolder], Awaitable[Wire | None]]
+"""Asks the manager for a wire, which somebody has from then on."""
 
 Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
 """Has a task done by whoever can, and does something of its own before and after."""
@@ -146,7 +146,6 @@ class WorkerShell:
         # Of the line, and of the conversation over it.
         self._postman: Postman | None = None
         self._manager: str | None = None
-        self._has_manager = asyncio.Event()
         self._manager_session = ""
         self._admission: int = 0
         self._call = 1
@@ -340,7 +339,6 @@ class WorkerShell:
         if self._manager != sender:
             log.info("joined", worker=self._profile.name, manager=welcome.manager)
         self._manager = sender
-        self._has_manager.set()
         self._manager_session = welcome.session
         self._admission = welcome.admission
         self._asks_again = False
@@ -360,7 +358,6 @@ class WorkerShell:
         if self._postman is not None and self._manager is not None:
             self._postman.close(self._manager)
         self._manager = None
-        self._has_manager.clear()
         self._call += 1
 
     def _take_back_results(self) -> None:
@@ -449,13 +446,13 @@ class WorkerShell:
                 return
 
     async def _keep_a_wire(self, postman: Postman, dial: DialWire) -> None:
-        """Have a wire to the manager wherever one is to be had, for ever."""
+        """Have a wire to the manager wherever one is to be had, for ever.
+
+        It asks before it is let in, so that the first that it hears then may come by wire.
+        """
         pause_s = FIRST_WIRE_PAUSE_S
         while True:
-            await self._has_manager.wait()
-            manager = self._manager
-            assert manager is not None
-            wire = await dial(manager, postman)
+            wire = await dial(postman)
             if wire is not None:
                 pause_s = FIRST_WIRE_PAUSE_S
                 await wire.keep(self._heartbeat_s)

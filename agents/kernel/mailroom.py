@@ -143,10 +143,6 @@ class Mailroom:
         self._due.pop(peer, None)
         self._owing.pop(peer, None)
 
-    def has(self, peer: str) -> bool:
-        """Whether a conversation with a peer is open."""
-        return peer in self._streams
-
     def trust_wire(self, peer: str) -> None:
         """Let what is for a peer go by a wire of its own, by which something has just come.
 
