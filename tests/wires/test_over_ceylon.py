@@ -141,21 +141,24 @@ async def test_a_wire_that_swallows_everything_is_found_out() -> None:
         assert all(record.attempt == 1 for record in manager.board.tasks.values())
 
 
-async def test_workers_that_start_with_their_manager_may_have_wires() -> None:
-    manager = TaskManager(make(20), expected_workers=2, port=0, quiet=True)
+async def test_workers_that_start_with_their_manager_have_wires() -> None:
+    may_end = asyncio.Event()
+    patient = Handlers()
+
+    @patient.task("wait")
+    async def wait(task: Task) -> None:
+        await may_end.wait()
+
+    tasks = [Task(id=number, description="wait", type="wait") for number in (1, 2)]
+    manager = TaskManager(tasks, expected_workers=2, port=0, quiet=True)
     workers = [
-        WorkerAgent(name, 5, admin_peer=manager.details().id, handlers=handlers)
+        WorkerAgent(name, 5, admin_peer=manager.details().id, handlers=patient)
         for name in ("Ada", "Bob")
     ]
-    running_it = asyncio.ensure_future(manager.start_agent(b"", workers))
-    had: set[str] = set()
-
-    def look() -> bool:
-        if manager._shell._postman is not None:
-            had.update(wires_of(manager))
-        return running_it.done()
-
-    await wait_until(look)
-    await asyncio.wait_for(running_it, DEADLINE_S)
-    assert had
+    managing = asyncio.ensure_future(manager.start_agent(b"", workers))
+    await wait_until(
+        lambda: manager._shell._postman is not None and wires_of(manager).keys() == {"Ada", "Bob"}
+    )
+    may_end.set()
+    await asyncio.wait_for(managing, DEADLINE_S)
     assert manager.report().success_rate == 1.0
