@@ -148,14 +148,14 @@ async def ask_for_wire(
     try:
         await _ask_for_wire(reader, writer, talk, address)
         if holder.expects_wire(manager):
-            wire = _become_wire(manager, holder, writer)
+            wire = _become_wire(manager, holder, writer, speaks_first=True)
     except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
         return None
     finally:
         if wire is None:
             writer.close()
     if wire is not None:
-        # The manager sends nothing by it before it has heard something.
+        # The manager's end sends nothing before it has heard something.
         wire.send(b"")
     return wire
 
@@ -182,7 +182,7 @@ async def _receive(
         if holder is None or not holder.expects_wire(request.address):
             return False
         writer.write(talk.pack_wired(greeting, request))
-        _become_wire(request.address, holder, writer)
+        _become_wire(request.address, holder, writer, speaks_first=False)
         return True
     question = talk.read_question(greeting, body)
     place = await find_place(question.name)
@@ -211,11 +211,13 @@ async def _ask_for_wire(
     talk.read_wired(greeting, request, answer)
 
 
-def _become_wire(peer: str, holder: WireHolder, writer: asyncio.StreamWriter) -> Wire:
+def _become_wire(
+    peer: str, holder: WireHolder, writer: asyncio.StreamWriter, *, speaks_first: bool
+) -> Wire:
     if writer.is_closing():
         # It would never hear that it has ended.
         raise EOFError
-    return Wire(peer, holder, writer)
+    return Wire(peer, holder, writer, speaks_first=speaks_first)
 
 
 async def _be_greeted(reader: asyncio.StreamReader, talk: DoorTalk) -> Greeting:

@@ -590,7 +590,8 @@ class ManagerShell:
             lost_after_s=self._rules.lost_after_s,
             blob_threshold_bytes=self._parcels.threshold_bytes,
         )
-        self._post_loose(worker_id, welcome)
+        # What follows in the conversation is sooner there by wire than this by the link.
+        self._postman.post_loose(worker_id, welcome, also_by_wire=True)
 
     def _tell(self, occurrence: Occurrence) -> None:
         for watcher in self._watchers:

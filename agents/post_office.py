@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
@@ -28,6 +29,21 @@ EARLY_WIRE_PATIENCE_S = 15.0
 
 _MAX_HEARD = 20_000
 """Of how many addresses it is remembered in which lane they were heard last."""
+
+
+@dataclass(slots=True)
+class _EarlyWire:
+    """The wire of one that is about to be let in.
+
+    Args:
+        wire: the wire.
+        expiry: ends it if that takes too long.
+        has_spoken: whether anything has come by it: nothing may be sent there before.
+    """
+
+    wire: Wire
+    expiry: asyncio.TimerHandle
+    has_spoken: bool = False
 
 
 class PostOffice:
@@ -69,8 +85,7 @@ class PostOffice:
         # Who was let in, as long as it is; and who was heard, since it may be let in.
         self._lane_of: dict[str, int] = {}
         self._heard_on: OrderedDict[str, int] = OrderedDict()
-        # Wires of those that are about to be let in, and what ends the waiting.
-        self._early_wires: dict[str, tuple[Wire, asyncio.TimerHandle]] = {}
+        self._early_wires: dict[str, _EarlyWire] = {}
         self._running: dict[int, asyncio.Future[None]] = {}
         self._added = asyncio.Event()
         self._dropped_elsewhere: Counter[str] = Counter()
@@ -138,12 +153,12 @@ class PostOffice:
         lane = self.lane_of(peer)
         self._lane_of[peer] = lane
         self._lanes[lane].open(peer, conversation)
-        if peer in self._early_wires:
-            wire, expiry = self._early_wires.pop(peer)
-            expiry.cancel()
-            self._lanes[lane].attach(peer, wire)
-            # Whoever asks for a wire says at once that it is there.
-            self._lanes[lane].receive_by_wire(peer, b"")
+        early = self._early_wires.pop(peer, None)
+        if early is not None:
+            early.expiry.cancel()
+            self._lanes[lane].attach(peer, early.wire)
+            if early.has_spoken:
+                self._lanes[lane].receive_by_wire(peer, b"")
 
     def close(self, peer: str) -> None:
         """End the conversation with a peer, if there is one."""
@@ -159,13 +174,14 @@ class PostOffice:
         """Send an encoded message, as `post` does; its number in the conversation, from 0."""
         return self._with(peer).post_encoded(peer, message)
 
-    def post_loose(self, to: str, message: BaseModel) -> None:
+    def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
         """Send a message that may get lost, to an address or to everyone on all lanes."""
         if to == EVERYONE:
             for postman in self._lanes.values():
                 postman.post_loose(to, message)
         else:
-            self._lanes[self.lane_of(to)].post_loose(to, message)
+            lane = self._lanes[self.lane_of(to)]
+            lane.post_loose(to, message, also_by_wire=also_by_wire)
 
     def acknowledged(self, peer: str) -> int:
         """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
@@ -195,18 +211,16 @@ class PostOffice:
         if peer in self._lane_of:
             self._with(peer).attach(peer, wire)
             return
-        former = self._early_wires.pop(peer, None)
-        if former is not None:
-            former[1].cancel()
-            former[0].close()
+        if peer in self._early_wires:
+            self._early_wires[peer].wire.close()
         expiry = asyncio.get_running_loop().call_later(EARLY_WIRE_PATIENCE_S, wire.close)
-        self._early_wires[peer] = (wire, expiry)
+        self._early_wires[peer] = _EarlyWire(wire, expiry)
 
     def detach(self, peer: str, wire: Wire) -> None:
         """Use a wire no more, whose peer may have been seen off."""
         early = self._early_wires.get(peer)
-        if early is not None and early[0] is wire:
-            early[1].cancel()
+        if early is not None and early.wire is wire:
+            early.expiry.cancel()
             del self._early_wires[peer]
         for postman in self._lanes.values():
             postman.detach(peer, wire)
@@ -216,11 +230,13 @@ class PostOffice:
         lane = self._lane_of.get(peer)
         if lane is not None:
             self._lanes[lane].receive_by_wire(peer, frame)
+        elif peer in self._early_wires:
+            self._early_wires[peer].has_spoken = True
 
     def close_wires(self) -> None:
         """End all wires."""
-        for wire, _ in tuple(self._early_wires.values()):
-            wire.close()
+        for early in tuple(self._early_wires.values()):
+            early.wire.close()
         for postman in self._lanes.values():
             postman.close_wires()
 

@@ -113,9 +113,9 @@ class Postman:
         self._due.set()
         return number
 
-    def post_loose(self, to: str, message: BaseModel) -> None:
-        """Send a message that may get lost, to an address or to everyone."""
-        self._mailroom.post_loose(to, encode_message(message))
+    def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
+        """Send a message that may get lost, to an address or to everyone; see `Mailroom`."""
+        self._mailroom.post_loose(to, encode_message(message), also_by_wire=also_by_wire)
         self._due.set()
 
     @property

@@ -50,21 +50,28 @@ class Wire(asyncio.Protocol):
         peer: the address at its other end.
         holder: takes what comes by it, and has it until it ends.
         writer: of the connection that becomes a wire; all that was to be read there has been read.
+        speaks_first: whether this end may send before it has heard something; the other end may
+            have to become a wire yet, and would lose it.
     """
 
-    def __init__(self, peer: str, holder: WireHolder, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, peer: str, holder: WireHolder, writer: asyncio.StreamWriter, *, speaks_first: bool
+    ) -> None:
         self._peer = peer
         self._holder = holder
         # It closes its connection when nobody has it any more.
         self._writer = writer
         self._unread = bytearray()
         self._heard_at = now()
+        self._may_speak = speaks_first
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         writer.transport.set_protocol(self)
         holder.attach(peer, self)
 
     def send(self, frame: bytes) -> None:
         """Send a frame, or an empty one to say that this end is there; never waits."""
+        if not self._may_speak:
+            return
         self._writer.transport.writelines((len(frame).to_bytes(_LENGTH_BYTES, "big"), frame))
 
     def close(self) -> None:
@@ -90,6 +97,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called with what arrived, wherever it is cut."""
         self._heard_at = now()
+        self._may_speak = True
         unread = self._unread
         unread += data
         start = 0

@@ -120,6 +120,9 @@ class Mailroom:
 
         # Those to whom a wire leads that works, as far as is known; some of the peers.
         self._wired: set[str] = set()
+        self._loose_by_wire: deque[tuple[str, bytes]] = deque(maxlen=MAX_LOOSE_MESSAGES)
+        # What is to be the first that goes by a wire which is not there yet.
+        self._first_by_wire: dict[str, bytes] = {}
 
         self.overhear: Overhearer | None = None
         self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
@@ -142,6 +145,7 @@ class Mailroom:
         self._streams.pop(peer, None)
         self._due.pop(peer, None)
         self._owing.pop(peer, None)
+        self._first_by_wire.pop(peer, None)
 
     def trust_wire(self, peer: str) -> None:
         """Let what is for a peer go by a wire of its own, by which something has just come.
@@ -152,6 +156,8 @@ class Mailroom:
         """
         if peer not in self._wired:
             self._wired.add(peer)
+            if peer in self._first_by_wire:
+                self._loose_by_wire.append((peer, self._first_by_wire.pop(peer)))
             if peer in self._streams:
                 self._streams[peer].patience_s = WIRE_PATIENCE_S
 
@@ -180,17 +186,24 @@ class Mailroom:
             self._reconsider(peer, stream)
         return number
 
-    def post_loose(self, to: str, message: bytes) -> None:
+    def post_loose(self, to: str, message: bytes, *, also_by_wire: bool = False) -> None:
         """Queue a message that may get lost; if too many wait, the oldest is.
 
         Args:
             to: an address, `EVERYONE` or `ANY_MANAGER`.
             message: the encoded message.
+            also_by_wire: let it go by the wire of a peer with whom a conversation is open as well,
+                now or as soon as there is one, and before all else that goes there; it may then
+                arrive twice.
 
         Raises:
             EncodeError: it is over `MAX_MESSAGE_BYTES`.
         """
         _check_size(message)
+        if also_by_wire and to in self._wired:
+            self._loose_by_wire.append((to, message))
+        elif also_by_wire and to in self._streams:
+            self._first_by_wire[to] = message
         self._loose.append((to, message))
         self._loose_bytes += len(message)
         while len(self._loose) > MAX_LOOSE_MESSAGES or self._loose_bytes > MAX_LOOSE_BYTES:
@@ -209,6 +222,10 @@ class Mailroom:
         self._wake(now)
         if self._relayed:
             return Outgoing(encode_frame(self._relayed.popleft()), None)
+        if self._loose_by_wire:
+            to, message = self._loose_by_wire.popleft()
+            frame = self._encode([Section(to, encode_letter(Datagram((message,))))])
+            return Outgoing(frame, to, by_wire=True)
         if self._wired and not self._loose:
             outgoing = self._collect_wired(now)
             if outgoing is not None:
@@ -274,7 +291,7 @@ class Mailroom:
         Minus infinity if something is due already; None if nothing will be before something is
         posted or received.
         """
-        if self._loose or self._due or self._relayed:
+        if self._loose or self._loose_by_wire or self._due or self._relayed:
             return _AT_ONCE
         while self._alarms:
             alarm, peer = self._alarms[0]

@@ -49,6 +49,47 @@ def test_what_is_for_everyone_goes_by_the_link_and_first(boss: Mailroom) -> None
     assert wired.by_wire
 
 
+def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_wire(boss: Mailroom) -> None:
+    boss.post("ada", b"work")
+    boss.post_loose("ada", b"welcome", also_by_wire=True)
+    boss.post_loose("bob", b"welcome", also_by_wire=True)
+    assert boss.has_due(0.0)
+    sent = [boss.collect(0.0) for _ in range(4)]
+    told = [
+        (outgoing.by_wire, outgoing.to, decode_letter(section.letter).messages)
+        for outgoing in sent
+        if outgoing is not None
+        for section in decode_frame(outgoing.frame).sections
+    ]
+    assert told == [
+        (True, "ada", (b"welcome",)),
+        (False, None, (b"welcome",)),
+        (False, None, (b"welcome",)),
+        (True, "ada", (b"work",)),
+    ]
+
+
+def test_what_is_to_come_first_waits_for_the_wire(boss: Mailroom) -> None:
+    boss.post_loose("bob", b"welcome", also_by_wire=True)
+    boss.post("bob", b"one")
+    first = boss.collect(0.0)
+    assert first is not None
+    assert not first.by_wire
+    boss.post("bob", b"two")
+    boss.trust_wire("bob")
+    sent = [boss.collect(0.0), boss.collect(0.0)]
+    told = [
+        (outgoing.by_wire, decode_letter(decode_frame(outgoing.frame).sections[0].letter).messages)
+        for outgoing in sent
+        if outgoing is not None
+    ]
+    assert told == [(True, (b"welcome",)), (True, (b"two",))]
+    boss.post_loose("cleo", b"welcome", also_by_wire=True)
+    boss.collect(0.0)
+    boss.trust_wire("cleo")
+    assert boss.collect(0.0) is None
+
+
 def test_what_is_late_goes_by_the_link_and_so_does_all_else_until_the_wire_works(
     boss: Mailroom,
 ) -> None:

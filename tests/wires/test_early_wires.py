@@ -73,6 +73,25 @@ async def play_who_is_not() -> None:
     assert wire.sent == []
 
 
+async def play_who_is_silent() -> None:
+    office = make_office()
+    running = asyncio.ensure_future(office.run())
+    wire = hang(office, "ada")
+    office.open("ada", "talk")
+    office.post("ada", Heartbeat())
+    await asyncio.sleep(1)
+    assert b"".join(wire.sent) == b""
+    office.receive_by_wire("ada", b"")
+    office.post("ada", Heartbeat())
+    await asyncio.sleep(1)
+    assert b"".join(wire.sent) != b""
+    running.cancel()
+
+
+def test_nothing_goes_by_an_early_wire_before_something_has_come_by_it() -> None:
+    run_in_virtual_time(play_who_is_silent())
+
+
 def test_who_is_not_let_in_loses_its_wire() -> None:
     run_in_virtual_time(play_who_is_not())
 

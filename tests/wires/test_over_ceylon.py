@@ -162,3 +162,16 @@ async def test_workers_that_start_with_their_manager_have_wires() -> None:
     may_end.set()
     await asyncio.wait_for(managing, DEADLINE_S)
     assert manager.report().success_rate == 1.0
+
+
+async def test_what_a_worker_is_first_sent_by_an_early_wire_is_not_lost() -> None:
+    tasks = [Task(id=number, description="Sort leaves", difficulty=1) for number in range(1, 9)]
+    for _ in range(3):
+        manager = TaskManager(tasks, expected_workers=2, port=0, quiet=True, time_scale=0.01)
+        workers = [
+            WorkerAgent(name, 5, admin_peer=manager.details().id, time_scale=0.01)
+            for name in ("Ada", "Bob")
+        ]
+        await asyncio.wait_for(manager.start_agent(b"", workers), DEADLINE_S)
+        assert [record.attempt for record in manager.board.tasks.values()] == [1] * 8
+        assert manager.report().success_rate == 1.0

@@ -118,6 +118,22 @@ async def test_frames_of_any_size_arrive_whole_and_in_order_both_ways(talk: Door
         wire.close()
 
 
+async def test_the_manager_s_end_says_nothing_before_it_has_heard_something() -> None:
+    async with opened() as ends:
+        reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
+        _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
+        greeting = read_greeting(await reader.readexactly(length))
+        writer.write(TALK.pack_wire_request(greeting, WireRequest(bytes(16), ADA)))
+        _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.WIRED)
+        await reader.readexactly(length)
+        ends.manager.wires[ADA].send(b"too early")
+        writer.write(bytes(4))
+        await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
+        ends.manager.wires[ADA].send(b"in time")
+        assert await reader.readexactly(11) == b"\0\0\0\7in time"
+        writer.close()
+
+
 async def test_who_was_not_let_in_gets_none() -> None:
     async with opened() as ends:
         assert await ends.ask(address="12D3KooWMallory") is None
