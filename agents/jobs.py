@@ -102,8 +102,8 @@ class Jobs:
         """Let go of those attempts that have not begun; which they are."""
         return [key for key in keys if self._waiting.pop(key, None) is not None]
 
-    def cancel(self, order: CancelTask) -> None:
-        """Stop an attempt, if it is being done, and let go of it if it waits."""
+    def cancel(self, order: CancelTask) -> bool:
+        """Stop an attempt, if it is being done, and let go of it if it waits; False if neither."""
         key = (order.task_id, order.attempt)
         waiting = self._waiting.pop(key, None)
         if waiting is not None:
@@ -115,6 +115,7 @@ class Jobs:
             # step never takes one, and nobody would hear how the attempt ended.
             if job.has_begun:
                 job.stop()
+        return waiting is not None or job is not None
 
     async def stop(self) -> None:
         """Stop all; what is unfinished stays so."""

@@ -41,7 +41,7 @@ from ..messages import (
     Welcome,
     encode_message,
 )
-from ..messages.codec import encode_assignment, open_assignment, pack_task
+from ..messages.codec import encode_assignment, has_large_bytes, open_assignment, pack_task
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .blob_place import OwnDirectory
 from .blob_store import BlobStore
@@ -528,12 +528,16 @@ class ManagerShell:
             assignment = order.assignment
             if self._stamp is not None:
                 assignment.traceparent = self._stamp(assignment)
-            if packed is None:
-                # It is large, and to pack it takes long.
+            if packed is None and has_large_bytes(assignment.task):
+                # To pack it takes long.
                 self._parcels.send(worker_id, assignment)
                 return
             try:
-                message = encode_assignment(assignment, packed)
+                message = (
+                    encode_message(assignment)
+                    if packed is None
+                    else encode_assignment(assignment, packed)
+                )
             except EncodeError as fault:
                 self._refuse(worker_id, assignment, f"EncodeError: {fault}")
                 return

@@ -14,7 +14,6 @@ from .clock import now
 from .kernel.sealed_frame import MAX_SEALED_BYTES
 
 _LENGTH_BYTES = 4
-_STILL_HERE = bytes(_LENGTH_BYTES)
 
 SILENT_HEARTBEATS = 3.0
 """After how many heartbeats without a byte a wire is given up."""

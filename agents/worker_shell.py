@@ -378,8 +378,8 @@ class WorkerShell:
             case ResultRecorded():
                 self._parcels.recorded(message)
             case CancelTask():
-                if not self._parcels.cancel(message):
-                    self._jobs.cancel(message)
+                if not (self._parcels.cancel(message) or self._jobs.cancel(message)):
+                    self._disclaim((message.task_id, message.attempt))
             case RecallTasks():
                 unopened = self._parcels.give_back(message.attempts)
                 given_back = (*unopened, *self._jobs.give_back(message.attempts))
@@ -395,6 +395,14 @@ class WorkerShell:
                 pass
             case _:
                 self._hooks.hand_to_handlers(message, self._manager or "")
+
+    def _disclaim(self, key: tuple[TaskId, int]) -> None:
+        """Say of an attempt that is to be stopped that it is not here, if no result of it is.
+
+        The manager that was told of its end may have been killed since, and not have kept that.
+        """
+        if key not in {*self._handover.keys(), *self._parcels.keys}:
+            self._post(ReturnTasks(attempts=(key,)))
 
     def _take(self, assignment: TaskAssignment) -> None:
         if self._jobs is not None and not self._ended.is_set():

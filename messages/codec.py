@@ -41,6 +41,7 @@ __all__ = [
     "encode_assignment",
     "encode_message",
     "encode_task",
+    "has_large_bytes",
     "open_assignment",
     "pack",
     "pack_task",
@@ -191,12 +192,17 @@ def pack_task(task: Task) -> bytes | None:
     return packed if len(packed) <= KEPT_PACKED_BYTES else None
 
 
+def has_large_bytes(task: Task) -> bool:
+    """Whether a task's data are bytes that alone are over `KEPT_PACKED_BYTES`."""
+    data: object = task.__dict__.get("data")
+    return type(data) is bytes and len(data) > KEPT_PACKED_BYTES
+
+
 def _is_surely_sent(task: Task) -> bool:
     """Whether a task is large, and it can be told without packing it that it can be sent."""
-    data: object = task.__dict__.get("data")
     return (
-        type(data) is bytes
-        and KEPT_PACKED_BYTES < len(data) <= MAX_MESSAGE_BYTES // 2
+        has_large_bytes(task)
+        and len(task.data) <= MAX_MESSAGE_BYTES // 2
         and type(task) in _SERIALIZED_BY_DEFAULT
         and not task.depends_on
         and plain_fields(task) is not None

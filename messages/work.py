@@ -130,6 +130,8 @@ class RecallTasks(Message):
 class ReturnTasks(Message):
     """A worker gives attempts back that it has not begun, and will not begin.
 
+    So does it with those that it is to stop and does not hold, nor a result of them.
+
     Args:
         attempts: which, as task and number.
     """

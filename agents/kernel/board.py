@@ -607,11 +607,16 @@ class Board(BoardState):
             self.queue.note_load(worker)
 
     def _take_back(self, event: TasksGivenBack) -> None:
-        """Let those of a worker's tasks wait again that it was asked for and has not begun."""
+        """Let those of a worker's tasks wait again that it was asked for and has not begun.
+
+        What it was to stop, and does not hold, takes none of its slots any more.
+        """
         worker = self.attendance.hear(event.worker_id, self._now, self._said)
         if worker is None:
             return
         for task_id, number in event.attempts:
+            if self._confirm_stop(worker, task_id, number):
+                continue
             record = worker.ahead.get((task_id, number)) or worker.running.get((task_id, number))
             if record is None or not record.attempts[number - 1].is_recalled:
                 continue

@@ -22,9 +22,11 @@ from muster.agents import (
 )
 from muster.agents.memory_link import SeededFaults
 from muster.messages import (
+    CancelTask,
     EncodeError,
     InvalidInput,
     JoinRefused,
+    ReturnTasks,
     Task,
     TaskAssignment,
     TaskResult,
@@ -437,3 +439,52 @@ def test_what_a_stopped_run_leaves_unfinished_has_not_failed() -> None:
     assert report.exit_code == 1
     assert not report.workers["Ada"].lost
     assert report.duration == pytest.approx(4.0, abs=0.1)
+
+
+def test_a_worker_says_what_it_was_to_stop_and_does_not_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    posted: list[BaseModel] = []
+
+    async def story() -> None:
+        worker = WorkerAgent("Ada", 5, time_scale=1.0)
+        manager = TaskManager(tasks(1, difficulty=5), 1, quiet=True)
+        running = asyncio.ensure_future(rehearse(manager, [worker]))
+        await asyncio.sleep(2)
+        shell = worker._shell
+        monkeypatch.setattr(shell, "_post", posted.append)
+        shell._from_manager(CancelTask(task_id=99, attempt=3))
+        # A result that is under way tells its end by itself.
+        shell._handover.add((98, 1), b"a result")
+        shell._from_manager(CancelTask(task_id=98, attempt=1))
+        shell._handover.forget({(98, 1)})
+        # So does what is being done.
+        shell._from_manager(CancelTask(task_id=1, attempt=1, reason="enough"))
+        assert posted == [ReturnTasks(attempts=((99, 3),))]
+        monkeypatch.undo()
+        await running
+
+    in_virtual_time(story)
+    assert posted
+
+
+def test_a_worker_whose_manager_forgot_the_end_of_an_attempt_gets_more_work() -> None:
+    """A manager that dies after it was told of a stopped attempt has not kept that it was."""
+
+    async def story() -> Any:
+        worker = WorkerAgent("Ada", 5, time_scale=0.01)
+        manager = TaskManager((), 1, quiet=True)
+        manager._shell.stay(reassigns_failed=False)
+        running = asyncio.ensure_future(rehearse(manager, [worker]))
+        await asyncio.sleep(1)
+        record = manager.board.workers["Ada"]
+        record.stopping.add((99, 1))
+        manager._shell._postman.post(record.worker_id, CancelTask(task_id=99, attempt=1))  # type: ignore[union-attr]
+        manager.add_task(tasks(1)[0])
+        await asyncio.sleep(1)
+        assert record.stopping == set()
+        manager._shell.end("enough")
+        return await running
+
+    report = in_virtual_time(story)
+    assert report.success_rate == 1.0

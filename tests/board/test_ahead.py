@@ -185,6 +185,18 @@ def test_a_cancel_reaches_what_waits_and_takes_no_slot(
     assert board.board.workers["Ada"].withdrawn == set()
 
 
+def test_what_a_worker_was_to_stop_and_does_not_hold_takes_no_slot_any_more(
+    busy: Callable[..., Any],
+) -> None:
+    board = busy(tasks=5)
+    board.cancel(5)
+    assert board.board.workers["Ada"].stopping == {(5, 1)}
+    assert board.handle(TasksGivenBack("at Ada", ((5, 1), (99, 1)))) == []
+    assert board.board.workers["Ada"].stopping == set()
+    assert board.board.workers["Ada"].taken == 0
+    assert board.status(5) is TaskStatus.CANCELLED
+
+
 def test_a_late_success_of_what_was_thought_not_begun_counts(busy: Callable[..., Any]) -> None:
     board = busy(tasks=9)
     board.leave("Ada")
