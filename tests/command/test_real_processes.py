@@ -260,6 +260,7 @@ def test_only_its_owner_may_read_a_ticket_file(
     assert stat.S_IMODE((tmp_path / "ticket").stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_a_second_worker_of_a_name_is_refused_with_the_reason(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -318,6 +319,7 @@ def test_sigterm_ends_a_manager_as_ctrl_c_does(
     assert managing.end(within_s=5).code == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_worker_hands_its_task_to_another_at_once(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
