@@ -15,6 +15,7 @@ from rich.text import Text
 from ..messages import TaskStatus
 from .kernel.health import Health
 from .report import RunReport, TaskReport, WorkerReport
+from .terminal_text import one_line
 
 DEFAULT_WIDTH = 100
 """How wide the text is where no terminal says otherwise, in columns."""
@@ -291,12 +292,4 @@ def _duration(seconds: float | None) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Put a text that may come from anywhere on one line, without anything that moves a cursor."""
-    line = " ".join(text[:_MAX_CELL_CHARACTERS].split())
-    if len(text) > _MAX_CELL_CHARACTERS:
-        line += "…"
-    if line.isprintable():
-        return line
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
-    )
+    return one_line(text, _MAX_CELL_CHARACTERS)

@@ -108,7 +108,9 @@ def find_client_secret(
     """The secret of a worker's or inquirer's workspace; None if that is not sealed.
 
     It is the one it was given, else its ticket's, else that of a manager in the same process, else
-    that in `MUSTER_SECRET`.
+    that in `MUSTER_SECRET`. Whoever can hand a ticket to a worker must not thereby choose whom it
+    works for: a ticket that says "not sealed", or that carries another secret than the worker has
+    from elsewhere, is refused.
 
     Args:
         name: whose it is, for messages.
@@ -118,20 +120,27 @@ def find_client_secret(
         ticket: by which it joins.
 
     Raises:
-        InvalidInput: no secret is found anywhere, or what was given is none.
+        InvalidInput: no secret is found anywhere, what was given is none, or the ticket contradicts
+            the secret that the agent has.
     """
-    found = _given(secret, insecure=insecure)
+    given = _given(secret, insecure=insecure)
     if insecure:
         return None
-    if found is None and ticket is not None:
-        found = ticket.secret
+    known = find_sharing(admin_peer)
+    if given is not None:
+        own, source = given, "was given a secret"
+    elif known is not None:
+        own, source = known.secret, "has the secret of its manager in this process"
+    else:
+        own, source = secret_of_environment(), f"has a secret in {SECRET_VARIABLE}"
+    if ticket is not None:
+        _check_ticket(name, ticket, own, source, may_differ=given is not None or known is not None)
         if not ticket.sealed:
             return None
-    if found is None and (known := find_sharing(admin_peer)) is not None:
-        found = known.secret
-        if found is None:
-            return None
-    found = found or secret_of_environment()
+    if known is not None and known.secret is None and given is None:
+        # The program made this manager insecure itself.
+        return None
+    found = given or (ticket.secret if ticket is not None else None) or own
     if found is None:
         raise InvalidInput(
             f"agent {name!r} has no secret for its workspace, whose frames are sealed: give it a "
@@ -139,6 +148,25 @@ def find_client_secret(
             "insecure, if its manager is"
         )
     return found
+
+
+def _check_ticket(
+    name: str, ticket: Ticket, own: WorkspaceSecret | None, source: str, *, may_differ: bool
+) -> None:
+    if own is None:
+        return
+    if not ticket.sealed:
+        raise InvalidInput(
+            f"agent {name!r} {source}, but its ticket says that the workspace is not sealed: "
+            "get a ticket from the manager that has this secret; or, if the manager is meant to "
+            "be insecure, start the agent with --insecure (insecure=True) and without the secret"
+        )
+    if not may_differ and ticket.secret not in (None, own):
+        raise InvalidInput(
+            f"agent {name!r} {source}, but its ticket carries another one: get a ticket from the "
+            "manager that has this secret; or, if the ticket is right, start the agent without "
+            "the other secret"
+        )
 
 
 def _given(secret: WorkspaceSecret | str | None, *, insecure: bool) -> WorkspaceSecret | None:

@@ -3,34 +3,9 @@
 from __future__ import annotations
 
 import math
-from urllib.parse import urlsplit
 
 from ...messages import InvalidInput
 from ...messages.wording import show
-
-
-def show_url(url: str) -> str:
-    """An address without what may be secret in it: user, password, query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def check_url(url: object) -> None:
-    """See that something is an address of the web.
-
-    Raises:
-        InvalidInput: it is none.
-    """
-    rule = "it must begin with http:// or https:// and a host"
-    if not isinstance(url, str):
-        raise InvalidInput(f"url is {show(url)}; {rule}")
-    try:
-        parts = urlsplit(url)
-        is_fine = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError as fault:
-        raise InvalidInput(f"url can't be read: {fault}; {rule}") from None
-    if not is_fine:
-        raise InvalidInput(f"url is {show(show_url(url))}; {rule}")
 
 
 def check_seconds(name: str, seconds: object, *, may_be_zero: bool = True) -> None:

@@ -9,8 +9,9 @@ from typing import TypedDict
 
 import httpx
 
-from .arguments import check_count, check_seconds, check_url, show_url
+from .arguments import check_count, check_seconds
 from .progress import HasProgress, WholePercents
+from .web_requests import REQUEST_FAULTS, ask, check_url, open_client, show_url
 
 MAX_HISTORY = 1_000
 """How many checks a report tells of one by one: the latest. Its numbers count all."""
@@ -71,6 +72,7 @@ async def periodic_health_check(
     max_checks: int = 10,
     *,
     timeout_s: float = 10.0,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> HealthReport:
     """Ask for an address again and again, and tell how that went.
 
@@ -83,9 +85,11 @@ async def periodic_health_check(
             is made at once.
         max_checks: how many, 1 or more.
         timeout_s: how long to wait for an answer, in seconds, above 0.
+        transport: sends the requests; None lets httpx send them to any address.
 
     Raises:
         InvalidInput: an argument is out of range, or `url` is no web address.
+        AddressRefused: the transport does not go where `url` is, or redirects to.
     """
     check_url(url)
     check_seconds("interval_seconds", interval_seconds)
@@ -95,7 +99,7 @@ async def periodic_health_check(
     told = WholePercents(task)
     findings = _Findings()
     # httpx's own limit begins anew with each byte; `_check` has one for the whole answer.
-    async with httpx.AsyncClient(follow_redirects=True, timeout=None) as client:  # noqa: S113
+    async with open_client(transport, timeout_s=None) as client:
         next_at = loop.time()
         for number in range(1, max_checks + 1):
             findings.add(await _check(client, url, timeout_s))
@@ -114,7 +118,7 @@ async def _check(client: httpx.AsyncClient, url: str, timeout_s: float) -> Healt
         status = await asyncio.wait_for(_ask(client, url), timeout_s)
     except asyncio.TimeoutError:
         return _no_answer(at, f"no answer within {timeout_s:g} s")
-    except (httpx.HTTPError, httpx.InvalidURL) as fault:
+    except REQUEST_FAULTS as fault:
         return _no_answer(at, f"{type(fault).__name__}: {fault}")
     return HealthCheck(
         at=at,
@@ -127,7 +131,7 @@ async def _check(client: httpx.AsyncClient, url: str, timeout_s: float) -> Healt
 
 async def _ask(client: httpx.AsyncClient, url: str) -> int:
     # The body is of no interest, and may be without an end.
-    async with client.stream("GET", url) as response:
+    async with ask(client, url) as response:
         return response.status_code
 
 

@@ -1,7 +1,8 @@
 """A file that is being downloaded, until it is whole: only then does it get its name.
 
 Beside the destination there are meanwhile `FILE.part`, what has come so far; `FILE.part.json`,
-which says of what, so that a later download can go on; and `FILE.part.lock`.
+which says of what, so that a later download can go on; and `FILE.part.lock`. Where such a name
+would be too long for the file system, the end of FILE gives way to a checksum of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from filelock import FileLock, Timeout
 from ...messages import InvalidInput
 
 _READ_BYTES = 1 << 20
+_LONGEST_ENDING = ".part.json"
+_CHECKSUM_CHARACTERS = 16
 
 
 class PartialFile:
@@ -32,31 +35,42 @@ class PartialFile:
     """
 
     def __init__(self, destination: Path) -> None:
-        if destination.is_dir():
-            raise InvalidInput(
-                f"destination is {str(destination)!r}, which is a folder; add the file's name"
-            )
+        shown = str(destination)
+        try:
+            # As an editor would: who has a link there wants the file behind it to change.
+            destination = destination.resolve()
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            is_folder = destination.is_dir()
+            longest = os.pathconf(destination.parent, "PC_NAME_MAX") if os.name == "posix" else 255
+        except (OSError, RuntimeError) as fault:
+            why = getattr(fault, "strerror", None) or str(fault)
+            raise InvalidInput(f"nothing can be written to {shown!r}: {why}") from None
+        if is_folder:
+            raise InvalidInput(f"destination is {shown!r}, which is a folder; add the file's name")
         self._destination = destination
-        self._part = destination.with_name(f"{destination.name}.part")
-        self._note = destination.with_name(f"{destination.name}.part.json")
-        self._lock = destination.with_name(f"{destination.name}.part.lock")
+        name = _beside(destination.name, longest)
+        self._part = destination.with_name(f"{name}.part")
+        self._note = destination.with_name(f"{name}.part.json")
+        self._lock = destination.with_name(f"{name}.part.lock")
         self._held = contextlib.ExitStack()
         try:
-            destination.parent.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(FileLock(self._lock, timeout=0, thread_local=False))
         except Timeout:
             raise InvalidInput(
-                f"another download to {str(destination)!r} is under way; wait for it, or choose "
+                f"another download to {shown!r} is under way; wait for it, or choose "
                 "another destination"
             ) from None
         except OSError as fault:
-            raise InvalidInput(
-                f"nothing can be written to {str(destination)!r}: {fault.strerror}"
-            ) from None
+            raise InvalidInput(f"nothing can be written to {shown!r}: {fault.strerror}") from None
         self._file: BinaryIO | None = None
         self._sha256 = hashlib.sha256()
         self.size = 0
         self.validator: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the whole file."""
+        return self._destination.name
 
     @property
     def sha256(self) -> str:
@@ -141,6 +155,22 @@ class PartialFile:
             # What a full disk would not take is fetched again by whoever goes on.
             with contextlib.suppress(OSError):
                 file.close()
+
+
+def _beside(name: str, longest: int) -> str:
+    """A name to which `.part.lock` can be added.
+
+    Args:
+        name: the whole file's.
+        longest: how many bytes a name may have there.
+    """
+    encoded = os.fsencode(name)
+    if len(encoded) + len(_LONGEST_ENDING) <= longest:
+        return name
+    checksum = hashlib.sha256(encoded).hexdigest()[:_CHECKSUM_CHARACTERS]
+    kept = encoded[: longest - len(_LONGEST_ENDING) - len(checksum) - 1]
+    # A character may have been cut in two.
+    return f"{kept.decode(errors='ignore')}~{checksum}"
 
 
 def _sum_up(url: str) -> str:

@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypedDict, TypeVar
 
-import httpx
 from pydantic import BaseModel, ValidationError
 
 from ...messages import SearchFailed
 from ...messages.wording import summarize
-from .arguments import check_count, check_url, show_url
+from .arguments import check_count
+from .web_requests import REQUEST_FAULTS, ask, check_url, open_client, show_url
 
 MAX_ANSWER_BYTES = 2_000_000
 """How long an engine's answer may be."""
@@ -159,7 +159,7 @@ async def _ask(url: str, parameters: Mapping[str, str], kind: type[_Answer]) -> 
         body = await asyncio.wait_for(_read(url, parameters), SEARCH_TIMEOUT_S)
     except asyncio.TimeoutError:
         raise SearchFailed(f"{shown} did not answer within {SEARCH_TIMEOUT_S:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as fault:
+    except REQUEST_FAULTS as fault:
         raise SearchFailed(f"{shown} can't be asked: {type(fault).__name__}: {fault}") from None
     try:
         return kind.model_validate_json(body)
@@ -171,8 +171,8 @@ async def _read(url: str, parameters: Mapping[str, str]) -> bytes:
     headers = {"User-Agent": _USER_AGENT, "Accept": "application/json"}
     # `_ask` has a limit for the whole answer; httpx's own begins anew with each byte.
     async with (
-        httpx.AsyncClient(follow_redirects=True, headers=headers, timeout=None) as client,  # noqa: S113
-        client.stream("GET", url, params=dict(parameters)) as response,
+        open_client(timeout_s=None, headers=headers) as client,
+        ask(client, url, parameters=parameters) as response,
     ):
         if not response.is_success:
             raise SearchFailed(

@@ -27,6 +27,7 @@ from ..bench.measuring import (
 from ..garbage import collect_garbage_less_often
 from .ending import SOME_DID_NOT, SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c
+from .output import write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ async def bench(order: BenchOrder, *, as_json: bool) -> int:
 def show_figures(figures: Figures, *, as_json: bool) -> None:
     """Print figures on stdout, as JSON or as a table."""
     if as_json:
-        sys.stdout.write(figures.model_dump_json(indent=2) + "\n")
+        write_json(figures)
     elif sys.stdout.isatty():
         print_figures(figures, Console())
     else:

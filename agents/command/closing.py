@@ -8,6 +8,7 @@ from rich.console import Console
 
 from ..report import RunReport
 from ..report_text import print_report, render_text
+from .output import write_json, write_lines
 
 
 def show_report(report: RunReport, *, as_json: bool, conclusion: str = "") -> None:
@@ -19,11 +20,10 @@ def show_report(report: RunReport, *, as_json: bool, conclusion: str = "") -> No
         conclusion: a text of the scenario's own, or "".
     """
     if as_json:
-        sys.stdout.write(report.model_dump_json(indent=2) + "\n")
+        write_json(report)
     elif sys.stdout.isatty():
         print_report(report, Console())
     else:
-        sys.stdout.write("\n" + render_text(report) + "\n")
+        write_lines("\n" + render_text(report))
     if conclusion and not as_json:
-        sys.stdout.write(f"\n{conclusion}\n")
-    sys.stdout.flush()
+        write_lines(f"\n{conclusion}")

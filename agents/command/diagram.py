@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ..diagram import (
 )
 from ..kernel.trace import Trace
 from .diagram_form import Form
+from .output import write_lines
 from .trace_sources import (
     is_scenario,
     refuse_arguments,
@@ -68,7 +68,7 @@ def put_out(drawn: str, file: Path | None) -> None:
         InvalidInput: the file can't be written.
     """
     if file is None:
-        sys.stdout.write(drawn)
+        write_lines(drawn.removesuffix("\n"))
         return
     text = f"```mermaid\n{drawn}```\n" if file.suffix.lower() == ".md" else drawn
     try:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from ...messages import JoinRefused, LocalError, WrongSecret
 from ...messages.wording import summarize
+from ..terminal_text import terminal_line, terminal_lines
 
 SUCCEEDED = 0
 SOME_DID_NOT = 1
@@ -29,8 +30,8 @@ THREADS_MAY_TAKE_S = 0.3
 
 
 def complain(message: str) -> None:
-    """Tell of an error on stderr, as "muster: …"."""
-    sys.stderr.write(f"muster: {message}\n")
+    """Tell of an error on stderr, as "muster: …", on one line."""
+    sys.stderr.write(f"muster: {terminal_line(message)}\n")
     sys.stderr.flush()
 
 
@@ -63,7 +64,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_DID_NOT
     except Exception:  # noqa: BLE001 - the last one who can tell of it
-        traceback.print_exc()
+        sys.stderr.write(terminal_lines(traceback.format_exc()))
         return OUR_FAULT
     return SUCCEEDED
 

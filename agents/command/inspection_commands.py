@@ -13,6 +13,7 @@ from ..report_file import REPORT_ENDINGS
 from .credentials import take_secret, take_ticket, ticket_of_environment
 from .diagram_form import Form
 from .logging_setup import configure_logging
+from .output import write_json, write_line
 from .shared_options import AsJson, Insecure, SecretFile, TimeScale, Verbose
 
 # Each command loads what it needs when it runs: a worker starts without what draws reports.
@@ -69,7 +70,7 @@ def why(
         case _:
             raise InvalidInput("give one of --join, to ask a running manager, --report and --store")
     for line in lines:
-        typer.echo(line)
+        write_line(line)
 
 
 def status(
@@ -84,10 +85,10 @@ def status(
     configure_logging(verbose)
     found = read_kept_run(store)
     if as_json:
-        typer.echo(state_of(found).model_dump_json(indent=2))
+        write_json(state_of(found))
         return
     for line in status_lines(found):
-        typer.echo(line)
+        write_line(line)
 
 
 def report_run(
@@ -188,4 +189,4 @@ def check_diagrams(
 
     configure_logging(verbose)
     runs = Runs(tuple(scenario.split()), trace, store, real, time_scale)
-    raise typer.Exit(check_all(targets, runs, typer.echo))
+    raise typer.Exit(check_all(targets, runs, write_line))

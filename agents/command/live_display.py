@@ -10,7 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .plain_lines import name_of, one_line, summing_up
+from ..terminal_text import one_line
+from .plain_lines import MAX_DETAIL_CHARACTERS, name_of, summing_up
 from .tally import RunTally, WorkerTally
 
 MAX_WORKERS_SHOWN = 20
@@ -86,8 +87,13 @@ def _workers(tally: RunTally) -> Group:
     for worker in everyone[:MAX_WORKERS_SHOWN]:
         current = next(reversed(worker.running), None)
         table.add_row(
-            Text(one_line(worker.name), style="" if worker.present else "red"),
-            Text(one_line(worker.about) if worker.present else "gone", style="dim"),
+            Text(
+                one_line(worker.name, MAX_DETAIL_CHARACTERS), style="" if worker.present else "red"
+            ),
+            Text(
+                one_line(worker.about, MAX_DETAIL_CHARACTERS) if worker.present else "gone",
+                style="dim",
+            ),
             Text(f"{len(worker.running):,}{worker.slots and '/' + worker.slots}"),
             Text(f"{worker.succeeded:,}"),
             Text(f"{worker.failed:,}", style="red" if worker.failed else "dim"),

@@ -53,6 +53,8 @@ def _work(order: WorkerOrder) -> NoReturn:
     from .work import CountingWorker, run_workers  # noqa: PLC0415
 
     configure_logging(0)
+    # The process that started this one made the ticket: it decides, not the environment.
+    ticket = Ticket.parse(os.environ.get(TICKET_VARIABLE, ""))
     worker = CountingWorker(
         order.name,
         order.skill_level,
@@ -60,7 +62,9 @@ def _work(order: WorkerOrder) -> NoReturn:
         slots=order.slots,
         handlers=find_handlers(order.handlers) if order.handlers else None,
         time_scale=order.time_scale,
-        ticket=Ticket.parse(os.environ.get(TICKET_VARIABLE, "")),
+        ticket=ticket,
+        secret=ticket.secret,
+        insecure=not ticket.sealed,
     )
     sys.exit(run_workers([worker], ends_with_parent=True))
 

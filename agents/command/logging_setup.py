@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from loguru import logger as ceylon_logger
 
 from ..log import FIELDS
+from ..terminal_text import terminal_line
 
 if TYPE_CHECKING:
     import structlog
+    from structlog.typing import ExcInfo
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -65,7 +68,8 @@ def _formatter(*, for_people: bool) -> structlog.stdlib.ProcessorFormatter:
     if for_people:
         rendering: list[structlog.types.Processor] = [
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            structlog.dev.ConsoleRenderer(),
+            _escape_values,
+            structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback),
         ]
     else:
         rendering = [
@@ -76,6 +80,25 @@ def _formatter(*, for_people: bool) -> structlog.stdlib.ProcessorFormatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[_take_fields, structlog.stdlib.add_log_level],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+    )
+
+
+def _escape_values(
+    logger: object, level: str, line: MutableMapping[str, object]
+) -> MutableMapping[str, object]:
+    """Escape what may come from elsewhere: the renderer writes texts as they are."""
+    del logger, level
+    for key, value in line.items():
+        if key not in {"exc_info", "exception", "_record"}:
+            line[key] = terminal_line(value if isinstance(value, str) else repr(value))
+    return line
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback, indented, so that no text in it can pass for a line of the log."""
+    stream.writelines(
+        f"\n    {terminal_line(line)}"
+        for line in "".join(traceback.format_exception(*exc_info)).splitlines()
     )
 
 

@@ -12,6 +12,7 @@ from ..surroundings import ANY_PORT, DEFAULT_PORT
 from .credentials import take_secret, take_ticket
 from .ending import SOME_DID_NOT
 from .logging_setup import configure_logging
+from .output import write_line
 from .shared_options import Insecure, SecretFile, Verbose
 
 # Each command loads what it needs when it runs: a worker starts without what draws reports.
@@ -48,7 +49,7 @@ def doctor(
         secret = take_secret(secret_file, insecure=insecure)
         findings += asyncio.run(examine_manager(take_ticket(join), secret, insecure=insecure))
     for finding in findings:
-        typer.echo(finding.line())
+        write_line(finding.line())
     raise typer.Exit(0 if all(finding.is_well for finding in findings) else SOME_DID_NOT)
 
 

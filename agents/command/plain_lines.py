@@ -6,6 +6,7 @@ from typing import TextIO
 
 from ...messages import TaskId
 from ..kernel.events import What
+from ..terminal_text import one_line
 from .tally import RunTally, Told
 
 MANY_TASKS = 200
@@ -59,8 +60,8 @@ class PlainLines:
     def _line(self, told: Told) -> str:
         occurrence = told.occurrence
         task = "" if occurrence.task_id is None else name_of(occurrence.task_id)
-        detail = one_line(occurrence.detail)
-        worker = one_line(occurrence.worker)
+        detail = one_line(occurrence.detail, MAX_DETAIL_CHARACTERS)
+        worker = one_line(occurrence.worker, MAX_DETAIL_CHARACTERS)
         match occurrence.what:
             case What.TASK_ASSIGNED:
                 again = f" (attempt {occurrence.attempt})" if occurrence.attempt > 1 else ""
@@ -108,14 +109,7 @@ def summing_up(tally: RunTally, at: float) -> str:
 
 def name_of(task_id: TaskId) -> str:
     """A task's name for people: "T3" for 3, a string as it is."""
-    return f"T{task_id}" if isinstance(task_id, int) else one_line(task_id)
-
-
-def one_line(text: str) -> str:
-    """Text that came from somewhere else, on one line and without control characters."""
-    if len(text) > MAX_DETAIL_CHARACTERS:
-        text = text[: MAX_DETAIL_CHARACTERS - 1] + "…"
-    return "".join(each if each.isprintable() else " " for each in text)
+    return f"T{task_id}" if isinstance(task_id, int) else one_line(task_id, MAX_DETAIL_CHARACTERS)
 
 
 def _time(since_s: float) -> str:

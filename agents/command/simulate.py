@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
-import typer
-
 from ...messages import InvalidInput
 from ..fault_plan import ALL_FAULTS, FaultKind
 from ..shrinking import shrink
@@ -21,6 +19,7 @@ from ..stress_story import StressStory
 from .ending import SOME_DID_NOT, SUCCEEDED
 from .interrupts import ignore_ctrl_c
 from .logging_setup import configure_logging
+from .output import write_line
 from .scenario_finder import find_scenario, make_scenario
 
 _RUNS_A_SHARE = 50
@@ -118,7 +117,7 @@ def simulate_runs(order: Order, processes: int) -> int:
     order = replace(order, storm_s=_find_storm_s(order))
     last_seed = order.first_seed + order.runs - 1
     told = "the stress story" if not order.scenario else order.scenario
-    typer.echo(f"{told}: {order.runs:,} runs, seeds {order.first_seed} to {last_seed}")
+    write_line(f"{told}: {order.runs:,} runs, seeds {order.first_seed} to {last_seed}")
     started_at = time.monotonic()
     tally = Tally()
     for share in _run_shares(_shares(order), processes):
@@ -127,7 +126,7 @@ def simulate_runs(order: Order, processes: int) -> int:
             break
     _print_tally(tally, time.monotonic() - started_at)
     if tally.broken is None:
-        typer.echo("no invariant was broken")
+        write_line("no invariant was broken")
         return SUCCEEDED
     _print_breach(order, tally.broken)
     return SOME_DID_NOT
@@ -196,8 +195,8 @@ def _run_shares(shares: Iterable[Order], processes: int) -> Iterator[Tally]:
 def _print_tally(tally: Tally, took_s: float) -> None:
     total = sum(tally.injected.values())
     by_kind = ", ".join(f"{kind.value} {tally.injected[kind]:,}" for kind in ALL_FAULTS)
-    typer.echo(f"faults injected: {total:,} ({by_kind})")
-    typer.echo(
+    write_line(f"faults injected: {total:,} ({by_kind})")
+    write_line(
         f"{tally.runs:,} runs, {tally.lasted_s / 3600:,.2f} h of virtual time in {took_s:,.1f} s: "
         f"{tally.runs / max(took_s, 1e-9):,.0f} runs/s"
     )
@@ -206,10 +205,10 @@ def _print_tally(tally: Tally, took_s: float) -> None:
 def _print_breach(order: Order, broken: Outcome) -> None:
     breach = broken.breach
     assert breach is not None
-    typer.echo(f"seed {broken.conditions.seed} broke an invariant: {breach.invariant}")
-    typer.echo(f"  {breach.detail}")
+    write_line(f"seed {broken.conditions.seed} broke an invariant: {breach.invariant}")
+    write_line(f"  {breach.detail}")
     if breach.task_id is not None:
-        typer.echo(f"the story of task {breach.task_id!r}:")
+        write_line(f"the story of task {breach.task_id!r}:")
     for line in broken.story:
-        typer.echo(f"  {line}")
-    typer.echo(f"again: {order.again(broken.conditions)}")
+        write_line(f"  {line}")
+    write_line(f"again: {order.again(broken.conditions)}")

@@ -210,4 +210,4 @@ def _run(command: list[str]) -> None:
         raise InvalidInput(f"{command[0]} can't be run: {fault}") from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()[-SHOWN_LINES_OF_A_FAULT:]
-        raise InvalidInput("\n".join([f"{' '.join(command)} failed:", *said]))
+        raise InvalidInput(f"{' '.join(command)} failed: {' | '.join(said)}")

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -24,6 +23,7 @@ from ..ticket import Ticket, read_ticket, show_text
 from ..worker import SpecializedWorker
 from .ending import SUCCEEDED, complain
 from .interrupts import Interrupts, children_hold_back_ctrl_c, ignore_ctrl_c
+from .output import write_line
 from .parent import leaving_with_parent
 
 TICKET_BEGINS = "muster:"
@@ -79,8 +79,8 @@ async def work(workers: Sequence[CountingWorker], *, ends_with_parent: bool = Fa
             await asyncio.wait(going_on)
         for each in done:
             each.result()
-    sys.stdout.writelines(f"{worker.account()}\n" for worker in workers)
-    sys.stdout.flush()
+    for worker in workers:
+        write_line(worker.account())
     return SUCCEEDED
 
 

@@ -8,6 +8,7 @@ network's, or the keys that a cloud hands out at its metadata address.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -15,6 +16,9 @@ from ...messages import InvalidInput
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+ALLOW_VARIABLE = "MUSTER_WEB_ALLOW"
+"""The environment variable with networks that are allowed besides the public ones."""
 
 METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(each)
@@ -65,6 +69,11 @@ class AddressRules:
                 return None
             return _objection(inner) or _objection(address)
         return _objection(address)
+
+
+def networks_of_environment() -> list[str]:
+    """The networks that `MUSTER_WEB_ALLOW` names, separated by commas."""
+    return [each for each in os.environ.get(ALLOW_VARIABLE, "").split(",") if each.strip()]
 
 
 def _objection(address: Address) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 # What is imported inside functions here comes with extras that not everybody has.
 # ruff: noqa: PLC0415
 
-ALLOW_VARIABLE = "MUSTER_WEB_ALLOW"
 WEB_PACKAGES = ("httpx", "protego", "sumy", "trafilatura")
 SUPERAGI_PACKAGES = (
     *("requests", "bs4", "lxml", "lxml_html_clean", "newspaper", "requests_html", "PyPDF2"),
@@ -42,10 +40,10 @@ def make_fetcher() -> Fetcher:
         InvalidInput: the variable holds something else than networks, separated by commas.
     """
     require_packages("scraping", WEB_PACKAGES, "web")
+    from .addresses import networks_of_environment
     from .fetching import Fetcher
 
-    networks = os.environ.get(ALLOW_VARIABLE, "").split(",")
-    return Fetcher(allow=[each for each in networks if each.strip()])
+    return Fetcher(allow=networks_of_environment())
 
 
 def make_scraper(name: str, fetcher: Fetcher | None = None) -> Scraper:

@@ -37,12 +37,14 @@ class FetchedPage:
         media_type: such as "text/html".
         language: what the server says of its language; "" if nothing.
         text: the page, decoded.
+        is_cut: whether that is only its beginning.
     """
 
     url: str
     media_type: str
     language: str
     text: str
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

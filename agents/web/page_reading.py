@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import trafilatura
 from trafilatura.settings import Document
@@ -12,6 +13,7 @@ from .documents import ScrapedPage
 from .fetching import FetchedPage, Fetcher
 from .limits import MAX_TEXT_CHARACTERS
 from .outline import Outline, read_language
+from .page_size import shorten_page
 
 MAX_DETAIL_CHARACTERS = 1_000
 """How much of a title or an author's name is kept."""
@@ -55,6 +57,7 @@ def describe(url: str, page: FetchedPage, text: str | None = None, *, backend: s
         found = Document(text=page.text)
         outline = Outline("", page.url)
     else:
+        page = shorten(page)
         found = _extract(page)
         outline = Outline(page.text, page.url)
     text = (found.text or "" if text is None else text).strip()
@@ -67,11 +70,17 @@ def describe(url: str, page: FetchedPage, text: str | None = None, *, backend: s
         author=_detail(found.author),
         date=_detail(found.date),
         text=text[:MAX_TEXT_CHARACTERS],
-        is_shortened=len(text) > MAX_TEXT_CHARACTERS,
+        is_shortened=page.is_cut or len(text) > MAX_TEXT_CHARACTERS,
         links=outline.links,
         language=outline.language or read_language(page.language),
         backend=backend,
     )
+
+
+def shorten(page: FetchedPage) -> FetchedPage:
+    """The page to read in place of one that would take long."""
+    text, is_cut = shorten_page(page.text)
+    return replace(page, text=text, is_cut=page.is_cut or is_cut)
 
 
 def _extract(page: FetchedPage) -> Document:

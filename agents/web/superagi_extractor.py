@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from ...messages import BackendFailed, InvalidInput
 from .documents import ScrapedPage
 from .fetching import FetchedPage, Fetcher
-from .page_reading import describe
+from .page_reading import describe, shorten
 from .superagi_places import EXTRACTOR, HOME_VARIABLE
 
 MODULE = "superagi.helper.webpage_extractor"
@@ -65,6 +65,7 @@ class SuperAgiScraper:
         return await asyncio.to_thread(self._scrape, url, page)
 
     def _scrape(self, url: str, page: FetchedPage) -> ScrapedPage:
+        page = shorten(page)
         _page_at_hand.set(page)
         text = check_text(self._extractor.extract_with_bs4(page.url), page.url)
         return describe(url, page, text, backend=self.name)

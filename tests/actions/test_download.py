@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import os
@@ -10,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.actions import download, download_file
-from muster.messages import DownloadFailed, InvalidInput
+from muster.agents.actions import (
+    WikipediaEngine,
+    download,
+    download_file,
+    periodic_health_check,
+)
+from muster.messages import DownloadFailed, InvalidInput, SearchFailed
 
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -374,3 +380,252 @@ async def test_a_destination_that_is_a_folder_or_cannot_be_is_refused(
         await download_file(told, "http://127.0.0.1", tmp_path)
     with pytest.raises(InvalidInput, match="nothing can be written to"):
         await download_file(told, "http://127.0.0.1", tmp_path / "file" / "below")
+
+
+# ---------------------------------------------------------------- the bytes, and nothing but them
+
+PACKED = gzip.compress(CONTENT, mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "keeps"),
+    [
+        ("/chests.tar.gz", {}, True),
+        ("/chests.tgz", {}, True),
+        ("/chests.TAR.GZ?token=1", {}, True),
+        ("/chests.svgz", {"Content-Encoding": "x-gzip"}, True),
+        ("/chests", {"Content-Type": "application/gzip"}, True),
+        ("/chests", {"Content-Type": "application/x-gzip; charset=binary"}, True),
+        ("/chests.html", {}, False),
+        ("/chests.zip", {}, False),
+        ("/chests.html", {"Content-Encoding": "x-gzip"}, False),
+        ("/chests", {"Content-Type": "text/plain"}, False),
+    ],
+)
+async def test_what_a_server_calls_an_encoding_is_kept_where_the_file_itself_is_packed(
+    server: Any, told: Any, tmp_path: Path, path: str, headers: dict[str, str], keeps: bool
+) -> None:
+    async def serve(connection: Any) -> None:
+        await connection.answer(PACKED, headers={"Content-Encoding": "gzip", **headers})
+
+    server.behaviour = serve
+    expected = PACKED if keeps else CONTENT
+    checksum = hashlib.sha256(expected).hexdigest()
+    await download_file(told, server.url + path, tmp_path / "file", sha256=checksum)
+    assert content_of(tmp_path / "file") == expected
+
+
+async def test_the_name_of_the_destination_says_as_well_what_the_file_is(
+    server: Any, told: Any, tmp_path: Path
+) -> None:
+    async def serve(connection: Any) -> None:
+        await connection.answer(PACKED, headers={"Content-Encoding": "gzip"})
+
+    server.behaviour = serve
+    await download_file(told, f"{server.url}/latest", tmp_path / "chests.gz")
+    assert content_of(tmp_path / "chests.gz") == PACKED
+
+
+@pytest.mark.parametrize("encoding", ["br", "compress", "gzip, gzip", "unheard-of"])
+async def test_an_encoding_that_cannot_be_decoded_is_told_and_nothing_kept(
+    server: Any, told: Any, target: Path, encoding: str
+) -> None:
+    async def serve(connection: Any) -> None:
+        await connection.answer(b"\x0b\x02\x80tea\x03", headers={"Content-Encoding": encoding})
+
+    server.behaviour = serve
+    with pytest.raises(DownloadFailed, match="was not asked for and can't be decoded"):
+        await download_file(told, f"{server.url}/tea.txt", target)
+    assert left_in(target.parent) == []
+
+
+async def test_a_packed_file_is_gone_on_with_where_the_connection_broke(
+    server: Any, told: Any, target: Path
+) -> None:
+    packed = gzip.compress(os.urandom(100_000), mtime=0)
+    serve_file = a_file(packed, breaks_at=[30_000])
+
+    async def serve(connection: Any) -> None:
+        real_head = connection.head
+
+        async def head(status: str, headers: dict[str, str]) -> None:
+            await real_head(status, {**headers, "Content-Encoding": "gzip"})
+
+        connection.head = head
+        await serve_file(connection)
+
+    server.behaviour = serve
+    await download_file(told, f"{server.url}/chests.gz", target)
+    assert content_of(target) == packed
+    assert server.requests[-1].headers["range"].startswith("bytes=")
+
+
+# ------------------------------------------------------------------- which version a part is of
+
+SENT = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    ("modified", "date", "goes_on"),
+    [
+        ("Sun, 06 Nov 1994 08:49:36 GMT", SENT, True),
+        ("Sat, 05 Nov 1994 08:49:37 GMT", SENT, True),
+        (SENT, SENT, False),
+        ("Sun, 06 Nov 1994 08:49:38 GMT", SENT, False),
+        ("Sun, 06 Nov 1994 08:49:36 GMT", None, False),
+        ("yesterday", SENT, False),
+        ("Sat, 05 Nov 1994 08:49:37 GMT", "today", False),
+    ],
+)
+async def test_a_date_marks_a_version_only_where_none_can_have_followed_in_its_second(
+    server: Any, told: Any, target: Path, modified: str, date: str | None, goes_on: bool
+) -> None:
+    parts = [CONTENT[:30_000], CONTENT[30_000:]]
+
+    async def serve(connection: Any) -> None:
+        wanted = connection.request.headers.get("range")
+        headers = {"Last-Modified": modified} | ({} if date is None else {"Date": date})
+        if wanted is None:
+            size = str(len(CONTENT))
+            await connection.head("200 OK", {"Content-Length": size, **headers})
+            await connection.send(CONTENT if server.requests[1:] else parts[0])
+            return
+        assert connection.request.headers["if-range"] == modified
+        first = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        headers["Content-Range"] = f"bytes {first}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        await connection.answer(CONTENT[first:], "206 Partial Content", headers)
+
+    server.behaviour = serve
+    await download_file(told, server.url, target, sha256=SHA256)
+    assert ("range" in server.requests[-1].headers) is goes_on
+
+
+@pytest.mark.parametrize("mark", ["ETag", "Last-Modified"])
+async def test_a_part_of_another_version_is_not_joined_though_the_server_sends_it(
+    server: Any, told: Any, target: Path, mark: str
+) -> None:
+    old, new = ('"old"', '"new"') if mark == "ETag" else ("Sat, 05 Nov 1994 08:49:37 GMT", SENT)
+    dated = {"Date": "Mon, 07 Nov 1994 08:49:37 GMT"}
+
+    async def serve(connection: Any) -> None:
+        wanted = connection.request.headers.get("range")
+        if not server.requests[1:]:
+            await connection.head("200 OK", {"Content-Length": "60000", mark: old, **dated})
+            await connection.send(bytes(30_000))
+        elif wanted is not None:
+            # It ignores If-Range.
+            first = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            headers = {"Content-Range": f"bytes {first}-{len(CONTENT) - 1}/{len(CONTENT)}"}
+            await connection.answer(
+                CONTENT[first:], "206 Partial Content", {**headers, mark: new, **dated}
+            )
+        else:
+            await connection.answer(CONTENT, headers={mark: new, **dated})
+
+    server.behaviour = serve
+    await download_file(told, server.url, target, sha256=SHA256)
+    assert content_of(target) == CONTENT
+
+
+# ---------------------------------------------------------------------------- names and addresses
+
+
+@pytest.mark.parametrize("size", [244, 245, 246, 250, 254, 255])
+@pytest.mark.parametrize("letter", ["a", "ß", "茶"])
+async def test_names_as_long_as_the_file_system_takes(
+    server: Any, told: Any, tmp_path: Path, size: int, letter: str
+) -> None:
+    name = (letter * size).encode()[:size].decode(errors="ignore")
+    server.behaviour = a_file(breaks_at=[30_000])
+    await download_file(told, server.url, tmp_path / name, sha256=SHA256)
+    assert left_in(tmp_path) == [name]
+
+
+async def test_a_name_that_is_too_long_is_refused_before_anything_is_fetched(
+    server: Any, told: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match="File name too long"):
+        await download_file(told, server.url, tmp_path / ("a" * 256))
+    assert server.requests == []
+
+
+async def test_two_long_names_with_one_beginning_do_not_share_their_parts(
+    server: Any, told: Any, tmp_path: Path
+) -> None:
+    server.behaviour = a_file()
+    names = ["a" * 254 + end for end in "bc"]
+    await asyncio.gather(*(download_file(told, server.url, tmp_path / name) for name in names))
+    assert left_in(tmp_path) == names
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_link_as_destination_is_followed(
+    server: Any, told: Any, tmp_path: Path, is_there: bool
+) -> None:
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "file", tmp_path / "link"
+    if is_there:
+        put(b"old", real)
+    os.symlink(real, link)
+    server.behaviour = a_file()
+    done = await download_file(told, server.url, link)
+    assert os.readlink(link) == str(real)
+    assert content_of(real) == CONTENT
+    assert left_in(tmp_path / "real") == ["file"]
+    assert done["path"] == str(link)
+
+
+async def test_links_in_a_circle_are_refused(server: Any, told: Any, tmp_path: Path) -> None:
+    os.symlink("b", tmp_path / "a")
+    os.symlink("a", tmp_path / "b")
+    with pytest.raises(InvalidInput, match="nothing can be written to"):
+        await download_file(told, server.url, tmp_path / "a")
+
+
+BAD_URLS = [
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:65536/",
+    "http://127.0.0.1:-1/",
+    "http://127.0.0.1:0/",
+    "http://127.0.0.1:abc/",
+    "http://[",
+    "http://[::1",
+    "http://[v1.x]/",
+    "http://xn--a/",
+    "http:///x",
+    "http://ex\x01ample/",
+    "//127.0.0.1/",
+    "http:",
+    "javascript:alert(1)",
+    "",
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+async def test_what_is_no_address_is_refused_at_the_call(told: Any, target: Path, url: str) -> None:
+    with pytest.raises(InvalidInput, match="must begin with http"):
+        await download_file(told, url, target)
+    with pytest.raises(InvalidInput, match="must begin with http"):
+        await periodic_health_check(told, url, max_checks=1)
+    with pytest.raises(InvalidInput, match="must begin with http"):
+        WikipediaEngine(url)
+    assert left_in(target.parent) == []
+
+
+@pytest.mark.parametrize("url", [*(each for each in BAD_URLS if each[4:]), "ftp://127.0.0.1/x"])
+async def test_a_redirect_to_what_is_no_address_is_a_fault_of_that_download_or_check(
+    server: Any, told: Any, target: Path, url: str
+) -> None:
+    async def serve(connection: Any) -> None:
+        if connection.request.target != "/":
+            await connection.answer(b"", "404 Not Found")
+        else:
+            await connection.answer(b"", "302 Found", {"Location": url})
+
+    server.behaviour = serve
+    with pytest.raises((DownloadFailed, InvalidInput)):
+        await download_file(told, f"{server.url}/", target)
+    report = await periodic_health_check(told, f"{server.url}/", max_checks=1)
+    assert (report["checks"], report["healthy"]) == (1, 0)
+    with pytest.raises(SearchFailed):
+        await WikipediaEngine(f"{server.url}").search("tea")

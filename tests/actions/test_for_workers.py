@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from muster.agents import Handlers, TaskContext
 from muster.agents.actions import action_handlers
-from muster.messages import InvalidInput, Task, TaskAssignment, TaskResult
+from muster.messages import AddressRefused, InvalidInput, Task, TaskAssignment, TaskResult
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def perform(tmp_path: Path) -> Any:
 
         task = Task(id=1, description="any", type=task_type, data=data)
         assignment = TaskAssignment(task=task)
-        handlers: Handlers = action_handlers(tmp_path, **options)
+        handlers: Handlers = action_handlers(tmp_path, **{"allow": ["127.0.0.1"], **options})
         loop = asyncio.get_running_loop()
         current_context.set(TaskContext(assignment, lambda percent, _: told.append(percent), loop))
         return await handlers.run(assignment, None)
@@ -123,7 +123,7 @@ async def test_a_download_that_a_worker_is_told_to_stop_leaves_nothing(
         await asyncio.sleep(30)
 
     server.behaviour = serve
-    handlers = action_handlers(tmp_path)
+    handlers = action_handlers(tmp_path, allow=["127.0.0.1"])
     results: list[TaskResult] = []
     progress: list[TaskProgress] = []
 
@@ -143,3 +143,61 @@ async def test_a_download_that_a_worker_is_told_to_stop_leaves_nothing(
 
 def left_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
+
+
+# ------------------------------------------------------------- where a task's address may lead
+
+
+ORDERS = {
+    "download_file": {"destination": "tea.txt"},
+    "periodic_health_check": {"max_checks": 1},
+}
+
+
+@pytest.mark.parametrize("task_type", ORDERS)
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "169.254.169.254", "10.0.0.1", "2130706433"],
+)
+async def test_a_task_is_not_taken_to_an_address_that_is_not_public(
+    server: Any, perform: Any, task_type: str, host: str
+) -> None:
+    data = {"url": f"http://{host}:{server.port}/", **ORDERS[task_type]}
+    with pytest.raises(AddressRefused):
+        await perform(task_type, data, [], allow=[])
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("task_type", ORDERS)
+async def test_nor_by_a_redirect(server: Any, perform: Any, task_type: str) -> None:
+    async def serve(connection: Any) -> None:
+        await connection.answer(b"", "302 Found", {"Location": "http://127.0.0.2/secrets"})
+
+    server.behaviour = serve
+    data = {"url": server.url, **ORDERS[task_type]}
+    with pytest.raises(AddressRefused, match=r"127\.0\.0\.2"):
+        await perform(task_type, data, [], allow=["127.0.0.1"])
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("task_type", ORDERS)
+async def test_the_environment_allows_what_scraping_may_reach_as_well(
+    server: Any, perform: Any, task_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def serve(connection: Any) -> None:
+        await connection.answer(b"tea")
+
+    server.behaviour = serve
+    data = {"url": server.url, **ORDERS[task_type]}
+    monkeypatch.setenv("MUSTER_WEB_ALLOW", "10.0.0.0/8, 127.0.0.1")
+    await perform(task_type, data, [], allow=None)
+    monkeypatch.setenv("MUSTER_WEB_ALLOW", "everything")
+    with pytest.raises(InvalidInput, match="neither a network nor an address"):
+        await perform(task_type, data, [], allow=None)
+
+
+@pytest.mark.parametrize("task_type", ORDERS)
+async def test_a_task_cannot_choose_how_its_requests_are_sent(perform: Any, task_type: str) -> None:
+    data = {"url": "http://example.org", "transport": None, **ORDERS[task_type]}
+    with pytest.raises(InvalidInput, match="the worker decides it"):
+        await perform(task_type, data, [])

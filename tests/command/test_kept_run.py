@@ -263,3 +263,38 @@ def test_reading_leaves_nothing_behind(invoke: Invoke, managed: Managed) -> None
     invoke("why", "1", "--store", "run.db")
     assert Path("run.db").read_bytes() == before
     assert {each.name for each in Path.cwd().iterdir()} == {"run.db", "run.db.lock"}
+
+
+HOSTILE_NAME = "Eve\x1b]52;c;cm0=\x07\x9b2J\u202e\nmuster: all is well"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("status", "--json"),
+        ("why", HOSTILE_NAME.replace("Eve", "task")),
+        ("report",),
+        ("report", "--json"),
+        ("diagram",),
+        ("diagram", "--as", "gantt"),
+    ],
+)
+def test_hostile_names_in_a_store_reach_the_terminal_escaped(
+    invoke: Invoke, managed: Managed, command: tuple[str, ...]
+) -> None:
+    task_id = HOSTILE_NAME.replace("Eve", "task")
+    managed.happens(
+        TasksAdded((Task(id=task_id, description=HOSTILE_NAME, difficulty=9),)),
+        WorkerJoined("at Eve", HOSTILE_NAME, skill_level=9, session="1"),
+    )
+    fault = TaskResult(
+        task_id=task_id, worker=HOSTILE_NAME, success=False, error_message=HOSTILE_NAME
+    )
+    managed.happens(ResultReceived("at Eve", fault))
+    managed.store.close()
+    ended = invoke(*command, "--store", "run.db")
+    assert ended.code == 0
+    shown = ended.out.split("\n")
+    assert all(line.isprintable() for line in shown)
+    assert not any(line.startswith("muster:") for line in shown)

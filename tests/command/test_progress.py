@@ -142,7 +142,7 @@ def test_what_a_worker_says_stays_on_its_line(
 ) -> None:
     failed = task(2, What.TASK_FAILED, 1, "Ada", "ValueError: a\n\x1b[2Jb" + "x" * 1_000)
     (line,) = lines_of(tally_of(1, failed), 3)
-    assert line.startswith("    2.0s  T1 failed: ValueError: a  [2Jbxxx")
+    assert line.startswith("    2.0s  T1 failed: ValueError: a \\x1b[2Jbxxx")
     assert len(line) < 250
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import stat
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, sealing
-from muster.agents.kernel.client_seal import ClientSeal
+from muster.agents.command.inquire import Inquirer
 from muster.agents.kernel.unsealed import Unsealed
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.sealing import choose_manager_sealing, seal_client
+from muster.agents.sealing import choose_manager_sealing, find_client_secret, seal_client
 from muster.agents.secret_sources import (
     SECRET_VARIABLE,
     fresh_secret,
@@ -133,6 +134,7 @@ def test_a_client_takes_the_secret_that_stands_nearest(
     given, in_ticket, shared, in_environment = (fresh_secret() for _ in range(4))
     monkeypatch.setenv(SECRET_VARIABLE, in_environment.reveal())
     share("peer-1", shared)
+    same = Ticket("estate", "peer-2", "127.0.0.1", 1, secret=in_environment)
     ticket = Ticket("estate", "peer-1", "127.0.0.1", 1, secret=in_ticket)
     blank = Ticket("estate", "peer-1", "127.0.0.1", 1)
 
@@ -143,6 +145,7 @@ def test_a_client_takes_the_secret_that_stands_nearest(
         (taken("peer-1", secret=given, ticket=ticket), given),
         (taken("peer-1", ticket=ticket), in_ticket),
         (taken("peer-1", ticket=blank), shared),
+        (taken("peer-2", ticket=same), in_environment),
         (taken("peer-2", ticket=blank), in_environment),
     ):
         assert opened_with(seal, secret, estate)
@@ -172,10 +175,67 @@ def test_that_nothing_is_sealed_is_warned_of_once(caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_a_client_that_was_given_a_secret_is_not_talked_out_of_it() -> None:
-    ticket = Ticket("estate", "p", "127.0.0.1", 1, sealed=False)
+async def ask_as_a_worker(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
+    await WorkerAgent("Ada", 5, ticket=ticket, secret=secret).serve()
+
+
+async def look_for_the_manager(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
+    await WorkerAgent("Ada", 5, ticket=ticket, secret=secret).start_agent()
+
+
+async def ask_as_an_inquirer(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
+    await Inquirer([1], ticket, secret).serve()
+
+
+async def find_it(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
+    find_client_secret("Ada", ticket.peer_id, secret=secret, ticket=ticket)
+
+
+@pytest.mark.parametrize("source", ["argument", "environment", "own_process"])
+@pytest.mark.parametrize(
+    "ask", [ask_as_a_worker, look_for_the_manager, ask_as_an_inquirer, find_it]
+)
+def test_whoever_has_a_secret_refuses_a_ticket_that_says_not_sealed(
+    monkeypatch: pytest.MonkeyPatch, source: str, ask: Any
+) -> None:
+    ticket = Ticket("estate", f"p-{source}", "127.0.0.1", 1, sealed=False)
     secret = fresh_secret()
-    assert isinstance(seal_client("Ada", "estate", "p", secret=secret, ticket=ticket), ClientSeal)
+    if source == "environment":
+        monkeypatch.setenv(SECRET_VARIABLE, secret.reveal())
+    elif source == "own_process":
+        share(ticket.peer_id, secret)
+    with pytest.raises(InvalidInput, match="its ticket says that the workspace is not sealed"):
+        asyncio.run(ask(ticket, secret if source == "argument" else None))
+
+
+def test_who_says_insecure_joins_what_is_not_sealed_whatever_the_environment_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SECRET_VARIABLE, fresh_secret().reveal())
+    ticket = Ticket("estate", "p", "127.0.0.1", 1, sealed=False)
+    assert isinstance(seal_client("Ada", "estate", "p", insecure=True, ticket=ticket), Unsealed)
+
+
+def test_a_ticket_with_another_secret_than_the_environments_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SECRET_VARIABLE, fresh_secret().reveal())
+    ticket = Ticket("estate", "p", "127.0.0.1", 1, secret=fresh_secret())
+    with pytest.raises(InvalidInput, match="its ticket carries another one"):
+        seal_client("Ada", "estate", "p", ticket=ticket)
+
+
+def test_a_ticket_file_that_turns_insecure_ends_a_worker_that_dials_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "ticket"
+    file.write_text(str(Ticket("estate", "p", "127.0.0.1", 1)))
+    monkeypatch.setenv(SECRET_VARIABLE, fresh_secret().reveal())
+    worker = WorkerAgent("Ada", 5, ticket=file)
+    file.write_text(str(Ticket("estate", "q", "127.0.0.1", 1, sealed=False)))
+    worker._read_ticket_again()
+    with pytest.raises(InvalidInput, match="its ticket says that the workspace is not sealed"):
+        asyncio.run(worker._find_place())
 
 
 def test_a_manager_whose_id_was_asked_for_is_found_by_it() -> None:

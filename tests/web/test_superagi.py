@@ -406,7 +406,7 @@ def test_setup_that_fails_says_what_failed(
         capsys, "setup", "--python", str(python), "--folder", str(tmp_path / "made")
     )
     assert code == 2
-    assert f"{python} -m venv {tmp_path}/made failed:\nthis is no Python" in err
+    assert f"{python} -m venv {tmp_path}/made failed: this is no Python" in err
 
 
 def test_everything_that_setup_installs_is_pinned() -> None:

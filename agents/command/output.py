@@ -1,0 +1,29 @@
+"""What a command writes for people and programs: escaped, line by line."""
+
+from __future__ import annotations
+
+import sys
+
+from pydantic import BaseModel
+
+from ..terminal_text import terminal_json, terminal_line, terminal_lines
+
+
+def write_line(line: str) -> None:
+    """Write one line to stdout; a newline within it is escaped."""
+    _write(terminal_line(line))
+
+
+def write_lines(text: str) -> None:
+    """Write a text of our own making to stdout; its newlines stay."""
+    _write(terminal_lines(text))
+
+
+def write_json(model: BaseModel) -> None:
+    """Write a model to stdout as JSON."""
+    _write(terminal_json(model.model_dump_json(indent=2)))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
