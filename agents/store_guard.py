@@ -57,7 +57,7 @@ class StoreGuard:
                     return
                 file = Path(f"{self._path}.lock")
             self._loss = self._give_up(file)
-        raise self._loss
+        raise StoreLost(str(self._loss), self._loss.copy)
 
     def _give_up(self, lost: Path) -> StoreLost:
         how = "replaced" if os.path.lexists(lost) else "deleted"
@@ -70,7 +70,7 @@ class StoreGuard:
             )
         if saved == self._path:
             return StoreLost(
-                f"{began}; all that was kept is in that file again; start the manager again, and "
+                f"{began}; all that was kept is in the store's file; start the manager again, and "
                 "let no other program touch its files",
                 str(saved),
             )
