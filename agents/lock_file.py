@@ -82,7 +82,9 @@ class LockFile:
         """
         deadline = time.monotonic() + timeout_s
         for attempt in range(1_000_000):
-            self._lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            self._lock.acquire(  # pyright: ignore[reportUnknownMemberType]
+                timeout=max(0.0, deadline - time.monotonic())
+            )
             if self.is_in_place():
                 return
             # It was deleted or replaced before it was locked: others lock another file.

@@ -6,12 +6,22 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from ..messages import StoreCorrupt, StoreUnusable
-from .state_document import WORKFLOW_TYPE
+from ..messages import StoreCorrupt, StoreUnusable, TaskStatus, UnreadableTask
+from .lock_file import FileId, find_file_id
+from .log import log
+from .state_document import (
+    WORKFLOW_TYPE,
+    NotAStateDocument,
+    check_depth,
+    check_entry,
+    parse_object,
+    unreadable,
+)
 from .state_file_lock import StateFileLock
 from .task_table import Entry, Tallies
 from .timestamps import from_timestamp, to_timestamp
@@ -35,6 +45,7 @@ _COLUMNS: tuple[str, ...] = (
     "failures",
 )
 _JSON_COLUMNS = ("data", "result_data")
+_INTEGER_COLUMNS = ("priority", "max_attempts", "failures")
 
 _TABLES = (
     "CREATE TABLE workflow (only INTEGER PRIMARY KEY CHECK (only = 1), type TEXT, metadata TEXT)",
@@ -97,6 +108,20 @@ _TABLES = (
     """,
 )
 
+_ADDED_LATER = (
+    # Files of earlier Musters get them too; those don't mind.
+    """
+    CREATE INDEX IF NOT EXISTS settled ON task (status, sequence)
+    WHERE status = 'completed' OR status = 'failed' OR status = 'cancelled'
+    """,
+    """
+    CREATE TRIGGER IF NOT EXISTS task_removed AFTER DELETE ON task BEGIN
+        UPDATE tally SET count = count - 1 WHERE status = old.status AND type = old.type;
+    END
+    """,
+)
+_COUNT_ADDED_LATER = "SELECT count(*) FROM sqlite_master WHERE name IN ('settled', 'task_removed')"
+
 _FIND = f"SELECT {', '.join(_COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - names of ours
 _ADD = f"""
     INSERT INTO task (id, {", ".join(_COLUMNS)}, held_since, ready_at)
@@ -113,19 +138,43 @@ _MAKE_READY = """
 _NEXT = """
     SELECT -priority, sequence, id FROM task
     WHERE status = 'pending' AND ready_at IS NULL
-    ORDER BY priority DESC, sequence LIMIT 1
+    ORDER BY priority DESC, sequence LIMIT 1 OFFSET ?
 """
 _NEXT_OF_TYPE = """
     SELECT -priority, sequence, id FROM task
     WHERE status = 'pending' AND ready_at IS NULL AND type = ?
-    ORDER BY priority DESC, sequence LIMIT 1
+    ORDER BY priority DESC, sequence LIMIT 1 OFFSET ?
 """
 # To have them sorted by SQLite would have it look at every task there is.
 _HELD_SINCE_BEFORE = """
     SELECT sequence, id FROM task WHERE status = 'in_progress' AND held_since < ?
 """
+_HELD_SINCE_UNKNOWN = """
+    SELECT sequence, id FROM task WHERE status = 'in_progress' AND held_since IS NULL
+"""
 _HELD_BY = "SELECT sequence, id FROM task WHERE status = 'in_progress' AND locked_by = ?"
 _CHILDREN = "SELECT sequence, id FROM task WHERE parent_id = ?"
+_FAMILIES = "SELECT id, parent_id FROM task WHERE parent_id IS NOT NULL"
+# By the words of each status, for a partial index is no good for what is only told later.
+_WITH_STATUS: dict[TaskStatus, tuple[str, ...]] = {
+    TaskStatus.PENDING: (
+        "SELECT sequence, id FROM task WHERE status = 'pending' AND ready_at IS NULL LIMIT ?",
+        "SELECT sequence, id FROM task WHERE status = 'pending' AND ready_at IS NOT NULL LIMIT ?",
+    ),
+    TaskStatus.IN_PROGRESS: ("SELECT sequence, id FROM task WHERE status = 'in_progress' LIMIT ?",),
+    TaskStatus.COMPLETED: (
+        "SELECT sequence, id FROM task WHERE status = 'completed' ORDER BY sequence LIMIT ?",
+    ),
+    TaskStatus.FAILED: (
+        "SELECT sequence, id FROM task WHERE status = 'failed' ORDER BY sequence LIMIT ?",
+    ),
+    TaskStatus.CANCELLED: (
+        "SELECT sequence, id FROM task WHERE status = 'cancelled' ORDER BY sequence LIMIT ?",
+    ),
+}
+_ALL = "SELECT sequence, id FROM task ORDER BY sequence LIMIT ?"
+_SETTLED = "SELECT coalesce(completed_at, created_at) FROM task WHERE id = ?"
+_REMOVE = "DELETE FROM task WHERE id = ?"
 
 
 class SqliteTaskTable:
@@ -163,6 +212,9 @@ class SqliteTaskTable:
         # Connections of the process that this one was forked from: to close them would drop locks.
         self._inherited: list[sqlite3.Connection] = []
         self._is_changed = False
+        self._file_id: FileId | None = None
+        self._has_begun = False
+        self._logged: set[str] = set()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -172,6 +224,7 @@ class SqliteTaskTable:
             ) from None
         with self.reading():
             pass
+        self._has_begun = True
 
     def close(self) -> None:
         """Give back what is open; it opens again when needed."""
@@ -186,7 +239,6 @@ class SqliteTaskTable:
     def changing(self) -> Generator[float]:
         """Keep all others from changing anything, and write what was changed at the end."""
         with self._transaction("BEGIN IMMEDIATE"):
-            self._is_changed = False
             at = self._clock()
             yield at
             if self._is_changed:
@@ -202,10 +254,13 @@ class SqliteTaskTable:
     def _transaction(self, begin: str) -> Generator[None]:
         with self._lock.among_threads() as patience_s, self._telling():
             connection = self._open(patience_s)
+            self._is_changed = False
             connection.execute(f"PRAGMA busy_timeout = {round(1000 * patience_s)}")
             connection.execute(begin)
             try:
                 yield
+                if self._is_changed:
+                    self._check_in_place()
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -215,16 +270,17 @@ class SqliteTaskTable:
     # ------------------------------------------------------------------ tasks
 
     def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id."""
+        """A task, as a copy; None if there is none of this id.
+
+        Raises:
+            UnreadableTask: it can't be read.
+        """
         # Half a surrogate pair is in no id, and SQLite can't even look for it.
         for row in self._query(_FIND, task_id.encode(errors="replace").decode()):
-            entry = dict(zip(_COLUMNS, row, strict=True))
-            for name in _JSON_COLUMNS:
-                if entry[name] is not None:
-                    entry[name] = json.loads(entry[name])
-            if entry["result_data"] is None:
-                del entry["result_data"]
-            return entry
+            try:
+                return _read_row(task_id, row)
+            except NotAStateDocument as fault:
+                raise unreadable(task_id, str(fault)) from None
         return None
 
     def add(self, task_id: str, entry: Entry) -> None:
@@ -243,22 +299,93 @@ class SqliteTaskTable:
         """The id of the most urgent pending task of these types that may start, or None."""
         self._query(_MAKE_READY, now)
         if task_types is None:
-            found = list(self._query(_NEXT))
+            found = [self._first_readable(_NEXT)]
         else:
-            found = [row for each in task_types for row in self._query(_NEXT_OF_TYPE, each)]
-        return cast("str", min(found)[-1]) if found else None
+            found = [self._first_readable(_NEXT_OF_TYPE, each) for each in task_types]
+        return min((row for row in found if row is not None), default=(0, 0, None))[-1]
+
+    def _first_readable(self, statement: str, *values: object) -> tuple[int, int, str] | None:
+        skipped = 0
+        while True:
+            row = next(iter(self._query(statement, *values, skipped)), None)
+            if row is None or self._can_be_read(row[-1]):
+                return row
+            skipped += 1
 
     def held_since_before(self, moment: float) -> list[str]:
         """The ids of the tasks in progress that were locked before a moment, in order."""
-        return self._ids(_HELD_SINCE_BEFORE, moment)
+        held = self._ids(_HELD_SINCE_BEFORE, moment)
+        # Another program has locked them, and tells in words alone since when.
+        held += [
+            task_id
+            for task_id in self._ids(_HELD_SINCE_UNKNOWN)
+            if self._can_be_read(task_id)
+            and check_entry(task_id, self.find(task_id)).locked_at < moment
+        ]
+        return [task_id for task_id in held if self._can_be_read(task_id)]
+
+    def _can_be_read(self, task_id: str) -> bool:
+        try:
+            self.find(task_id)
+        except UnreadableTask as fault:
+            if task_id not in self._logged:
+                self._logged.add(task_id)
+                log.warning("a task can't be read", file=str(self._path), reason=str(fault))
+            return False
+        return True
 
     def held_by(self, agent_id: str) -> list[str]:
         """The ids of the tasks in progress that an agent holds, in order."""
-        return self._ids(_HELD_BY, agent_id)
+        return [each for each in self._ids(_HELD_BY, agent_id) if self._can_be_read(each)]
 
     def children(self, parent_id: str) -> list[str]:
         """The ids of the tasks that belong to another, in order."""
-        return self._ids(_CHILDREN, parent_id)
+        return [each for each in self._ids(_CHILDREN, parent_id) if self._can_be_read(each)]
+
+    def families(self) -> list[tuple[str, str]]:
+        """The ids of all tasks that belong to another, each with that one's."""
+        return list(self._query(_FAMILIES))
+
+    def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
+        """The ids of the first tasks of one status, or of all that can be read, in order."""
+        statements = (_ALL,) if status is None else _WITH_STATUS[status]
+        # Only what comes in the order of the tasks may be cut off by SQLite; -1 is no limit.
+        most = limit if limit is not None and "ORDER BY" in statements[0] else -1
+        found = sorted(row for statement in statements for row in self._query(statement, most))
+        ids = (task_id for _, task_id in found if self._can_be_read(task_id))
+        return list(islice(ids, limit))
+
+    def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
+        """The ids of the tasks of some statuses that have been so since before a moment."""
+        return [
+            task_id
+            for status in statuses
+            for task_id in self._ids(_WITH_STATUS[status][0], -1)
+            if self._was_settled_before(moment, task_id)
+        ]
+
+    def _was_settled_before(self, moment: float, task_id: str) -> bool:
+        ((text,),) = self._query(_SETTLED, task_id)
+        try:
+            return from_timestamp(text) < moment
+        except (TypeError, ValueError):
+            return False
+
+    def remove(self, task_ids: Collection[str]) -> None:
+        """Take tasks out, for good."""
+        self._is_changed = True
+        assert self._connection is not None
+        self._connection.executemany(_REMOVE, [(task_id,) for task_id in task_ids])
+
+    def set_aside(self) -> dict[str, str]:
+        """The tasks that can't be read: by their ids, why; looks at all there are."""
+        faults: dict[str, str] = {}
+        for task_id in self._ids(_ALL, -1):
+            try:
+                self.find(task_id)
+            except UnreadableTask as fault:
+                faults[task_id] = str(fault)
+        return faults
 
     def tallies(self) -> Tallies:
         """How many tasks there are, by status and by type."""
@@ -294,7 +421,13 @@ class SqliteTaskTable:
                 self._inherited.append(self._connection)
             self._connection = None
             self._process = os.getpid()
+        if self._connection is not None and find_file_id(self._path) != self._file_id:
+            # SQLite would go on with a file that nobody else finds.
+            self._connection.close()
+            self._connection = None
         if self._connection is None:
+            if self._has_begun and not self._path.exists():
+                self._check_in_place()
             # One after another, for SQLite lets nobody wait who makes the file one with a WAL.
             with self._lock.among_processes(patience_s):
                 self._connection = self._connect()
@@ -311,10 +444,24 @@ class SqliteTaskTable:
             connection.execute(
                 f"PRAGMA synchronous = {'FULL' if self._survives_power_loss else 'NORMAL'}"
             )
+            if connection.execute(_COUNT_ADDED_LATER).fetchone() != (len(_ADDED_LATER),):
+                for statement in _ADDED_LATER:
+                    connection.execute(statement)
         except BaseException:
             connection.close()
             raise
+        # Some other program's half characters are not to keep us from all other tasks.
+        connection.text_factory = _read_text
+        self._file_id = find_file_id(self._path)
         return connection
+
+    def _check_in_place(self) -> None:
+        if find_file_id(self._path) != self._file_id:
+            how = "replaced" if self._path.exists() else "gone"
+            raise StoreUnusable(
+                f"the state file {str(self._path)!r} is {how}, and nothing was changed; put it "
+                "back, or begin a new one with a new StateFileTaskManager"
+            )
 
     def _is_ours(self, connection: sqlite3.Connection) -> bool:
         """Whether the file is one of ours; False if there is nothing in it yet."""
@@ -365,6 +512,36 @@ class SqliteTaskTable:
                 f"{str(self._path)!r} can't be used: {words}; see whether you may read and write "
                 "there and the disk has room"
             ) from None
+
+
+def _read_text(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _read_row(task_id: str, row: tuple[Any, ...]) -> Entry:
+    """A row's entry.
+
+    Raises:
+        NotAStateDocument: it can't be read; says why.
+    """
+    entry = dict(zip(_COLUMNS, row, strict=True))
+    for name, value in entry.items():
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise NotAStateDocument(f"its {name} is not Unicode text") from None
+        if name in _INTEGER_COLUMNS and not isinstance(value, int):
+            raise NotAStateDocument(f"its {name} is {str(value)[:20]!r}, not an integer")
+        if name in _JSON_COLUMNS and value is not None:
+            if not isinstance(value, str):
+                raise NotAStateDocument(f"its {name} is not text")
+            check_depth(value.encode())
+            entry[name] = parse_object(value)
+    check_entry(task_id, entry)
+    if entry["result_data"] is None:
+        del entry["result_data"]
+    return entry
 
 
 def _values(entry: Entry) -> Iterator[object]:

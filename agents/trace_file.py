@@ -46,7 +46,9 @@ class TraceFile:
     def __init__(self, path: str | Path, max_waiting: int = MAX_WAITING) -> None:
         self.path = Path(path)
         try:
-            self._file = open(self.path, "w", encoding="utf-8", opener=open_private)
+            self._file = open(  # noqa: SIM115 - it is open as long as the run
+                self.path, "w", encoding="utf-8", opener=open_private
+            )
         except OSError as fault:
             raise InvalidInput(
                 f"the trace can't be written to {str(path)!r}: {fault.strerror}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -282,7 +283,7 @@ async def test_it_is_not_ready_with_a_store_whose_files_are_gone(
     async def run() -> None:
         async with house(store=tmp_path / "run.db") as here, client(here.manager) as web:
             await here.employ("Ada")
-            Path(f"{tmp_path}/run.db{suffix}").unlink()
+            os.unlink(f"{tmp_path}/run.db{suffix}")
             answers.append(await web.get("/readyz"))
 
     with pytest.raises(StoreLost):

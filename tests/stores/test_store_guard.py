@@ -114,7 +114,7 @@ def test_a_loss_is_noticed_at_the_next_write_and_all_that_was_kept_is_saved(
     store.write(KEPT)
     lose(path)
     for rows in (MORE, NOTHING, MORE):
-        with pytest.raises(StoreLost, match="was (deleted|replaced) while it was used") as lost:
+        with pytest.raises(StoreLost, match=r"was (deleted|replaced) while it was used") as lost:
             store.write(rows)
     store.close()
     saved = lost.value.copy
