@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -124,3 +125,53 @@ class LockFile:
             if os.read(descriptor, _NAME_CHARACTERS) != name:
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 os.write(descriptor, name)
+
+
+if sys.platform == "win32":
+
+    def try_to_lock(descriptor: int, *, is_shared: bool = False) -> bool:
+        """Lock an open file itself, if nobody else has it locked; on Windows nothing is done.
+
+        There nobody can delete or replace a file that somebody has open.
+
+        Args:
+            descriptor: the file.
+            is_shared: whether others may lock it so too.
+
+        Returns:
+            Whether it is locked.
+        """
+        del descriptor, is_shared
+        return True
+
+    def unlock(descriptor: int) -> None:
+        """Give the lock on an open file back."""
+        del descriptor
+
+else:
+    import fcntl
+
+    def try_to_lock(descriptor: int, *, is_shared: bool = False) -> bool:
+        """Lock an open file itself, if nobody else has it locked.
+
+        Args:
+            descriptor: the file.
+            is_shared: whether others may lock it so too.
+
+        Returns:
+            Whether it is locked; also where there are no such locks.
+        """
+        how = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            # What is left then is the lock on a file of its own.
+            return True
+        return True
+
+    def unlock(descriptor: int) -> None:
+        """Give the lock on an open file back."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -6,12 +6,14 @@ import contextlib
 import hashlib
 import os
 import stat
+import time
 import weakref
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..messages import StoreBusy, StoreCorrupt, StoreUnusable, TaskStatus
+from .lock_file import try_to_lock, unlock
 from .log import log
 from .state_document import NotAStateDocument, StateDocument, begin
 from .state_file_lock import StateFileLock
@@ -21,6 +23,7 @@ from .state_file_rewrite import (
     is_half_copied,
     keep_copy,
     make_new,
+    put_in_place,
     sync_folder,
 )
 from .state_file_rewrite import write_all as _write_all
@@ -32,6 +35,9 @@ MAX_STATE_FILE_BYTES = 256 * 2**20
 
 # Windows does not let a file be replaced that anybody has open.
 _MAY_BE_REPLACED_WHILE_OPEN = os.name != "nt"
+
+_LOOK_EVERY_S = 0.002
+"""How often a file that is locked is tried again; it is locked for milliseconds."""
 
 _LOGGED_TASKS = 20
 """How many tasks that can't be read are named in the log at once."""
@@ -93,7 +99,10 @@ class StateFile:
         self._lock = StateFileLock(self._path, lock_timeout_s)
         self._known: StateDocument | None = None
         self._version: _Version | None = None
+        self._descriptor: int | None = None
         self._let_go: Callable[[], object] = _do_nothing
+        self._is_version_locked = False
+        self._process = os.getpid()
         self._is_changed = False
         self._logged: dict[str, str] = {}
         if not self._is_there():
@@ -117,6 +126,7 @@ class StateFile:
             self._forgetting_on_failure(),
         ):
             self._refresh_under_lock()
+            self._lock_version(patience_s)
             self._is_changed = False
             at = self._clock()
             yield at
@@ -124,6 +134,25 @@ class StateFile:
                 document = self._document
                 document.replace_metadata({**document.metadata(), "last_updated": to_timestamp(at)})
                 self._write(document.encode())
+            self._unlock_version()
+
+    def _lock_version(self, patience_s: float) -> None:
+        """Lock the file itself too, against those who got in since the lock's file was removed."""
+        deadline = time.monotonic() + patience_s
+        while self._descriptor is not None:
+            while not try_to_lock(self._descriptor):
+                if time.monotonic() >= deadline:
+                    raise self._lock.busy("another process")
+                time.sleep(_LOOK_EVERY_S)
+            self._is_version_locked = True
+            if _version_of(self._path.stat()) == self._version:
+                return
+            self._refresh_under_lock()
+
+    def _unlock_version(self) -> None:
+        if self._is_version_locked and self._descriptor is not None:
+            unlock(self._descriptor)
+        self._is_version_locked = False
 
     @contextlib.contextmanager
     def reading(self) -> Generator[None]:
@@ -241,7 +270,7 @@ class StateFile:
             self._lock.among_processes(patience_s),
         ):
             if not self._is_there():
-                self._write(begin(to_timestamp(self._clock())))
+                self._write(begin(to_timestamp(self._clock())), is_first=not self._path.exists())
 
     def _refresh_without_lock(self, patience_s: float) -> None:
         try:
@@ -271,6 +300,10 @@ class StateFile:
                 raise self._corrupt(still_unfit) from None
 
     def _refresh(self) -> None:
+        if self._process != os.getpid():
+            # What was opened before this process was forked from another is the other's to lock.
+            self._process = os.getpid()
+            self._forget_version()
         with self._telling("read"):
             try:
                 if self._known is not None and _version_of(self._path.stat()) == self._version:
@@ -358,7 +391,7 @@ class StateFile:
 
     # ------------------------------------------------------------------ writing
 
-    def _write(self, parts: tuple[bytes, ...]) -> None:
+    def _write(self, parts: tuple[bytes, ...], *, is_first: bool = False) -> None:
         size = sum(map(len, parts))
         if size > MAX_STATE_FILE_BYTES:
             raise StoreUnusable(
@@ -367,23 +400,22 @@ class StateFile:
                 "state_file='sqlite:///NAME.db'"
             )
         is_copied_half = False
+        descriptor: int | None = None
         with self._telling("written"):
             try:
                 descriptor, is_same_owner = make_new(self._next, self._path)
-                try:
-                    for part in parts:
-                        _write_all(descriptor, part)
-                    if self._survives_power_loss:
-                        os.fsync(descriptor)
-                except BaseException:
+                for part in parts:
+                    _write_all(descriptor, part)
+                if self._survives_power_loss:
+                    os.fsync(descriptor)
+                found = os.fstat(descriptor)
+                if not _MAY_BE_REPLACED_WHILE_OPEN or not is_same_owner:
                     os.close(descriptor)
-                    raise
-                self._keep_open(descriptor, os.fstat(descriptor))
+                    descriptor = None
                 self._lock.check()
                 if is_same_owner:
-                    self._next.replace(self._path)
+                    put_in_place(self._next, self._path, is_first=is_first)
                 else:
-                    self._forget_version()
                     if self._survives_power_loss:
                         sync_folder(self._path.parent)
                     is_copied_half = True
@@ -392,23 +424,30 @@ class StateFile:
                     self._next.unlink()
                 if self._survives_power_loss:
                     sync_folder(self._path.parent)
+                # Only now is the former version unlocked.
+                self._forget_version()
+                if descriptor is not None and not is_first:
+                    self._keep_open(descriptor, found)
+                    descriptor = None
             except BaseException:
                 if not is_copied_half:
                     with contextlib.suppress(OSError):
                         self._next.unlink(missing_ok=True)
                 raise
+            finally:
+                if descriptor is not None:
+                    os.close(descriptor)
 
     # ------------------------------------------------------------------ what is known
 
     def _keep_open(self, descriptor: int, found: os.stat_result) -> None:
         """Keep a version of the file open, so that no later one gets its inode."""
-        self._let_go()
-        self._let_go = _do_nothing
+        self._forget_version()
         if _MAY_BE_REPLACED_WHILE_OPEN:
             self._version = _version_of(found)
+            self._descriptor = descriptor
             self._let_go = weakref.finalize(self, os.close, descriptor)
         else:
-            self._version = None
             os.close(descriptor)
 
     def _forget(self) -> None:
@@ -416,6 +455,8 @@ class StateFile:
         self._forget_version()
 
     def _forget_version(self) -> None:
+        self._unlock_version()
+        self._descriptor = None
         self._version = None
         self._let_go()
         self._let_go = _do_nothing

@@ -92,6 +92,32 @@ def copy_into(former: Path, content: bytes, *, syncs: bool) -> None:
         os.close(descriptor)
 
 
+def put_in_place(new: Path, path: Path, *, is_first: bool) -> None:
+    """Give a whole new version its name.
+
+    Args:
+        new: the version.
+        path: its name.
+        is_first: whether there was none before; if there is one now, it stays.
+
+    Raises:
+        OSError: it can't be.
+    """
+    if is_first:
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            new.unlink()
+            return
+        except OSError:
+            # Not every file system has links.
+            pass
+        else:
+            new.unlink()
+            return
+    new.replace(path)
+
+
 def keep_copy(path: Path, digest: str, content: bytes) -> Path:
     """Keep a copy of a file that can't be used, for its owner alone; one copy for each content.
 
@@ -171,7 +197,10 @@ def _read_plain(path: Path, size: int) -> bytes | None:
         descriptor = os.open(path, READ_FLAGS | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return None
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return file.read(size + 1)
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            return file.read(size + 1)
+    finally:
+        os.close(descriptor)

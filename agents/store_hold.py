@@ -17,7 +17,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from ..messages import StoreUnusable
-from .lock_file import FileId, LockFile, find_file_id
+from .lock_file import FileId, LockFile, find_file_id, try_to_lock
 
 _PATIENCE_S = 0.5
 """How long a lock is waited for; whoever only looks whether it is held has it for a moment."""
@@ -99,7 +99,7 @@ class StoreHold:
                 "readable"
             ) from None
         deadline = time.monotonic() + _PATIENCE_S
-        while not _try_to_lock(descriptor, is_shared=False):
+        while not try_to_lock(descriptor, is_shared=False):
             if time.monotonic() >= deadline:
                 os.close(descriptor)
                 raise self._held_by_another(None)
@@ -161,30 +161,9 @@ def _find_holder_of_database(path: Path) -> Holder:
     except OSError:
         return Holder(held=None)
     try:
-        return Holder(held=not _try_to_lock(descriptor, is_shared=True))
+        return Holder(held=not try_to_lock(descriptor, is_shared=True))
     finally:
         os.close(descriptor)
-
-
-if sys.platform == "win32":
-
-    def _try_to_lock(descriptor: int, *, is_shared: bool) -> bool:
-        del descriptor, is_shared
-        return True
-
-else:
-    import fcntl
-
-    def _try_to_lock(descriptor: int, *, is_shared: bool) -> bool:
-        how = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            # There are no such locks here; what is left is that of the lock's file.
-            return True
-        return True
 
 
 def _lock_path(path: Path) -> Path:
