@@ -14,8 +14,8 @@ from typing import Any, cast
 from ..messages import StoreCorrupt, StoreUnusable, TaskStatus, UnreadableTask
 from .lock_file import FileId, find_file_id
 from .log import log
+from .sqlite_task_file import open_task_file
 from .state_document import (
-    WORKFLOW_TYPE,
     NotAStateDocument,
     check_depth,
     check_entry,
@@ -25,9 +25,6 @@ from .state_document import (
 from .state_file_lock import StateFileLock
 from .task_table import Entry, Tallies
 from .timestamps import from_timestamp, to_timestamp
-
-_APPLICATION_ID = int.from_bytes(b"MstT", "big")
-_VERSION = 1
 
 _COLUMNS: tuple[str, ...] = (
     "type",
@@ -46,81 +43,6 @@ _COLUMNS: tuple[str, ...] = (
 )
 _JSON_COLUMNS = ("data", "result_data")
 _INTEGER_COLUMNS = ("priority", "max_attempts", "failures")
-
-_TABLES = (
-    "CREATE TABLE workflow (only INTEGER PRIMARY KEY CHECK (only = 1), type TEXT, metadata TEXT)",
-    # `held_since` and `ready_at` are what `locked_at` and `not_before` say, as numbers. The latter
-    # is null from the moment at which it was found to be over, so that what waits for nothing
-    # stands in one index, in the order of its turn.
-    """
-    CREATE TABLE task (
-        sequence INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        type TEXT NOT NULL,
-        status TEXT NOT NULL,
-        parent_id TEXT,
-        locked_by TEXT,
-        locked_at TEXT,
-        created_at TEXT,
-        completed_at TEXT,
-        data TEXT NOT NULL,
-        result_data TEXT,
-        priority INTEGER NOT NULL,
-        not_before TEXT,
-        max_attempts INTEGER NOT NULL,
-        failures INTEGER NOT NULL,
-        held_since REAL,
-        ready_at REAL
-    )
-    """,
-    """
-    CREATE INDEX ready ON task (priority DESC, sequence)
-    WHERE status = 'pending' AND ready_at IS NULL
-    """,
-    """
-    CREATE INDEX ready_of_type ON task (type, priority DESC, sequence)
-    WHERE status = 'pending' AND ready_at IS NULL
-    """,
-    """
-    CREATE INDEX scheduled ON task (ready_at)
-    WHERE status = 'pending' AND ready_at IS NOT NULL
-    """,
-    "CREATE INDEX held ON task (held_since) WHERE status = 'in_progress'",
-    "CREATE INDEX held_by ON task (locked_by) WHERE status = 'in_progress'",
-    "CREATE INDEX child ON task (parent_id) WHERE parent_id IS NOT NULL",
-    """
-    CREATE TABLE tally (
-        status TEXT, type TEXT, count INTEGER NOT NULL, PRIMARY KEY (status, type)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TRIGGER task_added AFTER INSERT ON task BEGIN
-        INSERT INTO tally VALUES (new.status, new.type, 1)
-        ON CONFLICT (status, type) DO UPDATE SET count = count + 1;
-    END
-    """,
-    """
-    CREATE TRIGGER task_moved AFTER UPDATE OF status ON task WHEN old.status <> new.status BEGIN
-        UPDATE tally SET count = count - 1 WHERE status = old.status AND type = old.type;
-        INSERT INTO tally VALUES (new.status, new.type, 1)
-        ON CONFLICT (status, type) DO UPDATE SET count = count + 1;
-    END
-    """,
-)
-
-_ADDED_LATER = (
-    # Files of earlier Musters get them too; those don't mind.
-    """
-    CREATE INDEX IF NOT EXISTS settled ON task (status, sequence)
-    WHERE status = 'completed' OR status = 'failed' OR status = 'cancelled'
-    """,
-    """
-    CREATE TRIGGER IF NOT EXISTS task_removed AFTER DELETE ON task BEGIN
-        UPDATE tally SET count = count - 1 WHERE status = old.status AND type = old.type;
-    END
-    """,
-)
-_COUNT_ADDED_LATER = "SELECT count(*) FROM sqlite_master WHERE name IN ('settled', 'task_removed')"
 
 _FIND = f"SELECT {', '.join(_COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - names of ours
 _ADD = f"""
@@ -212,7 +134,7 @@ class SqliteTaskTable:
         # Connections of the process that this one was forked from: to close them would drop locks.
         self._inherited: list[sqlite3.Connection] = []
         self._is_changed = False
-        self._file_id: FileId | None = None
+        self._files: tuple[FileId | None, FileId | None] = (None, None)
         self._has_begun = False
         self._logged: set[str] = set()
         try:
@@ -421,77 +343,45 @@ class SqliteTaskTable:
                 self._inherited.append(self._connection)
             self._connection = None
             self._process = os.getpid()
-        if self._connection is not None and find_file_id(self._path) != self._file_id:
-            # SQLite would go on with a file that nobody else finds.
-            self._connection.close()
+        if self._connection is not None and self._find_files() != self._files:
+            self._give_up(self._connection)
             self._connection = None
         if self._connection is None:
             if self._has_begun and not self._path.exists():
                 self._check_in_place()
             # One after another, for SQLite lets nobody wait who makes the file one with a WAL.
             with self._lock.among_processes(patience_s):
-                self._connection = self._connect()
+                self._connection = open_task_file(
+                    self._path,
+                    timeout_s=self._lock_timeout_s,
+                    survives_power_loss=self._survives_power_loss,
+                    now=to_timestamp(self._clock()),
+                )
+                self._files = self._find_files()
         return self._connection
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=self._lock_timeout_s, isolation_level=None, check_same_thread=False
-        )
-        try:
-            if not self._is_ours(connection):
-                self._make(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(
-                f"PRAGMA synchronous = {'FULL' if self._survives_power_loss else 'NORMAL'}"
-            )
-            if connection.execute(_COUNT_ADDED_LATER).fetchone() != (len(_ADDED_LATER),):
-                for statement in _ADDED_LATER:
-                    connection.execute(statement)
-        except BaseException:
-            connection.close()
-            raise
-        # Some other program's half characters are not to keep us from all other tasks.
-        connection.text_factory = _read_text
-        self._file_id = find_file_id(self._path)
-        return connection
+    def _find_files(self) -> tuple[FileId | None, FileId | None]:
+        """Which files are there now: the database, and what SQLite keeps beside it."""
+        return find_file_id(self._path), find_file_id(Path(f"{self._path}-wal"))
+
+    def _give_up(self, connection: sqlite3.Connection) -> None:
+        """Close a file that nobody else finds any more; SQLite would go on with it."""
+        database, beside = self._find_files()
+        if beside is None and database == self._files[0]:
+            # What was written last is in a file that was deleted.
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(FULL)")
+        connection.close()
 
     def _check_in_place(self) -> None:
-        if find_file_id(self._path) != self._file_id:
-            how = "replaced" if self._path.exists() else "gone"
+        found = self._find_files()
+        if found != self._files:
+            how = "gone" if None in found else "replaced"
             raise StoreUnusable(
-                f"the state file {str(self._path)!r} is {how}, and nothing was changed; put it "
-                "back, or begin a new one with a new StateFileTaskManager"
+                f"the state file {str(self._path)!r}, or what SQLite keeps beside it, is {how}, "
+                "and nothing was changed; put it back, or begin a new one with a new "
+                "StateFileTaskManager"
             )
-
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file is one of ours; False if there is nothing in it yet."""
-        (mark,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables and not mark:
-            return False
-        if mark != _APPLICATION_ID:
-            raise StoreCorrupt(
-                f"{str(self._path)!r} is a SQLite file, but not one of a StateFileTaskManager; "
-                "it is left as it was; name another file"
-            )
-        if version != _VERSION:
-            raise StoreUnusable(
-                f"{str(self._path)!r} is of version {version}, and this Muster knows version "
-                f"{_VERSION}; open it with the Muster that wrote it"
-            )
-        return True
-
-    def _make(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES:
-            connection.execute(statement)
-        now = to_timestamp(self._clock())
-        metadata = json.dumps({"initialized_at": now, "last_updated": now})
-        connection.execute("INSERT INTO workflow VALUES (1, ?, ?)", (WORKFLOW_TYPE, metadata))
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-        connection.execute("COMMIT")
 
     # ------------------------------------------------------------------ errors
 
@@ -512,10 +402,6 @@ class SqliteTaskTable:
                 f"{str(self._path)!r} can't be used: {words}; see whether you may read and write "
                 "there and the disk has room"
             ) from None
-
-
-def _read_text(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
 
 
 def _read_row(task_id: str, row: tuple[Any, ...]) -> Entry:

@@ -323,6 +323,9 @@ class StateFile:
                 os.close(descriptor)
                 raise
         self._keep_open(descriptor, found)
+        if is_half_copied(content):
+            self._forget()
+            raise _Unfit("it is being written, or its writer was killed", content)
         try:
             if self._known is None:
                 self._known = StateDocument(content)

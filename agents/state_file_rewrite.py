@@ -20,7 +20,7 @@ READ_FLAGS: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BI
 _NEW_FLAGS: int = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _COPY_FLAGS: int = os.O_RDWR | getattr(os, "O_BINARY", 0)
 
-_HALF_COPIED = b"\0"
+_HALF_COPIED = b"!"
 """What a file begins with while it is copied into; no JSON does."""
 
 _MAX_COPIES = 10

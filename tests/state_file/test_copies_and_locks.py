@@ -403,7 +403,7 @@ def test_a_sqlite_file_that_goes_while_it_is_used_takes_nothing_with_it_in_silen
         Path(f"{sqlite_file}{suffix}").rename(tmp_path / f"away.db{suffix}")
     if how == "deleted":
         for call in (lambda: manager.create_task("pour"), manager.get_status_summary):
-            with pytest.raises(StoreUnusable, match="is gone"):
+            with pytest.raises(StoreUnusable, match="is gone, and nothing was changed"):
                 call()
         assert not sqlite_file.exists()
     else:
@@ -427,3 +427,18 @@ def test_a_sqlite_file_that_goes_within_a_change_makes_it_fail(
 
     with pytest.raises(StoreUnusable, match="is gone, and nothing was changed"):
         change()
+
+
+@pytest.mark.parametrize("gone", [("-wal",), ("-wal", "-shm")])
+def test_what_sqlite_keeps_beside_its_file_may_go_and_nothing_is_lost(
+    make_sqlite: Any, sqlite_file: Path, gone: tuple[str, ...]
+) -> None:
+    manager = make_sqlite()
+    ids = [manager.create_task("brew") for _ in range(3)]
+    for suffix in gone:
+        Path(f"{sqlite_file}{suffix}").unlink()
+    ids.append(manager.create_task("pour"))
+    other = make_sqlite()
+    ids.append(other.create_task("wash"))
+    for each in (manager, other, make_sqlite()):
+        assert [task["id"] for task in each.get_tasks()] == ids

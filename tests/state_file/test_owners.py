@@ -217,7 +217,7 @@ def half_copied(tmp_path: Path) -> Callable[[int], Path]:
         new = path.read_bytes()
         manager.close()
         Path(f"{path}.new").write_bytes(new)
-        path.write_bytes(b"\0" + new[1:size] + old[size:])
+        path.write_bytes(b"!" + new[1:size] + old[size:])
         return path
 
     return make
