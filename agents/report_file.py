@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..messages import InvalidInput
+from .private_file import write_private
 
 if TYPE_CHECKING:
     from .report import RunReport
@@ -71,7 +72,7 @@ def check_report_file(path: Path | None) -> None:
 
 
 def write_report(report: RunReport, path: Path, diagram: str | None = None) -> None:
-    """Write a report in the format that the file's ending names.
+    """Write a report in the format that the file's ending names; a new file is its owner's alone.
 
     Args:
         report: the run.
@@ -84,7 +85,7 @@ def write_report(report: RunReport, path: Path, diagram: str | None = None) -> N
     # Text from anywhere may hold half of a surrogate pair, which no file can.
     content = _writer_for(path)(report, diagram).encode(errors="replace")
     try:
-        path.write_bytes(content)
+        write_private(path, content)
     except OSError as fault:
         raise InvalidInput(
             f"the report can't be written to {str(path)!r}: {fault.strerror}"

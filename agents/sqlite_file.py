@@ -7,6 +7,7 @@ change nothing: neither the file nor its `-wal`, in which SQLite keeps what was 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import stat
 from collections.abc import Callable, Generator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..messages import StoreUnusable
+from .private_file import open_private, take_after
 
 APPLICATION_ID = int.from_bytes(b"Mstr", "big")
 """The mark by which a SQLite file is known to be ours; `file` and SQLite's tools show it."""
@@ -115,12 +117,21 @@ def is_there(path: Path) -> bool:
 def create(path: Path) -> None:
     """Make a store with nothing in it; only whoever holds the store may do so.
 
+    It is for its owner alone, as are the files that SQLite makes beside it. Where an empty file
+    was made for it, it has that one's owner and mode.
+
     Raises:
         StoreUnusable: it can't be made.
     """
     unfinished = Path(f"{path}.new")
     try:
         _remove(unfinished)
+        descriptor = open_private(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                take_after(descriptor, path.stat())
+        finally:
+            os.close(descriptor)
         with telling(path, "made"), contextlib.closing(_connect(unfinished, "rwc")) as connection:
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -164,6 +175,23 @@ def open_to_write(path: Path, *, survives_power_loss: bool) -> sqlite3.Connectio
             connection.close()
             raise
         return connection
+
+
+def check_names(path: Path) -> None:
+    """See that a store has no second name, for SQLite keeps files beside the one that it knows.
+
+    Raises:
+        StoreUnusable: it has, as a hard link.
+    """
+    try:
+        names = path.stat().st_nlink
+    except OSError:
+        return
+    if names > 1:
+        raise StoreUnusable(
+            f"the store {str(path)!r} has {names} names (hard links), and what SQLite keeps beside "
+            "one of them is not found by another; remove all names but one, or make a copy"
+        )
 
 
 def examine(path: Path) -> None:

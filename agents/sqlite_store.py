@@ -11,7 +11,17 @@ from pathlib import Path
 
 from ..messages import StoreUnusable, TaskStatus
 from .kernel.ledger import Rows, TaskRow, WorkerRow
-from .sqlite_file import create, damaged, examine, is_there, look, open_to_write, telling
+from .sqlite_file import (
+    check_names,
+    create,
+    damaged,
+    examine,
+    is_there,
+    look,
+    open_to_write,
+    telling,
+)
+from .store_guard import StoreGuard
 from .store_hold import StoreHold
 
 _WRITE_RUN = """
@@ -58,7 +68,9 @@ class SqliteStore:
     each write waits until the disk has it.
 
     While it is open there are three files beside it: `FILE-wal` and `FILE-shm`, which belong to
-    it and go when it is closed, and `FILE.lock`, which says that it is held and stays.
+    it and go when it is closed, and `FILE.lock`, which says that it is held and stays. All of
+    them are made for their owner alone. If one of them is deleted or replaced meanwhile, the next
+    write fails, and what was kept is saved.
 
     Args:
         path: the file, which is made if it isn't there.
@@ -75,14 +87,17 @@ class SqliteStore:
         self._path = _resolve(path)
         if is_there(self._path):
             # Before anything is done: where no store of ours is, nothing shall be changed.
+            check_names(self._path)
             examine(self._path)
         self._hold = StoreHold(self._path)
         try:
             if not is_there(self._path):
                 create(self._path)
+            self._hold.take_database()
             self._connection: sqlite3.Connection | None = open_to_write(
                 self._path, survives_power_loss=survives_power_loss
             )
+            self._guard = StoreGuard(self._path, self._connection, self._hold.is_lock_in_place)
         except BaseException:
             self._hold.release()
             raise
@@ -106,6 +121,8 @@ class SqliteStore:
         """Keep rows, all of them or none.
 
         Raises:
+            StoreLost: a file of the store was deleted or replaced meanwhile; what was kept before
+                was saved.
             StoreUnusable: the store is closed; the disk is full; a task comes without its
                 definition, which was never written.
         """
@@ -120,6 +137,8 @@ class SqliteStore:
                     "comes without its definition, and none was kept before, or with the place of "
                     "another task in the order"
                 ) from None
+        # Afterwards, so that nothing counts as kept that nobody will find.
+        self._guard.check()
 
     def close(self) -> None:
         """Let go of the file, so that another manager may hold it."""

@@ -6,18 +6,25 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from ..messages import StoreCorrupt, StoreUnusable
-from .state_document import WORKFLOW_TYPE
+from ..messages import StoreCorrupt, StoreUnusable, TaskStatus, UnreadableTask
+from .lock_file import FileId, find_file_id
+from .log import log
+from .sqlite_task_file import open_task_file
+from .state_document import (
+    NotAStateDocument,
+    check_depth,
+    check_entry,
+    parse_object,
+    unreadable,
+)
 from .state_file_lock import StateFileLock
 from .task_table import Entry, Tallies
 from .timestamps import from_timestamp, to_timestamp
-
-_APPLICATION_ID = int.from_bytes(b"MstT", "big")
-_VERSION = 1
 
 _COLUMNS: tuple[str, ...] = (
     "type",
@@ -35,67 +42,7 @@ _COLUMNS: tuple[str, ...] = (
     "failures",
 )
 _JSON_COLUMNS = ("data", "result_data")
-
-_TABLES = (
-    "CREATE TABLE workflow (only INTEGER PRIMARY KEY CHECK (only = 1), type TEXT, metadata TEXT)",
-    # `held_since` and `ready_at` are what `locked_at` and `not_before` say, as numbers. The latter
-    # is null from the moment at which it was found to be over, so that what waits for nothing
-    # stands in one index, in the order of its turn.
-    """
-    CREATE TABLE task (
-        sequence INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        type TEXT NOT NULL,
-        status TEXT NOT NULL,
-        parent_id TEXT,
-        locked_by TEXT,
-        locked_at TEXT,
-        created_at TEXT,
-        completed_at TEXT,
-        data TEXT NOT NULL,
-        result_data TEXT,
-        priority INTEGER NOT NULL,
-        not_before TEXT,
-        max_attempts INTEGER NOT NULL,
-        failures INTEGER NOT NULL,
-        held_since REAL,
-        ready_at REAL
-    )
-    """,
-    """
-    CREATE INDEX ready ON task (priority DESC, sequence)
-    WHERE status = 'pending' AND ready_at IS NULL
-    """,
-    """
-    CREATE INDEX ready_of_type ON task (type, priority DESC, sequence)
-    WHERE status = 'pending' AND ready_at IS NULL
-    """,
-    """
-    CREATE INDEX scheduled ON task (ready_at)
-    WHERE status = 'pending' AND ready_at IS NOT NULL
-    """,
-    "CREATE INDEX held ON task (held_since) WHERE status = 'in_progress'",
-    "CREATE INDEX held_by ON task (locked_by) WHERE status = 'in_progress'",
-    "CREATE INDEX child ON task (parent_id) WHERE parent_id IS NOT NULL",
-    """
-    CREATE TABLE tally (
-        status TEXT, type TEXT, count INTEGER NOT NULL, PRIMARY KEY (status, type)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TRIGGER task_added AFTER INSERT ON task BEGIN
-        INSERT INTO tally VALUES (new.status, new.type, 1)
-        ON CONFLICT (status, type) DO UPDATE SET count = count + 1;
-    END
-    """,
-    """
-    CREATE TRIGGER task_moved AFTER UPDATE OF status ON task WHEN old.status <> new.status BEGIN
-        UPDATE tally SET count = count - 1 WHERE status = old.status AND type = old.type;
-        INSERT INTO tally VALUES (new.status, new.type, 1)
-        ON CONFLICT (status, type) DO UPDATE SET count = count + 1;
-    END
-    """,
-)
+_INTEGER_COLUMNS = ("priority", "max_attempts", "failures")
 
 _FIND = f"SELECT {', '.join(_COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - names of ours
 _ADD = f"""
@@ -113,19 +60,43 @@ _MAKE_READY = """
 _NEXT = """
     SELECT -priority, sequence, id FROM task
     WHERE status = 'pending' AND ready_at IS NULL
-    ORDER BY priority DESC, sequence LIMIT 1
+    ORDER BY priority DESC, sequence LIMIT 1 OFFSET ?
 """
 _NEXT_OF_TYPE = """
     SELECT -priority, sequence, id FROM task
     WHERE status = 'pending' AND ready_at IS NULL AND type = ?
-    ORDER BY priority DESC, sequence LIMIT 1
+    ORDER BY priority DESC, sequence LIMIT 1 OFFSET ?
 """
 # To have them sorted by SQLite would have it look at every task there is.
 _HELD_SINCE_BEFORE = """
     SELECT sequence, id FROM task WHERE status = 'in_progress' AND held_since < ?
 """
+_HELD_SINCE_UNKNOWN = """
+    SELECT sequence, id FROM task WHERE status = 'in_progress' AND held_since IS NULL
+"""
 _HELD_BY = "SELECT sequence, id FROM task WHERE status = 'in_progress' AND locked_by = ?"
 _CHILDREN = "SELECT sequence, id FROM task WHERE parent_id = ?"
+_FAMILIES = "SELECT id, parent_id FROM task WHERE parent_id IS NOT NULL"
+# By the words of each status, for a partial index is no good for what is only told later.
+_WITH_STATUS: dict[TaskStatus, tuple[str, ...]] = {
+    TaskStatus.PENDING: (
+        "SELECT sequence, id FROM task WHERE status = 'pending' AND ready_at IS NULL LIMIT ?",
+        "SELECT sequence, id FROM task WHERE status = 'pending' AND ready_at IS NOT NULL LIMIT ?",
+    ),
+    TaskStatus.IN_PROGRESS: ("SELECT sequence, id FROM task WHERE status = 'in_progress' LIMIT ?",),
+    TaskStatus.COMPLETED: (
+        "SELECT sequence, id FROM task WHERE status = 'completed' ORDER BY sequence LIMIT ?",
+    ),
+    TaskStatus.FAILED: (
+        "SELECT sequence, id FROM task WHERE status = 'failed' ORDER BY sequence LIMIT ?",
+    ),
+    TaskStatus.CANCELLED: (
+        "SELECT sequence, id FROM task WHERE status = 'cancelled' ORDER BY sequence LIMIT ?",
+    ),
+}
+_ALL = "SELECT sequence, id FROM task ORDER BY sequence LIMIT ?"
+_SETTLED = "SELECT coalesce(completed_at, created_at) FROM task WHERE id = ?"
+_REMOVE = "DELETE FROM task WHERE id = ?"
 
 
 class SqliteTaskTable:
@@ -163,6 +134,9 @@ class SqliteTaskTable:
         # Connections of the process that this one was forked from: to close them would drop locks.
         self._inherited: list[sqlite3.Connection] = []
         self._is_changed = False
+        self._files: tuple[FileId | None, FileId | None] = (None, None)
+        self._has_begun = False
+        self._logged: set[str] = set()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -172,6 +146,7 @@ class SqliteTaskTable:
             ) from None
         with self.reading():
             pass
+        self._has_begun = True
 
     def close(self) -> None:
         """Give back what is open; it opens again when needed."""
@@ -186,7 +161,6 @@ class SqliteTaskTable:
     def changing(self) -> Generator[float]:
         """Keep all others from changing anything, and write what was changed at the end."""
         with self._transaction("BEGIN IMMEDIATE"):
-            self._is_changed = False
             at = self._clock()
             yield at
             if self._is_changed:
@@ -202,10 +176,13 @@ class SqliteTaskTable:
     def _transaction(self, begin: str) -> Generator[None]:
         with self._lock.among_threads() as patience_s, self._telling():
             connection = self._open(patience_s)
+            self._is_changed = False
             connection.execute(f"PRAGMA busy_timeout = {round(1000 * patience_s)}")
             connection.execute(begin)
             try:
                 yield
+                if self._is_changed:
+                    self._check_in_place()
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -215,16 +192,17 @@ class SqliteTaskTable:
     # ------------------------------------------------------------------ tasks
 
     def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id."""
+        """A task, as a copy; None if there is none of this id.
+
+        Raises:
+            UnreadableTask: it can't be read.
+        """
         # Half a surrogate pair is in no id, and SQLite can't even look for it.
         for row in self._query(_FIND, task_id.encode(errors="replace").decode()):
-            entry = dict(zip(_COLUMNS, row, strict=True))
-            for name in _JSON_COLUMNS:
-                if entry[name] is not None:
-                    entry[name] = json.loads(entry[name])
-            if entry["result_data"] is None:
-                del entry["result_data"]
-            return entry
+            try:
+                return _read_row(task_id, row)
+            except NotAStateDocument as fault:
+                raise unreadable(task_id, str(fault)) from None
         return None
 
     def add(self, task_id: str, entry: Entry) -> None:
@@ -243,22 +221,93 @@ class SqliteTaskTable:
         """The id of the most urgent pending task of these types that may start, or None."""
         self._query(_MAKE_READY, now)
         if task_types is None:
-            found = list(self._query(_NEXT))
+            found = [self._first_readable(_NEXT)]
         else:
-            found = [row for each in task_types for row in self._query(_NEXT_OF_TYPE, each)]
-        return cast("str", min(found)[-1]) if found else None
+            found = [self._first_readable(_NEXT_OF_TYPE, each) for each in task_types]
+        return min((row for row in found if row is not None), default=(0, 0, None))[-1]
+
+    def _first_readable(self, statement: str, *values: object) -> tuple[int, int, str] | None:
+        skipped = 0
+        while True:
+            row = next(iter(self._query(statement, *values, skipped)), None)
+            if row is None or self._can_be_read(row[-1]):
+                return row
+            skipped += 1
 
     def held_since_before(self, moment: float) -> list[str]:
         """The ids of the tasks in progress that were locked before a moment, in order."""
-        return self._ids(_HELD_SINCE_BEFORE, moment)
+        held = self._ids(_HELD_SINCE_BEFORE, moment)
+        # Another program has locked them, and tells in words alone since when.
+        held += [
+            task_id
+            for task_id in self._ids(_HELD_SINCE_UNKNOWN)
+            if self._can_be_read(task_id)
+            and check_entry(task_id, self.find(task_id)).locked_at < moment
+        ]
+        return [task_id for task_id in held if self._can_be_read(task_id)]
+
+    def _can_be_read(self, task_id: str) -> bool:
+        try:
+            self.find(task_id)
+        except UnreadableTask as fault:
+            if task_id not in self._logged:
+                self._logged.add(task_id)
+                log.warning("a task can't be read", file=str(self._path), reason=str(fault))
+            return False
+        return True
 
     def held_by(self, agent_id: str) -> list[str]:
         """The ids of the tasks in progress that an agent holds, in order."""
-        return self._ids(_HELD_BY, agent_id)
+        return [each for each in self._ids(_HELD_BY, agent_id) if self._can_be_read(each)]
 
     def children(self, parent_id: str) -> list[str]:
         """The ids of the tasks that belong to another, in order."""
-        return self._ids(_CHILDREN, parent_id)
+        return [each for each in self._ids(_CHILDREN, parent_id) if self._can_be_read(each)]
+
+    def families(self) -> list[tuple[str, str]]:
+        """The ids of all tasks that belong to another, each with that one's."""
+        return list(self._query(_FAMILIES))
+
+    def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
+        """The ids of the first tasks of one status, or of all that can be read, in order."""
+        statements = (_ALL,) if status is None else _WITH_STATUS[status]
+        # Only what comes in the order of the tasks may be cut off by SQLite; -1 is no limit.
+        most = limit if limit is not None and "ORDER BY" in statements[0] else -1
+        found = sorted(row for statement in statements for row in self._query(statement, most))
+        ids = (task_id for _, task_id in found if self._can_be_read(task_id))
+        return list(islice(ids, limit))
+
+    def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
+        """The ids of the tasks of some statuses that have been so since before a moment."""
+        return [
+            task_id
+            for status in statuses
+            for task_id in self._ids(_WITH_STATUS[status][0], -1)
+            if self._was_settled_before(moment, task_id)
+        ]
+
+    def _was_settled_before(self, moment: float, task_id: str) -> bool:
+        ((text,),) = self._query(_SETTLED, task_id)
+        try:
+            return from_timestamp(text) < moment
+        except (TypeError, ValueError):
+            return False
+
+    def remove(self, task_ids: Collection[str]) -> None:
+        """Take tasks out, for good."""
+        self._is_changed = True
+        assert self._connection is not None
+        self._connection.executemany(_REMOVE, [(task_id,) for task_id in task_ids])
+
+    def set_aside(self) -> dict[str, str]:
+        """The tasks that can't be read: by their ids, why; looks at all there are."""
+        faults: dict[str, str] = {}
+        for task_id in self._ids(_ALL, -1):
+            try:
+                self.find(task_id)
+            except UnreadableTask as fault:
+                faults[task_id] = str(fault)
+        return faults
 
     def tallies(self) -> Tallies:
         """How many tasks there are, by status and by type."""
@@ -294,57 +343,45 @@ class SqliteTaskTable:
                 self._inherited.append(self._connection)
             self._connection = None
             self._process = os.getpid()
+        if self._connection is not None and self._find_files() != self._files:
+            self._give_up(self._connection)
+            self._connection = None
         if self._connection is None:
+            if self._has_begun and not self._path.exists():
+                self._check_in_place()
             # One after another, for SQLite lets nobody wait who makes the file one with a WAL.
             with self._lock.among_processes(patience_s):
-                self._connection = self._connect()
+                self._connection = open_task_file(
+                    self._path,
+                    timeout_s=self._lock_timeout_s,
+                    survives_power_loss=self._survives_power_loss,
+                    now=to_timestamp(self._clock()),
+                )
+                self._files = self._find_files()
         return self._connection
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=self._lock_timeout_s, isolation_level=None, check_same_thread=False
-        )
-        try:
-            if not self._is_ours(connection):
-                self._make(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(
-                f"PRAGMA synchronous = {'FULL' if self._survives_power_loss else 'NORMAL'}"
-            )
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def _find_files(self) -> tuple[FileId | None, FileId | None]:
+        """Which files are there now: the database, and what SQLite keeps beside it."""
+        return find_file_id(self._path), find_file_id(Path(f"{self._path}-wal"))
 
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file is one of ours; False if there is nothing in it yet."""
-        (mark,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables and not mark:
-            return False
-        if mark != _APPLICATION_ID:
-            raise StoreCorrupt(
-                f"{str(self._path)!r} is a SQLite file, but not one of a StateFileTaskManager; "
-                "it is left as it was; name another file"
-            )
-        if version != _VERSION:
+    def _give_up(self, connection: sqlite3.Connection) -> None:
+        """Close a file that nobody else finds any more; SQLite would go on with it."""
+        database, beside = self._find_files()
+        if beside is None and database == self._files[0]:
+            # What was written last is in a file that was deleted.
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(FULL)")
+        connection.close()
+
+    def _check_in_place(self) -> None:
+        found = self._find_files()
+        if found != self._files:
+            how = "gone" if None in found else "replaced"
             raise StoreUnusable(
-                f"{str(self._path)!r} is of version {version}, and this Muster knows version "
-                f"{_VERSION}; open it with the Muster that wrote it"
+                f"the state file {str(self._path)!r}, or what SQLite keeps beside it, is {how}, "
+                "and nothing was changed; put it back, or begin a new one with a new "
+                "StateFileTaskManager"
             )
-        return True
-
-    def _make(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES:
-            connection.execute(statement)
-        now = to_timestamp(self._clock())
-        metadata = json.dumps({"initialized_at": now, "last_updated": now})
-        connection.execute("INSERT INTO workflow VALUES (1, ?, ?)", (WORKFLOW_TYPE, metadata))
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-        connection.execute("COMMIT")
 
     # ------------------------------------------------------------------ errors
 
@@ -365,6 +402,32 @@ class SqliteTaskTable:
                 f"{str(self._path)!r} can't be used: {words}; see whether you may read and write "
                 "there and the disk has room"
             ) from None
+
+
+def _read_row(task_id: str, row: tuple[Any, ...]) -> Entry:
+    """A row's entry.
+
+    Raises:
+        NotAStateDocument: it can't be read; says why.
+    """
+    entry = dict(zip(_COLUMNS, row, strict=True))
+    for name, value in entry.items():
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise NotAStateDocument(f"its {name} is not Unicode text") from None
+        if name in _INTEGER_COLUMNS and not isinstance(value, int):
+            raise NotAStateDocument(f"its {name} is {str(value)[:20]!r}, not an integer")
+        if name in _JSON_COLUMNS and value is not None:
+            if not isinstance(value, str):
+                raise NotAStateDocument(f"its {name} is not text")
+            check_depth(value.encode())
+            entry[name] = parse_object(value)
+    check_entry(task_id, entry)
+    if entry["result_data"] is None:
+        del entry["result_data"]
+    return entry
 
 
 def _values(entry: Entry) -> Iterator[object]:

@@ -2,18 +2,24 @@
 
 What Muster writes has each task on a line of its own, so that of a document which another process
 has changed only the changed lines are read. Any other JSON of the same structure is read too.
+
+A task that can't be read, whatever is wrong with it, is set aside: it stays in the document as it
+stands, nobody gets it, and all others go on.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple, NoReturn, cast
 
 from pydantic import JsonValue
 
-from ..messages import TaskStatus
+from ..messages import TaskStatus, UnreadableTask
+from .json_members import find_depth, split_members
 from .task_table import Entry, Tallies
 from .timestamps import from_timestamp
 
@@ -25,6 +31,9 @@ _BEFORE_TASKS = b', "tasks": {'
 _BETWEEN_TASKS = b",\n"
 _END = b"\n}}\n"
 _LONG_AGO = float("-inf")
+
+MAX_DEPTH = 200
+"""How deep a task's lists and objects may be nested; what is deeper Python can't always read."""
 
 _MAY_BE_NULL = ("parent_id", "locked_by", "locked_at", "created_at", "completed_at")
 _TIMESTAMPS = ("locked_at", "created_at", "completed_at")
@@ -44,14 +53,19 @@ class _Row(NamedTuple):
         parent_id: the task that it belongs to, or None.
         locked_by: who holds it, or None.
         locked_at: since when, in seconds since 1970; long ago if that isn't told.
+        settled_at: when it was settled, or else created, in seconds since 1970; None if that isn't
+            told.
+        fault: why the task can't be read, and so is set aside; "" if it can.
     """
 
     task_id: str
-    task_type: str
-    status: TaskStatus
-    parent_id: str | None
-    locked_by: str | None
-    locked_at: float
+    task_type: str = ""
+    status: TaskStatus | None = None
+    parent_id: str | None = None
+    locked_by: str | None = None
+    locked_at: float = _LONG_AGO
+    settled_at: float | None = None
+    fault: str = ""
 
 
 class StateDocument:
@@ -76,6 +90,8 @@ class StateDocument:
         self._places: dict[str, int] = {}
         self._pending: dict[str, set[int]] = {}
         self._in_progress: set[int] = set()
+        self._set_aside: dict[str, str] = {}
+        self._has_doubles = False
 
     # ------------------------------------------------------------------ bytes in, bytes out
 
@@ -93,24 +109,32 @@ class StateDocument:
             and content.endswith(_END)
             and len(content) >= len(head) + len(newline) + len(_END)
         )
-        if not is_ours:
-            self._read_foreign(content)
-            return
-        body = content[len(head) + 1 : -len(_END)]
-        lines = body.split(_BETWEEN_TASKS) if body else []
+        if is_ours:
+            body = content[len(head) + 1 : -len(_END)]
+            try:
+                self._read_lines(head, body.split(_BETWEEN_TASKS) if body else [])
+            except NotAStateDocument:
+                # What begins and ends as ours may be another program's in between.
+                pass
+            else:
+                return
+        self._read_foreign(content)
+
+    def _read_lines(self, head: bytes, lines: list[bytes]) -> None:
         if head != self._head:
             self._top = _check_top(_parse(head + b"}}", "its first line"))
             self._head = head
         if not self._follow(lines):
-            self._lines, self._rows, self._places = [], [], {}
-            self._pending, self._in_progress = {}, set()
+            top = self._top
+            self._forget()
+            self._top, self._head = top, head
             for line in lines:
                 self._append(line, _read_line(line))
 
     def _follow(self, lines: list[bytes]) -> bool:
         """Take over lines that differ; False if they are not these and perhaps some more."""
         known = len(self._lines)
-        if len(lines) < known:
+        if len(lines) < known or self._has_doubles:
             return False
         for place, (old, new) in enumerate(zip(self._lines, lines, strict=False)):
             if old != new:
@@ -124,13 +148,39 @@ class StateDocument:
 
     def _read_foreign(self, content: bytes) -> None:
         self._forget()
-        self._top = _check_top(_parse(content))
-        tasks = self._top["tasks"]
-        assert isinstance(tasks, dict)
-        self._top["tasks"] = {}
+        try:
+            self._top = _check_top(_parse(content))
+            tasks = cast("Entry", self._top["tasks"])
+            self._top["tasks"] = {}
+            self._head = self._encode_head()
+            for task_id, entry in tasks.items():
+                self._append(*_make_line(task_id, entry))
+        except NotAStateDocument as fault:
+            self._forget()
+            self._read_task_by_task(content, fault)
+
+    def _read_task_by_task(self, content: bytes, fault: NotAStateDocument) -> None:
+        """Read all that can be read, and set aside the tasks that can't be."""
+        try:
+            text = content.decode(json.detect_encoding(content), "surrogatepass")
+            members = split_members(text)
+        except ValueError:
+            raise fault from None
+        tasks = [value for name, value in members if json.loads(name) == "tasks"]
+        others = ", ".join(
+            f"{name}: {value}" for name, value in members if json.loads(name) != "tasks"
+        )
+        if len(tasks) != 1 or not tasks[0].startswith("{"):
+            raise fault
+        self._top = _check_top({"tasks": {}, **parse_object(f"{{{others}}}")})
         self._head = self._encode_head()
-        for task_id, entry in tasks.items():
-            self._append(_encode_line(task_id, entry), _check_entry(task_id, entry))
+        for name, value in split_members(tasks[0]):
+            line = f"{name}: {value}".encode("utf-8", "surrogatepass")
+            row = _read_line(line)
+            if not row.fault:
+                # All of it ASCII, as what we write ourselves.
+                line, row = _make_line(row.task_id, parse_object(b"{%b}" % line)[row.task_id])
+            self._append(line, row)
 
     def encode(self) -> tuple[bytes, ...]:
         """The document as bytes, in parts; to join megabytes once more is not free."""
@@ -145,21 +195,40 @@ class StateDocument:
     # ------------------------------------------------------------------ tasks
 
     def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id."""
+        """A task, as a copy; None if there is none of this id.
+
+        Raises:
+            UnreadableTask: it was set aside.
+        """
         place = self._places.get(task_id)
         if place is None:
             return None
+        fault = self._rows[place].fault
+        if fault:
+            raise unreadable(task_id, fault)
         entry = json.loads(b"{%b}" % self._lines[place])[task_id]
         return cast("Entry", entry)
 
     def add(self, task_id: str, entry: Entry) -> None:
         """Add a task of a new id."""
-        self._append(_encode_line(task_id, entry), _check_entry(task_id, entry))
+        self._append(*_make_line(task_id, entry))
 
     def replace(self, task_id: str, entry: Entry) -> None:
         """Put a changed task in its place."""
-        line, row = _encode_line(task_id, entry), _check_entry(task_id, entry)
-        self._put(self._places[task_id], line, row)
+        self._put(self._places[task_id], *_make_line(task_id, entry))
+
+    def remove(self, task_ids: Collection[str]) -> None:
+        """Take tasks out; the others keep their order."""
+        kept = [
+            (line, row)
+            for line, row in zip(self._lines, self._rows, strict=True)
+            if row.task_id not in task_ids
+        ]
+        top, head = self._top, self._head
+        self._forget()
+        self._top, self._head = top, head
+        for line, row in kept:
+            self._append(line, row)
 
     def next_pending(self, task_types: Sequence[str] | None) -> str | None:
         """The id of the first pending task, among those of some types if they are named."""
@@ -184,6 +253,27 @@ class StateDocument:
     def _held(rows: Iterable[_Row]) -> list[str]:
         return [row.task_id for row in rows]
 
+    def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
+        """The ids of the first tasks of one status, or of all that can be read."""
+        found = (row.task_id for row in self._rows if row.status and status in {None, row.status})
+        return list(islice(found, limit))
+
+    def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
+        """The ids of the tasks of some statuses that have been so since before a moment."""
+        return [
+            row.task_id
+            for row in self._rows
+            if row.status in statuses and row.settled_at is not None and row.settled_at < moment
+        ]
+
+    def families(self) -> list[tuple[str, str]]:
+        """The ids of all tasks that belong to another, each with that one's."""
+        return [(row.task_id, row.parent_id) for row in self._rows if row.parent_id is not None]
+
+    def set_aside(self) -> dict[str, str]:
+        """The tasks that can't be read: by their ids, why."""
+        return dict(self._set_aside)
+
     def children(self, parent_id: str) -> list[str]:
         """The ids of the tasks that belong to another."""
         return [row.task_id for row in self._rows if row.parent_id == parent_id]
@@ -191,8 +281,8 @@ class StateDocument:
     def tallies(self) -> Tallies:
         """How many tasks there are, by status and by type."""
         return Tallies(
-            Counter(row.status.value for row in self._rows),
-            Counter(row.task_type for row in self._rows),
+            Counter(row.status.value for row in self._rows if row.status),
+            Counter(row.task_type for row in self._rows if row.status),
         )
 
     # ------------------------------------------------------------------ the whole
@@ -209,12 +299,17 @@ class StateDocument:
     # ------------------------------------------------------------------ the index
 
     def _append(self, line: bytes, row: _Row) -> None:
-        if row.task_id in self._places:
-            raise NotAStateDocument(f"the task {row.task_id!r} stands there twice")
         place = len(self._lines)
+        first = self._places.get(row.task_id)
+        if first is not None:
+            # Which of them is meant nobody can tell.
+            self._has_doubles = True
+            row = _Row(row.task_id, fault="its id stands there twice")
+            self._put(first, self._lines[first], row)
+        else:
+            self._places[row.task_id] = place
         self._lines.append(line)
         self._rows.append(row)
-        self._places[row.task_id] = place
         self._enter(place, row)
 
     def _put(self, place: int, line: bytes, row: _Row) -> None:
@@ -222,15 +317,31 @@ class StateDocument:
         if before.status is TaskStatus.PENDING:
             self._pending[before.task_type].discard(place)
         self._in_progress.discard(place)
+        self._set_aside.pop(before.task_id, None)
         self._lines[place] = line
         self._rows[place] = row
         self._enter(place, row)
 
     def _enter(self, place: int, row: _Row) -> None:
-        if row.status is TaskStatus.PENDING:
+        if row.fault:
+            self._set_aside[row.task_id] = row.fault
+        elif row.status is TaskStatus.PENDING:
             self._pending.setdefault(row.task_type, set()).add(place)
         elif row.status is TaskStatus.IN_PROGRESS:
             self._in_progress.add(place)
+
+
+def unreadable(task_id: str, fault: str) -> UnreadableTask:
+    """The error that a task was set aside.
+
+    Args:
+        task_id: which one.
+        fault: why.
+    """
+    return UnreadableTask(
+        f"the task {task_id!r} can't be read: {fault}; it stays as it is, and all others go on; "
+        "mend it in the file"
+    )
 
 
 def begin(initialized_at: str) -> tuple[bytes, ...]:
@@ -257,22 +368,58 @@ def _encode(value: JsonValue) -> bytes:
         raise NotAStateDocument(f"it holds what JSON can't: {fault}") from None
 
 
-def _encode_line(task_id: str, entry: JsonValue) -> bytes:
-    return b"%b: %b" % (_encode(task_id), _encode(entry))
+def _make_line(task_id: str, entry: JsonValue) -> tuple[bytes, _Row]:
+    line = b"%b: %b" % (_encode(task_id), _encode(entry))
+    check_depth(line)
+    return line, check_entry(task_id, entry)
 
 
-def _parse(content: bytes, what: str = "it") -> JsonValue:
+def check_depth(line: bytes) -> None:
+    """See that a JSON text is not nested deeper than can be read everywhere.
+
+    Raises:
+        NotAStateDocument: it is.
+    """
+    # To count the brackets is quick, and nearly always enough.
+    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and find_depth(line) > MAX_DEPTH:
+        raise NotAStateDocument(f"it is nested too deep: over {MAX_DEPTH} levels")
+
+
+def parse_object(text: str | bytes) -> Entry:
+    """Read a JSON text that is known to be an object's, if it is JSON.
+
+    Raises:
+        NotAStateDocument: it is not JSON, or holds what we can't write again.
+    """
+    return cast("Entry", _parse(text))
+
+
+def _parse(content: str | bytes, what: str = "it") -> JsonValue:
     try:
         return cast(
             "JsonValue",
-            json.loads(content, parse_constant=_refuse, object_pairs_hook=_refuse_doubles),
+            json.loads(
+                content,
+                parse_constant=_refuse,
+                parse_float=_read_float,
+                object_pairs_hook=_refuse_doubles,
+            ),
         )
     except NotAStateDocument:
         raise
     except RecursionError:
         raise NotAStateDocument(f"{what} is nested too deep") from None
     except ValueError as fault:
+        if "integer string conversion" in str(fault):
+            raise NotAStateDocument(f"{what} holds an integer of too many digits") from None
         raise NotAStateDocument(f"{what} is not JSON: {fault}") from None
+
+
+def _read_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise NotAStateDocument(f"it holds what JSON can't carry: {text[:20]}, a number too large")
+    return number
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -289,11 +436,25 @@ def _refuse_doubles(pairs: list[tuple[str, JsonValue]]) -> Entry:
 
 
 def _read_line(line: bytes) -> _Row:
-    found = _parse(b"{%b}" % line, "the line of a task")
-    if not isinstance(found, dict) or len(found) != 1:
-        raise NotAStateDocument("a line holds more than one task")
-    ((task_id, entry),) = found.items()
-    return _check_entry(task_id, entry)
+    """What is known of a line's task, which may be that it can't be read.
+
+    Raises:
+        NotAStateDocument: the line is not that of one task.
+    """
+    try:
+        check_depth(line)
+        found = parse_object(b"{%b}" % line)
+        if len(found) == 1:
+            ((task_id, entry),) = found.items()
+            return check_entry(task_id, entry)
+        fault = NotAStateDocument("a line holds more than one task")
+    except NotAStateDocument as found_fault:
+        fault = found_fault
+    try:
+        ((name, _),) = split_members(f"{{{line.decode()}}}")
+    except ValueError:
+        raise fault from None
+    return _Row(json.loads(name), fault=str(fault))
 
 
 # ------------------------------------------------------------------ what must stand there
@@ -311,7 +472,12 @@ def _check_top(document: JsonValue) -> Entry:
     return document
 
 
-def _check_entry(task_id: str, entry: JsonValue) -> _Row:
+def check_entry(task_id: str, entry: JsonValue) -> _Row:
+    """See that a task is one that can be worked on.
+
+    Raises:
+        NotAStateDocument: it is not; says why.
+    """
     if not isinstance(entry, dict):
         raise NotAStateDocument(f"the task {task_id!r} is {_kind(entry)}, not an object")
     task_type, status = entry.get("type"), entry.get("status")
@@ -349,6 +515,7 @@ def _check_entry(task_id: str, entry: JsonValue) -> _Row:
         texts["locked_by"],
         # In progress with nobody, or since nobody knows when: nobody will ever bring it to an end.
         moments["locked_at"] if is_held else _LONG_AGO,
+        moments.get("completed_at", moments.get("created_at")),
     )
 
 

@@ -6,14 +6,27 @@ import contextlib
 import hashlib
 import os
 import stat
+import time
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..messages import StoreCorrupt, StoreUnusable
+from ..messages import StoreBusy, StoreCorrupt, StoreUnusable, TaskStatus
+from .lock_file import try_to_lock, unlock
+from .log import log
 from .state_document import NotAStateDocument, StateDocument, begin
 from .state_file_lock import StateFileLock
+from .state_file_rewrite import (
+    READ_FLAGS,
+    copy_into,
+    is_half_copied,
+    keep_copy,
+    make_new,
+    put_in_place,
+    sync_folder,
+)
+from .state_file_rewrite import write_all as _write_all
 from .task_table import Entry, Tallies
 from .timestamps import to_timestamp
 
@@ -23,9 +36,11 @@ MAX_STATE_FILE_BYTES = 256 * 2**20
 # Windows does not let a file be replaced that anybody has open.
 _MAY_BE_REPLACED_WHILE_OPEN = os.name != "nt"
 
-# Not every system has these: who opens a pipe would wait, and lines would end otherwise.
-_READS_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
-_IN_BYTES: int = getattr(os, "O_BINARY", 0)
+_LOOK_EVERY_S = 0.002
+"""How often a file that is locked is tried again; it is locked for milliseconds."""
+
+_LOGGED_TASKS = 20
+"""How many tasks that can't be read are named in the log at once."""
 
 
 class _Version(NamedTuple):
@@ -37,12 +52,22 @@ class _Version(NamedTuple):
     size: int
 
 
+class _Unfit(Exception):
+    """What was read is no state document; perhaps another is just writing it."""
+
+    def __init__(self, reason: str, content: bytes) -> None:
+        self.reason = reason
+        self.content = content
+        super().__init__(reason)
+
+
 class StateFile:
     """The tasks in a JSON state file, shared with other threads, processes and programs.
 
     A change goes into a new file beside it, which then takes its place: whoever reads sees the
     former version or the next, never half of one, and whoever dies leaves one of the two. What was
     read or written stays in memory, and is read again only when another has changed the file.
+    The file keeps its owner and mode. A task that can't be read is set aside, as it stands.
 
     Args:
         path: the file, which is made if it isn't there, with its folder.
@@ -74,8 +99,12 @@ class StateFile:
         self._lock = StateFileLock(self._path, lock_timeout_s)
         self._known: StateDocument | None = None
         self._version: _Version | None = None
+        self._descriptor: int | None = None
         self._let_go: Callable[[], object] = _do_nothing
+        self._is_version_locked = False
+        self._process = os.getpid()
         self._is_changed = False
+        self._logged: dict[str, str] = {}
         if not self._is_there():
             self._begin()
         with self.reading():
@@ -96,7 +125,8 @@ class StateFile:
             self._lock.among_processes(patience_s),
             self._forgetting_on_failure(),
         ):
-            self._refresh()
+            self._refresh_under_lock()
+            self._lock_version(patience_s)
             self._is_changed = False
             at = self._clock()
             yield at
@@ -104,6 +134,25 @@ class StateFile:
                 document = self._document
                 document.replace_metadata({**document.metadata(), "last_updated": to_timestamp(at)})
                 self._write(document.encode())
+            self._unlock_version()
+
+    def _lock_version(self, patience_s: float) -> None:
+        """Lock the file itself too, against those who got in since the lock's file was removed."""
+        deadline = time.monotonic() + patience_s
+        while self._descriptor is not None:
+            while not try_to_lock(self._descriptor):
+                if time.monotonic() >= deadline:
+                    raise self._lock.busy("another process")
+                time.sleep(_LOOK_EVERY_S)
+            self._is_version_locked = True
+            if _version_of(self._path.stat()) == self._version:
+                return
+            self._refresh_under_lock()
+
+    def _unlock_version(self) -> None:
+        if self._is_version_locked and self._descriptor is not None:
+            unlock(self._descriptor)
+        self._is_version_locked = False
 
     @contextlib.contextmanager
     def reading(self) -> Generator[None]:
@@ -112,7 +161,10 @@ class StateFile:
             if not _MAY_BE_REPLACED_WHILE_OPEN:
                 more.enter_context(self._lock.among_processes(patience_s))
             more.enter_context(self._forgetting_on_failure())
-            self._refresh()
+            if _MAY_BE_REPLACED_WHILE_OPEN:
+                self._refresh_without_lock(patience_s)
+            else:
+                self._refresh_under_lock()
             yield
 
     @contextlib.contextmanager
@@ -132,7 +184,11 @@ class StateFile:
         return self._known
 
     def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id."""
+        """A task, as a copy; None if there is none of this id.
+
+        Raises:
+            UnreadableTask: it can't be read.
+        """
         return self._document.find(task_id)
 
     def add(self, task_id: str, entry: Entry) -> None:
@@ -144,6 +200,11 @@ class StateFile:
         """Put a changed task in its place."""
         self._is_changed = True
         self._document.replace(task_id, entry)
+
+    def remove(self, task_ids: Collection[str]) -> None:
+        """Take tasks out, for good."""
+        self._is_changed = True
+        self._document.remove(task_ids)
 
     def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
         """The id of the first pending task of these types, or None."""
@@ -157,6 +218,22 @@ class StateFile:
     def held_by(self, agent_id: str) -> list[str]:
         """The ids of the tasks in progress that an agent holds, in order."""
         return self._document.held_by(agent_id)
+
+    def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
+        """The ids of the first tasks of one status, or of all that can be read, in order."""
+        return self._document.with_status(status, limit)
+
+    def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
+        """The ids of the tasks of some statuses that have been so since before a moment."""
+        return self._document.settled_before(moment, statuses)
+
+    def families(self) -> list[tuple[str, str]]:
+        """The ids of all tasks that belong to another, each with that one's."""
+        return self._document.families()
+
+    def set_aside(self) -> dict[str, str]:
+        """The tasks that can't be read: by their ids, why."""
+        return self._document.set_aside()
 
     def children(self, parent_id: str) -> list[str]:
         """The ids of the tasks that belong to another, in order."""
@@ -193,14 +270,45 @@ class StateFile:
             self._lock.among_processes(patience_s),
         ):
             if not self._is_there():
-                self._write(begin(to_timestamp(self._clock())))
+                self._write(begin(to_timestamp(self._clock())), is_first=not self._path.exists())
+
+    def _refresh_without_lock(self, patience_s: float) -> None:
+        try:
+            self._refresh()
+        except _Unfit as unfit:
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(self._lock.among_processes(patience_s))
+                except StoreBusy:
+                    # Whoever writes it has not finished, and may well do so.
+                    raise
+                except StoreUnusable:
+                    # Where nothing can be locked, nothing can be written either.
+                    raise self._corrupt(unfit) from None
+                self._refresh_under_lock()
+
+    def _refresh_under_lock(self) -> None:
+        try:
+            self._refresh()
+        except _Unfit as unfit:
+            if not is_half_copied(unfit.content):
+                raise self._corrupt(unfit) from None
+            self._finish_copy(unfit)
+            try:
+                self._refresh()
+            except _Unfit as still_unfit:
+                raise self._corrupt(still_unfit) from None
 
     def _refresh(self) -> None:
+        if self._process != os.getpid():
+            # What was opened before this process was forked from another is the other's to lock.
+            self._process = os.getpid()
+            self._forget_version()
         with self._telling("read"):
             try:
                 if self._known is not None and _version_of(self._path.stat()) == self._version:
                     return
-                descriptor = os.open(self._path, os.O_RDONLY | _READS_AT_ONCE | _IN_BYTES)
+                descriptor = os.open(self._path, READ_FLAGS)
             except FileNotFoundError:
                 raise StoreUnusable(
                     f"the state file {str(self._path)!r} is gone; put it back, or begin a new one "
@@ -210,17 +318,53 @@ class StateFile:
                 found = os.fstat(descriptor)
                 self._check(found)
                 content = _read(descriptor, found.st_size)
+                is_whole = _version_of(os.fstat(descriptor)) == _version_of(found)
             except BaseException:
                 os.close(descriptor)
                 raise
         self._keep_open(descriptor, found)
+        if is_half_copied(content):
+            self._forget()
+            raise _Unfit("it is being written, or its writer was killed", content)
         try:
             if self._known is None:
                 self._known = StateDocument(content)
             else:
                 self._known.refresh(content)
         except NotAStateDocument as fault:
-            raise self._corrupt(str(fault), content) from None
+            self._forget()
+            raise _Unfit(str(fault), content) from None
+        if not is_whole:
+            self._forget()
+            raise _Unfit("it was changed while it was read", content)
+        self._log_unreadable()
+
+    def _log_unreadable(self) -> None:
+        set_aside = self._document.set_aside()
+        new = [each for each in set_aside.items() if self._logged.get(each[0]) != each[1]]
+        self._logged = set_aside
+        for task_id, fault in new[:_LOGGED_TASKS]:
+            log.warning(
+                "a task can't be read; it stays as it is, and all others go on",
+                file=str(self._path),
+                task=task_id,
+                reason=fault,
+            )
+        if len(new) > _LOGGED_TASKS:
+            log.warning(
+                "more tasks can't be read", file=str(self._path), count=len(new) - _LOGGED_TASKS
+            )
+
+    def _finish_copy(self, unfit: _Unfit) -> None:
+        """Do what one that was killed had begun: its new version is still there, and whole."""
+        try:
+            content = self._next.read_bytes()
+            StateDocument(content)
+        except (OSError, NotAStateDocument):
+            raise self._corrupt(unfit) from None
+        with self._telling("written"):
+            copy_into(self._path, content, syncs=self._survives_power_loss)
+            self._next.unlink(missing_ok=True)
 
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
@@ -233,27 +377,24 @@ class StateFile:
                 "state_file='sqlite:///NAME.db'"
             )
 
-    def _corrupt(self, reason: str, content: bytes) -> StoreCorrupt:
-        digest = hashlib.sha256(content).hexdigest()[:8]
-        copy = Path(f"{self._path}.corrupt-{digest}")
-        kept: str | None = str(copy)
+    def _corrupt(self, unfit: _Unfit) -> StoreCorrupt:
+        digest = hashlib.sha256(unfit.content).hexdigest()[:8]
+        kept: str | None = None
         try:
             # Whoever else finds it corrupt keeps the same copy.
-            if not copy.exists() or copy.stat().st_size != len(content):
-                copy.write_bytes(content)
-            told = f"a copy is kept as {str(copy)!r}"
+            kept = str(keep_copy(self._path, digest, unfit.content))
+            told = f"a copy is kept as {kept!r}"
         except OSError as fault:
-            kept = None
             told = f"no copy could be kept: {fault.strerror}"
         return StoreCorrupt(
-            f"{str(self._path)!r} is not a state file that can be used: {reason}; it is left as it "
-            f"was, and {told}; mend it, put back an older copy, or name another file",
+            f"{str(self._path)!r} is not a state file that can be used: {unfit.reason}; it is left "
+            f"as it was, and {told}; mend it, put back an older copy, or name another file",
             kept,
         )
 
     # ------------------------------------------------------------------ writing
 
-    def _write(self, parts: tuple[bytes, ...]) -> None:
+    def _write(self, parts: tuple[bytes, ...], *, is_first: bool = False) -> None:
         size = sum(map(len, parts))
         if size > MAX_STATE_FILE_BYTES:
             raise StoreUnusable(
@@ -261,52 +402,64 @@ class StateFile:
                 f"have {MAX_STATE_FILE_BYTES:,}; keep so many tasks in a SQLite file: "
                 "state_file='sqlite:///NAME.db'"
             )
+        is_copied_half = False
+        descriptor: int | None = None
         with self._telling("written"):
             try:
-                # Only the holder of the lock gets here, so what is left of a dead one may go.
-                self._next.unlink(missing_ok=True)
-                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _IN_BYTES
-                descriptor = os.open(self._next, flags, 0o666)
-                try:
-                    self._keep_mode(descriptor)
-                    with open(descriptor, "wb", buffering=0, closefd=False) as file:
-                        for part in parts:
-                            _write_all(file.write, part)
-                    if self._survives_power_loss:
-                        os.fsync(descriptor)
-                    found = os.fstat(descriptor)
-                except BaseException:
-                    os.close(descriptor)
-                    raise
-                self._keep_open(descriptor, found)
-                self._next.replace(self._path)
+                descriptor, is_same_owner = make_new(self._next, self._path)
+                for part in parts:
+                    _write_all(descriptor, part)
                 if self._survives_power_loss:
-                    _sync_folder(self._path.parent)
+                    os.fsync(descriptor)
+                found = os.fstat(descriptor)
+                if not _MAY_BE_REPLACED_WHILE_OPEN or not is_same_owner:
+                    os.close(descriptor)
+                    descriptor = None
+                self._lock.check()
+                if is_same_owner:
+                    put_in_place(self._next, self._path, is_first=is_first)
+                else:
+                    if self._survives_power_loss:
+                        sync_folder(self._path.parent)
+                    is_copied_half = True
+                    copy_into(self._path, b"".join(parts), syncs=self._survives_power_loss)
+                    is_copied_half = False
+                    self._next.unlink()
+                if self._survives_power_loss:
+                    sync_folder(self._path.parent)
+                # Only now is the former version unlocked.
+                self._forget_version()
+                if descriptor is not None and not is_first:
+                    self._keep_open(descriptor, found)
+                    descriptor = None
             except BaseException:
-                with contextlib.suppress(OSError):
-                    self._next.unlink(missing_ok=True)
+                if not is_copied_half:
+                    with contextlib.suppress(OSError):
+                        self._next.unlink(missing_ok=True)
                 raise
-
-    def _keep_mode(self, descriptor: int) -> None:
-        # Whoever could read the file before can still do so, and nobody else.
-        with contextlib.suppress(FileNotFoundError, AttributeError):
-            os.fchmod(descriptor, stat.S_IMODE(self._path.stat().st_mode))
+            finally:
+                if descriptor is not None:
+                    os.close(descriptor)
 
     # ------------------------------------------------------------------ what is known
 
     def _keep_open(self, descriptor: int, found: os.stat_result) -> None:
         """Keep a version of the file open, so that no later one gets its inode."""
-        self._let_go()
-        self._let_go = _do_nothing
+        self._forget_version()
         if _MAY_BE_REPLACED_WHILE_OPEN:
             self._version = _version_of(found)
+            self._descriptor = descriptor
             self._let_go = weakref.finalize(self, os.close, descriptor)
         else:
-            self._version = None
             os.close(descriptor)
 
     def _forget(self) -> None:
         self._known = None
+        self._forget_version()
+
+    def _forget_version(self) -> None:
+        self._unlock_version()
+        self._descriptor = None
         self._version = None
         self._let_go()
         self._let_go = _do_nothing
@@ -331,22 +484,6 @@ def _read(descriptor: int, size: int) -> bytes:
     with open(descriptor, "rb", buffering=0, closefd=False) as file:
         # One more, to see whether it grows while it is read: then it is not whole anyway.
         return file.read(size + 1) or b""
-
-
-def _write_all(write: Callable[[memoryview], int | None], content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[write(rest) or 0 :]
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _do_nothing() -> None:

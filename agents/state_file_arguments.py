@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -131,6 +132,58 @@ def check_outcome(status: TaskStatus | str) -> TaskStatus:
         raise InvalidInput(f"a task can't be ended as {status!r}; it can be one of {ends}")
     assert outcome is not None
     return outcome
+
+
+def check_status(status: TaskStatus | str) -> TaskStatus:
+    """A status that tasks can have.
+
+    Raises:
+        InvalidInput: there is none of this name.
+    """
+    try:
+        return TaskStatus(status)
+    except ValueError:
+        known = ", ".join(dict.fromkeys(each.value for each in TaskStatus))
+        raise InvalidInput(f"status is {status!r}; it must be one of {known}") from None
+
+
+def check_outcomes(statuses: Collection[TaskStatus | str]) -> list[TaskStatus]:
+    """The statuses that are named, of settled tasks, each once.
+
+    Raises:
+        InvalidInput: they are not a list, or one of them is not that of a settled task.
+    """
+    if isinstance(statuses, str):
+        raise InvalidInput(f"statuses is the text {statuses!r}; give a list of statuses")
+    settled = list(dict.fromkeys(check_status(each) for each in statuses))
+    for each in settled:
+        if each not in OUTCOMES:
+            ends = ", ".join(outcome.value for outcome in OUTCOMES)
+            raise InvalidInput(
+                f"statuses has {each.value!r}, and only settled tasks can be removed: {ends}"
+            )
+    return settled
+
+
+def check_hours(name: str, hours: float) -> None:
+    """See that a number of hours is one.
+
+    Raises:
+        InvalidInput: it is negative, or no number.
+    """
+    if not (hours >= 0 and math.isfinite(hours)):
+        raise InvalidInput(f"{name} is {hours!r}; it must be 0 or more")
+
+
+def check_limit(limit: int | None) -> int | None:
+    """How many are wanted at most.
+
+    Raises:
+        InvalidInput: it is none or fewer.
+    """
+    if limit is not None and limit < 1:
+        raise InvalidInput(f"limit is {limit!r}; it must be 1 or more, or None for all")
+    return limit
 
 
 def find_sqlite_path(state_file: str | Path) -> Path | None:

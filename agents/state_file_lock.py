@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
 import weakref
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ..messages import StoreBusy, StoreUnusable
-
-_NAME_CHARACTERS = 20
+from .lock_file import LockFile
 
 _LOOK_EVERY_S = 0.002
 """How often a lock that is held is tried again; it is held for milliseconds."""
@@ -25,7 +24,7 @@ class StateFileLock:
 
     The lock is on a file of its own beside it, `FILE.lock`, which stays there: the state file
     itself is replaced at each change, and to remove the lock's file would split those who wait.
-    The system takes it back from a process that dies.
+    The system takes it back from a process that dies. It has the owner and mode of the state file.
 
     Args:
         path: the state file.
@@ -35,17 +34,17 @@ class StateFileLock:
     def __init__(self, path: Path, timeout_s: float) -> None:
         self._path = path
         self._timeout_s = timeout_s
-        self._lock_path = Path(f"{path}.lock")
         self.begin_anew()
         _ALL.add(self)
 
     def begin_anew(self) -> None:
         """Be as one that nobody has; called in a process that was forked from another."""
         self._threads = threading.Lock()
-        # One thread at a time has it, whichever.
-        self._lock = FileLock(self._lock_path, poll_interval=_LOOK_EVERY_S, thread_local=False)
+        self._lock = LockFile(
+            Path(f"{self._path}.lock"), guarded=self._path, look_every_s=_LOOK_EVERY_S
+        )
 
-    @contextlib.contextmanager
+    @contextmanager
     def among_threads(self) -> Generator[float]:
         """Keep the other threads of this process away.
 
@@ -63,7 +62,7 @@ class StateFileLock:
         finally:
             self._threads.release()
 
-    @contextlib.contextmanager
+    @contextmanager
     def among_processes(self, patience_s: float) -> Generator[None]:
         """Keep the other processes away; only for whoever keeps the other threads away.
 
@@ -74,23 +73,34 @@ class StateFileLock:
             StoreBusy: they did not make way in time.
             StoreUnusable: no lock can be made here.
         """
-        self._lock.timeout = patience_s
-        held = contextlib.ExitStack()
         try:
-            held.enter_context(self._lock)
+            self._lock.acquire(patience_s)
         except Timeout:
-            raise self.busy(self._find_holder()) from None
+            pid = self._lock.find_holder()
+            raise self.busy("another process" if pid is None else f"process {pid}") from None
         except OSError as fault:
             raise StoreUnusable(
                 f"the state file {str(self._path)!r} can't be locked by "
-                f"{str(self._lock_path)!r}: {fault.strerror}; choose a folder in which you may "
-                "write"
+                f"{str(self._lock.path)!r}: {fault.strerror}; choose a folder in which you may "
+                "write, and remove what is there in the lock's place"
             ) from None
-        with held:
-            with contextlib.suppress(OSError):
-                # Only for people; where it can't be written, the lock holds all the same.
-                self._leave_name()
+        try:
             yield
+        finally:
+            self._lock.release()
+
+    def check(self) -> None:
+        """See that the lock still keeps the others away; for whoever has it.
+
+        Raises:
+            StoreBusy: its file was deleted or replaced, so that another may have locked the new.
+        """
+        if not self._lock.is_in_place():
+            raise StoreBusy(
+                f"the lock {str(self._lock.path)!r} was deleted or replaced while it was held, so "
+                "that another may be changing the state file; nothing was changed: try again, and "
+                "let nobody remove that file"
+            )
 
     def busy(self, holder: str) -> StoreBusy:
         """The error that it was not to be had in time.
@@ -103,19 +113,6 @@ class StateFileLock:
             f"within {self._timeout_s:g} s; try again, wait longer (lock_timeout), or end what "
             "holds it"
         )
-
-    def _leave_name(self) -> None:
-        name = f"{os.getpid():<{_NAME_CHARACTERS - 1}}\n".encode("ascii")
-        # Written over and not made anew: a file that was emptied is flushed to disk when closed.
-        with self._lock_path.open("r+b", buffering=0) as file:
-            if file.read(_NAME_CHARACTERS) != name:
-                file.seek(0)
-                file.write(name)
-
-    def _find_holder(self) -> str:
-        with contextlib.suppress(OSError, ValueError):
-            return f"process {int(self._lock_path.read_text(encoding='ascii'))}"
-        return "another process"
 
 
 _ALL: weakref.WeakSet[StateFileLock] = weakref.WeakSet()

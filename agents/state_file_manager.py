@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import secrets
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import TypeAlias, TypedDict, cast
+from typing import cast
 
 from pydantic import JsonValue
 
 from ..messages import (
     IllegalTransition,
-    InvalidInput,
     InvalidTask,
     NotTheHolder,
     TaskStatus,
     UnknownDependency,
-    UnknownTask,
 )
 from .kernel.board import TRANSITIONS, Cause
-from .kernel.events import Occurrence, What
-from .log import log
-from .sqlite_task_table import SqliteTaskTable
-from .state_file import StateFile
+from .kernel.events import What
 from .state_file_arguments import (
     ID_BYTES,
+    OUTCOMES,
     check_agent,
+    check_hours,
     check_json,
     check_outcome,
+    check_outcomes,
     check_types,
-    find_sqlite_path,
     new_entry,
     schedule_of,
 )
+from .state_file_queries import StateFileQueries
+from .state_file_workflow import HOUR_S, Change
 from .task_entry import describe_holder, is_held_by, status_of, view
-from .task_table import Entry, TaskTable
+from .task_table import Entry
 from .timestamps import to_timestamp
-
-_HOUR_S = 3600.0
-_KEPT_METADATA = ("initialized_at", "last_updated")
 
 _OUTCOMES: Mapping[TaskStatus, tuple[Cause, What]] = {
     TaskStatus.COMPLETED: (Cause.SUCCEEDED, What.TASK_COMPLETED),
@@ -50,25 +42,8 @@ _OUTCOMES: Mapping[TaskStatus, tuple[Cause, What]] = {
     TaskStatus.CANCELLED: (Cause.CANCELLED, What.TASK_CANCELLED),
 }
 
-Watcher: TypeAlias = Callable[[Occurrence], None]
-"""Called with each occurrence once it is written; must not wait."""
 
-
-class StatusSummary(TypedDict):
-    """What `StateFileTaskManager.get_status_summary` tells.
-
-    Args:
-        total_tasks: how many tasks there are.
-        status_counts: how many of each status; every status is named.
-        type_counts: how many of each type that occurs.
-    """
-
-    total_tasks: int
-    status_counts: dict[str, int]
-    type_counts: dict[str, int]
-
-
-class StateFileTaskManager:
+class StateFileTaskManager(StateFileQueries):
     """Tasks of one workflow in a file, for any number of agents in any number of processes.
 
     ```python
@@ -101,39 +76,7 @@ class StateFileTaskManager:
         InvalidInput: an argument is out of range.
     """
 
-    def __init__(
-        self,
-        state_file: str | Path,
-        lock_timeout: float = 5,
-        task_timeout_hours: float = 24,
-        *,
-        survives_power_loss: bool = True,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        if not (lock_timeout >= 0 and math.isfinite(lock_timeout)):
-            raise InvalidInput(f"lock_timeout is {lock_timeout!r}; it must be 0 s or more")
-        if not (task_timeout_hours > 0 and math.isfinite(task_timeout_hours)):
-            raise InvalidInput(f"task_timeout_hours is {task_timeout_hours!r}; it must be above 0")
-        self.state_file = state_file
-        self._holds_for_s = task_timeout_hours * _HOUR_S
-        self._watchers: list[Watcher] = []
-        path = find_sqlite_path(state_file)
-        self._table: TaskTable
-        if path is None:
-            self._table = StateFile(
-                Path(state_file), lock_timeout, survives_power_loss=survives_power_loss, clock=clock
-            )
-        else:
-            self._table = SqliteTaskTable(
-                path, lock_timeout, survives_power_loss=survives_power_loss, clock=clock
-            )
-
     # ------------------------------------------------------------------ creating
-
-    @property
-    def has_schedule(self) -> bool:
-        """Whether tasks may have priorities, times before which they don't start, and retries."""
-        return self._table.has_schedule
 
     def create_task(
         self,
@@ -260,7 +203,7 @@ class StateFileTaskManager:
             self._table.replace(task_id, entry)
         return True
 
-    def _settle(self, change: _Change, task_id: str, entry: Entry, outcome: TaskStatus) -> None:
+    def _settle(self, change: Change, task_id: str, entry: Entry, outcome: TaskStatus) -> None:
         agent_id = cast("str", entry["locked_by"])
         entry["locked_by"] = entry["locked_at"] = None
         if outcome is TaskStatus.FAILED and self._table.has_schedule:
@@ -291,17 +234,37 @@ class StateFileTaskManager:
         """
         check_agent(agent_id)
         with self._changing() as change:
-            entry = self._find(task_id)
-            if not is_held_by(entry, agent_id):
-                kind = (
-                    NotTheHolder
-                    if status_of(entry) is TaskStatus.IN_PROGRESS
-                    else IllegalTransition
-                )
-                raise kind(f"{agent_id!r} can't release a task: {describe_holder(task_id, entry)}")
+            entry = self._find_held(task_id, agent_id, "release")
             self._requeue(change, task_id, entry, Cause.TO_BE_RETRIED, f"released by {agent_id}")
 
-    def _release_stale(self, change: _Change) -> None:
+    def renew_task(self, task_id: str, agent_id: str) -> None:
+        """Hold a task for `task_timeout_hours` from now on; for long ones, again and again.
+
+        Args:
+            task_id: which task.
+            agent_id: who holds it.
+
+        Raises:
+            UnknownTask: there is no such task.
+            NotTheHolder: another agent holds it, for this one has had it for too long.
+            IllegalTransition: nobody holds it.
+        """
+        check_agent(agent_id)
+        with self._changing() as change:
+            entry = self._find_held(task_id, agent_id, "renew its hold of")
+            entry["locked_at"] = to_timestamp(change.at)
+            self._table.replace(task_id, entry)
+            change.tell(What.TASK_PROGRESSED, task_id, agent_id, "its hold was renewed")
+
+    def _find_held(self, task_id: str, agent_id: str, doing: str) -> Entry:
+        entry = self._find(task_id)
+        if is_held_by(entry, agent_id):
+            return entry
+        is_anothers = status_of(entry) is TaskStatus.IN_PROGRESS
+        kind = NotTheHolder if is_anothers else IllegalTransition
+        raise kind(f"{agent_id!r} can't {doing} a task: {describe_holder(task_id, entry)}")
+
+    def _release_stale(self, change: Change) -> None:
         for task_id in self._table.held_since_before(change.at - self._holds_for_s):
             entry = self._find(task_id)
             detail = (
@@ -309,8 +272,101 @@ class StateFileTaskManager:
             )
             self._requeue(change, task_id, entry, Cause.WORKER_LOST, detail)
 
+    # ------------------------------------------------------------------ looking after them
+
+    def cancel_task(self, task_id: str, reason: str = "") -> None:
+        """Cancel a task that waits, so that nobody gets it.
+
+        One that an agent holds is that agent's: it can complete it as cancelled.
+
+        Args:
+            task_id: which task.
+            reason: why, for people; kept as the `error` in the task's `result_data`.
+
+        Raises:
+            UnknownTask: there is no such task.
+            IllegalTransition: it does not wait.
+            InvalidInput: JSON can't carry the reason.
+        """
+        result = check_json("result_data", {"error": reason}) if reason else None
+        with self._changing() as change:
+            entry = self._find(task_id)
+            if status_of(entry) is not TaskStatus.PENDING:
+                raise IllegalTransition(
+                    f"only a task that waits can be cancelled: {describe_holder(task_id, entry)}"
+                )
+            self._move(task_id, entry, Cause.CANCELLED)
+            entry["completed_at"] = to_timestamp(change.at)
+            if result is not None:
+                entry["result_data"] = result
+            self._table.replace(task_id, entry)
+            change.tell(What.TASK_CANCELLED, task_id, detail=reason)
+
+    def retry_task(self, task_id: str) -> None:
+        """Have a failed task tried again: it is pending, at its former place.
+
+        Its `result_data` stays until there is another. In a SQLite file it has all its attempts
+        again.
+
+        Args:
+            task_id: which task.
+
+        Raises:
+            UnknownTask: there is no such task.
+            IllegalTransition: it has not failed.
+        """
+        with self._changing() as change:
+            entry = self._find(task_id)
+            # The one change of a status that the board's table lacks: there, a new task is added.
+            if status_of(entry) is not TaskStatus.FAILED:
+                raise IllegalTransition(
+                    "only a task that has failed can be tried again: "
+                    f"{describe_holder(task_id, entry)}"
+                )
+            entry["status"] = TaskStatus.PENDING.value
+            entry["completed_at"] = entry["locked_by"] = entry["locked_at"] = None
+            if self._table.has_schedule:
+                entry["failures"] = 0
+            self._table.replace(task_id, entry)
+            change.tell(What.TASK_REQUEUED, task_id, detail="to be tried again")
+
+    def purge_tasks(
+        self, older_than_hours: float, statuses: Collection[TaskStatus | str] = OUTCOMES
+    ) -> int:
+        """Remove tasks that have been settled for so long, for good.
+
+        One to which a task belongs that stays, stays too.
+
+        Args:
+            older_than_hours: how long they must have been settled, in hours, 0 or more. What does
+                not tell since when is as old as its creation, and stays if it doesn't tell that.
+            statuses: which are removed: completed, failed or cancelled ones.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            InvalidInput: the hours are out of range, or a status is not a settled one.
+        """
+        check_hours("older_than_hours", older_than_hours)
+        settled = check_outcomes(statuses)
+        with self._changing() as change:
+            before = change.at - older_than_hours * HOUR_S
+            gone = dict.fromkeys(self._table.settled_before(before, settled))
+            families = self._table.families() if gone else []
+            while kept := {parent for child, parent in families if child not in gone} & gone.keys():
+                for task_id in kept:
+                    del gone[task_id]
+            if gone:
+                self._table.remove(gone.keys())
+            for task_id in gone:
+                change.tell(What.TASK_FORGOTTEN, task_id)
+        return len(gone)
+
+    # ------------------------------------------------------------------ for all of these
+
     def _requeue(
-        self, change: _Change, task_id: str, entry: Entry, cause: Cause, detail: str
+        self, change: Change, task_id: str, entry: Entry, cause: Cause, detail: str
     ) -> None:
         holder = entry.get("locked_by")
         self._move(task_id, entry, cause)
@@ -328,120 +384,3 @@ class StateFileTaskManager:
                 f"a task can't be {cause.value} now: {describe_holder(task_id, entry)}"
             )
         entry["status"] = after.value
-
-    # ------------------------------------------------------------------ asking
-
-    def get_task(self, task_id: str) -> Entry:
-        """A task, with its `id`, as a copy.
-
-        Raises:
-            UnknownTask: there is no such task.
-        """
-        with self._table.reading():
-            return view(task_id, self._find(task_id))
-
-    def get_task_children(self, task_id: str) -> list[Entry]:
-        """The tasks that belong to another, in the order of their creation.
-
-        Raises:
-            UnknownTask: there is no such task.
-        """
-        with self._table.reading():
-            self._find(task_id)
-            return self._views(self._table.children(task_id))
-
-    def get_held_tasks(self, agent_id: str) -> list[Entry]:
-        """The tasks that an agent holds; for one that was started again under its old id."""
-        check_agent(agent_id)
-        with self._table.reading():
-            return self._views(self._table.held_by(agent_id))
-
-    def get_status_summary(self) -> StatusSummary:
-        """How many tasks there are, of which status and of which type."""
-        with self._table.reading():
-            tallies = self._table.tallies()
-        counts = {each.value: tallies.by_status.get(each.value, 0) for each in TaskStatus}
-        return StatusSummary(
-            total_tasks=sum(counts.values()),
-            status_counts=counts,
-            type_counts=dict(tallies.by_type),
-        )
-
-    # ------------------------------------------------------------------ the workflow
-
-    @property
-    def workflow_metadata(self) -> Entry:
-        """What is noted of the workflow, as a copy."""
-        with self._table.reading():
-            return self._table.metadata()
-
-    def update_workflow_metadata(self, metadata: Mapping[str, JsonValue]) -> None:
-        """Note more of the workflow; what is noted under other names stays.
-
-        Args:
-            metadata: names and values. `initialized_at` and `last_updated` are the manager's own.
-
-        Raises:
-            InvalidInput: JSON can't carry it, or it names what is the manager's own.
-        """
-        noted = check_json("metadata", metadata)
-        taken = [name for name in _KEPT_METADATA if name in noted]
-        if taken:
-            raise InvalidInput(
-                f"the metadata {taken[0]!r} is kept by the manager itself; choose another name"
-            )
-        with self._changing():
-            self._table.replace_metadata({**self._table.metadata(), **noted})
-
-    def watch(self, watcher: Watcher) -> None:
-        """Have a function called with what happens through this manager, once it is written.
-
-        What other processes do, their own managers tell.
-
-        Args:
-            watcher: takes an occurrence; `worker` is the id of the agent, `attempt` is 0.
-        """
-        self._watchers.append(watcher)
-
-    def close(self) -> None:
-        """Give back what is open; it opens again when needed."""
-        self._table.close()
-
-    # ------------------------------------------------------------------ for all of these
-
-    def _find(self, task_id: str) -> Entry:
-        entry = self._table.find(task_id)
-        if entry is None:
-            raise UnknownTask(f"{str(self.state_file)!r} has no task {task_id!r}")
-        return entry
-
-    def _views(self, task_ids: list[str]) -> list[Entry]:
-        return [view(task_id, self._find(task_id)) for task_id in task_ids]
-
-    @contextlib.contextmanager
-    def _changing(self) -> Generator[_Change]:
-        with self._table.changing() as at:
-            change = _Change(at)
-            yield change
-        for occurrence in change.told:
-            for watcher in self._watchers:
-                try:
-                    watcher(occurrence)
-                except Exception as fault:  # noqa: BLE001 - it is done, whatever a watcher says
-                    log.error("a watcher failed", watcher=repr(watcher), exc_info=fault)
-
-
-class _Change:
-    """One change while it is made.
-
-    Args:
-        at: when, in seconds since 1970.
-    """
-
-    def __init__(self, at: float) -> None:
-        self.at = at
-        self.told: list[Occurrence] = []
-
-    def tell(self, what: What, task_id: str, worker: str = "", detail: str = "") -> None:
-        """Note what happened; it is told when it is written."""
-        self.told.append(Occurrence(self.at, what, task_id, worker=worker, detail=detail))

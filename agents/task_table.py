@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
+
+from ..messages import TaskStatus
 
 Entry: TypeAlias = dict[str, JsonValue]
 """A task as it is kept, without its id: `type`, `status`, `parent_id`, `locked_by`, `locked_at`,
@@ -60,7 +62,11 @@ class TaskTable(Protocol):
         ...
 
     def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id."""
+        """A task, as a copy; None if there is none of this id.
+
+        Raises:
+            UnreadableTask: it can't be read.
+        """
         ...
 
     def add(self, task_id: str, entry: Entry) -> None:
@@ -71,8 +77,12 @@ class TaskTable(Protocol):
         """Put a changed task in its place."""
         ...
 
+    def remove(self, task_ids: Collection[str]) -> None:
+        """Take tasks out, for good."""
+        ...
+
     def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
-        """The id of the pending task whose turn it is, or None.
+        """The id of the pending task whose turn it is, or None; one that can be read.
 
         Args:
             task_types: the types that count; None for all.
@@ -83,6 +93,8 @@ class TaskTable(Protocol):
     def held_since_before(self, moment: float) -> list[str]:
         """The ids of the tasks in progress that were locked before a moment, in order.
 
+        Only those that can be read.
+
         Args:
             moment: seconds since 1970.
         """
@@ -90,6 +102,35 @@ class TaskTable(Protocol):
 
     def held_by(self, agent_id: str) -> list[str]:
         """The ids of the tasks in progress that an agent holds, in order."""
+        ...
+
+    def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
+        """The ids of the first tasks of one status, or of all, in order.
+
+        Args:
+            status: which; None for all.
+            limit: how many at most; None for all.
+        """
+        ...
+
+    def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
+        """The ids of the tasks of some statuses that have been so since before a moment.
+
+        If it isn't told since when, the moment of their creation counts; if that isn't either,
+        they are left out.
+
+        Args:
+            moment: seconds since 1970.
+            statuses: which.
+        """
+        ...
+
+    def families(self) -> list[tuple[str, str]]:
+        """The ids of all tasks that belong to another, each with that one's."""
+        ...
+
+    def set_aside(self) -> Mapping[str, str]:
+        """The tasks that can't be read: by their ids, why."""
         ...
 
     def children(self, parent_id: str) -> list[str]:

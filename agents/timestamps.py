@@ -1,4 +1,4 @@
-"""ISO 8601 timestamps as state files hold them: in local time, which the text does not name."""
+"""ISO 8601 timestamps as state files hold them: in local time, with its offset from UTC."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from datetime import datetime
 
 
 def to_timestamp(at: float) -> str:
-    """Seconds since 1970 as a timestamp in local time, such as "2024-01-01T10:00:00.250000".
+    """Seconds since 1970 as a timestamp, such as "2024-01-01T10:00:00.250000+01:00".
 
-    It names no zone, for programs that read such files compare it with their own local time.
+    It is in local time, for people, and names the offset: so it tells one moment everywhere, and
+    in the hour that comes twice when clocks are set back.
     """
-    return datetime.fromtimestamp(at).isoformat()  # noqa: DTZ006 - local time, as said
+    return datetime.fromtimestamp(at).astimezone().isoformat()
 
 
 def from_timestamp(text: str) -> float:
-    """The seconds since 1970 of a timestamp; one that names no zone is in local time.
+    """The seconds since 1970 of a timestamp; one that names no offset is in local time.
+
+    Of an hour that comes twice, a timestamp without an offset means the first.
 
     Raises:
         ValueError: it is not a timestamp.

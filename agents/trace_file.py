@@ -14,6 +14,7 @@ from ..messages import InvalidInput, InvalidTrace
 from .kernel.events import Occurrence
 from .kernel.trace import MAX_ENTRIES, Entry, RunFacts, Trace, TraceLog
 from .log import log
+from .private_file import open_private
 from .trace_lines import MAX_LINE_CHARACTERS, VERSION, LineWriter, line_of_dropped, read_line
 
 MAX_WAITING = 500_000
@@ -35,7 +36,7 @@ class TraceFile:
     When the disk is full or gone the run goes on without a trace, and a warning is logged.
 
     Args:
-        path: the file; one that is there is replaced.
+        path: the file; one that is there is replaced, a new one is for its owner alone.
         max_waiting: how many entries wait to be written at most.
 
     Raises:
@@ -45,7 +46,9 @@ class TraceFile:
     def __init__(self, path: str | Path, max_waiting: int = MAX_WAITING) -> None:
         self.path = Path(path)
         try:
-            self._file = self.path.open("w", encoding="utf-8")
+            self._file = open(  # noqa: SIM115 - it is open as long as the run
+                self.path, "w", encoding="utf-8", opener=open_private
+            )
         except OSError as fault:
             raise InvalidInput(
                 f"the trace can't be written to {str(path)!r}: {fault.strerror}"

@@ -9,6 +9,7 @@ MusterError
 │   │   ├── UnknownDependency  a task that depends on one nobody has added
 │   │   └── DependencyCycle    tasks that wait for one another
 │   ├── UnknownTask            an id that no task has
+│   ├── UnreadableTask         a task of a state file that can't be read; the others can
 │   ├── RunEnded               a run that ended before a task was settled, or added
 │   ├── IllegalTransition      a task asked to do what its state does not allow
 │   │   └── NotTheHolder       a task asked for by an agent that does not hold it
@@ -18,7 +19,8 @@ MusterError
 │   │   └── InvalidDiagram     a diagram with what is not known here, or that can't be checked
 │   ├── StoreUnusable          a store that can't be opened, read or written
 │   │   ├── StoreBusy          a store whose lock another process did not give back in time
-│   │   └── StoreCorrupt       a store whose content is not what it should be
+│   │   ├── StoreCorrupt       a store whose content is not what it should be
+│   │   └── StoreLost          a store whose files were deleted or replaced while it was used
 │   ├── BlobUnusable           a blob that can't be written or read, or the place for it
 │   │   ├── BlobMissing        a blob that is not there
 │   │   └── BlobCorrupt        a blob whose content is not what was put into it
@@ -85,6 +87,10 @@ class DependencyCycle(InvalidTask):
 
 class UnknownTask(LocalError):
     """An id that no task has."""
+
+
+class UnreadableTask(LocalError):
+    """A task of a state file that can't be read; it stays as it is there, and the others go on."""
 
 
 class RunEnded(LocalError):
@@ -155,6 +161,19 @@ class StoreCorrupt(StoreUnusable):
     Args:
         message: what is wrong with it, and what to do.
         copy: the path of the copy; None if none could be made.
+    """
+
+    def __init__(self, message: str, copy: str | None = None) -> None:
+        self.copy = copy
+        super().__init__(message)
+
+
+class StoreLost(StoreUnusable):
+    """A store whose files were deleted or replaced while it was in use; what it held was saved.
+
+    Args:
+        message: which file, and where the rest is now.
+        copy: the path of the file that has all that was kept; None if it could not be saved.
     """
 
     def __init__(self, message: str, copy: str | None = None) -> None:

@@ -50,6 +50,7 @@ from typing_extensions import override
 
 from ..agents.handlers import Handlers, TaskContext
 from ..agents.manager import TaskManager
+from ..agents.private_file import write_private
 from ..agents.surroundings import LOOPBACK
 from ..agents.web import FetchLimits, Summary, web_handlers
 from ..agents.web.backends import WEB_PACKAGES, require_packages
@@ -148,7 +149,7 @@ class WebResearch(Scenario):
         if self.file is None:
             return digest
         try:
-            self.file.write_text(digest, encoding="utf-8")
+            write_private(self.file, digest.encode())
         except OSError as fault:
             raise InvalidInput(f"the digest can't be written to {self.file}: {fault}") from None
         return f"the digest is in {self.file}"

@@ -14,6 +14,7 @@ from ..diagram import (
     write_sequence,
 )
 from ..kernel.trace import Trace
+from ..private_file import write_private
 from .diagram_form import Form
 from .output import write_lines
 from .trace_sources import (
@@ -72,7 +73,7 @@ def put_out(drawn: str, file: Path | None) -> None:
         return
     text = f"```mermaid\n{drawn}```\n" if file.suffix.lower() == ".md" else drawn
     try:
-        file.write_text(text, encoding="utf-8")
+        write_private(file, text.encode())
     except OSError as fault:
         raise InvalidInput(
             f"the diagram can't be written to {str(file)!r}: {fault.strerror}"

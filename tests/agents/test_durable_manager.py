@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,14 @@ from muster.agents.memory_link import MemoryNetwork, SeededFaults
 from muster.agents.memory_store import Memory, MemoryStore
 from muster.agents.sqlite_store import SqliteStore, read_store
 from muster.agents.virtual_time import run_in_virtual_time
-from muster.messages import DifferentTask, StoreUnusable, Task, TaskAssignment, TaskStatus
+from muster.messages import (
+    DifferentTask,
+    StoreLost,
+    StoreUnusable,
+    Task,
+    TaskAssignment,
+    TaskStatus,
+)
 from muster.messages.codec import pack_task
 
 TASKS = [
@@ -233,3 +241,30 @@ async def test_a_store_that_fails_ends_the_run_with_its_error() -> None:
     # What was told as done is done there, and the rest can be taken up.
     kept = manager_of(MemoryStore(store.memory))
     assert 3 <= len(kept.completed_tasks) < 20
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [("",), (".lock",), ("-wal",), ("", "-wal", "-shm"), ("", "-wal", "-shm", ".lock")],
+    ids=["database", "lock", "wal", "database_and_sqlites", "all"],
+)
+async def test_a_store_whose_files_are_deleted_ends_the_run_and_nothing_told_is_lost(
+    tmp_path: Path, gone: tuple[str, ...]
+) -> None:
+    path, network = tmp_path / "run.db", MemoryNetwork()
+    manager = manager_of(path)
+    worker = Counting("Ada", 5, time_scale=0.01)
+    working = asyncio.ensure_future(worker.serve_over(network.join("Ada", worker.receive)))
+    managing = asyncio.ensure_future(manager.serve_over(network.join("boss", manager.receive)))
+    while len(manager.completed_tasks) < 3:
+        await asyncio.sleep(0.01)
+    for suffix in gone:
+        os.unlink(f"{path}{suffix}")
+    with pytest.raises(StoreLost) as lost:
+        await asyncio.wait_for(managing, 10)
+    told = set(manager.completed_tasks)
+    working.cancel()
+    assert len(told) >= 3
+    kept = manager_of(str(lost.value.copy))
+    assert told <= set(kept.completed_tasks)
+    assert len(kept.completed_tasks) < 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from muster.agents import MemoryStore
 from muster.agents.live.api_models import MAX_TASKS_PER_CALL
 from muster.agents.live.guard import MAX_BODY_BYTES, Admission
 from muster.agents.sqlite_store import SqliteStore
-from muster.messages import StoreUnusable
+from muster.messages import StoreLost, StoreUnusable
 
 Make = Callable[..., Any]
 JSON = {"Content-Type": "application/json"}
@@ -271,6 +272,24 @@ async def test_it_is_not_ready_with_a_store_that_cannot_be_written(
             answer = await web.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["store"] == "the disk is full"
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", ".lock"])
+async def test_it_is_not_ready_with_a_store_whose_files_are_gone(
+    house: Make, client: Make, tmp_path: Path, suffix: str
+) -> None:
+    answers: list[Any] = []
+
+    async def run() -> None:
+        async with house(store=tmp_path / "run.db") as here, client(here.manager) as web:
+            await here.employ("Ada")
+            os.unlink(f"{tmp_path}/run.db{suffix}")
+            answers.append(await web.get("/readyz"))
+
+    with pytest.raises(StoreLost):
+        await run()
+    assert answers[0].status_code == 503
+    assert f"run.db{suffix}' was deleted while it was used" in answers[0].json()["store"]
 
 
 async def test_the_process_lives_and_its_loop_turns(house: Make, client: Make) -> None:

@@ -65,7 +65,8 @@ def test_what_is_read_is_what_stands_there(content: Any, indent: int | None) -> 
         document = StateDocument(text.encode())
     except NotAStateDocument:
         return
-    assert json.loads(encode(document)) == json.loads(text)
+    # As texts, for what is no number is not equal to itself.
+    assert json.loads(encode(document), parse_constant=str) == json.loads(text, parse_constant=str)
     assert encode(StateDocument(encode(document))) == encode(document)
 
 
