@@ -35,13 +35,13 @@ class _ContainingFactory:
         self._inner: _Factory | None = inner
 
     def __call__(
-        self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+        self, loop: asyncio.AbstractEventLoop, coroutine: object, **options: Any
     ) -> asyncio.Future[Any]:
         if is_in_attempt.get() and isinstance(coroutine, Coroutine):
-            coroutine = _Contained(coroutine)
+            coroutine = _Contained(cast("Coroutine[Any, Any, Any]", coroutine))
         if self._inner is not None:
             return self._inner(loop, coroutine, **options)
-        return asyncio.Task(coroutine, loop=loop, **options)
+        return asyncio.Task(cast("Coroutine[Any, Any, Any]", coroutine), loop=loop, **options)
 
 
 class _Contained(Coroutine[Any, Any, Any]):

@@ -1,7 +1,7 @@
 """An executor of threads that no program waits for when it ends.
 
-Python joins the threads of a `ThreadPoolExecutor` at its exit: one function that never returns keeps
-the process for ever.
+Python joins the threads of a `ThreadPoolExecutor` at its exit: one function that never returns
+keeps the process for ever.
 """
 
 from __future__ import annotations

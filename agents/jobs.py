@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskResult
 from ..messages.wording import show
@@ -47,8 +47,8 @@ class _Job:
 class Jobs:
     """Runs assignments beside one another, and stops those that are to be stopped.
 
-    It knows nothing of the manager, and outlives the way to it. Whatever an attempt does, it ends in
-    a result, and its slot comes back; unless this is stopped, which leaves it unfinished.
+    It knows nothing of the manager, and outlives the way to it. Whatever an attempt does, it ends
+    in a result, and its slot comes back; only what is stopped with the worker stays unfinished.
 
     Args:
         worker: the worker's name, for the results.
@@ -225,13 +225,13 @@ class Jobs:
             return describe_fault(fault)
         return job.context.cancel_reason or describe_stray_cancellation(fault)
 
-    def _report(self, key: Key, outcome: TaskResult, took_s: float) -> None:
+    def _report(self, key: Key, outcome: object, took_s: float) -> None:
         if not isinstance(outcome, TaskResult):
             raise TypeError(f"a task must end in a TaskResult, not a {type(outcome).__name__}")
         # Whoever did the task may have measured it already.
         took_s = 0.0 if outcome.execution_time else took_s
         # Where pydantic keeps the fields: to ask it for each takes three times as long.
-        told = outcome.__dict__
+        told: Mapping[str, Any] = outcome.__dict__
         is_complete = (
             # A manager may not know a class of the user's.
             type(outcome) is TaskResult

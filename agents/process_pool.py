@@ -172,10 +172,7 @@ class _Child:
         told = pickle.dumps(what)
         try:
             self._line.send_bytes(told)
-            # A process that it has started may hold the line open.
-            while not self._line.poll(LOOK_FOR_PROCESS_EVERY_S):
-                if not self._process.is_alive():
-                    raise EOFError
+            self._wait_for_answer()
             is_done, outcome = self._line.recv()
         except (EOFError, OSError):
             self.is_usable = False
@@ -190,6 +187,12 @@ class _Child:
         if is_done:
             return outcome
         raise outcome
+
+    def _wait_for_answer(self) -> None:
+        # A process that it has started may hold the line open when it has ended.
+        while not self._line.poll(LOOK_FOR_PROCESS_EVERY_S):
+            if not self._process.is_alive():
+                raise EOFError
 
     def kill(self) -> None:
         self.is_usable = False

@@ -4,6 +4,8 @@ Each function ends in the way that its name tells. The plain ones run anywhere, 
 loop; none of them leaves anything behind.
 """
 
+# Their names are all that there is to tell.
+# ruff: noqa: D103
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +13,7 @@ import builtins
 import concurrent.futures
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NoReturn
 
@@ -275,8 +277,9 @@ async def awaits_a_task_that_exits(task: Task) -> Payload:
 
 async def awaits_what_yields_nonsense(task: Task) -> Payload:
     class Nonsense:
-        def __await__(self) -> Iterator[Any]:
+        def __await__(self) -> Generator[int, Any, Payload]:
             yield 42
+            return None
 
     return await Nonsense()
 

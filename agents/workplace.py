@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from ..messages import InvalidInput, Payload, Task
@@ -127,8 +128,8 @@ class Workplace:
         executor = await self.open()
         if runs_threads(executor):
             arguments = (task,) if context is None else (task, context)
-            here = copy_context().run
-            return output_of(await self._submit(executor, here, do_here, function, *arguments))
+            in_context = partial(copy_context().run, do_here)
+            return output_of(await self._submit(executor, in_context, function, *arguments))
         if context is not None:
             raise InvalidInput(
                 f"the handler for {task.type!r} takes a context, which can't leave this process; "

@@ -210,7 +210,7 @@ def test_an_attempt_that_the_manager_cancels_says_so_however_it_ends(way: str) -
         return results
 
     (result,) = run_in_virtual_time(story())
-    if "cancel" in way and "exit" not in way and "futures" not in way or way in SUCCEEDING:
+    if ("cancel" in way and "exit" not in way and "futures" not in way) or way in SUCCEEDING:
         assert (result.success, result.error_message) == (False, "timed out")
 
 
