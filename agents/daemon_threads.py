@@ -35,12 +35,12 @@ class DaemonThreads(Executor):
     """
 
     def __init__(self, max_workers: int, thread_name_prefix: str = "muster") -> None:
+        self._threads: list[threading.Thread] = []
         if max_workers < 1:
             raise ValueError(f"max_workers is {max_workers}; it must be 1 or more")
         self._max_workers = max_workers
         self._prefix = thread_name_prefix
         self._crew = _Crew()
-        self._threads: list[threading.Thread] = []
         self._numbers = count()
         self._is_shut_down = False
 

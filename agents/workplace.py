@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
 from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from ..messages import InvalidInput, Payload, Task
 from .daemon_threads import DaemonThreads
@@ -145,11 +145,12 @@ class Workplace:
         What still runs there is unfinished, and goes to others.
         """
         executor = self._executor
+        if executor is None or isinstance(self._source, Executor):
+            return
+        if runs_processes(executor):
+            kill_all(executor)
         self._end_own()
-        if not isinstance(self._source, Executor) and runs_processes(executor):
-            kill_all(cast("Executor", executor))
-        if not isinstance(self._source, Executor):
-            self._executor = None
+        self._executor = None
 
     async def _make(self) -> Executor:
         assert callable(self._source)
@@ -194,17 +195,17 @@ class Workplace:
         try:
             await asyncio.wait([waiting])
         except asyncio.CancelledError:
+            # Whoever stops does not wait for what becomes of it.
+            waiting.add_done_callback(partial(self._look_at, executor))
             if not await _cancel(executor, noting.future):
                 await asyncio.wait([waiting], timeout=self._kill_after_s)
                 if not waiting.done():
                     self._kill(executor, noting.future)
                     await asyncio.wait([waiting])
-            if waiting.done() and not waiting.cancelled():
-                self._look_at(executor, waiting.exception())
             raise
         if waiting.cancelled():
             raise CancelledError("the executor gave the work up, or was told to from elsewhere")
-        self._look_at(executor, waiting.exception())
+        self._look_at(executor, waiting)
         return waiting.result()
 
     def _kill(self, executor: Executor, future: Future[Any]) -> None:
@@ -215,8 +216,8 @@ class Workplace:
         )
         kill(executor, future)
 
-    def _look_at(self, executor: Executor, fault: BaseException | None) -> None:
-        if breaks_by_one(executor, fault):
+    def _look_at(self, executor: Executor, waiting: asyncio.Future[Outcome]) -> None:
+        if not waiting.cancelled() and breaks_by_one(executor, waiting.exception()):
             self._note_broken(executor)
 
     def _note_broken(self, executor: Executor) -> None:

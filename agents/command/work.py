@@ -130,17 +130,29 @@ class Where(NamedTuple):
     slots: int
 
 
-def choose_where(threads: int | None, processes: int | None, dask: str | None) -> Where:
+def choose_where(
+    threads: int | None,
+    processes: int | None,
+    dask: str | None,
+    *,
+    kill_after_s: float | None = None,
+) -> Where:
     """Where plain handlers run.
 
     Raises:
-        InvalidInput: more than one place is wanted, or no Dask scheduler answers.
+        InvalidInput: more than one place is wanted, no Dask scheduler answers, or what runs there
+            is to be killed and can't be.
         ExtraMissing: Dask is not installed.
     """
     places = {"--threads": threads, "--processes": processes, "--dask": dask}
     wanted = [option for option, given in places.items() if given is not None]
     if len(wanted) > 1:
         raise InvalidInput(f"{' and '.join(wanted)} exclude each other; give one of them")
+    if kill_after_s is not None and processes is None:
+        raise InvalidInput(
+            "--kill-after kills the process of a handler, and these run in "
+            f"{'a cluster' if dask else 'threads'}; give --processes N as well, or leave it out"
+        )
     if threads is not None:
         return Where(partial(DaemonThreads, threads, "muster-handler"), threads)
     if processes is not None:

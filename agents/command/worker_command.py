@@ -87,7 +87,7 @@ def worker(
 
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
-    where = choose_where(threads, processes, dask)
+    where = choose_where(threads, processes, dask, kill_after_s=kill_after_s)
     secret = take_secret(secret_file, insecure=insecure)
     made = [
         CountingWorker(
