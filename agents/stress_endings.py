@@ -43,6 +43,16 @@ class Unpicklable(Exception):
         self.lock = threading.Lock()
 
 
+class Uncarriable:
+    """Neither msgpack nor pickle can carry it; its representation is always the same."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return "Uncarriable()"
+
+
 class MadeOnce(Exception):
     """Can be pickled, and not be made again."""
 
@@ -148,8 +158,8 @@ def raises_group_with_an_exit(task: Task) -> Payload:
     raise _group("BaseExceptionGroup", KeyboardInterrupt(), SystemExit(3))
 
 
-def returns_a_lock(task: Task) -> Payload:
-    return {"lock": threading.Lock()}
+def returns_what_nobody_can_carry(task: Task) -> Payload:
+    return {"here": Uncarriable()}
 
 
 def returns_a_lone_surrogate(task: Task) -> Payload:
@@ -196,7 +206,7 @@ PLAIN_ENDINGS: tuple[Callable[[Task], Payload], ...] = (
     raises_group,
     raises_group_of_cancellations,
     raises_group_with_an_exit,
-    returns_a_lock,
+    returns_what_nobody_can_carry,
     returns_a_lone_surrogate,
     returns_what_is_too_deep,
     returns_a_large_number,
@@ -285,7 +295,11 @@ async def awaits_what_yields_nonsense(task: Task) -> Payload:
 
 
 async def awaits_itself(task: Task) -> Payload:
-    return await _current()
+    try:
+        return await _current()
+    except RuntimeError:
+        # What asyncio says of it holds addresses.
+        raise RuntimeError("waited for itself") from None
 
 
 async def awaits_a_closed_coroutine(task: Task) -> Payload:
