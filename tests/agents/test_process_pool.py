@@ -69,11 +69,15 @@ def interrupted() -> None:
 
 async def begun(path: Path) -> int:
     async def look() -> int:
-        while not (path.exists() and path.read_text()):
+        while not (told := read(path)):
             await asyncio.sleep(0.01)
-        return int(path.read_text())
+        return int(told)
 
     return await asyncio.wait_for(look(), MAY_TAKE_S)
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def is_alive(pid: int) -> bool:
@@ -247,7 +251,7 @@ def test_it_is_refused_at_the_start_if_only_then_is_known_where_functions_run() 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan")])
 def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
-    with pytest.raises(InvalidInput, match="kill_after_s is .*; it must be 0 or more"):
+    with pytest.raises(InvalidInput, match=r"kill_after_s is .*; it must be 0 or more"):
         WorkerAgent("Ada", 5, executor=make_ours, kill_after_s=seconds)
 
 
