@@ -55,28 +55,31 @@ def as_ordinary(fault: BaseException) -> Exception:
 
 
 def is_from_signal(fault: BaseException) -> bool:
-    """Whether an exception is, holds or followed a KeyboardInterrupt that SIGINT caused.
+    """Whether an exception is, holds or followed an end of the program that a signal asked for.
 
-    Code may raise a KeyboardInterrupt as well. That one is an ordinary failure. The difference is
-    where it was raised: by the handler of the signal, or, as Python's own handler leaves no frame,
-    where nothing raises.
+    Ctrl-C raises a KeyboardInterrupt, and many programs call `sys.exit` in their handler of
+    SIGTERM, wherever the main thread happens to be. Code may raise the same; that is an ordinary
+    failure. The difference is where it was raised: by the handler of a signal, or, as Python's own
+    handler of SIGINT leaves no frame, where nothing raises.
     """
     if threading.current_thread() is not threading.main_thread():
         return False
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):
+    ends = [each for each in _related_to(fault) if isinstance(each, KeyboardInterrupt | SystemExit)]
+    if not ends:
         return False
-    code = _code_of(handler)
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {code for each in handlers if (code := _code_of(each)) is not None}
+    on_sigint = signal.getsignal(signal.SIGINT)
+    leaves_no_frame = callable(on_sigint) and _code_of(on_sigint) is None
     return any(
-        isinstance(each, KeyboardInterrupt) and _was_raised_by(code, each)
-        for each in _related_to(fault)
+        any(frame.f_code in codes for frame, _ in traceback.walk_tb(each.__traceback__))
+        or (leaves_no_frame and isinstance(each, KeyboardInterrupt) and _was_raised_by_none(each))
+        for each in ends
     )
 
 
-def _was_raised_by(handler: CodeType | None, interrupt: KeyboardInterrupt) -> bool:
-    frames = list(traceback.walk_tb(interrupt.__traceback__))
-    if handler is not None:
-        return any(frame.f_code is handler for frame, _ in frames)
+def _was_raised_by_none(interrupt: KeyboardInterrupt) -> bool:
+    """Whether no code raised an exception, by the instruction at which it rose."""
     innermost = interrupt.__traceback__
     while innermost is not None and innermost.tb_next is not None:
         innermost = innermost.tb_next

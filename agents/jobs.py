@@ -159,10 +159,12 @@ class Jobs:
         # Its frame may live on in what it raised.
         job.work = None
         self._progress.pop(key, None)
+        # Asked for here, or asyncio complains that nobody has.
+        fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         try:
             if not (job.has_ended or self._are_stopped):
                 # Cancelled before its first step, or its result could not be handed in.
-                self._report(key, failure(_describe_end(work)), 0.0)
+                self._report(key, failure(_describe_end(fault)), 0.0)
         finally:
             if self._waiting and len(self._jobs) < self._slots:
                 self._follow()
@@ -189,11 +191,12 @@ class Jobs:
             return
         current_context.set(context)
         is_in_attempt.set(True)
+        own_task = asyncio.current_task()
         started_at = now()
         try:
             outcome = await self._perform(assignment)
         except BaseException as fault:
-            if is_from_signal(fault) or _is_closed(job):
+            if is_from_signal(fault) or _is_thrown_away(own_task):
                 job.has_ended = True
                 raise
             # A handler may also exit, or raise what the interpreter itself knows.
@@ -306,19 +309,19 @@ def in_ticks(seconds: float) -> float:
     return round(seconds * _TICKS_PER_S) / _TICKS_PER_S if seconds > 0 else 0.0
 
 
-def _is_closed(job: _Job) -> bool:
-    """Whether an attempt's coroutine is thrown away unfinished, as the loop is gone."""
+def _is_thrown_away(own_task: asyncio.Task[Any] | None) -> bool:
+    """Whether a coroutine is closed unfinished by whoever forgets it, as the loop is gone."""
     try:
-        return asyncio.current_task() is not job.work
+        return asyncio.current_task() is not own_task
     except RuntimeError:
         return True
 
 
-def _describe_end(work: asyncio.Task[None]) -> str:
-    if work.cancelled():
-        return describe_stray_cancellation(asyncio.CancelledError())
-    fault = work.exception()
-    return "failed: no result" if fault is None else describe_fault(fault)
+def _describe_end(fault: BaseException | None) -> str:
+    if fault is None:
+        return "failed: no result"
+    is_stray = is_cancellation(fault)
+    return describe_stray_cancellation(fault) if is_stray else describe_fault(fault)
 
 
 def failure(reason: str) -> TaskResult:
