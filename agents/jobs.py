@@ -31,7 +31,8 @@ Key: TypeAlias = tuple[TaskId, int]
 """An attempt, as task and number."""
 
 
-@dataclass(slots=True)
+# Not told with the asyncio task that does it: what it carries is nobody's business.
+@dataclass(slots=True, repr=False)
 class _Job:
     assignment: TaskAssignment
     context: TaskContext

@@ -181,7 +181,8 @@ def test_a_worker_that_lost_its_cluster_leaves_the_work_to_others(tmp_path: Path
     ) as scheduler:
 
         async def story() -> Any:
-            await until(file.exists)
+            # It is there before it is written.
+            await until(lambda: file.exists() and bool(file.read_text()))
             cluster = DaskCluster(
                 json.loads(file.read_text())["address"], connecting_may_take_s=0.5
             )

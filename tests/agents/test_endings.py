@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from muster.agents import Handlers, TaskManager, TaskStatus, WorkerAgent, rehearse
 from muster.agents.jobs import Jobs
+from muster.agents.process_pool import ProcessPool
 from muster.agents.stress_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
 from muster.agents.virtual_time import run_in_virtual_time
 from muster.messages import CancelTask, Task, TaskAssignment, TaskResult
@@ -20,10 +20,6 @@ MAY_TAKE_S = 60.0
 
 PLAIN = {each.__name__: each for each in PLAIN_ENDINGS}
 COROUTINES = {each.__name__: each for each in COROUTINE_ENDINGS}
-
-
-def dies(task: Task) -> None:
-    os._exit(9)
 
 
 async def do(way: str, worker: WorkerAgent) -> tuple[Any, Any]:
@@ -160,27 +156,25 @@ def test_a_function_in_a_thread_that_ends_in_any_way_ends_its_attempt(
     check(way, *asyncio.run(do(way, worker)))
 
 
-def _do_all(executor: Executor | Callable[[], Executor], *more: Callable[[Task], Any]) -> None:
-    """Have a worker do tasks that end in all ways, one after the other."""
-    ways = {**PLAIN, **{each.__name__: each for each in more}, "after": after}
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    "make", [lambda: ProcessPoolExecutor(1, get_context("spawn")), lambda: ProcessPool(1)]
+)
+def test_functions_in_processes_may_end_in_any_way(make: Callable[[], Executor]) -> None:
+    ways = {**PLAIN, "after": after}
     handlers = Handlers()
     for way, function in ways.items():
         handlers.task(way)(function)
     tasks = [Task(task_id=number, type=way) for number, way in enumerate(ways, 1)]
 
     async def story() -> Any:
-        worker = WorkerAgent("Ada", 5, handlers=handlers, executor=executor)
+        worker = WorkerAgent("Ada", 5, handlers=handlers, executor=make)
         manager = TaskManager(tasks, 1, quiet=True)
         return await asyncio.wait_for(rehearse(manager, [worker]), MAY_TAKE_S)
 
     report = asyncio.run(story())
     for task, way in zip(report.tasks, ways, strict=True):
         check(way if way != "after" else "returns", task, report.tasks[-1])
-
-
-@pytest.mark.processes
-def test_functions_in_a_process_pool_may_end_in_any_way() -> None:
-    _do_all(lambda: ProcessPoolExecutor(1, get_context("spawn")), dies)
 
 
 # ------------------------------------------------------------------------------- cancelled, stopped
