@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from ..messages import InvalidInput
 from ..messages.wording import show
+from .attempt_ending import is_from_signal
 from .local_task import LocalTask, is_async_function
 from .log import log
 
@@ -149,7 +150,12 @@ class _AsyncListener:
     async def _call(self, task: LocalTask, event_type: str) -> None:
         try:
             await self._callback(task, event_type)
-        except (Exception, SystemExit) as fault:  # noqa: BLE001 - a user's function
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as fault:
+            # A user's function may raise anything, and only Ctrl-C is to end the program.
+            if is_from_signal(fault):
+                raise
             _report_fault(self._name, fault)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+from typing import cast
 
 MAX_ERROR_CHARACTERS = 10_000
 
+_MAX_PARTS_TOLD = 5
+_MAX_PART_CHARACTERS = 500
+
 
 class HandlerFailed(Exception):
-    """What a handler raised elsewhere, as a text, since the exception itself could not come home.
+    """What a handler raised, as a text, since the exception itself could not come here.
 
     Args:
         told: the exception as "Type: text".
@@ -20,11 +23,28 @@ class HandlerFailed(Exception):
 
 
 def describe_fault(fault: BaseException) -> str:
-    """An exception as "Type: text", whatever its `__str__` does."""
+    """An exception as "Type: text", whatever its `__str__` does; a group with its first parts."""
     if isinstance(fault, HandlerFailed):
         return fault.told
+    told = _describe_one(fault, MAX_ERROR_CHARACTERS)
+    parts = getattr(fault, "exceptions", None)
+    if isinstance(parts, tuple):
+        exceptions = cast("tuple[BaseException, ...]", parts)
+        told += "".join(
+            f"; {_describe_one(each, _MAX_PART_CHARACTERS)}"
+            for each in exceptions[:_MAX_PARTS_TOLD]
+        )
+    return told[:MAX_ERROR_CHARACTERS]
+
+
+def _describe_one(fault: BaseException, max_characters: int) -> str:
     text = ""
-    with contextlib.suppress(Exception):
-        text = str(fault)
+    try:
+        # It may be of a class of its own.
+        text = str.__str__(str(fault))
+    except BaseException:  # noqa: BLE001 - it may raise anything, such as what it tells of
+        text = ""
     name = type(fault).__name__
-    return (f"{name}: {text}" if text else name)[:MAX_ERROR_CHARACTERS]
+    told = f"{name}: {text}" if text else name
+    # Lone surrogates can't be sent.
+    return str.encode(told[:max_characters], "utf-8", "backslashreplace").decode()

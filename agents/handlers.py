@@ -200,7 +200,9 @@ class Handlers:
             return await _call(registered, assignment.task)
         assert workplace is not None
         context = current_context.get() if registered.takes_context else None
-        return await workplace.run(cast("Work", registered.function), assignment.task, context)
+        output = await workplace.run(cast("Work", registered.function), assignment.task, context)
+        # A decorator may hide that its function is async.
+        return await output if inspect.isawaitable(output) else output
 
 
 current_context: ContextVar[TaskContext] = ContextVar("muster_task_context")

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskResult
+from ..messages.wording import show
+from .attempt_ending import describe_stray_cancellation, is_cancellation, is_from_signal
 from .clock import now
+from .contained_tasks import contain_attempts, is_in_attempt
 from .fault_text import describe_fault
 from .handlers import TaskContext, current_context
 
 PROGRESS_EVERY_S = 0.1
 
 _STOPPING_S = 1.0
+_TURNS_OF_A_STOP = 3
+"""In how many turns of the loop a worker that is cancelled along with its attempts has said so."""
+
 _TICKS_PER_S = 2**20
 
 Key: TypeAlias = tuple[TaskId, int]
 """An attempt, as task and number."""
 
 
-@dataclass(slots=True)
+# Not told with the asyncio task that does it: what it carries is nobody's business.
+@dataclass(slots=True, repr=False)
 class _Job:
     assignment: TaskAssignment
     context: TaskContext
     work: asyncio.Task[None] | None = None
     has_begun: bool = False
+    has_ended: bool = False
 
     def stop(self) -> None:
         if self.work is not None:
@@ -38,13 +48,15 @@ class _Job:
 class Jobs:
     """Runs assignments beside one another, and stops those that are to be stopped.
 
-    It knows nothing of the manager, and outlives the way to it.
+    It knows nothing of the manager, and outlives the way to it. Whatever an attempt does, it ends
+    in a result, and its slot comes back; only what is stopped with the worker stays unfinished.
 
     Args:
         worker: the worker's name, for the results.
         slots: how many assignments run at once; others wait, and begin in the order in which they
             came.
-        perform: does a task; whatever it raises becomes the task's error.
+        perform: does a task; whatever it raises becomes the task's error, also what would end a
+            program, such as SystemExit. Only what Ctrl-C raises goes through.
         hand_in: takes each result.
         tell_progress: takes progress, not more often than a manager can use.
     """
@@ -136,9 +148,27 @@ class Jobs:
 
     def _begin(self, key: Key, assignment: TaskAssignment) -> None:
         loop = asyncio.get_running_loop()
+        contain_attempts(loop)
         context = TaskContext(assignment, partial(self._take_progress, key), loop)
         job = self._jobs[key] = _Job(assignment, context)
         job.work = loop.create_task(self._work(key, job))
+        # Whatever becomes of an asyncio task, this is called.
+        job.work.add_done_callback(partial(self._end, key, job))
+
+    def _end(self, key: Key, job: _Job, work: asyncio.Task[None]) -> None:
+        del self._jobs[key]
+        # Its frame may live on in what it raised.
+        job.work = None
+        self._progress.pop(key, None)
+        # Asked for here, or asyncio complains that nobody has.
+        fault = asyncio.CancelledError() if work.cancelled() else work.exception()
+        try:
+            if not (job.has_ended or self._are_stopped):
+                # Cancelled before its first step, or its result could not be handed in.
+                self._report(key, failure(_describe_end(fault)), 0.0)
+        finally:
+            if self._waiting and len(self._jobs) < self._slots:
+                self._follow()
 
     def _follow(self) -> None:
         """Begin what has waited longest."""
@@ -156,46 +186,67 @@ class Jobs:
     async def _work(self, key: Key, job: _Job) -> None:
         job.has_begun = True
         assignment, context = job.assignment, job.context
+        if context.cancel_reason is not None:
+            job.has_ended = True
+            self._report(key, failure(context.cancel_reason), 0.0)
+            return
+        current_context.set(context)
+        is_in_attempt.set(True)
+        own_task = asyncio.current_task()
+        started_at = now()
         try:
-            if context.cancel_reason is not None:
-                self._report(key, failure(context.cancel_reason), 0.0)
-                return
-            current_context.set(context)
-            started_at = now()
-            try:
-                outcome = await self._perform(assignment)
-            except asyncio.CancelledError:
-                # Who stops has not failed the task: it is unfinished, and the manager knows.
-                if context.cancel_reason is None or self._are_stopped:
-                    raise
-                outcome = failure(context.cancel_reason)
-            except KeyboardInterrupt:
+            outcome = await self._perform(assignment)
+        except BaseException as fault:
+            if is_from_signal(fault) or _is_thrown_away(own_task):
+                job.has_ended = True
                 raise
-            except BaseException as fault:  # noqa: BLE001 - a handler may even call sys.exit()
-                outcome = failure(describe_fault(fault))
-            # Whoever did the task may have measured it already.
-            took_s = 0.0 if outcome.execution_time else now() - started_at
+            # A handler may also exit, or raise what the interpreter itself knows.
+            reason = await self._judge(job, fault)
+            if reason is None:
+                job.has_ended = True
+                return
+            outcome = failure(reason)
+        took_s = now() - started_at
+        try:
             self._report(key, outcome, took_s)
-        finally:
-            del self._jobs[key]
-            # Its frame may live on in what it raised.
-            job.work = None
-            if self._progress:
-                self._progress.pop(key, None)
-            if self._waiting and len(self._jobs) < self._slots:
-                self._follow()
+        except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
+            told = f"{describe_fault(fault)}; its result was {show(outcome)}"
+            self._report(key, failure(told), took_s)
+        job.has_ended = True
 
-    def _report(self, key: Key, outcome: TaskResult, took_s: float) -> None:
+    async def _judge(self, job: _Job, fault: BaseException) -> str | None:
+        """Why an attempt failed; None if it did not, but was stopped together with the worker."""
+        is_cancelled = is_cancellation(fault)
+        if is_cancelled and job.context.cancel_reason is None:
+            # Who ends a loop cancels all its tasks at once, attempts and worker alike.
+            for _ in range(_TURNS_OF_A_STOP):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+        # Who stops has not failed the task: it is unfinished, and the manager knows.
+        if self._are_stopped:
+            return None
+        if not is_cancelled:
+            return describe_fault(fault)
+        return job.context.cancel_reason or describe_stray_cancellation(fault)
+
+    def _report(self, key: Key, outcome: object, took_s: float) -> None:
+        if not isinstance(outcome, TaskResult):
+            raise TypeError(f"a task must end in a TaskResult, not a {type(outcome).__name__}")
+        # Whoever did the task may have measured it already.
+        took_s = 0.0 if outcome.execution_time else took_s
         # Where pydantic keeps the fields: to ask it for each takes three times as long.
-        told = outcome.__dict__
+        told: Mapping[str, Any] = outcome.__dict__
         is_complete = (
             # A manager may not know a class of the user's.
             type(outcome) is TaskResult
-            and told["success"]
+            and told["success"] is True
             and told["error_message"] is None
             and (told["task_id"], told["attempt"]) == key
             and told["worker"] == self._worker
-            and (told["execution_time"] > 0 or not in_ticks(took_s))
+            and (
+                0 < told["execution_time"] < math.inf
+                or not (told["execution_time"] or in_ticks(took_s))
+            )
         )
         if is_complete:
             self._hand_in(outcome)
@@ -257,6 +308,21 @@ def in_ticks(seconds: float) -> float:
         seconds: the duration; below 0 counts as 0.
     """
     return round(seconds * _TICKS_PER_S) / _TICKS_PER_S if seconds > 0 else 0.0
+
+
+def _is_thrown_away(own_task: asyncio.Task[Any] | None) -> bool:
+    """Whether a coroutine is closed unfinished by whoever forgets it, as the loop is gone."""
+    try:
+        return asyncio.current_task() is not own_task
+    except RuntimeError:
+        return True
+
+
+def _describe_end(fault: BaseException | None) -> str:
+    if fault is None:
+        return "failed: no result"
+    is_stray = is_cancellation(fault)
+    return describe_stray_cancellation(fault) if is_stray else describe_fault(fault)
 
 
 def failure(reason: str) -> TaskResult:

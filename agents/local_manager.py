@@ -28,7 +28,9 @@ from ..messages import (
     UnknownTask,
 )
 from ..messages.wording import show, summarize
+from .attempt_ending import as_ordinary, is_from_signal
 from .clock import now
+from .contained_tasks import contain_attempts, is_in_attempt
 from .event_callbacks import EventCallback, EventCallbacks
 from .fault_text import describe_fault
 from .kernel.board import Board
@@ -300,13 +302,19 @@ class LocalTaskManager:
             await self._callbacks.settle(STOPPING_S)
 
     async def _attempt(self, task: LocalTask) -> object:
+        is_in_attempt.set(True)
         try:
             return await task.coroutine(task)
         except SystemExit as fault:
             # It would end the loop, and with it all other tasks.
             raise RuntimeError(f"the task called sys.exit({fault.code!r})") from fault
+        except KeyboardInterrupt as fault:
+            if is_from_signal(fault):
+                raise
+            raise as_ordinary(fault) from fault
 
     def _start(self, task: LocalTask) -> None:
+        contain_attempts(asyncio.get_running_loop())
         work = asyncio.get_running_loop().create_task(self._attempt(task), name=task.name)
         self._works[task.id] = work
         work.add_done_callback(partial(self._end, task))

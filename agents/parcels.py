@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 from ..messages import BlobUnusable, Parcel, TaskId, decode_message
 from ..messages.cutting import Cutting, cut, splice
 from .blob_store import BlobStore
+from .daemon_threads import DaemonThreads
 from .kernel.blob_seal import BlobSeal
 from .patience import within
 
@@ -35,7 +35,7 @@ class BlobThreads:
     """The threads in which blob stores are waited for; none before there is something to do."""
 
     def __init__(self) -> None:
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor: DaemonThreads | None = None
 
     async def run(self, step: Callable[[], _Result]) -> _Result:
         """Call a function in a thread.
@@ -44,7 +44,7 @@ class BlobThreads:
             BlobUnusable: it takes longer than `PATIENCE_S`, or the store raised what it may not.
         """
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(_THREADS, "muster-blobs")
+            self._executor = DaemonThreads(_THREADS, "muster-blobs")
         work = asyncio.get_running_loop().run_in_executor(self._executor, step)
         try:
             return await within(PATIENCE_S, work)

@@ -39,6 +39,9 @@ _ASK_AGAIN_AFTER_S = 1.0
 _DIAL_AGAIN_AFTER_S = 0.5
 _MAX_NAMED_TASKS = 10
 
+_ENDS_WITHIN_S = 0.001
+"""How long it may take until all know that an attempt has ended, in virtual time."""
+
 _Parameters = ParamSpec("_Parameters")
 _Returned = TypeVar("_Returned")
 
@@ -116,6 +119,8 @@ class _Simulation:
         self._starts: Counter[str] = Counter()
         self._serving: dict[str, tuple[MemoryLink, asyncio.Future[None]]] = {}
         self._down_s: dict[str, float] = {}
+        # Bounded by the kills that are planned.
+        self._gone: list[WorkerAgent] = []
         self._reign: _Reign | None = None
         # Where no manager is to be killed it needs no store, and is as most are.
         self._memory = Memory() if FaultKind.RESTART in conditions.kinds else None
@@ -198,6 +203,7 @@ class _Simulation:
             self._starts[name] += 1
             self._prepare(worker, address_of(name, self._starts[name]))
             serving = await self._serve(worker)
+            self._gone.append(worker)
             self._look_at_drops(worker)
             if serving.cancelled():
                 await asyncio.sleep(self._down_s.pop(name, 0.0))
@@ -233,13 +239,34 @@ class _Simulation:
 
         async def watched(assignment: TaskAssignment) -> TaskResult:
             witness.begins(address, assignment)
-            result = await perform(assignment)
+            try:
+                result = await perform(assignment)
+            finally:
+                loop = asyncio.get_running_loop()
+                loop.call_later(_ENDS_WITHIN_S, self._look_at_ending, worker, assignment)
             witness.ends(address, assignment, result)
             return result
 
         worker.perform = watched
         worker.dials_again = True
         worker.executor = _InPlace(max_workers=1)
+
+    def _look_at_ending(self, worker: WorkerAgent, assignment: TaskAssignment) -> None:
+        """See that an attempt that was performed ended in a result, and gave its slot back."""
+        if any(worker is each for each in self._gone) or worker.is_done():
+            # What it left unfinished goes to others.
+            return
+        key = (assignment.task.id, assignment.attempt)
+        shell = worker._shell  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        told = f"attempt {key[1]} at task {key[0]!r}, by {worker.name},"
+        if any((each.task.id, each.attempt) == key for each in shell.running):
+            self._witness.accuse(
+                "an attempt that has ended gives its slot back", f"{told} holds it", key[0]
+            )
+        if not any((each.task_id, each.attempt) == key for each in worker.task_history):
+            self._witness.accuse(
+                "whatever a handler does, its attempt ends in a result", f"{told} has none", key[0]
+            )
 
     async def _disturb(self) -> None:
         loop = asyncio.get_running_loop()

@@ -5,10 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Awaitable, Sequence
+from typing import cast
 
-from ..messages import IllegalTransition, InvalidTask, Task
+from ..messages import (
+    IllegalTransition,
+    InvalidTask,
+    Payload,
+    Task,
+    TaskAssignment,
+    TaskResult,
+)
+from .ceylon_agent import AgentDetail
 from .kernel.matching import POLICIES
 from .manager import TaskManager
+from .stress_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS
 from .worker import WorkerAgent
 
 TASKS = 30
@@ -18,10 +29,16 @@ TIME_SCALE = 0.2
 
 _TYPES = ("", "", "paint", "sing")
 _LONGEST_S = 12.0
+_ODD_ENDINGS = 0.25
+"""The share of attempts that end in one of the ways of `stress_endings`."""
+
+_IN_THREADS = 0.5
 
 
 class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancels, on 4 workers.
+
+    A quarter of the attempts ends in one of all the ways in which a handler can.
 
     Args:
         seed: what the story follows from.
@@ -54,12 +71,12 @@ class StressStory:
         """New workers; the last can do everything, so that no story hangs by its own fault."""
         chance = self._chance("workers")
         return [
-            WorkerAgent(
+            _OddWorker(
+                self._seed,
                 f"w{number}",
-                skill_level=10 if number == WORKERS else chance.randint(3, 10),
-                specialties=chance.choice(((), ("paint",))),
-                slots=chance.randint(1, 2),
-                time_scale=TIME_SCALE,
+                10 if number == WORKERS else chance.randint(3, 10),
+                chance.choice(((), ("paint",))),
+                chance.randint(1, 2),
             )
             for number in range(1, WORKERS + 1)
         ]
@@ -84,6 +101,37 @@ class StressStory:
 
     def _chance(self, role: str) -> random.Random:
         return random.Random(f"{self._seed}/{role}")  # noqa: S311 - chance that repeats, no secret
+
+
+class _OddWorker(WorkerAgent):
+    """Some of its attempts end in one of all the ways in which a handler can."""
+
+    def __init__(
+        self, seed: int, name: str, skill_level: int, specialties: Sequence[str], slots: int
+    ) -> None:
+        super().__init__(
+            name, skill_level, specialties=specialties, slots=slots, time_scale=TIME_SCALE
+        )
+        self._seed = seed
+
+    async def handle_task(
+        self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
+    ) -> TaskResult | bool | None:
+        """Work, and then end as chance has it."""
+        # Of each attempt the same, whoever does it and when.
+        key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
+        chance = random.Random(key)  # noqa: S311 - chance that repeats, no secret
+        result = await super().handle_task(data, time, agent)
+        if chance.random() >= _ODD_ENDINGS or not isinstance(result, TaskResult):
+            return result
+        ending = chance.choice((*PLAIN_ENDINGS, *COROUTINE_ENDINGS))
+        if ending in COROUTINE_ENDINGS:
+            output = await cast("Awaitable[Payload]", ending(data.task))
+        elif chance.random() < _IN_THREADS:
+            output = await self._workplace.run(ending, data.task)
+        else:
+            output = ending(data.task)
+        return result.model_copy(update={"output": output})
 
 
 def _make_task(chance: random.Random, number: int, most_needed: int | None = None) -> Task:

@@ -113,6 +113,11 @@ class WorkerAgent(CeylonAgent):
         executor: where plain functions run, or a function that makes that, and makes it anew when
             it broke; by default threads, as many as slots. Outside a thread pool functions take
             the task alone. A worker whose executor broke for good leaves.
+        kill_after_s: how long a plain function may go on after its task timed out or was cancelled,
+            in seconds, 0 or more; then its process is killed, and the slot is free. None for as
+            long as it likes. Only an executor of processes takes it, since nobody can kill a
+            thread or a coroutine. A `ProcessPool` loses that one process; Python's own
+            `ProcessPoolExecutor` breaks, and all that was in it fails.
         time_scale: how long a second of simulated work lasts, in seconds.
         port: the UDP port of the admin.
         host: the IPv4 address of the admin.
@@ -137,6 +142,7 @@ class WorkerAgent(CeylonAgent):
         slots: int = 1,
         handlers: Handlers | None = None,
         executor: ExecutorSource | None = None,
+        kill_after_s: float | None = None,
         time_scale: float = 1.0,
         port: int = DEFAULT_PORT,
         host: str = LOOPBACK,
@@ -168,7 +174,7 @@ class WorkerAgent(CeylonAgent):
         self.slots = slots
         self.time_scale = time_scale
         self.handlers = handlers if handlers is not None else Handlers()
-        self._workplace = Workplace(executor, slots, name, self._find_unusable)
+        self._workplace = Workplace(executor, slots, name, self._find_unusable, kill_after_s)
         if self._workplace.surely_carries_no_context:
             self.handlers.refuse_contexts()
         self._shell = WorkerShell(self)
@@ -671,6 +677,7 @@ class WorkerOptions(TypedDict, total=False):
     slots: int
     handlers: Handlers | None
     executor: ExecutorSource | None
+    kill_after_s: float | None
     time_scale: float
     port: int
     host: str

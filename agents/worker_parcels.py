@@ -19,7 +19,6 @@ from ..messages import (
     CancelTask,
     DecodeError,
     Flaw,
-    MusterError,
     Parcel,
     ResultRecorded,
     TaskAssignment,
@@ -222,23 +221,27 @@ class WorkerParcels:
 
     async def _open(self, key: Key, parcel: Parcel) -> None:
         try:
-            place = await self._find_place()
-            if place.blobs is None:
-                raise BlobUnusable(place.fault or "this worker does not get to the blobs")
-            async with self._unpacking:
-                assignment = await place.blobs.open(parcel, self._also)
-            if (
-                not isinstance(assignment, TaskAssignment)
-                or (assignment.task.id, assignment.attempt) != key
-                or assignment.worker != parcel.worker
-            ):
-                raise DecodeError(Flaw.INVALID, "a parcel with something else in it than it says")
-        except MusterError as fault:
+            assignment = await self._read(key, parcel)
+        except Exception as fault:  # noqa: BLE001 - a blob store may be anybody's
             del self._openings[key]
             self._hand_in(self._failure(key, describe_fault(fault)))
         else:
             del self._openings[key]
             self._take(assignment)
+
+    async def _read(self, key: Key, parcel: Parcel) -> TaskAssignment:
+        place = await self._find_place()
+        if place.blobs is None:
+            raise BlobUnusable(place.fault or "this worker does not get to the blobs")
+        async with self._unpacking:
+            assignment = await place.blobs.open(parcel, self._also)
+        if (
+            not isinstance(assignment, TaskAssignment)
+            or (assignment.task.id, assignment.attempt) != key
+            or assignment.worker != parcel.worker
+        ):
+            raise DecodeError(Flaw.INVALID, "a parcel with something else in it than it says")
+        return assignment
 
     def _failure(self, key: Key, reason: str) -> TaskResult:
         task_id, attempt = key
@@ -276,7 +279,7 @@ class WorkerParcels:
         labelled = None
         try:
             labelled = await self._put(key, message)
-        except BlobUnusable as fault:
+        except Exception as fault:  # noqa: BLE001 - a blob store may be anybody's
             message = encode_message(self._failure(key, describe_fault(fault)))
         if labelled is None:
             # In a frame it arrives for good, as every other result does.

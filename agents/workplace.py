@@ -6,25 +6,18 @@ An executor that breaks is made anew if there is a function that makes it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import copy
 import pickle
 import secrets
 from collections.abc import Callable
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ThreadPoolExecutor,
-)
-from concurrent.futures.thread import BrokenThreadPool
+from concurrent.futures import CancelledError, Executor, Future
 from contextvars import copy_context
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
-from ..messages import EncodeError, InvalidInput, Payload, Task
-from ..messages.portability import explain_unportable
-from .fault_text import HandlerFailed, describe_fault
+from ..messages import InvalidInput, Payload, Task
+from .daemon_threads import DaemonThreads
+from .executor_kinds import breaks_by_one, kill, kill_all, runs_processes, runs_threads
+from .handler_outcome import Outcome, do_elsewhere, do_here, output_of
 from .log import log
 
 ExecutorSource: TypeAlias = Executor | Callable[[], Executor]
@@ -44,9 +37,12 @@ class Workplace:
         slots: how many threads those are.
         name: the worker's name.
         tell_unusable: called when the executor broke and there is no other.
+        kill_after_s: how long after its cancel a function may go on, in seconds, before its process
+            is killed; None for as long as it likes.
 
     Raises:
-        InvalidInput: the source is neither.
+        InvalidInput: the source is neither, or `kill_after_s` is negative or given for what can't
+            be killed.
     """
 
     def __init__(
@@ -55,8 +51,14 @@ class Workplace:
         slots: int,
         name: str,
         tell_unusable: Callable[[], None],
+        kill_after_s: float | None = None,
     ) -> None:
+        if kill_after_s is not None and not kill_after_s >= 0:
+            raise InvalidInput(
+                f"worker {name!r}: kill_after_s is {kill_after_s!r}; it must be 0 or more"
+            )
         self._slots = slots
+        self._kill_after_s = kill_after_s
         self._name = name
         self._tell_unusable = tell_unusable
         self._executor: Executor | None = None
@@ -76,6 +78,8 @@ class Workplace:
                 f"worker {self._name!r}: executor is a {type(source).__name__}; it must be a "
                 "concurrent.futures.Executor, or a function that makes one"
             )
+        if not callable(source):
+            self._see_that_it_can_be_killed(source)
         self._end_own()
         self._source = source
         self._executor = source if isinstance(source, Executor) else None
@@ -84,7 +88,7 @@ class Workplace:
     @property
     def surely_carries_no_context(self) -> bool:
         """Whether it is known already that functions get no context there."""
-        return self._executor is not None and not isinstance(self._executor, ThreadPoolExecutor)
+        return self._executor is not None and not runs_threads(self._executor)
 
     async def open(self) -> Executor:
         """The executor to be used now; it is made, if it must be.
@@ -95,7 +99,7 @@ class Workplace:
         if self._executor is not None:
             return self._executor
         if self._source is None:
-            self._executor = ThreadPoolExecutor(self._slots, f"muster-{self._name}")
+            self._executor = DaemonThreads(self._slots, f"muster-{self._name}")
             return self._executor
         if self._making is None:
             self._making = asyncio.Lock()
@@ -122,9 +126,10 @@ class Workplace:
             Exception: what the function raised.
         """
         executor = await self.open()
-        if isinstance(executor, ThreadPoolExecutor):
+        if runs_threads(executor):
             arguments = (task,) if context is None else (task, context)
-            return await self._submit(executor, copy_context().run, function, *arguments)
+            in_context = partial(copy_context().run, do_here)
+            return output_of(await self._submit(executor, in_context, function, *arguments))
         if context is not None:
             raise InvalidInput(
                 f"the handler for {task.type!r} takes a context, which can't leave this process; "
@@ -132,16 +137,20 @@ class Workplace:
             )
         # Dask takes two calls for one if they are the same in all.
         call_id = secrets.token_hex(8)
-        outcome = await self._submit(executor, do_elsewhere, function, task, call_id)
-        if isinstance(outcome, Failed):
-            raise HandlerFailed(outcome.told)
-        return outcome
+        return output_of(await self._submit(executor, do_elsewhere, function, task, call_id))
 
     def close(self) -> None:
-        """End what was made here, without waiting; an executor that was given stays."""
+        """End what was made here, without waiting; an executor that was given stays.
+
+        What still runs there is unfinished, and goes to others.
+        """
+        executor = self._executor
+        if executor is None or isinstance(self._source, Executor):
+            return
+        if runs_processes(executor):
+            kill_all(executor)
         self._end_own()
-        if not isinstance(self._source, Executor):
-            self._executor = None
+        self._executor = None
 
     async def _make(self) -> Executor:
         assert callable(self._source)
@@ -149,18 +158,30 @@ class Workplace:
         made: object = None
         try:
             # It may have a cluster to connect to.
-            made = await loop.run_in_executor(None, self._source)
+            made = output_of(await loop.run_in_executor(None, do_here, self._source))
         finally:
             if not isinstance(made, Executor):
                 self._become_unusable()
         if isinstance(made, Executor):
+            self._see_that_it_can_be_killed(made)
             return made
         raise InvalidInput(
             f"worker {self._name!r}: the function that should make its executor made a "
             f"{type(made).__name__}"
         )
 
-    async def _submit(self, executor: Executor, work: Work, *arguments: Any) -> Payload:
+    def _see_that_it_can_be_killed(self, executor: Executor | None) -> None:
+        if self._kill_after_s is not None and not runs_processes(executor):
+            kind = "threads" if executor is None else f"a {type(executor).__name__}"
+            raise InvalidInput(
+                f"worker {self._name!r}: kill_after_s is {self._kill_after_s:g}, but its functions "
+                f"run in {kind}, which can't be killed; let them run in processes, as with "
+                f"executor=lambda: ProcessPool({self._slots}), or leave it out"
+            )
+
+    async def _submit(
+        self, executor: Executor, work: Callable[..., Outcome], *arguments: Any
+    ) -> Outcome:
         noting = _Noting(executor)
         loop = asyncio.get_running_loop()
         try:
@@ -174,18 +195,30 @@ class Workplace:
         try:
             await asyncio.wait([waiting])
         except asyncio.CancelledError:
+            # Whoever stops does not wait for what becomes of it.
+            waiting.add_done_callback(partial(self._look_at, executor))
             if not await _cancel(executor, noting.future):
-                await asyncio.wait([waiting])
-            if waiting.done() and not waiting.cancelled():
-                waiting.exception()
+                await asyncio.wait([waiting], timeout=self._kill_after_s)
+                if not waiting.done():
+                    self._kill(executor, noting.future)
+                    await asyncio.wait([waiting])
             raise
         if waiting.cancelled():
             raise CancelledError("the executor gave the work up, or was told to from elsewhere")
-        # A handler that runs in a thread may have broken a pool of its own.
-        kind = BrokenThreadPool if isinstance(executor, ThreadPoolExecutor) else BrokenExecutor
-        if isinstance(waiting.exception(), kind):
-            self._note_broken(executor)
+        self._look_at(executor, waiting)
         return waiting.result()
+
+    def _kill(self, executor: Executor, future: Future[Any]) -> None:
+        log.warning(
+            "a process was killed: its function went on too long after its cancel",
+            worker=self._name,
+            kill_after_s=self._kill_after_s,
+        )
+        kill(executor, future)
+
+    def _look_at(self, executor: Executor, waiting: asyncio.Future[Outcome]) -> None:
+        if not waiting.cancelled() and breaks_by_one(executor, waiting.exception()):
+            self._note_broken(executor)
 
     def _note_broken(self, executor: Executor) -> None:
         if executor is not self._executor:
@@ -206,63 +239,19 @@ class Workplace:
         executor = self._executor
         if executor is None or isinstance(self._source, Executor):
             return
-        if _is_a_pool_of_ours(executor):
+        if _is_on_this_machine(executor):
             executor.shutdown(wait=False, cancel_futures=True)
         else:
             # Not all executors know how to cancel what waits.
             executor.shutdown(wait=False)
 
 
-class Failed(NamedTuple):
-    """What a function raised elsewhere, if the exception itself can't come home."""
-
-    told: str
-
-
-def do_elsewhere(function: Work, task: Task, call_id: str) -> Payload | Failed:
-    """Do a task in another process or on another machine, so that how it went can come home.
-
-    What can't be read at home would break the pool, or leave those waiting who are there.
-
-    Args:
-        function: what does it.
-        task: the task.
-        call_id: tells this call from all others.
-    """
-    del call_id
-    try:
-        output = function(task)
-    except BaseException as fault:
-        if _can_come_home(fault):
-            raise
-        return Failed(describe_fault(fault))
-    problem = explain_unportable({"output": output})
-    return output if problem is None else Failed(describe_fault(EncodeError(problem)))
-
-
-def _can_come_home(fault: BaseException) -> bool:
-    """Whether an exception survives the journey; one whose class wants other arguments doesn't."""
-    if not isinstance(fault, Exception) or isinstance(fault, BrokenExecutor):
-        # It would be taken for the executor's own.
-        return False
-    with contextlib.suppress(Exception):
-        pickle.dumps(fault)
-        copy.copy(fault)
-        return True
-    return False
-
-
-def _is_a_pool_of_ours(executor: Executor) -> bool:
-    """Whether it is one of Python's own pools, on this machine."""
-    if isinstance(executor, ThreadPoolExecutor):
-        return True
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few workers have one
-
-    return isinstance(executor, ProcessPoolExecutor)
+def _is_on_this_machine(executor: Executor) -> bool:
+    return runs_threads(executor) or runs_processes(executor)
 
 
 async def _cancel(executor: Executor, future: Future[Payload]) -> bool:
-    if _is_a_pool_of_ours(executor):
+    if _is_on_this_machine(executor):
         return future.cancel()
     # A cluster's scheduler is asked, and may be long in answering.
     return await asyncio.get_running_loop().run_in_executor(None, future.cancel)

@@ -8,21 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskAssignment, TaskResult
+from ..daemon_threads import DaemonThreads
 from ..dask_cluster import DaskCluster
 from ..garbage import collect_garbage_less_often
 from ..ticket import Ticket, read_ticket, show_text
 from ..worker import SpecializedWorker
 from .ending import SUCCEEDED, complain
-from .interrupts import Interrupts, children_hold_back_ctrl_c, ignore_ctrl_c
+from .interrupts import Interrupts
 from .output import write_line
 from .parent import leaving_with_parent
 
@@ -130,19 +130,31 @@ class Where(NamedTuple):
     slots: int
 
 
-def choose_where(threads: int | None, processes: int | None, dask: str | None) -> Where:
+def choose_where(
+    threads: int | None,
+    processes: int | None,
+    dask: str | None,
+    *,
+    kill_after_s: float | None = None,
+) -> Where:
     """Where plain handlers run.
 
     Raises:
-        InvalidInput: more than one place is wanted, or no Dask scheduler answers.
+        InvalidInput: more than one place is wanted, no Dask scheduler answers, or what runs there
+            is to be killed and can't be.
         ExtraMissing: Dask is not installed.
     """
     places = {"--threads": threads, "--processes": processes, "--dask": dask}
     wanted = [option for option, given in places.items() if given is not None]
     if len(wanted) > 1:
         raise InvalidInput(f"{' and '.join(wanted)} exclude each other; give one of them")
+    if kill_after_s is not None and processes is None:
+        raise InvalidInput(
+            "--kill-after kills the process of a handler, and these run in "
+            f"{'a cluster' if dask else 'threads'}; give --processes N as well, or leave it out"
+        )
     if threads is not None:
-        return Where(partial(ThreadPoolExecutor, threads, "muster-handler"), threads)
+        return Where(partial(DaemonThreads, threads, "muster-handler"), threads)
     if processes is not None:
         return Where(partial(_make_pool, processes), processes)
     if dask is not None:
@@ -152,16 +164,9 @@ def choose_where(threads: int | None, processes: int | None, dask: str | None) -
 
 
 def _make_pool(processes: int) -> Executor:
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few workers have one
+    from ..process_pool import ProcessPool  # noqa: PLC0415 - few workers have one
 
-    # Forking would copy locks that Ceylon's threads may hold at that moment.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=ignore_ctrl_c)
-    with children_hold_back_ctrl_c():
-        # A pool starts a process for each piece of work until it has them all.
-        for _ in range(processes):
-            pool.submit(os.getpid)
-    return pool
+    return ProcessPool(processes)
 
 
 def run_workers(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:

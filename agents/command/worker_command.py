@@ -43,6 +43,16 @@ def worker(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Run plain handlers in so many processes.")
     ] = None,
+    kill_after_s: Annotated[
+        float | None,
+        typer.Option(
+            "--kill-after",
+            min=0.0,
+            metavar="SECONDS",
+            help="With --processes: kill a handler's process so long after its task timed out or "
+            "was cancelled.",
+        ),
+    ] = None,
     dask: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +87,7 @@ def worker(
 
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
-    where = choose_where(threads, processes, dask)
+    where = choose_where(threads, processes, dask, kill_after_s=kill_after_s)
     secret = take_secret(secret_file, insecure=insecure)
     made = [
         CountingWorker(
@@ -87,6 +97,7 @@ def worker(
             slots=where.slots if slots is None else slots,
             handlers=found,
             executor=where.make_executor,
+            kill_after_s=kill_after_s,
             time_scale=time_scale,
             secret=secret,
             insecure=insecure,

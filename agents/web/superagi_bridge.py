@@ -99,7 +99,11 @@ class Bridge:
                 complaints = "" if self._child is None else self._child.complaints()
                 await self._end()
                 raise BackendFailed(f"SuperAGI's process {lost}{complaints}") from None
-            except asyncio.CancelledError:
+            except MusterError:
+                # It has answered.
+                raise
+            except BaseException:
+                # It may still be at it, and what it says next is no answer to the next call.
                 await self._end()
                 raise
 

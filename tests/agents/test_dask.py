@@ -17,6 +17,7 @@ import pytest
 from distributed import Client, LocalCluster
 from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, dask_cluster, rehearse
 from muster.agents.dask_cluster import DaskCluster
+from muster.agents.stress_endings import PLAIN_ENDINGS
 from muster.messages import ExtraMissing, InvalidInput, Task
 
 pytestmark = pytest.mark.processes
@@ -180,7 +181,8 @@ def test_a_worker_that_lost_its_cluster_leaves_the_work_to_others(tmp_path: Path
     ) as scheduler:
 
         async def story() -> Any:
-            await until(file.exists)
+            # It is there before it is written.
+            await until(lambda: file.exists() and bool(file.read_text()))
             cluster = DaskCluster(
                 json.loads(file.read_text())["address"], connecting_may_take_s=0.5
             )
@@ -215,3 +217,23 @@ def test_without_dask_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(dask_cluster, "find_spec", lambda _: None)
     with pytest.raises(ExtraMissing, match=r"ceylon-muster\[dask\]"):
         DaskCluster("tcp://127.0.0.1:8786")
+
+
+def test_functions_in_a_cluster_may_end_in_any_way(front: DaskCluster) -> None:
+    handlers = Handlers()
+    for each in PLAIN_ENDINGS:
+        handlers.task(each.__name__)(each)
+    types = [each.__name__ for each in PLAIN_ENDINGS]
+    tasks = [Task(task_id=number, type=way) for number, way in enumerate(types, 1)]
+
+    async def story() -> Any:
+        worker = WorkerAgent("Ada", 5, slots=2, handlers=handlers, executor=front)
+        manager = TaskManager(tasks, 1, quiet=True)
+        return await asyncio.wait_for(rehearse(manager, [worker]), DEADLINE_S)
+
+    report = asyncio.run(story())
+    succeeded = {
+        way for task, way in zip(report.tasks, types, strict=True) if task.status == "completed"
+    }
+    assert succeeded == {"returns"}
+    assert all(task.error_message for task in report.tasks[1:])

@@ -246,6 +246,18 @@ def test_threads_and_processes_exclude_each_other(invoke: Invoke) -> None:
     assert ended.err == "muster: --threads and --processes exclude each other; give one of them\n"
 
 
+@pytest.mark.parametrize("where", [(), ("--threads", 2)])
+def test_only_a_handler_in_a_process_can_be_killed(
+    invoke: Invoke, where: tuple[object, ...]
+) -> None:
+    ended = invoke(*worker("t", *where, "--kill-after", 5))
+    assert ended.code == 2
+    assert ended.err == (
+        "muster: --kill-after kills the process of a handler, and these run in threads; "
+        "give --processes N as well, or leave it out\n"
+    )
+
+
 def test_a_worker_of_no_slots_is_refused(invoke: Invoke) -> None:
     ended = invoke(*worker("t", "--slots", 0))
     assert (ended.code, ended.err) == (

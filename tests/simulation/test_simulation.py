@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import subprocess
@@ -51,6 +52,14 @@ def first_broken(story: Callable[[int], Any], seeds: range, *kinds: FaultKind) -
         if outcome.breach is not None:
             return outcome
     raise AssertionError("nothing was noticed")
+
+
+async def _forget_stray_cancellations(self: Jobs, job: Any, fault: BaseException) -> str | None:
+    return None if isinstance(fault, asyncio.CancelledError) else "failed"
+
+
+def _keep_the_slot(self: Jobs, key: Any, job: Any, work: Any) -> None:
+    job.work = None
 
 
 # ------------------------------------------------------------------------------- determinism
@@ -227,6 +236,24 @@ def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
     assert outcome.breach is not None
     assert outcome.breach.invariant == "a run ends once the faults have stopped"
     assert "task 1 waits for the assigning to begin" in outcome.breach.detail
+
+
+@pytest.mark.parametrize(
+    ("broken", "by", "invariant"),
+    [
+        ("_judge", _forget_stray_cancellations, "whatever a handler does, its attempt ends in a"),
+        ("_end", _keep_the_slot, "an attempt that has ended gives its slot back"),
+    ],
+    ids=["no result", "no slot"],
+)
+def test_an_attempt_that_ends_unseen_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, broken: str, by: Callable[..., Any], invariant: str
+) -> None:
+    monkeypatch.setattr(simulation, "CALM_S", 120.0)
+    monkeypatch.setattr(Jobs, broken, by)
+    breach = first_broken(StressStory, range(20)).breach
+    assert breach is not None
+    assert breach.invariant.startswith(invariant)
 
 
 def test_a_worker_that_breaks_down_is_noticed(

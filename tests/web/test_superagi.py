@@ -274,6 +274,25 @@ async def test_a_child_that_dies_in_a_call_is_replaced_for_the_next() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("fault", [ValueError("no answer"), asyncio.CancelledError()], ids=repr)
+async def test_a_child_whose_question_is_not_answered_is_replaced_for_the_next_call(
+    fault: BaseException,
+) -> None:
+    bridge = Bridge(Path(sys.executable), Path(__file__).with_name("superagi_stand_in"))
+
+    async def fail(question: object) -> dict[str, object]:
+        raise fault
+
+    async def answer(question: object) -> dict[str, object]:
+        return {"content": "fine"}
+
+    with pytest.raises(type(fault)):
+        await bridge.call("summarize", fail, query="q", text="live")
+    assert await bridge.call("summarize", answer, query="q", text="live") == "fine"
+    await bridge.aclose()
+
+
+@pytest.mark.slow
 def test_a_bridge_that_nobody_closes_leaves_nothing_behind(tmp_path: Path) -> None:
     home = Path(__file__).with_name("superagi_stand_in")
     code = (

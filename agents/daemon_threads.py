@@ -1,0 +1,138 @@
+"""An executor of threads that no program waits for when it ends.
+
+Python joins the threads of a `ThreadPoolExecutor` at its exit: one function that never returns
+keeps the process for ever.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+_Parameters = ParamSpec("_Parameters")
+_Returned = TypeVar("_Returned")
+
+
+class _Call(NamedTuple):
+    future: Future[Any]
+    function: Callable[[], Any]
+
+
+class DaemonThreads(Executor):
+    """Runs functions in daemon threads, which are started as they are needed.
+
+    Args:
+        max_workers: how many threads there are at most, 1 or more.
+        thread_name_prefix: what they are called, with a number behind.
+
+    Raises:
+        ValueError: `max_workers` is below 1.
+    """
+
+    def __init__(self, max_workers: int, thread_name_prefix: str = "muster") -> None:
+        self._threads: list[threading.Thread] = []
+        if max_workers < 1:
+            raise ValueError(f"max_workers is {max_workers}; it must be 1 or more")
+        self._max_workers = max_workers
+        self._prefix = thread_name_prefix
+        self._crew = _Crew()
+        self._numbers = count()
+        self._is_shut_down = False
+
+    def submit(
+        self,
+        fn: Callable[_Parameters, _Returned],
+        /,
+        *args: _Parameters.args,
+        **kwargs: _Parameters.kwargs,
+    ) -> Future[_Returned]:
+        """Have a function called in a thread.
+
+        Raises:
+            RuntimeError: it was shut down, or the system has no more threads to give.
+        """
+        future: Future[_Returned] = Future()
+        crew = self._crew
+        with crew.lock:
+            if self._is_shut_down:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            are_all_busy = crew.unfinished >= len(self._threads)
+            if are_all_busy and len(self._threads) < self._max_workers:
+                self._start_one()
+            crew.unfinished += 1
+            crew.calls.put(_Call(future, partial(fn, *args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more functions, and end the threads once they have nothing to do.
+
+        Args:
+            wait: whether to wait for that.
+            cancel_futures: whether to cancel what has not begun.
+        """
+        crew = self._crew
+        with crew.lock:
+            self._is_shut_down = True
+            if cancel_futures:
+                crew.cancel_waiting()
+            for _ in self._threads:
+                crew.calls.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def __del__(self) -> None:
+        # Whoever forgets it leaves no threads behind.
+        for _ in self._threads:
+            self._crew.calls.put(None)
+
+    def _start_one(self) -> None:
+        name = f"{self._prefix}_{next(self._numbers)}"
+        # A thread that held on to this would keep it from being forgotten.
+        thread = threading.Thread(target=self._crew.work, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+
+class _Crew:
+    """What the threads of one executor share."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        # Bounded by whoever submits: a worker by its slots.
+        self.calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self.unfinished = 0
+
+    def work(self) -> None:
+        while (call := self.calls.get()) is not None:
+            _carry_out(call)
+            # What it was called with, and what came of it, may be large.
+            del call
+            with self.lock:
+                self.unfinished -= 1
+
+    def cancel_waiting(self) -> None:
+        while True:
+            try:
+                call = self.calls.get_nowait()
+            except queue.Empty:
+                return
+            if call is not None:
+                self.unfinished -= 1
+                call.future.cancel()
+
+
+def _carry_out(call: _Call) -> None:
+    if not call.future.set_running_or_notify_cancel():
+        return
+    try:
+        outcome = call.function()
+    except BaseException as fault:  # noqa: BLE001 - handed to whoever awaits it
+        call.future.set_exception(fault)
+    else:
+        call.future.set_result(outcome)
