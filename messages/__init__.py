@@ -43,6 +43,7 @@ from .errors import (
     UnknownTask,
     WebError,
     WorkersMissing,
+    WrongCall,
     WrongSecret,
 )
 from .inquiry import Answer, Inquiry
@@ -139,6 +140,7 @@ __all__ = [
     "WebError",
     "Welcome",
     "WorkersMissing",
+    "WrongCall",
     "WrongSecret",
     "decode_message",
     "encode_message",
