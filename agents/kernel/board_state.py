@@ -33,7 +33,10 @@ class BoardState:
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
         self.rules = rules or Rules()
         self.queue = TaskQueue(
-            policy or POLICIES["best_fit"], self.rules.unmatched_after_s, self.rules.prefetch_s
+            policy or POLICIES["best_fit"],
+            self.rules.unmatched_after_s,
+            self.rules.prefetch_s,
+            self.rules.quarantine_after,
         )
         self.ahead = Ahead(self.rules, self.queue)
         self.members = Members(self.rules)

@@ -115,6 +115,8 @@ def _check_workers(board: BoardState) -> None:
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         assert worker.taken >= worker.slots or not worker.ahead, f"{name} has slots for what waits"
         assert len(worker.ahead) <= MAX_AHEAD, f"{name} was sent {len(worker.ahead)} tasks ahead"
+        most = worker.most_ahead(board.rules.quarantine_after)
+        assert len(worker.ahead) <= most, f"{name} would begin tasks in its quarantine"
         expected_s = sum(attempt.expected_s for attempt in attempts_of(worker.ahead))
         assert math.isclose(worker.ahead_s, expected_s, abs_tol=1e-6), f"{name} is miscounted"
         assert not worker.running.keys() & worker.ahead.keys(), f"{name} runs what waits"
