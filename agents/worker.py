@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
@@ -17,34 +16,31 @@ from typing_extensions import Unpack
 from ..messages import (
     InvalidInput,
     NotConnected,
-    Payload,
     Task,
     TaskAssignment,
     TaskProgress,
     TaskResult,
 )
-from ..messages.wording import show
-from .arrival_time import ArrivalTime
-from .attempt_state import AttemptState, AttemptStates
+from .attempt_state import AttemptStates
 from .ceylon_agent import (
     DEFAULT_WORKSPACE_ID,
     AgentDetail,
     CeylonAgent,
     PeerMode,
-    call_with,
-    is_async,
 )
 from .clock import now
 from .departures import departures_of_workers
 from .door import ask_for_wire, ask_the_door
 from .handlers import Handlers, HandlerT, TaskContext, current_context
-from .jobs import Jobs, in_ticks
+from .jobs import Jobs
 from .kernel.door_words import DoorTalk, Place
 from .kernel.matching import SPECIALTY_BONUS
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
 from .knock import is_at_home
 from .log import log
+from .outcome import judge_output, result_of
+from .own_method import OwnMethod
 from .sealing import find_client_secret, seal_client
 from .service import Service
 from .surroundings import DEFAULT_PORT, LOOPBACK, check_address
@@ -87,28 +83,6 @@ REFUSED_WITHIN_S = 0.2
 
 ROLE = "worker"
 """What Ceylon announces a worker as."""
-
-# What `TaskResult(...)` calls.
-_validate_result: Callable[[dict[str, Payload]], TaskResult] = (
-    TaskResult.__pydantic_validator__.validate_python
-)
-
-
-class OwnMethod(NamedTuple):
-    """A subclass's method that does tasks.
-
-    Args:
-        function: the method.
-        takes_assignment: whether it takes the assignment, as `handle_task` does, or the task alone.
-    """
-
-    function: Callable[..., Any]
-    takes_assignment: bool
-
-    @property
-    def name(self) -> str:
-        """What to call it in an error."""
-        return getattr(self.function, "__qualname__", repr(self.function))
 
 
 class WorkerAgent(CeylonAgent):
@@ -179,11 +153,11 @@ class WorkerAgent(CeylonAgent):
         secret: WorkspaceSecret | str | None = None,
         insecure: bool = False,
     ) -> None:
-        before = vars(self)
+        # What a subclass has set before holds where no argument says otherwise.
         if skill_level is None:
-            skill_level = before.get("skill_level")
+            skill_level = getattr(self, "skill_level", None)
         if specialties is None:
-            specialties = before.get("specialties", ())
+            specialties = getattr(self, "specialties", ())
         skill_level = _check(name, skill_level, slots, time_scale)
         _check_kind(name, mode, role)
         super().__init__(
@@ -214,7 +188,7 @@ class WorkerAgent(CeylonAgent):
             self.handlers.refuse_contexts()
         self._shell = WorkerShell(self)
         self._service = Service(name, lambda: self._shell.leave("stopped"))
-        self._shell.history = before.pop("_history_before", self._shell.history)
+        self._shell.history = vars(self).pop("_history_before", self._shell.history)
         self._attempts = AttemptStates(self)
 
     # ---------------------------------------------------------- what it is doing
@@ -357,19 +331,16 @@ class WorkerAgent(CeylonAgent):
         started_at = now()
         if len(self.handlers):
             output = await self.handlers.run(data, self._workplace)
-            return self._judge_output(data, output, now() - started_at)
+            return judge_output(data, self._attempts.here, output, now() - started_at)
         await asyncio.sleep(data.task.get_processing_time() * self.time_scale)
         reach = self.skill_level
         if data.task.type in self.specialties:
             reach += SPECIALTY_BONUS
+        took_s = now() - started_at
         if reach >= data.task.difficulty:
-            return self._result(data, success=True, took_s=now() - started_at)
-        return self._result(
-            data,
-            success=False,
-            error=f"too difficult: skill {reach} is below difficulty {data.task.difficulty}",
-            took_s=now() - started_at,
-        )
+            return result_of(data, success=True, took_s=took_s)
+        error = f"too difficult: skill {reach} is below difficulty {data.task.difficulty}"
+        return result_of(data, success=False, error=error, took_s=took_s)
 
     def surround(self, around: Around) -> None:
         """Have one function called around each task that is done; call this before it starts.
@@ -390,25 +361,25 @@ class WorkerAgent(CeylonAgent):
     async def _perform(self, assignment: TaskAssignment, method: OwnMethod | None) -> TaskResult:
         attempt = self._attempts.begin(assignment, is_own=method is not None)
         try:
-            if method is None:
-                # Most tasks are done by a coroutine, and these without any layer between.
-                doing = self.handlers.begin(assignment.task)
-                if doing is None:
-                    return await self._do_by_default(assignment)
-                started_at = now()
-                output = await doing
-                return self._judge_output(assignment, output, now() - started_at)
-            outcome = await self._call_own_method(method, assignment)
-            return self._judge_outcome(attempt, method, outcome)
+            if method is not None:
+                sender = self._who_is(self._shell.manager_address)
+                return await method.do(attempt, sender, self._workplace)
+            # Most tasks are done by a coroutine, and these without any layer between.
+            doing = self.handlers.begin(assignment.task)
+            if doing is None:
+                return await self._do_by_default(assignment)
+            started_at = now()
+            output = await doing
+            return judge_output(assignment, attempt, output, now() - started_at)
         finally:
             self._attempts.end(attempt)
 
     def _find_own_method(self) -> OwnMethod | None:
         """The method of a subclass that does assigned tasks, or None."""
         if getattr(self.handle_task, "__func__", None) is not WorkerAgent.handle_task:
-            return OwnMethod(self.handle_task, takes_assignment=True)
+            return OwnMethod(self.handle_task)
         if self._declared_method is not None:
-            return OwnMethod(self._declared_method, takes_assignment=True)
+            return OwnMethod(self._declared_method)
         if getattr(self.execute_task, "__func__", None) is not WorkerAgent.execute_task:
             return OwnMethod(self.execute_task, takes_assignment=False)
         return None
@@ -416,91 +387,6 @@ class WorkerAgent(CeylonAgent):
     @cached_property
     def _declared_method(self) -> Callable[..., Any] | None:
         return self.find_declared_handler(TaskAssignment)
-
-    async def _call_own_method(self, method: OwnMethod, assignment: TaskAssignment) -> object:
-        function = method.function
-        named = {
-            "time": ArrivalTime(now()),
-            "agent": self._who_is(self._shell.manager_address),
-        }
-        given = assignment if method.takes_assignment else assignment.task
-        if is_async(function):
-            return await call_with(function, (given,), named)
-        await self._workplace.open()
-        if self._workplace.surely_carries_no_context:
-            raise InvalidInput(
-                f"{method.name} is not async, so it runs in a thread, and the executor of worker "
-                f"{self.name!r} has none; make it async"
-            )
-
-        def call(task: Task) -> object:
-            del task
-            return call_with(function, (given,), named)
-
-        outcome = await self._workplace.run(call, assignment.task)
-        return await outcome if inspect.isawaitable(outcome) else outcome
-
-    def _judge_outcome(
-        self, attempt: AttemptState, method: OwnMethod, outcome: object
-    ) -> TaskResult:
-        """The result of an attempt that a subclass's method did, by what this returned and told."""
-        assignment, told = attempt.assignment, attempt.broadcast
-        if told is not None and not told.success:
-            return told
-        if isinstance(outcome, TaskResult):
-            return outcome
-        if isinstance(outcome, bool):
-            return self._result(assignment, success=outcome, error="failed: it said so")
-        told = told or (attempt.default if outcome is None else None)
-        if told is not None:
-            return told
-        if not method.takes_assignment:
-            return self._result(assignment, success=True, output=outcome)
-        error = (
-            f"no result: {method.name} returned {show(outcome)} and broadcast no TaskResult of "
-            f"task {assignment.task.id!r}; it must return a TaskResult or a bool, or broadcast one"
-        )
-        if attempt.sent_bytes:
-            error += ". It broadcast bytes that are no pickle of a muster.messages.TaskResult"
-        return self._result(assignment, success=False, error=error)
-
-    def _judge_output(
-        self, assignment: TaskAssignment, output: Payload, took_s: float
-    ) -> TaskResult:
-        """The result of an attempt that a handler did, by what this returned and told."""
-        attempt = self._attempts.here
-        told = None if attempt is None else attempt.broadcast
-        if told is not None and not told.success:
-            return told
-        if isinstance(output, TaskResult):
-            return output
-        if told is not None and output is None:
-            return told
-        return self._result(assignment, success=True, output=output, took_s=took_s)
-
-    def _result(
-        self,
-        assignment: TaskAssignment,
-        *,
-        success: bool,
-        output: Payload = None,
-        error: str | None = None,
-        took_s: float = 0.0,
-    ) -> TaskResult:
-        fields: dict[str, Payload] = {
-            "task_id": assignment.task.id,
-            "worker": self.name,
-            "success": success,
-            "execution_time": in_ticks(took_s),
-        }
-        if not success:
-            fields["error_message"] = error
-        attempt = assignment.attempt
-        if attempt != 1:
-            fields["attempt"] = attempt
-        if output is not None:
-            fields["output"] = output
-        return _validate_result(fields)
 
     @property
     def executor(self) -> ExecutorSource | None:

@@ -34,11 +34,15 @@ class Message(Record):
 
     model_config = ConfigDict(extra="forbid")
 
-    def __reduce__(self) -> tuple[Callable[[bytes], BaseModel], tuple[bytes]]:
+    def __reduce__(self) -> tuple[Callable[..., BaseModel], tuple[object, ...]]:
         """Pickle as a call of our codec, so that it can be read without being unpickled."""
-        from .codec import decode_message, encode_message  # noqa: PLC0415 - it imports this module
+        # It imports this module.
+        from .codec import MESSAGE_KINDS, decode_as, decode_message, encode_message  # noqa: PLC0415
 
-        return decode_message, (encode_message(self),)
+        kind = type(self)
+        if kind in MESSAGE_KINDS.values():
+            return decode_message, (encode_message(self),)
+        return decode_as, (encode_message(self), kind)
 
 
 class TaskAssignment(Message):
