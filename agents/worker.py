@@ -21,6 +21,7 @@ from ..messages import (
     TaskProgress,
     TaskResult,
 )
+from ..messages.frame import EVERYONE
 from .attempt_state import AttemptStates
 from .ceylon_agent import (
     DEFAULT_WORKSPACE_ID,
@@ -454,9 +455,10 @@ class WorkerAgent(CeylonAgent):
     def send_model(self, to: str, message: BaseModel) -> None:
         """Send a user's own message by our codec, to an address or to everyone.
 
-        A `TaskResult` is taken for that of the task being done, and goes to the manager with it.
+        A `TaskResult` for everyone, or the manager, is taken for that of the task being done.
         """
-        if not isinstance(message, TaskResult):
+        is_for_manager = to in (EVERYONE, self._shell.manager_address)
+        if not (is_for_manager and isinstance(message, TaskResult)):
             self._shell.send_to(to, message)
         elif not self._attempts.note_broadcast(message):
             log.warning(
