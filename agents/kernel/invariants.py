@@ -110,7 +110,7 @@ def _check_workers(board: BoardState) -> None:
         is_rid = not worker.taken and not worker.ahead
         assert worker.may_have_leases or is_rid, f"{name} is lost and holds work"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
-        is_free = worker.alive and worker.is_free
+        is_free = worker.alive and board.queue.is_free(worker)
         assert not (worker.is_retiring and worker.taken), f"{name} retires and holds work"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         assert worker.taken >= worker.slots or not worker.ahead, f"{name} has slots for what waits"

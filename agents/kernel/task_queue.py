@@ -214,7 +214,7 @@ class TaskQueue:
 
     def note_load(self, worker: WorkerRecord) -> None:
         """Note that what a worker holds has become more or less."""
-        if worker.is_free:
+        if self.is_free(worker):
             self.free.add(worker)
             self._hungry.discard(worker)
             return
@@ -224,6 +224,15 @@ class TaskQueue:
                 self._hungry.add(worker)
             else:
                 self._hungry.discard(worker)
+
+    def is_free(self, worker: WorkerRecord) -> bool:
+        """Whether a worker may be given a task right now."""
+        return worker.is_free and not self.is_held_back(worker)
+
+    def is_held_back(self, worker: WorkerRecord) -> bool:
+        """Whether a worker has failed, and its quarantine begins if all that it runs fails too."""
+        limit, failures = self._quarantine_after, worker.failures_in_a_row
+        return limit is not None and failures > 0 and failures + len(worker.running) >= limit
 
     def note_standing(self, worker: WorkerRecord) -> None:
         """Note that a worker is given tasks no longer, or again, though it stays connected."""
