@@ -41,12 +41,7 @@ class _DataclassFields:
         return known
 
 
-class _DataclassParameters:
-    """What `@dataclass` would have been called with; `pprint` and subclasses ask for it."""
-
-    init = eq = True
-    repr = order = unsafe_hash = frozen = slots = weakref_slot = False
-    kw_only = match_args = True
+_LIKE_THIS: Any = dataclasses.make_dataclass("_LIKE_THIS", (), repr=False, kw_only=True)
 
 
 class Record(BaseModel):
@@ -57,7 +52,8 @@ class Record(BaseModel):
     subclass may be decorated with `@dataclass`, which changes nothing.
     """
 
-    __dataclass_params__: ClassVar[_DataclassParameters] = _DataclassParameters()
+    # What `@dataclass` was called with, which subclasses, `pprint` and Dask ask for.
+    __dataclass_params__: ClassVar[Any] = _LIKE_THIS.__dataclass_params__
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]

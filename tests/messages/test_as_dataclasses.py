@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import pickle
 import pprint
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -184,6 +184,13 @@ def test_the_functions_of_dataclasses_see_all_fields(message: Any) -> None:
     assert names == list(type(message).model_fields)
     assert dataclasses.asdict(message) == message.model_dump()
     assert dataclasses.astuple(message) == tuple(message.model_dump().values())
+
+
+@pytest.mark.parametrize("task", TASKS, ids=_name)
+def test_it_has_all_that_a_dataclass_tells_of_itself(task: Any) -> None:
+    told, expected = task.__dataclass_params__, make_dataclass("Any", ()).__dataclass_params__
+    assert type(told) is type(expected)
+    assert not told.frozen
 
 
 def test_asdict_goes_into_what_a_message_holds() -> None:
