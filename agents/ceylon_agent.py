@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from ..messages import MusterError
 from ..messages.frame import EVERYONE
+from .arrival_time import ArrivalTime
 from .clock import now
 from .departures import Departing, Departures
 from .pickled import message_inside
@@ -63,6 +64,7 @@ __all__ = [
     "CeylonAgent",
     "PeerMode",
     "call_with",
+    "is_async",
     "on",
     "on_connect",
     "on_run",
@@ -438,21 +440,27 @@ class CeylonAgent(BaseAgent):
             sender: the address that its sender claims.
         """
         arguments: dict[str, object] = {
-            "time": int(wall_clock.time()),
+            "time": ArrivalTime(wall_clock.time()),
             "agent": self._who_is(sender),
         }
         found = False
-        for cls in type(self).__mro__:
-            handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{type(message)}")
-            if handler is not None and _belongs(handler, cls):
-                found = True
-                self._go("@on handler", call_with(handler, (self, message), arguments))
-                break
+        handler = self.find_declared_handler(type(message))
+        if handler is not None:
+            found = True
+            self._go("@on handler", call_with(handler, (message,), arguments))
         own_handler = self._handlers.get(type(message))
         if own_handler is not None:
             found = True
             self._go("on handler", own_handler(message, arguments["agent"], arguments["time"]))
         return found
+
+    def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
+        """The method that `@on` declares for a class of messages, or None."""
+        for cls in type(self).__mro__:
+            handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{kind}")
+            if handler is not None and _belongs(handler, cls):
+                return cast("Handler", handler.__get__(self))
+        return None
 
     def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
         for cls in type(self).__mro__:
@@ -501,6 +509,11 @@ def call_with(
     taken = _parameters_of(getattr(function, "__func__", function))
     wanted = {key: value for key, value in named.items() if taken is None or key in taken}
     return function(*positional, **wanted)
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """Whether to call a function gives a coroutine, also through decorators that keep its name."""
+    return inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
 @lru_cache(maxsize=1_024)

@@ -92,7 +92,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
             None never, since often it is the tasks that are to blame.
         quarantine_s: for how long, in seconds.
         prefetch_s: how much work, in seconds, a worker with short tasks may hold beyond each of its
-            slots, so that it need not wait for the network; 0 gives it none.
+            slots, so that it need not wait for the network; 0 gives it none. With
+            `quarantine_after` it holds no more than may fail before its quarantine begins.
         time_scale: how long a second of a task's timeout lasts, in seconds; see `WorkerAgent`.
         quiet: do not print the results when all is done.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.

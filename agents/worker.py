@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
@@ -16,33 +16,36 @@ from typing_extensions import Unpack
 from ..messages import (
     InvalidInput,
     NotConnected,
-    Payload,
     Task,
     TaskAssignment,
-    TaskId,
+    TaskProgress,
     TaskResult,
 )
+from ..messages.frame import EVERYONE
+from .attempt_state import AttemptStates
 from .ceylon_agent import (
     DEFAULT_WORKSPACE_ID,
     AgentDetail,
     CeylonAgent,
     PeerMode,
-    call_with,
 )
 from .clock import now
 from .departures import departures_of_workers
 from .door import ask_for_wire, ask_the_door
-from .handlers import Handlers, HandlerT
-from .jobs import Jobs, in_ticks
+from .handlers import Handlers, HandlerT, TaskContext, current_context
+from .jobs import Jobs
 from .kernel.door_words import DoorTalk, Place
 from .kernel.matching import SPECIALTY_BONUS
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
 from .knock import is_at_home
 from .log import log
+from .outcome import judge_output, result_of
+from .own_method import OwnMethod
 from .sealing import find_client_secret, seal_client
 from .service import Service
 from .surroundings import DEFAULT_PORT, LOOPBACK, check_address
+from .task_history import TaskHistory
 from .ticket import SCHEME, Ticket, read_ticket
 from .wire import Wire, WireHolder
 from .worker_shell import Around, DialWire, Profile, WorkerShell
@@ -79,10 +82,8 @@ for it meanwhile."""
 REFUSED_WITHIN_S = 0.2
 """Whoever gets no answer sooner than this is refused by a machine that it reaches."""
 
-# What `TaskResult(...)` calls.
-_validate_result: Callable[[dict[str, Payload]], TaskResult] = (
-    TaskResult.__pydantic_validator__.validate_python
-)
+ROLE = "worker"
+"""What Ceylon announces a worker as."""
 
 
 class WorkerAgent(CeylonAgent):
@@ -103,11 +104,14 @@ class WorkerAgent(CeylonAgent):
 
     Args:
         name: unique in its workspace.
-        skill_level: what it can do; tasks have difficulties from 1 to 10.
+        skill_level: what it can do; tasks have difficulties from 1 to 10. A subclass may leave it
+            out and set the attribute before it calls `super().__init__`.
         workspace_id: the workspace to join; a manager that starts it in its own process, and a
             ticket, know better.
         admin_peer: the peer id of the workspace's admin.
-        specialties: types of task for which its skill counts 2 more.
+        mode: `PeerMode.CLIENT`, which alone is possible.
+        role: "worker", which alone is possible.
+        specialties: types of task for which its skill counts 2 more; likewise.
         slots: how many tasks it runs at once, 1 or more.
         handlers: functions that do tasks, by type.
         executor: where plain functions run, or a function that makes that, and makes it anew when
@@ -131,14 +135,20 @@ class WorkerAgent(CeylonAgent):
         InvalidInput: an argument is out of range.
     """
 
+    _has_task_by_hand = False
+    _current_task_by_hand: Task | None = None
+    """What somebody set from outside of an attempt, or before `__init__`."""
+
     def __init__(
         self,
         name: str,
-        skill_level: int,
+        skill_level: int | None = None,
         workspace_id: str = DEFAULT_WORKSPACE_ID,
         admin_peer: str = "",
         *,
-        specialties: Iterable[str] = (),
+        mode: PeerMode = PeerMode.CLIENT,
+        role: str = ROLE,
+        specialties: Iterable[str] | None = None,
         slots: int = 1,
         handlers: Handlers | None = None,
         executor: ExecutorSource | None = None,
@@ -150,11 +160,17 @@ class WorkerAgent(CeylonAgent):
         secret: WorkspaceSecret | str | None = None,
         insecure: bool = False,
     ) -> None:
-        _check(name, skill_level, slots, time_scale)
+        # What a subclass has set before holds where no argument says otherwise.
+        if skill_level is None:
+            skill_level = getattr(self, "skill_level", None)
+        if specialties is None:
+            specialties = getattr(self, "specialties", ())
+        skill_level = _check(name, skill_level, slots, time_scale)
+        _check_kind(name, mode, role)
         super().__init__(
             name,
-            PeerMode.CLIENT,
-            "worker",
+            mode,
+            role,
             workspace_id=workspace_id,
             admin_peer=admin_peer,
             port=port,
@@ -169,8 +185,8 @@ class WorkerAgent(CeylonAgent):
             self.join(ticket)
         self._secret = secret
         self._insecure = insecure
-        self.skill_level = skill_level
-        self.specialties = list(specialties)
+        self.skill_level: int = skill_level
+        self.specialties = list(specialties or ())
         self.slots = slots
         self.time_scale = time_scale
         self.handlers = handlers if handlers is not None else Handlers()
@@ -179,25 +195,79 @@ class WorkerAgent(CeylonAgent):
             self.handlers.refuse_contexts()
         self._shell = WorkerShell(self)
         self._service = Service(name, lambda: self._shell.leave("stopped"))
-        self._broadcast_results: dict[tuple[TaskId, int], TaskResult] = {}
+        self._shell.history = vars(self).pop("_history_before", self._shell.history)
+        self._attempts = AttemptStates(self)
 
     # ---------------------------------------------------------- what it is doing
 
+    # A subclass may set these before it calls `__init__`, as the documents' do.
+
     @property
     def has_task(self) -> bool:
-        """Whether it is doing anything right now."""
-        return bool(self._shell.running)
+        """Whether it is doing anything right now.
+
+        In an override of `handle_task` the attempt that this does is not counted, and neither are
+        those beside it: there it is False until the override sets it.
+        """
+        if not self._is_made:
+            return self._has_task_by_hand
+        attempt = self._attempts.own_here
+        if attempt is not None:
+            return attempt.has_task
+        return self._has_task_by_hand or bool(self._shell.running)
+
+    @has_task.setter
+    def has_task(self, has_task: bool) -> None:
+        attempt = self._attempts.own_here if self._is_made else None
+        if attempt is None:
+            self._has_task_by_hand = has_task
+        else:
+            attempt.has_task = has_task
 
     @property
     def current_task(self) -> Task | None:
-        """The task it took up last and is still doing, or None."""
+        """The task it took up last and is still doing, or None; in an override, that of the call.
+
+        An override of `handle_task` may set it, which holds until it returns.
+        """
+        if not self._is_made:
+            return self._current_task_by_hand
+        attempt = self._attempts.own_here
+        if attempt is not None:
+            return attempt.current_task
         running = self._shell.running
-        return running[-1].task if running else None
+        return running[-1].task if running else self._current_task_by_hand
+
+    @current_task.setter
+    def current_task(self, task: Task | None) -> None:
+        attempt = self._attempts.own_here if self._is_made else None
+        if attempt is None:
+            self._current_task_by_hand = task
+        else:
+            attempt.current_task = task
 
     @property
-    def task_history(self) -> Sequence[TaskResult]:
-        """The results of what it did, the latest 10,000, or as many of them as 16 MiB hold."""
-        return self._shell.history
+    def task_history(self) -> TaskHistory:
+        """The results of what it did, the latest 10,000, or as many of them as 16 MiB hold.
+
+        A list: what an override of `handle_task` appends there is taken for the result that the
+        attempt ends with, and counts once.
+        """
+        if self._is_made:
+            return self._shell.history
+        return vars(self).setdefault("_history_before", TaskHistory())
+
+    @task_history.setter
+    def task_history(self, results: Iterable[TaskResult]) -> None:
+        history = results if isinstance(results, TaskHistory) else TaskHistory(results)
+        if self._is_made:
+            self._shell.history = history
+        else:
+            vars(self)["_history_before"] = history
+
+    @property
+    def _is_made(self) -> bool:
+        return "_attempts" in vars(self)
 
     def get_worker_status(self) -> WorkerStatus:
         """What it is doing, in a word.
@@ -246,9 +316,11 @@ class WorkerAgent(CeylonAgent):
     ) -> TaskResult | bool | None:
         """Do one task; override it to do everything yourself.
 
-        An override may take fewer arguments. It returns a `TaskResult`, or whether it succeeded,
-        or None after `await self.broadcast_message(result)`. It runs beside the message loop, once
-        for each slot at a time, and is cancelled when the manager says so.
+        An override may take fewer arguments. It returns a `TaskResult`, or whether it succeeded, or
+        None after `await self.broadcast_message(result)` or `await super().handle_task(data)`. It
+        is called once for each slot at a time, beside the message loop, and is cancelled when the
+        manager says so. One that is not async runs in a thread. Whatever it returns, an attempt has
+        failed if a failed result of it was broadcast.
 
         Args:
             data: the assignment.
@@ -256,22 +328,26 @@ class WorkerAgent(CeylonAgent):
             agent: who sent it.
         """
         del time, agent
+        result = await self._do_by_default(data)
+        attempt = self._attempts.own_here
+        if attempt is not None:
+            attempt.default = result
+        return result
+
+    async def _do_by_default(self, data: TaskAssignment) -> TaskResult:
         started_at = now()
         if len(self.handlers):
             output = await self.handlers.run(data, self._workplace)
-            return self._result(data, success=True, output=output, took_s=now() - started_at)
+            return judge_output(data, self._attempts.here, output, now() - started_at)
         await asyncio.sleep(data.task.get_processing_time() * self.time_scale)
         reach = self.skill_level
         if data.task.type in self.specialties:
             reach += SPECIALTY_BONUS
+        took_s = now() - started_at
         if reach >= data.task.difficulty:
-            return self._result(data, success=True, took_s=now() - started_at)
-        return self._result(
-            data,
-            success=False,
-            error=f"too difficult: skill {reach} is below difficulty {data.task.difficulty}",
-            took_s=now() - started_at,
-        )
+            return result_of(data, success=True, took_s=took_s)
+        error = f"too difficult: skill {reach} is below difficulty {data.task.difficulty}"
+        return result_of(data, success=False, error=error, took_s=took_s)
 
     def surround(self, around: Around) -> None:
         """Have one function called around each task that is done; call this before it starts.
@@ -282,65 +358,42 @@ class WorkerAgent(CeylonAgent):
         self._shell.surround(around)
 
     async def perform(self, assignment: TaskAssignment) -> TaskResult:
-        """Do a task through `handle_task` and make a result of whatever that returns."""
-        handle_task = self.handle_task
-        outcome: object
-        if getattr(handle_task, "__func__", None) is WorkerAgent.handle_task:
+        """Do a task by whichever method a subclass has for it, and make a result of what it says.
+
+        That is `handle_task`, or else a method declared by `@on(TaskAssignment)`, or else
+        `execute_task`; and where none is overridden, the worker's handlers.
+        """
+        return await self._perform(assignment, self._find_own_method())
+
+    async def _perform(self, assignment: TaskAssignment, method: OwnMethod | None) -> TaskResult:
+        attempt = self._attempts.begin(assignment, is_own=method is not None)
+        try:
+            if method is not None:
+                sender = self._who_is(self._shell.manager_address)
+                return await method.do(attempt, sender, self._workplace)
             # Most tasks are done by a coroutine, and these without any layer between.
             doing = self.handlers.begin(assignment.task)
             if doing is None:
-                outcome = await handle_task(assignment)
-            else:
-                started_at = now()
-                output = await doing
-                took_s = now() - started_at
-                outcome = self._result(assignment, success=True, output=output, took_s=took_s)
-        else:
-            named = {"time": int(now()), "agent": self._who_is(self._shell.manager_address)}
-            outcome = await call_with(handle_task, (assignment,), named)
-        told = self._take_broadcast(assignment) if self._broadcast_results else None
-        match outcome:
-            case TaskResult():
-                return outcome
-            case bool():
-                return self._result(assignment, success=outcome, error="failed: it said so")
-            case None if told is not None:
-                return told
-            case _:
-                return self._result(
-                    assignment,
-                    success=False,
-                    error=f"no result: {type(self).__name__}.handle_task returned {outcome!r}; "
-                    "it must return a TaskResult or a bool",
-                )
+                return await self._do_by_default(assignment)
+            started_at = now()
+            output = await doing
+            return judge_output(assignment, attempt, output, now() - started_at)
+        finally:
+            self._attempts.end(attempt)
 
-    def _take_broadcast(self, assignment: TaskAssignment) -> TaskResult | None:
-        told, task_id = self._broadcast_results, assignment.task.id
-        return told.pop((task_id, assignment.attempt), None) or told.pop((task_id, 1), None)
+    def _find_own_method(self) -> OwnMethod | None:
+        """The method of a subclass that does assigned tasks, or None."""
+        if getattr(self.handle_task, "__func__", None) is not WorkerAgent.handle_task:
+            return OwnMethod(self.handle_task)
+        if self._declared_method is not None:
+            return OwnMethod(self._declared_method)
+        if getattr(self.execute_task, "__func__", None) is not WorkerAgent.execute_task:
+            return OwnMethod(self.execute_task, takes_assignment=False)
+        return None
 
-    def _result(
-        self,
-        assignment: TaskAssignment,
-        *,
-        success: bool,
-        output: Payload = None,
-        error: str | None = None,
-        took_s: float = 0.0,
-    ) -> TaskResult:
-        fields: dict[str, Payload] = {
-            "task_id": assignment.task.id,
-            "worker": self.name,
-            "success": success,
-            "execution_time": in_ticks(took_s),
-        }
-        if not success:
-            fields["error_message"] = error
-        attempt = assignment.attempt
-        if attempt != 1:
-            fields["attempt"] = attempt
-        if output is not None:
-            fields["output"] = output
-        return _validate_result(fields)
+    @cached_property
+    def _declared_method(self) -> Callable[..., Any] | None:
+        return self.find_declared_handler(TaskAssignment)
 
     @property
     def executor(self) -> ExecutorSource | None:
@@ -364,31 +417,70 @@ class WorkerAgent(CeylonAgent):
     async def execute_task(self, task: Task) -> TaskResult:
         """Do a task here and now, without a manager; nobody else hears of it.
 
-        No timeout applies and no slot is taken; both are the manager's.
+        No timeout applies and no slot is taken; both are the manager's. Overridden, it does the
+        tasks that are assigned as well, unless `handle_task` is overridden: what an override
+        returns is the output, or a `TaskResult`, or a bool that says whether it succeeded.
 
         Returns:
             How it went; a failure is not raised.
         """
         outcome: asyncio.Future[TaskResult] = asyncio.get_running_loop().create_future()
-        jobs = Jobs(self.name, 1, self.perform, outcome.set_result, lambda _: None)
-        jobs.take(TaskAssignment(task=task, assigned_at=int(now()), worker=self.name))
+        attempt = self._attempts.own_here
+        assignment = TaskAssignment(task=task, assigned_at=int(now()), worker=self.name)
+        context: TaskContext | None = None
+        if attempt is None:
+            own = self._find_own_method()
+            perform = partial(
+                self._perform, method=own if own is not None and own.takes_assignment else None
+            )
+        else:
+            # An override leans on this, which must not come back to it.
+            perform = self._do_by_default
+            if attempt.assignment.task.id == task.id:
+                assignment = attempt.assignment.model_copy(update={"task": task})
+                context = current_context.get(None)
+        jobs = Jobs(self.name, 1, perform, outcome.set_result, _tell(context))
+        jobs.take(assignment)
         try:
-            return await outcome
+            result = await outcome
         finally:
             await jobs.stop()
+        if attempt is not None:
+            attempt.default = result
+        return result
 
     # ---------------------------------------------------------- talking
 
-    async def broadcast_message(self, message: object) -> None:
-        """Send a message to everyone; a `TaskResult` is taken for that of the task being done."""
-        if isinstance(message, TaskResult):
-            self._broadcast_results[(message.task_id, message.attempt)] = message
-        else:
-            await super().broadcast_message(message)
+    async def broadcast(self, message: bytes) -> None:
+        """Send bytes to everyone; the pickle of a `TaskResult` is that of the task being done."""
+        attempt = self._attempts.here
+        if attempt is not None:
+            attempt.sent_bytes = True
+        await super().broadcast(message)
 
     def send_model(self, to: str, message: BaseModel) -> None:
-        """Send a user's own message by our codec, to an address or to everyone."""
-        self._shell.send_to(to, message)
+        """Send a user's own message by our codec, to an address or to everyone.
+
+        A `TaskResult` for everyone, or the manager, is taken for that of the task being done.
+        """
+        is_for_manager = to in (EVERYONE, self._shell.manager_address)
+        if not (is_for_manager and isinstance(message, TaskResult)):
+            self._shell.send_to(to, message)
+        elif not self._attempts.note_broadcast(message):
+            log.warning(
+                "a result was broadcast of a task that is not being done here; it goes nowhere",
+                worker=self.name,
+                task=message.task_id,
+            )
+
+    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
+        """Start the user's `@on` handlers for a message; False if there are none.
+
+        Those for assignments do what the manager assigned to this worker, and hear of nothing else.
+        """
+        if isinstance(message, TaskAssignment):
+            return False
+        return super().hand_to_handlers(message, sender)
 
     # ---------------------------------------------------------- life cycle
 
@@ -674,6 +766,8 @@ class WorkerOptions(TypedDict, total=False):
 
     workspace_id: str
     admin_peer: str
+    mode: PeerMode
+    role: str
     slots: int
     handlers: Handlers | None
     executor: ExecutorSource | None
@@ -684,6 +778,16 @@ class WorkerOptions(TypedDict, total=False):
     ticket: Ticket | str | Path | None
     secret: WorkspaceSecret | str | None
     insecure: bool
+
+
+def _tell(context: TaskContext | None) -> Callable[[TaskProgress], None]:
+    """What passes progress on to the attempt that a context is of, or to nobody."""
+
+    def tell(told: TaskProgress) -> None:
+        if context is not None:
+            context.progress(told.percent, told.note)
+
+    return tell
 
 
 class SpecializedWorker(WorkerAgent):
@@ -706,12 +810,30 @@ class SpecializedWorker(WorkerAgent):
         super().__init__(name, skill_level, specialties=specialties, **options)
 
 
-def _check(name: str, skill_level: int, slots: int, time_scale: float) -> None:
+def _check_kind(name: str, mode: PeerMode, role: str) -> None:
+    if mode != PeerMode.CLIENT:
+        raise InvalidInput(
+            f"worker {name!r}: mode is {mode!r}; a worker is a client, so leave it out or pass "
+            "PeerMode.CLIENT"
+        )
+    if role != ROLE:
+        raise InvalidInput(
+            f"worker {name!r}: role is {role!r}; a worker's role is {ROLE!r}, so leave it out"
+        )
+
+
+def _check(name: str, skill_level: int | None, slots: int, time_scale: float) -> int:
     if not name.strip():
         raise InvalidInput(f"a worker needs a name that is not blank, not {name!r}")
+    if skill_level is None:
+        raise InvalidInput(
+            f"worker {name!r} has no skill_level; pass it to WorkerAgent.__init__, or set "
+            "self.skill_level before you call that"
+        )
     if skill_level < 0:
         raise InvalidInput(f"worker {name!r}: skill_level is {skill_level!r}; it must be 0 or more")
     if slots < 1:
         raise InvalidInput(f"worker {name!r}: slots is {slots!r}; it must be 1 or more")
     if not time_scale >= 0:
         raise InvalidInput(f"worker {name!r}: time_scale is {time_scale!r}; it must be 0 or more")
+    return skill_level

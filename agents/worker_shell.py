@@ -368,8 +368,9 @@ class WorkerShell:
     def _from_manager(self, message: BaseModel) -> None:
         assert self._jobs is not None
         match message:
-            case TaskAssignment() if message.worker == self._profile.name:
-                self._take(message)
+            case TaskAssignment():
+                if message.worker == self._profile.name:
+                    self._take(message)
             case Parcel() if message.worker == self._profile.name:
                 if not self._ended.is_set():
                     self._parcels.receive(message)

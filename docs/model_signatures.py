@@ -63,11 +63,12 @@ def _signature_of(lineage: list[Class]) -> Function:
         Parameter(
             name,
             annotation=_plain(field.annotation, field.module),
-            kind=ParameterKind.keyword_only,
+            kind=_kind_of(field.value),
             default=_default_of(field.value),
         )
         for name, field in fields.items()
     ]
+    parameters.sort(key=lambda each: each.kind is ParameterKind.keyword_only)
     itself = Parameter("self", kind=ParameterKind.positional_or_keyword)
     return Function("__init__", parameters=Parameters(itself, *parameters), returns="None")
 
@@ -89,14 +90,26 @@ def _plain(annotation: str | Expr | None, module: Module) -> str | Expr | None:
     return annotation
 
 
+def _kind_of(value: str | Expr | None) -> ParameterKind:
+    is_by_position = str((_arguments_of_field(value) or {}).get("kw_only")) == "False"
+    return ParameterKind.positional_or_keyword if is_by_position else ParameterKind.keyword_only
+
+
 def _default_of(value: str | Expr | None) -> str | Expr | None:
-    if not isinstance(value, ExprCall) or str(value.function) != "Field":
+    given = _arguments_of_field(value)
+    if given is None:
         return value
-    given = {
+    if "default_factory" in given:
+        return f"{given['default_factory']}()"
+    return given.get("default")
+
+
+def _arguments_of_field(value: str | Expr | None) -> dict[str, str | Expr] | None:
+    """What `Field` is called with; None where a value is no call of it."""
+    if not isinstance(value, ExprCall) or str(value.function) != "Field":
+        return None
+    return {
         argument.name: argument.value
         for argument in value.arguments
         if isinstance(argument, ExprKeyword)
     }
-    if "default_factory" in given:
-        return f"{given['default_factory']}()"
-    return given.get("default")

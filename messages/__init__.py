@@ -45,6 +45,7 @@ from .errors import (
     UnreadableTask,
     WebError,
     WorkersMissing,
+    WrongCall,
     WrongSecret,
 )
 from .inquiry import Answer, Inquiry
@@ -143,6 +144,7 @@ __all__ = [
     "WebError",
     "Welcome",
     "WorkersMissing",
+    "WrongCall",
     "WrongSecret",
     "decode_message",
     "encode_message",

@@ -35,6 +35,7 @@ from .work import (
 __all__ = [
     "MAX_MESSAGE_BYTES",
     "MESSAGE_KINDS",
+    "decode_as",
     "decode_message",
     "decode_task",
     "describe",
@@ -154,6 +155,15 @@ def decode_message(data: bytes, also: Mapping[str, type[BaseModel]] | None = Non
         if issubclass(message_class, TaskAssignment):
             fields["task"] = _load_task(fields.get("task"))
     return _load(message_class, fields)
+
+
+def decode_as(data: bytes, kind: type[BaseModel]) -> BaseModel:
+    """Turn bytes into a message of a user's own class, as its pickle does.
+
+    Raises:
+        DecodeError: the bytes are no such message.
+    """
+    return decode_message(data, {kind.__qualname__: kind})
 
 
 def encode_task(task: Task) -> bytes:

@@ -25,6 +25,7 @@ MusterError
 │   │   ├── BlobMissing        a blob that is not there
 │   │   └── BlobCorrupt        a blob whose content is not what was put into it
 │   ├── PortInUse              the port to listen on belongs to somebody else
+│   ├── WrongCall              arguments that do not fit what was called
 │   ├── EncodeError            a value that msgpack cannot carry
 │   ├── BacklogFull            more messages than may wait for one peer
 │   ├── UnknownPeer            a peer with whom no conversation is open
@@ -202,6 +203,10 @@ class PortInUse(LocalError):
             f"{protocol} port {port} is already in use; stop what listens there, "
             "or choose another port (0 takes any free one)"
         )
+
+
+class WrongCall(LocalError, TypeError):
+    """Arguments that do not fit what was called: too many, or one given twice."""
 
 
 class EncodeError(LocalError):

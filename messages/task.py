@@ -6,7 +6,6 @@ from enum import Enum
 from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     StrictInt,
@@ -15,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from .record import Record
 from .registry import register_task_class
 from .rule import Rule
 
@@ -78,7 +78,7 @@ class TaskStatus(str, Enum):
 _FINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
-class Task(BaseModel):
+class Task(Record):
     """One piece of work.
 
     A task of no `type` is simulated: a worker sleeps for `get_processing_time()` seconds and
@@ -86,6 +86,9 @@ class Task(BaseModel):
     worker has registered under that name.
 
     Subclass it to carry fields of your own; both sides must have imported the subclass.
+
+    `Task(1, "Simple calculation", 2)` gives id, description and difficulty by position; fields that
+    a subclass adds follow them. A subclass may be decorated with `@dataclass`.
 
     `Task(task_id=..., task_data=...)` says the same as `id` and `data`, and needs no description.
 
@@ -108,9 +111,9 @@ class Task(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    id: TaskId
-    description: _Description
-    difficulty: _Difficulty = MIN_DIFFICULTY
+    id: TaskId = Field(kw_only=False)
+    description: _Description = Field(kw_only=False)
+    difficulty: _Difficulty = Field(default=MIN_DIFFICULTY, kw_only=False)
     type: Annotated[str, StringConstraints(max_length=200)] = ""
     data: Payload = None
     priority: int = Field(default=0, ge=-(2**31), le=2**31 - 1)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
 
+from .record import Record
 from .rule import Rule
 from .task import MAX_NAME_CHARACTERS, Payload, Task, TaskId
 
@@ -28,16 +29,20 @@ TraceParent = Annotated[
 """Which span of which trace something belongs to, such as "00-…32 digits…-…16 digits…-01"."""
 
 
-class Message(BaseModel):
+class Message(Record):
     """Root of what travels between manager and workers."""
 
     model_config = ConfigDict(extra="forbid")
 
-    def __reduce__(self) -> tuple[Callable[[bytes], BaseModel], tuple[bytes]]:
+    def __reduce__(self) -> tuple[Callable[..., BaseModel], tuple[object, ...]]:
         """Pickle as a call of our codec, so that it can be read without being unpickled."""
-        from .codec import decode_message, encode_message  # noqa: PLC0415 - it imports this module
+        # It imports this module.
+        from .codec import MESSAGE_KINDS, decode_as, decode_message, encode_message  # noqa: PLC0415
 
-        return decode_message, (encode_message(self),)
+        kind = type(self)
+        if kind in MESSAGE_KINDS.values():
+            return decode_message, (encode_message(self),)
+        return decode_as, (encode_message(self), kind)
 
 
 class TaskAssignment(Message):
@@ -53,9 +58,9 @@ class TaskAssignment(Message):
         traceparent: the trace that it belongs to, as W3C Trace Context writes it; None without one.
     """
 
-    task: SerializeAsAny[Task]
-    assigned_at: int = 0
-    timeout: float | None = None
+    task: SerializeAsAny[Task] = Field(kw_only=False)
+    assigned_at: int = Field(default=0, kw_only=False)
+    timeout: float | None = Field(default=None, kw_only=False)
     attempt: int = Field(default=1, ge=1)
     worker: str = ""
     inputs: dict[TaskId, Payload] = Field(default_factory=dict)
@@ -76,11 +81,11 @@ class TaskResult(Message):
         output: what the handler returned.
     """
 
-    task_id: TaskId
-    worker: str
-    success: bool
-    execution_time: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    error_message: str | None = None
+    task_id: TaskId = Field(kw_only=False)
+    worker: str = Field(kw_only=False)
+    success: bool = Field(kw_only=False)
+    execution_time: float = Field(default=0.0, ge=0, allow_inf_nan=False, kw_only=False)
+    error_message: str | None = Field(default=None, kw_only=False)
     attempt: int = Field(default=1, ge=1)
     output: Payload = None
 

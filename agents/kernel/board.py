@@ -438,12 +438,12 @@ class Board(BoardState):
 
     def _complete(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
         worker = attempt.worker
+        worker.failures_in_a_row = 0
         self._end_attempt(attempt, _ENDED_WELL)
         stats = worker.stats
         stats.completed_tasks += 1
         stats.successful_tasks += 1
         stats.total_time += result.execution_time
-        worker.failures_in_a_row = 0
         self._record_success(record, attempt, result)
 
     def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
@@ -455,6 +455,7 @@ class Board(BoardState):
             self.queue.remove(record.place)
         worker.stats.successful_tasks += 1
         worker.failures_in_a_row = 0
+        self._note_slots(worker)
         if attempt.ending in _UNCOUNTED:
             # An attempt that timed out has been counted then.
             worker.stats.completed_tasks += 1

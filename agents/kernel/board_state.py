@@ -33,7 +33,10 @@ class BoardState:
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
         self.rules = rules or Rules()
         self.queue = TaskQueue(
-            policy or POLICIES["best_fit"], self.rules.unmatched_after_s, self.rules.prefetch_s
+            policy or POLICIES["best_fit"],
+            self.rules.unmatched_after_s,
+            self.rules.prefetch_s,
+            self.rules.quarantine_after,
         )
         self.ahead = Ahead(self.rules, self.queue)
         self.members = Members(self.rules)
@@ -195,7 +198,8 @@ class BoardState:
         lineup = self.queue.lineup_of(place)
         if self.began_at is not None and place.bucket.crew is not None and not lineup.able:
             headline = "waits for a worker: all who can do it are in quarantine or retiring"
-        return explain_wait(record, policy, headline, lineup, workers)
+        held_back = {each.name for each in workers if self.queue.is_held_back(each)}
+        return explain_wait(record, policy, headline, lineup, workers, held_back=held_back)
 
     def has_free_worker_for(self, task_id: TaskId) -> bool:
         """Whether a worker is free that could do a task.

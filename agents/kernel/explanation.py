@@ -6,7 +6,7 @@ are made when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -133,8 +133,13 @@ def explain_wait(
     headline: str,
     lineup: Lineup | None = None,
     workers: Iterable[WorkerRecord] = (),
+    *,
+    held_back: Container[str] = (),
 ) -> Explanation:
-    """Tell what a task waits for, and how it stands with the workers that are connected."""
+    """Tell what a task waits for, and how it stands with the workers that are connected.
+
+    Those held back have slots that they are not given, since they have failed.
+    """
     if record.error_message is not None:
         headline = f"{headline} (its last failure: {record.error_message})"
     if lineup is None:
@@ -144,6 +149,8 @@ def explain_wait(
     for name, slots in lineup.able:
         is_free = taken[name] < slots
         verdict = "free" if is_free else f"busy {taken[name]}/{slots} slots"
+        if is_free and name in held_back:
+            verdict = f"busy {taken[name]}/{slots} slots, and given no more since it has failed"
         considered.append(Considered(name, None, verdict))
     considered += _passed_over(lineup, record)
     named = tuple(considered[:MAX_NAMED])

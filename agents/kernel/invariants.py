@@ -110,11 +110,13 @@ def _check_workers(board: BoardState) -> None:
         is_rid = not worker.taken and not worker.ahead
         assert worker.may_have_leases or is_rid, f"{name} is lost and holds work"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
-        is_free = worker.alive and worker.is_free
+        is_free = worker.alive and board.queue.is_free(worker)
         assert not (worker.is_retiring and worker.taken), f"{name} retires and holds work"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         assert worker.taken >= worker.slots or not worker.ahead, f"{name} has slots for what waits"
         assert len(worker.ahead) <= MAX_AHEAD, f"{name} was sent {len(worker.ahead)} tasks ahead"
+        most = worker.most_ahead(board.rules.quarantine_after)
+        assert len(worker.ahead) <= most, f"{name} would begin tasks in its quarantine"
         expected_s = sum(attempt.expected_s for attempt in attempts_of(worker.ahead))
         assert math.isclose(worker.ahead_s, expected_s, abs_tol=1e-6), f"{name} is miscounted"
         assert not worker.running.keys() & worker.ahead.keys(), f"{name} runs what waits"

@@ -49,7 +49,7 @@ class Rules:
             None never.
         quarantine_s: for how long, in seconds.
         prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots; 0 gives
-            it none.
+            it none. With `quarantine_after` no more than may fail before a quarantine begins.
 
     Raises:
         InvalidInput: one of them is out of range.
@@ -225,6 +225,20 @@ class WorkerRecord:
     def load(self) -> float:
         """The share of its slots that is taken, 0 to 1."""
         return self.taken / self.slots
+
+    def most_ahead(self, quarantine_after: int | None) -> int:
+        """How many tasks it may hold ahead of its slots.
+
+        A worker begins with them on its own. So they are no more than may fail, with those that it
+        runs, before its quarantine begins: then none is left to be begun.
+
+        Args:
+            quarantine_after: after how many failures in a row that is; None never.
+        """
+        if quarantine_after is None:
+            return MAX_AHEAD
+        may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
+        return min(max(may_fail, 0), MAX_AHEAD)
 
     def room_ahead_s(self, prefetch_s: float) -> float:
         """How much more work it may get ahead of its free slots, in seconds; 0 if none for now.

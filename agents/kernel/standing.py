@@ -37,7 +37,11 @@ class Standing:
         """Count a worker's failure; with too many in a row its quarantine begins."""
         worker.failures_in_a_row += 1
         limit = self._rules.quarantine_after
-        if limit is None or worker.failures_in_a_row < limit:
+        if limit is None:
+            return
+        if worker.failures_in_a_row < limit:
+            if worker.alive:
+                self._queue.note_load(worker)
             return
         if worker.alive and worker.quarantined_until is None:
             lasts_s = self._rules.quarantine_s

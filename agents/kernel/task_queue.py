@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from .explanation import MAX_NAMED, Decision, Lineup
 from .matching import MatchingPolicy, describe_standing, find_obstacle, recovery_score
-from .records import MAX_AHEAD, TaskRecord, WorkerRecord
+from .records import TaskRecord, WorkerRecord
 from .usual_time import UsualTime
 from .waiting_line import WaitingLine
 
@@ -128,13 +128,19 @@ class TaskQueue:
         patience_s: how long a task waits, in seconds, that no connected worker can do; None for
             ever.
         prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots.
+        quarantine_after: how many failures in a row begin a worker's quarantine; None never.
     """
 
     def __init__(
-        self, policy: MatchingPolicy, patience_s: float | None, prefetch_s: float = 0.0
+        self,
+        policy: MatchingPolicy,
+        patience_s: float | None,
+        prefetch_s: float = 0.0,
+        quarantine_after: int | None = None,
     ) -> None:
         self.policy = policy
         self._prefetch_s = prefetch_s
+        self._quarantine_after = quarantine_after
         # Bounded by the tasks, the link's members, and for buckets by `_forget_empty_buckets`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
@@ -208,7 +214,7 @@ class TaskQueue:
 
     def note_load(self, worker: WorkerRecord) -> None:
         """Note that what a worker holds has become more or less."""
-        if worker.is_free:
+        if self.is_free(worker):
             self.free.add(worker)
             self._hungry.discard(worker)
             return
@@ -218,6 +224,15 @@ class TaskQueue:
                 self._hungry.add(worker)
             else:
                 self._hungry.discard(worker)
+
+    def is_free(self, worker: WorkerRecord) -> bool:
+        """Whether a worker may be given a task right now."""
+        return worker.is_free and not self.is_held_back(worker)
+
+    def is_held_back(self, worker: WorkerRecord) -> bool:
+        """Whether a worker has failed, and its quarantine begins if all that it runs fails too."""
+        limit, failures = self._quarantine_after, worker.failures_in_a_row
+        return limit is not None and failures > 0 and failures + len(worker.running) >= limit
 
     def note_standing(self, worker: WorkerRecord) -> None:
         """Note that a worker is given tasks no longer, or again, though it stays connected."""
@@ -285,7 +300,7 @@ class TaskQueue:
     def _provide(self, worker: WorkerRecord, share: int, matches: list[Match]) -> None:
         room_s = worker.room_ahead_s(self._prefetch_s)
         held = len(worker.ahead)
-        most = min(held + share, MAX_AHEAD)
+        most = min(held + share, worker.most_ahead(self._quarantine_after))
         crews = self._crews_of[worker]
         sampled: Bucket | None = None
         scored: tuple[tuple[str, float], ...] = ()

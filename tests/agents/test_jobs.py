@@ -260,13 +260,15 @@ def test_a_result_that_a_handler_broadcasts_is_not_taken_for_a_later_tasks() -> 
 
     @handlers.task("any")
     async def tell(task: Task) -> str:
-        told = TaskResult(task_id=task.id, worker="Ada", success=False, error_message="told")
+        told = TaskResult(task_id=1, worker="Ada", success=False, error_message="told")
         await worker.broadcast_message(told)
         return "returned"
 
     results = _do(worker, [_task(1), _task(2)])
-    assert [result.output for result in results] == ["returned", "returned"]
-    assert worker._broadcast_results == {}
+    assert [(result.success, result.output) for result in results] == [
+        (False, None),
+        (True, "returned"),
+    ]
 
 
 def test_a_result_that_lies_about_whose_it_is_is_put_right() -> None:

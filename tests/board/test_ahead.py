@@ -65,6 +65,33 @@ def test_a_worker_gets_no_more_ahead_than_it_does_in_the_time_allowed(
     assert board.board.workers["Ada"].ahead_s <= 1.0
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_no_more_tasks_fail_in_a_row_than_begin_a_quarantine(
+    busy: Callable[..., Any], limit: int
+) -> None:
+    board = busy(done=6, tasks=60, quarantine_after=limit, quarantine_s=10.0)
+    failed = 0
+    # A worker goes on by itself with what it holds, whatever its manager has heard so far.
+    while held := [*running_at(board, "Ada"), *ahead_of(board, "Ada")]:
+        for number in held:
+            board.fail(number, execution_time=0.1)
+            failed += 1
+    assert failed == limit
+    board.wait_until(10.0)
+    assert len([*running_at(board, "Ada"), *ahead_of(board, "Ada")]) <= limit
+
+
+def test_after_a_success_a_worker_gets_as_many_ahead_as_before(busy: Callable[..., Any]) -> None:
+    board = busy(done=6, tasks=60, quarantine_after=4)
+    assert len(ahead_of(board, "Ada")) == 3
+    (running,) = running_at(board, "Ada")
+    board.fail(running, execution_time=0.1)
+    assert len(ahead_of(board, "Ada")) == 2
+    (running,) = running_at(board, "Ada")
+    board.succeed(running, execution_time=0.1)
+    assert len(ahead_of(board, "Ada")) >= 2
+
+
 def test_nothing_goes_ahead_where_tasks_take_longer_than_that(
     watched: Watched, task: Callable[..., Task]
 ) -> None:
@@ -208,15 +235,6 @@ def test_who_holds_something_ahead_is_not_retired(busy: Callable[..., Any]) -> N
     board = busy(tasks=9)
     with pytest.raises(IllegalTransition, match="holds 1 tasks"):
         board.handle(RetirementRequested("Ada"))
-
-
-def test_what_waits_at_a_worker_in_quarantine_is_asked_back(
-    busy: Callable[..., Any], only: Callable[..., list[Any]]
-) -> None:
-    board = busy(tasks=9, quarantine_after=1)
-    board.fail(5)
-    said = board.wait_until(0.1)
-    assert [each.attempts for each in only(SendRecall, said)] == [((7, 1), (8, 1), (9, 1))]
 
 
 def test_what_is_told_of_a_task_that_waits_at_a_worker(busy: Callable[..., Any]) -> None:

@@ -97,6 +97,39 @@ def test_a_task_that_waits_for_a_quarantined_worker_says_so_and_does_not_fail(
     ]
 
 
+@pytest.mark.parametrize("slots", [2, 3, 5])
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_no_more_tasks_fail_in_a_row_than_begin_a_quarantine_or_run_at_once(
+    watched: Make, task: Make, slots: int, limit: int
+) -> None:
+    board = watched(ends_when_done=False, quarantine_after=limit, quarantine_s=10)
+    board.join("Ada", slots=slots)
+    board.begin()
+    board.add(*(task(number) for number in range(1, 30)))
+    failed = 0
+    while board.places():
+        board.fail(min(board.places()))
+        failed += 1
+    assert failed == max(limit, slots)
+
+
+def test_a_worker_that_has_failed_is_given_as_many_as_before_after_a_success(
+    watched: Make, task: Make
+) -> None:
+    board = watched(ends_when_done=False, quarantine_after=3, quarantine_s=10)
+    board.join("Ada", slots=3)
+    board.begin()
+    board.add(*(task(number) for number in range(1, 9)))
+    board.fail(1)
+    assert set(board.places()) == {2, 3}
+    assert board.board.explain(4).lines() == [
+        "task 4 waits for a free slot: all who can do it are busy",
+        "  Ada: busy 2/3 slots, and given no more since it has failed",
+    ]
+    board.succeed(2)
+    assert set(board.places()) == {3, 4, 5}
+
+
 def test_there_is_no_quarantine_unless_it_is_asked_for(crew: Make, task: Make) -> None:
     board = crew(Ada=5)
     board.add(*(task(number) for number in range(1, 50)))

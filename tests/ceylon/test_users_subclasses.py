@@ -90,7 +90,7 @@ def test_worker_stats_count_as_the_document_has_it(run: Any) -> None:
 
 def test_a_worker_knows_what_it_does_and_remembers_what_it_did(run: Any) -> None:
     junior = run[1][0]
-    assert junior.seen == "1 True 1 task_manager"
+    assert junior.seen == "1 False 1 task_manager"
     assert [(each.task_id, each.success) for each in junior.task_history] == [(1, True)]
     assert not junior.has_task
     assert junior.current_task is None
