@@ -389,8 +389,7 @@ class Board(BoardState):
         queue = self.queue
         queue.refresh(self._now)
         if queue.pairs:
-            for match in queue.paired(self._now):
-                self._assign(match)
+            self._hand_out_in_pairs()
             return
         while (match := queue.next_match()) is not None:
             self._assign(match)
@@ -401,6 +400,14 @@ class Board(BoardState):
             provided[worker] = None
         for worker in provided:
             queue.note_load(worker)
+
+    def _hand_out_in_pairs(self) -> None:
+        has_assigned = True
+        while has_assigned:
+            has_assigned = False
+            for match in self.queue.paired(self._now):
+                self._assign(match)
+                has_assigned = True
 
     def _assign(self, match: Match, *, is_ahead: bool = False) -> None:
         record, worker, decision, usual = match
