@@ -295,7 +295,7 @@ class OverridableHooks(RunView):
         self._own_timeouts: dict[TaskId, float] | None = None
         self._untold: dict[TaskId, None] = {}
         self._timers: dict[TaskId, asyncio.Future[None]] = {}
-        self._timing: dict[TaskId, int] = {}
+        self._timed_by_subclass: dict[TaskId, object] = {}
         before: dict[str, _Hook] = {
             "assign_tasks": self._run_assign_tasks,
             "end_task_management": self._run_end_task_management,
@@ -400,34 +400,42 @@ class OverridableHooks(RunView):
 
     def _run_handle_timeout(self, own: _Hook, task_id: TaskId, timeout: float) -> Awaitable[None]:
         # It counts from the call, which is before its first step.
-        self._timing[task_id] = self._timing.get(task_id, 0) + 1
-        return self._time(own, task_id, timeout)
+        call = self._timed_by_subclass[task_id] = object()
+        return self._handle_timeout_called(own, task_id, timeout, call)
+
+    async def _handle_timeout_called(
+        self, own: _Hook, task_id: TaskId, timeout: float, call: object
+    ) -> None:
+        try:
+            await self._time(own, task_id, timeout)
+        finally:
+            if self._timed_by_subclass.get(task_id) is call:
+                del self._timed_by_subclass[task_id]
 
     async def _time(self, own: _Hook, task_id: TaskId, timeout: float) -> None:
         _in_timeout.set(task_id)
-        try:
-            await _finish(own(task_id, timeout))
-        finally:
-            left = self._timing.pop(task_id, 1) - 1
-            if left:
-                self._timing[task_id] = left
+        await _finish(own(task_id, timeout))
 
     def _watch_timeouts(self) -> None:
         if self._overrides("_handle_timeout"):
-            self._shell.watch(self._note_timeout)
+            own: _Hook = getattr(type(self), "_handle_timeout").__get__(self)  # noqa: B009
+            self._shell.watch(partial(self._note_timeout, own))
 
-    def _note_timeout(self, occurrence: Occurrence) -> None:
+    def _note_timeout(self, own: _Hook, occurrence: Occurrence) -> None:
         """Call an override of `_handle_timeout` for each attempt, unless the subclass has."""
         what, task_id = occurrence.what, occurrence.task_id
         if task_id is None:
             return
         if what is What.TASK_ASSIGNED:
             deadline = self.board.tasks[task_id].deadline
-            if deadline is not None and task_id not in self._timing:
-                handling = self._handle_timeout(task_id, max(deadline - now(), 0.0))
+            if deadline is not None and task_id not in self._timed_by_subclass:
+                timeout_s = round(max(deadline - now(), 0.0), 6)
+                handling = self._time(own, task_id, timeout_s)
                 self._timers[task_id] = timer = asyncio.ensure_future(handling)
                 timer.add_done_callback(partial(self._end_timer, task_id))
         elif what is What.ATTEMPT_TIMED_OUT:
+            # The next attempt has a timer of its own.
+            self._timed_by_subclass.pop(task_id, None)
             timer = self._timers.pop(task_id, None) or self._timer_of_user(task_id)
             if timer is not None and not timer.done():
                 self._shell.call_hook("_handle_timeout", _settled(timer))

@@ -1,4 +1,4 @@
-"""A manager's own `assign_tasks`: what it hands out is done once, and nothing is left in silence."""
+"""A manager's own `assign_tasks`: what it hands out is done once, and a fault is told."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ def test_what_is_handed_out_is_done_once_by_one_worker(
     assert set(manager.get_all_task_status().values()) == {"Completed"}
     if way in (by_name, to_one, to_one_by_pickle):
         by_id = {task_id: name for name, task_id in did}
-        assert [by_id[each] for each in range(1, min(count, 3) + 1)] == ["Ada", "Ben", "Cid"][:count]
+        assert [by_id[each] for each in range(1, min(count, 3) + 1)] == ["Ada", "Ben", "Cid"][
+            :count
+        ]
 
 
 class SomeOnly(TaskManager):
@@ -233,9 +235,7 @@ def test_the_timeout_of_the_assignment_is_the_tasks() -> None:
 
 def test_a_timeout_that_is_none_is_refused() -> None:
     async def go() -> None:
-        await TaskManager(tasks(1)).broadcast_message(
-            TaskAssignment(task=tasks(1)[0], timeout=0)
-        )
+        await TaskManager(tasks(1)).broadcast_message(TaskAssignment(task=tasks(1)[0], timeout=0))
 
     with pytest.raises(InvalidTask, match="timeout 0"):
         run_in_virtual_time(go())
