@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -69,6 +69,7 @@ __all__ = [
 ]
 
 Handler: TypeAlias = Callable[..., Awaitable[object]]
+_Returned = TypeVar("_Returned")
 
 _MAX_KNOWN_PEERS = 10_000
 _LAST_FRAMES_S = 0.1
@@ -511,11 +512,11 @@ class CeylonAgent(BaseAgent):
         return known or AgentDetail(name=address, id=address, role="", extra_data=None)
 
 
-async def call_with(
-    function: Callable[..., object],
+def call_with(
+    function: Callable[..., _Returned],
     positional: Sequence[object],
     named: Mapping[str, object],
-) -> object:
+) -> _Returned:
     """Call a user's function with those of the named arguments that it takes.
 
     Args:
@@ -524,7 +525,7 @@ async def call_with(
         named: what comes by name, or in this order for parameters of other names.
 
     Returns:
-        What it returned, once it is done.
+        What it returns: of a coroutine function the coroutine.
     """
     bound = 0 if getattr(function, "__self__", None) is None else 1
     parameters = _parameters_of(getattr(function, "__func__", function))
@@ -535,8 +536,7 @@ async def call_with(
             wanted[name] = named[name]
         elif is_required and place < len(in_order):
             wanted[name] = named[in_order[place]]
-    outcome = function(*positional, **wanted)
-    return await outcome if inspect.isawaitable(outcome) else outcome
+    return function(*positional, **wanted)
 
 
 class _Parameters(NamedTuple):

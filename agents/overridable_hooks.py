@@ -364,7 +364,7 @@ class OverridableHooks(RunView):
             except Exception as fault:  # noqa: BLE001 - a user's override may raise anything
                 self.report_fault("_update_worker_stats", fault)
         named = {"time": int(at), "agent": self._detail_of(result.worker)}
-        await call_with(self.handle_result, (result,), named)
+        await _finish(call_with(self.handle_result, (result,), named))
 
     def _run_update_worker_stats(self, own: _Hook, result: TaskResult) -> object:
         key = (result.task_id, result.attempt)
