@@ -448,20 +448,24 @@ class CeylonAgent(BaseAgent):
             "agent": self._who_is(sender),
         }
         found = False
-        for cls in type(self).__mro__:
-            handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{type(message)}")
-            if handler is not None and _belongs(handler, cls):
-                found = True
-                declared: Handler = getattr(self, handler.__name__)
-                doing = partial(call_with, declared, (message,), arguments)
-                self._go("@on handler", doing)
-                break
+        handler = self.find_declared_handler(type(message))
+        if handler is not None:
+            found = True
+            self._go("@on handler", partial(call_with, handler, (message,), arguments))
         own_handler = self._handlers.get(type(message))
         if own_handler is not None:
             found = True
             agent, time = arguments["agent"], arguments["time"]
             self._go("on handler", partial(own_handler, message, agent, time))
         return found
+
+    def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
+        """The method that `@on` declares for a class of messages, or None."""
+        for cls in type(self).__mro__:
+            handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{kind}")
+            if handler is not None and _belongs(handler, cls):
+                return getattr(self, handler.__name__)
+        return None
 
     def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
         """The handlers of connections, each once, however often subclasses override it."""

@@ -16,9 +16,11 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from pydantic import BaseModel
+
 from ..messages import AssigningFailed, InvalidInput, Task, TaskId, TaskResult
 from .assigning import Assigning
-from .ceylon_agent import AgentDetail, call_with
+from .ceylon_agent import AgentDetail, Handler, call_with
 from .clock import now
 from .hook_calls import in_hook
 from .kernel.events import Occurrence, What
@@ -57,6 +59,12 @@ class OverridableHooks(RunView):
     _shell: ManagerShell
     _quiet: bool
     _assigning: Assigning
+    _handlers: dict[type, Handler]
+
+    if TYPE_CHECKING:
+
+        def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
+            """The method that `@on` declares for a class of messages: that of `CeylonAgent`."""
 
     @abstractmethod
     def report(self) -> RunReport:
@@ -311,7 +319,17 @@ class OverridableHooks(RunView):
 
     def wants_results(self) -> bool:
         """Whether a subclass wants to be told of results."""
-        return self._overrides("handle_result") or self._overrides("_update_worker_stats")
+        overridden = self._overrides("handle_result") or self._overrides("_update_worker_stats")
+        return overridden or any(self._other_result_handlers())
+
+    def _other_result_handlers(self) -> Iterable[_Hook]:
+        """What is declared for results by `@on`, here or on the class, under another name."""
+        declared = self.find_declared_handler(TaskResult)
+        if declared is not None and getattr(declared, "__name__", "") != "handle_result":
+            yield declared
+        own = self._handlers.get(TaskResult)
+        if own is not None:
+            yield partial(_call_in_ceylons_order, own)
 
     def _own_policy(self, policy: MatchingPolicy) -> MatchingPolicy:
         """The policy to go by: the subclass's own matching or scores, if it has any."""
@@ -336,7 +354,8 @@ class OverridableHooks(RunView):
     def _add_missing(self, tasks: Sequence[Task]) -> None:
         known = self.board.tasks
         left_out = known.keys() - {task.id for task in tasks}
-        if left_out:
+        # A run that was kept may have grown since.
+        if left_out and not self.board.is_suspended:
             raise InvalidInput(
                 f"tasks is set without task {next(iter(left_out))!r}, which the manager has; "
                 "tasks are added by setting, and taken back by cancel_task"
@@ -365,6 +384,8 @@ class OverridableHooks(RunView):
                 self.report_fault("_update_worker_stats", fault)
         named = {"time": int(at), "agent": self._detail_of(result.worker)}
         await _finish(call_with(self.handle_result, (result,), named))
+        for handler in self._other_result_handlers():
+            await _finish(call_with(handler, (result,), named))
 
     def _run_update_worker_stats(self, own: _Hook, result: TaskResult) -> object:
         key = (result.task_id, result.attempt)
@@ -482,6 +503,10 @@ class _Deadlines(dict[TaskId, float]):
 
     def __setitem__(self, task_id: TaskId, timer: float, /) -> None:
         self._keep({task_id: timer})
+
+
+def _call_in_ceylons_order(handler: _Hook, result: TaskResult, agent: object, time: int) -> object:
+    return handler(result, agent, time)
 
 
 async def _finish(outcome: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents import PeerMode, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
+from muster.agents import PeerMode, TaskManager, WorkerAgent, on, rehearse, run_in_virtual_time
 from muster.messages import (
     AssigningFailed,
     DifferentTask,
@@ -68,7 +68,9 @@ class TakesTime(Collecting):
 
 
 class TakesOtherNames(Collecting):
-    async def handle_result(self, result: TaskResult, at: int, sender: Any) -> None:  # type: ignore[override]
+    async def handle_result(  # type: ignore[override]
+        self, result: TaskResult, at: int, sender: Any
+    ) -> None:
         assert sender.name == result.worker
         assert at > 0
         self.note(result)
@@ -91,6 +93,23 @@ class CallsSuper(Collecting):
         self.note(data)
 
 
+class IsDeclared(Collecting):
+    @on(TaskResult)
+    async def collect(self, data: TaskResult, time: int, agent: Any) -> None:
+        assert agent.name == data.worker
+        self.note(data)
+
+
+class IsDeclaredHere(Collecting):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+
+        @self.on(TaskResult)
+        async def collect(data: TaskResult, agent: Any, time: int) -> None:
+            assert agent.name == data.worker
+            self.note(data)
+
+
 class Slow(Collecting):
     async def handle_result(self, data: TaskResult) -> None:  # type: ignore[override]
         await asyncio.sleep(3)
@@ -99,7 +118,18 @@ class Slow(Collecting):
 
 @pytest.mark.parametrize(
     "kind",
-    [TakesAll, TakesResult, TakesTime, TakesOtherNames, TakesAnything, IsPlain, CallsSuper, Slow],
+    [
+        TakesAll,
+        TakesResult,
+        TakesTime,
+        TakesOtherNames,
+        TakesAnything,
+        IsPlain,
+        CallsSuper,
+        Slow,
+        IsDeclared,
+        IsDeclaredHere,
+    ],
 )
 def test_handle_result_sees_the_results_up_to_its_own(kind: type[Collecting]) -> None:
     # All end in the same moment, so that the board has all when the first is told.
