@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..messages import TaskStatus
-    from .ceylon_agent import AgentDetail, PeerMode, on, on_connect, on_run
+    from .ceylon_agent import (
+        DEFAULT_WORKSPACE_ID,
+        AgentDetail,
+        BaseAgent,
+        PeerMode,
+        on,
+        on_connect,
+        on_run,
+    )
     from .handlers import Handlers, TaskContext
     from .kernel.explanation import Explanation
     from .kernel.matching import MatchingPolicy
@@ -30,7 +38,9 @@ if TYPE_CHECKING:
     from .worker import SpecializedWorker, WorkerAgent
 
 __all__ = [
+    "DEFAULT_WORKSPACE_ID",
     "AgentDetail",
+    "BaseAgent",
     "Explanation",
     "Handlers",
     "LocalTask",
@@ -58,7 +68,9 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "DEFAULT_WORKSPACE_ID": ".ceylon_agent",
     "AgentDetail": ".ceylon_agent",
+    "BaseAgent": ".ceylon_agent",
     "Explanation": ".kernel.explanation",
     "Handlers": ".handlers",
     "LocalTask": ".local_task",

@@ -17,9 +17,9 @@ import time as wall_clock
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -71,6 +71,7 @@ __all__ = [
 ]
 
 Handler: TypeAlias = Callable[..., Awaitable[object]]
+_Returned = TypeVar("_Returned")
 
 _MAX_KNOWN_PEERS = 10_000
 _LAST_FRAMES_S = 0.1
@@ -214,6 +215,14 @@ class CeylonAgent(BaseAgent):
             await super().broadcast(message)
         else:
             await self.broadcast_message(inside)
+
+    async def send_direct(self, to_peer: str, message: bytes) -> None:
+        """Send bytes to one member, as Ceylon does; for a pickle of ours see `broadcast`."""
+        inside = message_inside(message)
+        if inside is None:
+            await super().send_direct(to_peer, message)
+        else:
+            await self.send_message(to_peer, inside)
 
     async def broadcast_message(self, message: object) -> None:
         """Send a message to everyone: a pydantic model by our codec, bytes as they are.
@@ -367,10 +376,8 @@ class CeylonAgent(BaseAgent):
         began_at = now()
         if not self._has_run:
             self._has_run = True
-            for handler in self._declared(ceylon_support.run_handlers):
-                self._go("@on_run handler", handler(self, inputs or None))
-            for own_handler in self._run_handlers.values():
-                self._go("on_run handler", own_handler(inputs or None))
+            for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
+                self._go("@on_run handler", partial(handler, inputs or None))
         try:
             await self.serve()
         except MusterError as fault:
@@ -407,10 +414,9 @@ class CeylonAgent(BaseAgent):
             return
         if len(self.connected_agents) < _MAX_KNOWN_PEERS:
             self.connected_agents[agent.id] = agent
-        await self.handle_connection(topic, agent)
         for pattern, handler in self._connect_handlers():
             if self._matches_pattern(pattern, topic, agent.role):
-                self._go("@on_connect handler", handler(topic, agent))
+                self._go("@on_connect handler", partial(handler, topic, agent))
 
     async def handle_connection(self, topic: str, agent: AgentDetail) -> None:
         """Called once for each agent, of whatever kind, that appears in the workspace."""
@@ -447,11 +453,12 @@ class CeylonAgent(BaseAgent):
         handler = self.find_declared_handler(type(message))
         if handler is not None:
             found = True
-            self._go("@on handler", call_with(handler, (message,), arguments))
+            self._go("@on handler", partial(call_with, handler, (message,), arguments))
         own_handler = self._handlers.get(type(message))
         if own_handler is not None:
             found = True
-            self._go("on handler", own_handler(message, arguments["agent"], arguments["time"]))
+            agent, time = arguments["agent"], arguments["time"]
+            self._go("on handler", partial(own_handler, message, agent, time))
         return found
 
     def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
@@ -459,32 +466,43 @@ class CeylonAgent(BaseAgent):
         for cls in type(self).__mro__:
             handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{kind}")
             if handler is not None and _belongs(handler, cls):
-                return cast("Handler", handler.__get__(self))
+                return getattr(self, handler.__name__)
         return None
 
     def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
+        """The handlers of connections, each once, however often subclasses override it."""
+        found: set[str] = set()
         for cls in type(self).__mro__:
             declared = ceylon_support.connect_handlers.get(cls.__name__, {})
             for pattern, handler in declared.items():
-                if _belongs(handler, cls):
-                    yield pattern, cast("Handler", handler.__get__(self))
+                if _belongs(handler, cls) and handler.__name__ not in found:
+                    found.add(handler.__name__)
+                    yield pattern, getattr(self, handler.__name__)
+        if CeylonAgent.handle_connection.__name__ not in found:
+            yield "*", self.handle_connection
         yield from self._connection_handlers.items()
 
-    def _declared(self, registry: Mapping[str, Handler]) -> Iterator[Handler]:
+    def _declared_run_handlers(self) -> Iterator[Handler]:
+        found: set[str] = set()
         for cls in type(self).__mro__:
-            handler = registry.get(cls.__name__)
-            if handler is not None and _belongs(handler, cls):
-                yield handler
+            handler = ceylon_support.run_handlers.get(cls.__name__)
+            if handler is not None and _belongs(handler, cls) and handler.__name__ not in found:
+                found.add(handler.__name__)
+                yield getattr(self, handler.__name__)
 
-    def _go(self, what: str, awaitable: Awaitable[object]) -> None:
+    def _go(self, what: str, call: Callable[[], object]) -> None:
         """Run a user's handler beside the message loop, and tell of what it raises."""
+
+        async def see_through() -> object:
+            outcome = call()
+            return await outcome if inspect.isawaitable(outcome) else outcome
 
         def done(future: asyncio.Future[object]) -> None:
             self._running.discard(future)
             if not future.cancelled() and (fault := future.exception()) is not None:
                 self.report_fault(what, fault)
 
-        future = asyncio.ensure_future(awaitable)
+        future: asyncio.Future[object] = asyncio.ensure_future(see_through())
         self._running.add(future)
         future.add_done_callback(done)
 
@@ -501,13 +519,29 @@ class CeylonAgent(BaseAgent):
 
 
 def call_with(
-    function: Callable[..., Awaitable[object]],
+    function: Callable[..., _Returned],
     positional: Sequence[object],
     named: Mapping[str, object],
-) -> Awaitable[object]:
-    """Call a function with those of the named arguments that it takes."""
-    taken = _parameters_of(getattr(function, "__func__", function))
-    wanted = {key: value for key, value in named.items() if taken is None or key in taken}
+) -> _Returned:
+    """Call a user's function with those of the named arguments that it takes.
+
+    Args:
+        function: a coroutine function or a plain one.
+        positional: what comes first.
+        named: what comes by name, or in this order for parameters of other names.
+
+    Returns:
+        What it returns: of a coroutine function the coroutine.
+    """
+    bound = 0 if getattr(function, "__self__", None) is None else 1
+    parameters = _parameters_of(getattr(function, "__func__", function))
+    wanted = dict(named) if parameters.takes_any_name else {}
+    in_order = list(named)
+    for place, (name, is_required) in enumerate(parameters.named[bound + len(positional) :]):
+        if name in named:
+            wanted[name] = named[name]
+        elif is_required and place < len(in_order):
+            wanted[name] = named[in_order[place]]
     return function(*positional, **wanted)
 
 
@@ -516,13 +550,25 @@ def is_async(function: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
+class _Parameters(NamedTuple):
+    """What a function takes: names, each with whether it must be given; and whether any name."""
+
+    named: tuple[tuple[str, bool], ...]
+    takes_any_name: bool
+
+
 @lru_cache(maxsize=1_024)
-def _parameters_of(function: Callable[..., object]) -> frozenset[str] | None:
-    """The names of a function's parameters; None if it takes any name."""
-    parameters = inspect.signature(function).parameters
-    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
-        return None
-    return frozenset(parameters)
+def _parameters_of(function: Callable[..., object]) -> _Parameters:
+    parameters = inspect.signature(function).parameters.values()
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return _Parameters(
+        tuple(
+            (each.name, each.default is inspect.Parameter.empty)
+            for each in parameters
+            if each.kind not in variadic
+        ),
+        any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters),
+    )
 
 
 def _belongs(handler: Handler, cls: type) -> bool:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
-from ..messages import InvalidInput, Task, TaskId, TaskResult, WorkersMissing
+from ..messages import InvalidInput, Task, TaskAssignment, TaskId, TaskResult, WorkersMissing
+from .assigning import Assigning
 from .awaited_results import AwaitedResults
 from .blob_place import OwnDirectory, check_place, open_place
 from .blob_store import BlobStore
-from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
+from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode
 from .clock import now
+from .hook_calls import in_hook
 from .kernel.board_state import BoardState
 from .kernel.lanes import MAX_LANES, Lanes
 from .kernel.matching import MatchingPolicy, find_policy
@@ -27,8 +29,9 @@ from .lane_keeper import LaneKeeper
 from .link import Link
 from .log import log
 from .manager_shell import ManagerShell, Stamp, Watcher
+from .overridable_hooks import OverridableHooks
+from .own_matching import WorkerDetail
 from .parcels import DEFAULT_THRESHOLD_BYTES
-from .run_view import RunView
 from .sealing import choose_manager_sealing
 from .service import Service
 from .shared_secrets import share
@@ -49,13 +52,15 @@ if TYPE_CHECKING:
     from .report import RunReport
     from .trace_file import TraceFile
 
+ROLE = "task_manager"
+
 PREFETCH_S = 0.05
 """How much work a worker holds beyond each of its slots: some round trips' worth."""
 
 _Answer = TypeVar("_Answer")
 
 
-class TaskManager(Submission, RunView, CeylonAgent):
+class TaskManager(Submission, OverridableHooks, CeylonAgent):
     """The manager: waits for its workers, hands out tasks by skill, and collects the results.
 
     ```python
@@ -67,7 +72,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
 
     As a service it runs in the background, and until it is stopped; see `start`.
 
-    Override `assign_tasks`, `handle_result` or `end_task_management` to take part.
+    Override `assign_tasks`, `handle_result`, `end_task_management` and others to take part; see
+    `OverridableHooks`.
 
     A task that names no timeout and has a type may take any time; one of no type, which is
     simulated, may take twice its difficulty in seconds.
@@ -114,6 +120,9 @@ class TaskManager(Submission, RunView, CeylonAgent):
         max_lanes: over how many Ceylon workspaces, each with a port of its own, it spreads its
             workers at most; they are opened when they are needed. 1 keeps all in one.
         lane_ports: the UDP ports that these may listen on, besides `port`; by default any free one.
+        mode: `PeerMode.ADMIN`, or for a guest `PeerMode.CLIENT`; it follows from `admin_peer`, so
+            it may be left out, and another is refused.
+        role: "task_manager"; another is refused.
         wires: whether workers that reach the TCP port of the same number may have their frames go
             by a connection of their own, in place of Ceylon, which is faster.
 
@@ -131,6 +140,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
         name: str = "task_manager",
         port: int = DEFAULT_PORT,
         *,
+        mode: PeerMode | None = None,
+        role: str = ROLE,
         num_workers: int | None = None,
         workspace_id: str = DEFAULT_WORKSPACE,
         policy: str | MatchingPolicy = "best_fit",
@@ -165,10 +176,11 @@ class TaskManager(Submission, RunView, CeylonAgent):
             if expected_workers:
                 raise InvalidInput("give num_workers or expected_workers, which mean the same")
             expected_workers = num_workers
+        self._prepare_hooks()
         super().__init__(
             name,
-            PeerMode.CLIENT if admin_peer else PeerMode.ADMIN,
-            "task_manager",
+            _check_mode(mode, role, admin_peer),
+            ROLE,
             workspace_id=workspace_id,
             port=port,
             admin_peer=admin_peer,
@@ -182,11 +194,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
             check_place(blobs)
         if isinstance(allow, str):
             raise InvalidInput(f"allow is the text {allow!r}; give a list of names")
-        roster = () if isinstance(expected_workers, int) else tuple(expected_workers)
-        count = expected_workers if isinstance(expected_workers, int) else len(roster)
         rules = Rules(
-            expected_workers=count,
-            roster=roster,
+            **_expectation(expected_workers),
             join_timeout_s=join_timeout_s,
             on_missing=on_missing,
             unmatched_after_s=unmatched_after_s,
@@ -197,13 +206,15 @@ class TaskManager(Submission, RunView, CeylonAgent):
             reassigns_failed=reassign_failed or False,
             quarantine_after=quarantine_after,
             quarantine_s=quarantine_s,
-            prefetch_s=prefetch_s,
+            # What goes ahead of a slot has no deadline yet that could be told of.
+            prefetch_s=0.0 if self._overrides("_handle_timeout") else prefetch_s,
+            confirms_end=self.wants_results() or self._overrides("_handle_timeout"),
         )
         chosen = find_policy(policy) if isinstance(policy, str) else policy
-        self.expected_workers = count
         self._lanes = Lanes(max_lanes)
         self._lane_ports = check_lane_ports(lane_ports)
         self._wires = wires
+        self._is_over_ceylon = True
         self._lane_keeper: LaneKeeper | None = None
         self._quiet = quiet
         self._sealing = choose_manager_sealing(secret, insecure=insecure, admin_peer=admin_peer)
@@ -216,12 +227,14 @@ class TaskManager(Submission, RunView, CeylonAgent):
         self._shell = ManagerShell(
             name,
             rules,
-            chosen,
+            self._own_policy(chosen),
             self,
             open_blobs=self._open_blobs,
             blob_threshold_bytes=blob_threshold_bytes,
         )
         self._awaited = AwaitedResults(self._shell)
+        self._assigning = Assigning(self._shell, type(self).__name__)
+        self._watch_timeouts()
         self._shell.add_tasks(tasks)
         self.tasks_assigned = False
         if store is not None:
@@ -229,33 +242,18 @@ class TaskManager(Submission, RunView, CeylonAgent):
         if trace is not None:
             self.trace_to(trace)
 
-    # ---------------------------------------------------------- hooks
-
-    async def assign_tasks(self) -> None:
-        """Begin to hand out tasks; called once, when the expected workers are there."""
-        if not self.tasks_assigned:
-            self.tasks_assigned = True
-            self._shell.begin_assigning()
-
-    async def handle_result(
-        self, data: TaskResult, time: int = 0, agent: AgentDetail | None = None
-    ) -> None:
-        """Called with each task's recorded result; an override may take fewer arguments.
-
-        Args:
-            data: the result.
-            time: when it was recorded, in seconds since 1970.
-            agent: the worker it came from.
-        """
-
-    async def end_task_management(self) -> None:
-        """Called once when every task is settled; prints the results unless told to be quiet."""
-        if not self._quiet:
-            from .report_text import render_summary  # noqa: PLC0415 - it loads rich
-
-            sys.stdout.write(render_summary(self.report()) + "\n")
-
     # ---------------------------------------------------------- tasks
+
+    @property
+    def expected_workers(self) -> int:
+        """How many workers are waited for; to be set, or their names, before they come."""
+        return self._shell.rules.expected_workers
+
+    @expected_workers.setter
+    def expected_workers(self, expected: int | Sequence[str]) -> None:
+        self.ask(
+            lambda: self._shell.change_rules(replace(self._shell.rules, **_expectation(expected)))
+        )
 
     def add_task(self, task: Task) -> None:
         """Add a task, before or while it runs, from any thread.
@@ -476,6 +474,38 @@ class TaskManager(Submission, RunView, CeylonAgent):
             secret=self._sealing.ticket_secret(with_secret),
         )
 
+    async def broadcast_message(self, message: object) -> None:
+        """Send a message to everyone; a `TaskAssignment` is handed out to one worker instead.
+
+        Raises:
+            DifferentTask: the manager has another task under the id of the assigned one.
+            InvalidTask: the task can't be added, or the assignment's timeout is not above 0.
+        """
+        if isinstance(message, TaskAssignment):
+            self._assigning.hand_out(message)
+        else:
+            await super().broadcast_message(message)
+
+    async def send_message(self, peer_id: str, message: object) -> None:
+        """Send a message to one member; a `TaskAssignment` is handed out to that worker alone.
+
+        Raises:
+            InvalidInput: nobody is known who could be assigned a task at this address.
+            DifferentTask: the manager has another task under the id of the assigned one.
+            InvalidTask: the task can't be added, or the assignment's timeout is not above 0.
+        """
+        if isinstance(message, TaskAssignment):
+            self._assigning.hand_out(message, self._name_at(peer_id))
+        else:
+            await super().send_message(peer_id, message)
+
+    def _name_at(self, peer_id: str) -> str:
+        worker = self.ask(lambda: self.board.members.find(peer_id))
+        found = worker or self.connected_agents.get(peer_id)
+        if found is None:
+            raise InvalidInput(f"a task is assigned to {peer_id!r}, but no worker has this address")
+        return found.name
+
     def send_model(self, to: str, message: BaseModel) -> None:
         """Send a user's own message by our codec, to an address or to everyone."""
         self._shell.send_to(to, message)
@@ -518,6 +548,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
         Raises:
             PortInUse: the port belongs to somebody else.
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
+            AssigningFailed: a subclass's own `assign_tasks` or matching handed out nothing, or
+                raised.
         """
         if self.mode != PeerMode.ADMIN:
             await super().start_agent(inputs, workers)
@@ -537,9 +569,20 @@ class TaskManager(Submission, RunView, CeylonAgent):
             await keeper.closed()
 
     async def get_connected_agents(self) -> list[AgentDetail]:
-        """Who has appeared in its workspaces, as Ceylon has it; nobody ever leaves that list."""
-        found = await super().get_connected_agents()
-        return found if self._lane_keeper is None else found + await self._lane_keeper.connected()
+        """Who has appeared in its workspaces, in that order; nobody ever leaves Ceylon's list.
+
+        Workers that have joined have their `skill_level`, `specialties` and `slots` told, too. Over
+        another link than Ceylon these are all.
+        """
+        found: list[AgentDetail] = []
+        if self._is_over_ceylon:
+            found += await super().get_connected_agents()
+            if self._lane_keeper is not None:
+                found += await self._lane_keeper.connected()
+        # A worker may have joined before Ceylon has noted it.
+        known = {each.id: each for each in found}
+        joined = {each: WorkerDetail(of) for each, of in self.board.members.present.items()}
+        return list({**known, **joined}.values())
 
     async def serve_over(
         self,
@@ -559,14 +602,20 @@ class TaskManager(Submission, RunView, CeylonAgent):
 
         Raises:
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
+            AssigningFailed: a subclass's own `assign_tasks` or matching handed out nothing, or
+                raised.
         """
+        self._is_over_ceylon = link is self
         try:
             await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
         finally:
             self._awaited.close()
+            self._cancel_timers()
             self._finished.set()
             for file in self._trace_files:
                 file.close()
+        if self._shell.fault is not None:
+            raise self._shell.fault
         if self._shell.board.failure is not None:
             raise WorkersMissing(self._shell.board.failure)
 
@@ -581,28 +630,40 @@ class TaskManager(Submission, RunView, CeylonAgent):
     async def stop(self) -> None:
         """End the run now: workers are told to stop, and what is unfinished stays unfinished.
 
-        Of a service it returns when all has ended.
+        Of a service it returns when all has ended; called by a hook at once, since that goes on
+        until the hook has returned.
 
         Raises:
             MusterError: what the service failed with.
         """
         self._shell.end("stopped")
-        await self._service.wait()
-
-    async def recorded(self, result: TaskResult, at: float) -> None:
-        """Called by the shell with each recorded result."""
-        named = {"time": int(at), "agent": self._detail_of(result.worker)}
-        await call_with(self.handle_result, (result,), named)
-
-    def wants_results(self) -> bool:
-        """Whether a subclass has overridden `handle_result`."""
-        return type(self).handle_result is not TaskManager.handle_result
+        if not in_hook.get():
+            await self._service.wait()
 
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Log an exception that a user's handler let escape."""
         log.error("a handler failed", manager=self.name, doing=doing, exc_info=fault)
 
-    def _detail_of(self, worker_name: str) -> AgentDetail:
-        worker = self._shell.board.workers.get(worker_name)
-        address = worker.worker_id if worker else ""
-        return AgentDetail(name=worker_name, id=address, role="worker", extra_data=None)
+
+class _Expectation(TypedDict):
+    expected_workers: int
+    roster: tuple[str, ...]
+
+
+def _expectation(expected: int | Sequence[str]) -> _Expectation:
+    if isinstance(expected, int):
+        return _Expectation(expected_workers=expected, roster=())
+    return _Expectation(expected_workers=len(expected), roster=tuple(expected))
+
+
+def _check_mode(mode: PeerMode | None, role: str, admin_peer: str) -> PeerMode:
+    """The only mode that a manager can have; the one that is given must be that."""
+    possible = PeerMode.CLIENT if admin_peer else PeerMode.ADMIN
+    if mode not in (None, possible):
+        why = "with an admin_peer it is a guest" if admin_peer else "it opens the workspace"
+        raise InvalidInput(f"mode is {mode}; {why}, so mode must be {possible}, or left out")
+    if role != ROLE:
+        raise InvalidInput(
+            f"role is {role!r}; workers know a manager by the role {ROLE!r}, so leave it out"
+        )
+    return possible

@@ -25,6 +25,7 @@ from ..messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    MusterError,
     Parcel,
     RecallTasks,
     Refusal,
@@ -46,23 +47,27 @@ from ..messages.frame import ANY_MANAGER, EVERYONE
 from .blob_place import OwnDirectory
 from .blob_store import BlobStore
 from .clock import now
+from .hook_calls import HookCalls
 from .keeper import Keeper
 from .kernel.board import Board
 from .kernel.events import (
     AssigningBegun,
     CallTheRoll,
     CancelRequested,
+    ComeToRest,
     ConfirmResult,
     DoorsOpened,
     DropWorker,
     EndRun,
     Event,
+    HandOut,
     Instruction,
     Occurrence,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
     RefuseWorker,
+    RestConfirmed,
     ResultReceived,
     ResultsReceived,
     RetirementRequested,
@@ -75,6 +80,7 @@ from .kernel.events import (
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
+    TasksHandedOut,
     TimePassed,
     What,
     WorkerHeard,
@@ -87,6 +93,7 @@ from .kernel.restoration import read_board
 from .kernel.seal import Seal
 from .lane_keeper import LaneKeeper
 from .link import Link
+from .log import log
 from .loop_entry import LoopEntry
 from .manager_parcels import ManagerParcels
 from .parcels import DEFAULT_THRESHOLD_BYTES
@@ -114,12 +121,12 @@ class ManagerHooks(Protocol):
         """Everyone expected is there: let the assigning begin."""
         ...
 
-    async def recorded(self, result: TaskResult, at: float) -> None:
-        """A result has been recorded."""
+    def recorded(self, result: TaskResult, at: float) -> Awaitable[None]:
+        """A result has been recorded; what tells of it, to be awaited in its turn."""
         ...
 
-    async def end_task_management(self) -> None:
-        """Every task is settled."""
+    async def run_settled(self) -> None:
+        """Every task is settled, or the run can't go on."""
         ...
 
     def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
@@ -182,8 +189,9 @@ class ManagerShell:
         self._watch_write: Callable[[float], None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
-        # Bounded by the tasks themselves: two calls a task at most.
-        self._calls: asyncio.Queue[tuple[str, Awaitable[None]]] = asyncio.Queue()
+        self._calls = HookCalls(hooks.report_fault, self._is_over)
+        self.fault: MusterError | None = None
+        """What the run failed with, besides workers that are missing."""
         self.opened = asyncio.Event()
         self._ended = asyncio.Event()
         self._farewell = "the run has ended"
@@ -235,6 +243,20 @@ class ManagerShell:
         """Hand out tasks from now on, all expected workers there or not."""
         self._apply(AssigningBegun())
 
+    def hand_out(self, orders: tuple[HandOut, ...]) -> None:
+        """Hand out some tasks; see `TasksHandedOut`."""
+        self._apply(TasksHandedOut(orders), at_once=True)
+
+    def change_rules(self, rules: Rules) -> None:
+        """Have the board go by other rules from now on."""
+        self._rules = rules
+        self.board.change_rules(rules)
+
+    @property
+    def rules(self) -> Rules:
+        """What the board goes by."""
+        return self._rules
+
     def cancel(self, task_id: TaskId, reason: str) -> None:
         """Cancel a task that is not settled yet."""
         self._apply(CancelRequested(task_id, reason), at_once=True)
@@ -263,8 +285,9 @@ class ManagerShell:
         Args:
             reassigns_failed: see `Rules`.
         """
-        self._rules = replace(self._rules, ends_when_done=False, reassigns_failed=reassigns_failed)
-        self.board.rules = self._rules
+        self.change_rules(
+            replace(self._rules, ends_when_done=False, reassigns_failed=reassigns_failed)
+        )
 
     def watch(self, watcher: Watcher) -> None:
         """Have a function called with each occurrence."""
@@ -286,6 +309,19 @@ class ManagerShell:
         self._farewell = reason
         self._ended.set()
 
+    def fail(self, fault: MusterError) -> None:
+        """End the run now, since it can't go on; whoever waits for it is told."""
+        if not self.board.has_ended:
+            self.fault = fault
+            self.end(str(fault))
+
+    def finish(self) -> None:
+        """End the run now, since the user has ended it, settled or not."""
+        if not self._ended.is_set():
+            all_done = self._is_all_done()
+            self._apply(StopRequested("" if all_done else "ended early"), at_once=True)
+            self._ended.set()
+
     @property
     def dropped(self) -> dict[str, int]:
         """How many frames and messages could not be read, by what was wrong with them."""
@@ -295,6 +331,10 @@ class ManagerShell:
     def traffic(self) -> Traffic:
         """How much it has sent and received."""
         return Traffic() if self._postman is None else self._postman.traffic
+
+    def call_hook(self, doing: str, call: Awaitable[None]) -> None:
+        """Have something awaited after the hooks that wait to be called, before the run ends."""
+        self._calls.add(doing, call)
 
     def send_to(self, address: str, message: BaseModel) -> None:
         """Send a user's own message to one member, or to everyone."""
@@ -346,7 +386,7 @@ class ManagerShell:
         background = [
             asyncio.ensure_future(self._postman.run()),
             asyncio.ensure_future(self._beat()),
-            asyncio.ensure_future(self._make_calls()),
+            asyncio.ensure_future(self._calls.run()),
         ]
         if lanes is not None and isinstance(self._postman, PostOffice):
             keeping = lanes.keep(self._postman, self._workers_by_lane)
@@ -357,6 +397,7 @@ class ManagerShell:
             done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()
+            await self._calls.see_through()
             self._dismiss()
             await self._postman.settle(LAST_WORDS_S)
             if self._keeper is not None:
@@ -373,10 +414,7 @@ class ManagerShell:
                 future.cancel()
             await asyncio.gather(ended, *background, return_exceptions=True)
             await self._parcels.close(keeps=self._keeper is not None and not self._is_all_done())
-            while not self._calls.empty():
-                _, call = self._calls.get_nowait()
-                if asyncio.iscoroutine(call):
-                    call.close()
+            self._calls.close()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the link."""
@@ -404,16 +442,6 @@ class ManagerShell:
             self._postman.post_loose(EVERYONE, Heartbeat())
             if self._keeper is not None:
                 self._keeper.note_heard()
-
-    async def _make_calls(self) -> None:
-        while True:
-            doing, call = await self._calls.get()
-            try:
-                await call
-            except Exception as fault:  # noqa: BLE001 - a user's override may raise anything
-                self._hooks.report_fault(doing, fault)
-                if doing == "assign_tasks":
-                    self.end("assign_tasks failed")
 
     # ------------------------------------------------------------------ coming in
 
@@ -514,10 +542,12 @@ class ManagerShell:
             case RetireWorker(worker_id):
                 self._post(worker_id, Shutdown(reason="not needed any more", goes_on=True))
             case CallTheRoll():
-                self._call("assign_tasks", self._hooks.assign_tasks())
+                self._calls.add("assign_tasks", self._hooks.assign_tasks())
+            case ComeToRest():
+                self._calls.add("rest", self._rest())
             case EndRun(failure):
                 self._farewell = failure or self._farewell
-                self._call("end_task_management", self._finish())
+                self._calls.add("end_task_management", self._finish())
 
     def _assign(self, order: SendAssignment) -> None:
         worker_id, packed, assignment = order.worker_id, order.packed, None
@@ -607,16 +637,21 @@ class ManagerShell:
         if self._hooks.wants_results():
             result = self.board.tasks[occurrence.task_id].result
             if result is not None:
-                self._call("handle_result", self._hooks.recorded(result, occurrence.at))
+                self._calls.add("handle_result", self._hooks.recorded(result, occurrence.at))
+
+    async def _rest(self) -> None:
+        if held := self.board.held:
+            log.info("what assign_tasks has left is handed out", manager=self.name, tasks=len(held))
+        self._apply(RestConfirmed())
 
     async def _finish(self) -> None:
         try:
-            await self._hooks.end_task_management()
+            await self._hooks.run_settled()
         finally:
             self._ended.set()
 
-    def _call(self, doing: str, call: Awaitable[None]) -> None:
-        self._calls.put_nowait((doing, call))
+    def _is_over(self) -> bool:
+        return self._ended.is_set() or self.board.has_ended or self.board.is_at_rest
 
     def _post(self, worker_id: str, message: BaseModel) -> None:
         encoded = encode_message(message)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypedDict, TypeVar
 
-from ..messages import Task, TaskId, TaskResult, TaskStatus
+from ..messages import TaskId, TaskResult, TaskStatus
 from .kernel.board_state import BoardState
 from .kernel.explanation import Explanation
 
@@ -70,27 +70,7 @@ class RunView:
         """
         return self.ask(lambda: self.board.explain(task_id))
 
-    @property
-    def tasks(self) -> list[Task]:
-        """All tasks, in the order of their adding."""
-        return self.ask(lambda: [record.task for record in self.board.tasks.values()])
-
-    @property
-    def task_results(self) -> list[TaskResult]:
-        """The recorded results, in the order of their recording."""
-        return self.ask(lambda: list(self.board.results))
-
-    @property
-    def completed_tasks(self) -> set[TaskId]:
-        """The ids of the tasks that are settled."""
-        return self.ask(
-            lambda: {
-                task_id for task_id, record in self.board.tasks.items() if record.status.is_final
-            }
-        )
-
-    @property
-    def task_timeouts(self) -> Mapping[TaskId, float]:
+    def recorded_deadlines(self) -> dict[TaskId, float]:
         """When the running attempts that have a timeout will time out, in seconds since 1970."""
         return self.ask(
             lambda: {
@@ -100,8 +80,7 @@ class RunView:
             }
         )
 
-    @property
-    def worker_stats(self) -> dict[str, WorkerStatsView]:
+    def recorded_stats(self) -> dict[str, WorkerStatsView]:
         """What each worker has done, by name; only workers that have finished something."""
         return self.ask(
             lambda: {

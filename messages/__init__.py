@@ -3,6 +3,7 @@
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
 from .errors import (
     AddressRefused,
+    AssigningFailed,
     BackendFailed,
     BacklogFull,
     BlobCorrupt,
@@ -78,6 +79,7 @@ __all__ = [
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
+    "AssigningFailed",
     "BackendFailed",
     "BacklogFull",
     "BlobCorrupt",

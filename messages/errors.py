@@ -32,6 +32,7 @@ MusterError
 │   ├── Deadlock               virtual time in which nothing can happen any more
 │   ├── NotConnected           a worker whom no manager answers
 │   ├── WorkersMissing         expected workers that did not come in time
+│   ├── AssigningFailed        a manager's own method that hands out tasks, and did not
 │   ├── ExtraMissing           packages that are only installed on request
 │   ├── MeasurementFailed      figures that did not come about
 │   └── AddressRefused         an address that may not be fetched from
@@ -231,6 +232,10 @@ class Deadlock(LocalError):
 
 class WorkersMissing(LocalError):
     """Expected workers did not come before the deadline, and the run was told to need them."""
+
+
+class AssigningFailed(LocalError):
+    """A manager's own `assign_tasks` or matching raised, or handed out nothing; says which."""
 
 
 class NotConnected(LocalError, ConnectionError):

@@ -43,7 +43,7 @@ class Ahead:
     """
 
     def __init__(self, rules: Rules, queue: TaskQueue) -> None:
-        self._rules = rules
+        self.rules = rules
         self._queue = queue
         self.looking = TakingBack()
 
@@ -74,7 +74,7 @@ class Ahead:
         worker.running[record.task_id, attempt.number] = record
         if attempt.deadline is None:
             # It may have been kept when it still waited there.
-            _, attempt.deadline = limit_attempt(record.task, now, self._rules.time_scale)
+            _, attempt.deadline = limit_attempt(record.task, now, self.rules.time_scale)
         return False
 
     def release(self, attempt: Attempt) -> None:
@@ -95,7 +95,7 @@ class Ahead:
             self.release(attempt)
             worker.running[key] = record
             attempt.started_at = now
-            _, attempt.deadline = limit_attempt(record.task, now, self._rules.time_scale)
+            _, attempt.deadline = limit_attempt(record.task, now, self.rules.time_scale)
             promoted.append(attempt)
         return promoted
 

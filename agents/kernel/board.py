@@ -29,6 +29,7 @@ from .dependencies import check_batch, named_tasks
 from .events import (
     AssigningBegun,
     CancelRequested,
+    ComeToRest,
     DoorsOpened,
     EndRun,
     Event,
@@ -37,6 +38,7 @@ from .events import (
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
+    RestConfirmed,
     ResultReceived,
     ResultsReceived,
     RetirementRequested,
@@ -46,6 +48,7 @@ from .events import (
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
+    TasksHandedOut,
     TimePassed,
     What,
     WorkerHeard,
@@ -128,6 +131,8 @@ class Board(BoardState):
         self._react_to(WorkerHeard, self._hear)
         self._react_to(WorkerLeft, self._see_off)
         self._react_to(AssigningBegun, self._begin_assigning)
+        self._react_to(TasksHandedOut, self._take_orders)
+        self._react_to(RestConfirmed, self._leave_rest)
         self._react_to(ProgressReported, self._note_progress)
         self._react_to(ResultReceived, self._take_one_result)
         self._react_to(ResultsReceived, self._take_results)
@@ -167,8 +172,10 @@ class Board(BoardState):
         self._reactions[type(event)](event)
         if self.began_at is not None and self.ended_at is None and not self.is_suspended:
             self._hand_out()
-            if not self._unsettled and self.rules.ends_when_done:
-                self._end(None)
+            if not self._unsettled or self._held:
+                self._look_for_rest()
+            else:
+                self._is_rest_told = False
         return said
 
     # ------------------------------------------------------------------ tasks: asked for
@@ -196,8 +203,13 @@ class Board(BoardState):
             if record.status is TaskStatus.PENDING:
                 self._cancel_for_upstream(record, reason)
         for record in added:
-            if not record.unfinished and record.status is _PENDING:
-                self.queue.push(record, self._now)
+            if record.status is _PENDING:
+                self._enqueue(record)
+
+    def _enqueue(self, record: TaskRecord) -> None:
+        """Let a pending task wait for a worker, unless it waits for something else."""
+        if not record.unfinished and record.task_id not in self._held:
+            self.queue.push(record, self._now)
 
     def _recover(self, event: RecoveryRequested) -> None:
         """Add a task in the place of a failed one, with what is known of who failed at that."""
@@ -281,21 +293,25 @@ class Board(BoardState):
                 f"priority can't be changed to {event.priority}; its story: "
                 f"{describe_story(record)}"
             )
-        # A copy: the task belongs to whoever made it.
-        task, before = record.task.model_copy(), record.task.priority
-        try:
-            task.priority = event.priority
-        except ValidationError as fault:
-            raise InvalidTask(
-                f"task {record.task_id!r} can't have the priority {event.priority!r}: "
-                f"{fault.errors()[0]['msg']}"
-            ) from None
-        record.task = task
-        record.packed = None
+        before = record.task.priority
+        self._alter(record, "priority", event.priority)
         if record.place is not None:
             self.queue.remove(record.place)
             self.queue.push(record, self._now)
         self._tell(What.TASK_REPRIORITIZED, record, detail=f"from {before} to {event.priority}")
+
+    def _alter(self, record: TaskRecord, field: str, value: float) -> None:
+        """Give a task another value of a field, in a copy: it belongs to whoever made it."""
+        task = record.task.model_copy()
+        try:
+            setattr(task, field, value)
+        except ValidationError as fault:
+            raise InvalidTask(
+                f"task {record.task_id!r} can't have the {field} {value!r}: "
+                f"{fault.errors()[0]['msg']}"
+            ) from None
+        record.task = task
+        record.packed = None
 
     def _forget(self, event: TasksForgotten) -> None:
         records = find_forgettable(event.task_ids, self._tasks)
@@ -303,6 +319,7 @@ class Board(BoardState):
             del self._tasks[record.task_id]
             self._results.pop(record.task_id, None)
             self._restored_ids.discard(record.task_id)
+            self.queue.forget(record.task_id)
             self._counts[record.status] -= 1
             self._tell(What.TASK_FORGOTTEN, record)
         for record in records:
@@ -312,16 +329,68 @@ class Board(BoardState):
 
     # ------------------------------------------------------------------ tasks: handed out
 
-    def _begin_assigning(self, _: AssigningBegun) -> None:
-        if self.began_at is not None or self.has_ended:
+    def _begin_assigning(self, _: AssigningBegun | None = None) -> None:
+        if self.has_ended:
             return
-        self.roll.is_called = True
-        self.began_at = self._now
-        self._said.append(Occurrence(self._now, What.ASSIGNING_BEGUN))
+        self._release(tuple(self._held))
+        if self.began_at is None:
+            self.roll.is_called = True
+            self.began_at = self._now
+            self._said.append(Occurrence(self._now, What.ASSIGNING_BEGUN))
+
+    def _take_orders(self, event: TasksHandedOut) -> None:
+        if self.has_ended:
+            return
+        waiting = {
+            order.task_id: order
+            for order in event.orders
+            if self.find(order.task_id).status is TaskStatus.PENDING
+        }
+        for task_id, order in waiting.items():
+            record = self._tasks[task_id]
+            if order.timeout_s is not None and order.timeout_s != record.task.timeout:
+                self._alter(record, "timeout", order.timeout_s)
+            if order.worker:
+                self.queue.address(record, order.worker, self._now)
+        if self.began_at is None:
+            self._begin_assigning()
+            for record in self._tasks.values():
+                if record.status is TaskStatus.PENDING and record.task_id not in waiting:
+                    self._held[record.task_id] = None
+                    if record.place is not None:
+                        self.queue.remove(record.place)
+        else:
+            self._release(tuple(waiting))
+
+    def _release(self, task_ids: Iterable[TaskId]) -> None:
+        for task_id in task_ids:
+            if task_id in self._held:
+                del self._held[task_id]
+                self._enqueue(self._tasks[task_id])
+
+    def _look_for_rest(self) -> None:
+        if not self.is_at_rest:
+            self._is_rest_told = False
+        elif not self._unsettled and not self.rules.confirms_end:
+            self._end(None)
+        elif not self._is_rest_told:
+            self._is_rest_told = True
+            self._said.append(ComeToRest())
+
+    def _leave_rest(self, _: RestConfirmed) -> None:
+        if self.has_ended or not self.is_at_rest:
+            return
+        if self._unsettled:
+            self._begin_assigning()
+        else:
+            self._end(None)
 
     def _hand_out(self) -> None:
         queue = self.queue
         queue.refresh(self._now)
+        if queue.pairs:
+            self._hand_out_in_pairs()
+            return
         while (match := queue.next_match()) is not None:
             self._assign(match)
         provided: dict[WorkerRecord, None] = {}
@@ -331,6 +400,14 @@ class Board(BoardState):
             provided[worker] = None
         for worker in provided:
             queue.note_load(worker)
+
+    def _hand_out_in_pairs(self) -> None:
+        has_assigned = True
+        while has_assigned:
+            has_assigned = False
+            for match in self.queue.paired(self._now):
+                self._assign(match)
+                has_assigned = True
 
     def _assign(self, match: Match, *, is_ahead: bool = False) -> None:
         record, worker, decision, usual = match
@@ -472,8 +549,8 @@ class Board(BoardState):
         dependents, record.dependents = record.dependents, None
         for dependent in dependents or ():
             dependent.unfinished -= 1
-            if not dependent.unfinished and dependent.status is _PENDING:
-                self.queue.push(dependent, self._now)
+            if dependent.status is _PENDING:
+                self._enqueue(dependent)
 
     def _fail_attempt(
         self,
@@ -779,6 +856,8 @@ class Board(BoardState):
                 f"its story: {describe_story(record)}"
             )
         record.status = after
+        if self._held:
+            self._held.pop(record.task_id, None)
         counts = self._counts
         counts[before] -= 1
         counts[after] += 1

@@ -53,6 +53,9 @@ class BoardState:
         self._counts = dict.fromkeys(TaskStatus, 0)
         self._unsettled = 0
         self._ignored: dict[str, int] = {}
+        # The pending tasks that whoever embeds the manager has not handed out yet.
+        self._held: dict[TaskId, None] = {}
+        self._is_rest_told = False
         self._now = 0.0
         self._restored_ids: set[TaskId] = set()
         self.is_suspended = False
@@ -156,6 +159,27 @@ class BoardState:
         """Whether the run is over."""
         return self.ended_at is not None
 
+    @property
+    def held(self) -> frozenset[TaskId]:
+        """The ids of the tasks that wait until whoever embeds the manager hands them out."""
+        return frozenset(self._held)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is left to do, or only what is held back."""
+        if not self._unsettled:
+            return self.rules.ends_when_done
+        is_idle = not self.queue.count and not self._counts[TaskStatus.IN_PROGRESS]
+        return bool(self._held) and is_idle
+
+    def change_rules(self, rules: Rules) -> None:
+        """Go by other rules from now on; whom to expect counts only for who has not come yet."""
+        self.rules = rules
+        self.ahead.rules = rules
+        self.standing.rules = rules
+        self.members.change_rules(rules)
+        self.roll.rules = rules
+
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
         """What happened to a task, the oldest first; the latest 64 occurrences.
 
@@ -174,6 +198,8 @@ class BoardState:
         if record.status is not TaskStatus.PENDING:
             return explain_decision(record, policy)
         place = record.place
+        if task_id in self._held and not record.unfinished:
+            return explain_wait(record, policy, "waits until assign_tasks hands it out")
         if place is None:
             needed = [self._tasks[each] for each in dict.fromkeys(record.task.depends_on)]
             unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]

@@ -81,6 +81,36 @@ class AssigningBegun:
     """Whoever embeds the manager lets the assigning begin, all workers there or not."""
 
 
+class HandOut(NamedTuple):
+    """One task that a manager's own `assign_tasks` hands out.
+
+    Args:
+        task_id: which task.
+        timeout_s: seconds that an attempt may take from now on; None leaves that as it is.
+        worker: the name of the only worker that may have it, or "" for any.
+    """
+
+    task_id: TaskId
+    timeout_s: float | None = None
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TasksHandedOut:
+    """Whoever embeds the manager hands out some of the tasks.
+
+    If the assigning has not begun, it begins with these, and the other tasks are held back until
+    they are handed out too, or until `AssigningBegun` or `RestConfirmed` releases all of them.
+    """
+
+    orders: tuple[HandOut, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestConfirmed:
+    """The answer to `ComeToRest`: whoever embeds the manager has nothing to add for now."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProgressReported:
     """A worker told how far it has come."""
@@ -186,6 +216,8 @@ Event: TypeAlias = (
     | WorkerHeard
     | WorkerLeft
     | AssigningBegun
+    | TasksHandedOut
+    | RestConfirmed
     | ProgressReported
     | ResultReceived
     | ResultsReceived
@@ -319,6 +351,15 @@ class CallTheRoll:
 
 
 @dataclass(frozen=True, slots=True)
+class ComeToRest:
+    """Every task is settled, or only tasks that are held back are left.
+
+    The shell answers with `RestConfirmed` when all that the user does about the results is done.
+    Then the run ends, or the tasks that are held back are handed out.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class EndRun:
     """Every task is settled, or the run can't go on.
 
@@ -386,6 +427,7 @@ Instruction: TypeAlias = (
     | DropWorker
     | RetireWorker
     | CallTheRoll
+    | ComeToRest
     | EndRun
     | Occurrence
 )

@@ -133,8 +133,13 @@ def _check_queue(board: BoardState) -> None:
     ready = {
         task_id
         for task_id, record in board.tasks.items()
-        if record.status is TaskStatus.PENDING and not record.unfinished
+        if record.status is TaskStatus.PENDING
+        and not record.unfinished
+        and task_id not in board.held
     }
+    for task_id in board.held:
+        assert board.tasks[task_id].status is TaskStatus.PENDING, f"{task_id!r} is held back"
+
     buckets = board.queue.buckets.values()
     waiting = [place.record.task_id for bucket in buckets for place in bucket.living()]
     assert len(waiting) == len(set(waiting)), "a task waits twice"
@@ -156,6 +161,9 @@ def _check_crews(board: BoardState) -> None:
     queue = board.queue
     # Who can do what is only worked out while there is something to hand out.
     if board.began_at is None or board.has_ended or board.is_suspended:
+        return
+    if queue.pairs:
+        # What waits there, and at whom, is up to the user's own function.
         return
     for bucket in queue.buckets.values():
         able = {

@@ -184,6 +184,9 @@ class _TaskRows:
             record.forgotten,
             None if decision is None else self._decision_state(decision),
         )
+        if task.timeout != record.added.timeout:
+            # Most rows do without it, and so do those of before timeouts could be changed.
+            state = (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(
             record.task_id, record.sequence, record.status, definition, pack_scalars(state)

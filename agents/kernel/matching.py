@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ...messages import Task, UnknownName
 
@@ -49,6 +49,25 @@ class MatchingPolicy(Protocol):
         """How well the task suits a free worker; of those that can do it the highest gets it.
 
         Equals are told apart by the order of the roster, and then by who joined first.
+        """
+        ...
+
+
+@runtime_checkable
+class PairingPolicy(MatchingPolicy, Protocol):
+    """A policy that looks at all waiting tasks and all free workers at once."""
+
+    def pair(
+        self, tasks: Sequence[Task], workers: Sequence[WorkerRecord]
+    ) -> Iterable[tuple[WorkerRecord, Task]]:
+        """Who gets what now; asked again whenever something happens while tasks wait.
+
+        Args:
+            tasks: the waiting tasks, the most urgent first; not more than 1,000.
+            workers: those with a free slot.
+
+        Returns:
+            Workers and tasks of these. A task that is not among them waits.
         """
         ...
 
@@ -191,7 +210,8 @@ def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[Wor
     best = max(willing, key=lambda worker: (reach(task, worker), -worker.order))
     if reach(task, best) < task.difficulty:
         return f"needs skill {task.difficulty}; the best, {best.name}, has {reach(task, best)}"
-    return f"{best.name}: {policy.obstacle(task, best)}"
+    obstacle = policy.obstacle(task, best)
+    return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} gives it to no worker"
 
 
 def _missing_handler(task: Task, worker: WorkerRecord) -> str | None:

@@ -81,8 +81,15 @@ class Members:
         self._silences: dict[str, Silence] = {}
         self._lost: dict[str, None] = {}
         self._former_ids: dict[WorkerId, str] = {}
+        self._places: dict[str, int] = {}
+        self._newcomers = 0
+        self.change_rules(rules)
+
+    def change_rules(self, rules: Rules) -> None:
+        """Go by other rules; the order of those that have come stays."""
+        self._rules = rules
         self._places = {name: place for place, name in enumerate(rules.roster)}
-        self._newcomers = len(rules.roster)
+        self._newcomers = max(self._newcomers, len(rules.roster))
 
     def find(self, worker_id: WorkerId) -> WorkerRecord | None:
         """The worker that is, or was, reached at an address."""
@@ -221,25 +228,25 @@ class Roll:
     """
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+        self.rules = rules
         self.opened_at: float | None = None
         self.is_called = False
 
     def due_at(self) -> float | None:
         """When the patience with those that are missing ends."""
-        if self.is_called or self.opened_at is None or self._rules.join_timeout_s is None:
+        if self.is_called or self.opened_at is None or self.rules.join_timeout_s is None:
             return None
-        return self.opened_at + self._rules.join_timeout_s
+        return self.opened_at + self.rules.join_timeout_s
 
     def is_complete(self, members: Members) -> bool:
         """Whether all that are expected are connected."""
-        if self._rules.roster:
+        if self.rules.roster:
             return not self._missing(members)
-        return len(members.present) >= max(self._rules.expected_workers, 1)
+        return len(members.present) >= max(self.rules.expected_workers, 1)
 
     def verdict(self, members: Members) -> str:
         """Who came and who did not, once the wait is over."""
-        limit_s = self._rules.join_timeout_s
+        limit_s = self.rules.join_timeout_s
         return self._tell(members, "came" if limit_s is None else f"came within {limit_s:g} s")
 
     def progress(self, members: Members) -> str:
@@ -247,7 +254,7 @@ class Roll:
         return self._tell(members, "have come")
 
     def _tell(self, members: Members, came: str) -> str:
-        rules = self._rules
+        rules = self.rules
         missing = self._missing(members)
         expected = len(rules.roster) or max(rules.expected_workers, 1)
         there = expected - len(missing) if rules.roster else len(members.present)
@@ -259,4 +266,4 @@ class Roll:
 
     def _missing(self, members: Members) -> list[str]:
         there = {worker.name for worker in members.present.values()}
-        return [name for name in self._rules.roster if name not in there]
+        return [name for name in self.rules.roster if name not in there]

@@ -42,6 +42,7 @@ class Rules:
             before it fails; None waits for ever.
         max_losses: how often a task's worker may be lost before the task fails.
         ends_when_done: whether the run ends as soon as every task is settled.
+        confirms_end: whether it ends only with `RestConfirmed`, since the user may still add tasks.
         allow: the names of those who may come; None lets in everyone.
         reassigns_failed: whether a task that has used up its attempts is tried once more at each
             connected worker that could do it and has not failed it yet.
@@ -65,6 +66,7 @@ class Rules:
     unmatched_after_s: float | None = 30.0
     max_losses: int = 10
     ends_when_done: bool = True
+    confirms_end: bool = False
     allow: tuple[str, ...] | None = None
     reassigns_failed: bool = False
     quarantine_after: int | None = None

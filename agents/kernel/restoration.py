@@ -9,7 +9,6 @@ from ...messages import (
     DecodeError,
     Flaw,
     Payload,
-    Task,
     TaskResult,
     TaskStatus,
     decode_message,
@@ -124,6 +123,7 @@ def _read_task(
         story,
         forgotten,
         decision,
+        *timeout,
     ) = unpack(row.state)
     task = decode_task(row.definition)
     record = TaskRecord(
@@ -142,7 +142,10 @@ def _read_task(
         decision=None if decision is None else _read_decision(decision, lineups),
     )
     if priority is not None:
-        record.task = _with_priority(task, priority)
+        # It stands there if the task has changed at all; so does a timeout that has.
+        record.task = task.model_copy(update={"priority": priority})
+        if timeout:
+            record.task.timeout = timeout[0]
     elif not row.status.is_final:
         record.packed = row.definition
     # Stores of before there was a timeline do without the moment at which an attempt ended.
@@ -165,12 +168,6 @@ def _read_task(
         record.tell(Occurrence(at, What(what), row.task_id, attempt, worker, detail))
     record.forgotten = forgotten
     return record
-
-
-def _with_priority(task: Task, priority: int) -> Task:
-    changed = task.model_copy()
-    changed.priority = priority
-    return changed
 
 
 def _read_result(kept: Payload) -> TaskResult:

@@ -28,7 +28,7 @@ class Standing:
         queue: TaskQueue,
         alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll],
     ) -> None:
-        self._rules = rules
+        self.rules = rules
         self._members = members
         self._queue = queue
         self._alarms = alarms
@@ -36,7 +36,7 @@ class Standing:
     def count_failure(self, worker: WorkerRecord, now: float, said: list[Instruction]) -> None:
         """Count a worker's failure; with too many in a row its quarantine begins."""
         worker.failures_in_a_row += 1
-        limit = self._rules.quarantine_after
+        limit = self.rules.quarantine_after
         if limit is None:
             return
         if worker.failures_in_a_row < limit:
@@ -44,7 +44,7 @@ class Standing:
                 self._queue.note_load(worker)
             return
         if worker.alive and worker.quarantined_until is None:
-            lasts_s = self._rules.quarantine_s
+            lasts_s = self.rules.quarantine_s
             worker.quarantined_until = now + lasts_s
             self._alarms.set(Quarantine(worker))
             self._queue.note_standing(worker)

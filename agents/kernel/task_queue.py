@@ -11,16 +11,27 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from ...messages import Task, TaskId
+from .addressed import AddressedPolicy
 from .explanation import MAX_NAMED, Decision, Lineup
-from .matching import MatchingPolicy, describe_standing, find_obstacle, recovery_score
+from .matching import (
+    MatchingPolicy,
+    PairingPolicy,
+    describe_standing,
+    find_obstacle,
+    recovery_score,
+)
 from .records import TaskRecord, WorkerRecord
 from .usual_time import UsualTime
 from .waiting_line import WaitingLine
 
 _EMPTY_BUCKETS_KEPT = 1_000
+_PAIRED_AT_ONCE = 1_000
+"""How many waiting tasks a pairing policy is shown: it is asked often."""
+
 _LOOKED_AT = 2 * MAX_NAMED - 1
 """Of the free workers that can do a task, how many are looked at to name the best of them."""
 
@@ -139,6 +150,7 @@ class TaskQueue:
         quarantine_after: int | None = None,
     ) -> None:
         self.policy = policy
+        self.pairs = policy.pair if isinstance(policy, PairingPolicy) else None
         self._prefetch_s = prefetch_s
         self._quarantine_after = quarantine_after
         # Bounded by the tasks, the link's members, and for buckets by `_forget_empty_buckets`.
@@ -196,6 +208,20 @@ class TaskQueue:
             first = bucket.places.first
             if bucket.crew is not None and first is not None:
                 bucket.crew.put_forward(first)
+
+    def address(self, record: TaskRecord, worker: str, now: float) -> None:
+        """Let only one worker have a task."""
+        if not isinstance(self.policy, AddressedPolicy):
+            self.policy = AddressedPolicy(self.policy)
+        self.policy.addressees[record.task_id] = worker
+        if record.place is not None:
+            self.remove(record.place)
+            self.push(record, now)
+
+    def forget(self, task_id: TaskId) -> None:
+        """Keep nothing of a task that is forgotten."""
+        if isinstance(self.policy, AddressedPolicy):
+            self.policy.addressees.pop(task_id, None)
 
     # ------------------------------------------------------------------ workers
 
@@ -281,6 +307,60 @@ class TaskQueue:
         record, bucket = best.record, best.bucket
         worker, decision = self._choose(record, bucket, crew)
         return record, worker, decision, bucket.usual
+
+    def paired(self, now: float) -> Iterator[Match]:
+        """Take out the tasks that a pairing policy gives to free workers; `refresh` comes first.
+
+        Whoever takes a match assigns it before taking the next.
+        """
+        assert self.pairs is not None
+        if not self.count or not self.free:
+            return
+        crewed = [bucket for bucket in self.buckets.values() if bucket.count and bucket.crew]
+        places = heapq.nsmallest(
+            _PAIRED_AT_ONCE, (place for bucket in crewed for place in bucket.living())
+        )
+        waiting = {place.record.task_id: place for place in places}
+        free = sorted(self.free, key=lambda worker: worker.order)
+        has_paired = False
+        for worker, task in [*self._addressed(waiting, free), *self._pair(waiting, free)]:
+            place = waiting.get(task.id)
+            if place is None or place.record.place is not place or worker not in self.free:
+                continue
+            record, bucket = place.record, place.bucket
+            if find_obstacle(self.policy, record.task, worker) is not None:
+                continue
+            has_paired = True
+            self.remove(place)
+            decision = Decision(record.attempt + 1, self._lineup(bucket), ((worker.name, 0.0),), 1)
+            yield record, worker, decision, bucket.usual
+        is_busy = has_paired or any(worker.taken for worker in self.workers)
+        for bucket in crewed:
+            if is_busy:
+                bucket.unmatched_since = None
+            elif bucket.unmatched_since is None:
+                # Nothing will happen by itself: so it is as if nobody could do them.
+                bucket.unmatched_since = now
+                self.patience.begin(now, bucket)
+
+    def _pair(
+        self, waiting: Mapping[TaskId, Place], free: Sequence[WorkerRecord]
+    ) -> Iterable[tuple[WorkerRecord, Task]]:
+        assert self.pairs is not None
+        return self.pairs([place.record.task for place in waiting.values()], free)
+
+    def _addressed(
+        self, waiting: Mapping[TaskId, Place], free: Sequence[WorkerRecord]
+    ) -> Iterable[tuple[WorkerRecord, Task]]:
+        if not isinstance(self.policy, AddressedPolicy):
+            return []
+        by_name = {worker.name: worker for worker in free}
+        meant = self.policy.addressees
+        return [
+            (by_name[meant[task_id]], place.record.task)
+            for task_id, place in waiting.items()
+            if task_id in meant and meant[task_id] in by_name
+        ]
 
     def take_ahead(self) -> list[Match]:
         """Take out the tasks that go ahead of free slots; `next_match` comes first.

@@ -29,10 +29,12 @@ from muster.agents.kernel.events import (
     DropWorker,
     EndRun,
     Event,
+    HandOut,
     Occurrence,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
+    RestConfirmed,
     ResultReceived,
     ResultsReceived,
     RetirementRequested,
@@ -44,6 +46,7 @@ from muster.agents.kernel.events import (
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
+    TasksHandedOut,
     TimePassed,
     What,
     WorkerHeard,
@@ -292,6 +295,15 @@ class Muster(RuleBasedStateMachine):
     def begin(self) -> None:
         self.tell(AssigningBegun())
 
+    @rule(task_ids=st.lists(task_ids, min_size=1, max_size=3))
+    def hand_out(self, task_ids: list[int]) -> None:
+        known = tuple(HandOut(each) for each in task_ids if each in self.board.tasks)
+        self.tell(TasksHandedOut(known))
+
+    @rule()
+    def confirm_rest(self) -> None:
+        self.tell(RestConfirmed())
+
     # ------------------------------------------------------------------ workers
 
     @rule(
@@ -519,7 +531,8 @@ def _essence(board: Board) -> Any:
             record.error_message,
             record.finished_at,
             record.unfinished,
-            record.place is None,
+            # What is held back is handed out when the run goes on.
+            record.place is None and task_id not in board.held,
             [each for each in record.story if each.what is not What.TASK_PROGRESSED],
         )
         for task_id, record in board.tasks.items()
