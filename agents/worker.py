@@ -22,13 +22,7 @@ from ..messages import (
     TaskId,
     TaskResult,
 )
-from .ceylon_agent import (
-    DEFAULT_WORKSPACE_ID,
-    AgentDetail,
-    CeylonAgent,
-    PeerMode,
-    call_with,
-)
+from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
 from .clock import now
 from .departures import departures_of_workers
 from .door import ask_for_wire, ask_the_door
@@ -42,7 +36,7 @@ from .knock import is_at_home
 from .log import log
 from .sealing import find_client_secret, seal_client
 from .service import Service
-from .surroundings import DEFAULT_PORT, LOOPBACK, check_address
+from .surroundings import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, check_address
 from .ticket import SCHEME, Ticket, read_ticket
 from .wire import Wire, WireHolder
 from .worker_shell import Around, DialWire, Profile, WorkerShell
@@ -105,7 +99,8 @@ class WorkerAgent(CeylonAgent):
         name: unique in its workspace.
         skill_level: what it can do; tasks have difficulties from 1 to 10.
         workspace_id: the workspace to join; a manager that starts it in its own process, and a
-            ticket, know better.
+            ticket, know better. Where none is named, and the admin is in this process, it is the
+            admin's.
         admin_peer: the peer id of the workspace's admin.
         specialties: types of task for which its skill counts 2 more.
         slots: how many tasks it runs at once, 1 or more.
@@ -114,7 +109,8 @@ class WorkerAgent(CeylonAgent):
             it broke; by default threads, as many as slots. Outside a thread pool functions take
             the task alone. A worker whose executor broke for good leaves.
         time_scale: how long a second of simulated work lasts, in seconds.
-        port: the UDP port of the admin.
+        port: the UDP port of the admin; where none is named, and the admin is in this process, it
+            is the admin's.
         host: the IPv4 address of the admin.
         ticket: all of workspace, peer, host and port, as the manager gave it, or the path of the
             file that it is in; see `join`.
@@ -130,7 +126,7 @@ class WorkerAgent(CeylonAgent):
         self,
         name: str,
         skill_level: int,
-        workspace_id: str = DEFAULT_WORKSPACE_ID,
+        workspace_id: str = DEFAULT_WORKSPACE,
         admin_peer: str = "",
         *,
         specialties: Iterable[str] = (),
@@ -418,9 +414,12 @@ class WorkerAgent(CeylonAgent):
         Raises:
             JoinRefused: the manager does not want this worker.
             WrongSecret: the manager and this worker do not share a secret.
-            InvalidInput: it knows no admin, or the host is no IPv4 address.
+            InvalidInput: it knows no admin, the host is no IPv4 address, or its admin is in another
+                workspace.
         """
         self.dials_again = True
+        if self._ticket is None:
+            self.go_to_admin(claims_port=True)
         self._home = self._here()
         check_address(self.name, self.admin_peer, self.admin_ip)
         self.departures = departures = departures_of_workers()

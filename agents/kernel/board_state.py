@@ -153,6 +153,11 @@ class BoardState:
         """Whether the run is over."""
         return self.ended_at is not None
 
+    @property
+    def unsettled(self) -> int:
+        """How many tasks wait or are being done."""
+        return self._unsettled
+
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
         """What happened to a task, the oldest first; the latest 64 occurrences.
 
