@@ -17,7 +17,7 @@ from .blob_place import OwnDirectory, check_place, open_place
 from .blob_store import BlobStore
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
 from .clock import now
-from .host_watch import watch_host
+from .host_watch import wait_for_host, watch_host
 from .kernel.board_state import BoardState
 from .kernel.lanes import MAX_LANES, Lanes
 from .kernel.matching import MatchingPolicy, find_policy
@@ -40,6 +40,7 @@ from .surroundings import (
     DEFAULT_PORT,
     DEFAULT_WORKSPACE,
     LOOPBACK,
+    check_address,
     check_lane_ports,
 )
 from .ticket import Ticket
@@ -513,15 +514,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
         seal = self._sealing.seal(self.workspace_id)
         watching: asyncio.Future[None] | None = None
         if self.mode != PeerMode.ADMIN:
-            watching = asyncio.ensure_future(
-                watch_host(
-                    self.admin_ip,
-                    self.port,
-                    patience_s=self._shell.board.rules.lost_after_s,
-                    heard=lambda: self._shell.traffic.frames_received,
-                    gone=self._shell.break_off,
-                )
-            )
+            patience_s = self._shell.board.rules.lost_after_s
+            watching = asyncio.ensure_future(watch_host(self, patience_s, self._shell.break_off))
         try:
             await self.serve_over(self, seal=seal, lanes=self._lane_keeper)
         finally:
@@ -563,6 +557,8 @@ class TaskManager(Submission, RunView, CeylonAgent):
     ) -> None:
         if self.mode != PeerMode.ADMIN:
             self.go_to_admin(claims_port=True)
+            check_address(self.name, self.admin_peer, self.admin_ip)
+            await wait_for_host(self)
             await super().start_agent(inputs, workers)
             return
         self.claim_port()
@@ -621,6 +617,14 @@ class TaskManager(Submission, RunView, CeylonAgent):
         """
         await self._finished.wait()
         self._raise_failure()
+
+    def has_met_admin(self) -> bool:
+        """Whether the admin of its workspace has made itself known."""
+        return self.admin_peer in self.connected_agents
+
+    def count_received(self) -> int:
+        """How many frames have come in."""
+        return self._shell.traffic.frames_received
 
     def joining_failed(self, fault: MusterError) -> None:
         """Tell those who wait for the end that there is nothing to wait for."""

@@ -34,12 +34,19 @@ def check_address(name: str, admin_peer: str, host: str) -> None:
         raise InvalidInput(
             f"agent {name!r} does not know whom to join: give it admin_peer, or a ticket"
         )
-    try:
-        socket.inet_pton(socket.AF_INET, host)
-    except OSError:
+    if not is_ipv4(host):
         raise InvalidInput(
             f"agent {name!r}: host {host!r} is not an IPv4 address such as 127.0.0.1"
-        ) from None
+        )
+
+
+def is_ipv4(host: str) -> bool:
+    """Whether a host is an IPv4 address in numbers, the only kind that Ceylon dials."""
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def check_lane_ports(ports: Sequence[int]) -> tuple[int, ...]:
