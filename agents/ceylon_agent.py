@@ -327,14 +327,15 @@ class CeylonAgent(BaseAgent):
     def _network_file(self) -> NetworkFile:
         return NetworkFile(self.workspace_id, self.admin_peer, self.admin_ip, str(self.port))
 
-    def go_to_admin(self, *, claims_port: bool = False) -> None:
+    def go_to_admin(self, *, is_starting: bool = False) -> None:
         """Go by where the admin is, if that is known here and nobody has chosen otherwise.
 
         It is known of the admins of this process, ours and Ceylon's own, and of one that left its
         `.ceylon_network` in the current directory.
 
         Args:
-            claims_port: whether an admin of ours that has no port yet is to choose it now.
+            is_starting: whether it starts now, so that an admin of ours that has no port yet must
+                choose it, and a failure is told.
 
         Raises:
             InvalidInput: the admin is in another workspace than the one that was chosen.
@@ -342,7 +343,7 @@ class CeylonAgent(BaseAgent):
         if self.mode == PeerMode.ADMIN or self._is_settled or not self.admin_peer:
             return
         admin = _find_admin(self.admin_peer)
-        if claims_port and isinstance(admin, CeylonAgent):
+        if is_starting and isinstance(admin, CeylonAgent):
             with contextlib.suppress(PortInUse):
                 admin.claim_port()
         if admin is None:
@@ -351,7 +352,12 @@ class CeylonAgent(BaseAgent):
             known = AdminPlace(admin.workspace_id, admin.port or 0)
         if known is not None:
             asked = AdminPlace(self.workspace_id, self.port)
-            self.workspace_id, self.port = agree_with_admin(self.name, asked, known)
+            try:
+                self.workspace_id, self.port = agree_with_admin(self.name, asked, known)
+            except InvalidInput as fault:
+                if is_starting:
+                    self.report_fault("joining", fault)
+                raise
 
     def claim_port(self) -> None:
         """Make sure that an admin's port is free, and choose one if it is 0; once is enough.
@@ -381,7 +387,7 @@ class CeylonAgent(BaseAgent):
             admin_peer = self.address
         else:
             admin_peer = self.admin_peer
-            check_address(self.name, admin_peer, self.admin_ip)
+        check_address(self.name, admin_peer, self.admin_ip)
         self.settle(
             workspace_id=self.workspace_id,
             port=self.port,

@@ -556,7 +556,7 @@ class TaskManager(Submission, RunView, CeylonAgent):
         self, inputs: bytes, workers: Sequence[UnifiedAgent] | None
     ) -> None:
         if self.mode != PeerMode.ADMIN:
-            self.go_to_admin(claims_port=True)
+            self.go_to_admin(is_starting=True)
             check_address(self.name, self.admin_peer, self.admin_ip)
             await wait_for_host(self)
             await super().start_agent(inputs, workers)

@@ -419,7 +419,7 @@ class WorkerAgent(CeylonAgent):
         """
         self.dials_again = True
         if self._ticket is None:
-            self.go_to_admin(claims_port=True)
+            self.go_to_admin(is_starting=True)
         self._home = self._here()
         check_address(self.name, self.admin_peer, self.admin_ip)
         self.departures = departures = departures_of_workers()
