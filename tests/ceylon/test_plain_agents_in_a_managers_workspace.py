@@ -181,8 +181,8 @@ def test_one_that_starts_by_itself_joins_with_the_documented_arguments(folder: P
             f"port={ticket.port}, workspace_id={ticket.workspace_id!r})\n"
             "asyncio.run(there.start_agent())\n"
         )
-        process = subprocess.Popen(
-            [sys.executable, "-c", program], cwd=folder, stderr=subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, cwd=folder, stderr=subprocess.DEVNULL
         )
         try:
             await starting
@@ -190,7 +190,7 @@ def test_one_that_starts_by_itself_joins_with_the_documented_arguments(folder: P
                 await asyncio.sleep(0.05)
         finally:
             process.kill()
-            process.wait()
+            await process.wait()
         await manager.stop()
 
     play(story())
@@ -214,7 +214,7 @@ def test_one_with_a_config_path_of_its_own_and_no_address_is_told_what_it_needs(
     folder: Path,
 ) -> None:
     plain = BaseAgent("Pip", PeerMode.CLIENT, config_path=str(folder / "absent"))
-    with pytest.raises(InvalidInput, match="could not start .* config_path .* admin_ip"):
+    with pytest.raises(InvalidInput, match=r"could not start .* config_path .* admin_ip"):
         play(start(TaskManager(port=0, quiet=True), plain))
 
 
