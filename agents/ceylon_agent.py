@@ -86,6 +86,8 @@ _LAST_FRAMES_S = 0.1
 _REGISTERING_S = 0.3
 """How long a client may take to see that the admin knows it. It says so every 0.1 s until then, and
 panics in there if it has been stopped meanwhile, which harms nothing but stderr."""
+_SERVING_ENDS_S = 0.05
+"""How long an agent may take to notice that Ceylon has ended."""
 _serial = itertools.count(1)
 
 
@@ -132,7 +134,7 @@ class _Departing:
     async def start(self, others: Sequence[Departing]) -> None:
         """Start together with others, which all live in one runtime of Ceylon's then."""
         companions = [other.inside for other in others if isinstance(other, _Departing)]
-        await self.inside.start(b"", companions)
+        await _start_in_ceylon(self.inside, b"", companions)
 
     async def stop(self) -> None:
         """End all agents that started with this one, and itself."""
@@ -187,6 +189,7 @@ class CeylonAgent(BaseAgent):
         self._has_run = False
         self._port_claimed = False
         self._is_settled = False
+        self._serving: asyncio.Future[object] | None = None
         self._ears = _Ears(self)
         self.departures: Departures | None = None
         """Where it meets others that start together with it; None if it starts by itself."""
@@ -399,17 +402,32 @@ class CeylonAgent(BaseAgent):
             self._bring(companion)
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
-        # Not `self.start`: an agent may give that name another meaning.
-        if self.departures is None or inputs or companions:
-            starting = UnifiedAgent.start(self, inputs, companions)
-            if all(isinstance(companion, CeylonAgent) for companion in companions):
-                await starting
+        try:
+            if self.departures is None or inputs or companions:
+                starting = _start_in_ceylon(self, inputs, companions)
+                if all(isinstance(companion, CeylonAgent) for companion in companions):
+                    await starting
+                else:
+                    await self._start_with_plain_agents(starting)
             else:
-                await self._start_with_plain_agents(starting)
-        else:
-            await self.departures.start(self)
+                await self.departures.start(self)
+        finally:
+            for agent in (self, *companions):
+                if isinstance(agent, CeylonAgent):
+                    await agent.stop_serving()
         if self._failure is not None:
             raise self._failure
+
+    async def stop_serving(self) -> None:
+        """See that the agent has let go of all that it has once Ceylon is done with it.
+
+        Ceylon, if it ends by itself, does not wait for it.
+        """
+        serving = self._serving
+        if serving is not None and not serving.done():
+            await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
+            serving.cancel()
+            await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
 
     def _bring(self, companion: UnifiedAgent) -> None:
         """Tell an agent that starts together with this one where it belongs."""
@@ -448,6 +466,7 @@ class CeylonAgent(BaseAgent):
     async def run(self, inputs: bytes) -> None:
         """Called by Ceylon once the agent is up; runs until the agent is done."""
         began_at = now()
+        self._serving = asyncio.current_task()
         if not self._has_run:
             self._has_run = True
             for handler in self._declared(ceylon_support.run_handlers):
@@ -577,6 +596,19 @@ class CeylonAgent(BaseAgent):
     def _who_is(self, address: str) -> AgentDetail:
         known = self._greeted.get(address)
         return known or AgentDetail(name=address, id=address, role="", extra_data=None)
+
+
+async def _start_in_ceylon(
+    agent: UnifiedAgent, inputs: bytes, companions: Sequence[UnifiedAgent]
+) -> None:
+    """Start an agent in Ceylon; it is over when this is over, also if this is cancelled."""
+    try:
+        # Not `agent.start`: an agent may give that name another meaning.
+        await UnifiedAgent.start(agent, inputs, companions)
+    except asyncio.CancelledError:
+        # Ceylon may go on, with nobody to wait for it.
+        await UnifiedAgent.stop(agent)
+        raise
 
 
 def _find_admin(peer_id: str) -> BaseAgent | None:
