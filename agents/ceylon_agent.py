@@ -213,6 +213,7 @@ class CeylonAgent(BaseAgent):
 
     def joining_failed(self, fault: MusterError) -> None:
         """Called if another agent has started this one, and it could not do what it was to do."""
+        self.report_fault("joining", fault)
 
     @abstractmethod
     def report_fault(self, doing: str, fault: BaseException) -> None:
@@ -479,7 +480,6 @@ class CeylonAgent(BaseAgent):
         except MusterError as fault:
             self._failure = fault
             if not self._started_by_itself:
-                self.report_fault("joining", fault)
                 self.joining_failed(fault)
         finally:
             if self.is_done():

@@ -628,6 +628,9 @@ class TaskManager(Submission, RunView, CeylonAgent):
 
     def joining_failed(self, fault: MusterError) -> None:
         """Tell those who wait for the end that there is nothing to wait for."""
+        if not isinstance(fault, RunEnded):
+            # That has been told.
+            super().joining_failed(fault)
         self._conclude(str(fault))
 
     def _conclude(self, why: str = CUT_SHORT) -> None:
