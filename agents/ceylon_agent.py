@@ -23,15 +23,18 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
-from ..messages import MusterError
+from ..messages import InvalidInput, MusterError, PortInUse
 from ..messages.frame import EVERYONE
+from .admin_place import AdminPlace, agree_with_admin, read_admin_place
 from .arrival_time import ArrivalTime
 from .clock import now
 from .departures import Departing, Departures
+from .network_file import FILE_NAME, NetworkFile
 from .pickled import message_inside
 from .platform_support import BUILDS, Platform
 from .surroundings import (
     LOOPBACK,
+    AwaitedIn,
     check_address,
     claim_port,
     scratch_folder,
@@ -50,7 +53,15 @@ try:
             on_run,
         )
         from ceylon.base import support as ceylon_support
-        from ceylon.ceylon.ceylon import UnifiedAgent, UnifiedAgentConfig, uniffi_set_event_loop
+        from ceylon.ceylon.ceylon import (
+            InternalError,
+            UnifiedAgent,
+            UnifiedAgentConfig,
+            uniffi_set_event_loop,
+        )
+        from ceylon.ceylon.ceylon import (
+            _UniffiConverterTypeProcessor as ceylon_processors,  # pyright: ignore[reportPrivateUsage]
+        )
 except (ImportError, OSError) as fault:
     raise ImportError(
         f"Ceylon can't be loaded: {fault}. This is {Platform.here()}; Ceylon has builds for "
@@ -78,6 +89,8 @@ _LAST_FRAMES_S = 0.1
 _REGISTERING_S = 0.3
 """How long a client may take to see that the admin knows it. It says so every 0.1 s until then, and
 panics in there if it has been stopped meanwhile, which harms nothing but stderr."""
+_SERVING_ENDS_S = 0.05
+"""How long an agent may take to notice that Ceylon has ended."""
 _serial = itertools.count(1)
 
 
@@ -93,6 +106,11 @@ class _Ears:
     def close(self) -> None:
         """Hear nothing any more."""
         self._agent = None
+
+    @property
+    def agent(self) -> CeylonAgent | None:
+        """Who hears by them, or None if they are deaf."""
+        return self._agent
 
     async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
         """Called with each message."""
@@ -119,7 +137,7 @@ class _Departing:
     async def start(self, others: Sequence[Departing]) -> None:
         """Start together with others, which all live in one runtime of Ceylon's then."""
         companions = [other.inside for other in others if isinstance(other, _Departing)]
-        await self.inside.start(b"", companions)
+        await _start_in_ceylon(self.inside, b"", companions)
 
     async def stop(self) -> None:
         """End all agents that started with this one, and itself."""
@@ -173,6 +191,8 @@ class CeylonAgent(BaseAgent):
         self._started_by_itself = False
         self._has_run = False
         self._port_claimed = False
+        self._is_settled = False
+        self._serving: asyncio.Future[object] | None = None
         self._ears = _Ears(self)
         self.departures: Departures | None = None
         """Where it meets others that start together with it; None if it starts by itself."""
@@ -193,6 +213,10 @@ class CeylonAgent(BaseAgent):
 
     def member_appeared(self, address: str) -> None:
         """Called whenever a member makes itself known: by now frames reach it."""
+
+    def joining_failed(self, fault: MusterError) -> None:
+        """Called if another agent has started this one, and it could not do what it was to do."""
+        self.report_fault("joining", fault)
 
     @abstractmethod
     def report_fault(self, doing: str, fault: BaseException) -> None:
@@ -262,6 +286,9 @@ class CeylonAgent(BaseAgent):
         if self._config_file is None:
             self._config_file = scratch_folder() / f"network-{next(_serial)}"
             self._ears = _Ears(self)
+            # A plain admin that starts this agent will not tell it where it is.
+            with contextlib.suppress(InvalidInput):
+                self.go_to_admin()
             config = UnifiedAgentConfig(
                 name=self.name,
                 mode=self.mode,
@@ -303,19 +330,49 @@ class CeylonAgent(BaseAgent):
         The tutorial's workers are built before anyone knows the workspace and port of their
         manager. Ceylon reads a file when it starts and lets it override the constructor.
         """
+        self._is_settled = True
         self.workspace_id = workspace_id
         self.port = port
         self.admin_peer = admin_peer
         self.admin_ip = host
         self.details()
         assert self._config_file is not None
-        lines = (
-            f"WORKSPACE_ID={workspace_id}",
-            f"WORKSPACE_PORT={port}",
-            f"WORKSPACE_PEER={admin_peer}",
-            f"WORKSPACE_IP={host}",
-        )
-        self._config_file.write_text("\n".join(lines), encoding="utf-8")
+        self._network_file().write(self._config_file)
+
+    def _network_file(self) -> NetworkFile:
+        return NetworkFile(self.workspace_id, self.admin_peer, self.admin_ip, str(self.port))
+
+    def go_to_admin(self, *, is_starting: bool = False) -> None:
+        """Go by where the admin is, if that is known here and nobody has chosen otherwise.
+
+        It is known of the admins of this process, ours and Ceylon's own, and of one that left its
+        `.ceylon_network` in the current directory.
+
+        Args:
+            is_starting: whether it starts now, so that an admin of ours that has no port yet must
+                choose it, and a failure is told.
+
+        Raises:
+            InvalidInput: the admin is in another workspace than the one that was chosen.
+        """
+        if self.mode == PeerMode.ADMIN or self._is_settled or not self.admin_peer:
+            return
+        admin = _find_admin(self.admin_peer)
+        if is_starting and isinstance(admin, CeylonAgent):
+            with contextlib.suppress(PortInUse):
+                admin.claim_port()
+        if admin is None:
+            known = read_admin_place(self.admin_peer)
+        else:
+            known = AdminPlace(admin.workspace_id, admin.port or 0)
+        if known is not None:
+            asked = AdminPlace(self.workspace_id, self.port)
+            try:
+                self.workspace_id, self.port = agree_with_admin(self.name, asked, known)
+            except InvalidInput as fault:
+                if is_starting:
+                    self.report_fault("joining", fault)
+                raise
 
     def claim_port(self) -> None:
         """Make sure that an admin's port is free, and choose one if it is 0; once is enough.
@@ -345,7 +402,7 @@ class CeylonAgent(BaseAgent):
             admin_peer = self.address
         else:
             admin_peer = self.admin_peer
-            check_address(self.name, admin_peer, self.admin_ip)
+        check_address(self.name, admin_peer, self.admin_ip)
         self.settle(
             workspace_id=self.workspace_id,
             port=self.port,
@@ -354,36 +411,85 @@ class CeylonAgent(BaseAgent):
         )
         companions = list(workers or ())
         for companion in companions:
-            if isinstance(companion, CeylonAgent):
-                companion.settle(
-                    workspace_id=self.workspace_id,
-                    port=self.port,
-                    admin_peer=admin_peer,
-                    host=self.admin_ip,
-                )
+            self._bring(companion)
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
-        # Not `self.start`: an agent may give that name another meaning.
-        if self.departures is None or inputs or companions:
-            await UnifiedAgent.start(self, inputs, companions)
-        else:
-            await self.departures.start(self)
+        try:
+            if self.departures is None or inputs or companions:
+                starting = _start_in_ceylon(self, inputs, companions)
+                if all(isinstance(companion, CeylonAgent) for companion in companions):
+                    await starting
+                else:
+                    await self._start_with_plain_agents(starting)
+            else:
+                await self.departures.start(self)
+        finally:
+            for agent in (self, *companions):
+                if isinstance(agent, CeylonAgent):
+                    await agent.stop_serving()
         if self._failure is not None:
             raise self._failure
+
+    async def stop_serving(self) -> None:
+        """See that the agent has let go of all that it has once Ceylon is done with it.
+
+        Ceylon, if it ends by itself, does not wait for it.
+        """
+        serving = self._serving
+        if serving is not None and not serving.done():
+            await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
+            serving.cancel()
+            await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
+
+    def _bring(self, companion: UnifiedAgent) -> None:
+        """Tell an agent that starts together with this one where it belongs."""
+        if isinstance(companion, CeylonAgent):
+            companion.settle(
+                workspace_id=self.workspace_id,
+                port=self.port,
+                admin_peer=self.admin_peer,
+                host=self.admin_ip,
+            )
+        elif isinstance(companion, BaseAgent):
+            if companion.mode == PeerMode.ADMIN:
+                raise InvalidInput(
+                    f"agent {companion.name!r} is an admin, which opens a workspace of its own; "
+                    f"start it by itself, not in the workspace of {self.name!r}"
+                )
+            companion.workspace_id = self.workspace_id
+            companion.port = self.port
+            companion.admin_peer = self.admin_peer
+            companion.admin_ip = self.admin_ip
+
+    async def _start_with_plain_agents(self, starting: Awaitable[None]) -> None:
+        # They read `./.ceylon_network` at their start, which overrides what they were made with.
+        folder = scratch_folder() / f"plain-{next(_serial)}"
+        folder.mkdir()
+        self._network_file().write(folder / FILE_NAME)
+        try:
+            await AwaitedIn(folder, starting)
+        except InternalError as fault:
+            raise InvalidInput(
+                f"Ceylon could not start {self.name!r} and the agents with it: {fault}. An agent "
+                "that was made with a config_path of its own needs all of workspace_id, port, "
+                "admin_peer and admin_ip, an IPv4 address in numbers, there or as arguments"
+            ) from fault
 
     async def run(self, inputs: bytes) -> None:
         """Called by Ceylon once the agent is up; runs until the agent is done."""
         began_at = now()
+        self._serving = asyncio.current_task()
         if not self._has_run:
             self._has_run = True
             for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
                 self._go("@on_run handler", partial(handler, inputs or None))
         try:
+            self.go_to_admin()
             await self.serve()
         except MusterError as fault:
             self._failure = fault
             if not self._started_by_itself:
-                self.report_fault("joining", fault)
+                self.joining_failed(fault)
         finally:
             if self.is_done():
                 for future in self._running:
@@ -516,6 +622,35 @@ class CeylonAgent(BaseAgent):
     def _who_is(self, address: str) -> AgentDetail:
         known = self._greeted.get(address)
         return known or AgentDetail(name=address, id=address, role="", extra_data=None)
+
+
+async def _start_in_ceylon(
+    agent: UnifiedAgent, inputs: bytes, companions: Sequence[UnifiedAgent]
+) -> None:
+    """Start an agent in Ceylon; it is over when this is over, also if this is cancelled."""
+    try:
+        # Not `agent.start`: an agent may give that name another meaning.
+        await UnifiedAgent.start(agent, inputs, companions)
+    except asyncio.CancelledError:
+        # Ceylon may go on, with nobody to wait for it.
+        await UnifiedAgent.stop(agent)
+        raise
+
+
+def _find_admin(peer_id: str) -> BaseAgent | None:
+    """The admin of a peer id, if it lives in this process; Ceylon keeps a list of all agents."""
+    handles = ceylon_processors._handle_map  # noqa: SLF001 - there is no public list
+    with handles._lock:  # noqa: SLF001
+        found = list(handles._map.values())  # noqa: SLF001
+    for each in found:
+        agent = each.agent if isinstance(each, _Ears) else each
+        if (
+            isinstance(agent, BaseAgent)
+            and agent.mode == PeerMode.ADMIN
+            and UnifiedAgent.details(agent).id == peer_id
+        ):
+            return agent
+    return None
 
 
 def call_with(

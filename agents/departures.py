@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from .patience import within
+
 TOGETHER_S = 0.2
 """How long who is ready to start waits at most for others that are about to."""
 
@@ -96,7 +98,7 @@ class Departures:
     async def _run(self, company: _Company) -> None:
         self._look()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(company.is_complete.wait(), TOGETHER_S)
+            await within(TOGETHER_S, company.is_complete.wait())
         self._boarding = None
         company.leader, *others = (agent.departing() for agent in company.members)
         await company.leader.start(others)

@@ -92,9 +92,16 @@ async def open_door(
         if len(visits) >= MAX_VISITS:
             writer.close()
             return
+
+        def go(coming: asyncio.Task[None]) -> None:
+            visits.discard(coming)
+            if coming.cancelled():
+                # It may not even have begun, and so not have ended.
+                writer.close()
+
         coming = asyncio.ensure_future(visit(reader, writer))
         visits.add(coming)
-        coming.add_done_callback(visits.discard)
+        coming.add_done_callback(go)
 
     server = await asyncio.start_server(come, EVERYWHERE, port, limit=2 * MAX_WORD_BYTES)
     try:

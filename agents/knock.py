@@ -10,6 +10,8 @@ import asyncio
 import os
 import socket
 
+from .patience import within
+
 PATIENCE_S = 1.0
 
 _DATAGRAM_BYTES = 1_200
@@ -38,9 +40,7 @@ async def is_at_home(host: str, port: int, patience_s: float = PATIENCE_S) -> bo
         try:
             knocking.connect((host, port))
             await loop.sock_sendall(knocking, _packet(own_id))
-            answer = await asyncio.wait_for(
-                loop.sock_recv(knocking, _DATAGRAM_BYTES), timeout=patience_s
-            )
+            answer = await within(patience_s, loop.sock_recv(knocking, _DATAGRAM_BYTES))
         except (OSError, asyncio.TimeoutError):
             return False
     return own_id in answer

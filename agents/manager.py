@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
-from ..messages import InvalidInput, Task, TaskAssignment, TaskId, TaskResult, WorkersMissing
+from ..messages import (
+    InvalidInput,
+    MusterError,
+    RunEnded,
+    Task,
+    TaskAssignment,
+    TaskId,
+    TaskResult,
+    WorkersMissing,
+)
 from .assigning import Assigning
 from .awaited_results import AwaitedResults
 from .blob_place import OwnDirectory, check_place, open_place
@@ -19,6 +28,7 @@ from .blob_store import BlobStore
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode
 from .clock import now
 from .hook_calls import in_hook
+from .host_watch import wait_for_host, watch_host
 from .kernel.board_state import BoardState
 from .kernel.lanes import MAX_LANES, Lanes
 from .kernel.matching import MatchingPolicy, find_policy
@@ -28,7 +38,7 @@ from .kernel.workspace_secret import WorkspaceSecret
 from .lane_keeper import LaneKeeper
 from .link import Link
 from .log import log
-from .manager_shell import ManagerShell, Stamp, Watcher
+from .manager_shell import CUT_SHORT, ManagerShell, Stamp, Watcher
 from .overridable_hooks import OverridableHooks
 from .own_matching import WorkerDetail
 from .parcels import DEFAULT_THRESHOLD_BYTES
@@ -42,6 +52,7 @@ from .surroundings import (
     DEFAULT_PORT,
     DEFAULT_WORKSPACE,
     LOOPBACK,
+    check_address,
     check_lane_ports,
 )
 from .ticket import Ticket
@@ -56,6 +67,11 @@ ROLE = "task_manager"
 
 PREFETCH_S = 0.05
 """How much work a worker holds beyond each of its slots: some round trips' worth."""
+
+_WHAT_TO_DO = (
+    "to carry it through, let whoever ends the workspace await `finished()` first; to go on with "
+    "it, give a new manager the same tasks or the same store"
+)
 
 _Answer = TypeVar("_Answer")
 
@@ -85,7 +101,8 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         num_workers: another name of `expected_workers`.
         name: the manager's name.
         port: the UDP port to listen on; 0 takes any free one.
-        workspace_id: the workspace to open.
+        workspace_id: the workspace to open or, as a guest, to join; a guest that names none, and
+            whose admin is in this process, joins the admin's.
         policy: who gets which task: "best_fit", "in_order", "score", or a policy of your own.
         join_timeout_s: how long to wait for the expected workers, in seconds; None waits for ever.
         on_missing: whether then to "start" with those present or to "fail".
@@ -221,6 +238,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         self._reassigns_failed = reassign_failed is not False
         self._service = Service(name, lambda: self._shell.end("stopped"))
         self._finished = asyncio.Event()
+        self._has_told_failure = False
         self._trace_files: list[TraceFile] = []
         self._blobs = blobs
         self._blob_directory: Path | None = None
@@ -534,7 +552,16 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
     async def serve(self) -> None:
         """Manage until every task is settled."""
         seal = self._sealing.seal(self.workspace_id)
-        await self.serve_over(self, seal=seal, lanes=self._lane_keeper)
+        watching: asyncio.Future[None] | None = None
+        if self.mode != PeerMode.ADMIN:
+            patience_s = self._shell.board.rules.lost_after_s
+            watching = asyncio.ensure_future(watch_host(self, patience_s, self._shell.break_off))
+        try:
+            await self.serve_over(self, seal=seal, lanes=self._lane_keeper)
+        finally:
+            if watching is not None:
+                watching.cancel()
+            self._conclude()
 
     async def start_agent(
         self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
@@ -543,15 +570,37 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
 
         Args:
             inputs: handed to `@on_run` handlers as they are; they are never unpickled.
-            workers: agents that start together with this one, in its workspace, and end with it.
+            workers: agents that start together with this one, in its workspace, and end with it;
+                plain Ceylon clients are told as well where that is.
 
         Raises:
             PortInUse: the port belongs to somebody else.
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
             AssigningFailed: a subclass's own `assign_tasks` or matching handed out nothing, or
                 raised.
+            RunEnded: its workspace ended before the tasks were settled, and nobody called `stop`.
+            InvalidInput: as a guest, its admin is in another workspace.
         """
+        try:
+            await self._start_in_workspace(inputs, workers)
+        except asyncio.CancelledError:
+            self._conclude("start_agent was cancelled")
+            raise
+        except MusterError as fault:
+            self._conclude(str(fault))
+            raise
+        finally:
+            # Ceylon may also end by itself, as it does at Ctrl-C.
+            self._conclude()
+        self._raise_failure()
+
+    async def _start_in_workspace(
+        self, inputs: bytes, workers: Sequence[UnifiedAgent] | None
+    ) -> None:
         if self.mode != PeerMode.ADMIN:
+            self.go_to_admin(is_starting=True)
+            check_address(self.name, self.admin_peer, self.admin_ip)
+            await wait_for_host(self)
             await super().start_agent(inputs, workers)
             return
         self.claim_port()
@@ -614,14 +663,53 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
             self._finished.set()
             for file in self._trace_files:
                 file.close()
-        if self._shell.fault is not None:
-            raise self._shell.fault
-        if self._shell.board.failure is not None:
-            raise WorkersMissing(self._shell.board.failure)
+        self._raise_failure()
 
     async def finished(self) -> None:
-        """Wait until the run has ended and the workers have been told."""
+        """Wait until the run has ended and the workers have been told.
+
+        Raises:
+            RunEnded: it ended before the tasks were settled, and nobody called `stop`.
+            WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
+        """
         await self._finished.wait()
+        self._raise_failure()
+
+    def has_met_admin(self) -> bool:
+        """Whether the admin of its workspace has made itself known."""
+        return self.admin_peer in self.connected_agents
+
+    def count_received(self) -> int:
+        """How many frames have come in."""
+        return self._shell.traffic.frames_received
+
+    def joining_failed(self, fault: MusterError) -> None:
+        """Tell those who wait for the end that there is nothing to wait for."""
+        if not isinstance(fault, RunEnded):
+            # That has been told.
+            super().joining_failed(fault)
+        self._conclude(str(fault))
+
+    def _conclude(self, why: str = CUT_SHORT) -> None:
+        """See that a run that is over has ended, and that this is told if it was broken off.
+
+        Args:
+            why: why it is over, if it has not ended by itself.
+        """
+        self._shell.break_off(why)
+        if self._shell.is_broken_off and not self._has_told_failure:
+            self._has_told_failure = True
+            log.error(f"the run was {self._shell.board.failure}", manager=self.name)
+        self._finished.set()
+
+    def _raise_failure(self) -> None:
+        if self._shell.fault is not None:
+            raise self._shell.fault
+        failure = self._shell.board.failure
+        if self._shell.is_broken_off:
+            raise RunEnded(f"the run of {self.name!r} was {failure}; {_WHAT_TO_DO}")
+        if failure is not None:
+            raise WorkersMissing(failure)
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""

@@ -47,6 +47,7 @@ from ..messages.frame import ANY_MANAGER, EVERYONE
 from .blob_place import OwnDirectory
 from .blob_store import BlobStore
 from .clock import now
+from .fault_text import describe_fault
 from .hook_calls import HookCalls
 from .keeper import Keeper
 from .kernel.board import Board
@@ -110,6 +111,9 @@ Watcher: TypeAlias = Callable[[Occurrence], None]
 
 Stamp: TypeAlias = Callable[[TaskAssignment], str | None]
 """Tells what trace an assignment belongs to, as a W3C traceparent; must not wait."""
+
+CUT_SHORT = "its workspace ended, or what ran it was cancelled"
+"""Why a run is broken off whose manager is not told why."""
 
 _SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
 
@@ -194,6 +198,7 @@ class ManagerShell:
         """What the run failed with, besides workers that are missing."""
         self.opened = asyncio.Event()
         self._ended = asyncio.Event()
+        self.is_broken_off = False
         self._farewell = "the run has ended"
         self.entry = LoopEntry()
 
@@ -322,6 +327,27 @@ class ManagerShell:
             self._apply(StopRequested("" if all_done else "ended early"), at_once=True)
             self._ended.set()
 
+    def break_off(self, why: str) -> None:
+        """End a run that can't go on; no matter if it has ended, or if all its work is done.
+
+        The run's store is not written to, so that another manager goes on as after a crash.
+
+        Args:
+            why: why it can't go on.
+        """
+        if self._ended.is_set():
+            return
+        board = self.board
+        tasks, unsettled = len(board.tasks), board.unsettled
+        is_over = board.has_ended and not board.is_suspended
+        if not is_over and (unsettled or not self._rules.ends_when_done):
+            self.is_broken_off = True
+            told = f"broken off with {unsettled} of {tasks} tasks unsettled: {why}"
+            for instruction in board.handle(StopRequested(told, is_failure=True), now()):
+                self._carry_out(instruction)
+            self._farewell = told
+        self._ended.set()
+
     @property
     def dropped(self) -> dict[str, int]:
         """How many frames and messages could not be read, by what was wrong with them."""
@@ -402,6 +428,12 @@ class ManagerShell:
             await self._postman.settle(LAST_WORDS_S)
             if self._keeper is not None:
                 self._keeper.write_at_once()
+        except asyncio.CancelledError:
+            self.break_off(CUT_SHORT)
+            raise
+        except Exception as fault:
+            self.break_off(describe_fault(fault))
+            raise
         finally:
             if lanes is not None:
                 lanes.close()

@@ -9,14 +9,17 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from ..messages import InvalidInput, PortInUse
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_WORKSPACE = "default"
+"""The workspace of each Ceylon admin and worker that names none, and so of ours. Ceylon's constant
+`DEFAULT_WORKSPACE_ID` is another one, which no class of Ceylon uses."""
 ANY_PORT = 0
 _MAX_PORT = 65_535
 
@@ -31,12 +34,19 @@ def check_address(name: str, admin_peer: str, host: str) -> None:
         raise InvalidInput(
             f"agent {name!r} does not know whom to join: give it admin_peer, or a ticket"
         )
-    try:
-        socket.inet_pton(socket.AF_INET, host)
-    except OSError:
+    if not is_ipv4(host):
         raise InvalidInput(
             f"agent {name!r}: host {host!r} is not an IPv4 address such as 127.0.0.1"
-        ) from None
+        )
+
+
+def is_ipv4(host: str) -> bool:
+    """Whether a host is an IPv4 address in numbers, the only kind that Ceylon dials."""
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def check_lane_ports(ports: Sequence[int]) -> tuple[int, ...]:
@@ -88,7 +98,7 @@ def claim_port(port: int = ANY_PORT) -> int:
         return int(probe.getsockname()[1])
 
 
-_folder_lock = threading.Lock()
+_folder_lock = threading.RLock()
 _folders: list[Path] = []
 
 
@@ -116,3 +126,38 @@ def standing_in(folder: Path) -> Generator[None]:
             yield
         finally:
             os.chdir(before)
+
+
+_Outcome = TypeVar("_Outcome")
+
+
+class AwaitedIn(Generic[_Outcome]):
+    """Awaits something whose every step stands in a folder.
+
+    Between the steps, while others have their turn, the current directory is what it was. So
+    agents that Ceylon starts find the `.ceylon_network` of that folder and not the user's.
+
+    Args:
+        folder: the folder.
+        awaited: what to await.
+    """
+
+    def __init__(self, folder: Path, awaited: Awaitable[_Outcome]) -> None:
+        self._folder = folder
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, _Outcome]:
+        steps = self._awaited.__await__()
+        fault: BaseException | None = None
+        while True:
+            try:
+                with standing_in(self._folder):
+                    waits_for = next(steps) if fault is None else steps.throw(fault)
+            except StopIteration as end:
+                return end.value
+            try:
+                # asyncio sends nothing but None.
+                yield waits_for
+                fault = None
+            except BaseException as raised:  # noqa: BLE001 - it is passed on to what is awaited
+                fault = raised

@@ -23,12 +23,7 @@ from ..messages import (
 )
 from ..messages.frame import EVERYONE
 from .attempt_state import AttemptStates
-from .ceylon_agent import (
-    DEFAULT_WORKSPACE_ID,
-    AgentDetail,
-    CeylonAgent,
-    PeerMode,
-)
+from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode
 from .clock import now
 from .departures import departures_of_workers
 from .door import ask_for_wire, ask_the_door
@@ -44,7 +39,7 @@ from .outcome import judge_output, result_of
 from .own_method import OwnMethod
 from .sealing import find_client_secret, seal_client
 from .service import Service
-from .surroundings import DEFAULT_PORT, LOOPBACK, check_address
+from .surroundings import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, check_address
 from .task_history import TaskHistory
 from .ticket import SCHEME, Ticket, read_ticket
 from .wire import Wire, WireHolder
@@ -107,7 +102,8 @@ class WorkerAgent(CeylonAgent):
         skill_level: what it can do; tasks have difficulties from 1 to 10. A subclass may leave it
             out and set the attribute before it calls `super().__init__`.
         workspace_id: the workspace to join; a manager that starts it in its own process, and a
-            ticket, know better.
+            ticket, know better. Where none is named, and the admin is in this process, it is the
+            admin's.
         admin_peer: the peer id of the workspace's admin.
         mode: `PeerMode.CLIENT`, which alone is possible.
         role: "worker", which alone is possible.
@@ -123,7 +119,8 @@ class WorkerAgent(CeylonAgent):
             thread or a coroutine. A `ProcessPool` loses that one process; Python's own
             `ProcessPoolExecutor` breaks, and all that was in it fails.
         time_scale: how long a second of simulated work lasts, in seconds.
-        port: the UDP port of the admin.
+        port: the UDP port of the admin; where none is named, and the admin is in this process, it
+            is the admin's.
         host: the IPv4 address of the admin.
         ticket: all of workspace, peer, host and port, as the manager gave it, or the path of the
             file that it is in; see `join`.
@@ -143,7 +140,7 @@ class WorkerAgent(CeylonAgent):
         self,
         name: str,
         skill_level: int | None = None,
-        workspace_id: str = DEFAULT_WORKSPACE_ID,
+        workspace_id: str = DEFAULT_WORKSPACE,
         admin_peer: str = "",
         *,
         mode: PeerMode = PeerMode.CLIENT,
@@ -516,9 +513,12 @@ class WorkerAgent(CeylonAgent):
         Raises:
             JoinRefused: the manager does not want this worker.
             WrongSecret: the manager and this worker do not share a secret.
-            InvalidInput: it knows no admin, or the host is no IPv4 address.
+            InvalidInput: it knows no admin, the host is no IPv4 address, or its admin is in another
+                workspace.
         """
         self.dials_again = True
+        if self._ticket is None:
+            self.go_to_admin(is_starting=True)
         self._home = self._here()
         check_address(self.name, self.admin_peer, self.admin_ip)
         self.departures = departures = departures_of_workers()

@@ -421,7 +421,8 @@ class WorkerShell:
                 self._heed_refusal()
                 if asked_s < WORTH_A_WARNING_S <= asked_s + pause_s:
                     log.warning(
-                        "no manager answers yet; it is not up, or the ticket is an old one",
+                        "no manager answers yet; it is not up, it is in another workspace, or the "
+                        "ticket is an old one",
                         worker=self._profile.name,
                     )
                 asked_s += pause_s

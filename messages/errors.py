@@ -269,8 +269,11 @@ class Flaw(str, Enum):
 
     @property
     def is_usual(self) -> bool:
-        """Whether it comes by itself, of links that double frames and managers that restart."""
-        return self in {Flaw.REPLAYED, Flaw.STALE_SESSION}
+        """Whether it comes by itself.
+
+        Links double frames, managers restart, and plain Ceylon agents of the same workspace pickle.
+        """
+        return self in {Flaw.REPLAYED, Flaw.STALE_SESSION, Flaw.PICKLE}
 
 
 class DecodeError(PeerError):

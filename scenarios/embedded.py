@@ -43,6 +43,7 @@ the same workspace as guests. Neither side disturbs the other.
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import tempfile
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
 
 WORKSPACE = "estate"
 BULLETIN_EVERY_S = 0.2
+NO_FILE = os.devnull
+"""What the plain agents read in place of a `.ceylon_network` where the user stands."""
 
 
 @dataclass
@@ -151,7 +154,9 @@ class Embedded(Scenario):
         port = claim_port()
         with tempfile.TemporaryDirectory() as folder, standing_in(Path(folder)):
             # A plain admin writes `.ceylon_network` where it stands; not where the user stands.
-            self.hub = Hub("Hub", PeerMode.ADMIN, port=port, workspace_id=WORKSPACE)
+            self.hub = Hub(
+                "Hub", PeerMode.ADMIN, port=port, workspace_id=WORKSPACE, config_path=NO_FILE
+            )
         admin = self.hub.details().id
         self.observer = Observer(
             "Observer",
@@ -160,6 +165,7 @@ class Embedded(Scenario):
             workspace_id=WORKSPACE,
             admin_peer=admin,
             admin_ip="127.0.0.1",
+            config_path=NO_FILE,
         )
         self.foreman = Foreman(
             [

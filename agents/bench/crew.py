@@ -245,7 +245,9 @@ class Crew:
             else:
                 told = "the manager ended"
         finally:
-            over.cancel()
+            if not over.cancel():
+                # What the manager failed with is told by who started it.
+                over.exception()
         self._failure = f"{told} before the measuring was done"
         self._somebody_came.set()
         self._tell_end_of_tasks(MeasurementFailed(self._failure))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from ...messages import Flaw, InvalidInput, MusterError, PortInUse
 from ..clock import now
 from ..kernel.workspace_secret import WorkspaceSecret
 from ..knock import is_at_home
+from ..network_file import FILE_NAME, NetworkFile, read_network_file
 from ..platform_support import BUILDS, Platform, why_unsupported
-from ..surroundings import LOOPBACK, claim_port
+from ..surroundings import LOOPBACK, claim_port, is_ipv4
 from ..ticket import Ticket, read_ticket
 from .inquire import PATIENCE_S, Inquirer
 
@@ -20,6 +21,8 @@ LARGEST_SKEW_S = 2.0
 """By how much two clocks may differ: more than an answer takes on its way."""
 
 _TASK_ASKED_FOR = "muster doctor"
+_MAX_PORT = 65_535
+_ARGUMENTS = "admin_peer, admin_ip (an IPv4 address in numbers), port and workspace_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,78 @@ async def examine_port(port: int) -> Finding:
             who = "another program has it, which is no manager"
         return Finding(check, False, f"{who}. {fault}")
     return Finding(check, True, "free")
+
+
+async def examine_network_file(folder: Path, given: str | Path | None = None) -> Finding:
+    """See whether plain Ceylon agents that start in a folder would be led astray by its file.
+
+    Args:
+        folder: the folder; a plain agent reads the `.ceylon_network` of the current one.
+        given: the ticket of the workspace that they are to join, or the path of its file.
+    """
+    wanted = _wanted(given)
+    said = read_network_file(folder / FILE_NAME)
+    if said is None:
+        needed = _ARGUMENTS if wanted is None else _arguments(wanted)
+        told = f"none in this directory; a plain Ceylon agent that starts here needs {needed}"
+        return Finding(FILE_NAME, True, told)
+    path = repr(str((folder / FILE_NAME).resolve()))
+    overrides = (
+        "it overrides the arguments of plain Ceylon agents that start in this directory, with "
+        f"{_arguments(said)}"
+    )
+    problem = await _find_problem(said, wanted)
+    if problem is None:
+        return Finding(FILE_NAME, True, f"{path} is good; {overrides}")
+    cure = "remove the file, start them in another directory, or give them a config_path"
+    if wanted is not None:
+        cure += f"; they need {_arguments(wanted)}"
+    return Finding(FILE_NAME, False, f"{path} {problem}; {overrides}; {cure}")
+
+
+def _wanted(given: str | Path | None) -> NetworkFile | None:
+    try:
+        ticket = None if given is None else read_ticket(given)
+    except InvalidInput:
+        # Told elsewhere.
+        return None
+    if ticket is None:
+        return None
+    return NetworkFile(ticket.workspace_id, ticket.peer_id, ticket.host, str(ticket.port))
+
+
+def _arguments(place: NetworkFile) -> str:
+    """What a file says, as the arguments of a plain agent that say the same."""
+    port = place.port
+    named: dict[str, object] = {
+        "admin_peer": place.admin_peer,
+        "admin_ip": place.host,
+        "port": int(port) if port is not None and _is_number(port) else port,
+        "workspace_id": place.workspace_id,
+    }
+    return ", ".join(f"{name}={value!r}" for name, value in named.items() if value is not None)
+
+
+async def _find_problem(said: NetworkFile, wanted: NetworkFile | None) -> str | None:
+    host, port = said.host, said.port or ""
+    if host is not None and not is_ipv4(host):
+        return (
+            f"names the host {host!r}, which is not an IPv4 address in numbers: an agent that "
+            "reads it ends with AddrParseError"
+        )
+    if said.port is not None and not _is_number(port):
+        return f"names the port {port!r}, which is no number"
+    if wanted is not None:
+        # The admin itself writes 127.0.0.1 for a host that the ticket names for other machines.
+        agrees = replace(said, host=wanted.host) == wanted
+        return None if agrees else "leads to another workspace than the ticket"
+    if port and not await is_at_home(host or LOOPBACK, int(port)):
+        return f"is an old one: nobody answers at {host or LOOPBACK}, UDP port {port}"
+    return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 0 < int(text) <= _MAX_PORT
 
 
 async def examine_manager(

@@ -36,18 +36,26 @@ def doctor(
 ) -> None:
     """Find out why manager and workers do not come together.
 
-    With a ticket it looks at the way to the manager, without at this machine as a manager's. The
-    exit code is 0 if all is well.
+    With a ticket it looks at the way to the manager, without at this machine as a manager's; and
+    each time at what plain Ceylon agents would read in this directory. The exit code is 0 if all is
+    well.
     """
-    from .doctor import examine_installation, examine_manager, examine_port
+    from .doctor import (
+        examine_installation,
+        examine_manager,
+        examine_network_file,
+        examine_port,
+    )
 
     configure_logging(verbose)
     findings = examine_installation()
-    if join is None:
+    ticket = None if join is None else take_ticket(join)
+    findings.append(asyncio.run(examine_network_file(Path(), ticket)))
+    if ticket is None:
         findings.append(asyncio.run(examine_port(port)))
     else:
         secret = take_secret(secret_file, insecure=insecure)
-        findings += asyncio.run(examine_manager(take_ticket(join), secret, insecure=insecure))
+        findings += asyncio.run(examine_manager(ticket, secret, insecure=insecure))
     for finding in findings:
         write_line(finding.line())
     raise typer.Exit(0 if all(finding.is_well for finding in findings) else SOME_DID_NOT)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 
-from ...messages import WorkersMissing
+from ...messages import RunEnded, WorkersMissing
 from ..garbage import collect_garbage_less_often
 from ..manager import TaskManager
 from ..report_file import write_report
@@ -69,7 +69,7 @@ async def _manage(
     progress = Progress(None if as_json else find_display())
     progress.follow(manager)
     draw = follow_for_report(manager, report_file)
-    failure: WorkersMissing | None = None
+    failure: RunEnded | WorkersMissing | None = None
     with _offered(ticket, ticket_file):
         async with Interrupts(manager.stop):
             # Whoever sees the ticket may end us already.
@@ -81,7 +81,7 @@ async def _manage(
                 try:
                     async with pool or contextlib.nullcontext():
                         await manager.start_agent()
-                except WorkersMissing as fault:
+                except (RunEnded, WorkersMissing) as fault:
                     failure = fault
     report = manager.report()
     if report_file is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ...messages import WorkersMissing
+from ...messages import RunEnded, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager import TaskManager
 from ..report_file import write_report
@@ -78,7 +78,7 @@ async def _play_scenario(
         for manager in managers:
             await manager.stop()
 
-    failure: WorkersMissing | None = None
+    failure: RunEnded | WorkersMissing | None = None
     with contextlib.ExitStack() as stack:
         if as_json:
             # A handler of the user's may print; stdout is for the report.
@@ -89,7 +89,7 @@ async def _play_scenario(
                 asyncio.get_running_loop().call_later(STARTING_MAY_TAKE_S, let_ctrl_c_through)
             try:
                 await scenario.play(processes=processes, seen=seen)
-            except WorkersMissing as fault:
+            except (RunEnded, WorkersMissing) as fault:
                 failure = fault
     report = managers[-1].report()
     if report_file is not None:

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from functools import partial
 
-from ...messages import WorkersMissing
+from ...messages import RunEnded, WorkersMissing
 from ...scenarios.scenario import ManagerSeen, Scenario
 from ..kernel.trace import Trace, TraceLog
 from ..manager import TaskManager
@@ -33,7 +33,7 @@ def trace_scenario(scenario: Scenario, *, real: bool = False) -> Trace:
 
     # Handlers may print, and stdout is for what is made of the trace. A run for which workers are
     # missing is a run as well.
-    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(WorkersMissing):
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(RunEnded, WorkersMissing):
         if real or scenario.needs_the_real_network():
             asyncio.run(_play(scenario, seen, managers))
         else:

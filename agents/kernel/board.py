@@ -838,6 +838,8 @@ class Board(BoardState):
     def _stop_run(self, event: StopRequested) -> None:
         if not self.has_ended:
             self.roll.is_called = True
+            if event.is_failure:
+                self.failure = event.reason
             self._close(event.reason)
 
     def _close(self, reason: str) -> None:

@@ -160,6 +160,11 @@ class BoardState:
         return self.ended_at is not None
 
     @property
+    def unsettled(self) -> int:
+        """How many tasks wait or are being done."""
+        return self._unsettled
+
+    @property
     def held(self) -> frozenset[TaskId]:
         """The ids of the tasks that wait until whoever embeds the manager hands them out."""
         return frozenset(self._held)

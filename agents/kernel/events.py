@@ -192,9 +192,15 @@ class RetirementRequested:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The user ends the run, settled or not; what is unfinished stays as it is."""
+    """The user ends the run, settled or not; what is unfinished stays as it is.
+
+    Args:
+        reason: why.
+        is_failure: whether it is not the user who ends it: it can't go on.
+    """
 
     reason: str = "stopped"
+    is_failure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,8 @@ def test_plain_ceylon_agents_and_ours_do_not_disturb_each_other(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    old = "WORKSPACE_ID=bygone\nWORKSPACE_PORT=7\nWORKSPACE_IP=10.0.0.1"
+    (tmp_path / ".ceylon_network").write_text(old, encoding="utf-8")
     scenario = Embedded(time_scale=0.1)
     report, trace = play(scenario)
     assert report.success_rate == 1.0
@@ -141,7 +143,8 @@ def test_plain_ceylon_agents_and_ours_do_not_disturb_each_other(
     assert scenario.clerk.remark == "mind the wet steps"
     assert report.dropped["pickle"] >= 1
     assert "Traceback" not in capfd.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    (left,) = tmp_path.iterdir()
+    assert left.read_text(encoding="utf-8") == old
 
 
 def test_a_pickle_sent_to_our_agents_is_never_opened(tmp_path: Path) -> None:

@@ -18,10 +18,12 @@ from muster.agents.command.doctor import (
     examine_ceylon,
     examine_clock,
     examine_manager,
+    examine_network_file,
     examine_platform,
     examine_port,
     explain_silence,
 )
+from muster.agents.network_file import FILE_NAME
 from muster.agents.platform_support import Platform
 from muster.agents.secret_sources import fresh_secret
 from muster.agents.surroundings import claim_port
@@ -34,7 +36,7 @@ GLIBC = ("glibc", "2.36")
 
 def ticket(**fields: Any) -> Ticket:
     fields = {"port": claim_port(), "sealed": False, **fields}
-    return Ticket("default", "12D3KooWnobody", "127.0.0.1", **fields)
+    return Ticket("default", **{"peer_id": "12D3KooWnobody", "host": "127.0.0.1", **fields})
 
 
 @pytest.mark.parametrize(
@@ -188,3 +190,61 @@ def test_where_ceylon_cannot_be_loaded_the_import_says_what_there_are_builds_for
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: Ceylon can't be loaded: ")
     assert "Ceylon has builds for Linux on x86_64 with glibc 2.31 or newer" in last
+
+
+# ---------------------------------------------------------------------------- .ceylon_network
+
+
+def network_file(text: str | None, folder: Path) -> Path:
+    if text is not None:
+        (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, None),
+        ("WORKSPACE_ID=bygone\nWORKSPACE_PORT={closed}\nWORKSPACE_IP=127.0.0.1", "is an old one"),
+        ("WORKSPACE_ID=bygone\nWORKSPACE_PORT={closed}", "is an old one"),
+        ("WORKSPACE_IP=\nWORKSPACE_ID=bygone", "names the host '', which is not an IPv4 address"),
+        ("WORKSPACE_IP=localhost", "names the host 'localhost', which is not an IPv4 address"),
+        ("WORKSPACE_PORT=many", "names the port 'many', which is no number"),
+        ("WORKSPACE_PORT=0", "names the port '0', which is no number"),
+        ("", None),
+    ],
+)
+async def test_a_network_file_that_leads_plain_agents_astray_is_found(
+    text: str | None, told: str | None, tmp_path: Path
+) -> None:
+    text = None if text is None else text.format(closed=claim_port())
+    finding = await examine_network_file(network_file(text, tmp_path))
+    assert finding.is_well is (told is None), finding
+    if told is None:
+        return
+    assert told in finding.told
+    assert str(tmp_path / FILE_NAME) in finding.told
+    assert "overrides the arguments of plain Ceylon agents" in finding.told
+    assert "remove the file" in finding.told
+    if text is not None and "bygone" in text:
+        assert "workspace_id='bygone'" in finding.told
+
+
+@pytest.mark.parametrize("change", [{}, {"port": 7}, {"peer_id": "12D3Koother"}])
+async def test_with_a_ticket_the_file_must_lead_to_its_workspace(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    wanted = ticket(host="192.0.2.7")
+    said = replace(wanted, host="127.0.0.1", **change)
+    text = f"WORKSPACE_ID={said.workspace_id}\nWORKSPACE_PEER={said.peer_id}\n"
+    text += f"WORKSPACE_PORT={said.port}\nWORKSPACE_IP={said.host}"
+    finding = await examine_network_file(network_file(text, tmp_path), str(wanted))
+    assert finding.is_well is (not change)
+    needed = f"admin_peer='12D3KooWnobody', admin_ip='192.0.2.7', port={wanted.port}"
+    without = await examine_network_file(tmp_path / "elsewhere", str(wanted))
+    assert without.is_well
+    assert needed in without.told
+    if change:
+        assert not finding.is_well
+        assert "leads to another workspace than the ticket" in finding.told
+        assert needed in finding.told

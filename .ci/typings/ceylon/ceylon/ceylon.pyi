@@ -1,6 +1,16 @@
 import asyncio
 import enum
+import threading
 from collections.abc import Sequence
+
+class InternalError(Exception): ...
+
+class _UniffiHandleMap:
+    _map: dict[int, object]
+    _lock: threading.Lock
+
+class _UniffiConverterTypeProcessor:
+    _handle_map: _UniffiHandleMap
 
 class PeerMode(enum.Enum):
     ADMIN = 0
