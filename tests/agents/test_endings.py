@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -204,7 +205,9 @@ def test_an_attempt_that_the_manager_cancels_says_so_however_it_ends(way: str) -
         return results
 
     (result,) = run_in_virtual_time(story())
-    if ("cancel" in way and "exit" not in way and "futures" not in way) or way in SUCCEEDING:
+    # There are no groups before Python 3.11.
+    is_cancellation = "cancel" in way and (sys.version_info >= (3, 11) or "group" not in way)
+    if (is_cancellation and "exit" not in way and "futures" not in way) or way in SUCCEEDING:
         assert (result.success, result.error_message) == (False, "timed out")
 
 
