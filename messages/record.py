@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
@@ -28,7 +29,9 @@ class _DataclassFields:
     """The fields of the class that asks, as the functions of `dataclasses` want them."""
 
     def __init__(self) -> None:
-        self._known: dict[type[Record], dict[str, dataclasses.Field[Any]]] = {}
+        self._known: WeakKeyDictionary[type[Record], dict[str, dataclasses.Field[Any]]] = (
+            WeakKeyDictionary()
+        )
 
     def __get__(
         self, record: Record | None, record_class: type[Record]
@@ -89,8 +92,8 @@ class Record(BaseModel):
         for value in own.values():
             if isinstance(value, dataclasses.Field) and not value.init:
                 _let_post_init_fill(cast("dataclasses.Field[Any]", value))
-        if "__post_init__" in own and "model_post_init" not in own:
-            cls.model_post_init = _call_post_init  # pyright: ignore[reportAttributeAccessIssue]
+        if "__post_init__" in own and not hasattr(super(cls, cls), "__post_init__"):
+            setattr(cls, "model_post_init", _followed_by_post_init(cls.model_post_init))  # noqa: B010
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
@@ -115,9 +118,13 @@ def _let_post_init_fill(field: dataclasses.Field[Any]) -> None:
         field.default = None
 
 
-def _call_post_init(self: Any, context: object, /) -> None:
-    del context
-    self.__post_init__()
+def _followed_by_post_init(before: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    def model_post_init(self: Any, context: object, /) -> None:
+        # Where there are private attributes, pydantic has put their making here.
+        before(self, context)
+        self.__post_init__()
+
+    return model_post_init
 
 
 def _refuse_slots(cls: type[Record]) -> None:

@@ -22,7 +22,7 @@ from muster.messages import (
     decode_message,
     encode_message,
 )
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 
 @dataclass
@@ -55,6 +55,25 @@ class Priced(Task):
         self.price = self.difficulty * self.per_kilo
 
 
+class Discounted(Priced):
+    """A level further down, with a `__post_init__` of its own, and something private."""
+
+    discount: int = 1
+    _asked: list[int] = PrivateAttr(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.price -= self.discount
+        self._asked.append(self.price)
+
+
+@dataclass
+class Free(Discounted):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.price = 0
+
+
 @dataclass
 class Redeclared(Task):
     priority: int
@@ -72,6 +91,8 @@ TASKS = [
     Express("crate-1", "crate", weight=7),
     Fragile(1, "crate", 4, 2, padding=2.0),
     Priced(1, "crate", 4),
+    Discounted(1, "crate", 4, discount=2),
+    Free(1, "crate", 4, 7, 2),
     Redeclared(1, "crate", priority=3),
     PriorityTask(1, "crate", 4, 5),
     Task(1, "crate", 4),
@@ -218,6 +239,8 @@ def test_post_init_is_called_and_may_fill_fields() -> None:
     task = Priced(1, "crate", 4)
     assert task.price == 8
     assert dataclasses.replace(task, difficulty=5).price == 10
+    assert Discounted(1, "crate", 4, discount=3).price == 5
+    assert Free(1, "crate", 4)._asked == [7]
 
 
 def test_a_task_matches_a_pattern_by_position() -> None:
