@@ -7,7 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents import PeerMode, TaskManager, WorkerAgent, on, rehearse, run_in_virtual_time
+from muster.agents import (
+    MemoryStore,
+    PeerMode,
+    TaskManager,
+    WorkerAgent,
+    on,
+    rehearse,
+    run_in_virtual_time,
+)
+from muster.agents.memory_store import Memory
 from muster.messages import (
     AssigningFailed,
     DifferentTask,
@@ -760,3 +769,55 @@ def test_a_mode_or_role_that_cannot_be_is_refused(options: Any, told: str) -> No
     assert TaskManager(mode=PeerMode.ADMIN, role="task_manager").mode is PeerMode.ADMIN
     guest = TaskManager(mode=PeerMode.CLIENT, admin_peer="x")
     assert guest.mode is PeerMode.CLIENT
+
+
+# ---------------------------------------------------------------------------- runs that are kept
+
+
+class Kept(TaskManager):
+    """Sets its tasks as the documents do, and goes on with a run."""
+
+    def __init__(self, todo: list[Task], store: Any) -> None:
+        super().__init__(expected_workers=1, quiet=True, store=store)
+        self.tasks = todo
+        self.tasks_assigned = False
+
+    async def assign_tasks(self) -> None:
+        if self.tasks_assigned:
+            return
+        self.tasks_assigned = True
+        for task in self.tasks:
+            await self.broadcast_message(TaskAssignment(task=task, timeout=7))
+
+    async def handle_result(self, data: TaskResult) -> None:  # type: ignore[override]
+        if not data.success:
+            task = next(each for each in self.tasks if each.id == data.task_id)
+            await self.recover_failed_task(task, data)
+
+
+def test_a_run_that_is_kept_goes_on_with_what_was_set_and_handed_out() -> None:
+    memory = Memory()
+    # The second can't be done in its 7 s, and so is recovered once.
+    todo = [Task(id=n, description="t", difficulty=d) for n, d in ((1, 6), (2, 9), (3, 6))]
+
+    async def first() -> None:
+        manager = Kept(todo, MemoryStore(memory))
+        running = asyncio.ensure_future(rehearse(manager, [WorkerAgent("Ada", 10, slots=4)]))
+        await asyncio.sleep(10)
+        await manager.stop()
+        await running
+        assert manager.get_task_status(2) == "Failed"
+        assert "2-recovery-1" in manager.get_all_task_status()
+
+    async def second() -> TaskManager:
+        manager = Kept(todo, MemoryStore(memory))
+        timeouts = {each.id: each.timeout for each in manager.tasks}
+        assert timeouts[2] == 7
+        await rehearse(manager, [WorkerAgent("Ada", 10, slots=4)])
+        return manager
+
+    run_in_virtual_time(first())
+    manager = run_in_virtual_time(second())
+    status = manager.get_all_task_status()
+    assert (status[1], status[2], status[3]) == ("Completed", "Failed", "Completed")
+    assert all(each != "Pending" for each in status.values())
