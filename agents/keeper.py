@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from time import perf_counter
 
+from ..messages import StoreUnusable
 from .kernel.board_state import BoardState
 from .kernel.events import Instruction
 from .kernel.ledger import NOTHING, Rows, changed_rows
@@ -44,6 +45,8 @@ class Keeper:
         self._heard_at: dict[str, float] = {}
         self._heard: list[str] = []
         self._watch_write: Callable[[float], None] | None = None
+        self._fault: StoreUnusable | None = None
+        self._is_closed = False
 
     def note(self, said: Sequence[Instruction]) -> None:
         """Take over what the board said; nothing of it is done yet."""
@@ -106,6 +109,9 @@ class Keeper:
         Raises:
             StoreUnusable: it can't.
         """
+        if self._is_closed:
+            # The run may have ended because of this very store.
+            raise self._fault or StoreUnusable("the run has ended, and its store is closed")
         if self._thread is None:
             self._store.write(NOTHING)
         else:
@@ -114,13 +120,18 @@ class Keeper:
 
     def close(self) -> None:
         """Let go of the store, once what was ordered is written."""
+        self._is_closed = True
         if self._thread is not None:
             self._thread.shutdown()
         self._store.close()
 
     def _timed_write(self, rows: Rows) -> float:
         began_at = perf_counter()
-        self._store.write(rows)
+        try:
+            self._store.write(rows)
+        except StoreUnusable as fault:
+            self._fault = fault
+            raise
         return perf_counter() - began_at
 
     def _tell_write(self, took_s: float) -> None:

@@ -36,10 +36,10 @@ class FileId(NamedTuple):
     inode: int
 
 
-def find_file_id(path: Path) -> FileId | None:
+def find_file_id(path: Path | str) -> FileId | None:
     """Which file bears a name now; None if there is none, or it can't be seen."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return FileId(found.st_dev, found.st_ino)

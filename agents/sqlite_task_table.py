@@ -124,7 +124,9 @@ class SqliteTaskTable:
         survives_power_loss: bool,
         clock: Callable[[], float],
     ) -> None:
-        self._path = Path(os.path.realpath(path))
+        self._name = os.path.realpath(path)
+        self._wal_name = f"{self._name}-wal"
+        self._path = Path(self._name)
         self._lock_timeout_s = lock_timeout_s
         self._survives_power_loss = survives_power_loss
         self._clock = clock
@@ -137,6 +139,8 @@ class SqliteTaskTable:
         self._files: tuple[FileId | None, FileId | None] = (None, None)
         self._has_begun = False
         self._logged: set[str] = set()
+        # What was read to see whether it can be, for whoever asks for it next.
+        self._read_last: tuple[str, Entry] | None = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -177,6 +181,7 @@ class SqliteTaskTable:
         with self._lock.among_threads() as patience_s, self._telling():
             connection = self._open(patience_s)
             self._is_changed = False
+            self._read_last = None
             connection.execute(f"PRAGMA busy_timeout = {round(1000 * patience_s)}")
             connection.execute(begin)
             try:
@@ -197,6 +202,9 @@ class SqliteTaskTable:
         Raises:
             UnreadableTask: it can't be read.
         """
+        last, self._read_last = self._read_last, None
+        if last is not None and last[0] == task_id:
+            return last[1]
         # Half a surrogate pair is in no id, and SQLite can't even look for it.
         for row in self._query(_FIND, task_id.encode(errors="replace").decode()):
             try:
@@ -215,6 +223,7 @@ class SqliteTaskTable:
     def replace(self, task_id: str, entry: Entry) -> None:
         """Put a changed task in its place."""
         self._is_changed = True
+        self._read_last = None
         self._query(_REPLACE, *_values(entry), _held_since(entry), task_id)
 
     def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
@@ -248,12 +257,13 @@ class SqliteTaskTable:
 
     def _can_be_read(self, task_id: str) -> bool:
         try:
-            self.find(task_id)
+            entry = self.find(task_id)
         except UnreadableTask as fault:
             if task_id not in self._logged:
                 self._logged.add(task_id)
                 log.warning("a task can't be read", file=str(self._path), reason=str(fault))
             return False
+        self._read_last = None if entry is None else (task_id, entry)
         return True
 
     def held_by(self, agent_id: str) -> list[str]:
@@ -296,6 +306,7 @@ class SqliteTaskTable:
     def remove(self, task_ids: Collection[str]) -> None:
         """Take tasks out, for good."""
         self._is_changed = True
+        self._read_last = None
         assert self._connection is not None
         self._connection.executemany(_REMOVE, [(task_id,) for task_id in task_ids])
 
@@ -362,7 +373,7 @@ class SqliteTaskTable:
 
     def _find_files(self) -> tuple[FileId | None, FileId | None]:
         """Which files are there now: the database, and what SQLite keeps beside it."""
-        return find_file_id(self._path), find_file_id(Path(f"{self._path}-wal"))
+        return find_file_id(self._name), find_file_id(self._wal_name)
 
     def _give_up(self, connection: sqlite3.Connection) -> None:
         """Close a file that nobody else finds any more; SQLite would go on with it."""

@@ -268,3 +268,20 @@ async def test_a_store_whose_files_are_deleted_ends_the_run_and_nothing_told_is_
     kept = manager_of(str(lost.value.copy))
     assert told <= set(kept.completed_tasks)
     assert len(kept.completed_tasks) < 20
+
+
+async def test_whoever_tries_a_store_that_ended_the_run_is_told_its_error(tmp_path: Path) -> None:
+    path, network = tmp_path / "run.db", MemoryNetwork()
+    manager = manager_of(path)
+    managing = asyncio.ensure_future(manager.serve_over(network.join("boss", manager.receive)))
+    await asyncio.sleep(0.1)
+    os.unlink(f"{path}.lock")
+    with pytest.raises(StoreLost):
+        manager.add_task(Task(id=99, description="one more"))
+    with pytest.raises(StoreLost):
+        await manager.try_store()
+    managing.cancel()
+    await asyncio.gather(managing, return_exceptions=True)
+    # And also when the store is closed.
+    with pytest.raises(StoreLost):
+        await manager.try_store()
