@@ -30,6 +30,11 @@ class _Job:
     work: asyncio.Task[None] | None = None
     has_begun: bool = False
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything still works on it, so that there will be a result."""
+        return self.work is not None and not self.work.done()
+
     def stop(self) -> None:
         if self.work is not None:
             self.work.cancel()
@@ -76,7 +81,8 @@ class Jobs:
     @property
     def keys(self) -> Iterable[Key]:
         """The attempts that are being done or wait for a slot."""
-        return (*self._jobs, *self._waiting)
+        alive = (key for key, job in self._jobs.items() if job.is_alive)
+        return (*alive, *self._waiting)
 
     @property
     def has_waiting(self) -> bool:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from ..messages import (
     Answer,
+    AskAboutAttempts,
     BacklogFull,
     BlobsReached,
     BlobsWanted,
@@ -49,6 +50,7 @@ from .clock import now
 from .keeper import Keeper
 from .kernel.board import Board
 from .kernel.events import (
+    AskAboutLeases,
     AssigningBegun,
     CallTheRoll,
     CancelRequested,
@@ -500,6 +502,8 @@ class ManagerShell:
                 self._post(worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason))
             case SendRecall(worker_id, attempts):
                 self._post(worker_id, RecallTasks(attempts=attempts))
+            case AskAboutLeases(worker_id, attempts):
+                self._post(worker_id, AskAboutAttempts(attempts=attempts))
             case SendWelcome():
                 self._welcome(instruction)
             case RefuseWorker(worker_id, session, reason):

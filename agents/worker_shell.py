@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 from pydantic import BaseModel
 
 from ..messages import (
+    AskAboutAttempts,
     BacklogFull,
     BlobPlace,
     CancelTask,
@@ -379,12 +380,14 @@ class WorkerShell:
                 self._parcels.recorded(message)
             case CancelTask():
                 if not (self._parcels.cancel(message) or self._jobs.cancel(message)):
-                    self._disclaim((message.task_id, message.attempt))
+                    self._disclaim([(message.task_id, message.attempt)])
             case RecallTasks():
                 unopened = self._parcels.give_back(message.attempts)
                 given_back = (*unopened, *self._jobs.give_back(message.attempts))
                 if given_back:
                     self._post(ReturnTasks(attempts=given_back))
+            case AskAboutAttempts():
+                self._disclaim(message.attempts)
             case Shutdown():
                 if message.goes_on:
                     self._post(Goodbye(reason=message.reason))
@@ -396,13 +399,21 @@ class WorkerShell:
             case _:
                 self._hooks.hand_to_handlers(message, self._manager or "")
 
-    def _disclaim(self, key: tuple[TaskId, int]) -> None:
-        """Say of an attempt that is to be stopped that it is not here, if no result of it is.
+    def _disclaim(self, keys: Iterable[tuple[TaskId, int]]) -> None:
+        """Give back those attempts of which neither the work nor a result is here.
 
-        The manager that was told of its end may have been killed since, and not have kept that.
+        A manager that was told of the end of one may have been killed since, and not have kept it.
         """
-        if key not in {*self._handover.keys(), *self._parcels.keys}:
-            self._post(ReturnTasks(attempts=(key,)))
+        assert self._jobs is not None
+        held = {
+            *self._jobs.keys,
+            *self._parcels.being_opened,
+            *self._handover.keys(),
+            *self._parcels.keys,
+        }
+        missing = tuple(key for key in keys if key not in held)
+        if missing:
+            self._post(ReturnTasks(attempts=missing))
 
     def _take(self, assignment: TaskAssignment) -> None:
         if self._jobs is not None and not self._ended.is_set():

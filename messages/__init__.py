@@ -59,6 +59,7 @@ from .task import (
     validate_task,
 )
 from .work import (
+    AskAboutAttempts,
     CancelTask,
     Message,
     RecallTasks,
@@ -75,6 +76,7 @@ __all__ = [
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
+    "AskAboutAttempts",
     "BackendFailed",
     "BacklogFull",
     "BlobCorrupt",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .ahead import TakingBack, attempts_of
-from .alarms import Alarms
+from .ahead import attempts_of
+from .board_alarms import BoardAlarms
 from .events import (
     CallTheRoll,
     DropWorker,
@@ -18,7 +18,7 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
-from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
+from .members import Members, Roll
 from .records import Attempt, WorkerRecord
 from .task_queue import TaskQueue
 
@@ -50,7 +50,7 @@ class Attendance:
         members: Members,
         roll: Roll,
         queue: TaskQueue,
-        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll],
+        alarms: BoardAlarms,
     ) -> None:
         self._members = members
         self._roll = roll

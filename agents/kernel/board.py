@@ -53,7 +53,9 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
+from .expiry import Expiry, describe_expiry
 from .forgetting import find_forgettable
+from .held_slots import FIRST_TOLD_AFTER_S, TOLD_EVERY_S, HeldSlotWarning, held_slot_of
 from .leases import failure_of, limit_attempt
 from .matching import MatchingPolicy, describe_shortfall, find_obstacle
 from .members import Absence, Challenge, Quarantine, Roll, Silence
@@ -75,6 +77,7 @@ class Cause(str, Enum):
     CANCELLED = "cancelled"
     UPSTREAM_FAILED = "upstream failed"
     NOBODY_CAN = "nobody can"
+    EXPIRED = "expired"
 
 
 TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
@@ -84,6 +87,7 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.PENDING, Cause.CANCELLED): TaskStatus.CANCELLED,
     (TaskStatus.PENDING, Cause.UPSTREAM_FAILED): TaskStatus.CANCELLED,
     (TaskStatus.PENDING, Cause.NOBODY_CAN): TaskStatus.FAILED,
+    (TaskStatus.PENDING, Cause.EXPIRED): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.SUCCEEDED): TaskStatus.COMPLETED,
     (TaskStatus.IN_PROGRESS, Cause.FAILED_FOR_GOOD): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.TO_BE_RETRIED): TaskStatus.PENDING,
@@ -91,6 +95,8 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.IN_PROGRESS, Cause.LOST_TOO_OFTEN): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.GIVEN_BACK): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.CANCELLED): TaskStatus.CANCELLED,
+    # It waits at a worker for a slot.
+    (TaskStatus.IN_PROGRESS, Cause.EXPIRED): TaskStatus.FAILED,
 }
 """Every legal change of a task's status. What is not here does not happen."""
 
@@ -198,6 +204,7 @@ class Board(BoardState):
         for record in added:
             if not record.unfinished and record.status is _PENDING:
                 self.queue.push(record, self._now)
+            self._watch_expiry(record)
 
     def _recover(self, event: RecoveryRequested) -> None:
         """Add a task in the place of a failed one, with what is known of who failed at that."""
@@ -381,6 +388,21 @@ class Board(BoardState):
             self._tell(What.TASK_FAILED, record, detail=record.error_message)
             self._cancel_dependents(record)
 
+    def _expire(self, record: TaskRecord) -> None:
+        """Fail a task that has not begun in time, wherever it waits."""
+        if self.has_ended:
+            return
+        reason = describe_expiry(record)
+        waits_at_worker = record.status is TaskStatus.IN_PROGRESS
+        self._transition(record, Cause.EXPIRED)
+        record.error_message = reason
+        if waits_at_worker:
+            self._stop(record.attempts[-1], Ending.CANCELLED, reason)
+        elif record.place is not None:
+            self.queue.remove(record.place)
+        self._tell(What.TASK_FAILED, record, record.attempt, record.worker, reason)
+        self._cancel_dependents(record)
+
     # ------------------------------------------------------------------ tasks: how they went
 
     def _take_one_result(self, event: ResultReceived) -> None:
@@ -530,13 +552,28 @@ class Board(BoardState):
         else:
             attempt.ending = Ending.LOST
             record.losses += 1
+        error = f"worker lost: {record.losses} times, last on {name}"
+        self._let_wait_again(attempt, f"worker lost: {name}", error)
+
+    def _take_lease_back(self, attempt: Attempt) -> None:
+        """Count an attempt as lost that its worker does not hold, and never told the end of."""
+        record, name = attempt.task, attempt.worker.name
+        self._end_attempt(attempt, Ending.LOST)
+        record.losses += 1
+        # If somebody else can do it, the next attempt is not there.
+        record.failed_by |= {name}
+        error = f"attempt lost: {record.losses} times, last on {name}, which does not hold it"
+        self._let_wait_again(attempt, f"attempt lost: {name} does not hold it", error)
+
+    def _let_wait_again(self, attempt: Attempt, detail: str, error: str) -> None:
+        """Let a task whose attempt was lost wait again, unless that has happened too often."""
+        record, name = attempt.task, attempt.worker.name
         if record.losses <= self.rules.max_losses:
             self._transition(record, Cause.WORKER_LOST)
-            detail = f"worker lost: {name}"
             self._tell(What.TASK_REQUEUED, record, attempt.number, name, detail)
             self.queue.push(record, self._now)
+            self._watch_expiry(record)
         else:
-            error = f"worker lost: {record.losses} times, last on {name}"
             record.error_message = error
             self._fail(record, Cause.LOST_TOO_OFTEN, error, failure_of(attempt, error, self._now))
 
@@ -607,7 +644,7 @@ class Board(BoardState):
             self.queue.note_load(worker)
 
     def _take_back(self, event: TasksGivenBack) -> None:
-        """Let those of a worker's tasks wait again that it was asked for and has not begun.
+        """Let those of a worker's tasks wait again that it was asked for and does not hold.
 
         What it was to stop, and does not hold, takes none of its slots any more.
         """
@@ -618,12 +655,18 @@ class Board(BoardState):
             if self._confirm_stop(worker, task_id, number):
                 continue
             record = worker.ahead.get((task_id, number)) or worker.running.get((task_id, number))
-            if record is None or not record.attempts[number - 1].is_recalled:
+            if record is None:
                 continue
-            self._end_attempt(record.attempts[number - 1], Ending.NOT_BEGUN)
+            attempt = record.attempts[number - 1]
+            if not attempt.is_recalled:
+                if attempt.asked_at is not None:
+                    self._take_lease_back(attempt)
+                continue
+            self._end_attempt(attempt, Ending.NOT_BEGUN)
             self._transition(record, Cause.GIVEN_BACK)
             self._tell(What.TASK_REQUEUED, record, number, worker.name, "given back, not begun")
             self.queue.push(record, self._now)
+            self._watch_expiry(record)
 
     def _stop(self, attempt: Attempt, ending: Ending, reason: str) -> None:
         """End a lease whose worker must be told; its slot stays taken until the worker confirms.
@@ -634,10 +677,24 @@ class Board(BoardState):
         if not worker.alive:
             self._end_attempt(attempt, ending)
             return
-        leaves = worker.withdrawn if attempt.is_ahead else worker.stopping
-        leaves.add((task_id, attempt.number))
+        if attempt.is_ahead:
+            worker.withdrawn.add((task_id, attempt.number))
+        else:
+            self._await_stop(attempt)
         self._end_attempt(attempt, ending)
         self._said.append(SendCancel(worker.worker_id, task_id, attempt.number, reason))
+
+    def _await_stop(self, attempt: Attempt) -> None:
+        """Count an attempt's slot as taken until its worker says that it has stopped."""
+        attempt.worker.stopping.add((attempt.task.task_id, attempt.number))
+        self.alarms.set(HeldSlotWarning(attempt, self._now + FIRST_TOLD_AFTER_S))
+
+    def _warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
+        attempt = warning.attempt
+        told = held_slot_of(attempt).describe(self._now)
+        self._tell(What.SLOT_HELD, attempt.task, attempt.number, attempt.worker.name, told)
+        warning.at = self._now + TOLD_EVERY_S
+        self.alarms.set(warning)
 
     def _confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:
         if not worker.stopping and not worker.withdrawn:
@@ -673,13 +730,15 @@ class Board(BoardState):
             ending = attempt.ending
             if attempt.worker is worker and ending in _STOPPED and not attempt.is_reported:
                 if worker.taken < worker.slots and not worker.ahead:
-                    worker.stopping.add((task_id, number))
+                    self._await_stop(attempt)
                     self.queue.note_load(worker)
                 reason = record.error_message or "given up"
                 self._said.append(SendCancel(worker.worker_id, task_id, number, reason))
 
     def _hear(self, event: WorkerHeard) -> None:
-        self.attendance.hear(event.worker_id, self._now, self._said)
+        worker = self.attendance.hear(event.worker_id, self._now, self._said)
+        if worker is not None and not self.has_ended:
+            self.lease_check.ask(worker, self._now, self._said)
 
     def _see_off(self, event: WorkerLeft) -> None:
         self._requeue(self.attendance.see_off(event, self._now, self._said))
@@ -742,6 +801,10 @@ class Board(BoardState):
                     self.alarms.set(alarm)
                 case Roll():
                     self._end_the_wait()
+                case Expiry():
+                    self._expire(alarm.record)
+                case HeldSlotWarning():
+                    self._warn_of_held_slot(alarm)
         if self.began_at is not None and self.ended_at is None:
             self._give_up()
 

@@ -6,16 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ...messages import TaskId, TaskResult, TaskStatus, UnknownTask
-from .ahead import Ahead, TakingBack
+from .ahead import Ahead
 from .alarms import Alarms
 from .attendance import Attendance
+from .board_alarms import BoardAlarms
 from .dependencies import named_tasks
 from .events import Occurrence
+from .expiry import expiry_of
 from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
 from .invariants import check_invariants
+from .lease_check import LeaseCheck
 from .matching import POLICIES, MatchingPolicy, describe_shortfall, find_obstacle
-from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
-from .records import Attempt, Rules, Snapshot, TaskRecord, WorkerRecord
+from .members import Members, Quarantine, Roll
+from .records import Rules, Snapshot, TaskRecord, WorkerRecord
 from .standing import Standing
 from .task_queue import TaskQueue
 
@@ -38,14 +41,13 @@ class BoardState:
         self.ahead = Ahead(self.rules, self.queue)
         self.members = Members(self.rules)
         self.roll = Roll(self.rules)
-        self.alarms: Alarms[
-            Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll
-        ] = Alarms()
+        self.alarms: BoardAlarms = Alarms()
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
         self.standing = Standing(self.rules, self.members, self.queue, self.alarms)
         # Both hold every task of the run until it is forgotten: a report tells of all of them.
         self._tasks: dict[TaskId, TaskRecord] = {}
         self._results: dict[TaskId, TaskResult] = {}
+        self.lease_check = LeaseCheck(self.rules, self._tasks)
         self._next_sequence = 0
         self._counts = dict.fromkeys(TaskStatus, 0)
         self._unsettled = 0
@@ -85,6 +87,7 @@ class BoardState:
             self._unsettled += not record.status.is_final
             self._next_sequence = max(self._next_sequence, record.sequence + 1)
             self._link_restored(record)
+            self._watch_expiry(record)
             if record.status is TaskStatus.PENDING and not record.unfinished:
                 self.queue.push(record, now)
             elif record.status is TaskStatus.IN_PROGRESS:
@@ -98,6 +101,12 @@ class BoardState:
         self._results.update(
             (record.task_id, record.result) for record in recorded if record.result is not None
         )
+
+    def _watch_expiry(self, record: TaskRecord) -> None:
+        if record.task.expires_s is not None and not record.status.is_final:
+            expiry = expiry_of(record, self.rules.time_scale)
+            if expiry is not None:
+                self.alarms.set(expiry)
 
     def _link_restored(self, record: TaskRecord) -> None:
         for task_id in named_tasks(record.task):

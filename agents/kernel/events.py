@@ -107,7 +107,7 @@ class ResultsReceived:
 
 @dataclass(frozen=True, slots=True)
 class TasksGivenBack:
-    """A worker gave back attempts that it had been asked for and had not begun."""
+    """A worker gave back attempts that it had been asked for or about, and does not hold."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -278,6 +278,14 @@ class SendRecall:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAboutLeases:
+    """Ask a worker which of these attempts it does not hold; it gives those back."""
+
+    worker_id: WorkerId
+    attempts: tuple[tuple[TaskId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmResult:
     """Tell a worker that its result is recorded, or will never count.
 
@@ -344,6 +352,7 @@ class What(str, Enum):
     ATTEMPT_FAILED = "attempt_failed"
     ATTEMPT_TIMED_OUT = "attempt_timed_out"
     RESULT_IGNORED = "result_ignored"
+    SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
     WORKER_RETURNED = "worker_returned"
     WORKER_REFUSED = "worker_refused"
@@ -382,6 +391,7 @@ Instruction: TypeAlias = (
     | SendAssignment
     | SendCancel
     | SendRecall
+    | AskAboutLeases
     | ConfirmResult
     | DropWorker
     | RetireWorker
