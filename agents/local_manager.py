@@ -28,7 +28,7 @@ from ..messages import (
     UnknownTask,
 )
 from ..messages.wording import show, summarize
-from .clock import now
+from .clock import Clock
 from .event_callbacks import EventCallback, EventCallbacks
 from .fault_text import describe_fault
 from .kernel.board import Board
@@ -99,6 +99,7 @@ class LocalTaskManager:
         # Bounded by the tasks: four entries for each at most.
         self._to_do: deque[Callable[[], None]] = deque()
         self._run: LocalRun | None = None
+        self._clock = Clock.current()
         self._runs = 0
         self._stops = 0
         # Touched in the loop alone; bounded by the slots.
@@ -130,7 +131,7 @@ class LocalTaskManager:
             told = summarize(fault).replace("description: ", "name: ")
             raise InvalidTask(f"no task can be made of this: {told}") from None
         with self._lock:
-            said = self._board.handle(TasksAdded((task,)), now())
+            said = self._board.handle(TasksAdded((task,)), self._now())
             record = self._board.tasks[task_id]
             self._tasks[task_id] = LocalTask(coroutine, record, self.update_progress)
             self._take_orders(said)
@@ -261,6 +262,8 @@ class LocalTaskManager:
                 return
             self._runs += 1
             run = self._run = LocalRun(f"{_WORKER}/{self._runs}")
+            if run.clock != self._clock and self._board.can_move_to_another_clock:
+                self._board.move_to_another_clock(run.clock.now())
             slots = self._max_concurrent_tasks
             self._tell(WorkerJoined(run.worker_id, _WORKER, slots=slots, session=run.worker_id))
             self._tell(AssigningBegun())
@@ -330,7 +333,7 @@ class LocalTaskManager:
                     task_id=task.id,
                     worker=_WORKER,
                     success=not work.cancelled() and fault is None,
-                    execution_time=max(now() - started_at, 0.0),
+                    execution_time=max(self._now() - started_at, 0.0),
                     error_message=None if fault is None else describe_fault(fault),
                     output=None if work.cancelled() or fault is not None else work.result(),
                 )
@@ -339,9 +342,13 @@ class LocalTaskManager:
 
     # ------------------------------------------------------------------ the board, under the lock
 
+    def _now(self) -> float:
+        clock = Clock.current() if self._run is None else self._run.clock
+        return clock.now()
+
     def _tell(self, event: Event) -> None:
         """Tell the board what happened, and have done what it says."""
-        self._take_orders(self._board.handle(event, now()))
+        self._take_orders(self._board.handle(event, self._now()))
 
     def _take_orders(self, said: Iterable[Instruction]) -> None:
         for each in said:
@@ -373,7 +380,7 @@ class LocalTaskManager:
         while len(self._finished) > self._max_finished_tasks:
             oldest = self._finished.popleft()
             self._forgotten[self._board.tasks[oldest].status] += 1
-            self._board.handle(TasksForgotten((oldest,)), now())
+            self._board.handle(TasksForgotten((oldest,)), self._now())
             del self._tasks[oldest]
 
 

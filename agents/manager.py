@@ -16,7 +16,6 @@ from .awaited_results import AwaitedResults
 from .blob_place import OwnDirectory, check_place, open_place
 from .blob_store import BlobStore
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode, call_with
-from .clock import now
 from .kernel.board_state import BoardState
 from .kernel.lanes import MAX_LANES, Lanes
 from .kernel.matching import MatchingPolicy, find_policy
@@ -352,7 +351,10 @@ class TaskManager(Submission, RunView, CeylonAgent):
 
         return self.ask(
             lambda: build_report(
-                self._shell.board, name=self.name, now=now(), dropped=self._shell.dropped
+                self._shell.board,
+                name=self.name,
+                now=self._shell.now(),
+                dropped=self._shell.dropped,
             )
         )
 

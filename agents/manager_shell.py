@@ -26,6 +26,7 @@ from ..messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    InvalidInput,
     Parcel,
     RecallTasks,
     Refusal,
@@ -46,7 +47,7 @@ from ..messages.codec import encode_assignment, has_large_bytes, open_assignment
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .blob_place import OwnDirectory
 from .blob_store import BlobStore
-from .clock import now
+from .clock import Clock, now
 from .keeper import Keeper
 from .kernel.board import Board
 from .kernel.events import (
@@ -163,6 +164,7 @@ class ManagerShell:
         self.board = Board(rules, policy)
         self._keeper: Keeper | None = None
         self._is_alarm_due = False
+        self._clock = Clock.current()
         self._rules = rules
         self._hooks = hooks
         self._postman: Postman | PostOffice | None = None
@@ -212,6 +214,7 @@ class ManagerShell:
             StoreUnusable: what the store has can't be read, or it can't be written.
             DifferentTask: it knows a task of ours with another content.
         """
+        self._clock = Clock.current()
         try:
             board = read_board(store.load(), self._rules, self.board.queue.policy, now=now())
         except DecodeError as fault:
@@ -333,6 +336,7 @@ class ManagerShell:
         seal: Seal | None,
         lanes: LaneKeeper | None,
     ) -> None:
+        self._take_clock()
         self._session = session or self._session
         self._postman = (Postman if lanes is None else PostOffice)(
             link,
@@ -468,6 +472,8 @@ class ManagerShell:
             at_once: whether whoever told of it goes by it as soon as this returns.
             then: what to do besides, in the end.
         """
+        if self._postman is None:
+            self._take_clock()
         said = self.board.handle(event, now())
         if then is not None:
             said.append(then)
@@ -481,6 +487,28 @@ class ManagerShell:
             else:
                 self._postman.wake()
         self._set_alarm()
+
+    def _take_clock(self) -> None:
+        """Go by the clock that tells the time here, though the board was made by another.
+
+        Raises:
+            InvalidInput: the run has begun by the other clock.
+        """
+        clock = Clock.current()
+        if clock == self._clock:
+            return
+        if not self.board.can_move_to_another_clock:
+            raise InvalidInput(
+                f"the run of manager {self.name!r} has begun in {self._clock}, and can't go on in "
+                f"{clock} of another clock; open its store, and start it, in one and the same loop"
+            )
+        self._clock = clock
+        self.board.move_to_another_clock(clock.now())
+
+    def now(self) -> float:
+        """The time of the run, in seconds; where another clock goes, that of its last event."""
+        clock = Clock.current()
+        return clock.now() if clock == self._clock else self.board.last_event_at
 
     async def _save(self) -> None:
         """Write what happened before anyone is told of it."""

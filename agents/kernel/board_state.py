@@ -102,6 +102,29 @@ class BoardState:
             (record.task_id, record.result) for record in recorded if record.result is not None
         )
 
+    @property
+    def can_move_to_another_clock(self) -> bool:
+        """Whether nothing has happened yet but that tasks were added, changed or cancelled."""
+        return self.began_at is None and not self.is_suspended and not self.members.by_name
+
+    def move_to_another_clock(self, now: float) -> None:
+        """Go by another clock from now on: what has happened so far happens now.
+
+        Args:
+            now: the time by that clock, in seconds.
+        """
+        self._now = now
+        self.alarms.clear()
+        if self.roll.opened_at is not None:
+            self.roll.opened_at = now
+            self.alarms.set(self.roll)
+        for record in self._tasks.values():
+            record.move_to(now)
+            self._watch_expiry(record)
+            if record.place is not None:
+                self.queue.remove(record.place)
+                self.queue.push(record, now)
+
     def _watch_expiry(self, record: TaskRecord) -> None:
         if record.task.expires_s is not None and not record.status.is_final:
             expiry = expiry_of(record, self.rules.time_scale)
@@ -156,6 +179,11 @@ class BoardState:
     def policy_name(self) -> str:
         """What the matching policy is called; of a run that stands still, what it was called."""
         return (self.is_suspended and self._policy_before) or self.queue.policy.name
+
+    @property
+    def last_event_at(self) -> float:
+        """When something last happened, in seconds."""
+        return self._now
 
     @property
     def has_ended(self) -> bool:

@@ -367,6 +367,12 @@ class TaskRecord:
         """What happened to it, the oldest first; the latest `MAX_STORY` occurrences."""
         return tuple(self._story)
 
+    def move_to(self, at: float) -> None:
+        """Let all that happened so far have happened at another time, in seconds."""
+        self.added_at = at
+        self.finished_at = None if self.finished_at is None else at
+        self._story = [each._replace(at=at) for each in self._story]
+
     def tell(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
 

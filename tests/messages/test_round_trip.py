@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from muster.messages import (
     MESSAGE_KINDS,
     Answer,
+    AskAboutAttempts,
     BlobPlace,
     BlobsReached,
     BlobsWanted,
@@ -150,6 +151,7 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     ),
     CancelTask: st.builds(CancelTask, task_id=ids, attempt=attempts, reason=notes),
     RecallTasks: st.builds(RecallTasks, attempts=leases),
+    AskAboutAttempts: st.builds(AskAboutAttempts, attempts=leases),
     ReturnTasks: st.builds(ReturnTasks, attempts=leases),
     Hello: st.builds(
         Hello,
