@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from ..messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskRes
 from .clock import now
 from .fault_text import describe_fault
 from .handlers import TaskContext, current_context
+from .held_slots import OverdueAttempt
 
 PROGRESS_EVERY_S = 0.1
 
@@ -29,6 +30,7 @@ class _Job:
     context: TaskContext
     work: asyncio.Task[None] | None = None
     has_begun: bool = False
+    told_to_stop_at: float | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -84,6 +86,13 @@ class Jobs:
         alive = (key for key, job in self._jobs.items() if job.is_alive)
         return (*alive, *self._waiting)
 
+    def overdue(self) -> Iterator[OverdueAttempt]:
+        """The attempts that were told to stop and have not."""
+        for (task_id, number), job in self._jobs.items():
+            if job.told_to_stop_at is not None:
+                reason = job.context.cancel_reason or "cancelled"
+                yield OverdueAttempt(task_id, number, job.told_to_stop_at, reason)
+
     @property
     def has_waiting(self) -> bool:
         """Whether attempts wait for a slot."""
@@ -117,6 +126,8 @@ class Jobs:
         job = self._jobs.get(key)
         if job is not None:
             job.context.mark_cancelled(order.reason or "cancelled")
+            if job.told_to_stop_at is None:
+                job.told_to_stop_at = now()
             # A cancel may come with the assignment. A coroutine that is cancelled before its first
             # step never takes one, and nobody would hear how the attempt ended.
             if job.has_begun:

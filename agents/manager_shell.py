@@ -48,6 +48,7 @@ from ..messages.frame import ANY_MANAGER, EVERYONE
 from .blob_place import OwnDirectory
 from .blob_store import BlobStore
 from .clock import Clock, now
+from .held_slots import warn_of_held_slot
 from .keeper import Keeper
 from .kernel.board import Board
 from .kernel.events import (
@@ -633,6 +634,8 @@ class ManagerShell:
         for watcher in self._watchers:
             watcher(occurrence)
         if occurrence.what not in _SETTLING:
+            if occurrence.what is What.SLOT_HELD:
+                warn_of_held_slot(occurrence.worker, occurrence.detail)
             return
         assert occurrence.task_id is not None
         self._parcels.settle(occurrence.task_id)

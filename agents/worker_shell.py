@@ -43,6 +43,7 @@ from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
 from .fault_text import MAX_ERROR_CHARACTERS
 from .handover import Handover
+from .held_slots import HeldSlotWarnings
 from .jobs import Jobs
 from .kernel.seal import Seal
 from .link import Link
@@ -424,7 +425,10 @@ class WorkerShell:
     async def _keep_in_touch(self) -> None:
         """Ask until let in, then show that it lives; returns when the line is to be replaced."""
         pause_s, asked_s = HELLO_EVERY_S, 0.0
+        assert self._jobs is not None
+        held_slots = HeldSlotWarnings(self._profile.name)
         while True:
+            held_slots.look(self._jobs.overdue(), now())
             if not self.is_member:
                 self._say_hello()
                 await asyncio.sleep(pause_s)

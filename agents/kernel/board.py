@@ -711,27 +711,34 @@ class Board(BoardState):
     # ------------------------------------------------------------------ workers
 
     def _meet(self, event: WorkerJoined) -> None:
-        lost, returned = self.attendance.meet(event, self._now, self._said)
+        lost, returned, let_in = self.attendance.meet(event, self._now, self._said)
         if returned is not None:
+            self._note_what_it_still_does(returned, event)
             self._note_slots(returned)
             # While it was away nobody looked after what waits there.
             if self.ahead.look_after(returned, self._now):
                 self.alarms.set(self.ahead.looking)
-            self._stop_again(returned, event)
+        elif let_in is not None and event.holding:
+            self._note_what_it_still_does(let_in, event)
         self._requeue(lost)
 
-    def _stop_again(self, worker: WorkerRecord, event: WorkerJoined) -> None:
-        """Repeat what a worker that came back may never have been told: what to stop."""
+    def _note_what_it_still_does(self, worker: WorkerRecord, event: WorkerJoined) -> None:
+        """Count the slots of attempts that ended here, and not at the worker that came back.
+
+        It may never have been told to stop them.
+        """
         for task_id, number in event.holding - worker.running.keys() - worker.ahead.keys():
             record = self._tasks.get(task_id)
             if record is None or not 1 <= number <= record.attempt:
                 continue
             attempt = record.attempts[number - 1]
-            ending = attempt.ending
-            if attempt.worker is worker and ending in _STOPPED and not attempt.is_reported:
-                if worker.taken < worker.slots and not worker.ahead:
-                    self._await_stop(attempt)
-                    self.queue.note_load(worker)
+            if attempt.worker is not worker or attempt.ending is None or attempt.is_reported:
+                continue
+            if worker.taken < worker.slots:
+                self._await_stop(attempt)
+                self.queue.note_load(worker)
+            # The success of one that was only lost from sight would still count.
+            if attempt.ending in _STOPPED:
                 reason = record.error_message or "given up"
                 self._said.append(SendCancel(worker.worker_id, task_id, number, reason))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ...messages import TaskId, TaskResult, TaskStatus, UnknownTask
 from .ahead import Ahead
@@ -14,6 +15,7 @@ from .dependencies import named_tasks
 from .events import Occurrence
 from .expiry import expiry_of
 from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
+from .held_slots import held_slots, holders_of
 from .invariants import check_invariants
 from .lease_check import LeaseCheck
 from .matching import POLICIES, MatchingPolicy, describe_shortfall, find_obstacle
@@ -87,13 +89,13 @@ class BoardState:
             self._unsettled += not record.status.is_final
             self._next_sequence = max(self._next_sequence, record.sequence + 1)
             self._link_restored(record)
-            self._watch_expiry(record)
             if record.status is TaskStatus.PENDING and not record.unfinished:
                 self.queue.push(record, now)
             elif record.status is TaskStatus.IN_PROGRESS:
                 if self.ahead.restore(record.attempts[-1], now):
                     self.alarms.set(self.ahead.looking)
                 self.alarms.set(record.attempts[-1])
+            self._watch_expiry(record)
         for worker in self.members.present.values():
             self.queue.admit(worker)
         recorded = [record for record in snapshot.tasks if record.result is not None]
@@ -126,10 +128,9 @@ class BoardState:
                 self.queue.push(record, now)
 
     def _watch_expiry(self, record: TaskRecord) -> None:
-        if record.task.expires_s is not None and not record.status.is_final:
-            expiry = expiry_of(record, self.rules.time_scale)
-            if expiry is not None:
-                self.alarms.set(expiry)
+        expiry = expiry_of(record, self.rules.time_scale)
+        if expiry is not None:
+            self.alarms.set(expiry)
 
     def _link_restored(self, record: TaskRecord) -> None:
         for task_id in named_tasks(record.task):
@@ -204,7 +205,17 @@ class BoardState:
         Raises:
             UnknownTask: no task has this id.
         """
-        record, policy = self.find(task_id), self.policy_name
+        record = self.find(task_id)
+        remarks = [
+            f"{worker.name}: {held.describe(self._now)}" for worker, held in holders_of(record)
+        ]
+        expiry = expiry_of(record, self.rules.time_scale)
+        if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
+            remarks.append(f"it expires in {max(due_at - self._now, 0.0):.1f} s unless it begins")
+        return replace(self._explain(record), remarks=tuple(remarks))
+
+    def _explain(self, record: TaskRecord) -> Explanation:
+        policy = self.policy_name
         if record.status is not TaskStatus.PENDING:
             return explain_decision(record, policy)
         place = record.place
@@ -232,7 +243,12 @@ class BoardState:
         lineup = self.queue.lineup_of(place)
         if self.began_at is not None and place.bucket.crew is not None and not lineup.able:
             headline = "waits for a worker: all who can do it are in quarantine or retiring"
-        return explain_wait(record, policy, headline, lineup, workers)
+        held = {
+            worker.name: [each.describe(self._now) for each in held_slots(worker, self._tasks)]
+            for worker in workers
+            if worker.stopping
+        }
+        return explain_wait(record, policy, headline, lineup, workers, held=held)
 
     def has_free_worker_for(self, task_id: TaskId) -> bool:
         """Whether a worker is free that could do a task.

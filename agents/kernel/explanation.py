@@ -6,8 +6,9 @@ are made when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ...messages import TaskId, TaskStatus
@@ -43,6 +44,7 @@ class Explanation:
         headline: the answer in one line.
         considered: the workers looked at, the chosen one first; `MAX_NAMED` at most.
         others: how many more were looked at.
+        remarks: what else is to be known about the task, a line each.
     """
 
     task_id: TaskId
@@ -51,10 +53,12 @@ class Explanation:
     headline: str
     considered: tuple[Considered, ...] = ()
     others: int = 0
+    remarks: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The whole answer, a line each."""
         told = [f"task {self.task_id} {self.headline}"]
+        told += [f"  {each}" for each in self.remarks]
         told += [f"  {each.worker}: {each.verdict}" for each in self.considered]
         if self.others:
             told.append(f"  and {self.others} more")
@@ -133,8 +137,19 @@ def explain_wait(
     headline: str,
     lineup: Lineup | None = None,
     workers: Iterable[WorkerRecord] = (),
+    *,
+    held: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Explanation:
-    """Tell what a task waits for, and how it stands with the workers that are connected."""
+    """Tell what a task waits for, and how it stands with the workers that are connected.
+
+    Args:
+        record: the task.
+        policy: the name of the policy that decides.
+        headline: what it waits for, in one line.
+        lineup: who could do it; None if that plays no part yet.
+        workers: the workers that are connected.
+        held: by the workers' names, what holds their slots though it was to stop.
+    """
     if record.error_message is not None:
         headline = f"{headline} (its last failure: {record.error_message})"
     if lineup is None:
@@ -144,6 +159,7 @@ def explain_wait(
     for name, slots in lineup.able:
         is_free = taken[name] < slots
         verdict = "free" if is_free else f"busy {taken[name]}/{slots} slots"
+        verdict = "; ".join((verdict, *held.get(name, ())[:MAX_NAMED]))
         considered.append(Considered(name, None, verdict))
     considered += _passed_over(lineup, record)
     named = tuple(considered[:MAX_NAMED])

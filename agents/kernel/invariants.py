@@ -188,7 +188,8 @@ def _check_alarms(board: BoardState) -> None:
             assert worker in quarantined, f"nobody releases {name} from its quarantine"
     expiring = {alarm.record for alarm in watched if isinstance(alarm, Expiry)}
     for task_id, record in board.tasks.items():
-        if record.task.expires_s is not None and not record.status.is_final:
+        may_expire = record.task.expires_s is not None and not record.status.is_final
+        if may_expire and not board.has_ended:
             assert has_begun(record) or record in expiring, f"task {task_id!r} never expires"
     warned_of = {alarm.attempt for alarm in watched if isinstance(alarm, HeldSlotWarning)}
     for name, worker in board.workers.items():

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import AskAboutLeases, Instruction, TasksGivenBack, What
+from muster.agents.kernel.events import (
+    AskAboutLeases,
+    DoorsOpened,
+    Instruction,
+    TasksGivenBack,
+    What,
+)
 from muster.agents.kernel.lease_check import MAX_ASKED
 from muster.agents.kernel.ledger import NOTHING, changed_rows
 from muster.agents.kernel.records import Ending
@@ -168,9 +174,8 @@ def test_a_question_names_so_many_attempts_at_most_and_all_have_their_turn(
 
 
 def test_after_a_restart_what_came_back_with_its_worker_is_asked_about(
-    crew: Make, task: Make, tmp_path: Any
+    crew: Make, task: Make
 ) -> None:
-    from muster.agents.kernel.events import DoorsOpened
     from muster.agents.kernel.restoration import read_board
     from muster.agents.memory_store import Memory
 

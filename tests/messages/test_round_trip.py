@@ -110,6 +110,7 @@ common_task_fields: dict[str, st.SearchStrategy[Any]] = {
     "parent_id": st.none() | ids,
     "timeout": st.none() | seconds,
     "max_attempts": attempts,
+    "expires_s": st.none() | seconds,
 }
 tasks = (
     st.builds(Task, **common_task_fields, priority=st.integers(-5, 5))
