@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskResult
 from .clock import now
@@ -85,6 +85,21 @@ class Jobs:
         """The attempts that are being done or wait for a slot."""
         alive = (key for key, job in self._jobs.items() if job.is_alive)
         return (*alive, *self._waiting)
+
+    def name_of(self, work: asyncio.Task[Any]) -> str | None:
+        """Which attempt an asyncio task works on, in words; None if on none of these.
+
+        Any thread may ask.
+        """
+        # Those that a handler began have its context; before Python 3.12 nobody can ask for it.
+        get_context: Callable[[], Context] | None = getattr(work, "get_context", None)
+        context = None if get_context is None else get_context().get(current_context)
+        for (task_id, number), job in tuple(self._jobs.items()):
+            if job.work is work or job.context is context:
+                kind = job.assignment.task.type
+                told = f"attempt {number}, type {kind!r}" if kind else f"attempt {number}"
+                return f"worker {self._worker!r}: task {task_id} ({told})"
+        return None
 
     def overdue(self) -> Iterator[OverdueAttempt]:
         """The attempts that were told to stop and have not."""

@@ -53,6 +53,7 @@ from .kernel.records import Rules
 from .local_run import LocalRun
 from .local_task import LocalTask, TaskFunction, check_task_function
 from .log import log
+from .loop_watch import LoopWatch
 
 STOPPING_S = 5.0
 """How long a run that ends waits for its tasks, and then for its callbacks, in seconds."""
@@ -267,9 +268,11 @@ class LocalTaskManager:
             slots = self._max_concurrent_tasks
             self._tell(WorkerJoined(run.worker_id, _WORKER, slots=slots, session=run.worker_id))
             self._tell(AssigningBegun())
+        watch = LoopWatch.begin(self._name_of)
         try:
             await run.ended.wait()
         finally:
+            watch.end(self._name_of)
             with self._lock:
                 self._leave("run_tasks was cancelled")
             try:
@@ -278,6 +281,10 @@ class LocalTaskManager:
             finally:
                 with self._lock:
                     self._run = None
+
+    def _name_of(self, work: asyncio.Task[object]) -> str | None:
+        is_ours = any(each is work for each in tuple(self._works.values()))
+        return f"the local task {work.get_name()!r}" if is_ours else None
 
     def _leave(self, reason: str) -> None:
         run = self._run

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
@@ -62,6 +62,7 @@ from .kernel.events import (
     EndRun,
     Event,
     Instruction,
+    ListeningInterrupted,
     Occurrence,
     PriorityChanged,
     ProgressReported,
@@ -92,6 +93,7 @@ from .kernel.seal import Seal
 from .lane_keeper import LaneKeeper
 from .link import Link
 from .loop_entry import LoopEntry
+from .loop_watch import LATE_FROM_S, LoopWatch
 from .manager_parcels import ManagerParcels
 from .parcels import DEFAULT_THRESHOLD_BYTES
 from .post_office import PostOffice
@@ -166,6 +168,8 @@ class ManagerShell:
         self._keeper: Keeper | None = None
         self._is_alarm_due = False
         self._clock = Clock.current()
+        self._watch: LoopWatch | None = None
+        self._looked_at = 0.0
         self._rules = rules
         self._hooks = hooks
         self._postman: Postman | PostOffice | None = None
@@ -359,6 +363,8 @@ class ManagerShell:
             keeping = lanes.keep(self._postman, self._workers_by_lane)
             background.append(asyncio.ensure_future(keeping))
         ended = asyncio.ensure_future(self._ended.wait())
+        self._watch = LoopWatch.begin(_name_no_task)
+        self._looked_at = now()
         self.opened.set()
         try:
             done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
@@ -369,6 +375,7 @@ class ManagerShell:
             if self._keeper is not None:
                 self._keeper.write_at_once()
         finally:
+            self._watch.end(_name_no_task)
             if lanes is not None:
                 lanes.close()
             self._postman.close_wires()
@@ -517,7 +524,7 @@ class ManagerShell:
         if self._is_alarm_due:
             # Only now, so that no worker counts as silent whose word waits to be taken in.
             self._is_alarm_due = False
-            self._apply(TimePassed())
+            self._let_time_pass()
         if self._keeper.has_unwritten:
             await self._keeper.write()
 
@@ -685,10 +692,23 @@ class ManagerShell:
     def _ring(self) -> None:
         self._alarm = None
         if self._keeper is None or self._postman is None:
-            self._apply(TimePassed())
+            self._let_time_pass()
         else:
             self._is_alarm_due = True
             self._postman.wake()
+
+    def _let_time_pass(self) -> None:
+        if self._watch is not None:
+            late_s = self._watch.late_since(self._looked_at)
+            self._looked_at = now()
+            if late_s >= LATE_FROM_S:
+                # What was said meanwhile waits to be taken in.
+                self._apply(ListeningInterrupted(late_s))
+        self._apply(TimePassed())
+
+
+def _name_no_task(_: asyncio.Task[Any]) -> None:
+    """A manager's own tasks have names enough."""
 
 
 def _joined(sender: str, hello: Hello) -> WorkerJoined:

@@ -48,6 +48,7 @@ from .jobs import Jobs
 from .kernel.seal import Seal
 from .link import Link
 from .log import log
+from .loop_watch import LoopWatch
 from .postman import Postman
 from .task_history import TaskHistory
 from .wire import Wire, WireHolder
@@ -234,6 +235,8 @@ class WorkerShell:
         posting = asyncio.ensure_future(postman.run())
         keeping_in_touch = asyncio.ensure_future(self._keep_in_touch())
         ended = asyncio.ensure_future(self._wait_for_end())
+        name_work = self._jobs.name_of
+        self._watch = LoopWatch.begin(name_work)
         background = [posting, keeping_in_touch, ended]
         if dial_wire is not None:
             background.append(asyncio.ensure_future(self._keep_a_wire(postman, dial_wire)))
@@ -250,6 +253,7 @@ class WorkerShell:
                 if self._was_dismissed:
                     await self._parcels.clear()
         finally:
+            self._watch.end(name_work)
             if not is_given_up:
                 self._jobs.drop()
                 self._parcels.close()
@@ -448,11 +452,21 @@ class WorkerShell:
             self._post(Heartbeat(running=len(self.running)))
             self._send_results()
             await asyncio.sleep(self._heartbeat_s)
-            silent_s = now() - self._manager_heard_at()
+            heard_at = self._manager_heard_at()
+            silent_s = now() - heard_at
             if silent_s > self._lost_after_s:
-                log.warning(
-                    "the manager is silent; asking to be let in again", worker=self._profile.name
-                )
+                late_s = self._watch.late_since(heard_at)
+                if silent_s - late_s > self._lost_after_s:
+                    log.warning(
+                        "the manager is silent; asking to be let in again",
+                        worker=self._profile.name,
+                    )
+                else:
+                    log.info(
+                        "this worker's own loop did not turn; asking whether it counts as lost",
+                        worker=self._profile.name,
+                        late_s=round(late_s, 1),
+                    )
                 # The conversation stays open: if the manager has not lost us, it goes on.
                 self._asks_again = True
             elif self._is_link_dead() and self._hooks.can_dial_again():
@@ -491,7 +505,8 @@ class WorkerShell:
     def _is_link_dead(self) -> bool:
         """Whether not even what the manager says to everyone is heard."""
         assert self._postman is not None
-        return now() - self._postman.link_heard_at > self._lost_after_s
+        heard_at = self._postman.link_heard_at
+        return now() - heard_at - self._watch.late_since(heard_at) > self._lost_after_s
 
     def _manager_heard_at(self) -> float:
         """When the manager last spoke to this worker, and not only to everyone.

@@ -23,7 +23,7 @@ from ...messages import (
     TaskStatus,
 )
 from ...messages.task import MAX_ATTEMPTS
-from .ahead import TakingBack
+from .ahead import TakingBack, attempts_of
 from .board_state import BoardState
 from .dependencies import check_batch, named_tasks
 from .events import (
@@ -33,6 +33,7 @@ from .events import (
     EndRun,
     Event,
     Instruction,
+    ListeningInterrupted,
     Occurrence,
     PriorityChanged,
     ProgressReported,
@@ -145,6 +146,7 @@ class Board(BoardState):
         self._react_to(RetirementRequested, self._retire)
         self._react_to(DoorsOpened, self._open_doors)
         self._react_to(StopRequested, self._stop_run)
+        self._react_to(ListeningInterrupted, self._excuse)
         self._react_to(TimePassed, self._let_time_pass)
 
     def _react_to(self, kind: type[_EventT], reaction: Callable[[_EventT], None]) -> None:
@@ -761,6 +763,14 @@ class Board(BoardState):
             self._lose_attempt(attempt)
 
     # ------------------------------------------------------------------ time
+
+    def _excuse(self, event: ListeningInterrupted) -> None:
+        """Let nobody be given up, and nothing time out, for what could not be taken in."""
+        self.members.excuse(event.lasted_s, self._now)
+        for worker in self.members.present.values():
+            for attempt in attempts_of(worker.running):
+                if attempt.deadline is not None and attempt.deadline <= self._now:
+                    attempt.deadline += event.lasted_s
 
     def _resume(self) -> None:
         """Go on with a restored run: its workers may come back, and lose no time by its rest."""

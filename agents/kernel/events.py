@@ -176,6 +176,17 @@ class DoorsOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class ListeningInterrupted:
+    """Whoever drives the board could take in nothing for a while; what was said meanwhile waits.
+
+    Args:
+        lasted_s: for how many seconds since it was last told, or since the beginning.
+    """
+
+    lasted_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """The alarm that `Board.next_alarm` asked for went off; nothing else happened."""
 
@@ -197,6 +208,7 @@ Event: TypeAlias = (
     | TasksForgotten
     | DoorsOpened
     | StopRequested
+    | ListeningInterrupted
     | TimePassed
 )
 

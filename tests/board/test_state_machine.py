@@ -30,6 +30,7 @@ from muster.agents.kernel.events import (
     DropWorker,
     EndRun,
     Event,
+    ListeningInterrupted,
     Occurrence,
     PriorityChanged,
     ProgressReported,
@@ -501,6 +502,20 @@ class Muster(RuleBasedStateMachine):
         self.tell(TimePassed())
         alarm = self.board.next_alarm()
         assert alarm is None or alarm > self.now, "an alarm that does not go off"
+
+    @rule(seconds=st.sampled_from([1.0, 12.0]))
+    def be_held_up(self, seconds: float) -> None:
+        """Let the board's driver take in nothing for a while."""
+        there = set(self.present)
+        self.now += seconds
+        before = {name: each.last_heard_at for name, each in self.board.workers.items()}
+        self.tell(ListeningInterrupted(seconds))
+        self.tell(TimePassed())
+        for address in there - self.present:
+            name = address.partition("@")[0]
+            silent_s = self.now - before[name] - seconds
+            waits_for_name = name in self.board.workers
+            assert silent_s >= self.rules.lost_after_s or waits_for_name, "given up unheard"
 
     @precondition(lambda self: self.board.next_alarm() is not None)
     @rule()
