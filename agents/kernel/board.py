@@ -399,7 +399,7 @@ class Board(BoardState):
         self._transition(record, Cause.EXPIRED)
         record.error_message = reason
         if waits_at_worker:
-            self._stop(record.attempts[-1], Ending.CANCELLED, reason)
+            self._stop(record.attempts[-1], Ending.NOT_BEGUN, reason)
         elif record.place is not None:
             self.queue.remove(record.place)
         self._tell(What.TASK_FAILED, record, record.attempt, record.worker, reason)
@@ -739,8 +739,8 @@ class Board(BoardState):
             if worker.taken < worker.slots:
                 self._await_stop(attempt)
                 self.queue.note_load(worker)
-            # The success of one that was only lost from sight would still count.
-            if attempt.ending in _STOPPED:
+            # The success of one that was only lost from sight still counts if nobody was faster.
+            if attempt.ending in _STOPPED or record.finished_at is not None:
                 reason = record.error_message or "given up"
                 self._said.append(SendCancel(worker.worker_id, task_id, number, reason))
 

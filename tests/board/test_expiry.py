@@ -16,6 +16,7 @@ from muster.agents.kernel.events import (
     What,
 )
 from muster.agents.kernel.ledger import changed_rows
+from muster.agents.kernel.records import Ending
 from muster.agents.kernel.restoration import read_board
 from muster.agents.memory_store import Memory
 from muster.messages import Task, TaskStatus
@@ -131,6 +132,17 @@ def test_what_waited_at_a_worker_is_called_back(watched: Make, task: Make, only:
     said = board.wait_until(30.1, hearing=["Ada"])
     cancels = only(SendCancel, said)
     assert [(each.task_id, each.attempt, each.reason) for each in cancels] == [(1, 1, REASON)]
+    assert board.record(1).attempts[0].ending is Ending.NOT_BEGUN
+
+
+def test_a_worker_that_comes_back_with_it_is_told_to_let_go(
+    watched: Make, task: Make, only: Make
+) -> None:
+    board = wait_at_a_worker(watched, task)
+    running = set(board.board.workers["Ada"].running)
+    board.wait_until(30.1, hearing=["Ada"])
+    said = board.join("Ada", call=2, holding=frozenset({(1, 1), *running}))
+    assert [each.task_id for each in only(SendCancel, said)] == [1]
 
 
 @pytest.mark.parametrize("then", ["goes on", "is lost", "fails", "times out"])
