@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from .clock import now
 from .contained_tasks import contain_attempts, is_in_attempt
 from .fault_text import describe_fault
 from .handlers import TaskContext, current_context
+from .held_slots import OverdueAttempt
 
 PROGRESS_EVERY_S = 0.1
 
@@ -39,6 +40,12 @@ class _Job:
     work: asyncio.Task[None] | None = None
     has_begun: bool = False
     has_ended: bool = False
+    told_to_stop_at: float | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything still works on it, so that there will be a result."""
+        return self.work is not None and not self.work.done()
 
     def stop(self) -> None:
         if self.work is not None:
@@ -88,7 +95,30 @@ class Jobs:
     @property
     def keys(self) -> Iterable[Key]:
         """The attempts that are being done or wait for a slot."""
-        return (*self._jobs, *self._waiting)
+        alive = (key for key, job in self._jobs.items() if job.is_alive)
+        return (*alive, *self._waiting)
+
+    def name_of(self, work: asyncio.Task[Any]) -> str | None:
+        """Which attempt an asyncio task works on, in words; None if on none of these.
+
+        Any thread may ask.
+        """
+        # Those that a handler began have its context; before Python 3.12 nobody can ask for it.
+        get_context: Callable[[], Context] | None = getattr(work, "get_context", None)
+        context = None if get_context is None else get_context().get(current_context)
+        for (task_id, number), job in tuple(self._jobs.items()):
+            if job.work is work or job.context is context:
+                kind = job.assignment.task.type
+                told = f"attempt {number}, type {kind!r}" if kind else f"attempt {number}"
+                return f"worker {self._worker!r}: task {task_id} ({told})"
+        return None
+
+    def overdue(self) -> Iterator[OverdueAttempt]:
+        """The attempts that were told to stop and have not."""
+        for (task_id, number), job in self._jobs.items():
+            if job.told_to_stop_at is not None:
+                reason = job.context.cancel_reason or "cancelled"
+                yield OverdueAttempt(task_id, number, job.told_to_stop_at, reason)
 
     @property
     def has_waiting(self) -> bool:
@@ -123,6 +153,8 @@ class Jobs:
         job = self._jobs.get(key)
         if job is not None:
             job.context.mark_cancelled(order.reason or "cancelled")
+            if job.told_to_stop_at is None:
+                job.told_to_stop_at = now()
             # A cancel may come with the assignment. A coroutine that is cancelled before its first
             # step never takes one, and nobody would hear how the attempt ended.
             if job.has_begun:

@@ -29,7 +29,7 @@ from ..messages import (
 )
 from ..messages.wording import show, summarize
 from .attempt_ending import as_ordinary, is_from_signal
-from .clock import now
+from .clock import Clock
 from .contained_tasks import contain_attempts, is_in_attempt
 from .event_callbacks import EventCallback, EventCallbacks
 from .fault_text import describe_fault
@@ -55,6 +55,7 @@ from .kernel.records import Rules
 from .local_run import LocalRun
 from .local_task import LocalTask, TaskFunction, check_task_function
 from .log import log
+from .loop_watch import LoopWatch
 
 STOPPING_S = 5.0
 """How long a run that ends waits for its tasks, and then for its callbacks, in seconds."""
@@ -101,6 +102,7 @@ class LocalTaskManager:
         # Bounded by the tasks: four entries for each at most.
         self._to_do: deque[Callable[[], None]] = deque()
         self._run: LocalRun | None = None
+        self._clock = Clock.current()
         self._runs = 0
         self._stops = 0
         # Touched in the loop alone; bounded by the slots.
@@ -132,7 +134,7 @@ class LocalTaskManager:
             told = summarize(fault).replace("description: ", "name: ")
             raise InvalidTask(f"no task can be made of this: {told}") from None
         with self._lock:
-            said = self._board.handle(TasksAdded((task,)), now())
+            said = self._board.handle(TasksAdded((task,)), self._now())
             record = self._board.tasks[task_id]
             self._tasks[task_id] = LocalTask(coroutine, record, self.update_progress)
             self._take_orders(said)
@@ -263,12 +265,16 @@ class LocalTaskManager:
                 return
             self._runs += 1
             run = self._run = LocalRun(f"{_WORKER}/{self._runs}")
+            if run.clock != self._clock and self._board.can_move_to_another_clock:
+                self._board.move_to_another_clock(run.clock.now())
             slots = self._max_concurrent_tasks
             self._tell(WorkerJoined(run.worker_id, _WORKER, slots=slots, session=run.worker_id))
             self._tell(AssigningBegun())
+        watch = LoopWatch.begin(self._name_of)
         try:
             await run.ended.wait()
         finally:
+            watch.end(self._name_of)
             with self._lock:
                 self._leave("run_tasks was cancelled")
             try:
@@ -277,6 +283,10 @@ class LocalTaskManager:
             finally:
                 with self._lock:
                     self._run = None
+
+    def _name_of(self, work: asyncio.Task[object]) -> str | None:
+        is_ours = any(each is work for each in tuple(self._works.values()))
+        return f"the local task {work.get_name()!r}" if is_ours else None
 
     def _leave(self, reason: str) -> None:
         run = self._run
@@ -338,7 +348,7 @@ class LocalTaskManager:
                     task_id=task.id,
                     worker=_WORKER,
                     success=not work.cancelled() and fault is None,
-                    execution_time=max(now() - started_at, 0.0),
+                    execution_time=max(self._now() - started_at, 0.0),
                     error_message=None if fault is None else describe_fault(fault),
                     output=None if work.cancelled() or fault is not None else work.result(),
                 )
@@ -347,9 +357,13 @@ class LocalTaskManager:
 
     # ------------------------------------------------------------------ the board, under the lock
 
+    def _now(self) -> float:
+        clock = Clock.current() if self._run is None else self._run.clock
+        return clock.now()
+
     def _tell(self, event: Event) -> None:
         """Tell the board what happened, and have done what it says."""
-        self._take_orders(self._board.handle(event, now()))
+        self._take_orders(self._board.handle(event, self._now()))
 
     def _take_orders(self, said: Iterable[Instruction]) -> None:
         for each in said:
@@ -381,7 +395,7 @@ class LocalTaskManager:
         while len(self._finished) > self._max_finished_tasks:
             oldest = self._finished.popleft()
             self._forgotten[self._board.tasks[oldest].status] += 1
-            self._board.handle(TasksForgotten((oldest,)), now())
+            self._board.handle(TasksForgotten((oldest,)), self._now())
             del self._tasks[oldest]
 
 

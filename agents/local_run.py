@@ -8,12 +8,15 @@ import threading
 from collections.abc import Callable
 from contextvars import copy_context
 
+from .clock import Clock
+
 
 class LocalRun:
     """One `run_tasks`, from its beginning to its end; made in its loop.
 
     `ended` is set when it is to end, `has_left` as soon as the board's worker is gone, and
-    `is_woken` while what the board said waits to be done.
+    `is_woken` while what the board said waits to be done. `clock` is that of its loop, for
+    whatever thread asks.
 
     Args:
         worker_id: where the board knows its worker.
@@ -24,6 +27,7 @@ class LocalRun:
         self.ended = asyncio.Event()
         self.has_left = False
         self.is_woken = False
+        self.clock = Clock.current()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         # Tasks run in the context of `run_tasks`, not in that of whoever happens to wake it.

@@ -26,7 +26,6 @@ from .awaited_results import AwaitedResults
 from .blob_place import OwnDirectory, check_place, open_place
 from .blob_store import BlobStore
 from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode
-from .clock import now
 from .hook_calls import in_hook
 from .host_watch import wait_for_host, watch_host
 from .kernel.board_state import BoardState
@@ -369,7 +368,10 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
 
         return self.ask(
             lambda: build_report(
-                self._shell.board, name=self.name, now=now(), dropped=self._shell.dropped
+                self._shell.board,
+                name=self.name,
+                now=self._shell.now(),
+                dropped=self._shell.dropped,
             )
         )
 

@@ -9,12 +9,13 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
 from ..messages import (
     Answer,
+    AskAboutAttempts,
     BacklogFull,
     BlobsReached,
     BlobsWanted,
@@ -25,6 +26,7 @@ from ..messages import (
     Heartbeat,
     Hello,
     Inquiry,
+    InvalidInput,
     MusterError,
     Parcel,
     RecallTasks,
@@ -46,12 +48,14 @@ from ..messages.codec import encode_assignment, has_large_bytes, open_assignment
 from ..messages.frame import ANY_MANAGER, EVERYONE
 from .blob_place import OwnDirectory
 from .blob_store import BlobStore
-from .clock import now
+from .clock import Clock, now
 from .fault_text import describe_fault
+from .held_slots import warn_of_held_slot
 from .hook_calls import HookCalls
 from .keeper import Keeper
 from .kernel.board import Board
 from .kernel.events import (
+    AskAboutLeases,
     AssigningBegun,
     CallTheRoll,
     CancelRequested,
@@ -63,6 +67,7 @@ from .kernel.events import (
     Event,
     HandOut,
     Instruction,
+    ListeningInterrupted,
     Occurrence,
     PriorityChanged,
     ProgressReported,
@@ -96,6 +101,7 @@ from .lane_keeper import LaneKeeper
 from .link import Link
 from .log import log
 from .loop_entry import LoopEntry
+from .loop_watch import LATE_FROM_S, LoopWatch
 from .manager_parcels import ManagerParcels
 from .parcels import DEFAULT_THRESHOLD_BYTES
 from .post_office import PostOffice
@@ -172,6 +178,9 @@ class ManagerShell:
         self.board = Board(rules, policy)
         self._keeper: Keeper | None = None
         self._is_alarm_due = False
+        self._clock = Clock.current()
+        self._watch: LoopWatch | None = None
+        self._looked_at = 0.0
         self._rules = rules
         self._hooks = hooks
         self._postman: Postman | PostOffice | None = None
@@ -223,6 +232,7 @@ class ManagerShell:
             StoreUnusable: what the store has can't be read, or it can't be written.
             DifferentTask: it knows a task of ours with another content.
         """
+        self._clock = Clock.current()
         try:
             board = read_board(store.load(), self._rules, self.board.queue.policy, now=now())
         except DecodeError as fault:
@@ -397,6 +407,7 @@ class ManagerShell:
         seal: Seal | None,
         lanes: LaneKeeper | None,
     ) -> None:
+        self._take_clock()
         self._session = session or self._session
         self._postman = (Postman if lanes is None else PostOffice)(
             link,
@@ -418,6 +429,8 @@ class ManagerShell:
             keeping = lanes.keep(self._postman, self._workers_by_lane)
             background.append(asyncio.ensure_future(keeping))
         ended = asyncio.ensure_future(self._ended.wait())
+        self._watch = LoopWatch.begin(_name_no_task)
+        self._looked_at = now()
         self.opened.set()
         try:
             done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
@@ -435,6 +448,7 @@ class ManagerShell:
             self.break_off(describe_fault(fault))
             raise
         finally:
+            self._watch.end(_name_no_task)
             if lanes is not None:
                 lanes.close()
             self._postman.close_wires()
@@ -526,6 +540,8 @@ class ManagerShell:
             at_once: whether whoever told of it goes by it as soon as this returns.
             then: what to do besides, in the end.
         """
+        if self._postman is None:
+            self._take_clock()
         said = self.board.handle(event, now())
         if then is not None:
             said.append(then)
@@ -540,13 +556,35 @@ class ManagerShell:
                 self._postman.wake()
         self._set_alarm()
 
+    def _take_clock(self) -> None:
+        """Go by the clock that tells the time here, though the board was made by another.
+
+        Raises:
+            InvalidInput: the run has begun by the other clock.
+        """
+        clock = Clock.current()
+        if clock == self._clock:
+            return
+        if not self.board.can_move_to_another_clock:
+            raise InvalidInput(
+                f"the run of manager {self.name!r} has begun in {self._clock}, and can't go on in "
+                f"{clock} of another clock; open its store, and start it, in one and the same loop"
+            )
+        self._clock = clock
+        self.board.move_to_another_clock(clock.now())
+
+    def now(self) -> float:
+        """The time of the run, in seconds; where another clock goes, that of its last event."""
+        clock = Clock.current()
+        return clock.now() if clock == self._clock else self.board.last_event_at
+
     async def _save(self) -> None:
         """Write what happened before anyone is told of it."""
         assert self._keeper is not None
         if self._is_alarm_due:
             # Only now, so that no worker counts as silent whose word waits to be taken in.
             self._is_alarm_due = False
-            self._apply(TimePassed())
+            self._let_time_pass()
         if self._keeper.has_unwritten:
             await self._keeper.write()
 
@@ -560,6 +598,8 @@ class ManagerShell:
                 self._post(worker_id, CancelTask(task_id=task_id, attempt=attempt, reason=reason))
             case SendRecall(worker_id, attempts):
                 self._post(worker_id, RecallTasks(attempts=attempts))
+            case AskAboutLeases(worker_id, attempts):
+                self._post(worker_id, AskAboutAttempts(attempts=attempts))
             case SendWelcome():
                 self._welcome(instruction)
             case RefuseWorker(worker_id, session, reason):
@@ -663,6 +703,8 @@ class ManagerShell:
         for watcher in self._watchers:
             watcher(occurrence)
         if occurrence.what not in _SETTLING:
+            if occurrence.what is What.SLOT_HELD:
+                warn_of_held_slot(occurrence.worker, occurrence.detail)
             return
         assert occurrence.task_id is not None
         self._parcels.settle(occurrence.task_id)
@@ -717,10 +759,23 @@ class ManagerShell:
     def _ring(self) -> None:
         self._alarm = None
         if self._keeper is None or self._postman is None:
-            self._apply(TimePassed())
+            self._let_time_pass()
         else:
             self._is_alarm_due = True
             self._postman.wake()
+
+    def _let_time_pass(self) -> None:
+        if self._watch is not None:
+            late_s = self._watch.late_since(self._looked_at)
+            self._looked_at = now()
+            if late_s >= LATE_FROM_S:
+                # What was said meanwhile waits to be taken in.
+                self._apply(ListeningInterrupted(late_s))
+        self._apply(TimePassed())
+
+
+def _name_no_task(_: asyncio.Task[Any]) -> None:
+    """A manager's own tasks have names enough."""
 
 
 def _joined(sender: str, hello: Hello) -> WorkerJoined:

@@ -12,6 +12,7 @@ from ..messages import Payload, TaskId, TaskStatus
 from .json_value import to_json_value
 from .kernel.board import Board
 from .kernel.health import Health, health_of, silence_of
+from .kernel.held_slots import held_slots, tell_held_slot
 from .kernel.records import Attempt, Ending, TaskRecord, WorkerRecord
 
 MAX_HISTORY = 20
@@ -106,8 +107,27 @@ class TaskReport(_ReportPart):
     parent_id: TaskId | None
     """The task it belongs to, or None."""
 
+    expires_s: Seconds | None = None
+    """How many seconds after its adding it had to have begun; None if there was no limit."""
+
     history: list[AttemptReport] = []
     """Its attempts, the oldest first; the latest 20."""
+
+
+class HeldSlotReport(_ReportPart):
+    """A slot that an attempt holds though it was cancelled, timed out, or was done elsewhere."""
+
+    task_id: TaskId
+    """The task."""
+
+    attempt: Annotated[int, Field(ge=1)]
+    """Which attempt at it."""
+
+    since: float
+    """When it was told to stop, in seconds since 1970."""
+
+    reason: str
+    """What had happened, such as "it timed out"."""
 
 
 class WorkerReport(_ReportPart):
@@ -156,6 +176,9 @@ class WorkerReport(_ReportPart):
 
     left_at: float | None = None
     """When it was lost or left, in seconds since 1970; None if it stayed."""
+
+    held_slots: list[HeldSlotReport] = []
+    """The slots that its handlers had not given back though they were to stop."""
 
 
 class DifficultyReport(_ReportPart):
@@ -224,6 +247,17 @@ class RunReport(_ReportPart):
     """What became of the tasks by their difficulty, the easiest first."""
 
     @property
+    def held_slots(self) -> list[str]:
+        """The slots that handlers had not given back though they were to stop, a line each."""
+        until = self.started_at + self.duration
+        return [
+            f"worker {name!r}: "
+            + tell_held_slot(held.task_id, held.attempt, until - held.since, held.reason)
+            for name, worker in self.workers.items()
+            for held in worker.held_slots
+        ]
+
+    @property
     def exit_code(self) -> int:
         """0 if every task completed and nothing kept the run from its end, otherwise 1."""
         every_task_completed = self.counts.get(TaskStatus.COMPLETED, 0) == len(self.tasks)
@@ -259,7 +293,7 @@ def build_report(
             for task_id, record in board.tasks.items()
         ],
         workers={
-            worker_name: _report_worker(worker, started_at, ended_at, board.rules.heartbeat_s)
+            worker_name: _report_worker(board, worker, started_at, ended_at)
             for worker_name, worker in board.workers.items()
         },
         error_counts=_count_errors(records),
@@ -301,6 +335,7 @@ def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> T
         why=list(why),
         depends_on=list(task.depends_on),
         parent_id=task.parent_id,
+        expires_s=task.expires_s,
         history=_report_attempts(record),
     )
 
@@ -329,7 +364,7 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
 
 
 def _report_worker(
-    worker: WorkerRecord, started_at: float, ended_at: float, heartbeat_s: float
+    board: Board, worker: WorkerRecord, started_at: float, ended_at: float
 ) -> WorkerReport:
     stats = worker.stats
     lost = worker.lost_at is not None and worker.lost_at < ended_at
@@ -348,10 +383,11 @@ def _report_worker(
         mean_time=stats.total_time / stats.completed_tasks if stats.completed_tasks else None,
         busy_share=min(busy_time / slots_time, 1.0) if slots_time > 0 else 0.0,
         lost=lost,
-        health=Health.LOST if lost else _health_at_end(worker, ended_at, heartbeat_s),
+        health=Health.LOST if lost else _health_at_end(worker, ended_at, board.rules.heartbeat_s),
         silent_for=silence_of(worker, ended_at),
         joined_at=worker.joined_at,
         left_at=worker.lost_at if lost else None,
+        held_slots=[HeldSlotReport(**each._asdict()) for each in held_slots(worker, board.tasks)],
     )
 
 

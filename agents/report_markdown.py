@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from ..messages import TaskStatus
 from .kernel.records import Ending
-from .report import RunReport, TaskReport, WorkerReport
+from .report import RunReport, TaskReport
 from .report_timeline import Row, Timeline, lay_out
 from .report_wording import clip, tell_duration, tell_share
 
@@ -49,7 +49,7 @@ def render_markdown(report: RunReport, diagram: str | None = None) -> str:
     blocks = [
         *_opening(report),
         *_timeline(lay_out(report)),
-        *_workers(report.workers),
+        *_workers(report),
         *_difficulties(report),
         *_errors(report),
         *_tasks(report.tasks),
@@ -118,7 +118,8 @@ def _place(at_s: float, length_s: float) -> int:
     return round(_TIMELINE_CELLS * at_s / length_s)
 
 
-def _workers(workers: Mapping[str, WorkerReport]) -> Iterator[str]:
+def _workers(report: RunReport) -> Iterator[str]:
+    workers = report.workers
     if not workers:
         return
     yield "## Workers"
@@ -139,6 +140,9 @@ def _workers(workers: Mapping[str, WorkerReport]) -> Iterator[str]:
     headings = ("Worker", "Health", ">Skill", ">Slots", ">Attempts", ">Success")
     yield _table((*headings, ">Mean time", ">Busy"), rows)
     yield from _more(len(workers) - len(shown), "workers")
+    for told in report.held_slots[:MAX_LISTED]:
+        yield f"- {_cell(told)}"
+    yield from _more(len(report.held_slots) - MAX_LISTED, "held slots")
 
 
 def _difficulties(report: RunReport) -> Iterator[str]:

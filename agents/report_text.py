@@ -184,6 +184,11 @@ def _mark(worker: WorkerReport) -> tuple[str, str]:
 
 def _closing(report: RunReport) -> Iterable[Text]:
     yield Text(f"Policy: {_one_line(report.policy)}")
+    held = [_one_line(each) for each in report.held_slots]
+    for told in held[:MAX_KINDS_LISTED]:
+        yield Text(told, style="yellow")
+    if len(held) > MAX_KINDS_LISTED:
+        yield Text(f"and {len(held) - MAX_KINDS_LISTED:,} slots more that are still held")
     if report.mean_time is not None:
         work, mean = _duration(report.total_time), _duration(report.mean_time)
         yield Text(f"Work: {work}, {mean} a task")

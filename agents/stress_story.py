@@ -146,4 +146,5 @@ def _make_task(chance: random.Random, number: int, most_needed: int | None = Non
         depends_on=tuple(needed),
         timeout=chance.choice((None, None, 1.5, 6.0)),
         max_attempts=chance.randint(1, 3),
+        expires_s=chance.choice((None, None, None, 20.0, 60.0)),
     )

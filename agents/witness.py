@@ -63,6 +63,12 @@ class Witness:
         """Note what the manager's board took note of."""
         at, what, task_id, attempt, worker, detail = occurrence
         self._hash.update(f"{at!r} {what.value} {task_id!r} {attempt} {worker} {detail}".encode())
+        if what is What.TASK_REQUEUED and detail.startswith("attempt lost:"):
+            self.accuse(
+                "what a worker holds, or has told the end of, is not taken for lost",
+                f"attempt {attempt} at task {task_id!r} was taken back from {worker}: {detail}",
+                task_id,
+            )
         if what not in _SETTLING or task_id is None:
             return
         earlier = self._settled.get(task_id)

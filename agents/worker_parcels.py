@@ -117,6 +117,11 @@ class WorkerParcels:
         """The attempts whose results may not be recorded yet, as task and number."""
         return iter(self._kept)
 
+    @property
+    def being_opened(self) -> Iterator[Key]:
+        """The attempts whose assignments are being read, as task and number."""
+        return (key for key, opening in self._openings.items() if not opening.done())
+
     # ------------------------------------------------------------------ the conversation
 
     def welcomed(self, threshold_bytes: int | None) -> None:

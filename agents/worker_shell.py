@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 from pydantic import BaseModel
 
 from ..messages import (
+    AskAboutAttempts,
     BacklogFull,
     BlobPlace,
     CancelTask,
@@ -42,10 +43,12 @@ from ..messages.frame import ANY_MANAGER, EVERYONE
 from .clock import now
 from .fault_text import MAX_ERROR_CHARACTERS
 from .handover import Handover
+from .held_slots import HeldSlotWarnings
 from .jobs import Jobs
 from .kernel.seal import Seal
 from .link import Link
 from .log import log
+from .loop_watch import LoopWatch
 from .postman import Postman
 from .task_history import TaskHistory
 from .wire import Wire, WireHolder
@@ -232,6 +235,8 @@ class WorkerShell:
         posting = asyncio.ensure_future(postman.run())
         keeping_in_touch = asyncio.ensure_future(self._keep_in_touch())
         ended = asyncio.ensure_future(self._wait_for_end())
+        name_work = self._jobs.name_of
+        self._watch = LoopWatch.begin(name_work)
         background = [posting, keeping_in_touch, ended]
         if dial_wire is not None:
             background.append(asyncio.ensure_future(self._keep_a_wire(postman, dial_wire)))
@@ -248,6 +253,7 @@ class WorkerShell:
                 if self._was_dismissed:
                     await self._parcels.clear()
         finally:
+            self._watch.end(name_work)
             if not is_given_up:
                 self._jobs.drop()
                 self._parcels.close()
@@ -380,12 +386,14 @@ class WorkerShell:
                 self._parcels.recorded(message)
             case CancelTask():
                 if not (self._parcels.cancel(message) or self._jobs.cancel(message)):
-                    self._disclaim((message.task_id, message.attempt))
+                    self._disclaim([(message.task_id, message.attempt)])
             case RecallTasks():
                 unopened = self._parcels.give_back(message.attempts)
                 given_back = (*unopened, *self._jobs.give_back(message.attempts))
                 if given_back:
                     self._post(ReturnTasks(attempts=given_back))
+            case AskAboutAttempts():
+                self._disclaim(message.attempts)
             case Shutdown():
                 if message.goes_on:
                     self._post(Goodbye(reason=message.reason))
@@ -397,13 +405,21 @@ class WorkerShell:
             case _:
                 self._hooks.hand_to_handlers(message, self._manager or "")
 
-    def _disclaim(self, key: tuple[TaskId, int]) -> None:
-        """Say of an attempt that is to be stopped that it is not here, if no result of it is.
+    def _disclaim(self, keys: Iterable[tuple[TaskId, int]]) -> None:
+        """Give back those attempts of which neither the work nor a result is here.
 
-        The manager that was told of its end may have been killed since, and not have kept that.
+        A manager that was told of the end of one may have been killed since, and not have kept it.
         """
-        if key not in {*self._handover.keys(), *self._parcels.keys}:
-            self._post(ReturnTasks(attempts=(key,)))
+        assert self._jobs is not None
+        held = {
+            *self._jobs.keys,
+            *self._parcels.being_opened,
+            *self._handover.keys(),
+            *self._parcels.keys,
+        }
+        missing = tuple(key for key in keys if key not in held)
+        if missing:
+            self._post(ReturnTasks(attempts=missing))
 
     def _take(self, assignment: TaskAssignment) -> None:
         if self._jobs is not None and not self._ended.is_set():
@@ -414,7 +430,10 @@ class WorkerShell:
     async def _keep_in_touch(self) -> None:
         """Ask until let in, then show that it lives; returns when the line is to be replaced."""
         pause_s, asked_s = HELLO_EVERY_S, 0.0
+        assert self._jobs is not None
+        held_slots = HeldSlotWarnings(self._profile.name)
         while True:
+            held_slots.look(self._jobs.overdue(), now())
             if not self.is_member:
                 self._say_hello()
                 await asyncio.sleep(pause_s)
@@ -435,11 +454,21 @@ class WorkerShell:
             self._post(Heartbeat(running=len(self.running)))
             self._send_results()
             await asyncio.sleep(self._heartbeat_s)
-            silent_s = now() - self._manager_heard_at()
+            heard_at = self._manager_heard_at()
+            silent_s = now() - heard_at
             if silent_s > self._lost_after_s:
-                log.warning(
-                    "the manager is silent; asking to be let in again", worker=self._profile.name
-                )
+                late_s = self._watch.late_since(heard_at)
+                if silent_s - late_s > self._lost_after_s:
+                    log.warning(
+                        "the manager is silent; asking to be let in again",
+                        worker=self._profile.name,
+                    )
+                else:
+                    log.info(
+                        "this worker's own loop did not turn; asking whether it counts as lost",
+                        worker=self._profile.name,
+                        late_s=round(late_s, 1),
+                    )
                 # The conversation stays open: if the manager has not lost us, it goes on.
                 self._asks_again = True
             elif self._is_link_dead() and self._hooks.can_dial_again():
@@ -478,7 +507,8 @@ class WorkerShell:
     def _is_link_dead(self) -> bool:
         """Whether not even what the manager says to everyone is heard."""
         assert self._postman is not None
-        return now() - self._postman.link_heard_at > self._lost_after_s
+        heard_at = self._postman.link_heard_at
+        return now() - heard_at - self._watch.late_since(heard_at) > self._lost_after_s
 
     def _manager_heard_at(self) -> float:
         """When the manager last spoke to this worker, and not only to everyone.

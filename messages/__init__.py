@@ -63,6 +63,7 @@ from .task import (
     validate_task,
 )
 from .work import (
+    AskAboutAttempts,
     CancelTask,
     Message,
     RecallTasks,
@@ -79,6 +80,7 @@ __all__ = [
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
+    "AskAboutAttempts",
     "AssigningFailed",
     "BackendFailed",
     "BacklogFull",

@@ -24,6 +24,7 @@ from .task import Payload, PriorityTask, Task
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
 from .work import (
+    AskAboutAttempts,
     CancelTask,
     RecallTasks,
     ReturnTasks,
@@ -64,6 +65,7 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         CancelTask,
         RecallTasks,
         ReturnTasks,
+        AskAboutAttempts,
         Hello,
         Welcome,
         Refusal,

@@ -104,6 +104,8 @@ class Task(Record):
         timeout: seconds that one attempt may take; see `TaskManager` for the default.
         max_attempts: how often it is tried before it counts as failed, 1 to 100. An attempt that
             ended because its worker was lost does not count.
+        expires_s: how many seconds after its adding its first attempt must have begun; otherwise it
+            fails. The time for which it waits for its dependencies counts. None sets no limit.
 
     Raises:
         pydantic.ValidationError: a field breaks its rule; names field, value and rule.
@@ -121,6 +123,7 @@ class Task(Record):
     parent_id: TaskId | None = None
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_attempts: int = Field(default=1, ge=1, le=MAX_ATTEMPTS)
+    expires_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:

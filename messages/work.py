@@ -29,6 +29,10 @@ TraceParent = Annotated[
 """Which span of which trace something belongs to, such as "00-…32 digits…-…16 digits…-01"."""
 
 
+MAX_ASKED = 100_000
+"""How many attempts a worker may be asked about at once."""
+
+
 class Message(Record):
     """Root of what travels between manager and workers."""
 
@@ -135,10 +139,22 @@ class RecallTasks(Message):
 class ReturnTasks(Message):
     """A worker gives attempts back that it has not begun, and will not begin.
 
-    So does it with those that it is to stop and does not hold, nor a result of them.
+    So does it with those that it is to stop, or is asked about, if it holds neither them nor a
+    result of them.
 
     Args:
         attempts: which, as task and number.
     """
 
     attempts: tuple[tuple[TaskId, int], ...]
+
+
+class AskAboutAttempts(Message):
+    """The manager asks a worker about attempts that it should have held for a while.
+
+    Args:
+        attempts: which, as task and number; the worker answers with `ReturnTasks` for those of
+            which it holds neither the work nor a result, and with nothing if there are none.
+    """
+
+    attempts: tuple[tuple[TaskId, int], ...] = Field(max_length=MAX_ASKED)

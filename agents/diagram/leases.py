@@ -18,7 +18,8 @@ _ENDINGS = {
     What.TASK_FAILED: "lost",
 }
 
-_GIVEN_BACK = "given back"
+_NOT_BEGUN = {What.TASK_REQUEUED: "given back", What.TASK_FAILED: "expired: "}
+"""How the detail begins where an attempt ended that had not begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def _leases(trace: Trace) -> Iterator[Lease]:
             attempt, worker, began_at = running.pop(each.task_id)
             is_overtaken = each.what is What.TASK_COMPLETED and each.attempt != attempt
             ending = "cancelled" if is_overtaken else _ENDINGS[each.what]
-            if each.what is What.TASK_REQUEUED and each.detail.startswith(_GIVEN_BACK):
+            if each.what in _NOT_BEGUN and each.detail.startswith(_NOT_BEGUN[each.what]):
                 ending = "not begun"
             yield Lease(each.task_id, attempt, worker, began_at, each.at, ending)
     last_at = trace.occurrences[-1].at if trace.occurrences else 0.0

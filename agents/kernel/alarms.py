@@ -37,6 +37,10 @@ class Alarms(Generic[_AlarmT]):
         if len(self._heap) > self._compact_at:
             self._compact()
 
+    def clear(self) -> None:
+        """Watch nothing any more."""
+        self._heap.clear()
+
     def next_at(self) -> float | None:
         """When the earliest alarm is due, None if there is none."""
         heap = self._heap

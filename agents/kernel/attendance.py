@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .ahead import TakingBack, attempts_of
-from .alarms import Alarms
+from .ahead import attempts_of
+from .board_alarms import BoardAlarms
 from .events import (
     CallTheRoll,
     DropWorker,
@@ -18,7 +18,7 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
-from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
+from .members import Members, Roll
 from .records import Attempt, WorkerRecord
 from .task_queue import TaskQueue
 
@@ -29,10 +29,12 @@ class Meeting(NamedTuple):
     Args:
         lost: the leases that ended.
         returned: the worker, if it came back to its leases.
+        let_in: the worker, if it was let in without leases.
     """
 
     lost: list[Attempt]
     returned: WorkerRecord | None = None
+    let_in: WorkerRecord | None = None
 
 
 class Attendance:
@@ -50,7 +52,7 @@ class Attendance:
         members: Members,
         roll: Roll,
         queue: TaskQueue,
-        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll],
+        alarms: BoardAlarms,
     ) -> None:
         self._members = members
         self._roll = roll
@@ -76,7 +78,7 @@ class Attendance:
             self.hear(event.worker_id, now, said)
             said.append(_welcome(event))
         elif known is None or not known.may_have_leases:
-            self._let_in(event, now, said)
+            return Meeting(lost, let_in=self._let_in(event, now, said))
         elif is_same_start and (event.call > known.call or not known.alive):
             lost += self._take_back(known, event, now, said)
             return Meeting(lost, known)
@@ -140,12 +142,13 @@ class Attendance:
         self._roll.is_called = True
         said.append(CallTheRoll())
 
-    def _let_in(self, event: WorkerJoined, now: float, said: list[Instruction]) -> None:
+    def _let_in(self, event: WorkerJoined, now: float, said: list[Instruction]) -> WorkerRecord:
         worker = self._admit(event, now)
         detail = f"skill {worker.skill_level}, {worker.slots} slots"
         said.append(Occurrence(now, What.WORKER_JOINED, worker=worker.name, detail=detail))
         said.append(_welcome(event))
         self._look_at_roll(said)
+        return worker
 
     def _take_back(
         self, worker: WorkerRecord, event: WorkerJoined, now: float, said: list[Instruction]

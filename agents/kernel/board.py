@@ -23,7 +23,7 @@ from ...messages import (
     TaskStatus,
 )
 from ...messages.task import MAX_ATTEMPTS
-from .ahead import TakingBack
+from .ahead import TakingBack, attempts_of
 from .board_state import BoardState
 from .dependencies import check_batch, named_tasks
 from .events import (
@@ -34,6 +34,7 @@ from .events import (
     EndRun,
     Event,
     Instruction,
+    ListeningInterrupted,
     Occurrence,
     PriorityChanged,
     ProgressReported,
@@ -56,7 +57,9 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
+from .expiry import Expiry, describe_expiry
 from .forgetting import find_forgettable
+from .held_slots import FIRST_TOLD_AFTER_S, TOLD_EVERY_S, HeldSlotWarning, held_slot_of
 from .leases import failure_of, limit_attempt
 from .matching import MatchingPolicy, describe_shortfall, find_obstacle
 from .members import Absence, Challenge, Quarantine, Roll, Silence
@@ -78,6 +81,7 @@ class Cause(str, Enum):
     CANCELLED = "cancelled"
     UPSTREAM_FAILED = "upstream failed"
     NOBODY_CAN = "nobody can"
+    EXPIRED = "expired"
 
 
 TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
@@ -87,6 +91,7 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.PENDING, Cause.CANCELLED): TaskStatus.CANCELLED,
     (TaskStatus.PENDING, Cause.UPSTREAM_FAILED): TaskStatus.CANCELLED,
     (TaskStatus.PENDING, Cause.NOBODY_CAN): TaskStatus.FAILED,
+    (TaskStatus.PENDING, Cause.EXPIRED): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.SUCCEEDED): TaskStatus.COMPLETED,
     (TaskStatus.IN_PROGRESS, Cause.FAILED_FOR_GOOD): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.TO_BE_RETRIED): TaskStatus.PENDING,
@@ -94,6 +99,8 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.IN_PROGRESS, Cause.LOST_TOO_OFTEN): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.GIVEN_BACK): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.CANCELLED): TaskStatus.CANCELLED,
+    # It waits at a worker for a slot.
+    (TaskStatus.IN_PROGRESS, Cause.EXPIRED): TaskStatus.FAILED,
 }
 """Every legal change of a task's status. What is not here does not happen."""
 
@@ -144,6 +151,7 @@ class Board(BoardState):
         self._react_to(RetirementRequested, self._retire)
         self._react_to(DoorsOpened, self._open_doors)
         self._react_to(StopRequested, self._stop_run)
+        self._react_to(ListeningInterrupted, self._excuse)
         self._react_to(TimePassed, self._let_time_pass)
 
     def _react_to(self, kind: type[_EventT], reaction: Callable[[_EventT], None]) -> None:
@@ -205,6 +213,7 @@ class Board(BoardState):
         for record in added:
             if record.status is _PENDING:
                 self._enqueue(record)
+            self._watch_expiry(record)
 
     def _enqueue(self, record: TaskRecord) -> None:
         """Let a pending task wait for a worker, unless it waits for something else."""
@@ -458,6 +467,21 @@ class Board(BoardState):
             self._tell(What.TASK_FAILED, record, detail=record.error_message)
             self._cancel_dependents(record)
 
+    def _expire(self, record: TaskRecord) -> None:
+        """Fail a task that has not begun in time, wherever it waits."""
+        if self.has_ended:
+            return
+        reason = describe_expiry(record)
+        waits_at_worker = record.status is TaskStatus.IN_PROGRESS
+        self._transition(record, Cause.EXPIRED)
+        record.error_message = reason
+        if waits_at_worker:
+            self._stop(record.attempts[-1], Ending.NOT_BEGUN, reason)
+        elif record.place is not None:
+            self.queue.remove(record.place)
+        self._tell(What.TASK_FAILED, record, record.attempt, record.worker, reason)
+        self._cancel_dependents(record)
+
     # ------------------------------------------------------------------ tasks: how they went
 
     def _take_one_result(self, event: ResultReceived) -> None:
@@ -608,13 +632,28 @@ class Board(BoardState):
         else:
             attempt.ending = Ending.LOST
             record.losses += 1
+        error = f"worker lost: {record.losses} times, last on {name}"
+        self._let_wait_again(attempt, f"worker lost: {name}", error)
+
+    def _take_lease_back(self, attempt: Attempt) -> None:
+        """Count an attempt as lost that its worker does not hold, and never told the end of."""
+        record, name = attempt.task, attempt.worker.name
+        self._end_attempt(attempt, Ending.LOST)
+        record.losses += 1
+        # If somebody else can do it, the next attempt is not there.
+        record.failed_by |= {name}
+        error = f"attempt lost: {record.losses} times, last on {name}, which does not hold it"
+        self._let_wait_again(attempt, f"attempt lost: {name} does not hold it", error)
+
+    def _let_wait_again(self, attempt: Attempt, detail: str, error: str) -> None:
+        """Let a task whose attempt was lost wait again, unless that has happened too often."""
+        record, name = attempt.task, attempt.worker.name
         if record.losses <= self.rules.max_losses:
             self._transition(record, Cause.WORKER_LOST)
-            detail = f"worker lost: {name}"
             self._tell(What.TASK_REQUEUED, record, attempt.number, name, detail)
             self.queue.push(record, self._now)
+            self._watch_expiry(record)
         else:
-            error = f"worker lost: {record.losses} times, last on {name}"
             record.error_message = error
             self._fail(record, Cause.LOST_TOO_OFTEN, error, failure_of(attempt, error, self._now))
 
@@ -685,7 +724,7 @@ class Board(BoardState):
             self.queue.note_load(worker)
 
     def _take_back(self, event: TasksGivenBack) -> None:
-        """Let those of a worker's tasks wait again that it was asked for and has not begun.
+        """Let those of a worker's tasks wait again that it was asked for and does not hold.
 
         What it was to stop, and does not hold, takes none of its slots any more.
         """
@@ -696,12 +735,18 @@ class Board(BoardState):
             if self._confirm_stop(worker, task_id, number):
                 continue
             record = worker.ahead.get((task_id, number)) or worker.running.get((task_id, number))
-            if record is None or not record.attempts[number - 1].is_recalled:
+            if record is None:
                 continue
-            self._end_attempt(record.attempts[number - 1], Ending.NOT_BEGUN)
+            attempt = record.attempts[number - 1]
+            if not attempt.is_recalled:
+                if attempt.asked_at is not None:
+                    self._take_lease_back(attempt)
+                continue
+            self._end_attempt(attempt, Ending.NOT_BEGUN)
             self._transition(record, Cause.GIVEN_BACK)
             self._tell(What.TASK_REQUEUED, record, number, worker.name, "given back, not begun")
             self.queue.push(record, self._now)
+            self._watch_expiry(record)
 
     def _stop(self, attempt: Attempt, ending: Ending, reason: str) -> None:
         """End a lease whose worker must be told; its slot stays taken until the worker confirms.
@@ -712,10 +757,24 @@ class Board(BoardState):
         if not worker.alive:
             self._end_attempt(attempt, ending)
             return
-        leaves = worker.withdrawn if attempt.is_ahead else worker.stopping
-        leaves.add((task_id, attempt.number))
+        if attempt.is_ahead:
+            worker.withdrawn.add((task_id, attempt.number))
+        else:
+            self._await_stop(attempt)
         self._end_attempt(attempt, ending)
         self._said.append(SendCancel(worker.worker_id, task_id, attempt.number, reason))
+
+    def _await_stop(self, attempt: Attempt) -> None:
+        """Count an attempt's slot as taken until its worker says that it has stopped."""
+        attempt.worker.stopping.add((attempt.task.task_id, attempt.number))
+        self.alarms.set(HeldSlotWarning(attempt, self._now + FIRST_TOLD_AFTER_S))
+
+    def _warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
+        attempt = warning.attempt
+        told = held_slot_of(attempt).describe(self._now)
+        self._tell(What.SLOT_HELD, attempt.task, attempt.number, attempt.worker.name, told)
+        warning.at = self._now + TOLD_EVERY_S
+        self.alarms.set(warning)
 
     def _confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:
         if not worker.stopping and not worker.withdrawn:
@@ -732,32 +791,41 @@ class Board(BoardState):
     # ------------------------------------------------------------------ workers
 
     def _meet(self, event: WorkerJoined) -> None:
-        lost, returned = self.attendance.meet(event, self._now, self._said)
+        lost, returned, let_in = self.attendance.meet(event, self._now, self._said)
         if returned is not None:
+            self._note_what_it_still_does(returned, event)
             self._note_slots(returned)
             # While it was away nobody looked after what waits there.
             if self.ahead.look_after(returned, self._now):
                 self.alarms.set(self.ahead.looking)
-            self._stop_again(returned, event)
+        elif let_in is not None and event.holding:
+            self._note_what_it_still_does(let_in, event)
         self._requeue(lost)
 
-    def _stop_again(self, worker: WorkerRecord, event: WorkerJoined) -> None:
-        """Repeat what a worker that came back may never have been told: what to stop."""
+    def _note_what_it_still_does(self, worker: WorkerRecord, event: WorkerJoined) -> None:
+        """Count the slots of attempts that ended here, and not at the worker that came back.
+
+        It may never have been told to stop them.
+        """
         for task_id, number in event.holding - worker.running.keys() - worker.ahead.keys():
             record = self._tasks.get(task_id)
             if record is None or not 1 <= number <= record.attempt:
                 continue
             attempt = record.attempts[number - 1]
-            ending = attempt.ending
-            if attempt.worker is worker and ending in _STOPPED and not attempt.is_reported:
-                if worker.taken < worker.slots and not worker.ahead:
-                    worker.stopping.add((task_id, number))
-                    self.queue.note_load(worker)
+            if attempt.worker is not worker or attempt.ending is None or attempt.is_reported:
+                continue
+            if worker.taken < worker.slots:
+                self._await_stop(attempt)
+                self.queue.note_load(worker)
+            # The success of one that was only lost from sight still counts if nobody was faster.
+            if attempt.ending in _STOPPED or record.finished_at is not None:
                 reason = record.error_message or "given up"
                 self._said.append(SendCancel(worker.worker_id, task_id, number, reason))
 
     def _hear(self, event: WorkerHeard) -> None:
-        self.attendance.hear(event.worker_id, self._now, self._said)
+        worker = self.attendance.hear(event.worker_id, self._now, self._said)
+        if worker is not None and not self.has_ended:
+            self.lease_check.ask(worker, self._now, self._said)
 
     def _see_off(self, event: WorkerLeft) -> None:
         self._requeue(self.attendance.see_off(event, self._now, self._said))
@@ -773,6 +841,14 @@ class Board(BoardState):
             self._lose_attempt(attempt)
 
     # ------------------------------------------------------------------ time
+
+    def _excuse(self, event: ListeningInterrupted) -> None:
+        """Let nobody be given up, and nothing time out, for what could not be taken in."""
+        self.members.excuse(event.lasted_s, self._now)
+        for worker in self.members.present.values():
+            for attempt in attempts_of(worker.running):
+                if attempt.deadline is not None and attempt.deadline <= self._now:
+                    attempt.deadline += event.lasted_s
 
     def _resume(self) -> None:
         """Go on with a restored run: its workers may come back, and lose no time by its rest."""
@@ -820,6 +896,10 @@ class Board(BoardState):
                     self.alarms.set(alarm)
                 case Roll():
                     self._end_the_wait()
+                case Expiry():
+                    self._expire(alarm.record)
+                case HeldSlotWarning():
+                    self._warn_of_held_slot(alarm)
         if self.began_at is not None and self.ended_at is None:
             self._give_up()
 

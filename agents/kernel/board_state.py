@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ...messages import TaskId, TaskResult, TaskStatus, UnknownTask
-from .ahead import Ahead, TakingBack
+from .ahead import Ahead
 from .alarms import Alarms
 from .attendance import Attendance
+from .board_alarms import BoardAlarms
 from .dependencies import named_tasks
 from .events import Occurrence
+from .expiry import expiry_of
 from .explanation import Explanation, describe_dependencies, explain_decision, explain_wait
+from .held_slots import held_slots, holders_of
 from .invariants import check_invariants
+from .lease_check import LeaseCheck
 from .matching import POLICIES, MatchingPolicy, describe_shortfall, find_obstacle
-from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
-from .records import Attempt, Rules, Snapshot, TaskRecord, WorkerRecord
+from .members import Members, Quarantine, Roll
+from .records import Rules, Snapshot, TaskRecord, WorkerRecord
 from .standing import Standing
 from .task_queue import TaskQueue
 
@@ -41,14 +46,13 @@ class BoardState:
         self.ahead = Ahead(self.rules, self.queue)
         self.members = Members(self.rules)
         self.roll = Roll(self.rules)
-        self.alarms: Alarms[
-            Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll
-        ] = Alarms()
+        self.alarms: BoardAlarms = Alarms()
         self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
         self.standing = Standing(self.rules, self.members, self.queue, self.alarms)
         # Both hold every task of the run until it is forgotten: a report tells of all of them.
         self._tasks: dict[TaskId, TaskRecord] = {}
         self._results: dict[TaskId, TaskResult] = {}
+        self.lease_check = LeaseCheck(self.rules, self._tasks)
         self._next_sequence = 0
         self._counts = dict.fromkeys(TaskStatus, 0)
         self._unsettled = 0
@@ -97,6 +101,7 @@ class BoardState:
                 if self.ahead.restore(record.attempts[-1], now):
                     self.alarms.set(self.ahead.looking)
                 self.alarms.set(record.attempts[-1])
+            self._watch_expiry(record)
         for worker in self.members.present.values():
             self.queue.admit(worker)
         recorded = [record for record in snapshot.tasks if record.result is not None]
@@ -104,6 +109,34 @@ class BoardState:
         self._results.update(
             (record.task_id, record.result) for record in recorded if record.result is not None
         )
+
+    @property
+    def can_move_to_another_clock(self) -> bool:
+        """Whether nothing has happened yet but that tasks were added, changed or cancelled."""
+        return self.began_at is None and not self.is_suspended and not self.members.by_name
+
+    def move_to_another_clock(self, now: float) -> None:
+        """Go by another clock from now on: what has happened so far happens now.
+
+        Args:
+            now: the time by that clock, in seconds.
+        """
+        self._now = now
+        self.alarms.clear()
+        if self.roll.opened_at is not None:
+            self.roll.opened_at = now
+            self.alarms.set(self.roll)
+        for record in self._tasks.values():
+            record.move_to(now)
+            self._watch_expiry(record)
+            if record.place is not None:
+                self.queue.remove(record.place)
+                self.queue.push(record, now)
+
+    def _watch_expiry(self, record: TaskRecord) -> None:
+        expiry = expiry_of(record, self.rules.time_scale)
+        if expiry is not None:
+            self.alarms.set(expiry)
 
     def _link_restored(self, record: TaskRecord) -> None:
         for task_id in named_tasks(record.task):
@@ -155,6 +188,11 @@ class BoardState:
         return (self.is_suspended and self._policy_before) or self.queue.policy.name
 
     @property
+    def last_event_at(self) -> float:
+        """When something last happened, in seconds."""
+        return self._now
+
+    @property
     def has_ended(self) -> bool:
         """Whether the run is over."""
         return self.ended_at is not None
@@ -199,11 +237,21 @@ class BoardState:
         Raises:
             UnknownTask: no task has this id.
         """
-        record, policy = self.find(task_id), self.policy_name
+        record = self.find(task_id)
+        remarks = [
+            f"{worker.name}: {held.describe(self._now)}" for worker, held in holders_of(record)
+        ]
+        expiry = expiry_of(record, self.rules.time_scale)
+        if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
+            remarks.append(f"it expires in {max(due_at - self._now, 0.0):.1f} s unless it begins")
+        return replace(self._explain(record), remarks=tuple(remarks))
+
+    def _explain(self, record: TaskRecord) -> Explanation:
+        policy = self.policy_name
         if record.status is not TaskStatus.PENDING:
             return explain_decision(record, policy)
         place = record.place
-        if task_id in self._held and not record.unfinished:
+        if record.task_id in self._held and not record.unfinished:
             return explain_wait(record, policy, "waits until assign_tasks hands it out")
         if place is None:
             needed = [self._tasks[each] for each in dict.fromkeys(record.task.depends_on)]
@@ -230,7 +278,14 @@ class BoardState:
         if self.began_at is not None and place.bucket.crew is not None and not lineup.able:
             headline = "waits for a worker: all who can do it are in quarantine or retiring"
         held_back = {each.name for each in workers if self.queue.is_held_back(each)}
-        return explain_wait(record, policy, headline, lineup, workers, held_back=held_back)
+        held = {
+            worker.name: [each.describe(self._now) for each in held_slots(worker, self._tasks)]
+            for worker in workers
+            if worker.stopping
+        }
+        return explain_wait(
+            record, policy, headline, lineup, workers, held_back=held_back, held=held
+        )
 
     def has_free_worker_for(self, task_id: TaskId) -> bool:
         """Whether a worker is free that could do a task.

@@ -137,7 +137,7 @@ class ResultsReceived:
 
 @dataclass(frozen=True, slots=True)
 class TasksGivenBack:
-    """A worker gave back attempts that it had been asked for and had not begun."""
+    """A worker gave back attempts that it had been asked for or about, and does not hold."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -212,6 +212,17 @@ class DoorsOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class ListeningInterrupted:
+    """Whoever drives the board could take in nothing for a while; what was said meanwhile waits.
+
+    Args:
+        lasted_s: for how many seconds since it was last told, or since the beginning.
+    """
+
+    lasted_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """The alarm that `Board.next_alarm` asked for went off; nothing else happened."""
 
@@ -235,6 +246,7 @@ Event: TypeAlias = (
     | TasksForgotten
     | DoorsOpened
     | StopRequested
+    | ListeningInterrupted
     | TimePassed
 )
 
@@ -316,6 +328,14 @@ class SendRecall:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAboutLeases:
+    """Ask a worker which of these attempts it does not hold; it gives those back."""
+
+    worker_id: WorkerId
+    attempts: tuple[tuple[TaskId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmResult:
     """Tell a worker that its result is recorded, or will never count.
 
@@ -391,6 +411,7 @@ class What(str, Enum):
     ATTEMPT_FAILED = "attempt_failed"
     ATTEMPT_TIMED_OUT = "attempt_timed_out"
     RESULT_IGNORED = "result_ignored"
+    SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
     WORKER_RETURNED = "worker_returned"
     WORKER_REFUSED = "worker_refused"
@@ -429,6 +450,7 @@ Instruction: TypeAlias = (
     | SendAssignment
     | SendCancel
     | SendRecall
+    | AskAboutLeases
     | ConfirmResult
     | DropWorker
     | RetireWorker

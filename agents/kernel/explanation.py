@@ -6,8 +6,9 @@ are made when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ...messages import TaskId, TaskStatus
@@ -43,6 +44,7 @@ class Explanation:
         headline: the answer in one line.
         considered: the workers looked at, the chosen one first; `MAX_NAMED` at most.
         others: how many more were looked at.
+        remarks: what else is to be known about the task, a line each.
     """
 
     task_id: TaskId
@@ -51,10 +53,12 @@ class Explanation:
     headline: str
     considered: tuple[Considered, ...] = ()
     others: int = 0
+    remarks: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The whole answer, a line each."""
         told = [f"task {self.task_id} {self.headline}"]
+        told += [f"  {each}" for each in self.remarks]
         told += [f"  {each.worker}: {each.verdict}" for each in self.considered]
         if self.others:
             told.append(f"  and {self.others} more")
@@ -135,10 +139,19 @@ def explain_wait(
     workers: Iterable[WorkerRecord] = (),
     *,
     held_back: Container[str] = (),
+    held: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Explanation:
     """Tell what a task waits for, and how it stands with the workers that are connected.
 
-    Those held back have slots that they are not given, since they have failed.
+    Args:
+        record: the task.
+        policy: the name of the policy that decides.
+        headline: what it waits for, in one line.
+        lineup: who could do it; None if that plays no part yet.
+        workers: the workers that are connected.
+        held_back: the names of the workers that are not given all their slots, since they have
+            failed.
+        held: by the workers' names, what holds their slots though it was to stop.
     """
     if record.error_message is not None:
         headline = f"{headline} (its last failure: {record.error_message})"
@@ -151,6 +164,7 @@ def explain_wait(
         verdict = "free" if is_free else f"busy {taken[name]}/{slots} slots"
         if is_free and name in held_back:
             verdict = f"busy {taken[name]}/{slots} slots, and given no more since it has failed"
+        verdict = "; ".join((verdict, *held.get(name, ())[:MAX_NAMED]))
         considered.append(Considered(name, None, verdict))
     considered += _passed_over(lineup, record)
     named = tuple(considered[:MAX_NAMED])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ...messages import TaskId, TaskStatus
 from .ahead import attempts_of
 from .dependencies import named_tasks
+from .expiry import Expiry, has_begun
+from .held_slots import HeldSlotWarning
 from .matching import find_obstacle
 from .members import Quarantine
 from .records import MAX_AHEAD, MAX_STORY, Attempt, Ending, TaskRecord
@@ -194,6 +196,16 @@ def _check_alarms(board: BoardState) -> None:
     for name, worker in board.workers.items():
         if worker.quarantined_until is not None:
             assert worker in quarantined, f"nobody releases {name} from its quarantine"
+    expiring = {alarm.record for alarm in watched if isinstance(alarm, Expiry)}
+    for task_id, record in board.tasks.items():
+        may_expire = record.task.expires_s is not None and not record.status.is_final
+        if may_expire and not board.has_ended:
+            assert has_begun(record) or record in expiring, f"task {task_id!r} never expires"
+    warned_of = {alarm.attempt for alarm in watched if isinstance(alarm, HeldSlotWarning)}
+    for name, worker in board.workers.items():
+        for task_id, number in worker.stopping:
+            attempt = board.tasks[task_id].attempts[number - 1]
+            assert attempt in warned_of, f"nobody warns of what {name} holds"
     if board.queue.patience.lasts_s < math.inf:
         for record in board.tasks.values():
             if record.place is not None and record.place.bucket.unmatched_since is not None:

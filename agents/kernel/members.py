@@ -187,6 +187,16 @@ class Members:
             oldest = next(iter(self._lost))
             del self._lost[oldest], self.by_name[oldest]
 
+    def excuse(self, seconds: float, now: float) -> None:
+        """Hold a time in which nobody could be heard against none of them."""
+        for worker in self.by_name.values():
+            if worker.alive:
+                worker.last_heard_at = min(worker.last_heard_at + seconds, now)
+            elif worker.awaited_until is not None:
+                worker.awaited_until += seconds
+        for challenge in self.challenges.values():
+            challenge.decided_at += seconds
+
     def may_come(self, name: str) -> bool:
         """Whether workers of this name are let in at all."""
         return self._rules.allow is None or name in self._rules.allow

@@ -23,7 +23,7 @@ MAX_AHEAD = 1_000
 
 LONGEST_PREFETCH_S = 10.0
 
-_REPLACED_BY_THE_NEXT = frozenset({What.TASK_PROGRESSED, What.RESULT_IGNORED})
+_REPLACED_BY_THE_NEXT = frozenset({What.TASK_PROGRESSED, What.RESULT_IGNORED, What.SLOT_HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +277,7 @@ class Attempt:
         is_reported: whether its worker has told how it went.
         is_ahead: whether it waits at its worker for a slot.
         is_recalled: whether its worker was asked for it back.
+        asked_at: when its worker was last asked whether it holds it; None if it never was.
         expected_s: how long it should take, in seconds, if it was sent ahead.
         usual: what is learnt from how long it takes; None if nothing is.
     """
@@ -291,6 +292,7 @@ class Attempt:
     is_reported: bool = False
     is_ahead: bool = False
     is_recalled: bool = False
+    asked_at: float | None = None
     expected_s: float = 0.0
     usual: UsualTime | None = None
     ended_at: float | None = None
@@ -380,6 +382,12 @@ class TaskRecord:
     def story(self) -> tuple[Occurrence, ...]:
         """What happened to it, the oldest first; the latest `MAX_STORY` occurrences."""
         return tuple(self._story)
+
+    def move_to(self, at: float) -> None:
+        """Let all that happened so far have happened at another time, in seconds."""
+        self.added_at = at
+        self.finished_at = None if self.finished_at is None else at
+        self._story = [each._replace(at=at) for each in self._story]
 
     def tell(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.

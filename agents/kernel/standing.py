@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from ...messages import IllegalTransition, UnknownName
-from .ahead import TakingBack
-from .alarms import Alarms
+from .board_alarms import BoardAlarms
 from .events import Instruction, Occurrence, RetirementRequested, RetireWorker, What
-from .members import Absence, Challenge, Members, Quarantine, Roll, Silence
-from .records import Attempt, Rules, WorkerRecord
+from .members import Members, Quarantine
+from .records import Rules, WorkerRecord
 from .task_queue import TaskQueue
 
 
@@ -26,7 +25,7 @@ class Standing:
         rules: Rules,
         members: Members,
         queue: TaskQueue,
-        alarms: Alarms[Attempt | Silence | Absence | Challenge | Quarantine | TakingBack | Roll],
+        alarms: BoardAlarms,
     ) -> None:
         self.rules = rules
         self._members = members

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from ...messages import Task, TaskId, TaskStatus
 from ...messages.work import Note
 from ..kernel.board_state import BoardState
+from ..kernel.held_slots import held_slots
 from ..kernel.records import TaskRecord, WorkerRecord
 from .page_state import run_state, worker_state
 from .payload_view import view_payload
@@ -112,6 +113,9 @@ class TaskView(_Model):
     depends_on: list[TaskId]
     """The tasks it depends on."""
 
+    expires_s: float | None
+    """How many seconds after its adding it must have begun; null if there is no limit."""
+
     parent_id: TaskId | None
     """The task it belongs to."""
 
@@ -176,6 +180,22 @@ class Story(_Model):
     """Who was considered for it, or what it waits for, line by line."""
 
 
+class HeldSlotView(_Model):
+    """A slot that an attempt holds though it was cancelled, timed out, or was done elsewhere."""
+
+    task_id: TaskId
+    """The task."""
+
+    attempt: int
+    """Which attempt at it."""
+
+    since: float
+    """When it was told to stop, in seconds since 1970."""
+
+    reason: str
+    """What had happened, such as "it timed out"."""
+
+
 class WorkerView(_Model):
     """A worker as it stands."""
 
@@ -202,6 +222,9 @@ class WorkerView(_Model):
 
     running: list[TaskId]
     """The tasks that it has, the first 100."""
+
+    held_slots: list[HeldSlotView]
+    """Slots that handlers have not given back though they were to stop, the first 100."""
 
     succeeded: int
     """How many of its attempts succeeded."""
@@ -329,6 +352,7 @@ class TaskFields(TypedDict):
     finished_at: float | None
     execution_time: float | None
     depends_on: list[TaskId]
+    expires_s: float | None
     parent_id: TaskId | None
 
 
@@ -367,17 +391,19 @@ def view_story(board: BoardState, task_id: TaskId) -> Story:
     )
 
 
-def view_worker(worker: WorkerRecord, now: float, heartbeat_s: float) -> WorkerView:
+def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerView:
     """Tell a worker as it stands."""
+    held = held_slots(worker, board.tasks)
     return WorkerView(
         name=worker.name,
-        state=worker_state(worker, now, heartbeat_s),
+        state=worker_state(worker, now, board.rules.heartbeat_s),
         skill=worker.skill_level,
         specialties=sorted(worker.specialties),
         slots=worker.slots,
         taken=worker.taken,
         ahead=len(worker.ahead),
         running=[task_id for task_id, _ in list(worker.running)[:100]],
+        held_slots=[HeldSlotView(**each._asdict()) for each in held[:100]],
         succeeded=worker.stats.successful_tasks,
         ended=worker.stats.completed_tasks,
         heard_s_ago=max(now - worker.last_heard_at, 0.0),
@@ -424,5 +450,6 @@ def _fields(record: TaskRecord) -> TaskFields:
         "finished_at": record.finished_at,
         "execution_time": None if result is None else result.execution_time,
         "depends_on": list(task.depends_on),
+        "expires_s": task.expires_s,
         "parent_id": task.parent_id,
     }

@@ -231,8 +231,7 @@ class _Routes:
 
         def look() -> list[WorkerView]:
             board, moment = self._manager.board, now()
-            heartbeat_s = board.rules.heartbeat_s
-            return [view_worker(each, moment, heartbeat_s) for each in board.workers.values()]
+            return [view_worker(board, each, moment) for each in board.workers.values()]
 
         return self._manager.ask(look)
 

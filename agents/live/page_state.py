@@ -21,6 +21,7 @@ from ...messages import TaskId, TaskStatus
 from ..kernel.board_state import BoardState
 from ..kernel.events import Occurrence, What
 from ..kernel.health import Health, health_of
+from ..kernel.held_slots import held_slots
 from ..kernel.records import TaskRecord, WorkerRecord
 from .history import History, Sample
 from .task_addresses import write_task_id
@@ -37,8 +38,12 @@ MAX_WORKERS = 200
 MAX_NEWS = 50
 """How many occurrences are told as news: the latest."""
 
+MAX_HELD = 5
+"""How many slots a worker's row tells of that handlers have not given back: the longest held."""
+
 _MAX_DESCRIPTION_CHARACTERS = 160
 _MAX_REASON_CHARACTERS = 120
+_MAX_NAME_CHARACTERS = 40
 
 View: TypeAlias = "dict[str, JsonValue]"
 """Something to be sent to the page, as JSON."""
@@ -281,11 +286,15 @@ class PageState:
     def _workers(self, board: BoardState, now: float) -> dict[str, JsonValue]:
         heartbeat_s = board.rules.heartbeat_s
         return {
-            worker.name: self._worker_row(worker, now, heartbeat_s) for worker in self._shown(board)
+            worker.name: self._worker_row(board, worker, now, heartbeat_s)
+            for worker in self._shown(board)
         }
 
-    def _worker_row(self, worker: WorkerRecord, now: float, heartbeat_s: float) -> JsonValue:
+    def _worker_row(
+        self, board: BoardState, worker: WorkerRecord, now: float, heartbeat_s: float
+    ) -> JsonValue:
         stats = worker.stats
+        held = held_slots(worker, board.tasks)
         return {
             "order": worker.order,
             "name": worker.name,
@@ -295,6 +304,10 @@ class PageState:
             "slots": worker.slots,
             "taken": worker.taken,
             "ahead": len(worker.ahead),
+            "held": [
+                [str(each.task_id)[:_MAX_NAME_CHARACTERS], self._since(each.since), each.reason]
+                for each in held[:MAX_HELD]
+            ],
             "succeeded": stats.successful_tasks,
             "ended": stats.completed_tasks,
             # Whole seconds, so that a worker that works hard is not told anew with each change.

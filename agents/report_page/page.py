@@ -33,6 +33,7 @@ MAX_KINDS_LISTED = 50
 MAX_DIAGRAM_CHARACTERS = 200_000
 """How much of a diagram is shown."""
 
+_MAX_HELD_CHARACTERS = 300
 _MAX_NAME_CHARACTERS = 100
 _MAX_FAILURE_CHARACTERS = 2_000
 
@@ -75,6 +76,9 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
         "outcomes": _outcomes_of(timeline),
         "workers": _worker_lines(report),
         "workers_hidden": max(len(report.workers) - MAX_WORKERS_LISTED, 0),
+        "held_slots": [
+            clip(each, _MAX_HELD_CHARACTERS) for each in report.held_slots[:MAX_KINDS_LISTED]
+        ],
         "errors": _listed(report.error_counts),
         "ignored": _listed(report.ignored),
         "dropped": _listed(report.dropped),

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from muster.agents.kernel.board import Board
 from muster.agents.kernel.dependencies import named_tasks
 from muster.agents.kernel.events import (
+    AskAboutLeases,
     AssigningBegun,
     CancelRequested,
     DoorsOpened,
@@ -30,6 +31,7 @@ from muster.agents.kernel.events import (
     EndRun,
     Event,
     HandOut,
+    ListeningInterrupted,
     Occurrence,
     PriorityChanged,
     ProgressReported,
@@ -122,6 +124,7 @@ class Muster(RuleBasedStateMachine):
         # What each worker was given and has not answered, by its address.
         self.held: dict[str, list[tuple[Any, int, str]]] = {}
         self.recalled: dict[str, set[tuple[Any, int]]] = {}
+        self.asked: dict[str, set[tuple[Any, int]]] = {}
         self.completed: Counter[Any] = Counter()
         self.settled: Counter[Any] = Counter()
         self.leased: set[tuple[Any, int]] = set()
@@ -165,6 +168,10 @@ class Muster(RuleBasedStateMachine):
                     recalled = self.recalled.setdefault(worker_id, set())
                     assert not recalled & set(attempts), "asked twice for the same"
                     recalled |= set(attempts)
+                case AskAboutLeases(worker_id, attempts):
+                    assert worker_id in self.present, "nobody is asked about attempts"
+                    assert set(attempts) <= self.leased, "asked about what was never given out"
+                    self.asked.setdefault(worker_id, set()).update(attempts)
                 case RetireWorker(worker_id):
                     assert worker_id in self.present, "nobody is told to stop"
                 case SendWelcome(worker_id):
@@ -191,6 +198,7 @@ class Muster(RuleBasedStateMachine):
         priority=st.integers(-1, 2),
         attempts=st.integers(1, 3),
         timeout=st.sampled_from([None, 0.5, 3.0]),
+        expires_s=st.sampled_from([None, None, 0.5, 20.0]),
         needed=st.lists(task_ids, max_size=2),
     )
     def add(
@@ -200,6 +208,7 @@ class Muster(RuleBasedStateMachine):
         priority: int,
         attempts: int,
         timeout: float | None,
+        expires_s: float | None,
         needed: list[int],
     ) -> int:
         task_id = next(self.ids)
@@ -211,6 +220,7 @@ class Muster(RuleBasedStateMachine):
             priority=priority,
             max_attempts=attempts,
             timeout=timeout,
+            expires_s=expires_s,
             depends_on=tuple(each for each in needed if each in self.board.tasks),
         )
         self.tell(TasksAdded((task,)))
@@ -424,6 +434,27 @@ class Muster(RuleBasedStateMachine):
             self.held[address].remove(lease)
         self.tell(TasksGivenBack(address, tuple((task, number) for task, number, _ in given_back)))
 
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data())
+    def lose_track(self, data: st.DataObject) -> None:
+        """Let a worker work on an attempt no more, and never tell of its end."""
+        address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
+        self.held[address].remove(data.draw(st.sampled_from(self.held[address])))
+
+    @precondition(lambda self: any(self.asked.values()))
+    @rule(data=st.data())
+    def say_what_is_not_held(self, data: st.DataObject) -> None:
+        self.answer_question(data.draw(st.sampled_from(sorted(a for a in self.asked))))
+
+    def answer_question(self, address: str) -> None:
+        held = {lease[:2] for lease in self.held.get(address, [])}
+        missing = self.asked.pop(address, set()) - held
+        self.tell(TasksGivenBack(address, tuple(sorted(missing))))
+        for worker in self.board.members.present.values():
+            if worker.worker_id == address:
+                books = {*worker.running, *worker.ahead, *worker.stopping}
+                assert not books & missing, "a lease that nobody works on"
+
     @rule(
         sender=st.sampled_from(NAMES),
         task_id=st.integers(1, 12),
@@ -431,12 +462,21 @@ class Muster(RuleBasedStateMachine):
     )
     def give_back_unasked(self, sender: str, task_id: int, attempt: int) -> None:
         address = self.addresses.get(sender, "nowhere")
-        if (task_id, attempt) not in self.recalled.get(address, set()):
+        asked = self.recalled.get(address, set()) | self.asked.get(address, set())
+        if (task_id, attempt) not in asked | self.ever_asked(task_id, attempt):
             before = self.board.tasks.get(task_id)
             status = before and before.status
             self.tell(TasksGivenBack(address, ((task_id, attempt),)))
             after = self.board.tasks.get(task_id)
             assert (after and after.status) is status
+
+    def ever_asked(self, task_id: int, attempt: int) -> set[tuple[Any, int]]:
+        """The attempt, if its worker was asked about it and may still answer."""
+        record = self.board.tasks.get(task_id)
+        if record is None or attempt > record.attempt:
+            return set()
+        was_asked = record.attempts[attempt - 1].asked_at is not None
+        return {(task_id, attempt)} if was_asked else set()
 
     @rule(
         sender=st.sampled_from(NAMES),
@@ -475,6 +515,20 @@ class Muster(RuleBasedStateMachine):
         alarm = self.board.next_alarm()
         assert alarm is None or alarm > self.now, "an alarm that does not go off"
 
+    @rule(seconds=st.sampled_from([1.0, 12.0]))
+    def be_held_up(self, seconds: float) -> None:
+        """Let the board's driver take in nothing for a while."""
+        there = set(self.present)
+        self.now += seconds
+        before = {name: each.last_heard_at for name, each in self.board.workers.items()}
+        self.tell(ListeningInterrupted(seconds))
+        self.tell(TimePassed())
+        for address in there - self.present:
+            name = address.partition("@")[0]
+            silent_s = self.now - before[name] - seconds
+            waits_for_name = name in self.board.workers
+            assert silent_s >= self.rules.lost_after_s or waits_for_name, "given up unheard"
+
     @precondition(lambda self: self.board.next_alarm() is not None)
     @rule()
     def go_to_the_next_alarm(self) -> None:
@@ -509,7 +563,10 @@ class Muster(RuleBasedStateMachine):
             if not waiting:
                 break
             self.now = max(self.board.next_alarm() or 0.0, self.now)
-            self.tell(WorkerHeard("able"))
+            for address in sorted(self.present):
+                self.tell(WorkerHeard(address))
+                if address in self.asked:
+                    self.answer_question(address)
             self.tell(TimePassed())
         for task_id, record in self.board.tasks.items():
             assert record.status.is_final, f"task {task_id} hangs: {record.story}"

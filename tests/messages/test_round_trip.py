@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from muster.messages import (
     MESSAGE_KINDS,
     Answer,
+    AskAboutAttempts,
     BlobPlace,
     BlobsReached,
     BlobsWanted,
@@ -109,6 +110,7 @@ common_task_fields: dict[str, st.SearchStrategy[Any]] = {
     "parent_id": st.none() | ids,
     "timeout": st.none() | seconds,
     "max_attempts": attempts,
+    "expires_s": st.none() | seconds,
 }
 tasks = (
     st.builds(Task, **common_task_fields, priority=st.integers(-5, 5))
@@ -150,6 +152,7 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     ),
     CancelTask: st.builds(CancelTask, task_id=ids, attempt=attempts, reason=notes),
     RecallTasks: st.builds(RecallTasks, attempts=leases),
+    AskAboutAttempts: st.builds(AskAboutAttempts, attempts=leases),
     ReturnTasks: st.builds(ReturnTasks, attempts=leases),
     Hello: st.builds(
         Hello,

@@ -233,6 +233,7 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
         "output": {"kilos": 7},
         "depends_on": [],
         "parent_id": None,
+        "expires_s": None,
         "history": [
             {
                 "number": 1,
@@ -319,6 +320,7 @@ def test_a_worker_tells_what_it_did(run: Callable[..., Run]) -> None:
         "silent_for": 0.0,
         "joined_at": 100.0,
         "left_at": None,
+        "held_slots": [],
     }
 
 

@@ -19,7 +19,7 @@ ProblemsOf = Callable[[str, str | bytes], list[str]]
 
 FIELDS = (
     "id, description, difficulty, type, data, priority, depends_on, parent_id, timeout, "
-    "max_attempts, class"
+    "max_attempts, expires_s, class"
 )
 ID_RULE = (
     "must be an integer above 0 (63 bits at most) "

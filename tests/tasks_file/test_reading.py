@@ -43,6 +43,7 @@ def task_lists(draw: st.DrawFn) -> list[Task]:
             "parent_id": draw(st.none() | known),
             "timeout": draw(st.none() | st.floats(0.001, 1e9)),
             "max_attempts": draw(st.integers(1, 100)),
+            "expires_s": draw(st.none() | st.floats(0.001, 1e9)),
         }
         if draw(st.booleans()):
             tasks.append(PriorityTask(**fields, priority=draw(st.integers(1, 9))))
@@ -101,10 +102,10 @@ def test_json_is_a_list_or_an_object_with_one(read: Read, text: str) -> None:
 
 def test_csv_cells_become_what_their_columns_hold(read: Read) -> None:
     text = (
-        "id,description,difficulty,type,data,priority,depends_on,parent_id,timeout,max_attempts\n"
-        '1,"Weigh, twice",3,weigh,"{""kilos"": 2.5}",-1,,,1.5,2\n'
-        "second, Sort ,,,,,,1,,\n"
-        "007,Pack,,,,,1; second,,,\n"
+        "id,description,difficulty,type,data,priority,depends_on,parent_id,timeout,max_attempts,expires_s\n"
+        '1,"Weigh, twice",3,weigh,"{""kilos"": 2.5}",-1,,,1.5,2,60\n'
+        "second, Sort ,,,,,,1,,,\n"
+        "007,Pack,,,,,1; second,,,,\n"
     )
     assert read("tasks.csv", text) == [
         Task(
@@ -116,6 +117,7 @@ def test_csv_cells_become_what_their_columns_hold(read: Read) -> None:
             priority=-1,
             timeout=1.5,
             max_attempts=2,
+            expires_s=60.0,
         ),
         Task(id="second", description=" Sort ", parent_id=1),
         Task(id="007", description="Pack", depends_on=(1, "second")),

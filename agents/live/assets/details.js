@@ -9,7 +9,7 @@ const MAX_SHOWN_CHARACTERS = 20000;
 const WORDS = {
   task_added: "added", task_assigned: "given to", task_progressed: "got on", task_completed: "done by", task_failed: "failed",
   task_cancelled: "cancelled", task_requeued: "waits again", task_reprioritized: "new priority", attempt_failed: "attempt failed on",
-  attempt_timed_out: "timed out on", result_ignored: "result ignored, from",
+  attempt_timed_out: "timed out on", slot_held: "slot still held at", result_ignored: "result ignored, from",
 };
 
 export class Details {
@@ -92,7 +92,7 @@ export class Details {
       ["Difficulty", task.difficulty], ["Type", task.type || "none: simulated"], ["Priority", task.priority],
       ["Worker", task.worker || "none yet"], ["Attempts", task.attempts],
       ["Took", task.execution_time === null ? "" : seconds(1000 * task.execution_time)],
-      ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Note", task.note], ["Error", task.error ?? ""],
+      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Note", task.note], ["Error", task.error ?? ""],
     ];
     const list = document.getElementById("facts");
     list.replaceChildren();

@@ -48,6 +48,11 @@ export class Workers {
     // While the workers work the manager hears them all the time; only silence tells something.
     const age = worker.state === "lost" ? "lost" : `♥ ${seconds(Math.round(silentMs / 1000) * 1000).replace(".00", "").replace(".0", "")}`;
     set(item, ".age", age);
+    if (worker.held.length) {
+      const [task, since, reason] = worker.held[0];
+      const more = worker.held.length > 1 ? ` (and ${worker.held.length - 1} more)` : "";
+      set(item, ".held", `⚠ task ${task} still holds a slot, ${seconds(this.model.now - since)} after ${reason}${more}`);
+    }
     if (item.worker === worker) return;
     item.worker = worker;
     item.dataset.state = worker.state;
@@ -56,6 +61,7 @@ export class Workers {
     item.querySelector(".name").title = worker.name;
     const states = { resting: "resting after failures; ", leaving: "leaving; ", late: "late; " };
     set(item, ".skill", `${states[worker.state] || ""}skill ${worker.skill}${worker.specialties.length ? `, ${worker.specialties.join(", ")}` : ""}${worker.ahead ? `, ${count(worker.ahead)} ahead` : ""}`);
+    item.querySelector(".held").hidden = !worker.held.length;
     item.querySelector(".meter i").style.width = `${Math.min((100 * worker.taken) / worker.slots, 100)}%`;
     set(item, ".load", `${worker.taken}/${worker.slots}`);
     set(item, ".score", worker.ended ? `${count(worker.succeeded)} · ${share(worker.succeeded, worker.ended)}` : "–");
