@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import itertools
 import json
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -13,13 +16,19 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+Figures: TypeAlias = dict[str, Any]
+"""What an attack told."""
 
 HERE = Path(__file__).parent
 LOOPBACK = "127.0.0.1"
 START_DEADLINE_S = 60.0
+RESET = struct.pack("ii", 1, 0)
+"""A socket that lingers like this is reset when it is closed."""
 
 
 class Target:
@@ -86,6 +95,12 @@ class Target:
         self._workers[name] = process
         return process
 
+    def work(self, agents: int) -> None:
+        """Have so many workers at work, and wait until they are."""
+        self.start_workers("steady", agents)
+        self.wait_for_workers(agents)
+        wait_until(lambda: self.last["done"] > 0, "the first task is done")
+
     def end_workers(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End a process of workers, by its process id."""
         process = self._workers.pop(name)
@@ -122,7 +137,7 @@ class Target:
             "descriptors": max(each["descriptors"] for each in told),
             "rss_mb": max(each["rss_mb"] for each in told),
             "threads": max(each["threads"] for each in told),
-            "silent_s": round(max(b["at"] - a["at"] for a, b in zip(told, told[1:])), 2),
+            "silent_s": round(max(b["at"] - a["at"] for a, b in itertools.pairwise(told)), 2),
         }
 
     def health(self, patience_s: float = 5.0) -> tuple[int, float]:
@@ -157,6 +172,32 @@ def target(**options: Any) -> Iterator[Target]:
             under_attack.close()
 
 
+def try_out(manager: Target, attacking: AbstractContextManager[Any], *, quick: bool) -> Figures:
+    """Tell how a run goes before, during and after an attack, and whether it is in health then."""
+    calm_s, attack_s = (2.0, 4.0) if quick else (5.0, 20.0)
+    before = manager.measure(calm_s)
+    logged = manager.log_bytes
+    with attacking as attack:
+        time.sleep(0.5)
+        answers = [manager.health()]
+        during = manager.measure(attack_s)
+        answers += [manager.health() for _ in range(3)]
+        opened = getattr(attack, "opened", None)
+    after_s = 2.0 if quick else 15.0
+    time.sleep(after_s)
+    after = manager.measure(calm_s)
+    return {
+        "before": before,
+        "during": during,
+        "after": after,
+        "health": [status for status, _ in answers],
+        "health_s": max(took_s for _, took_s in answers),
+        "log_bytes": manager.log_bytes - logged,
+        "opened": opened,
+        "alive": manager.process.poll() is None,
+    }
+
+
 def ask(host: str, port: int, path: str, patience_s: float = 5.0) -> tuple[int, float]:
     """Ask by HTTP: the status, or 0 without an answer, and how long it took in seconds."""
     named = f"[{host}]" if ":" in host else host
@@ -183,6 +224,8 @@ def connect(host: str, port: int, patience_s: float = 2.0) -> socket.socket | No
 class Flood:
     """Connections that are opened in a thread and kept, and opened again when they are closed.
 
+    It is bounded to loopback.
+
     Args:
         host: the address.
         port: the TCP port.
@@ -190,6 +233,8 @@ class Flood:
         first_bytes: what each says when it is open.
         then: said again each `every_s` seconds by each of them.
         every_s: how often.
+        reads: whether it takes in what it is sent.
+        resets: whether each is reset at once, in place of being kept.
     """
 
     def __init__(
@@ -200,8 +245,13 @@ class Flood:
         first_bytes: bytes = b"",
         then: bytes = b"",
         every_s: float = 0.5,
+        reads: bool = True,
+        resets: bool = False,
     ) -> None:
+        if not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(f"{host} is not of this machine")
         self._address = (host, port)
+        self._reads, self._resets = reads, resets
         self._number = number
         self._first_bytes, self._then, self._every_s = first_bytes, then, every_s
         self._over = threading.Event()
@@ -219,12 +269,20 @@ class Flood:
         for each in self._open:
             each.close()
 
+    def again(self) -> AbstractContextManager[Flood]:
+        """The same, which goes on already and is ended elsewhere."""
+        return contextlib.nullcontext(self)
+
     def _run(self) -> None:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         said_at = time.monotonic()
         while not self._over.wait(0.02):
             while len(self._open) < self._number and not self._over.is_set():
                 made = socket.socket(family)
+                if not self._reads:
+                    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                if self._resets:
+                    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 made.settimeout(1)
                 try:
                     made.connect(self._address)
@@ -232,30 +290,32 @@ class Flood:
                 except OSError:
                     made.close()
                     break
+                self.opened += 1
+                if self._resets:
+                    made.close()
+                    continue
                 made.setblocking(False)
                 self._open.append(made)
-                self.opened += 1
             if time.monotonic() - said_at > self._every_s:
                 said_at = time.monotonic()
                 self._open = [each for each in self._open if self._is_open(each)]
 
     def _is_open(self, each: socket.socket) -> bool:
         try:
-            if each.recv(65_536) == b"":
+            if self._reads and each.recv(65_536) == b"":
                 raise ConnectionResetError
         except BlockingIOError:
             pass
         except OSError:
             each.close()
             return False
-        with contextlib.suppress(BlockingIOError):
-            try:
-                each.send(self._then)
-            except BlockingIOError:
-                raise
-            except OSError:
-                each.close()
-                return False
+        try:
+            each.send(self._then)
+        except BlockingIOError:
+            return True
+        except OSError:
+            each.close()
+            return False
         return True
 
 
@@ -270,3 +330,9 @@ def wait_until(happens: Any, what: str, within_s: float = START_DEADLINE_S) -> N
         if time.monotonic() > ends_at:
             raise TimeoutError(f"not within {within_s:g} s: {what}")
         time.sleep(0.05)
+
+
+def show(attack: Callable[..., Figures]) -> None:
+    """Run one attack, as its module is run, and print what it told."""
+    told = attack(quick="--quick" in sys.argv[1:])
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from target import target
+from target import Figures, show, target
 
 AGENTS = 6
 
 
-def attack(*, quick: bool = False) -> dict[str, Any]:
+def attack(*, quick: bool = False) -> Figures:
     """Kill and start again; tell the descriptors, lanes and processor time before and after."""
     rounds, every_s = (3, 3.0) if quick else (24, 4.0)
     calm_s = 25.0
@@ -40,7 +39,4 @@ def attack(*, quick: bool = False) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import json
-    import sys
-
-    print(json.dumps(attack(quick="--quick" in sys.argv), indent=1))
+    show(attack)
