@@ -224,10 +224,9 @@ class LimitedListener:
     async def _let_in(self, accepted: socket.socket, site: str) -> None:
         loop = asyncio.get_running_loop()
         is_reserved, self._is_next_reserved = self._is_next_reserved, False
-        if not is_reserved and not self._make_place():
-            is_reserved = True
-        most = self._limits.connections + self._limits.reserved
-        if is_reserved and len(self._connections) >= most:
+        if not is_reserved:
+            is_reserved = not self._make_place(self._limits.connections, is_reserved=False)
+        if is_reserved and not self._make_place(self._limits.reserved, is_reserved=True):
             self._warn("all are busy")
             accepted.close()
             await asyncio.sleep(0)
@@ -241,15 +240,16 @@ class LimitedListener:
         except OSError:
             accepted.close()
 
-    def _make_place(self) -> bool:
-        """Whether there is room for one more, if need be in the place of one that waits."""
-        if len(self._connections) < self._limits.connections:
+    def _make_place(self, places: int, *, is_reserved: bool) -> bool:
+        """Whether there is a place of a kind, if need be that of one that waits."""
+        if len(self._connections) < places:
             return True
         self._connections = [each for each in self._connections if not each.is_over]
-        return len(self._connections) < self._limits.connections or self._end_one_that_waits()
+        there = [each for each in self._connections if each.is_reserved is is_reserved]
+        return len(there) < places or self._end_one_that_waits(there)
 
-    def _end_one_that_waits(self) -> bool:
-        waiting = [each for each in self._connections if each.is_waiting and each.transport]
+    def _end_one_that_waits(self, there: Sequence[LimitedConnection]) -> bool:
+        waiting = [each for each in there if each.is_waiting and each.transport]
         if not waiting:
             return False
         by_site = Counter(each.site for each in waiting)
@@ -265,7 +265,7 @@ class LimitedListener:
             os.close(self._spare.pop())
             self._is_next_reserved = True
             return 0.0
-        self._end_one_that_waits()
+        self._end_one_that_waits(self._connections)
         return _NO_ROOM_PAUSE_S
 
     # ------------------------------------------------------------------ looking after them

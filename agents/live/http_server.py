@@ -7,11 +7,13 @@ import contextlib
 import dataclasses
 import logging
 import socket
+from collections import deque
 from collections.abc import Generator
 
 import uvicorn
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -23,8 +25,13 @@ from ..connection_limits import (
 )
 from ..repeated_warning import RepeatedWarning
 from .feed import MAX_PAGES
+from .guard import BODY_WITHIN_S
 
-LIMITS = ConnectionLimits(connections=2 * MAX_PAGES, reserved=4)
+LIMITS = ConnectionLimits(connections=2 * MAX_PAGES, ask_within_s=BODY_WITHIN_S + 2.0, reserved=4)
+"""A body that takes too long is answered to before its connection is ended."""
+
+ANSWERS_PER_TURN = 4
+"""How many requests begin to be answered in each turn of the loop, which the run needs, too."""
 
 HEALTH = frozenset({"/healthz", "/readyz"})
 """What is answered even when all places are taken, or the process has no descriptor left."""
@@ -57,6 +64,7 @@ class HttpServer(uvicorn.Server):
             )
         )
         limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
+        self._turnstile = Turnstile(ANSWERS_PER_TURN)
         self._listener = LimitedListener(listening, "live page", limits, self._make_protocol)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -78,7 +86,40 @@ class HttpServer(uvicorn.Server):
         yield
 
     def _make_protocol(self, connection: LimitedConnection) -> H11Protocol:
-        return _HttpConnection(connection, self.config, self.server_state)
+        return _HttpConnection(connection, self._turnstile, self.config, self.server_state)
+
+
+class Turnstile:
+    """Lets a few through in each turn of the loop, in the order of their coming.
+
+    Args:
+        per_turn: how many.
+    """
+
+    def __init__(self, per_turn: int) -> None:
+        self._per_turn = per_turn
+        self._passed = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def pass_through(self) -> None:
+        """Wait for one's turn."""
+        loop = asyncio.get_running_loop()
+        if self._passed == 0:
+            loop.call_soon(self._turn)
+        self._passed += 1
+        if self._passed > self._per_turn:
+            waiting = loop.create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+    def _turn(self) -> None:
+        for _ in range(min(self._per_turn, len(self._waiting))):
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+        self._passed = self._per_turn + len(self._waiting) if self._waiting else 0
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
 
 
 class _HttpConnection(H11Protocol):
@@ -86,34 +127,63 @@ class _HttpConnection(H11Protocol):
 
     Args:
         connection: as the listener knows it.
+        turnstile: what requests pass through.
         config: the server's.
         state: the server's.
     """
 
     def __init__(
-        self, connection: LimitedConnection, config: uvicorn.Config, state: ServerState
+        self,
+        connection: LimitedConnection,
+        turnstile: Turnstile,
+        config: uvicorn.Config,
+        state: ServerState,
     ) -> None:
         super().__init__(config, state, {}, asyncio.get_running_loop())
         self.logger = _logger
         self._connection = connection
+        self._turnstile = turnstile
         self._application: ASGIApp = self.app
         self.app = self._answer
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        self._connection.begin_answer(may_take_any_time=path == _FEED)
-        if self._connection.is_reserved:
-            self.cycle.keep_alive = False
+        connection = self._connection
+
+        async def receive_noting() -> Message:
+            message = await receive()
+            if connection.is_waiting and not message.get("more_body", False):
+                connection.begin_answer(may_take_any_time=path == _FEED)
+            return message
+
+        if self.cycle.more_body:
+            # It has asked when its body is there, for which it has as long as for its headers.
+            connection.await_question()
+        else:
+            connection.begin_answer(may_take_any_time=path == _FEED)
+        if path not in HEALTH:
+            await self._turnstile.pass_through()
+        if connection.is_reserved:
+            send = _then_close(send)
             if path not in HEALTH:
                 error = "too many ask at the same time; try again later"
                 await JSONResponse({"error": error}, 503)(scope, receive, send)
                 return
-        await self._application(scope, receive, send)
+        await self._application(scope, receive_noting, send)
 
     def on_response_complete(self) -> None:
         """Called when an answer was given."""
         self._connection.await_question()
         super().on_response_complete()
+
+
+def _then_close(send: Send) -> Send:
+    async def send_last(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Connection"] = "close"
+        await send(message)
+
+    return send_last
 
 
 class _TellSeldom(logging.Filter):

@@ -129,6 +129,18 @@ async def test_where_all_are_busy_a_newcomer_is_turned_away_unless_a_place_is_re
                 writer.close()
 
 
+async def test_who_waits_in_a_reserved_place_keeps_nobody_out_either() -> None:
+    async with listening(ConnectionLimits(2, reserved=1)) as place:
+        busy = [await place.come(b"hold\n") for _ in range(2)]
+        await asyncio.sleep(0.1)
+        silent = [await place.come() for _ in range(3)]
+        assert await place.ask() == b"reserved\n"
+        # Nor do they get a place of the others.
+        assert len(place.listener._connections) <= 3
+        for _, writer in (*busy, *silent):
+            writer.close()
+
+
 SILENT: dict[str, tuple[bytes, bytes]] = {
     "says nothing": (b"", b""),
     "says half": (b"hel", b""),
