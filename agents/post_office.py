@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from ..messages import Flaw, UnknownPeer
 from ..messages.frame import EVERYONE, Section
+from .connection_limits import affordable
 from .kernel.lanes import DOOR
 from .kernel.seal import Seal
 from .link import Link
@@ -25,7 +26,8 @@ from .wire import Wire
 
 MAX_EARLY_WIRES = 256
 EARLY_WIRE_PATIENCE_S = 15.0
-"""How many wires to those that were not let in yet may wait for that, and for how long."""
+"""How many wires to those that were not let in yet may wait for that, and for how long; fewer where
+the process may open but few files."""
 
 _MAX_HEARD = 20_000
 """Of how many addresses it is remembered in which lane they were heard last."""
@@ -224,7 +226,7 @@ class PostOffice:
 
     def expects_wire(self, peer: str) -> bool:
         """Whether a peer may have a wire: who was let in, and some that are about to be."""
-        return peer in self._lane_of or len(self._early_wires) < MAX_EARLY_WIRES
+        return peer in self._lane_of or len(self._early_wires) < affordable(MAX_EARLY_WIRES)
 
     def attach(self, peer: str, wire: Wire) -> None:
         """Use a wire to a peer, as soon as it is let in; see `Postman`."""
