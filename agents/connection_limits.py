@@ -38,6 +38,7 @@ LOOK_EVERY_S = 1.0
 
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_ROOM_PAUSE_S = 0.1
+_PAUSE_S = 0.001
 _IPV6_SITE_BITS = 64
 
 
@@ -174,6 +175,7 @@ class LimitedListener:
         self._is_next_reserved = False
         self._allowance = Allowance(ACCEPTED_PER_S, 2 * limits.connections)
         self._warning = RepeatedWarning("connections are closed or turned away")
+        self._failure = RepeatedWarning("a connection could not be taken in")
         self._running: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -216,8 +218,8 @@ class LimitedListener:
                 if self._listening.fileno() < 0:
                     return
                 # Else the other end has given up already.
-                pause_s = self._free_a_descriptor(fault) if fault.errno in _NO_ROOM else 0.0
-                await asyncio.sleep(pause_s)
+                is_full = fault.errno in _NO_ROOM
+                await asyncio.sleep(self._free_a_descriptor(fault) if is_full else _PAUSE_S)
                 continue
             await self._let_in(accepted, _site_of(str(address[0])))
 
@@ -237,8 +239,10 @@ class LimitedListener:
             connection.transport, _ = await loop.connect_accepted_socket(
                 lambda: self._make_protocol(connection), accepted
             )
-        except OSError:
+        except Exception as fault:  # noqa: BLE001 - one connection must not end the listener
             accepted.close()
+            if not isinstance(fault, OSError):
+                self._failure.tell(listener=self._name, exc_info=fault)
 
     def _make_place(self, places: int, *, is_reserved: bool) -> bool:
         """Whether there is a place of a kind, if need be that of one that waits."""

@@ -134,9 +134,8 @@ class PostOffice:
         postman.close_wires()
         self._dropped_elsewhere.update(postman.dropped)
         self._carried_before = sum_up((self._carried_before, postman.traffic))
-        running = self._running.pop(lane, None)
-        if running is not None:
-            running.cancel()
+        self._running.pop(lane, None)
+        postman.end()
 
     def lane_of(self, peer: str) -> int:
         """The lane of a peer that was let in, or where it was heard last; else the door."""

@@ -122,21 +122,27 @@ class Work:
 
 async def tell_figures(work: Work) -> None:
     while True:
-        tell(
-            {
-                "at": time.monotonic(),
-                "done": work.done,
-                "failed": work.failed,
-                "workers": len(work.manager.board.members.present),
-                "descriptors": len(os.listdir("/proc/self/fd")),
-                "rss_mb": round(resident_bytes() / 2**20, 1),
-                "cpu_s": time.process_time(),
-                "threads": int(status_field("Threads")),
-                "python_threads": threading.active_count(),
-                "lanes": len(lanes_of(work.manager)),
-            }
-        )
+        # Where no descriptor is left there are no figures.
+        with contextlib.suppress(OSError):
+            tell_now(work)
         await asyncio.sleep(TELL_EVERY_S)
+
+
+def tell_now(work: Work) -> None:
+    tell(
+        {
+            "at": time.monotonic(),
+            "done": work.done,
+            "failed": work.failed,
+            "workers": len(work.manager.board.members.present),
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "rss_mb": round(resident_bytes() / 2**20, 1),
+            "cpu_s": time.process_time(),
+            "threads": int(status_field("Threads")),
+            "python_threads": threading.active_count(),
+            "lanes": len(lanes_of(work.manager)),
+        }
+    )
 
 
 def lanes_of(manager: TaskManager) -> Any:

@@ -228,6 +228,19 @@ async def test_so_many_a_second_are_accepted_and_no_more(monkeypatch: pytest.Mon
         assert time.monotonic() - began_at > 0.15
 
 
+async def test_a_connection_that_can_not_be_taken_in_does_not_end_the_listener(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with listening() as place:
+        make = place.listener._make_protocol
+        place.listener._make_protocol = lambda connection: 1 // 0
+        for _ in range(3):
+            assert await place.ask() == b""
+        place.listener._make_protocol = make
+        assert await place.ask() == b"ok\n"
+    assert len(caplog.records) == 1
+
+
 async def test_a_closed_listener_has_ended_all_connections() -> None:
     async with listening() as place:
         reader, writer = await place.come(b"hold\n")

@@ -279,6 +279,30 @@ def test_a_lane_that_is_removed_takes_nothing_along_but_its_workers() -> None:
     run_in_virtual_time(story())
 
 
+def test_a_lane_that_is_removed_while_it_writes_writes_to_the_end() -> None:
+    async def story() -> None:
+        begun, written = 0, 0
+
+        async def write() -> None:
+            nonlocal begun, written
+            begun += 1
+            await asyncio.sleep(1)
+            written += 1
+
+        at = Office(write)
+        await asyncio.sleep(0.5)
+        # The door's writes; the other one's is to come.
+        await asyncio.sleep(1)
+        assert (begun, written) == (2, 1)
+        at.office.remove(1)
+        await asyncio.sleep(2)
+        assert begun == written == 2
+        assert not at.running[0].done()
+        at.end()
+
+    run_in_virtual_time(story())
+
+
 class OneMoreLane:
     """Opens one lane, in a network of its own, and nothing else."""
 
