@@ -311,16 +311,24 @@ class CeylonAgent(BaseAgent):
                 )
         return super()._uniffi_clone_pointer()
 
+    def discard(self) -> None:
+        """Let go of the agent in Ceylon, which has run; it goes when whoever still uses it is done.
+
+        Without this none would ever be collected: it holds what it calls, and that holds it.
+        """
+        if self._config_file is not None:
+            UnifiedAgent.__del__(self)
+            delattr(self, "_pointer")  # else it would be given back twice
+            self._config_file.unlink(missing_ok=True)
+            self._config_file = None
+            self._ears.close()
+
     def renew(self) -> None:
         """Let a new agent in Ceylon take the place of the one that has run, with a new peer id.
 
         No agent can be started twice, and one whose connection broke off never mends it.
         """
-        if self._config_file is not None:
-            # The other agent in there goes when whoever still uses it is done with it.
-            UnifiedAgent.__del__(self)
-            self._config_file = None
-            self._ears.close()
+        self.discard()
         self._failure = None
         self.connected_agents.clear()
 

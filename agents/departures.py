@@ -85,6 +85,11 @@ class Departures:
             if company.is_over:
                 company.running.cancel()
 
+    def company_of(self, agent: Traveller) -> int | None:
+        """A number of those that an agent started with, and ends with; None if it is not there."""
+        company = self._companies.get(agent)
+        return None if company is None else id(company)
+
     async def end(self, agent: Traveller) -> bool:
         """Note that an agent has come to its end; False if it did not start here."""
         company = self._companies.get(agent)

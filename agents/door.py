@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import secrets
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeAlias
 
 from ..messages import DecodeError, EncodeError, Flaw
+from .connection_limits import ConnectionLimits, LimitedConnection, LimitedListener, affordable
 from .kernel.door_words import (
     HEAD_BYTES,
     MAX_WORD_BYTES,
@@ -41,11 +44,13 @@ GREETING_PATIENCE_S = 3.0
 ANSWER_PATIENCE_S = 6.0
 """How long it waits for the answer then; a lane may have to be opened first."""
 
-QUESTION_PATIENCE_S = 3.0
-"""How long the door waits for a question."""
+LIMITS = ConnectionLimits(
+    connections=256, ask_within_s=3.0, answer_within_s=20.0, read_within_s=3.0
+)
+"""How many may be at the door at once, and for how long; whoever is sent away joins without asking.
 
-MAX_VISITS = 256
-"""How many may be at the door at the same time; more are sent away, and join without asking."""
+An answer takes longer where lanes have to be opened for it.
+"""
 
 _MAX_NAME_CHARACTERS = 200
 
@@ -73,44 +78,17 @@ async def open_door(
     Raises:
         OSError: the port belongs to somebody else.
     """
-    visits: set[asyncio.Task[None]] = set()
-
-    async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stays = False
-        try:
-            stays = await _receive(reader, writer, talk, find_place, holder)
-        except DecodeError as fault:
-            drop(fault)
-        except (OSError, EOFError, asyncio.TimeoutError):
-            # Who leaves in the middle, or says nothing, has not asked.
-            pass
-        finally:
-            if not stays:
-                writer.close()
-
-    def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(visits) >= MAX_VISITS:
-            writer.close()
-            return
-
-        def go(coming: asyncio.Task[None]) -> None:
-            visits.discard(coming)
-            if coming.cancelled():
-                # It may not even have begun, and so not have ended.
-                writer.close()
-
-        coming = asyncio.ensure_future(visit(reader, writer))
-        visits.add(coming)
-        coming.add_done_callback(go)
-
-    server = await asyncio.start_server(come, EVERYWHERE, port, limit=2 * MAX_WORD_BYTES)
+    limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
+    reception = _Reception(talk, find_place, drop, holder)
+    listening = socket.create_server((EVERYWHERE, port))
+    listener = LimitedListener(listening, "door", limits, reception.make_protocol)
+    listener.start()
     try:
         yield
     finally:
-        server.close()
-        for coming in visits:
-            coming.cancel()
-        await asyncio.gather(*visits, return_exceptions=True)
+        await listener.stop()
+        await reception.close()
+        await listener.close()
 
 
 async def ask_the_door(host: str, port: int, talk: DoorTalk, name: str) -> Place | None:
@@ -172,30 +150,83 @@ async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.Str
     return await within(COMING_PATIENCE_S, coming)
 
 
-async def _receive(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    talk: DoorTalk,
-    find_place: PlaceFinder,
-    holder: WireHolder | None,
-) -> bool:
-    """Answer one that has come; whether it stays."""
-    greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
-    writer.write(pack_greeting(greeting))
-    asked = _read(reader, DoorKind.QUESTION, DoorKind.WIRE)
-    kind, body = await within(QUESTION_PATIENCE_S, asked)
-    if kind is DoorKind.WIRE:
-        request = talk.read_wire_request(greeting, body)
-        if holder is None or not holder.expects_wire(request.address):
-            return False
-        writer.write(talk.pack_wired(greeting, request))
-        _become_wire(request.address, holder, writer, speaks_first=False)
-        return True
-    question = talk.read_question(greeting, body)
-    place = await find_place(question.name)
-    writer.write(talk.pack_answer(greeting, question, place))
-    await within(QUESTION_PATIENCE_S, writer.drain())
-    return False
+class _Reception:
+    """Answers those that have come; takes what `open_door` takes."""
+
+    def __init__(
+        self,
+        talk: DoorTalk,
+        find_place: PlaceFinder,
+        drop: Callable[[DecodeError], None],
+        holder: WireHolder | None,
+    ) -> None:
+        self._talk = talk
+        self._find_place = find_place
+        self._drop = drop
+        self._holder = holder
+        self._visits: set[asyncio.Task[None]] = set()
+
+    def make_protocol(self, connection: LimitedConnection) -> asyncio.BaseProtocol:
+        """What talks on a new connection."""
+
+        def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            visit = asyncio.ensure_future(self._receive(connection, reader, writer))
+            self._visits.add(visit)
+            visit.add_done_callback(self._visits.discard)
+
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=2 * MAX_WORD_BYTES, loop=loop)
+        return asyncio.StreamReaderProtocol(reader, come, loop=loop)
+
+    async def close(self) -> None:
+        """See off those that are there."""
+        for visit in self._visits:
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+
+    async def _receive(
+        self,
+        connection: LimitedConnection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        stays = False
+        try:
+            stays = await self._answer(connection, reader, writer)
+        except DecodeError as fault:
+            self._drop(fault)
+        except (OSError, EOFError):
+            # Who leaves in the middle, or is sent away, has not asked.
+            pass
+        finally:
+            if not stays:
+                writer.close()
+
+    async def _answer(
+        self,
+        connection: LimitedConnection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        """Answer one that has come; whether it stays."""
+        talk = self._talk
+        greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
+        writer.write(pack_greeting(greeting))
+        kind, body = await _read(reader, DoorKind.QUESTION, DoorKind.WIRE)
+        if kind is DoorKind.WIRE:
+            request = talk.read_wire_request(greeting, body)
+            if self._holder is None or not self._holder.expects_wire(request.address):
+                return False
+            writer.write(talk.pack_wired(greeting, request))
+            _become_wire(request.address, self._holder, writer, speaks_first=False)
+            connection.release()
+            return True
+        question = talk.read_question(greeting, body)
+        connection.begin_answer()
+        place = await self._find_place(question.name)
+        writer.write(talk.pack_answer(greeting, question, place))
+        await writer.drain()
+        return False
 
 
 async def _ask(

@@ -31,6 +31,7 @@ _GATHER_S = 0.02
 """How long a lane waits for others that are opened with it."""
 
 _CLOSING_PATIENCE_S = 3.0
+_LOOK_FOR_UNUSED_EVERY_S = 1.0
 
 
 class LaneAgent(CeylonAgent):
@@ -110,9 +111,10 @@ class LaneKeeper:
         self._plan = plan
         self._ports = tuple(ports)
         self._wires = wires
+        self._office: PostOffice | None = None
         self._agents: dict[int, LaneAgent] = {}
         self._opening: dict[int, asyncio.Future[bool]] = {}
-        self._running: list[asyncio.Future[None]] = []
+        self._running: set[asyncio.Future[None]] = set()
         # Of its own: nothing but lanes may end together with the manager.
         self.departures = Departures()
 
@@ -122,13 +124,14 @@ class LaneKeeper:
             self._start(lane)
 
     async def keep(self, office: PostOffice, present: Callable[[], Mapping[str, int]]) -> None:
-        """Open the door, and lanes as they are needed; returns never.
+        """Open the door, and lanes as they are needed; close those that are not. Returns never.
 
         Args:
             office: carries the letters of all lanes.
             present: tells the lane of each worker that is connected, by name.
         """
         manager = self._manager
+        self._office = office
         for lane in self._agents:
             self._open(lane, office)
 
@@ -140,7 +143,8 @@ class LaneKeeper:
                 if await asyncio.shield(self._open(lane, office)):
                     agent = self._agents[lane]
                     return Place(agent.workspace_id, agent.address, agent.port)
-                self._plan.give_up(lane)
+                self._plan.give_up(lane, now())
+                self._close(lane, office)
 
         def drop(fault: DecodeError) -> None:
             office.count(fault.flaw, fault.detail)
@@ -149,7 +153,7 @@ class LaneKeeper:
         talk = DoorTalk(self._sealing.secret, manager.workspace_id)
         try:
             async with open_door(manager.port, talk, find_place, drop, holder):
-                await asyncio.Event().wait()
+                await self._close_unused(office, present)
         except OSError as fault:
             log.warning(
                 "nobody can be told a lane of its own, so all workers go to one: "
@@ -158,7 +162,12 @@ class LaneKeeper:
                 port=manager.port,
                 reason=fault.strerror,
             )
-            await asyncio.Event().wait()
+            await self._close_unused(office, present)
+
+    def note_heard(self, name: str, address: str) -> None:
+        """Take note that a worker has come, let in or not."""
+        if self._office is not None:
+            self._plan.note_arrived(name, self._office.lane_of(address))
 
     def close(self) -> None:
         """Begin to close all lanes."""
@@ -179,6 +188,35 @@ class LaneKeeper:
             if lane in self._opening and self._opening[lane].done():
                 found += await agent.get_connected_agents()
         return found
+
+    async def _close_unused(
+        self, office: PostOffice, present: Callable[[], Mapping[str, int]]
+    ) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_FOR_UNUSED_EVERY_S)
+            for lane in self._plan.close_unused(now(), present(), self._groups()):
+                log.debug("a lane is closed", manager=self._manager.name, lane=lane)
+                self._close(lane, office)
+
+    def _groups(self) -> list[set[int]]:
+        """The lanes that started together, and so end together in Ceylon."""
+        groups: dict[int | None, set[int]] = {}
+        members: dict[int, CeylonAgent] = {DOOR: self._manager, **self._agents}
+        for lane, agent in members.items():
+            groups.setdefault(self.departures.company_of(agent), set()).add(lane)
+        # Of those that have not started yet nobody knows.
+        groups.pop(None, None)
+        return list(groups.values())
+
+    def _close(self, lane: int, office: PostOffice) -> None:
+        opening = self._opening.pop(lane, None)
+        if opening is not None:
+            opening.cancel()
+        office.remove(lane)
+        agent = self._agents.pop(lane, None)
+        if agent is not None:
+            agent.postman = None
+            agent.close()
 
     def _open(self, lane: int, office: PostOffice) -> asyncio.Future[bool]:
         opening = self._opening.get(lane)
@@ -212,7 +250,9 @@ class LaneKeeper:
         share(agent.address, self._sealing.secret)
         agent.departures = self.departures
         self.departures.announce(agent)
-        self._running.append(asyncio.ensure_future(self._run(agent)))
+        running = asyncio.ensure_future(self._run(agent))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
         return agent
 
     async def _run(self, agent: LaneAgent) -> None:
@@ -223,6 +263,7 @@ class LaneKeeper:
             self._manager.report_fault("opening a lane", fault)
         finally:
             self.departures.withdraw(agent)
+            agent.discard()
 
     def _make_agent(self, lane: int) -> LaneAgent | None:
         taken = {self._manager.port, *(agent.port for agent in self._agents.values())}

@@ -196,6 +196,7 @@ class ManagerShell:
         # Who is let in again after it was lost begins a new conversation: of the old one this end
         # has forgotten everything, the other end nothing. One entry for each connected worker.
         self._admissions: dict[str, int] = {}
+        self._lanes: LaneKeeper | None = None
         self._last_admission = 0
         self._watchers: list[Watcher] = []
         self._stamp: Stamp | None = None
@@ -409,6 +410,7 @@ class ManagerShell:
     ) -> None:
         self._take_clock()
         self._session = session or self._session
+        self._lanes = lanes
         self._postman = (Postman if lanes is None else PostOffice)(
             link,
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
@@ -501,6 +503,8 @@ class ManagerShell:
             case TaskProgress():
                 self._apply(ProgressReported(sender, message))
             case Hello():
+                if self._lanes is not None:
+                    self._lanes.note_heard(message.name, sender)
                 self._apply(_joined(sender, message))
             case ReturnTasks():
                 self._apply(TasksGivenBack(sender, message.attempts))

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from ..messages import Flaw, UnknownPeer
 from ..messages.frame import EVERYONE, Section
+from .connection_limits import affordable
 from .kernel.lanes import DOOR
 from .kernel.seal import Seal
 from .link import Link
@@ -25,7 +26,8 @@ from .wire import Wire
 
 MAX_EARLY_WIRES = 256
 EARLY_WIRE_PATIENCE_S = 15.0
-"""How many wires to those that were not let in yet may wait for that, and for how long."""
+"""How many wires to those that were not let in yet may wait for that, and for how long; fewer where
+the process may open but few files."""
 
 _MAX_HEARD = 20_000
 """Of how many addresses it is remembered in which lane they were heard last."""
@@ -88,7 +90,9 @@ class PostOffice:
         self._early_wires: dict[str, _EarlyWire] = {}
         self._running: dict[int, asyncio.Future[None]] = {}
         self._added = asyncio.Event()
+        # What lanes that are no more had dropped counts as well, and what they carried.
         self._dropped_elsewhere: Counter[str] = Counter()
+        self._carried_before = Traffic()
         self.add(DOOR, link, seal)
 
     # ------------------------------------------------------------------ lanes
@@ -117,6 +121,22 @@ class PostOffice:
         self._added.set()
         return postman
 
+    def remove(self, lane: int) -> None:
+        """Carry no more letters on a lane that is closed; whoever is still in it is let go."""
+        postman = self._lanes.pop(lane, None)
+        if postman is None:
+            return
+        for peer in [peer for peer, of in self._lane_of.items() if of == lane]:
+            del self._lane_of[peer]
+            postman.close(peer)
+        for peer in [peer for peer, on in self._heard_on.items() if on == lane]:
+            del self._heard_on[peer]
+        postman.close_wires()
+        self._dropped_elsewhere.update(postman.dropped)
+        self._carried_before = sum_up((self._carried_before, postman.traffic))
+        self._running.pop(lane, None)
+        postman.end()
+
     def lane_of(self, peer: str) -> int:
         """The lane of a peer that was let in, or where it was heard last; else the door."""
         lane = self._lane_of.get(peer)
@@ -141,7 +161,8 @@ class PostOffice:
     @property
     def traffic(self) -> Traffic:
         """How much was sent and received on all lanes."""
-        return sum_up(postman.traffic for postman in self._lanes.values())
+        carried = (postman.traffic for postman in self._lanes.values())
+        return sum_up((self._carried_before, *carried))
 
     @property
     def refusal(self) -> str | None:
@@ -204,7 +225,7 @@ class PostOffice:
 
     def expects_wire(self, peer: str) -> bool:
         """Whether a peer may have a wire: who was let in, and some that are about to be."""
-        return peer in self._lane_of or len(self._early_wires) < MAX_EARLY_WIRES
+        return peer in self._lane_of or len(self._early_wires) < affordable(MAX_EARLY_WIRES)
 
     def attach(self, peer: str, wire: Wire) -> None:
         """Use a wire to a peer, as soon as it is let in; see `Postman`."""
@@ -264,7 +285,8 @@ class PostOffice:
                     done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     added.cancel()
-                for future in done - {added}:
+                # Those of lanes that were removed meanwhile have ended as they should.
+                for future in done & {working, *self._running.values()}:
                     future.result()
         finally:
             ending = [working, *self._running.values()]
@@ -288,6 +310,9 @@ class PostOffice:
         return self._lanes[lane]
 
     def _take(self, lane: int, sender: str, message: BaseModel) -> None:
+        if lane not in self._lanes:
+            # It was removed, and its agent has not ended yet.
+            return
         if sender not in self._lane_of:
             self._heard_on[sender] = lane
             self._heard_on.move_to_end(sender)

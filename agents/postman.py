@@ -83,6 +83,7 @@ class Postman:
         self._inbox: deque[tuple[bytes, bool]] = deque()
         self._inbox_bytes = 0
         self._due = asyncio.Event()
+        self._is_over = False
         # Bounded by the peers that were let in.
         self._wires: dict[str, Wire] = {}
         self.link_heard_at = now()
@@ -224,10 +225,15 @@ class Postman:
             self._hand_over_results(sender, results)
         self._due.set()
 
+    def end(self) -> None:
+        """Let `run` return when what it does is done: it must not be cut off while it writes."""
+        self._is_over = True
+        self._due.set()
+
     async def run(self) -> None:
-        """Send what is due, for ever."""
+        """Send what is due, until it is to end."""
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._is_over:
             self._due.clear()
             if self._before_sending is not None:
                 self.empty_inbox()

@@ -37,6 +37,13 @@ def configure_logging(verbosity: int) -> None:
     logging.getLogger("muster").setLevel(level)
 
 
+def load_for_logging() -> None:
+    """Load what renders log lines: where no file can be opened any more it would be too late."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _StderrHandler):
+            handler.load()
+
+
 class _StderrHandler(logging.Handler):
     """Writes to whatever stderr is at that moment: the live display puts itself in its place.
 
@@ -48,9 +55,17 @@ class _StderrHandler(logging.Handler):
         super().__init__()
         self._for_people = for_people
 
+    def load(self) -> None:
+        """Load what it renders lines with."""
+        _formatter(for_people=self._for_people)
+
     def format(self, record: logging.LogRecord) -> str:
         """Turn a record into a line."""
-        return _formatter(for_people=self._for_people).format(record)
+        try:
+            return _formatter(for_people=self._for_people).format(record)
+        except (ImportError, OSError):
+            # What renders it can't be loaded, as when no file can be opened any more.
+            return super().format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import Generator
@@ -16,9 +17,12 @@ from ..worker_pool import WorkerPool
 from .closing import show_report
 from .ending import SOME_DID_NOT, complain
 from .interrupts import Interrupts
+from .logging_setup import load_for_logging
 from .progress import Progress, find_display
 from .report_diagram import follow_for_report
 from .web_page import WebOrder, WebPage
+
+_LOAD_LOG_AFTER_S = 1.0
 
 
 async def manage(
@@ -77,6 +81,9 @@ async def _manage(
             told.write(f"{ticket}\n")
             told.flush()
             page.follow(manager)
+            loop = asyncio.get_running_loop()
+            # Short runs, which may log nothing, are spared it.
+            loop.call_later(_LOAD_LOG_AFTER_S, loop.run_in_executor, None, load_for_logging)
             async with progress:
                 try:
                     async with pool or contextlib.nullcontext():

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from ...messages import InvalidInput
+from .allowance import Allowance
 
 DOOR = 0
 
@@ -23,11 +24,18 @@ WORKERS_PER_LANE = 4
 PLACE_IS_KEPT_S = 15.0
 """How long a place waits for the worker that was sent to it."""
 
+CLOSED_AFTER_S = 15.0
+"""After how long a lane is closed in which nobody is."""
+
+REOPENED_AFTER_S = 30.0
+"""How long no lane is opened after one could not be; and, where lanes were opened over and over,
+how far apart they are opened from then on."""
+
 _LANE = "/lane "
 _MAX_ON_THE_WAY = 10_000
 _MAX_STRIKES = 3
-_MAX_TURNS = 4
-"""How many lanes there may be over time for each that may be open at once."""
+_MAX_TURNS = 2
+"""How many lanes that are not closed there may be for each that may take workers."""
 
 
 def lane_workspace(workspace_id: str, lane: int) -> str:
@@ -52,7 +60,7 @@ class _Sent(NamedTuple):
     Args:
         lane: the lane.
         until: how long its place is kept.
-        came_from: the lane in which it was present then.
+        came_from: the lane in which it was present then: what it still says there is no news.
     """
 
     lane: int
@@ -61,12 +69,13 @@ class _Sent(NamedTuple):
 
 
 class Lanes:
-    """Decides about lanes; opening one is for others to do.
+    """Decides about lanes; opening and closing them is for others to do.
 
     The first workers all go to the door, and a further lane is opened when those that are open are
     full. When no more may be opened, all are filled evenly beyond that. A lane to which several in
     a row were sent in vain is given up, be it the door's, and another may take its place: what goes
-    on inside Ceylon can break down for a whole workspace.
+    on inside Ceylon can break down for a whole workspace. A lane in which nobody is for a while is
+    closed, given up or not.
 
     Args:
         max_lanes: how many there may be, the door among them; 1 keeps everyone there.
@@ -83,13 +92,18 @@ class Lanes:
             if value < 1:
                 raise InvalidInput(f"{name} is {value!r}; it must be 1 or more")
         self._max_lanes = max_lanes
-        self._max_ever = max_lanes * _MAX_TURNS
+        self._max_unclosed = max_lanes * _MAX_TURNS
         self._workers_per_lane = workers_per_lane
-        # A lane that was given up stays among them, so that its number is not given again.
+        # Whether each lane that is not closed takes workers; one that was given up does not.
         self._usable: dict[int, bool] = {DOOR: True}
-        # How many workers in a row did not get in, by lane.
+        self._last_lane = DOOR
+        self._opening = Allowance(1 / REOPENED_AFTER_S, self._max_unclosed)
+        self._none_opened_until = -math.inf
+        # How many workers in a row did not arrive, by lane.
         self._strikes: Counter[int] = Counter()
         self._on_the_way: OrderedDict[str, _Sent] = OrderedDict()
+        # Since when nobody is in a lane.
+        self._empty_since: dict[int, float] = {}
 
     @property
     def max_lanes(self) -> int:
@@ -126,7 +140,7 @@ class Lanes:
             now: the time in seconds.
             present: the lane of each worker that is connected, by name.
         """
-        self._look_who_came(now, present)
+        self._forget_missing(now)
         if name in self._on_the_way:
             self._strike(self._on_the_way[name].lane)
         # Who is on the way to another lane is present in the former until it gets there.
@@ -136,46 +150,112 @@ class Lanes:
         for lane in lane_of.values():
             if lane in members:
                 members[lane] += 1
-        lane = self._choose(members, former)
+        lane = self._choose(members, former, now)
         self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S, present.get(name))
         self._on_the_way.move_to_end(name)
         if len(self._on_the_way) > _MAX_ON_THE_WAY:
             self._on_the_way.popitem(last=False)
         return lane
 
-    def give_up(self, lane: int) -> None:
-        """Send nobody to a lane any more, since it can't be opened; nor open one in its place."""
-        self._usable[lane] = False
-        self._max_lanes -= 1
+    def note_arrived(self, name: str, lane: int) -> None:
+        """Take note that a worker asks to be let in, when it happens.
 
-    def _choose(self, members: Mapping[int, int], former: int | None) -> int:
+        Whether it is let in is no matter of the lane: its name may be somebody's still, as when its
+        process was started anew. And it may be lost again before the next one asks for a place.
+
+        Args:
+            name: the worker's name.
+            lane: the lane in which it was heard.
+        """
+        sent = self._on_the_way.get(name)
+        if sent is None:
+            return
+        if lane == sent.lane:
+            self._strikes[lane] = 0
+        elif lane == sent.came_from:
+            return
+        else:
+            # It gave up, and went to the door unasked.
+            self._strike(sent.lane)
+        del self._on_the_way[name]
+
+    def give_up(self, lane: int, now: float) -> None:
+        """Count a lane as closed that could not be opened, and open no other for a while.
+
+        Args:
+            lane: the lane.
+            now: the time in seconds.
+        """
+        self._forget(lane)
+        self._none_opened_until = now + REOPENED_AFTER_S
+
+    def close_unused(
+        self, now: float, present: Mapping[str, int], groups: Iterable[Collection[int]]
+    ) -> tuple[int, ...]:
+        """Choose lanes that are to be closed now; they count as closed from here on.
+
+        Args:
+            now: the time in seconds.
+            present: the lane of each worker that is connected, by name.
+            groups: lanes that end together or not at all; what is in none is not closed.
+        """
+        self._forget_missing(now)
+        used = {*present.values(), *(sent.lane for sent in self._on_the_way.values())}
+        for lane in self._usable:
+            if lane in used:
+                self._empty_since.pop(lane, None)
+            else:
+                self._empty_since.setdefault(lane, now)
+        closed: list[int] = []
+        for group in groups:
+            if all(self._is_unused(lane, now) for lane in group):
+                closed += [lane for lane in group if lane in self._usable]
+        for lane in closed:
+            self._forget(lane)
+        return tuple(closed)
+
+    def _is_unused(self, lane: int, now: float) -> bool:
+        if lane == DOOR:
+            return False
+        # One that is not known any more is closed already.
+        since = self._empty_since.get(lane)
+        return lane not in self._usable or (since is not None and now - since >= CLOSED_AFTER_S)
+
+    def _forget(self, lane: int) -> None:
+        if lane != DOOR:
+            self._usable.pop(lane, None)
+        self._empty_since.pop(lane, None)
+        self._strikes.pop(lane, None)
+
+    def _choose(self, members: Mapping[int, int], former: int | None, now: float) -> int:
         others = [lane for lane in members if lane != former] or list(members) or [DOOR]
         emptiest = min(others, key=lambda lane: (members.get(lane, 0), lane))
         for lane in (emptiest, former):
             if lane is not None and members.get(lane, math.inf) < self._workers_per_lane:
                 return lane
-        if len(members) < self._max_lanes and len(self._usable) < self._max_ever:
+        if len(members) < self._max_lanes and self._may_open(now):
             return self._open()
         return emptiest
 
+    def _may_open(self, now: float) -> bool:
+        if now < self._none_opened_until or len(self._usable) >= self._max_unclosed:
+            return False
+        return self._opening.take(now)
+
     def _open(self) -> int:
-        lane = len(self._usable)
-        self._usable[lane] = True
-        return lane
+        # A number is not given twice: who was sent to a lane of old must not take another for it.
+        self._last_lane += 1
+        self._usable[self._last_lane] = True
+        return self._last_lane
 
     def _strike(self, lane: int) -> None:
+        if lane not in self._usable:
+            return
         self._strikes[lane] += 1
         if self._strikes[lane] >= _MAX_STRIKES and self._max_lanes > 1:
             self._usable[lane] = False
 
-    def _look_who_came(self, now: float, present: Mapping[str, int]) -> None:
+    def _forget_missing(self, now: float) -> None:
         for name, sent in list(self._on_the_way.items()):
-            where = present.get(name)
-            has_come = where is not None and where != sent.came_from
-            if has_come and where == sent.lane:
-                self._strikes[sent.lane] = 0
-            elif has_come:
-                # It gave up, and went to the door unasked.
-                self._strike(sent.lane)
-            if has_come or sent.until <= now:
+            if sent.until <= now:
                 del self._on_the_way[name]

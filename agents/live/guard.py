@@ -8,7 +8,6 @@ only with a JSON body, which no form sends. Off loopback the workspace's secret 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...messages import InvalidInput
+from ..http_host import LOOPBACK_NAMES, is_our_host
 from ..kernel.workspace_secret import WorkspaceSecret
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -25,8 +25,6 @@ MAX_BODY_BYTES = 1024 * 1024
 
 BODY_WITHIN_S = 10.0
 """How long a body may take to arrive."""
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -46,7 +44,6 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = frozenset({"", "same-origin", "none"})
 _GUARDED = re.compile(r"/(api(/|$)|metrics/?$)")
 _TICKET = "/api/ticket"
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@]+)(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,8 @@ class Refused(NamedTuple):
 def find_fault(asked: Asked, admission: Admission) -> Refused | None:
     """Why a request is not let in; None if it is."""
     is_change = asked.method not in _SAFE
-    if not _is_ours(asked.host, admission):
+    takes_addresses = admission.takes_addresses
+    if not is_our_host(asked.host, admission.names, takes_addresses=takes_addresses):
         return Refused(
             421,
             "the request names a host that is not this page's; call it by its address, or name "
@@ -131,22 +129,6 @@ def find_fault(asked: Asked, admission: Admission) -> Refused | None:
 def too_large() -> Refused:
     """Why a body that is too large is not read."""
     return Refused(413, f"the body has more than {MAX_BODY_BYTES:,} bytes; send it in parts")
-
-
-def _is_ours(host: str, admission: Admission) -> bool:
-    parsed = _HOST.fullmatch(host)
-    if parsed is None:
-        return False
-    name = parsed[1].lower().rstrip(".")
-    if name in admission.names:
-        return True
-    if not admission.takes_addresses:
-        return False
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _needs_same_site(asked: Asked) -> bool:

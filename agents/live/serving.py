@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 
-import uvicorn
-
 from ...messages import InvalidInput, PortInUse
+from ..http_host import LOOPBACK_NAMES
 from ..log import log
 from ..manager import TaskManager
 from ..surroundings import LOOPBACK
 from .application import MetricsSource, live_application
-from .feed import MAX_PAGES, Feed
-from .guard import LOOPBACK_NAMES, Admission
+from .feed import Feed
+from .guard import Admission
+from .http_server import HttpServer
 
 DEFAULT_WEB_PORT = 8080
-_MAX_CONNECTIONS = 2 * MAX_PAGES
-_CLOSING_MAY_TAKE_S = 1
 _UNREAD_FOR_MS = 30_000
 _UNREAD_BYTES = 256 * 1024
 _LARGEST_PORT = 65_535
@@ -71,21 +68,7 @@ class LivePage:
         application = live_application(
             manager, admission=admission, feed=self._feed, metrics=metrics
         )
-        self._server = _Server(
-            uvicorn.Config(
-                application,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                loop="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=_MAX_CONNECTIONS,
-                timeout_graceful_shutdown=_CLOSING_MAY_TAKE_S,
-            )
-        )
+        self._server = HttpServer(application, self._socket)
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -113,7 +96,7 @@ class LivePage:
                 url=self.url,
             )
         self._feed.run()
-        self._serving = asyncio.ensure_future(self._server.serve([self._socket]))
+        self._serving = asyncio.ensure_future(self._server.serve())
         while not (self._server.started or self._serving.done()):  # noqa: ASYNC110 - uvicorn's
             await asyncio.sleep(0.01)
         if self._serving.done():
@@ -186,11 +169,3 @@ def _listen(host: str, port: int) -> socket.socket:
     if option is not None:
         made.setsockopt(socket.IPPROTO_TCP, option, _UNREAD_FOR_MS)
     return made
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs the manager."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield

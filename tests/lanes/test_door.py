@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from muster.agents import door
@@ -145,25 +145,45 @@ async def test_garbage_is_counted_and_the_next_one_is_answered(data: bytes, flaw
 
 
 async def test_who_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "QUESTION_PATIENCE_S", 0.05)
+    monkeypatch.setattr(door, "LIMITS", replace(door.LIMITS, ask_within_s=0.05))
     async with opened() as at:
         heard = await say(at.port, b"N.")
     assert len(heard) == len(b"N.\x03\x01\0\0") + 17
     assert (at.asked, at.dropped) == ([], [])
 
 
-async def test_no_more_are_let_in_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MAX_VISITS", 2)
+async def test_a_newcomer_gets_the_place_of_one_that_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "LIMITS", replace(door.LIMITS, connections=2))
     async with opened() as at:
-        silent = [await asyncio.open_connection(LOOPBACK, at.port) for _ in range(2)]
-        for reader, _ in silent:
-            await reader.readexactly(1)
-        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") is None
+        silent = [await asyncio.open_connection(LOOPBACK, at.port) for _ in range(5)]
+        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") == HOME
+        heard = await asyncio.gather(*(reader.read() for reader, _ in silent[:3]))
+        assert len(heard) == 3
         for _, writer in silent:
             writer.close()
-        while await ask_the_door(LOOPBACK, at.port, TALK, "Ada") is None:
-            await asyncio.sleep(0.01)
-    assert set(at.asked) == {"Ada"}
+    assert at.asked == ["Ada"]
+
+
+async def test_who_is_being_answered_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "LIMITS", replace(door.LIMITS, connections=2))
+    may_answer = asyncio.Event()
+
+    async def find_place(name: str) -> Place:
+        await may_answer.wait()
+        return HOME
+
+    port = free_tcp_port()
+    async with open_door(port, TALK, find_place, print):
+        asking = [
+            asyncio.ensure_future(ask_the_door(LOOPBACK, port, TALK, name))
+            for name in ("Ada", "Ben")
+        ]
+        await asyncio.sleep(0.2)
+        assert await ask_the_door(LOOPBACK, port, TALK, "Cleo") is None
+        may_answer.set()
+        assert await asyncio.gather(*asking) == [HOME, HOME]
 
 
 async def test_a_closed_door_gives_no_answer_and_takes_no_time() -> None:
@@ -197,6 +217,6 @@ async def test_somebody_else_behind_the_port_gives_no_answer(
 
 async def test_a_port_of_somebody_else_is_told() -> None:
     async with opened() as at:
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match="Address already in use"):
             async with open_door(at.port, TALK, lambda name: asyncio.sleep(0, HOME), print):
                 pass

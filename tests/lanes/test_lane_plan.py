@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.lanes import (
+    CLOSED_AFTER_S,
     DOOR,
     PLACE_IS_KEPT_S,
+    REOPENED_AFTER_S,
     Lanes,
     door_workspace,
     lane_workspace,
@@ -23,8 +25,14 @@ def place_all(lanes: Lanes, count: int) -> dict[str, int]:
     """Let so many workers come, each of whom joins at once."""
     present: dict[str, int] = {}
     for name in NAMES[:count]:
-        present[name] = lanes.place(name, 0.0, present)
+        join(lanes, present, name, lanes.place(name, 0.0, present))
     return present
+
+
+def join(lanes: Lanes, present: dict[str, int], name: str, lane: int) -> None:
+    """A worker is let in."""
+    present[name] = lane
+    lanes.note_arrived(name, lane)
 
 
 def test_one_lane_is_enough_for_the_workers_of_one_lane() -> None:
@@ -86,7 +94,7 @@ def test_a_lane_that_somebody_gets_into_is_not_given_up() -> None:
     for now in (0.0, 5.0):
         assert lanes.place("Cleo", now, present) == 1
         assert lanes.place("Dan", now, present) == 1
-    present["Dan"] = 1
+    join(lanes, present, "Dan", 1)
     assert lanes.place("Cleo", 10.0, present) == 1
     assert lanes.open_lanes == (DOOR, 1)
 
@@ -95,18 +103,21 @@ def test_those_that_move_at_the_same_time_do_not_all_move_to_the_same_lane() -> 
     lanes = Lanes(max_lanes=3, workers_per_lane=2)
     place_all(lanes, 6)
     crowded = dict.fromkeys(NAMES[:6], DOOR)
+    for name in NAMES[:6]:
+        lanes.note_arrived(name, DOOR)
     assert [lanes.place(name, 60.0, crowded) for name in NAMES[:6]] == [1, 2, 1, 2, 0, 0]
 
 
-def test_a_lane_that_can_not_be_opened_is_not_tried_again() -> None:
+def test_after_a_lane_that_can_not_be_opened_no_other_is_tried_for_a_while() -> None:
     lanes = Lanes(workers_per_lane=1, max_lanes=3)
-    assert lanes.place("Ada", 0.0, {}) == DOOR
-    assert lanes.place("Ben", 0.0, {"Ada": DOOR}) == 1
-    lanes.give_up(1)
-    assert lanes.place("Ben", 0.0, {"Ada": DOOR}) == 2
-    lanes.give_up(2)
-    assert lanes.place("Ben", 0.0, {"Ada": DOOR}) == DOOR
+    present: dict[str, int] = {}
+    join(lanes, present, "Ada", lanes.place("Ada", 0.0, present))
+    assert lanes.place("Ben", 0.0, present) == 1
+    lanes.give_up(1, 0.0)
     assert lanes.open_lanes == (DOOR,)
+    assert lanes.place("Ben", 0.0, present) == DOOR
+    assert lanes.place("Cleo", REOPENED_AFTER_S - 0.1, present) == DOOR
+    assert lanes.place("Cleo", REOPENED_AFTER_S, present) == 2
 
 
 def test_another_lane_takes_the_place_of_one_that_nobody_gets_into() -> None:
@@ -122,7 +133,7 @@ def test_workers_that_went_to_the_door_unasked_tell_of_a_lane_that_nobody_gets_i
     present = {"Ada": DOOR}
     for name in ("Ben", "Cleo", "Dan"):
         assert lanes.place(name, 0.0, present) == 1
-        present[name] = DOOR
+        join(lanes, present, name, DOOR)
     assert lanes.place("Eve", 0.0, present) == 2
 
 
@@ -139,11 +150,115 @@ def test_the_door_is_all_there_is_where_one_lane_is_allowed() -> None:
     assert {lanes.place("Ada", float(now), {}) for now in range(10)} == {DOOR}
 
 
-def test_lanes_are_not_opened_for_ever_in_vain() -> None:
+def test_lanes_are_not_opened_over_and_over_in_vain() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=1)
-    placed = [lanes.place("Ben", float(now), {"Ada": DOOR}) for now in range(100)]
-    assert max(placed) == 7
-    assert placed[-1] == DOOR
+    opened = set()
+    for now in range(3_600):
+        opened.add(lanes.place("Ben", float(now), {"Ada": DOOR}))
+        lanes.close_unused(float(now), {"Ada": DOOR}, [{lane} for lane in lanes.open_lanes])
+    assert len(opened) <= 4 + 3_600 / REOPENED_AFTER_S + 1
+
+
+def test_a_worker_that_comes_again_and_again_to_its_lane_does_not_wear_it_out() -> None:
+    # As when its process is killed and started again: it is still thought to be there.
+    lanes = Lanes(max_lanes=16, workers_per_lane=4)
+    present: dict[str, int] = {}
+    for now in range(0, 400, 4):
+        for name in NAMES[:6]:
+            join(lanes, present, name, lanes.place(name, float(now), present))
+    assert lanes.open_lanes == (DOOR, 1)
+
+
+def test_a_worker_that_comes_and_is_lost_before_the_next_one_asks_has_come() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=1)
+    present = {"Ada": DOOR}
+    for now in range(0, 100, 4):
+        assert lanes.place("Ben", float(now), present) == 1
+        join(lanes, present, "Ben", 1)
+        del present["Ben"]
+
+
+def test_workers_whose_names_are_taken_still_do_not_wear_a_lane_out() -> None:
+    # They arrive, but are not let in until those that bore their names are thought to be late.
+    lanes = Lanes(max_lanes=16, workers_per_lane=4)
+    present: dict[str, int] = {}
+    for name in NAMES[:6]:
+        join(lanes, present, name, lanes.place(name, 0.0, present))
+    for now in range(4, 400, 4):
+        for name in NAMES[:6]:
+            lanes.note_arrived(name, lanes.place(name, float(now), present))
+    assert lanes.open_lanes == (DOOR, 1)
+
+
+def test_what_a_worker_still_says_in_its_former_lane_is_no_news() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=1)
+    lanes.prepare(2)
+    present = {"Ada": DOOR, "Ben": DOOR}
+    for _ in range(3):
+        assert lanes.place("Ben", 0.0, present) == 1
+        lanes.note_arrived("Ben", DOOR)
+    # It was sent there three times in vain.
+    lanes.place("Ben", 0.0, present)
+    assert 1 not in lanes.open_lanes
+
+
+GROUPS = [
+    ("one that nobody is in", [{1}], (1,)),
+    ("those of a group that nobody is in", [{1, 2}], (1, 2)),
+    ("one beside another that is used", [{1}, {3}], (1,)),
+    ("none of a group in which one is used", [{1, 2, 3}], ()),
+    ("none that started with the door", [{DOOR, 1, 2}], ()),
+    ("none that is in no group", [], ()),
+    ("one whose group has closed already", [{1, 99}], (1,)),
+]
+
+
+@pytest.mark.parametrize(("what", "groups", "closed"), GROUPS, ids=[each[0] for each in GROUPS])
+def test_it_closes(what: str, groups: list[set[int]], closed: tuple[int, ...]) -> None:
+    lanes = Lanes(workers_per_lane=1)
+    lanes.prepare(4)
+    present = {"Ada": DOOR, "Ben": 3}
+    assert lanes.close_unused(0.0, present, groups) == ()
+    assert lanes.close_unused(CLOSED_AFTER_S - 0.1, present, groups) == ()
+    assert lanes.close_unused(CLOSED_AFTER_S, present, groups) == closed
+    assert lanes.close_unused(CLOSED_AFTER_S, present, groups) == ()
+    assert set(lanes.open_lanes) == {0, 1, 2, 3} - set(closed)
+
+
+def test_a_lane_to_which_somebody_is_on_the_way_is_not_closed() -> None:
+    lanes = Lanes(workers_per_lane=1)
+    present = {"Ada": DOOR}
+    assert lanes.close_unused(0.0, present, []) == ()
+    assert lanes.place("Ben", 5.0, present) == 1
+    for now in (5.0, 5.0 + PLACE_IS_KEPT_S - 0.1):
+        assert lanes.close_unused(now, present, [{1}]) == ()
+    empty_at = 5.0 + PLACE_IS_KEPT_S
+    assert lanes.close_unused(empty_at, present, [{1}]) == ()
+    assert lanes.close_unused(empty_at + CLOSED_AFTER_S, present, [{1}]) == (1,)
+
+
+def test_a_lane_that_was_given_up_is_closed_when_those_in_it_have_gone() -> None:
+    lanes = Lanes(max_lanes=2, workers_per_lane=2)
+    present = {"Ada": DOOR, "Ben": DOOR, "Zoe": 1}
+    lanes.prepare(4)
+    for now in (0.0, 1.0, 2.0, 3.0):
+        lanes.place("Cleo", now, present)
+    assert 1 not in lanes.open_lanes
+    assert lanes.close_unused(100.0, present, [{1}]) == ()
+    del present["Zoe"]
+    assert lanes.close_unused(101.0, present, [{1}]) == ()
+    assert lanes.close_unused(101.0 + CLOSED_AFTER_S, present, [{1}]) == (1,)
+
+
+def test_the_number_of_a_lane_is_not_given_again() -> None:
+    lanes = Lanes(workers_per_lane=1)
+    given = []
+    for now in (0.0, 100.0, 200.0):
+        given.append(lanes.place("Ben", now, {"Ada": DOOR}))
+        lanes.note_arrived("Ben", given[-1])
+        lanes.close_unused(now, {"Ada": DOOR}, [{given[-1]}])
+        lanes.close_unused(now + CLOSED_AFTER_S, {"Ada": DOOR}, [{given[-1]}])
+    assert given == [1, 2, 3]
 
 
 @pytest.mark.parametrize("workspace", ["default", "my/lane 7", "a/lane ", "/lane 1", ""])
@@ -188,7 +303,7 @@ def test_whoever_comes_and_goes_lanes_are_filled_evenly_and_no_more_are_opened_t
         former = present.get(name)
         others = Counter(lane for other, lane in present.items() if other != name)
         lane = lanes.place(name, now, present)
-        present[name] = lane
+        join(lanes, present, name, lane)
         most = max(most, len(present))
         assert lane in lanes.open_lanes
         if others[lane] >= workers_per_lane:
@@ -196,3 +311,66 @@ def test_whoever_comes_and_goes_lanes_are_filled_evenly_and_no_more_are_opened_t
             assert len(lanes.open_lanes) == max_lanes
             assert all(others[lane] <= others[each] for each in lanes.open_lanes if each != former)
     assert len(lanes.open_lanes) <= lanes.needed_for(most)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["ask", "join", "join at the door", "is lost", "can't open"]),
+        st.integers(0, 12),
+        st.sampled_from([0.0, 0.5, 4.0, 20.0]),
+    ),
+    max_size=80,
+)
+
+
+@given(STEPS, st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
+def test_whatever_happens_lanes_are_bounded_and_none_is_left_when_all_have_gone(
+    steps: list[tuple[str, int, float]], max_lanes: int, workers_per_lane: int, group_size: int
+) -> None:
+    lanes = Lanes(max_lanes, workers_per_lane)
+    present: dict[str, int] = {}
+    sent: dict[str, int] = {}
+    unclosed: set[int] = set()
+    ever: set[int] = set()
+    now = 0.0
+
+    def close() -> None:
+        groups: dict[int, set[int]] = {}
+        for lane in unclosed:
+            groups.setdefault(lane // group_size, set()).add(lane)
+        groups.setdefault(0, set()).add(DOOR)
+        # The door is alone, so that all others can be closed.
+        together = [{DOOR}, *(group - {DOOR} for group in groups.values())]
+        closed = lanes.close_unused(now, present, together)
+        assert not set(closed) & {*present.values()}
+        assert set(closed) <= unclosed
+        unclosed.difference_update(closed)
+
+    for doing, who, passes in steps:
+        now += passes
+        close()
+        name = NAMES[who]
+        if doing == "ask":
+            lane = lanes.place(name, now, present)
+            if lane != DOOR and lane not in unclosed:
+                assert lane not in ever
+                unclosed.add(lane)
+                ever.add(lane)
+            sent[name] = lane
+        elif doing == "can't open" and name in sent and sent[name] not in {DOOR, *present.values()}:
+            lanes.give_up(sent[name], now)
+            unclosed.discard(sent.pop(name))
+        elif doing.startswith("join") and name in sent:
+            lane = sent.pop(name) if doing == "join" else DOOR
+            if lane == DOOR or lane in unclosed:
+                join(lanes, present, name, lane)
+        elif doing == "is lost":
+            present.pop(name, None)
+        assert len(unclosed) <= 2 * max_lanes
+        assert len(lanes.open_lanes) <= max_lanes
+        assert set(lanes.open_lanes) <= {DOOR, *unclosed}
+    present.clear()
+    for _ in range(2):
+        now += PLACE_IS_KEPT_S + CLOSED_AFTER_S
+        close()
+    assert unclosed == set()

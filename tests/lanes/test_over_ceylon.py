@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 from muster.agents import Handlers, TaskManager, WorkerAgent
 from muster.agents.ceylon_agent import on
+from muster.agents.kernel import lanes
 from muster.agents.kernel.lanes import DOOR
 from muster.agents.surroundings import claim_port
 from muster.messages import Task
@@ -206,3 +210,53 @@ async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(w
         await asyncio.sleep(3)
         assert 1 not in members(manager)
         assert len(lanes_of(manager)) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_lanes_that_nobody_is_in_are_closed_and_give_back_what_they_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes, "CLOSED_AFTER_S", 0.5)
+    monkeypatch.setattr(lanes, "PLACE_IS_KEPT_S", 0.5)
+    manager = TaskManager([], port=0, quiet=True)
+    ticket = manager.ticket()
+    async with running(manager, []):
+        keeper = manager._lane_keeper
+        assert keeper is not None
+        await asyncio.sleep(1)
+        before = [descriptors(), threads()]
+        for turn in range(2):
+            # In a process of their own: workers that leave do not give all of theirs back.
+            workers = worker_process(f"turn-{turn}", 6, str(ticket))
+            try:
+                await wait_until(lambda: len(lanes_of(manager)) == 6)
+                assert members(manager) == {DOOR: 4, turn + 1: 2}
+                assert descriptors() > before[0]
+            finally:
+                workers.terminate()
+                workers.wait()
+            await wait_until(lambda: not keeper._agents and not keeper._running)
+        await wait_until(lambda: [descriptors(), threads()] <= before)
+
+
+def worker_process(name: str, agents: int, ticket: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "muster.agents.command", "worker", "--join", "-"]
+    process = subprocess.Popen(
+        [*command, "--name", name, "--skill", "5", "--agents", str(agents)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    with process.stdin as told:
+        told.write(ticket.encode())
+    return process
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def threads() -> int:
+    return len(os.listdir("/proc/self/task"))

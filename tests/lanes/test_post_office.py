@@ -245,6 +245,64 @@ def test_a_wake_has_the_writing_done_though_no_lane_has_anything_to_send() -> No
     run_in_virtual_time(story())
 
 
+def test_a_lane_that_is_removed_takes_nothing_along_but_its_workers() -> None:
+    async def story() -> None:
+        at = Office()
+        await at.let_in("Ada", DOOR)
+        ben = await at.let_in("Ben", 1)
+        for frame in (b"garbage", b"N.\x02\xff"):
+            at.lane.receive(frame)
+        await asyncio.sleep(1)
+        dropped, traffic = at.office.dropped, at.office.traffic
+        assert sum(dropped.values()) == 2
+        at.office.remove(1)
+        at.office.remove(1)
+        assert (at.office.dropped, at.office.traffic) == (dropped, traffic)
+        at.sent.clear()
+        at.office.post_loose(EVERYONE, Heartbeat(running=3))
+        ben.post_loose(ANY_MANAGER, Heartbeat(running=4))
+        await asyncio.sleep(1)
+        assert {lane for lane, _ in at.sent} == {DOOR}
+        assert at.heard_by["Ada"] == [("boss", 3)]
+        assert at.office.lane_of("Ben") == DOOR
+        with pytest.raises(UnknownPeer):
+            at.office.post("Ben", Heartbeat(running=7))
+        # The others are carried on, and another lane may come.
+        assert not at.running[0].done()
+        link = at.networks[1].join("boss/2", at.come_to_the_lane)
+        at.lane = at.office.add(2, at.spied(2, link), None)
+        at.office.post_loose(EVERYONE, Heartbeat(running=5))
+        await asyncio.sleep(1)
+        assert {lane for lane, _ in at.sent} == {DOOR, 2}
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+def test_a_lane_that_is_removed_while_it_writes_writes_to_the_end() -> None:
+    async def story() -> None:
+        begun, written = 0, 0
+
+        async def write() -> None:
+            nonlocal begun, written
+            begun += 1
+            await asyncio.sleep(1)
+            written += 1
+
+        at = Office(write)
+        await asyncio.sleep(0.5)
+        # The door's writes; the other one's is to come.
+        await asyncio.sleep(1)
+        assert (begun, written) == (2, 1)
+        at.office.remove(1)
+        await asyncio.sleep(2)
+        assert begun == written == 2
+        assert not at.running[0].done()
+        at.end()
+
+    run_in_virtual_time(story())
+
+
 class OneMoreLane:
     """Opens one lane, in a network of its own, and nothing else."""
 
@@ -252,6 +310,10 @@ class OneMoreLane:
         self.network = MemoryNetwork()
         self.present: Callable[[], Mapping[str, int]] = dict
         self.is_closed = False
+        self.heard: set[str] = set()
+
+    def note_heard(self, name: str, address: str) -> None:
+        self.heard.add(name)
 
     async def keep(self, office: PostOffice, present: Callable[[], Mapping[str, int]]) -> None:
         self.present = present
@@ -298,6 +360,7 @@ def test_a_manager_has_its_tasks_done_by_the_workers_of_both_lanes(durable: bool
     manager, present, lane = run_in_virtual_time(story())
     assert {"Ada": 0, "Ben": 0, "Cleo": 1, "Dan": 1} in present
     assert lane.is_closed
+    assert lane.heard == {"Ada", "Ben", "Cleo", "Dan"}
     assert {each.status for each in manager.report().tasks} == {TaskStatus.COMPLETED}
     assert Counter(each.worker for each in manager.report().tasks) == {
         "Ada": 10,

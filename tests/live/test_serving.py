@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from muster.agents import TaskManager
-from muster.agents.live import LivePage, event_stream, feed
+from muster.agents.connection_limits import ConnectionLimits
+from muster.agents.live import LivePage, event_stream, feed, http_server
 from muster.messages import InvalidInput, PortInUse, Task
 
 Make = Callable[..., Any]
@@ -193,3 +194,77 @@ async def test_it_can_be_mounted_in_an_application_of_ones_own(house: Make) -> N
             assert (await web.get("/muster/api/stats")).json()["manager"] == "task_manager"
             assert (await web.get("/muster/")).status_code == 200
             assert (await web.get("/muster/api/ticket")).status_code == 401
+
+
+OCCUPYING = {
+    "half-sent headers": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Never-Ends: ",
+    "nothing": b"",
+    "kept alive": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "bodies that do not come": b"POST /api/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n[",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(506),
+    "unread feeds": b"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "pipelined requests": b"GET /api/stats HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20,
+}
+
+
+@pytest.mark.parametrize("what", OCCUPYING)
+async def test_health_is_told_although_all_places_are_taken_by(
+    house: Make, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house() as here, LivePage(here.manager, port=0) as page:
+        held = []
+        for _ in range(80):
+            _, writer = await asyncio.open_connection("127.0.0.1", page.port)
+            writer.write(OCCUPYING[what])
+            held.append(writer)
+        async with httpx.AsyncClient(base_url=page.url, timeout=DEADLINE_S) as web:
+            for path in ("/healthz", "/readyz", "/healthz"):
+                assert (await web.get(path)).status_code in {200, 503}
+            assert (await web.get("/healthz")).status_code == 200
+        for writer in held:
+            writer.close()
+    assert len(caplog.records) <= 4
+
+
+async def test_where_all_are_busy_others_than_health_are_told_to_come_later(
+    house: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = ConnectionLimits(connections=1, reserved=1)
+    monkeypatch.setattr(http_server, "LIMITS", limits)
+    async with house() as here, LivePage(here.manager, port=0) as page:
+        async with listening(page) as events:
+            await next_event(events)
+            async with httpx.AsyncClient(base_url=page.url) as web:
+                assert (await web.get("/healthz")).status_code == 200
+                answer = await web.get("/api/stats")
+                assert answer.status_code == 503
+                assert answer.headers["Connection"] == "close"
+                assert "try again later" in answer.json()["error"]
+        async with httpx.AsyncClient(base_url=page.url) as web:
+            assert (await web.get("/api/stats")).status_code == 200
+
+
+async def test_the_page_answers_on_ipv6(house: Make) -> None:
+    async with (
+        house() as here,
+        LivePage(here.manager, host="::1", port=0) as page,
+        httpx.AsyncClient(base_url=page.url) as web,
+    ):
+        assert (await web.get("/healthz")).status_code == 200
+
+
+async def test_requests_begin_in_the_order_of_their_coming_a_few_in_each_turn() -> None:
+    turnstile = http_server.Turnstile(2)
+    passed: list[list[int]] = [[]]
+
+    async def come(number: int) -> None:
+        await turnstile.pass_through()
+        passed[-1].append(number)
+
+    coming = [asyncio.ensure_future(come(number)) for number in range(7)]
+    while not all(each.done() for each in coming):
+        await asyncio.sleep(0)
+        passed.append([])
+    assert [turn for turn in passed if turn] == [[0, 1], [2, 3], [4, 5], [6]]
+    await asyncio.wait_for(turnstile.pass_through(), 1)

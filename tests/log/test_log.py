@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import subprocess
 import sys
 
 import pytest
 import structlog
+from muster.agents import run_in_virtual_time
 from muster.agents.log import FIELDS, log
+from muster.agents.repeated_warning import RepeatedWarning
 
 UNCONFIGURED = """
 from muster.agents.log import log
@@ -50,3 +53,51 @@ def test_what_the_program_does_with_structlog_is_its_own_affair(
         log.warning("only for stdlib")
     assert captured == []
     assert caplog.messages == ["only for stdlib"]
+
+
+def test_a_line_is_that_of_whoever_told_it(caplog: pytest.LogCaptureFixture) -> None:
+    log.warning("here")
+    assert caplog.records[0].funcName == "test_a_line_is_that_of_whoever_told_it"
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource
+from muster.agents.command.logging_setup import configure_logging
+from muster.agents.log import log
+configure_logging(0)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+log.warning("no descriptor is left", listener="door")
+log.error("a handler failed", exc_info=ValueError("too wet"))
+"""
+
+
+def test_the_command_tells_its_lines_though_no_file_can_be_opened() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DESCRIPTORS], capture_output=True, text=True, check=True
+    )
+    first, second, *_ = done.stderr.splitlines()
+    assert first == "no descriptor is left listener='door'"
+    assert second == "a handler failed"
+    assert done.stderr.endswith("ValueError: too wet\n")
+
+
+def test_what_happens_a_thousand_times_is_told_once_in_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        warning = RepeatedWarning("a stranger knocks", every_s=60)
+        for _ in range(3):
+            for _ in range(1_000):
+                warning.tell(at="the door")
+            await asyncio.sleep(61)
+
+    run_in_virtual_time(story())
+    assert caplog.messages == [
+        f"a stranger knocks times={times} at='the door'" for times in (1, 1_001, 2_001)
+    ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import re
+import socket
 import threading
 import urllib.request
 import weakref
@@ -228,7 +230,57 @@ def test_metrics_are_served_on_loopback_as_long_as_they_are_wanted() -> None:
             pass
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(url, timeout=10)
-    assert not [each for each in threading.enumerate() if "serve_forever" in each.name]
+    assert not [each for each in threading.enumerate() if "metrics" in each.name]
+
+
+ASKED = [
+    ("127.0.0.1:9464", "GET /metrics", "200"),
+    ("localhost", "GET /metrics?once", "200"),
+    ("[::1]:9464", "HEAD /metrics/", "200"),
+    ("estate.example", "GET /metrics", "421"),
+    ("127.0.0.1.estate.example:9464", "GET /metrics", "421"),
+    ("10.0.0.7", "GET /metrics", "421"),
+    ("", "GET /metrics", "421"),
+    ("127.0.0.1\r\nHost: estate.example", "GET /metrics", "421"),
+    ("127.0.0.1", "GET /", "404"),
+    ("127.0.0.1", "POST /metrics", "405"),
+    ("127.0.0.1", "nonsense", "400"),
+    ("127.0.0.1\r\nX-Long: " + "x" * 20_000, "GET /metrics", "431"),
+]
+
+
+@pytest.mark.parametrize(("host", "asked", "status"), ASKED)
+def test_the_metrics_are_told_to_who_calls_them_by_their_name(
+    host: str, asked: str, status: str
+) -> None:
+    manager = TaskManager([Task(task_id=1)], quiet=True)
+    with serve_metrics(manager, 0) as url, connected(url) as caller:
+        caller.sendall(f"{asked} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        answer = hear(caller)
+    assert answer.split()[1].decode() == status
+    assert (b"muster_tasks{" in answer) == (status == "200" and asked.startswith("GET"))
+
+
+def test_many_that_ask_nothing_keep_nobody_from_the_metrics_and_cost_no_threads() -> None:
+    manager = TaskManager([Task(task_id=1)], quiet=True)
+    with serve_metrics(manager, 0) as url, contextlib.ExitStack() as held:
+        before = threading.active_count()
+        for says in (b"", b"GET /metrics HT", b"\x16\x03\x01") * 20:
+            held.enter_context(connected(url)).sendall(says)
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert b"muster_tasks{" in answer.read()
+        assert threading.active_count() == before
+
+
+def connected(url: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=10)
+
+
+def hear(caller: socket.socket) -> bytes:
+    heard = b""
+    while part := caller.recv(65_536):
+        heard += part
+    return heard
 
 
 def test_the_page_tells_of_every_metric_and_of_no_other() -> None:

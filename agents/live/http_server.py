@@ -1,0 +1,207 @@
+"""uvicorn in the manager's loop, behind a listener that lets nobody use it up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import socket
+from collections import deque
+from collections.abc import Generator
+
+import uvicorn
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from ..connection_limits import (
+    ConnectionLimits,
+    LimitedConnection,
+    LimitedListener,
+    affordable,
+)
+from ..repeated_warning import RepeatedWarning
+from .feed import MAX_PAGES
+from .guard import BODY_WITHIN_S
+
+LIMITS = ConnectionLimits(connections=2 * MAX_PAGES, ask_within_s=BODY_WITHIN_S + 2.0, reserved=4)
+"""A body that takes too long is answered to before its connection is ended."""
+
+ANSWERS_PER_TURN = 4
+"""How many requests begin to be answered in each turn of the loop, which the run needs, too."""
+
+HEALTH = frozenset({"/healthz", "/readyz"})
+"""What is answered even when all places are taken, or the process has no descriptor left."""
+
+_FEED = "/api/events"
+_CLOSING_MAY_TAKE_S = 1
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an application at one socket; leaves signals to whoever runs the manager.
+
+    Args:
+        application: what answers.
+        listening: the socket, which it closes in the end.
+    """
+
+    def __init__(self, application: ASGIApp, listening: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                loop="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_CLOSING_MAY_TAKE_S,
+            )
+        )
+        limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
+        self._turnstile = Turnstile(ANSWERS_PER_TURN)
+        self._listener = LimitedListener(listening, "live page", limits, self._make_protocol)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        del sockets
+        self.servers = []
+        self._listener.start()
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was asked, for a moment, and end all connections."""
+        await self._listener.stop()
+        await super().shutdown(sockets)
+        await self._listener.close()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals alone."""
+        yield
+
+    def _make_protocol(self, connection: LimitedConnection) -> H11Protocol:
+        return _HttpConnection(connection, self._turnstile, self.config, self.server_state)
+
+
+class Turnstile:
+    """Lets a few through in each turn of the loop, in the order of their coming.
+
+    Args:
+        per_turn: how many.
+    """
+
+    def __init__(self, per_turn: int) -> None:
+        self._per_turn = per_turn
+        self._passed = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def pass_through(self) -> None:
+        """Wait for one's turn."""
+        loop = asyncio.get_running_loop()
+        if self._passed == 0:
+            loop.call_soon(self._turn)
+        self._passed += 1
+        if self._passed > self._per_turn:
+            waiting = loop.create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+    def _turn(self) -> None:
+        for _ in range(min(self._per_turn, len(self._waiting))):
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+        self._passed = self._per_turn + len(self._waiting) if self._waiting else 0
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+
+class _HttpConnection(H11Protocol):
+    """Tells the listener what its connection is at.
+
+    Args:
+        connection: as the listener knows it.
+        turnstile: what requests pass through.
+        config: the server's.
+        state: the server's.
+    """
+
+    def __init__(
+        self,
+        connection: LimitedConnection,
+        turnstile: Turnstile,
+        config: uvicorn.Config,
+        state: ServerState,
+    ) -> None:
+        super().__init__(config, state, {}, asyncio.get_running_loop())
+        self.logger = _logger
+        self._connection = connection
+        self._turnstile = turnstile
+        self._application: ASGIApp = self.app
+        self.app = self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        connection = self._connection
+
+        async def receive_noting() -> Message:
+            message = await receive()
+            if connection.is_waiting and not message.get("more_body", False):
+                connection.begin_answer(may_take_any_time=path == _FEED)
+            return message
+
+        if self.cycle.more_body:
+            # It has asked when its body is there, for which it has as long as for its headers.
+            connection.await_question()
+        else:
+            connection.begin_answer(may_take_any_time=path == _FEED)
+        if path not in HEALTH:
+            await self._turnstile.pass_through()
+        if connection.is_reserved:
+            send = _then_close(send)
+            if path not in HEALTH:
+                error = "too many ask at the same time; try again later"
+                await JSONResponse({"error": error}, 503)(scope, receive, send)
+                return
+        await self._application(scope, receive_noting, send)
+
+    def on_response_complete(self) -> None:
+        """Called when an answer was given."""
+        self._connection.await_question()
+        super().on_response_complete()
+
+
+def _then_close(send: Send) -> Send:
+    async def send_last(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Connection"] = "close"
+        await send(message)
+
+    return send_last
+
+
+class _TellSeldom(logging.Filter):
+    """uvicorn warns of each request that it can't read, so whoever sends them fills the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warning = RepeatedWarning("the live page was sent what it can't read")
+        self._error = RepeatedWarning("the live page failed to answer")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            self._warning.tell(of=record.getMessage())
+        else:
+            self._error.tell(of=record.getMessage().strip(), exc_info=record.exc_info)
+        return False
+
+
+_logger = logging.getLogger("muster.live.http")
+_logger.setLevel(logging.WARNING)
+_logger.addFilter(_TellSeldom())
