@@ -238,6 +238,9 @@ class PostOffice:
         elif peer in self._early_wires:
             self._early_wires[peer].has_spoken = True
 
+    def probe_link(self) -> float | None:
+        """None: a manager asked for no wire, and looks after none."""
+
     def close_wires(self) -> None:
         """End all wires."""
         for early in tuple(self._early_wires.values()):

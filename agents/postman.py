@@ -163,6 +163,12 @@ class Postman:
         if frame:
             self._receive(frame, peer)
 
+    def probe_link(self) -> float | None:
+        """Measure the link; see `WireHolder`."""
+        round_trip_s = None if self._seal is None else self._seal.probe(now())
+        self._due.set()
+        return round_trip_s
+
     def _prove(self, peer: str) -> bool:
         wire = self._wires.get(peer)
         if wire is None:

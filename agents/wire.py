@@ -25,6 +25,10 @@ _COUNT_BYTES = 8
 MAX_RECORD_BYTES = MAX_SEALED_BYTES + RECORD_OVERHEAD_BYTES
 
 
+_LOOK_AFTER_S = 0.1
+"""How long after a keepalive it is looked whether it was answered."""
+
+
 class WireHolder(Protocol):
     """Who has wires to peers, and sends and receives by them."""
 
@@ -47,6 +51,15 @@ class WireHolder(Protocol):
 
     def receive_by_wire(self, peer: str, frame: bytes) -> None:
         """Take in a frame that came by the wire to a peer; an empty one says that it works."""
+        ...
+
+    def probe_link(self) -> float | None:
+        """Measure the link, if that is possible.
+
+        Returns:
+            How long an answer took that was asked for by the last call but one or since, in
+            seconds; None if there is none.
+        """
         ...
 
 
@@ -121,13 +134,17 @@ class Wire(asyncio.Protocol):
             heartbeat_s: how often, in seconds.
         """
         while not self._ended.done():
-            fault = self._life.fault(heartbeat_s, now())
-            if fault is not None:
-                self.give_up(fault)
-                return
             self._send_keepalive()
             self._life.sent(self._sent, now())
-            await asyncio.wait([self._ended], timeout=heartbeat_s)
+            await asyncio.wait([self._ended], timeout=min(_LOOK_AFTER_S, heartbeat_s))
+            is_doubtful = self._life.is_doubtful(now())
+            link_s = self._holder.probe_link() if is_doubtful else None
+            fault = self._life.fault(heartbeat_s, link_s, now())
+            if fault is not None:
+                self.give_up(fault)
+            elif not is_doubtful:
+                pause_s = max(heartbeat_s - _LOOK_AFTER_S, 0.0)
+                await asyncio.wait([self._ended], timeout=pause_s)
 
     # ---------------------------------------------------------- what asyncio calls
 

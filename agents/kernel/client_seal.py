@@ -31,7 +31,15 @@ from .workspace_secret import WorkspaceSecret
 MANAGER_SILENCE_S = 5.0
 """How long a client's manager must have been silent before it belongs to another, in seconds."""
 
+_PROBE_S = 1.0
+"""How long an answer to a probe is waited for before the next one leaves, in seconds."""
+
 _MAX_DUE = 8
+
+
+class _Probe(NamedTuple):
+    counter: int
+    at: float
 
 
 class _Admission(NamedTuple):
@@ -85,6 +93,8 @@ class ClientSeal:
         self._admission: _Admission | None = None
         self._admitted_at_counter = 0
         self._manager_heard_at = 0.0
+        self._probed: _Probe | None = None
+        self._round_trip_s: float | None = None
         self._kept: Outgoing | None = None
         self._patience = Patience()
         self._due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
@@ -103,6 +113,15 @@ class ClientSeal:
     def manager(self) -> Speaker | None:
         """The manager that let this member in."""
         return None if self._admission is None else Speaker(SEALED_VERSION, self._admission.manager)
+
+    def probe(self, now: float) -> float | None:
+        """Knock again, although it was let in: the challenge tells how long an answer takes."""
+        round_trip_s, self._round_trip_s = self._round_trip_s, None
+        if self._probed is None or round_trip_s is not None or now - self._probed.at > _PROBE_S:
+            knock = Header(Kind.KNOCK, self._session, counter=self._next_counter())
+            self._probed = _Probe(knock.counter, now)
+            self._due.append(Outgoing(self._knock_key.seal(knock, self.identity), None))
+        return round_trip_s
 
     def speaker_of(self, public_key: bytes) -> Speaker:
         """Who has shown that a public key is its own."""
@@ -168,6 +187,8 @@ class ClientSeal:
             raise DecodeError(
                 Flaw.STALE_SESSION, "a challenge of another manager, while ours is still heard"
             )
+        if self._probed is not None and challenge.pass_number == self._probed.counter:
+            self._round_trip_s = now - self._probed.at
         self._manager_heard_at = now
         pass_number = challenge.counter
         own = Header(Kind.CLIENT, self._session, challenge.sender, pass_number)

@@ -101,6 +101,10 @@ class _Run:
         return self.sent_at + self.retry_after_s
 
 
+HURRY_S = 0.3
+"""How soon at most what went by a wire that is of no use any more is sent again, in seconds."""
+
+
 class Stream:
     """One end of a conversation; `heard_at` tells when something of it last arrived.
 
@@ -314,7 +318,9 @@ class Stream:
         self.patience_s = 0.0
         for run in self._runs:
             run.by_wire = False
-            run.retry_after_s = min(run.retry_after_s, self._timer.retry_after_s)
+            # What was measured may have been measured by a wire that was held up.
+            hurried_s = min(self._timer.retry_after_s, HURRY_S)
+            run.retry_after_s = min(run.retry_after_s, hurried_s)
 
     def is_late(self, now: float) -> bool:
         """Whether something was sent that should have been acknowledged by now."""

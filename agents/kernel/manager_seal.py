@@ -86,6 +86,10 @@ class ManagerSeal:
         """What blobs of this workspace are sealed with."""
         return self._keys.blob_key()
 
+    def probe(self, now: float) -> float | None:
+        """None: nobody answers."""
+        del now
+
     def speaker_of(self, public_key: bytes) -> Speaker:
         """Who has shown that a public key is its own."""
         return self._keys.speaker_of(public_key)

@@ -51,6 +51,18 @@ class Seal(Protocol):
         """The manager of this member, if it is known and not this member itself."""
         ...
 
+    def probe(self, now: float) -> float | None:
+        """Ask the manager for an answer by the link.
+
+        Args:
+            now: the time in seconds.
+
+        Returns:
+            How long the last answer took, in seconds; None if there was none since the last call,
+            or none is ever given.
+        """
+        ...
+
     def speaker_of(self, public_key: bytes) -> Speaker | None:
         """Who has shown that a public key is its own; None if nothing is sealed."""
         ...

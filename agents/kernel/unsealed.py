@@ -47,6 +47,10 @@ class Unsealed:
         """Whether this member is the manager."""
         return self._manages
 
+    def probe(self, now: float) -> float | None:
+        """None: nobody answers."""
+        del now
+
     def speaker_of(self, public_key: bytes) -> Speaker | None:
         """None: nobody shows who it is."""
         del public_key

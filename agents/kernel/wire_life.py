@@ -11,11 +11,14 @@ from collections import deque
 SILENT_HEARTBEATS = 3.0
 """After how many heartbeats without an answer a connection is given up."""
 
-SLOW_ROUND_TRIP_S = 0.5
-"""What a keepalive may take there and back; one frame by Ceylon takes a few milliseconds."""
+DOUBTFUL_AFTER_S = 0.03
+"""How long an answer may take before it is looked whether the link is faster, in seconds."""
 
-SLOW_IN_A_ROW = 3
-"""How many keepalives in a row must be slow until the connection is given up."""
+TIMES_SLOWER = 3.0
+"""How many times as slow as the link a connection must be to be given up."""
+
+GIVEN_UP_AFTER_S = 0.5
+"""For how long it must have been so slow, in seconds."""
 
 STEADY_S = 60.0
 """How long a connection must have worked so that the next is asked for at once if it ends."""
@@ -36,9 +39,10 @@ class WireLife:
 
     def __init__(self, now: float) -> None:
         self._proved_at = now
-        # Bounded: a connection without answers is given up after a few.
+        self._round_trip_s = 0.0
+        self._doubtful_since: float | None = None
+        # Bounded: a connection without answers is given up after a while.
         self._sent: deque[tuple[int, float]] = deque()
-        self._slow = 0
 
     def sent(self, number: int, now: float) -> None:
         """Take note that a keepalive left.
@@ -51,26 +55,45 @@ class WireLife:
 
     def answered(self, number: int, now: float) -> None:
         """Take note that the other end has had so many records of this end."""
-        answered_at: float | None = None
         while self._sent and self._sent[0][0] <= number:
-            answered_at = self._sent.popleft()[1]
-        if answered_at is not None:
-            self._proved_at = answered_at
-            self._slow = self._slow + 1 if now - answered_at > SLOW_ROUND_TRIP_S else 0
+            self._proved_at = self._sent.popleft()[1]
+            self._round_trip_s = now - self._proved_at
 
-    def fault(self, heartbeat_s: float, now: float) -> str | None:
+    def is_doubtful(self, now: float) -> bool:
+        """Whether answers take so long that it is worth a look how fast the link is."""
+        if self._delay_s(now) <= DOUBTFUL_AFTER_S:
+            self._doubtful_since = None
+        elif self._doubtful_since is None:
+            self._doubtful_since = now
+        return self._doubtful_since is not None
+
+    def fault(self, heartbeat_s: float, link_round_trip_s: float | None, now: float) -> str | None:
         """Why the connection is to be given up; None as long as it is not.
 
         Args:
             heartbeat_s: how often a keepalive leaves, in seconds.
+            link_round_trip_s: how long an answer by the link has just taken, in seconds; None if
+                that is not known.
             now: the time in seconds.
         """
         silent_s = now - self._proved_at
         if silent_s > SILENT_HEARTBEATS * heartbeat_s:
             return f"its other end has answered nothing for {silent_s:.1f} s"
-        if self._slow >= SLOW_IN_A_ROW:
-            return f"{self._slow} answers in a row took longer than {SLOW_ROUND_TRIP_S:g} s"
+        if not self.is_doubtful(now) or link_round_trip_s is None:
+            return None
+        assert self._doubtful_since is not None
+        delay_s = self._delay_s(now)
+        is_slower = delay_s > TIMES_SLOWER * link_round_trip_s
+        if is_slower and now - self._doubtful_since >= GIVEN_UP_AFTER_S:
+            return (
+                f"answers take {1000 * delay_s:.0f} ms, and by Ceylon "
+                f"{1000 * link_round_trip_s:.0f} ms"
+            )
         return None
+
+    def _delay_s(self, now: float) -> float:
+        waiting_s = now - self._sent[0][1] if self._sent else 0.0
+        return max(self._round_trip_s, waiting_s)
 
 
 class WirePause:

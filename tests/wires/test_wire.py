@@ -45,6 +45,7 @@ class Holder:
     wires: dict[str, Wire] = field(default_factory=dict)
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     keys: set[bytes] = field(default_factory=set)
+    link_s: float | None = None
 
     def expects_wire(self, peer: str, public_key: bytes) -> bool:
         self.keys.add(public_key)
@@ -59,6 +60,9 @@ class Holder:
 
     def receive_by_wire(self, peer: str, frame: bytes) -> None:
         self.heard.append((peer, frame))
+
+    def probe_link(self) -> float | None:
+        return self.link_s
 
     @property
     def frames(self) -> list[bytes]:
