@@ -180,6 +180,11 @@ class Members:
             oldest = next(iter(self._lost))
             del self._lost[oldest], self.by_name[oldest]
 
+    def is_known(self, event: WorkerJoined) -> bool:
+        """Whether a worker that asks to be let in is, or lately was, in this very start of it."""
+        known = self.by_name.get(event.name)
+        return known is not None and known.session == event.session
+
     def may_come(self, name: str) -> bool:
         """Whether workers of this name are let in at all."""
         return self._rules.allow is None or name in self._rules.allow

@@ -23,6 +23,9 @@ MAX_AHEAD = 1_000
 
 LONGEST_PREFETCH_S = 10.0
 
+MAX_WORKERS = 4_096
+"""How many workers may be connected to a manager, unless it is told otherwise."""
+
 _REPLACED_BY_THE_NEXT = frozenset({What.TASK_PROGRESSED, What.RESULT_IGNORED})
 
 
@@ -43,6 +46,7 @@ class Rules:
         max_losses: how often a task's worker may be lost before the task fails.
         ends_when_done: whether the run ends as soon as every task is settled.
         allow: the names of those who may come; None lets in everyone.
+        max_workers: how many may be connected at the same time, 1 or more.
         reassigns_failed: whether a task that has used up its attempts is tried once more at each
             connected worker that could do it and has not failed it yet.
         quarantine_after: after how many failures in a row a worker is given nothing for a while;
@@ -66,6 +70,7 @@ class Rules:
     max_losses: int = 10
     ends_when_done: bool = True
     allow: tuple[str, ...] | None = None
+    max_workers: int = MAX_WORKERS
     reassigns_failed: bool = False
     quarantine_after: int | None = None
     quarantine_s: float = 60.0
@@ -84,6 +89,11 @@ class Rules:
             count: int = getattr(self, name)
             if count < 0:
                 raise InvalidInput(f"{name} is {count}; it must be 0 or more")
+        if self.max_workers < max(self.expected_workers, len(self.roster), 1):
+            raise InvalidInput(
+                f"max_workers is {self.max_workers}; it must be 1 or more, and not less than the "
+                f"{max(self.expected_workers, len(self.roster))} workers that are waited for"
+            )
         if self.quarantine_after is not None and self.quarantine_after < 1:
             raise InvalidInput(
                 f"quarantine_after is {self.quarantine_after}; it must be 1 or more, or None"
