@@ -7,6 +7,7 @@ speaks in it signs.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -66,8 +67,14 @@ def check_signature(public_key: bytes, signature: bytes, data: bytes) -> None:
         DecodeError: it did not.
     """
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, data)
+        _load(public_key).verify(signature, data)
     except (InvalidSignature, ValueError):
         raise DecodeError(
             Flaw.FORGED_SENDER, "a member spoke in the name of another: the signature is not its"
         ) from None
+
+
+@lru_cache(maxsize=4_096)
+def _load(public_key: bytes) -> Ed25519PublicKey:
+    # It takes a fifth of the time that a verification does.
+    return Ed25519PublicKey.from_public_bytes(public_key)

@@ -20,6 +20,12 @@ TIMES_SLOWER = 3.0
 GIVEN_UP_AFTER_S = 0.5
 """For how long it must have been so slow, in seconds."""
 
+SETTLED_FOR_S = 30.0
+"""For how long a connection is not doubted again that turned out not to be slower than the link."""
+
+UNANSWERED_AFTER_S = 2.0
+"""For how long the link is looked at, in seconds, if it answers nothing."""
+
 STEADY_S = 60.0
 """How long a connection must have worked so that the next is asked for at once if it ends."""
 
@@ -41,6 +47,9 @@ class WireLife:
         self._proved_at = now
         self._round_trip_s = 0.0
         self._doubtful_since: float | None = None
+        # Until then, so long a delay is no reason for doubt.
+        self._settled_until = now
+        self._settled_delay_s = 0.0
         # Bounded: a connection without answers is given up after a while.
         self._sent: deque[tuple[int, float]] = deque()
 
@@ -61,7 +70,9 @@ class WireLife:
 
     def is_doubtful(self, now: float) -> bool:
         """Whether answers take so long that it is worth a look how fast the link is."""
-        if self._delay_s(now) <= DOUBTFUL_AFTER_S:
+        delay_s = self._delay_s(now)
+        is_settled = now < self._settled_until and delay_s <= self._settled_delay_s
+        if is_settled or delay_s <= DOUBTFUL_AFTER_S:
             self._doubtful_since = None
         elif self._doubtful_since is None:
             self._doubtful_since = now
@@ -79,17 +90,26 @@ class WireLife:
         silent_s = now - self._proved_at
         if silent_s > SILENT_HEARTBEATS * heartbeat_s:
             return f"its other end has answered nothing for {silent_s:.1f} s"
-        if not self.is_doubtful(now) or link_round_trip_s is None:
+        if not self.is_doubtful(now):
             return None
         assert self._doubtful_since is not None
-        delay_s = self._delay_s(now)
-        is_slower = delay_s > TIMES_SLOWER * link_round_trip_s
-        if is_slower and now - self._doubtful_since >= GIVEN_UP_AFTER_S:
+        doubted_s, delay_s = now - self._doubtful_since, self._delay_s(now)
+        if link_round_trip_s is None:
+            if doubted_s >= UNANSWERED_AFTER_S:
+                self._settle(2 * delay_s, now)
+        elif delay_s <= TIMES_SLOWER * link_round_trip_s:
+            self._settle(TIMES_SLOWER * link_round_trip_s, now)
+        elif doubted_s >= GIVEN_UP_AFTER_S:
             return (
                 f"answers take {1000 * delay_s:.0f} ms, and by Ceylon "
                 f"{1000 * link_round_trip_s:.0f} ms"
             )
         return None
+
+    def _settle(self, delay_s: float, now: float) -> None:
+        self._settled_delay_s = delay_s
+        self._settled_until = now + SETTLED_FOR_S
+        self._doubtful_since = None
 
     def _delay_s(self, now: float) -> float:
         waiting_s = now - self._sent[0][1] if self._sent else 0.0
