@@ -1,4 +1,4 @@
-"""What comes of a run beside a middle man without the secret, and beside a member in others' names."""
+"""Runs beside a middle man without the secret, and beside a member in the names of others."""
 
 from __future__ import annotations
 
