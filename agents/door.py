@@ -25,11 +25,12 @@ from .kernel.door_words import (
     Greeting,
     Place,
     Question,
-    WireRequest,
     pack_greeting,
     read_greeting,
     read_head,
 )
+from .kernel.identity import SEED_BYTES
+from .kernel.wire_keys import Exchange
 from .patience import within
 from .wire import Wire, WireHolder
 
@@ -131,9 +132,25 @@ async def ask_for_wire(
         return None
     wire: Wire | None = None
     try:
-        await _ask_for_wire(reader, writer, talk, address)
-        if holder.expects_wire(manager):
-            wire = _become_wire(manager, holder, writer, speaks_first=True)
+        greeting = await _be_greeted(reader, talk)
+        exchange = Exchange(secrets.token_bytes(SEED_BYTES))
+        request = talk.wire_request(secrets.token_bytes(NONCE_BYTES), address, exchange)
+        writer.write(talk.pack_wire_request(greeting, request))
+        _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DoorKind.CONNECTED))
+        reply = talk.read_wired(greeting, request, answer)
+        if not holder.expects_wire(manager, reply.public_key):
+            return None
+        keys = talk.wire_keys(greeting, request, reply, exchange)
+        _see_that_it_is_open(writer)
+        wire = Wire(
+            manager,
+            holder,
+            writer,
+            dials=True,
+            outgoing=keys and keys.of_dialer,
+            incoming=keys and keys.of_acceptor,
+            public_key=reply.public_key,
+        )
     except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
         return None
     finally:
@@ -212,13 +229,14 @@ class _Reception:
         talk = self._talk
         greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
         writer.write(pack_greeting(greeting))
-        kind, body = await _read(reader, DoorKind.QUESTION, DoorKind.WIRE)
+        kind, body = await _read(reader, DoorKind.QUESTION, DoorKind.WIRE, DoorKind.CONNECT)
         if kind is DoorKind.WIRE:
-            request = talk.read_wire_request(greeting, body)
-            if self._holder is None or not self._holder.expects_wire(request.address):
+            # It is of an earlier version, whose wires anybody between could hold up.
+            return False
+        if kind is DoorKind.CONNECT:
+            holder = self._holder
+            if holder is None or not _give_wire(writer, talk, greeting, body, holder):
                 return False
-            writer.write(talk.pack_wired(greeting, request))
-            _become_wire(request.address, self._holder, writer, speaks_first=False)
             connection.release()
             return True
         question = talk.read_question(greeting, body)
@@ -239,23 +257,38 @@ async def _ask(
     return talk.read_answer(greeting, question, answer)
 
 
-async def _ask_for_wire(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: DoorTalk, address: str
-) -> None:
-    greeting = await _be_greeted(reader, talk)
-    request = WireRequest(secrets.token_bytes(NONCE_BYTES), address)
-    writer.write(talk.pack_wire_request(greeting, request))
-    _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DoorKind.WIRED))
-    talk.read_wired(greeting, request, answer)
+def _give_wire(
+    writer: asyncio.StreamWriter,
+    talk: DoorTalk,
+    greeting: Greeting,
+    body: bytes,
+    holder: WireHolder,
+) -> bool:
+    """Let a connection become a wire, if whoever asks for it may have one; whether it has."""
+    request = talk.read_wire_request(greeting, body)
+    if not holder.expects_wire(request.address, request.public_key):
+        return False
+    exchange = Exchange(secrets.token_bytes(SEED_BYTES))
+    reply = talk.wire_reply(exchange)
+    keys = talk.wire_keys(greeting, request, reply, exchange)
+    writer.write(talk.pack_wired(greeting, request, reply))
+    _see_that_it_is_open(writer)
+    Wire(
+        request.address,
+        holder,
+        writer,
+        dials=False,
+        outgoing=keys and keys.of_acceptor,
+        incoming=keys and keys.of_dialer,
+        public_key=request.public_key,
+    )
+    return True
 
 
-def _become_wire(
-    peer: str, holder: WireHolder, writer: asyncio.StreamWriter, *, speaks_first: bool
-) -> Wire:
+def _see_that_it_is_open(writer: asyncio.StreamWriter) -> None:
     if writer.is_closing():
-        # It would never hear that it has ended.
+        # A wire would never hear that it has ended.
         raise EOFError
-    return Wire(peer, holder, writer, speaks_first=speaks_first)
 
 
 async def _be_greeted(reader: asyncio.StreamReader, talk: DoorTalk) -> Greeting:

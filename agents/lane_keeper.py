@@ -150,7 +150,7 @@ class LaneKeeper:
             office.count(fault.flaw, fault.detail)
 
         holder = office if self._wires else None
-        talk = DoorTalk(self._sealing.secret, manager.workspace_id)
+        talk = DoorTalk(self._sealing.secret, manager.workspace_id, self._sealing.identity)
         try:
             async with open_door(manager.port, talk, find_place, drop, holder):
                 await self._close_unused(office, present)

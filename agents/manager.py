@@ -31,7 +31,7 @@ from .host_watch import wait_for_host, watch_host
 from .kernel.board_state import BoardState
 from .kernel.lanes import MAX_LANES, Lanes
 from .kernel.matching import MatchingPolicy, find_policy
-from .kernel.records import Rules
+from .kernel.records import MAX_WORKERS, Rules
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
 from .lane_keeper import LaneKeeper
@@ -124,6 +124,8 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
             it takes that in `MUSTER_SECRET`, or else makes one, which its tickets then carry.
         insecure: do not seal: whoever reaches the port may join, read and forge.
         allow: the names of the workers that may come; None lets in all that have the secret.
+        max_workers: how many workers may be connected at the same time; others are refused. Only
+            100 newcomers a second are answered, after the first 2,000.
         store: where the run is kept, so that it outlives this manager: a file, or a store of your
             own. A run that is there already goes on where it was; tasks that it knows may be given
             again, and are not added twice.
@@ -176,6 +178,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         secret: WorkspaceSecret | str | None = None,
         insecure: bool = False,
         allow: Sequence[str] | None = None,
+        max_workers: int = MAX_WORKERS,
         store: Store | str | Path | None = None,
         trace: str | Path | None = None,
         blobs: BlobStore | str | Path | None = None,
@@ -219,6 +222,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
             heartbeat_s=min(2.0, lost_after_s / 4),
             time_scale=time_scale,
             allow=None if allow is None else tuple(allow),
+            max_workers=max_workers,
             reassigns_failed=reassign_failed or False,
             quarantine_after=quarantine_after,
             quarantine_s=quarantine_s,

@@ -178,7 +178,9 @@ class PostOffice:
         if early is not None:
             early.expiry.cancel()
             self._lanes[lane].attach(peer, early.wire)
-            if early.has_spoken:
+            if not self._lanes[lane].expects_wire(peer, early.wire.public_key):
+                early.wire.give_up("it leads to another member than the one that was let in")
+            elif early.has_spoken:
                 self._lanes[lane].receive_by_wire(peer, b"")
 
     def close(self, peer: str) -> None:
@@ -223,9 +225,12 @@ class PostOffice:
             # What comes of it wakes the lanes that it concerns.
             self._woken.set()
 
-    def expects_wire(self, peer: str) -> bool:
+    def expects_wire(self, peer: str, public_key: bytes) -> bool:
         """Whether a peer may have a wire: who was let in, and some that are about to be."""
-        return peer in self._lane_of or len(self._early_wires) < affordable(MAX_EARLY_WIRES)
+        lane = self._lane_of.get(peer)
+        if lane is not None:
+            return self._lanes[lane].expects_wire(peer, public_key)
+        return len(self._early_wires) < affordable(MAX_EARLY_WIRES)
 
     def attach(self, peer: str, wire: Wire) -> None:
         """Use a wire to a peer, as soon as it is let in; see `Postman`."""
@@ -253,6 +258,9 @@ class PostOffice:
             self._lanes[lane].receive_by_wire(peer, frame)
         elif peer in self._early_wires:
             self._early_wires[peer].has_spoken = True
+
+    def probe_link(self) -> float | None:
+        """None: a manager asked for no wire, and looks after none."""
 
     def close_wires(self) -> None:
         """End all wires."""

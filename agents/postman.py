@@ -79,13 +79,16 @@ class Postman:
         self._results_arrived = results_arrived
         self._also = also
         self._before_sending = before_sending
-        # Each frame, and whether it came by a wire.
-        self._inbox: deque[tuple[bytes, bool]] = deque()
+        self._mailroom.give_up_wire = self._give_up_wire
+        # Each frame, and the peer at the other end of the wire by which it came.
+        self._inbox: deque[tuple[bytes, str | None]] = deque()
         self._inbox_bytes = 0
         self._due = asyncio.Event()
         self._is_over = False
         # Bounded by the peers that were let in.
         self._wires: dict[str, Wire] = {}
+        # Those whose wires are known to lead to them, and not to another member.
+        self._proved: set[str] = set()
         self.link_heard_at = now()
         self.dropped: Counter[str] = Counter()
         self.traffic = Traffic()
@@ -134,10 +137,9 @@ class Postman:
 
     # ------------------------------------------------------------------ wires
 
-    def expects_wire(self, peer: str) -> bool:
-        """Whether a peer may have a wire: any may that was asked for one."""
-        del peer
-        return True
+    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+        """Whether a peer may have a wire: any may that was asked for one, unless it is another."""
+        return self._mailroom.may_have_wire(peer, public_key) is not False
 
     def attach(self, peer: str, wire: Wire) -> None:
         """Use a wire to a peer as soon as something has come by it; a former one is closed."""
@@ -150,13 +152,39 @@ class Postman:
         """Use a wire no more; what was sent by it and not acknowledged goes by the link."""
         if self._wires.get(peer) is wire:
             del self._wires[peer]
+            self._proved.discard(peer)
             self._mailroom.distrust_wire(peer)
+            self._due.set()
 
     def receive_by_wire(self, peer: str, frame: bytes) -> None:
         """Take in a frame that came by the wire to a peer; an empty one says that it works."""
+        if peer not in self._proved and not self._prove(peer):
+            return
         self._mailroom.trust_wire(peer)
         if frame:
-            self._receive(frame, by_wire=True)
+            self._receive(frame, peer)
+
+    def probe_link(self) -> float | None:
+        """Measure the link; see `WireHolder`."""
+        round_trip_s = None if self._seal is None else self._seal.probe(now())
+        self._due.set()
+        return round_trip_s
+
+    def _prove(self, peer: str) -> bool:
+        wire = self._wires.get(peer)
+        if wire is None:
+            return False
+        verdict = self._mailroom.may_have_wire(peer, wire.public_key)
+        if verdict is False:
+            wire.give_up("it leads to another member than the one whose address it bears")
+        elif verdict:
+            self._proved.add(peer)
+        return bool(verdict)
+
+    def _give_up_wire(self, peer: str) -> None:
+        wire = self._wires.get(peer)
+        if wire is not None:
+            wire.give_up("what went by it was not answered in time")
 
     def close_wires(self) -> None:
         """End all wires."""
@@ -181,25 +209,25 @@ class Postman:
     def receive(self, frame: bytes) -> None:
         """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
         self.link_heard_at = now()
-        self._receive(frame, by_wire=False)
+        self._receive(frame, None)
 
-    def _receive(self, frame: bytes, *, by_wire: bool) -> None:
+    def _receive(self, frame: bytes, by_wire_of: str | None) -> None:
         self.traffic.frames_received += 1
         self.traffic.received_bytes += len(frame)
         if self._before_sending is None:
-            self._take_in(frame, by_wire)
+            self._take_in(frame, by_wire_of)
             return
         if self._inbox_bytes + len(frame) > MAX_INBOX_BYTES:
             # Whoever sent it sends it again.
             self.dropped[OVERRUN] += 1
             return
-        self._inbox.append((frame, by_wire))
+        self._inbox.append((frame, by_wire_of))
         self._inbox_bytes += len(frame)
         self._due.set()
 
-    def _take_in(self, frame: bytes, by_wire: bool) -> None:
+    def _take_in(self, frame: bytes, by_wire_of: str | None) -> None:
         try:
-            arrivals = self._mailroom.receive(frame, now(), self._listens_to, by_wire=by_wire)
+            arrivals = self._mailroom.receive(frame, now(), self._listens_to, by_wire_of=by_wire_of)
         except DecodeError as fault:
             self._drop(fault.flaw, fault.detail)
             # The seal may have an answer to it.
@@ -212,6 +240,13 @@ class Postman:
                 message = decode_message(arrival.message, self._also)
             except DecodeError as fault:
                 self._drop(fault.flaw, f"{fault.detail} (from {arrival.sender[:80]})")
+                continue
+            if not arrival.is_managers and type(message) not in self._also.values():
+                self._drop(
+                    Flaw.FORGED_SENDER,
+                    f"a {type(message).__name__}, which only a manager may send, from "
+                    f"{arrival.sender[:80]!r}",
+                )
                 continue
             if results and (arrival.sender != sender or type(message) is not TaskResult):
                 self._hand_over_results(sender, results)
@@ -244,7 +279,8 @@ class Postman:
                 if wire is not None:
                     # If it is not used, whoever is at its other end may learn that it works.
                     wire.send(outgoing.frame if outgoing.by_wire else b"")
-                if wire is None or not outgoing.by_wire:
+                if not outgoing.by_wire:
+                    # What was to go by a wire that has ended meanwhile went by the link as well.
                     await self._link.send(outgoing.frame, outgoing.to)
                 self.traffic.frames_sent += 1
                 self.traffic.sent_bytes += len(outgoing.frame)
@@ -264,9 +300,9 @@ class Postman:
     def empty_inbox(self) -> None:
         """Take in the frames that wait."""
         for _ in range(len(self._inbox)):
-            frame, by_wire = self._inbox.popleft()
+            frame, by_wire_of = self._inbox.popleft()
             self._inbox_bytes -= len(frame)
-            self._take_in(frame, by_wire)
+            self._take_in(frame, by_wire_of)
 
     async def settle(self, patience_s: float) -> bool:
         """Wait until everything posted has been acknowledged; False if that takes too long."""

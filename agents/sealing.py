@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ..messages import InvalidInput
 from .kernel.client_seal import ClientSeal
+from .kernel.identity import SEED_BYTES, Identity
 from .kernel.manager_seal import ManagerSeal
 from .kernel.seal import Seal
-from .kernel.sealed_frame import SESSION_BYTES
 from .kernel.unsealed import Unsealed
 from .kernel.workspace_secret import WorkspaceSecret
 from .log import log
@@ -25,16 +25,18 @@ class ManagerSealing(NamedTuple):
     Args:
         secret: what it shares with its workers, or None if it does not seal.
         was_given: whether somebody gave it the secret, and so can give it to the workers as well.
+        identity: signs what it says; new at each start.
     """
 
     secret: WorkspaceSecret | None
     was_given: bool
+    identity: Identity
 
     def seal(self, workspace_id: str) -> Seal:
         """What its frames pass through, for one start of it."""
         if self.secret is None:
             return _unsealed(manages=True)
-        return ManagerSeal(self.secret, workspace_id, secrets.token_bytes(SESSION_BYTES))
+        return ManagerSeal(self.secret, workspace_id, self.identity)
 
     def ticket_secret(self, with_secret: bool | None) -> WorkspaceSecret | None:
         """The secret that a ticket is to carry; by default only one that nobody was given."""
@@ -56,17 +58,23 @@ def choose_manager_sealing(
         InvalidInput: it is to be insecure and was given a secret, or what was given is none.
     """
     given = _given(secret, insecure=insecure)
+    identity = fresh_identity()
     if insecure:
-        sealing = ManagerSealing(None, was_given=False)
+        sealing = ManagerSealing(None, was_given=False, identity=identity)
     elif (found := given or secret_of_environment()) is not None:
-        sealing = ManagerSealing(found, was_given=True)
+        sealing = ManagerSealing(found, was_given=True, identity=identity)
     else:
         known = find_sharing(admin_peer) if admin_peer else None
         shared = known.secret if known is not None else None
-        sealing = ManagerSealing(shared or fresh_secret(), was_given=False)
+        sealing = ManagerSealing(shared or fresh_secret(), was_given=False, identity=identity)
     if admin_peer:
         share(admin_peer, sealing.secret)
     return sealing
+
+
+def fresh_identity() -> Identity:
+    """Make an identity that nobody else has."""
+    return Identity(secrets.token_bytes(SEED_BYTES))
 
 
 def seal_client(
@@ -94,7 +102,7 @@ def seal_client(
     found = find_client_secret(name, admin_peer, secret=secret, insecure=insecure, ticket=ticket)
     if found is None:
         return _unsealed(manages=False)
-    return ClientSeal(found, workspace_id, secrets.token_bytes(SESSION_BYTES))
+    return ClientSeal(found, workspace_id, fresh_identity())
 
 
 def find_client_secret(

@@ -30,6 +30,7 @@ from .door import ask_for_wire, ask_the_door
 from .handlers import Handlers, HandlerT, TaskContext, current_context
 from .jobs import Jobs
 from .kernel.door_words import DoorTalk, Place
+from .kernel.identity import Identity
 from .kernel.matching import SPECIALTY_BONUS
 from .kernel.seal import Seal
 from .kernel.workspace_secret import WorkspaceSecret
@@ -573,7 +574,7 @@ class WorkerAgent(CeylonAgent):
         self._go_to(host, place or door)
         return True
 
-    def _door_talk(self, door: Place) -> DoorTalk:
+    def _door_talk(self, door: Place, identity: Identity | None = None) -> DoorTalk:
         secret = find_client_secret(
             self.name,
             door.peer_id,
@@ -581,12 +582,12 @@ class WorkerAgent(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        return DoorTalk(secret, door.workspace_id)
+        return DoorTalk(secret, door.workspace_id, identity)
 
-    async def _dial_wire(self, holder: WireHolder) -> Wire | None:
+    async def _dial_wire(self, identity: Identity | None, holder: WireHolder) -> Wire | None:
         # Those that their manager starts have no home but where they are.
         host, door = self._home if self.dials_again else self._here()
-        talk = self._door_talk(door)
+        talk = self._door_talk(door, identity)
         return await ask_for_wire(
             host, door.port, talk, address=self.address, manager=self.admin_peer, holder=holder
         )
@@ -691,7 +692,7 @@ class WorkerAgent(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        await self.serve_over(self, seal=seal, dial_wire=self._dial_wire)
+        await self.serve_over(self, seal=seal, dial_wire=partial(self._dial_wire, seal.identity))
 
     async def serve_over(
         self,

@@ -46,6 +46,7 @@ from .handover import Handover
 from .held_slots import HeldSlotWarnings
 from .jobs import Jobs
 from .kernel.seal import Seal
+from .kernel.wire_life import WirePause
 from .link import Link
 from .log import log
 from .loop_watch import LoopWatch
@@ -70,10 +71,6 @@ LAST_WORDS_S = 2.0
 
 RESULTS_REST_S = 0.01
 """How long a result may wait for others while the worker has more to do."""
-
-FIRST_WIRE_PAUSE_S = 0.05
-LONGEST_WIRE_PAUSE_S = 60.0
-"""How long it waits before it asks for a wire again: at first, at most."""
 
 _SILENT_HEARTBEATS = 2.5
 """After how many missed heartbeats a worker looks whether there is a new manager."""
@@ -489,14 +486,15 @@ class WorkerShell:
 
         It asks before it is let in, so that the first that it hears then may come by wire.
         """
-        pause_s = FIRST_WIRE_PAUSE_S
+        pause = WirePause()
         while True:
             wire = await dial(postman)
-            if wire is not None:
-                pause_s = FIRST_WIRE_PAUSE_S
-                await wire.keep(self._heartbeat_s)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_WIRE_PAUSE_S)
+            if wire is None:
+                await asyncio.sleep(pause.after_refusal())
+                continue
+            begun_at = now()
+            await wire.keep(self._heartbeat_s)
+            await asyncio.sleep(pause.after_end(now() - begun_at))
 
     def _heed_refusal(self) -> None:
         # Anybody can forge the word that this comes from: it ends nobody who was ever let in.

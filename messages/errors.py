@@ -266,6 +266,7 @@ class Flaw(str, Enum):
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - the name of a counter
     REPLAYED = "replayed"
     STALE_SESSION = "stale_session"
+    FORGED_SENDER = "forged_sender"
 
     @property
     def is_usual(self) -> bool:

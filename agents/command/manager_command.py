@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..kernel.lanes import MAX_LANES
+from ..kernel.records import MAX_WORKERS
 from ..surroundings import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lane_ports
 from .credentials import take_secret
 from .logging_setup import configure_logging
@@ -122,6 +123,10 @@ def manager(
         list[str] | None,
         typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
     ] = None,
+    max_workers: Annotated[
+        int,
+        typer.Option(min=1, help="How many workers may be connected at the same time."),
+    ] = MAX_WORKERS,
     max_lanes: Annotated[
         int,
         typer.Option(min=1, help="Over how many workspaces at most the workers are spread."),
@@ -185,6 +190,7 @@ def manager(
         secret=take_secret(secret_file, insecure=insecure),
         insecure=insecure,
         allow=allow or None,
+        max_workers=max_workers,
         max_lanes=max_lanes,
         lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
         wires=not no_wires,

@@ -18,8 +18,9 @@ from .events import (
     WorkerJoined,
     WorkerLeft,
 )
+from .join_limit import JoinLimit
 from .members import Members, Roll
-from .records import Attempt, WorkerRecord
+from .records import MAX_WORKERS, Attempt, WorkerRecord
 from .task_queue import TaskQueue
 
 
@@ -45,6 +46,7 @@ class Attendance:
         roll: whether all that are expected have come.
         queue: where the connected workers are matched with tasks.
         alarms: where silences, absences and challenges are watched.
+        max_workers: how many may be connected at the same time.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Attendance:
         roll: Roll,
         queue: TaskQueue,
         alarms: BoardAlarms,
+        max_workers: int = MAX_WORKERS,
     ) -> None:
+        self._limit = JoinLimit(max_workers)
         self._members = members
         self._roll = roll
         self._queue = queue
@@ -62,6 +66,11 @@ class Attendance:
     def meet(self, event: WorkerJoined, now: float, said: list[Instruction]) -> Meeting:
         """Answer a worker that asks to be let in, unless that takes time."""
         lost: list[Attempt] = []
+        if not self._members.is_known(event) and self._limit.puts_off(now):
+            warning = self._limit.warning(now)
+            if warning is not None:
+                said.append(Occurrence(now, What.WORKER_REFUSED, worker=event.name, detail=warning))
+            return Meeting(lost)
         if not self._members.may_come(event.name):
             _refuse(event, f"{event.name!r} is not among the workers that may come", now, said)
             return Meeting(lost)
@@ -74,9 +83,15 @@ class Attendance:
         if known is not None and is_same_start and event.call < known.call:
             # It was long on its way: the worker has begun another conversation since.
             return Meeting(lost)
+        present = len(self._members.present)
+        keeps_place = known is not None and (
+            known.alive or (is_same_start and known.may_have_leases)
+        )
         if there is not None and event.call == there.call:
             self.hear(event.worker_id, now, said)
             said.append(_welcome(event))
+        elif not keeps_place and (full := self._limit.refusal(present)) is not None:
+            _refuse(event, full, now, said)
         elif known is None or not known.may_have_leases:
             return Meeting(lost, let_in=self._let_in(event, now, said))
         elif is_same_start and (event.call > known.call or not known.alive):

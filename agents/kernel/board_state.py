@@ -47,7 +47,9 @@ class BoardState:
         self.members = Members(self.rules)
         self.roll = Roll(self.rules)
         self.alarms: BoardAlarms = Alarms()
-        self.attendance = Attendance(self.members, self.roll, self.queue, self.alarms)
+        self.attendance = Attendance(
+            self.members, self.roll, self.queue, self.alarms, self.rules.max_workers
+        )
         self.standing = Standing(self.rules, self.members, self.queue, self.alarms)
         # Both hold every task of the run until it is forgotten: a report tells of all of them.
         self._tasks: dict[TaskId, TaskRecord] = {}

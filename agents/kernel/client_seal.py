@@ -1,7 +1,8 @@
 """A client's end of sealing: finds the manager's session, and binds what it sends to it.
 
 A client takes a manager's session for true only from a challenge that answers a frame which this
-client has sent since it last took one: whoever repeats what was said before moves nobody.
+client has sent since it last took one: whoever repeats what was said before moves nobody. While
+it hears the manager that let it in it takes no other, whoever knows the secret.
 """
 
 from __future__ import annotations
@@ -10,14 +11,35 @@ from collections import deque
 from typing import NamedTuple
 
 from ...messages import DecodeError, Flaw
+from .identity import Identity
 from .mailroom import Outgoing
 from .notice import Patience, read_notice
 from .replay_window import ReplayWindow
-from .sealed_frame import FrameKey, Header, KeyRing, Kind, check_session, read_header
+from .seal import Opened
+from .sealed_frame import (
+    SEALED_VERSION,
+    FrameKey,
+    Header,
+    KeyRing,
+    Kind,
+    Speaker,
+    read_header,
+)
 from .senders import MAX_SENDERS, Senders
 from .workspace_secret import WorkspaceSecret
 
+MANAGER_SILENCE_S = 5.0
+"""How long a client's manager must have been silent before it belongs to another, in seconds."""
+
+_PROBE_S = 1.0
+"""How long an answer to a probe is waited for before the next one leaves, in seconds."""
+
 _MAX_DUE = 8
+
+
+class _Probe(NamedTuple):
+    counter: int
+    at: float
 
 
 class _Admission(NamedTuple):
@@ -49,25 +71,30 @@ class ClientSeal:
     Args:
         secret: what all members share.
         workspace_id: the workspace.
-        session: 16 random bytes, new at each start.
+        identity: signs what it says; new at each start.
         max_senders: of how many other clients it remembers what it has seen.
     """
+
+    manages = False
 
     def __init__(
         self,
         secret: WorkspaceSecret,
         workspace_id: str,
-        session: bytes,
+        identity: Identity,
         max_senders: int = MAX_SENDERS,
     ) -> None:
-        check_session(session)
-        self._session = session
+        self.identity = identity
+        session = self._session = identity.session(workspace_id)
         self._keys = KeyRing(secret, workspace_id)
         self._knock_key = self._keys.key_for(Header(Kind.KNOCK, session))
         self._max_senders = max_senders
         self._counter = 0
         self._admission: _Admission | None = None
         self._admitted_at_counter = 0
+        self._manager_heard_at = 0.0
+        self._probed: _Probe | None = None
+        self._round_trip_s: float | None = None
         self._kept: Outgoing | None = None
         self._patience = Patience()
         self._due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
@@ -81,6 +108,24 @@ class ClientSeal:
     def blob_key(self) -> bytes | None:
         """What blobs of this workspace are sealed with."""
         return self._keys.blob_key()
+
+    @property
+    def manager(self) -> Speaker | None:
+        """The manager that let this member in."""
+        return None if self._admission is None else Speaker(SEALED_VERSION, self._admission.manager)
+
+    def probe(self, now: float) -> float | None:
+        """Knock again, although it was let in: the challenge tells how long an answer takes."""
+        round_trip_s, self._round_trip_s = self._round_trip_s, None
+        if self._probed is None or round_trip_s is not None or now - self._probed.at > _PROBE_S:
+            knock = Header(Kind.KNOCK, self._session, counter=self._next_counter())
+            self._probed = _Probe(knock.counter, now)
+            self._due.append(Outgoing(self._knock_key.seal(knock, self.identity), None))
+        return round_trip_s
+
+    def speaker_of(self, public_key: bytes) -> Speaker:
+        """Who has shown that a public key is its own."""
+        return self._keys.speaker_of(public_key)
 
     @property
     def has_due(self) -> bool:
@@ -97,22 +142,23 @@ class ClientSeal:
             self._patience.asked(now)
             self._kept = outgoing
             knock = Header(Kind.KNOCK, self._session, counter=self._next_counter())
-            return Outgoing(self._knock_key.seal(knock), None)
+            return Outgoing(self._knock_key.seal(knock, self.identity), None)
         return self._seal(self._admission, outgoing)
 
-    def unwrap(self, data: bytes, now: float) -> bytes | None:
+    def unwrap(self, data: bytes, now: float) -> Opened | None:
         """Open a frame of the manager's session; heed a challenge that answers this client."""
         header = read_header(data)
         if header.kind is Kind.NOTICE:
             if header.bound_to == self._session:
                 self._patience.noticed(read_notice(data), now)
             return None
+        if header.version != SEALED_VERSION or header.kind is Kind.KNOCK:
+            # It is for members of an earlier version, or for the manager.
+            return None
         if header.sender == self._session:
             raise DecodeError(Flaw.REPLAYED, "a frame that bears our own session")
-        if header.kind is Kind.KNOCK:
-            return None
         if header.kind is Kind.CHALLENGE:
-            self._heed(header, data)
+            self._heed(header, data, now)
             return None
         admission = self._admission
         manager = header.sender if header.kind is Kind.MANAGER else header.bound_to
@@ -122,22 +168,31 @@ class ClientSeal:
         if header.kind is Kind.CLIENT:
             if admission.senders.is_stale(header):
                 raise DecodeError(Flaw.STALE_SESSION, "a frame with a pass that is too old")
-            return admission.senders.open(header, data)
+            return Opened(admission.senders.open(header, data), header.speaker)
         content = admission.manager_key.open(header, data)
         if not admission.manager_window.accept(header.counter):
             raise DecodeError(Flaw.REPLAYED, "a manager's frame that came before")
-        return content
+        self._manager_heard_at = now
+        return Opened(content, header.speaker, is_managers=True)
 
-    def _heed(self, challenge: Header, data: bytes) -> None:
+    def _heed(self, challenge: Header, data: bytes, now: float) -> None:
         if challenge.bound_to != self._session:
             return
         self._keys.key_for(challenge).open(challenge, data)
         if challenge.pass_number <= self._admitted_at_counter:
             raise DecodeError(Flaw.REPLAYED, "a challenge that answers nothing we still ask")
         before = self._admission
+        is_other = before is not None and before.manager != challenge.sender
+        if is_other and now - self._manager_heard_at < MANAGER_SILENCE_S:
+            raise DecodeError(
+                Flaw.STALE_SESSION, "a challenge of another manager, while ours is still heard"
+            )
+        if self._probed is not None and challenge.pass_number == self._probed.counter:
+            self._round_trip_s = now - self._probed.at
+        self._manager_heard_at = now
         pass_number = challenge.counter
         own = Header(Kind.CLIENT, self._session, challenge.sender, pass_number)
-        if before is not None and before.manager == challenge.sender:
+        if before is not None and not is_other:
             # Only the pass is new: what was seen of this manager stays seen.
             self._admission = before._replace(
                 pass_number=pass_number, own_key=self._keys.key_for(own)
@@ -165,7 +220,9 @@ class ClientSeal:
             admission.pass_number,
             self._next_counter(),
         )
-        return outgoing._replace(frame=admission.own_key.seal(header, outgoing.frame))
+        return outgoing._replace(
+            frame=admission.own_key.seal(header, self.identity, outgoing.frame)
+        )
 
     def _next_counter(self) -> int:
         self._counter += 1

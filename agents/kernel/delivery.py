@@ -93,11 +93,16 @@ class _Run:
     after: int
     sent_at: float
     retry_after_s: float
+    by_wire: bool = False
     resent: bool = False
 
     @property
     def late_at(self) -> float:
         return self.sent_at + self.retry_after_s
+
+
+HURRY_S = 0.3
+"""How soon at most what went by a wire that is of no use any more is sent again, in seconds."""
 
 
 class Stream:
@@ -253,13 +258,21 @@ class Stream:
             return []
         return self._deliver(segment, now)
 
-    def collect(self, now: float, room_bytes: int, early_ack: bool = False) -> Segment | None:
+    def collect(
+        self,
+        now: float,
+        room_bytes: int,
+        early_ack: bool = False,
+        *,
+        by_wire: bool = False,
+    ) -> Segment | None:
         """Build the segment that is due.
 
         Args:
             now: the time in seconds.
             room_bytes: how long the encoded letter may be; `smallest_room_bytes` always does.
             early_ack: let an acknowledgement go before it is due, since a frame leaves anyway.
+            by_wire: whether it is to go by a wire.
 
         Returns:
             Messages that are late or new, or an acknowledgement alone, or None if nothing is due
@@ -270,9 +283,9 @@ class Stream:
             return None
         first, messages = self._next, ()
         if self.is_late(now):
-            first, messages = self._oldest, self._send_again(now, room_bytes)
+            first, messages = self._oldest, self._send_again(now, room_bytes, by_wire)
         elif self._may_send():
-            messages = self._send_new(now, room_bytes)
+            messages = self._send_new(now, room_bytes, by_wire)
         if not messages and not self._must_acknowledge(now, early_ack):
             return None
         self._ack_due_at = None
@@ -304,11 +317,18 @@ class Stream:
         """Be patient no more: what is under way may be lost."""
         self.patience_s = 0.0
         for run in self._runs:
-            run.retry_after_s = min(run.retry_after_s, self._timer.retry_after_s)
+            run.by_wire = False
+            # What was measured may have been measured by a wire that was held up.
+            hurried_s = min(self._timer.retry_after_s, HURRY_S)
+            run.retry_after_s = min(run.retry_after_s, hurried_s)
 
     def is_late(self, now: float) -> bool:
         """Whether something was sent that should have been acknowledged by now."""
         return bool(self._runs) and self._runs[0].late_at <= now
+
+    def is_late_by_wire(self, now: float) -> bool:
+        """Whether what is late went by a wire, where nothing should be lost."""
+        return self.is_late(now) and self._runs[0].by_wire
 
     def is_due(self, now: float) -> bool:
         """Whether `collect` has something to give."""
@@ -326,7 +346,7 @@ class Stream:
     def _must_acknowledge(self, now: float, early: bool) -> bool:
         return self._ack_due_at is not None and (early or self._ack_due_at <= now)
 
-    def _send_new(self, now: float, room_bytes: int) -> tuple[bytes, ...]:
+    def _send_new(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
         messages: list[bytes] = []
         queue, in_flight, limits = self._queue, self._in_flight, self._limits
         room = limits.window_messages - len(in_flight)
@@ -349,12 +369,12 @@ class Stream:
         self._in_flight_bytes += sent_bytes
         after = self._next + len(messages)
         retry_after_s = max(self._timer.retry_after_s, self.patience_s)
-        self._runs.append(_Run(self._next, after, now, retry_after_s))
+        self._runs.append(_Run(self._next, after, now, retry_after_s, by_wire))
         self._next = after
         self.counters.sent += len(messages)
         return tuple(messages)
 
-    def _send_again(self, now: float, room_bytes: int) -> tuple[bytes, ...]:
+    def _send_again(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
         until = self._oldest
         for run in islice(self._runs, self._runs_per_retry):
             if run.late_at > now:
@@ -369,9 +389,9 @@ class Stream:
         if not messages:
             return ()
         after = self._oldest + len(messages)
-        retry_after_s = self._timer.back_off(self._runs[0].retry_after_s)
+        retry_after_s = max(self._timer.back_off(self._runs[0].retry_after_s), self.patience_s)
         self._drop_runs(after)
-        self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, resent=True))
+        self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, by_wire, resent=True))
         self._measurable_from = self._next
         # One lost run is the common case. Where one gap follows another the link was down for a
         # while, and to mend them one a round trip would take too long.

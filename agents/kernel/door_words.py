@@ -9,10 +9,13 @@ N . | version 3 | kind | length | inside |
 | `GREETING` | the door, as soon as somebody comes | 16 random bytes, and whether it seals |
 | `QUESTION` | the worker | 16 random bytes of its own, then its name |
 | `ANSWER` | the door | where the worker is to go |
-| `WIRE` | a worker that has joined | 16 random bytes of its own, then its address |
-| `WIRED` | the door | nothing: frames follow |
+| `WIRE` | a worker of an earlier version | it gets no wire, and works by Ceylon |
+| `CONNECT` | a worker | 16 random bytes of its own, then its address, share, key and signature |
+| `CONNECTED` | the door | its share, key and signature: records follow |
 
 A worker asks where to go, and leaves; or it asks that the connection become a wire, and stays.
+For a wire both ends show by a signature whose session is theirs, and exchange shares from which
+the keys of its records come; see `wire_keys`.
 
 Name, address and answers are msgpack. Where frames are sealed they are encrypted, each with a key
 of its own: it is derived from the secret, the workspace, the kind, and the random bytes of both
@@ -32,9 +35,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ...messages import DecodeError, Flaw
+from ...messages import DecodeError, EncodeError, Flaw
 from ...messages.frame import MAGIC
 from ...messages.values import pack_scalars, unpack
+from .identity import (
+    PUBLIC_KEY_BYTES,
+    SIGNATURE_BYTES,
+    Identity,
+    check_signature,
+)
+from .wire_keys import SHARE_BYTES, Exchange, WireKeys
 from .workspace_secret import WorkspaceSecret
 
 DOOR_VERSION = 3
@@ -58,7 +68,8 @@ class DoorKind(IntEnum):
     QUESTION = 2
     ANSWER = 3
     WIRE = 4
-    WIRED = 5
+    CONNECT = 6
+    CONNECTED = 7
 
 
 class Greeting(NamedTuple):
@@ -86,15 +97,31 @@ class Question(NamedTuple):
 
 
 class WireRequest(NamedTuple):
-    """What a worker asks for that has joined.
+    """What a worker asks for that wants its connection to become a wire.
 
     Args:
         nonce: 16 random bytes, new for each request.
         address: the worker's address.
+        share: its part of the key exchange; empty if nothing is sealed.
+        public_key: whose session is its own; empty if nothing is sealed.
     """
 
     nonce: bytes
     address: str
+    share: bytes = b""
+    public_key: bytes = b""
+
+
+class WireReply(NamedTuple):
+    """What the door says to whoever gets a wire.
+
+    Args:
+        share: the manager's part of the key exchange; empty if nothing is sealed.
+        public_key: whose session is the manager's; empty if nothing is sealed.
+    """
+
+    share: bytes = b""
+    public_key: bytes = b""
 
 
 class Place(NamedTuple):
@@ -156,11 +183,15 @@ class DoorTalk:
     Args:
         secret: what the workspace's members share; None if it is not sealed.
         workspace_id: the workspace of the door.
+        identity: signs what this end says about a wire; without one it can only ask where to go.
     """
 
-    def __init__(self, secret: WorkspaceSecret | None, workspace_id: str) -> None:
+    def __init__(
+        self, secret: WorkspaceSecret | None, workspace_id: str, identity: Identity | None = None
+    ) -> None:
         self._secret = secret
         self._workspace = workspace_id.encode("utf-8", "surrogatepass")
+        self._identity = identity
 
     @property
     def is_sealed(self) -> bool:
@@ -202,32 +233,103 @@ class DoorTalk:
             case _:
                 raise DecodeError(Flaw.INVALID, "an answer of the door that names no place")
 
+    def wire_request(self, nonce: bytes, address: str, exchange: Exchange) -> WireRequest:
+        """Make the request for a wire of this end, which is a worker's."""
+        if self._secret is None or self._identity is None:
+            return WireRequest(nonce, address)
+        return WireRequest(nonce, address, exchange.share, self._identity.public_key)
+
+    def wire_reply(self, exchange: Exchange) -> WireReply:
+        """Make the reply of this end, which is a door's."""
+        if self._secret is None or self._identity is None:
+            return WireReply()
+        return WireReply(exchange.share, self._identity.public_key)
+
     def pack_wire_request(self, greeting: Greeting, request: WireRequest) -> bytes:
         """Turn the request for a wire after a greeting into bytes."""
-        said = self._seal(DoorKind.WIRE, greeting.nonce + request.nonce, [request.address])
-        return _pack(DoorKind.WIRE, request.nonce + said)
+        said: list[str | int | bytes] = [request.address]
+        if self._secret is not None:
+            signature = self._sign(self._asked(greeting, request))
+            said += [request.share, request.public_key, signature]
+        nonces = greeting.nonce + request.nonce
+        return _pack(DoorKind.CONNECT, request.nonce + self._seal(DoorKind.CONNECT, nonces, said))
 
     def read_wire_request(self, greeting: Greeting, body: bytes) -> WireRequest:
         """Read what follows the head of a request for a wire.
 
         Raises:
-            DecodeError: it is none, was sealed with another secret, or for another greeting.
+            DecodeError: it is none, was sealed with another secret, for another greeting, or not
+                signed.
         """
-        return WireRequest(*self._read_text(DoorKind.WIRE, greeting, body))
+        nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
+        if len(nonce) < NONCE_BYTES:
+            raise DecodeError(Flaw.GARBAGE, "a request for a wire that is cut off")
+        is_sealed = self._secret is not None
+        match self._open(DoorKind.CONNECT, greeting.nonce + nonce, said):
+            case [str() as address] if not is_sealed and _is_text(address):
+                return WireRequest(nonce, address)
+            case [str() as address, bytes() as share, bytes() as key, bytes() as signature] if (
+                is_sealed and _is_text(address) and _are_keys(share, key, signature)
+            ):
+                request = WireRequest(nonce, address, share, key)
+                check_signature(key, signature, self._asked(greeting, request))
+                return request
+            case _:
+                raise DecodeError(Flaw.INVALID, "a request for a wire that is not complete")
 
-    def pack_wired(self, greeting: Greeting, request: WireRequest) -> bytes:
+    def pack_wired(self, greeting: Greeting, request: WireRequest, reply: WireReply) -> bytes:
         """Turn the word that what follows is a wire into bytes."""
-        said = self._seal(DoorKind.WIRED, greeting.nonce + request.nonce, [])
-        return _pack(DoorKind.WIRED, said)
+        said: list[str | int | bytes] = []
+        if self._secret is not None:
+            signature = self._sign(self._agreed(greeting, request, reply))
+            said = [reply.share, reply.public_key, signature]
+        nonces = greeting.nonce + request.nonce
+        return _pack(DoorKind.CONNECTED, self._seal(DoorKind.CONNECTED, nonces, said))
 
-    def read_wired(self, greeting: Greeting, request: WireRequest, body: bytes) -> None:
-        """See that what follows the head of that word is whole.
+    def read_wired(self, greeting: Greeting, request: WireRequest, body: bytes) -> WireReply:
+        """Read what follows the head of that word.
 
         Raises:
-            DecodeError: it is not, was sealed with another secret, or for another request.
+            DecodeError: it is none, was sealed with another secret, for another request, or not
+                signed.
         """
-        if self._open(DoorKind.WIRED, greeting.nonce + request.nonce, body) != []:
-            raise DecodeError(Flaw.INVALID, "an answer of the door that is no wire's")
+        match self._open(DoorKind.CONNECTED, greeting.nonce + request.nonce, body):
+            case [] if self._secret is None:
+                return WireReply()
+            case [bytes() as share, bytes() as public_key, bytes() as signature] if (
+                self._secret is not None and _are_keys(share, public_key, signature)
+            ):
+                reply = WireReply(share, public_key)
+                check_signature(public_key, signature, self._agreed(greeting, request, reply))
+                return reply
+            case _:
+                raise DecodeError(Flaw.INVALID, "an answer of the door that is no wire's")
+
+    def wire_keys(
+        self, greeting: Greeting, request: WireRequest, reply: WireReply, exchange: Exchange
+    ) -> WireKeys | None:
+        """Derive the keys of a wire at either end; None if nothing is sealed.
+
+        Raises:
+            DecodeError: what the other end sent leads to no key.
+        """
+        if self._secret is None:
+            return None
+        theirs = reply.share if exchange.share == request.share else request.share
+        return exchange.derive(theirs, self._secret, self._agreed(greeting, request, reply))
+
+    def _asked(self, greeting: Greeting, request: WireRequest) -> bytes:
+        return pack_scalars([int(DoorKind.CONNECT), self._workspace, greeting.nonce, *request])
+
+    def _agreed(self, greeting: Greeting, request: WireRequest, reply: WireReply) -> bytes:
+        return pack_scalars(
+            [int(DoorKind.CONNECTED), self._workspace, greeting.nonce, *request, *reply]
+        )
+
+    def _sign(self, said: bytes) -> bytes:
+        if self._identity is None:
+            raise EncodeError("a wire can't be asked for without an identity that signs")
+        return self._identity.sign(said)
 
     def _read_text(self, kind: DoorKind, greeting: Greeting, body: bytes) -> tuple[bytes, str]:
         nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
@@ -239,7 +341,7 @@ class DoorTalk:
             case _:
                 raise DecodeError(Flaw.INVALID, "a question at the door that names nobody")
 
-    def _seal(self, kind: DoorKind, nonces: bytes, said: Sequence[str | int]) -> bytes:
+    def _seal(self, kind: DoorKind, nonces: bytes, said: Sequence[str | int | bytes]) -> bytes:
         plain = pack_scalars(said)
         if self._secret is None:
             return plain
@@ -270,3 +372,8 @@ def _pack(kind: DoorKind, body: bytes) -> bytes:
 
 def _is_text(text: str) -> bool:
     return bool(text.strip()) and len(text) <= _MAX_TEXT_CHARACTERS
+
+
+def _are_keys(share: bytes, public_key: bytes, signature: bytes) -> bool:
+    lengths = (len(share), len(public_key), len(signature))
+    return lengths == (SHARE_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
 from typing import NamedTuple, TypeAlias
 
-from ...messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, UnknownPeer
+from ...messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, Flaw, UnknownPeer
 from ...messages.frame import (
     ANY_MANAGER,
     Datagram,
@@ -61,7 +61,7 @@ class Outgoing(NamedTuple):
     Args:
         frame: its bytes.
         to: the address of the only peer it is for, or None if others may have to hear it.
-        by_wire: whether it is to go by the wire to that peer, if that is still there.
+        by_wire: whether it is to go by the wire to that peer, and in no other way.
     """
 
     frame: bytes
@@ -76,11 +76,13 @@ class Arrival(NamedTuple):
         sender: the address its sender claims.
         message: the encoded message.
         numbered: whether it belongs to the open conversation, and so comes once and in order.
+        is_managers: whether it may be one of a manager's messages; False if another client sent it.
     """
 
     sender: str
     message: bytes
     numbered: bool
+    is_managers: bool = True
 
 
 class Mailroom:
@@ -125,6 +127,7 @@ class Mailroom:
         self._first_by_wire: dict[str, bytes] = {}
 
         self.overhear: Overhearer | None = None
+        self.give_up_wire: Callable[[str], None] | None = None
         self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
 
     @property
@@ -147,12 +150,22 @@ class Mailroom:
         self._owing.pop(peer, None)
         self._first_by_wire.pop(peer, None)
 
+    def may_have_wire(self, peer: str, public_key: bytes) -> bool | None:
+        """Whether whoever showed that a session is its own is the peer; None if that is not known.
+
+        Args:
+            peer: an address.
+            public_key: whose session it is.
+        """
+        del peer, public_key
+        return True
+
     def trust_wire(self, peer: str) -> None:
         """Let what is for a peer go by a wire of its own, by which something has just come.
 
-        A wire may be cut without a word. So what has to be sent again goes by the link, and so does
-        all else from then on, until something comes by the wire again. It is the same for who gets
-        again by the link what it has: its acknowledgement was lost.
+        A wire may be cut, or held up, without a word. One by which something left that is to be
+        sent again is given up. Whoever gets again by the link what it has uses it no more until
+        something comes by it again: it may be that an acknowledgement was lost.
         """
         if peer not in self._wired:
             self._wired.add(peer)
@@ -243,7 +256,7 @@ class Mailroom:
         now: float,
         listens_to: frozenset[str] = NOBODY_ELSE,
         *,
-        by_wire: bool = False,
+        by_wire_of: str | None = None,
     ) -> list[Arrival]:
         """Take in a frame.
 
@@ -253,16 +266,36 @@ class Mailroom:
             frame: what the link brought, whatever it is.
             now: the time in seconds.
             listens_to: addresses beside our own, such as `EVERYONE`.
-            by_wire: whether it came by a wire.
+            by_wire_of: the peer at the other end of the wire by which it came; None if it came by
+                the link.
 
         Raises:
-            DecodeError: the bytes are no frame; nothing else is ever raised.
+            DecodeError: the bytes are no frame, or one in another's name; nothing else is ever
+                raised.
         """
-        sender, sections = decode_frame(frame)
+        opened = decode_frame(frame)
+        if by_wire_of is not None and opened.sender != by_wire_of:
+            raise DecodeError(
+                Flaw.FORGED_SENDER,
+                f"a frame in the name of {opened.sender[:80]!r} by the wire of {by_wire_of!r}",
+            )
+        by_wire = by_wire_of is not None
+        return self._take_in(opened, len(frame), now, listens_to, by_wire=by_wire)
+
+    def _take_in(
+        self,
+        frame: Frame,
+        size_bytes: int,
+        now: float,
+        listens_to: frozenset[str],
+        *,
+        by_wire: bool,
+    ) -> list[Arrival]:
+        sender, sections = frame
         if sender == self.address:
             return []
         self.counters.frames_received += 1
-        self.counters.bytes_received += len(frame)
+        self.counters.bytes_received += size_bytes
         arrivals: list[Arrival] = []
         for section in sections:
             if section.to == self.address or section.to in listens_to:
@@ -391,11 +424,14 @@ class Mailroom:
         """Build a frame for one peer to whom a wire leads; None if nothing is due for any."""
         for peer in [peer for peer in self._due if peer in self._wired]:
             stream = self._streams[peer]
-            if stream.is_late(now):
+            if stream.is_late_by_wire(now):
                 self.distrust_wire(peer)
+                if self.give_up_wire is not None:
+                    self.give_up_wire(peer)
                 continue
             room_bytes = self._room_bytes - _section_overhead_bytes(peer)
-            segment = stream.collect(now, max(stream.smallest_room_bytes(now), room_bytes))
+            room_bytes = max(stream.smallest_room_bytes(now), room_bytes)
+            segment = stream.collect(now, room_bytes, by_wire=True)
             del self._due[peer]
             if stream.is_due(now):
                 self._due[peer] = None

@@ -3,6 +3,9 @@
 A client must show that it lives now: it binds its frames to the manager's session, which is new
 at each start. It learns the session from a challenge, which the manager sends to whoever knocks,
 or speaks to a session that has passed, with the right secret.
+
+Workers of an earlier version neither sign nor open what is signed. As soon as one of them is let
+in, whatever the manager says leaves twice: once as they read it.
 """
 
 from __future__ import annotations
@@ -12,14 +15,18 @@ from typing import NamedTuple
 
 from ...messages import DecodeError, Flaw
 from .allowance import Allowance
+from .identity import Identity
 from .mailroom import Outgoing
 from .notice import Notice, pack_notice
+from .seal import Opened
 from .sealed_frame import (
     NO_SESSION,
+    UNSIGNED_VERSION,
+    FrameKey,
     Header,
     KeyRing,
     Kind,
-    check_session,
+    Speaker,
     read_header,
 )
 from .senders import MAX_SENDERS, Senders
@@ -45,27 +52,31 @@ class ManagerSeal:
     Args:
         secret: what all members share.
         workspace_id: the workspace.
-        session: 16 random bytes, new at each start.
+        identity: signs what it says; new at each start.
         max_senders: of how many clients it remembers what it has seen.
     """
 
     refusal: str | None = None
+    manages = True
+    manager: Speaker | None = None
 
     def __init__(
         self,
         secret: WorkspaceSecret,
         workspace_id: str,
-        session: bytes,
+        identity: Identity,
         max_senders: int = MAX_SENDERS,
     ) -> None:
-        check_session(session)
-        self._session = session
+        self.identity = identity
+        session = self._session = identity.session(workspace_id)
         self._keys = KeyRing(secret, workspace_id)
         self._own_key = self._keys.key_for(Header(Kind.MANAGER, session))
+        # For workers of an earlier version, as soon as there is one.
+        self._unsigned_key: FrameKey | None = None
         self._counter = 0
         self._senders = Senders(self._keys, max_senders)
         # The clients that were answered last: a doubled or repeated question gets no new answer.
-        self._answered: OrderedDict[bytes, _Answered] = OrderedDict()
+        self._answered: OrderedDict[Speaker, _Answered] = OrderedDict()
         self._challenges = Allowance(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
         self._notices = Allowance(NOTICES_PER_S, int(NOTICES_PER_S))
         self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
@@ -74,6 +85,14 @@ class ManagerSeal:
     def blob_key(self) -> bytes | None:
         """What blobs of this workspace are sealed with."""
         return self._keys.blob_key()
+
+    def probe(self, now: float) -> float | None:
+        """None: nobody answers."""
+        del now
+
+    def speaker_of(self, public_key: bytes) -> Speaker:
+        """Who has shown that a public key is its own."""
+        return self._keys.speaker_of(public_key)
 
     @property
     def has_due(self) -> bool:
@@ -88,9 +107,12 @@ class ManagerSeal:
         """Seal a frame for the clients of this session."""
         del now
         header = Header(Kind.MANAGER, self._session, counter=self._next_counter())
-        return outgoing._replace(frame=self._own_key.seal(header, outgoing.frame))
+        if self._unsigned_key is not None:
+            unsigned = header._replace(version=UNSIGNED_VERSION)
+            self._due.append(self._unsigned_key.seal(unsigned, self.identity, outgoing.frame))
+        return outgoing._replace(frame=self._own_key.seal(header, self.identity, outgoing.frame))
 
-    def unwrap(self, data: bytes, now: float) -> bytes | None:
+    def unwrap(self, data: bytes, now: float) -> Opened | None:
         """Open a frame of a client that is bound to this session; challenge one that is not."""
         try:
             header = read_header(data)
@@ -112,10 +134,14 @@ class ManagerSeal:
                 self._notify(Notice.WRONG_SECRET, header.sender, now)
             raise
 
-    def _open(self, header: Header, data: bytes, now: float) -> bytes | None:
+    def _open(self, header: Header, data: bytes, now: float) -> Opened | None:
         is_bound = header.kind is Kind.CLIENT and header.bound_to == self._session
         if is_bound and not self._senders.is_stale(header):
-            return self._senders.open(header, data)
+            content = self._senders.open(header, data)
+            if header.version == UNSIGNED_VERSION and self._unsigned_key is None:
+                own = Header(Kind.MANAGER, self._session, version=UNSIGNED_VERSION)
+                self._unsigned_key = self._keys.key_for(own)
+            return Opened(content, header.speaker)
         self._keys.key_for(header).open(header, data)
         self._challenge(header, now)
         if header.kind is Kind.KNOCK:
@@ -123,7 +149,7 @@ class ManagerSeal:
         raise DecodeError(Flaw.STALE_SESSION, "a client's frame for a session that has passed")
 
     def _challenge(self, header: Header, now: float) -> None:
-        before = self._answered.get(header.sender)
+        before = self._answered.get(header.speaker)
         if before is not None:
             if header.counter <= before.counter:
                 raise DecodeError(Flaw.REPLAYED, "a client's question that was answered")
@@ -131,14 +157,19 @@ class ManagerSeal:
                 return
         if not self._challenges.take(now):
             return
-        self._answered[header.sender] = _Answered(header.counter, now)
-        self._answered.move_to_end(header.sender)
+        self._answered[header.speaker] = _Answered(header.counter, now)
+        self._answered.move_to_end(header.speaker)
         if len(self._answered) > _MAX_ANSWERED:
             self._answered.popitem(last=False)
         answer = Header(
-            Kind.CHALLENGE, self._session, header.sender, header.counter, self._next_counter()
+            Kind.CHALLENGE,
+            self._session,
+            header.sender,
+            header.counter,
+            self._next_counter(),
+            header.version,
         )
-        self._due.append(self._keys.key_for(answer).seal(answer))
+        self._due.append(self._keys.key_for(answer).seal(answer, self.identity))
 
     def _notify(self, notice: Notice, session: bytes, now: float) -> None:
         if self._notices.take(now):

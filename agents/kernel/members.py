@@ -197,6 +197,11 @@ class Members:
         for challenge in self.challenges.values():
             challenge.decided_at += seconds
 
+    def is_known(self, event: WorkerJoined) -> bool:
+        """Whether a worker that asks to be let in is, or lately was, in this very start of it."""
+        known = self.by_name.get(event.name)
+        return known is not None and known.session == event.session
+
     def may_come(self, name: str) -> bool:
         """Whether workers of this name are let in at all."""
         return self._rules.allow is None or name in self._rules.allow

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from .sealed_frame import HEADER_BYTES, NO_SESSION, Header, Kind, pack_header
+from .sealed_frame import HEADER_BYTES, NO_SESSION, UNSIGNED_VERSION, Header, Kind, pack_header
 
 PATIENCE_S = 1.0
 """How long a member asks to be let in before it believes a notice, in seconds."""
@@ -48,7 +48,9 @@ _TOLD = {
 
 def pack_notice(notice: Notice, session: bytes = NO_SESSION) -> bytes:
     """Turn a notice into a frame for one session, or for all that are not sealed."""
-    return pack_header(Header(Kind.NOTICE, NO_SESSION, session)) + bytes((notice,))
+    # Older members are to understand it as well.
+    header = Header(Kind.NOTICE, NO_SESSION, session, version=UNSIGNED_VERSION)
+    return pack_header(header) + bytes((notice,))
 
 
 def read_notice(data: bytes) -> Notice | None:

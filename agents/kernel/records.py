@@ -23,6 +23,9 @@ MAX_AHEAD = 1_000
 
 LONGEST_PREFETCH_S = 10.0
 
+MAX_WORKERS = 4_096
+"""How many workers may be connected to a manager, unless it is told otherwise."""
+
 _REPLACED_BY_THE_NEXT = frozenset({What.TASK_PROGRESSED, What.RESULT_IGNORED, What.SLOT_HELD})
 
 
@@ -44,6 +47,7 @@ class Rules:
         ends_when_done: whether the run ends as soon as every task is settled.
         confirms_end: whether it ends only with `RestConfirmed`, since the user may still add tasks.
         allow: the names of those who may come; None lets in everyone.
+        max_workers: how many may be connected at the same time, 1 or more.
         reassigns_failed: whether a task that has used up its attempts is tried once more at each
             connected worker that could do it and has not failed it yet.
         quarantine_after: after how many failures in a row a worker is given nothing for a while;
@@ -68,6 +72,7 @@ class Rules:
     ends_when_done: bool = True
     confirms_end: bool = False
     allow: tuple[str, ...] | None = None
+    max_workers: int = MAX_WORKERS
     reassigns_failed: bool = False
     quarantine_after: int | None = None
     quarantine_s: float = 60.0
@@ -86,6 +91,11 @@ class Rules:
             count: int = getattr(self, name)
             if count < 0:
                 raise InvalidInput(f"{name} is {count}; it must be 0 or more")
+        if self.max_workers < max(self.expected_workers, len(self.roster), 1):
+            raise InvalidInput(
+                f"max_workers is {self.max_workers}; it must be 1 or more, and not less than the "
+                f"{max(self.expected_workers, len(self.roster))} workers that are waited for"
+            )
         if self.quarantine_after is not None and self.quarantine_after < 1:
             raise InvalidInput(
                 f"quarantine_after is {self.quarantine_after}; it must be 1 or more, or None"

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from .identity import Identity
 from .mailroom import Outgoing
+from .sealed_frame import Speaker
+
+
+class Opened(NamedTuple):
+    """A frame that was let in.
+
+    Args:
+        frame: its bytes.
+        speaker: who sent it; None if that can't be told.
+        is_managers: whether it comes from the manager that this member belongs to.
+    """
+
+    frame: bytes
+    speaker: Speaker | None = None
+    is_managers: bool = False
 
 
 class Seal(Protocol):
@@ -21,6 +37,37 @@ class Seal(Protocol):
         ...
 
     @property
+    def identity(self) -> Identity | None:
+        """Signs what this member says; None if nothing is sealed."""
+        ...
+
+    @property
+    def manages(self) -> bool:
+        """Whether this member is the manager."""
+        ...
+
+    @property
+    def manager(self) -> Speaker | None:
+        """The manager of this member, if it is known and not this member itself."""
+        ...
+
+    def probe(self, now: float) -> float | None:
+        """Ask the manager for an answer by the link.
+
+        Args:
+            now: the time in seconds.
+
+        Returns:
+            How long the last answer took, in seconds; None if there was none since the last call,
+            or none is ever given.
+        """
+        ...
+
+    def speaker_of(self, public_key: bytes) -> Speaker | None:
+        """Who has shown that a public key is its own; None if nothing is sealed."""
+        ...
+
+    @property
     def has_due(self) -> bool:
         """Whether `collect` has something to give."""
         ...
@@ -34,7 +81,7 @@ class Seal(Protocol):
         """
         ...
 
-    def unwrap(self, data: bytes, now: float) -> bytes | None:
+    def unwrap(self, data: bytes, now: float) -> Opened | None:
         """Give the frame inside what the link brought; None if there is none for this member.
 
         Args:

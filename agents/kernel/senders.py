@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...messages import DecodeError, Flaw
 from .replay_window import ReplayWindow
-from .sealed_frame import FrameKey, Header, KeyRing
+from .sealed_frame import FrameKey, Header, KeyRing, Speaker
 
 MAX_SENDERS = 16_384
 """How many clients' passes are remembered; about 1 kB each."""
@@ -33,8 +33,8 @@ class Senders:
     def __init__(self, keys: KeyRing, limit: int = MAX_SENDERS) -> None:
         self._keys = keys
         self._limit = limit
-        self._senders: dict[tuple[int, bytes], _Sender] = {}
-        self._oldest_first: list[tuple[int, bytes]] = []
+        self._senders: dict[tuple[int, Speaker], _Sender] = {}
+        self._oldest_first: list[tuple[int, Speaker]] = []
         self._stale_pass = 0
 
     def is_stale(self, header: Header) -> bool:
@@ -47,7 +47,7 @@ class Senders:
         Raises:
             DecodeError: it can't be opened, or was opened before.
         """
-        name = (header.pass_number, header.sender)
+        name = (header.pass_number, header.speaker)
         sender = self._senders.get(name)
         if sender is None:
             sender = _Sender(self._keys.key_for(header), ReplayWindow())
@@ -58,7 +58,7 @@ class Senders:
             self._remember(name, sender)
         return content
 
-    def _remember(self, name: tuple[int, bytes], sender: _Sender) -> None:
+    def _remember(self, name: tuple[int, Speaker], sender: _Sender) -> None:
         self._senders[name] = sender
         heappush(self._oldest_first, name)
         while len(self._senders) > self._limit:

@@ -6,10 +6,12 @@ from collections import deque
 
 from ...messages import DecodeError, Flaw
 from .allowance import Allowance
+from .identity import Identity
 from .mailroom import Outgoing
 from .manager_seal import NOTICES_PER_S
 from .notice import Notice, Patience, pack_notice, read_notice
-from .sealed_frame import NO_SESSION, Kind, read_header
+from .seal import Opened
+from .sealed_frame import NO_SESSION, Kind, Speaker, read_header
 
 _MAX_DUE = 32
 
@@ -20,6 +22,9 @@ class Unsealed:
     Args:
         manages: whether this is the manager, who answers those that seal with a notice.
     """
+
+    identity: Identity | None = None
+    manager: Speaker | None = None
 
     def __init__(self, *, manages: bool) -> None:
         self._manages = manages
@@ -38,6 +43,19 @@ class Unsealed:
         return None
 
     @property
+    def manages(self) -> bool:
+        """Whether this member is the manager."""
+        return self._manages
+
+    def probe(self, now: float) -> float | None:
+        """None: nobody answers."""
+        del now
+
+    def speaker_of(self, public_key: bytes) -> Speaker | None:
+        """None: nobody shows who it is."""
+        del public_key
+
+    @property
     def has_due(self) -> bool:
         """Whether `collect` has something to give."""
         return bool(self._due)
@@ -51,13 +69,13 @@ class Unsealed:
         self._patience.asked(now)
         return outgoing
 
-    def unwrap(self, data: bytes, now: float) -> bytes | None:
+    def unwrap(self, data: bytes, now: float) -> Opened | None:
         """Let in a frame that is not sealed."""
         try:
             header = read_header(data)
         except DecodeError as fault:
             if fault.flaw is Flaw.UNSEALED:
-                return data
+                return Opened(data, is_managers=not self._manages)
             raise
         if header.kind is Kind.NOTICE:
             if header.bound_to == NO_SESSION and not self._manages:

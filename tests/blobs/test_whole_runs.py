@@ -26,6 +26,7 @@ from muster.agents.directory_blobs import DirectoryBlobs
 from muster.agents.kernel.blob_seal import BlobSeal
 from muster.agents.kernel.client_seal import ClientSeal
 from muster.agents.kernel.events import What
+from muster.agents.kernel.identity import Identity
 from muster.agents.kernel.manager_seal import ManagerSeal
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
 from muster.agents.memory_link import MemoryNetwork, SeededFaults
@@ -159,12 +160,14 @@ async def run_sealed(manager: TaskManager, workers: list[WorkerAgent]) -> None:
         asyncio.ensure_future(
             each.serve_over(
                 network.join(each.name, each.receive),
-                seal=ClientSeal(SECRET, "estate", each.name.encode().ljust(16, b".")),
+                seal=ClientSeal(SECRET, "estate", Identity(each.name.encode().ljust(32))),
             )
         )
         for each in workers
     ]
-    await manager.serve_over(link, seal=ManagerSeal(SECRET, "estate", b"manager.manager."))
+    await manager.serve_over(
+        link, seal=ManagerSeal(SECRET, "estate", Identity(b"manager".ljust(32)))
+    )
     await asyncio.gather(*serving)
 
 

@@ -189,7 +189,9 @@ class Network:
                 _, _, end, outgoing = heappop(self._under_way)
                 if outgoing.by_wire:
                     end.trust_wire("ada" if end is self.boss else "boss")
-                arrivals = end.receive(outgoing.frame, self.now, by_wire=outgoing.by_wire)
+                other = "ada" if end is self.boss else "boss"
+                by_wire_of = other if outgoing.by_wire else None
+                arrivals = end.receive(outgoing.frame, self.now, by_wire_of=by_wire_of)
                 for arrival in arrivals:
                     self.arrived[end.address].append(arrival.message)
 

@@ -26,15 +26,16 @@ from muster.agents.kernel.door_words import (
     Greeting,
     Place,
     Question,
-    WireRequest,
     pack_greeting,
     read_greeting,
     read_head,
 )
+from muster.agents.kernel.identity import Identity
 from muster.agents.kernel.mailroom import Outgoing
 from muster.agents.kernel.manager_seal import ManagerSeal
 from muster.agents.kernel.sealed_frame import HEADER_BYTES, Kind
 from muster.agents.kernel.unsealed import Unsealed
+from muster.agents.kernel.wire_keys import Exchange
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
 from muster.messages import (
     Answer,
@@ -82,9 +83,9 @@ FRAMES = [
     for times in (0, 1, 9)
 ]
 SECRET = WorkspaceSecret(bytes(range(32)))
-MANAGER = ManagerSeal(SECRET, "estate", b"managers session", max_senders=4)
-ADMITTED = ClientSeal(SECRET, "estate", b"admitted session", max_senders=4)
-ASKING = ClientSeal(SECRET, "estate", b"session of asker", max_senders=4)
+MANAGER = ManagerSeal(SECRET, "estate", Identity(b"managers session".ljust(32)), max_senders=4)
+ADMITTED = ClientSeal(SECRET, "estate", Identity(b"admitted session".ljust(32)), max_senders=4)
+ASKING = ClientSeal(SECRET, "estate", Identity(b"session of asker".ljust(32)), max_senders=4)
 SEALS = (MANAGER, ADMITTED, ASKING, Unsealed(manages=True), Unsealed(manages=False))
 
 
@@ -107,12 +108,16 @@ def sealed_seeds() -> list[bytes]:
 SEALED = sealed_seeds()
 GREETING = Greeting(b"greets everybody", sealed=True)
 QUESTION = Question(b"asks for a place", "Asha")
-WIRE_REQUEST = WireRequest(b"asks for a wire.", "12D3KooWAsha")
-TALKS = (DoorTalk(SECRET, "estate"), DoorTalk(None, "estate"))
+IDENTITY = Identity(b"somebody".ljust(32))
+EXCHANGE = Exchange(b"exchange".ljust(32))
+TALKS = (DoorTalk(SECRET, "estate", IDENTITY), DoorTalk(None, "estate"))
+WIRE_REQUEST = TALKS[0].wire_request(b"asks for a wire.", "12D3KooWAsha", EXCHANGE)
 AT_THE_DOOR = [
     pack_greeting(GREETING),
     *(talk.pack_question(GREETING, QUESTION) for talk in TALKS),
     *(talk.pack_answer(GREETING, QUESTION, Place("estate", "12D3KooW", 9001)) for talk in TALKS),
+    *(talk.pack_wire_request(GREETING, WIRE_REQUEST) for talk in TALKS),
+    *(talk.pack_wired(GREETING, WIRE_REQUEST, talk.wire_reply(EXCHANGE)) for talk in TALKS),
 ]
 SEEDS = MESSAGES + LETTERS + FRAMES + SEALED + AT_THE_DOOR
 TELLING = bytes([0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, *range(0xC0, 0xE0), 0xFF])
@@ -199,9 +204,9 @@ def decode_all(data: bytes) -> str:
         inside = attempt(lambda data, seal=seal: seal.unwrap(data, 0.0), data)
         while seal.collect() is not None:
             pass
-        if inside is not None and inside is not data:
+        if inside is not None and inside.frame is not data:
             reached = "an opened seal"
-            attempt(decode_frame, inside)
+            attempt(decode_frame, inside.frame)
     for kind in DoorKind:
         if attempt(lambda data, kind=kind: read_head(data[:HEAD_BYTES], kind), data) is not None:
             reached = "the head of a word at the door"

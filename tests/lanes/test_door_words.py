@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,21 +15,28 @@ from muster.agents.kernel.door_words import (
     Greeting,
     Place,
     Question,
+    WireReply,
     WireRequest,
     pack_greeting,
     read_greeting,
     read_head,
 )
+from muster.agents.kernel.identity import Identity
+from muster.agents.kernel.wire_keys import Exchange
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
 from muster.messages import DecodeError, Flaw
 from muster.messages.frame import MAGIC
 
 SECRET = WorkspaceSecret(bytes(range(32)))
-TALK = DoorTalk(SECRET, "estate")
+TALK = DoorTalk(SECRET, "estate", Identity(b"Ada".ljust(32)))
+MANAGERS_TALK = DoorTalk(SECRET, "estate", Identity(b"manager".ljust(32)))
 OPEN_TALK = DoorTalk(None, "estate")
 GREETING = Greeting(b"greeting".ljust(16, b"."), sealed=True)
 QUESTION = Question(b"question".ljust(16, b"."), "Ada")
-WIRE_REQUEST = WireRequest(b"wire".ljust(16, b"."), "12D3KooWAda")
+EXCHANGE, MANAGERS_EXCHANGE = Exchange(b"Ada's".ljust(32)), Exchange(b"manager's".ljust(32))
+WIRE_NONCE = b"wire".ljust(16, b".")
+WIRE_REQUEST = TALK.wire_request(WIRE_NONCE, "12D3KooWAda", EXCHANGE)
+WIRE_REPLY = MANAGERS_TALK.wire_reply(MANAGERS_EXCHANGE)
 PLACE = Place("estate/lane 3", "12D3KooWLane", 9003)
 
 
@@ -58,9 +67,12 @@ def test_what_is_packed_is_read_again(talk: DoorTalk) -> None:
 
 @pytest.mark.parametrize("talk", [TALK, OPEN_TALK], ids=["sealed", "insecure"])
 def test_a_request_for_a_wire_is_read_again(talk: DoorTalk) -> None:
-    request = body_of(talk.pack_wire_request(GREETING, WIRE_REQUEST))
-    assert talk.read_wire_request(GREETING, request) == WIRE_REQUEST
-    talk.read_wired(GREETING, WIRE_REQUEST, body_of(talk.pack_wired(GREETING, WIRE_REQUEST)))
+    asked = talk.wire_request(WIRE_NONCE, "12D3KooWAda", EXCHANGE)
+    request = body_of(talk.pack_wire_request(GREETING, asked))
+    assert talk.read_wire_request(GREETING, request) == asked
+    reply = talk.wire_reply(MANAGERS_EXCHANGE)
+    said = body_of(talk.pack_wired(GREETING, asked, reply))
+    assert talk.read_wired(GREETING, asked, said) == reply
 
 
 def test_a_request_for_a_wire_counts_in_its_own_visit_alone() -> None:
@@ -71,6 +83,60 @@ def test_a_request_for_a_wire_counts_in_its_own_visit_alone() -> None:
     assert caught.value.flaw is Flaw.WRONG_SECRET
     with pytest.raises(DecodeError):
         TALK.read_question(GREETING, request)
+
+
+def records(
+    request: WireRequest = WIRE_REQUEST,
+    reply: WireReply = WIRE_REPLY,
+    secret: WorkspaceSecret = SECRET,
+    greeting: Greeting = GREETING,
+) -> bytes:
+    """The first record that Ada's end seals, if the handshake went as told."""
+    keys = DoorTalk(secret, "estate").wire_keys(greeting, request, reply, EXCHANGE)
+    assert keys is not None
+    return keys.of_dialer.seal(b"head", bytes(12), b"said")
+
+
+def test_both_ends_of_a_wire_have_the_same_keys() -> None:
+    keys = MANAGERS_TALK.wire_keys(GREETING, WIRE_REQUEST, WIRE_REPLY, MANAGERS_EXCHANGE)
+    assert keys is not None
+    with memoryview(bytes(12)) as nonce, memoryview(records()) as sealed:
+        assert keys.of_dialer.open(b"head", nonce, sealed) == b"said"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"request": WIRE_REQUEST._replace(nonce=b"again".ljust(16))},
+        {"request": WIRE_REQUEST._replace(address="12D3KooWBen")},
+        {"request": WIRE_REQUEST._replace(public_key=bytes(32))},
+        {"reply": WIRE_REPLY._replace(public_key=bytes(32))},
+        {"reply": WIRE_REPLY._replace(share=EXCHANGE.share)},
+        {"secret": WorkspaceSecret(bytes(32))},
+        {"greeting": Greeting(b"later".ljust(16, b"."), sealed=True)},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_whatever_was_altered_in_the_handshake_leads_to_other_keys(other: dict[str, Any]) -> None:
+    assert records(**other) != records()
+
+
+def test_a_share_that_leads_to_no_key_is_refused() -> None:
+    with pytest.raises(DecodeError) as caught:
+        records(reply=WIRE_REPLY._replace(share=bytes(32)))
+    assert caught.value.flaw is Flaw.INVALID
+
+
+def test_a_member_that_knows_the_secret_gets_no_wire_in_anothers_name() -> None:
+    ben = DoorTalk(SECRET, "estate", Identity(b"Ben".ljust(32)))
+    forged = body_of(ben.pack_wire_request(GREETING, WIRE_REQUEST))
+    with pytest.raises(DecodeError) as caught:
+        MANAGERS_TALK.read_wire_request(GREETING, forged)
+    assert caught.value.flaw is Flaw.FORGED_SENDER
+    answer = body_of(ben.pack_wired(GREETING, WIRE_REQUEST, WIRE_REPLY))
+    with pytest.raises(DecodeError) as caught:
+        TALK.read_wired(GREETING, WIRE_REQUEST, answer)
+    assert caught.value.flaw is Flaw.FORGED_SENDER
 
 
 def test_neither_name_nor_place_stands_in_the_clear() -> None:

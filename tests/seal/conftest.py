@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from muster.agents.kernel.client_seal import ClientSeal
+from muster.agents.kernel.identity import Identity
 from muster.agents.kernel.mailroom import Outgoing
 from muster.agents.kernel.manager_seal import ManagerSeal
 from muster.agents.kernel.seal import Seal
@@ -20,8 +21,11 @@ class Estate:
     secret = SECRET
     other_secret = WorkspaceSecret(bytes(reversed(range(32))))
 
-    def session(self, name: str) -> bytes:
-        return name.encode().ljust(16, b".")
+    def identity(self, name: str) -> Identity:
+        return Identity(name.encode().ljust(32, b"."))
+
+    def session(self, name: str, workspace: str = WORKSPACE) -> bytes:
+        return self.identity(name).session(workspace)
 
     def manager(
         self,
@@ -30,12 +34,12 @@ class Estate:
         workspace: str = WORKSPACE,
         max_senders: int = 100,
     ) -> ManagerSeal:
-        return ManagerSeal(secret, workspace, self.session(name), max_senders)
+        return ManagerSeal(secret, workspace, self.identity(name), max_senders)
 
     def client(
         self, name: str = "ada", secret: WorkspaceSecret = SECRET, workspace: str = WORKSPACE
     ) -> ClientSeal:
-        return ClientSeal(secret, workspace, self.session(name))
+        return ClientSeal(secret, workspace, self.identity(name))
 
     def pair(self) -> tuple[ManagerSeal, ClientSeal]:
         """A manager and a client that it has let in."""
@@ -60,6 +64,11 @@ class Estate:
         while (outgoing := seal.collect()) is not None:
             words.append(outgoing.frame)
         return words
+
+    def opened(self, seal: Seal, data: bytes, now: float = 0.0) -> bytes | None:
+        """What is inside a frame that is let in; None if it is for nobody here."""
+        inside = seal.unwrap(data, now)
+        return None if inside is None else inside.frame
 
     def flaw(self, seal: Seal, data: bytes, now: float = 0.0) -> Flaw | None:
         """Why a frame is not let in; None if nothing is wrong with it."""

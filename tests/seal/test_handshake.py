@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from muster.agents.kernel.client_seal import MANAGER_SILENCE_S
 from muster.agents.kernel.mailroom import Outgoing
 from muster.agents.kernel.manager_seal import CHALLENGES_PER_S, NOTICES_PER_S
 from muster.agents.kernel.notice import PATIENCE_S, Notice, pack_notice
-from muster.agents.kernel.sealed_frame import HEADER_BYTES, Kind, read_header
+from muster.agents.kernel.sealed_frame import HEADER_BYTES, SIGNED_BYTES, Kind, read_header
 from muster.agents.kernel.unsealed import Unsealed
 from muster.messages import DecodeError, Flaw
 from muster.messages.frame import Frame, encode_frame
@@ -26,13 +27,13 @@ def test_a_first_frame_is_let_in_after_one_round_trip_more(estate: Any) -> None:
     (challenge,) = estate.words(manager)
     assert client.unwrap(challenge, 0.0) is None
     (kept,) = estate.words(client)
-    assert manager.unwrap(kept, 0.0) == b"hello"
+    assert estate.opened(manager, kept, 0.0) == b"hello"
 
 
 def test_a_knock_holds_nothing_and_goes_to_everyone(estate: Any) -> None:
     client = estate.client()
     knock = client.wrap(Outgoing(b"hello" * 100, "somebody"), 0.0)
-    assert (knock.to, len(knock.frame)) == (None, HEADER_BYTES + 16)
+    assert (knock.to, len(knock.frame)) == (None, HEADER_BYTES + SIGNED_BYTES + 16)
 
 
 def test_of_what_waits_for_the_session_only_the_newest_is_sent(estate: Any) -> None:
@@ -41,7 +42,7 @@ def test_of_what_waits_for_the_session_only_the_newest_is_sent(estate: Any) -> N
     manager.unwrap(knocks[-1], 0.0)
     for challenge in estate.words(manager):
         client.unwrap(challenge, 0.0)
-    assert [manager.unwrap(frame, 0.0) for frame in estate.words(client)] == [b"2"]
+    assert [estate.opened(manager, frame) for frame in estate.words(client)] == [b"2"]
 
 
 def test_a_frame_sent_to_the_session_before_a_restart_is_not_let_in_but_challenged(
@@ -51,9 +52,24 @@ def test_a_frame_sent_to_the_session_before_a_restart_is_not_let_in_but_challeng
     restarted = estate.manager("restarted")
     assert estate.flaw(restarted, estate.sent(client)) is Flaw.STALE_SESSION
     (challenge,) = estate.words(restarted)
-    client.unwrap(challenge, 0.0)
-    assert restarted.unwrap(estate.sent(client), 0.0) == b"frame"
-    assert client.unwrap(estate.sent(restarted), 0.0) == b"frame"
+    client.unwrap(challenge, MANAGER_SILENCE_S)
+    assert estate.opened(restarted, estate.sent(client), 0.0) == b"frame"
+    assert estate.opened(client, estate.sent(restarted), 0.0) == b"frame"
+
+
+def test_a_client_that_hears_its_manager_follows_no_other_that_knows_the_secret(
+    estate: Any,
+) -> None:
+    manager, client = estate.pair()
+    impostor = estate.manager("impostor")
+    for moment in range(20):
+        now = float(moment)
+        assert estate.opened(client, estate.sent(manager), now) == b"frame"
+        assert estate.flaw(impostor, estate.sent(client), now) is Flaw.STALE_SESSION
+        for challenge in estate.words(impostor):
+            assert estate.flaw(client, challenge, now + 0.5) is Flaw.STALE_SESSION
+        assert estate.flaw(client, estate.sent(impostor), now) is Flaw.STALE_SESSION
+        assert estate.opened(manager, estate.sent(client), now) == b"frame"
 
 
 def test_after_a_move_what_the_manager_before_said_is_let_in_no_more(estate: Any) -> None:
@@ -61,7 +77,7 @@ def test_after_a_move_what_the_manager_before_said_is_let_in_no_more(estate: Any
     late = estate.sent(before)
     restarted = estate.manager("restarted")
     estate.flaw(restarted, estate.sent(client))
-    client.unwrap(estate.words(restarted)[0], 0.0)
+    client.unwrap(estate.words(restarted)[0], 100.0)
     assert estate.flaw(client, late) is Flaw.STALE_SESSION
 
 
@@ -74,9 +90,9 @@ def test_repeated_challenges_of_a_manager_that_has_gone_move_nobody(estate: Any)
     client.unwrap(challenges[0], 0.0)
     restarted = estate.manager("restarted")
     estate.flaw(restarted, estate.sent(client))
-    client.unwrap(estate.words(restarted)[0], 0.0)
+    client.unwrap(estate.words(restarted)[0], 100.0)
     assert {estate.flaw(client, challenge) for challenge in challenges} == {Flaw.REPLAYED}
-    assert restarted.unwrap(estate.sent(client), 0.0) == b"frame"
+    assert estate.opened(restarted, estate.sent(client), 0.0) == b"frame"
 
 
 def test_a_challenge_for_another_client_is_passed_over(estate: Any) -> None:
@@ -105,7 +121,7 @@ def test_what_the_manager_said_before_it_let_a_client_in_is_not_for_that_client(
     ben = estate.client("ben")
     estate.let_in(manager, ben)
     assert {estate.flaw(ben, frame) for frame in earlier} == {Flaw.REPLAYED}
-    assert ben.unwrap(estate.sent(manager, b"now"), 0.0) == b"now"
+    assert estate.opened(ben, estate.sent(manager, b"now"), 0.0) == b"now"
 
 
 def test_before_it_is_let_in_a_client_takes_no_frame(estate: Any) -> None:
@@ -120,7 +136,7 @@ def test_clients_of_one_manager_open_each_others_frames_once(estate: Any) -> Non
     for client in (ada, ben):
         estate.let_in(manager, client)
     sealed = estate.sent(ada, b"for all")
-    assert ben.unwrap(sealed, 0.0) == b"for all"
+    assert estate.opened(ben, sealed, 0.0) == b"for all"
     assert estate.flaw(ben, sealed) is Flaw.REPLAYED
 
 
@@ -155,7 +171,7 @@ def test_a_client_forgotten_among_too_many_is_given_a_new_pass_and_nothing_comes
     for client in clients:
         estate.let_in(manager, client)
         frames.append(estate.sent(client))
-        assert manager.unwrap(frames[-1], 0.0) == b"frame"
+        assert estate.opened(manager, frames[-1], 0.0) == b"frame"
     assert [estate.flaw(manager, frame, now=0.5) for frame in frames] == [
         Flaw.STALE_SESSION,
         Flaw.REPLAYED,
@@ -163,10 +179,10 @@ def test_a_client_forgotten_among_too_many_is_given_a_new_pass_and_nothing_comes
     ]
     estate.words(manager)
     seen_before = estate.sent(manager)
-    assert clients[0].unwrap(seen_before, 1.0) == b"frame"
+    assert estate.opened(clients[0], seen_before, 1.0) == b"frame"
     assert estate.flaw(manager, estate.sent(clients[0]), now=1.0) is Flaw.STALE_SESSION
     clients[0].unwrap(estate.words(manager)[0], 1.0)
-    assert manager.unwrap(estate.sent(clients[0]), 1.0) == b"frame"
+    assert estate.opened(manager, estate.sent(clients[0]), 1.0) == b"frame"
     assert estate.flaw(clients[0], seen_before) is Flaw.REPLAYED
 
 
@@ -211,7 +227,8 @@ def owners(let_in: list[bytes]) -> list[tuple[int, bytes]]:
 
 def unwrapped(seal: Any, data: bytes, now: float) -> bytes | None:
     try:
-        return seal.unwrap(data, now)
+        opened = seal.unwrap(data, now)
+        return None if opened is None else opened.frame
     except DecodeError:
         return None
 
@@ -292,6 +309,6 @@ def test_a_member_that_seals_is_told_that_the_workspace_does_not(estate: Any) ->
 
 def test_members_that_do_not_seal_understand_each_other(estate: Any) -> None:
     manager, client = Unsealed(manages=True), Unsealed(manages=False)
-    assert client.unwrap(estate.sent(manager, PLAIN), 0.0) == PLAIN
-    assert manager.unwrap(estate.sent(client, PLAIN), 0.0) == PLAIN
+    assert estate.opened(client, estate.sent(manager, PLAIN), 0.0) == PLAIN
+    assert estate.opened(manager, estate.sent(client, PLAIN), 0.0) == PLAIN
     assert not estate.words(manager)

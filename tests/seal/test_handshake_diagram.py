@@ -40,9 +40,9 @@ def test_the_handshake_goes_as_the_page_shows(estate: Any) -> None:
     (challenge,) = estate.words(manager)
     client.unwrap(challenge, 0.0)
     (kept,) = estate.words(client)
-    assert manager.unwrap(kept, 0.0) == b"Hello"
+    assert estate.opened(manager, kept, 0.0) == b"Hello"
     answer = estate.sent(manager, b"Welcome")
-    assert client.unwrap(answer, 0.0) == b"Welcome"
+    assert estate.opened(client, answer, 0.0) == b"Welcome"
     texts = [
         ("client", "manager", tell(estate, knock)),
         ("manager", "client", tell(estate, challenge)),

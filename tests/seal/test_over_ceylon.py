@@ -14,6 +14,7 @@ from muster.agents.kernel.client_seal import ClientSeal
 from muster.agents.kernel.events import Occurrence
 from muster.agents.kernel.mailroom import Outgoing
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.agents.sealing import fresh_identity
 from muster.agents.secret_sources import fresh_secret
 from muster.agents.ticket import Ticket
 from muster.messages import (
@@ -121,8 +122,8 @@ async def run_beside(
 
 def forged(stranger: Stranger) -> list[bytes]:
     """Garbage, and messages of ours, plain and as if sealed with the secret."""
-    seal = ClientSeal(fresh_secret(), stranger.workspace_id, b"stranger's knock")
-    frames = [b"garbage", b"N.\x02" + bytes(120)]
+    seal = ClientSeal(fresh_secret(), stranger.workspace_id, fresh_identity())
+    frames = [b"garbage", b"N.\x02" + bytes(120), b"N.\x03" + bytes(220)]
     for to, message in (
         (ANY_MANAGER, Hello(name="Mallory", skill_level=10, session="s")),
         (ANY_MANAGER, TaskResult(task_id=1, worker="Ada", success=False, error_message="no")),
@@ -190,7 +191,7 @@ def test_the_tutorials_agents_are_sealed_with_no_change() -> None:
         await asyncio.wait_for(manager.start_agent(b"", [stranger, *workers]), DEADLINE_S)
         assert len(manager.task_results) == 1
         assert len(stranger.heard) > 2
-        assert all(frame.startswith(b"N.\x02") for frame in stranger.heard)
+        assert all(frame.startswith(b"N.\x03") for frame in stranger.heard)
 
     asyncio.run(go())
 

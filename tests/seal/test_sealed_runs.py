@@ -101,7 +101,7 @@ def test_a_story_ends_sealed_as_it_does_unsealed(estate: Any, story: Any, loss: 
     sealed = told.manager.report()
     assert {task.id: (task.status, task.success) for task in sealed.tasks} == outcomes
     assert set(told.manager.dropped) <= {Flaw.REPLAYED.value, Flaw.STALE_SESSION.value}
-    assert all(frame.startswith(b"N.\x02") for frame in told.recorded)
+    assert all(frame.startswith(b"N.\x03") for frame in told.recorded)
 
 
 def test_sealing_costs_a_join_no_more_than_one_round_trip(estate: Any) -> None:
@@ -185,7 +185,11 @@ def forgeries(estate: Any) -> list[bytes]:
             wrong_client.unwrap(challenges[0], 0.0)
             frames += [plain, knock, *challenges, *estate.words(wrong_client)]
             frames.append(estate.sent(wrong_manager, plain))
-    return [*frames, b"garbage", b"N.\x02" + bytes(100), b"N.\x02\x01" + bytes(100)]
+    return [
+        *frames,
+        b"garbage",
+        *(b"N." + bytes((v, k)) + bytes(200) for v in (2, 3) for k in (0, 1)),
+    ]
 
 
 def test_a_stranger_without_the_secret_neither_registers_nor_changes_anything(

@@ -22,6 +22,7 @@ class FakeWire:
     holder: WireHolder
     sent: list[bytes] = field(default_factory=list)
     is_closed: bool = False
+    public_key: bytes = b""
 
     def send(self, frame: bytes) -> None:
         self.sent.append(frame)
@@ -29,6 +30,9 @@ class FakeWire:
     def close(self) -> None:
         self.is_closed = True
         self.holder.detach(self.peer, cast("Wire", self))
+
+    def give_up(self, reason: str) -> None:
+        self.close()
 
 
 def make_office() -> PostOffice:
@@ -52,10 +56,11 @@ async def play_who_is_let_in() -> None:
     wire = hang(office, "ada")
     office.receive_by_wire("ada", b"")
     office.open("ada", "talk")
-    office.post("ada", Heartbeat())
     await asyncio.sleep(EARLY_WIRE_PATIENCE_S + 1)
-    assert len(wire.sent[0]) > 0
     assert not wire.is_closed
+    office.post("ada", Heartbeat())
+    await asyncio.sleep(0.5)
+    assert len(wire.sent[0]) > 0
     running.cancel()
 
 
@@ -97,14 +102,32 @@ def test_who_is_not_let_in_loses_its_wire() -> None:
     run_in_virtual_time(play_who_is_not())
 
 
+async def play_unanswered() -> None:
+    office = make_office()
+    running = asyncio.ensure_future(office.run())
+    wire = hang(office, "ada")
+    office.open("ada", "talk")
+    office.receive_by_wire("ada", b"")
+    office.post("ada", Heartbeat())
+    await asyncio.sleep(0.9)
+    assert not wire.is_closed
+    await asyncio.sleep(0.2)
+    assert wire.is_closed
+    running.cancel()
+
+
+def test_a_wire_by_which_something_must_be_sent_again_is_given_up() -> None:
+    run_in_virtual_time(play_unanswered())
+
+
 async def play_many() -> None:
     office = make_office()
     office.open("ada", "talk")
     wires = [hang(office, f"stranger {number}") for number in range(affordable(MAX_EARLY_WIRES))]
-    assert not office.expects_wire("one more")
-    assert office.expects_wire("ada")
+    assert not office.expects_wire("one more", b"")
+    assert office.expects_wire("ada", b"")
     wires[0].close()
-    assert office.expects_wire("one more")
+    assert office.expects_wire("one more", b"")
     office.close_wires()
     assert all(wire.is_closed for wire in wires)
 

@@ -14,18 +14,25 @@ from muster.agents.kernel.door_words import (
     DoorKind,
     DoorTalk,
     Place,
-    WireRequest,
     read_greeting,
     read_head,
 )
-from muster.agents.kernel.sealed_frame import MAX_SEALED_BYTES
+from muster.agents.kernel.identity import Identity
+from muster.agents.kernel.wire_keys import (
+    RECORD_OVERHEAD_BYTES,
+    Exchange,
+    WireKeys,
+)
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
 from muster.agents.surroundings import LOOPBACK
-from muster.agents.wire import Wire
+from muster.agents.wire import MAX_RECORD_BYTES, Wire
 from muster.messages import DecodeError
 
 SECRET = WorkspaceSecret(bytes(range(32)))
-TALK = DoorTalk(SECRET, "estate")
+ADAS, MANAGERS = Identity(b"Ada".ljust(32)), Identity(b"manager".ljust(32))
+TALK = DoorTalk(SECRET, "estate", ADAS)
+MANAGERS_TALK = DoorTalk(SECRET, "estate", MANAGERS)
+OPEN_TALK = DoorTalk(None, "estate")
 MANAGER, ADA = "12D3KooWManager", "12D3KooWAda"
 DEADLINE_S = 10.0
 
@@ -37,8 +44,11 @@ class Holder:
     expected: set[str] = field(default_factory=set)
     wires: dict[str, Wire] = field(default_factory=dict)
     heard: list[tuple[str, bytes]] = field(default_factory=list)
+    keys: set[bytes] = field(default_factory=set)
+    link_s: float | None = None
 
-    def expects_wire(self, peer: str) -> bool:
+    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+        self.keys.add(public_key)
         return peer in self.expected
 
     def attach(self, peer: str, wire: Wire) -> None:
@@ -50,6 +60,9 @@ class Holder:
 
     def receive_by_wire(self, peer: str, frame: bytes) -> None:
         self.heard.append((peer, frame))
+
+    def probe_link(self) -> float | None:
+        return self.link_s
 
     @property
     def frames(self) -> list[bytes]:
@@ -80,7 +93,7 @@ def free_tcp_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def opened(talk: DoorTalk = TALK) -> AsyncIterator[Ends]:
+async def opened(talk: DoorTalk = MANAGERS_TALK) -> AsyncIterator[Ends]:
     ends = Ends(free_tcp_port())
 
     async def find_place(name: str) -> Place:
@@ -93,6 +106,48 @@ async def opened(talk: DoorTalk = TALK) -> AsyncIterator[Ends]:
         yield ends
 
 
+@dataclass
+class RawEnd:
+    """A worker's end of a wire that says what no wire would."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    keys: WireKeys
+
+    def record(self, content: bytes, flag: int = 0) -> bytes:
+        """The next record, sealed."""
+        head = (flag | len(content) + RECORD_OVERHEAD_BYTES).to_bytes(4, "big")
+        return head + bytes(12) + self.keys.of_dialer.seal(head, bytes(12), content)
+
+    def keepalive(self) -> bytes:
+        return self.record(bytes(8), 1 << 31)
+
+    async def read(self) -> tuple[int, bytes]:
+        """The flag and content of the next record of the manager's end."""
+        head = await self.reader.readexactly(4)
+        told = int.from_bytes(head, "big")
+        body = memoryview(await self.reader.readexactly(told & ~(1 << 31)))
+        return told >> 31, self.keys.of_acceptor.open(head, body[:12], body[12:])
+
+
+@contextlib.asynccontextmanager
+async def raw_end(ends: Ends) -> AsyncIterator[RawEnd]:
+    reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
+    _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
+    greeting = read_greeting(await reader.readexactly(length))
+    exchange = Exchange(b"exchange".ljust(32))
+    request = TALK.wire_request(bytes(16), ADA, exchange)
+    writer.write(TALK.pack_wire_request(greeting, request))
+    _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.CONNECTED)
+    reply = TALK.read_wired(greeting, request, await reader.readexactly(length))
+    keys = TALK.wire_keys(greeting, request, reply, exchange)
+    assert keys is not None
+    try:
+        yield RawEnd(reader, writer, keys)
+    finally:
+        writer.close()
+
+
 async def wait_until(happens: Callable[[], bool]) -> None:
     async def look() -> None:
         while not happens():
@@ -101,11 +156,15 @@ async def wait_until(happens: Callable[[], bool]) -> None:
     await asyncio.wait_for(look(), DEADLINE_S)
 
 
-@pytest.mark.parametrize("talk", [TALK, DoorTalk(None, "estate")], ids=["sealed", "insecure"])
-async def test_frames_of_any_size_arrive_whole_and_in_order_both_ways(talk: DoorTalk) -> None:
+@pytest.mark.parametrize(
+    ("talk", "door"), [(TALK, MANAGERS_TALK), (OPEN_TALK, OPEN_TALK)], ids=["sealed", "insecure"]
+)
+async def test_frames_of_any_size_arrive_whole_and_in_order_both_ways(
+    talk: DoorTalk, door: DoorTalk
+) -> None:
     sizes = [1, 3, 1_000_000, 4, 65_536, 2, 300_000]
     frames = [bytes([number]) * size for number, size in enumerate(sizes, 1)]
-    async with opened(talk) as ends:
+    async with opened(door) as ends:
         wire = await ends.ask(talk)
         assert wire is not None
         await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
@@ -119,19 +178,92 @@ async def test_frames_of_any_size_arrive_whole_and_in_order_both_ways(talk: Door
 
 
 async def test_the_manager_s_end_says_nothing_before_it_has_heard_something() -> None:
+    async with opened() as ends, raw_end(ends) as end:
+        ends.manager.wires[ADA].send(b"too early")
+        end.writer.write(end.keepalive())
+        await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
+        ends.manager.wires[ADA].send(b"in time")
+        assert [await end.read() for _ in range(2)] == [(1, bytes(7) + b"\1"), (0, b"in time")]
+
+
+async def test_each_end_is_told_whose_session_the_others_is() -> None:
+    async with opened() as ends:
+        wire = await ends.ask()
+        assert wire is not None
+        assert wire.public_key == MANAGERS.public_key
+        assert ends.manager.wires[ADA].public_key == ADAS.public_key
+        assert (ends.worker.keys, ends.manager.keys) == (
+            {MANAGERS.public_key},
+            {ADAS.public_key},
+        )
+        wire.close()
+
+
+async def test_what_goes_by_a_wire_shows_nothing_of_its_content() -> None:
+    async with opened() as ends, raw_end(ends) as end:
+        end.writer.write(end.keepalive())
+        await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
+        ends.manager.wires[ADA].send(b"the secret ingredient is love")
+        assert b"ingredient" not in await end.reader.read(1_000)
+
+
+FORGERIES: dict[str, Callable[[bytes, bytes, bytes], bytes]] = {
+    "four zero bytes": lambda first, second, third: bytes(4),
+    "an empty keepalive": lambda first, second, third: (1 << 31).to_bytes(4, "big"),
+    "a keepalive in the clear": lambda first, second, third: b"\x80\0\0\x08" + bytes(8),
+    "a keepalive of noise": lambda first, second, third: b"\x80\0\0\x24" + bytes(36),
+    "a frame in the clear": lambda first, second, third: b"\0\0\0\x24N.\x01\0" + bytes(32),
+    "a frame of noise": lambda first, second, third: b"\0\0\0\x3c" + bytes(60),
+    "the same again": lambda first, second, third: first,
+    "one was swallowed": lambda first, second, third: third,
+    "a bit was flipped": lambda first, second, third: second[:20] + b"\xff" + second[21:],
+    "a frame as a keepalive": lambda first, second, third: b"\x80" + second[1:],
+    "it claims too much": lambda first, second, third: (MAX_RECORD_BYTES + 1).to_bytes(4, "big"),
+}
+"""What somebody between may say after the first of three good records."""
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+async def test_what_nobody_sealed_for_this_moment_ends_the_wire_and_counts_for_nothing(
+    kind: str,
+) -> None:
+    async with opened() as ends, raw_end(ends) as end:
+        good = (end.keepalive(), end.record(b"N.\xffframe"), end.record(b"another"))
+        end.writer.write(good[0] + FORGERIES[kind](*good))
+        await wait_until(lambda: ends.manager.wires == {})
+        assert ends.manager.heard == [(ADA, b"")]
+
+
+async def test_what_was_recorded_of_a_wire_opens_on_no_other() -> None:
+    async with opened() as ends:
+        async with raw_end(ends) as end:
+            recorded = end.keepalive()
+            end.writer.write(recorded)
+            await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
+        async with raw_end(ends) as end:
+            end.writer.write(recorded)
+            await wait_until(lambda: ends.manager.wires == {})
+            assert ends.manager.heard == [(ADA, b"")]
+
+
+async def test_what_comes_back_to_its_sender_counts_for_nothing() -> None:
+    async with opened() as ends, raw_end(ends) as end:
+        end.writer.write(end.keepalive())
+        echoed = await end.reader.readexactly(40)
+        end.writer.write(echoed)
+        await wait_until(lambda: ends.manager.wires == {})
+        assert ends.manager.heard == [(ADA, b"")]
+
+
+async def test_a_worker_of_an_earlier_version_gets_no_wire_and_no_complaint() -> None:
     async with opened() as ends:
         reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
         _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
-        greeting = read_greeting(await reader.readexactly(length))
-        writer.write(TALK.pack_wire_request(greeting, WireRequest(bytes(16), ADA)))
-        _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.WIRED)
         await reader.readexactly(length)
-        ends.manager.wires[ADA].send(b"too early")
-        writer.write(bytes(4))
-        await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
-        ends.manager.wires[ADA].send(b"in time")
-        assert await reader.readexactly(11) == b"\0\0\0\7in time"
+        writer.write(b"N.\x03" + bytes((DoorKind.WIRE,)) + b"\0\x40" + bytes(64))
+        assert await reader.read() == b""
         writer.close()
+        assert (ends.manager.wires, ends.dropped) == ({}, [])
 
 
 async def test_who_was_not_let_in_gets_none() -> None:
@@ -143,7 +275,7 @@ async def test_who_was_not_let_in_gets_none() -> None:
 
 async def test_who_has_another_secret_gets_none_and_is_counted() -> None:
     async with opened() as ends:
-        assert await ends.ask(DoorTalk(WorkspaceSecret(bytes(32)), "estate")) is None
+        assert await ends.ask(DoorTalk(WorkspaceSecret(bytes(32)), "estate", ADAS)) is None
         assert ends.manager.wires == {}
         assert ends.dropped == ["wrong_secret"]
 
@@ -171,19 +303,6 @@ async def test_when_one_end_closes_neither_holder_has_it_any_more() -> None:
             await wait_until(lambda ends=ends: not ends.manager.wires and not ends.worker.wires)
 
 
-async def test_a_frame_that_claims_too_much_ends_the_wire() -> None:
-    async with opened() as ends:
-        reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
-        _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
-        greeting = read_greeting(await reader.readexactly(length))
-        writer.write(TALK.pack_wire_request(greeting, WireRequest(bytes(16), ADA)))
-        await wait_until(lambda: ADA in ends.manager.wires)
-        writer.write((MAX_SEALED_BYTES + 1).to_bytes(4, "big"))
-        await wait_until(lambda: ends.manager.wires == {})
-        assert ends.manager.heard == []
-        writer.close()
-
-
 async def test_a_request_that_was_recorded_gets_no_wire() -> None:
     async with opened() as ends:
 
@@ -191,7 +310,8 @@ async def test_a_request_that_was_recorded_gets_no_wire() -> None:
             reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
             _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
             greeting = read_greeting(await reader.readexactly(length))
-            said = said or TALK.pack_wire_request(greeting, WireRequest(bytes(16), ADA))
+            request = TALK.wire_request(bytes(16), ADA, Exchange(bytes(32)))
+            said = said or TALK.pack_wire_request(greeting, request)
             writer.write(said)
             answer = await reader.read(1)
             writer.close()
@@ -208,7 +328,8 @@ async def test_a_wire_whose_other_end_is_silent_is_given_up() -> None:
     async with opened() as ends:
         wire = await ends.ask()
         assert wire is not None
-        # The manager says nothing by it: there is no conversation here.
+        ends.manager.wires[ADA]._may_speak = False
+        ends.manager.wires[ADA]._send_keepalive = lambda: None  # type: ignore[method-assign]
         await asyncio.wait_for(wire.keep(0.02), DEADLINE_S)
         assert ends.worker.wires == {}
         await wait_until(lambda: ends.manager.wires == {})

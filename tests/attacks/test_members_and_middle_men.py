@@ -1,0 +1,47 @@
+"""Runs beside a middle man without the secret, and beside a member in the names of others."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.ceylon]
+
+HERE = Path(__file__).parent
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Where dataclasses look up what their annotations name.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+middle_man, bad_member = load("middle_man"), load("bad_member")
+
+
+@pytest.mark.parametrize("name", middle_man.ATTACKS)
+async def test_a_middle_man_slows_a_run_no_more_than_for_a_moment(name: str) -> None:
+    told = await middle_man.suffer(middle_man.ATTACKS[name], during_s=8.0, aside_s=2.0)
+    assert told["failed"] == 0
+    # He is given up after about a second, and tried again after 2, 4 and 8.
+    assert told["connections"] <= 4
+    assert told["during"] > told["before"] / 5
+
+
+def test_a_member_changes_nothing_in_the_names_of_others() -> None:
+    told = bad_member.measure(quick=True)
+    assert told["succeeded"] == 1
+    assert told["attempts"] == 1
+    assert told["worker_was_told_to_stop"] == 0
+    assert told["wires_in_anothers_name"] == 0
+    assert told["forged_dropped_by_manager"] > 0
+    assert told["forged_dropped_by_worker"] > 0
