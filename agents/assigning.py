@@ -141,7 +141,7 @@ class Assigning:
                 f"{self._owner}.assign_tasks returned, but {self._describe_left()}; in it, await "
                 "super().assign_tasks(), or broadcast a TaskAssignment of each task"
             )
-            log.error("assign_tasks has handed out nothing", manager=self._shell.name)
+            log.error("assign_tasks failed", manager=self._shell.name, why=str(fault))
             self._shell.fail(fault)
 
     def _describe_left(self) -> str:
