@@ -18,6 +18,9 @@ from muster.agents.surroundings import claim_port
 from muster.agents.virtual_time import run_in_virtual_time
 from muster.messages import PortInUse, RunEnded, Task
 
+# A connection that was just being made when all was cut off is closed when it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 DEADLINE_S = 60
 SKILL = 10
 
@@ -31,7 +34,10 @@ def play(story: Awaitable[Any]) -> Any:
     async def within_the_deadline() -> Any:
         return await asyncio.wait_for(story, DEADLINE_S)
 
-    return asyncio.run(within_the_deadline())
+    try:
+        return asyncio.run(within_the_deadline())
+    finally:
+        gc.collect()
 
 
 def four_tasks() -> list[Task]:
@@ -140,8 +146,6 @@ ENDINGS: list[Ending] = [
 
 
 @pytest.mark.ceylon
-# A connection that was just being made when all was cut off is closed when it is collected.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("until", [not_begun, begun])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_who_waits_for_a_run_that_ended_early_is_told(
@@ -159,7 +163,6 @@ def test_who_waits_for_a_run_that_ended_early_is_told(
         assert [each.levelno for each in told] == [logging.ERROR]
 
     play(story())
-    gc.collect()
 
 
 @pytest.mark.ceylon
