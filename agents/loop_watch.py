@@ -25,7 +25,7 @@ TICK_S = 0.5
 LATE_FROM_S = 0.5
 """From how many seconds on a loop counts as late; less is what a busy machine does."""
 
-TOLD_FROM_S = 1.0
+TOLD_FROM_S = 1.5
 """From how many seconds on it is told what holds up a loop."""
 
 TOLD_EVERY_S = 60.0
@@ -114,7 +114,7 @@ class LoopWatch:
             self._late.append((moment, late_s))
         culprit, self._culprit = self._culprit, ""
         if culprit:
-            log.warning(f"the loop turns again after {late_s:.1f} s, held up by {culprit}")
+            log.info(f"the loop turns again after {late_s:.1f} s, held up by {culprit}")
 
     # ------------------------------------------------------------------ in the watcher's thread
 
@@ -133,7 +133,8 @@ class LoopWatch:
         del frame
         if self._due_at != due_at:
             return
-        culprit = self._name_culprit()
+        attempt = self._name_attempt()
+        culprit = attempt or self._name_work()
         told_at = self._told_at.get(culprit)
         moment = now()
         if told_at is not None and moment - told_at < TOLD_EVERY_S:
@@ -142,7 +143,9 @@ class LoopWatch:
             self._told_at.clear()
         self._told_at[culprit] = moment
         self._culprit = culprit
-        log.warning(
+        # A busy machine may hold up anything of ours; what a handler does is worth a warning.
+        tell = log.info if attempt is None else log.warning
+        tell(
             f"{culprit} holds up the loop, which has not turned for {late_s:.1f} s; an async "
             "function must not block: await what takes time, or make it a plain function",
             stack=" < ".join(
@@ -151,15 +154,14 @@ class LoopWatch:
             ),
         )
 
-    def _name_culprit(self) -> str:
+    def _name_attempt(self) -> str | None:
         work = asyncio.current_task(self._loop)
-        if work is None:
-            return "a callback"
-        for name_task in tuple(self._namers):
-            name = name_task(work)
-            if name is not None:
-                return name
-        return f"the asyncio task {work.get_name()!r}"
+        names = (None if work is None else name_task(work) for name_task in tuple(self._namers))
+        return next((name for name in names if name is not None), None)
+
+    def _name_work(self) -> str:
+        work = asyncio.current_task(self._loop)
+        return "a callback" if work is None else f"the asyncio task {work.get_name()!r}"
 
 
 def _overlap(at: float, ended_at: float, late_s: float) -> float:
