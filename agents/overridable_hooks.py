@@ -109,7 +109,7 @@ class OverridableHooks(RunView):
         """
         if self._has_reported or self._quiet:
             return
-        ends_early = in_hook.get() and not self._is_settled
+        ends_early = in_hook.get() and not self._work_is_settled
         has_told = self._overrides("handle_result") and not self._overrides(
             "_generate_final_report"
         )
@@ -296,7 +296,7 @@ class OverridableHooks(RunView):
         """Stand before the hooks, so that a subclass may call them, too; before anything else."""
         self._has_reported = False
         self._has_ended_management = False
-        self._is_settled = False
+        self._work_is_settled = False
         self._own_stats: dict[str, WorkerStatsView] = {}
         # Bounded by `_MAX_COUNTED`, by the tasks, and by the attempts that run.
         self._counted: dict[tuple[TaskId, int], None] = {}
@@ -399,7 +399,7 @@ class OverridableHooks(RunView):
 
     async def run_settled(self) -> None:
         """Called by the shell when every task is settled, or the run can't go on."""
-        self._is_settled = True
+        self._work_is_settled = True
         await self.end_task_management()
 
     async def _run_generate_final_report(self, own: _Hook) -> None:
