@@ -75,7 +75,6 @@ __all__ = [
     "CeylonAgent",
     "PeerMode",
     "call_with",
-    "is_async",
     "on",
     "on_connect",
     "on_run",
@@ -232,7 +231,10 @@ class CeylonAgent(BaseAgent):
         """Send bytes to everyone in the workspace, as Ceylon does.
 
         A pickle of a message of ours, which is what the tutorial's agents broadcast, is sent in our
-        own way; see `broadcast_message`.
+        own way, as is the message itself; see `broadcast_message`.
+
+        Raises:
+            InvalidInput: it is neither bytes nor a message.
         """
         inside = message_inside(message)
         if inside is None:
@@ -686,11 +688,6 @@ def call_with(
         elif is_required and place < len(in_order):
             wanted[name] = named[in_order[place]]
     return function(*positional, **wanted)
-
-
-def is_async(function: Callable[..., object]) -> bool:
-    """Whether to call a function gives a coroutine, also through decorators that keep its name."""
-    return inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
 class _Parameters(NamedTuple):

@@ -12,8 +12,9 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from ..messages import InvalidInput
 from ..messages.wording import show
+from .async_functions import is_async
 from .attempt_ending import is_from_signal
-from .local_task import LocalTask, is_async_function
+from .local_task import LocalTask
 from .log import log
 
 CALLBACK_LIMIT_S = 10.0
@@ -48,7 +49,7 @@ class EventCallbacks:
                 f"{show(callback)} is no event callback; give a function of a task and an event "
                 "type, async or plain"
             )
-        kind = _AsyncListener if is_async_function(callback) else _PlainListener
+        kind = _AsyncListener if is_async(callback) else _PlainListener
         self._listeners.append(kind(callback))
 
     def tell(self, task: LocalTask, event_type: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, cast
 
 from ..messages import InvalidInput, TaskStatus
 from ..messages.wording import show
+from .async_functions import is_async
 from .kernel.records import TaskRecord
 
 TaskState = TaskStatus
@@ -119,7 +120,7 @@ def check_task_function(function: object) -> None:
             f"{function.__qualname__}() is a coroutine that was called already; give the async "
             "function itself, which the manager calls with the task"
         )
-    if not is_async_function(function):
+    if not is_async(function):
         raise InvalidInput(
             f"{show(function)} is no async function; give one that takes the task: "
             "async def work(task): …"
@@ -131,14 +132,6 @@ def check_task_function(function: object) -> None:
             f"{show(function)} can't be called with the task alone: {fault}; "
             "give an async function of one argument: async def work(task): …"
         ) from None
-
-
-def is_async_function(function: object) -> bool:
-    """Whether calling something gives a coroutine: also a method, a partial, a callable object."""
-    return callable(function) and (
-        inspect.iscoroutinefunction(function)
-        or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - is it async
-    )
 
 
 def _moment(at_s: float) -> datetime:

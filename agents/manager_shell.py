@@ -218,8 +218,8 @@ class ManagerShell:
         """Add tasks, before or while it runs.
 
         Raises:
-            InvalidTask: an id is taken, or a dependency is unknown or runs in a circle; none of
-                the tasks is added.
+            InvalidTask: one is no task, an id is taken, or a dependency is unknown or runs in a
+                circle; none of the tasks is added.
             EncodeError: a task's data holds what msgpack can't carry; none is added.
         """
         batch = tuple(tasks)

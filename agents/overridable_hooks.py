@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from pydantic import BaseModel
 
 from ..messages import AssigningFailed, InvalidInput, Task, TaskId, TaskResult
+from ..messages.task import check_is_task
 from .assigning import Assigning
+from .async_functions import is_async
 from .ceylon_agent import AgentDetail, Handler, call_with
 from .clock import now
 from .hook_calls import in_hook
@@ -352,6 +354,8 @@ class OverridableHooks(RunView):
         asyncio.get_running_loop().call_soon(self._shell.fail, failure)
 
     def _add_missing(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            check_is_task(task)
         known = self.board.tasks
         left_out = known.keys() - {task.id for task in tasks}
         # A run that was kept may have grown since.
@@ -390,7 +394,7 @@ class OverridableHooks(RunView):
     def _run_update_worker_stats(self, own: _Hook, result: TaskResult) -> object:
         key = (result.task_id, result.attempt)
         if key in self._counted:
-            return _nothing() if inspect.iscoroutinefunction(own) else None
+            return _nothing() if is_async(own) else None
         if self._overrides("_update_worker_stats"):
             self._counted[key] = None
             if len(self._counted) > _MAX_COUNTED:

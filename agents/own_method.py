@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..messages import InvalidInput, Task, TaskResult
 from .arrival_time import ArrivalTime
-from .ceylon_agent import AgentDetail, call_with, is_async
+from .async_functions import is_async
+from .ceylon_agent import AgentDetail, call_with
 from .clock import now
 from .outcome import judge_outcome
 

@@ -20,7 +20,7 @@ from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain import SCALARS, plain_fields
 from .portability import explain_unportable
 from .registry import find_task_class
-from .task import Payload, PriorityTask, Task
+from .task import Payload, PriorityTask, Task, check_is_task
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
 from .work import (
@@ -189,8 +189,10 @@ def pack_task(task: Task) -> bytes | None:
         since to keep it twice until then takes more than that.
 
     Raises:
+        InvalidTask: it is no task.
         EncodeError: it can't be sent; names the task and the place.
     """
+    check_is_task(task)
     if _is_surely_sent(task):
         return None
     try:

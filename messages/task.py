@@ -14,9 +14,11 @@ from pydantic import (
     model_validator,
 )
 
+from .errors import InvalidTask
 from .record import Record
 from .registry import register_task_class
 from .rule import Rule
+from .wording import show
 
 MIN_DIFFICULTY = 1
 MAX_DIFFICULTY = 10
@@ -166,6 +168,20 @@ class Task(Record):
 
 
 register_task_class(Task)
+
+
+def check_is_task(value: object) -> None:
+    """See that something is a task.
+
+    Raises:
+        InvalidTask: it is something else; says what, and what to write.
+    """
+    if not isinstance(value, Task):
+        kind = type(value)
+        raise InvalidTask(
+            f"{show(value)} is no task: its class is {kind.__module__}.{kind.__qualname__}; make a "
+            "muster.messages.Task, or derive your class from it (your class may be a dataclass)"
+        )
 
 
 class PriorityTask(Task):

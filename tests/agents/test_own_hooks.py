@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from muster.messages import (
     AssigningFailed,
     DifferentTask,
     InvalidInput,
+    InvalidTask,
     Task,
     TaskAssignment,
     TaskResult,
@@ -821,3 +823,30 @@ def test_a_run_that_is_kept_goes_on_with_what_was_set_and_handed_out() -> None:
     status = manager.get_all_task_status()
     assert (status[1], status[2], status[3]) == ("Completed", "Failed", "Completed")
     assert all(each != "Pending" for each in status.values())
+
+
+# ---------------------------------------------------------------------------- what is no task
+
+
+@dataclass
+class OwnKindOfTask:
+    """What a reader has who types the documents' data models without deriving them from ours."""
+
+    id: int
+    description: str
+    difficulty: int
+
+
+WAYS_TO_ADD = [
+    lambda strange: TaskManager([strange], 1),
+    lambda strange: TaskManager([], 1).add_task(strange),
+    lambda strange: TaskManager([], 1).tasks.extend([strange]),
+    lambda strange: setattr(TaskManager([], 1), "tasks", [strange]),
+]
+
+
+@pytest.mark.parametrize("add", WAYS_TO_ADD)
+@pytest.mark.parametrize("strange", [OwnKindOfTask(1, "a", 2), {"id": 1}, "a task", None, Task])
+def test_what_is_no_task_is_refused_with_what_to_write(add: Any, strange: Any) -> None:
+    with pytest.raises(InvalidTask, match=r"is no task: .*derive your class from it"):
+        add(strange)
