@@ -103,5 +103,5 @@ def judge_outcome(
         "TaskResult"
     )
     if attempt.sent_bytes:
-        error += ". The bytes that it broadcast are no pickle of a muster.messages.TaskResult"
+        error += ". The bytes that it broadcast are no pickle of a muster.messages.TaskResult of it"
     return result_of(assignment, success=False, error=error)

@@ -9,11 +9,13 @@ anything else is not ours to read.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from ..messages import DecodeError, Message, decode_message
+from ..messages import DecodeError, InvalidInput, Message, decode_message
 from ..messages.codec import decode_as
+from ..messages.wording import show
 
 _MODULE = decode_message.__module__
 _CALLS = {decode_message.__name__: "TUPLE1", decode_as.__name__: "TUPLE2"}
@@ -24,19 +26,41 @@ _NAMES = frozenset({"SHORT_BINUNICODE", "BINUNICODE"})
 _SILENT = frozenset({"PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT"})
 
 
-def message_inside(data: bytes) -> BaseModel | None:
-    """The message of ours that these bytes are a pickle of, or None."""
+def message_inside(data: object) -> BaseModel | None:
+    """The message that is to be sent as bytes, or None if they are no pickle of a message of ours.
+
+    A model that nobody has pickled stands for itself.
+
+    Args:
+        data: what was given to `broadcast` or `send_direct`.
+
+    Raises:
+        InvalidInput: it is neither bytes nor a model.
+    """
+    if isinstance(data, BaseModel):
+        return data
+    if not isinstance(data, bytes):
+        raise InvalidInput(
+            f"{show(data)} can't be sent as it is: broadcast and send_direct take bytes or a "
+            "message; give broadcast_message or send_message what is to be pickled"
+        )
     if not data.startswith(b"\x80") or _MARK not in data[:_HEAD_BYTES]:
         return None
     try:
-        encoded = _bytes_of_call(data)
-        return None if encoded is None else decode_message(encoded, _kinds_of_users())
+        call = _read_call(data)
+        return None if call is None else decode_message(call.encoded, _kinds_called(call.kind))
     except (ValueError, DecodeError):
         return None
 
 
-def _bytes_of_call(data: bytes) -> bytes | None:
-    """The bytes that a pickle hands to our codec, if that is all that the pickle does."""
+class _Call(NamedTuple):
+    encoded: bytes
+    kind: tuple[str, ...]
+    """Module and qualified name of a user's own class; empty for a message of ours."""
+
+
+def _read_call(data: bytes) -> _Call | None:
+    """The call of our codec that a pickle is, if that is all that the pickle does."""
     import pickletools  # noqa: PLC0415 - most agents never see a pickle
 
     names: list[str] = []
@@ -58,11 +82,18 @@ def _bytes_of_call(data: bytes) -> bytes | None:
     calls = steps[-3:] == [take, "REDUCE", "STOP"]
     given = [step.removeprefix("STACK_") for step in steps[:-3]]
     is_ours = module == _MODULE and calls and given[:2] == ["GLOBAL", "BYTES"]
-    return encoded if is_ours and given[2:] == ["GLOBAL"] * (take == "TUPLE2") else None
+    if encoded is None or not is_ours or given[2:] != ["GLOBAL"] * (take == "TUPLE2"):
+        return None
+    return _Call(encoded, tuple(names[2:]))
 
 
-def _kinds_of_users() -> dict[str, type[BaseModel]]:
-    return {kind.__qualname__: kind for kind in _subclasses_of(Message)}
+def _kinds_called(name: tuple[str, ...]) -> dict[str, type[BaseModel]]:
+    """The user's own class of this module and name, since two modules may use one name."""
+    return {
+        kind.__qualname__: kind
+        for kind in _subclasses_of(Message)
+        if (kind.__module__, kind.__qualname__) == name
+    }
 
 
 def _subclasses_of(kind: type[Message]) -> Iterator[type[Message]]:

@@ -85,7 +85,24 @@ async def to_one_by_pickle(manager: TaskManager, task: Task, worker: AgentDetail
     await manager.send_direct(worker.id, pickle.dumps(TaskAssignment(task=task)))
 
 
-WAYS = [by_pickle, by_newest_pickle, by_message, by_name, to_one, to_one_by_pickle]
+async def without_a_pickle(manager: TaskManager, task: Task, _: AgentDetail) -> None:
+    await manager.broadcast(TaskAssignment(task=task))  # type: ignore[arg-type]
+
+
+async def to_one_without_a_pickle(manager: TaskManager, task: Task, worker: AgentDetail) -> None:
+    await manager.send_direct(worker.id, TaskAssignment(task=task))  # type: ignore[arg-type]
+
+
+WAYS = [
+    by_pickle,
+    by_newest_pickle,
+    by_message,
+    by_name,
+    to_one,
+    to_one_by_pickle,
+    without_a_pickle,
+    to_one_without_a_pickle,
+]
 
 
 class Sending(TaskManager):

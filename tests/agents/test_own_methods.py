@@ -269,12 +269,18 @@ def _logged(function: Callable[..., Any]) -> Callable[..., Any]:
 
 is_decorated = _logged(returns_true)
 
+
+async def broadcasts_a_result_as_it_is(self: Any, data: TaskAssignment) -> None:
+    await self.broadcast(TaskResult(data.task.id, self.name, True))
+
+
 GOOD = [
     returns_true,
     returns_a_result,
     returns_an_own_result,
     broadcasts_a_result,
     broadcasts_a_pickle,
+    broadcasts_a_result_as_it_is,
     broadcasts_an_own_result,
     sends_the_manager_a_result,
     leaves_it_to_ours,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from muster.agents.pickled import message_inside
-from muster.messages import Message, Task, TaskAssignment, TaskResult
+from muster.messages import InvalidInput, Message, Task, TaskAssignment, TaskResult
 
 RESULT = TaskResult(1, "Ada", True, output=b"bytes")
 PROTOCOLS = [3, 4, 5]
@@ -22,6 +22,15 @@ class OwnResult(TaskResult):
 
 class Remark(Message):
     text: str
+
+
+def another_module_with_a_remark() -> type[Message]:
+    """As a second module of the program would define it, under the same name."""
+    other = {"__module__": "elsewhere", "__annotations__": {"number": int}}
+    return type("Remark", (Message,), other)
+
+
+OTHER_REMARK = another_module_with_a_remark()
 
 
 @dataclass
@@ -45,6 +54,12 @@ def test_a_pickle_of_a_message_is_read(message: Message, protocol: int) -> None:
     assert message_inside(pickled) == message
     assert type(message_inside(pickled)) is type(message)
     assert pickle.loads(pickled) == message
+
+
+@pytest.mark.parametrize("given", [None, 3, "text", {"task_id": 1}, object(), bytearray(b"x")])
+def test_what_is_neither_bytes_nor_a_message_is_refused(given: object) -> None:
+    with pytest.raises(InvalidInput, match="broadcast and send_direct take bytes or a message"):
+        message_inside(given)
 
 
 sprung: list[str] = []
