@@ -84,6 +84,7 @@ class Record(BaseModel):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         _refuse_slots(cls)
+        _refuse_init_variables(cls)
         own = vars(cls)
         for name in _KEPT:
             # `@dataclass` leaves what is there already.
@@ -134,6 +135,18 @@ def _refuse_slots(cls: type[Record]) -> None:
             f"{cls.__qualname__} can't have slots, since it is a pydantic model; "
             "write @dataclass without slots=True"
         )
+
+
+def _refuse_init_variables(cls: type[Record]) -> None:
+    annotations: dict[str, object] = vars(cls).get("__annotations__", {})
+    for name, kind in annotations.items():
+        # As text where the module postpones its annotations.
+        told = kind.partition("[")[0] if isinstance(kind, str) else ""
+        if isinstance(kind, dataclasses.InitVar) or told.rpartition(".")[2] == "InitVar":
+            raise InvalidInput(
+                f"{cls.__qualname__}.{name} can't be an InitVar, since it is a pydantic model; "
+                "make it a field"
+            )
 
 
 def _positional_fields_of(cls: type[BaseModel]) -> tuple[str, ...]:

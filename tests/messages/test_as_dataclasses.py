@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import pickle
 import pprint
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import InitVar, dataclass, field, make_dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -255,6 +255,14 @@ def test_its_signature_tells_what_may_go_by_position() -> None:
     parameters = inspect.signature(TaskResult).parameters.values()
     by_position = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     assert by_position == ["task_id", "worker", "success", "execution_time", "error_message"]
+
+
+@pytest.mark.parametrize(
+    "kind", [InitVar[int], "InitVar[int]", "dataclasses.InitVar[int]", "InitVar"]
+)
+def test_init_variables_are_refused_with_what_to_write(kind: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"Own\.bonus can't be an InitVar.*make it a field"):
+        type("Own", (Task,), {"__module__": __name__, "__annotations__": {"bonus": kind}})
 
 
 def test_slots_are_refused_with_what_to_write() -> None:
