@@ -185,8 +185,8 @@ class CeylonAgent(BaseAgent):
         self.connected_agents: dict[str, AgentDetail] = {}
         self._config_file: Path | None = None
         self._greeted: OrderedDict[str, AgentDetail] = OrderedDict()
-        self._running: set[asyncio.Future[object]] = set()
-        self._failure: MusterError | None = None
+        self._handler_calls: set[asyncio.Future[object]] = set()
+        self._agent_failure: MusterError | None = None
         self._started_by_itself = False
         self._has_run = False
         self._port_claimed = False
@@ -331,7 +331,7 @@ class CeylonAgent(BaseAgent):
         No agent can be started twice, and one whose connection broke off never mends it.
         """
         self.discard()
-        self._failure = None
+        self._agent_failure = None
         self.connected_agents.clear()
 
     def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
@@ -437,8 +437,8 @@ class CeylonAgent(BaseAgent):
             for agent in (self, *companions):
                 if isinstance(agent, CeylonAgent):
                     await agent.stop_serving()
-        if self._failure is not None:
-            raise self._failure
+        if self._agent_failure is not None:
+            raise self._agent_failure
 
     async def stop_serving(self) -> None:
         """See that the agent has let go of all that it has once Ceylon is done with it.
@@ -497,12 +497,12 @@ class CeylonAgent(BaseAgent):
             self.go_to_admin()
             await self.serve()
         except MusterError as fault:
-            self._failure = fault
+            self._agent_failure = fault
             if not self._started_by_itself:
                 self.joining_failed(fault)
         finally:
             if self.is_done():
-                for future in self._running:
+                for future in self._handler_calls:
                     future.cancel()
             # What was sent last has only been queued; Ceylon's stop() would drop it.
             left_s = 0.0
@@ -614,12 +614,12 @@ class CeylonAgent(BaseAgent):
             return await outcome if inspect.isawaitable(outcome) else outcome
 
         def done(future: asyncio.Future[object]) -> None:
-            self._running.discard(future)
+            self._handler_calls.discard(future)
             if not future.cancelled() and (fault := future.exception()) is not None:
                 self.report_fault(what, fault)
 
         future: asyncio.Future[object] = asyncio.ensure_future(see_through())
-        self._running.add(future)
+        self._handler_calls.add(future)
         future.add_done_callback(done)
 
     def remember(self, agent: AgentDetail) -> None:

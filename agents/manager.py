@@ -240,7 +240,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         self._sealing = choose_manager_sealing(secret, insecure=insecure, admin_peer=admin_peer)
         self._reassigns_failed = reassign_failed is not False
         self._service = Service(name, lambda: self._shell.end("stopped"))
-        self._finished = asyncio.Event()
+        self._run_finished = asyncio.Event()
         self._has_told_failure = False
         self._trace_files: list[TraceFile] = []
         self._blobs = blobs
@@ -666,7 +666,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         finally:
             self._awaited.close()
             self._cancel_timers()
-            self._finished.set()
+            self._run_finished.set()
             for file in self._trace_files:
                 file.close()
         self._raise_failure()
@@ -678,7 +678,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
             RunEnded: it ended before the tasks were settled, and nobody called `stop`.
             WorkersMissing: expected workers did not come in time, and `on_missing` is "fail".
         """
-        await self._finished.wait()
+        await self._run_finished.wait()
         self._raise_failure()
 
     def has_met_admin(self) -> bool:
@@ -706,7 +706,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         if self._shell.is_broken_off and not self._has_told_failure:
             self._has_told_failure = True
             log.error(f"the run was {self._shell.board.failure}", manager=self.name)
-        self._finished.set()
+        self._run_finished.set()
 
     def _raise_failure(self) -> None:
         if self._shell.fault is not None:

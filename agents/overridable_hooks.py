@@ -76,6 +76,22 @@ class OverridableHooks(RunView):
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Log an exception that a user's handler let escape."""
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Only what is missing is asked for here.
+
+            Raises:
+                InvalidInput: it is missing because `__init__` has not been called.
+                AttributeError: otherwise.
+            """
+            if name == "_shell":
+                raise InvalidInput(
+                    f"{type(self).__name__} is not made yet: call super().__init__(…) first, and "
+                    "set or read tasks and the like after it"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     # ---------------------------------------------------------- to be overridden
 
     async def assign_tasks(self) -> None:
@@ -244,7 +260,12 @@ class OverridableHooks(RunView):
 
     @property
     def completed_tasks(self) -> set[TaskId]:
-        """The ids of the tasks that are settled; in a hook without those not told yet."""
+        """The ids of the tasks that are settled; in a hook without those not told yet.
+
+        Once a subclass has set it, it is what was set, for the subclass to keep.
+        """
+        if self._own_completed is not None:
+            return self._own_completed
         untold = self._untold if in_hook.get() else ()
         timing_out = _in_timeout.get()
 
@@ -255,6 +276,10 @@ class OverridableHooks(RunView):
             return record.status.is_final and task_id not in untold
 
         return self.ask(lambda: set(filter(is_completed, self.board.tasks)))
+
+    @completed_tasks.setter
+    def completed_tasks(self, completed: set[TaskId]) -> None:
+        self._own_completed = completed
 
     @property
     def worker_stats(self) -> dict[str, WorkerStatsView]:
@@ -272,7 +297,7 @@ class OverridableHooks(RunView):
                 "override _update_worker_stats to count in a way of your own"
             )
         self._own_stats = stats
-        self._counted.clear()
+        self._counted_results.clear()
 
     @property
     def task_timeouts(self) -> dict[TaskId, float]:
@@ -301,10 +326,11 @@ class OverridableHooks(RunView):
         self._work_is_settled = False
         self._own_stats: dict[str, WorkerStatsView] = {}
         # Bounded by `_MAX_COUNTED`, by the tasks, and by the attempts that run.
-        self._counted: dict[tuple[TaskId, int], None] = {}
+        self._counted_results: dict[tuple[TaskId, int], None] = {}
         self._own_timeouts: dict[TaskId, float] | None = None
+        self._own_completed: set[TaskId] | None = None
         self._untold: dict[TaskId, None] = {}
-        self._timers: dict[TaskId, asyncio.Future[None]] = {}
+        self._timeout_timers: dict[TaskId, asyncio.Future[None]] = {}
         self._timed_by_subclass: dict[TaskId, object] = {}
         before: dict[str, _Hook] = {
             "assign_tasks": self._run_assign_tasks,
@@ -393,12 +419,12 @@ class OverridableHooks(RunView):
 
     def _run_update_worker_stats(self, own: _Hook, result: TaskResult) -> object:
         key = (result.task_id, result.attempt)
-        if key in self._counted:
+        if key in self._counted_results:
             return _nothing() if is_async(own) else None
         if self._overrides("_update_worker_stats"):
-            self._counted[key] = None
-            if len(self._counted) > _MAX_COUNTED:
-                del self._counted[next(iter(self._counted))]
+            self._counted_results[key] = None
+            if len(self._counted_results) > _MAX_COUNTED:
+                del self._counted_results[next(iter(self._counted_results))]
         return own(result)
 
     async def run_settled(self) -> None:
@@ -456,16 +482,16 @@ class OverridableHooks(RunView):
             if deadline is not None and task_id not in self._timed_by_subclass:
                 timeout_s = round(max(deadline - now(), 0.0), 6)
                 handling = self._time(own, task_id, timeout_s)
-                self._timers[task_id] = timer = asyncio.ensure_future(handling)
+                self._timeout_timers[task_id] = timer = asyncio.ensure_future(handling)
                 timer.add_done_callback(partial(self._end_timer, task_id))
         elif what is What.ATTEMPT_TIMED_OUT:
             # The next attempt has a timer of its own.
             self._timed_by_subclass.pop(task_id, None)
-            timer = self._timers.pop(task_id, None) or self._timer_of_user(task_id)
+            timer = self._timeout_timers.pop(task_id, None) or self._timer_of_user(task_id)
             if timer is not None and not timer.done():
                 self._shell.call_hook("_handle_timeout", _settled(timer))
         elif what in _ENDING or what is What.TASK_REQUEUED:
-            timer = self._timers.pop(task_id, None)
+            timer = self._timeout_timers.pop(task_id, None)
             if timer is not None:
                 timer.cancel()
 
@@ -474,14 +500,14 @@ class OverridableHooks(RunView):
         return timer if isinstance(timer, asyncio.Future) else None
 
     def _end_timer(self, task_id: TaskId, timer: asyncio.Future[None]) -> None:
-        if self._timers.get(task_id) is timer:
-            del self._timers[task_id]
+        if self._timeout_timers.get(task_id) is timer:
+            del self._timeout_timers[task_id]
         if not timer.cancelled() and (fault := timer.exception()) is not None:
             self.report_fault("_handle_timeout", fault)
 
     def _cancel_timers(self) -> None:
         own: Iterable[object] = (self._own_timeouts or {}).values()
-        for timer in [*self._timers.values(), *own]:
+        for timer in [*self._timeout_timers.values(), *own]:
             if isinstance(timer, asyncio.Future):
                 timer.cancel()
 

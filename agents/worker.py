@@ -194,7 +194,7 @@ class WorkerAgent(CeylonAgent):
         self._shell = WorkerShell(self)
         self._service = Service(name, lambda: self._shell.leave("stopped"))
         self._shell.history = vars(self).pop("_history_before", self._shell.history)
-        self._attempts = AttemptStates(self)
+        self._attempt_states = AttemptStates(self)
 
     # ---------------------------------------------------------- what it is doing
 
@@ -209,14 +209,14 @@ class WorkerAgent(CeylonAgent):
         """
         if not self._is_made:
             return self._has_task_by_hand
-        attempt = self._attempts.own_here
+        attempt = self._attempt_states.own_here
         if attempt is not None:
             return attempt.has_task
         return self._has_task_by_hand or bool(self._shell.running)
 
     @has_task.setter
     def has_task(self, has_task: bool) -> None:
-        attempt = self._attempts.own_here if self._is_made else None
+        attempt = self._attempt_states.own_here if self._is_made else None
         if attempt is None:
             self._has_task_by_hand = has_task
         else:
@@ -230,7 +230,7 @@ class WorkerAgent(CeylonAgent):
         """
         if not self._is_made:
             return self._current_task_by_hand
-        attempt = self._attempts.own_here
+        attempt = self._attempt_states.own_here
         if attempt is not None:
             return attempt.current_task
         running = self._shell.running
@@ -238,7 +238,7 @@ class WorkerAgent(CeylonAgent):
 
     @current_task.setter
     def current_task(self, task: Task | None) -> None:
-        attempt = self._attempts.own_here if self._is_made else None
+        attempt = self._attempt_states.own_here if self._is_made else None
         if attempt is None:
             self._current_task_by_hand = task
         else:
@@ -327,7 +327,7 @@ class WorkerAgent(CeylonAgent):
         """
         del time, agent
         result = await self._do_by_default(data)
-        attempt = self._attempts.own_here
+        attempt = self._attempt_states.own_here
         if attempt is not None:
             attempt.default = result
         return result
@@ -336,7 +336,7 @@ class WorkerAgent(CeylonAgent):
         started_at = now()
         if len(self.handlers):
             output = await self.handlers.run(data, self._workplace)
-            return judge_output(data, self._attempts.here, output, now() - started_at)
+            return judge_output(data, self._attempt_states.here, output, now() - started_at)
         await asyncio.sleep(data.task.get_processing_time() * self.time_scale)
         reach = self.skill_level
         if data.task.type in self.specialties:
@@ -364,7 +364,7 @@ class WorkerAgent(CeylonAgent):
         return await self._perform(assignment, self._find_own_method())
 
     async def _perform(self, assignment: TaskAssignment, method: OwnMethod | None) -> TaskResult:
-        attempt = self._attempts.begin(assignment, is_own=method is not None)
+        attempt = self._attempt_states.begin(assignment, is_own=method is not None)
         try:
             if method is not None:
                 sender = self._who_is(self._shell.manager_address)
@@ -377,7 +377,7 @@ class WorkerAgent(CeylonAgent):
             output = await doing
             return judge_output(assignment, attempt, output, now() - started_at)
         finally:
-            self._attempts.end(attempt)
+            self._attempt_states.end(attempt)
 
     def _find_own_method(self) -> OwnMethod | None:
         """The method of a subclass that does assigned tasks, or None."""
@@ -423,7 +423,7 @@ class WorkerAgent(CeylonAgent):
             How it went; a failure is not raised.
         """
         outcome: asyncio.Future[TaskResult] = asyncio.get_running_loop().create_future()
-        attempt = self._attempts.own_here
+        attempt = self._attempt_states.own_here
         assignment = TaskAssignment(task=task, assigned_at=int(now()), worker=self.name)
         context: TaskContext | None = None
         if attempt is None:
@@ -451,7 +451,7 @@ class WorkerAgent(CeylonAgent):
 
     async def broadcast(self, message: bytes) -> None:
         """Send bytes to everyone; the pickle of a `TaskResult` is that of the task being done."""
-        attempt = self._attempts.here
+        attempt = self._attempt_states.here
         if attempt is not None:
             attempt.sent_bytes = True
         await super().broadcast(message)
@@ -464,7 +464,7 @@ class WorkerAgent(CeylonAgent):
         is_for_manager = to in (EVERYONE, self._shell.manager_address)
         if not (is_for_manager and isinstance(message, TaskResult)):
             self._shell.send_to(to, message)
-        elif not self._attempts.note_broadcast(message):
+        elif not self._attempt_states.note_broadcast(message):
             log.warning(
                 "a result was broadcast of a task that is not being done here; it goes nowhere",
                 worker=self.name,
