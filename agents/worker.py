@@ -265,7 +265,7 @@ class WorkerAgent(CeylonAgent):
 
     @property
     def _is_made(self) -> bool:
-        return "_attempts" in vars(self)
+        return "_attempt_states" in vars(self)
 
     def get_worker_status(self) -> WorkerStatus:
         """What it is doing, in a word.
