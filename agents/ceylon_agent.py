@@ -190,7 +190,7 @@ class CeylonAgent(BaseAgent):
         self._started_by_itself = False
         self._has_run = False
         self._port_claimed = False
-        self._is_settled = False
+        self._is_placed = False
         self._serving: asyncio.Future[object] | None = None
         self._ears = _Ears(self)
         self.departures: Departures | None = None
@@ -340,7 +340,7 @@ class CeylonAgent(BaseAgent):
         The tutorial's workers are built before anyone knows the workspace and port of their
         manager. Ceylon reads a file when it starts and lets it override the constructor.
         """
-        self._is_settled = True
+        self._is_placed = True
         self.workspace_id = workspace_id
         self.port = port
         self.admin_peer = admin_peer
@@ -365,7 +365,7 @@ class CeylonAgent(BaseAgent):
         Raises:
             InvalidInput: the admin is in another workspace than the one that was chosen.
         """
-        if self.mode == PeerMode.ADMIN or self._is_settled or not self.admin_peer:
+        if self.mode == PeerMode.ADMIN or self._is_placed or not self.admin_peer:
             return
         admin = _find_admin(self.admin_peer)
         if is_starting and isinstance(admin, CeylonAgent):

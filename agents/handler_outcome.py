@@ -6,8 +6,6 @@ CancelledError for its own, and what can't be unpickled at home breaks a pool of
 
 from __future__ import annotations
 
-import contextlib
-import pickle
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -15,8 +13,6 @@ from ..messages import EncodeError, Payload, Task
 from ..messages.portability import explain_unportable
 from .attempt_ending import as_ordinary, is_from_signal
 from .fault_text import HandlerFailed, describe_fault
-
-_LARGEST_FAULT_BYTES = 1024 * 1024
 
 
 class Returned(NamedTuple):
@@ -32,15 +28,9 @@ class Raised(NamedTuple):
 
 
 class RaisedElsewhere(NamedTuple):
-    """What a handler raised in another process.
-
-    Args:
-        told: the exception as text.
-        pickled: the exception itself; b"" if that can't be had.
-    """
+    """What a handler raised in another process, as text: its class may not be had here."""
 
     told: str
-    pickled: bytes
 
 
 Outcome: TypeAlias = Returned | Raised | RaisedElsewhere
@@ -76,39 +66,23 @@ def do_elsewhere(
         output = function(task)
         problem = explain_unportable({"output": output})
     except BaseException as fault:  # noqa: BLE001 - carried home
-        return RaisedElsewhere(describe_fault(fault), _pickle(as_ordinary(fault)))
+        return RaisedElsewhere(describe_fault(fault))
     if problem is None:
         return Returned(output)
-    return RaisedElsewhere(describe_fault(EncodeError(problem)), b"")
+    return RaisedElsewhere(describe_fault(EncodeError(problem)))
 
 
 def output_of(outcome: Outcome) -> Payload:
     """What a handler returned.
 
     Raises:
-        HandlerFailed: it raised what can't be raised here; says what.
-        Exception: it raised this.
+        HandlerFailed: it raised in another process; says what.
+        Exception: it raised this in this process.
     """
     match outcome:
         case Returned(output):
             return output
         case Raised(fault):
             raise as_ordinary(fault)
-        case RaisedElsewhere(told, pickled):
-            raise _unpickle(pickled) or HandlerFailed(told)
-
-
-def _pickle(fault: Exception) -> bytes:
-    pickled = b""
-    with contextlib.suppress(BaseException):
-        pickled = pickle.dumps(fault)
-    return pickled if len(pickled) <= _LARGEST_FAULT_BYTES else b""
-
-
-def _unpickle(pickled: bytes) -> Exception | None:
-    fault: object = None
-    # Its class may want other arguments than it keeps, or do anything else.
-    with contextlib.suppress(BaseException):
-        # It comes by the executor, which unpickles whatever comes.
-        fault = pickle.loads(pickled)  # noqa: S301
-    return fault if isinstance(fault, Exception) else None
+        case RaisedElsewhere(told):
+            raise HandlerFailed(told)

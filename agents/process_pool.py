@@ -6,9 +6,7 @@ Python's own `ProcessPoolExecutor` breaks as a whole when one of its processes e
 from __future__ import annotations
 
 import atexit
-import contextlib
 import multiprocessing
-import pickle
 import signal
 import sys
 import threading
@@ -16,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, ParamSpec, TypeVar
 
 from .daemon_threads import DaemonThreads
@@ -169,7 +168,7 @@ class _Child:
             BrokenProcessPool: the process ended before.
             Exception: what was called raised it, or can't be pickled.
         """
-        told = pickle.dumps(what)
+        told = ForkingPickler.dumps(what)
         try:
             self._line.send_bytes(told)
             self._wait_for_answer()
@@ -224,18 +223,22 @@ def serve(line: Connection) -> None:
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     while True:
-        try:
-            told = line.recv_bytes()
-        except (EOFError, OSError):
-            return
         outcome: tuple[bool, Any]
         try:
-            function, arguments, named = pickle.loads(told)  # noqa: S301 - from the parent alone
-            outcome = True, function(*arguments, **named)
-        except BaseException as fault:  # noqa: BLE001 - handed to whoever waits
+            function, arguments, named = line.recv()
+        except EOFError:
+            return
+        except BaseException as fault:  # noqa: BLE001 - to import a function may raise anything
             outcome = False, fault
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        else:
+            try:
+                outcome = True, function(*arguments, **named)
+            except BaseException as fault:  # noqa: BLE001 - handed to whoever waits
+                outcome = False, fault
+        try:
             _send(line, outcome)
+        except (BrokenPipeError, ConnectionResetError):
+            return
 
 
 def _send(line: Connection, outcome: tuple[bool, Any]) -> None:

@@ -58,20 +58,7 @@ def lose_the_assignment(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Jobs, "take", losing)
 
 
-def lose_the_work(patch: pytest.MonkeyPatch) -> None:
-    """The first work of "Ada" is cancelled before its first step, by somebody else."""
-    begin, lost = Jobs._begin, []
-
-    def losing(jobs: Jobs, key: Any, assignment: TaskAssignment) -> None:
-        begin(jobs, key, assignment)
-        if assignment.worker == "Ada" and not lost:
-            lost.append(key)
-            jobs._jobs[key].work.cancel()  # type: ignore[union-attr]
-
-    patch.setattr(Jobs, "_begin", losing)
-
-
-@pytest.mark.parametrize("lose", [lose_the_result, lose_the_assignment, lose_the_work])
+@pytest.mark.parametrize("lose", [lose_the_result, lose_the_assignment])
 @pytest.mark.parametrize("names", [("Ada", "Ben"), ("Ada",)])
 def test_a_lease_that_nobody_works_on_is_taken_back(
     monkeypatch: pytest.MonkeyPatch,
@@ -79,11 +66,9 @@ def test_a_lease_that_nobody_works_on_is_taken_back(
     names: tuple[str, ...],
 ) -> None:
     lose(monkeypatch)
-    # Work that was lost before its first step has taken its slot with it.
-    slots = 2
 
     async def story() -> Any:
-        workers = [work(WorkerAgent(name, 5, slots=slots)) for name in names]
+        workers = [work(WorkerAgent(name, 5)) for name in names]
         manager = manager_of(6, workers=len(names))
         told: list[Occurrence] = []
         manager.watch(told.append)

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
+from muster.agents.outcome import result_of
 from muster.agents.state_file_bridge import StateFileBridge
 from muster.agents.stress_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
 from muster.messages import Task
@@ -27,7 +28,7 @@ class Odd(WorkerAgent):
         way = data.task.type
         outcome: Any = ENDINGS[way](data.task) if way in ENDINGS else OUTPUTS[way]
         output = await outcome if asyncio.iscoroutine(outcome) else outcome
-        return self._result(data, success=True, output=output)
+        return result_of(data, success=True, output=output)
 
 
 def test_each_task_of_a_state_file_ends(make_either: Any) -> None:
