@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 from muster.agents import dask_cluster
+
+DEADLINE_S = 60.0
 
 ADDING = """
 import os
@@ -48,6 +51,11 @@ def test_handlers_run_in_the_cluster_as_many_at_once_as_it_has_threads(
             *("manager", "--tasks", "tasks.jsonl", "--port", 0, "--workers", 1),
             *("--ticket-file", "ticket", "--report", "report.json"),
         )
+        deadline = time.monotonic() + DEADLINE_S
+        while not (tmp_path / "ticket").exists():
+            # A worker that must wait for it says so.
+            assert time.monotonic() < deadline, "there is no ticket"
+            time.sleep(0.02)
         working = start(
             *("worker", "--join", "ticket", "--name", "Front", "--skill", 5),
             *("--handlers", "adding", "--dask", cluster.scheduler_address),
