@@ -74,11 +74,10 @@ class TypedWorker(WorkerAgent):
 
     @on(TaskAssignment)
     async def handle_task(self, data: TaskAssignment, time: int, agent: AgentDetail) -> None:  # type: ignore[override]
-        await asyncio.sleep(data.task.difficulty)  # Simulate work
-        success = self.skill_level >= data.task.difficulty
-
-        result = TaskResult(task_id=data.task.id, worker=self.name, success=success)
-        await self.broadcast(pickle.dumps(result))
+        await asyncio.sleep(data.task.difficulty)
+        reaches = data.task.difficulty <= self.skill_level
+        done = TaskResult(task_id=data.task.id, worker=self.name, success=reaches)
+        await self.broadcast(pickle.dumps(done))
 
 
 class TypedManager(TaskManager):
@@ -154,7 +153,7 @@ class UrgentTask(Task):
     priority: int
 
     def get_processing_time(self) -> float:
-        return self.difficulty * (1 / self.priority)
+        return self.difficulty / self.priority
 
 
 @pytest.mark.parametrize("kind", [UrgentTask, PriorityTask])
@@ -180,8 +179,8 @@ class OwnSpecializedWorker(WorkerAgent):
         self.specialties = specialties
 
     async def handle_task(self, data: TaskAssignment) -> bool:  # type: ignore[override]
-        specialty_bonus = 2 if data.task.type in self.specialties else 0
-        return (self.skill_level + specialty_bonus) >= data.task.difficulty
+        extra = 2 * (data.task.type in self.specialties)
+        return data.task.difficulty <= self.skill_level + extra
 
 
 @pytest.mark.parametrize("kind", [OwnSpecializedWorker, SpecializedWorker])
