@@ -74,6 +74,8 @@ class Assigning:
             pending = assign_tasks()
             if inspect.isawaitable(pending):
                 await pending
+            # What it has started and does not wait for may hand out, too.
+            await asyncio.sleep(0)
         except BaseException as fault:
             left = self._describe_left()
             failure = AssigningFailed(

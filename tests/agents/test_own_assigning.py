@@ -228,10 +228,24 @@ class PlainMethod(TaskManager):
         loop = asyncio.get_running_loop()
         sending = [self.broadcast_message(TaskAssignment(task=task)) for task in self.tasks]
         self.sending = [loop.create_task(each) for each in sending]
-        self.ask(self._shell.begin_assigning)
 
 
-@pytest.mark.parametrize("kind", [Flagging, PlainMethod])
+class NotAwaiting(TaskManager):
+    async def assign_tasks(self) -> None:
+        self.sending = [
+            asyncio.ensure_future(self.broadcast(pickle.dumps(TaskAssignment(task=task))))
+            for task in self.tasks
+        ]
+
+
+class Gathering(TaskManager):
+    async def assign_tasks(self) -> None:
+        await asyncio.gather(
+            *(self.broadcast(pickle.dumps(TaskAssignment(task=task))) for task in self.tasks)
+        )
+
+
+@pytest.mark.parametrize("kind", [Flagging, PlainMethod, NotAwaiting, Gathering])
 def test_an_override_may_be_of_any_form(kind: type[TaskManager], did: list[Any]) -> None:
     play(lambda: kind(tasks(4), 3, quiet=True), Doing)
     assert sorted(task_id for _, task_id in did) == [1, 2, 3, 4]
