@@ -492,7 +492,7 @@ class CeylonAgent(BaseAgent):
         if not self._has_run:
             self._has_run = True
             for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
-                self._go("@on_run handler", partial(handler, inputs or None))
+                self._start_handler("@on_run handler", partial(handler, inputs or None))
         try:
             self.go_to_admin()
             await self.serve()
@@ -532,7 +532,7 @@ class CeylonAgent(BaseAgent):
             self.connected_agents[agent.id] = agent
         for pattern, handler in self._connect_handlers():
             if self._matches_pattern(pattern, topic, agent.role):
-                self._go("@on_connect handler", partial(handler, topic, agent))
+                self._start_handler("@on_connect handler", partial(handler, topic, agent))
 
     async def handle_connection(self, topic: str, agent: AgentDetail) -> None:
         """Called once for each agent, of whatever kind, that appears in the workspace."""
@@ -569,12 +569,12 @@ class CeylonAgent(BaseAgent):
         handler = self.find_declared_handler(type(message))
         if handler is not None:
             found = True
-            self._go("@on handler", partial(call_with, handler, (message,), arguments))
+            self._start_handler("@on handler", partial(call_with, handler, (message,), arguments))
         own_handler = self._handlers.get(type(message))
         if own_handler is not None:
             found = True
             agent, time = arguments["agent"], arguments["time"]
-            self._go("on handler", partial(own_handler, message, agent, time))
+            self._start_handler("on handler", partial(own_handler, message, agent, time))
         return found
 
     def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
@@ -606,7 +606,7 @@ class CeylonAgent(BaseAgent):
                 found.add(handler.__name__)
                 yield getattr(self, handler.__name__)
 
-    def _go(self, what: str, call: Callable[[], object]) -> None:
+    def _start_handler(self, what: str, call: Callable[[], object]) -> None:
         """Run a user's handler beside the message loop, and tell of what it raises."""
 
         async def see_through() -> object:

@@ -458,12 +458,12 @@ class OverridableHooks(RunView):
         self, own: _Hook, task_id: TaskId, timeout: float, call: object
     ) -> None:
         try:
-            await self._time(own, task_id, timeout)
+            await self._time_attempt(own, task_id, timeout)
         finally:
             if self._timed_by_subclass.get(task_id) is call:
                 del self._timed_by_subclass[task_id]
 
-    async def _time(self, own: _Hook, task_id: TaskId, timeout: float) -> None:
+    async def _time_attempt(self, own: _Hook, task_id: TaskId, timeout: float) -> None:
         _in_timeout.set(task_id)
         await _finish(own(task_id, timeout))
 
@@ -481,7 +481,7 @@ class OverridableHooks(RunView):
             deadline = self.board.tasks[task_id].deadline
             if deadline is not None and task_id not in self._timed_by_subclass:
                 timeout_s = round(max(deadline - now(), 0.0), 6)
-                handling = self._time(own, task_id, timeout_s)
+                handling = self._time_attempt(own, task_id, timeout_s)
                 self._timeout_timers[task_id] = timer = asyncio.ensure_future(handling)
                 timer.add_done_callback(partial(self._end_timer, task_id))
         elif what is What.ATTEMPT_TIMED_OUT:

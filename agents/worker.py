@@ -361,9 +361,11 @@ class WorkerAgent(CeylonAgent):
         That is `handle_task`, or else a method declared by `@on(TaskAssignment)`, or else
         `execute_task`; and where none is overridden, the worker's handlers.
         """
-        return await self._perform(assignment, self._find_own_method())
+        return await self._perform_attempt(assignment, self._find_own_method())
 
-    async def _perform(self, assignment: TaskAssignment, method: OwnMethod | None) -> TaskResult:
+    async def _perform_attempt(
+        self, assignment: TaskAssignment, method: OwnMethod | None
+    ) -> TaskResult:
         attempt = self._attempt_states.begin(assignment, is_own=method is not None)
         try:
             if method is not None:
@@ -429,7 +431,8 @@ class WorkerAgent(CeylonAgent):
         if attempt is None:
             own = self._find_own_method()
             perform = partial(
-                self._perform, method=own if own is not None and own.takes_assignment else None
+                self._perform_attempt,
+                method=own if own is not None and own.takes_assignment else None,
             )
         else:
             # An override leans on this, which must not come back to it.

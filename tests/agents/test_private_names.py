@@ -165,3 +165,17 @@ def test_a_subclass_may_keep_the_completed_tasks_itself(kind: type[Any]) -> None
     run_in_virtual_time(rehearse(manager, [Worker("Ada", 9)]))
     assert sorted(manager.completed_tasks) == [1, 2]
     assert manager.completed_tasks.__class__ is kind
+
+
+USUAL_METHODS = (
+    "_assign _begin _calculate _check _cleanup _close _do _do_work _execute _finish _go _handle "
+    "_init _initialize _load _log _loop _main _notify _perform _pick _print _process _process_task "
+    "_report _reset _retry _run _run_task _save _score _select _send _setup _simulate _sleep "
+    "_start _step _summarize _time _update _validate _wait _work"
+)
+
+
+@pytest.mark.parametrize("agent", [TaskManager, WorkerAgent, SpecializedWorker])
+def test_a_subclass_may_give_its_own_methods_the_usual_private_names(agent: type) -> None:
+    taken = {name for cls in agent.__mro__ for name in vars(cls)}
+    assert taken & set(USUAL_METHODS.split()) == set()
