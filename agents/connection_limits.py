@@ -190,20 +190,28 @@ class LimitedListener:
 
     async def stop(self) -> None:
         """Accept no more; connections that are open stay so, and within their limits."""
-        # The loop must have let go of the socket before its descriptor is somebody else's.
-        await _end_tasks(self._running[:1])
-        self._listening.close()
+        try:
+            await _end_tasks(self._running[:1])
+        finally:
+            if self._listening.fileno() >= 0:
+                # The loop must have let go of it before its descriptor is somebody else's.
+                self._stop_watching()
+                self._listening.close()
 
     async def close(self) -> None:
-        """Accept no more, and end all connections."""
-        await self.stop()
-        await _end_tasks(self._running)
-        while self._spare:
-            os.close(self._spare.pop())
-        for connection in self._connections:
-            if not connection.is_over:
-                connection.abort()
-        self._connections.clear()
+        """Accept no more, and end all connections, even if it is cancelled meanwhile."""
+        try:
+            await self.stop()
+            await _end_tasks(self._running)
+        finally:
+            for task in self._running:
+                task.cancel()
+            while self._spare:
+                os.close(self._spare.pop())
+            for connection in self._connections:
+                if not connection.is_over:
+                    connection.abort()
+            self._connections.clear()
 
     # ------------------------------------------------------------------ accepting
 
@@ -213,7 +221,7 @@ class LimitedListener:
             while not self._allowance.take(loop.time()):  # noqa: ASYNC110 - it is time that fills it
                 await asyncio.sleep(4 / ACCEPTED_PER_S)
             try:
-                accepted, address = await loop.sock_accept(self._listening)
+                accepted, address = await self._accept()
             except OSError as fault:
                 if self._listening.fileno() < 0:
                     return
@@ -222,6 +230,31 @@ class LimitedListener:
                 await asyncio.sleep(self._free_a_descriptor(fault) if is_full else _PAUSE_S)
                 continue
             await self._let_in(accepted, _site_of(str(address[0])))
+
+    async def _accept(self) -> tuple[socket.socket, tuple[object, ...]]:
+        """Wait for the next one, which is accepted only when nothing can be cancelled any more.
+
+        `sock_accept` of the loop loses a connection that it accepts as it is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            with suppress(BlockingIOError, InterruptedError):
+                return self._listening.accept()
+            is_there: asyncio.Future[None] = loop.create_future()
+            try:
+                loop.add_reader(self._listening, _settle, is_there)
+            except NotImplementedError:
+                # It is the loop that Windows has by default.
+                return await loop.sock_accept(self._listening)
+            try:
+                await is_there
+            finally:
+                if self._listening.fileno() >= 0:
+                    self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_reader(self._listening)
 
     async def _let_in(self, accepted: socket.socket, site: str) -> None:
         loop = asyncio.get_running_loop()
@@ -298,6 +331,11 @@ class LimitedListener:
 
     def _warn(self, reason: str) -> None:
         self._warning.tell(listener=self._name, reason=reason, open=len(self._connections))
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def _end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:

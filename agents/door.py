@@ -87,9 +87,11 @@ async def open_door(
     try:
         yield
     finally:
-        await listener.stop()
-        await reception.close()
-        await listener.close()
+        try:
+            await listener.stop()
+            await reception.close()
+        finally:
+            await listener.close()
 
 
 async def ask_the_door(host: str, port: int, talk: DoorTalk, name: str) -> Place | None:
@@ -163,8 +165,19 @@ async def ask_for_wire(
 
 
 async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    coming = asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES)
-    return await within(COMING_PATIENCE_S, coming)
+    coming = asyncio.ensure_future(asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES))
+    try:
+        return await within(COMING_PATIENCE_S, coming)
+    except BaseException:
+        # It may have come about at the moment at which nobody wanted it any more.
+        coming.add_done_callback(_hang_up)
+        raise
+
+
+def _hang_up(coming: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
+    if not coming.cancelled() and coming.exception() is None:
+        _, writer = coming.result()
+        writer.close()
 
 
 class _Reception:

@@ -94,7 +94,8 @@ def leave_at_once(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):
+            # A RuntimeError if the signal came while something was being written there.
             continue
     os._exit(code)
 

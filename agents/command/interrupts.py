@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Generator
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from .ending import leave_at_once
 
@@ -32,11 +32,13 @@ class Interrupts:
         self._stop = stop
         self._heed_ctrl_c = heed_ctrl_c
         self._received = False
+        self._loop: asyncio.AbstractEventLoop
         self._installing: asyncio.Task[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Interrupts:
         """Begin to listen."""
+        self._loop = asyncio.get_running_loop()
         self._install()
         # Whoever started this process may have held it back until now.
         let_ctrl_c_through()
@@ -52,9 +54,8 @@ class Interrupts:
         """Listen no more."""
         if self._installing is not None:
             self._installing.cancel()
-        for number in SIGNALS:
-            with contextlib.suppress(NotImplementedError):
-                asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._stopping is not None:
             await self._stopping
 
@@ -69,18 +70,21 @@ class Interrupts:
             self._install()
 
     def _install(self) -> None:
-        loop = asyncio.get_running_loop()
+        # Not `add_signal_handler`: what that calls waits until the loop turns, and a handler that
+        # blocks the loop would keep the process from being left at once.
         for number in SIGNALS:
-            # Windows has no such handlers; there Ceylon's own ends the agent.
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, self._receive, number)
+            signal.signal(number, self._receive)
 
-    def _receive(self, number: signal.Signals) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        del frame
         if number == signal.SIGINT and not self._heed_ctrl_c:
             return
         if self._received:
             leave_at_once(_KILLED_BY + number)
         self._received = True
+        self._loop.call_soon_threadsafe(self._begin_to_stop)
+
+    def _begin_to_stop(self) -> None:
         self._stopping = asyncio.ensure_future(self._stop())
 
 

@@ -875,6 +875,7 @@ class Board(BoardState):
 
     def _let_time_pass(self, _: TimePassed) -> None:
         # Alarms sound here alone, so that what arrives in time counts though it is read late.
+        has_expired = False
         while (alarm := self.alarms.take(self._now)) is not None:
             match alarm:
                 case Attempt():
@@ -898,10 +899,14 @@ class Board(BoardState):
                     self._end_the_wait()
                 case Expiry():
                     self._expire(alarm.record)
+                    has_expired = True
                 case HeldSlotWarning():
                     self._warn_of_held_slot(alarm)
         if self.began_at is not None and self.ended_at is None:
             self._give_up()
+        elif not (self._unsettled or self.has_ended or self.is_suspended) and has_expired:
+            # The workers that it waits for would find nothing to do.
+            self._look_for_rest()
 
     def _end_the_wait(self) -> None:
         if self.rules.on_missing == "start" and self.members.present:

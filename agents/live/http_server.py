@@ -76,9 +76,11 @@ class HttpServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was asked, for a moment, and end all connections."""
-        await self._listener.stop()
-        await super().shutdown(sockets)
-        await self._listener.close()
+        try:
+            await self._listener.stop()
+            await super().shutdown(sockets)
+        finally:
+            await self._listener.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.events import (
+    ComeToRest,
     DoorsOpened,
     RecoveryRequested,
+    RestConfirmed,
     SendCancel,
     StopRequested,
     TasksAdded,
@@ -125,6 +127,36 @@ def test_the_time_goes_on_while_the_manager_is_away(
     board.wait_until(30.1)
     assert board.status(1) is TaskStatus.FAILED
     assert board.record(1).error_message == REASON
+
+
+@pytest.mark.parametrize("expected", [1, 2])
+@pytest.mark.parametrize("confirms", [False, True])
+def test_a_run_whose_tasks_have_all_expired_waits_for_no_worker(
+    watched: Make, task: Make, only: Make, expected: int, confirms: bool
+) -> None:
+    board = watched(expected_workers=expected, join_timeout_s=None, confirms_end=confirms)
+    if expected > 1:
+        board.join("Ada")
+    board.add(task(1, expires_s=30.0), task(2, expires_s=40.0), task(3, depends_on=(1,)))
+    board.wait_until(39.9, hearing=["Ada"] if expected > 1 else [])
+    assert not board.board.has_ended
+    board.wait_until(40.1, hearing=["Ada"] if expected > 1 else [])
+    if confirms:
+        assert len(only(ComeToRest, board.said)) == 1
+        board.handle(RestConfirmed())
+    assert (board.board.has_ended, board.board.failure) == (True, None)
+
+
+def test_a_manager_that_goes_on_when_all_is_done_waits_for_its_workers(
+    watched: Make, task: Make
+) -> None:
+    board = watched(ends_when_done=False, join_timeout_s=None)
+    board.add(task(1, expires_s=30.0))
+    board.wait_until(31.0)
+    assert not board.board.has_ended
+    board.add(task(2))
+    board.join("Ada")
+    assert not board.board.has_ended
 
 
 def test_what_waited_at_a_worker_is_called_back(watched: Make, task: Make, only: Make) -> None:

@@ -18,9 +18,6 @@ from muster.agents.surroundings import claim_port
 from muster.agents.virtual_time import run_in_virtual_time
 from muster.messages import PortInUse, RunEnded, Task
 
-# A connection that was just being made when all was cut off is closed when it is collected.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 DEADLINE_S = 60
 SKILL = 10
 

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,18 @@ handlers = Handlers()
 def hang(task):
     Path("hangs").touch()
     time.sleep(3600)
+"""
+
+BLOCKING = """
+import time
+from muster.agents import Handlers
+
+handlers = Handlers()
+
+@handlers.task("block")
+async def block(task):
+    print("it blocks", flush=True)
+    time.sleep(600)
 """
 
 ADDING = """
@@ -317,6 +330,24 @@ def test_sigterm_ends_a_manager_as_ctrl_c_does(
     managing.wait_for("muster:2:")
     managing.interrupt(signal.SIGTERM)
     assert managing.end(within_s=5).code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_worker_whose_handler_blocks_its_loop(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    (tmp_path / "tasks.jsonl").write_text('{"id": 1, "description": "x", "type": "block"}')
+    managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1))
+    working = start(*worker("Ada", 9, "--handlers", "blocking"))
+    working.wait_for("it blocks")
+    working.interrupt(number)
+    time.sleep(0.5)
+    working.interrupt(number)
+    assert working.end(within_s=5).code == 128 + number
+    managing.interrupt()
+    assert managing.end().code == 1
 
 
 @pytest.mark.slow

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import gc
+import socket
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -30,8 +33,6 @@ class Door:
 
 
 def free_tcp_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -220,3 +221,52 @@ async def test_a_port_of_somebody_else_is_told() -> None:
         with pytest.raises(OSError, match="Address already in use"):
             async with open_door(at.port, TALK, lambda name: asyncio.sleep(0, HOME), print):
                 pass
+
+
+async def come_and_say_nothing(port: int) -> None:
+    with socket.socket() as coming:
+        coming.setblocking(False)
+        coming.connect_ex((LOOPBACK, port))
+        await asyncio.sleep(1)
+
+
+async def ask(port: int) -> None:
+    await ask_the_door(LOOPBACK, port, TALK, "Ada")
+
+
+@pytest.mark.parametrize("come", [come_and_say_nothing, ask])
+@pytest.mark.parametrize("cancelled", ["the door", "who comes", "both"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_whenever_all_is_cancelled_each_connection_is_closed(
+    come: Callable[[int], Awaitable[None]],
+    cancelled: str,
+    times: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def keep_open(opens: asyncio.Future[int]) -> None:
+        async with opened() as at:
+            opens.set_result(at.port)
+            await asyncio.sleep(60)
+
+    async def cancel_after(turns: int) -> None:
+        opens: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        keeping = asyncio.ensure_future(keep_open(opens))
+        coming = asyncio.ensure_future(come(await opens))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        chosen = {"the door": [keeping], "who comes": [coming], "both": [keeping, coming]}
+        for _ in range(times):
+            for task in chosen[cancelled]:
+                task.cancel()
+            await asyncio.sleep(0)
+        # What is left is cancelled by `asyncio.run`.
+
+    leaked: list[str] = []
+    for turns in range(20):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", ResourceWarning)
+            asyncio.run(cancel_after(turns))
+            gc.collect()
+        leaked += [f"after {turns} turns: {each.message}" for each in told]
+    assert leaked == []
+    assert caplog.messages == []
