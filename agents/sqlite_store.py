@@ -127,6 +127,7 @@ class SqliteStore:
                 definition, which was never written.
         """
         connection = self._connected()
+        self._guard.check_log()
         with telling(self._path, "written"), connection:
             connection.execute("BEGIN IMMEDIATE")
             try:

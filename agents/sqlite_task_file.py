@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -107,6 +109,9 @@ def open_task_file(
         StoreUnusable: it is of another version.
         sqlite3.Error: it can't be opened.
     """
+    with contextlib.suppress(OSError):
+        # SQLite itself makes files that no group may write, whatever the umask.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
     connection = sqlite3.connect(
         path, timeout=timeout_s, isolation_level=None, check_same_thread=False
     )

@@ -40,7 +40,41 @@ class StoreGuard:
             file_id = find_file_id(file)
             if file_id is not None:
                 self._files[file] = file_id
+        self._log = Path(f"{path}-wal")
+        self._log_size = 0
         self._loss: StoreLost | None = None
+
+    def check_log(self) -> None:
+        """See that nobody has cut off the end of the `-wal`; before each write, which may fill it.
+
+        Another program may empty it in order, by a checkpoint: then all of it is in the store.
+
+        Raises:
+            StoreLost: what was written last is gone with it, now or at an earlier check.
+        """
+        try:
+            size = self._log.stat().st_size
+        except OSError:
+            # It is gone, which `check` tells of.
+            return
+        if size < self._log_size and self._loss is None and (fault := self._find_fault()):
+            self._loss = StoreLost(
+                f"the store {str(self._path)!r} is lost: {str(self._log)!r} was cut off while it "
+                f"was used, and what was written last with it: {fault}; restore it from a copy, "
+                "or begin a new one in another file"
+            )
+        self._log_size = size
+        if self._loss is not None:
+            raise StoreLost(str(self._loss), self._loss.copy)
+
+    def _find_fault(self) -> str | None:
+        try:
+            # Without what is in memory, where all still seems well.
+            self._connection.execute("PRAGMA shrink_memory")
+            (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as fault:
+            return str(fault)
+        return None if found == "ok" else str(found)
 
     def check(self) -> None:
         """See that all files are still there.
@@ -54,6 +88,7 @@ class StoreGuard:
                     break
             else:
                 if self._is_lock_in_place():
+                    self.check_log()
                     return
                 file = Path(f"{self._path}.lock")
             self._loss = self._give_up(file)

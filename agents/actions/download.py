@@ -110,7 +110,11 @@ async def download_file(
     check_seconds("timeout_s", timeout_s, may_be_zero=False)
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise InvalidInput(f"sha256 is {show(sha256)}; it must be 64 hexadecimal digits")
-    part = PartialFile(Path(destination))
+    try:
+        place = Path(destination)
+    except TypeError:
+        raise InvalidInput(f"destination is {show(destination)}; it must be a path") from None
+    part = PartialFile(place)
     try:
         await _in_thread(lambda: part.take_up(url))
         resumed_from = part.size

@@ -125,9 +125,11 @@ def _arguments(
 
 def _within(folder: Path, destination: object) -> Path:
     inside = folder / destination if isinstance(destination, str) else folder
-    if inside.resolve() == folder.resolve() or not inside.resolve().is_relative_to(
-        folder.resolve()
-    ):
+    try:
+        resolved = inside.resolve()
+    except (OSError, RuntimeError, ValueError) as fault:
+        raise InvalidInput(f"destination is {show(destination)}: {fault}") from None
+    if resolved == folder.resolve() or not resolved.is_relative_to(folder.resolve()):
         raise InvalidInput(
             f"destination is {show(destination)}; it must be the path of a file within the "
             "worker's folder for downloads"

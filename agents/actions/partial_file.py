@@ -42,7 +42,8 @@ class PartialFile:
             destination.parent.mkdir(parents=True, exist_ok=True)
             is_folder = destination.is_dir()
             longest = os.pathconf(destination.parent, "PC_NAME_MAX") if os.name == "posix" else 255
-        except (OSError, RuntimeError) as fault:
+        except (OSError, RuntimeError, ValueError) as fault:
+            # A ValueError tells of characters that no name can have.
             why = getattr(fault, "strerror", None) or str(fault)
             raise InvalidInput(f"nothing can be written to {shown!r}: {why}") from None
         if is_folder:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 # Where a sentence may end: its mark, what closes it, and then space; or a mark of scripts that
-# put no space between sentences.
-_END = re.compile(r"""(?:[.!?…]+["'”’»)\]]*(?=\s)|[。！？]+[」』”’）]*|[।॥؟۔]+)""")  # noqa: RUF001
+# put no space between sentences. A run of marks is looked at from its beginning alone; from each of
+# its marks, and the time would grow with the square of its length.
+_END = re.compile(r"""(?:(?<![.!?…])[.!?…]+["'”’»)\]]*(?=\s)|[。！？]+[」』”’）]*|[।॥؟۔]+)""")  # noqa: RUF001
 _BEGINS_ANEW = re.compile(r"""["'“‘«„(\[¿¡]*[^\Wa-zß-öø-ÿ_]""")  # noqa: RUF001
 LOOK_AROUND_CHARACTERS = 40
 """How far around a mark is looked; further, and the time would grow with the text's square."""

@@ -382,6 +382,16 @@ async def test_a_destination_that_is_a_folder_or_cannot_be_is_refused(
         await download_file(told, "http://127.0.0.1", tmp_path / "file" / "below")
 
 
+@pytest.mark.parametrize("destination", ["tea\0.txt", "tea\ud800", b"tea.txt", None, 7], ids=ascii)
+async def test_a_destination_that_no_file_can_have_is_refused(
+    told: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, destination: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInput, match=r"destination is|nothing can be written"):
+        await download_file(told, "http://127.0.0.1", destination)
+    assert left_in(tmp_path) == []
+
+
 # ---------------------------------------------------------------- the bytes, and nothing but them
 
 PACKED = gzip.compress(CONTENT, mtime=0)

@@ -87,6 +87,15 @@ async def test_a_download_stays_within_the_workers_folder(perform: Any, destinat
         await perform("download_file", data, [])
 
 
+@pytest.mark.parametrize("destination", ["tea\0.txt", "tea\ud800.txt"], ids=ascii)
+async def test_a_destination_that_no_file_can_have_is_refused(
+    perform: Any, destination: str
+) -> None:
+    data = {"url": "http://127.0.0.1", "destination": destination}
+    with pytest.raises(InvalidInput, match="destination is"):
+        await perform("download_file", data, [])
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

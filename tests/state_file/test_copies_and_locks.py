@@ -39,6 +39,20 @@ def copies(state_file: Path) -> list[Path]:
     return sorted(state_file.parent.glob("*.corrupt-*"))
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o027, 0o077], ids=oct)
+def test_all_files_of_a_new_state_file_have_the_mode_that_the_umask_gives(
+    make_either: Any, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        make_either(survives_power_loss=False).create_task("brew")
+    finally:
+        os.umask(before)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) in {2, 4}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o666 & ~umask}
+
+
 # ------------------------------------------------------------------ copies
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -141,6 +142,40 @@ def test_what_is_found_in_the_place_is_left_alone(
         assert path.read_bytes() == found
     if path.is_dir():
         assert list(path.iterdir()) == []
+
+
+def cut_off(share: float) -> Callable[[Path], None]:
+    def cut(path: Path) -> None:
+        log = beside(path, "-wal")
+        os.truncate(log, int(log.stat().st_size * share))
+
+    return cut
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.6, 0.9])
+def test_a_log_that_was_cut_off_is_noticed_before_it_is_filled_again(
+    path: Path, store: SqliteStore, share: float
+) -> None:
+    for _ in range(20):
+        store.write(KEPT)
+        store.write(MORE)
+    cut_off(share)(path)
+    for _ in range(2):
+        with pytest.raises(StoreLost, match=r"run\.db-wal' was cut off while it was used"):
+            store.write(MORE)
+    store.close()
+
+
+def test_a_log_that_another_program_has_emptied_in_order_is_no_loss(
+    path: Path, store: SqliteStore
+) -> None:
+    store.write(KEPT)
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    assert beside(path, "-wal").stat().st_size == 0
+    store.write(MORE)
+    store.close()
+    assert len(read_store(path).tasks) == len({row.task_id for row in (*KEPT.tasks, *MORE.tasks)})
 
 
 def test_trying_to_write_notices_a_loss_too(path: Path, store: SqliteStore) -> None:

@@ -8,7 +8,12 @@ import pytest
 from muster.agents.web import page_size
 from muster.agents.web.fetching import FetchedPage
 from muster.agents.web.page_reading import describe
-from muster.agents.web.page_size import MAX_ELEMENTS, MAX_TEXT_CHARACTERS_READ, shorten_page
+from muster.agents.web.page_size import (
+    MAX_ATTRIBUTES,
+    MAX_ELEMENTS,
+    MAX_TEXT_CHARACTERS_READ,
+    shorten_page,
+)
 
 FIVE_MB = 5_000_000
 
@@ -37,6 +42,25 @@ def test_what_is_read_of_five_megabytes_is_bounded(page: str) -> None:
     assert shortened.count("<") <= 3 * MAX_ELEMENTS
     text = unescape("".join(piece.partition(">")[2] for piece in shortened.split("<")))
     assert len(text) <= 2 * MAX_TEXT_CHARACTERS_READ
+
+
+CROWDED = {
+    "a long page": " ".join(f"a{number}=b" for number in range(FIVE_MB // 10)),
+    "a page of usual length": " ".join(f"a{number}=b" for number in range(36_000)),
+    "names with brackets": " ".join(f"a{number}<=b" for number in range(36_000)),
+    "odd names": " ".join(f'a{number}:"<é=b' for number in range(36_000)),
+    "values with brackets": " ".join(f"a{number}='>'" for number in range(36_000)),
+}
+
+
+@pytest.mark.parametrize("attributes", CROWDED.values(), ids=CROWDED.keys())
+@pytest.mark.parametrize("hidden", ["", "<script>if (x<b && c=='</script>", "<textarea><script>"])
+def test_of_an_element_with_very_many_attributes_a_few_are_read(
+    hidden: str, attributes: str
+) -> None:
+    shortened, _ = shorten_page(f"<body><p>tea</p>{hidden}</textarea><p {attributes}>leaf</p>")
+    assert len(shortened) < 40 * MAX_ATTRIBUTES
+    assert "tea</p>" in shortened
 
 
 def test_a_page_of_usual_length_stays_as_it_is() -> None:
