@@ -13,7 +13,16 @@ from muster.agents.kernel.lanes import DOOR
 from muster.agents.memory_store import MemoryStore
 from muster.agents.post_office import PostOffice
 from muster.agents.postman import Postman
-from muster.messages import Flaw, Heartbeat, Task, TaskStatus, UnknownPeer
+from muster.messages import (
+    Flaw,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Task,
+    TaskResult,
+    TaskStatus,
+    UnknownPeer,
+)
 from muster.messages.frame import ANY_MANAGER, EVERYONE
 
 
@@ -158,6 +167,43 @@ def test_nothing_is_passed_on_for_one_that_was_not_let_in() -> None:
         at.member("Mallory", 1).post_loose("Ada", Heartbeat(running=1))
         await asyncio.sleep(1)
         assert at.heard_by["Ada"] == []
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+FORGED = {
+    "a heartbeat": Heartbeat(running=9),
+    "a goodbye": Goodbye(reason="forged"),
+    "a hello": Hello(name="Ada", skill_level=5, session="forged", task_types=()),
+    "a result": TaskResult(task_id=1, worker="Ada", success=False, error_message="forged"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+@pytest.mark.parametrize("own", [DOOR, 1])
+def test_nobody_speaks_in_another_lane_in_the_name_of_one_that_was_let_in(
+    what: str, own: int
+) -> None:
+    async def story() -> None:
+        at = Office()
+        ada = await at.let_in("Ada", own)
+        boss = "boss" if own == DOOR else "boss/1"
+        heard: list[Any] = []
+        at.arrived = lambda sender, message: heard.append(message)
+        forger = at.member("Ada", 1 - own)
+        for _ in range(3):
+            ada.post(boss, Heartbeat(running=0))
+            await asyncio.sleep(0.5)
+            forger.post_loose(ANY_MANAGER, FORGED[what])
+            await asyncio.sleep(0.5)
+        assert heard == [Heartbeat(running=0)] * 3
+        assert at.office.dropped[Flaw.FORGED_SENDER.value] == 3
+        # Who has been silent for long may be back.
+        await asyncio.sleep(20.0)
+        forger.post_loose(ANY_MANAGER, FORGED[what])
+        await asyncio.sleep(0.5)
+        assert heard[3:] == [FORGED[what]]
         at.end()
 
     run_in_virtual_time(story())
