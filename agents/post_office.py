@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from ..messages import Flaw, TaskResult, UnknownPeer
-from ..messages.frame import EVERYONE, Section
+from ..messages import DecodeError, Flaw, TaskResult, UnknownPeer, decode_message
+from ..messages.frame import EVERYONE, Datagram, Section, decode_letter
 from .clock import now
 from .connection_limits import affordable
 from .kernel.claims import CLAIM_KEPT_S
@@ -362,6 +362,13 @@ class PostOffice:
         """Let workers of other lanes hear what one says to everyone, or to one of them."""
         if self._lane_of.get(sender) != lane:
             return
+        if not _is_of_members(section.letter):
+            # On the other lane it would come in the manager's frame, and be obeyed.
+            self.count(
+                Flaw.FORGED_SENDER,
+                f"a message to members, which only a manager may send, from {sender[:80]!r}",
+            )
+            return
         if section.to == EVERYONE:
             others = [other for other in self._lanes if other != lane]
         else:
@@ -384,3 +391,19 @@ class PostOffice:
             self._woken.clear()
             if self._before_sending is not None:
                 await self._in_turn()
+
+
+def _is_of_members(letter: bytes) -> bool:
+    """Whether a letter holds nothing but messages of the users' own, and results."""
+    try:
+        read = decode_letter(letter)
+    except DecodeError:
+        return False
+    return isinstance(read, Datagram) and all(map(_may_be_members, read.messages))
+
+
+def _may_be_members(message: bytes) -> bool:
+    try:
+        return isinstance(decode_message(message), TaskResult)
+    except DecodeError as fault:
+        return fault.flaw is Flaw.UNKNOWN_KIND
