@@ -579,11 +579,9 @@ class CeylonAgent(BaseAgent):
 
     def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
         """The method that `@on` declares for a class of messages, or None."""
-        for cls in type(self).__mro__:
-            handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{kind}")
-            if handler is not None and _belongs(handler, cls):
-                return getattr(self, handler.__name__)
-        return None
+        declared = len(ceylon_support.message_handlers)
+        name = _find_declared_name(type(self), kind, declared)
+        return None if name is None else getattr(self, name)
 
     def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
         """The handlers of connections, each once, however often subclasses override it."""
@@ -632,6 +630,25 @@ class CeylonAgent(BaseAgent):
     def _who_is(self, address: str) -> AgentDetail:
         known = self._greeted.get(address)
         return known or AgentDetail(name=address, id=address, role="", extra_data=None)
+
+
+@lru_cache(maxsize=256)
+def _find_declared_name(agent: type, kind: type[BaseModel], declared: int) -> str | None:
+    """The name of the method that `@on` declares in a class of agents for a class of messages.
+
+    It is asked for each result; to write a class out for Ceylon's key takes longer than the rest.
+
+    Args:
+        agent: the class of agents.
+        kind: the class of messages.
+        declared: how many methods are declared in all; with another one it is looked for again.
+    """
+    del declared
+    for cls in agent.__mro__:
+        handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{kind}")
+        if handler is not None and _belongs(handler, cls):
+            return handler.__name__
+    return None
 
 
 async def _start_in_ceylon(

@@ -191,7 +191,8 @@ class Jobs:
         del self._jobs[key]
         # Its frame may live on in what it raised.
         job.work = None
-        self._progress.pop(key, None)
+        if self._progress:
+            self._progress.pop(key, None)
         # Asked for here, or asyncio complains that nobody has.
         fault = asyncio.CancelledError() if work.cancelled() else work.exception()
         try:

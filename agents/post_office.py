@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from ..messages import Flaw, UnknownPeer
-from ..messages.frame import EVERYONE, Section
+from ..messages import DecodeError, Flaw, TaskResult, UnknownPeer, decode_message
+from ..messages.frame import EVERYONE, Datagram, Section, decode_letter
+from .clock import now
 from .connection_limits import affordable
+from .kernel.claims import CLAIM_KEPT_S
 from .kernel.lanes import DOOR
 from .kernel.seal import Seal
 from .link import Link
@@ -112,7 +114,9 @@ class PostOffice:
             link,
             listens_to=self._listens_to,
             arrived=lambda sender, message: self._take(lane, sender, message),
-            results_arrived=self._results_arrived,
+            results_arrived=None
+            if self._results_arrived is None
+            else lambda sender, results: self._take_results(lane, sender, results),
             also=self._also,
             seal=seal,
             before_sending=None if self._before_sending is None else self._in_turn,
@@ -318,8 +322,7 @@ class PostOffice:
         return self._lanes[lane]
 
     def _take(self, lane: int, sender: str, message: BaseModel) -> None:
-        if lane not in self._lanes:
-            # It was removed, and its agent has not ended yet.
+        if not self._may_speak(lane, sender):
             return
         if sender not in self._lane_of:
             self._heard_on[sender] = lane
@@ -328,9 +331,43 @@ class PostOffice:
                 self._heard_on.popitem(last=False)
         self._arrived(sender, message)
 
+    def _take_results(self, lane: int, sender: str, results: Sequence[TaskResult]) -> None:
+        assert self._results_arrived is not None
+        if self._may_speak(lane, sender):
+            self._results_arrived(sender, results)
+
+    def _may_speak(self, lane: int, sender: str) -> bool:
+        """Whether what arrived on a lane counts.
+
+        Each lane sees to it that its members speak from their own addresses, and knows nothing of
+        those in other lanes.
+        """
+        if lane not in self._lanes:
+            # It was removed, and its agent has not ended yet.
+            return False
+        own = self._lane_of.get(sender)
+        if own is None or own == lane:
+            return True
+        heard_at = self._lanes[own].heard_at(sender)
+        if heard_at is not None and now() - heard_at >= CLAIM_KEPT_S:
+            # It may have come back on another lane.
+            return True
+        self.count(
+            Flaw.FORGED_SENDER,
+            f"a message on lane {lane} in the name of {sender[:80]!r}, who is on lane {own}",
+        )
+        return False
+
     def _pass_on(self, lane: int, sender: str, section: Section) -> None:
         """Let workers of other lanes hear what one says to everyone, or to one of them."""
         if self._lane_of.get(sender) != lane:
+            return
+        if not _is_of_members(section.letter):
+            # On the other lane it would come in the manager's frame, and be obeyed.
+            self.count(
+                Flaw.FORGED_SENDER,
+                f"a message to members, which only a manager may send, from {sender[:80]!r}",
+            )
             return
         if section.to == EVERYONE:
             others = [other for other in self._lanes if other != lane]
@@ -354,3 +391,19 @@ class PostOffice:
             self._woken.clear()
             if self._before_sending is not None:
                 await self._in_turn()
+
+
+def _is_of_members(letter: bytes) -> bool:
+    """Whether a letter holds nothing but messages of the users' own, and results."""
+    try:
+        read = decode_letter(letter)
+    except DecodeError:
+        return False
+    return isinstance(read, Datagram) and all(map(_may_be_members, read.messages))
+
+
+def _may_be_members(message: bytes) -> bool:
+    try:
+        return isinstance(decode_message(message), TaskResult)
+    except DecodeError as fault:
+        return fault.flaw is Flaw.UNKNOWN_KIND

@@ -58,7 +58,24 @@ def lose_the_assignment(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Jobs, "take", losing)
 
 
-@pytest.mark.parametrize("lose", [lose_the_result, lose_the_assignment])
+def lose_the_work(patch: pytest.MonkeyPatch) -> None:
+    """The first work of "Ada" is taken for done, and ends before its first step."""
+    begin, lost = Jobs._begin, []
+
+    def losing(jobs: Jobs, key: Any, assignment: TaskAssignment) -> None:
+        begin(jobs, key, assignment)
+        if assignment.worker == "Ada" and not lost:
+            lost.append(key)
+            job = jobs._jobs[key]
+            # Else it would be told that it failed.
+            job.has_ended = True
+            assert job.work is not None
+            job.work.cancel()
+
+    patch.setattr(Jobs, "_begin", losing)
+
+
+@pytest.mark.parametrize("lose", [lose_the_result, lose_the_assignment, lose_the_work])
 @pytest.mark.parametrize("names", [("Ada", "Ben"), ("Ada",)])
 def test_a_lease_that_nobody_works_on_is_taken_back(
     monkeypatch: pytest.MonkeyPatch,
@@ -68,7 +85,7 @@ def test_a_lease_that_nobody_works_on_is_taken_back(
     lose(monkeypatch)
 
     async def story() -> Any:
-        workers = [work(WorkerAgent(name, 5)) for name in names]
+        workers = [work(WorkerAgent(name, 5, slots=2)) for name in names]
         manager = manager_of(6, workers=len(names))
         told: list[Occurrence] = []
         manager.watch(told.append)

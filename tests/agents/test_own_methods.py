@@ -414,6 +414,22 @@ class Declares(WorkerAgent):
         return data.task.id == 1
 
 
+def test_a_method_is_found_that_is_declared_after_it_was_looked_for() -> None:
+    class Late(WorkerAgent):
+        pass
+
+    ada = Late("Ada", 5)
+    assert ada.find_declared_handler(TaskResult) is None
+
+    async def hear(self: Late, data: TaskResult) -> None:
+        """Hear of a result."""
+
+    hear.__qualname__ = "Late.hear"  # As Ceylon reads it.
+    Late.hear = on(TaskResult)(hear)  # type: ignore[attr-defined]
+    found = ada.find_declared_handler(TaskResult)
+    assert getattr(found, "__func__", None) is vars(Late)["hear"]
+
+
 def test_a_method_of_any_name_that_is_declared_for_assignments_does_them() -> None:
     manager = run(Declares("Ada", 5), difficulties=(EASY, EASY))
     assert successes(manager) == [True, False]

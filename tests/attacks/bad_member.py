@@ -10,12 +10,9 @@ python tests/attacks/bad_member.py --quick
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
-import json
 import secrets
-import sys
 import time
 from collections.abc import Callable
 
@@ -57,6 +54,7 @@ from muster.messages.frame import (
     encode_frame,
     encode_letter,
 )
+from target import Figures, show
 
 DEADLINE_S = 60.0
 
@@ -256,27 +254,11 @@ async def suffer(rounds: int, crowd: int) -> dict[str, float]:
     }
 
 
-def measure(quick: bool) -> dict[str, float]:
-    """Let a member do its worst.
-
-    Args:
-        quick: join as 300 instead of as 3,000.
-    """
-    crowd = 300 if quick else 3_000
-    figures = asyncio.run(suffer(rounds=10, crowd=crowd))
-    return figures | {"joins_at_once": float(JOINS_AT_ONCE)}
-
-
-def attack(*, quick: bool = False) -> dict[str, float]:
-    """As `run_all.py` calls it."""
-    return measure(quick)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    sys.stdout.write(json.dumps(measure(parser.parse_args().quick), indent=1) + "\n")
+def attack(*, quick: bool = False) -> Figures:
+    """Let a member do its worst, and join as 3,000, or as 300."""
+    told = asyncio.run(suffer(rounds=10, crowd=300 if quick else 3_000))
+    return told | {"joins_at_once": float(JOINS_AT_ONCE)}
 
 
 if __name__ == "__main__":
-    main()
+    show(attack)

@@ -3,7 +3,7 @@
     python tests/attacks/run_all.py [--quick] [--only NAME ...] [--json FILE]
 
 Each module of this folder that has a function `attack` is one. It takes `quick`, and returns a dict
-of figures; those that are dicts themselves, such as of before, during and after, are shown as a
+of figures; those that are dicts themselves, such as of before, during and after, are the rows of a
 table. All attacks stay on loopback.
 """
 
@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).parent
-COLUMNS = ("tasks/s", "descriptors", "rss_mb", "threads", "cpu", "silent_s")
 
 
 def main() -> int:
@@ -60,6 +59,8 @@ def load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    # Where dataclasses look up what their annotations name.
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -69,14 +70,16 @@ def show(told: dict[str, Any]) -> None:
     if "failure" in told:
         sys.stdout.write(told["failure"])
         return
-    phases = [key for key, value in told.items() if isinstance(value, dict)]
-    if phases:
-        sys.stdout.write(f"  {'':8}" + "".join(f"{column:>12}" for column in COLUMNS) + "\n")
-    for phase in phases:
-        cells = "".join(f"{told[phase].get(column, '')!s:>12}" for column in COLUMNS)
-        sys.stdout.write(f"  {phase:8}{cells}\n")
+    rows = {key: value for key, value in told.items() if isinstance(value, dict)}
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    wide = max(map(len, rows), default=0)
+    if rows:
+        sys.stdout.write(f"  {'':{wide}}" + "".join(f"{column:>13}" for column in columns) + "\n")
+    for name, row in rows.items():
+        cells = "".join(f"{row.get(column, '')!s:>13}" for column in columns)
+        sys.stdout.write(f"  {name:{wide}}{cells}\n")
     for key, value in told.items():
-        if key not in phases:
+        if key not in rows:
             sys.stdout.write(f"  {key}: {value}\n")
     sys.stdout.flush()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-pytestmark = [pytest.mark.slow, pytest.mark.ceylon, pytest.mark.processes]
 
 HERE = Path(__file__).parent
 
@@ -29,8 +28,23 @@ MORE_DESCRIPTORS = 300
 """How many an attack may take at most: the places of the page, the door and the metrics."""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+ELSEWHERE = {"bad_member", "middle_man"}
+"""These are tried in `test_members_and_middle_men.py`."""
+
+
 @pytest.mark.parametrize("name", run_all.names())
+def test_each_is_called_in_the_same_way(name: str) -> None:
+    module = run_all.load(name)
+    assert str(inspect.signature(module.attack)) == "(*, quick: 'bool' = False) -> 'Figures'"
+    assert module.__doc__
+    assert not hasattr(module, "measure")
+
+
+@pytest.mark.slow
+@pytest.mark.ceylon
+@pytest.mark.processes
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", sorted(set(run_all.names()) - ELSEWHERE))
 def test_a_run_goes_on_through(name: str) -> None:
     told = run_all.load(name).attack(quick=True)
     assert told.get("alive", True)

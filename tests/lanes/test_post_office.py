@@ -13,8 +13,39 @@ from muster.agents.kernel.lanes import DOOR
 from muster.agents.memory_store import MemoryStore
 from muster.agents.post_office import PostOffice
 from muster.agents.postman import Postman
-from muster.messages import Flaw, Heartbeat, Task, TaskStatus, UnknownPeer
-from muster.messages.frame import ANY_MANAGER, EVERYONE
+from muster.messages import (
+    Flaw,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Shutdown,
+    Task,
+    TaskAssignment,
+    TaskResult,
+    TaskStatus,
+    UnknownPeer,
+    Welcome,
+    encode_message,
+)
+from muster.messages.frame import (
+    ANY_MANAGER,
+    EVERYONE,
+    Frame,
+    Section,
+    Segment,
+    encode_frame,
+    encode_letter,
+)
+from pydantic import BaseModel
+
+
+class Remark(BaseModel):
+    """A user's own message."""
+
+    running: int
+
+
+ALSO = {Remark.__qualname__: Remark}
 
 
 class Office:
@@ -29,7 +60,7 @@ class Office:
             self.spied(DOOR, self.networks[0].join("boss", self.come_to_the_door)),
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self.arrive,
-            also={},
+            also=ALSO,
             before_sending=before_sending,
         )
         lane = self.networks[1].join("boss/1", self.come_to_the_lane)
@@ -72,7 +103,7 @@ class Office:
             self.networks[lane].join(name, receive),
             listens_to=frozenset({EVERYONE}),
             arrived=lambda sender, message: heard.append((sender, message.running)),
-            also={},
+            also=ALSO,
         )
         postman.open("boss" if lane == DOOR else "boss/1", f"{name}/1")
         self.running.append(asyncio.ensure_future(postman.run()))
@@ -141,8 +172,8 @@ def test_what_workers_say_to_everyone_or_to_one_another_is_passed_on_in_their_na
         at = Office()
         ada, ben = await at.let_in("Ada", DOOR), await at.let_in("Ben", 1)
         await at.let_in("Cleo", 1)
-        ada.post_loose(EVERYONE, Heartbeat(running=1))
-        ben.post_loose("Ada", Heartbeat(running=2))
+        ada.post_loose(EVERYONE, Remark(running=1))
+        ben.post_loose("Ada", Remark(running=2))
         await asyncio.sleep(1)
         assert at.heard_by == {"Ada": [("Ben", 2)], "Ben": [("Ada", 1)], "Cleo": [("Ada", 1)]}
         assert [each for each in at.heard if each[1]] == [("Ada", 1)]
@@ -155,9 +186,87 @@ def test_nothing_is_passed_on_for_one_that_was_not_let_in() -> None:
     async def story() -> None:
         at = Office()
         await at.let_in("Ada", DOOR)
-        at.member("Mallory", 1).post_loose("Ada", Heartbeat(running=1))
+        at.member("Mallory", 1).post_loose("Ada", Remark(running=1))
         await asyncio.sleep(1)
         assert at.heard_by["Ada"] == []
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+ORDERS = {
+    "a heartbeat": Heartbeat(running=9),
+    "a shutdown": Shutdown(reason="forged"),
+    "a welcome": Welcome(
+        manager="Mallory",
+        worker="Ada",
+        session="forged",
+        worker_session="s",
+        heartbeat_s=1.0,
+        lost_after_s=10.0,
+    ),
+    "an assignment": TaskAssignment(task=Task(id=1, description="dig"), worker="Ada"),
+}
+
+
+@pytest.mark.parametrize("in_conversation", [False, True])
+@pytest.mark.parametrize("to", ["Ada", EVERYONE])
+@pytest.mark.parametrize("what", ORDERS)
+def test_what_only_a_manager_may_say_is_not_passed_on(
+    what: str, to: str, in_conversation: bool
+) -> None:
+    async def story() -> None:
+        at = Office()
+        ada, mallory = await at.let_in("Ada", DOOR), await at.let_in("Mallory", 1)
+        heard: list[Any] = []
+        ada._arrived = lambda sender, message: heard.append(message)
+        if in_conversation:
+            ada.open("Mallory", "forged")
+            letter = Segment("forged", 0, 0, (encode_message(ORDERS[what]),))
+            frame = Frame("Mallory", (Section(to, encode_letter(letter)),))
+            await mallory._link.send(encode_frame(frame))
+        else:
+            mallory.post_loose(to, ORDERS[what])
+        await asyncio.sleep(1)
+        assert heard == []
+        assert at.office.dropped[Flaw.FORGED_SENDER.value] > 0
+        at.end()
+
+    run_in_virtual_time(story())
+
+
+FORGED = {
+    "a heartbeat": Heartbeat(running=9),
+    "a goodbye": Goodbye(reason="forged"),
+    "a hello": Hello(name="Ada", skill_level=5, session="forged", task_types=()),
+    "a result": TaskResult(task_id=1, worker="Ada", success=False, error_message="forged"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+@pytest.mark.parametrize("own", [DOOR, 1])
+def test_nobody_speaks_in_another_lane_in_the_name_of_one_that_was_let_in(
+    what: str, own: int
+) -> None:
+    async def story() -> None:
+        at = Office()
+        ada = await at.let_in("Ada", own)
+        boss = "boss" if own == DOOR else "boss/1"
+        heard: list[Any] = []
+        at.arrived = lambda sender, message: heard.append(message)
+        forger = at.member("Ada", 1 - own)
+        for _ in range(3):
+            ada.post(boss, Heartbeat(running=0))
+            await asyncio.sleep(0.5)
+            forger.post_loose(ANY_MANAGER, FORGED[what])
+            await asyncio.sleep(0.5)
+        assert heard == [Heartbeat(running=0)] * 3
+        assert at.office.dropped[Flaw.FORGED_SENDER.value] == 3
+        # Who has been silent for long may be back.
+        await asyncio.sleep(20.0)
+        forger.post_loose(ANY_MANAGER, FORGED[what])
+        await asyncio.sleep(0.5)
+        assert heard[3:] == [FORGED[what]]
         at.end()
 
     run_in_virtual_time(story())
