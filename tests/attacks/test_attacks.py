@@ -40,11 +40,20 @@ def test_each_is_called_in_the_same_way(name: str) -> None:
     assert not hasattr(module, "measure")
 
 
-@pytest.mark.slow
+IN_CI = {"half_sent_headers", "idle_at_the_door", "slow_feed_readers"}
+"""One of each kind; each attack takes up to half a minute."""
+
+
 @pytest.mark.ceylon
 @pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("name", sorted(set(run_all.names()) - ELSEWHERE))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in IN_CI else pytest.mark.exhaustive)
+        for name in sorted(set(run_all.names()) - ELSEWHERE)
+    ],
+)
 def test_a_run_goes_on_through(name: str) -> None:
     told = run_all.load(name).attack(quick=True)
     assert told.get("alive", True)

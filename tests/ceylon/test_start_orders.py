@@ -87,7 +87,7 @@ def orders() -> Iterator[Any]:
     made = itertools.product(
         ("before the loop", "in the loop"), ("before the manager", "before the loop", "in the loop")
     )
-    for (manager, workers), start in itertools.product(made, STARTS):
+    for number, ((manager, workers), start) in enumerate(itertools.product(made, STARTS)):
         if workers == "before the manager" and start not in NEEDS_NO_PEER:
             continue
         if workers == "before the loop" and manager == "in the loop":
@@ -96,7 +96,9 @@ def orders() -> Iterator[Any]:
             ("before the manager", handed_over),
             ("before the loop", side_by_side),
         }
-        marks = [] if is_quick else [pytest.mark.slow]
+        is_in_ci = number % 4 == 0
+        mark = pytest.mark.slow if is_in_ci else pytest.mark.exhaustive
+        marks = [] if is_quick else [mark]
         told = f"manager {manager}, workers {workers}, {start.__name__}"
         yield pytest.param(manager, workers, start, marks=marks, id=told)
 
