@@ -59,13 +59,14 @@ def lose_the_assignment(patch: pytest.MonkeyPatch) -> None:
 
 
 def lose_the_work(patch: pytest.MonkeyPatch) -> None:
-    """The first work of "Ada" is cancelled before its first step, by somebody else."""
+    """The first work of "Ada" is cancelled before its first step, and nobody hears of it."""
     begin, lost = Jobs._begin, []
 
     def losing(jobs: Jobs, key: Any, assignment: TaskAssignment) -> None:
         begin(jobs, key, assignment)
         if assignment.worker == "Ada" and not lost:
             lost.append(key)
+            jobs._jobs[key].has_ended = True
             jobs._jobs[key].work.cancel()  # type: ignore[union-attr]
 
     patch.setattr(Jobs, "_begin", losing)
