@@ -429,10 +429,12 @@ class WorkerShell:
         pause_s, asked_s = HELLO_EVERY_S, 0.0
         assert self._jobs is not None
         held_slots = HeldSlotWarnings(self._profile.name)
+        looked_at = now()
         while True:
             held_slots.look(self._jobs.overdue(), now())
             if not self.is_member:
                 self._say_hello()
+                looked_at = now()
                 await asyncio.sleep(pause_s)
                 self._heed_refusal()
                 if asked_s < WORTH_A_WARNING_S <= asked_s + pause_s:
@@ -451,10 +453,14 @@ class WorkerShell:
             self._post(Heartbeat(running=len(self.running)))
             self._send_results()
             await asyncio.sleep(self._heartbeat_s)
+            last_looked_at, looked_at = looked_at, now()
             heard_at = self._manager_heard_at()
             silent_s = now() - heard_at
-            if silent_s > self._lost_after_s:
-                late_s = self._watch.late_since(heard_at)
+            # What the manager said meanwhile is heard only when the loop turns again: it may have
+            # given us up for all that.
+            was_away_s = self._watch.late_since(last_looked_at) + self._heartbeat_s
+            if max(silent_s, was_away_s) > self._lost_after_s:
+                late_s = self._watch.late_since(min(heard_at, last_looked_at))
                 if silent_s - late_s > self._lost_after_s:
                     log.warning(
                         "the manager is silent; asking to be let in again",

@@ -152,3 +152,35 @@ def test_a_manager_that_is_really_silent_is_still_called_so(
 
     with caplog.at_level(logging.INFO, logger="muster"):
         asyncio.run(story())
+
+
+@pytest.mark.parametrize(("late_s", "asks"), [(0.0, False), (5.0, False), (20.0, True)])
+@pytest.mark.parametrize("from_s", [0.0, 3.0])
+def test_a_worker_whose_loop_stood_still_asks_at_once_whether_it_is_lost(
+    late_s: float,
+    asks: bool,
+    from_s: float,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> bool:
+        ends_at = now() + from_s + 0.5
+
+        def late_since(_: LoopWatch, at: float) -> float:
+            return late_s if at <= ends_at <= now() else 0.0
+
+        monkeypatch.setattr(LoopWatch, "late_since", late_since)
+        worker, task = WorkerAgent("Ada", 5), Task(id=1, description="x", type="wait")
+
+        @worker.task("wait")
+        async def wait(_: Task) -> bool:
+            await asyncio.sleep(from_s + 4.0)
+            return any("own loop did not turn" in each.getMessage() for each in caplog.records)
+
+        report = await rehearse(TaskManager([task], 1, quiet=True), [worker])
+        assert [each.attempts for each in report.tasks] == [1]
+        return bool(report.tasks[0].output)
+
+    with caplog.at_level(logging.INFO, logger="muster"):
+        assert run_in_virtual_time(story()) is asks
+    assert not [each for each in caplog.messages if "the manager is silent" in each]

@@ -177,8 +177,9 @@ def make_pythons() -> Executor:
     return ProcessPoolExecutor(1, get_context("spawn"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [make_ours, make_pythons])
-@pytest.mark.parametrize("by", ["cancel", pytest.param("timeout", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("by", ["cancel", "timeout"])
 def test_a_process_that_goes_on_after_its_cancel_is_killed_and_the_slot_comes_back(
     make: Any, by: str, tmp_path: Path
 ) -> None:

@@ -146,6 +146,7 @@ def test_they_are_reached_by_the_managers_own_address(folder: Path) -> None:
     play(story())
 
 
+@pytest.mark.slow
 def test_a_worker_brings_plain_agents_to_its_managers_workspace(folder: Path) -> None:
     async def story() -> None:
         manager = TaskManager(port=0, quiet=True)

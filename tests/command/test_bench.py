@@ -57,6 +57,7 @@ def test_ctrl_c_during_the_cold_start_ends_that_too(start: Start, tmp_path: Path
     running.wait_until(lambda: left_of(tmp_path) == [])
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_ctrl_c_while_tasks_are_done_tells_what_was_measured_before(

@@ -27,6 +27,7 @@ def add(task):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_handlers_run_in_the_cluster_as_many_at_once_as_it_has_threads(

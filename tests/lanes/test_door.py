@@ -236,7 +236,10 @@ async def ask(port: int) -> None:
 
 @pytest.mark.parametrize("come", [come_and_say_nothing, ask])
 @pytest.mark.parametrize("cancelled", ["the door", "who comes", "both"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    "times",
+    [pytest.param(1, marks=pytest.mark.exhaustive), pytest.param(2, marks=pytest.mark.slow)],
+)
 def test_whenever_all_is_cancelled_each_connection_is_closed(
     come: Callable[[int], Awaitable[None]],
     cancelled: str,
