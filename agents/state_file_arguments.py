@@ -61,10 +61,12 @@ def schedule_of(priority: int, not_before: datetime | None, max_attempts: int) -
     Raises:
         InvalidTask: a value is out of range.
     """
-    if not -(2**31) <= priority < 2**31:
+    if not _is_integer(priority) or not -(2**31) <= priority < 2**31:
         raise InvalidTask(f"priority is {priority!r}; it must be an integer of 32 bits")
-    if not 1 <= max_attempts <= MAX_ATTEMPTS:
+    if not _is_integer(max_attempts) or not 1 <= max_attempts <= MAX_ATTEMPTS:
         raise InvalidTask(f"max_attempts is {max_attempts!r}; it must be 1 to {MAX_ATTEMPTS}")
+    if not_before is not None and not isinstance(not_before, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidTask(f"not_before is {not_before!r}; it must be a datetime")
     return {
         "priority": priority,
         "not_before": None if not_before is None else to_timestamp(not_before.timestamp()),
@@ -109,9 +111,12 @@ def check_types(task_types: Sequence[str] | None) -> list[str] | None:
         return None
     if isinstance(task_types, str):
         raise InvalidInput(f"task_types is the text {task_types!r}; give a list of types")
-    types = list(dict.fromkeys(task_types))
+    types = list(task_types)
     for each in types:
+        if not isinstance(each, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInput(f"a type is {each!r}; it must be text")
         _check_unicode("a type", each)
+    types = list(dict.fromkeys(types))
     if not types:
         raise InvalidInput("task_types names no type; leave it out to take tasks of any")
     return types
@@ -171,7 +176,7 @@ def check_hours(name: str, hours: float) -> None:
     Raises:
         InvalidInput: it is negative, or no number.
     """
-    if not (hours >= 0 and math.isfinite(hours)):
+    if not _is_number(hours) or not (hours >= 0 and math.isfinite(hours)):
         raise InvalidInput(f"{name} is {hours!r}; it must be 0 or more")
 
 
@@ -181,8 +186,10 @@ def check_limit(limit: int | None) -> int | None:
     Raises:
         InvalidInput: it is none or fewer.
     """
-    if limit is not None and limit < 1:
-        raise InvalidInput(f"limit is {limit!r}; it must be 1 or more, or None for all")
+    if limit is not None and (not _is_integer(limit) or limit < 1):
+        raise InvalidInput(
+            f"limit is {limit!r}; it must be an integer of 1 or more, or None for all"
+        )
     return limit
 
 
@@ -207,6 +214,14 @@ def find_sqlite_path(state_file: str | Path) -> Path | None:
             "'sqlite:////FOLDER/NAME.db' from the root"
         )
     return Path(name)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_unicode(name: str, text: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from ..messages import (
     IllegalTransition,
+    InvalidInput,
     InvalidTask,
     NotTheHolder,
     TaskStatus,
@@ -116,7 +117,7 @@ class StateFileTaskManager(StateFileQueries):
                 "and no retries; keep the tasks in a SQLite file: state_file='sqlite:///NAME.db'"
             )
         with self._changing() as change:
-            if parent_id is not None and self._table.find(parent_id) is None:
+            if parent_id is not None and self._find_if_any(parent_id) is None:
                 raise UnknownDependency(
                     f"there is no task {parent_id!r} that could be a parent; create it first"
                 )
@@ -191,7 +192,7 @@ class StateFileTaskManager(StateFileQueries):
         outcome = check_outcome(status)
         result = None if result_data is None else check_json("result_data", result_data)
         with self._changing() as change:
-            entry = self._table.find(task_id)
+            entry = self._find_if_any(task_id)
             if entry is None:
                 return False
             if not is_held_by(entry, agent_id):
@@ -286,8 +287,10 @@ class StateFileTaskManager(StateFileQueries):
         Raises:
             UnknownTask: there is no such task.
             IllegalTransition: it does not wait.
-            InvalidInput: JSON can't carry the reason.
+            InvalidInput: the reason is no text, or JSON can't carry it.
         """
+        if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidInput(f"reason is {reason!r}; it must be text")
         result = check_json("result_data", {"error": reason}) if reason else None
         with self._changing() as change:
             entry = self._find(task_id)

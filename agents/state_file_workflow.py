@@ -134,10 +134,15 @@ class StateFileWorkflow:
         self._table.close()
 
     def _find(self, task_id: str) -> Entry:
-        entry = self._table.find(task_id)
+        entry = self._find_if_any(task_id)
         if entry is None:
             raise UnknownTask(f"{str(self.state_file)!r} has no task {task_id!r}")
         return entry
+
+    def _find_if_any(self, task_id: str) -> Entry | None:
+        # What is no text is no task's id; the tables could not even look for it.
+        is_text = isinstance(task_id, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+        return self._table.find(task_id) if is_text else None
 
     def _views(self, task_ids: list[str]) -> list[Entry]:
         return [view(task_id, self._find(task_id)) for task_id in task_ids]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import traceback
@@ -65,7 +66,7 @@ class _StderrHandler(logging.Handler):
             return _formatter(for_people=self._for_people).format(record)
         except (ImportError, OSError):
             # What renders it can't be loaded, as when no file can be opened any more.
-            return super().format(record)
+            return _format_plainly(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
@@ -115,6 +116,15 @@ def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
         f"\n    {terminal_line(line)}"
         for line in "".join(traceback.format_exception(*exc_info)).splitlines()
     )
+
+
+def _format_plainly(record: logging.LogRecord) -> str:
+    """Turn a record into a line with nothing but what is loaded already."""
+    told = io.StringIO(terminal_line(record.getMessage()))
+    told.seek(0, io.SEEK_END)
+    if record.exc_info and record.exc_info[0] is not None:
+        _write_traceback(told, record.exc_info)
+    return told.getvalue()
 
 
 def _take_fields(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from muster.agents.command import logging_setup
 from muster.agents.command.ending import complain, exit_code_of
 from muster.agents.command.logging_setup import _StderrHandler
 from muster.agents.command.plain_lines import name_of
@@ -146,6 +147,22 @@ def raised(text: str) -> RuntimeError:
     except AssertionError as fault:
         return RuntimeError(text).with_traceback(fault.__traceback__)
     raise AssertionError
+
+
+@hostile
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_escapes_too_when_the_renderer_can_not_be_loaded(
+    shown: Callable[[], str],
+    way: Callable[[str], None],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*, for_people: bool) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(logging_setup, "_formatter", fail)
+    way(text)
+    assert is_harmless(shown())
 
 
 @hostile

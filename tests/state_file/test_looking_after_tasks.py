@@ -13,8 +13,10 @@ from muster.agents.kernel.events import What
 from muster.messages import (
     IllegalTransition,
     InvalidInput,
+    InvalidTask,
     NotTheHolder,
     TaskStatus,
+    UnknownDependency,
     UnknownTask,
 )
 
@@ -183,7 +185,9 @@ def test_waiting_tasks_are_listed_whenever_they_may_start(make_sqlite: Any, cloc
 
 
 @pytest.mark.parametrize(
-    "options", [{"status": "done"}, {"status": 3}, {"limit": 0}, {"limit": -1}]
+    "options",
+    [{"status": "done"}, {"status": 3}]
+    + [{"limit": limit} for limit in (0, -1, 1.5, True, "3", math.nan)],
 )
 def test_what_can_not_be_listed_is_refused(make_either: Any, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(options))):
@@ -265,6 +269,9 @@ def test_what_does_not_tell_since_when_is_as_old_as_its_creation(
     ("arguments", "told"),
     [
         ((-1,), "older_than_hours"),
+        (("1",), "older_than_hours"),
+        ((None,), "older_than_hours"),
+        ((True,), "older_than_hours"),
         ((math.nan,), "older_than_hours"),
         ((math.inf,), "older_than_hours"),
         ((1, ["pending"]), "'pending'"),
@@ -279,6 +286,37 @@ def test_what_can_not_be_purged_is_refused(make_either: Any, arguments: Any, tol
     with pytest.raises(InvalidInput, match=told):
         manager.purge_tasks(*arguments)
     assert len(manager.get_tasks()) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "fault", "told"),
+    [
+        ("cancel_task", (None,), UnknownTask, "no task None"),
+        ("retry_task", (5,), UnknownTask, "no task 5"),
+        ("renew_task", (b"brew", "Ada"), UnknownTask, "no task b'brew'"),
+        ("get_task", (["brew"],), UnknownTask, "no task"),
+        ("get_task_children", (5,), UnknownTask, "no task 5"),
+        ("release_task", (5, "Ada"), UnknownTask, "no task 5"),
+        ("create_task", ("brew", None, ["brew"]), UnknownDependency, "brew"),
+        ("cancel_task", ("brew", 5), InvalidInput, "reason is 5"),
+        ("get_next_task", ("Ada", [5]), InvalidInput, "type is 5"),
+        ("get_next_task", ("Ada", [["brew"]]), InvalidInput, "type is"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_refused(
+    make_either: Any, call: str, arguments: tuple[Any, ...], fault: type[Exception], told: str
+) -> None:
+    manager = make_either()
+    manager.create_task("brew")
+    with pytest.raises(fault, match=told):
+        getattr(manager, call)(*arguments)
+
+
+@pytest.mark.parametrize("field", ["priority", "max_attempts", "not_before"])
+@pytest.mark.parametrize("value", ["1", 1.5, True])
+def test_a_schedule_of_the_wrong_type_is_refused(make_sqlite: Any, field: str, value: Any) -> None:
+    with pytest.raises(InvalidTask, match=field):
+        make_sqlite().create_task("brew", **{field: value})
 
 
 def test_what_happens_is_told(make_either: Any, clock: Any) -> None:
