@@ -28,7 +28,7 @@ MORE_DESCRIPTORS = 300
 """How many an attack may take at most: the places of the page, the door and the metrics."""
 
 
-ELSEWHERE = {"bad_member", "middle_man"}
+ELSEWHERE = {"bad_member", "bad_member_of_another_lane", "middle_man"}
 """These are tried in `test_members_and_middle_men.py`."""
 
 

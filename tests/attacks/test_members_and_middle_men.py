@@ -23,6 +23,7 @@ def load(name: str) -> ModuleType:
 
 
 middle_man, bad_member = load("middle_man"), load("bad_member")
+bad_member_of_another_lane = load("bad_member_of_another_lane")
 
 
 IN_CI = set(sorted(middle_man.ATTACKS)[::6])
@@ -53,3 +54,12 @@ def test_a_member_changes_nothing_in_the_names_of_others() -> None:
     assert told["wires_in_anothers_name"] == 0
     assert told["forged_dropped_by_manager"] > 0
     assert told["forged_dropped_by_worker"] > 0
+
+
+def test_a_member_changes_nothing_on_other_lanes_in_the_names_of_others() -> None:
+    told = bad_member_of_another_lane.attack(quick=True)
+    assert told["workers_on_other_lanes"] > 0
+    assert told["succeeded"] == 1
+    assert told["workers_that_stayed"] == told["workers"]
+    assert told["workers_hijacked"] == told["workers_told_to_stop"] == 0
+    assert told["forged_dropped_by_manager"] > 0

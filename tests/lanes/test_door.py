@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from muster.agents import door
-from muster.agents.door import ask_the_door, open_door
+from muster.agents.door import ask_for_wire, ask_the_door, open_door
 from muster.agents.kernel.door_words import DoorTalk, Place
 from muster.agents.kernel.workspace_secret import WorkspaceSecret
 from muster.agents.surroundings import LOOPBACK
+from muster.agents.wire import Wire, WireHolder
 from muster.messages import DecodeError
 
 SECRET = WorkspaceSecret(bytes(range(32)))
@@ -39,7 +40,7 @@ def free_tcp_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def opened(talk: DoorTalk = TALK) -> AsyncIterator[Door]:
+async def opened(talk: DoorTalk = TALK, holder: WireHolder | None = None) -> AsyncIterator[Door]:
     at = Door(free_tcp_port())
 
     async def find_place(name: str) -> Place:
@@ -49,7 +50,7 @@ async def opened(talk: DoorTalk = TALK) -> AsyncIterator[Door]:
     def drop(fault: DecodeError) -> None:
         at.dropped.append(fault.flaw.value)
 
-    async with open_door(at.port, talk, find_place, drop):
+    async with open_door(at.port, talk, find_place, drop, holder):
         yield at
 
 
@@ -185,6 +186,57 @@ async def test_who_is_being_answered_keeps_its_place(monkeypatch: pytest.MonkeyP
         assert await ask_the_door(LOOPBACK, port, TALK, "Cleo") is None
         may_answer.set()
         assert await asyncio.gather(*asking) == [HOME, HOME]
+
+
+class Holder:
+    """Lets everybody have a wire, and keeps those that have not ended."""
+
+    def __init__(self) -> None:
+        self.wires: list[Wire] = []
+        self.heard: list[bytes] = []
+
+    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+        return True
+
+    def attach(self, peer: str, wire: Wire) -> None:
+        self.wires.append(wire)
+
+    def detach(self, peer: str, wire: Wire) -> None:
+        self.wires.remove(wire)
+
+    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+        self.heard.append(frame)
+
+    def probe_link(self) -> None:
+        pass
+
+
+async def test_a_wire_is_under_no_limit_of_the_door_and_takes_no_place_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = replace(door.LIMITS, connections=1, ask_within_s=0.2, answer_within_s=0.2)
+    monkeypatch.setattr(door, "LIMITS", short)
+    talk = DoorTalk(None, "estate")
+    here, there = Holder(), Holder()
+    async with opened(talk, here) as at:
+        for _ in range(3):
+            wire = await ask_for_wire(
+                LOOPBACK, at.port, talk, address="ada", manager="boss", holder=there
+            )
+            assert wire is not None
+        await asyncio.sleep(1.5)
+        assert await ask_the_door(LOOPBACK, at.port, talk, "Ada") == HOME
+        assert (len(here.wires), len(there.wires)) == (3, 3)
+        there.wires[0].send(b"frame")
+        for _ in range(500):
+            if b"frame" in here.heard:
+                break
+            await asyncio.sleep(0.01)
+        assert b"frame" in here.heard
+    # The door has closed, and wires are their holders' to end.
+    assert (len(here.wires), len(there.wires)) == (3, 3)
+    for each in (*here.wires, *there.wires):
+        each.close()
 
 
 async def test_a_closed_door_gives_no_answer_and_takes_no_time() -> None:
