@@ -321,9 +321,12 @@ class ManagerShell:
 
     def end(self, reason: str) -> None:
         """End the run now; workers are told to stop."""
-        self._apply(StopRequested(reason), at_once=True)
         self._farewell = reason
-        self._ended.set()
+        try:
+            self._apply(StopRequested(reason), at_once=True)
+        finally:
+            # Also when the store can't take it: whoever waits for the end must not wait for ever.
+            self._ended.set()
 
     def fail(self, fault: MusterError) -> None:
         """End the run now, since it can't go on; whoever waits for it is told."""
@@ -335,8 +338,10 @@ class ManagerShell:
         """End the run now, since the user has ended it, settled or not."""
         if not self._ended.is_set():
             all_done = self._is_all_done()
-            self._apply(StopRequested("" if all_done else "ended early"), at_once=True)
-            self._ended.set()
+            try:
+                self._apply(StopRequested("" if all_done else "ended early"), at_once=True)
+            finally:
+                self._ended.set()
 
     def break_off(self, why: str) -> None:
         """End a run that can't go on; no matter if it has ended, or if all its work is done.

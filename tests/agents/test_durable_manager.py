@@ -285,3 +285,19 @@ async def test_whoever_tries_a_store_that_ended_the_run_is_told_its_error(tmp_pa
     # And also when the store is closed.
     with pytest.raises(StoreLost):
         await manager.try_store()
+
+
+@pytest.mark.parametrize("ending", ["stop", "end_task_management"])
+async def test_a_run_ends_though_its_store_is_gone_when_it_is_told_to(
+    tmp_path: Path, ending: str
+) -> None:
+    path, network = tmp_path / "run.db", MemoryNetwork()
+    manager = manager_of(path)
+    managing = asyncio.ensure_future(manager.serve_over(network.join("boss", manager.receive)))
+    await asyncio.sleep(0.1)
+    os.unlink(f"{path}.lock")
+    with pytest.raises(StoreLost):
+        await getattr(manager, ending)()
+    done, _ = await asyncio.wait([managing], timeout=10)
+    assert done == {managing}
+    await asyncio.gather(managing, return_exceptions=True)
