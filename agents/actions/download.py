@@ -207,7 +207,11 @@ class _Fetch:
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         first, whole = match.groups() if match else (None, None)
         size = int(whole) if whole and whole != "*" else None
-        is_same = is_resuming and _is_of_version(response, part.validator)
+        is_same = (
+            is_resuming
+            and _is_of_version(response, part.validator)
+            and (None in (size, part.whole_size) or size == part.whole_size)
+        )
         if is_same and status == _PARTIAL_CONTENT and first == str(part.size):
             return size
         if is_resuming and status == _RANGE_NOT_SATISFIABLE and size == part.size:
@@ -222,10 +226,11 @@ class _Fetch:
             raise DownloadFailed(f"{self._shown_url} answered {status} {response.reason_phrase}")
         self.has_gone_on = False
         self._unpacks = _is_unpacked(response, self._url, part.name)
-        # What is unpacked here has other bytes than the server counts.
-        part.begin(self._url, None if self._unpacks else _validator_of(response))
         length = response.headers.get("Content-Length", "")
-        return int(length) if length.isdecimal() and not self._unpacks else None
+        # What is unpacked here has other bytes than the server counts.
+        whole_size = int(length) if length.isdecimal() and not self._unpacks else None
+        part.begin(self._url, None if self._unpacks else _validator_of(response), whole_size)
+        return whole_size
 
     async def _take(self, response: httpx.Response, size: int | None) -> None:
         part = self._part

@@ -67,6 +67,7 @@ class PartialFile:
         self._sha256 = hashlib.sha256()
         self.size = 0
         self.validator: str | None = None
+        self.whole_size: int | None = None
 
     @property
     def name(self) -> str:
@@ -94,14 +95,17 @@ class PartialFile:
                 self._sha256.update(chunk)
                 self.size += len(chunk)
             self.validator = note["validator"]
+            whole_size = note.get("whole_size")
+            self.whole_size = whole_size if isinstance(whole_size, int) else None
 
-    def begin(self, url: str, validator: str | None) -> None:
+    def begin(self, url: str, validator: str | None, whole_size: int | None = None) -> None:
         """Begin with an empty file.
 
         Args:
             url: what is downloaded.
             validator: what tells this version from others; None if nothing does, and so nobody
                 can go on with it later.
+            whole_size: how many bytes the whole file has; None if that is not known.
         """
         # In this order: a note never stands beside what it does not speak of.
         self._note.unlink(missing_ok=True)
@@ -113,8 +117,15 @@ class PartialFile:
         self._sha256 = hashlib.sha256()
         self.size = 0
         self.validator = validator
+        self.whole_size = whole_size
         if validator is not None:
-            note = json.dumps({"url_sha256": _sum_up(url), "validator": validator})
+            note = json.dumps(
+                {
+                    "url_sha256": _sum_up(url),
+                    "validator": validator,
+                    "whole_size": whole_size,
+                }
+            )
             self._note.write_text(note, encoding="utf-8")
 
     def write(self, chunk: bytes) -> None:

@@ -537,6 +537,27 @@ async def test_a_part_of_another_version_is_not_joined_though_the_server_sends_i
     assert content_of(target) == CONTENT
 
 
+async def test_a_part_of_a_file_of_another_size_is_not_joined(
+    server: Any, told: Any, target: Path
+) -> None:
+    async def serve(connection: Any) -> None:
+        wanted = connection.request.headers.get("range")
+        if not server.requests[1:]:
+            await connection.head("200 OK", {"Content-Length": "60000", "ETag": '"1"'})
+            await connection.send(bytes(30_000))
+        elif wanted is not None:
+            # It ignores If-Range, and does not say which version it sends.
+            first = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            headers = {"Content-Range": f"bytes {first}-{len(CONTENT) - 1}/{len(CONTENT)}"}
+            await connection.answer(CONTENT[first:], "206 Partial Content", headers)
+        else:
+            await connection.answer(CONTENT, headers={"ETag": '"2"'})
+
+    server.behaviour = serve
+    await download_file(told, server.url, target, sha256=SHA256)
+    assert content_of(target) == CONTENT
+
+
 # ---------------------------------------------------------------------------- names and addresses
 
 
