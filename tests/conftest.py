@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from hypothesis import settings
 
 # A busy machine makes single examples slow; a property holds or fails whatever the clock says.
 settings.register_profile("muster", deadline=None, print_blob=True)
 settings.load_profile("muster")
+
+# Processes of a pool import the tests' functions by the names that pytest gives their modules.
+# `python -m pytest` finds them in the current folder; `pytest` would not.
+_ROOT = str(Path(__file__).parents[1])
+if _ROOT not in sys.path:
+    sys.path.append(_ROOT)
