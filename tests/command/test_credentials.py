@@ -131,13 +131,13 @@ def test_whoever_can_not_get_in_ends_with_2_and_is_told_why(
 @pytest.mark.ceylon
 @pytest.mark.processes
 @pytest.mark.slow
-def test_a_sealed_worker_is_told_that_the_manager_is_insecure(
+def test_whoever_has_a_secret_refuses_the_ticket_of_an_insecure_manager(
     start: Start, tasks_file: Callable[..., Path], secrets: Any
 ) -> None:
     managing = start(*manager(tasks_file(5), "--insecure"))
     managing.wait_for("muster:2:")
     ended = start(*worker("--join", "ticket", "--secret-file", "right")).end(within_s=15)
-    assert (ended.code, "this workspace is not sealed" in ended.err) == (2, True)
+    assert (ended.code, "says that the workspace is not sealed" in ended.err) == (2, True)
     working = start(*worker("--join", "ticket"))
     assert json.loads(managing.end().out)["success_rate"] == 1.0
     assert working.end().code == 0
