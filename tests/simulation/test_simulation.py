@@ -224,18 +224,30 @@ def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
     monkeypatch.setattr(Handover, "take_back", lambda self: self._under_way.clear())
     outcome = first_broken(StressStory, range(60), FaultKind.RESTART, FaultKind.LOSS)
     assert outcome.breach is not None
-    assert outcome.breach.invariant == "a run ends once the faults have stopped"
+    assert outcome.breach.invariant == (
+        "what a worker holds, or has told the end of, is not taken for lost"
+    )
 
 
 @pytest.mark.slow
 def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    monkeypatch.setattr(ManagerShell, "begin_assigning", lambda self: None)
+    monkeypatch.setattr(Board, "_hand_out", lambda self: None)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "a run ends once the faults have stopped"
-    assert "task 1 waits for the assigning to begin" in outcome.breach.detail
+    assert "task 1 waits for a free slot" in outcome.breach.detail
+
+
+def test_an_assigning_that_begins_nothing_is_an_error_and_no_silent_wait(
+    monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
+) -> None:
+    monkeypatch.setattr(ManagerShell, "begin_assigning", lambda self: None)
+    outcome = simulate(small_story(), Conditions(1, ()))
+    assert outcome.breach is not None
+    assert outcome.breach.invariant == "the manager does not break down"
+    assert "AssigningFailed" in outcome.breach.detail
 
 
 @pytest.mark.parametrize(
