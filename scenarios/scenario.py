@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from ..agents.manager import TaskManager
-from ..agents.memory_link import MemoryNetwork
-from ..agents.rehearsal import rehearse
-from ..agents.ticket import write_ticket_file
-from ..agents.worker import WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.security.ticket import write_ticket_file
+from ..agents.simulation.memory_network import MemoryNetwork
+from ..agents.simulation.rehearsal import rehearse
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import InvalidInput
 
 if TYPE_CHECKING:
-    from ..agents.report import RunReport
+    from ..agents.report.model import RunReport
 
 ManagerSeen: TypeAlias = Callable[[TaskManager], None]
 """Called with the manager before it starts, to watch it."""

@@ -8,15 +8,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import muster.agents.kernel.board
+import muster.agents.kernel.board.board
 import pytest
-from muster.agents.kernel.board import TRANSITIONS, Board, Cause
-from muster.agents.kernel.events import TasksAdded
-from muster.agents.kernel.matching import BestFit
+from muster.agents.kernel.board.board import TRANSITIONS, Board, Cause
+from muster.agents.kernel.matching.policies import BestFit
+from muster.agents.kernel.model.events import TasksAdded
 from muster.messages import IllegalTransition, Task, TaskStatus
 
 STATUSES = list(dict.fromkeys(TaskStatus))
-ROOM = Path(muster.agents.kernel.board.__file__).parent
+ROOM = Path(muster.agents.kernel.board.board.__file__).parent
 PURE = [
     "alarms",
     "attendance",

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import typer
-from muster.agents.command.application import application
+from muster.agents.command.app import application
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")

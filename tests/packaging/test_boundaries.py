@@ -11,7 +11,7 @@ import pytest
 KERNEL = Path("agents/kernel")
 """The pure heart: it is told what happened and when, and returns what is to be done."""
 
-ONLY_FILE_THAT_KNOWS_CEYLON = "agents/ceylon_agent.py"
+ONLY_FILE_THAT_KNOWS_CEYLON = "agents/transport/ceylon_agent.py"
 
 NOT_IN_THE_KERNEL = {
     "asyncio",
@@ -119,7 +119,7 @@ def test_the_kernel_leans_on_messages_and_itself_alone(source: Path, tree: ast.M
         assert {name for name in ours if not f"{name}.".startswith("agents.kernel.")} == set()
 
 
-@pytest.mark.parametrize("name", ["agents/kernel/board.py", ONLY_FILE_THAT_KNOWS_CEYLON])
+@pytest.mark.parametrize("name", ["agents/kernel/board/board.py", ONLY_FILE_THAT_KNOWS_CEYLON])
 def test_a_file_named_here_exists(name: str, checkout: Path) -> None:
     assert (checkout / name).is_file()
 
