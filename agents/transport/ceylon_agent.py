@@ -37,6 +37,7 @@ from ..runtime.ports import (
 from .admin_address import AdminPlace, agree_with_admin, read_admin_place
 from .arrival_time import ArrivalTime
 from .ceylon_platform import BUILDS, Platform
+from .dial_watch import watch_dial
 from .network_file import FILE_NAME, NetworkFile
 from .pickle_compat import message_inside
 from .start_group import StartGroup, StartingAgent
@@ -192,6 +193,9 @@ class CeylonAgent(BaseAgent):
         self._port_claimed = False
         self._is_placed = False
         self._serving: asyncio.Future[object] | None = None
+        # The agent in Ceylon whose dial came to nothing, and the start of the one in its place.
+        self._undialed: _Departing | None = None
+        self._dialing: asyncio.Future[None] | None = None
         self._ears = _Ears(self)
         self.departures: StartGroup | None = None
         """Where it meets others that start together with it; None if it starts by itself."""
@@ -212,6 +216,13 @@ class CeylonAgent(BaseAgent):
 
     def member_appeared(self, address: str) -> None:
         """Called whenever a member makes itself known: by now frames reach it."""
+
+    def can_dial_again(self) -> bool:
+        """Whether the agent sees by itself that its line is of no use, and replaces it."""
+        return False
+
+    def address_changed(self) -> None:
+        """Called when the agent, which has met nobody yet, is reached at another address."""
 
     def joining_failed(self, fault: MusterError) -> None:
         """Called if another agent has started this one, and it could not do what it was to do."""
@@ -332,7 +343,37 @@ class CeylonAgent(BaseAgent):
         """
         self.discard()
         self._agent_failure = None
+        self._undialed = None
         self.connected_agents.clear()
+
+    def has_met_anyone(self) -> bool:
+        """Whether any other agent was heard, or has made itself known."""
+        return bool(self.connected_agents or self._greeted)
+
+    async def dial_again(self) -> None:
+        """Let a new agent in Ceylon dial in the place of one that has met nobody.
+
+        That one goes on, deaf: it may hold others that started with it.
+        """
+        undialed = self._undialed or self.departing()
+        await self._end_dialing()
+        self.renew()
+        self._undialed = undialed
+        self.settle(
+            workspace_id=self.workspace_id,
+            port=self.port,
+            admin_peer=self.admin_peer,
+            host=self.admin_ip,
+        )
+        self._dialing = asyncio.ensure_future(_start_in_ceylon(self.departing().inside, b"", ()))
+        self.address_changed()
+
+    async def _end_dialing(self) -> None:
+        """End the agent in Ceylon that has dialed again, if there is one."""
+        if self._dialing is not None:
+            self._dialing.cancel()
+            await asyncio.wait([self._dialing])
+            self._dialing = None
 
     def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
         """Decide where this agent belongs; the last word before it starts.
@@ -426,7 +467,7 @@ class CeylonAgent(BaseAgent):
         uniffi_set_event_loop(asyncio.get_running_loop())
         try:
             if self.departures is None or inputs or companions:
-                starting = _start_in_ceylon(self, inputs, companions)
+                starting = _start_in_ceylon(self.departing().inside, inputs, companions)
                 if all(isinstance(companion, CeylonAgent) for companion in companions):
                     await starting
                 else:
@@ -450,6 +491,7 @@ class CeylonAgent(BaseAgent):
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
             serving.cancel()
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
+        await self._end_dialing()
 
     def _bring(self, companion: UnifiedAgent) -> None:
         """Tell an agent that starts together with this one where it belongs."""
@@ -487,8 +529,15 @@ class CeylonAgent(BaseAgent):
 
     async def run(self, inputs: bytes) -> None:
         """Called by Ceylon once the agent is up; runs until the agent is done."""
+        if self._dialing is not None and self._serving is not None:
+            # It serves already, and has dialed again.
+            await asyncio.wait([self._serving])
+            return
         began_at = now()
         self._serving = asyncio.current_task()
+        watching: asyncio.Future[None] | None = None
+        if self.mode == PeerMode.CLIENT and not self.can_dial_again():
+            watching = asyncio.ensure_future(watch_dial(self))
         if not self._has_run:
             self._has_run = True
             for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
@@ -501,6 +550,8 @@ class CeylonAgent(BaseAgent):
             if not self._started_by_itself:
                 self.joining_failed(fault)
         finally:
+            if watching is not None:
+                watching.cancel()
             if self.is_done():
                 for future in self._handler_calls:
                     future.cancel()
@@ -509,10 +560,13 @@ class CeylonAgent(BaseAgent):
             if self.mode == PeerMode.CLIENT:
                 left_s = began_at + _REGISTERING_S - now()
             await asyncio.sleep(max(left_s, _LAST_FRAMES_S))
-            if self.departures is None or not await self.departures.end(self):
+            await self._end_dialing()
+            if self._undialed is not None:
+                await self._undialed.stop()
+            elif self.departures is None or not await self.departures.end(self):
                 await UnifiedAgent.stop(self)
 
-    def departing(self) -> StartingAgent:
+    def departing(self) -> _Departing:
         """The agent in Ceylon as it is now, which can be stopped when another has its place."""
         return _Departing(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
 

@@ -97,6 +97,10 @@ class Endpoint:
         """Begin a numbered conversation with a peer; one of the same name goes on."""
         self._mailroom.open(peer, conversation)
 
+    def take_address(self) -> None:
+        """Go by the link's address anew; only while nobody has been talked to."""
+        self._mailroom.address = self._link.address
+
     def close(self, peer: str) -> None:
         """End the conversation with a peer, and its wire, if there are any."""
         self._mailroom.close(peer)
