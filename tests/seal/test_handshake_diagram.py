@@ -20,7 +20,7 @@ def tell(estate: Any, frame: bytes, holds: str = "") -> str:
     by, to = name[header.sender], name.get(header.bound_to, "")
     match header.kind:
         case Kind.KNOCK:
-            return f"knock ({by}, counter {header.counter})"
+            return f"probe ({by}, counter {header.counter})"
         case Kind.CHALLENGE:
             answered = f"answers {header.pass_number}, counter {header.counter}"
             return f"challenge ({by}, for {to}, {answered})"
