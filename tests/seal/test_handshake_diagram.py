@@ -1,4 +1,4 @@
-"""The diagram of the handshake in docs/security.md tells what the two ends really send."""
+"""The diagram of the handshake in docs/protocol.md tells what the two ends really send."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from muster.agents.diagram import check_diagram, find_diagrams
 from muster.agents.kernel.sealed_frame import Kind, read_header
 from muster.agents.kernel.trace import Aside, Trace
 
-PAGE = Path(__file__).parents[2] / "docs" / "security.md"
+PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 BEFORE = 8
 """How many frames the manager has sent before the client comes."""
 
