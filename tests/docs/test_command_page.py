@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import typer
-from muster.agents.command.application import application
+from muster.agents.command.app import application
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| (`muster [^|]+`) \|", re.MULTILINE)
