@@ -1,17 +1,45 @@
-"""The agents: `TaskManager` and `WorkerAgent`, and the pure kernel that they drive.
+"""The agents: `TaskManager`, `WorkerAgent`, and all that programs use with them.
 
-What most programs need is here; the rest is imported from its own room, such as
-`muster.agents.board`. A name's room is loaded when the name is first asked for.
+A name's module is loaded when the name is first used.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
     from ..messages import TaskStatus
-    from .ceylon_agent import (
+    from .blobs.store import BlobStore
+    from .execution.handlers import Handlers, TaskContext
+    from .execution.process_pool import ProcessPool
+    from .kernel.board.rows import Rows
+    from .kernel.matching.explanation import Explanation
+    from .kernel.matching.policies import BestFit, ByScore, InOrder, MatchingPolicy
+    from .kernel.trace import TraceLog
+    from .local.manager import LocalTaskManager
+    from .local.task import LocalTask, TaskState
+    from .manager.overridable_hooks import OverridableHooks
+    from .manager.own_matching import WorkerDetail
+    from .manager.task_manager import TaskManager
+    from .report.file import write_report
+    from .report.html import render_html
+    from .report.model import RunReport, TaskReport, WorkerReport
+    from .report.text import render_summary, render_text
+    from .security.ticket import Ticket
+    from .simulation.memory_network import FaultPlan, MemoryNetwork, SeededFaults
+    from .simulation.rehearsal import rehearse
+    from .simulation.runner import Conditions, simulate
+    from .simulation.virtual_time import run_in_virtual_time
+    from .simulation.workload import StressStory
+    from .state_file.bridge import StateFileBridge
+    from .state_file.manager import StateFileTaskManager
+    from .store.memory import MemoryStore
+    from .store.protocol import Store
+    from .store.sqlite import SqliteStore, read_store
+    from .trace.follow import follow
+    from .transport.ceylon_agent import (
         DEFAULT_WORKSPACE_ID,
         AgentDetail,
         BaseAgent,
@@ -20,97 +48,128 @@ if TYPE_CHECKING:
         on_connect,
         on_run,
     )
-    from .handlers import Handlers, TaskContext
-    from .kernel.explanation import Explanation
-    from .kernel.matching import MatchingPolicy
-    from .local_manager import LocalTaskManager
-    from .local_task import LocalTask, TaskState
-    from .manager import TaskManager
-    from .memory_link import MemoryNetwork
-    from .memory_store import MemoryStore
-    from .rehearsal import rehearse
-    from .report import RunReport
-    from .sqlite_store import SqliteStore
-    from .state_file_bridge import StateFileBridge
-    from .state_file_manager import StateFileTaskManager
-    from .ticket import Ticket
-    from .virtual_time import run_in_virtual_time
-    from .worker import SpecializedWorker, WorkerAgent
+    from .worker.dask_cluster import DaskCluster
+    from .worker.health import check_worker_health
+    from .worker.worker_agent import SpecializedWorker, WorkerAgent
+    from .worker_pool.fork_server import ForkServer
+    from .worker_pool.pool import WorkerPool
+    from .worker_pool.processes import LocalProcesses
 
 __all__ = [
     "DEFAULT_WORKSPACE_ID",
     "AgentDetail",
     "BaseAgent",
+    "BestFit",
+    "BlobStore",
+    "ByScore",
+    "Conditions",
+    "DaskCluster",
     "Explanation",
+    "FaultPlan",
+    "ForkServer",
     "Handlers",
+    "InOrder",
+    "LocalProcesses",
     "LocalTask",
     "LocalTaskManager",
     "MatchingPolicy",
     "MemoryNetwork",
     "MemoryStore",
+    "OverridableHooks",
     "PeerMode",
+    "ProcessPool",
+    "Rows",
     "RunReport",
+    "SeededFaults",
     "SpecializedWorker",
     "SqliteStore",
     "StateFileBridge",
     "StateFileTaskManager",
+    "Store",
+    "StressStory",
     "TaskContext",
     "TaskManager",
+    "TaskReport",
     "TaskState",
     "TaskStatus",
     "Ticket",
+    "TraceLog",
     "WorkerAgent",
+    "WorkerDetail",
+    "WorkerPool",
+    "WorkerReport",
+    "check_worker_health",
+    "follow",
     "on",
     "on_connect",
     "on_run",
+    "read_store",
     "rehearse",
+    "render_html",
+    "render_summary",
+    "render_text",
     "run_in_virtual_time",
+    "simulate",
+    "write_report",
 ]
 
-_ROOMS = {
-    "DEFAULT_WORKSPACE_ID": ".ceylon_agent",
-    "AgentDetail": ".ceylon_agent",
-    "BaseAgent": ".ceylon_agent",
-    "Explanation": ".kernel.explanation",
-    "Handlers": ".handlers",
-    "LocalTask": ".local_task",
-    "LocalTaskManager": ".local_manager",
-    "MatchingPolicy": ".kernel.matching",
-    "MemoryNetwork": ".memory_link",
-    "MemoryStore": ".memory_store",
-    "PeerMode": ".ceylon_agent",
-    "RunReport": ".report",
-    "SpecializedWorker": ".worker",
-    "SqliteStore": ".sqlite_store",
-    "StateFileBridge": ".state_file_bridge",
-    "StateFileTaskManager": ".state_file_manager",
-    "TaskContext": ".handlers",
-    "TaskManager": ".manager",
-    "TaskState": ".local_task",
+_MODULES = {
+    "AgentDetail": ".transport.ceylon_agent",
+    "BaseAgent": ".transport.ceylon_agent",
+    "BestFit": ".kernel.matching.policies",
+    "BlobStore": ".blobs.store",
+    "ByScore": ".kernel.matching.policies",
+    "Conditions": ".simulation.runner",
+    "DEFAULT_WORKSPACE_ID": ".transport.ceylon_agent",
+    "DaskCluster": ".worker.dask_cluster",
+    "Explanation": ".kernel.matching.explanation",
+    "FaultPlan": ".simulation.memory_network",
+    "Handlers": ".execution.handlers",
+    "InOrder": ".kernel.matching.policies",
+    "LocalProcesses": ".worker_pool.processes",
+    "LocalTask": ".local.task",
+    "LocalTaskManager": ".local.manager",
+    "MatchingPolicy": ".kernel.matching.policies",
+    "MemoryNetwork": ".simulation.memory_network",
+    "MemoryStore": ".store.memory",
+    "OverridableHooks": ".manager.overridable_hooks",
+    "PeerMode": ".transport.ceylon_agent",
+    "ProcessPool": ".execution.process_pool",
+    "Rows": ".kernel.board.rows",
+    "RunReport": ".report.model",
+    "SeededFaults": ".simulation.memory_network",
+    "SpecializedWorker": ".worker.worker_agent",
+    "SqliteStore": ".store.sqlite",
+    "StateFileBridge": ".state_file.bridge",
+    "StateFileTaskManager": ".state_file.manager",
+    "Store": ".store.protocol",
+    "StressStory": ".simulation.workload",
+    "TaskContext": ".execution.handlers",
+    "TaskManager": ".manager.task_manager",
+    "TaskReport": ".report.model",
+    "TaskState": ".local.task",
     "TaskStatus": "..messages",
-    "Ticket": ".ticket",
-    "WorkerAgent": ".worker",
-    "on": ".ceylon_agent",
-    "on_connect": ".ceylon_agent",
-    "on_run": ".ceylon_agent",
-    "rehearse": ".rehearsal",
-    "run_in_virtual_time": ".virtual_time",
+    "Ticket": ".security.ticket",
+    "TraceLog": ".kernel.trace",
+    "WorkerAgent": ".worker.worker_agent",
+    "WorkerDetail": ".manager.own_matching",
+    "ForkServer": ".worker_pool.fork_server",
+    "WorkerPool": ".worker_pool.pool",
+    "WorkerReport": ".report.model",
+    "check_worker_health": ".worker.health",
+    "follow": ".trace.follow",
+    "on": ".transport.ceylon_agent",
+    "on_connect": ".transport.ceylon_agent",
+    "on_run": ".transport.ceylon_agent",
+    "read_store": ".store.sqlite",
+    "rehearse": ".simulation.rehearsal",
+    "render_html": ".report.html",
+    "render_summary": ".report.text",
+    "render_text": ".report.text",
+    "run_in_virtual_time": ".simulation.virtual_time",
+    "simulate": ".simulation.runner",
+    "write_report": ".report.file",
 }
-"""Where each name lives; a test holds it against what type checkers are told above."""
+"""Where each name lives; a test compares it with what type checkers read above."""
 
-
-def __getattr__(name: str) -> object:
-    room = _ROOMS.get(name)
-    if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .trust import load_messages  # noqa: PLC0415 - the package alone loads nothing
-
-    load_messages()
-    found: object = getattr(import_module(room, __name__), name)
-    # From now on it is found without a question.
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = export_lazily(__name__, _MODULES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from muster.agents import run_in_virtual_time
 from muster.agents.command.scenario_finder import our_scenarios
-from muster.agents.report_text import render_text
+from muster.agents.report.text import render_text
 from muster.scenarios.scenario import Scenario
 
 FOLDER = Path(__file__).with_name("scenarios")

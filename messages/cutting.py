@@ -24,7 +24,7 @@ _LONGEST_HEAD_BYTES = 5
 _SHORT_LISTS, _LONG_LISTS = range(0x90, 0xA0), range(0xDC, 0xDE)
 
 
-class Cutting(NamedTuple):
+class OffloadedParts(NamedTuple):
     """An encoded message in parts.
 
     Args:
@@ -47,7 +47,7 @@ class _Span(NamedTuple):
         return self.end - self.start
 
 
-def cut(encoded: bytes, threshold_bytes: int) -> Cutting | None:
+def cut(encoded: bytes, threshold_bytes: int) -> OffloadedParts | None:
     """Cut the large values out of an encoded message; None if it has none.
 
     These are its fields, and of an assignment the fields of the task and each of the inputs. A
@@ -79,12 +79,12 @@ def cut(encoded: bytes, threshold_bytes: int) -> Cutting | None:
     kept.append(encoded[position:])
     # They are large, and so not copied.
     whole = memoryview(encoded)
-    return Cutting(
+    return OffloadedParts(
         b"".join(kept), tuple(places), tuple(whole[span.start : span.end] for span in spans)
     )
 
 
-def splice(cutting: Cutting) -> bytes:
+def splice(cutting: OffloadedParts) -> bytes:
     """Put together again what `cut` cut.
 
     Raises:

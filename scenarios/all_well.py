@@ -41,8 +41,8 @@ sequenceDiagram
 
 from __future__ import annotations
 
-from ..agents.manager import TaskManager
-from ..agents.worker import WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task
 from .scenario import Scenario, perform
 

@@ -52,21 +52,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from ..agents.ceylon_agent import (
-    AgentDetail,
-    BaseAgent,
-    PeerMode,
-    on,
-    on_run,
-)
-from ..agents.manager import TaskManager
-from ..agents.surroundings import claim_port, standing_in
-from ..agents.worker import WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.runtime.ports import claim_port, standing_in
+from ..agents.transport.ceylon_agent import AgentDetail, BaseAgent, PeerMode, on, on_run
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task, TaskResult
 from .scenario import AsideTold, ManagerSeen, Scenario, perform
 
 if TYPE_CHECKING:
-    from ..agents.report import RunReport
+    from ..agents.report.model import RunReport
 
 WORKSPACE = "estate"
 BULLETIN_EVERY_S = 0.2

@@ -34,8 +34,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from ..agents.manager import TaskManager
-from ..agents.worker import WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import InvalidInput, Task
 from .scenario import Scenario, perform
 

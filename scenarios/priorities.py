@@ -30,9 +30,9 @@ from __future__ import annotations
 
 import asyncio
 
-from ..agents.kernel.events import Occurrence, What
-from ..agents.manager import TaskManager
-from ..agents.worker import WorkerAgent
+from ..agents.kernel.model.events import Occurrence, OccurrenceKind
+from ..agents.manager.task_manager import TaskManager
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import PriorityTask
 from .scenario import Scenario, perform
 
@@ -61,7 +61,7 @@ class Priorities(Scenario):
         first_done = asyncio.Event()
 
         def note(occurrence: Occurrence) -> None:
-            if occurrence.what is What.TASK_COMPLETED:
+            if occurrence.what is OccurrenceKind.TASK_COMPLETED:
                 first_done.set()
 
         manager.watch(note)

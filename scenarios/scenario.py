@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import runpy
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from ..agents.manager import TaskManager
-from ..agents.memory_link import MemoryNetwork
-from ..agents.rehearsal import rehearse
-from ..agents.ticket import write_ticket_file
-from ..agents.worker import WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.security.ticket import write_ticket_file
+from ..agents.simulation.memory_network import MemoryNetwork
+from ..agents.simulation.rehearsal import rehearse
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import InvalidInput
 
 if TYPE_CHECKING:
-    from ..agents.report import RunReport
+    from ..agents.report.model import RunReport
 
 ManagerSeen: TypeAlias = Callable[[TaskManager], None]
 """Called with the manager before it starts, to watch it."""
@@ -182,6 +183,6 @@ async def _see_out(process: asyncio.subprocess.Process) -> None:
 
 def perform(scenario: type[Scenario]) -> None:
     """Run a scenario as a script: `muster run` with the script's own arguments."""
-    from ..agents.command import main  # noqa: PLC0415 - the command line knows the scenarios
-
-    main(["run", scenario.name(), *sys.argv[1:]])
+    # By name: the command imports the scenarios, so they must not import it.
+    sys.argv[:] = ["muster", "run", scenario.name(), *sys.argv[1:]]
+    runpy.run_module("muster.agents.command", run_name="__main__")

@@ -40,8 +40,8 @@ which the work is done, and the tasks take 2, 5 and 8 seconds.
 
 from __future__ import annotations
 
-from ..agents.manager import TaskManager
-from ..agents.worker import WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task
 from .scenario import Scenario, perform
 

@@ -40,8 +40,8 @@ sequenceDiagram
 
 from __future__ import annotations
 
-from ..agents.manager import TaskManager
-from ..agents.worker import SpecializedWorker, WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.worker.worker_agent import SpecializedWorker, WorkerAgent
 from ..messages import Task
 from .scenario import Scenario, perform
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from ..agents.surroundings import LOOPBACK
+from ..agents.runtime.ports import LOOPBACK
 
 ARTICLES = Path(__file__).with_name("pages")
 LINKS_A_PAGE = 3

@@ -26,9 +26,9 @@ from __future__ import annotations
 
 import asyncio
 
-from ..agents.ceylon_agent import AgentDetail
-from ..agents.manager import TaskManager
-from ..agents.worker import WorkerAgent
+from ..agents.manager.task_manager import TaskManager
+from ..agents.transport.ceylon_agent import AgentDetail
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task, TaskAssignment, TaskResult
 from .scenario import Scenario, perform
 

@@ -48,19 +48,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from ..agents.handlers import Handlers, TaskContext
-from ..agents.manager import TaskManager
-from ..agents.private_file import write_private
-from ..agents.surroundings import LOOPBACK
+from ..agents.execution.handlers import Handlers, TaskContext
+from ..agents.manager.task_manager import TaskManager
+from ..agents.runtime.ports import LOOPBACK
+from ..agents.runtime.private_file import write_private
 from ..agents.web import FetchLimits, Summary, web_handlers
 from ..agents.web.backends import WEB_PACKAGES, require_packages
-from ..agents.worker import SpecializedWorker, WorkerAgent
+from ..agents.worker.worker_agent import SpecializedWorker, WorkerAgent
 from ..messages import InvalidInput, Task
 from .scenario import ManagerSeen, Scenario, perform
 from .tea_review import Article, TeaReview
 
 if TYPE_CHECKING:
-    from ..agents.report import RunReport
+    from ..agents.report.model import RunReport
     from ..agents.web.fetching import Fetcher
 
 DIGEST = "digest"

@@ -46,14 +46,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypedDict, cast
 
-from ..agents.handlers import Handlers, TaskContext
-from ..agents.manager import TaskManager
-from ..agents.worker import WorkerAgent
+from ..agents.execution.handlers import Handlers, TaskContext
+from ..agents.manager.task_manager import TaskManager
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import InvalidInput, Task
 from .scenario import Scenario, perform
 
 if TYPE_CHECKING:
-    from ..agents.report import RunReport
+    from ..agents.report.model import RunReport
 
 SHIPPED_TEXTS = Path(__file__).with_name("texts")
 SUFFIXES = (".txt", ".md")
@@ -64,7 +64,7 @@ LETTERS_OF_A_WORD_WORTH_NAMING = 4
 handlers = Handlers()
 
 
-class Tally(TypedDict):
+class WordTally(TypedDict):
     """What is counted in one text."""
 
     words: int
@@ -73,7 +73,7 @@ class Tally(TypedDict):
 
 
 @handlers.task("count_words")
-def count_words(task: Task, context: TaskContext) -> Tally:
+def count_words(task: Task, context: TaskContext) -> WordTally:
     """Count the words and lines of one text, and find its commonest longer words."""
     lines = str(task.data["text"]).splitlines()
     counts: Counter[str] = Counter()
@@ -86,7 +86,7 @@ def count_words(task: Task, context: TaskContext) -> Tally:
     longer = Counter(
         {word: n for word, n in counts.items() if len(word) > LETTERS_OF_A_WORD_WORTH_NAMING}
     )
-    return Tally(words=counts.total(), lines=len(lines), commonest=longer.most_common(50))
+    return WordTally(words=counts.total(), lines=len(lines), commonest=longer.most_common(50))
 
 
 class WordCount(Scenario):
@@ -126,7 +126,7 @@ class WordCount(Scenario):
 
     def conclusion(self, report: RunReport) -> str:
         """The totals over all texts."""
-        tallies = [cast("Tally", each.output) for each in report.tasks if each.success]
+        tallies = [cast("WordTally", each.output) for each in report.tasks if each.success]
         commonest: Counter[str] = Counter()
         for tally in tallies:
             for word, count in tally["commonest"]:

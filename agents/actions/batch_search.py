@@ -8,7 +8,7 @@ from typing import TypedDict, cast
 
 from ...messages import InvalidInput
 from ...messages.wording import show
-from ..fault_text import describe_fault
+from ..runtime.error_text import describe_fault
 from .arguments import check_seconds
 from .progress import HasProgress, WholePercents
 from .search_engines import SearchEngine, SearchHit, WikipediaEngine

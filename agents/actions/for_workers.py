@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ...messages import InvalidInput, Task
 from ...messages.wording import show
-from ..handlers import Handlers, TaskContext
+from ..execution.handlers import Handlers, TaskContext
 from ..web.addresses import AddressRules, networks_of_environment
 from ..web.guarded_transport import GuardedTransport
 from .batch_search import SearchReport, batch_web_search

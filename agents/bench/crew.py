@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...messages import InvalidInput, MeasurementFailed, Payload, Task, TaskId
-from ..kernel.events import Occurrence, What
-from ..manager import TaskManager
-from ..store import Store
-from ..surroundings import ANY_PORT
-from ..worker_nursery import WorkerNursery
-from ..worker_processes import ORDERLY_END_S, LocalProcess, LocalProcesses
+from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..manager.task_manager import TaskManager
+from ..runtime.ports import ANY_PORT
+from ..store.protocol import Store
+from ..worker_pool.fork_server import ForkServer
+from ..worker_pool.processes import ORDERLY_END_S, LocalProcess, LocalProcesses
 from . import tasks as handlers_room
 
 BATCH_SIZE = 1_000
@@ -24,11 +24,13 @@ SKILL = 10
 
 _LOOK_FOR_DEATHS_EVERY_S = 0.2
 _LOOK_AGAIN_S = 0.02
-_SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
+_SETTLING = frozenset(
+    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class CrewOrder:
+class BenchPlan:
     """What crew there is to be.
 
     Args:
@@ -60,11 +62,11 @@ class CrewOrder:
             )
 
 
-class Crew:
+class BenchWorkers:
     """A manager in the background of this process, and its worker processes.
 
     ```python
-    crew = Crew(CrewOrder(workers=2))
+    crew = Crew(BenchPlan(workers=2))
     try:
         await crew.start()
         await crew.gather()
@@ -82,7 +84,7 @@ class Crew:
         StoreUnusable: the store can't be made.
     """
 
-    def __init__(self, order: CrewOrder, nursery: WorkerNursery | None = None) -> None:
+    def __init__(self, order: BenchPlan, nursery: ForkServer | None = None) -> None:
         self.order = order
         self._nursery = nursery
         self._manager = TaskManager(
@@ -217,11 +219,11 @@ class Crew:
     def _note(self, occurrence: Occurrence) -> None:
         if occurrence.what in _SETTLING:
             self._unsettled -= 1
-            if occurrence.what is not What.TASK_COMPLETED:
+            if occurrence.what is not OccurrenceKind.TASK_COMPLETED:
                 self._failure = f"a task was not completed, but {_words(occurrence)}"
             if not self._unsettled:
                 self._tell_end_of_tasks(None)
-        elif occurrence.what is What.WORKER_JOINED:
+        elif occurrence.what is OccurrenceKind.WORKER_JOINED:
             self._joined.add(occurrence.worker)
             self._somebody_came.set()
 

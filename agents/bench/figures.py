@@ -16,7 +16,7 @@ class _Figure(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Conditions(_Figure):
+class BenchConditions(_Figure):
     """Under which conditions the figures were taken.
 
     Args:
@@ -70,7 +70,7 @@ class PayloadRate(_Figure):
     mb_per_s: float
 
 
-class Memory(_Figure):
+class MemoryUse(_Figure):
     """The most memory that was resident; None where the system does not tell."""
 
     manager_peak_bytes: int | None
@@ -80,12 +80,12 @@ class Memory(_Figure):
 class Figures(_Figure):
     """What was measured; None is what the measuring did not come to."""
 
-    conditions: Conditions
+    conditions: BenchConditions
     throughput: Throughput | None = None
     latency: Latency | None = None
     cold_start_s: float | None = None
     payload: PayloadRate | None = None
-    memory: Memory | None = None
+    memory: MemoryUse | None = None
 
     @property
     def has_any(self) -> bool:

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .figures import BYTES_A_MB, Conditions, Figures
+from .figures import BYTES_A_MB, BenchConditions, Figures
 from .sizes import show_size
 
 DEFAULT_WIDTH = 100
@@ -42,7 +42,7 @@ def print_figures(figures: Figures, console: Console) -> None:
     console.print(table)
 
 
-def _opening(conditions: Conditions) -> Iterator[str]:
+def _opening(conditions: BenchConditions) -> Iterator[str]:
     workers = (
         "1 worker process" if conditions.workers == 1 else f"{conditions.workers} worker processes"
     )

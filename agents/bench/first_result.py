@@ -10,21 +10,21 @@ import os
 import sys
 import threading
 
-from ..worker_nursery import WorkerNursery
-from .crew import Crew, CrewOrder
+from ..worker_pool.fork_server import ForkServer
+from .crew import BenchPlan, BenchWorkers
 from .tasks import NOTHING
 
 FIRST_RESULT = "first result"
 
 
-async def come_to_first_result(order: CrewOrder, nursery: WorkerNursery) -> None:
+async def come_to_first_result(order: BenchPlan, nursery: ForkServer) -> None:
     """Start a crew, have one task done, say so, and stay until stdin ends.
 
     Args:
         order: what crew there is to be.
         nursery: makes its worker processes.
     """
-    crew = Crew(order, nursery)
+    crew = BenchWorkers(order, nursery)
     told_to_end = _end_of_stdin()
     working = asyncio.ensure_future(_work(crew))
     try:
@@ -39,7 +39,7 @@ async def come_to_first_result(order: CrewOrder, nursery: WorkerNursery) -> None
         await crew.end()
 
 
-async def _work(crew: Crew) -> None:
+async def _work(crew: BenchWorkers) -> None:
     await crew.start()
     await crew.run_one(crew.new_task(NOTHING))
     sys.stdout.write(f"{FIRST_RESULT}\n")

@@ -8,21 +8,21 @@ from __future__ import annotations
 import json
 import sys
 
-from ..trust import load_messages
-from ..worker_nursery import WorkerNursery
+from ..runtime.startup import load_messages
+from ..worker_pool.fork_server import ForkServer
 
 
 def main() -> None:
     """Come to the first result as fast as a program can, and stay until stdin ends."""
-    with WorkerNursery() as nursery:
+    with ForkServer() as nursery:
         # All this takes long, and the nursery loads beside it.
         load_messages()
         import asyncio  # noqa: PLC0415
 
-        from .crew import CrewOrder  # noqa: PLC0415
+        from .crew import BenchPlan  # noqa: PLC0415
         from .first_result import come_to_first_result  # noqa: PLC0415
 
-        order = CrewOrder(**json.loads(sys.argv[1]))
+        order = BenchPlan(**json.loads(sys.argv[1]))
         asyncio.run(come_to_first_result(order, nursery))
 
 

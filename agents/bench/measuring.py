@@ -6,10 +6,10 @@ import os
 import time
 
 from ...messages import MeasurementFailed
-from .crew import Crew
+from .crew import BenchWorkers
 from .figures import (
     Latency,
-    Memory,
+    MemoryUse,
     PayloadRate,
     Throughput,
     latency_of,
@@ -27,7 +27,7 @@ _ASKED_FOR_EACH_SLOT = 2
 _NUMBER_BYTES = 8
 
 
-async def measure_throughput(crew: Crew, count: int) -> Throughput:
+async def measure_throughput(crew: BenchWorkers, count: int) -> Throughput:
     """Submit many tasks that do nothing, and wait for the last result.
 
     Raises:
@@ -42,7 +42,9 @@ async def measure_throughput(crew: Crew, count: int) -> Throughput:
     return throughput_of(count, took_s)
 
 
-async def measure_latency(crew: Crew, samples: int = SAMPLES, warm_up: int = WARM_UP) -> Latency:
+async def measure_latency(
+    crew: BenchWorkers, samples: int = SAMPLES, warm_up: int = WARM_UP
+) -> Latency:
     """Submit one task after the other, each when the one before is done.
 
     Args:
@@ -61,7 +63,9 @@ async def measure_latency(crew: Crew, samples: int = SAMPLES, warm_up: int = WAR
     return latency_of(took_s[warm_up:])
 
 
-async def measure_payload(crew: Crew, size_bytes: int, count: int = PAYLOADS) -> PayloadRate:
+async def measure_payload(
+    crew: BenchWorkers, size_bytes: int, count: int = PAYLOADS
+) -> PayloadRate:
     """Submit payloads that can't be compressed, all at once, and have each echoed.
 
     Raises:
@@ -89,7 +93,7 @@ def make_payloads(size_bytes: int, count: int) -> list[bytes]:
     ]
 
 
-async def measure_memory(crew: Crew) -> Memory:
+async def measure_memory(crew: BenchWorkers) -> MemoryUse:
     """The most memory that the manager's process and the largest of the workers' have had.
 
     Raises:
@@ -99,6 +103,6 @@ async def measure_memory(crew: Crew) -> Memory:
     asked = _ASKED_FOR_EACH_SLOT * crew.order.slots * crew.order.workers
     told = await crew.run((crew.new_task(MEMORY) for _ in range(asked)), asked)
     peaks = [peak for peak in told if isinstance(peak, int)]
-    return Memory(
+    return MemoryUse(
         manager_peak_bytes=measure_peak_memory(), worker_peak_bytes=max(peaks, default=None)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...messages import Payload, Task
-from ..handlers import Handlers
+from ..execution.handlers import Handlers
 from .peak_memory import measure_peak_memory
 
 NOTHING = "bench.nothing"

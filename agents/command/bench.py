@@ -15,23 +15,18 @@ from rich.console import Console
 from rich.status import Status
 
 from ..bench.cold_start import measure_cold_start
-from ..bench.crew import Crew, CrewOrder
-from ..bench.figures import Conditions, Figures
+from ..bench.crew import BenchPlan, BenchWorkers
+from ..bench.figures import BenchConditions, Figures
 from ..bench.figures_text import print_figures, render_figures
-from ..bench.measuring import (
-    measure_latency,
-    measure_memory,
-    measure_payload,
-    measure_throughput,
-)
-from ..garbage import collect_garbage_less_often
-from .ending import SOME_DID_NOT, SUCCEEDED, complain
-from .interrupts import Interrupts, children_hold_back_ctrl_c
+from ..bench.measuring import measure_latency, measure_memory, measure_payload, measure_throughput
+from ..runtime.garbage import collect_garbage_less_often
+from .console.exit import SOME_DID_NOT, SUCCEEDED, complain
+from .console.interrupts import Interrupts, children_hold_back_ctrl_c
 from .output import write_json
 
 
 @dataclass(frozen=True, slots=True)
-class BenchOrder:
+class BenchSettings:
     """What to measure.
 
     Args:
@@ -40,12 +35,12 @@ class BenchOrder:
         payload_bytes: how large a payload is echoed.
     """
 
-    crew: CrewOrder
+    crew: BenchPlan
     tasks: int
     payload_bytes: int
 
 
-async def bench(order: BenchOrder, *, as_json: bool) -> int:
+async def bench(order: BenchSettings, *, as_json: bool) -> int:
     """Measure, and print the figures; after Ctrl-C or an error those that there are.
 
     Args:
@@ -90,7 +85,7 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
 class _Measuring:
     """Takes one figure after the other, and keeps those that there are."""
 
-    def __init__(self, order: BenchOrder) -> None:
+    def __init__(self, order: BenchSettings) -> None:
         self._order = order
         self.figures = Figures(conditions=_conditions(order.crew))
 
@@ -108,7 +103,7 @@ class _Measuring:
     async def _take_all(self, status: Status) -> None:
         order = self._order
         # First, so that what can't be done is told before anything else is.
-        crew = Crew(order.crew)
+        crew = BenchWorkers(order.crew)
         try:
             status.update("a cold start")
             cold_start_s = await measure_cold_start(
@@ -135,8 +130,8 @@ class _Measuring:
         self.figures = self.figures.model_copy(update=figures)
 
 
-def _conditions(order: CrewOrder) -> Conditions:
-    return Conditions(
+def _conditions(order: BenchPlan) -> BenchConditions:
+    return BenchConditions(
         muster=version("ceylon-muster"),
         ceylon=version("ceylon"),
         python=platform.python_version(),

@@ -12,7 +12,7 @@ from ...messages import InvalidDiagram, InvalidInput
 from ...scenarios.scenario import Scenario
 from ..diagram import Found, check_diagram, find_diagrams
 from ..kernel.trace import Trace
-from .ending import SOME_DID_NOT, SUCCEEDED
+from .console.exit import SOME_DID_NOT, SUCCEEDED
 from .scenario_finder import find_scenario
 from .trace_sources import trace_from_file, trace_from_scenario, trace_from_store
 

@@ -14,7 +14,7 @@ from ..diagram import (
     write_sequence,
 )
 from ..kernel.trace import Trace
-from ..private_file import write_private
+from ..runtime.private_file import write_private
 from .diagram_form import Form
 from .output import write_lines
 from .trace_sources import (

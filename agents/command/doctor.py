@@ -7,14 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ...messages import Flaw, InvalidInput, MusterError, PortInUse
-from ..clock import now
-from ..kernel.workspace_secret import WorkspaceSecret
-from ..knock import is_at_home
-from ..network_file import FILE_NAME, NetworkFile, read_network_file
-from ..platform_support import BUILDS, Platform, why_unsupported
-from ..surroundings import LOOPBACK, claim_port, is_ipv4
-from ..ticket import Ticket, read_ticket
-from .inquire import PATIENCE_S, Inquirer
+from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..runtime.clock import now
+from ..runtime.ports import LOOPBACK, claim_port, is_ipv4
+from ..security.ticket import Ticket, read_ticket
+from ..transport.ceylon_platform import BUILDS, Platform, why_unsupported
+from ..transport.network_file import FILE_NAME, NetworkFile, read_network_file
+from ..transport.quic_probe import is_at_home
+from .why import PATIENCE_S, Inquirer
 
 CEYLON_VERSION = "0.23.0"
 LARGEST_SKEW_S = 2.0
@@ -26,7 +26,7 @@ _ARGUMENTS = "admin_peer, admin_ip (an IPv4 address in numbers), port and worksp
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class NetworkFinding:
     """What one check came to.
 
     Args:
@@ -44,30 +44,30 @@ class Finding:
         return f"{'ok  ' if self.is_well else 'FAIL'}  {self.check}: {self.told}"
 
 
-def examine_installation() -> list[Finding]:
+def examine_installation() -> list[NetworkFinding]:
     """See whether Muster can run here at all."""
     return [examine_platform(Platform.here()), examine_ceylon(_version_of("ceylon"))]
 
 
-def examine_platform(where: Platform) -> Finding:
+def examine_platform(where: Platform) -> NetworkFinding:
     """See whether Ceylon has a build for a platform."""
     why = why_unsupported(where)
     if why is None:
-        return Finding("platform", True, str(where))
-    return Finding("platform", False, f"{where}: {why}; Ceylon has builds for {BUILDS}")
+        return NetworkFinding("platform", True, str(where))
+    return NetworkFinding("platform", False, f"{where}: {why}; Ceylon has builds for {BUILDS}")
 
 
-def examine_ceylon(installed: str | None) -> Finding:
+def examine_ceylon(installed: str | None) -> NetworkFinding:
     """See whether the Ceylon that is installed is the one that Muster works with."""
     if installed == CEYLON_VERSION:
-        return Finding("Ceylon", True, installed)
+        return NetworkFinding("Ceylon", True, installed)
     found = "is not installed" if installed is None else f"is {installed}"
-    return Finding(
+    return NetworkFinding(
         "Ceylon", False, f"it {found}; run: python -m pip install ceylon=={CEYLON_VERSION}"
     )
 
 
-async def examine_port(port: int) -> Finding:
+async def examine_port(port: int) -> NetworkFinding:
     """See whether a manager could listen on a UDP port of this machine.
 
     Args:
@@ -80,11 +80,11 @@ async def examine_port(port: int) -> Finding:
         who = "a manager or another QUIC server answers there"
         if not await is_at_home(LOOPBACK, port):
             who = "another program has it, which is no manager"
-        return Finding(check, False, f"{who}. {fault}")
-    return Finding(check, True, "free")
+        return NetworkFinding(check, False, f"{who}. {fault}")
+    return NetworkFinding(check, True, "free")
 
 
-async def examine_network_file(folder: Path, given: str | Path | None = None) -> Finding:
+async def examine_network_file(folder: Path, given: str | Path | None = None) -> NetworkFinding:
     """See whether plain Ceylon agents that start in a folder would be led astray by its file.
 
     Args:
@@ -96,7 +96,7 @@ async def examine_network_file(folder: Path, given: str | Path | None = None) ->
     if said is None:
         needed = _ARGUMENTS if wanted is None else _arguments(wanted)
         told = f"none in this directory; a plain Ceylon agent that starts here needs {needed}"
-        return Finding(FILE_NAME, True, told)
+        return NetworkFinding(FILE_NAME, True, told)
     path = repr(str((folder / FILE_NAME).resolve()))
     overrides = (
         "it overrides the arguments of plain Ceylon agents that start in this directory, with "
@@ -104,11 +104,11 @@ async def examine_network_file(folder: Path, given: str | Path | None = None) ->
     )
     problem = await _find_problem(said, wanted)
     if problem is None:
-        return Finding(FILE_NAME, True, f"{path} is good; {overrides}")
+        return NetworkFinding(FILE_NAME, True, f"{path} is good; {overrides}")
     cure = "remove the file, start them in another directory, or give them a config_path"
     if wanted is not None:
         cure += f"; they need {_arguments(wanted)}"
-    return Finding(FILE_NAME, False, f"{path} {problem}; {overrides}; {cure}")
+    return NetworkFinding(FILE_NAME, False, f"{path} {problem}; {overrides}; {cure}")
 
 
 def _wanted(given: str | Path | None) -> NetworkFile | None:
@@ -158,7 +158,7 @@ def _is_number(text: str) -> bool:
 
 async def examine_manager(
     given: str | Path, secret: WorkspaceSecret | None = None, *, insecure: bool = False
-) -> list[Finding]:
+) -> list[NetworkFinding]:
     """See whether a worker could join by a ticket; what comes after a failure is not tried.
 
     Args:
@@ -169,30 +169,34 @@ async def examine_manager(
     try:
         ticket = read_ticket(given)
     except InvalidInput as fault:
-        return [Finding("ticket", False, str(fault))]
+        return [NetworkFinding("ticket", False, str(fault))]
     muster = version("ceylon-muster")
-    findings = [Finding("ticket", True, f"for Muster {muster}, workspace {ticket.workspace_id!r}")]
+    findings = [
+        NetworkFinding("ticket", True, f"for Muster {muster}, workspace {ticket.workspace_id!r}")
+    ]
     at = f"{ticket.host}, UDP port {ticket.port}"
     if not await is_at_home(ticket.host, ticket.port):
         told = (
             f"nobody answers at {at}; start the manager, open the port in the firewalls between, "
             "or see that `--host` of the manager is an address that reaches its machine from here"
         )
-        return [*findings, Finding("port", False, told)]
-    findings.append(Finding("port", True, f"a QUIC server answers at {at}"))
+        return [*findings, NetworkFinding("port", False, told)]
+    findings.append(NetworkFinding("port", True, f"a QUIC server answers at {at}"))
     return [*findings, *await _ask(ticket, secret, insecure=insecure)]
 
 
-async def _ask(ticket: Ticket, secret: WorkspaceSecret | None, *, insecure: bool) -> list[Finding]:
+async def _ask(
+    ticket: Ticket, secret: WorkspaceSecret | None, *, insecure: bool
+) -> list[NetworkFinding]:
     inquirer = Inquirer([_TASK_ASKED_FOR], ticket, secret, insecure=insecure)
     try:
         await inquirer.start_agent()
     except MusterError as fault:
-        return [Finding("manager", False, str(fault))]
+        return [NetworkFinding("manager", False, str(fault))]
     if not inquirer.is_answered:
-        return [Finding("manager", False, explain_silence(inquirer.dropped))]
+        return [NetworkFinding("manager", False, explain_silence(inquirer.dropped))]
     return [
-        Finding("manager", True, "answers by this ticket"),
+        NetworkFinding("manager", True, "answers by this ticket"),
         examine_clock(inquirer.manager_time, now()),
     ]
 
@@ -213,7 +217,7 @@ def explain_silence(dropped: dict[str, int]) -> str:
     )
 
 
-def examine_clock(manager_time: float | None, our_time: float) -> Finding:
+def examine_clock(manager_time: float | None, our_time: float) -> NetworkFinding:
     """See whether the manager's clock agrees with ours.
 
     Args:
@@ -221,11 +225,11 @@ def examine_clock(manager_time: float | None, our_time: float) -> Finding:
         our_time: ours.
     """
     if manager_time is None:
-        return Finding("clock", True, "the manager does not tell its time")
+        return NetworkFinding("clock", True, "the manager does not tell its time")
     skew_s = our_time - manager_time
     if abs(skew_s) <= LARGEST_SKEW_S:
-        return Finding("clock", True, "agrees with the manager's")
-    return Finding(
+        return NetworkFinding("clock", True, "agrees with the manager's")
+    return NetworkFinding(
         "clock",
         False,
         f"it is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the manager's, so "

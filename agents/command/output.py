@@ -6,7 +6,7 @@ import sys
 
 from pydantic import BaseModel
 
-from ..terminal_text import terminal_json, terminal_line, terminal_lines
+from ..runtime.terminal_text import terminal_json, terminal_line, terminal_lines
 
 
 def write_line(line: str) -> None:

@@ -7,10 +7,10 @@ import sys
 
 from ...messages import UnknownName
 from ...scenarios.scenario import Scenario
-from ..ticket import Ticket
-from .ending import SUCCEEDED
-from .interrupts import Interrupts
-from .parent import leaving_with_parent
+from ..security.ticket import Ticket
+from .console.exit import SUCCEEDED
+from .console.interrupts import Interrupts
+from .console.parent_watch import leaving_with_parent
 
 
 async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:

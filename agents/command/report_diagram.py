@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ..diagram import tell_as_sequence, write_sequence
 from ..kernel.trace import Trace, TraceLog, trace_of
-from ..manager import TaskManager
-from ..report_file import shows_diagram
-from ..tracing import follow
-from .kept_run import KeptRun
+from ..manager.task_manager import TaskManager
+from ..report.file import shows_diagram
+from ..trace.follow import follow
+from .stored_run import StoredRun
 
 
 def follow_for_report(manager: TaskManager, report_file: Path | None) -> Callable[[], str | None]:
@@ -30,7 +30,7 @@ def follow_for_report(manager: TaskManager, report_file: Path | None) -> Callabl
     return lambda: _draw(log.trace())
 
 
-def draw_kept_run(run: KeptRun, report_file: Path) -> str | None:
+def draw_kept_run(run: StoredRun, report_file: Path) -> str | None:
     """Draw a run as far as its store knows it, if its report shows that."""
     if not shows_diagram(report_file):
         return None

@@ -12,13 +12,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ...messages import InvalidInput
-from ..fault_plan import ALL_FAULTS, FaultKind
-from ..shrinking import shrink
-from ..simulation import Conditions, Outcome, Workload, simulate
-from ..stress_story import StressStory
-from .ending import SOME_DID_NOT, SUCCEEDED
-from .interrupts import ignore_ctrl_c
-from .logging_setup import configure_logging
+from ..simulation.faults import ALL_FAULTS, FaultKind
+from ..simulation.runner import Conditions, Outcome, Workload, simulate
+from ..simulation.shrinking import shrink
+from ..simulation.workload import StressStory
+from .console.exit import SOME_DID_NOT, SUCCEEDED
+from .console.interrupts import ignore_ctrl_c
+from .console.logging_setup import configure_logging
 from .output import write_line
 from .scenario_finder import find_scenario, make_scenario
 
@@ -77,7 +77,7 @@ class Order:
 
 
 @dataclass(slots=True)
-class Tally:
+class SimulationTally:
     """What runs came to, all together.
 
     Args:
@@ -92,7 +92,7 @@ class Tally:
     lasted_s: float = 0.0
     broken: Outcome | None = None
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: SimulationTally) -> None:
         """Add what other runs came to."""
         self.runs += other.runs
         self.injected += other.injected
@@ -119,7 +119,7 @@ def simulate_runs(order: Order, processes: int) -> int:
     told = "the stress story" if not order.scenario else order.scenario
     write_line(f"{told}: {order.runs:,} runs, seeds {order.first_seed} to {last_seed}")
     started_at = time.monotonic()
-    tally = Tally()
+    tally = SimulationTally()
     for share in _run_shares(_shares(order), processes):
         tally.add(share)
         if tally.broken is not None:
@@ -132,9 +132,9 @@ def simulate_runs(order: Order, processes: int) -> int:
     return SOME_DID_NOT
 
 
-def run_share(order: Order) -> Tally:
+def run_share(order: Order) -> SimulationTally:
     """Simulate the runs of an order, one after the other, until one breaks an invariant."""
-    tally = Tally()
+    tally = SimulationTally()
     assert order.storm_s is not None
     for seed in range(order.first_seed, order.first_seed + order.runs):
         workload = order.workload(seed)
@@ -175,7 +175,7 @@ def _shares(order: Order) -> Iterator[Order]:
         yield replace(order, first_seed=order.first_seed + begun, runs=runs)
 
 
-def _run_shares(shares: Iterable[Order], processes: int) -> Iterator[Tally]:
+def _run_shares(shares: Iterable[Order], processes: int) -> Iterator[SimulationTally]:
     if processes == 1:
         yield from map(run_share, shares)
         return
@@ -192,7 +192,7 @@ def _run_shares(shares: Iterable[Order], processes: int) -> Iterator[Tally]:
         pool.shutdown(cancel_futures=True)
 
 
-def _print_tally(tally: Tally, took_s: float) -> None:
+def _print_tally(tally: SimulationTally, took_s: float) -> None:
     total = sum(tally.injected.values())
     by_kind = ", ".join(f"{kind.value} {tally.injected[kind]:,}" for kind in ALL_FAULTS)
     write_line(f"faults injected: {total:,} ({by_kind})")

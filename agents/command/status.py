@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...messages import TaskStatus
-from ..kernel.health import Health, health_of, silence_of
-from ..kernel.records import WorkerRecord
-from .kept_run import KeptRun
+from ..kernel.model.health import Health, health_of, silence_of
+from ..kernel.model.records import WorkerRecord
+from .stored_run import StoredRun
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -73,7 +73,7 @@ class RunState(_StatusPart):
     """The workers by name, in the order of their coming."""
 
 
-def state_of(run: KeptRun) -> RunState:
+def state_of(run: StoredRun) -> RunState:
     """Sum up a run."""
     board = run.board
     return RunState(
@@ -88,7 +88,7 @@ def state_of(run: KeptRun) -> RunState:
     )
 
 
-def status_lines(run: KeptRun) -> Iterator[str]:
+def status_lines(run: StoredRun) -> Iterator[str]:
     """Tell how far a run is, line by line."""
     board = run.board
     yield f"{run.store}: {_tell_progress(run)}; {_tell_holder(run)}"
@@ -105,7 +105,7 @@ def status_lines(run: KeptRun) -> Iterator[str]:
         yield f"  {worker.name}: {_tell_presence(state)}, {ended}"
 
 
-def _state_of(worker: WorkerRecord, run: KeptRun) -> WorkerState:
+def _state_of(worker: WorkerRecord, run: StoredRun) -> WorkerState:
     is_listened_to = run.holder.held is True and run.board.ended_at is None
     heartbeat_s = run.board.rules.heartbeat_s
     return WorkerState(
@@ -127,7 +127,7 @@ def _tell_presence(state: WorkerState) -> str:
     return busy if state.connected else "not connected"
 
 
-def _tell_progress(run: KeptRun) -> str:
+def _tell_progress(run: StoredRun) -> str:
     board = run.board
     if board.failure is not None:
         return f"could not be carried through: {board.failure}"
@@ -140,7 +140,7 @@ def _tell_progress(run: KeptRun) -> str:
     return f"has run for {run.at - board.began_at:,.1f} s"
 
 
-def _tell_holder(run: KeptRun) -> str:
+def _tell_holder(run: StoredRun) -> str:
     holder = run.holder
     if holder.held is None:
         return "whether a manager holds it can't be seen"

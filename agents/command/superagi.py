@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...messages import InvalidInput, MusterError
 from ..web.backends import SUPERAGI_PACKAGES, WEB_PACKAGES, require_packages
-from ..web.superagi_places import (
+from ..web.superagi.places import (
     HOME_VARIABLE,
     PYTHON_VARIABLE,
     REPOSITORY,
@@ -22,16 +22,16 @@ from ..web.superagi_places import (
     find_python,
     python_of,
 )
-from .ending import SOME_DID_NOT, SUCCEEDED
+from .console.exit import SOME_DID_NOT, SUCCEEDED
 
 if TYPE_CHECKING:
     from ..web.fetching import Fetcher
-    from ..web.superagi_bridge import Bridge
+    from ..web.superagi.bridge import Bridge
 
 # What comes with the extras is imported when it is needed.
 # ruff: noqa: PLC0415
 
-REQUIREMENTS = Path(__file__).parents[1] / "web" / "superagi_requirements.txt"
+REQUIREMENTS = Path(__file__).parents[1] / "web" / "superagi" / "requirements.txt"
 SHOWN_LINES_OF_A_FAULT = 15
 
 SAMPLE_URL = "http://sample.muster/withering"
@@ -49,7 +49,7 @@ Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ToolFinding:
     """What was found of one part of SuperAGI.
 
     Args:
@@ -106,13 +106,13 @@ def check(say: Say) -> int:
 
 
 async def _check(say: Say) -> int:
-    findings: list[Finding] = []
+    findings: list[ToolFinding] = []
 
     async def note(part: str, trial: Callable[[], Awaitable[str]]) -> None:
         try:
-            finding = Finding(part, works=True, detail=await trial())
+            finding = ToolFinding(part, works=True, detail=await trial())
         except MusterError as fault:
-            finding = Finding(part, works=False, detail=str(fault))
+            finding = ToolFinding(part, works=False, detail=str(fault))
         findings.append(finding)
         say(finding.line())
 
@@ -132,7 +132,7 @@ async def _try_checkout() -> str:
 async def _try_extractor() -> str:
     checkout = find_checkout()
     require_packages("SuperAGI's extractor", (*WEB_PACKAGES, *SUPERAGI_PACKAGES), "superagi")
-    from ..web.superagi_extractor import SuperAgiScraper
+    from ..web.superagi.extractor import SuperAgiScraper
 
     page = await SuperAgiScraper(_sample_fetcher(), checkout).scrape(SAMPLE_URL)
     return f"read {len(page.text.split())} words of the sample page"
@@ -144,7 +144,7 @@ async def _try_python() -> str:
 
 async def _try_scraper_tool() -> str:
     bridge = _bridge()
-    from ..web.superagi_tools import SuperAgiToolScraper
+    from ..web.superagi.tools import SuperAgiToolScraper
 
     try:
         page = await SuperAgiToolScraper(bridge, _sample_fetcher()).scrape(SAMPLE_URL)
@@ -156,7 +156,7 @@ async def _try_scraper_tool() -> str:
 async def _try_summarizer() -> str:
     bridge = _bridge()
     from ..web.roles import Wish
-    from ..web.superagi_tools import SuperAgiSummarizer
+    from ..web.superagi.tools import SuperAgiSummarizer
 
     try:
         summary = await SuperAgiSummarizer(bridge, None).summarize(Wish(SAMPLE_TEXT, 1))
@@ -167,7 +167,7 @@ async def _try_summarizer() -> str:
 
 def _bridge() -> Bridge:
     require_packages("SuperAGI's tools", WEB_PACKAGES, "web")
-    from ..web.superagi_bridge import Bridge
+    from ..web.superagi.bridge import Bridge
 
     return Bridge(find_python(), find_checkout())
 

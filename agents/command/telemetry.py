@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..manager import TaskManager
-from ..worker import WorkerAgent
+from ..manager.task_manager import TaskManager
+from ..worker.worker_agent import WorkerAgent
 
 
 def tell_opentelemetry(agent: TaskManager | WorkerAgent) -> None:
@@ -13,11 +13,7 @@ def tell_opentelemetry(agent: TaskManager | WorkerAgent) -> None:
         ExtraMissing: OpenTelemetry is not installed.
         InvalidInput: nobody takes its spans.
     """
-    from ..otel_spans import (  # noqa: PLC0415 - its packages are only there on request
-        check_provider,
-        trace_manager,
-        trace_worker,
-    )
+    from ..metrics.otel import check_provider, trace_manager, trace_worker  # noqa: PLC0415 - its packages are only there on request
 
     check_provider()
     if isinstance(agent, TaskManager):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ...messages import InvalidInput
 from ..kernel.trace import Trace, trace_of
-from ..trace_file import read_trace_file
-from .ending import complain
-from .kept_run import read_kept_run
+from ..trace.file import read_trace_file
+from .console.exit import complain
 from .scenario_finder import find_scenario, make_scenario
+from .stored_run import read_kept_run
 from .traced_play import trace_scenario
 
 

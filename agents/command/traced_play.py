@@ -10,10 +10,10 @@ from functools import partial
 from ...messages import RunEnded, WorkersMissing
 from ...scenarios.scenario import ManagerSeen, Scenario
 from ..kernel.trace import Trace, TraceLog
-from ..manager import TaskManager
-from ..tracing import follow, tell_aside
-from ..virtual_time import run_in_virtual_time
-from .interrupts import Interrupts
+from ..manager.task_manager import TaskManager
+from ..simulation.virtual_time import run_in_virtual_time
+from ..trace.follow import follow, tell_aside
+from .console.interrupts import Interrupts
 
 
 def trace_scenario(scenario: Scenario, *, real: bool = False) -> Trace:

@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from ...messages import ExtraMissing
-from ..surroundings import LOOPBACK
-from .interrupts import Interrupts
+from ..runtime.ports import LOOPBACK
+from .console.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from ..live import LivePage
     from ..live.application import MetricsSource
-    from ..manager import TaskManager
+    from ..manager.task_manager import TaskManager
 
 # What it needs comes with an extra that not everybody has.
 # ruff: noqa: PLC0415

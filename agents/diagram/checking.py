@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from ...messages import InvalidTrace
 from ..kernel.trace import Trace
-from .casting import Miscast, cast_of, hidden_messages
-from .conversation import Kind, Party, Role, Said, conversation_of
-from .course import Course
+from .automaton import Automaton
 from .labels import read_label
 from .notes import check_note
-from .sequence_model import Message, Note, SequenceDiagram, walk
+from .roles import Miscast, cast_of, hidden_messages
+from .run_messages import MessageKind, Party, Role, Said, conversation_of
+from .sequence_model import Note, SequenceDiagram, SequenceMessage, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class _Check:
         heard = [
             said for said in conversation if not said.kind.may_be_left_out or said.kind in kinds
         ]
-        course = Course(self._diagram.steps, self._holds, hidden_messages)
+        course = Automaton(self._diagram.steps, self._holds, hidden_messages)
         for number, said in enumerate(heard):
             if not course.hear(said):
                 had = f"{_between(said.sender, said.receiver)}: {said.told()}"
@@ -108,26 +108,26 @@ class _Check:
                     return Verdict(len(heard), Mismatch(step.line, step.text, had))
         return Verdict(len(heard))
 
-    def _kind(self, message: Message) -> Kind:
+    def _kind(self, message: SequenceMessage) -> MessageKind:
         ends = {self._cast[message.sender].role, self._cast[message.receiver].role}
-        return Kind.ASIDE if Role.OUTSIDER in ends else self._labels[message.text].kind
+        return MessageKind.ASIDE if Role.OUTSIDER in ends else self._labels[message.text].kind
 
-    def _holds(self, message: Message, said: Said) -> bool:
+    def _holds(self, message: SequenceMessage, said: Said) -> bool:
         return self._is_between(message, said) and self._labels[message.text].holds_for(said)
 
-    def _is_between(self, message: Message, said: Said) -> bool:
+    def _is_between(self, message: SequenceMessage, said: Said) -> bool:
         ends = self._cast[message.sender], self._cast[message.receiver]
         return ends == (said.sender, said.receiver)
 
     def _mismatch(
-        self, awaited: Sequence[Message], said: Said | None, heard: Sequence[Said], had: str
+        self, awaited: Sequence[SequenceMessage], said: Said | None, heard: Sequence[Said], had: str
     ) -> Mismatch:
         """Point at what was to come.
 
         Of several that is what the run never had, or else what is most like what came.
         """
 
-        def suspicion(message: Message) -> tuple[bool, int, int]:
+        def suspicion(message: SequenceMessage) -> tuple[bool, int, int]:
             never_came = not any(self._holds(message, each) for each in heard)
             likeness = 0
             if said is not None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...messages import InvalidInput, TaskId
-from ..kernel.events import What
+from ..kernel.model.events import OccurrenceKind
 from ..kernel.trace import TaskFacts, Trace
-from .conversation import name_of
 from .escaping import escape
+from .run_messages import name_of
 
 _INDENT = "    "
 _MAX_TEXT_CHARACTERS = 60
 _STATUS = {
-    What.TASK_ADDED: "pending",
-    What.TASK_ASSIGNED: "in_progress",
-    What.TASK_REQUEUED: "pending",
-    What.TASK_COMPLETED: "completed",
-    What.TASK_FAILED: "failed",
-    What.TASK_CANCELLED: "cancelled",
+    OccurrenceKind.TASK_ADDED: "pending",
+    OccurrenceKind.TASK_ASSIGNED: "in_progress",
+    OccurrenceKind.TASK_REQUEUED: "pending",
+    OccurrenceKind.TASK_COMPLETED: "completed",
+    OccurrenceKind.TASK_FAILED: "failed",
+    OccurrenceKind.TASK_CANCELLED: "cancelled",
 }
 _STYLES = {
     "completed": "fill:#d9ead3,stroke:#6aa84f,color:#000",

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 
 from ...messages import InvalidInput
 from ..kernel.trace import Trace
-from .conversation import name_of, plain_name
 from .escaping import escape
 from .leases import Lease, leases_of
+from .run_messages import name_of, plain_name
 
 _INDENT = "    "
 _NO_NAME = "a run"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .conversation import Kind, Said
+from .run_messages import MessageKind, Said
 
 _LABEL = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*(?:\((.*)\))?")
 _CLAIM = re.compile(r"([A-Za-z_]+)\s*=\s*(.*)", re.DOTALL)
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:s|%)?")
 _KINDS = {
-    **{kind.value.casefold(): kind for kind in Kind if kind is not Kind.ASIDE},
+    **{kind.value.casefold(): kind for kind in MessageKind if kind is not MessageKind.ASIDE},
     # Words that say the same.
-    "stop": Kind.SHUTDOWN,
-    "cancel task": Kind.CANCEL,
+    "stop": MessageKind.SHUTDOWN,
+    "cancel task": MessageKind.CANCEL,
 }
 
 
@@ -29,18 +29,22 @@ class Label:
         text: the whole of it.
     """
 
-    kind: Kind
+    kind: MessageKind
     names: tuple[str, ...]
     claims: tuple[tuple[str, str], ...]
     text: str
 
     def holds_for(self, said: Said) -> bool:
         """Whether a message is what is claimed."""
-        if said.kind is Kind.ASIDE:
+        if said.kind is MessageKind.ASIDE:
             return self.text == said.text
         if self.kind is not said.kind:
             return False
-        if self.kind is Kind.ADDED_TASKS and self.names and set(self.names) != set(said.names):
+        if (
+            self.kind is MessageKind.ADDED_TASKS
+            and self.names
+            and set(self.names) != set(said.names)
+        ):
             return False
         if any(name not in said.names for name in self.names):
             return False
@@ -56,7 +60,7 @@ def read_label(text: str) -> Label:
     found = _LABEL.fullmatch(text)
     kind = _KINDS.get(found[1].casefold()) if found else None
     if found is None or kind is None:
-        return Label(Kind.ASIDE, (), (), text)
+        return Label(MessageKind.ASIDE, (), (), text)
     names: list[str] = []
     claims: list[tuple[str, str]] = []
     for part in (found[2] or "").split(","):

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...messages import TaskId
-from ..kernel.events import What
+from ..kernel.model.events import OccurrenceKind
 from ..kernel.trace import Trace
 
 _ENDINGS = {
-    What.TASK_COMPLETED: "succeeded",
-    What.ATTEMPT_FAILED: "failed",
-    What.ATTEMPT_TIMED_OUT: "timed out",
-    What.TASK_CANCELLED: "cancelled",
-    What.TASK_REQUEUED: "lost",
-    What.TASK_FAILED: "lost",
+    OccurrenceKind.TASK_COMPLETED: "succeeded",
+    OccurrenceKind.ATTEMPT_FAILED: "failed",
+    OccurrenceKind.ATTEMPT_TIMED_OUT: "timed out",
+    OccurrenceKind.TASK_CANCELLED: "cancelled",
+    OccurrenceKind.TASK_REQUEUED: "lost",
+    OccurrenceKind.TASK_FAILED: "lost",
 }
 
-_NOT_BEGUN = {What.TASK_REQUEUED: "given back", What.TASK_FAILED: "expired: "}
+_NOT_BEGUN = {OccurrenceKind.TASK_REQUEUED: "given back", OccurrenceKind.TASK_FAILED: "expired: "}
 """How the detail begins where an attempt ended that had not begun."""
 
 
@@ -54,11 +54,11 @@ def _leases(trace: Trace) -> Iterator[Lease]:
     for each in trace.occurrences:
         if each.task_id is None:
             continue
-        if each.what is What.TASK_ASSIGNED:
+        if each.what is OccurrenceKind.TASK_ASSIGNED:
             running[each.task_id] = (each.attempt, each.worker, each.at)
         elif each.what in _ENDINGS and each.task_id in running:
             attempt, worker, began_at = running.pop(each.task_id)
-            is_overtaken = each.what is What.TASK_COMPLETED and each.attempt != attempt
+            is_overtaken = each.what is OccurrenceKind.TASK_COMPLETED and each.attempt != attempt
             ending = "cancelled" if is_overtaken else _ENDINGS[each.what]
             if each.what in _NOT_BEGUN and each.detail.startswith(_NOT_BEGUN[each.what]):
                 ending = "not begun"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..kernel.events import What
+from ..kernel.model.events import OccurrenceKind
 from ..kernel.trace import Trace
-from .conversation import Party, Role, name_of
 from .escaping import tidy
 from .leases import Lease, leases_of
+from .run_messages import Party, Role, name_of
 from .sequence_model import Note
 
 _SUCCESS_RATE = re.compile(r"success rate\s*[:=]?\s*(\d+(?:\.\d+)?) ?%", re.IGNORECASE)
@@ -28,9 +28,9 @@ _ROUNDING = 0.005
 _MOST_TOLD = 5
 
 _SETTLED = {
-    What.TASK_COMPLETED: "completed",
-    What.TASK_FAILED: "failed",
-    What.TASK_CANCELLED: "cancelled",
+    OccurrenceKind.TASK_COMPLETED: "completed",
+    OccurrenceKind.TASK_FAILED: "failed",
+    OccurrenceKind.TASK_CANCELLED: "cancelled",
 }
 
 
@@ -92,7 +92,7 @@ def _lasts(lease: Lease, claimed: str, ending: str, second_s: float | None) -> b
 
 def _check_line(line: str, cast: Mapping[str, Party], trace: Trace) -> str | None:
     if claimed := _SUCCESS_RATE.fullmatch(line):
-        completed = sum(each.what is What.TASK_COMPLETED for each in trace.occurrences)
+        completed = sum(each.what is OccurrenceKind.TASK_COMPLETED for each in trace.occurrences)
         return _compare(claimed[1], completed, len(trace.tasks))
     if claimed := _OF_A_WORKER.fullmatch(line):
         name = cast[claimed[1]].name if claimed[1] in cast else claimed[1]
@@ -106,8 +106,10 @@ def _check_worker(name: str, rate: str, cast: Mapping[str, Party], trace: Trace)
     if Party(Role.WORKER, name) not in cast.values():
         return f"no worker {name!r}"
     ended = [each.what for each in trace.occurrences if each.worker == name]
-    succeeded = ended.count(What.TASK_COMPLETED)
-    failed = ended.count(What.ATTEMPT_FAILED) + ended.count(What.ATTEMPT_TIMED_OUT)
+    succeeded = ended.count(OccurrenceKind.TASK_COMPLETED)
+    failed = ended.count(OccurrenceKind.ATTEMPT_FAILED) + ended.count(
+        OccurrenceKind.ATTEMPT_TIMED_OUT
+    )
     return _compare(rate, succeeded, succeeded + failed)
 
 

@@ -59,7 +59,7 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SequenceMessage:
     """An arrow from one participant to another.
 
     Args:
@@ -141,7 +141,7 @@ class Block:
     line: int = field(default=0, compare=False)
 
 
-Step: TypeAlias = Message | Note | Activation | Block
+Step: TypeAlias = SequenceMessage | Note | Activation | Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +165,9 @@ class SequenceDiagram:
     last_line: int = field(default=0, compare=False)
 
     @property
-    def messages(self) -> Iterator[Message]:
+    def messages(self) -> Iterator[SequenceMessage]:
         """All messages, of blocks too, in the order of their lines."""
-        return (step for step in walk(self.steps) if isinstance(step, Message))
+        return (step for step in walk(self.steps) if isinstance(step, SequenceMessage))
 
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:

@@ -8,36 +8,43 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from ...messages import InvalidInput, TaskId
-from ..kernel.events import Occurrence, What
+from ..kernel.model.events import Occurrence, OccurrenceKind
 from ..kernel.trace import Trace
-from .casting import describe_worker
-from .conversation import Kind, Party, Role, Said, conversation_of, name_of, plain_name
 from .escaping import tidy
 from .leases import Lease, leases_of
+from .roles import describe_worker
+from .run_messages import MessageKind, Party, Role, Said, conversation_of, name_of, plain_name
 from .sequence_model import (
     Arrow,
     Block,
     BlockKind,
     Branch,
-    Message,
     Note,
     Participant,
     SequenceDiagram,
+    SequenceMessage,
     Step,
 )
 
 DEFAULT_MAX_MESSAGES = 60
 """How many messages stay readable."""
 
-_TOLD = {Kind.CONNECT, Kind.ASSIGNMENT, Kind.RESULT, Kind.CANCEL, Kind.SHUTDOWN, Kind.ASIDE}
+_TOLD = {
+    MessageKind.CONNECT,
+    MessageKind.ASSIGNMENT,
+    MessageKind.RESULT,
+    MessageKind.CANCEL,
+    MessageKind.SHUTDOWN,
+    MessageKind.ASIDE,
+}
 _MOST_OF_A_KIND = 4
 _TOGETHER = {
-    Kind.CONNECT: "Connect",
-    Kind.ASSIGNMENT: "Task assignment",
-    Kind.RESULT: "Results",
-    Kind.SHUTDOWN: "Shutdown",
+    MessageKind.CONNECT: "Connect",
+    MessageKind.ASSIGNMENT: "Task assignment",
+    MessageKind.RESULT: "Results",
+    MessageKind.SHUTDOWN: "Shutdown",
 }
-_DOTTED = frozenset({Kind.CONNECT, Kind.SHUTDOWN})
+_DOTTED = frozenset({MessageKind.CONNECT, MessageKind.SHUTDOWN})
 _PLAIN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _RESERVED = """
 tm end participant actor note par and loop alt else opt critical option break rect box over left
@@ -150,7 +157,7 @@ class _Teller:
             (lease.task_id, lease.attempt): lease for lease in leases_of(trace)
         }
         self._manager = ids[Party(Role.MANAGER, trace.manager)]
-        self._lost = [each for each in trace.occurrences if each.what is What.WORKER_LOST]
+        self._lost = [each for each in trace.occurrences if each.what is OccurrenceKind.WORKER_LOST]
 
     def tell(
         self, shown: Sequence[Said], *, is_beginning: bool = False, is_end: bool = False
@@ -174,59 +181,61 @@ class _Teller:
             while notes and self._comes_first(notes[0].what, notes[0].at, together[0]):
                 yield from self._note(notes.pop(0))
             yield from self._together(together)
-            if together[0].kind is Kind.ASSIGNMENT:
+            if together[0].kind is MessageKind.ASSIGNMENT:
                 yield from self._processing(together)
         for left in notes:
             yield from self._note(left)
 
     @staticmethod
-    def _is_told(what: What) -> bool:
+    def _is_told(what: OccurrenceKind) -> bool:
         return what in {
-            What.ASSIGNING_BEGUN,
-            What.WORKER_LOST,
-            What.WORKER_QUARANTINED,
-            What.TASK_FAILED,
-            What.RUN_RESUMED,
-            What.RUN_ENDED,
+            OccurrenceKind.ASSIGNING_BEGUN,
+            OccurrenceKind.WORKER_LOST,
+            OccurrenceKind.WORKER_QUARANTINED,
+            OccurrenceKind.TASK_FAILED,
+            OccurrenceKind.RUN_RESUMED,
+            OccurrenceKind.RUN_ENDED,
         }
 
     @staticmethod
-    def _comes_first(what: What, at: float, said: Said) -> bool:
+    def _comes_first(what: OccurrenceKind, at: float, said: Said) -> bool:
         if at != said.at:
             return at < said.at
         match what:
-            case What.RUN_RESUMED:
+            case OccurrenceKind.RUN_RESUMED:
                 return True
-            case What.ASSIGNING_BEGUN:
-                return said.kind is not Kind.CONNECT
-            case What.RUN_ENDED:
-                return said.kind is Kind.SHUTDOWN
+            case OccurrenceKind.ASSIGNING_BEGUN:
+                return said.kind is not MessageKind.CONNECT
+            case OccurrenceKind.RUN_ENDED:
+                return said.kind is MessageKind.SHUTDOWN
             case _:
                 # What failed or was lost is known from what was said just before.
-                return said.kind in {Kind.ASSIGNMENT, Kind.SHUTDOWN}
+                return said.kind in {MessageKind.ASSIGNMENT, MessageKind.SHUTDOWN}
 
     def _note(self, occurrence: Occurrence) -> Iterator[Step]:
         worker = self._ids.get(Party(Role.WORKER, occurrence.worker))
         detail = f": {occurrence.detail}" if occurrence.detail else ""
         match occurrence.what:
-            case What.ASSIGNING_BEGUN:
+            case OccurrenceKind.ASSIGNING_BEGUN:
                 yield Note("over", (self._manager,), "Assigning begins")
-            case What.WORKER_LOST if worker is not None:
+            case OccurrenceKind.WORKER_LOST if worker is not None:
                 yield Note("over", (worker,), tidy(f"Lost{detail}"))
-            case What.WORKER_QUARANTINED if worker is not None:
+            case OccurrenceKind.WORKER_QUARANTINED if worker is not None:
                 yield Note("over", (worker,), tidy(f"In quarantine{detail}"))
-            case What.TASK_FAILED if occurrence.task_id is not None:
+            case OccurrenceKind.TASK_FAILED if occurrence.task_id is not None:
                 text = f"{name_of(occurrence.task_id)} failed{detail}"
                 yield Note("over", (self._manager,), tidy(text))
-            case What.RUN_RESUMED:
+            case OccurrenceKind.RUN_RESUMED:
                 yield Note("over", (self._manager,), "The run goes on")
-            case What.RUN_ENDED:
+            case OccurrenceKind.RUN_ENDED:
                 yield Note("over", (self._manager,), tidy(self._report(occurrence.detail)))
             case _:
                 pass
 
     def _report(self, detail: str) -> str:
-        completed = sum(each.what is What.TASK_COMPLETED for each in self._trace.occurrences)
+        completed = sum(
+            each.what is OccurrenceKind.TASK_COMPLETED for each in self._trace.occurrences
+        )
         whole = len(self._trace.tasks)
         rate = f"\nSuccess rate: {100 * completed / whole:.2f}%" if whole else ""
         return f"Final report{rate}" + (f"\n{detail}" if detail else "")
@@ -239,11 +248,11 @@ class _Teller:
         else:
             yield from messages
 
-    def _message(self, said: Said) -> Message:
+    def _message(self, said: Said) -> SequenceMessage:
         arrow = Arrow.DOTTED if said.kind in _DOTTED else Arrow.SOLID
         # What a worker is stands with its name.
-        text = "Connect" if said.kind is Kind.CONNECT else said.told()
-        return Message(self._ids[said.sender], self._ids[said.receiver], tidy(text), arrow)
+        text = "Connect" if said.kind is MessageKind.CONNECT else said.told()
+        return SequenceMessage(self._ids[said.sender], self._ids[said.receiver], tidy(text), arrow)
 
     def _processing(self, assigned: Sequence[Said]) -> Iterator[Step]:
         for said in assigned:

@@ -16,10 +16,10 @@ from .sequence_model import (
     Block,
     BlockKind,
     Branch,
-    Message,
     Note,
     Participant,
     SequenceDiagram,
+    SequenceMessage,
     Step,
 )
 
@@ -152,7 +152,7 @@ class _Reader:
             raise self._refuse(f"the message {show(statement)} has no ':' and text")
         ends = (self._known(sender), self._known(receiver))
         kind = Arrow(arrow[0])
-        self._add(Message(*ends, unescape(text), kind, activation, self._line))
+        self._add(SequenceMessage(*ends, unescape(text), kind, activation, self._line))
 
     def _note(self, statement: str) -> None:
         found = _NOTE.fullmatch(statement)

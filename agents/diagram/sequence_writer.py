@@ -9,10 +9,10 @@ from .sequence_model import (
     BRANCH_WORDS,
     Activation,
     Block,
-    Message,
     Note,
     Participant,
     SequenceDiagram,
+    SequenceMessage,
     Step,
 )
 
@@ -41,7 +41,7 @@ def _participant(participant: Participant) -> str:
 def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
     for step in steps:
         match step:
-            case Message():
+            case SequenceMessage():
                 arrow = f"{step.sender}{step.arrow.value}{step.activation}{step.receiver}"
                 yield f"{indent}{arrow}: {escape(step.text)}".rstrip()
             case Note():

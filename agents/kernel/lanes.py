@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from ...messages import InvalidInput
-from .allowance import Allowance
+from .security.token_bucket import TokenBucket
 
 DOOR = 0
 
@@ -97,7 +97,7 @@ class Lanes:
         # Whether each lane that is not closed takes workers; one that was given up does not.
         self._usable: dict[int, bool] = {DOOR: True}
         self._last_lane = DOOR
-        self._opening = Allowance(1 / REOPENED_AFTER_S, self._max_unclosed)
+        self._opening = TokenBucket(1 / REOPENED_AFTER_S, self._max_unclosed)
         self._none_opened_until = -math.inf
         # How many workers in a row did not arrive, by lane.
         self._strikes: Counter[int] = Counter()

@@ -14,8 +14,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskStatus
-from .board_state import BoardState
-from .matching import describe_standing
+from .board.state import BoardState
+from .matching.policies import describe_standing
 
 SHRINK_BELOW = 0.5
 """Workers are let go when the load is below this share of the target."""
@@ -54,7 +54,7 @@ class Bounds:
             )
 
 
-class Workload(NamedTuple):
+class ScalingLoad(NamedTuple):
     """What there is to do, and who there is to do it.
 
     Args:
@@ -77,16 +77,16 @@ class Workload(NamedTuple):
         return self.tasks / self.slots if self.slots else math.inf
 
 
-def measure_workload(board: BoardState) -> Workload:
+def measure_workload(board: BoardState) -> ScalingLoad:
     """What there is to do on a board now."""
     # Who is in quarantine does nothing, and who retires is as good as gone.
     at_work = (each for each in board.queue.workers if describe_standing(each) is None)
     slots = sum(worker.slots for worker in at_work)
-    return Workload(board.counts[TaskStatus.IN_PROGRESS] + board.queue.count, slots)
+    return ScalingLoad(board.counts[TaskStatus.IN_PROGRESS] + board.queue.count, slots)
 
 
 def measure_load(board: BoardState) -> float:
-    """The work there is for each slot of the connected workers; see `Workload.load`."""
+    """The work there is for each slot of the connected workers; see `ScalingLoad.load`."""
     return measure_workload(board).load
 
 
@@ -145,7 +145,7 @@ class Scaler:
         # The peaks of the cool-down: each later one is lower. Bounded by the looks in it.
         self._peaks: deque[tuple[float, int]] = deque()
 
-    def advise(self, workload: Workload, workers: int, on_their_way: int, now: float) -> int:
+    def advise(self, workload: ScalingLoad, workers: int, on_their_way: int, now: float) -> int:
         """Take a look.
 
         Args:
@@ -182,13 +182,13 @@ class Scaler:
         while peaks[0][0] < now - self._cool_down_s:
             peaks.popleft()
 
-    def _count_lacking(self, workload: Workload, workers: int) -> int:
+    def _count_lacking(self, workload: ScalingLoad, workers: int) -> int:
         if not workload.slots:
             return 1
         lacking_slots = workload.tasks / self._target_load - workload.slots
         return math.ceil(lacking_slots / _slots_each(workload, workers))
 
-    def _can_do_with_fewer(self, workload: Workload, workers: int) -> bool:
+    def _can_do_with_fewer(self, workload: ScalingLoad, workers: int) -> bool:
         most = self._peaks[0][1]
         slots_left = workload.slots - _slots_each(workload, workers)
         return (
@@ -197,6 +197,6 @@ class Scaler:
         )
 
 
-def _slots_each(workload: Workload, workers: int) -> int:
+def _slots_each(workload: ScalingLoad, workers: int) -> int:
     # Those that came by themselves may have others; then the next looks put it right.
     return max(workload.slots // max(workers, 1), 1)

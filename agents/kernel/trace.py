@@ -1,7 +1,7 @@
 """The trace: what happened in a run, in order, and what must be known to tell it.
 
 It is made of entries: what the board took note of (`Occurrence`), what is known of the tasks and
-workers that these speak of, and what passed beside the run (`Aside`).
+workers that these speak of, and what passed beside the run (`SideMessage`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from ...messages import InvalidInput, Task, TaskId
-from .board_state import BoardState
-from .events import Occurrence, What
-from .leases import limit_attempt
-from .records import MAX_STORY, WorkerRecord
+from .board.state import BoardState
+from .model.events import Occurrence, OccurrenceKind
+from .model.leases import limit_attempt
+from .model.records import MAX_STORY, WorkerRecord
 
 MAX_ENTRIES = 100_000
 """How many occurrences a trace in memory keeps, and of how many tasks and workers it knows."""
@@ -74,7 +74,7 @@ class WorkerFacts(NamedTuple):
     slots: int = 1
 
 
-class Aside(NamedTuple):
+class SideMessage(NamedTuple):
     """A message that passed beside the run, as whoever embeds the manager tells it.
 
     Args:
@@ -90,10 +90,10 @@ class Aside(NamedTuple):
     text: str
 
 
-Entry: TypeAlias = RunFacts | TaskFacts | WorkerFacts | Occurrence | Aside
+Entry: TypeAlias = RunFacts | TaskFacts | WorkerFacts | Occurrence | SideMessage
 
-_OF_A_WORKER = (What.WORKER_JOINED, What.WORKER_RETURNED)
-_OF_A_TASK = (What.TASK_ADDED, What.TASK_REPRIORITIZED)
+_OF_A_WORKER = (OccurrenceKind.WORKER_JOINED, OccurrenceKind.WORKER_RETURNED)
+_OF_A_TASK = (OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_REPRIORITIZED)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Trace:
     tasks: Mapping[TaskId, TaskFacts] = field(default_factory=dict[TaskId, TaskFacts])
     workers: Mapping[str, WorkerFacts] = field(default_factory=dict[str, WorkerFacts])
     occurrences: tuple[Occurrence, ...] = ()
-    asides: tuple[Aside, ...] = ()
+    asides: tuple[SideMessage, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
@@ -139,7 +139,7 @@ class TraceLog:
         self._room_for_first = max_entries // 2
         self._first: list[Occurrence] = []
         self._latest: deque[Occurrence] = deque(maxlen=max_entries - self._room_for_first)
-        self._asides: deque[Aside] = deque(maxlen=max_entries)
+        self._asides: deque[SideMessage] = deque(maxlen=max_entries)
         self._dropped: Counter[str] = Counter()
 
     def note(self, entry: Entry) -> None:
@@ -158,7 +158,7 @@ class TraceLog:
         elif isinstance(entry, WorkerFacts):
             if entry.name in self._workers or len(self._workers) < self._max_entries:
                 self._workers[entry.name] = entry
-        elif isinstance(entry, Aside):
+        elif isinstance(entry, SideMessage):
             self._asides.append(entry)
         else:
             self._manager = entry.manager
@@ -248,14 +248,14 @@ def facts_of_worker(worker: WorkerRecord) -> WorkerFacts:
 # Stories of tasks know moments alone. At one moment this is the order in which a board tells:
 # who comes, then what was done, what comes of that, and last what is handed out.
 _AT_ONE_MOMENT = {
-    What.RUN_RESUMED: 0,
-    What.WORKER_JOINED: 1,
-    What.TASK_ADDED: 1,
-    What.WORKER_LOST: 3,
-    What.TASK_REQUEUED: 4,
-    What.ASSIGNING_BEGUN: 5,
-    What.TASK_ASSIGNED: 6,
-    What.RUN_ENDED: 7,
+    OccurrenceKind.RUN_RESUMED: 0,
+    OccurrenceKind.WORKER_JOINED: 1,
+    OccurrenceKind.TASK_ADDED: 1,
+    OccurrenceKind.WORKER_LOST: 3,
+    OccurrenceKind.TASK_REQUEUED: 4,
+    OccurrenceKind.ASSIGNING_BEGUN: 5,
+    OccurrenceKind.TASK_ASSIGNED: 6,
+    OccurrenceKind.RUN_ENDED: 7,
 }
 _IN_BETWEEN = 3
 
@@ -264,17 +264,19 @@ def _beside(board: BoardState) -> Iterator[tuple[Occurrence, ...]]:
     """What a board knows of its run beside the stories of its tasks."""
     for worker in board.workers.values():
         detail = f"skill {worker.skill_level}, {worker.slots} slots"
-        joined = Occurrence(worker.joined_at, What.WORKER_JOINED, worker=worker.name, detail=detail)
+        joined = Occurrence(
+            worker.joined_at, OccurrenceKind.WORKER_JOINED, worker=worker.name, detail=detail
+        )
         if worker.lost_at is None or (
             board.ended_at is not None and worker.lost_at > board.ended_at
         ):
             yield (joined,)
         else:
-            yield joined, Occurrence(worker.lost_at, What.WORKER_LOST, worker=worker.name)
+            yield joined, Occurrence(worker.lost_at, OccurrenceKind.WORKER_LOST, worker=worker.name)
     if board.began_at is not None:
-        yield (Occurrence(board.began_at, What.ASSIGNING_BEGUN),)
+        yield (Occurrence(board.began_at, OccurrenceKind.ASSIGNING_BEGUN),)
     if board.ended_at is not None:
-        yield (Occurrence(board.ended_at, What.RUN_ENDED, detail=board.failure or ""),)
+        yield (Occurrence(board.ended_at, OccurrenceKind.RUN_ENDED, detail=board.failure or ""),)
 
 
 def _in_order(stories: Iterable[tuple[Occurrence, ...]]) -> list[Occurrence]:

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from ...messages import Task, TaskId, TaskStatus
 from ...messages.work import Note
-from ..kernel.board_state import BoardState
-from ..kernel.held_slots import held_slots
-from ..kernel.records import TaskRecord, WorkerRecord
+from ..kernel.board.held_slots import held_slots
+from ..kernel.board.state import BoardState
+from ..kernel.model.records import TaskRecord, WorkerRecord
+from .json_views import view_payload
 from .page_state import run_state, worker_state
-from .payload_view import view_payload
 
 MAX_TASKS_PER_CALL = 1_000
 """How many tasks one call may add, and how many one page of the list holds."""

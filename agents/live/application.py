@@ -22,8 +22,8 @@ from ...messages import (
     UnknownTask,
 )
 from ...messages.wording import show
-from ..clock import now
-from ..manager import TaskManager
+from ..manager.task_manager import TaskManager
+from ..runtime.clock import now
 from .api_models import (
     MANY,
     MAX_TASKS_PER_CALL,

@@ -12,9 +12,9 @@ from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from ...messages import TaskId
-from ..clock import now
-from ..log import log
-from ..manager import TaskManager
+from ..manager.task_manager import TaskManager
+from ..runtime.clock import now
+from ..runtime.log import log
 from .page_state import PageState, View
 
 CHANGES_EVERY_S = 0.2

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...messages import InvalidInput
-from ..http_host import LOOPBACK_NAMES, is_our_host
-from ..kernel.workspace_secret import WorkspaceSecret
+from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..runtime.http_host import LOOPBACK_NAMES, is_our_host
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body of a request that is read."""

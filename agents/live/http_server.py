@@ -17,13 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from ..connection_limits import (
+from ..runtime.repeated_warning import RepeatedWarning
+from ..transport.connection_limits import (
     ConnectionLimits,
     LimitedConnection,
     LimitedListener,
     affordable,
 )
-from ..repeated_warning import RepeatedWarning
 from .feed import MAX_PAGES
 from .guard import BODY_WITHIN_S
 

@@ -18,11 +18,11 @@ from typing import TypeAlias, cast
 from pydantic import JsonValue
 
 from ...messages import TaskId, TaskStatus
-from ..kernel.board_state import BoardState
-from ..kernel.events import Occurrence, What
-from ..kernel.health import Health, health_of
-from ..kernel.held_slots import held_slots
-from ..kernel.records import TaskRecord, WorkerRecord
+from ..kernel.board.held_slots import held_slots
+from ..kernel.board.state import BoardState
+from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.health import Health, health_of
+from ..kernel.model.records import TaskRecord, WorkerRecord
 from .history import History, Sample
 from .task_addresses import write_task_id
 
@@ -84,9 +84,9 @@ class PageState:
             if self._is_watched:
                 self._changed[task_id] = None
             what = occurrence.what
-            if what is not What.TASK_FAILED and what is not What.ATTEMPT_FAILED:
+            if what is not OccurrenceKind.TASK_FAILED and what is not OccurrenceKind.ATTEMPT_FAILED:
                 return
-        elif occurrence.what is What.WORKER_LOST:
+        elif occurrence.what is OccurrenceKind.WORKER_LOST:
             self._lost.append(occurrence.worker)
         self._news.append(occurrence)
         if self._is_watched:

@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 from ...messages import StoreUnusable
-from ..manager import TaskManager
+from ..manager.task_manager import TaskManager
 from .api_models import Ready
 
 STORE_WITHIN_S = 5.0

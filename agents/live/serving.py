@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from ...messages import InvalidInput, PortInUse
-from ..http_host import LOOPBACK_NAMES
-from ..log import log
-from ..manager import TaskManager
-from ..surroundings import LOOPBACK
+from ..manager.task_manager import TaskManager
+from ..runtime.http_host import LOOPBACK_NAMES
+from ..runtime.log import log
+from ..runtime.ports import LOOPBACK
 from .application import MetricsSource, live_application
 from .feed import Feed
 from .guard import Admission

@@ -7,7 +7,7 @@ from itertools import dropwhile, islice
 from typing import NamedTuple, cast
 
 from ...messages import TaskId, TaskStatus
-from ..kernel.records import TaskRecord
+from ..kernel.model.records import TaskRecord
 
 MAX_LOOKED_AT = 20_000
 """How many tasks one look goes through at most."""
@@ -40,7 +40,7 @@ class Wanted(NamedTuple):
         )
 
 
-class Part(NamedTuple):
+class TaskListPart(NamedTuple):
     """A part of the list.
 
     Args:
@@ -54,7 +54,7 @@ class Part(NamedTuple):
 
 def look_through(
     tasks: Mapping[TaskId, TaskRecord], wanted: Wanted, after: int | None, limit: int
-) -> Part:
+) -> TaskListPart:
     """Find some tasks.
 
     Args:
@@ -67,11 +67,11 @@ def look_through(
     last: int | None = None
     for looked_at, record in enumerate(_records_after(tasks, after)):
         if len(records) == limit or looked_at == MAX_LOOKED_AT:
-            return Part(records, last)
+            return TaskListPart(records, last)
         last = record.sequence
         if wanted.fits(record):
             records.append(record)
-    return Part(records, None)
+    return TaskListPart(records, None)
 
 
 def _records_after(tasks: Mapping[TaskId, TaskRecord], after: int | None) -> Iterator[TaskRecord]:

@@ -16,14 +16,14 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from ...messages import TaskStatus
-from ..clock import now
-from ..kernel.board_state import BoardState
-from ..kernel.events import Occurrence, What
-from ..kernel.health import Health, health_of, silence_of
-from ..kernel.records import Ending, WorkerRecord
-from ..manager import TaskManager
+from ..kernel.board.state import BoardState
+from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.health import Health, health_of, silence_of
+from ..kernel.model.records import AttemptOutcome, WorkerRecord
+from ..manager.task_manager import TaskManager
+from ..runtime.clock import now
 from .histogram import Histogram
-from .tallies import Tallies
+from .tallies import MetricTallies
 
 MAX_WORKERS_NAMED = 100
 """How many connected workers have series of their own: those that came first."""
@@ -31,10 +31,10 @@ MAX_WORKERS_NAMED = 100
 OTHERS = "(others)"
 """Under which name all other connected workers are told together."""
 
-_SETTLED_AS: Mapping[What, TaskStatus] = {
-    What.TASK_COMPLETED: TaskStatus.COMPLETED,
-    What.TASK_FAILED: TaskStatus.FAILED,
-    What.TASK_CANCELLED: TaskStatus.CANCELLED,
+_SETTLED_AS: Mapping[OccurrenceKind, TaskStatus] = {
+    OccurrenceKind.TASK_COMPLETED: TaskStatus.COMPLETED,
+    OccurrenceKind.TASK_FAILED: TaskStatus.FAILED,
+    OccurrenceKind.TASK_CANCELLED: TaskStatus.CANCELLED,
 }
 
 
@@ -47,7 +47,7 @@ class ManagerCollector(Collector):
 
     def __init__(self, manager: TaskManager) -> None:
         self._manager = weakref.ref(manager)
-        self._tallies = Tallies()
+        self._tallies = MetricTallies()
         manager.watch(self._note)
         manager.watch_writes(self._tallies.writes.observe)
 
@@ -117,7 +117,7 @@ class ManagerCollector(Collector):
             "outcome",
             {
                 _label(ending.value): tallies.retries[ending]
-                for ending in (Ending.FAILED, Ending.TIMED_OUT, Ending.LOST)
+                for ending in (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.LOST)
             },
         )
         yield _counter(

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from ..manager import TaskManager
+from ..manager.task_manager import TaskManager
 from .collector import ManagerCollector
 
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..connection_limits import LimitedConnection
-from ..http_host import is_our_host
-from ..repeated_warning import RepeatedWarning
+from ..runtime.http_host import is_our_host
+from ..runtime.repeated_warning import RepeatedWarning
+from ..transport.connection_limits import LimitedConnection
 
 if TYPE_CHECKING:
     from types import TracebackType

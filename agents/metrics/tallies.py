@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..kernel.board_state import BoardState
-from ..kernel.events import Occurrence, What
-from ..kernel.records import Attempt, Ending, TaskRecord
+from ..kernel.board.state import BoardState
+from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
 from .histogram import Histogram
 
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
@@ -14,15 +14,15 @@ _RUN_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0
 _WRITE_BOUNDS_S = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 
-class Tallies:
+class MetricTallies:
     """Takes note of occurrences."""
 
     def __init__(self) -> None:
         self.waits = Histogram(_WAIT_BOUNDS_S)
         self.attempts = {ending: Histogram(_RUN_BOUNDS_S) for ending in BEGUN}
         self.writes = Histogram(_WRITE_BOUNDS_S)
-        self.settled: Counter[What] = Counter()
-        self.retries: Counter[Ending] = Counter()
+        self.settled: Counter[OccurrenceKind] = Counter()
+        self.retries: Counter[AttemptOutcome] = Counter()
         self.joined = 0
         self.lost = 0
 
@@ -38,9 +38,9 @@ class Tallies:
             # Of each task, and nothing to be counted.
             return
         if task_id is None:
-            if what is What.WORKER_JOINED:
+            if what is OccurrenceKind.WORKER_JOINED:
                 self.joined += 1
-            elif what is What.WORKER_LOST:
+            elif what is OccurrenceKind.WORKER_LOST:
                 self.lost += 1
             return
         if what in _SETTLING:
@@ -57,7 +57,7 @@ class Tallies:
 
     def _note_wait(self, record: TaskRecord, attempt: Attempt, board: BoardState) -> None:
         before = attempt.number - 2
-        while before >= 0 and record.attempts[before].ending is Ending.NOT_BEGUN:
+        while before >= 0 and record.attempts[before].ending is AttemptOutcome.NOT_BEGUN:
             before -= 1
         if before >= 0:
             ready_at = record.attempts[before].ended_at
@@ -72,24 +72,24 @@ class Tallies:
         self.waits.observe(max(attempt.started_at - ready_at, 0.0))
 
     def _note_end(
-        self, what: What, record: TaskRecord, attempt: Attempt, board: BoardState
+        self, what: OccurrenceKind, record: TaskRecord, attempt: Attempt, board: BoardState
     ) -> None:
         ending = attempt.ending
-        if what is What.TASK_REQUEUED:
+        if what is OccurrenceKind.TASK_REQUEUED:
             if ending is not None:
                 self.retries[ending] += 1
-            if ending is not Ending.LOST:
+            if ending is not AttemptOutcome.LOST:
                 # It was told when it failed or timed out.
                 return
-        elif what is What.TASK_FAILED and ending is not Ending.LOST:
+        elif what is OccurrenceKind.TASK_FAILED and ending is not AttemptOutcome.LOST:
             return
-        elif what is What.TASK_COMPLETED and ending is not Ending.SUCCEEDED:
+        elif what is OccurrenceKind.TASK_COMPLETED and ending is not AttemptOutcome.SUCCEEDED:
             # A late success: its own end was told long ago, but it may have overtaken another.
             attempt = record.attempts[-1]
-            if attempt.ending is not Ending.OVERTAKEN:
+            if attempt.ending is not AttemptOutcome.OVERTAKEN:
                 return
             ending = attempt.ending
-        elif what is What.TASK_CANCELLED and ending is not Ending.CANCELLED:
+        elif what is OccurrenceKind.TASK_CANCELLED and ending is not AttemptOutcome.CANCELLED:
             # It was cancelled while it waited for another attempt.
             return
         if ending is None or ending not in self.attempts or attempt.ended_at is None:
@@ -100,11 +100,17 @@ class Tallies:
         self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
 
 
-BEGUN = tuple(ending for ending in Ending if ending is not Ending.NOT_BEGUN)
+BEGUN = tuple(ending for ending in AttemptOutcome if ending is not AttemptOutcome.NOT_BEGUN)
 """How attempts end that a worker began."""
 
-_ADDED, _ASSIGNED = What.TASK_ADDED, What.TASK_ASSIGNED
+_ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 
-_SETTLING = frozenset({What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED})
+_SETTLING = frozenset(
+    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
+)
 
-_ENDING = _SETTLING | {What.ATTEMPT_FAILED, What.ATTEMPT_TIMED_OUT, What.TASK_REQUEUED}
+_ENDING = _SETTLING | {
+    OccurrenceKind.ATTEMPT_FAILED,
+    OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.TASK_REQUEUED,
+}

@@ -84,16 +84,16 @@ def _embedded(fetcher: Fetcher) -> Scraper:
 
 
 def _superagi(fetcher: Fetcher) -> Scraper:
-    from .superagi_extractor import SuperAgiScraper
-    from .superagi_places import find_checkout
+    from .superagi.extractor import SuperAgiScraper
+    from .superagi.places import find_checkout
 
     return SuperAgiScraper(fetcher, find_checkout())
 
 
 def _superagi_tool(fetcher: Fetcher) -> Scraper:
-    from .superagi_bridge import Bridge
-    from .superagi_places import find_checkout, find_python
-    from .superagi_tools import SuperAgiToolScraper
+    from .superagi.bridge import Bridge
+    from .superagi.places import find_checkout, find_python
+    from .superagi.tools import SuperAgiToolScraper
 
     return SuperAgiToolScraper(Bridge(find_python(), find_checkout()), fetcher)
 
@@ -126,9 +126,9 @@ def _openai() -> Summarizer:
 
 def _superagi_summarizer() -> Summarizer:
     from .language_model import LanguageModel
-    from .superagi_bridge import Bridge
-    from .superagi_places import find_checkout, find_python
-    from .superagi_tools import SuperAgiSummarizer
+    from .superagi.bridge import Bridge
+    from .superagi.places import find_checkout, find_python
+    from .superagi.tools import SuperAgiSummarizer
 
     return SuperAgiSummarizer(
         Bridge(find_python(), find_checkout()), LanguageModel.of_environment()

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import httpx
 
 from ...messages import InvalidInput, PageUnavailable, WebError
+from ..runtime.deadline import within
 from .addresses import AddressRules
-from .bounded_body import ACCEPTED_ENCODINGS, read_bounded
 from .charset import decode_page
-from .deadline import within
 from .guarded_transport import DEFAULT_PORTS, GuardedTransport
 from .host_turns import HostTurns, Turn
 from .limits import FetchLimits
+from .response_body import ACCEPTED_ENCODINGS, read_bounded
 from .robots import LARGEST_ROBOTS_BYTES, ROBOT_NAME, RobotsMemory, SiteRules
 
 MAX_URL_CHARACTERS = 8_000

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from ...messages import InvalidInput, Payload, Task
 from ...messages.wording import summarize as in_words
-from ..handlers import Handlers, TaskContext
+from ..execution.handlers import Handlers, TaskContext
 from .backends import make_scraper, make_summarizer
 from .documents import ScrapedPage, ScrapeOrder, SummarizeOrder
 from .limits import MAX_TEXT_CHARACTERS

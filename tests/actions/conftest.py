@@ -84,7 +84,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
 
 
 @dataclass
-class Told:
+class CountedOccurrence:
     """A task that remembers what it was told of its progress."""
 
     seen: list[float] = field(default_factory=list)
@@ -99,8 +99,8 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> CountedOccurrence:
+    return CountedOccurrence()
 
 
 async def wait_until(is_so: Callable[[], object], limit_s: float = 10.0) -> None:

@@ -17,7 +17,7 @@ def perform(tmp_path: Path) -> Any:
     """Does a task of a type and data by the handlers, as a worker would; told of progress."""
 
     async def do(task_type: str, data: Any, told: list[float], **options: Any) -> Any:
-        from muster.agents.handlers import current_context
+        from muster.agents.execution.handlers import current_context
 
         task = Task(id=1, description="any", type=task_type, data=data)
         assignment = TaskAssignment(task=task)
@@ -115,7 +115,7 @@ async def test_data_that_does_not_fit_is_refused_with_what_is_wrong(
 
 
 def test_the_command_line_finds_them_by_their_module() -> None:
-    from muster.agents.command.handler_finder import find_handlers
+    from muster.agents.command.user_modules import find_handlers
 
     assert "download_file" in set(find_handlers(["muster.agents.actions.for_workers"]))
 
@@ -123,7 +123,7 @@ def test_the_command_line_finds_them_by_their_module() -> None:
 async def test_a_download_that_a_worker_is_told_to_stop_leaves_nothing(
     server: Any, tmp_path: Path, until: Any
 ) -> None:
-    from muster.agents.jobs import Jobs
+    from muster.agents.execution.task_runner import TaskRunner
     from muster.messages import CancelTask, TaskProgress
 
     async def serve(connection: Any) -> None:
@@ -140,7 +140,7 @@ async def test_a_download_that_a_worker_is_told_to_stop_leaves_nothing(
         output = await handlers.run(assignment, None)
         return TaskResult(task_id=1, worker="Ada", success=True, output=output)
 
-    jobs = Jobs("Ada", 1, perform, results.append, progress.append)
+    jobs = TaskRunner("Ada", 1, perform, results.append, progress.append)
     data = {"url": server.url, "destination": "file.zip"}
     jobs.take(TaskAssignment(task=Task(id=1, description="any", type="download_file", data=data)))
     await until(lambda: progress and progress[-1].percent >= 40)

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
-from muster.agents.async_functions import is_async
+from muster.agents.runtime.async_functions import is_async
 
 
 async def work(*given: object) -> None: ...

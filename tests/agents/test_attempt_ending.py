@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import pytest
 from muster.agents import WorkerAgent
-from muster.agents.attempt_ending import is_from_signal
-from muster.agents.jobs import Jobs
+from muster.agents.execution.attempt_outcome import is_from_signal
+from muster.agents.execution.task_runner import TaskRunner
 from muster.messages import Task, TaskAssignment, TaskResult
 
 Handler = Callable[[int, Any], Any]
@@ -194,7 +194,7 @@ def test_what_a_signal_raises_in_an_attempt_leaves_the_loop_and_the_task_unfinis
         async def ask(task: Task) -> None:
             signal.raise_signal(signal.SIGINT)
 
-        jobs = Jobs("Ada", 1, worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner("Ada", 1, worker.perform, results.append, lambda _: None)
         jobs.take(TaskAssignment(task=Task(task_id=1, type="any"), worker="Ada"))
         await asyncio.sleep(5)
 
@@ -224,7 +224,7 @@ def test_attempts_that_begin_at_once_end_as_well() -> None:
         async def fail(task: Task) -> None:
             sys.exit(3)
 
-        jobs = Jobs("Ada", 1, worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner("Ada", 1, worker.perform, results.append, lambda _: None)
         jobs.take(TaskAssignment(task=Task(task_id=1, type="any"), worker="Ada"))
         await asyncio.sleep(0.01)
         assert not jobs.running

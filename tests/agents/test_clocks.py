@@ -14,8 +14,8 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.clock import now
-from muster.agents.memory_store import Memory, MemoryStore
+from muster.agents.runtime.clock import now
+from muster.agents.store.memory import MemoryStore, SharedRows
 from muster.messages import InvalidInput, Task
 
 A_DAY_S = 86_400.0
@@ -56,7 +56,9 @@ def built_in_another_loop() -> tuple[TaskManager, WorkerAgent]:
 
 
 def built_with_a_store() -> tuple[TaskManager, WorkerAgent]:
-    return TaskManager(tasks(), 1, quiet=True, store=MemoryStore(Memory())), WorkerAgent("Ada", 5)
+    return TaskManager(tasks(), 1, quiet=True, store=MemoryStore(SharedRows())), WorkerAgent(
+        "Ada", 5
+    )
 
 
 def told_to_expire() -> tuple[TaskManager, WorkerAgent]:
@@ -115,7 +117,7 @@ def test_a_run_that_was_built_in_virtual_time_goes_on_in_real_time() -> None:
 
 
 def test_a_kept_run_does_not_change_its_clock_under_way() -> None:
-    kept = Memory()
+    kept = SharedRows()
 
     async def begin() -> None:
         manager = TaskManager(tasks(), 1, quiet=True, store=MemoryStore(kept))

@@ -159,6 +159,6 @@ def test_nothing_that_is_broadcast_is_unpickled() -> None:
         def __reduce__(self) -> Any:
             return pytest.fail, ("it was unpickled",)
 
-    from muster.agents.pickled import message_inside
+    from muster.agents.transport.pickle_compat import message_inside
 
     assert message_inside(pickle.dumps(Bomb())) is None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import wait
 
 import pytest
-from muster.agents.daemon_threads import DaemonThreads
+from muster.agents.runtime.daemon_threads import DaemonThreads
 
 STUCK = """
 import asyncio, time
@@ -64,7 +64,7 @@ def test_a_program_whose_run_has_ended_exits_although_a_handler_never_returns(
     script = tmp_path / "program.py"  # type: ignore[operator]
     imports = (
         "from concurrent.futures import ProcessPoolExecutor\n"
-        "from muster.agents.process_pool import ProcessPool\n"
+        "from muster.agents.execution.process_pool import ProcessPool\n"
     )
     script.write_text(STUCK.format(make=imports + HANDLERS, executor=executor))
     done = subprocess.run(

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster
-from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, dask_cluster, rehearse
-from muster.agents.dask_cluster import DaskCluster
-from muster.agents.stress_endings import PLAIN_ENDINGS
+from muster.agents import Handlers, TaskContext, TaskManager, WorkerAgent, rehearse
+from muster.agents.simulation.handler_endings import PLAIN_ENDINGS
+from muster.agents.worker import dask_cluster
+from muster.agents.worker.dask_cluster import DaskCluster
 from muster.messages import ExtraMissing, InvalidInput, Task
 
 pytestmark = pytest.mark.processes

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.kernel.events import What
-from muster.agents.kernel.ledger import Rows
-from muster.agents.memory_link import MemoryNetwork, SeededFaults
-from muster.agents.memory_store import Memory, MemoryStore
-from muster.agents.sqlite_store import SqliteStore, read_store
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.kernel.board.rows import Rows
+from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.simulation.memory_network import MemoryNetwork, SeededFaults
+from muster.agents.simulation.virtual_time import run_in_virtual_time
+from muster.agents.store.memory import MemoryStore, SharedRows
+from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import (
     DifferentTask,
     StoreLost,
@@ -51,7 +51,7 @@ class Counting(WorkerAgent):
         return await super().handle_task(data)
 
 
-async def kill(serving: asyncio.Future[None], memory: Memory, link: Any) -> None:
+async def kill(serving: asyncio.Future[None], memory: SharedRows, link: Any) -> None:
     link.leave()
     memory.release()
     serving.cancel()
@@ -64,7 +64,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_worker_works_on_without_its_manager_and_hands_in_at_the_next_one() -> None:
-    memory = Memory()
+    memory = SharedRows()
     worker = Counting("Ada", 5, slots=2)
 
     async def play() -> TaskManager:
@@ -91,7 +91,7 @@ def test_a_worker_works_on_without_its_manager_and_hands_in_at_the_next_one() ->
 
 @pytest.mark.parametrize("seed", range(4))
 def test_managers_killed_over_a_bad_network_lose_and_double_nothing(seed: int) -> None:
-    memory = Memory()
+    memory = SharedRows()
     told: list[Any] = []
 
     async def play() -> TaskManager:
@@ -117,7 +117,7 @@ def test_managers_killed_over_a_bad_network_lose_and_double_nothing(seed: int) -
 
     manager = run_in_virtual_time(play())
     assert manager.report().success_rate == 1.0
-    completed = [task_id for task_id, what in told if what is What.TASK_COMPLETED]
+    completed = [task_id for task_id, what in told if what is OccurrenceKind.TASK_COMPLETED]
     assert sorted(completed) == list(range(1, 21))
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, TaskManager, TaskStatus, WorkerAgent, rehearse
-from muster.agents.jobs import Jobs
-from muster.agents.process_pool import ProcessPool
-from muster.agents.stress_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.execution.process_pool import ProcessPool
+from muster.agents.execution.task_runner import TaskRunner
+from muster.agents.simulation.handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
+from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.messages import CancelTask, Task, TaskAssignment, TaskResult
 
 MAY_TAKE_S = 60.0
@@ -196,7 +196,7 @@ def test_an_attempt_that_the_manager_cancels_says_so_however_it_ends(way: str) -
                     return await in_the_loop(way)(task)
                 raise
 
-        jobs = Jobs("Ada", 1, worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner("Ada", 1, worker.perform, results.append, lambda _: None)
         jobs.take(TaskAssignment(task=Task(task_id=1, type="any"), worker="Ada"))
         await asyncio.sleep(1)
         jobs.cancel(CancelTask(task_id=1, reason="timed out"))
@@ -226,7 +226,7 @@ def test_what_a_worker_that_stops_leaves_unfinished_has_not_failed(way: str) -> 
                     return await in_the_loop(way)(task)
                 raise
 
-        jobs = Jobs("Ada", 1, worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner("Ada", 1, worker.perform, results.append, lambda _: None)
         jobs.take(TaskAssignment(task=Task(task_id=1, type="any"), worker="Ada"))
         await asyncio.sleep(1)
         await jobs.stop()
@@ -239,7 +239,7 @@ def test_what_a_worker_that_stops_leaves_unfinished_has_not_failed(way: str) -> 
 def test_an_attempt_is_unfinished_when_the_loop_ends_with_all_its_tasks() -> None:
     results: list[TaskResult] = []
 
-    async def serve(jobs: Jobs) -> None:
+    async def serve(jobs: TaskRunner) -> None:
         try:
             await asyncio.sleep(60)
         finally:
@@ -252,7 +252,7 @@ def test_an_attempt_is_unfinished_when_the_loop_ends_with_all_its_tasks() -> Non
         async def wait(task: Task) -> None:
             await asyncio.sleep(60)
 
-        jobs = Jobs("Ada", 2, worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner("Ada", 2, worker.perform, results.append, lambda _: None)
         main.serving = asyncio.ensure_future(serve(jobs))
         jobs.take(TaskAssignment(task=Task(task_id=1, type="any"), worker="Ada"))
         await asyncio.sleep(0)
@@ -268,7 +268,7 @@ def test_an_attempt_that_is_cancelled_from_elsewhere_before_its_first_step_has_f
     async def story() -> list[TaskResult]:
         results: list[TaskResult] = []
         worker = WorkerAgent("Ada", 5)
-        jobs = Jobs("Ada", 1, worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner("Ada", 1, worker.perform, results.append, lambda _: None)
         before = asyncio.all_tasks()
         jobs.take(TaskAssignment(task=Task(task_id=1), worker="Ada"))
         for each in asyncio.all_tasks() - before:

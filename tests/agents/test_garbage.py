@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-from muster.agents.garbage import ALLOCATIONS, collect_garbage_less_often
+from muster.agents.runtime.garbage import ALLOCATIONS, collect_garbage_less_often
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, TaskContext, WorkerAgent
-from muster.agents.clock import now
-from muster.agents.jobs import Jobs
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.execution.task_runner import TaskRunner
+from muster.agents.runtime.clock import now
+from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.messages import CancelTask, Task, TaskAssignment, TaskResult
 
 mark: ContextVar[str] = ContextVar("mark", default="none")
@@ -27,7 +27,9 @@ def _do(
 
     async def run() -> list[TaskResult]:
         results: list[TaskResult] = []
-        jobs = Jobs(worker.name, slots, perform or worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner(
+            worker.name, slots, perform or worker.perform, results.append, lambda _: None
+        )
         for task in tasks:
             jobs.take(TaskAssignment(task=task, worker=worker.name))
         while jobs.keys:
@@ -122,7 +124,7 @@ def test_a_cancel_stops_one_attempt_and_no_other() -> None:
     async def run() -> list[TaskResult]:
         results: list[TaskResult] = []
         worker = _worker(handlers)
-        jobs = Jobs("Ada", 2, worker.perform, results.append, lambda _: None)
+        jobs = TaskRunner("Ada", 2, worker.perform, results.append, lambda _: None)
         for number in range(1, 5):
             jobs.take(TaskAssignment(task=_task(number), worker="Ada"))
         # Before its first step, in the midst of it, and while it waits for a slot.

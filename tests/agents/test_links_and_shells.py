@@ -20,7 +20,7 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.memory_link import SeededFaults
+from muster.agents.simulation.memory_network import SeededFaults
 from muster.messages import (
     CancelTask,
     EncodeError,

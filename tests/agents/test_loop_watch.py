@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.clock import now
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.loop_watch import LoopWatch
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.runtime.clock import now
+from muster.agents.runtime.loop_watch import LoopWatch
 from muster.messages import Task
 
 
@@ -107,7 +107,7 @@ def test_the_culprit_is_named_and_nobody_counts_as_silent(
         report, told = run_beside_others(block)
     assert report.success_rate == 1.0
     assert [each.attempts for each in report.tasks] == [1]
-    assert not [each for each in told if each.what is What.WORKER_LOST]
+    assert not [each for each in told if each.what is OccurrenceKind.WORKER_LOST]
     lines = [each.getMessage() for each in caplog.records]
     assert not [each for each in lines if "the manager is silent" in each]
     culprits = [each for each in lines if "holds up the loop" in each]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.fault_plan import FaultKind
-from muster.agents.jobs import Jobs
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.simulation import Conditions, simulate
-from muster.agents.stress_story import StressStory
-from muster.agents.worker_shell import WorkerShell
+from muster.agents.execution.task_runner import TaskRunner
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.simulation.faults import FaultKind
+from muster.agents.simulation.runner import Conditions, simulate
+from muster.agents.simulation.workload import StressStory
+from muster.agents.worker.shell import WorkerShell
 from muster.messages import AskAboutAttempts, Task, TaskAssignment, TaskResult, codec
 from muster.messages.codec import decode_message, encode_message
 
@@ -47,22 +47,22 @@ def lose_the_result(patch: pytest.MonkeyPatch) -> None:
 
 def lose_the_assignment(patch: pytest.MonkeyPatch) -> None:
     """The first assignment for "Ada" is taken in, and nothing is done about it."""
-    take, lost = Jobs.take, []
+    take, lost = TaskRunner.take, []
 
-    def losing(jobs: Jobs, assignment: TaskAssignment) -> None:
+    def losing(jobs: TaskRunner, assignment: TaskAssignment) -> None:
         if assignment.worker == "Ada" and not lost:
             lost.append(assignment)
         else:
             take(jobs, assignment)
 
-    patch.setattr(Jobs, "take", losing)
+    patch.setattr(TaskRunner, "take", losing)
 
 
 def lose_the_work(patch: pytest.MonkeyPatch) -> None:
     """The first work of "Ada" is taken for done, and ends before its first step."""
-    begin, lost = Jobs._begin, []
+    begin, lost = TaskRunner._begin, []
 
-    def losing(jobs: Jobs, key: Any, assignment: TaskAssignment) -> None:
+    def losing(jobs: TaskRunner, key: Any, assignment: TaskAssignment) -> None:
         begin(jobs, key, assignment)
         if assignment.worker == "Ada" and not lost:
             lost.append(key)
@@ -72,7 +72,7 @@ def lose_the_work(patch: pytest.MonkeyPatch) -> None:
             assert job.work is not None
             job.work.cancel()
 
-    patch.setattr(Jobs, "_begin", losing)
+    patch.setattr(TaskRunner, "_begin", losing)
 
 
 @pytest.mark.parametrize("lose", [lose_the_result, lose_the_assignment, lose_the_work])
@@ -94,7 +94,7 @@ def test_a_lease_that_nobody_works_on_is_taken_back(
 
     report, told = run_in_virtual_time(story())
     assert report.success_rate == 1.0
-    taken_back = [each for each in told if each.what is What.TASK_REQUEUED]
+    taken_back = [each for each in told if each.what is OccurrenceKind.TASK_REQUEUED]
     assert [each.detail for each in taken_back] == ["attempt lost: Ada does not hold it"]
     losses = [each for each in report.tasks if each.attempts == 2]
     assert len(losses) == 1

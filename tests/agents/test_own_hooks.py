@@ -17,7 +17,7 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.memory_store import Memory
+from muster.agents.store.memory import SharedRows
 from muster.messages import (
     AssigningFailed,
     DifferentTask,
@@ -182,7 +182,7 @@ class Printing(TaskManager):
             await self.end_task_management()
 
 
-class Ending(TaskManager):
+class AttemptOutcome(TaskManager):
     async def handle_result(self, data: TaskResult) -> None:  # type: ignore[override]
         if len(self.task_results) == len(self.tasks):
             await self._generate_final_report()
@@ -248,7 +248,7 @@ class PlainReport(TaskManager):
     [
         TaskManager,
         Printing,
-        Ending,
+        AttemptOutcome,
         Silent,
         OwnEnd,
         OwnEndOfOurs,
@@ -398,14 +398,14 @@ class StoppingAtTheEnd(TaskManager):
         await self.stop()
 
 
-class Service(TaskManager):
+class BackgroundRun(TaskManager):
     """A service over a memory link."""
 
     async def start_agent(self, *_: Any) -> None:
         await rehearse(self, [WorkerAgent("Ada", 9)])
 
 
-class StoppingService(Service, Stopping):
+class StoppingService(BackgroundRun, Stopping):
     pass
 
 
@@ -414,7 +414,7 @@ def test_a_hook_that_stops_the_manager_does_not_wait_for_itself(kind: type[TaskM
     async def go() -> float:
         began_at = asyncio.get_running_loop().time()
         manager = kind(tasks(1), 1, quiet=True)
-        if isinstance(manager, Service):
+        if isinstance(manager, BackgroundRun):
             await manager.start()
             await manager.finished()
             await manager.stop()
@@ -798,7 +798,7 @@ class Kept(TaskManager):
 
 
 def test_a_run_that_is_kept_goes_on_with_what_was_set_and_handed_out() -> None:
-    memory = Memory()
+    memory = SharedRows()
     # The second can't be done in its 7 s, and so is recovered once.
     todo = [Task(id=n, description="t", difficulty=d) for n, d in ((1, 6), (2, 9), (3, 6))]
 

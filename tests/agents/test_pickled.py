@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from muster.agents.pickled import message_inside
+from muster.agents.transport.pickle_compat import message_inside
 from muster.messages import InvalidInput, Message, Task, TaskAssignment, TaskResult
 
 RESULT = TaskResult(1, "Ada", True, output=b"bytes")

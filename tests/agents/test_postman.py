@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from muster.agents import MemoryNetwork, run_in_virtual_time
-from muster.agents.kernel.mailroom import Mailroom
-from muster.agents.postman import UNHANDLED, Postman
+from muster.agents.kernel.delivery.multiplexer import Multiplexer
+from muster.agents.transport.endpoint import UNHANDLED, Endpoint
 from muster.messages import Heartbeat, encode_message
 from muster.messages.frame import ANY_MANAGER, EVERYONE
 
@@ -25,14 +25,14 @@ def test_a_message_that_makes_its_handler_fail_is_counted_and_the_next_one_arriv
         def receive(frame: bytes) -> None:
             postman.receive(frame)
 
-        postman = Postman(
+        postman = Endpoint(
             network.join("here", receive),
             listens_to=frozenset({EVERYONE}),
             arrived=arrived,
             also={},
         )
         there = network.join("there", lambda _: None)
-        mailroom = Mailroom("there")
+        mailroom = Multiplexer("there")
         for running in (0, 7):
             mailroom.post_loose(EVERYONE, encode_message(Heartbeat(running=running)))
         outgoing = mailroom.collect(0.0)
@@ -57,7 +57,7 @@ def test_who_always_has_more_to_send_still_listens() -> None:
         pass
 
     async def play() -> None:
-        postman = Postman(
+        postman = Endpoint(
             Slow(),
             listens_to=frozenset({ANY_MANAGER}),
             arrived=lambda sender, message: heard.append(message),
@@ -65,7 +65,7 @@ def test_who_always_has_more_to_send_still_listens() -> None:
             before_sending=nothing_to_save,
         )
         running = asyncio.ensure_future(postman.run())
-        mailroom = Mailroom("Ada")
+        mailroom = Multiplexer("Ada")
         for _ in range(40):
             postman.post_loose(EVERYONE, Heartbeat())
             await asyncio.sleep(0.05)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, MemoryNetwork, TaskManager, TaskStatus, WorkerAgent, rehearse
-from muster.agents.process_pool import ProcessPool
+from muster.agents.execution.process_pool import ProcessPool
 from muster.messages import InvalidInput, Task
 
 MAY_TAKE_S = 60.0

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, TaskManager, WorkerAgent
-from muster.agents.rehearsal import rehearse
-from muster.agents.task_history import MAX_BYTES, MAX_RESULTS, TaskHistory
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.simulation.rehearsal import rehearse
+from muster.agents.simulation.virtual_time import run_in_virtual_time
+from muster.agents.worker.history import MAX_BYTES, MAX_RESULTS, TaskHistory
 from muster.messages import InvalidInput, Task, TaskResult
 
 

@@ -17,23 +17,23 @@ import time
 from collections.abc import Callable
 
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.ceylon_agent import CeylonAgent, PeerMode
-from muster.agents.door import ask_for_wire
-from muster.agents.kernel.client_seal import ClientSeal
-from muster.agents.kernel.door_words import DoorTalk
-from muster.agents.kernel.identity import Identity
-from muster.agents.kernel.join_limit import JOINS_AT_ONCE
-from muster.agents.kernel.mailroom import Outgoing
-from muster.agents.kernel.sealed_frame import (
+from muster.agents.kernel.board.join_limit import JOINS_AT_ONCE
+from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.discovery import DiscoveryCodec
+from muster.agents.kernel.security.client_seal import ClientSeal
+from muster.agents.kernel.security.identity import Identity
+from muster.agents.kernel.security.sealed_frame import (
     UNSIGNED_VERSION,
+    FrameKind,
     Header,
     KeyRing,
-    Kind,
     read_header,
 )
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.sealing import fresh_identity
-from muster.agents.ticket import Ticket
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
+from muster.agents.security.sealing import fresh_identity
+from muster.agents.security.ticket import Ticket
+from muster.agents.transport.ceylon_agent import CeylonAgent, PeerMode
+from muster.agents.transport.discovery import ask_for_wire
 from muster.messages import (
     DecodeError,
     Goodbye,
@@ -106,7 +106,7 @@ class Member(CeylonAgent):
     def receive(self, frame: bytes) -> None:
         try:
             header = read_header(frame)
-            if header.kind in {Kind.CLIENT, Kind.MANAGER}:
+            if header.kind in {FrameKind.CLIENT, FrameKind.MANAGER}:
                 self.headers[header.sender] = header
             opened = self.seal.unwrap(frame, time.monotonic())
             if opened is not None:
@@ -209,7 +209,7 @@ async def suffer(rounds: int, crowd: int) -> dict[str, float]:
         await member.orders.put(forgeries(member, address, attempt=1))
         await asyncio.sleep(0.1)
     holder = NoWires()
-    talk = DoorTalk(member.secret, ticket.workspace_id, member.identity)
+    talk = DiscoveryCodec(member.secret, ticket.workspace_id, member.identity)
     for _ in range(3):
         wire = await ask_for_wire(
             ticket.host,

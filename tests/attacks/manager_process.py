@@ -24,7 +24,7 @@ from typing import Any
 from muster.agents import TaskManager
 from muster.agents.live import LivePage
 from muster.agents.metrics import render_metrics, serve_metrics
-from muster.agents.ticket import write_ticket_file
+from muster.agents.security.ticket import write_ticket_file
 from muster.messages import IllegalTransition, Task, TaskStatus
 
 TELL_EVERY_S = 0.5

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from unittest import mock
 
 from muster.agents import Handlers, TaskManager, WorkerAgent
-from muster.agents import door as door_module
+from muster.agents.transport import discovery as door_module
 from muster.messages import Task
 from target import Figures, show
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 from muster.agents.bench.figures import (
-    Conditions,
+    BenchConditions,
     Figures,
-    Memory,
+    MemoryUse,
     latency_of,
     payload_rate_of,
     percentile,
@@ -17,7 +17,7 @@ from muster.agents.bench.figures import (
 from muster.agents.bench.figures_text import render_figures
 from muster.messages import InvalidInput
 
-CONDITIONS = Conditions(
+CONDITIONS = BenchConditions(
     muster="1.2.3",
     ceylon="0.23.0",
     python="3.11.7",
@@ -74,7 +74,7 @@ def test_figures_as_json_have_a_stable_form_and_tell_what_is_missing() -> None:
     figures = Figures(
         conditions=CONDITIONS,
         throughput=throughput_of(10_000, 0.4),
-        memory=Memory(manager_peak_bytes=90_000_000, worker_peak_bytes=None),
+        memory=MemoryUse(manager_peak_bytes=90_000_000, worker_peak_bytes=None),
     )
     told = json.loads(figures.model_dump_json())
     assert told.pop("conditions")["platform"] == "Linux x86_64"
@@ -95,7 +95,7 @@ def test_figures_as_text_are_a_line_each() -> None:
         throughput=throughput_of(10_000, 0.4),
         latency=latency_of([0.0015] * 99 + [0.004]),
         payload=payload_rate_of(1_000_000, 20, 0.1),
-        memory=Memory(manager_peak_bytes=90_400_000, worker_peak_bytes=None),
+        memory=MemoryUse(manager_peak_bytes=90_400_000, worker_peak_bytes=None),
     )
     assert render_figures(figures, width=100) == (
         """\

@@ -15,8 +15,8 @@ import time
 import tracemalloc
 from collections import deque
 
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     Instruction,
     ResultReceived,
@@ -24,7 +24,7 @@ from muster.agents.kernel.events import (
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.records import Rules
+from muster.agents.kernel.model.records import Rules
 from muster.messages import Task, TaskAssignment, TaskResult
 
 BACKLOGS = (1_000, 10_000, 100_000)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager
-from muster.agents.garbage import collect_garbage_less_often
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.memory_store import MemoryStore
-from muster.agents.ticket import write_ticket_file
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.runtime.garbage import collect_garbage_less_often
+from muster.agents.security.ticket import write_ticket_file
+from muster.agents.store.memory import MemoryStore
 from muster.messages import Task
 
 handlers = Handlers()
@@ -67,19 +67,22 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         insecure=options.insecure,
         wires=not options.no_wires,
     )
-    at: dict[What, float] = {}
-    processor_at: dict[What, float] = {}
+    at: dict[OccurrenceKind, float] = {}
+    processor_at: dict[OccurrenceKind, float] = {}
     settled: Counter[Any] = Counter()
     assigned = 0
 
     def watch(occurrence: Occurrence) -> None:
         nonlocal assigned
         at[occurrence.what] = time.perf_counter()
-        if occurrence.what is not What.TASK_ASSIGNED and occurrence.what is not What.TASK_COMPLETED:
+        if (
+            occurrence.what is not OccurrenceKind.TASK_ASSIGNED
+            and occurrence.what is not OccurrenceKind.TASK_COMPLETED
+        ):
             processor_at[occurrence.what] = time.process_time()
-        if occurrence.what is What.TASK_COMPLETED:
+        if occurrence.what is OccurrenceKind.TASK_COMPLETED:
             settled[occurrence.task_id] += 1
-        elif occurrence.what is What.TASK_ASSIGNED:
+        elif occurrence.what is OccurrenceKind.TASK_ASSIGNED:
             assigned += 1
 
     manager.watch(watch)
@@ -96,8 +99,10 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         finally:
             for worker in workers:
                 worker.wait(timeout=10)
-    processor_s = processor_at[What.RUN_ENDED] - processor_at[What.ASSIGNING_BEGUN]
-    took_s = at[What.TASK_COMPLETED] - at[What.ASSIGNING_BEGUN]
+    processor_s = (
+        processor_at[OccurrenceKind.RUN_ENDED] - processor_at[OccurrenceKind.ASSIGNING_BEGUN]
+    )
+    took_s = at[OccurrenceKind.TASK_COMPLETED] - at[OccurrenceKind.ASSIGNING_BEGUN]
     return {
         "tasks_per_s": round(options.tasks / took_s),
         "took_s": round(took_s, 3),
@@ -105,7 +110,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         "results": len(manager.task_results),
         "duplicates": sum(settled.values()) - len(settled),
         "assignments": assigned,
-        "joined_in_s": round(at[What.WORKER_JOINED] - began, 2),
+        "joined_in_s": round(at[OccurrenceKind.WORKER_JOINED] - began, 2),
         "workers": options.workers,
         "slots": options.slots,
     }

@@ -10,17 +10,17 @@ import time
 
 FIRST_LINE_AT = time.time()
 
-from muster.agents.worker_nursery import WorkerNursery  # noqa: E402
+from muster.agents.worker_pool.fork_server import ForkServer  # noqa: E402
 
-NURSERY = WorkerNursery()
+NURSERY = ForkServer()
 
 import asyncio  # noqa: E402 - the clock comes first
 import json  # noqa: E402
 import sys  # noqa: E402
 
 from muster.agents import TaskManager  # noqa: E402
-from muster.agents.kernel.events import Occurrence, What  # noqa: E402
-from muster.agents.worker_processes import LocalProcesses  # noqa: E402
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind  # noqa: E402
+from muster.agents.worker_pool.processes import LocalProcesses  # noqa: E402
 from muster.messages import Task  # noqa: E402
 
 IMPORTED_AT = time.time()
@@ -40,8 +40,8 @@ class Timed(TaskManager):
 async def measure(began_at: float, workers: int) -> dict[str, float]:
     tasks = [Task(task_id=number, type="nothing") for number in range(1, workers + 1)]
     manager = Timed(tasks, expected_workers=workers, port=0, quiet=True)
-    at: dict[What, float] = {}
-    first: dict[What, float] = {}
+    at: dict[OccurrenceKind, float] = {}
+    first: dict[OccurrenceKind, float] = {}
 
     def watch(occurrence: Occurrence) -> None:
         at[occurrence.what] = time.time()
@@ -63,8 +63,8 @@ async def measure(began_at: float, workers: int) -> dict[str, float]:
         "workers started": spawned_at,
         "agent up": manager.up_at,
         "workers up": max(result.output for result in manager.task_results),
-        "joined": at[What.WORKER_JOINED],
-        "first result": first[What.TASK_COMPLETED],
+        "joined": at[OccurrenceKind.WORKER_JOINED],
+        "first result": first[OccurrenceKind.TASK_COMPLETED],
     }
     return {
         **{f"{step}, s": round(moment - began_at, 4) for step, moment in steps.items()},

@@ -18,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from muster.agents.bench.crew import Crew, CrewOrder
-from muster.agents.ceylon_agent import AgentDetail, BaseAgent, PeerMode
-from muster.agents.surroundings import LOOPBACK, claim_port, standing_in
+from muster.agents.bench.crew import BenchPlan, BenchWorkers
+from muster.agents.runtime.ports import LOOPBACK, claim_port, standing_in
+from muster.agents.transport.ceylon_agent import AgentDetail, BaseAgent, PeerMode
 from sigterm import heed_sigterm
 
 WORKSPACE = "idle"
@@ -31,7 +31,7 @@ PLAY = "--play"
 
 async def measure_manager(workers: int, seconds: float) -> float:
     """The share of one processor that an idle manager takes, in percent."""
-    crew = Crew(CrewOrder(workers=workers))
+    crew = BenchWorkers(BenchPlan(workers=workers))
     try:
         await crew.start()
         await crew.gather()

@@ -20,9 +20,9 @@ from statistics import median
 from typing import Any
 
 from muster.agents import TaskManager
-from muster.agents.kernel.events import Occurrence, What
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
 from muster.agents.live import LivePage
-from muster.agents.ticket import write_ticket_file
+from muster.agents.security.ticket import write_ticket_file
 from muster.messages import Task
 
 WAYS = ("without", "unread", "read")
@@ -76,10 +76,10 @@ async def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
         for number in range(1, options.tasks + 1)
     ]
     manager = TaskManager(tasks, expected_workers=options.workers, port=0, quiet=True)
-    at: dict[What, tuple[float, float]] = {}
+    at: dict[OccurrenceKind, tuple[float, float]] = {}
 
     def watch(occurrence: Occurrence) -> None:
-        if occurrence.what in {What.ASSIGNING_BEGUN, What.RUN_ENDED}:
+        if occurrence.what in {OccurrenceKind.ASSIGNING_BEGUN, OccurrenceKind.RUN_ENDED}:
             at[occurrence.what] = (time.perf_counter(), time.process_time())
 
     manager.watch(watch)
@@ -93,7 +93,7 @@ async def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
             finally:
                 for worker in workers:
                     worker.wait(timeout=10)
-    began, ended = at[What.ASSIGNING_BEGUN], at[What.RUN_ENDED]
+    began, ended = at[OccurrenceKind.ASSIGNING_BEGUN], at[OccurrenceKind.RUN_ENDED]
     return {
         "tasks_per_s": round(options.tasks / (ended[0] - began[0])),
         "manager_us_per_task": round(1e6 * (ended[1] - began[1]) / options.tasks, 1),

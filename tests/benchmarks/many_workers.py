@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager, WorkerAgent
-from muster.agents.garbage import collect_garbage_less_often
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.ticket import read_ticket, write_ticket_file
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.runtime.garbage import collect_garbage_less_often
+from muster.agents.security.ticket import read_ticket, write_ticket_file
 from muster.messages import Task
 
 JOIN_DEADLINE_S = 60.0
@@ -116,8 +116,8 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
         insecure=options.insecure,
         max_lanes=lanes,
     )
-    at: dict[What, float] = {}
-    cpu: dict[What, float] = {}
+    at: dict[OccurrenceKind, float] = {}
+    cpu: dict[OccurrenceKind, float] = {}
     joined: dict[str, float] = {}
     settled: Counter[Any] = Counter()
     lost = 0
@@ -125,20 +125,20 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
 
     def watch(occurrence: Occurrence) -> None:
         nonlocal lost
-        if occurrence.what is What.WORKER_JOINED:
+        if occurrence.what is OccurrenceKind.WORKER_JOINED:
             joined.setdefault(occurrence.worker, time.perf_counter())
             if len(joined) == expected:
                 all_joined.set()
-        elif occurrence.what is What.WORKER_LOST:
+        elif occurrence.what is OccurrenceKind.WORKER_LOST:
             lost += 1
-        elif occurrence.what is What.TASK_ASSIGNED:
-            at.setdefault(What.TASK_ASSIGNED, time.perf_counter())
-            cpu.setdefault(What.TASK_ASSIGNED, time.process_time())
-        elif occurrence.what is What.TASK_COMPLETED:
-            at[What.TASK_COMPLETED] = time.perf_counter()
+        elif occurrence.what is OccurrenceKind.TASK_ASSIGNED:
+            at.setdefault(OccurrenceKind.TASK_ASSIGNED, time.perf_counter())
+            cpu.setdefault(OccurrenceKind.TASK_ASSIGNED, time.process_time())
+        elif occurrence.what is OccurrenceKind.TASK_COMPLETED:
+            at[OccurrenceKind.TASK_COMPLETED] = time.perf_counter()
             settled[occurrence.task_id] += 1
             if len(settled) == options.tasks:
-                cpu[What.TASK_COMPLETED] = time.process_time()
+                cpu[OccurrenceKind.TASK_COMPLETED] = time.process_time()
                 all_settled.set()
 
     manager.watch(watch)
@@ -190,10 +190,10 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
     found["lost"] = lost
     found["idle_share_of_a_core"] = {name: round(share, 3) for name, share in shares.items()}
     if settled:
-        took_s = at[What.TASK_COMPLETED] - at[What.TASK_ASSIGNED]
+        took_s = at[OccurrenceKind.TASK_COMPLETED] - at[OccurrenceKind.TASK_ASSIGNED]
         found["tasks_per_s"] = round(len(settled) / took_s)
-        if What.TASK_COMPLETED in cpu:
-            spent_s = cpu[What.TASK_COMPLETED] - cpu[What.TASK_ASSIGNED]
+        if OccurrenceKind.TASK_COMPLETED in cpu:
+            spent_s = cpu[OccurrenceKind.TASK_COMPLETED] - cpu[OccurrenceKind.TASK_ASSIGNED]
             found["manager_share_of_a_core"] = round(spent_s / took_s, 2)
         found["results"] = len(settled)
         found["twice"] = settled.total() - len(settled)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from muster.agents import Handlers, TaskManager, WorkerAgent, rehearse
 from muster.agents.metrics import render_metrics
-from muster.agents.otel_spans import trace_manager, trace_worker
+from muster.agents.metrics.otel import trace_manager, trace_worker
 from muster.messages import Task
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import (

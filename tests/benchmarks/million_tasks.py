@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from board_throughput import assignments_in, make_board, make_tasks, success
 from muster.agents import TaskManager
 from muster.agents.bench.peak_memory import measure_peak_memory
-from muster.agents.kernel.events import AssigningBegun, TasksAdded
+from muster.agents.kernel.model.events import AssigningBegun, TasksAdded
 from muster.messages import Task
 
 BACKLOGS = (1_000, 10_000, 100_000, 1_000_000)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.ticket import write_ticket_file
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.security.ticket import write_ticket_file
 from muster.messages import Task
 
 KINDS = ("bytes", "dict")
@@ -83,7 +83,7 @@ async def measure(options: argparse.Namespace, kind: str) -> dict[str, Any]:
         )
         for number, payload in enumerate(payloads, 1)
     ]
-    at: dict[What, float] = {}
+    at: dict[OccurrenceKind, float] = {}
 
     def watch(occurrence: Occurrence) -> None:
         at[occurrence.what] = time.perf_counter()
@@ -107,7 +107,7 @@ async def measure(options: argparse.Namespace, kind: str) -> dict[str, Any]:
         finally:
             for worker in workers:
                 worker.wait(timeout=10)
-    took_s = at[What.TASK_COMPLETED] - at[What.ASSIGNING_BEGUN]
+    took_s = at[OccurrenceKind.TASK_COMPLETED] - at[OccurrenceKind.ASSIGNING_BEGUN]
     outputs = {result.task_id: result.output for result in manager.task_results}
     sent = {task.id: task.data for task in tasks}
     return {

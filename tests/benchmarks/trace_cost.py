@@ -23,9 +23,9 @@ from collections import deque
 from pathlib import Path
 
 from muster.agents import Handlers, MemoryNetwork, TaskManager, WorkerAgent, rehearse
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.ticket import write_ticket_file
-from muster.agents.trace_lines import LineWriter
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.security.ticket import write_ticket_file
+from muster.agents.trace.lines import LineWriter
 from muster.messages import Task
 
 handlers = Handlers()
@@ -76,8 +76,8 @@ def _start_worker(command: list[str]) -> subprocess.Popen[bytes]:
 def measure(options: argparse.Namespace, trace: Path | None) -> tuple[float, float]:
     """Tasks a second of one run, and microseconds of this process's processor for each."""
     manager = make_manager(options.tasks)
-    at: dict[What, tuple[float, float]] = {}
-    milestones = (What.ASSIGNING_BEGUN, What.RUN_ENDED)
+    at: dict[OccurrenceKind, tuple[float, float]] = {}
+    milestones = (OccurrenceKind.ASSIGNING_BEGUN, OccurrenceKind.RUN_ENDED)
 
     def watch(occurrence: Occurrence) -> None:
         if occurrence.what in milestones:
@@ -98,7 +98,7 @@ def measure_alone(tasks: int) -> float:
     occurrences = [
         Occurrence(1_764_115_000.0 + number / 20_000, what, number, 1, "worker1")
         for number in range(tasks)
-        for what in (What.TASK_ASSIGNED, What.TASK_COMPLETED)
+        for what in (OccurrenceKind.TASK_ASSIGNED, OccurrenceKind.TASK_COMPLETED)
     ]
     waiting: deque[Occurrence] = deque()
     line_of = LineWriter().line_of

@@ -13,9 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from muster.agents.blob_place import OwnDirectory
-from muster.agents.blob_store import BlobStore
-from muster.agents.directory_blobs import DirectoryBlobs
+from muster.agents.blobs.directory import DirectoryBlobs
+from muster.agents.blobs.places import OwnDirectory
+from muster.agents.blobs.store import BlobStore
 
 
 def name_of(content: bytes) -> str:
@@ -61,7 +61,7 @@ def in_own_directory(folder: Path) -> Place:
 
 
 def in_fsspec_files(folder: Path) -> Place:
-    from muster.agents.fsspec_blobs import FsspecBlobs
+    from muster.agents.blobs.fsspec_store import FsspecBlobs
 
     return _files(folder, lambda: FsspecBlobs(folder.as_uri(), create=True))
 
@@ -69,7 +69,7 @@ def in_fsspec_files(folder: Path) -> Place:
 def in_fsspec_memory(folder: Path) -> Place:
     del folder
     from fsspec.implementations.memory import MemoryFileSystem
-    from muster.agents.fsspec_blobs import FsspecBlobs
+    from muster.agents.blobs.fsspec_store import FsspecBlobs
 
     system, root = MemoryFileSystem(), f"/{uuid4().hex}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from muster.agents.kernel.blob_holders import BlobHolders
+from muster.agents.blobs.references import BlobHolders
 
 
 def test_a_blob_is_free_with_its_last_holder() -> None:

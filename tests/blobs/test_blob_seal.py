@@ -7,9 +7,9 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.blob_seal import BLOB_OVERHEAD_BYTES, BlobSeal, is_blob_name
-from muster.agents.kernel.sealed_frame import KeyRing
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.agents.kernel.security.blob_seal import BLOB_OVERHEAD_BYTES, BlobSeal, is_blob_name
+from muster.agents.kernel.security.sealed_frame import KeyRing
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.messages import BlobCorrupt
 
 KEY = bytes(range(32))

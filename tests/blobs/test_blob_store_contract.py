@@ -6,8 +6,10 @@ import threading
 from typing import Any
 
 import pytest
-from muster.agents import blob_store, directory_blobs, fsspec_blobs
-from muster.agents.blob_store import BlobStore
+from muster.agents.blobs import directory as directory_blobs
+from muster.agents.blobs import fsspec_store as fsspec_blobs
+from muster.agents.blobs import store as blob_store
+from muster.agents.blobs.store import BlobStore
 from muster.messages import BlobMissing, BlobUnusable
 
 from .conftest import Place, name_of

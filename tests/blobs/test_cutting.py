@@ -16,7 +16,7 @@ from muster.messages import (
     decode_message,
     encode_message,
 )
-from muster.messages.cutting import Cutting, cut, splice
+from muster.messages.cutting import OffloadedParts, cut, splice
 from pydantic import field_validator
 
 BIG = b"\x93" * 1_000
@@ -108,13 +108,13 @@ def test_what_does_not_fit_together_is_refused(
     places: tuple[int, ...], values: tuple[bytes, ...]
 ) -> None:
     with pytest.raises(DecodeError, match="do not fit"):
-        splice(Cutting(b"x" * 10, places, values))
+        splice(OffloadedParts(b"x" * 10, places, values))
 
 
 def test_a_parcel_can_not_unfold_to_more_than_a_message() -> None:
     value = b"x" * (1024 * 1024)
     with pytest.raises(DecodeError, match="a parcel of"):
-        splice(Cutting(b"", (0,) * 65, (value,) * 65))
+        splice(OffloadedParts(b"", (0,) * 65, (value,) * 65))
 
 
 def test_a_megabyte_of_bytes_is_encoded_cut_and_decoded_in_a_moment() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.directory_blobs import DirectoryBlobs
-from muster.agents.kernel.blob_seal import BlobSeal
-from muster.agents.memory_link import MemoryNetwork
-from muster.agents.parcels import Blobs, BlobThreads
-from muster.agents.worker_parcels import WorkerParcels
+from muster.agents.blobs.directory import DirectoryBlobs
+from muster.agents.blobs.offload import Blobs, BlobThreads
+from muster.agents.blobs.worker_offload import WorkerOffload
+from muster.agents.kernel.security.blob_seal import BlobSeal
+from muster.agents.simulation.memory_network import MemoryNetwork
 from muster.messages import (
     BlobPlace,
     BlobsReached,
@@ -76,7 +76,7 @@ class Desk:
         self.taken: list[TaskAssignment] = []
         self.results: list[TaskResult] = []
         self.queued: list[Any] = []
-        self.parcels = WorkerParcels(
+        self.parcels = WorkerOffload(
             post=self.said.append,
             take=self.taken.append,
             hand_in=self.results.append,

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.kernel.restoration import read_snapshot
-from muster.agents.sqlite_store import read_store
-from muster.agents.ticket import write_ticket_file
+from muster.agents.kernel.board.restoration import read_snapshot
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.security.ticket import write_ticket_file
+from muster.agents.store.sqlite import read_store
 from muster.messages import StoreUnusable, Task, TaskStatus
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes]
@@ -121,7 +121,7 @@ def test_a_worker_that_is_killed_in_the_middle_harms_no_large_data(folder: Path)
     settled: Counter[Any] = Counter()
 
     def watch(occurrence: Occurrence, workers: dict[str, subprocess.Popen[bytes]]) -> None:
-        if occurrence.what is What.TASK_COMPLETED:
+        if occurrence.what is OccurrenceKind.TASK_COMPLETED:
             settled[occurrence.task_id] += 1
             if settled.total() == 6:
                 workers["Ben"].send_signal(signal.SIGKILL)

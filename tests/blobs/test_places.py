@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
-from muster.agents import TaskManager, parcels
-from muster.agents.blob_place import OwnDirectory, open_place
-from muster.agents.blob_store import BlobStore
-from muster.agents.directory_blobs import DirectoryBlobs
-from muster.agents.fsspec_blobs import FsspecBlobs
+from muster.agents import TaskManager
+from muster.agents.blobs import offload as parcels
+from muster.agents.blobs.directory import DirectoryBlobs
+from muster.agents.blobs.fsspec_store import FsspecBlobs
+from muster.agents.blobs.places import OwnDirectory, open_place
+from muster.agents.blobs.store import BlobStore
 from muster.messages import BlobMissing, BlobUnusable, ExtraMissing, InvalidInput
 
 from .conftest import name_of
@@ -52,7 +53,7 @@ def test_a_directory_of_ours_keeps_what_others_put_there(tmp_path: Path) -> None
 
 def test_directories_of_dead_managers_go_and_those_of_live_ones_stay(temporary: Path) -> None:
     script = (
-        "import os, sys, tempfile; from muster.agents.blob_place import OwnDirectory\n"
+        "import os, sys, tempfile; from muster.agents.blobs.places import OwnDirectory\n"
         "tempfile.tempdir = sys.argv[1]; OwnDirectory().write(sys.argv[2], b'x'); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", script, str(temporary), NAME], check=False)

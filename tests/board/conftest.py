@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.matching.policies import MatchingPolicy, find_policy
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     Event,
     Instruction,
     Occurrence,
+    OccurrenceKind,
     PriorityChanged,
     ProgressReported,
     ResultReceived,
     SendAssignment,
     TasksAdded,
     TimePassed,
-    What,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.matching import MatchingPolicy, find_policy
-from muster.agents.kernel.records import Rules, TaskRecord
+from muster.agents.kernel.model.records import Rules, TaskRecord
 from muster.messages import Task, TaskAssignment, TaskId, TaskProgress, TaskResult, TaskStatus
 
 
@@ -136,7 +136,7 @@ class WatchedBoard:
         """All assignments so far, in order."""
         return [(each.task.id, each.worker) for each in self.given]
 
-    def happened(self, task_id: TaskId) -> list[What]:
+    def happened(self, task_id: TaskId) -> list[OccurrenceKind]:
         """The kinds of occurrence in a task's story."""
         return [each.what for each in self.board.story(task_id)]
 
@@ -149,7 +149,7 @@ def _task(task_id: TaskId, difficulty: int = 1, **fields: Any) -> Task:
     return Task(id=task_id, description=f"task {task_id}", difficulty=difficulty, **fields)
 
 
-def _whats(said: Iterable[Instruction]) -> list[What]:
+def _whats(said: Iterable[Instruction]) -> list[OccurrenceKind]:
     return [each.what for each in said if isinstance(each, Occurrence)]
 
 
@@ -172,7 +172,7 @@ def only() -> Callable[..., list[Any]]:
 
 
 @pytest.fixture
-def whats() -> Callable[..., list[What]]:
+def whats() -> Callable[..., list[OccurrenceKind]]:
     """The kinds of occurrence among instructions."""
     return _whats
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.messages import (
     DependencyCycle,
     DuplicateTask,
@@ -30,7 +30,7 @@ def test_a_new_task_is_pending_and_counted(watched: Make, task: Make) -> None:
     board = watched()
     board.add(task(1), task(2))
     assert board.board.counts[TaskStatus.PENDING] == 2
-    assert board.happened(1) == [What.TASK_ADDED]
+    assert board.happened(1) == [OccurrenceKind.TASK_ADDED]
 
 
 def test_an_id_that_is_known_is_refused(watched: Make, task: Make) -> None:

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import (
-    DoorsOpened,
+from muster.agents.kernel.board.restoration import read_board
+from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.model.duration_estimate import QUICK_S, SHORTEST_S, DurationEstimate
+from muster.agents.kernel.model.events import (
+    ListeningStarted,
+    OccurrenceKind,
     RetirementRequested,
     SendAssignment,
     SendCancel,
     SendRecall,
     TasksGivenBack,
-    What,
 )
-from muster.agents.kernel.ledger import changed_rows
-from muster.agents.kernel.records import MAX_AHEAD, Ending, Rules
-from muster.agents.kernel.restoration import read_board
-from muster.agents.kernel.usual_time import QUICK_S, SHORTEST_S, UsualTime
-from muster.agents.memory_store import Memory
+from muster.agents.kernel.model.records import MAX_AHEAD, AttemptOutcome, Rules
+from muster.agents.store.memory import SharedRows
 from muster.messages import IllegalTransition, InvalidInput, Task, TaskStatus
 
 Watched = Callable[..., Any]
@@ -170,9 +170,9 @@ def test_what_waits_behind_a_long_task_is_asked_back_for_a_worker_that_is_free(
     said = board.handle(TasksGivenBack("at Ada", ((7, 1), (8, 1))))
     given = [(each.assignment.task.id, each.worker_id) for each in only(SendAssignment, said)]
     assert given[0] == (7, "at Ben")
-    assert board.record(7).attempts[0].ending is Ending.NOT_BEGUN
+    assert board.record(7).attempts[0].ending is AttemptOutcome.NOT_BEGUN
     assert board.record(7).failures == board.record(7).losses == 0
-    assert What.TASK_REQUEUED in board.happened(7)
+    assert OccurrenceKind.TASK_REQUEUED in board.happened(7)
     # What was not given back has begun there; nobody else gets it.
     assert board.places()[6] == board.places()[9] == "Ada"
     assert only(SendRecall, board.wait_until(5.0, hearing=["Ada", "Ben"])) == []
@@ -263,11 +263,11 @@ def test_what_waits_at_a_worker_that_was_away_is_looked_after_again(
     busy: Callable[..., Any], only: Callable[..., list[Any]]
 ) -> None:
     board = busy(tasks=9)
-    kept = Memory()
+    kept = SharedRows()
     said = [each for each in board.said if each is not None]
     kept.keep(changed_rows(board.board, said))
     board.board = read_board(kept.read(), board.board.rules, now=board.now)
-    board.handle(DoorsOpened())
+    board.handle(ListeningStarted())
     board.wait_until(1.0)
     holding = frozenset((number, 1) for number in (5, 6, 7, 8, 9))
     board.join("Ada", call=2, holding=holding)
@@ -286,13 +286,13 @@ def test_how_much_goes_ahead_is_bounded(prefetch_s: float) -> None:
 
 
 def test_before_any_was_done_a_task_takes_for_ever() -> None:
-    usual = UsualTime()
+    usual = DurationEstimate()
     assert usual.usual_s == math.inf
     assert not usual.may_go_ahead(0)
 
 
 def test_a_pause_of_the_worker_s_own_is_not_taken_for_a_long_task() -> None:
-    usual = UsualTime()
+    usual = DurationEstimate()
     for _ in range(10):
         usual.learn(20e-6)
     usual.learn(0.9 * QUICK_S)
@@ -302,7 +302,7 @@ def test_a_pause_of_the_worker_s_own_is_not_taken_for_a_long_task() -> None:
 
 
 def test_that_tasks_have_become_longer_is_believed_at_once() -> None:
-    usual = UsualTime()
+    usual = DurationEstimate()
     for _ in range(10):
         usual.learn(0.001)
     assert usual.may_go_ahead(9)
@@ -312,13 +312,13 @@ def test_that_tasks_have_become_longer_is_believed_at_once() -> None:
 
 
 def test_that_tasks_have_become_shorter_is_believed_step_by_step() -> None:
-    usual = UsualTime()
+    usual = DurationEstimate()
     usual.learn(8.0)
     usual.learn(0.0)
     assert usual.usual_s == pytest.approx(7.0, rel=1e-4)
 
 
 def test_no_task_is_believed_to_take_no_time() -> None:
-    usual = UsualTime()
+    usual = DurationEstimate()
     usual.learn(0.0)
     assert usual.usual_s == SHORTEST_S

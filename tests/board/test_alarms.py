@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from muster.agents.kernel.alarms import Alarms
+from muster.agents.kernel.board.timers import TimerQueue
 
 
 @dataclass(eq=False)
@@ -17,12 +17,12 @@ class At:
 
 
 @pytest.fixture
-def alarms() -> Alarms[At]:
+def alarms() -> TimerQueue[At]:
     """No alarms as yet."""
-    return Alarms()
+    return TimerQueue()
 
 
-def test_the_earliest_comes_first(alarms: Alarms[At]) -> None:
+def test_the_earliest_comes_first(alarms: TimerQueue[At]) -> None:
     for at in (3.0, 1.0, 2.0):
         alarms.set(At(at))
     assert alarms.next_at() == 1.0
@@ -30,12 +30,12 @@ def test_the_earliest_comes_first(alarms: Alarms[At]) -> None:
     assert [each and each.at for each in taken] == [1.0, 2.0, None]
 
 
-def test_one_that_is_not_due_is_not_watched(alarms: Alarms[At]) -> None:
+def test_one_that_is_not_due_is_not_watched(alarms: TimerQueue[At]) -> None:
     alarms.set(At(None))
     assert alarms.next_at() is None
 
 
-def test_one_that_vanishes_is_passed_over(alarms: Alarms[At]) -> None:
+def test_one_that_vanishes_is_passed_over(alarms: TimerQueue[At]) -> None:
     first, second = At(1.0), At(2.0)
     alarms.set(first)
     alarms.set(second)
@@ -44,7 +44,7 @@ def test_one_that_vanishes_is_passed_over(alarms: Alarms[At]) -> None:
     assert alarms.watched() == [second]
 
 
-def test_one_that_moves_away_is_due_at_its_new_time(alarms: Alarms[At]) -> None:
+def test_one_that_moves_away_is_due_at_its_new_time(alarms: TimerQueue[At]) -> None:
     moving = At(1.0)
     alarms.set(moving)
     moving.at = 5.0
@@ -53,7 +53,7 @@ def test_one_that_moves_away_is_due_at_its_new_time(alarms: Alarms[At]) -> None:
     assert alarms.take(5.0) is moving
 
 
-def test_one_that_moves_nearer_is_due_then_if_it_is_set_again(alarms: Alarms[At]) -> None:
+def test_one_that_moves_nearer_is_due_then_if_it_is_set_again(alarms: TimerQueue[At]) -> None:
     moving = At(9.0)
     alarms.set(moving)
     moving.at = 2.0
@@ -61,7 +61,7 @@ def test_one_that_moves_nearer_is_due_then_if_it_is_set_again(alarms: Alarms[At]
     assert alarms.next_at() == 2.0
 
 
-def test_those_that_vanished_do_not_pile_up(alarms: Alarms[At]) -> None:
+def test_those_that_vanished_do_not_pile_up(alarms: TimerQueue[At]) -> None:
     for _ in range(100_000):
         brief = At(1e9)
         alarms.set(brief)

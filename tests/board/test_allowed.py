@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.kernel.events import RefuseWorker, SendWelcome, What
-from muster.agents.kernel.records import Rules
-from muster.agents.rehearsal import rehearse
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.kernel.model.events import OccurrenceKind, RefuseWorker, SendWelcome
+from muster.agents.kernel.model.records import Rules
+from muster.agents.simulation.rehearsal import rehearse
+from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.messages import InvalidInput, Task
 
 Make = Callable[..., Any]
@@ -25,7 +25,7 @@ def test_who_may_not_come_is_refused_and_never_listed(
     said = board.join("Mallory")
     (refusal,) = only(RefuseWorker, said)
     assert refusal.reason == "'Mallory' is not among the workers that may come"
-    assert whats(said) == [What.WORKER_REFUSED]
+    assert whats(said) == [OccurrenceKind.WORKER_REFUSED]
     assert board.places() == {}
     assert only(SendWelcome, board.join("Ben"))
     assert board.places() == {1: "Ben"}

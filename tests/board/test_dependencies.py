@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import CancelRequested, TasksAdded
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.events import CancelRequested, TasksAdded
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]

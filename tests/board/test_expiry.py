@@ -6,21 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.restoration import read_board
+from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.model.events import (
     ComeToRest,
-    DoorsOpened,
+    ListeningStarted,
+    OccurrenceKind,
     RecoveryRequested,
     RestConfirmed,
     SendCancel,
     StopRequested,
     TasksAdded,
     TasksGivenBack,
-    What,
 )
-from muster.agents.kernel.ledger import changed_rows
-from muster.agents.kernel.records import Ending
-from muster.agents.kernel.restoration import read_board
-from muster.agents.memory_store import Memory
+from muster.agents.kernel.model.records import AttemptOutcome
+from muster.agents.store.memory import SharedRows
 from muster.messages import Task, TaskStatus
 from pydantic import ValidationError
 
@@ -102,7 +102,7 @@ def test_a_task_that_has_not_begun_in_time_fails_wherever_it_waits(
     assert board.record(1).error_message == REASON
     assert board.board.explain(1).headline.startswith("failed: ")
     assert REASON in board.board.explain(1).headline
-    failed = [each for each in board.record(1).story if each.what is What.TASK_FAILED]
+    failed = [each for each in board.record(1).story if each.what is OccurrenceKind.TASK_FAILED]
     assert [(each.at, each.detail) for each in failed] == [(30.0, REASON)]
     assert board.status("after") is TaskStatus.CANCELLED
 
@@ -112,14 +112,14 @@ def test_the_time_goes_on_while_the_manager_is_away(
     watched: Make, task: Make, wait: Callable[[Make, Make], Any]
 ) -> None:
     board = wait(watched, task)
-    kept = Memory()
+    kept = SharedRows()
     kept.keep(changed_rows(board.board, board.said))
     rules, known = board.board.rules, board.board.tasks
     tasks = tuple(record.added for record in known.values())
     board.now = 20.0
     board.board = read_board(kept.read(), rules, board.board.queue.policy, now=20.0)
     board.handle(TasksAdded(tasks))
-    board.handle(DoorsOpened())
+    board.handle(ListeningStarted())
     if wait is wait_at_a_worker:
         # Whether it had begun, the store does not know: its worker comes back with all that it has.
         return
@@ -164,7 +164,7 @@ def test_what_waited_at_a_worker_is_called_back(watched: Make, task: Make, only:
     said = board.wait_until(30.1, hearing=["Ada"])
     cancels = only(SendCancel, said)
     assert [(each.task_id, each.attempt, each.reason) for each in cancels] == [(1, 1, REASON)]
-    assert board.record(1).attempts[0].ending is Ending.NOT_BEGUN
+    assert board.record(1).attempts[0].ending is AttemptOutcome.NOT_BEGUN
 
 
 def test_a_worker_that_comes_back_with_it_is_told_to_let_go(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import StopRequested
-from muster.agents.kernel.explanation import MAX_NAMED
+from muster.agents.kernel.matching.explanation import MAX_NAMED
+from muster.agents.kernel.model.events import StopRequested
 from muster.messages import UnknownTask
 
 Make = Callable[..., Any]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import TasksForgotten, What
+from muster.agents.kernel.model.events import OccurrenceKind, TasksForgotten
 from muster.messages import IllegalTransition, Task, TaskStatus, UnknownTask
 
 MakeTask = Callable[..., Task]
@@ -19,12 +19,12 @@ def running(crew: Callable[..., Any]) -> Any:
 
 
 def test_of_a_forgotten_task_nothing_is_left(
-    running: Any, task: MakeTask, whats: Callable[..., list[What]]
+    running: Any, task: MakeTask, whats: Callable[..., list[OccurrenceKind]]
 ) -> None:
     running.add(task(1), task(2))
     running.succeed(1)
     said = running.handle(TasksForgotten((1,)))
-    assert whats(said) == [What.TASK_FORGOTTEN]
+    assert whats(said) == [OccurrenceKind.TASK_FORGOTTEN]
     assert list(running.board.tasks) == [2]
     assert running.board.results == ()
     assert running.board.counts[TaskStatus.COMPLETED] == 0

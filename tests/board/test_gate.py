@@ -6,8 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import CallTheRoll, DoorsOpened, EndRun, What
-from muster.agents.kernel.records import Rules
+from muster.agents.kernel.model.events import (
+    EndRun,
+    ListeningStarted,
+    OccurrenceKind,
+    StartAssigning,
+)
+from muster.agents.kernel.model.records import Rules
 from muster.messages import InvalidInput
 
 Make = Callable[..., Any]
@@ -24,8 +29,8 @@ def test_nothing_is_assigned_before_the_assigning_begins(watched: Make, task: Ma
 
 def test_the_roll_is_called_when_the_last_expected_worker_comes(watched: Make, only: Make) -> None:
     board = watched(expected_workers=2)
-    assert not only(CallTheRoll, board.join("Ada"))
-    assert only(CallTheRoll, board.join("Ben")) == [CallTheRoll()]
+    assert not only(StartAssigning, board.join("Ada"))
+    assert only(StartAssigning, board.join("Ben")) == [StartAssigning()]
 
 
 def test_the_roll_is_called_once(watched: Make, only: Make) -> None:
@@ -34,25 +39,25 @@ def test_the_roll_is_called_once(watched: Make, only: Make) -> None:
     board.leave("Ada")
     board.join("Ada")
     board.join("Ben")
-    assert len(only(CallTheRoll, board.said)) == 1
+    assert len(only(StartAssigning, board.said)) == 1
 
 
 def test_with_nobody_expected_the_first_to_come_is_enough(watched: Make, only: Make) -> None:
-    assert only(CallTheRoll, watched().join("Ada"))
+    assert only(StartAssigning, watched().join("Ada"))
 
 
 def test_workers_that_left_before_the_roll_do_not_count(watched: Make, only: Make) -> None:
     board = watched(expected_workers=2)
     board.join("Ada")
     board.leave("Ada")
-    assert not only(CallTheRoll, board.join("Ben"))
+    assert not only(StartAssigning, board.join("Ben"))
 
 
 def test_a_roster_waits_for_exactly_those_it_names(watched: Make, only: Make) -> None:
     board = watched(roster=("Ada", "Ben"))
     board.join("Ben")
-    assert not only(CallTheRoll, board.join("Somebody"))
-    assert only(CallTheRoll, board.join("Ada"))
+    assert not only(StartAssigning, board.join("Somebody"))
+    assert only(StartAssigning, board.join("Ada"))
 
 
 def test_who_is_not_on_the_roster_works_all_the_same(watched: Make, task: Make) -> None:
@@ -66,14 +71,14 @@ def test_who_is_not_on_the_roster_works_all_the_same(watched: Make, task: Make) 
 def test_no_roll_is_called_once_the_assigning_has_begun(watched: Make, only: Make) -> None:
     board = watched(expected_workers=1, ends_when_done=False)
     board.begin()
-    assert not only(CallTheRoll, board.join("Ada"))
+    assert not only(StartAssigning, board.join("Ada"))
 
 
 def test_to_begin_twice_is_to_begin_once(watched: Make, whats: Make) -> None:
     board = watched(ends_when_done=False)
     board.begin()
     board.begin()
-    assert whats(board.said) == [What.ASSIGNING_BEGUN]
+    assert whats(board.said) == [OccurrenceKind.ASSIGNING_BEGUN]
     assert board.board.began_at == 0.0
 
 
@@ -121,7 +126,7 @@ def test_after_a_failed_end_nothing_is_assigned(watched: Make, task: Make) -> No
 def test_told_to_start_without_the_missing_the_roll_is_called(watched: Make, only: Make) -> None:
     board = watched(expected_workers=2, join_timeout_s=5, on_missing="start")
     board.join("Ada")
-    assert only(CallTheRoll, board.wait_until(5, hearing=["Ada"]))
+    assert only(StartAssigning, board.wait_until(5, hearing=["Ada"]))
 
 
 def test_told_to_start_with_nobody_there_the_run_fails(watched: Make, only: Make) -> None:
@@ -140,7 +145,7 @@ def test_the_wait_counts_from_the_opening_of_the_doors(watched: Make, task: Make
     board = watched(expected_workers=1, join_timeout_s=5)
     board.add(task(1))
     board.now = 100.0
-    board.handle(DoorsOpened())
+    board.handle(ListeningStarted())
     assert board.board.next_alarm() == 105.0
     assert not board.board.has_ended
 

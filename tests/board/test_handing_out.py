@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import (
+from muster.agents.kernel.matching.policies import ByScore
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     ComeToRest,
@@ -16,8 +17,7 @@ from muster.agents.kernel.events import (
     TasksForgotten,
     TasksHandedOut,
 )
-from muster.agents.kernel.matching import ByScore
-from muster.agents.kernel.records import WorkerRecord
+from muster.agents.kernel.model.records import WorkerRecord
 from muster.messages import InvalidTask, Task, TaskStatus
 
 Make = Callable[..., Any]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.health import LATE_AFTER_HEARTBEATS, Health, health_of, silence_of
-from muster.agents.kernel.records import WorkerRecord
+from muster.agents.kernel.model.health import LATE_AFTER_HEARTBEATS, Health, health_of, silence_of
+from muster.agents.kernel.model.records import WorkerRecord
 
 
 def worker(**fields: object) -> WorkerRecord:

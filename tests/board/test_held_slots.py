@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import SendCancel, TasksGivenBack, What
-from muster.agents.kernel.held_slots import held_slots
+from muster.agents.kernel.board.held_slots import held_slots
+from muster.agents.kernel.model.events import OccurrenceKind, SendCancel, TasksGivenBack
 from muster.agents.live.api_models import view_worker
 from muster.agents.live.page_state import PageState
-from muster.agents.report import build_report
-from muster.agents.report_markdown import render_markdown
-from muster.agents.report_page.page import render_html
-from muster.agents.report_text import render_text
+from muster.agents.report.html.page import render_html
+from muster.agents.report.markdown import render_markdown
+from muster.agents.report.model import build_report
+from muster.agents.report.text import render_text
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -59,11 +59,11 @@ def test_it_is_told_soon_and_then_once_a_minute(crew: Make, task: Make, how: str
     board = crew(Ada=5)
     hold(board, task, how)
     board.wait_until(200.0, hearing=["Ada"])
-    told = [each for each in board.said if getattr(each, "what", None) is What.SLOT_HELD]
+    told = [each for each in board.said if getattr(each, "what", None) is OccurrenceKind.SLOT_HELD]
     assert [(each.at, each.worker, each.task_id, each.attempt) for each in told] == [
         (15.0 + 60.0 * minute, "Ada", 7, 1) for minute in range(4)
     ]
-    assert [each.what for each in board.board.story(7)].count(What.SLOT_HELD) == 1
+    assert [each.what for each in board.board.story(7)].count(OccurrenceKind.SLOT_HELD) == 1
 
 
 @pytest.mark.parametrize("end", ["result", "given back", "lost", "started anew"])
@@ -83,7 +83,11 @@ def test_once_the_slot_is_back_nothing_is_told_any_more(crew: Make, task: Make, 
             board.join("Ada", session="2")
     before = len(board.said)
     board.wait_until(300.0, hearing=["Ada"])
-    later = [each for each in board.said[before:] if getattr(each, "what", None) is What.SLOT_HELD]
+    later = [
+        each
+        for each in board.said[before:]
+        if getattr(each, "what", None) is OccurrenceKind.SLOT_HELD
+    ]
     assert later == []
     assert held_slots(board.board.workers["Ada"], board.board.tasks) == []
     assert not any("holds" in line for line in board.board.explain(7).lines())
@@ -95,7 +99,9 @@ def test_a_stop_that_is_heeded_is_not_worth_a_word(crew: Make, task: Make) -> No
     board.wait_until(14.0, hearing=["Ada"])
     board.fail(7)
     board.wait_until(100.0, hearing=["Ada"])
-    assert not [each for each in board.said if getattr(each, "what", None) is What.SLOT_HELD]
+    assert not [
+        each for each in board.said if getattr(each, "what", None) is OccurrenceKind.SLOT_HELD
+    ]
 
 
 @pytest.mark.parametrize("ended", ["timed out", "cancelled", "lost"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import ListeningInterrupted, TimePassed
+from muster.agents.kernel.model.events import ListeningInterrupted, TimePassed
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.events import Occurrence, RefuseWorker, SendWelcome, What
-from muster.agents.kernel.join_limit import JOINS_AT_ONCE, JOINS_PER_S, TELL_EVERY_S
-from muster.agents.kernel.records import MAX_WORKERS, Rules
+from muster.agents.kernel.board.join_limit import JOINS_AT_ONCE, JOINS_PER_S, TELL_EVERY_S
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind, RefuseWorker, SendWelcome
+from muster.agents.kernel.model.records import MAX_WORKERS, Rules
 from muster.messages import InvalidInput
 
 Make = Callable[..., Any]
@@ -75,7 +75,7 @@ def test_of_a_flood_of_newcomers_so_many_a_second_are_answered_and_it_is_told_on
     told = [
         each.detail
         for each in said
-        if isinstance(each, Occurrence) and each.what is What.WORKER_REFUSED
+        if isinstance(each, Occurrence) and each.what is OccurrenceKind.WORKER_REFUSED
     ]
     assert len(told) == 1
     assert told[0].startswith("too many workers join at once: only 100 a second are answered")

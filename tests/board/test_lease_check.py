@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.lease_check import MAX_ASKED
+from muster.agents.kernel.board.rows import NOTHING, changed_rows
+from muster.agents.kernel.model.events import (
     AskAboutLeases,
-    DoorsOpened,
     Instruction,
+    ListeningStarted,
+    OccurrenceKind,
     TasksGivenBack,
-    What,
 )
-from muster.agents.kernel.lease_check import MAX_ASKED
-from muster.agents.kernel.ledger import NOTHING, changed_rows
-from muster.agents.kernel.records import Ending
+from muster.agents.kernel.model.records import AttemptOutcome
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -51,8 +51,8 @@ def test_a_lease_that_nobody_works_on_comes_back_and_the_task_goes_on_elsewhere(
     assert board.places() == {1: "Ben"}
     record = board.record(1)
     assert (record.losses, record.failures) == (1, 0)
-    assert record.attempts[0].ending is Ending.LOST
-    told = [each for each in record.story if each.what is What.TASK_REQUEUED]
+    assert record.attempts[0].ending is AttemptOutcome.LOST
+    told = [each for each in record.story if each.what is OccurrenceKind.TASK_REQUEUED]
     assert [each.detail for each in told] == ["attempt lost: Ada does not hold it"]
     board.succeed(1)
     assert board.status(1) is TaskStatus.COMPLETED
@@ -176,17 +176,17 @@ def test_a_question_names_so_many_attempts_at_most_and_all_have_their_turn(
 def test_after_a_restart_what_came_back_with_its_worker_is_asked_about(
     crew: Make, task: Make
 ) -> None:
-    from muster.agents.kernel.restoration import read_board
-    from muster.agents.memory_store import Memory
+    from muster.agents.kernel.board.restoration import read_board
+    from muster.agents.store.memory import SharedRows
 
     board = crew(Ada=5)
     board.add(task(1, type="dig"))
-    kept = Memory()
+    kept = SharedRows()
     kept.keep(changed_rows(board.board, board.said))
     assert kept.read() != NOTHING
     board.now = 100.0
     board.board = read_board(kept.read(), board.board.rules, now=board.now)
-    board.handle(DoorsOpened())
+    board.handle(ListeningStarted())
     board.join("Ada", call=2, holding=frozenset({(1, 1)}))
     assert (1, 1) in asked(beat(board, 4.0, "Ada"))
     give_back(board, "Ada", (1, 1))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import SendAssignment, SendCancel, TimePassed, What
-from muster.agents.kernel.records import MAX_STORY
+from muster.agents.kernel.model.events import OccurrenceKind, SendAssignment, SendCancel, TimePassed
+from muster.agents.kernel.model.records import MAX_STORY
 from muster.messages import IllegalTransition, InvalidTask, PriorityTask, TaskStatus, UnknownTask
 
 Make = Callable[..., Any]
@@ -64,7 +64,7 @@ def test_an_attempt_that_takes_too_long_is_stopped_and_the_task_fails(
     assert board.board.next_alarm() == 4
     said = board.wait_until(4)
     assert only(SendCancel, said) == [SendCancel("at Ada", 1, 1, "timed out: after 4 s")]
-    assert whats(said) == [What.ATTEMPT_TIMED_OUT, What.TASK_FAILED]
+    assert whats(said) == [OccurrenceKind.ATTEMPT_TIMED_OUT, OccurrenceKind.TASK_FAILED]
     result = board.record(1).result
     assert (result.success, result.error_message) == (False, "timed out: after 4 s")
     assert (result.worker, result.execution_time, result.attempt) == ("Ada", 4.0, 1)
@@ -227,7 +227,7 @@ def test_progress_is_kept_and_told(crew: Make, task: Make) -> None:
     board = crew(Ada=5)
     board.add(task(1))
     (told,) = board.progress(1, 40, note="line 4")
-    assert (told.what, told.detail) == (What.TASK_PROGRESSED, "40 %: line 4")
+    assert (told.what, told.detail) == (OccurrenceKind.TASK_PROGRESSED, "40 %: line 4")
     assert (board.record(1).progress, board.record(1).note) == (40, "line 4")
 
 
@@ -248,7 +248,11 @@ def test_a_chatty_worker_does_not_push_out_the_story(crew: Make, task: Make) -> 
     board.add(task(1))
     for percent in range(100):
         board.progress(1, percent)
-    assert board.happened(1) == [What.TASK_ADDED, What.TASK_ASSIGNED, What.TASK_PROGRESSED]
+    assert board.happened(1) == [
+        OccurrenceKind.TASK_ADDED,
+        OccurrenceKind.TASK_ASSIGNED,
+        OccurrenceKind.TASK_PROGRESSED,
+    ]
     assert board.record(1).story[-1].detail == "99 %"
     assert board.record(1).forgotten == 99
 

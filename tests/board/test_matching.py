@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.matching import POLICIES, find_policy
-from muster.agents.kernel.records import WorkerRecord
+from muster.agents.kernel.matching.policies import POLICIES, find_policy
+from muster.agents.kernel.model.records import WorkerRecord
 from muster.messages import Task, UnknownName
 
 Make = Callable[..., Any]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import RecoveryRequested
+from muster.agents.kernel.model.events import RecoveryRequested
 from muster.messages import DuplicateTask, IllegalTransition, InvalidTask, TaskStatus, UnknownTask
 
 Make = Callable[..., Any]

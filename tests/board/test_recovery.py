@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import TimePassed, What
+from muster.agents.kernel.model.events import OccurrenceKind, TimePassed
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -109,7 +109,7 @@ def test_a_task_that_nobody_can_do_fails_when_its_patience_ends(crew: Make, task
     told = "nobody can: needs skill 9; the best, Intermediate, has 6"
     assert board.record(1).error_message == told
     assert board.record(1).result is None
-    assert board.happened(1) == [What.TASK_ADDED, What.TASK_FAILED]
+    assert board.happened(1) == [OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_FAILED]
 
 
 def test_a_task_without_a_handler_fails_and_names_those_there_are(crew: Make, task: Make) -> None:
@@ -252,13 +252,17 @@ def test_the_run_ends_once_when_every_task_is_settled(
     assert not board.board.has_ended
     board.now = 3.0
     said = board.fail(2)
-    assert whats(said) == [What.ATTEMPT_FAILED, What.TASK_FAILED, What.RUN_ENDED]
+    assert whats(said) == [
+        OccurrenceKind.ATTEMPT_FAILED,
+        OccurrenceKind.TASK_FAILED,
+        OccurrenceKind.RUN_ENDED,
+    ]
     assert (board.board.ended_at, board.board.failure) == (3.0, None)
-    assert What.RUN_ENDED not in whats(board.fail(2))
+    assert OccurrenceKind.RUN_ENDED not in whats(board.fail(2))
 
 
 def test_a_run_without_tasks_ends_as_soon_as_it_begins(watched: Make, whats: Make) -> None:
-    assert whats(watched().begin()) == [What.ASSIGNING_BEGUN, What.RUN_ENDED]
+    assert whats(watched().begin()) == [OccurrenceKind.ASSIGNING_BEGUN, OccurrenceKind.RUN_ENDED]
 
 
 def test_a_run_whose_tasks_are_all_cancelled_ends_when_it_begins(watched: Make, task: Make) -> None:

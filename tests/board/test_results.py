@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import ResultReceived, SendCancel, What
+from muster.agents.kernel.model.events import OccurrenceKind, ResultReceived, SendCancel
 from muster.messages import TaskResult, TaskStatus
 
 Make = Callable[..., Any]
@@ -45,7 +45,7 @@ def test_statistics_tell_what_a_worker_has_done(running: Any) -> None:
 def test_a_result_that_comes_twice_counts_once(running: Any) -> None:
     running.succeed(1, output="first")
     (told,) = running.succeed(1, output="second")
-    assert (told.what, told.detail) == (What.RESULT_IGNORED, "came twice")
+    assert (told.what, told.detail) == (OccurrenceKind.RESULT_IGNORED, "came twice")
     assert running.record(1).result.output == "first"
     assert running.board.ignored == {"came twice": 1}
 

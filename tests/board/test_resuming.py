@@ -6,15 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.restoration import read_board
+from muster.agents.kernel.board.rows import Rows, changed_rows
+from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
-    DoorsOpened,
     EndRun,
     Event,
     Instruction,
+    ListeningStarted,
     Occurrence,
+    OccurrenceKind,
     PriorityChanged,
     ResultReceived,
     SendAssignment,
@@ -22,14 +26,10 @@ from muster.agents.kernel.events import (
     SendWelcome,
     TasksAdded,
     TimePassed,
-    What,
     WorkerJoined,
 )
-from muster.agents.kernel.ledger import Rows, changed_rows
-from muster.agents.kernel.matching import find_policy
-from muster.agents.kernel.records import Rules
-from muster.agents.kernel.restoration import read_board
-from muster.agents.memory_store import Memory
+from muster.agents.kernel.model.records import Rules
+from muster.agents.store.memory import SharedRows
 from muster.messages import (
     DecodeError,
     DifferentTask,
@@ -47,7 +47,7 @@ class Managed:
 
     def __init__(self, **rules: Any) -> None:
         self.rules = Rules(**{"expected_workers": 1, **rules})
-        self.kept = Memory()
+        self.kept = SharedRows()
         self.board = Board(self.rules)
         self.now = 0.0
         self.said: list[Instruction] = []
@@ -74,7 +74,7 @@ class Managed:
         self.board = read_board(self.kept.read(), self.rules, now=self.now)
         self.board.validate()
         assert self.happens(TasksAdded(again)) == []
-        return self.happens(DoorsOpened())
+        return self.happens(ListeningStarted())
 
     def status(self, task_id: int) -> TaskStatus:
         return self.board.tasks[task_id].status
@@ -97,7 +97,7 @@ def assigned(said: list[Instruction]) -> list[tuple[Any, int, str]]:
     ]
 
 
-def told(said: list[Instruction]) -> list[What]:
+def told(said: list[Instruction]) -> list[OccurrenceKind]:
     return [each.what for each in said if isinstance(each, Occurrence)]
 
 
@@ -105,7 +105,7 @@ def test_completed_tasks_stay_completed_with_their_results(task: MakeTask) -> No
     run = under_way(task(1), task(2), task(3))
     run.succeed(1)
     said = run.restart(task(1), task(2), task(3))
-    assert told(said) == [What.RUN_RESUMED]
+    assert told(said) == [OccurrenceKind.RUN_RESUMED]
     assert assigned(said) == []
     assert run.status(1) is TaskStatus.COMPLETED
     assert [result.output for result in run.board.results] == [10]
@@ -118,7 +118,7 @@ def test_a_worker_that_comes_back_goes_on_with_what_it_holds(task: MakeTask) -> 
     said = run.join(worker_id="elsewhere", call=2, holding=frozenset({(1, 1), (2, 1)}))
     assert SendWelcome("elsewhere", "Ada", "Ada 1", 2) in said
     assert assigned(said) == []
-    assert What.WORKER_RETURNED in told(said)
+    assert OccurrenceKind.WORKER_RETURNED in told(said)
     run.succeed(1, worker_id="elsewhere")
     run.succeed(2, worker_id="elsewhere")
     assert run.board.has_ended
@@ -137,7 +137,7 @@ def test_a_worker_that_was_started_anew_has_lost_what_it_held(task: MakeTask) ->
     run.restart()
     said = run.join(session="Ada 2")
     assert sorted(assigned(said)) == [(1, 2, "Ada"), (2, 2, "Ada")]
-    assert What.WORKER_LOST in told(said)
+    assert OccurrenceKind.WORKER_LOST in told(said)
 
 
 def test_tasks_of_a_worker_that_stays_away_go_to_others_after_a_while(task: MakeTask) -> None:
@@ -154,7 +154,7 @@ def test_tasks_of_a_worker_that_stays_away_go_to_others_after_a_while(task: Make
 def test_waiting_tasks_go_to_whoever_comes_first_without_another_roll_call(task: MakeTask) -> None:
     run = under_way(task(1), task(2), task(3))
     said = run.restart()
-    assert told(said) == [What.RUN_RESUMED]
+    assert told(said) == [OccurrenceKind.RUN_RESUMED]
     assert assigned(run.join("Ben")) == [(3, 1, "Ben")]
 
 
@@ -176,7 +176,7 @@ def test_a_run_in_which_all_is_settled_ends_at_once(task: MakeTask) -> None:
     run.succeed(2)
     said = run.restart(task(1), task(2))
     assert EndRun(None) in said
-    assert What.TASK_COMPLETED not in told(said)
+    assert OccurrenceKind.TASK_COMPLETED not in told(said)
 
 
 def test_new_tasks_go_on_with_a_run_that_had_ended(task: MakeTask) -> None:
@@ -184,7 +184,7 @@ def test_new_tasks_go_on_with_a_run_that_had_ended(task: MakeTask) -> None:
     run.succeed(1)
     run.board = read_board(run.kept.read(), run.rules, now=run.now)
     run.happens(TasksAdded((task(1), task(2, depends_on=(1,)))))
-    run.happens(DoorsOpened())
+    run.happens(ListeningStarted())
     assert not run.board.has_ended
     said = run.join("Ben")
     assert [each.assignment.inputs for each in said if isinstance(each, SendAssignment)] == [

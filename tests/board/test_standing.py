@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import RetirementRequested, RetireWorker, What
-from muster.agents.kernel.records import Rules
+from muster.agents.kernel.model.events import OccurrenceKind, RetirementRequested, RetireWorker
+from muster.agents.kernel.model.records import Rules
 from muster.messages import IllegalTransition, InvalidInput, TaskStatus, UnknownName
 
 Make = Callable[..., Any]
@@ -22,7 +22,7 @@ def strict(watched: Make, task: Make) -> Any:
     return board
 
 
-def occurrences(board: Any, what: What) -> list[tuple[float, str, str]]:
+def occurrences(board: Any, what: OccurrenceKind) -> list[tuple[float, str, str]]:
     return [
         (each.at, each.worker, each.detail)
         for each in board.said
@@ -45,10 +45,12 @@ def test_a_worker_that_fails_too_often_in_a_row_is_given_nothing_until_its_time_
     assert strict.status(3) is TaskStatus.PENDING
     strict.wait_until(10.0)
     assert strict.places() == {3: "Ada"}
-    assert occurrences(strict, What.WORKER_QUARANTINED) == [
+    assert occurrences(strict, OccurrenceKind.WORKER_QUARANTINED) == [
         (0.0, "Ada", "failed 2 times in a row; for 10 s")
     ]
-    assert occurrences(strict, What.WORKER_RELEASED) == [(10.0, "Ada", "its quarantine is over")]
+    assert occurrences(strict, OccurrenceKind.WORKER_RELEASED) == [
+        (10.0, "Ada", "its quarantine is over")
+    ]
 
 
 def test_a_success_between_failures_begins_the_row_anew(strict: Any, task: Make) -> None:
@@ -189,12 +191,12 @@ def test_reassigning_tells_that_the_attempt_failed_and_that_the_task_goes_on(
     board.fail(1)
     board.succeed(1)
     assert board.happened(1) == [
-        What.TASK_ADDED,
-        What.TASK_ASSIGNED,
-        What.ATTEMPT_FAILED,
-        What.TASK_REQUEUED,
-        What.TASK_ASSIGNED,
-        What.TASK_COMPLETED,
+        OccurrenceKind.TASK_ADDED,
+        OccurrenceKind.TASK_ASSIGNED,
+        OccurrenceKind.ATTEMPT_FAILED,
+        OccurrenceKind.TASK_REQUEUED,
+        OccurrenceKind.TASK_ASSIGNED,
+        OccurrenceKind.TASK_COMPLETED,
     ]
 
 

@@ -20,19 +20,23 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.dependencies import named_tasks
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.restoration import read_board
+from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.board.task_checks import named_tasks
+from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.model.events import (
     AskAboutLeases,
     AssigningBegun,
     CancelRequested,
-    DoorsOpened,
     DropWorker,
     EndRun,
     Event,
     HandOut,
     ListeningInterrupted,
+    ListeningStarted,
     Occurrence,
+    OccurrenceKind,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
@@ -50,16 +54,12 @@ from muster.agents.kernel.events import (
     TasksGivenBack,
     TasksHandedOut,
     TimePassed,
-    What,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.ledger import changed_rows
-from muster.agents.kernel.matching import POLICIES
-from muster.agents.kernel.records import Rules
-from muster.agents.kernel.restoration import read_board
-from muster.agents.memory_store import Memory
+from muster.agents.kernel.model.records import Rules
+from muster.agents.store.memory import SharedRows
 from muster.messages import (
     IllegalTransition,
     Task,
@@ -115,7 +115,7 @@ class Muster(RuleBasedStateMachine):
         self.rules = rules
         self.policy = POLICIES[policy]
         self.board = Board(rules, self.policy)
-        self.kept = Memory()
+        self.kept = SharedRows()
         self.now = 0.0
         self.ids = count(1)
         self.sessions = count(1)
@@ -178,10 +178,12 @@ class Muster(RuleBasedStateMachine):
                     self.present.add(worker_id)
                 case DropWorker(worker_id):
                     self.present.discard(worker_id)
-                case Occurrence(what=What.TASK_COMPLETED, task_id=task_id):
+                case Occurrence(what=OccurrenceKind.TASK_COMPLETED, task_id=task_id):
                     self.completed[task_id] += 1
                     self.settled[task_id] += 1
-                case Occurrence(what=What.TASK_FAILED | What.TASK_CANCELLED, task_id=task_id):
+                case Occurrence(
+                    what=OccurrenceKind.TASK_FAILED | OccurrenceKind.TASK_CANCELLED, task_id=task_id
+                ):
                     self.settled[task_id] += 1
                 case _:
                     pass
@@ -381,7 +383,7 @@ class Muster(RuleBasedStateMachine):
         assert _essence(self.board) == _essence(before)
         self.present.clear()
         self.tell(TasksAdded(tuple(record.added for record in before.tasks.values())))
-        self.tell(DoorsOpened())
+        self.tell(ListeningStarted())
 
     @rule(name=st.sampled_from(NAMES))
     def leave(self, name: str) -> None:
@@ -590,7 +592,7 @@ def _essence(board: Board) -> Any:
             record.unfinished,
             # What is held back is handed out when the run goes on.
             record.place is None and task_id not in board.held,
-            [each for each in record.story if each.what is not What.TASK_PROGRESSED],
+            [each for each in record.story if each.what is not OccurrenceKind.TASK_PROGRESSED],
         )
         for task_id, record in board.tasks.items()
     }

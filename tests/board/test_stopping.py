@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from muster.agents.kernel.events import EndRun, StopRequested, What
+from muster.agents.kernel.model.events import EndRun, OccurrenceKind, StopRequested
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -28,7 +28,7 @@ def test_a_stop_is_noted_with_its_reason_and_time(watched: Make, task: Make, onl
     board.add(task(1))
     board.now = 7.0
     said = board.handle(StopRequested("by the user"))
-    (ended,) = [each for each in said if getattr(each, "what", None) is What.RUN_ENDED]
+    (ended,) = [each for each in said if getattr(each, "what", None) is OccurrenceKind.RUN_ENDED]
     assert (ended.at, ended.detail) == (7.0, "by the user")
     assert board.board.ended_at == 7.0
     assert board.board.failure is None

@@ -7,14 +7,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.events import (
+from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     ResultReceived,
     SendAssignment,
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.matching import find_policy
 from muster.messages import TaskResult, TaskStatus
 
 Make = Callable[..., Any]

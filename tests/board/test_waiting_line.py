@@ -6,17 +6,17 @@ from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.task_queue import Place
-from muster.agents.kernel.waiting_line import WaitingLine
+from muster.agents.kernel.matching.ready_queue import ReadyQueue
+from muster.agents.kernel.matching.task_queue import QueueEntry
 
 
-def place(urgency: int, stamp: int) -> Place:
-    return Place((urgency,), stamp, stamp, 0.0, cast("Any", None), cast("Any", None))
+def place(urgency: int, stamp: int) -> QueueEntry:
+    return QueueEntry((urgency,), stamp, stamp, 0.0, cast("Any", None), cast("Any", None))
 
 
 @given(st.lists(st.one_of(st.integers(-5, 5), st.none()), max_size=60))
 def test_the_first_is_always_the_most_urgent(steps: list[int | None]) -> None:
-    line, waiting = WaitingLine(), list[Place]()
+    line, waiting = ReadyQueue(), list[QueueEntry]()
     for stamp, urgency in enumerate(steps):
         if urgency is not None:
             waiting.append(place(urgency, stamp))
@@ -30,7 +30,7 @@ def test_the_first_is_always_the_most_urgent(steps: list[int | None]) -> None:
 
 
 def test_a_line_goes_on_from_those_that_wait_in_order() -> None:
-    line = WaitingLine([place(1, 1), place(3, 2)])
+    line = ReadyQueue([place(1, 1), place(3, 2)])
     line.push(place(2, 3))
     taken: list[int] = []
     while line.first is not None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.worker_registry import MAX_CHALLENGES, MAX_LOST_KEPT, WorkerRegistry
+from muster.agents.kernel.model.events import (
     DropWorker,
+    OccurrenceKind,
     RefuseWorker,
     SendAssignment,
     SendWelcome,
-    What,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.members import MAX_CHALLENGES, MAX_LOST_KEPT, Members
-from muster.agents.kernel.records import Rules
+from muster.agents.kernel.model.records import Rules
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -34,7 +34,7 @@ def test_a_worker_that_asks_again_is_welcomed_again_and_joins_once(
     board.join("Ada")
     said = board.join("Ada")
     assert only(SendWelcome, said)
-    assert whats(board.said).count(What.WORKER_JOINED) == 1
+    assert whats(board.said).count(OccurrenceKind.WORKER_JOINED) == 1
 
 
 def test_a_worker_started_anew_at_its_old_address_has_lost_what_it_ran(
@@ -54,7 +54,7 @@ def test_a_silent_worker_is_lost_after_its_time(crew: Make, whats: Make, only: M
     board.wait_until(9.9)
     assert board.board.workers["Ada"].alive
     said = board.wait_until(10)
-    assert whats(said) == [What.WORKER_LOST]
+    assert whats(said) == [OccurrenceKind.WORKER_LOST]
     assert only(DropWorker, said) == [DropWorker("at Ada")]
     assert board.board.workers["Ada"].lost_at == 10
 
@@ -65,7 +65,7 @@ def test_a_worker_that_is_heard_is_not_lost(crew: Make, whats: Make) -> None:
         board.wait_until(second)
         board.heard("Ada")
     assert whats(board.wait_until(27.9)) == []
-    assert whats(board.wait_until(28)) == [What.WORKER_LOST]
+    assert whats(board.wait_until(28)) == [OccurrenceKind.WORKER_LOST]
 
 
 def test_results_and_progress_are_signs_of_life(crew: Make, task: Make) -> None:
@@ -116,7 +116,7 @@ def test_a_worker_that_says_goodbye_is_gone_at_once(crew: Make, task: Make, what
     board = crew(Ada=5, Ben=5)
     board.add(task(1))
     said = board.leave("Ada", "going home")
-    assert whats(said)[0] is What.WORKER_LOST
+    assert whats(said)[0] is OccurrenceKind.WORKER_LOST
     assert said[0].detail == "going home"
     assert board.places() == {1: "Ben"}
 
@@ -206,7 +206,7 @@ def test_a_newcomer_takes_the_place_of_one_that_stays_silent(
     board.join("Ada", worker_id="second", session="2")
     assert board.board.next_alarm() == 1.0 + 2.5 * 2
     said = board.wait_until(6)
-    assert whats(said)[0] is What.WORKER_LOST
+    assert whats(said)[0] is OccurrenceKind.WORKER_LOST
     assert only(DropWorker, said) == [DropWorker("at Ada")]
     assert only(SendWelcome, said) == [SendWelcome("second", "Ada", "2")]
     assert [each.worker_id for each in only(SendAssignment, said)] == ["second"]
@@ -270,7 +270,7 @@ def test_no_more_newcomers_wait_than_may(watched: Make) -> None:
 
 
 def test_only_the_latest_lost_workers_are_remembered() -> None:
-    members = Members(Rules())
+    members = WorkerRegistry(Rules())
     for number in range(MAX_LOST_KEPT + 5):
         worker, _ = members.admit(_hello(f"w{number}", f"at {number}"), 0.0)
         members.lose(worker, 1.0)
@@ -280,7 +280,7 @@ def test_only_the_latest_lost_workers_are_remembered() -> None:
 
 
 def test_a_worker_that_has_returned_is_not_forgotten_among_the_lost() -> None:
-    members = Members(Rules())
+    members = WorkerRegistry(Rules())
     returned, _ = members.admit(_hello("returned", "at first"), 0.0)
     members.lose(returned, 1.0)
     members.admit(_hello("returned", "at last"), 2.0)

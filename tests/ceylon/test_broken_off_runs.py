@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from ceylon import Admin
 from ceylon.ceylon.ceylon import UnifiedAgent
-from muster.agents import TaskManager, WorkerAgent, host_watch
-from muster.agents.host_watch import LOOK_EVERY_S, WAIT_S, wait_for_host, watch_host
-from muster.agents.surroundings import claim_port
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents import TaskManager, WorkerAgent
+from muster.agents.runtime.ports import claim_port
+from muster.agents.simulation.virtual_time import run_in_virtual_time
+from muster.agents.transport import host_watch
+from muster.agents.transport.host_watch import LOOK_EVERY_S, WAIT_S, wait_for_host, watch_host
 from muster.messages import PortInUse, RunEnded, Task
 
 DEADLINE_S = 60
@@ -62,7 +63,7 @@ async def not_begun(manager: TaskManager) -> None:
     del manager
 
 
-Ending = Callable[[Callable[[TaskManager], Awaitable[None]]], Awaitable[TaskManager]]
+AttemptOutcome = Callable[[Callable[[TaskManager], Awaitable[None]]], Awaitable[TaskManager]]
 
 
 async def host_stops(until: Any) -> TaskManager:
@@ -132,7 +133,7 @@ async def service_is_cut_short(until: Any) -> TaskManager:
     return manager
 
 
-ENDINGS: list[Ending] = [
+ENDINGS: list[AttemptOutcome] = [
     host_stops,
     hosts_start_is_cancelled,
     start_is_cancelled,
@@ -146,7 +147,7 @@ ENDINGS: list[Ending] = [
 @pytest.mark.parametrize("until", [not_begun, begun])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_who_waits_for_a_run_that_ended_early_is_told(
-    ending: Ending, until: Any, caplog: pytest.LogCaptureFixture
+    ending: AttemptOutcome, until: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
         manager = await ending(until)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, TaskStatus, WorkerAgent
-from muster.agents.stress_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
+from muster.agents.simulation.handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
 from muster.messages import Task
 
 pytestmark = pytest.mark.ceylon

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.ticket import write_ticket_file
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.security.ticket import write_ticket_file
 from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
@@ -66,9 +66,9 @@ def run_and_kill(tmp_path: Path, *, come_back: bool) -> tuple[TaskManager, Count
         with workers_at(ticket, "Ada", "Ben", "Cleo") as workers:
 
             def watch(occurrence: Occurrence) -> None:
-                if occurrence.what is What.WORKER_JOINED:
+                if occurrence.what is OccurrenceKind.WORKER_JOINED:
                     joined[occurrence.worker] += 1
-                if occurrence.what is not What.TASK_COMPLETED:
+                if occurrence.what is not OccurrenceKind.TASK_COMPLETED:
                     return
                 settled[occurrence.task_id] += 1
                 if come_back and settled.total() > TASKS // 2 and joined["Ben"] < 2:
@@ -119,10 +119,10 @@ def test_a_worker_that_slept_too_long_is_let_in_again_and_works_on(tmp_path: Pat
 
             def watch(occurrence: Occurrence) -> None:
                 happened.append(occurrence)
-                if occurrence.what is What.TASK_COMPLETED and not slept:
+                if occurrence.what is OccurrenceKind.TASK_COMPLETED and not slept:
                     slept.append(occurrence.at)
                     workers["Ben"].send_signal(signal.SIGSTOP)
-                if occurrence.what is What.WORKER_LOST and occurrence.worker == "Ben":
+                if occurrence.what is OccurrenceKind.WORKER_LOST and occurrence.worker == "Ben":
                     workers["Ben"].send_signal(signal.SIGCONT)
 
             slept: list[float] = []
@@ -133,9 +133,11 @@ def test_a_worker_that_slept_too_long_is_let_in_again_and_works_on(tmp_path: Pat
     manager = asyncio.run(go())
     assert manager.report().success_rate == 1.0
     bens = [each for each in happened if each.worker == "Ben"]
-    lost = next(index for index, each in enumerate(bens) if each.what is What.WORKER_LOST)
+    lost = next(index for index, each in enumerate(bens) if each.what is OccurrenceKind.WORKER_LOST)
     kinds = [each.what for each in bens[lost:]]
-    assert What.WORKER_JOINED in kinds
-    assert What.TASK_COMPLETED in kinds
-    completed = Counter(each.task_id for each in happened if each.what is What.TASK_COMPLETED)
+    assert OccurrenceKind.WORKER_JOINED in kinds
+    assert OccurrenceKind.TASK_COMPLETED in kinds
+    completed = Counter(
+        each.task_id for each in happened if each.what is OccurrenceKind.TASK_COMPLETED
+    )
     assert set(completed.values()) == {1}

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from ceylon import Admin, AgentDetail, BaseAgent, PeerMode, Worker, on, on_run
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.network_file import FILE_NAME, NetworkFile, read_network_file
-from muster.agents.surroundings import AwaitedIn, claim_port
+from muster.agents.runtime.ports import AwaitedIn, claim_port
+from muster.agents.transport.network_file import FILE_NAME, NetworkFile, read_network_file
 from muster.messages import InvalidInput, Task
 
 pytestmark = pytest.mark.ceylon

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.diagram import check_diagram, find_diagrams
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.agents.kernel.trace import Trace, TraceLog
-from muster.agents.surroundings import claim_port
-from muster.agents.tracing import follow, tell_aside
+from muster.agents.runtime.ports import claim_port
+from muster.agents.trace.follow import follow, tell_aside
 from muster.messages import PortInUse, Task, TaskAssignment, TaskStatus
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.embedded import Embedded
@@ -57,11 +57,18 @@ def check_documented_diagram(story: type[Scenario], trace: Trace) -> None:
 def check_story(story: type[Scenario], report: Any, trace: Trace) -> None:
     happened = trace.occurrences
     assert report.success_rate == pytest.approx(SUCCESS_RATES[story])
-    assignments = Counter(each.task_id for each in happened if each.what is What.TASK_ASSIGNED)
+    assignments = Counter(
+        each.task_id for each in happened if each.what is OccurrenceKind.TASK_ASSIGNED
+    )
     settled = Counter(
         each.task_id
         for each in happened
-        if each.what in (What.TASK_COMPLETED, What.TASK_FAILED, What.TASK_CANCELLED)
+        if each.what
+        in (
+            OccurrenceKind.TASK_COMPLETED,
+            OccurrenceKind.TASK_FAILED,
+            OccurrenceKind.TASK_CANCELLED,
+        )
     )
     expected = {task.id: 1 for task in report.tasks}
     assert assignments == expected

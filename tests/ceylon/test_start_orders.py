@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ceylon import Admin, Worker
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.surroundings import claim_port
+from muster.agents.runtime.ports import claim_port
 from muster.messages import Task
 
 pytestmark = pytest.mark.ceylon

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from ceylon import DEFAULT_WORKSPACE_ID, Admin, BaseAgent, PeerMode
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.admin_place import AdminPlace, agree_with_admin
-from muster.agents.network_file import FILE_NAME, NetworkFile
-from muster.agents.surroundings import DEFAULT_PORT, DEFAULT_WORKSPACE, claim_port
+from muster.agents.runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, claim_port
+from muster.agents.transport.admin_address import AdminPlace, agree_with_admin
+from muster.agents.transport.network_file import FILE_NAME, NetworkFile
 from muster.messages import InvalidInput, RunEnded, Task
 
 pytestmark = pytest.mark.ceylon

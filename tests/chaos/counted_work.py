@@ -10,7 +10,7 @@ import os
 import time
 
 from muster.agents import Handlers
-from muster.agents.handlers import TaskContext
+from muster.agents.execution.handlers import TaskContext
 from muster.messages import Task
 
 handlers = Handlers()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.sqlite_store import read_store
+from muster.agents.store.sqlite import read_store
 from muster.messages import TaskStatus
 
 from .evidence import Execution, read_executions

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from muster.agents.ticket import read_ticket, write_ticket_file
+from muster.agents.security.ticket import read_ticket, write_ticket_file
 
 from .conftest import Tell, pause
 from .crew import Crew

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from muster.agents.surroundings import claim_port
+from muster.agents.runtime.ports import claim_port
 
 from .conftest import Tell
 from .crew import MUSTER, Crew

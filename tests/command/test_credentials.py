@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.command.credentials import take_ticket
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.secret_sources import fresh_secret, write_secret_file
-from muster.agents.ticket import Ticket, read_ticket
+from muster.agents.command.console.credentials import take_ticket
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
+from muster.agents.security.secret_sources import fresh_secret, write_secret_file
+from muster.agents.security.ticket import Ticket, read_ticket
 from muster.messages import InvalidInput
 
 Start = Callable[..., Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from distributed import LocalCluster
-from muster.agents import dask_cluster
+from muster.agents.worker import dask_cluster
 
 DEADLINE_S = 60.0
 

@@ -14,7 +14,7 @@ import pytest
 from muster.agents import TaskManager
 from muster.agents.command.doctor import (
     CEYLON_VERSION,
-    Finding,
+    NetworkFinding,
     examine_ceylon,
     examine_clock,
     examine_manager,
@@ -23,11 +23,11 @@ from muster.agents.command.doctor import (
     examine_port,
     explain_silence,
 )
-from muster.agents.network_file import FILE_NAME
-from muster.agents.platform_support import Platform
-from muster.agents.secret_sources import fresh_secret
-from muster.agents.surroundings import claim_port
-from muster.agents.ticket import Ticket, write_ticket_file
+from muster.agents.runtime.ports import claim_port
+from muster.agents.security.secret_sources import fresh_secret
+from muster.agents.security.ticket import Ticket, write_ticket_file
+from muster.agents.transport.ceylon_platform import Platform
+from muster.agents.transport.network_file import FILE_NAME
 from muster.messages import Flaw
 
 DEADLINE_S = 60.0
@@ -79,7 +79,7 @@ async def test_a_port_in_use_is_found_and_by_whom() -> None:
     assert not finding.is_well
     assert "another program has it, which is no manager" in finding.told
     assert f"UDP port {port} is already in use" in finding.told
-    assert await examine_port(port) == Finding(f"UDP port {port}", True, "free")
+    assert await examine_port(port) == NetworkFinding(f"UDP port {port}", True, "free")
 
 
 async def test_a_closed_port_is_found() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from muster.agents import RunReport
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.rows import Rows, changed_rows
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     Event,
     ResultReceived,
@@ -20,9 +21,8 @@ from muster.agents.kernel.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.ledger import Rows, changed_rows
-from muster.agents.kernel.records import Rules
-from muster.agents.sqlite_store import SqliteStore
+from muster.agents.kernel.model.records import Rules
+from muster.agents.store.sqlite import SqliteStore
 from muster.messages import Task, TaskResult
 
 Invoke = Callable[..., Any]
@@ -69,7 +69,7 @@ def managed(tmp_path: Path) -> Iterator[Managed]:
 @pytest.fixture
 def at_once(managed: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the store be read right after what was last written."""
-    monkeypatch.setattr("muster.agents.command.kept_run.now", lambda: managed.now)
+    monkeypatch.setattr("muster.agents.command.stored_run.now", lambda: managed.now)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -114,7 +114,7 @@ def test_status_goes_by_the_heartbeat_of_the_run_that_it_reads(
     managed.happens(TasksAdded(()), AssigningBegun(), WorkerJoined("at Ada", "Ada", session="1"))
     for silent_s, health in ((25.0, "healthy"), (26.0, "late")):
         monkeypatch.setattr(
-            "muster.agents.command.kept_run.now", lambda at=managed.now + silent_s: at - 1.0
+            "muster.agents.command.stored_run.now", lambda at=managed.now + silent_s: at - 1.0
         )
         told = json.loads(invoke("status", "--store", "run.db", "--json").out)["workers"]["Ada"]
         assert (told["health"], told["silent_for"]) == (health, silent_s)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.sqlite_store import read_store
+from muster.agents.store.sqlite import read_store
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 

@@ -6,10 +6,10 @@ import io
 from collections.abc import Callable
 
 import pytest
-from muster.agents.command.live_display import LiveDisplay, render
-from muster.agents.command.plain_lines import PlainLines
-from muster.agents.command.tally import MAX_UNTOLD, RunTally
-from muster.agents.kernel.events import Occurrence, What
+from muster.agents.command.console.live_display import LiveDisplay, render
+from muster.agents.command.console.plain_lines import PlainLines
+from muster.agents.command.console.tally import MAX_UNTOLD, RunTally
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
 from muster.messages import TaskStatus
 from rich.console import Console
 
@@ -24,22 +24,26 @@ def tally_of(tasks: int, *occurrences: Occurrence) -> RunTally:
 
 
 def joined(at: float, name: str) -> Occurrence:
-    return Occurrence(BEGAN + at, What.WORKER_JOINED, worker=name, detail="skill 3, 2 slots")
+    return Occurrence(
+        BEGAN + at, OccurrenceKind.WORKER_JOINED, worker=name, detail="skill 3, 2 slots"
+    )
 
 
-def task(at: float, what: What, number: int, worker: str = "", detail: str = "") -> Occurrence:
+def task(
+    at: float, what: OccurrenceKind, number: int, worker: str = "", detail: str = ""
+) -> Occurrence:
     return Occurrence(BEGAN + at, what, number, 1, worker, detail)
 
 
 STORY = (
     joined(0.5, "Junior"),
     joined(0.5, "Senior"),
-    Occurrence(BEGAN + 1, What.ASSIGNING_BEGUN),
-    task(1, What.TASK_ASSIGNED, 3, "Junior"),
-    task(1, What.TASK_ASSIGNED, 2, "Senior"),
-    task(6, What.TASK_COMPLETED, 2, "Senior"),
-    task(9, What.ATTEMPT_FAILED, 3, "Junior", "too difficult: skill 3 is below 8"),
-    task(9, What.TASK_FAILED, 3, "Junior", "too difficult: skill 3 is below 8"),
+    Occurrence(BEGAN + 1, OccurrenceKind.ASSIGNING_BEGUN),
+    task(1, OccurrenceKind.TASK_ASSIGNED, 3, "Junior"),
+    task(1, OccurrenceKind.TASK_ASSIGNED, 2, "Senior"),
+    task(6, OccurrenceKind.TASK_COMPLETED, 2, "Senior"),
+    task(9, OccurrenceKind.ATTEMPT_FAILED, 3, "Junior", "too difficult: skill 3 is below 8"),
+    task(9, OccurrenceKind.TASK_FAILED, 3, "Junior", "too difficult: skill 3 is below 8"),
 )
 
 
@@ -71,19 +75,19 @@ def screen_of() -> Callable[..., list[str]]:
 
 
 def test_settled_tasks_are_counted_by_how_they_ended() -> None:
-    tally = tally_of(3, *STORY, task(10, What.TASK_CANCELLED, 1))
+    tally = tally_of(3, *STORY, task(10, OccurrenceKind.TASK_CANCELLED, 1))
     assert (tally.succeeded, tally.failed, tally.cancelled, tally.settled) == (1, 1, 1, 3)
 
 
 def test_an_attempt_that_is_over_frees_its_worker() -> None:
     tally = tally_of(3, *STORY[:5])
     assert list(tally.workers["Junior"].running) == [3]
-    tally.note(task(4, What.TASK_REQUEUED, 3))
+    tally.note(task(4, OccurrenceKind.TASK_REQUEUED, 3))
     assert list(tally.workers["Junior"].running) == []
 
 
 def test_a_task_that_is_added_later_counts() -> None:
-    assert tally_of(3, task(2, What.TASK_ADDED, 4)).tasks == 4
+    assert tally_of(3, task(2, OccurrenceKind.TASK_ADDED, 4)).tasks == 4
 
 
 def test_the_rate_counts_from_the_beginning_of_the_assigning() -> None:
@@ -91,7 +95,7 @@ def test_the_rate_counts_from_the_beginning_of_the_assigning() -> None:
 
 
 def test_what_nobody_draws_is_not_kept_for_ever() -> None:
-    tally = tally_of(1, *(task(1, What.TASK_ADDED, 1) for _ in range(MAX_UNTOLD + 5)))
+    tally = tally_of(1, *(task(1, OccurrenceKind.TASK_ADDED, 1) for _ in range(MAX_UNTOLD + 5)))
     assert (len(tally.untold), tally.forgotten) == (MAX_UNTOLD, 5)
 
 
@@ -112,12 +116,12 @@ def test_each_occurrence_that_matters_is_a_line(
 
 
 def test_a_lost_worker_is_told(lines_of: Callable[[RunTally, float], list[str]]) -> None:
-    lost = Occurrence(BEGAN + 2, What.WORKER_LOST, worker="Ada", detail="silent for 10 s")
+    lost = Occurrence(BEGAN + 2, OccurrenceKind.WORKER_LOST, worker="Ada", detail="silent for 10 s")
     assert lines_of(tally_of(1, lost), 3) == ["    2.0s  Ada lost: silent for 10 s"]
 
 
 def test_a_second_attempt_says_so(lines_of: Callable[[RunTally, float], list[str]]) -> None:
-    again = Occurrence(BEGAN, What.TASK_ASSIGNED, "a", 2, "Ada")
+    again = Occurrence(BEGAN, OccurrenceKind.TASK_ASSIGNED, "a", 2, "Ada")
     assert lines_of(tally_of(1, again), 0) == ["    0.0s  a -> Ada (attempt 2)"]
 
 
@@ -128,7 +132,7 @@ def test_many_tasks_are_summed_up_once_a_second(
     stream = io.StringIO()
     display = PlainLines(stream)
     display.draw(tally, BEGAN + 11)
-    tally.note(task(11, What.TASK_COMPLETED, 4, "Senior"))
+    tally.note(task(11, OccurrenceKind.TASK_COMPLETED, 4, "Senior"))
     display.draw(tally, BEGAN + 11.5)
     display.draw(tally, BEGAN + 12)
     assert stream.getvalue().splitlines()[2:] == [
@@ -140,7 +144,7 @@ def test_many_tasks_are_summed_up_once_a_second(
 def test_what_a_worker_says_stays_on_its_line(
     lines_of: Callable[[RunTally, float], list[str]],
 ) -> None:
-    failed = task(2, What.TASK_FAILED, 1, "Ada", "ValueError: a\n\x1b[2Jb" + "x" * 1_000)
+    failed = task(2, OccurrenceKind.TASK_FAILED, 1, "Ada", "ValueError: a\n\x1b[2Jb" + "x" * 1_000)
     (line,) = lines_of(tally_of(1, failed), 3)
     assert line.startswith("    2.0s  T1 failed: ValueError: a \\x1b[2Jbxxx")
     assert len(line) < 250
@@ -150,7 +154,7 @@ def test_what_a_worker_says_stays_on_its_line(
 
 
 def test_the_screen_shows_bar_rate_and_workers(screen_of: Callable[..., list[str]]) -> None:
-    screen = screen_of(tally_of(4, *STORY, task(9, What.TASK_ASSIGNED, 1, "Junior")), 11)
+    screen = screen_of(tally_of(4, *STORY, task(9, OccurrenceKind.TASK_ASSIGNED, 1, "Junior")), 11)
     assert screen[0].startswith("━")
     assert screen[0].endswith("2 of 4 settled, 1 failed, 0.2/s  11.0 s")
     cells = [line.split() for line in screen[2:]]
@@ -199,16 +203,16 @@ def test_the_live_display_is_gone_in_the_end() -> None:
 def test_of_a_run_that_goes_on_the_rate_tells_only_what_is_done_now() -> None:
     before = {TaskStatus.COMPLETED: 60, TaskStatus.FAILED: 3, TaskStatus.CANCELLED: 1}
     tally = RunTally(100, BEGAN, before)
-    tally.note(Occurrence(BEGAN, What.RUN_RESUMED))
+    tally.note(Occurrence(BEGAN, OccurrenceKind.RUN_RESUMED))
     assert tally.settled == 64
     assert tally.rate(BEGAN + 1) == 0.0
     for number in range(1, 11):
-        tally.note(task(number, What.TASK_COMPLETED, number, "Ada"))
+        tally.note(task(number, OccurrenceKind.TASK_COMPLETED, number, "Ada"))
     assert tally.rate(BEGAN + 5) == 2.0
     assert (tally.succeeded, tally.failed, tally.cancelled) == (70, 3, 1)
 
 
 def test_a_run_that_had_not_begun_still_waits_for_its_workers() -> None:
     tally = RunTally(100, BEGAN)
-    tally.note(Occurrence(BEGAN, What.RUN_RESUMED))
+    tally.note(Occurrence(BEGAN, OccurrenceKind.RUN_RESUMED))
     assert tally.assigning_since is None

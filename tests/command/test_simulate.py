@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.jobs import Jobs
+from muster.agents.execution.task_runner import TaskRunner
 from muster.messages import TaskAssignment, TaskResult
 
 Invoke = Callable[..., Any]
@@ -42,16 +42,18 @@ def test_only_the_faults_that_are_named_happen(invoke: Invoke) -> None:
 def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = Jobs.__init__
+    begin = TaskRunner.__init__
 
-    def begin_forgetful(self: Jobs, worker: str, slots: int, perform: Any, *others: Any) -> None:
+    def begin_forgetful(
+        self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any
+    ) -> None:
         async def twice(assignment: TaskAssignment) -> TaskResult:
             await perform(assignment)
             return await perform(assignment)
 
         begin(self, worker, slots, twice, *others)
 
-    monkeypatch.setattr(Jobs, "__init__", begin_forgetful)
+    monkeypatch.setattr(TaskRunner, "__init__", begin_forgetful)
     ended = invoke("simulate", "all_well", "--seed", 7, "--runs", 3, "--storm", 5)
     assert ended.code == 1
     assert "seed 7 broke an invariant: an attempt runs at most once, on one worker" in ended.out

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from muster.agents import connection_limits
-from muster.agents.connection_limits import (
+from muster.agents.transport import connection_limits
+from muster.agents.transport.connection_limits import (
     ConnectionLimits,
     LimitedConnection,
     LimitedListener,
@@ -262,7 +262,7 @@ def test_a_process_with_few_descriptors_affords_few_connections() -> None:
 
 WITHOUT_DESCRIPTORS = """
 import asyncio, logging, os, resource, socket
-from muster.agents.connection_limits import ConnectionLimits, LimitedListener
+from muster.agents.transport.connection_limits import ConnectionLimits, LimitedListener
 
 class Answer(asyncio.Protocol):
     def __init__(self, connection):

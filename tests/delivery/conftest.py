@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
 import pytest
-from muster.agents.kernel.delivery import DEFAULT_LIMITS, Stream, StreamLimits
-from muster.agents.kernel.mailroom import Arrival, Mailroom, Outgoing
+from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer, Outgoing
+from muster.agents.kernel.delivery.stream import DEFAULT_LIMITS, Stream, StreamLimits
 from muster.messages.frame import ANY_MANAGER, EVERYONE, Segment
 
 WIRE_S = 0.01
@@ -80,7 +80,7 @@ class ConnectionPair:
 class Exchange:
     """Mailrooms on one wire where everyone hears every frame."""
 
-    def __init__(self, rooms: Sequence[Mailroom], fates: Iterable[Sequence[float]] = ()) -> None:
+    def __init__(self, rooms: Sequence[Multiplexer], fates: Iterable[Sequence[float]] = ()) -> None:
         self.now = 0.0
         self.rooms = {room.address: room for room in rooms}
         self.arrived: dict[str, list[Arrival]] = {room.address: [] for room in rooms}

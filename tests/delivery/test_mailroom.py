@@ -7,9 +7,9 @@ import math
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel import mailroom as mailroom_module
-from muster.agents.kernel.delivery import StreamLimits
-from muster.agents.kernel.mailroom import Arrival, Mailroom, Outgoing
+from muster.agents.kernel.delivery import multiplexer as mailroom_module
+from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer, Outgoing
+from muster.agents.kernel.delivery.stream import StreamLimits
 from muster.messages import (
     MAX_MESSAGE_BYTES,
     BacklogFull,
@@ -35,20 +35,20 @@ WORKERS = ("ada", "bob", "cleo")
 
 
 @pytest.fixture
-def boss() -> Mailroom:
+def boss() -> Multiplexer:
     """A manager's mailroom with three conversations."""
-    room = Mailroom("boss")
+    room = Multiplexer("boss")
     for worker in WORKERS:
         room.open(worker, f"boss-{worker}")
     return room
 
 
 @pytest.fixture
-def staff(boss: Mailroom) -> list[Mailroom]:
+def staff(boss: Multiplexer) -> list[Multiplexer]:
     """The manager's mailroom and those of its workers."""
     rooms = [boss]
     for worker in WORKERS:
-        rooms.append(Mailroom(worker))
+        rooms.append(Multiplexer(worker))
         rooms[-1].open("boss", f"boss-{worker}")
     return rooms
 
@@ -63,7 +63,7 @@ def framed(sender: str, to: str, letter: Segment | Datagram) -> bytes:
     return encode_frame(Frame(sender, (Section(to, encode_letter(letter)),)))
 
 
-def test_messages_for_all_peers_leave_in_one_frame(boss: Mailroom) -> None:
+def test_messages_for_all_peers_leave_in_one_frame(boss: Multiplexer) -> None:
     for worker in WORKERS:
         boss.post(worker, worker.encode())
     assert opened(boss.collect(0.0)) == [
@@ -72,14 +72,14 @@ def test_messages_for_all_peers_leave_in_one_frame(boss: Mailroom) -> None:
     assert boss.collect(0.0) is None
 
 
-def test_a_frame_for_one_peer_is_addressed_to_it(boss: Mailroom) -> None:
+def test_a_frame_for_one_peer_is_addressed_to_it(boss: Multiplexer) -> None:
     boss.post("bob", b"hello")
     outgoing = boss.collect(0.0)
     assert outgoing is not None
     assert outgoing.to == "bob"
 
 
-def test_a_frame_for_several_peers_is_for_everyone(boss: Mailroom) -> None:
+def test_a_frame_for_several_peers_is_for_everyone(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     boss.post("bob", b"hello")
     outgoing = boss.collect(0.0)
@@ -88,7 +88,7 @@ def test_a_frame_for_several_peers_is_for_everyone(boss: Mailroom) -> None:
 
 
 @pytest.mark.parametrize("to", [EVERYONE, ANY_MANAGER])
-def test_a_message_to_whom_it_may_concern_is_for_everyone(boss: Mailroom, to: str) -> None:
+def test_a_message_to_whom_it_may_concern_is_for_everyone(boss: Multiplexer, to: str) -> None:
     boss.post_loose(to, b"hello")
     outgoing = boss.collect(0.0)
     assert outgoing is not None
@@ -96,7 +96,7 @@ def test_a_message_to_whom_it_may_concern_is_for_everyone(boss: Mailroom, to: st
     assert opened(outgoing) == [(to, Datagram((b"hello",)))]
 
 
-def test_loose_messages_to_one_address_share_a_letter(boss: Mailroom) -> None:
+def test_loose_messages_to_one_address_share_a_letter(boss: Multiplexer) -> None:
     boss.post_loose("ada", b"1")
     boss.post_loose(EVERYONE, b"2")
     boss.post_loose("ada", b"3")
@@ -106,7 +106,7 @@ def test_loose_messages_to_one_address_share_a_letter(boss: Mailroom) -> None:
     ]
 
 
-def test_each_member_gets_what_is_for_it(staff: list[Mailroom], make_exchange) -> None:
+def test_each_member_gets_what_is_for_it(staff: list[Multiplexer], make_exchange) -> None:
     exchange = make_exchange(staff)
     for worker in WORKERS:
         staff[0].post(worker, worker.encode())
@@ -120,7 +120,7 @@ def test_each_member_gets_what_is_for_it(staff: list[Mailroom], make_exchange) -
 
 
 def test_acknowledgements_of_several_peers_leave_together(
-    staff: list[Mailroom], make_exchange
+    staff: list[Multiplexer], make_exchange
 ) -> None:
     exchange = make_exchange(staff)
     for room in staff[1:]:
@@ -131,7 +131,7 @@ def test_acknowledgements_of_several_peers_leave_together(
 
 
 def test_an_acknowledgement_rides_along_when_a_frame_leaves_for_another_peer(
-    boss: Mailroom,
+    boss: Multiplexer,
 ) -> None:
     boss.receive(framed("ada", "boss", Segment("boss-ada", 0, 0, (b"result",))), 0.0)
     assert not boss.has_due(0.0)
@@ -143,7 +143,7 @@ def test_an_acknowledgement_rides_along_when_a_frame_leaves_for_another_peer(
     assert boss.next_alarm() == 0.3
 
 
-def test_a_quiet_exchange_stays_quiet(staff: list[Mailroom], make_exchange) -> None:
+def test_a_quiet_exchange_stays_quiet(staff: list[Multiplexer], make_exchange) -> None:
     exchange = make_exchange(staff)
     staff[0].post("ada", b"hello")
     exchange.run()
@@ -151,12 +151,12 @@ def test_a_quiet_exchange_stays_quiet(staff: list[Mailroom], make_exchange) -> N
     assert [room.next_alarm() for room in staff] == [None] * 4
 
 
-def test_posting_to_a_stranger_is_refused(boss: Mailroom) -> None:
+def test_posting_to_a_stranger_is_refused(boss: Multiplexer) -> None:
     with pytest.raises(UnknownPeer, match="no conversation with 'dave' is open"):
         boss.post("dave", b"hello")
 
 
-def test_a_message_that_no_frame_can_carry_is_refused(boss: Mailroom) -> None:
+def test_a_message_that_no_frame_can_carry_is_refused(boss: Multiplexer) -> None:
     giant = bytes(MAX_MESSAGE_BYTES + 1)
     with pytest.raises(EncodeError, match="67,108,865 bytes can't be sent"):
         boss.post("ada", giant)
@@ -166,7 +166,7 @@ def test_a_message_that_no_frame_can_carry_is_refused(boss: Mailroom) -> None:
 
 
 def test_a_full_backlog_of_one_peer_leaves_the_others_alone() -> None:
-    room = Mailroom("boss", limits=StreamLimits(backlog_messages=1))
+    room = Multiplexer("boss", limits=StreamLimits(backlog_messages=1))
     room.open("ada", "a")
     room.open("bob", "b")
     room.post("ada", b"1")
@@ -176,13 +176,13 @@ def test_a_full_backlog_of_one_peer_leaves_the_others_alone() -> None:
     assert len(opened(room.collect(0.0))) == 2
 
 
-def test_opening_the_same_conversation_again_keeps_it(boss: Mailroom) -> None:
+def test_opening_the_same_conversation_again_keeps_it(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     boss.open("ada", "boss-ada")
     assert opened(boss.collect(0.0)) == [("ada", Segment("boss-ada", 0, 0, (b"hello",)))]
 
 
-def test_opening_another_conversation_drops_the_old_one(boss: Mailroom) -> None:
+def test_opening_another_conversation_drops_the_old_one(boss: Multiplexer) -> None:
     boss.post("ada", b"old")
     boss.open("ada", "second")
     assert boss.idle("ada")
@@ -191,14 +191,14 @@ def test_opening_another_conversation_drops_the_old_one(boss: Mailroom) -> None:
     assert opened(boss.collect(0.0)) == [("ada", Segment("second", 0, 0, (b"new",)))]
 
 
-def test_segments_of_the_old_conversation_do_not_reach_the_new_one(boss: Mailroom) -> None:
+def test_segments_of_the_old_conversation_do_not_reach_the_new_one(boss: Multiplexer) -> None:
     boss.open("ada", "second")
     late = framed("ada", "boss", Segment("boss-ada", 0, 0, (b"late",)))
     assert boss.receive(late, 0.0) == []
     assert boss.counters.foreign_segments == 1
 
 
-def test_a_closed_conversation_is_forgotten(boss: Mailroom) -> None:
+def test_a_closed_conversation_is_forgotten(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     boss.collect(0.0)
     boss.close("ada")
@@ -209,7 +209,7 @@ def test_a_closed_conversation_is_forgotten(boss: Mailroom) -> None:
     assert boss.collect(10.0) is None
 
 
-def test_what_was_not_acknowledged_is_unsettled(staff: list[Mailroom], make_exchange) -> None:
+def test_what_was_not_acknowledged_is_unsettled(staff: list[Multiplexer], make_exchange) -> None:
     staff[0].post("ada", b"hello")
     assert staff[0].has_unsettled()
     assert not staff[0].idle("ada")
@@ -218,7 +218,7 @@ def test_what_was_not_acknowledged_is_unsettled(staff: list[Mailroom], make_exch
     assert not staff[0].has_unsettled()
 
 
-def test_the_alarm_is_the_earliest_of_all_retransmissions(boss: Mailroom) -> None:
+def test_the_alarm_is_the_earliest_of_all_retransmissions(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     assert boss.next_alarm() == -math.inf
     boss.collect(1.0)
@@ -230,7 +230,7 @@ def test_the_alarm_is_the_earliest_of_all_retransmissions(boss: Mailroom) -> Non
     assert boss.next_alarm() == 1.55
 
 
-def test_an_acknowledgement_takes_its_alarm_back(boss: Mailroom) -> None:
+def test_an_acknowledgement_takes_its_alarm_back(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     boss.collect(0.0)
     boss.receive(framed("ada", "boss", Segment("boss-ada", 0, 1, ())), 0.1)
@@ -238,7 +238,7 @@ def test_an_acknowledgement_takes_its_alarm_back(boss: Mailroom) -> None:
 
 
 def test_a_frame_does_not_get_longer_than_asked_for() -> None:
-    room = Mailroom("boss", frame_bytes=10_000)
+    room = Multiplexer("boss", frame_bytes=10_000)
     room.open("ada", "a")
     room.open("bob", "b")
     for number in range(100):
@@ -254,7 +254,7 @@ def test_a_frame_does_not_get_longer_than_asked_for() -> None:
 
 
 def test_a_message_longer_than_a_frame_goes_alone() -> None:
-    room = Mailroom("boss", frame_bytes=1000)
+    room = Multiplexer("boss", frame_bytes=1000)
     room.open("ada", "a")
     room.open("bob", "b")
     room.post("bob", b"small")
@@ -268,7 +268,7 @@ def test_a_message_longer_than_a_frame_goes_alone() -> None:
 
 
 def test_a_busy_peer_leaves_room_for_the_others() -> None:
-    room = Mailroom("boss", frame_bytes=10_000)
+    room = Multiplexer("boss", frame_bytes=10_000)
     for worker in WORKERS:
         room.open(worker, worker)
     for _ in range(1000):
@@ -279,7 +279,7 @@ def test_a_busy_peer_leaves_room_for_the_others() -> None:
 
 
 def test_peers_without_room_come_first_in_the_next_frame() -> None:
-    room = Mailroom("boss", frame_bytes=1000)
+    room = Multiplexer("boss", frame_bytes=1000)
     for worker in WORKERS:
         room.open(worker, worker)
         for _ in range(2):
@@ -291,7 +291,7 @@ def test_peers_without_room_come_first_in_the_next_frame() -> None:
 
 
 def test_a_flood_of_loose_messages_leaves_half_a_frame_to_the_numbered() -> None:
-    room = Mailroom("boss", frame_bytes=10_000)
+    room = Multiplexer("boss", frame_bytes=10_000)
     room.open("ada", "a")
     for _ in range(100):
         room.post_loose(EVERYONE, b"x" * 1000)
@@ -301,7 +301,7 @@ def test_a_flood_of_loose_messages_leaves_half_a_frame_to_the_numbered() -> None
 
 
 def test_too_many_loose_messages_push_out_the_oldest(
-    boss: Mailroom, monkeypatch: pytest.MonkeyPatch
+    boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailroom_module, "MAX_LOOSE_MESSAGES", 2)
     for number in range(5):
@@ -311,7 +311,7 @@ def test_too_many_loose_messages_push_out_the_oldest(
 
 
 def test_too_many_loose_bytes_push_out_the_oldest(
-    boss: Mailroom, monkeypatch: pytest.MonkeyPatch
+    boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailroom_module, "MAX_LOOSE_BYTES", 10)
     boss.post_loose("ada", b"123456")
@@ -319,49 +319,49 @@ def test_too_many_loose_bytes_push_out_the_oldest(
     assert opened(boss.collect(0.0)) == [("ada", Datagram((b"abcdef",)))]
 
 
-def test_our_own_frames_are_ignored(boss: Mailroom) -> None:
+def test_our_own_frames_are_ignored(boss: Multiplexer) -> None:
     assert boss.receive(framed("boss", "boss", Datagram((b"echo",))), 0.0) == []
     assert boss.counters.frames_received == 0
 
 
-def test_letters_for_others_stay_closed(boss: Mailroom) -> None:
+def test_letters_for_others_stay_closed(boss: Multiplexer) -> None:
     assert boss.receive(framed("ada", "bob", Datagram((b"secret",))), 0.0) == []
     unreadable = encode_frame(Frame("ada", (Section("bob", b"\xc1"),)))
     assert boss.receive(unreadable, 0.0) == []
     assert boss.counters.broken_letters == 0
 
 
-def test_a_member_hears_only_the_common_addresses_it_listens_to(boss: Mailroom) -> None:
+def test_a_member_hears_only_the_common_addresses_it_listens_to(boss: Multiplexer) -> None:
     frame = framed("ada", ANY_MANAGER, Datagram((b"hello",)))
     assert boss.receive(frame, 0.0, frozenset({EVERYONE})) == []
     assert boss.receive(frame, 0.0, frozenset({ANY_MANAGER})) == [Arrival("ada", b"hello", False)]
 
 
-def test_a_broken_letter_is_counted_and_the_others_are_read(boss: Mailroom) -> None:
+def test_a_broken_letter_is_counted_and_the_others_are_read(boss: Multiplexer) -> None:
     good = encode_letter(Datagram((b"good",)))
     frame = encode_frame(Frame("ada", (Section("boss", b"\xc1"), Section("boss", good))))
     assert boss.receive(frame, 0.0) == [Arrival("ada", b"good", False)]
     assert boss.counters.broken_letters == 1
 
 
-def test_bytes_that_are_no_frame_raise_a_decode_error(boss: Mailroom) -> None:
+def test_bytes_that_are_no_frame_raise_a_decode_error(boss: Multiplexer) -> None:
     with pytest.raises(DecodeError) as caught:
         boss.receive(b"\x80\x04N.", 0.0)
     assert caught.value.flaw is Flaw.PICKLE
 
 
-def test_segments_of_strangers_are_counted_and_ignored(boss: Mailroom) -> None:
+def test_segments_of_strangers_are_counted_and_ignored(boss: Multiplexer) -> None:
     assert boss.receive(framed("dave", "boss", Segment("c", 0, 0, (b"x",))), 0.0) == []
     assert boss.counters.foreign_segments == 1
 
 
-def test_a_segment_to_everyone_is_ignored(boss: Mailroom) -> None:
+def test_a_segment_to_everyone_is_ignored(boss: Multiplexer) -> None:
     frame = framed("ada", EVERYONE, Segment("boss-ada", 0, 0, (b"x",)))
     assert boss.receive(frame, 0.0, frozenset({EVERYONE})) == []
     assert boss.counters.foreign_segments == 1
 
 
-def test_counters_tell_what_was_sent_and_delivered(staff: list[Mailroom], make_exchange) -> None:
+def test_counters_tell_what_was_sent_and_delivered(staff: list[Multiplexer], make_exchange) -> None:
     staff[0].post("ada", b"1")
     staff[0].post("bob", b"2")
     make_exchange(staff, [(), (0.01, 0.02)]).run()
@@ -391,8 +391,8 @@ def test_whatever_the_wire_does_all_numbered_messages_arrive_once_and_in_order(
     posts: list[tuple[str, bool, int, float]],
 ) -> None:
     limits = StreamLimits(window_messages=8, window_bytes=1000)
-    boss = Mailroom("boss", 1000, limits)
-    rooms = {worker: Mailroom(worker, 1000, limits) for worker in WORKERS}
+    boss = Multiplexer("boss", 1000, limits)
+    rooms = {worker: Multiplexer(worker, 1000, limits) for worker in WORKERS}
     for worker, room in rooms.items():
         boss.open(worker, worker)
         room.open("boss", worker)
@@ -417,7 +417,7 @@ def test_whatever_the_wire_does_all_numbered_messages_arrive_once_and_in_order(
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_but_a_decode_error(noise: bytes) -> None:
-    room = Mailroom("boss")
+    room = Multiplexer("boss")
     for frame in (noise, b"N.\x01\x00" + noise, b"N.\x01\x01" + noise):
         try:
             room.receive(frame, 0.0, frozenset({EVERYONE}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.pace import LONGEST_REST_S, USUAL_ROUND_TRIP_S, Pace
+from muster.agents.kernel.delivery.pace import LONGEST_REST_S, USUAL_ROUND_TRIP_S, Pace
 
 
 def test_a_quick_network_needs_no_rest() -> None:

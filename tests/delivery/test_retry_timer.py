@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.retry_timer import RetryTimer
+from muster.agents.kernel.delivery.timing import RetryTimer
 
 
 def make_timer() -> RetryTimer:

@@ -6,7 +6,7 @@ import math
 import time
 
 import pytest
-from muster.agents.kernel.delivery import Stream, StreamLimits
+from muster.agents.kernel.delivery.stream import Stream, StreamLimits
 from muster.messages import BacklogFull
 from muster.messages.frame import Segment, encode_letter
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.delivery import Stream, StreamLimits
+from muster.agents.kernel.delivery.stream import Stream, StreamLimits
 from muster.messages.frame import Segment
 
 LIMITS = StreamLimits(window_messages=8, window_bytes=64)

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.mailroom import WIRE_PATIENCE_S, Mailroom, Outgoing
+from muster.agents.kernel.delivery.multiplexer import WIRE_PATIENCE_S, Multiplexer, Outgoing
 from muster.messages.frame import EVERYONE, Section, decode_frame, decode_letter
 
 WORKERS = ("ada", "bob")
@@ -15,9 +15,9 @@ DELAY_S = 0.01
 
 
 @pytest.fixture
-def boss() -> Mailroom:
+def boss() -> Multiplexer:
     """A manager's mailroom with two conversations, and a wire to Ada."""
-    room = Mailroom("boss")
+    room = Multiplexer("boss")
     for worker in WORKERS:
         room.open(worker, f"boss-{worker}")
     room.trust_wire("ada")
@@ -29,7 +29,7 @@ def sections_of(outgoing: Outgoing | None) -> list[str]:
     return [section.to for section in decode_frame(outgoing.frame).sections]
 
 
-def test_what_is_for_a_wired_peer_goes_alone_and_by_the_wire(boss: Mailroom) -> None:
+def test_what_is_for_a_wired_peer_goes_alone_and_by_the_wire(boss: Multiplexer) -> None:
     for worker in WORKERS:
         boss.post(worker, b"hello")
     first, second = boss.collect(0.0), boss.collect(0.0)
@@ -40,7 +40,7 @@ def test_what_is_for_a_wired_peer_goes_alone_and_by_the_wire(boss: Mailroom) -> 
     assert boss.collect(0.0) is None
 
 
-def test_what_is_for_everyone_goes_by_the_link_and_first(boss: Mailroom) -> None:
+def test_what_is_for_everyone_goes_by_the_link_and_first(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     boss.post_loose(EVERYONE, b"I am here")
     assert sections_of(boss.collect(0.0)) == [EVERYONE]
@@ -49,7 +49,9 @@ def test_what_is_for_everyone_goes_by_the_link_and_first(boss: Mailroom) -> None
     assert wired.by_wire
 
 
-def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_wire(boss: Mailroom) -> None:
+def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_wire(
+    boss: Multiplexer,
+) -> None:
     boss.post("ada", b"work")
     boss.post_loose("ada", b"welcome", also_by_wire=True)
     boss.post_loose("bob", b"welcome", also_by_wire=True)
@@ -69,7 +71,7 @@ def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_wire(boss: 
     ]
 
 
-def test_what_is_to_come_first_waits_for_the_wire(boss: Mailroom) -> None:
+def test_what_is_to_come_first_waits_for_the_wire(boss: Multiplexer) -> None:
     boss.post_loose("bob", b"welcome", also_by_wire=True)
     boss.post("bob", b"one")
     first = boss.collect(0.0)
@@ -91,7 +93,7 @@ def test_what_is_to_come_first_waits_for_the_wire(boss: Mailroom) -> None:
 
 
 def test_what_is_late_goes_by_the_link_and_so_does_all_else_until_the_wire_works(
-    boss: Mailroom,
+    boss: Multiplexer,
 ) -> None:
     boss.post("ada", b"one")
     sent = boss.collect(0.0)
@@ -112,13 +114,13 @@ def test_what_is_late_goes_by_the_link_and_so_does_all_else_until_the_wire_works
     assert works.by_wire
 
 
-def test_who_is_slow_to_answer_by_wire_is_sent_nothing_twice(boss: Mailroom) -> None:
+def test_who_is_slow_to_answer_by_wire_is_sent_nothing_twice(boss: Multiplexer) -> None:
     boss.post("ada", b"one")
     assert boss.collect(0.0) is not None
     assert boss.collect(0.9 * WIRE_PATIENCE_S) is None
 
 
-def test_what_was_under_way_on_a_wire_that_ended_is_soon_sent_again(boss: Mailroom) -> None:
+def test_what_was_under_way_on_a_wire_that_ended_is_soon_sent_again(boss: Multiplexer) -> None:
     boss.post("ada", b"one")
     assert boss.collect(0.0) is not None
     boss.distrust_wire("ada")
@@ -131,7 +133,7 @@ def test_what_was_under_way_on_a_wire_that_ended_is_soon_sent_again(boss: Mailro
     assert decode_letter(decode_frame(again.frame).sections[0].letter).messages == (b"one",)
 
 
-def test_a_wire_that_ended_is_used_no_more(boss: Mailroom) -> None:
+def test_a_wire_that_ended_is_used_no_more(boss: Multiplexer) -> None:
     boss.distrust_wire("ada")
     boss.post("ada", b"hello")
     outgoing = boss.collect(0.0)
@@ -139,7 +141,7 @@ def test_a_wire_that_ended_is_used_no_more(boss: Mailroom) -> None:
     assert not outgoing.by_wire
 
 
-def test_a_peer_without_a_conversation_has_nothing_due(boss: Mailroom) -> None:
+def test_a_peer_without_a_conversation_has_nothing_due(boss: Multiplexer) -> None:
     boss.trust_wire("stranger")
     assert boss.collect(0.0) is None
 
@@ -153,7 +155,7 @@ class Network:
     """
 
     def __init__(self, fates: list[bool], revives_at: list[float]) -> None:
-        self.boss, self.ada = Mailroom("boss"), Mailroom("ada")
+        self.boss, self.ada = Multiplexer("boss"), Multiplexer("ada")
         self.boss.open("ada", "talk")
         self.ada.open("boss", "talk")
         self.boss.trust_wire("ada")
@@ -162,7 +164,7 @@ class Network:
         self.by_wire = 0
         self._fates = iter(fates)
         self._revives = sorted(revives_at)
-        self._under_way: list[tuple[float, int, Mailroom, Outgoing]] = []
+        self._under_way: list[tuple[float, int, Multiplexer, Outgoing]] = []
         self._count = 0
         self.now = 0.0
 
@@ -226,7 +228,7 @@ def test_a_wire_that_is_cut_from_the_start_costs_a_wait_at_either_end_and_no_mor
     assert network.now < 3.0
 
 
-def test_one_section_is_one_message_for_a_wired_peer(boss: Mailroom) -> None:
+def test_one_section_is_one_message_for_a_wired_peer(boss: Multiplexer) -> None:
     for number in range(3):
         boss.post("ada", b"%d" % number)
     outgoing = boss.collect(0.0)

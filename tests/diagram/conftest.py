@@ -8,8 +8,15 @@ from collections.abc import Callable
 import pytest
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.command.traced_play import trace_scenario
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.kernel.trace import Aside, RunFacts, TaskFacts, Trace, TraceLog, WorkerFacts
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.trace import (
+    RunFacts,
+    SideMessage,
+    TaskFacts,
+    Trace,
+    TraceLog,
+    WorkerFacts,
+)
 from muster.scenarios.scenario import Scenario
 
 REHEARSED = [story for story in our_scenarios() if not story.needs_the_real_network()]
@@ -55,7 +62,7 @@ class RunMaker:
         self.at = 0.0
         self.log.note(RunFacts("task_manager"))
 
-    def _note(self, what: What, *about: object) -> RunMaker:
+    def _note(self, what: OccurrenceKind, *about: object) -> RunMaker:
         self.log.note(Occurrence(self.at, what, *about))  # type: ignore[arg-type]
         return self
 
@@ -65,27 +72,27 @@ class RunMaker:
 
     def join(self, name: str, skill: int = 5, *specialties: str, slots: int = 1) -> RunMaker:
         self.log.note(WorkerFacts(name, skill, specialties, slots))
-        return self._note(What.WORKER_JOINED, None, 0, name)
+        return self._note(OccurrenceKind.WORKER_JOINED, None, 0, name)
 
     def task(self, task_id: int | str, **facts: object) -> RunMaker:
         self.log.note(TaskFacts(task_id, **{"description": "a task", **facts}))  # type: ignore[arg-type]
-        return self._note(What.TASK_ADDED, task_id)
+        return self._note(OccurrenceKind.TASK_ADDED, task_id)
 
     def assign(self, task_id: int | str, worker: str, attempt: int = 1) -> RunMaker:
-        return self._note(What.TASK_ASSIGNED, task_id, attempt, worker)
+        return self._note(OccurrenceKind.TASK_ASSIGNED, task_id, attempt, worker)
 
     def complete(self, task_id: int | str, worker: str, attempt: int = 1) -> RunMaker:
-        return self._note(What.TASK_COMPLETED, task_id, attempt, worker)
+        return self._note(OccurrenceKind.TASK_COMPLETED, task_id, attempt, worker)
 
-    def happens(self, what: What, *about: object) -> RunMaker:
+    def happens(self, what: OccurrenceKind, *about: object) -> RunMaker:
         return self._note(what, *about)
 
     def aside(self, sender: str, receiver: str, text: str) -> RunMaker:
-        self.log.note(Aside(self.at, sender, receiver, text))
+        self.log.note(SideMessage(self.at, sender, receiver, text))
         return self
 
     def end(self) -> Trace:
-        self._note(What.RUN_ENDED)
+        self._note(OccurrenceKind.RUN_ENDED)
         return self.log.trace()
 
 

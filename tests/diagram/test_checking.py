@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from muster.agents.diagram import check_diagram, read_sequence
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.messages import InvalidDiagram, InvalidTrace
 
 TWO = """\
@@ -162,8 +162,8 @@ def test_a_participant_is_known_by_label_or_id_and_described_rightly(make_run: A
 
 def test_what_may_be_left_out_must_be_whole_if_it_is_shown(make_run: Any) -> None:
     make_run.join("Ada").join("Ben").task(1).task(2).assign(1, "Ada")
-    make_run.happens(What.TASK_PROGRESSED, 1, 1, "Ada", "50 %: half way").then()
-    make_run.happens(What.TASK_REPRIORITIZED, 2, 0, "", "from 0 to 7").then()
+    make_run.happens(OccurrenceKind.TASK_PROGRESSED, 1, 1, "Ada", "50 %: half way").then()
+    make_run.happens(OccurrenceKind.TASK_REPRIORITIZED, 2, 0, "", "from 0 to 7").then()
     trace = make_run.complete(1, "Ada").end()
     head = f"sequenceDiagram\nparticipant Main\n{TWO}"
     head = head.replace("    Ada->>", "Main->>TM: AddTasks(T1, T2)\n    Ada->>")
@@ -230,8 +230,8 @@ def test_some_notes_are_claims(
     make_run.join("Ada").join("Ben").task(1).task(2).assign(1, "Ada").assign(2, "Ben").then().then()
     make_run.complete(1, "Ada").then()
     make_run.at -= 1
-    make_run.happens(What.ATTEMPT_TIMED_OUT, 2, 1, "Ben", "timed out: after 2 s")
-    trace = make_run.happens(What.TASK_FAILED, 2, 1, "Ben", "timed out: after 2 s").end()
+    make_run.happens(OccurrenceKind.ATTEMPT_TIMED_OUT, 2, 1, "Ben", "timed out: after 2 s")
+    trace = make_run.happens(OccurrenceKind.TASK_FAILED, 2, 1, "Ben", "timed out: after 2 s").end()
     cancel = "TM->>Ben: CancelTask(T2)\n"
     source = f"sequenceDiagram\n{TWO}{note}\n{a}{b}{A}{cancel}{END}"
     verdict = check_diagram(read_sequence(source), trace, second_s)

@@ -17,7 +17,7 @@ from muster.agents.diagram import (
     write_gantt,
     write_sequence,
 )
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.agents.kernel.trace import Trace
 from muster.messages import InvalidInput
 from muster.scenarios.some_failures import SomeFailures
@@ -103,10 +103,12 @@ def test_fewer_than_two_messages_are_refused(make_run: RunMaker) -> None:
 
 def test_what_goes_wrong_is_told(make_run: RunMaker) -> None:
     make_run.join("Ada").join("Ben").task(1).assign(1, "Ada").then()
-    make_run.happens(What.WORKER_LOST, None, 0, "Ada", "silent for 10 s")
-    make_run.happens(What.TASK_REQUEUED, 1, 1, "Ada", "worker lost: Ada")
-    make_run.assign(1, "Ben", 2).then().happens(What.WORKER_QUARANTINED, None, 0, "Ben", "too bad")
-    make_run.happens(What.TASK_CANCELLED, 1, 2, "Ben", "cancelled: by the user")
+    make_run.happens(OccurrenceKind.WORKER_LOST, None, 0, "Ada", "silent for 10 s")
+    make_run.happens(OccurrenceKind.TASK_REQUEUED, 1, 1, "Ada", "worker lost: Ada")
+    make_run.assign(1, "Ben", 2).then().happens(
+        OccurrenceKind.WORKER_QUARANTINED, None, 0, "Ben", "too bad"
+    )
+    make_run.happens(OccurrenceKind.TASK_CANCELLED, 1, 2, "Ben", "cancelled: by the user")
     drawn = write_sequence(tell_as_sequence(make_run.end()))
     told = [line.strip() for line in drawn.splitlines()]
     assert "Note over Ada: Lost: silent for 10 s" in told
@@ -129,7 +131,7 @@ def test_any_name_can_take_part(name: str, make_run: RunMaker) -> None:
 @given(st.text(min_size=1, max_size=30).filter(str.strip), st.text(max_size=300))
 def test_any_text_is_drawn_so_that_it_can_be_read(name: str, text: str) -> None:
     run = RunMaker().join(name, 5, text).task(name, description=text, type=text).assign(name, name)
-    trace = run.then().happens(What.TASK_FAILED, name, 1, name, text).end()
+    trace = run.then().happens(OccurrenceKind.TASK_FAILED, name, 1, name, text).end()
     diagram = tell_as_sequence(trace)
     assert read_sequence(write_sequence(diagram)) == diagram
     assert check_diagram(diagram, trace).mismatch is None
@@ -172,7 +174,7 @@ def test_a_long_gantt_is_folded_worker_by_worker(make_run: RunMaker) -> None:
 def test_a_flowchart_shows_who_waits_for_whom_and_what_became_of_it(make_run: RunMaker) -> None:
     make_run.join("Ada").task(1, description="Pick").task("b c", depends_on=(1,), parent_id=1)
     make_run.assign(1, "Ada").complete(1, "Ada").assign("b c", "Ada")
-    make_run.happens(What.TASK_FAILED, "b c", 1, "Ada", "broken")
+    make_run.happens(OccurrenceKind.TASK_FAILED, "b c", 1, "Ada", "broken")
     lines = [line.strip() for line in write_flowchart(make_run.end(), 10).splitlines()]
     assert lines == [
         "flowchart LR",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from muster.agents.diagram import tell_as_sequence, write_flowchart, write_gantt, write_sequence
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.agents.kernel.trace import Trace
 
 from .conftest import REHEARSED, RunMaker
@@ -118,8 +118,8 @@ def hostile_run(seed: int) -> Trace:
         run.join(name, 5, text())
     for task in dict.fromkeys(text() for _ in range(4)):
         run.task(task, description=text(), type=text()).assign(task, chance.choice(names)).then()
-        run.happens(What.TASK_FAILED, task, 1, chance.choice(names), text())
-    run.aside(text(), text(), text()).happens(What.WORKER_LOST, None, 0, names[0], text())
+        run.happens(OccurrenceKind.TASK_FAILED, task, 1, chance.choice(names), text())
+    run.aside(text(), text(), text()).happens(OccurrenceKind.WORKER_LOST, None, 0, names[0], text())
     return run.end()
 
 

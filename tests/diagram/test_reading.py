@@ -13,10 +13,10 @@ from muster.agents.diagram.sequence_model import (
     Block,
     BlockKind,
     Branch,
-    Message,
     Note,
     Participant,
     SequenceDiagram,
+    SequenceMessage,
 )
 from muster.messages import InvalidDiagram
 
@@ -84,14 +84,14 @@ def test_every_construct_is_read_with_its_line() -> None:
     )
     assert [participant.line for participant in diagram.participants] == [10, 11, 33]
     assert diagram.steps[:12] == (
-        Message("Ann", "TM", "a%% is no comment here", activation="+"),
-        Message("TM", "Ann", 'b ; "c"', Arrow.DOTTED, "-"),
-        Message("TM", "Ann", "line", Arrow.LINE),
-        Message("TM", "Ann", "dotted line", Arrow.DOTTED_LINE),
-        Message("TM", "Ann", "cross %", Arrow.CROSS),
-        Message("TM", "Ann", "dotted cross", Arrow.DOTTED_CROSS),
-        Message("TM", "Ann", "open", Arrow.OPEN),
-        Message("TM", "Ann", "dotted open", Arrow.DOTTED_OPEN),
+        SequenceMessage("Ann", "TM", "a%% is no comment here", activation="+"),
+        SequenceMessage("TM", "Ann", 'b ; "c"', Arrow.DOTTED, "-"),
+        SequenceMessage("TM", "Ann", "line", Arrow.LINE),
+        SequenceMessage("TM", "Ann", "dotted line", Arrow.DOTTED_LINE),
+        SequenceMessage("TM", "Ann", "cross %", Arrow.CROSS),
+        SequenceMessage("TM", "Ann", "dotted cross", Arrow.DOTTED_CROSS),
+        SequenceMessage("TM", "Ann", "open", Arrow.OPEN),
+        SequenceMessage("TM", "Ann", "dotted open", Arrow.DOTTED_OPEN),
         Activation("TM", begins=True),
         Activation("TM", begins=False),
         Note("right of", ("Ann",), "to the right"),
@@ -107,7 +107,7 @@ def test_every_construct_is_read_with_its_line() -> None:
     assert isinstance(alt, Block)
     assert [(branch.label, branch.line) for branch in alt.branches] == [("good", 27), ("bad", 29)]
     assert isinstance(opt, Block)
-    assert opt.branches[0].steps == (Message("Ann", "New one", "hello"),)
+    assert opt.branches[0].steps == (SequenceMessage("Ann", "New one", "hello"),)
     assert isinstance(par, Block)
     assert [branch.label for branch in par.branches] == ["one", "two"]
     assert isinstance(critical, Block)
@@ -170,7 +170,7 @@ def diagrams(draw: st.DrawFn) -> SequenceDiagram:
     an_id = st.sampled_from(ids)
     steps = st.one_of(
         st.builds(
-            Message,
+            SequenceMessage,
             an_id,
             an_id,
             TEXTS,

@@ -18,25 +18,25 @@ from collections.abc import Callable
 
 import msgpack
 import zstandard
-from muster.agents.kernel.client_seal import ClientSeal
-from muster.agents.kernel.door_words import (
+from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.discovery import (
     HEAD_BYTES,
-    DoorKind,
-    DoorTalk,
+    DiscoveryCodec,
+    DiscoveryKind,
     Greeting,
-    Place,
+    LaneAddress,
     Question,
     pack_greeting,
     read_greeting,
     read_head,
 )
-from muster.agents.kernel.identity import Identity
-from muster.agents.kernel.mailroom import Outgoing
-from muster.agents.kernel.manager_seal import ManagerSeal
-from muster.agents.kernel.sealed_frame import HEADER_BYTES, Kind
-from muster.agents.kernel.unsealed import Unsealed
-from muster.agents.kernel.wire_keys import Exchange
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.agents.kernel.security.client_seal import ClientSeal
+from muster.agents.kernel.security.connection_keys import Exchange
+from muster.agents.kernel.security.identity import Identity
+from muster.agents.kernel.security.manager_seal import ManagerSeal
+from muster.agents.kernel.security.sealed_frame import HEADER_BYTES, FrameKind
+from muster.agents.kernel.security.unsealed import Unsealed
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.messages import (
     Answer,
     DecodeError,
@@ -110,12 +110,15 @@ GREETING = Greeting(b"greets everybody", sealed=True)
 QUESTION = Question(b"asks for a place", "Asha")
 IDENTITY = Identity(b"somebody".ljust(32))
 EXCHANGE = Exchange(b"exchange".ljust(32))
-TALKS = (DoorTalk(SECRET, "estate", IDENTITY), DoorTalk(None, "estate"))
+TALKS = (DiscoveryCodec(SECRET, "estate", IDENTITY), DiscoveryCodec(None, "estate"))
 WIRE_REQUEST = TALKS[0].wire_request(b"asks for a wire.", "12D3KooWAsha", EXCHANGE)
 AT_THE_DOOR = [
     pack_greeting(GREETING),
     *(talk.pack_question(GREETING, QUESTION) for talk in TALKS),
-    *(talk.pack_answer(GREETING, QUESTION, Place("estate", "12D3KooW", 9001)) for talk in TALKS),
+    *(
+        talk.pack_answer(GREETING, QUESTION, LaneAddress("estate", "12D3KooW", 9001))
+        for talk in TALKS
+    ),
     *(talk.pack_wire_request(GREETING, WIRE_REQUEST) for talk in TALKS),
     *(talk.pack_wired(GREETING, WIRE_REQUEST, talk.wire_reply(EXCHANGE)) for talk in TALKS),
 ]
@@ -192,7 +195,7 @@ def dress(chance: random.Random, data: bytes) -> bytes:
     """Give bytes the header of a frame, plain or sealed."""
     if chance.random() < 0.3:
         header = bytearray(chance.choice(SEALED)[:HEADER_BYTES])
-        header[3] = chance.choice([0, *Kind, 6, 255])
+        header[3] = chance.choice([0, *FrameKind, 6, 255])
         return bytes(header) + data
     return MAGIC + bytes((1, chance.choice([0, 1, 1, 1, 2]))) + data
 
@@ -207,7 +210,7 @@ def decode_all(data: bytes) -> str:
         if inside is not None and inside.frame is not data:
             reached = "an opened seal"
             attempt(decode_frame, inside.frame)
-    for kind in DoorKind:
+    for kind in DiscoveryKind:
         if attempt(lambda data, kind=kind: read_head(data[:HEAD_BYTES], kind), data) is not None:
             reached = "the head of a word at the door"
     for body in (data, data[HEAD_BYTES:]):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from muster.agents import run_in_virtual_time
-from muster.agents.departures import TOGETHER_S, Departures
+from muster.agents.transport.start_group import TOGETHER_S, StartGroup
 
 
 class Agent:
@@ -36,7 +36,7 @@ class Agent:
 
 def test_one_alone_starts_at_once() -> None:
     async def story() -> None:
-        here, ada = Departures(), Agent("Ada")
+        here, ada = StartGroup(), Agent("Ada")
         began = asyncio.get_running_loop().time()
         starting = asyncio.ensure_future(here.start(ada))
         for _ in range(5):
@@ -52,7 +52,7 @@ def test_one_alone_starts_at_once() -> None:
 def test_those_that_are_announced_start_together_and_end_with_the_last() -> None:
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        here = Departures()
+        here = StartGroup()
         agents = [Agent(name) for name in ("Ada", "Ben", "Cleo")]
         for agent in agents:
             here.announce(agent)
@@ -78,7 +78,7 @@ def test_those_that_are_announced_start_together_and_end_with_the_last() -> None
 
 def test_nobody_waits_long_for_one_that_does_not_come() -> None:
     async def story() -> None:
-        here, ada, ben = Departures(), Agent("Ada"), Agent("Ben")
+        here, ada, ben = StartGroup(), Agent("Ada"), Agent("Ben")
         here.announce(ben)
         starting = asyncio.ensure_future(here.start(ada))
         await asyncio.sleep(TOGETHER_S * 0.9)
@@ -92,7 +92,7 @@ def test_nobody_waits_long_for_one_that_does_not_come() -> None:
 
 def test_nobody_waits_for_one_that_was_withdrawn() -> None:
     async def story() -> None:
-        here, ada, ben = Departures(), Agent("Ada"), Agent("Ben")
+        here, ada, ben = StartGroup(), Agent("Ada"), Agent("Ben")
         here.announce(ben)
         starting = asyncio.ensure_future(here.start(ada))
         await asyncio.sleep(0)
@@ -107,7 +107,7 @@ def test_nobody_waits_for_one_that_was_withdrawn() -> None:
 
 def test_what_the_start_fails_with_is_told_to_each() -> None:
     async def story() -> list[Any]:
-        here = Departures()
+        here = StartGroup()
         agents = [Agent("Ada", OSError("no network")), Agent("Ben")]
         for agent in agents:
             here.announce(agent)
@@ -118,7 +118,7 @@ def test_what_the_start_fails_with_is_told_to_each() -> None:
 
 def test_the_start_of_all_is_cancelled_with_the_last_of_them() -> None:
     async def story() -> None:
-        here = Departures()
+        here = StartGroup()
         agents = [Agent("Ada"), Agent("Ben")]
         for agent in agents:
             here.announce(agent)
@@ -138,6 +138,6 @@ def test_the_start_of_all_is_cancelled_with_the_last_of_them() -> None:
 
 def test_one_that_did_not_start_here_is_not_ended_here() -> None:
     async def story() -> bool:
-        return await Departures().end(Agent("Ada"))
+        return await StartGroup().end(Agent("Ada"))
 
     assert not run_in_virtual_time(story())

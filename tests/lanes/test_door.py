@@ -11,17 +11,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from muster.agents import door
-from muster.agents.door import ask_for_wire, ask_the_door, open_door
-from muster.agents.kernel.door_words import DoorTalk, Place
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.surroundings import LOOPBACK
-from muster.agents.wire import Wire, WireHolder
+from muster.agents.kernel.discovery import DiscoveryCodec, LaneAddress
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
+from muster.agents.runtime.ports import LOOPBACK
+from muster.agents.transport import discovery as door
+from muster.agents.transport.direct_connection import ConnectionHolder, DirectConnection
+from muster.agents.transport.discovery import ask_for_wire, ask_the_door, open_door
 from muster.messages import DecodeError
 
 SECRET = WorkspaceSecret(bytes(range(32)))
-TALK = DoorTalk(SECRET, "estate")
-HOME = Place("estate", "peer", 9000)
+TALK = DiscoveryCodec(SECRET, "estate")
+HOME = LaneAddress("estate", "peer", 9000)
 
 
 @dataclass
@@ -40,10 +40,12 @@ def free_tcp_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def opened(talk: DoorTalk = TALK, holder: WireHolder | None = None) -> AsyncIterator[Door]:
+async def opened(
+    talk: DiscoveryCodec = TALK, holder: ConnectionHolder | None = None
+) -> AsyncIterator[Door]:
     at = Door(free_tcp_port())
 
-    async def find_place(name: str) -> Place:
+    async def find_place(name: str) -> LaneAddress:
         at.asked.append(name)
         return HOME
 
@@ -64,8 +66,8 @@ async def say(port: int, data: bytes, *, wait: bool = True) -> bytes:
         writer.close()
 
 
-@pytest.mark.parametrize("talk", [TALK, DoorTalk(None, "estate")], ids=["sealed", "insecure"])
-async def test_who_asks_learns_its_place(talk: DoorTalk) -> None:
+@pytest.mark.parametrize("talk", [TALK, DiscoveryCodec(None, "estate")], ids=["sealed", "insecure"])
+async def test_who_asks_learns_its_place(talk: DiscoveryCodec) -> None:
     async with opened(talk) as at:
         assert await ask_the_door(LOOPBACK, at.port, talk, "Ada") == HOME
     assert (at.asked, at.dropped) == (["Ada"], [])
@@ -90,7 +92,7 @@ async def test_a_name_of_any_length_or_kind_does_no_harm() -> None:
 
 
 async def test_who_has_another_secret_gets_no_answer_and_is_counted() -> None:
-    stranger = DoorTalk(WorkspaceSecret(bytes(32)), "estate")
+    stranger = DiscoveryCodec(WorkspaceSecret(bytes(32)), "estate")
     async with opened() as at:
         assert await ask_the_door(LOOPBACK, at.port, stranger, "Mallory") is None
     assert (at.asked, at.dropped) == ([], ["wrong_secret"])
@@ -98,12 +100,12 @@ async def test_who_has_another_secret_gets_no_answer_and_is_counted() -> None:
 
 async def test_who_does_not_seal_asks_no_sealed_door() -> None:
     async with opened() as at:
-        assert await ask_the_door(LOOPBACK, at.port, DoorTalk(None, "estate"), "Ada") is None
+        assert await ask_the_door(LOOPBACK, at.port, DiscoveryCodec(None, "estate"), "Ada") is None
     assert at.asked == []
 
 
 async def test_a_secret_is_not_given_away_to_a_door_that_does_not_seal() -> None:
-    async with opened(DoorTalk(None, "estate")) as at:
+    async with opened(DiscoveryCodec(None, "estate")) as at:
         assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") is None
     assert at.asked == []
 
@@ -172,7 +174,7 @@ async def test_who_is_being_answered_keeps_its_place(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(door, "LIMITS", replace(door.LIMITS, connections=2))
     may_answer = asyncio.Event()
 
-    async def find_place(name: str) -> Place:
+    async def find_place(name: str) -> LaneAddress:
         await may_answer.wait()
         return HOME
 
@@ -192,16 +194,16 @@ class Holder:
     """Lets everybody have a wire, and keeps those that have not ended."""
 
     def __init__(self) -> None:
-        self.wires: list[Wire] = []
+        self.wires: list[DirectConnection] = []
         self.heard: list[bytes] = []
 
     def expects_wire(self, peer: str, public_key: bytes) -> bool:
         return True
 
-    def attach(self, peer: str, wire: Wire) -> None:
+    def attach(self, peer: str, wire: DirectConnection) -> None:
         self.wires.append(wire)
 
-    def detach(self, peer: str, wire: Wire) -> None:
+    def detach(self, peer: str, wire: DirectConnection) -> None:
         self.wires.remove(wire)
 
     def receive_by_wire(self, peer: str, frame: bytes) -> None:
@@ -216,7 +218,7 @@ async def test_a_wire_is_under_no_limit_of_the_door_and_takes_no_place_there(
 ) -> None:
     short = replace(door.LIMITS, connections=1, ask_within_s=0.2, answer_within_s=0.2)
     monkeypatch.setattr(door, "LIMITS", short)
-    talk = DoorTalk(None, "estate")
+    talk = DiscoveryCodec(None, "estate")
     here, there = Holder(), Holder()
     async with opened(talk, here) as at:
         for _ in range(3):

@@ -7,44 +7,44 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.door_words import (
+from muster.agents.kernel.discovery import (
     HEAD_BYTES,
     MAX_WORD_BYTES,
-    DoorKind,
-    DoorTalk,
+    ConnectionReply,
+    ConnectionRequest,
+    DiscoveryCodec,
+    DiscoveryKind,
     Greeting,
-    Place,
+    LaneAddress,
     Question,
-    WireReply,
-    WireRequest,
     pack_greeting,
     read_greeting,
     read_head,
 )
-from muster.agents.kernel.identity import Identity
-from muster.agents.kernel.wire_keys import Exchange
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.agents.kernel.security.connection_keys import Exchange
+from muster.agents.kernel.security.identity import Identity
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.messages import DecodeError, Flaw
 from muster.messages.frame import MAGIC
 
 SECRET = WorkspaceSecret(bytes(range(32)))
-TALK = DoorTalk(SECRET, "estate", Identity(b"Ada".ljust(32)))
-MANAGERS_TALK = DoorTalk(SECRET, "estate", Identity(b"manager".ljust(32)))
-OPEN_TALK = DoorTalk(None, "estate")
+TALK = DiscoveryCodec(SECRET, "estate", Identity(b"Ada".ljust(32)))
+MANAGERS_TALK = DiscoveryCodec(SECRET, "estate", Identity(b"manager".ljust(32)))
+OPEN_TALK = DiscoveryCodec(None, "estate")
 GREETING = Greeting(b"greeting".ljust(16, b"."), sealed=True)
 QUESTION = Question(b"question".ljust(16, b"."), "Ada")
 EXCHANGE, MANAGERS_EXCHANGE = Exchange(b"Ada's".ljust(32)), Exchange(b"manager's".ljust(32))
 WIRE_NONCE = b"wire".ljust(16, b".")
 WIRE_REQUEST = TALK.wire_request(WIRE_NONCE, "12D3KooWAda", EXCHANGE)
 WIRE_REPLY = MANAGERS_TALK.wire_reply(MANAGERS_EXCHANGE)
-PLACE = Place("estate/lane 3", "12D3KooWLane", 9003)
+PLACE = LaneAddress("estate/lane 3", "12D3KooWLane", 9003)
 
 
 def body_of(word: bytes) -> bytes:
     return word[HEAD_BYTES:]
 
 
-def flaw_of(talk: DoorTalk, greeting: Greeting, body: bytes) -> Flaw | None:
+def flaw_of(talk: DiscoveryCodec, greeting: Greeting, body: bytes) -> Flaw | None:
     try:
         talk.read_question(greeting, body)
     except DecodeError as fault:
@@ -53,20 +53,20 @@ def flaw_of(talk: DoorTalk, greeting: Greeting, body: bytes) -> Flaw | None:
 
 
 @pytest.mark.parametrize("talk", [TALK, OPEN_TALK], ids=["sealed", "insecure"])
-def test_what_is_packed_is_read_again(talk: DoorTalk) -> None:
+def test_what_is_packed_is_read_again(talk: DiscoveryCodec) -> None:
     question = talk.pack_question(GREETING, QUESTION)
-    assert read_head(question[:HEAD_BYTES], DoorKind.QUESTION)[1] == len(body_of(question))
+    assert read_head(question[:HEAD_BYTES], DiscoveryKind.QUESTION)[1] == len(body_of(question))
     assert talk.read_question(GREETING, body_of(question)) == QUESTION
     answer = talk.pack_answer(GREETING, QUESTION, PLACE)
-    assert read_head(answer[:HEAD_BYTES], DoorKind.ANSWER)[1] == len(body_of(answer))
+    assert read_head(answer[:HEAD_BYTES], DiscoveryKind.ANSWER)[1] == len(body_of(answer))
     assert talk.read_answer(GREETING, QUESTION, body_of(answer)) == PLACE
     greeting = pack_greeting(GREETING)
-    assert read_head(greeting[:HEAD_BYTES], DoorKind.GREETING)[1] == len(body_of(greeting))
+    assert read_head(greeting[:HEAD_BYTES], DiscoveryKind.GREETING)[1] == len(body_of(greeting))
     assert read_greeting(body_of(greeting)) == GREETING
 
 
 @pytest.mark.parametrize("talk", [TALK, OPEN_TALK], ids=["sealed", "insecure"])
-def test_a_request_for_a_wire_is_read_again(talk: DoorTalk) -> None:
+def test_a_request_for_a_wire_is_read_again(talk: DiscoveryCodec) -> None:
     asked = talk.wire_request(WIRE_NONCE, "12D3KooWAda", EXCHANGE)
     request = body_of(talk.pack_wire_request(GREETING, asked))
     assert talk.read_wire_request(GREETING, request) == asked
@@ -86,13 +86,13 @@ def test_a_request_for_a_wire_counts_in_its_own_visit_alone() -> None:
 
 
 def records(
-    request: WireRequest = WIRE_REQUEST,
-    reply: WireReply = WIRE_REPLY,
+    request: ConnectionRequest = WIRE_REQUEST,
+    reply: ConnectionReply = WIRE_REPLY,
     secret: WorkspaceSecret = SECRET,
     greeting: Greeting = GREETING,
 ) -> bytes:
     """The first record that Ada's end seals, if the handshake went as told."""
-    keys = DoorTalk(secret, "estate").wire_keys(greeting, request, reply, EXCHANGE)
+    keys = DiscoveryCodec(secret, "estate").wire_keys(greeting, request, reply, EXCHANGE)
     assert keys is not None
     return keys.of_dialer.seal(b"head", bytes(12), b"said")
 
@@ -128,7 +128,7 @@ def test_a_share_that_leads_to_no_key_is_refused() -> None:
 
 
 def test_a_member_that_knows_the_secret_gets_no_wire_in_anothers_name() -> None:
-    ben = DoorTalk(SECRET, "estate", Identity(b"Ben".ljust(32)))
+    ben = DiscoveryCodec(SECRET, "estate", Identity(b"Ben".ljust(32)))
     forged = body_of(ben.pack_wire_request(GREETING, WIRE_REQUEST))
     with pytest.raises(DecodeError) as caught:
         MANAGERS_TALK.read_wire_request(GREETING, forged)
@@ -159,10 +159,14 @@ def test_an_answer_opens_only_for_the_question_that_it_answers() -> None:
 
 @pytest.mark.parametrize(
     "stranger",
-    [DoorTalk(WorkspaceSecret(bytes(32)), "estate"), DoorTalk(SECRET, "another estate"), OPEN_TALK],
+    [
+        DiscoveryCodec(WorkspaceSecret(bytes(32)), "estate"),
+        DiscoveryCodec(SECRET, "another estate"),
+        OPEN_TALK,
+    ],
     ids=["another secret", "another workspace", "no secret"],
 )
-def test_what_a_stranger_asks_is_not_opened(stranger: DoorTalk) -> None:
+def test_what_a_stranger_asks_is_not_opened(stranger: DiscoveryCodec) -> None:
     asked = body_of(stranger.pack_question(GREETING, QUESTION))
     assert flaw_of(TALK, GREETING, asked) is Flaw.WRONG_SECRET
 
@@ -201,23 +205,23 @@ def test_altering_any_byte_of_a_question_or_answer_keeps_it_shut(data: st.DataOb
 )
 def test_what_is_no_question_is_known_by_its_head(head: bytes, flaw: Flaw) -> None:
     with pytest.raises(DecodeError) as caught:
-        read_head(head, DoorKind.QUESTION)
+        read_head(head, DiscoveryKind.QUESTION)
     assert caught.value.flaw is flaw
 
 
 @pytest.mark.parametrize(
     "place",
     [
-        Place("", "peer", 1),
-        Place("estate", " ", 1),
-        Place("estate", "peer", 0),
-        Place("estate", "peer", 65_536),
-        Place("estate", "peer", True),
-        Place("e" * 201, "peer", 1),
-        Place("estate", 7, 1),  # type: ignore[arg-type]
+        LaneAddress("", "peer", 1),
+        LaneAddress("estate", " ", 1),
+        LaneAddress("estate", "peer", 0),
+        LaneAddress("estate", "peer", 65_536),
+        LaneAddress("estate", "peer", True),
+        LaneAddress("e" * 201, "peer", 1),
+        LaneAddress("estate", 7, 1),  # type: ignore[arg-type]
     ],
 )
-def test_a_place_that_is_none_is_refused(place: Place) -> None:
+def test_a_place_that_is_none_is_refused(place: LaneAddress) -> None:
     with pytest.raises(DecodeError) as caught:
         TALK.read_answer(GREETING, QUESTION, body_of(TALK.pack_answer(GREETING, QUESTION, place)))
     assert caught.value.flaw is Flaw.INVALID
@@ -232,7 +236,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
             lambda data, talk=talk: talk.read_wire_request(GREETING, data),
             lambda data, talk=talk: talk.read_wired(GREETING, WIRE_REQUEST, data),
             read_greeting,
-            lambda data: read_head(data, DoorKind.ANSWER),
+            lambda data: read_head(data, DiscoveryKind.ANSWER),
         ):
             try:
                 read(data)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from muster.agents import WorkerAgent, run_in_virtual_time
-from muster.agents import worker as worker_room
-from muster.agents.kernel.door_words import DoorTalk, Place
+from muster.agents.kernel.discovery import DiscoveryCodec, LaneAddress
+from muster.agents.worker import worker_agent as worker_room
 
-HOME = Place("estate", "admin", 9000)
-LANE = Place("estate~2", "lane", 9002)
+HOME = LaneAddress("estate", "admin", 9000)
+LANE = LaneAddress("estate~2", "lane", 9002)
 
 
 @dataclass
@@ -23,7 +23,9 @@ class Manager:
     answers_after_s: float = 0.0
     looked_at: list[float] = field(default_factory=list)
 
-    async def ask(self, host: str, port: int, talk: DoorTalk, name: str) -> Place | None:
+    async def ask(
+        self, host: str, port: int, talk: DiscoveryCodec, name: str
+    ) -> LaneAddress | None:
         now = asyncio.get_running_loop().time()
         self.looked_at.append(round(now, 3))
         await asyncio.sleep(self.answers_after_s)
@@ -33,12 +35,12 @@ class Manager:
         return asyncio.get_running_loop().time() >= self.home_at
 
 
-def place_found(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place_found(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> LaneAddress:
     monkeypatch.setattr(worker_room, "ask_the_door", manager.ask)
     monkeypatch.setattr(worker_room, "is_at_home", manager.is_at_home)
     worker = WorkerAgent("Ada", 5, HOME.workspace_id, HOME.peer_id, port=HOME.port, insecure=True)
     run_in_virtual_time(worker._wait_for_the_door())
-    return Place(worker.workspace_id, worker.admin_peer, worker.port)
+    return LaneAddress(worker.workspace_id, worker.admin_peer, worker.port)
 
 
 def test_a_manager_that_is_there_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

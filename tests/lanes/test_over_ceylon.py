@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, TaskManager, WorkerAgent
-from muster.agents.ceylon_agent import on
 from muster.agents.kernel import lanes
 from muster.agents.kernel.lanes import DOOR
-from muster.agents.surroundings import claim_port
+from muster.agents.runtime.ports import claim_port
+from muster.agents.transport.ceylon_agent import on
 from muster.messages import Task
 from pydantic import BaseModel
 

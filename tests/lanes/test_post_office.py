@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
 from muster.agents.kernel.lanes import DOOR
-from muster.agents.memory_store import MemoryStore
-from muster.agents.post_office import PostOffice
-from muster.agents.postman import Postman
+from muster.agents.store.memory import MemoryStore
+from muster.agents.transport.endpoint import Endpoint
+from muster.agents.transport.lane_router import LaneRouter
 from muster.messages import (
     Flaw,
     Goodbye,
@@ -56,7 +56,7 @@ class Office:
         self.sent: list[tuple[int, float]] = []
         self.networks = [MemoryNetwork(), MemoryNetwork()]
         self.arrived: Callable[[str, Any], None] = self.note
-        self.office = PostOffice(
+        self.office = LaneRouter(
             self.spied(DOOR, self.networks[0].join("boss", self.come_to_the_door)),
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self.arrive,
@@ -65,7 +65,7 @@ class Office:
         )
         lane = self.networks[1].join("boss/1", self.come_to_the_lane)
         self.lane = self.office.add(1, self.spied(1, lane), None)
-        self.members: dict[str, Postman] = {}
+        self.members: dict[str, Endpoint] = {}
         self.heard_by: dict[str, list[tuple[str, int]]] = {}
         self.running = [asyncio.ensure_future(self.office.run())]
 
@@ -93,13 +93,13 @@ class Office:
     def note(self, sender: str, message: Any) -> None:
         self.heard.append((sender, message.running))
 
-    def member(self, name: str, lane: int) -> Postman:
+    def member(self, name: str, lane: int) -> Endpoint:
         heard = self.heard_by[name] = []
 
         def receive(frame: bytes) -> None:
             postman.receive(frame)
 
-        postman = self.members[name] = Postman(
+        postman = self.members[name] = Endpoint(
             self.networks[lane].join(name, receive),
             listens_to=frozenset({EVERYONE}),
             arrived=lambda sender, message: heard.append((sender, message.running)),
@@ -109,7 +109,7 @@ class Office:
         self.running.append(asyncio.ensure_future(postman.run()))
         return postman
 
-    async def let_in(self, name: str, lane: int) -> Postman:
+    async def let_in(self, name: str, lane: int) -> Endpoint:
         postman = self.member(name, lane)
         postman.post_loose(ANY_MANAGER, Heartbeat(running=0))
         await asyncio.sleep(0.1)
@@ -424,7 +424,7 @@ class OneMoreLane:
     def note_heard(self, name: str, address: str) -> None:
         self.heard.add(name)
 
-    async def keep(self, office: PostOffice, present: Callable[[], Mapping[str, int]]) -> None:
+    async def keep(self, office: LaneRouter, present: Callable[[], Mapping[str, int]]) -> None:
         self.present = present
 
         def receive(frame: bytes) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from muster.agents.link import Link
-from muster.agents.memory_link import MemoryNetwork
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.simulation.memory_network import MemoryNetwork
+from muster.agents.simulation.virtual_time import run_in_virtual_time
+from muster.agents.transport.link import Link
 
 
 @dataclass
@@ -20,11 +20,11 @@ class Member:
     heard: list[bytes] = field(default_factory=list)
 
 
-Meeting = Callable[[Member, Member], Coroutine[Any, Any, None]]
+JoinDecision = Callable[[Member, Member], Coroutine[Any, Any, None]]
 """What two members do; the kind of link provides the loop, real or virtual, that it runs in."""
 
 
-def _meet_in_memory(meeting: Meeting) -> None:
+def _meet_in_memory(meeting: JoinDecision) -> None:
     async def meet() -> None:
         network = MemoryNetwork()
         frames: dict[str, list[bytes]] = {"ada": [], "bob": []}
@@ -37,6 +37,6 @@ def _meet_in_memory(meeting: Meeting) -> None:
 
 
 @pytest.fixture(params=[_meet_in_memory], ids=["memory"])
-def meet(request: pytest.FixtureRequest) -> Callable[[Meeting], None]:
+def meet(request: pytest.FixtureRequest) -> Callable[[JoinDecision], None]:
     """Lets two joined members meet, once for each kind of link."""
     return request.param

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from muster.agents import TaskManager
-from muster.agents.knock import is_at_home
-from muster.agents.surroundings import LOOPBACK, claim_port
+from muster.agents.runtime.ports import LOOPBACK, claim_port
+from muster.agents.transport.quic_probe import is_at_home
 
 
 class _Answering(asyncio.DatagramProtocol):

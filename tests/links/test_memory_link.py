@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
-from muster.agents.memory_link import MemoryLink, MemoryNetwork, SeededFaults
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.simulation.memory_network import MemoryLink, MemoryNetwork, SeededFaults
+from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.messages import InvalidInput
 
 Heard = list[tuple[float, str, bytes]]

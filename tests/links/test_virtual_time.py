@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from muster.agents.virtual_time import VirtualTimeLoop, run_in_virtual_time
+from muster.agents.simulation.virtual_time import VirtualTimeLoop, run_in_virtual_time
 from muster.messages import Deadlock
 
 

@@ -9,19 +9,19 @@ from typing import Any
 import httpx
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
-    DoorsOpened,
     Event,
+    ListeningStarted,
     Occurrence,
     ResultReceived,
     TasksAdded,
     TasksForgotten,
     WorkerJoined,
 )
-from muster.agents.kernel.records import Rules
+from muster.agents.kernel.model.records import Rules
 from muster.agents.live.application import live_application
 from muster.agents.live.guard import Admission
 from muster.agents.live.page_state import PageState
@@ -57,7 +57,7 @@ class Desk:
         self.handle(WorkerJoined(f"at {name}", name, skill_level=skill, slots=slots, session="1"))
 
     def begin(self) -> None:
-        self.handle(DoorsOpened())
+        self.handle(ListeningStarted())
         self.handle(AssigningBegun())
 
     def end_attempt(self, task_id: TaskId, *, success: bool = True) -> None:

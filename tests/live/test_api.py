@@ -13,7 +13,7 @@ import pytest
 from muster.agents import MemoryStore
 from muster.agents.live.api_models import MAX_TASKS_PER_CALL
 from muster.agents.live.guard import MAX_BODY_BYTES, Admission
-from muster.agents.sqlite_store import SqliteStore
+from muster.agents.store.sqlite import SqliteStore
 from muster.messages import StoreLost, StoreUnusable
 
 Make = Callable[..., Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from muster.agents.live.guard import MAX_BODY_BYTES, Admission, Asked, Guard, find_fault
-from muster.agents.secret_sources import fresh_secret
+from muster.agents.security.secret_sources import fresh_secret
 
 SECRET = fresh_secret()
 TOKEN = f"Bearer {SECRET.reveal()}"

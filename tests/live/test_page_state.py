@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import StopRequested, TimePassed, WorkerHeard, WorkerLeft
+from muster.agents.kernel.model.events import StopRequested, TimePassed, WorkerHeard, WorkerLeft
 from muster.agents.live import page_state
 from muster.messages import Task
 
@@ -264,7 +264,7 @@ def test_a_task_of_a_long_description_is_told_shortened(desk: Make) -> None:
 
 
 def page_state_task(description: str) -> Any:
-    from muster.agents.kernel.events import TasksAdded
+    from muster.agents.kernel.model.events import TasksAdded
 
     return TasksAdded((Task(id=1, description=description),))
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from muster.agents.live.payload_view import MAX_CHARACTERS, view_payload
+from muster.agents.live.json_views import MAX_CHARACTERS, view_payload
 
 
 @pytest.mark.parametrize("value", [None, 7, "leaf", [1, [2, {"kg": 3.5}]], "x" * 200_000])

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from muster.agents import TaskManager
-from muster.agents.connection_limits import ConnectionLimits
 from muster.agents.live import LivePage, event_stream, feed, http_server
+from muster.agents.transport.connection_limits import ConnectionLimits
 from muster.messages import InvalidInput, PortInUse, Task
 
 Make = Callable[..., Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from muster.agents import LocalTask, LocalTaskManager, TaskState, run_in_virtual_time
-from muster.agents.stress_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
+from muster.agents.simulation.handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
 
 ENDINGS = {each.__name__: each for each in (*PLAIN_ENDINGS, *COROUTINE_ENDINGS)}
 

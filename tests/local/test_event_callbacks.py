@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 import pytest
-from muster.agents import LocalTask, LocalTaskManager, event_callbacks, run_in_virtual_time
+from muster.agents import LocalTask, LocalTaskManager, run_in_virtual_time
+from muster.agents.local import callbacks as event_callbacks
 from muster.messages import InvalidInput
 
 
@@ -105,7 +106,7 @@ async def test_a_plain_callback_that_hangs_is_told_of_and_disturbs_nobody(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(event_callbacks, "CALLBACK_LIMIT_S", 0.02)
-    monkeypatch.setattr("muster.agents.local_manager.STOPPING_S", 0.05)
+    monkeypatch.setattr("muster.agents.local.manager.STOPPING_S", 0.05)
     manager, go_on, heard = LocalTaskManager(), threading.Event(), []
 
     def hang(task: LocalTask, event_type: str) -> None:
@@ -135,7 +136,7 @@ async def test_events_beyond_the_bound_are_dropped_and_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(event_callbacks, "MAX_UNTOLD_EVENTS", 10)
-    monkeypatch.setattr("muster.agents.local_manager.STOPPING_S", 0.01)
+    monkeypatch.setattr("muster.agents.local.manager.STOPPING_S", 0.01)
     manager = LocalTaskManager()
 
     async def hang(task: LocalTask, event_type: str) -> None:

@@ -8,7 +8,8 @@ import logging
 from typing import Any
 
 import pytest
-from muster.agents import LocalTask, LocalTaskManager, TaskState, local_manager, run_in_virtual_time
+from muster.agents import LocalTask, LocalTaskManager, TaskState, run_in_virtual_time
+from muster.agents.local import manager as local_manager
 from muster.messages import InvalidInput
 
 

@@ -10,11 +10,11 @@ import sys
 import pytest
 import structlog
 from muster.agents import run_in_virtual_time
-from muster.agents.log import FIELDS, log
-from muster.agents.repeated_warning import RepeatedWarning
+from muster.agents.runtime.log import FIELDS, log
+from muster.agents.runtime.repeated_warning import RepeatedWarning
 
 UNCONFIGURED = """
-from muster.agents.log import log
+from muster.agents.runtime.log import log
 log.debug("a detail")
 log.info("joined", worker="Ada")
 log.warning("dropped 5% of it", flaw="pickle")
@@ -62,8 +62,8 @@ def test_a_line_is_that_of_whoever_told_it(caplog: pytest.LogCaptureFixture) -> 
 
 WITHOUT_DESCRIPTORS = """
 import os, resource
-from muster.agents.command.logging_setup import configure_logging
-from muster.agents.log import log
+from muster.agents.command.console.logging_setup import configure_logging
+from muster.agents.runtime.log import log
 configure_logging(0)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 held = []

@@ -9,12 +9,17 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.command import logging_setup
-from muster.agents.command.ending import complain, exit_code_of
-from muster.agents.command.logging_setup import _StderrHandler
-from muster.agents.command.plain_lines import name_of
-from muster.agents.log import log
-from muster.agents.terminal_text import one_line, terminal_json, terminal_line, terminal_lines
+from muster.agents.command.console import logging_setup
+from muster.agents.command.console.exit import complain, exit_code_of
+from muster.agents.command.console.logging_setup import _StderrHandler
+from muster.agents.command.console.plain_lines import name_of
+from muster.agents.runtime.log import log
+from muster.agents.runtime.terminal_text import (
+    one_line,
+    terminal_json,
+    terminal_line,
+    terminal_lines,
+)
 from muster.messages import InvalidInput
 
 HOSTILE = {

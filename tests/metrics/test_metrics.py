@@ -26,7 +26,7 @@ from muster.agents import (
     run_in_virtual_time,
 )
 from muster.agents.command.web_page import WebOrder, WebPage
-from muster.agents.kernel.events import WorkerHeard, WorkerJoined, WorkerLeft
+from muster.agents.kernel.model.events import WorkerHeard, WorkerJoined, WorkerLeft
 from muster.agents.metrics import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
 from muster.agents.metrics.collector import MAX_WORKERS_NAMED, OTHERS
 from muster.messages import InvalidInput, Task

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.board_state import BoardState
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.kernel.records import Attempt, Ending, TaskRecord, WorkerRecord
-from muster.agents.metrics.tallies import Tallies
+from muster.agents.kernel.board.state import BoardState
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from muster.agents.metrics.tallies import MetricTallies
 from muster.messages import Task
 
 ADA = WorkerRecord("Ada", "at Ada", "1", 5, frozenset(), 1, None, 0, 0.0, 0.0)
@@ -30,7 +30,7 @@ def attempt(
     record: TaskRecord,
     began: float,
     ended: float | None = None,
-    ending: Ending | None = None,
+    ending: AttemptOutcome | None = None,
     expected_s: float = 0.0,
 ) -> None:
     record.attempts.append(
@@ -46,23 +46,23 @@ def attempt(
 def test_what_was_sent_ahead_waits_until_there_is_a_slot(
     record: TaskRecord, board: BoardState
 ) -> None:
-    tallies = Tallies()
+    tallies = MetricTallies()
     # It was assigned at 100, and began at 107.
-    attempt(record, 107.0, 109.0, Ending.SUCCEEDED, expected_s=2.0)
-    tallies.note(Occurrence(100.0, What.TASK_ASSIGNED, 1, 1, "Ada"), board)
+    attempt(record, 107.0, 109.0, AttemptOutcome.SUCCEEDED, expected_s=2.0)
+    tallies.note(Occurrence(100.0, OccurrenceKind.TASK_ASSIGNED, 1, 1, "Ada"), board)
     assert tallies.waits.buckets()[-1][1] == 0
-    tallies.note(Occurrence(109.0, What.TASK_COMPLETED, 1, 1, "Ada"), board)
+    tallies.note(Occurrence(109.0, OccurrenceKind.TASK_COMPLETED, 1, 1, "Ada"), board)
     assert (tallies.waits.buckets()[-1][1], tallies.waits.sum_s) == (1, 7.0)
-    assert tallies.attempts[Ending.SUCCEEDED].sum_s == 2.0
+    assert tallies.attempts[AttemptOutcome.SUCCEEDED].sum_s == 2.0
 
 
 def test_what_was_given_back_goes_on_waiting(record: TaskRecord, board: BoardState) -> None:
-    tallies = Tallies()
-    attempt(record, 100.0, 104.0, Ending.NOT_BEGUN, expected_s=2.0)
-    tallies.note(Occurrence(100.0, What.TASK_ASSIGNED, 1, 1, "Ada"), board)
-    tallies.note(Occurrence(104.0, What.TASK_REQUEUED, 1, 1, "Ada"), board)
+    tallies = MetricTallies()
+    attempt(record, 100.0, 104.0, AttemptOutcome.NOT_BEGUN, expected_s=2.0)
+    tallies.note(Occurrence(100.0, OccurrenceKind.TASK_ASSIGNED, 1, 1, "Ada"), board)
+    tallies.note(Occurrence(104.0, OccurrenceKind.TASK_REQUEUED, 1, 1, "Ada"), board)
     attempt(record, 105.0)
-    tallies.note(Occurrence(105.0, What.TASK_ASSIGNED, 1, 2, "Ada"), board)
+    tallies.note(Occurrence(105.0, OccurrenceKind.TASK_ASSIGNED, 1, 2, "Ada"), board)
     assert (tallies.waits.buckets()[-1][1], tallies.waits.sum_s) == (1, 5.0)
     assert sum(each.buckets()[-1][1] for each in tallies.attempts.values()) == 0
 
@@ -70,20 +70,20 @@ def test_what_was_given_back_goes_on_waiting(record: TaskRecord, board: BoardSta
 def test_a_late_success_overtakes_the_attempt_that_runs(
     record: TaskRecord, board: BoardState
 ) -> None:
-    tallies = Tallies()
-    attempt(record, 100.0, 103.0, Ending.TIMED_OUT)
-    tallies.note(Occurrence(103.0, What.ATTEMPT_TIMED_OUT, 1, 1, "Ada"), board)
-    tallies.note(Occurrence(103.0, What.TASK_REQUEUED, 1, 1), board)
-    attempt(record, 104.0, 105.0, Ending.OVERTAKEN)
-    tallies.note(Occurrence(105.0, What.TASK_COMPLETED, 1, 1, "Ada"), board)
+    tallies = MetricTallies()
+    attempt(record, 100.0, 103.0, AttemptOutcome.TIMED_OUT)
+    tallies.note(Occurrence(103.0, OccurrenceKind.ATTEMPT_TIMED_OUT, 1, 1, "Ada"), board)
+    tallies.note(Occurrence(103.0, OccurrenceKind.TASK_REQUEUED, 1, 1), board)
+    attempt(record, 104.0, 105.0, AttemptOutcome.OVERTAKEN)
+    tallies.note(Occurrence(105.0, OccurrenceKind.TASK_COMPLETED, 1, 1, "Ada"), board)
     counted = {ending: each.sum_s for ending, each in tallies.attempts.items() if each.sum_s}
-    assert counted == {Ending.TIMED_OUT: 3.0, Ending.OVERTAKEN: 1.0}
-    assert tallies.retries == {Ending.TIMED_OUT: 1}
+    assert counted == {AttemptOutcome.TIMED_OUT: 3.0, AttemptOutcome.OVERTAKEN: 1.0}
+    assert tallies.retries == {AttemptOutcome.TIMED_OUT: 1}
 
 
 def test_what_is_forgotten_or_unknown_is_passed_over(board: BoardState) -> None:
-    tallies = Tallies()
-    tallies.note(Occurrence(1.0, What.TASK_COMPLETED, 99, 1, "Ada"), board)
-    tallies.note(Occurrence(1.0, What.TASK_ASSIGNED, 1, 5, "Ada"), board)
-    assert tallies.settled == {What.TASK_COMPLETED: 1}
+    tallies = MetricTallies()
+    tallies.note(Occurrence(1.0, OccurrenceKind.TASK_COMPLETED, 99, 1, "Ada"), board)
+    tallies.note(Occurrence(1.0, OccurrenceKind.TASK_ASSIGNED, 1, 5, "Ada"), board)
+    assert tallies.settled == {OccurrenceKind.TASK_COMPLETED: 1}
     assert tallies.waits.buckets()[-1][1] == 0

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.otel_spans import trace_manager, trace_worker
+from muster.agents.metrics.otel import trace_manager, trace_worker
 from muster.messages import (
     DecodeError,
     Task,
@@ -194,7 +194,7 @@ def test_what_is_no_traceparent_is_not_taken_in(text: str) -> None:
 
 
 def test_nothing_is_imported_where_nobody_traces() -> None:
-    code = "import sys, muster.agents.command.application; print('opentelemetry' in sys.modules)"
+    code = "import sys, muster.agents.command.app; print('opentelemetry' in sys.modules)"
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
@@ -226,7 +226,7 @@ WORKER = """
 import asyncio, sys
 from pathlib import Path
 from muster.agents import WorkerAgent
-from muster.agents.otel_spans import trace_worker
+from muster.agents.metrics.otel import trace_worker
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 

@@ -41,7 +41,7 @@ def module(source: Path) -> str:
 
 @pytest.fixture
 def modules() -> list[str]:
-    """The name of every module that can be imported, such as "muster.agents.kernel.board"."""
+    """The name of every module that can be imported, such as "muster.agents.kernel.board.board"."""
     return [_module_name(source) for source in SOURCES if source.stem != "__main__"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import muster.agents
 import pytest
-from muster.agents.worker_order import WorkerOrder
+from muster.agents.worker_pool.worker_spec import WorkerSpec
 
 NOT_TO_WORK_WITH = {
     "aiohttp",
@@ -32,6 +32,8 @@ NOT_TO_WORK_WITH = {
     "typer",
 }
 """What draws, stores, fetches, locks files and reads command lines."""
+
+BOARD = {"muster.agents.kernel.board.board", "muster.agents.kernel.board.state"}
 
 TELL = """
 import json, sys
@@ -78,7 +80,11 @@ def told_to_type_checkers() -> dict[str, str]:
 
 def test_the_package_alone_loads_nothing_but_itself() -> None:
     loaded = loaded_by("import muster.agents")
-    assert {name for name in loaded if name.startswith("muster.")} == {"muster.agents"}
+    assert {name for name in loaded if name.startswith("muster.")} == {
+        "muster.agents",
+        "muster.agents.runtime",
+        "muster.agents.runtime.lazy_exports",
+    }
     assert loaded & {"asyncio", "ceylon", "pydantic"} == set()
 
 
@@ -109,40 +115,45 @@ def test_a_name_that_the_package_does_not_have_is_an_attribute_error() -> None:
 def test_a_manager_and_its_processes_load_no_more_than_they_need() -> None:
     loaded = loaded_by(
         "from muster.agents import TaskManager\n"
-        "from muster.agents.worker_processes import LocalProcesses\n"
+        "from muster.agents.worker_pool.processes import LocalProcesses\n"
         "manager = TaskManager(expected_workers=2, quiet=True)"
     )
     assert loaded & NOT_TO_WORK_WITH == set()
-    assert "muster.agents.report" not in loaded
-    assert "muster.agents.worker" not in loaded
+    assert "muster.agents.report.model" not in loaded
+    assert "muster.agents.worker.worker_agent" not in loaded
 
 
 def test_a_worker_knows_nothing_of_boards() -> None:
     loaded = loaded_by("from muster.agents import WorkerAgent\nWorkerAgent('Ada', 5)")
     assert loaded & NOT_TO_WORK_WITH == set()
-    assert "muster.agents.manager" not in loaded
-    assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
+    assert "muster.agents.manager.task_manager" not in loaded
+    assert loaded & BOARD == set()
 
 
 def test_a_process_that_was_started_as_a_worker_loads_no_more_than_that(tmp_path: Path) -> None:
-    run = "from muster.agents.command.local_worker import main; main()"
+    run = "from muster.agents.command.processes.worker_process import main; main()"
     loaded = loaded_by(
-        RUN_AND_TELL.format(run=run, code=NO_TICKET), WorkerOrder("Ada", 5).line(), folder=tmp_path
+        RUN_AND_TELL.format(run=run, code=NO_TICKET), WorkerSpec("Ada", 5).line(), folder=tmp_path
     )
-    assert "muster.agents.command.work" in loaded
+    assert "muster.agents.command.worker" in loaded
     assert loaded & NOT_TO_WORK_WITH == set()
-    assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
+    assert loaded & BOARD == set()
 
 
 def test_a_nursery_is_started_before_anything_that_takes_long() -> None:
-    loaded = loaded_by("import muster.agents.worker_nursery, muster.agents.bench.fresh_process")
+    loaded = loaded_by(
+        "import muster.agents.worker_pool.fork_server, muster.agents.bench.fresh_process"
+    )
     assert {name for name in loaded if name.startswith("muster.")} == {
         "muster.agents",
         "muster.agents.bench",
         "muster.agents.bench.fresh_process",
-        "muster.agents.trust",
-        "muster.agents.worker_nursery",
-        "muster.agents.worker_order",
+        "muster.agents.runtime",
+        "muster.agents.runtime.lazy_exports",
+        "muster.agents.runtime.startup",
+        "muster.agents.worker_pool",
+        "muster.agents.worker_pool.fork_server",
+        "muster.agents.worker_pool.worker_spec",
     }
     assert loaded & {"asyncio", "ceylon", "cryptography", "loguru", "pydantic"} == set()
 
@@ -154,17 +165,17 @@ def test_pydantic_does_not_build_what_would_check_our_messages() -> None:
         "_core_utils._validate_core_schema = check\n"
     )
     loaded_by(told + "from muster.agents import TaskManager")
-    loaded_by(told + "from muster.agents.command.local_worker import load; load()")
+    loaded_by(told + "from muster.agents.command.processes.worker_process import load; load()")
 
 
 def test_what_a_nursery_loads_for_its_workers_is_no_more_than_they_need(tmp_path: Path) -> None:
     loaded = loaded_by(
-        "from muster.agents.command.nursery import load; load()",
+        "from muster.agents.command.processes.fork_server import load; load()",
         folder=tmp_path,
     )
-    assert {"muster.agents.command.handler_finder", "muster.agents.command.work"} <= loaded
+    assert {"muster.agents.command.user_modules", "muster.agents.command.worker"} <= loaded
     assert loaded & NOT_TO_WORK_WITH == set()
-    assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
+    assert loaded & BOARD == set()
 
 
 def test_the_command_worker_draws_and_stores_nothing(tmp_path: Path) -> None:
@@ -173,10 +184,10 @@ def test_the_command_worker_draws_and_stores_nothing(tmp_path: Path) -> None:
         "main(['worker', '--join', 'muster:2:', '--name', 'Ada', '--skill', '5'])"
     )
     loaded = loaded_by(RUN_AND_TELL.format(run=run, code=NO_TICKET), folder=tmp_path)
-    assert "muster.agents.command.work" in loaded
+    assert "muster.agents.command.worker" in loaded
     # The command line itself takes these two.
     assert loaded & NOT_TO_WORK_WITH == {"setproctitle", "typer"}
-    assert {name for name in loaded if name.startswith("muster.agents.kernel.board")} == set()
+    assert loaded & BOARD == set()
 
 
 def test_the_command_tells_its_help_without_a_network(tmp_path: Path) -> None:
@@ -189,7 +200,7 @@ def test_the_command_tells_its_help_without_a_network(tmp_path: Path) -> None:
 
 
 def test_the_library_loads_nothing_to_tell_a_line() -> None:
-    import_it = "from muster.agents.log import log\n"
+    import_it = "from muster.agents.runtime.log import log\n"
     told = loaded_by(
         "import logging; logging.getLogger('muster').addHandler(logging.NullHandler())\n"
         f"{import_it}log.warning('a fault', of='the link')"

@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from muster.agents.trust import UNCHECKED, schemas_taken_on_trust
+from muster.agents.runtime.startup import UNCHECKED, schemas_taken_on_trust
 from muster.messages import MESSAGE_KINDS, PriorityTask, Task
 from muster.messages.work import Message
 from pydantic import BaseModel

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.report import RunReport, TaskReport, WorkerReport
+from muster.agents.report.model import RunReport, TaskReport, WorkerReport
 from muster.messages import TaskId, TaskStatus
 
 OUTCOMES = {

@@ -10,8 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     Event,
@@ -23,9 +23,9 @@ from muster.agents.kernel.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.health import Health
-from muster.agents.kernel.records import Ending, Rules
-from muster.agents.report import (
+from muster.agents.kernel.model.health import Health
+from muster.agents.kernel.model.records import AttemptOutcome, Rules
+from muster.agents.report.model import (
     MAX_HISTORY,
     RunReport,
     TaskReport,
@@ -240,7 +240,7 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
                 "worker": "Ada",
                 "started_at": 100.0,
                 "ended_at": 104.0,
-                "outcome": Ending.SUCCEEDED,
+                "outcome": AttemptOutcome.SUCCEEDED,
             }
         ],
     }
@@ -393,8 +393,8 @@ def test_every_attempt_is_told_with_its_worker_its_times_and_how_it_ended(
     played.tell(WorkerJoined("b", "Ben", 5), at=106.0)
     told = [attempt.model_dump() for attempt in only_task(played.report()).history]
     assert [tuple(attempt.values()) for attempt in told] == [
-        (1, "Ada", 100.0, 103.0, Ending.FAILED),
-        (2, "Ada", 103.0, 105.0, Ending.LOST),
+        (1, "Ada", 100.0, 103.0, AttemptOutcome.FAILED),
+        (2, "Ada", 103.0, 105.0, AttemptOutcome.LOST),
         (3, "Ben", 106.0, None, None),
     ]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     Event,
     ResultReceived,
@@ -21,9 +22,8 @@ from muster.agents.kernel.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.matching import POLICIES
-from muster.agents.report import RunReport, build_report
-from muster.agents.report_file import write_report
+from muster.agents.report.file import write_report
+from muster.agents.report.model import RunReport, build_report
 from muster.messages import Task, TaskResult
 from playwright.sync_api import sync_playwright
 

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.json_value import MAX_DEPTH, to_json_value
-from muster.agents.report import RunReport, TaskReport
+from muster.agents.report.json_value import MAX_DEPTH, to_json_value
+from muster.agents.report.model import RunReport, TaskReport
 from muster.messages import TaskStatus
 
 Task = Callable[..., TaskReport]

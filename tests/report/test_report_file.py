@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.report import RunReport
-from muster.agents.report_file import check_report_file, write_report
-from muster.agents.report_markdown import render_markdown
-from muster.agents.report_page import render_html
-from muster.agents.report_text import render_text
+from muster.agents.report.file import check_report_file, write_report
+from muster.agents.report.html import render_html
+from muster.agents.report.markdown import render_markdown
+from muster.agents.report.model import RunReport
+from muster.agents.report.text import render_text
 from muster.messages import InvalidInput
 
 Make = Callable[..., Any]

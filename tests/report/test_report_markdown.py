@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from muster.agents.kernel.health import Health
-from muster.agents.kernel.records import Ending
-from muster.agents.report import AttemptReport, DifficultyReport
-from muster.agents.report_markdown import MAX_TASKS_LISTED, render_markdown
+from muster.agents.kernel.model.health import Health
+from muster.agents.kernel.model.records import AttemptOutcome
+from muster.agents.report.markdown import MAX_TASKS_LISTED, render_markdown
+from muster.agents.report.model import AttemptReport, DifficultyReport
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -75,7 +75,7 @@ sequenceDiagram
 """
 
 
-def attempt(began_s: float, ended_s: float, outcome: Ending) -> AttemptReport:
+def attempt(began_s: float, ended_s: float, outcome: AttemptOutcome) -> AttemptReport:
     return AttemptReport(
         number=1,
         worker="Ada",
@@ -87,12 +87,12 @@ def attempt(began_s: float, ended_s: float, outcome: Ending) -> AttemptReport:
 
 def test_a_run_is_told_in_full(run_report: Make, task_report: Make, worker_report: Make) -> None:
     tasks = [
-        task_report(1, history=[attempt(0, 2, Ending.SUCCEEDED)]),
+        task_report(1, history=[attempt(0, 2, AttemptOutcome.SUCCEEDED)]),
         task_report(
             2,
             TaskStatus.FAILED,
             error_message="ValueError: no such | pipe",
-            history=[attempt(2, 3, Ending.FAILED)],
+            history=[attempt(2, 3, AttemptOutcome.FAILED)],
         ),
     ]
     report = run_report(

@@ -11,12 +11,12 @@ from html import unescape
 from typing import Any
 
 import pytest
-from muster.agents.kernel.health import Health
-from muster.agents.kernel.records import Ending
-from muster.agents.report import AttemptReport, DifficultyReport
-from muster.agents.report_page import MAX_PAGE_BYTES, render_html
-from muster.agents.report_page.page import MAX_DIAGRAM_CHARACTERS, MAX_WORKERS_LISTED
-from muster.agents.report_page.page_data import embed_tasks
+from muster.agents.kernel.model.health import Health
+from muster.agents.kernel.model.records import AttemptOutcome
+from muster.agents.report.html import MAX_PAGE_BYTES, render_html
+from muster.agents.report.html.page import MAX_DIAGRAM_CHARACTERS, MAX_WORKERS_LISTED
+from muster.agents.report.html.page_data import embed_tasks
+from muster.agents.report.model import AttemptReport, DifficultyReport
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -67,7 +67,7 @@ def test_whatever_comes_from_outside_is_shown_as_text(
     run_report: Make, task_report: Make, worker_report: Make
 ) -> None:
     attempt = AttemptReport(
-        number=1, worker=EVIL, started_at=1_001.0, ended_at=1_002.0, outcome=Ending.FAILED
+        number=1, worker=EVIL, started_at=1_001.0, ended_at=1_002.0, outcome=AttemptOutcome.FAILED
     )
     task = task_report(
         EVIL,
@@ -114,7 +114,11 @@ def test_texts_that_no_file_can_hold_are_replaced(run_report: Make, task_report:
 def test_tasks_come_with_their_story(run_report: Make, task_report: Make) -> None:
     attempts = [
         AttemptReport(
-            number=1, worker="Ben", started_at=1_000.0, ended_at=1_000.5, outcome=Ending.LOST
+            number=1,
+            worker="Ben",
+            started_at=1_000.0,
+            ended_at=1_000.5,
+            outcome=AttemptOutcome.LOST,
         ),
         AttemptReport(number=2, worker="Ada", started_at=1_001.0, ended_at=None, outcome=None),
     ]

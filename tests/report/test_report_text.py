@@ -7,8 +7,8 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from muster.agents.report import RunReport, TaskReport, WorkerReport
-from muster.agents.report_text import print_report, render_summary, render_text
+from muster.agents.report.model import RunReport, TaskReport, WorkerReport
+from muster.agents.report.text import print_report, render_summary, render_text
 from muster.messages import TaskStatus
 from rich.console import Console
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.records import Ending
-from muster.agents.report import AttemptReport, RunReport, TaskReport
-from muster.agents.report_timeline import MAX_BARS, MAX_LANES, MAX_ROWS, lay_out
+from muster.agents.kernel.model.records import AttemptOutcome
+from muster.agents.report.model import AttemptReport, RunReport, TaskReport
+from muster.agents.report.timeline import MAX_BARS, MAX_LANES, MAX_ROWS, lay_out
 
 Make = Callable[..., Any]
 START = 1_000.0
@@ -22,7 +22,7 @@ def timed(task_report: Make) -> Callable[..., TaskReport]:
         task_id: int,
         began_s: float,
         ended_s: float | None,
-        outcome: Ending | None = Ending.SUCCEEDED,
+        outcome: AttemptOutcome | None = AttemptOutcome.SUCCEEDED,
         worker: str = "Ada",
     ) -> TaskReport:
         ended_at = None if ended_s is None else START + ended_s
@@ -41,7 +41,7 @@ def timed(task_report: Make) -> Callable[..., TaskReport]:
 def test_each_worker_has_a_row_of_its_attempts(
     run_report: Make, timed: Make, worker_report: Make
 ) -> None:
-    tasks = [timed(1, 0, 2), timed(2, 2, 3, Ending.FAILED), timed(3, 1, 4, worker="Ben")]
+    tasks = [timed(1, 0, 2), timed(2, 2, 3, AttemptOutcome.FAILED), timed(3, 1, 4, worker="Ben")]
     workers = {"Ada": worker_report(), "Ben": worker_report(joined_at=START + 1)}
     timeline = lay_out(run_report(tasks, duration=4.0, workers=workers))
     assert timeline.length_s == 4.0
@@ -50,8 +50,8 @@ def test_each_worker_has_a_row_of_its_attempts(
         ("Ben", 1.0, None, 1),
     ]
     assert [tuple(bar) for bar in timeline.rows[0].bars] == [
-        (0, 0.0, 2.0, Ending.SUCCEEDED, "task 1, attempt 1", 1),
-        (0, 2.0, 3.0, Ending.FAILED, "task 2, attempt 1", 1),
+        (0, 0.0, 2.0, AttemptOutcome.SUCCEEDED, "task 1, attempt 1", 1),
+        (0, 2.0, 3.0, AttemptOutcome.FAILED, "task 2, attempt 1", 1),
     ]
 
 
@@ -74,7 +74,7 @@ def test_what_still_runs_reaches_to_now(run_report: Make, timed: Make) -> None:
 
 
 def test_what_never_began_is_not_drawn(run_report: Make, timed: Make) -> None:
-    tasks = [timed(1, 0, 1, Ending.NOT_BEGUN), timed(2, 0, 1)]
+    tasks = [timed(1, 0, 1, AttemptOutcome.NOT_BEGUN), timed(2, 0, 1)]
     (row,) = lay_out(run_report(tasks)).rows
     assert [bar.told for bar in row.bars] == ["task 2, attempt 1"]
 
@@ -82,7 +82,7 @@ def test_what_never_began_is_not_drawn(run_report: Make, timed: Make) -> None:
 def test_an_attempt_of_which_nobody_knows_the_end_is_not_drawn(
     run_report: Make, timed: Make, worker_report: Make
 ) -> None:
-    report = run_report([timed(1, 1, None, Ending.LOST)], workers={"Ada": worker_report()})
+    report = run_report([timed(1, 1, None, AttemptOutcome.LOST)], workers={"Ada": worker_report()})
     assert lay_out(report).rows[0].bars == []
 
 
@@ -108,14 +108,14 @@ def test_short_neighbours_become_one_bar_but_no_failure_is_lost(
 ) -> None:
     count = 3 * MAX_BARS
     tasks = [
-        timed(n, n, n + 1, Ending.FAILED if n % 1_000 == 0 else Ending.SUCCEEDED)
+        timed(n, n, n + 1, AttemptOutcome.FAILED if n % 1_000 == 0 else AttemptOutcome.SUCCEEDED)
         for n in range(1, count + 1)
     ]
     timeline = lay_out(run_report(tasks, duration=count + 1.0))
     bars = timeline.rows[0].bars
     assert len(bars) <= MAX_BARS
     assert sum(bar.attempts for bar in bars) == count
-    assert sum(bar.outcome is Ending.FAILED for bar in bars) == count // 1_000
+    assert sum(bar.outcome is AttemptOutcome.FAILED for bar in bars) == count // 1_000
     # They are no longer than can hardly be told apart.
     assert max(bar.ended_s - bar.began_s for bar in bars) <= count / 500
 

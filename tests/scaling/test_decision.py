@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     RetirementRequested,
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.records import Rules
+from muster.agents.kernel.model.records import Rules
 from muster.agents.kernel.scaling import Bounds, Step, decide, measure_load
 from muster.messages import InvalidInput, Task
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.scaling import Bounds, Scaler, Workload
+from muster.agents.kernel.scaling import Bounds, Scaler, ScalingLoad
 from muster.messages import InvalidInput
 
 COOL_DOWN_S = 30.0
@@ -22,7 +22,7 @@ def counts_of(work: list[int], ends: Bounds, slots: int = 1) -> list[int]:
     """How many workers there are at each look, one a second, if all do as they are told."""
     scaler, workers, counts = Scaler(ends, TARGET, COOL_DOWN_S), 0, []
     for at, tasks in enumerate(work):
-        workers += scaler.advise(Workload(tasks, workers * slots), workers, 0, float(at))
+        workers += scaler.advise(ScalingLoad(tasks, workers * slots), workers, 0, float(at))
         counts.append(workers)
     return counts
 
@@ -92,10 +92,10 @@ def test_no_more_come_than_the_work_needs() -> None:
 
 def test_while_some_are_on_their_way_no_more_are_wanted_but_for_the_minimum() -> None:
     scaler = Scaler(Bounds(2, 8), TARGET, COOL_DOWN_S)
-    assert scaler.advise(Workload(50, 0), 0, 0, 0.0) == 2
-    assert scaler.advise(Workload(50, 1), 2, 1, 1.0) == 0
-    assert scaler.advise(Workload(50, 1), 1, 1, 2.0) == 1
-    assert scaler.advise(Workload(50, 2), 2, 0, 3.0) == 2
+    assert scaler.advise(ScalingLoad(50, 0), 0, 0, 0.0) == 2
+    assert scaler.advise(ScalingLoad(50, 1), 2, 1, 1.0) == 0
+    assert scaler.advise(ScalingLoad(50, 1), 1, 1, 2.0) == 1
+    assert scaler.advise(ScalingLoad(50, 2), 2, 0, 3.0) == 2
 
 
 def test_they_go_one_at_a_look_once_the_cool_down_is_over() -> None:
@@ -107,9 +107,9 @@ def test_they_go_one_at_a_look_once_the_cool_down_is_over() -> None:
 
 def test_slots_of_those_who_came_by_themselves_count() -> None:
     scaler = Scaler(Bounds(0, 8), TARGET, 0.0)
-    assert scaler.advise(Workload(6, 10), 0, 0, 0.0) == 0
-    assert scaler.advise(Workload(6, 10), 2, 0, 1.0) == 0
-    assert scaler.advise(Workload(2, 10), 2, 0, 2.0) == -1
+    assert scaler.advise(ScalingLoad(6, 10), 0, 0, 0.0) == 0
+    assert scaler.advise(ScalingLoad(6, 10), 2, 0, 1.0) == 0
+    assert scaler.advise(ScalingLoad(2, 10), 2, 0, 2.0) == -1
 
 
 @pytest.mark.parametrize("cool_down_s", [-1.0, math.nan, math.inf])

@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from muster.agents.ticket import TICKET_VARIABLE
-from muster.agents.worker_order import WorkerOrder
+from muster.agents.security.ticket import TICKET_VARIABLE
+from muster.agents.worker_pool.worker_spec import WorkerSpec
 
 CANNOT_BE_DONE = 2
 
 
 def run_worker(order: str, folder: Path, ticket: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "muster.agents.command.local_worker", order],
+        [sys.executable, "-m", "muster.agents.command.processes.worker_process", order],
         env={**os.environ, TICKET_VARIABLE: ticket},
         cwd=folder,
         capture_output=True,
@@ -27,14 +27,14 @@ def run_worker(order: str, folder: Path, ticket: str = "") -> subprocess.Complet
 
 
 def test_an_order_is_read_as_it_was_written() -> None:
-    order = WorkerOrder("Ådå", 7, ("tea", "\u65e5"), 3, ("tasks:handlers",), 0.5)
-    assert WorkerOrder.parse(order.line()) == order
+    order = WorkerSpec("Ådå", 7, ("tea", "\u65e5"), 3, ("tasks:handlers",), 0.5)
+    assert WorkerSpec.parse(order.line()) == order
     assert order.line().isascii()
 
 
 @pytest.mark.processes
 def test_without_a_ticket_it_says_so_and_ends(tmp_path: Path) -> None:
-    ended = run_worker(WorkerOrder("Ada", 5).line(), tmp_path)
+    ended = run_worker(WorkerSpec("Ada", 5).line(), tmp_path)
     assert (ended.returncode, ended.stdout) == (CANNOT_BE_DONE, "")
     assert ended.stderr.startswith("muster: ")
     assert ended.stderr.count("\n") == 1
@@ -48,7 +48,7 @@ def test_ctrl_c_that_comes_while_it_loads_is_left_to_whoever_started_it(tmp_path
         "from muster.agents import Handlers\n"
         "handlers = Handlers()\n"
     )
-    ended = run_worker(WorkerOrder("Ada", 5, handlers=("slow_to_load",)).line(), tmp_path)
+    ended = run_worker(WorkerSpec("Ada", 5, handlers=("slow_to_load",)).line(), tmp_path)
     # It went on to the ticket, which is missing.
     assert ended.returncode == CANNOT_BE_DONE
     assert "Traceback" not in ended.stderr

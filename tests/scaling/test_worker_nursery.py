@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from muster.agents import TaskManager, Ticket
-from muster.agents.worker_nursery import WorkerNursery
-from muster.agents.worker_order import WorkerOrder
-from muster.agents.worker_processes import LocalProcess, LocalProcesses
+from muster.agents.worker_pool.fork_server import ForkServer
+from muster.agents.worker_pool.processes import LocalProcess, LocalProcesses
+from muster.agents.worker_pool.worker_spec import WorkerSpec
 from muster.messages import Task
 
 pytestmark = [
@@ -46,15 +46,15 @@ sys.exit(3)
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerNursery]:
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
     (tmp_path / "telling.py").write_text(TELLS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("ANSWERS", str(tmp_path / "answers.json"))
-    with WorkerNursery() as nursery:
+    with ForkServer() as nursery:
         yield nursery
 
 
-def spawner(nursery: WorkerNursery) -> LocalProcesses:
+def spawner(nursery: ForkServer) -> LocalProcesses:
     return LocalProcesses(TICKET, 5, handlers=["telling"], nursery=nursery)
 
 
@@ -83,7 +83,7 @@ def is_running(process_id: object) -> bool:
 
 
 async def test_a_worker_is_a_child_of_the_nursery_in_a_session_of_its_own(
-    nursery: WorkerNursery,
+    nursery: ForkServer,
 ) -> None:
     process = await spawner(nursery).spawn("Ada")
     assert process.is_alive
@@ -94,7 +94,7 @@ async def test_a_worker_is_a_child_of_the_nursery_in_a_session_of_its_own(
 
 
 async def test_a_worker_has_the_environment_of_the_moment_and_its_ticket(
-    nursery: WorkerNursery, monkeypatch: pytest.MonkeyPatch
+    nursery: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEA", "Uva")
     told = await told_by(await spawner(nursery).spawn("Ada"))
@@ -105,10 +105,10 @@ async def test_a_worker_has_the_environment_of_the_moment_and_its_ticket(
     assert told["environment"] == {key: expected[key] for key in expected if key != "TEA"}
 
 
-async def test_a_worker_holds_nothing_of_those_before_it(nursery: WorkerNursery) -> None:
+async def test_a_worker_holds_nothing_of_those_before_it(nursery: ForkServer) -> None:
     first = await spawner(nursery).spawn("Ada")
     alone = (await told_by(first))["descriptors"]
-    staying = [nursery.grow(WorkerOrder("stays", 5, handlers=("time",)), {}) for _ in range(2)]
+    staying = [nursery.grow(WorkerSpec("stays", 5, handlers=("time",)), {}) for _ in range(2)]
     told = await told_by(await spawner(nursery).spawn("Cyd"))
     assert told["descriptors"] == alone
     for grown in staying:
@@ -117,9 +117,9 @@ async def test_a_worker_holds_nothing_of_those_before_it(nursery: WorkerNursery)
 
 
 async def test_what_it_can_not_hand_on_has_workers_started_as_without_it(
-    nursery: WorkerNursery, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    nursery: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    order = WorkerOrder("Ada", 5)
+    order = WorkerSpec("Ada", 5)
     with monkeypatch.context() as elsewhere:
         elsewhere.chdir(tmp_path)
         assert nursery.grow(order, {}) is None
@@ -133,7 +133,7 @@ async def test_what_it_can_not_hand_on_has_workers_started_as_without_it(
 
 
 async def test_a_nursery_that_is_gone_has_workers_started_as_without_it(
-    nursery: WorkerNursery,
+    nursery: ForkServer,
 ) -> None:
     assert nursery.pid is not None
     os.kill(nursery.pid, signal.SIGKILL)
@@ -148,12 +148,12 @@ async def test_without_descriptors_of_processes_there_is_no_nursery(
         raise OSError(pid)
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    with WorkerNursery() as nursery:
+    with ForkServer() as nursery:
         assert nursery.pid is None
-        assert nursery.grow(WorkerOrder("Ada", 5), {}) is None
+        assert nursery.grow(WorkerSpec("Ada", 5), {}) is None
 
 
-async def test_a_closed_nursery_ends_but_not_before_its_workers(nursery: WorkerNursery) -> None:
+async def test_a_closed_nursery_ends_but_not_before_its_workers(nursery: ForkServer) -> None:
     process = await waiting_for_a_manager(nursery)
     nursery._hang_up()
     await asyncio.sleep(0.1)
@@ -166,9 +166,9 @@ async def test_a_closed_nursery_ends_but_not_before_its_workers(nursery: WorkerN
 
 
 async def test_a_worker_that_ignores_its_end_is_killed(
-    nursery: WorkerNursery, monkeypatch: pytest.MonkeyPatch
+    nursery: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muster.agents.worker_processes.ORDERLY_END_S", 0.1)
+    monkeypatch.setattr("muster.agents.worker_pool.processes.ORDERLY_END_S", 0.1)
     process = await waiting_for_a_manager(nursery)
     os.kill(process._process.pid, signal.SIGSTOP)
     await process.end()
@@ -177,7 +177,7 @@ async def test_a_worker_that_ignores_its_end_is_killed(
     await process.end()
 
 
-async def test_a_worker_that_nobody_waits_for_any_more_is_killed(nursery: WorkerNursery) -> None:
+async def test_a_worker_that_nobody_waits_for_any_more_is_killed(nursery: ForkServer) -> None:
     patient = LocalProcesses(TICKET, 5, nursery=nursery)
     spawning = asyncio.create_task(patient.spawn("Ada"))
     await asyncio.sleep(0)
@@ -195,7 +195,7 @@ def read_field(status: Path, name: str) -> str:
     return next(value.strip() for key, _, value in lines if key == name)
 
 
-async def waiting_for_a_manager(nursery: WorkerNursery) -> LocalProcess:
+async def waiting_for_a_manager(nursery: ForkServer) -> LocalProcess:
     process = await LocalProcesses(TICKET, 5, nursery=nursery).spawn("Ada")
     status = Path(f"/proc/{process._process.pid}/status")
     caught = 1 << (signal.SIGTERM - 1)
@@ -207,10 +207,10 @@ async def waiting_for_a_manager(nursery: WorkerNursery) -> LocalProcess:
 def test_workers_and_nursery_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     program = """
 import asyncio, sys
-from muster.agents.worker_nursery import WorkerNursery
-nursery = WorkerNursery()
+from muster.agents.worker_pool.fork_server import ForkServer
+nursery = ForkServer()
 from muster.agents import Ticket
-from muster.agents.worker_processes import LocalProcesses
+from muster.agents.worker_pool.processes import LocalProcesses
 
 async def main():
     ticket = Ticket("nowhere", "nobody", "127.0.0.1", 9, sealed=False)
@@ -234,7 +234,7 @@ asyncio.run(main())
 
 
 @pytest.mark.ceylon
-async def test_workers_of_a_nursery_join_and_work(nursery: WorkerNursery) -> None:
+async def test_workers_of_a_nursery_join_and_work(nursery: ForkServer) -> None:
     manager = TaskManager(expected_workers=2, port=0, quiet=True)
     patient = LocalProcesses(manager.ticket(), 5, time_scale=0.01, nursery=nursery)
     processes = [await patient.spawn(name) for name in ("Ada", "Ben")]

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.agents.kernel.scaling import Step
-from muster.agents.worker_pool import WorkerPool
-from muster.agents.worker_processes import LocalProcesses
+from muster.agents.worker_pool.pool import WorkerPool
+from muster.agents.worker_pool.processes import LocalProcesses
 from muster.messages import InvalidInput, Task
 
 DEADLINE_S = 60.0
@@ -69,7 +69,7 @@ class Hall:
         self.spawned[name] = Spawned(asyncio.ensure_future(live()), worker)
         return self.spawned[name]
 
-    def told(self, what: What) -> list[str]:
+    def told(self, what: OccurrenceKind) -> list[str]:
         return [each.worker for each in self.happened if each.what is what]
 
 
@@ -95,7 +95,7 @@ def test_it_grows_with_the_work_up_to_its_maximum_and_back_to_its_minimum() -> N
 
     hall, before, during, after = play(story)
     assert (len(before), len(during), len(after)) == (1, 4, 1)
-    assert len(hall.told(What.WORKER_RETIRED)) == 3
+    assert len(hall.told(OccurrenceKind.WORKER_RETIRED)) == 3
     assert set(hall.manager.get_all_task_status().values()) == {"Completed"}
     # Nobody that held work was let go: each task took one attempt.
     assert {task.attempts for task in hall.manager.report().tasks} == {1}
@@ -192,7 +192,7 @@ def test_work_that_comes_and_goes_finds_its_workers_still_there() -> None:
 
     hall = play(story)
     assert len(hall.spawned) == 3
-    assert hall.told(What.WORKER_RETIRED) == []
+    assert hall.told(OccurrenceKind.WORKER_RETIRED) == []
 
 
 def test_names_that_a_run_knows_are_not_given_again() -> None:
@@ -294,7 +294,7 @@ def test_real_processes_end_with_the_one_that_started_them(tmp_path: Path) -> No
         """
 import asyncio
 from muster.agents import TaskManager
-from muster.agents.worker_processes import LocalProcesses
+from muster.agents.worker_pool.processes import LocalProcesses
 
 async def main():
     manager = TaskManager(port=0, quiet=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import pytest
 from muster.agents.diagram import Found, find_diagrams
 from muster.agents.kernel.trace import Trace, TraceLog
-from muster.agents.manager import TaskManager
-from muster.agents.report import RunReport
-from muster.agents.tracing import follow
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.manager.task_manager import TaskManager
+from muster.agents.report.model import RunReport
+from muster.agents.simulation.virtual_time import run_in_virtual_time
+from muster.agents.trace.follow import follow
 from muster.scenarios.scenario import Scenario
 
 

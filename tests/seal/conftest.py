@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.client_seal import ClientSeal
-from muster.agents.kernel.identity import Identity
-from muster.agents.kernel.mailroom import Outgoing
-from muster.agents.kernel.manager_seal import ManagerSeal
-from muster.agents.kernel.seal import Seal
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.security.client_seal import ClientSeal
+from muster.agents.kernel.security.identity import Identity
+from muster.agents.kernel.security.manager_seal import ManagerSeal
+from muster.agents.kernel.security.seal import Seal
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.messages import DecodeError, Flaw
 
 SECRET = WorkspaceSecret(bytes(range(32)))

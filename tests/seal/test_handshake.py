@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.client_seal import MANAGER_SILENCE_S
-from muster.agents.kernel.mailroom import Outgoing
-from muster.agents.kernel.manager_seal import CHALLENGES_PER_S, NOTICES_PER_S
-from muster.agents.kernel.notice import PATIENCE_S, Notice, pack_notice
-from muster.agents.kernel.sealed_frame import HEADER_BYTES, SIGNED_BYTES, Kind, read_header
-from muster.agents.kernel.unsealed import Unsealed
+from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.security.alerts import PATIENCE_S, Alert, pack_notice
+from muster.agents.kernel.security.client_seal import MANAGER_SILENCE_S
+from muster.agents.kernel.security.manager_seal import CHALLENGES_PER_S, NOTICES_PER_S
+from muster.agents.kernel.security.sealed_frame import (
+    HEADER_BYTES,
+    SIGNED_BYTES,
+    FrameKind,
+    read_header,
+)
+from muster.agents.kernel.security.unsealed import Unsealed
 from muster.messages import DecodeError, Flaw
 from muster.messages.frame import Frame, encode_frame
 
@@ -100,7 +105,7 @@ def test_a_challenge_for_another_client_is_passed_over(estate: Any) -> None:
     manager.unwrap(estate.sent(ada), 0.0)
     (challenge,) = estate.words(manager)
     assert ben.unwrap(challenge, 0.0) is None
-    assert read_header(estate.sent(ben)).kind is Kind.KNOCK
+    assert read_header(estate.sent(ben)).kind is FrameKind.KNOCK
 
 
 def test_a_challenge_made_without_the_secret_moves_nobody(estate: Any) -> None:
@@ -110,7 +115,7 @@ def test_a_challenge_made_without_the_secret_moves_nobody(estate: Any) -> None:
     estate.sent(client)
     (forged,) = estate.words(stranger)
     assert estate.flaw(client, forged) is Flaw.WRONG_SECRET
-    assert read_header(estate.sent(client)).kind is Kind.KNOCK
+    assert read_header(estate.sent(client)).kind is FrameKind.KNOCK
 
 
 def test_what_the_manager_said_before_it_let_a_client_in_is_not_for_that_client(
@@ -250,22 +255,22 @@ def test_a_client_with_the_wrong_secret_is_told_after_it_has_asked_for_a_while(
 
 def test_a_client_that_was_let_in_believes_no_notice(estate: Any) -> None:
     _, client = estate.pair()
-    client.unwrap(pack_notice(Notice.WRONG_SECRET, estate.session("ada")), 100.0)
+    client.unwrap(pack_notice(Alert.WRONG_SECRET, estate.session("ada")), 100.0)
     assert client.refusal is None
 
 
 def test_a_notice_to_somebody_else_is_passed_over(estate: Any) -> None:
     client = estate.client()
     estate.sent(client)
-    client.unwrap(pack_notice(Notice.WRONG_SECRET, estate.session("ben")), 100.0)
-    client.unwrap(pack_notice(Notice.SEALED), 100.0)
+    client.unwrap(pack_notice(Alert.WRONG_SECRET, estate.session("ben")), 100.0)
+    client.unwrap(pack_notice(Alert.SEALED), 100.0)
     assert client.refusal is None
 
 
 def test_a_client_that_is_let_in_after_all_forgets_the_notice(estate: Any) -> None:
     manager, client = estate.manager(), estate.client()
     estate.sent(client)
-    client.unwrap(pack_notice(Notice.WRONG_SECRET, estate.session("ada")), 100.0)
+    client.unwrap(pack_notice(Alert.WRONG_SECRET, estate.session("ada")), 100.0)
     assert client.refusal is not None
     estate.let_in(manager, client)
     assert client.refusal is None
@@ -283,7 +288,7 @@ def test_notices_are_limited(estate: Any) -> None:
 def test_a_notice_that_says_nothing_known_is_passed_over(estate: Any, content: bytes) -> None:
     client = estate.client()
     estate.sent(client)
-    notice = pack_notice(Notice.SEALED, estate.session("ada"))[:HEADER_BYTES] + content
+    notice = pack_notice(Alert.SEALED, estate.session("ada"))[:HEADER_BYTES] + content
     assert estate.flaw(client, notice, now=100.0) is None
     assert client.refusal is None
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents.diagram import check_diagram, find_diagrams
-from muster.agents.kernel.sealed_frame import Kind, read_header
-from muster.agents.kernel.trace import Aside, Trace
+from muster.agents.kernel.security.sealed_frame import FrameKind, read_header
+from muster.agents.kernel.trace import SideMessage, Trace
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 BEFORE = 8
@@ -19,12 +19,12 @@ def tell(estate: Any, frame: bytes, holds: str = "") -> str:
     name = {estate.session("client"): "C", estate.session("manager"): "M"}
     by, to = name[header.sender], name.get(header.bound_to, "")
     match header.kind:
-        case Kind.KNOCK:
+        case FrameKind.KNOCK:
             return f"knock ({by}, counter {header.counter})"
-        case Kind.CHALLENGE:
+        case FrameKind.CHALLENGE:
             answered = f"answers {header.pass_number}, counter {header.counter}"
             return f"challenge ({by}, for {to}, {answered})"
-        case Kind.CLIENT:
+        case FrameKind.CLIENT:
             passed = f"pass {header.pass_number}, counter {header.counter}"
             return f"client frame ({by}, bound to {to}, {passed}): {holds}"
         case _:
@@ -49,7 +49,7 @@ def test_the_handshake_goes_as_the_page_shows(estate: Any) -> None:
         ("client", "manager", tell(estate, kept, "Hello")),
         ("manager", "client", tell(estate, answer, "Welcome")),
     ]
-    asides = tuple(Aside(float(at), *each) for at, each in enumerate(texts))
+    asides = tuple(SideMessage(float(at), *each) for at, each in enumerate(texts))
     (found,) = find_diagrams(PAGE.read_text(encoding="utf-8"), PAGE.name)
     verdict = check_diagram(found.diagram, Trace(manager="manager", asides=asides))
     assert verdict.holds, verdict.mismatch

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.ceylon_agent import CeylonAgent, PeerMode
-from muster.agents.kernel.client_seal import ClientSeal
-from muster.agents.kernel.events import Occurrence
-from muster.agents.kernel.mailroom import Outgoing
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.sealing import fresh_identity
-from muster.agents.secret_sources import fresh_secret
-from muster.agents.ticket import Ticket
+from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.model.events import Occurrence
+from muster.agents.kernel.security.client_seal import ClientSeal
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
+from muster.agents.security.sealing import fresh_identity
+from muster.agents.security.secret_sources import fresh_secret
+from muster.agents.security.ticket import Ticket
+from muster.agents.transport.ceylon_agent import CeylonAgent, PeerMode
 from muster.messages import (
     DecodeError,
     Hello,

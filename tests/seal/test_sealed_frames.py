@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.mailroom import Outgoing
-from muster.agents.kernel.sealed_frame import (
+from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.security.sealed_frame import (
     HEADER_BYTES,
     SIGNED_BYTES,
-    Kind,
+    FrameKind,
     pack_header,
     read_header,
 )
@@ -76,7 +76,7 @@ HEADER_FIELDS = {
     "bound_to": st.binary(min_size=16, max_size=16),
     "pass_number": st.integers(0, 2**64 - 1),
     "counter": st.integers(0, 2**64 - 1),
-    "kind": st.sampled_from(Kind),
+    "kind": st.sampled_from(FrameKind),
 }
 
 
@@ -152,11 +152,11 @@ def test_a_frame_of_one_direction_does_not_open_in_the_other(estate: Any) -> Non
     estate.let_in(manager, client)
     from_client = estate.sent(client)
     header = read_header(from_client)
-    turned = pack_header(header._replace(kind=Kind.MANAGER)) + from_client[HEADER_BYTES:]
+    turned = pack_header(header._replace(kind=FrameKind.MANAGER)) + from_client[HEADER_BYTES:]
     assert estate.flaw(manager, turned) is Flaw.WRONG_SECRET
     from_manager = estate.sent(manager)
     header = read_header(from_manager)
-    turned = pack_header(header._replace(kind=Kind.CLIENT)) + from_manager[HEADER_BYTES:]
+    turned = pack_header(header._replace(kind=FrameKind.CLIENT)) + from_manager[HEADER_BYTES:]
     assert estate.flaw(client, turned) is Flaw.WRONG_SECRET
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.kernel.seal import Seal
-from muster.agents.kernel.unsealed import Unsealed
-from muster.agents.memory_link import MemoryNetwork, SeededFaults
-from muster.agents.virtual_time import run_in_virtual_time
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.security.seal import Seal
+from muster.agents.kernel.security.unsealed import Unsealed
+from muster.agents.simulation.memory_network import MemoryNetwork, SeededFaults
+from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.messages import Flaw, Hello, Shutdown, Task, TaskResult, WrongSecret, encode_message
 from muster.messages.frame import (
     ANY_MANAGER,
@@ -35,14 +35,14 @@ STORIES = [AllWell, MoreTasksThanWorkers, SomeFailures, Specialists, Timeout]
 
 
 @dataclass
-class Told:
+class CountedOccurrence:
     """What became of a run."""
 
     manager: TaskManager
     happened: list[Occurrence] = field(default_factory=list)
     recorded: list[bytes] = field(default_factory=list)
 
-    def counts(self) -> Counter[tuple[What, object]]:
+    def counts(self) -> Counter[tuple[OccurrenceKind, object]]:
         return Counter((each.what, each.task_id) for each in self.happened)
 
 
@@ -61,9 +61,9 @@ async def run_sealed(
     *,
     run: str = "1",
     meddle: Any = None,
-) -> Told:
+) -> CountedOccurrence:
     """Run manager and workers, all sealed, with somebody else on the link."""
-    told = Told(manager)
+    told = CountedOccurrence(manager)
     manager.watch(told.happened.append)
     recorder = Recorder(network, told.recorded)
     manager_link = network.join(manager.name, manager.receive)
@@ -110,7 +110,7 @@ def test_sealing_costs_a_join_no_more_than_one_round_trip(estate: Any) -> None:
         manager, joined = story.manager(), []
 
         def watch(occurrence: Occurrence) -> None:
-            if occurrence.what is What.WORKER_JOINED:
+            if occurrence.what is OccurrenceKind.WORKER_JOINED:
                 joined.append(asyncio.get_running_loop().time())
 
         manager.watch(watch)
@@ -120,7 +120,7 @@ def test_sealing_costs_a_join_no_more_than_one_round_trip(estate: Any) -> None:
             if sealed:
                 await run_sealed(estate, manager, story.workers(), network)
             else:
-                from muster.agents.rehearsal import rehearse
+                from muster.agents.simulation.rehearsal import rehearse
 
                 await rehearse(manager, story.workers(), network)
 

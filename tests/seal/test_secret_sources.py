@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents import TaskManager, WorkerAgent, sealing
-from muster.agents.command.inquire import Inquirer
-from muster.agents.kernel.unsealed import Unsealed
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.sealing import choose_manager_sealing, find_client_secret, seal_client
-from muster.agents.secret_sources import (
+from muster.agents import TaskManager, WorkerAgent
+from muster.agents.command.why import Inquirer
+from muster.agents.kernel.security.unsealed import Unsealed
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
+from muster.agents.security import sealing
+from muster.agents.security.sealing import choose_manager_sealing, find_client_secret, seal_client
+from muster.agents.security.secret_sources import (
     SECRET_VARIABLE,
     fresh_secret,
     read_secret_file,
     write_secret_file,
 )
-from muster.agents.shared_secrets import find_sharing, share
-from muster.agents.ticket import Ticket
+from muster.agents.security.shared_secrets import find_sharing, share
+from muster.agents.security.ticket import Ticket
 from muster.messages import InvalidInput
 
 

@@ -10,21 +10,21 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.claims import CLAIM_KEPT_S, Claims
-from muster.agents.kernel.identity import Identity
-from muster.agents.kernel.mailroom import Outgoing
-from muster.agents.kernel.sealed_frame import (
+from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.security.address_claims import CLAIM_KEPT_S, AddressClaims
+from muster.agents.kernel.security.identity import Identity
+from muster.agents.kernel.security.sealed_frame import (
     HEADER_BYTES,
     SEALED_VERSION,
     UNSIGNED_VERSION,
+    FrameKind,
     Header,
     KeyRing,
-    Kind,
     Speaker,
     pack_header,
     read_header,
 )
-from muster.agents.kernel.sealed_mailroom import SealedMailroom
+from muster.agents.kernel.security.sealed_multiplexer import SealedMultiplexer
 from muster.messages import DecodeError, Flaw
 from muster.messages.frame import (
     ANY_MANAGER,
@@ -84,7 +84,7 @@ def test_a_signature_holds_for_its_own_frame_alone(estate: Any) -> None:
 
 def test_nobody_answers_a_knock_in_the_managers_session(estate: Any) -> None:
     manager, client = estate.pair()
-    challenge = Header(Kind.CHALLENGE, manager._session, client._session, 1, 99)
+    challenge = Header(FrameKind.CHALLENGE, manager._session, client._session, 1, 99)
     key = KeyRing(estate.secret, "estate").key_for(challenge)
     assert estate.flaw(client, key.seal(challenge, MALLORY)) is Flaw.FORGED_SENDER
 
@@ -120,16 +120,16 @@ class Rooms:
         for seal in seals.values():
             estate.let_in(manager, seal)
         self.seals = seals
-        self.boss = SealedMailroom("boss", manager)
+        self.boss = SealedMultiplexer("boss", manager)
         self.manager = manager
-        self.ada = SealedMailroom("ada", seals["ada"])
+        self.ada = SealedMultiplexer("ada", seals["ada"])
         self.ada.open("boss", "talk")
         self.boss.open("ada", "talk")
 
     def sent(self, name: str, sender: str, to: str, message: bytes = b"forged") -> bytes:
         return self.estate.sent(self.seals[name], said_by(sender, to, message))
 
-    def told(self, room: SealedMailroom, frame: bytes, now: float = 0.0) -> list[bytes] | Flaw:
+    def told(self, room: SealedMultiplexer, frame: bytes, now: float = 0.0) -> list[bytes] | Flaw:
         try:
             arrivals = room.receive(frame, now, frozenset({EVERYONE, ANY_MANAGER}))
         except DecodeError as fault:
@@ -204,7 +204,7 @@ SPEAKERS = [Speaker(version, bytes([number]) * 16) for version in (2, 3) for num
 def test_an_address_changes_hands_only_after_silence(
     sayings: list[tuple[str, Speaker, float]],
 ) -> None:
-    claims, now = Claims(), 0.0
+    claims, now = AddressClaims(), 0.0
     owners: dict[str, tuple[Speaker, float]] = {}
     for address, speaker, after_s in sayings:
         now += after_s
@@ -217,7 +217,7 @@ def test_an_address_changes_hands_only_after_silence(
 
 
 def test_only_so_many_addresses_are_remembered() -> None:
-    claims = Claims(limit=3)
+    claims = AddressClaims(limit=3)
     for number in range(10):
         claims.allows(f"at {number}", SPEAKERS[0], 0.0)
     assert [claims.owner(f"at {number}") is None for number in range(10)] == [True] * 7 + [
@@ -268,10 +268,10 @@ class OlderClient:
         self._manager, self._pass = bytes(16), 0
 
     def knock(self) -> bytes:
-        return self._seal(Header(Kind.KNOCK, self.session))
+        return self._seal(Header(FrameKind.KNOCK, self.session))
 
     def say(self, content: bytes) -> bytes:
-        header = Header(Kind.CLIENT, self.session, self._manager, self._pass)
+        header = Header(FrameKind.CLIENT, self.session, self._manager, self._pass)
         return self._seal(header, content)
 
     def heed(self, data: bytes) -> None:
@@ -320,7 +320,9 @@ def test_nobody_passes_for_a_member_that_signs_by_not_signing(estate: Any) -> No
     frame = impostor.say(said_by("ada", "boss", b"forged"))
     assert rooms.told(rooms.boss, frame, 1.0) is Flaw.FORGED_SENDER
     # Nor does a client take anything that is not signed.
-    unsigned = Header(Kind.MANAGER, rooms.manager._session, counter=10**6, version=UNSIGNED_VERSION)
+    unsigned = Header(
+        FrameKind.MANAGER, rooms.manager._session, counter=10**6, version=UNSIGNED_VERSION
+    )
     key = KeyRing(estate.secret, "estate").key_for(unsigned)
     assert rooms.seals["ada"].unwrap(key.seal(unsigned, MALLORY, b"forged"), 1.0) is None
 

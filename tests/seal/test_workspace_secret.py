@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.messages import InvalidInput
 
 keys = st.binary(min_size=32, max_size=32)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent
-from muster.agents.memory_link import SeededFaults
+from muster.agents.simulation.memory_network import SeededFaults
 
 
 class _Hall:

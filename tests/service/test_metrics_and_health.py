@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from muster.agents import run_in_virtual_time
-from muster.agents.system_metrics import MAX_ERROR_KINDS, PerformanceReport, SystemMetrics
-from muster.agents.worker_health import check_worker_health
+from muster.agents.metrics.system_metrics import MAX_ERROR_KINDS, PerformanceReport, SystemMetrics
+from muster.agents.worker.health import check_worker_health
 from muster.messages import InvalidInput, Task
 
 Make = Callable[[], Any]

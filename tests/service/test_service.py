@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryStore, TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.kernel.events import What
-from muster.agents.kernel.restoration import read_snapshot
+from muster.agents.kernel.board.restoration import read_snapshot
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.messages import (
     IllegalTransition,
     InvalidInput,
@@ -81,7 +81,9 @@ def test_where_nobody_is_idle_tasks_wait_in_the_order_of_their_adding(hall: Make
         manager, worker = at.manager(), at.worker("Ada")
         assigned: list[Any] = []
         manager.watch(
-            lambda each: assigned.append(each.task_id) if each.what is What.TASK_ASSIGNED else None
+            lambda each: (
+                assigned.append(each.task_id) if each.what is OccurrenceKind.TASK_ASSIGNED else None
+            )
         )
         await manager.start()
         await worker.start()
@@ -161,7 +163,7 @@ def test_a_worker_that_keeps_failing_leaves_the_pool_for_a_while(hall: Make) -> 
         manager.watch(
             lambda each: (
                 told.append((each.what, round(each.at)))
-                if each.what in {What.WORKER_QUARANTINED, What.WORKER_RELEASED}
+                if each.what in {OccurrenceKind.WORKER_QUARANTINED, OccurrenceKind.WORKER_RELEASED}
                 else None
             )
         )
@@ -174,7 +176,10 @@ def test_a_worker_that_keeps_failing_leaves_the_pool_for_a_while(hall: Make) -> 
         await manager.stop()
         return told
 
-    assert play(story) == [(What.WORKER_QUARANTINED, 4), (What.WORKER_RELEASED, 34)]
+    assert play(story) == [
+        (OccurrenceKind.WORKER_QUARANTINED, 4),
+        (OccurrenceKind.WORKER_RELEASED, 34),
+    ]
 
 
 def test_a_task_is_recovered_by_the_best_worker_that_is_free(hall: Make) -> None:

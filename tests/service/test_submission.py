@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, MemoryStore, TaskManager, run_in_virtual_time
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.messages import (
     DuplicateTask,
     IllegalTransition,
@@ -89,7 +89,7 @@ def test_the_result_is_there_in_the_loop_turn_in_which_it_is_recorded(hall: Make
         manager.watch(
             lambda each: (
                 loop.call_soon(told.append, "next turn")
-                if each.what is What.TASK_COMPLETED
+                if each.what is OccurrenceKind.TASK_COMPLETED
                 else None
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.fault_plan import (
+from muster.agents.simulation.faults import (
     ALL_FAULTS,
     Disturbance,
     FaultKind,

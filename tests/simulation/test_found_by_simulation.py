@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from muster.agents import MemoryNetwork, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.worker_shell import WorkerShell
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.worker.shell import WorkerShell
 from muster.messages import CancelTask, Task, TaskAssignment, Welcome
 
 DEADLINE_S = 300.0
@@ -81,7 +81,11 @@ def test_a_worker_that_was_lost_joins_again_though_it_hears_the_heartbeats_to_al
 ) -> None:
     happened = seen_through(small_story(), Deafness(1.0, 9.0, sender="Ada"))
     comings = [each.what for each in happened if each.worker == "Ada" and each.task_id is None]
-    assert comings == [What.WORKER_JOINED, What.WORKER_LOST, What.WORKER_JOINED]
+    assert comings == [
+        OccurrenceKind.WORKER_JOINED,
+        OccurrenceKind.WORKER_LOST,
+        OccurrenceKind.WORKER_JOINED,
+    ]
 
 
 def test_what_a_worker_is_given_after_it_was_lost_arrives(small_story: Callable[[], Any]) -> None:
@@ -91,7 +95,9 @@ def test_what_a_worker_is_given_after_it_was_lost_arrives(small_story: Callable[
     story.workers = lambda: [workers()[0], WorkerAgent("Ben", 1)]
     happened = seen_through(story, Deafness(1.0, 9.0, sender="Ada"))
     by_ada = [
-        each for each in happened if each.what is What.TASK_COMPLETED and each.worker == "Ada"
+        each
+        for each in happened
+        if each.what is OccurrenceKind.TASK_COMPLETED and each.worker == "Ada"
     ]
     assert len(by_ada) >= 4
 

@@ -11,28 +11,29 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from muster.agents import WorkerAgent, simulation
+from muster.agents import WorkerAgent
 from muster.agents.command.scenario_finder import our_scenarios
-from muster.agents.fault_plan import FaultKind
-from muster.agents.handover import Handover
-from muster.agents.jobs import Jobs
-from muster.agents.keeper import Keeper
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import Instruction, What
-from muster.agents.manager_shell import ManagerShell
-from muster.agents.shrinking import shrink
-from muster.agents.simulation import Conditions, Outcome, simulate
-from muster.agents.stress_story import StressStory
-from muster.agents.witness import Breach
-from muster.agents.worker_shell import WorkerShell
+from muster.agents.execution.task_runner import TaskRunner
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.events import Instruction, OccurrenceKind
+from muster.agents.manager.group_commit import GroupCommit
+from muster.agents.manager.shell import ManagerShell
+from muster.agents.simulation import runner as simulation
+from muster.agents.simulation.checker import InvariantViolation
+from muster.agents.simulation.faults import FaultKind
+from muster.agents.simulation.runner import Conditions, Outcome, simulate
+from muster.agents.simulation.shrinking import shrink
+from muster.agents.simulation.workload import StressStory
+from muster.agents.worker.outbox import ResultOutbox
+from muster.agents.worker.shell import WorkerShell
 from muster.messages import TaskAssignment, TaskResult
 
 DIGESTS = """
 import logging
 logging.disable()
 from muster.agents.command.scenario_finder import our_scenarios
-from muster.agents.simulation import Conditions, simulate
-from muster.agents.stress_story import StressStory
+from muster.agents.simulation.runner import Conditions, simulate
+from muster.agents.simulation.workload import StressStory
 calm = [each for each in our_scenarios() if not each.needs_the_real_network()]
 stories = [StressStory(5)] + [each() for each in calm]
 for story in stories:
@@ -54,11 +55,13 @@ def first_broken(story: Callable[[int], Any], seeds: range, *kinds: FaultKind) -
     raise AssertionError("nothing was noticed")
 
 
-async def _forget_stray_cancellations(self: Jobs, job: Any, fault: BaseException) -> str | None:
+async def _forget_stray_cancellations(
+    self: TaskRunner, job: Any, fault: BaseException
+) -> str | None:
     return None if isinstance(fault, asyncio.CancelledError) else "failed"
 
 
-def _keep_the_slot(self: Jobs, key: Any, job: Any, work: Any) -> None:
+def _keep_the_slot(self: TaskRunner, key: Any, job: Any, work: Any) -> None:
     job.work = None
 
 
@@ -135,16 +138,18 @@ def test_a_killed_worker_is_lost_and_comes_back(small_story: Callable[[], Any]) 
 def test_a_worker_that_runs_an_attempt_twice_is_noticed(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    begin = Jobs.__init__
+    begin = TaskRunner.__init__
 
-    def begin_forgetful(self: Jobs, worker: str, slots: int, perform: Any, *others: Any) -> None:
+    def begin_forgetful(
+        self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any
+    ) -> None:
         async def twice(assignment: TaskAssignment) -> TaskResult:
             await perform(assignment)
             return await perform(assignment)
 
         begin(self, worker, slots, twice, *others)
 
-    monkeypatch.setattr(Jobs, "__init__", begin_forgetful)
+    monkeypatch.setattr(TaskRunner, "__init__", begin_forgetful)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "an attempt runs at most once, on one worker"
@@ -159,7 +164,9 @@ def test_a_board_that_settles_a_task_twice_is_noticed(
 
     def forgetful(self: Board, event: Any, now: float) -> Any:
         said = handle(self, event, now)
-        settled = [each for each in said if getattr(each, "what", "") is What.TASK_COMPLETED]
+        settled = [
+            each for each in said if getattr(each, "what", "") is OccurrenceKind.TASK_COMPLETED
+        ]
         return [*said, *settled]
 
     monkeypatch.setattr(Board, "handle", forgetful)
@@ -177,21 +184,21 @@ def test_a_board_that_does_not_fit_together_is_noticed(
 
     monkeypatch.setattr(Board, "validate", untrue)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach == Breach("the board fits together", "the counts are wrong")
+    assert outcome.breach == InvariantViolation("the board fits together", "the counts are wrong")
 
 
 def test_a_result_that_nobody_worked_for_is_noticed(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    begin = Jobs.__init__
+    begin = TaskRunner.__init__
 
     async def lazy(assignment: TaskAssignment) -> TaskResult:
         return TaskResult(task_id=assignment.task.id, worker=assignment.worker, success=True)
 
-    def begin_lazy(self: Jobs, worker: str, slots: int, perform: Any, *others: Any) -> None:
+    def begin_lazy(self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any) -> None:
         begin(self, worker, slots, lazy, *others)
 
-    monkeypatch.setattr(Jobs, "__init__", begin_lazy)
+    monkeypatch.setattr(TaskRunner, "__init__", begin_lazy)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == (
@@ -200,18 +207,18 @@ def test_a_result_that_nobody_worked_for_is_noticed(
 
 
 def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def note(self: Keeper, said: Sequence[Instruction]) -> None:
+    def note(self: GroupCommit, said: Sequence[Instruction]) -> None:
         for each in said:
             self._carry_out(each)
         self._held_back.extend(said)
         self._unwritten += len(said)
 
-    def release(self: Keeper, last: int) -> None:
+    def release(self: GroupCommit, last: int) -> None:
         self._held_back.clear()
         self._carried_out = last
 
-    monkeypatch.setattr(Keeper, "note", note)
-    monkeypatch.setattr(Keeper, "_release", release)
+    monkeypatch.setattr(GroupCommit, "note", note)
+    monkeypatch.setattr(GroupCommit, "_release", release)
     outcome = first_broken(StressStory, range(5, 60), FaultKind.RESTART)
     assert outcome.breach is not None
     assert outcome.breach.invariant == "what is settled outlives the manager"
@@ -221,7 +228,7 @@ def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.Mon
 def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Handover, "take_back", lambda self: self._under_way.clear())
+    monkeypatch.setattr(ResultOutbox, "take_back", lambda self: self._under_way.clear())
     outcome = first_broken(StressStory, range(60), FaultKind.RESTART, FaultKind.LOSS)
     assert outcome.breach is not None
     assert outcome.breach.invariant == (
@@ -262,7 +269,7 @@ def test_an_attempt_that_ends_unseen_is_noticed(
     monkeypatch: pytest.MonkeyPatch, broken: str, by: Callable[..., Any], invariant: str
 ) -> None:
     monkeypatch.setattr(simulation, "CALM_S", 120.0)
-    monkeypatch.setattr(Jobs, broken, by)
+    monkeypatch.setattr(TaskRunner, broken, by)
     breach = first_broken(StressStory, range(20)).breach
     assert breach is not None
     assert breach.invariant.startswith(invariant)

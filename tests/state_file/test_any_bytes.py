@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from muster.agents.state_document import NotAStateDocument, StateDocument, begin
+from muster.agents.state_file.document import NotAStateDocument, StateDocument, begin
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
 VALUES = st.recursive(

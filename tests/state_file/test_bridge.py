@@ -15,7 +15,7 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.state_file_bridge import StateFileBridge
+from muster.agents.state_file.bridge import StateFileBridge
 from muster.messages import InvalidInput
 
 handlers = Handlers()

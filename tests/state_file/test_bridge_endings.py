@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.outcome import result_of
-from muster.agents.state_file_bridge import StateFileBridge
-from muster.agents.stress_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
+from muster.agents.execution.outcome import result_of
+from muster.agents.simulation.handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS, SUCCEEDING
+from muster.agents.state_file.bridge import StateFileBridge
 from muster.messages import Task
 
 ENDINGS = {each.__name__: each for each in (*PLAIN_ENDINGS, *COROUTINE_ENDINGS)}

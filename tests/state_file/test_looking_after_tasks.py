@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.kernel.events import What
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.messages import (
     IllegalTransition,
     InvalidInput,
@@ -331,10 +331,10 @@ def test_what_happens_is_told(make_either: Any, clock: Any) -> None:
     clock.pass_hours(1)
     manager.purge_tasks(0)
     assert [(each.what, each.task_id, each.worker) for each in told] == [
-        (What.TASK_PROGRESSED, held, "ada"),
-        (What.TASK_REQUEUED, failed, ""),
-        (What.TASK_CANCELLED, waiting, ""),
-        (What.TASK_FORGOTTEN, waiting, ""),
+        (OccurrenceKind.TASK_PROGRESSED, held, "ada"),
+        (OccurrenceKind.TASK_REQUEUED, failed, ""),
+        (OccurrenceKind.TASK_CANCELLED, waiting, ""),
+        (OccurrenceKind.TASK_FORGOTTEN, waiting, ""),
     ]
     assert told[2].detail == "why not"
 

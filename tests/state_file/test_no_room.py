@@ -117,7 +117,7 @@ AS_NOBODY = """
 import os, sys
 from muster.agents import StateFileTaskManager
 from muster.messages import StoreUnusable
-import muster.agents.sqlite_task_table, filelock
+import muster.agents.state_file.sqlite, filelock
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from muster.agents import StateFileTaskManager
-from muster.agents.state_file_rewrite import copy_into
+from muster.agents.state_file.rewrite import copy_into
 
 ADA, BEN, EVE = 61001, 61002, 61003
 GROUP, OTHER_GROUP = 62000, 62001
@@ -38,7 +38,7 @@ user, group, file, count = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[4:]
 # First, for the user may not be allowed to read it.
 from muster.agents import StateFileTaskManager
 from muster.messages import StoreUnusable
-import muster.agents.sqlite_task_table, filelock
+import muster.agents.state_file.sqlite, filelock
 os.umask(int(sys.argv[3], 8))
 if user:
     os.setgroups([group])

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board import TRANSITIONS
-from muster.agents.kernel.events import What
+from muster.agents.kernel.board.board import TRANSITIONS
+from muster.agents.kernel.model.events import OccurrenceKind
 from muster.messages import (
     IllegalTransition,
     InvalidInput,
@@ -153,14 +153,14 @@ def test_what_happens_is_told_in_the_boards_words(make_either: Any, clock: Any) 
     manager.complete_task(task_id, "ada")
     manager.complete_task(task_id, "ben")
     assert [(each.what, each.worker) for each in told] == [
-        (What.TASK_ADDED, ""),
-        (What.TASK_ASSIGNED, "ada"),
-        (What.TASK_REQUEUED, "ada"),
-        (What.TASK_ASSIGNED, "ada"),
-        (What.TASK_REQUEUED, "ada"),
-        (What.TASK_ASSIGNED, "ben"),
-        (What.RESULT_IGNORED, "ada"),
-        (What.TASK_COMPLETED, "ben"),
+        (OccurrenceKind.TASK_ADDED, ""),
+        (OccurrenceKind.TASK_ASSIGNED, "ada"),
+        (OccurrenceKind.TASK_REQUEUED, "ada"),
+        (OccurrenceKind.TASK_ASSIGNED, "ada"),
+        (OccurrenceKind.TASK_REQUEUED, "ada"),
+        (OccurrenceKind.TASK_ASSIGNED, "ben"),
+        (OccurrenceKind.RESULT_IGNORED, "ada"),
+        (OccurrenceKind.TASK_COMPLETED, "ben"),
     ]
     assert {each.task_id for each in told} == {task_id}
     assert told[-1].at == clock.at

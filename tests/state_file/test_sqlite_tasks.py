@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents import sqlite_task_table
+from muster.agents.state_file import sqlite as sqlite_task_table
 from muster.messages import InvalidTask, StoreCorrupt, StoreUnusable
 
 

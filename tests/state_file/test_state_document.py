@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from muster.agents import StateFileTaskManager
-from muster.agents.timestamps import from_timestamp, to_timestamp
+from muster.agents.state_file.timestamps import from_timestamp, to_timestamp
 from muster.messages import InvalidInput, StoreBusy, StoreCorrupt, StoreUnusable
 
 FOREIGN = {
@@ -256,7 +256,7 @@ def test_a_pipe_is_no_state_file_and_nobody_waits_for_it(make: Any, state_file: 
 def test_a_file_too_large_is_refused(
     make: Any, plant: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muster.agents.state_file.MAX_STATE_FILE_BYTES", 2000)
+    monkeypatch.setattr("muster.agents.state_file.json_file.MAX_STATE_FILE_BYTES", 2000)
     manager = make()
 
     def fill() -> None:
@@ -311,7 +311,7 @@ def test_a_failure_to_write_leaves_everything_as_it_was(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("muster.agents.state_file._write_all", full)
+        patch.setattr("muster.agents.state_file.json_file._write_all", full)
         with pytest.raises(StoreUnusable, match="No space left on device"):
             manager.get_next_task("ada")
     assert state_file.read_bytes() == before
@@ -369,7 +369,7 @@ def test_what_a_dead_process_left_behind_does_no_harm(make: Any, state_file: Pat
 def test_where_an_open_file_cannot_be_replaced_none_is_kept_open(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muster.agents.state_file._MAY_BE_REPLACED_WHILE_OPEN", False)
+    monkeypatch.setattr("muster.agents.state_file.json_file._MAY_BE_REPLACED_WHILE_OPEN", False)
     before = len(list(Path("/proc/self/fd").iterdir()))
     one, other = make(), make()
     task_id = one.create_task("brew")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.json_members import find_depth, split_members
+from muster.agents.state_file.json_members import find_depth, split_members
 from muster.messages import UnreadableTask
 
 TOP = '{"workflow_type": "tea", "metadata": {}, "tasks": {%s}}'
@@ -158,7 +158,7 @@ def test_whoever_asks_for_a_bad_task_is_told_what_is_wrong(make: Any, state_file
 def test_it_is_logged_once(make: Any, state_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[Any] = []
     monkeypatch.setattr(
-        "muster.agents.state_file.log.warning", lambda *_, **facts: logged.append(facts)
+        "muster.agents.state_file.json_file.log.warning", lambda *_, **facts: logged.append(facts)
     )
     state_file.parent.mkdir()
     state_file.write_text(document(BAD["not_a_number"][0], "one_line"))

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from muster.agents import store_hold
-from muster.agents.kernel.ledger import Rows, TaskRow
-from muster.agents.memory_store import Memory, MemoryStore
-from muster.agents.sqlite_store import SqliteStore, read_store
-from muster.agents.store import Store
+from muster.agents.kernel.board.rows import Rows, TaskRow
+from muster.agents.store import file_lock as store_hold
+from muster.agents.store.memory import MemoryStore, SharedRows
+from muster.agents.store.protocol import Store
+from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import TaskId, TaskStatus
 
 
@@ -36,7 +36,7 @@ class Place:
 
 def in_memory(folder: Path) -> Place:
     del folder
-    memory = Memory()
+    memory = SharedRows()
     return Place(lambda: MemoryStore(memory), memory.read)
 
 

@@ -12,11 +12,11 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.kernel.health import Health, health_of
-from muster.agents.kernel.ledger import Rows
-from muster.agents.kernel.records import WorkerRecord
-from muster.agents.kernel.restoration import read_board, read_snapshot
-from muster.agents.memory_store import Memory
+from muster.agents.kernel.board.restoration import read_board, read_snapshot
+from muster.agents.kernel.board.rows import Rows
+from muster.agents.kernel.model.health import Health, health_of
+from muster.agents.kernel.model.records import WorkerRecord
+from muster.agents.store.memory import SharedRows
 from muster.messages import Task
 from muster.messages.values import pack_scalars, unpack
 
@@ -24,7 +24,7 @@ HEARTBEAT_S = 2.0
 
 
 def test_who_reads_a_store_sees_who_is_late_during_a_long_task() -> None:
-    memory = Memory()
+    memory = SharedRows()
     seen: list[tuple[Health, bool]] = []
 
     def look() -> None:
@@ -53,7 +53,7 @@ def test_who_reads_a_store_sees_who_is_late_during_a_long_task() -> None:
 
 def test_where_nothing_was_heard_nothing_is_written() -> None:
     async def story() -> tuple[int, int]:
-        memory = Memory()
+        memory = SharedRows()
         store = CountingStore(memory)
         manager = TaskManager(quiet=True, store=store)
         network = MemoryNetwork()
@@ -84,7 +84,7 @@ class CountingStore(MemoryStore):
 
 
 def test_a_store_of_before_health_was_told_can_be_read() -> None:
-    memory = Memory()
+    memory = SharedRows()
 
     async def story() -> None:
         manager = TaskManager([Task(task_id=1)], 1, quiet=True, store=MemoryStore(memory))

@@ -7,8 +7,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.restoration import read_snapshot
+from muster.agents.kernel.board.rows import Rows, changed_rows
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     Instruction,
     PriorityChanged,
@@ -16,19 +18,17 @@ from muster.agents.kernel.events import (
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.ledger import Rows, changed_rows
-from muster.agents.kernel.records import Rules
-from muster.agents.kernel.restoration import read_snapshot
-from muster.agents.memory_store import Memory
+from muster.agents.kernel.model.records import Rules
+from muster.agents.store.memory import SharedRows
 from muster.messages import EncodeError, Task, TaskResult
 
 
 @pytest.fixture
-def begun() -> Callable[..., tuple[Board, Memory]]:
+def begun() -> Callable[..., tuple[Board, SharedRows]]:
     """Makes a run in which Ada has some tasks, and what is kept of it."""
 
-    def begin(count: int = 1) -> tuple[Board, Memory]:
-        board, memory = Board(Rules(expected_workers=1)), Memory()
+    def begin(count: int = 1) -> tuple[Board, SharedRows]:
+        board, memory = Board(Rules(expected_workers=1)), SharedRows()
         tasks = tuple(Task(id=number, description="any") for number in range(1, count + 1))
         said: list[Instruction] = []
         for event in (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.ledger import Rows
-from muster.agents.memory_store import MemoryStore
+from muster.agents.kernel.board.rows import Rows
+from muster.agents.store.memory import MemoryStore
 from muster.messages import StoreUnusable
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board import Board
-from muster.agents.kernel.events import (
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.restoration import read_snapshot
+from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     Event,
@@ -18,10 +20,8 @@ from muster.agents.kernel.events import (
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.ledger import changed_rows
-from muster.agents.kernel.records import Rules, TaskRecord
-from muster.agents.kernel.restoration import read_snapshot
-from muster.agents.sqlite_store import SqliteStore, read_store
+from muster.agents.kernel.model.records import Rules, TaskRecord
+from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import Task, TaskResult
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")

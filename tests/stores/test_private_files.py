@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from muster.agents import TaskManager, Ticket
+from muster.agents.blobs.directory import DirectoryBlobs
 from muster.agents.command.diagram import put_out
-from muster.agents.directory_blobs import DirectoryBlobs
-from muster.agents.private_file import take_after
-from muster.agents.report_file import REPORT_ENDINGS, write_report
-from muster.agents.secret_sources import fresh_secret, write_secret_file
-from muster.agents.ticket import write_ticket_file
-from muster.agents.trace_file import TraceFile
+from muster.agents.report.file import REPORT_ENDINGS, write_report
+from muster.agents.runtime.private_file import take_after
+from muster.agents.security.secret_sources import fresh_secret, write_secret_file
+from muster.agents.security.ticket import write_ticket_file
+from muster.agents.trace.file import TraceFile
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o777], ids=oct)

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from muster.agents import sqlite_file
-from muster.agents.kernel.ledger import Rows, WorkerRow
-from muster.agents.sqlite_file import APPLICATION_ID
-from muster.agents.sqlite_store import SqliteStore, read_store
-from muster.agents.store_hold import find_holder
+from muster.agents.kernel.board.rows import Rows, WorkerRow
+from muster.agents.store import sqlite_file
+from muster.agents.store.file_lock import find_holder
+from muster.agents.store.sqlite import SqliteStore, read_store
+from muster.agents.store.sqlite_file import APPLICATION_ID
 from muster.messages import StoreUnusable
 
 from .conftest import task_row
@@ -268,8 +268,8 @@ def test_a_wal_whose_store_is_gone_is_not_written_into_a_new_one(path) -> None:
 
 HOLD = """
 import sys
-from muster.agents.kernel.ledger import Rows
-from muster.agents.sqlite_store import SqliteStore
+from muster.agents.kernel.board.rows import Rows
+from muster.agents.store.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
 store.write(Rows(b"held"))
 print("held", flush=True)

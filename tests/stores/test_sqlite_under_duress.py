@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from muster.agents.kernel.ledger import Rows, TaskRow, WorkerRow
-from muster.agents.sqlite_store import SqliteStore, read_store
+from muster.agents.kernel.board.rows import Rows, TaskRow, WorkerRow
+from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import StoreUnusable, TaskStatus
 
 from .conftest import task_row
@@ -22,8 +22,8 @@ DEADLINE_S = 30
 
 WRITE_FOR_EVER = """
 import sys
-from muster.agents.kernel.ledger import Rows, TaskRow, WorkerRow
-from muster.agents.sqlite_store import SqliteStore
+from muster.agents.kernel.board.rows import Rows, TaskRow, WorkerRow
+from muster.agents.store.sqlite import SqliteStore
 from muster.messages import TaskStatus
 
 store, tasks_a_batch = SqliteStore(sys.argv[1]), int(sys.argv[2])
@@ -108,7 +108,7 @@ def test_a_manager_killed_while_it_makes_its_store_is_in_nobodys_way(tmp_path, a
     path = tmp_path / "run.db"
     making = """
 import sys
-from muster.agents.sqlite_store import SqliteStore
+from muster.agents.store.sqlite import SqliteStore
 print("ready", flush=True)
 SqliteStore(sys.argv[1])
 sys.stdin.read()

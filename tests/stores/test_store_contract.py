@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.ledger import Rows, TaskRow, WorkerRow
+from muster.agents.kernel.board.rows import Rows, TaskRow, WorkerRow
 from muster.messages import StoreUnusable, TaskId, TaskStatus
 
 from .conftest import KINDS, task_row

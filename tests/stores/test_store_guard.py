@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from muster.agents.kernel.ledger import NOTHING, Rows
-from muster.agents.sqlite_store import SqliteStore, read_store
-from muster.agents.store_hold import find_holder
+from muster.agents.kernel.board.rows import NOTHING, Rows
+from muster.agents.store.file_lock import find_holder
+from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import StoreLost, StoreUnusable
 
 from .conftest import task_row
@@ -207,8 +207,8 @@ def test_the_one_who_lost_its_store_takes_nothing_from_the_next(
 
 HOLD = """
 import sys
-from muster.agents.kernel.ledger import Rows
-from muster.agents.sqlite_store import SqliteStore
+from muster.agents.kernel.board.rows import Rows
+from muster.agents.store.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
 store.write(Rows(b"held"))
 print("held", flush=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from muster.agents.tasks_file import read_tasks
+from muster.agents.command.tasks_file import read_tasks
 from muster.messages import InvalidInput, Task
 
 

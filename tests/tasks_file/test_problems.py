@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents import tasks_file, tasks_file_formats
-from muster.agents.tasks_file import read_tasks
+from muster.agents.command import tasks_file, tasks_file_formats
+from muster.agents.command.tasks_file import read_tasks
 from muster.messages import InvalidInput, Task
 
 Read = Callable[[str, str | bytes], list[Task]]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.tasks_file import read_tasks
+from muster.agents.command.tasks_file import read_tasks
 from muster.messages import PriorityTask, Task
 
 Read = Callable[[str, str | bytes], list[Task]]

@@ -10,8 +10,8 @@ from zlib import crc32
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.ticket import Ticket, read_ticket
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
+from muster.agents.security.ticket import Ticket, read_ticket
 from muster.messages import InvalidInput
 from muster.messages.values import pack
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from muster.agents.ticket import Ticket, read_ticket, write_ticket_file
+from muster.agents.security.ticket import Ticket, read_ticket, write_ticket_file
 from muster.messages import InvalidInput
 
 TICKET = Ticket("estate", "12D3KooW", "127.0.0.1", 8000)

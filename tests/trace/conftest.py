@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from muster.agents import run_in_virtual_time
 from muster.agents.kernel.trace import Trace, TraceLog
-from muster.agents.manager import TaskManager
-from muster.agents.tracing import follow
+from muster.agents.manager.task_manager import TaskManager
+from muster.agents.trace.follow import follow
 from muster.scenarios.scenario import Scenario
 
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.events import Occurrence, What
-from muster.agents.kernel.trace import Aside, RunFacts, TaskFacts, WorkerFacts
-from muster.agents.trace_file import TraceFile, read_trace_file
-from muster.agents.trace_lines import LineWriter, read_line
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.trace import RunFacts, SideMessage, TaskFacts, WorkerFacts
+from muster.agents.trace.file import TraceFile, read_trace_file
+from muster.agents.trace.lines import LineWriter, read_line
 from muster.messages import InvalidInput, InvalidTrace, Task
 from muster.scenarios.priorities import Priorities
 from muster.scenarios.specialists import Specialists
@@ -85,7 +85,10 @@ def test_a_trace_that_is_cut_off_is_read_up_to_there_with_a_warning(
 @given(st.integers(0, 2000))
 def test_a_trace_may_be_cut_off_anywhere(cut: int) -> None:
     lines = LineWriter()
-    entries = [RunFacts("boss"), *(Occurrence(float(n), What.TASK_ADDED, n) for n in range(1, 30))]
+    entries = [
+        RunFacts("boss"),
+        *(Occurrence(float(n), OccurrenceKind.TASK_ADDED, n) for n in range(1, 30)),
+    ]
     whole = "".join(lines.line_of(entry) + "\n" for entry in entries).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "open", lambda *_: __import__("io").BytesIO(whole[:cut]))
@@ -159,7 +162,7 @@ def test_what_does_not_fit_is_counted_and_the_count_is_written(tmp_path: Path) -
     file = TraceFile(path, max_waiting=10)
     # The thread sleeps at first; while it does nothing is taken out.
     for number in range(1, 51):
-        file.note(Occurrence(1.0, What.TASK_ADDED, number))
+        file.note(Occurrence(1.0, OccurrenceKind.TASK_ADDED, number))
     file.close()
     lines = path.read_text(encoding="utf-8").splitlines()
     told = sum("what" in line for line in lines)
@@ -180,7 +183,7 @@ def test_a_full_disk_ends_the_trace_and_not_the_run(
     file = TraceFile("/dev/full")
     trace = trace_to_sinks(Specialists(), file)
     file.close()
-    assert trace.occurrences[-1].what is What.RUN_ENDED
+    assert trace.occurrences[-1].what is OccurrenceKind.RUN_ENDED
     assert "the trace ends here" in caplog.text
 
 
@@ -195,9 +198,13 @@ def entries_of(kind: Any, *fields: Any) -> Any:
 
 TEXTS = st.text()
 ENTRIES = st.one_of(
-    entries_of(Occurrence, MOMENTS, st.sampled_from(What), IDS, st.integers(0, 100), NAMES, TEXTS),
-    entries_of(Occurrence, MOMENTS, st.sampled_from(What), st.none(), st.just(0), NAMES, TEXTS),
-    entries_of(Aside, MOMENTS, NAMES, NAMES, TEXTS),
+    entries_of(
+        Occurrence, MOMENTS, st.sampled_from(OccurrenceKind), IDS, st.integers(0, 100), NAMES, TEXTS
+    ),
+    entries_of(
+        Occurrence, MOMENTS, st.sampled_from(OccurrenceKind), st.none(), st.just(0), NAMES, TEXTS
+    ),
+    entries_of(SideMessage, MOMENTS, NAMES, NAMES, TEXTS),
     entries_of(
         TaskFacts,
         IDS,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryStore, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.command.kept_run import read_kept_run
-from muster.agents.diagram.conversation import conversation_of
-from muster.agents.kernel.events import Occurrence, What
+from muster.agents.command.stored_run import read_kept_run
+from muster.agents.diagram.run_messages import conversation_of
+from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
 from muster.agents.kernel.trace import (
     RunFacts,
     TaskFacts,
@@ -18,7 +18,7 @@ from muster.agents.kernel.trace import (
     WorkerFacts,
     trace_of,
 )
-from muster.agents.tracing import follow
+from muster.agents.trace.follow import follow
 from muster.messages import InvalidInput, Task
 from muster.scenarios.more_tasks_than_workers import MoreTasksThanWorkers
 from muster.scenarios.priorities import Priorities
@@ -43,9 +43,9 @@ def test_a_trace_knows_tasks_workers_and_what_happened(
     assert trace.workers["Vera"] == WorkerFacts("Vera", 6, ("vision",))
     assert trace.dropped == {}
     told = [each.what for each in trace.occurrences]
-    assert told[:3] == [What.TASK_ADDED] * 3
-    assert told.count(What.TASK_COMPLETED) == 3
-    assert told[-1] is What.RUN_ENDED
+    assert told[:3] == [OccurrenceKind.TASK_ADDED] * 3
+    assert told.count(OccurrenceKind.TASK_COMPLETED) == 3
+    assert told[-1] is OccurrenceKind.RUN_ENDED
     moments = [each.at for each in trace.occurrences]
     assert moments == sorted(moments)
 
@@ -66,8 +66,8 @@ def test_the_first_and_the_latest_are_kept_and_the_others_counted() -> None:
     for number in range(1, 101):
         log.note(TaskFacts(number, "a task"))
         log.note(WorkerFacts(f"w{number}"))
-        log.note(Occurrence(float(number), What.TASK_ASSIGNED, number))
-    log.note(Occurrence(200.0, What.RUN_ENDED))
+        log.note(Occurrence(float(number), OccurrenceKind.TASK_ASSIGNED, number))
+    log.note(Occurrence(200.0, OccurrenceKind.RUN_ENDED))
     trace = log.trace()
     assert trace.manager == "boss"
     kept = [each.task_id for each in trace.occurrences]
@@ -150,6 +150,6 @@ def test_a_run_that_goes_on_is_traced_from_its_beginning() -> None:
     assert list(trace.tasks) == [1, 2, 3]
     assert list(trace.workers) == ["Ada", "Ben"]
     told = [(each.what, each.worker) for each in trace.occurrences]
-    assert (What.TASK_COMPLETED, "Ada") in told
-    assert told.count((What.TASK_COMPLETED, "Ben")) == 2
-    assert (What.RUN_RESUMED, "") in told
+    assert (OccurrenceKind.TASK_COMPLETED, "Ada") in told
+    assert told.count((OccurrenceKind.TASK_COMPLETED, "Ben")) == 2
+    assert (OccurrenceKind.RUN_RESUMED, "") in told

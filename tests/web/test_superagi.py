@@ -20,10 +20,10 @@ from muster.agents.web.backends import SUPERAGI_PACKAGES
 from muster.agents.web.fetching import Fetcher
 from muster.agents.web.language_model import LanguageModel
 from muster.agents.web.roles import Wish
-from muster.agents.web.superagi_bridge import Bridge
-from muster.agents.web.superagi_extractor import SuperAgiScraper, check_text
-from muster.agents.web.superagi_places import default_environment, find_checkout, find_python
-from muster.agents.web.superagi_tools import SuperAgiSummarizer, SuperAgiToolScraper
+from muster.agents.web.superagi.bridge import Bridge
+from muster.agents.web.superagi.extractor import SuperAgiScraper, check_text
+from muster.agents.web.superagi.places import default_environment, find_checkout, find_python
+from muster.agents.web.superagi.tools import SuperAgiSummarizer, SuperAgiToolScraper
 from muster.messages import AddressRefused, BackendFailed, InvalidInput, PageUnavailable
 
 MakeFetcher = Callable[..., Fetcher]
@@ -190,7 +190,7 @@ async def test_a_model_that_fails_is_the_failure(bridge: Bridge) -> None:
 async def test_nothing_of_the_users_environment_reaches_superagi(
     superagi: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from muster.agents.web.superagi_bridge import _environment
+    from muster.agents.web.superagi.bridge import _environment
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     environment = _environment(Path("/nowhere"))
@@ -298,7 +298,7 @@ def test_a_bridge_that_nobody_closes_leaves_nothing_behind(tmp_path: Path) -> No
     code = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
-        "from muster.agents.web.superagi_bridge import Bridge\n"
+        "from muster.agents.web.superagi.bridge import Bridge\n"
         f"bridge = Bridge(Path(sys.executable), Path({str(home)!r}))\n"
         "print(asyncio.run(bridge.call('check')))\n"
     )

@@ -9,7 +9,7 @@ import pytest
 from muster.agents import RunReport
 from muster.agents.diagram import check_diagram, find_diagrams
 from muster.agents.kernel.trace import TraceLog
-from muster.agents.tracing import follow
+from muster.agents.trace.follow import follow
 from muster.messages import InvalidInput
 from muster.scenarios.tea_review import TeaReview, read_articles
 from muster.scenarios.web_research import WebResearch

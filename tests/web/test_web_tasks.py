@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, MemoryNetwork, TaskManager, WorkerAgent, rehearse
-from muster.agents.command.handler_finder import find_handlers
+from muster.agents.command.user_modules import find_handlers
 from muster.agents.web import ScrapedPage, Summary, WrittenBy, scraping, summarizing, web_handlers
 from muster.agents.web import backends as backends_room
 from muster.agents.web.fetching import Fetcher

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from muster.agents import MemoryNetwork, run_in_virtual_time
-from muster.agents.connection_limits import affordable
-from muster.agents.post_office import EARLY_WIRE_PATIENCE_S, MAX_EARLY_WIRES, PostOffice
-from muster.agents.wire import Wire, WireHolder
+from muster.agents.transport.connection_limits import affordable
+from muster.agents.transport.direct_connection import ConnectionHolder, DirectConnection
+from muster.agents.transport.lane_router import EARLY_WIRE_PATIENCE_S, MAX_EARLY_WIRES, LaneRouter
 from muster.messages import Heartbeat
 from muster.messages.frame import ANY_MANAGER, EVERYONE
 
@@ -19,7 +19,7 @@ class FakeWire:
     """A wire that leads nowhere, and notes what is sent by it."""
 
     peer: str
-    holder: WireHolder
+    holder: ConnectionHolder
     sent: list[bytes] = field(default_factory=list)
     is_closed: bool = False
     public_key: bytes = b""
@@ -29,14 +29,14 @@ class FakeWire:
 
     def close(self) -> None:
         self.is_closed = True
-        self.holder.detach(self.peer, cast("Wire", self))
+        self.holder.detach(self.peer, cast("DirectConnection", self))
 
     def give_up(self, reason: str) -> None:
         self.close()
 
 
-def make_office() -> PostOffice:
-    return PostOffice(
+def make_office() -> LaneRouter:
+    return LaneRouter(
         MemoryNetwork().join("boss", lambda _: None),
         listens_to=frozenset({EVERYONE, ANY_MANAGER}),
         arrived=lambda *_: None,
@@ -44,9 +44,9 @@ def make_office() -> PostOffice:
     )
 
 
-def hang(office: PostOffice, peer: str) -> FakeWire:
+def hang(office: LaneRouter, peer: str) -> FakeWire:
     wire = FakeWire(peer, office)
-    office.attach(peer, cast("Wire", wire))
+    office.attach(peer, cast("DirectConnection", wire))
     return wire
 
 

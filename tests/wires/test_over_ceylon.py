@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from muster.agents import Handlers, TaskManager, WorkerAgent
-from muster.agents.ceylon_agent import CeylonAgent
-from muster.agents.postman import Postman
-from muster.agents.wire import Wire
+from muster.agents.transport.ceylon_agent import CeylonAgent
+from muster.agents.transport.direct_connection import DirectConnection
+from muster.agents.transport.endpoint import Endpoint
 from muster.messages import Task
 
 pytestmark = pytest.mark.ceylon
@@ -43,11 +43,11 @@ async def wait_until(happens: Callable[[], bool]) -> None:
     await asyncio.wait_for(look(), DEADLINE_S)
 
 
-def wires_of(manager: TaskManager) -> dict[str, Wire]:
+def wires_of(manager: TaskManager) -> dict[str, DirectConnection]:
     """The wires of a manager, by the names of the workers."""
     office = manager._shell._postman
     assert office is not None
-    lanes: list[Postman] = list(office._lanes.values())
+    lanes: list[Endpoint] = list(office._lanes.values())
     names = {each.worker_id: each.name for each in manager.board.workers.values()}
     return {names[peer]: wire for postman in lanes for peer, wire in postman._wires.items()}
 

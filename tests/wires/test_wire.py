@@ -8,31 +8,31 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from muster.agents.door import ask_for_wire, open_door
-from muster.agents.kernel.door_words import (
+from muster.agents.kernel.discovery import (
     HEAD_BYTES,
-    DoorKind,
-    DoorTalk,
-    Place,
+    DiscoveryCodec,
+    DiscoveryKind,
+    LaneAddress,
     read_greeting,
     read_head,
 )
-from muster.agents.kernel.identity import Identity
-from muster.agents.kernel.wire_keys import (
+from muster.agents.kernel.security.connection_keys import (
     RECORD_OVERHEAD_BYTES,
+    ConnectionKeys,
     Exchange,
-    WireKeys,
 )
-from muster.agents.kernel.workspace_secret import WorkspaceSecret
-from muster.agents.surroundings import LOOPBACK
-from muster.agents.wire import MAX_RECORD_BYTES, Wire
+from muster.agents.kernel.security.identity import Identity
+from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
+from muster.agents.runtime.ports import LOOPBACK
+from muster.agents.transport.direct_connection import MAX_RECORD_BYTES, DirectConnection
+from muster.agents.transport.discovery import ask_for_wire, open_door
 from muster.messages import DecodeError
 
 SECRET = WorkspaceSecret(bytes(range(32)))
 ADAS, MANAGERS = Identity(b"Ada".ljust(32)), Identity(b"manager".ljust(32))
-TALK = DoorTalk(SECRET, "estate", ADAS)
-MANAGERS_TALK = DoorTalk(SECRET, "estate", MANAGERS)
-OPEN_TALK = DoorTalk(None, "estate")
+TALK = DiscoveryCodec(SECRET, "estate", ADAS)
+MANAGERS_TALK = DiscoveryCodec(SECRET, "estate", MANAGERS)
+OPEN_TALK = DiscoveryCodec(None, "estate")
 MANAGER, ADA = "12D3KooWManager", "12D3KooWAda"
 DEADLINE_S = 10.0
 
@@ -42,7 +42,7 @@ class Holder:
     """Has wires, and notes what comes by them."""
 
     expected: set[str] = field(default_factory=set)
-    wires: dict[str, Wire] = field(default_factory=dict)
+    wires: dict[str, DirectConnection] = field(default_factory=dict)
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     keys: set[bytes] = field(default_factory=set)
     link_s: float | None = None
@@ -51,10 +51,10 @@ class Holder:
         self.keys.add(public_key)
         return peer in self.expected
 
-    def attach(self, peer: str, wire: Wire) -> None:
+    def attach(self, peer: str, wire: DirectConnection) -> None:
         self.wires[peer] = wire
 
-    def detach(self, peer: str, wire: Wire) -> None:
+    def detach(self, peer: str, wire: DirectConnection) -> None:
         if self.wires.get(peer) is wire:
             del self.wires[peer]
 
@@ -78,7 +78,7 @@ class Ends:
     worker: Holder = field(default_factory=lambda: Holder({MANAGER}))
     dropped: list[str] = field(default_factory=list)
 
-    async def ask(self, talk: DoorTalk = TALK, address: str = ADA) -> Wire | None:
+    async def ask(self, talk: DiscoveryCodec = TALK, address: str = ADA) -> DirectConnection | None:
         return await ask_for_wire(
             LOOPBACK, self.port, talk, address=address, manager=MANAGER, holder=self.worker
         )
@@ -93,11 +93,11 @@ def free_tcp_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def opened(talk: DoorTalk = MANAGERS_TALK) -> AsyncIterator[Ends]:
+async def opened(talk: DiscoveryCodec = MANAGERS_TALK) -> AsyncIterator[Ends]:
     ends = Ends(free_tcp_port())
 
-    async def find_place(name: str) -> Place:
-        return Place("estate", MANAGER, 9000)
+    async def find_place(name: str) -> LaneAddress:
+        return LaneAddress("estate", MANAGER, 9000)
 
     def drop(fault: DecodeError) -> None:
         ends.dropped.append(fault.flaw.value)
@@ -112,7 +112,7 @@ class RawEnd:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    keys: WireKeys
+    keys: ConnectionKeys
 
     def record(self, content: bytes, flag: int = 0) -> bytes:
         """The next record, sealed."""
@@ -133,12 +133,12 @@ class RawEnd:
 @contextlib.asynccontextmanager
 async def raw_end(ends: Ends) -> AsyncIterator[RawEnd]:
     reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
-    _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
+    _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.GREETING)
     greeting = read_greeting(await reader.readexactly(length))
     exchange = Exchange(b"exchange".ljust(32))
     request = TALK.wire_request(bytes(16), ADA, exchange)
     writer.write(TALK.pack_wire_request(greeting, request))
-    _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.CONNECTED)
+    _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.CONNECTED)
     reply = TALK.read_wired(greeting, request, await reader.readexactly(length))
     keys = TALK.wire_keys(greeting, request, reply, exchange)
     assert keys is not None
@@ -160,7 +160,7 @@ async def wait_until(happens: Callable[[], bool]) -> None:
     ("talk", "door"), [(TALK, MANAGERS_TALK), (OPEN_TALK, OPEN_TALK)], ids=["sealed", "insecure"]
 )
 async def test_frames_of_any_size_arrive_whole_and_in_order_both_ways(
-    talk: DoorTalk, door: DoorTalk
+    talk: DiscoveryCodec, door: DiscoveryCodec
 ) -> None:
     sizes = [1, 3, 1_000_000, 4, 65_536, 2, 300_000]
     frames = [bytes([number]) * size for number, size in enumerate(sizes, 1)]
@@ -258,9 +258,9 @@ async def test_what_comes_back_to_its_sender_counts_for_nothing() -> None:
 async def test_a_worker_of_an_earlier_version_gets_no_wire_and_no_complaint() -> None:
     async with opened() as ends:
         reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
-        _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
+        _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.GREETING)
         await reader.readexactly(length)
-        writer.write(b"N.\x03" + bytes((DoorKind.WIRE,)) + b"\0\x40" + bytes(64))
+        writer.write(b"N.\x03" + bytes((DiscoveryKind.WIRE,)) + b"\0\x40" + bytes(64))
         assert await reader.read() == b""
         writer.close()
         assert (ends.manager.wires, ends.dropped) == ({}, [])
@@ -275,7 +275,7 @@ async def test_who_was_not_let_in_gets_none() -> None:
 
 async def test_who_has_another_secret_gets_none_and_is_counted() -> None:
     async with opened() as ends:
-        assert await ends.ask(DoorTalk(WorkspaceSecret(bytes(32)), "estate", ADAS)) is None
+        assert await ends.ask(DiscoveryCodec(WorkspaceSecret(bytes(32)), "estate", ADAS)) is None
         assert ends.manager.wires == {}
         assert ends.dropped == ["wrong_secret"]
 
@@ -308,7 +308,7 @@ async def test_a_request_that_was_recorded_gets_no_wire() -> None:
 
         async def visit(said: bytes | None) -> bytes:
             reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
-            _, length = read_head(await reader.readexactly(HEAD_BYTES), DoorKind.GREETING)
+            _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.GREETING)
             greeting = read_greeting(await reader.readexactly(length))
             request = TALK.wire_request(bytes(16), ADA, Exchange(bytes(32)))
             said = said or TALK.pack_wire_request(greeting, request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.wire_life import (
+from muster.agents.kernel.delivery.connection_life import (
     FIRST_PAUSE_AFTER_LOSS_S,
     FIRST_PAUSE_S,
     GIVEN_UP_AFTER_S,
@@ -13,8 +13,8 @@ from muster.agents.kernel.wire_life import (
     SETTLED_FOR_S,
     SILENT_HEARTBEATS,
     STEADY_S,
-    WireLife,
-    WirePause,
+    ConnectionLife,
+    ConnectionPause,
 )
 
 HEARTBEAT_S = 2.0
@@ -25,7 +25,7 @@ def lived(
     *, delay_s: float, link_s: float | None, for_s: float, answers: bool = True
 ) -> tuple[float, str] | None:
     """When and why a connection was given up whose answers take so long; None if it was not."""
-    life, sent = WireLife(0.0), []
+    life, sent = ConnectionLife(0.0), []
     for step in range(1, round(for_s / STEP_S) + 1):
         now = step * STEP_S
         sent.append((step, now))
@@ -69,7 +69,7 @@ def test_a_connection_that_is_no_slower_than_the_network_is_kept(
 
 
 def test_one_slow_answer_is_no_reason() -> None:
-    life = WireLife(0.0)
+    life = ConnectionLife(0.0)
     life.sent(1, 0.0)
     life.answered(1, 0.4)
     assert life.is_doubtful(0.4)
@@ -79,7 +79,7 @@ def test_one_slow_answer_is_no_reason() -> None:
 
 
 def test_what_was_settled_is_not_looked_at_again_for_a_while() -> None:
-    life, looks = WireLife(0.0), 0
+    life, looks = ConnectionLife(0.0), 0
     for step in range(1, 601):
         now = step * STEP_S
         life.sent(step, now)
@@ -91,7 +91,7 @@ def test_what_was_settled_is_not_looked_at_again_for_a_while() -> None:
 
 
 def test_answers_that_were_held_back_prolong_nothing() -> None:
-    life = WireLife(0.0)
+    life = ConnectionLife(0.0)
     for step in range(1, 4):
         life.sent(step, float(step))
     # Three answers of the first seconds, let through one after the other.
@@ -107,7 +107,7 @@ def test_answers_that_were_held_back_prolong_nothing() -> None:
 def test_whatever_answers_come_life_is_as_old_as_what_was_answered(
     answers: list[tuple[int, float]],
 ) -> None:
-    life, now, newest = WireLife(0.0), 0.0, 0.0
+    life, now, newest = ConnectionLife(0.0), 0.0, 0.0
     sent: dict[int, float] = {}
     for number, (answered, after_s) in enumerate(answers, 1):
         now += after_s
@@ -125,19 +125,19 @@ def test_whatever_answers_come_life_is_as_old_as_what_was_answered(
 
 
 def test_refusals_double_the_pause_up_to_a_bound() -> None:
-    pause = WirePause()
+    pause = ConnectionPause()
     pauses = [pause.after_refusal() for _ in range(15)]
     assert pauses[:3] == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S]
     assert pauses[-1] == LONGEST_PAUSE_S
 
 
 def test_a_connection_that_ends_early_is_asked_for_more_and_more_seldom() -> None:
-    pause = WirePause()
+    pause = ConnectionPause()
     assert [pause.after_end(1.0) for _ in range(7)] == [2, 4, 8, 16, 32, 60, 60]
 
 
 def test_after_one_that_was_steady_the_next_is_asked_for_at_once() -> None:
-    pause = WirePause()
+    pause = ConnectionPause()
     for _ in range(7):
         pause.after_end(1.0)
     assert pause.after_end(STEADY_S) == FIRST_PAUSE_S
@@ -147,7 +147,7 @@ def test_after_one_that_was_steady_the_next_is_asked_for_at_once() -> None:
 def test_a_pause_is_never_shorter_after_an_early_end_nor_longer_than_the_bound(
     lives: list[float | None],
 ) -> None:
-    pause = WirePause()
+    pause = ConnectionPause()
     for lasted_s in lives:
         pause_s = pause.after_refusal() if lasted_s is None else pause.after_end(lasted_s)
         assert FIRST_PAUSE_S <= pause_s <= LONGEST_PAUSE_S

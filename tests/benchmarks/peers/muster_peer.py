@@ -7,16 +7,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from muster.agents.worker_nursery import WorkerNursery
+from muster.agents.worker_pool.fork_server import ForkServer
 
-NURSERY = WorkerNursery()
+NURSERY = ForkServer()
 """Loads beside the imports that follow."""
 
 from muster.agents import MemoryStore  # noqa: E402
-from muster.agents.bench.crew import Crew, CrewOrder  # noqa: E402
+from muster.agents.bench.crew import BenchPlan, BenchWorkers  # noqa: E402
 from muster.agents.bench.tasks import ECHO, NOTHING  # noqa: E402
-from muster.agents.garbage import collect_garbage_less_often  # noqa: E402
-from muster.agents.store import Store  # noqa: E402
+from muster.agents.runtime.garbage import collect_garbage_less_often  # noqa: E402
+from muster.agents.store.protocol import Store  # noqa: E402
 from peer import play  # noqa: E402
 
 STORE_VARIABLE = "MUSTER_COMPARE_STORE"
@@ -30,7 +30,7 @@ class MusterPeer:
     async def start(self) -> None:
         # As the command `muster` does.
         collect_garbage_less_often()
-        self._crew = Crew(CrewOrder(workers=2, store=self._store()), NURSERY)
+        self._crew = BenchWorkers(BenchPlan(workers=2, store=self._store()), NURSERY)
         await self._crew.start()
 
     def _store(self) -> Store | Path | None:

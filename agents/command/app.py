@@ -1,0 +1,79 @@
+"""The command `muster`: which commands it has, and in which room each has its options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from .console.credentials import hide_tickets
+from .console.exit import exit_code_of, leave, let_any_character_through
+from .options import inspection as inspection_commands
+from .options import machine as machine_commands
+from .options import manager as manager_command
+from .options import scenarios as scenario_commands
+from .options import superagi as superagi_commands
+from .options import worker as worker_command
+from .web_page import fill_in_port
+
+application = typer.Typer(
+    help="Muster gives tasks to the workers whom they fit, and sees every task through.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - few ask for it
+
+        typer.echo(f"muster {version('ceylon-muster')}")
+        raise typer.Exit
+
+
+@application.callback()
+def muster(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+    del show_version
+
+
+# In the order of `muster --help`.
+application.command()(scenario_commands.run)
+application.command()(scenario_commands.scenarios)
+application.command()(scenario_commands.simulate)
+application.command("play-worker", hidden=True)(scenario_commands.play_one_worker)
+application.command()(manager_command.manager)
+application.command()(worker_command.worker)
+application.command()(inspection_commands.why)
+application.command()(machine_commands.doctor)
+application.command("bench")(machine_commands.run_bench)
+application.command()(machine_commands.secret)
+application.command()(inspection_commands.status)
+application.command("report")(inspection_commands.report_run)
+application.command()(inspection_commands.diagram)
+application.command("check")(inspection_commands.check_diagrams)
+application.add_typer(superagi_commands.superagi, name="superagi")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command `muster` and end the process with its exit code.
+
+    Args:
+        arguments: what stands behind `muster` on the command line; by default that itself.
+    """
+    let_any_character_through()
+    given = sys.argv[1:] if arguments is None else arguments
+    hide_tickets(given)
+    filled = fill_in_port(given)
+    leave(exit_code_of(lambda: application(filled, prog_name="muster")))

@@ -1,0 +1,1 @@
+"""What the command line shows in a terminal, and how it reacts to signals."""

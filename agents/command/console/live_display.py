@@ -1,0 +1,109 @@
+"""Progress on a terminal: a bar, and the workers beneath it."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ...runtime.terminal_text import one_line
+from .plain_lines import MAX_DETAIL_CHARACTERS, name_of, summing_up
+from .tally import RunTally, WorkerTally
+
+MAX_WORKERS_SHOWN = 20
+BAR_COLUMNS = 40
+
+
+class LiveDisplay:
+    """Draws a run on a terminal, over and over in one place; it vanishes in the end.
+
+    Args:
+        console: the terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            # Lines for a file must not end up on the terminal.
+            redirect_stderr=sys.stderr.isatty(),
+        )
+
+    def draw(self, tally: RunTally, at: float) -> None:
+        """Draw the run as it stands."""
+        tally.untold.clear()
+        if not self._live.is_started:
+            self._live.start()
+        self._live.update(render(tally, at), refresh=True)
+
+    def close(self, tally: RunTally, at: float) -> None:
+        """Take the display away."""
+        del tally, at
+        self._live.stop()
+
+
+def render(tally: RunTally, at: float) -> Group:
+    """How the display looks.
+
+    Args:
+        tally: the run.
+        at: the time now, in seconds, as in the run's occurrences.
+    """
+    head = Table.grid(padding=(0, 2))
+    colour = "red" if tally.failed else "green"
+    bar = ProgressBar(
+        total=max(tally.tasks, 1),
+        completed=tally.settled,
+        width=BAR_COLUMNS,
+        complete_style=colour,
+        finished_style=colour,
+    )
+    since_s = max(at - tally.began_at, 0.0)
+    head.add_row(bar, Text(summing_up(tally, at)), Text(f"{since_s:.1f} s", style="dim"))
+    return Group(head, _waiting(tally), _workers(tally))
+
+
+def _waiting(tally: RunTally) -> Text:
+    if tally.assigning_since is not None:
+        return Text()
+    present = sum(worker.present for worker in tally.workers.values())
+    return Text(f"waiting for workers; {present} there so far", style="dim")
+
+
+def _workers(tally: RunTally) -> Group:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("worker", no_wrap=True, overflow="ellipsis", max_width=30)
+    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=30)
+    table.add_column("running", justify="right", no_wrap=True)
+    table.add_column("done", justify="right", no_wrap=True)
+    table.add_column("failed", justify="right", no_wrap=True)
+    table.add_column("task", no_wrap=True, overflow="ellipsis")
+    everyone = sorted(tally.workers.values(), key=_missing_last)
+    for worker in everyone[:MAX_WORKERS_SHOWN]:
+        current = next(reversed(worker.running), None)
+        table.add_row(
+            Text(
+                one_line(worker.name, MAX_DETAIL_CHARACTERS), style="" if worker.present else "red"
+            ),
+            Text(
+                one_line(worker.about, MAX_DETAIL_CHARACTERS) if worker.present else "gone",
+                style="dim",
+            ),
+            Text(f"{len(worker.running):,}{worker.slots and '/' + worker.slots}"),
+            Text(f"{worker.succeeded:,}"),
+            Text(f"{worker.failed:,}", style="red" if worker.failed else "dim"),
+            Text("" if current is None else name_of(current)),
+        )
+    if not everyone:
+        return Group()
+    more = len(everyone) - MAX_WORKERS_SHOWN
+    return Group(table, Text(f"… and {more:,} more workers")) if more > 0 else Group(table)
+
+
+def _missing_last(worker: WorkerTally) -> bool:
+    return not worker.present

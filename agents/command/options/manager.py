@@ -1,0 +1,210 @@
+"""The options of `muster manager`."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...kernel.lanes import MAX_LANES
+from ...kernel.model.records import MAX_WORKERS
+from ...runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lane_ports
+from ..console.credentials import take_secret
+from ..console.logging_setup import configure_logging
+from .shared import (
+    AsJson,
+    Insecure,
+    Otel,
+    ReportFile,
+    SecretFile,
+    TimeScale,
+    TraceOut,
+    Verbose,
+    WebHost,
+    WebLinger,
+    WebNames,
+    WebPort,
+)
+
+# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# ruff: noqa: PLC0415
+# Each option of a command is a parameter; nobody passes them by position.
+# ruff: noqa: PLR0917
+
+
+class OnMissing(str, Enum):
+    """What to do when expected workers do not come in time."""
+
+    START = "start"
+    FAIL = "fail"
+
+
+def manager(
+    tasks: Annotated[
+        Path, typer.Option(metavar="FILE", help="The tasks, as .json, .jsonl or .csv.")
+    ],
+    workers: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER|MIN:MAX",
+            help="How many workers to wait for, 0 begins with the first; or how few and how many "
+            "to start on this machine, as the load needs them.",
+        ),
+    ],
+    skill: Annotated[
+        int | None,
+        typer.Option(help="Of workers that it starts: what each can do [default: 10]."),
+    ] = None,
+    specialty: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Of such: a type of task for which skill counts 2 more."),
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(help="Of such: how many tasks each does at once [default: 1].")
+    ] = None,
+    handlers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE[:ATTRIBUTE[:ARGUMENT]]",
+            help="Of such: where the functions are; without, work is simulated.",
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
+    ] = DEFAULT_PORT,
+    host: Annotated[
+        str, typer.Option(metavar="IPV4", help="The address by which workers reach this machine.")
+    ] = LOOPBACK,
+    policy: Annotated[
+        str, typer.Option(help="Who gets which task: best_fit, in_order or score.")
+    ] = "best_fit",
+    workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
+    join_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, metavar="SECONDS", help="How long to wait for the workers [default: for ever]."
+        ),
+    ] = None,
+    on_missing: Annotated[
+        OnMissing, typer.Option(help="What to do then: start without the missing, or fail.")
+    ] = OnMissing.FAIL,
+    time_scale: TimeScale = 1.0,
+    ticket_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
+    ] = None,
+    report: ReportFile = None,
+    metrics: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            metavar="PORT",
+            help="Serve /metrics for Prometheus on this TCP port of 127.0.0.1.",
+        ),
+    ] = None,
+    otel: Otel = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
+    ] = None,
+    trace: TraceOut = None,
+    blobs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where large data is put: a directory, or an fsspec URL "
+            "[default: a directory of its own].",
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
+    ] = None,
+    max_workers: Annotated[
+        int,
+        typer.Option(min=1, help="How many workers may be connected at the same time."),
+    ] = MAX_WORKERS,
+    max_lanes: Annotated[
+        int,
+        typer.Option(min=1, help="Over how many workspaces at most the workers are spread."),
+    ] = MAX_LANES,
+    lane_ports: Annotated[
+        str | None,
+        typer.Option(metavar="PORTS", help="Their UDP ports, such as 9001-9016 [default: any]."),
+    ] = None,
+    no_wires: Annotated[
+        bool,
+        typer.Option("--no-wires", help="Let all frames go by Ceylon; see docs/wires.md."),
+    ] = False,
+    secret_file: SecretFile = None,
+    secret_in_ticket: Annotated[
+        bool,
+        typer.Option(
+            "--secret-in-ticket",
+            help="Put the secret into the ticket even though it was given to the manager.",
+        ),
+    ] = False,
+    insecure: Insecure = False,
+    as_json: AsJson = False,
+    web: WebPort = None,
+    web_host: WebHost = LOOPBACK,
+    web_name: WebNames = None,
+    web_linger: WebLinger = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Manage the tasks of a file.
+
+    The first line that it prints is the ticket by which workers join.
+    """
+    from ...manager.task_manager import TaskManager
+    from ...report.file import check_report_file
+    from ..manager import manage
+    from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
+    from ..tasks_file import read_tasks
+    from ..telemetry import tell_opentelemetry
+    from ..web_page import order_page
+
+    configure_logging(verbose)
+    count = read_worker_count(workers)
+    options = StartedWorkerOptions(skill, specialty or (), slots, handlers or ())
+    check_options(count, options, allow or ())
+    read = read_tasks(tasks)
+    check_report_file(report)
+    page = order_page(web, web_host, web_name, web_linger)
+    made = TaskManager(
+        read,
+        expected_workers=count.expected,
+        port=port,
+        workspace_id=workspace,
+        policy=policy,
+        join_timeout_s=join_timeout,
+        on_missing=on_missing.value,
+        time_scale=time_scale,
+        quiet=True,
+        store=store,
+        trace=trace,
+        blobs=blobs,
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        allow=allow or None,
+        max_workers=max_workers,
+        max_lanes=max_lanes,
+        lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
+        wires=not no_wires,
+    )
+    if otel:
+        tell_opentelemetry(made)
+    managing = manage(
+        made,
+        made.ticket(host, with_secret=secret_in_ticket or None),
+        ticket_file=ticket_file,
+        report_file=report,
+        metrics_port=metrics,
+        as_json=as_json,
+        pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
+        web=page,
+    )
+    raise typer.Exit(asyncio.run(managing))

@@ -1,0 +1,292 @@
+"""The formats of tasks files: JSONL, JSON and CSV, read into rows of fields with their lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import BinaryIO, NamedTuple, NoReturn, TypeAlias, cast
+
+from ...messages import MAX_MESSAGE_BYTES, Payload, Task, TaskId
+from ...messages.wording import show
+
+MAX_PROBLEMS = 10
+"""How many problems of a file are told at once."""
+
+CLASS_FIELD = "class"
+"""The field that names the class of a task, where it is not `Task` itself."""
+
+# Python refuses to read integers of thousands of digits.
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
+_BETWEEN_IDS = re.compile(r"[\s;]+")
+
+
+class TaskFileRow(NamedTuple):
+    """The fields of one task as a file gives them, and where they stand, such as "line 3"."""
+
+    place: str
+    fields: dict[str, Payload]
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with a file, as far as it was read."""
+
+    told: list[str] = field(default_factory=list[str])
+    is_cut_short: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more can be told."""
+        return len(self.told) >= MAX_PROBLEMS
+
+    def add(self, place: str, problem: str) -> None:
+        """Tell a problem, unless enough are told."""
+        if not self.is_full:
+            self.told.append(f"{place}: {problem}" if place else problem)
+
+    def stop(self, place: str, problem: str) -> None:
+        """Tell a problem behind which the file can't be read."""
+        self.add(place, problem)
+        self.is_cut_short = True
+
+
+Reader: TypeAlias = Callable[[BinaryIO, Problems], Iterator[TaskFileRow]]
+
+
+def unknown_field(name: object, known: Sequence[str]) -> str:
+    """Say that there is no such field, which there are, and which of them was meant perhaps."""
+    nearest = get_close_matches(str(name), known, n=1)
+    meant = f"; did you mean {nearest[0]!r}?" if nearest else ";"
+    return f"there is no field {show(name)}{meant} known: {', '.join(known)}"
+
+
+# ------------------------------------------------------------------------ JSON
+
+
+def read_jsonl(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
+    """Read a file with one JSON object a line."""
+    for number, line in enumerate(_lines(file, problems), start=1):
+        if not line.strip():
+            continue
+        place = f"line {number}"
+        try:
+            value = _DECODER.decode(line.strip())
+        except json.JSONDecodeError as fault:
+            problems.add(place, f"column {fault.colno}: not JSON: {fault.msg}")
+        except (ValueError, RecursionError) as fault:
+            problems.add(place, _describe_json_fault(fault))
+        else:
+            yield from _object_row(place, value, problems)
+
+
+def read_json(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
+    """Read a file that is one JSON list of objects, or an object whose only field is that list."""
+    content = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = content.count(b"\n", 0, fault.start) + 1
+        problems.stop(f"line {line}", _describe_bad_byte(fault))
+        return
+    if not text.strip():
+        return
+    scanner = _JsonScanner(text)
+    try:
+        for number, (line, value) in enumerate(scanner.elements(), start=1):
+            yield from _object_row(f"task {number} (line {line})", value, problems)
+    except json.JSONDecodeError as fault:
+        problems.stop(f"line {fault.lineno}, column {fault.colno}", f"not JSON: {fault.msg}")
+    except (ValueError, RecursionError) as fault:
+        problems.stop(f"line {scanner.line}", _describe_json_fault(fault))
+
+
+class _JsonScanner:
+    """Goes through the list of a JSON document element by element, and counts the lines."""
+
+    def __init__(self, text: str) -> None:
+        self.line = 1
+        self._text = text
+        self._at = 0
+        self._counted_to = 0
+
+    def elements(self) -> Iterator[tuple[int, Payload]]:
+        """Each element of the list, and the line on which it begins."""
+        if self._next() == "{":
+            yield from self._list_in_object()
+        else:
+            yield from self._list()
+        if self._next():
+            raise json.JSONDecodeError("there is more behind its end", self._text, self._at)
+
+    def _list(self) -> Iterator[tuple[int, Payload]]:
+        self._take("[", "a list of tasks was expected, or an object with the field 'tasks'")
+        if self._next() == "]":
+            self._at += 1
+            return
+        while True:
+            self._next()
+            yield self.line, self._value()
+            if self._next() == "]":
+                self._at += 1
+                return
+            self._take(",", "',' or ']' was expected")
+
+    def _list_in_object(self) -> Iterator[tuple[int, Payload]]:
+        self._take("{", "'{' was expected")
+        begins_at = self._at
+        name = self._value() if self._next() == '"' else None
+        if name != "tasks":
+            raise json.JSONDecodeError("the one field 'tasks' was expected", self._text, begins_at)
+        self._take(":", "':' was expected")
+        yield from self._list()
+        self._take("}", "'}' was expected, as 'tasks' is the only field")
+
+    def _next(self) -> str:
+        """The next character that is not white space, or "" at the end."""
+        while self._text.startswith(_WHITE_SPACE, self._at):
+            self._at += 1
+        self.line += self._text.count("\n", self._counted_to, self._at)
+        self._counted_to = self._at
+        return self._text[self._at : self._at + 1]
+
+    def _take(self, character: str, expected: str) -> None:
+        if self._next() != character:
+            raise json.JSONDecodeError(expected, self._text, self._at)
+        self._at += 1
+
+    def _value(self) -> Payload:
+        self._next()
+        value, self._at = _DECODER.raw_decode(self._text, self._at)
+        return value
+
+
+def _object_row(place: str, value: Payload, problems: Problems) -> Iterator[TaskFileRow]:
+    if isinstance(value, dict):
+        yield TaskFileRow(place, cast("dict[str, Payload]", value))
+    else:
+        problems.add(place, f"{show(value)}: must be an object with the fields of a task")
+
+
+def _take_pairs(pairs: list[tuple[str, Payload]]) -> dict[str, Payload]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        [(doubled, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{show(doubled)} stands twice in one object")
+    return fields
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"not JSON: {constant} is no number there")
+
+
+def _describe_json_fault(fault: ValueError | RecursionError) -> str:
+    return "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
+
+
+_WHITE_SPACE = (" ", "\t", "\r", "\n")
+_DECODER = json.JSONDecoder(object_pairs_hook=_take_pairs, parse_constant=_refuse_constant)
+
+
+# ------------------------------------------------------------------------ CSV
+
+
+def read_csv(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
+    """Read a file with a header, then a line of cells for each task; empty cells say nothing."""
+    cells = csv.reader(_lines(file, problems), strict=True)
+    begins_on = 1
+    header: list[str] = []
+    try:
+        for values in cells:
+            place, begins_on = f"line {begins_on}", cells.line_num + 1
+            if not any(value.strip() for value in values):
+                continue
+            if not header:
+                header = [name.strip() for name in values]
+                _check_header(place, header, problems)
+                if problems.is_cut_short:
+                    return
+            elif len(values) != len(header):
+                problems.add(place, f"{len(values)} cells, where the header has {len(header)}")
+            else:
+                yield from _cells_row(place, dict(zip(header, values, strict=True)), problems)
+    except csv.Error as fault:
+        problems.stop(f"line {begins_on}", _describe_csv_fault(fault))
+
+
+def _check_header(place: str, header: Sequence[str], problems: Problems) -> None:
+    known = [*Task.model_fields, CLASS_FIELD]
+    # With a class for each row, each has fields of its own.
+    strange = [] if CLASS_FIELD in header else [name for name in header if name not in known]
+    for name in strange:
+        problems.stop(place, unknown_field(name, known))
+    for name in dict.fromkeys(name for name in header if header.count(name) > 1):
+        problems.stop(place, f"there are two columns {show(name)}")
+    for name in ("id", "description"):
+        if name not in header:
+            problems.stop(place, f"there is no column {name!r}, which every task needs")
+
+
+def _cells_row(place: str, cells: Mapping[str, str], problems: Problems) -> Iterator[TaskFileRow]:
+    fields: dict[str, Payload] = {}
+    for name, cell in cells.items():
+        text = cell.strip()
+        if not text:
+            continue
+        if name in ("id", "parent_id"):
+            fields[name] = _id_in(text)
+        elif name == "depends_on":
+            fields[name] = [_id_in(each) for each in _BETWEEN_IDS.split(text) if each]
+        elif name == "data":
+            try:
+                fields[name] = _DECODER.decode(text)
+            except (ValueError, RecursionError) as fault:
+                problems.add(place, f"data: {show(text)}: not JSON: {_describe_json_fault(fault)}")
+                return
+        else:
+            fields[name] = cell if name == "description" else text
+    yield TaskFileRow(place, fields)
+
+
+def _id_in(text: str) -> TaskId:
+    return int(text) if _INTEGER.fullmatch(text) else text
+
+
+def _describe_csv_fault(fault: csv.Error) -> str:
+    if "field limit" in str(fault):
+        limit = f"{csv.field_size_limit():,}"
+        return f"a cell holds over {limit} characters; use a .jsonl file for data of that size"
+    return f"not CSV: {fault}"
+
+
+# ------------------------------------------------------------------------ lines of text
+
+
+def _lines(file: BinaryIO, problems: Problems) -> Iterator[str]:
+    """Each line as text, up to the first that is none."""
+    encoding = "utf-8-sig"
+    for number, line in enumerate(iter(lambda: file.readline(MAX_MESSAGE_BYTES), b""), start=1):
+        if len(line) == MAX_MESSAGE_BYTES:
+            problems.stop(
+                f"line {number}", f"over {MAX_MESSAGE_BYTES:,} bytes, too long for a task"
+            )
+            return
+        try:
+            yield line.decode(encoding)
+        except UnicodeDecodeError as fault:
+            problems.stop(f"line {number}", _describe_bad_byte(fault))
+            return
+        encoding = "utf-8"
+
+
+def _describe_bad_byte(fault: UnicodeDecodeError) -> str:
+    byte = fault.object[fault.start]
+    return f"the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
+
+
+READERS: Mapping[str, Reader] = {".jsonl": read_jsonl, ".json": read_json, ".csv": read_csv}
+"""How to read a file, by the ending of its name."""

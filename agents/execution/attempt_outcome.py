@@ -1,0 +1,125 @@
+"""How an attempt at a task ended, judged by what its handler raised."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dis
+import functools
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from types import CodeType
+from typing import cast
+
+from ..runtime.error_text import HandlerFailed, describe_fault
+
+_RAISES = frozenset({"RAISE_VARARGS", "RERAISE"})
+_AWAITS = frozenset({"SEND", "YIELD_FROM", "YIELD_VALUE", "JUMP_BACKWARD_NO_INTERRUPT"})
+"""Where code stands that raises an exception, or awaits one; Python handles no signal there."""
+
+_AFTER_YIELD_FROM = 2
+
+_MAX_EXAMINED = 1_000
+
+
+def describe_stray_cancellation(fault: BaseException) -> str:
+    """Why an attempt failed that was cancelled by nobody who may."""
+    return (
+        f"{describe_fault(fault)}: it came from the handler itself or from elsewhere in its "
+        "process; neither the manager nor the worker cancelled the task"
+    )
+
+
+def is_cancellation(fault: BaseException) -> bool:
+    """Whether an exception is asyncio's CancelledError, or a group of nothing else."""
+    parts = _parts_of(fault)
+    return isinstance(fault, asyncio.CancelledError) or (
+        bool(parts) and all(isinstance(each, asyncio.CancelledError) for each in parts)
+    )
+
+
+def as_ordinary(fault: BaseException) -> Exception:
+    """The exception itself, or one of the same text if the interpreter gives it another meaning.
+
+    A future can't hold a StopIteration, a coroutine can't raise one, and a CancelledError, a
+    KeyboardInterrupt or a SystemExit would be taken for something that happened to the program.
+    """
+    has_other_meaning = isinstance(
+        fault, StopIteration | StopAsyncIteration | concurrent.futures.CancelledError
+    )
+    if isinstance(fault, Exception) and not has_other_meaning:
+        return fault
+    return HandlerFailed(describe_fault(fault))
+
+
+def is_from_signal(fault: BaseException) -> bool:
+    """Whether an exception is, holds or followed an end of the program that a signal asked for.
+
+    Ctrl-C raises a KeyboardInterrupt, and many programs call `sys.exit` in their handler of
+    SIGTERM, wherever the main thread happens to be. Code may raise the same; that is an ordinary
+    failure. The difference is where it was raised: by the handler of a signal, or, as Python's own
+    handler of SIGINT leaves no frame, where nothing raises.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    ends = [each for each in _related_to(fault) if isinstance(each, KeyboardInterrupt | SystemExit)]
+    if not ends:
+        return False
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {code for each in handlers if (code := _code_of(each)) is not None}
+    on_sigint = signal.getsignal(signal.SIGINT)
+    leaves_no_frame = callable(on_sigint) and _code_of(on_sigint) is None
+    return any(
+        any(frame.f_code in codes for frame, _ in traceback.walk_tb(each.__traceback__))
+        or (leaves_no_frame and isinstance(each, KeyboardInterrupt) and _was_raised_by_none(each))
+        for each in ends
+    )
+
+
+def _was_raised_by_none(interrupt: KeyboardInterrupt) -> bool:
+    """Whether no code raised an exception, by the instruction at which it rose."""
+    innermost = interrupt.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if innermost is None:
+        return False
+    code, at = innermost.tb_frame.f_code.co_code, innermost.tb_lasti
+    if not 0 <= at < len(code) - 1:
+        # Compiled extensions have frames without code.
+        return True
+    operation, argument = dis.opname[code[at]], code[at + 1]
+    is_resumed = operation == "RESUME" and argument & 3 >= _AFTER_YIELD_FROM
+    return operation not in _RAISES | _AWAITS and not is_resumed
+
+
+def _code_of(function: object) -> CodeType | None:
+    """The code of a Python function, whatever it is wrapped in; None for one written in C."""
+    while isinstance(function, functools.partial):
+        function = cast("functools.partial[object]", function).func
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def _related_to(fault: BaseException) -> Iterator[BaseException]:
+    """The exception, its parts, and what led to each."""
+    seen: set[int] = set()
+    to_look_at: list[BaseException | None] = [fault]
+    while to_look_at and len(seen) < _MAX_EXAMINED:
+        each = to_look_at.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        to_look_at += [each.__context__, each.__cause__, *_parts_of(each)]
+
+
+def _parts_of(fault: BaseException) -> tuple[BaseException, ...]:
+    # Groups came with Python 3.11; before, they are a library's.
+    parts = getattr(fault, "exceptions", None) if "Group" in type(fault).__name__ else None
+    if not isinstance(parts, tuple):
+        return ()
+    return tuple(
+        each for each in cast("tuple[object, ...]", parts) if isinstance(each, BaseException)
+    )

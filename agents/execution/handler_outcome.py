@@ -1,0 +1,88 @@
+"""What a plain handler returned or raised, as a value that any executor can carry home.
+
+An executor's future is no place for it: a future can't hold a StopIteration, it takes a
+CancelledError for its own, and what can't be unpickled at home breaks a pool of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from ...messages import EncodeError, Payload, Task
+from ...messages.portability import explain_unportable
+from ..runtime.error_text import HandlerFailed, describe_fault
+from .attempt_outcome import as_ordinary, is_from_signal
+
+
+class Returned(NamedTuple):
+    """What a handler returned."""
+
+    output: Payload
+
+
+class Raised(NamedTuple):
+    """What a handler raised in this process."""
+
+    fault: BaseException
+
+
+class RaisedElsewhere(NamedTuple):
+    """What a handler raised in another process, as text: its class may not be had here."""
+
+    told: str
+
+
+Outcome: TypeAlias = Returned | Raised | RaisedElsewhere
+
+
+def do_here(function: Callable[..., Payload], *arguments: object) -> Returned | Raised:
+    """Call a handler in this process; only what Ctrl-C raises goes through.
+
+    Args:
+        function: the handler.
+        arguments: what it takes.
+    """
+    try:
+        return Returned(function(*arguments))
+    except BaseException as fault:
+        if is_from_signal(fault):
+            raise
+        return Raised(fault)
+
+
+def do_elsewhere(
+    function: Callable[[Task], Payload], task: Task, call_id: str
+) -> Returned | RaisedElsewhere:
+    """Call a handler in another process or on another machine; nothing goes through.
+
+    Args:
+        function: the handler.
+        task: what it takes.
+        call_id: tells this call from all others.
+    """
+    del call_id
+    try:
+        output = function(task)
+        problem = explain_unportable({"output": output})
+    except BaseException as fault:  # noqa: BLE001 - carried home
+        return RaisedElsewhere(describe_fault(fault))
+    if problem is None:
+        return Returned(output)
+    return RaisedElsewhere(describe_fault(EncodeError(problem)))
+
+
+def output_of(outcome: Outcome) -> Payload:
+    """What a handler returned.
+
+    Raises:
+        HandlerFailed: it raised in another process; says what.
+        Exception: it raised this in this process.
+    """
+    match outcome:
+        case Returned(output):
+            return output
+        case Raised(fault):
+            raise as_ordinary(fault)
+        case RaisedElsewhere(told):
+            raise HandlerFailed(told)

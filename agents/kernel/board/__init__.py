@@ -1,0 +1,1 @@
+"""The board: the state of a run, and what each event changes in it."""

@@ -1,0 +1,49 @@
+"""Tasks that must have begun by some time, or fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model.records import AttemptOutcome, TaskRecord
+
+
+@dataclass(slots=True, eq=False)
+class Expiry:
+    """The time by which a task's first attempt must have begun.
+
+    Args:
+        record: the task.
+        at: that time, in seconds.
+    """
+
+    record: TaskRecord
+    at: float
+
+    def due_at(self) -> float | None:
+        """When the task fails, None if it is settled or has begun."""
+        record = self.record
+        return None if record.status.is_final or has_begun(record) else self.at
+
+
+def expiry_of(record: TaskRecord, time_scale: float) -> Expiry | None:
+    """The time limit of a task's wait, counted from its adding; None if it has none.
+
+    Args:
+        record: the task.
+        time_scale: how many seconds a second of the limit lasts.
+    """
+    limit_s = record.task.expires_s
+    return None if limit_s is None else Expiry(record, record.added_at + limit_s * time_scale)
+
+
+def has_begun(record: TaskRecord) -> bool:
+    """Whether any attempt at a task has had a slot; one that waits at its worker has not."""
+    return any(
+        not attempt.is_ahead and attempt.ending is not AttemptOutcome.NOT_BEGUN
+        for attempt in record.attempts
+    )
+
+
+def describe_expiry(record: TaskRecord) -> str:
+    """Why a task failed that did not begin in time."""
+    return f"expired: it had not begun {record.task.expires_s:g} s after it was added"

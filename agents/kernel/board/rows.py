@@ -1,0 +1,230 @@
+"""What a store keeps of a run: rows that a board is written to, and made from again.
+
+The rows are opaque to stores but for what they are told apart by, so that a store need not change
+when the board learns something new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import NamedTuple
+
+from ....messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
+from ....messages.codec import encode_task
+from ....messages.plain import is_plain
+from ....messages.values import pack_scalars
+from ..matching.explanation import Candidates, Decision
+from ..model.events import Instruction, Occurrence, OccurrenceKind
+from ..model.records import TaskRecord, WorkerRecord
+from .state import BoardState
+
+
+class TaskRow(NamedTuple):
+    """A task as it stands; it replaces the earlier row of the same id.
+
+    Args:
+        task_id: the task's id: an integer or a text; 1 and "1" are two tasks.
+        sequence: its place in the order of adding, from 0; never changes.
+        status: where it stands.
+        definition: the task as it was added; None if it has been written before.
+        state: all the rest.
+    """
+
+    task_id: TaskId
+    sequence: int
+    status: TaskStatus
+    definition: bytes | None
+    state: bytes
+
+
+class WorkerRow(NamedTuple):
+    """A worker as it stands; it replaces the earlier row of the same name."""
+
+    name: str
+    state: bytes
+
+
+class Rows(NamedTuple):
+    """What is to be written, all of it or nothing; or all that there is.
+
+    Args:
+        run: what concerns the run as a whole; None if it is as before, or if there is none yet.
+        tasks: tasks; when they are read, in the order of their adding, each with its definition.
+        workers: workers; when they are read, in the order of their first writing.
+        forgotten: tasks whose rows go before these are written; when they are read, none.
+    """
+
+    run: bytes | None = None
+    tasks: tuple[TaskRow, ...] = ()
+    workers: tuple[WorkerRow, ...] = ()
+    forgotten: tuple[TaskId, ...] = ()
+
+
+NOTHING = Rows()
+
+
+def changed_rows(board: BoardState, said: Iterable[Instruction], heard: Iterable[str] = ()) -> Rows:
+    """The rows that must be written before what a board said may be done.
+
+    Whatever changes is told as an occurrence. Progress is not kept.
+
+    Args:
+        board: the board, as it stands after it said so.
+        said: what it said since the last rows were written.
+        heard: the names of workers of which something was heard, which no occurrence tells.
+    """
+    known = board.tasks
+    tasks: dict[TaskId, TaskRecord] = {}
+    workers: dict[str, None] = dict.fromkeys(heard)
+    added: set[TaskId] = set()
+    forgotten: dict[TaskId, None] = {}
+    run_changed = False
+    looked_at: OccurrenceKind | None = None
+    is_kept = is_added = is_forgotten = False
+    for each in said:
+        if not isinstance(each, Occurrence):
+            continue
+        _, what, task_id, _, worker, _ = each
+        if what is not looked_at:
+            # Many of one kind come in a row, and to look at a kind takes an enum's time.
+            looked_at = what
+            is_kept = what is not OccurrenceKind.TASK_PROGRESSED
+            is_added = what is OccurrenceKind.TASK_ADDED
+            is_forgotten = what is OccurrenceKind.TASK_FORGOTTEN
+            run_changed = run_changed or what in _OF_THE_RUN
+        if task_id is not None and is_kept:
+            record = known.get(task_id)
+            if is_forgotten:
+                tasks.pop(task_id, None)
+                forgotten[task_id] = None
+            elif record is not None:
+                tasks[task_id] = record
+            if is_added:
+                added.add(task_id)
+        if worker and is_kept:
+            workers[worker] = None
+    to_row = _TaskRows().to_row
+    return Rows(
+        _run_state(board) if run_changed else None,
+        tuple([to_row(record, task_id in added) for task_id, record in tasks.items()]),
+        tuple(_worker_row(board.workers[name]) for name in workers if name in board.workers),
+        tuple(forgotten),
+    )
+
+
+_OF_THE_RUN = frozenset(
+    {
+        OccurrenceKind.TASK_ADDED,
+        OccurrenceKind.ASSIGNING_BEGUN,
+        OccurrenceKind.RUN_RESUMED,
+        OccurrenceKind.RUN_ENDED,
+        OccurrenceKind.RESULT_IGNORED,
+    }
+)
+
+
+def _run_state(board: BoardState) -> bytes:
+    rules = board.rules
+    return pack_scalars(
+        [
+            board.began_at,
+            board.ended_at,
+            board.failure,
+            dict(board.ignored),
+            board.policy_name,
+            rules.expected_workers,
+            rules.roster,
+            rules.heartbeat_s,
+            rules.lost_after_s,
+        ]
+    )
+
+
+_ATTEMPT = attrgetter(
+    "number",
+    "worker.name",
+    "started_at",
+    "timeout_s",
+    "deadline",
+    "ending",
+    "is_reported",
+    "ended_at",
+)
+
+RESULT_FIELDS = tuple(TaskResult.model_fields)
+"""The fields of a result, in the order in which a row has their values."""
+
+_RESULT = attrgetter(*RESULT_FIELDS)
+
+
+class _TaskRows:
+    """Makes the rows of one write. Each task has three of them in its life, so they must be cheap.
+
+    What is a tuple goes into a row as it is, and what many tasks share is packed once.
+    """
+
+    def __init__(self) -> None:
+        # By identity: they all live as long as this does.
+        self._lineups: dict[int, bytes] = {}
+
+    def to_row(self, record: TaskRecord, is_new: bool) -> TaskRow:
+        task, result, decision = record.task, record.result, record.decision
+        state = (
+            record.added_at,
+            record.failures,
+            record.losses,
+            tuple(record.failed_by),
+            record.error_message,
+            record.finished_at,
+            None if result is None else _result_state(result),
+            None if task is record.added else task.priority,
+            tuple(map(_ATTEMPT, record.attempts)),
+            record.story,
+            record.forgotten,
+            None if decision is None else self._decision_state(decision),
+        )
+        if task.timeout != record.added.timeout:
+            # Most rows do without it, and so do those of before timeouts could be changed.
+            state = (*state, task.timeout)
+        definition = (record.packed or encode_task(record.added)) if is_new else None
+        return TaskRow(
+            record.task_id, record.sequence, record.status, definition, pack_scalars(state)
+        )
+
+    def _decision_state(self, decision: Decision) -> Payload:
+        attempt, lineup, scored, scored_count = decision
+        return attempt, self._lineups.get(id(lineup)) or self._add(lineup), scored, scored_count
+
+    def _add(self, lineup: Candidates) -> bytes:
+        packed = self._lineups[id(lineup)] = pack_scalars(lineup)
+        return packed
+
+
+def _result_state(result: TaskResult) -> Payload:
+    if type(result) is TaskResult and is_plain(result.output):
+        return _RESULT(result)
+    return encode_message(result)
+
+
+def _worker_row(worker: WorkerRecord) -> WorkerRow:
+    stats = worker.stats
+    state = [
+        worker.worker_id,
+        worker.session,
+        worker.call,
+        worker.skill_level,
+        list(worker.specialties),
+        worker.slots,
+        None if worker.task_types is None else list(worker.task_types),
+        worker.order,
+        worker.joined_at,
+        worker.last_heard_at,
+        worker.alive,
+        worker.lost_at,
+        worker.awaited_until,
+        [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
+        worker.failures_in_a_row,
+        worker.quarantined_until,
+    ]
+    return WorkerRow(worker.name, pack_scalars(state))

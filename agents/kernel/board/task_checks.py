@@ -1,0 +1,109 @@
+"""Whether a list of new tasks can be taken: ids, dependencies, circles."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Mapping, Sequence
+
+from ....messages import (
+    DependencyCycle,
+    DuplicateTask,
+    InvalidTask,
+    Task,
+    TaskId,
+    UnknownDependency,
+)
+
+_MAX_NAMED = 10
+
+
+def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
+    """See that new tasks fit together and with the known ones.
+
+    Raises:
+        InvalidTask: an id is neither an integer nor a string.
+        DuplicateTask: an id is known, or stands twice.
+        UnknownDependency: a dependency or parent is neither known nor among the new tasks.
+        DependencyCycle: some of them wait for one another.
+    """
+    batch: dict[TaskId, Task] = {}
+    for task in tasks:
+        task_id = task.id
+        # True would pass for 1; a model built without validation may hold anything.
+        if type(task_id) not in (int, str):
+            raise InvalidTask(f"a task's id is {task_id!r}; it must be an integer or a string")
+        if task_id in known:
+            raise DuplicateTask(f"there is a task {task_id!r} already; give each an id of its own")
+        if task_id in batch:
+            raise DuplicateTask(f"two of the new tasks have the id {task_id!r}; change one of them")
+        batch[task_id] = task
+    for task in tasks:
+        for needed in task.depends_on:
+            if needed not in batch and needed not in known:
+                raise UnknownDependency(
+                    f"task {task.id!r} depends on {needed!r}, which nobody has added; "
+                    "add it before, or together with it"
+                )
+        parent = task.parent_id
+        if parent is not None and parent not in batch and parent not in known:
+            raise UnknownDependency(
+                f"task {task.id!r} has the parent {parent!r}, which nobody has added; "
+                "add it before, or together with it"
+            )
+    _check_circles(batch)
+
+
+def named_tasks(task: Task) -> set[TaskId]:
+    """The tasks that a task names: those it depends on, and its parent."""
+    named = set(task.depends_on)
+    if task.parent_id is not None:
+        named.add(task.parent_id)
+    return named
+
+
+def _check_circles(batch: Mapping[TaskId, Task]) -> None:
+    waiting_for = {
+        task_id: {needed for needed in task.depends_on if needed in batch}
+        for task_id, task in batch.items()
+        if task.depends_on
+    }
+    waiting_for = {task_id: needed for task_id, needed in waiting_for.items() if needed}
+    if not waiting_for:
+        return
+    dependents: dict[TaskId, list[TaskId]] = {}
+    for task_id, needed in waiting_for.items():
+        for each in needed:
+            dependents.setdefault(each, []).append(task_id)
+    startable = deque(task_id for task_id in batch if task_id not in waiting_for)
+    while startable:
+        done = startable.popleft()
+        for task_id in dependents.get(done, ()):
+            waiting_for[task_id].discard(done)
+            if not waiting_for[task_id]:
+                del waiting_for[task_id]
+                startable.append(task_id)
+    if waiting_for:
+        circle = _find_circle(batch, waiting_for)
+        shown = [str(task_id) for task_id in circle]
+        if len(shown) > _MAX_NAMED:
+            middle = f"… {len(shown) - _MAX_NAMED} more …"
+            shown = [*shown[: _MAX_NAMED - 2], middle, *shown[-2:]]
+        raise DependencyCycle(
+            f"tasks wait for one another, so that none can start: {' → '.join(shown)}; "
+            "take one of these dependencies away"
+        )
+
+
+def _find_circle(
+    batch: Mapping[TaskId, Task], waiting_for: Mapping[TaskId, set[TaskId]]
+) -> list[TaskId]:
+    """One circle among tasks each of which waits for another of them."""
+    path: list[TaskId] = []
+    place: dict[TaskId, int] = {}
+    task_id = next(iter(waiting_for))
+    while task_id not in place:
+        place[task_id] = len(path)
+        path.append(task_id)
+        # In the order in which the task names them, since sets have none.
+        task_id = next(each for each in batch[task_id].depends_on if each in waiting_for)
+    return [*path[place[task_id] :], task_id]

@@ -1,0 +1,25 @@
+"""All kinds of alarm that a board sets."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from ..model.records import Attempt
+from .expiry import Expiry
+from .held_slots import HeldSlotWarning
+from .prefetch import PrefetchRecall
+from .timers import TimerQueue
+from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
+
+BoardAlarms: TypeAlias = TimerQueue[
+    Attempt
+    | Silence
+    | Absence
+    | Challenge
+    | Quarantine
+    | PrefetchRecall
+    | StartBarrier
+    | Expiry
+    | HeldSlotWarning
+]
+"""The alarms of one board."""

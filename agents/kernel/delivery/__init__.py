@@ -1,0 +1,1 @@
+"""Reliable delivery over a transport that loses, doubles and reorders frames."""

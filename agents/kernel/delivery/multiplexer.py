@@ -1,0 +1,511 @@
+"""All conversations of one member, and how they share frames.
+
+On a link where everyone hears every frame, one frame for ten members costs what a frame for one
+does: whatever is due leaves together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush, heapreplace
+from typing import NamedTuple, TypeAlias
+
+from ....messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, Flaw, UnknownPeer
+from ....messages.frame import (
+    ANY_MANAGER,
+    Datagram,
+    Frame,
+    Section,
+    decode_frame,
+    decode_letter,
+    encode_frame,
+    encode_letter,
+)
+from .pace import Pace
+from .stream import DEFAULT_LIMITS, MESSAGE_OVERHEAD_BYTES, DeliveryCounters, Stream, StreamLimits
+
+DEFAULT_FRAME_BYTES = 256 * 1024
+MAX_LOOSE_MESSAGES = 10_000
+MAX_LOOSE_BYTES = 64 * 1024 * 1024
+"""How many loose messages, and bytes of them, may wait; the oldest give way."""
+
+WIRE_PATIENCE_S = 1.0
+"""How long what goes by a wire may be unanswered: nothing is lost there but with the wire."""
+
+MAX_RELAYED = 1_000
+"""How many letters of others may wait to be passed on; the oldest give way."""
+
+Overhearer: TypeAlias = Callable[[str, Section], None]
+"""Called with the sender, and the letter, of what one member says to others."""
+
+NOBODY_ELSE: frozenset[str] = frozenset()
+
+_FRAME_OVERHEAD_BYTES = 16
+_SECTION_OVERHEAD_BYTES = 12
+_DATAGRAM_OVERHEAD_BYTES = 8
+_SMALLEST_SHARE_BYTES = 4096
+_AT_ONCE = -math.inf
+
+
+class Outgoing(NamedTuple):
+    """A frame that is ready to leave.
+
+    Args:
+        frame: its bytes.
+        to: the address of the only peer it is for, or None if others may have to hear it.
+        by_wire: whether it is to go by the wire to that peer, and in no other way.
+    """
+
+    frame: bytes
+    to: str | None
+    by_wire: bool = False
+
+
+class Arrival(NamedTuple):
+    """A message that arrived.
+
+    Args:
+        sender: the address its sender claims.
+        message: the encoded message.
+        numbered: whether it belongs to the open conversation, and so comes once and in order.
+        is_managers: whether it may be one of a manager's messages; False if another client sent it.
+    """
+
+    sender: str
+    message: bytes
+    numbered: bool
+    is_managers: bool = True
+
+
+class Multiplexer:
+    """Numbered conversations with peers, and loose messages to anyone.
+
+    Args:
+        address: where this member is reached.
+        frame_bytes: how long a frame should get at most, before compression; one message that is
+            longer still goes, alone.
+        limits: the bounds of each conversation.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        frame_bytes: int = DEFAULT_FRAME_BYTES,
+        limits: StreamLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.address = address
+        self.counters = DeliveryCounters()
+        self._limits = limits
+        self._pace = Pace()
+        self._room_bytes = frame_bytes - _FRAME_OVERHEAD_BYTES - len(address.encode())
+
+        # Bounded by whoever opens conversations: there is one for each peer that was let in.
+        self._streams: dict[str, Stream] = {}
+        # Peers with something due, as an ordered set: who is served goes to its end.
+        self._due: dict[str, None] = {}
+        self._owing: dict[str, None] = {}
+        # No entry is later than its peer's true alarm; one that is too early is put right when
+        # it comes up, and one that is outdated falls out when its time comes: a few for each peer.
+        self._alarms: list[tuple[float, str]] = []
+        self._alarm_of: dict[str, float] = {}
+
+        self._loose: deque[tuple[str, bytes]] = deque()
+        self._loose_bytes = 0
+
+        # Those to whom a wire leads that works, as far as is known; some of the peers.
+        self._wired: set[str] = set()
+        self._loose_by_wire: deque[tuple[str, bytes]] = deque(maxlen=MAX_LOOSE_MESSAGES)
+        # What is to be the first that goes by a wire which is not there yet.
+        self._first_by_wire: dict[str, bytes] = {}
+
+        self.overhear: Overhearer | None = None
+        self.give_up_wire: Callable[[str], None] | None = None
+        self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Those with whom a conversation is open."""
+        return tuple(self._streams)
+
+    def open(self, peer: str, conversation: str) -> None:
+        """Begin a conversation with a peer; one of another name is dropped, the same one kept."""
+        current = self._streams.get(peer)
+        if current is None or current.conversation != conversation:
+            self.close(peer)
+            stream = self._streams[peer] = Stream(conversation, self._limits, self.counters)
+            stream.patience_s = WIRE_PATIENCE_S if peer in self._wired else 0.0
+
+    def close(self, peer: str) -> None:
+        """Forget the conversation with a peer, and whatever was not delivered; if there is one."""
+        self._streams.pop(peer, None)
+        self._due.pop(peer, None)
+        self._owing.pop(peer, None)
+        self._first_by_wire.pop(peer, None)
+
+    def may_have_wire(self, peer: str, public_key: bytes) -> bool | None:
+        """Whether whoever showed that a session is its own is the peer; None if that is not known.
+
+        Args:
+            peer: an address.
+            public_key: whose session it is.
+        """
+        del peer, public_key
+        return True
+
+    def trust_wire(self, peer: str) -> None:
+        """Let what is for a peer go by a wire of its own, by which something has just come.
+
+        A wire may be cut, or held up, without a word. One by which something left that is to be
+        sent again is given up. Whoever gets again by the link what it has uses it no more until
+        something comes by it again: it may be that an acknowledgement was lost.
+        """
+        if peer not in self._wired:
+            self._wired.add(peer)
+            if peer in self._first_by_wire:
+                self._loose_by_wire.append((peer, self._first_by_wire.pop(peer)))
+            if peer in self._streams:
+                self._streams[peer].patience_s = WIRE_PATIENCE_S
+
+    def distrust_wire(self, peer: str) -> None:
+        """Let what is for a peer go by the link."""
+        if peer in self._wired:
+            self._wired.discard(peer)
+            if peer in self._streams:
+                self._streams[peer].hurry()
+                self._reconsider(peer, self._streams[peer])
+
+    def post(self, peer: str, message: bytes) -> int:
+        """Queue a message that must arrive; its number in the conversation, from 0.
+
+        Raises:
+            UnknownPeer: no conversation with it is open.
+            BacklogFull: too much waits for this peer already.
+            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+        """
+        stream = self._streams.get(peer)
+        if stream is None:
+            raise UnknownPeer(peer)
+        _check_size(message)
+        number = stream.post(message)
+        if peer not in self._due:
+            self._reconsider(peer, stream)
+        return number
+
+    def post_loose(self, to: str, message: bytes, *, also_by_wire: bool = False) -> None:
+        """Queue a message that may get lost; if too many wait, the oldest is.
+
+        Args:
+            to: an address, `EVERYONE` or `ANY_MANAGER`.
+            message: the encoded message.
+            also_by_wire: let it go by the wire of a peer with whom a conversation is open as well,
+                now or as soon as there is one, and before all else that goes there; it may then
+                arrive twice.
+
+        Raises:
+            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+        """
+        _check_size(message)
+        if also_by_wire and to in self._wired:
+            self._loose_by_wire.append((to, message))
+        elif also_by_wire and to in self._streams:
+            self._first_by_wire[to] = message
+        self._loose.append((to, message))
+        self._loose_bytes += len(message)
+        while len(self._loose) > MAX_LOOSE_MESSAGES or self._loose_bytes > MAX_LOOSE_BYTES:
+            self._loose_bytes -= len(self._loose.popleft()[1])
+            self.counters.loose_dropped += 1
+
+    def collect(self, now: float) -> Outgoing | None:
+        """Build the frame that is due, with as much as it holds for everyone; None if nothing is.
+
+        Call again while it gives something. Peers take turns, and whoever found no room comes
+        first in the next frame.
+
+        Args:
+            now: the time in seconds.
+        """
+        self._wake(now)
+        if self._relayed:
+            return Outgoing(encode_frame(self._relayed.popleft()), None)
+        if self._loose_by_wire:
+            to, message = self._loose_by_wire.popleft()
+            frame = self._encode([Section(to, encode_letter(Datagram((message,))))])
+            return Outgoing(frame, to, by_wire=True)
+        if self._wired and not self._loose:
+            outgoing = self._collect_wired(now)
+            if outgoing is not None:
+                return outgoing
+        sections, room_bytes = self._collect_loose()
+        room_bytes = self._collect_due(now, sections, room_bytes)
+        if not sections:
+            return None
+        self._collect_early_acks(now, sections, room_bytes)
+        return Outgoing(self._encode(sections), self._only_peer(sections))
+
+    def receive(
+        self,
+        frame: bytes,
+        now: float,
+        listens_to: frozenset[str] = NOBODY_ELSE,
+        *,
+        by_wire_of: str | None = None,
+    ) -> list[Arrival]:
+        """Take in a frame.
+
+        Letters for others stay closed; broken ones are counted and skipped.
+
+        Args:
+            frame: what the link brought, whatever it is.
+            now: the time in seconds.
+            listens_to: addresses beside our own, such as `EVERYONE`.
+            by_wire_of: the peer at the other end of the wire by which it came; None if it came by
+                the link.
+
+        Raises:
+            DecodeError: the bytes are no frame, or one in another's name; nothing else is ever
+                raised.
+        """
+        opened = decode_frame(frame)
+        if by_wire_of is not None and opened.sender != by_wire_of:
+            raise DecodeError(
+                Flaw.FORGED_SENDER,
+                f"a frame in the name of {opened.sender[:80]!r} by the wire of {by_wire_of!r}",
+            )
+        by_wire = by_wire_of is not None
+        return self._take_in(opened, len(frame), now, listens_to, by_wire=by_wire)
+
+    def _take_in(
+        self,
+        frame: Frame,
+        size_bytes: int,
+        now: float,
+        listens_to: frozenset[str],
+        *,
+        by_wire: bool,
+    ) -> list[Arrival]:
+        sender, sections = frame
+        if sender == self.address:
+            return []
+        self.counters.frames_received += 1
+        self.counters.bytes_received += size_bytes
+        arrivals: list[Arrival] = []
+        for section in sections:
+            if section.to == self.address or section.to in listens_to:
+                arrivals += self._open_letter(sender, section, now, by_wire)
+            if self.overhear is not None and section.to not in (self.address, ANY_MANAGER):
+                self.overhear(sender, section)
+        return arrivals
+
+    def relay(self, sender: str, section: Section) -> None:
+        """Pass on, in its sender's name, a letter that was overheard elsewhere; it may get lost."""
+        self._relayed.append(Frame(sender, (section,)))
+
+    def acknowledged(self, peer: str) -> int:
+        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
+        stream = self._streams.get(peer)
+        return 0 if stream is None else stream.acknowledged
+
+    def heard_at(self, peer: str) -> float | None:
+        """When something of the conversation with a peer last arrived; None if nothing has."""
+        stream = self._streams.get(peer)
+        return None if stream is None else stream.heard_at
+
+    def next_alarm(self) -> float | None:
+        """When something will be due, in seconds.
+
+        Minus infinity if something is due already; None if nothing will be before something is
+        posted or received.
+        """
+        if self._loose or self._loose_by_wire or self._due or self._relayed:
+            return _AT_ONCE
+        while self._alarms:
+            alarm, peer = self._alarms[0]
+            stream = self._streams.get(peer)
+            true_alarm = stream.next_alarm() if stream is not None else None
+            if self._alarm_of.get(peer) != alarm:
+                heappop(self._alarms)
+            elif true_alarm is None:
+                heappop(self._alarms)
+                del self._alarm_of[peer]
+            elif true_alarm > alarm:
+                heapreplace(self._alarms, (true_alarm, peer))
+                self._alarm_of[peer] = true_alarm
+            else:
+                return alarm
+        return None
+
+    @property
+    def rest_s(self) -> float:
+        """How long a slow network needs after a frame, before the next leaves, in seconds."""
+        return self._pace.rest_s
+
+    def has_due(self, now: float) -> bool:
+        """Whether `collect` has something to give."""
+        alarm = self.next_alarm()
+        return alarm is not None and alarm <= now
+
+    def idle(self, peer: str) -> bool:
+        """Whether everything posted to a peer has arrived, or no conversation with it is open."""
+        stream = self._streams.get(peer)
+        return stream is None or stream.idle
+
+    def has_unsettled(self) -> bool:
+        """Whether anything posted may not have arrived yet, or a peer awaits our word.
+
+        Whoever leaves with an acknowledgement owed lets the other end wait for it in vain.
+        """
+        return bool(self._owing) or any(not stream.idle for stream in self._streams.values())
+
+    def _reconsider(self, peer: str, stream: Stream) -> None:
+        if stream.owes_acknowledgement:
+            self._owing[peer] = None
+        else:
+            self._owing.pop(peer, None)
+        alarm = stream.next_alarm()
+        if alarm is None:
+            return
+        if alarm == _AT_ONCE:
+            self._due.setdefault(peer)
+        elif alarm < self._alarm_of.get(peer, math.inf):
+            heappush(self._alarms, (alarm, peer))
+            self._alarm_of[peer] = alarm
+
+    def _wake(self, now: float) -> None:
+        while self._alarms and self._alarms[0][0] <= now:
+            alarm, peer = heappop(self._alarms)
+            if self._alarm_of.get(peer) != alarm:
+                continue
+            del self._alarm_of[peer]
+            stream = self._streams.get(peer)
+            if stream is None:
+                continue
+            if stream.is_due(now):
+                self._due.setdefault(peer)
+            else:
+                self._reconsider(peer, stream)
+
+    def _collect_loose(self) -> tuple[list[Section], int]:
+        # Heartbeats are loose and don't wait; but a flood of them leaves half to the others.
+        reserve_bytes = self._room_bytes // 2 if self._due else 0
+        room_bytes = self._room_bytes
+        messages_for: dict[str, list[bytes]] = {}
+        while self._loose:
+            to, message = self._loose[0]
+            size = len(message) + MESSAGE_OVERHEAD_BYTES
+            if to not in messages_for:
+                size += _section_overhead_bytes(to) + _DATAGRAM_OVERHEAD_BYTES
+            if messages_for and size > room_bytes - reserve_bytes:
+                break
+            self._loose.popleft()
+            self._loose_bytes -= len(message)
+            messages_for.setdefault(to, []).append(message)
+            room_bytes -= size
+        sections = [
+            Section(to, encode_letter(Datagram(tuple(messages))))
+            for to, messages in messages_for.items()
+        ]
+        return sections, room_bytes
+
+    def _encode(self, sections: list[Section]) -> bytes:
+        frame = encode_frame(Frame(self.address, tuple(sections)))
+        self.counters.frames_sent += 1
+        self.counters.bytes_sent += len(frame)
+        return frame
+
+    def _collect_wired(self, now: float) -> Outgoing | None:
+        """Build a frame for one peer to whom a wire leads; None if nothing is due for any."""
+        for peer in [peer for peer in self._due if peer in self._wired]:
+            stream = self._streams[peer]
+            if stream.is_late_by_wire(now):
+                self.distrust_wire(peer)
+                if self.give_up_wire is not None:
+                    self.give_up_wire(peer)
+                continue
+            room_bytes = self._room_bytes - _section_overhead_bytes(peer)
+            room_bytes = max(stream.smallest_room_bytes(now), room_bytes)
+            segment = stream.collect(now, room_bytes, by_wire=True)
+            del self._due[peer]
+            if stream.is_due(now):
+                self._due[peer] = None
+            self._reconsider(peer, stream)
+            if segment is not None:
+                frame = self._encode([Section(peer, encode_letter(segment))])
+                return Outgoing(frame, peer, by_wire=True)
+        return None
+
+    def _collect_due(self, now: float, sections: list[Section], room_bytes: int) -> int:
+        turns = deque(peer for peer in self._due if peer not in self._wired)
+        share_bytes = max(room_bytes // max(len(turns), 1), _SMALLEST_SHARE_BYTES)
+        while turns:
+            peer = turns.popleft()
+            stream = self._streams[peer]
+            free_bytes = room_bytes - _section_overhead_bytes(peer)
+            needed_bytes = stream.smallest_room_bytes(now)
+            if needed_bytes > free_bytes and sections:
+                continue
+            segment = stream.collect(now, max(needed_bytes, min(share_bytes, free_bytes)))
+            del self._due[peer]
+            if segment is not None:
+                sections.append(Section(peer, encode_letter(segment)))
+                room_bytes -= _section_overhead_bytes(peer) + len(sections[-1].letter)
+            if stream.is_due(now):
+                self._due[peer] = None
+                turns.append(peer)
+            self._reconsider(peer, stream)
+        return room_bytes
+
+    def _collect_early_acks(self, now: float, sections: list[Section], room_bytes: int) -> None:
+        for peer in [peer for peer in self._owing if peer not in self._wired]:
+            stream = self._streams[peer]
+            free_bytes = room_bytes - _section_overhead_bytes(peer)
+            segment = stream.collect(now, free_bytes, early_ack=True)
+            if segment is None:
+                continue
+            sections.append(Section(peer, encode_letter(segment)))
+            room_bytes -= _section_overhead_bytes(peer) + len(sections[-1].letter)
+            if not stream.is_due(now):
+                self._due.pop(peer, None)
+            self._reconsider(peer, stream)
+
+    def _only_peer(self, sections: list[Section]) -> str | None:
+        addresses = {section.to for section in sections}
+        if len(addresses) > 1:
+            return None
+        # Who is no peer may be in another workspace of the manager, who has to hear it then.
+        return next((address for address in addresses if address in self._streams), None)
+
+    def _open_letter(
+        self, sender: str, section: Section, now: float, by_wire: bool
+    ) -> list[Arrival]:
+        try:
+            letter = decode_letter(section.letter)
+        except DecodeError:
+            self.counters.broken_letters += 1
+            return []
+        if isinstance(letter, Datagram):
+            return [Arrival(sender, message, False) for message in letter.messages]
+        stream = self._streams.get(sender)
+        if stream is None or section.to != self.address:
+            self.counters.foreign_segments += 1
+            return []
+        if not by_wire and stream.has(letter):
+            self.distrust_wire(sender)
+        messages = stream.accept(letter, now)
+        if stream.round_trip_s is not None:
+            self._pace.learn(stream.round_trip_s)
+        self._reconsider(sender, stream)
+        return [Arrival(sender, message, True) for message in messages]
+
+
+def _check_size(message: bytes) -> None:
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise EncodeError(
+            f"a message of {len(message):,} bytes can't be sent; the limit is "
+            f"{MAX_MESSAGE_BYTES:,}; pass large data by reference"
+        )
+
+
+def _section_overhead_bytes(to: str) -> int:
+    return _SECTION_OVERHEAD_BYTES + len(to.encode())

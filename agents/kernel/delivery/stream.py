@@ -1,0 +1,464 @@
+"""One reliable, ordered, two-way conversation over a link that loses, doubles, reorders and delays.
+
+Each message has a number. A run of messages sent together is sent again, as a whole, when its
+acknowledgement is late; only the oldest run is, since later ones have often arrived and wait for
+it at the other end. Acknowledgements are cumulative and ride on data where there is any.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+
+from ....messages import BacklogFull
+from ....messages.frame import Segment
+from .timing import RetryTimer
+
+MESSAGE_OVERHEAD_BYTES = 5
+"""What a message takes in a letter beside itself, at most."""
+
+_SEGMENT_OVERHEAD_BYTES = 32
+_AT_ONCE = -math.inf
+_ACK_EVERY_NTH_OF_WINDOW = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """The bounds within which a stream works; both ends need the same window.
+
+    Args:
+        window_messages: how many messages may be unacknowledged; 1 or more.
+        window_bytes: how many bytes may be; a larger message goes all the same, alone.
+        backlog_messages: how many messages may wait to be sent.
+        backlog_bytes: how many bytes may wait to be sent.
+        first_retry_after_s: how long to wait for an acknowledgement before any was measured.
+        shortest_retry_after_s: the least to wait, however quick the other end is.
+        longest_retry_after_s: the most to wait, however often it failed to answer.
+        ack_after_s: how long an acknowledgement waits for data to ride on.
+    """
+
+    window_messages: int = 1024
+    window_bytes: int = 1024 * 1024
+    backlog_messages: int = 100_000
+    backlog_bytes: int = 256 * 1024 * 1024
+    first_retry_after_s: float = 0.3
+    shortest_retry_after_s: float = 0.2
+    longest_retry_after_s: float = 5.0
+    ack_after_s: float = 0.02
+
+
+DEFAULT_LIMITS = StreamLimits()
+
+
+@dataclass(slots=True)
+class DeliveryCounters:
+    """What delivery has seen so far, in messages unless the name says otherwise.
+
+    Args:
+        frames_sent: frames that were built.
+        frames_received: frames that were opened, without our own.
+        bytes_sent: bytes of the frames that were built.
+        bytes_received: bytes of the frames that were opened.
+        sent: numbered messages sent for the first time.
+        resent: numbered messages sent again.
+        delivered: numbered messages that arrived, each counted once.
+        duplicates: numbered messages that had arrived before.
+        absurd_segments: segments whose numbers cannot be; ignored.
+        foreign_segments: segments of other conversations; ignored.
+        broken_letters: letters that could not be decoded; ignored.
+        loose_dropped: loose messages given up because too many waited.
+    """
+
+    frames_sent: int = 0
+    frames_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    sent: int = 0
+    resent: int = 0
+    delivered: int = 0
+    duplicates: int = 0
+    absurd_segments: int = 0
+    foreign_segments: int = 0
+    broken_letters: int = 0
+    loose_dropped: int = 0
+
+
+@dataclass(slots=True)
+class _Run:
+    """Messages sent together, from number `first` up to but without `after`."""
+
+    first: int
+    after: int
+    sent_at: float
+    retry_after_s: float
+    by_wire: bool = False
+    resent: bool = False
+
+    @property
+    def late_at(self) -> float:
+        return self.sent_at + self.retry_after_s
+
+
+HURRY_S = 0.3
+"""How soon at most what went by a wire that is of no use any more is sent again, in seconds."""
+
+
+class Stream:
+    """One end of a conversation; `heard_at` tells when something of it last arrived.
+
+    `patience_s` is the least time to wait for an acknowledgement, in seconds, whatever was
+    measured: on some ways nothing is lost, and who is late is busy.
+
+    It never gives up by itself: whether a silent peer is gone is for others to judge.
+
+    Args:
+        conversation: names the two sessions that talk; segments of another one are ignored.
+        limits: the bounds within which it works.
+        counters: where to count; several streams may share one.
+    """
+
+    def __init__(
+        self,
+        conversation: str,
+        limits: StreamLimits = DEFAULT_LIMITS,
+        counters: DeliveryCounters | None = None,
+    ) -> None:
+        self.conversation = conversation
+        self.heard_at: float | None = None
+        self.patience_s = 0.0
+        self.counters = DeliveryCounters() if counters is None else counters
+        self._limits = limits
+        self._envelope_bytes = _SEGMENT_OVERHEAD_BYTES + len(conversation.encode())
+        self._timer = RetryTimer(
+            limits.first_retry_after_s,
+            limits.shortest_retry_after_s,
+            limits.longest_retry_after_s,
+        )
+
+        # Bounded by the backlog limits.
+        self._queue: deque[bytes] = deque()
+        self._queue_bytes = 0
+
+        # Bounded by the window: messages sent from `_oldest` up to but without `_next`.
+        self._in_flight: deque[bytes] = deque()
+        self._in_flight_bytes = 0
+        self._runs: deque[_Run] = deque()
+        self._oldest = 0
+        self._next = 0
+        # Runs from before the last retransmission tell nothing about the round trip: their
+        # acknowledgement may have waited for the retransmitted one.
+        self._measurable_from = 0
+        self._runs_per_retry = 1
+
+        # Bounded by the window.
+        self._early: dict[int, bytes] = {}
+        self._early_bytes = 0
+        self._expected = 0
+        self._ack_due_at: float | None = None
+        self._unanswered_messages = 0
+        self._unanswered_bytes = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything posted has arrived, as far as this end knows."""
+        return not self._queue and not self._in_flight
+
+    @property
+    def acknowledged(self) -> int:
+        """The number of the first message that has not arrived, as far as this end knows."""
+        return self._oldest
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages were sent, and not yet acknowledged."""
+        return len(self._in_flight)
+
+    @property
+    def backlog(self) -> int:
+        """How many messages wait to be sent for the first time."""
+        return len(self._queue)
+
+    @property
+    def held(self) -> int:
+        """How many messages arrived before their turn, and wait for earlier ones."""
+        return len(self._early)
+
+    @property
+    def owes_acknowledgement(self) -> bool:
+        """Whether the other end waits for an acknowledgement, now or a little later."""
+        return self._ack_due_at is not None
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """How long an acknowledgement takes, smoothed, in seconds; None if that is unknown."""
+        return self._timer.round_trip_s
+
+    @property
+    def retry_after_s(self) -> float:
+        """How long a message sent now may stay unacknowledged before it is sent again."""
+        return self._timer.retry_after_s
+
+    def post(self, message: bytes) -> int:
+        """Queue a message; its number, from 0.
+
+        Raises:
+            BacklogFull: as many messages, or bytes, as may wait do wait already.
+        """
+        limits, queue, size = self._limits, self._queue, len(message)
+        too_many = len(queue) >= limits.backlog_messages
+        if too_many or (queue and self._queue_bytes + size > limits.backlog_bytes):
+            raise BacklogFull(
+                f"{len(self._queue):,} messages of {self._queue_bytes:,} bytes wait in "
+                f"conversation {self.conversation!r}; the limits are "
+                f"{limits.backlog_messages:,} messages and {limits.backlog_bytes:,} bytes; "
+                "post less, or wait until some have left"
+            )
+        queue.append(message)
+        self._queue_bytes += size
+        return self._next + len(queue) - 1
+
+    def has(self, segment: Segment) -> bool:
+        """Whether messages of a segment have arrived before."""
+        return (
+            segment.conversation == self.conversation
+            and bool(segment.messages)
+            and segment.first < self._expected
+        )
+
+    def accept(self, segment: Segment, now: float) -> list[bytes]:
+        """Take in a segment.
+
+        Args:
+            segment: what arrived; segments that make no sense are counted and ignored.
+            now: the time in seconds.
+
+        Returns:
+            The messages that can now be delivered: in order, each exactly once.
+        """
+        if segment.conversation != self.conversation:
+            self.counters.foreign_segments += 1
+            return []
+        after = segment.first + len(segment.messages)
+        if (
+            not 0 <= segment.ack <= self._next
+            or segment.first < 0
+            or after > self._expected + self._limits.window_messages
+        ):
+            self.counters.absurd_segments += 1
+            return []
+        self.heard_at = now
+        if segment.ack > self._oldest:
+            self._settle(segment.ack, now)
+        if not segment.messages:
+            return []
+        if segment.first > self._expected:
+            self._hold(segment)
+            return []
+        return self._deliver(segment, now)
+
+    def collect(
+        self,
+        now: float,
+        room_bytes: int,
+        early_ack: bool = False,
+        *,
+        by_wire: bool = False,
+    ) -> Segment | None:
+        """Build the segment that is due.
+
+        Args:
+            now: the time in seconds.
+            room_bytes: how long the encoded letter may be; `smallest_room_bytes` always does.
+            early_ack: let an acknowledgement go before it is due, since a frame leaves anyway.
+            by_wire: whether it is to go by a wire.
+
+        Returns:
+            Messages that are late or new, or an acknowledgement alone, or None if nothing is due
+            that fits. Call again: there may be more.
+        """
+        room_bytes -= self._envelope_bytes
+        if room_bytes < 0:
+            return None
+        first, messages = self._next, ()
+        if self.is_late(now):
+            first, messages = self._oldest, self._send_again(now, room_bytes, by_wire)
+        elif self._may_send():
+            messages = self._send_new(now, room_bytes, by_wire)
+        if not messages and not self._must_acknowledge(now, early_ack):
+            return None
+        self._ack_due_at = None
+        self._unanswered_messages = self._unanswered_bytes = 0
+        return Segment(self.conversation, first, self._expected, messages)
+
+    def smallest_room_bytes(self, now: float) -> int:
+        """Tell the room in bytes without which `collect` could not give what is due next."""
+        if self.is_late(now):
+            return self._envelope_bytes + MESSAGE_OVERHEAD_BYTES + len(self._in_flight[0])
+        if self._may_send():
+            return self._envelope_bytes + MESSAGE_OVERHEAD_BYTES + len(self._queue[0])
+        return self._envelope_bytes
+
+    def next_alarm(self) -> float | None:
+        """When something will be due, in seconds.
+
+        Minus infinity if something is due already, whatever the time; None if nothing will be
+        before something is posted or accepted.
+        """
+        if self._may_send():
+            return _AT_ONCE
+        late_at = self._runs[0].late_at if self._runs else None
+        if late_at is None or self._ack_due_at is None:
+            return self._ack_due_at if late_at is None else late_at
+        return min(late_at, self._ack_due_at)
+
+    def hurry(self) -> None:
+        """Be patient no more: what is under way may be lost."""
+        self.patience_s = 0.0
+        for run in self._runs:
+            run.by_wire = False
+            # What was measured may have been measured by a wire that was held up.
+            hurried_s = min(self._timer.retry_after_s, HURRY_S)
+            run.retry_after_s = min(run.retry_after_s, hurried_s)
+
+    def is_late(self, now: float) -> bool:
+        """Whether something was sent that should have been acknowledged by now."""
+        return bool(self._runs) and self._runs[0].late_at <= now
+
+    def is_late_by_wire(self, now: float) -> bool:
+        """Whether what is late went by a wire, where nothing should be lost."""
+        return self.is_late(now) and self._runs[0].by_wire
+
+    def is_due(self, now: float) -> bool:
+        """Whether `collect` has something to give."""
+        alarm = self.next_alarm()
+        return alarm is not None and alarm <= now
+
+    def _may_send(self) -> bool:
+        if not self._queue:
+            return False
+        return not self._in_flight or (
+            len(self._in_flight) < self._limits.window_messages
+            and self._in_flight_bytes + len(self._queue[0]) <= self._limits.window_bytes
+        )
+
+    def _must_acknowledge(self, now: float, early: bool) -> bool:
+        return self._ack_due_at is not None and (early or self._ack_due_at <= now)
+
+    def _send_new(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
+        messages: list[bytes] = []
+        queue, in_flight, limits = self._queue, self._in_flight, self._limits
+        room = limits.window_messages - len(in_flight)
+        sent_bytes = 0
+        while queue and room > 0:
+            size = len(queue[0])
+            room_bytes -= size + MESSAGE_OVERHEAD_BYTES
+            if room_bytes < 0:
+                break
+            if self._in_flight_bytes + sent_bytes + size > limits.window_bytes and in_flight:
+                break
+            message = queue.popleft()
+            messages.append(message)
+            in_flight.append(message)
+            sent_bytes += size
+            room -= 1
+        if not messages:
+            return ()
+        self._queue_bytes -= sent_bytes
+        self._in_flight_bytes += sent_bytes
+        after = self._next + len(messages)
+        retry_after_s = max(self._timer.retry_after_s, self.patience_s)
+        self._runs.append(_Run(self._next, after, now, retry_after_s, by_wire))
+        self._next = after
+        self.counters.sent += len(messages)
+        return tuple(messages)
+
+    def _send_again(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
+        until = self._oldest
+        for run in islice(self._runs, self._runs_per_retry):
+            if run.late_at > now:
+                break
+            until = run.after
+        messages: list[bytes] = []
+        for message in islice(self._in_flight, until - self._oldest):
+            room_bytes -= len(message) + MESSAGE_OVERHEAD_BYTES
+            if room_bytes < 0:
+                break
+            messages.append(message)
+        if not messages:
+            return ()
+        after = self._oldest + len(messages)
+        retry_after_s = max(self._timer.back_off(self._runs[0].retry_after_s), self.patience_s)
+        self._drop_runs(after)
+        self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, by_wire, resent=True))
+        self._measurable_from = self._next
+        # One lost run is the common case. Where one gap follows another the link was down for a
+        # while, and to mend them one a round trip would take too long.
+        self._runs_per_retry = min(2 * self._runs_per_retry, self._limits.window_messages)
+        self.counters.resent += len(messages)
+        return tuple(messages)
+
+    def _settle(self, ack: int, now: float) -> None:
+        take = self._in_flight.popleft
+        self._in_flight_bytes -= sum([len(take()) for _ in range(ack - self._oldest)])
+        self._oldest = ack
+        measured: _Run | None = None
+        for run in self._drop_runs(ack):
+            if run.resent:
+                self._timer.keep(run.retry_after_s, max(0.0, now - run.sent_at))
+            elif run.first >= self._measurable_from:
+                measured = run
+        if measured is not None:
+            self._timer.measure(max(0.0, now - measured.sent_at))
+            self._runs_per_retry = 1
+
+    def _drop_runs(self, until: int) -> list[_Run]:
+        dropped: list[_Run] = []
+        while self._runs and self._runs[0].after <= until:
+            dropped.append(self._runs.popleft())
+        if self._runs:
+            self._runs[0].first = max(self._runs[0].first, until)
+        return dropped
+
+    def _hold(self, segment: Segment) -> None:
+        for number, message in enumerate(segment.messages, segment.first):
+            if number in self._early:
+                self.counters.duplicates += 1
+            elif self._early_bytes + len(message) <= self._limits.window_bytes:
+                self._early[number] = message
+                self._early_bytes += len(message)
+
+    def _deliver(self, segment: Segment, now: float) -> list[bytes]:
+        known = min(self._expected - segment.first, len(segment.messages))
+        self.counters.duplicates += known
+        delivered = list(segment.messages[known:])
+        if self._early:
+            for number in range(self._expected, self._expected + len(delivered)):
+                self.counters.duplicates += self._release(number) is not None
+            while (message := self._release(self._expected + len(delivered))) is not None:
+                delivered.append(message)
+        self._expected += len(delivered)
+        self.counters.delivered += len(delivered)
+        self._owe_acknowledgement(delivered, now)
+        return delivered
+
+    def _release(self, number: int) -> bytes | None:
+        message = self._early.pop(number, None)
+        if message is not None:
+            self._early_bytes -= len(message)
+        return message
+
+    def _owe_acknowledgement(self, delivered: list[bytes], now: float) -> None:
+        self._unanswered_messages += len(delivered)
+        self._unanswered_bytes += sum(map(len, delivered))
+        limits, share = self._limits, _ACK_EVERY_NTH_OF_WINDOW
+        # What arrives again was not acknowledged in time; and a sender must not run dry.
+        if (
+            not delivered
+            or self._unanswered_messages * share >= limits.window_messages
+            or self._unanswered_bytes * share >= limits.window_bytes
+        ):
+            self._ack_due_at = _AT_ONCE
+        elif self._ack_due_at is None:
+            self._ack_due_at = now + limits.ack_after_s

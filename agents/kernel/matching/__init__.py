@@ -1,0 +1,1 @@
+"""Which worker gets which task: policies, queues and the explanation of a decision."""

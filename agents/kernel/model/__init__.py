@@ -1,0 +1,1 @@
+"""The plain values of the kernel: events, instructions, records, rules and decisions."""

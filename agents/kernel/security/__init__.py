@@ -1,0 +1,1 @@
+"""Seals frames, and decides which peers are believed."""

@@ -1,0 +1,221 @@
+"""A client's end of sealing: finds the manager's session, and binds what it sends to it.
+
+A client takes a manager's session for true only from a challenge that answers a frame which this
+client has sent since it last took one: whoever repeats what was said before moves nobody. While
+it hears the manager that let it in it takes no other, whoever knows the secret.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from ....messages import DecodeError, Flaw
+from ..delivery.multiplexer import Outgoing
+from .alerts import AlertDelay, read_notice
+from .identity import Identity
+from .peer_sessions import MAX_SENDERS, PeerSessions
+from .replay_window import ReplayWindow
+from .seal import Opened
+from .sealed_frame import SEALED_VERSION, FrameKey, FrameKind, Header, KeyRing, Speaker, read_header
+from .workspace_secret import WorkspaceSecret
+
+MANAGER_SILENCE_S = 5.0
+"""How long a client's manager must have been silent before it belongs to another, in seconds."""
+
+_PROBE_S = 1.0
+"""How long an answer to a probe is waited for before the next one leaves, in seconds."""
+
+_MAX_DUE = 8
+
+
+class _Probe(NamedTuple):
+    counter: int
+    at: float
+
+
+class _Admission(NamedTuple):
+    """The manager session that a client belongs to.
+
+    Args:
+        manager: the session.
+        pass_number: the pass with which the client shows that it was let in.
+        own_key: seals what this client sends.
+        manager_key: opens what the manager sends.
+        manager_window: what of the manager's was seen.
+        senders: the other clients of that session.
+    """
+
+    manager: bytes
+    pass_number: int
+    own_key: FrameKey
+    manager_key: FrameKey
+    manager_window: ReplayWindow
+    senders: PeerSessions
+
+
+class ClientSeal:
+    """Seals what a worker or inquirer sends, and lets in what its manager's session holds.
+
+    While it knows no manager session it knocks in place of each frame that is to leave, and keeps
+    the newest of them to send it as soon as it is let in. See `Seal`.
+
+    Args:
+        secret: what all members share.
+        workspace_id: the workspace.
+        identity: signs what it says; new at each start.
+        max_senders: of how many other clients it remembers what it has seen.
+    """
+
+    manages = False
+
+    def __init__(
+        self,
+        secret: WorkspaceSecret,
+        workspace_id: str,
+        identity: Identity,
+        max_senders: int = MAX_SENDERS,
+    ) -> None:
+        self.identity = identity
+        session = self._session = identity.session(workspace_id)
+        self._keys = KeyRing(secret, workspace_id)
+        self._knock_key = self._keys.key_for(Header(FrameKind.KNOCK, session))
+        self._max_senders = max_senders
+        self._counter = 0
+        self._admission: _Admission | None = None
+        self._admitted_at_counter = 0
+        self._manager_heard_at = 0.0
+        self._probed: _Probe | None = None
+        self._round_trip_s: float | None = None
+        self._kept: Outgoing | None = None
+        self._patience = AlertDelay()
+        self._due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this member can't get in; None once it was let in."""
+        return self._patience.refusal if self._admission is None else None
+
+    @property
+    def blob_key(self) -> bytes | None:
+        """What blobs of this workspace are sealed with."""
+        return self._keys.blob_key()
+
+    @property
+    def manager(self) -> Speaker | None:
+        """The manager that let this member in."""
+        return None if self._admission is None else Speaker(SEALED_VERSION, self._admission.manager)
+
+    def probe(self, now: float) -> float | None:
+        """Knock again, although it was let in: the challenge tells how long an answer takes."""
+        round_trip_s, self._round_trip_s = self._round_trip_s, None
+        if self._probed is None or round_trip_s is not None or now - self._probed.at > _PROBE_S:
+            knock = Header(FrameKind.KNOCK, self._session, counter=self._next_counter())
+            self._probed = _Probe(knock.counter, now)
+            self._due.append(Outgoing(self._knock_key.seal(knock, self.identity), None))
+        return round_trip_s
+
+    def speaker_of(self, public_key: bytes) -> Speaker:
+        """Who has shown that a public key is its own."""
+        return self._keys.speaker_of(public_key)
+
+    @property
+    def has_due(self) -> bool:
+        """Whether `collect` has something to give."""
+        return bool(self._due)
+
+    def collect(self) -> Outgoing | None:
+        """Give the frame that waited for the manager's session to be known."""
+        return self._due.popleft() if self._due else None
+
+    def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
+        """Seal a frame for the manager's session; knock in its place if none is known."""
+        if self._admission is None:
+            self._patience.asked(now)
+            self._kept = outgoing
+            knock = Header(FrameKind.KNOCK, self._session, counter=self._next_counter())
+            return Outgoing(self._knock_key.seal(knock, self.identity), None)
+        return self._seal(self._admission, outgoing)
+
+    def unwrap(self, data: bytes, now: float) -> Opened | None:
+        """Open a frame of the manager's session; heed a challenge that answers this client."""
+        header = read_header(data)
+        if header.kind is FrameKind.NOTICE:
+            if header.bound_to == self._session:
+                self._patience.noticed(read_notice(data), now)
+            return None
+        if header.version != SEALED_VERSION or header.kind is FrameKind.KNOCK:
+            # It is for members of an earlier version, or for the manager.
+            return None
+        if header.sender == self._session:
+            raise DecodeError(Flaw.REPLAYED, "a frame that bears our own session")
+        if header.kind is FrameKind.CHALLENGE:
+            self._heed(header, data, now)
+            return None
+        admission = self._admission
+        manager = header.sender if header.kind is FrameKind.MANAGER else header.bound_to
+        if admission is None or manager != admission.manager:
+            self._keys.key_for(header).open(header, data)
+            raise DecodeError(Flaw.STALE_SESSION, "a frame of a session we don't belong to")
+        if header.kind is FrameKind.CLIENT:
+            if admission.senders.is_stale(header):
+                raise DecodeError(Flaw.STALE_SESSION, "a frame with a pass that is too old")
+            return Opened(admission.senders.open(header, data), header.speaker)
+        content = admission.manager_key.open(header, data)
+        if not admission.manager_window.accept(header.counter):
+            raise DecodeError(Flaw.REPLAYED, "a manager's frame that came before")
+        self._manager_heard_at = now
+        return Opened(content, header.speaker, is_managers=True)
+
+    def _heed(self, challenge: Header, data: bytes, now: float) -> None:
+        if challenge.bound_to != self._session:
+            return
+        self._keys.key_for(challenge).open(challenge, data)
+        if challenge.pass_number <= self._admitted_at_counter:
+            raise DecodeError(Flaw.REPLAYED, "a challenge that answers nothing we still ask")
+        before = self._admission
+        is_other = before is not None and before.manager != challenge.sender
+        if is_other and now - self._manager_heard_at < MANAGER_SILENCE_S:
+            raise DecodeError(
+                Flaw.STALE_SESSION, "a challenge of another manager, while ours is still heard"
+            )
+        if self._probed is not None and challenge.pass_number == self._probed.counter:
+            self._round_trip_s = now - self._probed.at
+        self._manager_heard_at = now
+        pass_number = challenge.counter
+        own = Header(FrameKind.CLIENT, self._session, challenge.sender, pass_number)
+        if before is not None and not is_other:
+            # Only the pass is new: what was seen of this manager stays seen.
+            self._admission = before._replace(
+                pass_number=pass_number, own_key=self._keys.key_for(own)
+            )
+        else:
+            self._admission = _Admission(
+                manager=challenge.sender,
+                pass_number=pass_number,
+                own_key=self._keys.key_for(own),
+                manager_key=self._keys.key_for(Header(FrameKind.MANAGER, challenge.sender)),
+                # What the manager said before was not for us, whoever brings it now.
+                manager_window=ReplayWindow(floor=pass_number),
+                senders=PeerSessions(self._keys, self._max_senders),
+            )
+        self._admitted_at_counter = self._counter
+        if self._kept is not None:
+            self._due.append(self._seal(self._admission, self._kept))
+            self._kept = None
+
+    def _seal(self, admission: _Admission, outgoing: Outgoing) -> Outgoing:
+        header = Header(
+            FrameKind.CLIENT,
+            self._session,
+            admission.manager,
+            admission.pass_number,
+            self._next_counter(),
+        )
+        return outgoing._replace(
+            frame=admission.own_key.seal(header, self.identity, outgoing.frame)
+        )
+
+    def _next_counter(self) -> int:
+        self._counter += 1
+        return self._counter

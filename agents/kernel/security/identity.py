@@ -1,0 +1,80 @@
+"""Who a member is: a key pair of its own, so that no other member can speak in its session.
+
+All members share the workspace's secret, so keys that are derived from it tell members from
+strangers, but not one member from another. A session is the hash of a public key, and whoever
+speaks in it signs.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+
+from ....messages import DecodeError, Flaw, InvalidInput
+
+SEED_BYTES = 32
+PUBLIC_KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+SESSION_BYTES = 16
+
+_PURPOSE = b"muster session 3"
+
+
+class Identity:
+    """A member's key pair (Ed25519), new at each start.
+
+    Args:
+        seed: 32 random bytes.
+
+    Raises:
+        InvalidInput: they are not 32 bytes.
+    """
+
+    __slots__ = ("_key", "public_key")
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != SEED_BYTES:
+            raise InvalidInput(
+                f"an identity from {len(seed)} bytes; it takes {SEED_BYTES} random bytes"
+            )
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public_key = self._key.public_key().public_bytes_raw()
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign bytes; the signature has `SIGNATURE_BYTES`."""
+        return self._key.sign(data)
+
+    def session(self, workspace_id: str) -> bytes:
+        """The session of this member in a workspace."""
+        return session_of(self.public_key, workspace_id.encode("utf-8", "surrogatepass"))
+
+
+def session_of(public_key: bytes, workspace: bytes) -> bytes:
+    """The session that belongs to a public key in a workspace, in `SESSION_BYTES`."""
+    return sha256(_PURPOSE + public_key + workspace).digest()[:SESSION_BYTES]
+
+
+def check_signature(public_key: bytes, signature: bytes, data: bytes) -> None:
+    """See that the owner of a public key signed bytes.
+
+    Raises:
+        DecodeError: it did not.
+    """
+    try:
+        _load(public_key).verify(signature, data)
+    except (InvalidSignature, ValueError):
+        raise DecodeError(
+            Flaw.FORGED_SENDER, "a member spoke in the name of another: the signature is not its"
+        ) from None
+
+
+@lru_cache(maxsize=4_096)
+def _load(public_key: bytes) -> Ed25519PublicKey:
+    # It takes a fifth of the time that a verification does.
+    return Ed25519PublicKey.from_public_bytes(public_key)

@@ -1,0 +1,180 @@
+"""The manager's end of sealing: opens what is bound to its session, and answers all else.
+
+A client must show that it lives now: it binds its frames to the manager's session, which is new
+at each start. It learns the session from a challenge, which the manager sends to whoever knocks,
+or speaks to a session that has passed, with the right secret.
+
+Workers of an earlier version neither sign nor open what is signed. As soon as one of them is let
+in, whatever the manager says leaves twice: once as they read it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import NamedTuple
+
+from ....messages import DecodeError, Flaw
+from ..delivery.multiplexer import Outgoing
+from .alerts import Alert, pack_notice
+from .identity import Identity
+from .peer_sessions import MAX_SENDERS, PeerSessions
+from .seal import Opened
+from .sealed_frame import (
+    NO_SESSION,
+    UNSIGNED_VERSION,
+    FrameKey,
+    FrameKind,
+    Header,
+    KeyRing,
+    Speaker,
+    read_header,
+)
+from .token_bucket import TokenBucket
+from .workspace_secret import WorkspaceSecret
+
+CHALLENGES_PER_S = 200.0
+NOTICES_PER_S = 10.0
+_CHALLENGE_PAUSE_S = 0.05
+"""How long a client that was answered waits for another answer."""
+
+_MAX_ANSWERED = 4096
+_MAX_DUE = 512
+
+
+class _Answered(NamedTuple):
+    counter: int
+    at: float
+
+
+class ManagerSeal:
+    """Seals what a manager sends, and lets in what is bound to its session; see `Seal`.
+
+    Args:
+        secret: what all members share.
+        workspace_id: the workspace.
+        identity: signs what it says; new at each start.
+        max_senders: of how many clients it remembers what it has seen.
+    """
+
+    refusal: str | None = None
+    manages = True
+    manager: Speaker | None = None
+
+    def __init__(
+        self,
+        secret: WorkspaceSecret,
+        workspace_id: str,
+        identity: Identity,
+        max_senders: int = MAX_SENDERS,
+    ) -> None:
+        self.identity = identity
+        session = self._session = identity.session(workspace_id)
+        self._keys = KeyRing(secret, workspace_id)
+        self._own_key = self._keys.key_for(Header(FrameKind.MANAGER, session))
+        # For workers of an earlier version, as soon as there is one.
+        self._unsigned_key: FrameKey | None = None
+        self._counter = 0
+        self._senders = PeerSessions(self._keys, max_senders)
+        # The clients that were answered last: a doubled or repeated question gets no new answer.
+        self._answered: OrderedDict[Speaker, _Answered] = OrderedDict()
+        self._challenges = TokenBucket(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
+        self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
+
+    @property
+    def blob_key(self) -> bytes | None:
+        """What blobs of this workspace are sealed with."""
+        return self._keys.blob_key()
+
+    def probe(self, now: float) -> float | None:
+        """None: nobody answers."""
+        del now
+
+    def speaker_of(self, public_key: bytes) -> Speaker:
+        """Who has shown that a public key is its own."""
+        return self._keys.speaker_of(public_key)
+
+    @property
+    def has_due(self) -> bool:
+        """Whether `collect` has something to give."""
+        return bool(self._due)
+
+    def collect(self) -> Outgoing | None:
+        """Give the next challenge or notice."""
+        return Outgoing(self._due.popleft(), None) if self._due else None
+
+    def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
+        """Seal a frame for the clients of this session."""
+        del now
+        header = Header(FrameKind.MANAGER, self._session, counter=self._next_counter())
+        if self._unsigned_key is not None:
+            unsigned = header._replace(version=UNSIGNED_VERSION)
+            self._due.append(self._unsigned_key.seal(unsigned, self.identity, outgoing.frame))
+        return outgoing._replace(frame=self._own_key.seal(header, self.identity, outgoing.frame))
+
+    def unwrap(self, data: bytes, now: float) -> Opened | None:
+        """Open a frame of a client that is bound to this session; challenge one that is not."""
+        try:
+            header = read_header(data)
+        except DecodeError as fault:
+            if fault.flaw is Flaw.UNSEALED:
+                self._notify(Alert.SEALED, NO_SESSION, now)
+            raise
+        if header.kind is FrameKind.NOTICE:
+            return None
+        if header.sender == self._session:
+            raise DecodeError(Flaw.REPLAYED, "a frame that bears our own session")
+        if header.kind in {FrameKind.MANAGER, FrameKind.CHALLENGE}:
+            self._keys.key_for(header).open(header, data)
+            raise DecodeError(Flaw.STALE_SESSION, "a frame of another manager's session")
+        try:
+            return self._open(header, data, now)
+        except DecodeError as fault:
+            if fault.flaw is Flaw.WRONG_SECRET:
+                self._notify(Alert.WRONG_SECRET, header.sender, now)
+            raise
+
+    def _open(self, header: Header, data: bytes, now: float) -> Opened | None:
+        is_bound = header.kind is FrameKind.CLIENT and header.bound_to == self._session
+        if is_bound and not self._senders.is_stale(header):
+            content = self._senders.open(header, data)
+            if header.version == UNSIGNED_VERSION and self._unsigned_key is None:
+                own = Header(FrameKind.MANAGER, self._session, version=UNSIGNED_VERSION)
+                self._unsigned_key = self._keys.key_for(own)
+            return Opened(content, header.speaker)
+        self._keys.key_for(header).open(header, data)
+        self._challenge(header, now)
+        if header.kind is FrameKind.KNOCK:
+            return None
+        raise DecodeError(Flaw.STALE_SESSION, "a client's frame for a session that has passed")
+
+    def _challenge(self, header: Header, now: float) -> None:
+        before = self._answered.get(header.speaker)
+        if before is not None:
+            if header.counter <= before.counter:
+                raise DecodeError(Flaw.REPLAYED, "a client's question that was answered")
+            if now - before.at < _CHALLENGE_PAUSE_S:
+                return
+        if not self._challenges.take(now):
+            return
+        self._answered[header.speaker] = _Answered(header.counter, now)
+        self._answered.move_to_end(header.speaker)
+        if len(self._answered) > _MAX_ANSWERED:
+            self._answered.popitem(last=False)
+        answer = Header(
+            FrameKind.CHALLENGE,
+            self._session,
+            header.sender,
+            header.counter,
+            self._next_counter(),
+            header.version,
+        )
+        self._due.append(self._keys.key_for(answer).seal(answer, self.identity))
+
+    def _notify(self, notice: Alert, session: bytes, now: float) -> None:
+        if self._notices.take(now):
+            self._due.append(pack_notice(notice, session))
+
+    def _next_counter(self) -> int:
+        self._counter += 1
+        return self._counter

@@ -1,0 +1,67 @@
+"""The clients whose frames a member opens: their keys, and what of theirs it has seen."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from ....messages import DecodeError, Flaw
+from .replay_window import ReplayWindow
+from .sealed_frame import FrameKey, Header, KeyRing, Speaker
+
+MAX_SENDERS = 16_384
+"""How many clients' passes are remembered; about 1 kB each."""
+
+
+class _Sender(NamedTuple):
+    key: FrameKey
+    window: ReplayWindow
+
+
+class PeerSessions:
+    """Opens the frames of clients that are bound to one manager session, each frame once.
+
+    Only a frame that opens makes an entry. When there are too many, that of the lowest pass goes;
+    that pass and all below it count as stale from then on, so that forgetting what was seen does
+    not let it in again. A client that is still there is then given a new pass.
+
+    Args:
+        keys: the workspace's keys.
+        limit: how many are remembered.
+    """
+
+    def __init__(self, keys: KeyRing, limit: int = MAX_SENDERS) -> None:
+        self._keys = keys
+        self._limit = limit
+        self._senders: dict[tuple[int, Speaker], _Sender] = {}
+        self._oldest_first: list[tuple[int, Speaker]] = []
+        self._stale_pass = 0
+
+    def is_stale(self, header: Header) -> bool:
+        """Whether the pass of a frame is too old for its replays to be told."""
+        return header.pass_number <= self._stale_pass
+
+    def open(self, header: Header, data: bytes) -> bytes:
+        """Give what is inside a client's frame whose pass is not stale.
+
+        Raises:
+            DecodeError: it can't be opened, or was opened before.
+        """
+        name = (header.pass_number, header.speaker)
+        sender = self._senders.get(name)
+        if sender is None:
+            sender = _Sender(self._keys.key_for(header), ReplayWindow())
+        content = sender.key.open(header, data)
+        if not sender.window.accept(header.counter):
+            raise DecodeError(Flaw.REPLAYED, "a client's frame that came before")
+        if name not in self._senders:
+            self._remember(name, sender)
+        return content
+
+    def _remember(self, name: tuple[int, Speaker], sender: _Sender) -> None:
+        self._senders[name] = sender
+        heappush(self._oldest_first, name)
+        while len(self._senders) > self._limit:
+            oldest = heappop(self._oldest_first)
+            del self._senders[oldest]
+            self._stale_pass = max(self._stale_pass, oldest[0])

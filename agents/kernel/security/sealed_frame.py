@@ -1,0 +1,249 @@
+"""Sealed frames: encrypted, and bound to who sends them, to whom, and in which session.
+
+```
+N . | version | kind | from | sender | bound to | pass | inside |
+|---|---|---|---|---|---|
+| `KNOCK` | a client that knows no manager session | its session | zeros | 0 | nothing |
+| `CHALLENGE` | the manager | its session | the client's session | what it answers | nothing |
+| `CLIENT` | a client that was let in | its session | the manager's session | its pass | a frame |
+| `MANAGER` | the manager | its session | zeros | 0 | a frame |
+| `NOTICE` | anybody: nothing is encrypted | zeros | whom it is for, or zeros | 0 | why |
+
+What a challenge answers is named by its counter; the challenge's own counter becomes the client's
+pass.
+
+The key of a frame is derived from the secret, the workspace, the version, the kind, the sender's
+session and what it is bound to; the counter, which a session never uses twice, is the nonce; the
+whole header is authenticated. So a frame opens only as what it was sealed as. What is inside a
+`CLIENT` or `MANAGER` frame is a frame as `messages/frame.py` has it.
+
+A session is the hash of a public key, and behind the content stand that key and a signature: a
+member that knows the secret still can't speak in another's session. The cipher is AES-256-GCM-SIV:
+the copy of a running machine repeats counters, and that tells nobody more than which frames are
+equal. Frames of version 2 were sealed with AES-256-GCM and not signed. A manager still opens those
+of older workers, and sends them theirs; nobody else does.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from hashlib import sha256
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ....messages import DecodeError, Flaw
+from ....messages.frame import FRAME_VERSION, MAGIC, MAX_FRAME_BYTES, read_version
+from ..lanes import door_workspace
+from .identity import (
+    PUBLIC_KEY_BYTES,
+    SESSION_BYTES,
+    SIGNATURE_BYTES,
+    Identity,
+    check_signature,
+    session_of,
+)
+from .workspace_secret import WorkspaceSecret
+
+SEALED_VERSION = 3
+UNSIGNED_VERSION = 2
+"""What older workers seal as."""
+
+NO_SESSION = bytes(SESSION_BYTES)
+
+_LAYOUT = struct.Struct(f">2sBB{SESSION_BYTES}s{SESSION_BYTES}sQQ")
+HEADER_BYTES = _LAYOUT.size
+_TAG_BYTES = 16
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+SIGNED_BYTES = PUBLIC_KEY_BYTES + SIGNATURE_BYTES
+MAX_SEALED_BYTES = HEADER_BYTES + MAX_FRAME_BYTES + 64 + SIGNED_BYTES + _TAG_BYTES
+"""The largest sealed frame that is opened; the frame inside has a short header of its own."""
+
+_PURPOSES = {SEALED_VERSION: b"muster sealed frame 3", UNSIGNED_VERSION: b"muster sealed frame 2"}
+_SIGNED_PURPOSE = b"muster signed frame 3"
+_BLOB_PURPOSE = b"muster blob 1"
+
+
+class FrameKind(IntEnum):
+    """What a sealed frame is, and in which direction it goes."""
+
+    KNOCK = 1
+    CHALLENGE = 2
+    CLIENT = 3
+    MANAGER = 4
+    NOTICE = 5
+
+
+class Header(NamedTuple):
+    """What stands in the clear at the beginning of a sealed frame.
+
+    Args:
+        kind: what it is.
+        sender: the session of its sender.
+        bound_to: the session at the other end, or zeros.
+        pass_number: which pass of that manager session the sender uses; of a challenge: the
+            counter of the frame that it answers.
+        counter: the sender's number for this frame; no session uses one twice.
+        version: how it is sealed.
+    """
+
+    kind: FrameKind
+    sender: bytes
+    bound_to: bytes = NO_SESSION
+    pass_number: int = 0
+    counter: int = 0
+    version: int = SEALED_VERSION
+
+    @property
+    def speaker(self) -> Speaker:
+        """Who sent it, if it opens."""
+        return Speaker(self.version, self.sender)
+
+
+class Speaker(NamedTuple):
+    """Who sends frames; sessions of another version are others, since nobody signs there.
+
+    Args:
+        version: how its frames are sealed.
+        session: its session.
+    """
+
+    version: int
+    session: bytes
+
+
+class FrameKey:
+    """Seals and opens the frames of one kind, from one session, bound to one thing.
+
+    Args:
+        key: 32 bytes.
+        workspace: authenticated with each frame.
+        version: how it seals.
+    """
+
+    __slots__ = ("_cipher", "_is_signed", "_workspace")
+
+    def __init__(self, key: bytes, workspace: bytes, version: int) -> None:
+        self._is_signed = version != UNSIGNED_VERSION
+        self._cipher = AESGCMSIV(key) if self._is_signed else AESGCM(key)
+        self._workspace = workspace
+
+    def seal(self, header: Header, identity: Identity, content: bytes = b"") -> bytes:
+        """Seal a frame.
+
+        Args:
+            header: it must belong to this key and to the identity's session, and its counter must
+                be a new one.
+            identity: signs it.
+            content: what is inside.
+        """
+        clear = pack_header(header)
+        if self._is_signed:
+            signature = identity.sign(self._signed(clear, content))
+            content = b"".join((content, identity.public_key, signature))
+        return clear + self._cipher.encrypt(_nonce(header), content, clear + self._workspace)
+
+    def open(self, header: Header, data: bytes) -> bytes:
+        """Give what is inside a sealed frame whose header was read already.
+
+        Raises:
+            DecodeError: it was sealed with another secret, was altered, or is not by the member
+                whose session it bears.
+        """
+        clear = data[:HEADER_BYTES]
+        try:
+            content = self._cipher.decrypt(
+                _nonce(header), data[HEADER_BYTES:], clear + self._workspace
+            )
+        except (InvalidTag, ValueError):
+            raise DecodeError(
+                Flaw.WRONG_SECRET,
+                f"a frame of {len(data):,} bytes that can't be opened: "
+                "it was sealed with another secret, or altered",
+            ) from None
+        return self._check(header, clear, content) if self._is_signed else content
+
+    def _check(self, header: Header, clear: bytes, inside: bytes) -> bytes:
+        content = inside[:-SIGNED_BYTES]
+        public_key, signature = (
+            inside[-SIGNED_BYTES:-SIGNATURE_BYTES],
+            inside[-SIGNATURE_BYTES:],
+        )
+        if session_of(public_key, self._workspace) != header.sender:
+            raise DecodeError(
+                Flaw.FORGED_SENDER, "a member spoke in the session of another: it has not its key"
+            )
+        check_signature(public_key, signature, self._signed(clear, content))
+        return content
+
+    def _signed(self, clear: bytes, content: bytes) -> bytes:
+        return b"".join((_SIGNED_PURPOSE, clear, sha256(content).digest(), self._workspace))
+
+
+class KeyRing:
+    """Derives the keys of a workspace from its secret.
+
+    Args:
+        secret: what all members share.
+        workspace_id: the workspace.
+    """
+
+    def __init__(self, secret: WorkspaceSecret, workspace_id: str) -> None:
+        self._secret = secret
+        self._workspace = workspace_id.encode("utf-8", "surrogatepass")
+        self._door_workspace = door_workspace(workspace_id).encode("utf-8", "surrogatepass")
+
+    def key_for(self, header: Header) -> FrameKey:
+        """Derive the key for all frames that share this header's kind, sender and binding."""
+        bound = struct.pack(">Q", header.pass_number)
+        purpose = _PURPOSES[header.version]
+        info = purpose + bytes((header.kind,)) + header.sender + header.bound_to + bound
+        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._workspace, info=info)
+        return FrameKey(derivation.derive(self._secret.key), self._workspace, header.version)
+
+    def speaker_of(self, public_key: bytes) -> Speaker:
+        """Who has shown that a public key is its own."""
+        return Speaker(SEALED_VERSION, session_of(public_key, self._workspace))
+
+    def blob_key(self) -> bytes:
+        """Derive the key for what travels beside the frames, the same for all lanes."""
+        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._door_workspace, info=_BLOB_PURPOSE)
+        return derivation.derive(self._secret.key)
+
+
+def pack_header(header: Header) -> bytes:
+    """Turn a header into the bytes that a sealed frame begins with."""
+    return _LAYOUT.pack(MAGIC, header.version, *header[:-1])
+
+
+def read_header(data: bytes) -> Header:
+    """Read the header of a sealed frame; nothing is opened, and nothing it says is proved.
+
+    Raises:
+        DecodeError: it is no sealed frame.
+    """
+    version = read_version(data)
+    if version == FRAME_VERSION:
+        raise DecodeError(Flaw.UNSEALED, f"a frame of {len(data):,} bytes that is not sealed")
+    if version not in _PURPOSES:
+        raise DecodeError(
+            Flaw.VERSION, f"a frame of version {version}; this Muster seals as {SEALED_VERSION}"
+        )
+    if len(data) > MAX_SEALED_BYTES:
+        raise DecodeError(Flaw.OVERSIZED, f"a sealed frame of {len(data):,} bytes")
+    if len(data) < HEADER_BYTES:
+        raise DecodeError(Flaw.GARBAGE, "a sealed frame without a whole header")
+    _, _, kind, sender, bound_to, pass_number, counter = _LAYOUT.unpack_from(data)
+    try:
+        return Header(FrameKind(kind), sender, bound_to, pass_number, counter, version)
+    except ValueError:
+        raise DecodeError(Flaw.GARBAGE, f"a sealed frame of unknown kind {kind}") from None
+
+
+def _nonce(header: Header) -> bytes:
+    return header.counter.to_bytes(_NONCE_BYTES, "big")

@@ -1,0 +1,33 @@
+"""How often something may be done: a token bucket."""
+
+from __future__ import annotations
+
+
+class TokenBucket:
+    """Allows so many a second, and a few at once after a pause.
+
+    Args:
+        rate_per_s: how many a second in the long run.
+        burst: how many at once at most.
+    """
+
+    def __init__(self, rate_per_s: float, burst: int) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._left = float(burst)
+        self._filled_at: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Use the allowance once; False if nothing is left of it.
+
+        Args:
+            now: the time in seconds.
+        """
+        if self._filled_at is not None:
+            gained = max(now - self._filled_at, 0.0) * self._rate_per_s
+            self._left = min(self._left + gained, self._burst)
+        self._filled_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -1,0 +1,87 @@
+"""The end of a member that does not seal: it can still tell, and be told, that others do."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ....messages import DecodeError, Flaw
+from ..delivery.multiplexer import Outgoing
+from .alerts import Alert, AlertDelay, pack_notice, read_notice
+from .identity import Identity
+from .manager_seal import NOTICES_PER_S
+from .seal import Opened
+from .sealed_frame import NO_SESSION, FrameKind, Speaker, read_header
+from .token_bucket import TokenBucket
+
+_MAX_DUE = 32
+
+
+class Unsealed:
+    """Lets frames through as they are, and drops sealed ones; see `Seal`.
+
+    Args:
+        manages: whether this is the manager, who answers those that seal with a notice.
+    """
+
+    identity: Identity | None = None
+    manager: Speaker | None = None
+
+    def __init__(self, *, manages: bool) -> None:
+        self._manages = manages
+        self._patience = AlertDelay()
+        self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this member can't get in; only one that was not let in may believe it."""
+        return self._patience.refusal
+
+    @property
+    def blob_key(self) -> bytes | None:
+        """None: blobs are left open as well."""
+        return None
+
+    @property
+    def manages(self) -> bool:
+        """Whether this member is the manager."""
+        return self._manages
+
+    def probe(self, now: float) -> float | None:
+        """None: nobody answers."""
+        del now
+
+    def speaker_of(self, public_key: bytes) -> Speaker | None:
+        """None: nobody shows who it is."""
+        del public_key
+
+    @property
+    def has_due(self) -> bool:
+        """Whether `collect` has something to give."""
+        return bool(self._due)
+
+    def collect(self) -> Outgoing | None:
+        """Give the next notice."""
+        return Outgoing(self._due.popleft(), None) if self._due else None
+
+    def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
+        """Let a frame leave as it is."""
+        self._patience.asked(now)
+        return outgoing
+
+    def unwrap(self, data: bytes, now: float) -> Opened | None:
+        """Let in a frame that is not sealed."""
+        try:
+            header = read_header(data)
+        except DecodeError as fault:
+            if fault.flaw is Flaw.UNSEALED:
+                return Opened(data, is_managers=not self._manages)
+            raise
+        if header.kind is FrameKind.NOTICE:
+            if header.bound_to == NO_SESSION and not self._manages:
+                self._patience.noticed(read_notice(data), now)
+            return None
+        asks = header.kind in {FrameKind.KNOCK, FrameKind.CLIENT}
+        if self._manages and asks and self._notices.take(now):
+            self._due.append(pack_notice(Alert.NOT_SEALED, header.sender))
+        raise DecodeError(Flaw.VERSION, "a sealed frame; this member does not seal")

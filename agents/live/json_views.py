@@ -1,0 +1,48 @@
+"""Payloads as the API tells them: as JSON, unless they are so large that it would take long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from pydantic import JsonValue
+
+from ...messages import Payload
+from ..report.json_value import to_json_value
+
+MAX_CHARACTERS = 256 * 1024
+"""About how long a payload may be, as JSON, to be told."""
+
+_PER_VALUE = 8
+
+
+def view_payload(value: Payload) -> JsonValue:
+    """Tell a payload as JSON, or a remark in its place if it is too large."""
+    if _is_short(value):
+        return to_json_value(value)
+    return f"(more than {MAX_CHARACTERS // 1024} KiB as JSON, which is not told here)"
+
+
+def _is_short(value: object) -> bool:
+    left = MAX_CHARACTERS
+    unseen: list[object] = [value]
+    while unseen and left >= 0:
+        seen = unseen.pop()
+        left -= _PER_VALUE
+        match seen:
+            case str() | bytes() | bytearray():
+                left -= len(seen)
+            case dict():
+                held = cast("dict[object, object]", seen)
+                left -= _PER_VALUE * len(held)
+                if left >= 0:
+                    unseen += held.keys()
+                    unseen += held.values()
+            case list() | tuple():
+                items = cast("Iterable[object]", seen)
+                left -= len(cast("list[object]", seen))
+                if left >= 0:
+                    unseen += items
+            case _:
+                pass
+    return left >= 0

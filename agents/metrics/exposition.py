@@ -1,0 +1,95 @@
+"""Serves `/metrics` to this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Generator
+from typing import cast
+
+import prometheus_client
+
+from ...messages import InvalidInput
+from ..manager.task_manager import TaskManager
+from ..runtime.ports import LOOPBACK
+from ..transport.connection_limits import ConnectionLimits, LimitedConnection, LimitedListener
+from .rendering import registry_of
+from .scrape import Application, Scrape
+
+LIMITS = ConnectionLimits(connections=16, ask_within_s=5.0, answer_within_s=30.0)
+
+
+@contextlib.contextmanager
+def serve_metrics(manager: TaskManager, port: int) -> Generator[str, None, None]:
+    """Serve a manager's metrics on loopback, as long as this lasts.
+
+    One thread answers, one question after the other.
+
+    Args:
+        manager: whose.
+        port: the TCP port; 0 takes any free one.
+
+    Yields:
+        Where they are served, such as "http://127.0.0.1:9464/metrics".
+
+    Raises:
+        InvalidInput: the port can't be had.
+    """
+    try:
+        listening = socket.create_server((LOOPBACK, port))
+    except (OSError, OverflowError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+        raise InvalidInput(
+            f"the metrics can't be served on TCP port {port}: {reason}; stop what listens "
+            "there, or choose another port (0 takes any free one)"
+        ) from None
+    taken: int = listening.getsockname()[1]
+    application = cast("Application", prometheus_client.make_wsgi_app(registry_of(manager)))  # pyright: ignore[reportUnknownMemberType]
+    serving = _Serving(listening, application)
+    serving.start()
+    try:
+        yield f"http://{LOOPBACK}:{taken}/metrics"
+    finally:
+        serving.close()
+
+
+class _Serving:
+    """A thread with a loop of its own: a run that is busy is measured all the same.
+
+    Args:
+        listening: the socket, which it closes in the end.
+        application: answers what is asked.
+    """
+
+    def __init__(self, listening: socket.socket, application: Application) -> None:
+        self._listening = listening
+        self._application = application
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="muster-metrics", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        listener = LimitedListener(self._listening, "metrics", LIMITS, self._make_protocol)
+        listener.start()
+        await self._over.wait()
+        await listener.close()
+
+    def _make_protocol(self, connection: LimitedConnection) -> Scrape:
+        return Scrape(connection, self._application)

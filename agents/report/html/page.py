@@ -1,0 +1,220 @@
+"""Puts the page together: its template, its style and its script ship beside this file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime, timezone
+from functools import cache
+from importlib.resources import files
+from typing import TypedDict
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from ....messages import TaskStatus
+from ...kernel.model.health import Health
+from ...kernel.model.records import AttemptOutcome
+from ..formatting import clip, tell_duration, tell_share
+from ..model import RunReport, TaskReport, WorkerReport
+from ..timeline import Timeline, lay_out
+from .page_data import embed_tasks
+from .timeline_svg import OUTCOMES, draw_timeline, outcome_class
+
+MAX_PAGE_BYTES = 2_900_000
+"""How large the page may be; of a run that has more, it shows what there is room for."""
+
+MAX_WORKERS_LISTED = 200
+"""How many workers are listed: the lost and the late, and the first of the others."""
+
+MAX_KINDS_LISTED = 50
+"""How many kinds of errors are listed."""
+
+MAX_DIAGRAM_CHARACTERS = 200_000
+"""How much of a diagram is shown."""
+
+_MAX_HELD_CHARACTERS = 300
+_MAX_NAME_CHARACTERS = 100
+_MAX_FAILURE_CHARACTERS = 2_000
+
+
+class _Tile(TypedDict):
+    label: str
+    value: str
+    note: str
+
+
+class _WorkerLine(TypedDict):
+    name: str
+    worker: WorkerReport
+    health: str
+    presence: str
+
+
+def render_html(report: RunReport, diagram: str | None = None) -> str:
+    """Tell a run as an HTML page that needs nothing but itself.
+
+    Args:
+        report: the run.
+        diagram: the run as a Mermaid sequence diagram, to be shown as text.
+    """
+    script, style = _read("page.js"), _read("page.css")
+    timeline = lay_out(report)
+    template = _environment().from_string(_read("page.html.jinja"))
+    context: dict[str, object] = {
+        "report": report,
+        "name": clip(report.name, _MAX_NAME_CHARACTERS),
+        "failure": clip(report.failure or "", _MAX_FAILURE_CHARACTERS),
+        "policy": clip(report.policy, _MAX_NAME_CHARACTERS),
+        "began": _tell_moment(report.started_at),
+        "verdict": _tell_verdict(report),
+        "tiles": _tiles(report),
+        "shares": _shares(report),
+        "statuses": list(TaskStatus),
+        "timeline": timeline,
+        "timeline_svg": draw_timeline(timeline),
+        "outcomes": _outcomes_of(timeline),
+        "workers": _worker_lines(report),
+        "workers_hidden": max(len(report.workers) - MAX_WORKERS_LISTED, 0),
+        "held_slots": [
+            clip(each, _MAX_HELD_CHARACTERS) for each in report.held_slots[:MAX_KINDS_LISTED]
+        ],
+        "errors": _listed(report.error_counts),
+        "ignored": _listed(report.ignored),
+        "dropped": _listed(report.dropped),
+        "diagram": _cut_lines(diagram or ""),
+        "script": Markup(script),  # noqa: S704 - our own file
+        "script_hash": _hash(script),
+        "style": Markup(style),  # noqa: S704 - our own file
+        "style_hash": _hash(style),
+    }
+    bare = template.render(**context, data=None)
+    room_bytes = MAX_PAGE_BYTES - len(bare.encode(errors="replace"))
+    data = embed_tasks(report, max(room_bytes, 100_000))
+    page = template.render(**context, data=data, data_json=Markup(data.json))  # noqa: S704 - escaped
+    # Half of a surrogate pair, which may come from anywhere, is no character.
+    return page.encode(errors="replace").decode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["duration"] = tell_duration
+    environment.filters["share"] = tell_share
+    return environment
+
+
+def _read(name: str) -> str:
+    return (files(__package__ or "") / name).read_text(encoding="utf-8")
+
+
+def _hash(source: str) -> str:
+    """What a Content-Security-Policy calls a script or style, so that no other is heeded."""
+    digest = hashlib.sha256(source.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _tell_moment(at: float) -> str:
+    try:
+        return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"second {at:,.0f}"
+
+
+def _tell_verdict(report: RunReport) -> str:
+    completed = report.counts.get(TaskStatus.COMPLETED, 0)
+    if not report.tasks:
+        return "No tasks"
+    if completed == len(report.tasks):
+        return "The task completed" if completed == 1 else f"All {completed:,} tasks completed"
+    return f"{completed:,} of {len(report.tasks):,} tasks completed"
+
+
+def _tiles(report: RunReport) -> list[_Tile]:
+    lost = sum(worker.lost for worker in report.workers.values())
+    again = sum(_further_attempts(task) for task in report.tasks)
+    settled = sum(
+        count for status, count in report.counts.items() if status.is_final and report.duration > 0
+    )
+    pace = f"{settled / report.duration:,.1f} settled a second" if settled else ""
+    mean = "" if report.mean_time is None else f"{tell_duration(report.mean_time)} a task"
+    return [
+        {"label": "Success", "value": tell_share(report.success_rate), "note": "of all tasks"},
+        {"label": "Duration", "value": tell_duration(report.duration), "note": pace},
+        {"label": "Work", "value": tell_duration(report.total_time), "note": mean},
+        {
+            "label": "Workers",
+            "value": f"{len(report.workers):,}",
+            "note": f"{lost:,} lost" if lost else "none lost",
+        },
+        {"label": "Further attempts", "value": f"{again:,}", "note": "after the first ones"},
+    ]
+
+
+def _further_attempts(task: TaskReport) -> int:
+    not_begun = sum(attempt.outcome is AttemptOutcome.NOT_BEGUN for attempt in task.history)
+    return max(task.attempts - not_begun - 1, 0)
+
+
+def _shares(report: RunReport) -> list[tuple[TaskStatus, int, str, str]]:
+    """Each status that tasks have, with its count, and where its part of the bar is."""
+    parts: list[tuple[TaskStatus, int, str, str]] = []
+    before, total = 0, max(len(report.tasks), 1)
+    for status in TaskStatus:
+        count = report.counts.get(status, 0)
+        if count:
+            parts.append(
+                (status, count, f"{100 * before / total:.3f}%", f"{100 * count / total:.3f}%")
+            )
+            before += count
+    return parts
+
+
+def _outcomes_of(timeline: Timeline) -> list[tuple[str, str]]:
+    drawn = {bar.outcome for row in timeline.rows for bar in row.bars}
+    return [(outcome_class(each), told) for each, told in OUTCOMES.items() if each in drawn]
+
+
+def _worker_lines(report: RunReport) -> list[_WorkerLine]:
+    workers = report.workers
+    troubled = {
+        name for name, worker in workers.items() if worker.lost or worker.health is Health.LATE
+    }
+    # Sorting keeps the order of those that are alike.
+    chosen = set(sorted(workers, key=lambda name: name not in troubled)[:MAX_WORKERS_LISTED])
+    return [
+        {
+            "name": clip(name, _MAX_NAME_CHARACTERS),
+            "worker": worker,
+            "health": "lost" if worker.lost else worker.health.value if worker.health else "",
+            "presence": _tell_presence(worker, report),
+        }
+        for name, worker in workers.items()
+        if name in chosen
+    ]
+
+
+def _tell_presence(worker: WorkerReport, report: RunReport) -> str:
+    if worker.left_at is not None:
+        return f"at {tell_duration(max(worker.left_at - report.started_at, 0.0))}"
+    if worker.health is Health.LATE:
+        return f"last heard {tell_duration(worker.silent_for)} before"
+    return ""
+
+
+def _listed(counts: dict[str, int]) -> list[tuple[str, int]]:
+    listed = [(clip(kind, _MAX_NAME_CHARACTERS), count) for kind, count in counts.items() if count]
+    if len(listed) <= MAX_KINDS_LISTED:
+        return listed
+    rest = listed[MAX_KINDS_LISTED:]
+    told = f"{len(rest):,} kinds more"
+    return [*listed[:MAX_KINDS_LISTED], (told, sum(count for _, count in rest))]
+
+
+def _cut_lines(diagram: str) -> str:
+    if len(diagram) <= MAX_DIAGRAM_CHARACTERS:
+        return diagram
+    whole_lines = diagram[:MAX_DIAGRAM_CHARACTERS].rpartition("\n")[0]
+    return f"{whole_lines}\n    %% … the rest is left out"

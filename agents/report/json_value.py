@@ -1,0 +1,80 @@
+"""Payloads as strict JSON: whatever msgpack carries gets a form that every JSON reader takes."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from pydantic import JsonValue
+
+from ...messages import Payload
+
+MAX_DEPTH = 64
+"""How deep lists and dicts may be nested; what lies deeper is replaced by a remark."""
+
+
+def to_json_value(value: Payload) -> JsonValue:
+    """Turn a payload into a value that strict JSON can hold.
+
+    Bytes become `{"$base64": "..."}`, datetimes ISO 8601 text, and the numbers that JSON lacks the
+    texts "NaN", "Infinity" and "-Infinity". Keys become texts; where two keys of a dict would
+    become the same text, the dict becomes `{"$items": [[key, value], ...]}`.
+
+    Args:
+        value: anything msgpack can carry; other objects are told as their `repr`.
+    """
+    return _convert(value, MAX_DEPTH)
+
+
+def _convert(value: object, depth: int) -> JsonValue:
+    converted: JsonValue
+    match value:
+        case str():
+            converted = _well_formed(value)
+        case None | bool():
+            converted = value
+        case int():
+            converted = int(value)
+        case float():
+            converted = float(value) if math.isfinite(value) else _number_that_json_lacks(value)
+        case bytes() | bytearray():
+            converted = {"$base64": base64.b64encode(value).decode("ascii")}
+        case datetime():
+            converted = value.isoformat()
+        case list() | tuple() | dict() if depth == 0:
+            converted = f"(nested deeper than {MAX_DEPTH})"
+        case list() | tuple():
+            items = cast("Sequence[object]", value)
+            converted = [_convert(item, depth - 1) for item in items]
+        case dict():
+            converted = _convert_dict(cast("dict[object, object]", value), depth - 1)
+        case _:
+            converted = _well_formed(repr(value))
+    return converted
+
+
+def _convert_dict(value: dict[object, object], depth: int) -> JsonValue:
+    named = {_name(key): _convert(item, depth) for key, item in value.items()}
+    if len(named) == len(value):
+        return named
+    return {
+        "$items": [[_convert(key, depth), _convert(item, depth)] for key, item in value.items()]
+    }
+
+
+def _name(key: object) -> str:
+    return _well_formed(key if isinstance(key, str) else str(key))
+
+
+def _number_that_json_lacks(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def _well_formed(text: str) -> str:
+    # Half of a surrogate pair is no character, and no UTF-8 can carry it.
+    return text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,225 @@
+"""The report as Markdown, for wherever that is shown: issues, chats, pages of a repository."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from ...messages import TaskStatus
+from ..kernel.model.records import AttemptOutcome
+from .formatting import clip, tell_duration, tell_share
+from .model import RunReport, TaskReport
+from .timeline import Timeline, TimelineRow, lay_out
+
+MAX_TASKS_LISTED = 200
+"""How many tasks are listed: those that did not complete, and the first of the others."""
+
+MAX_LISTED = 50
+"""How many workers, and kinds of errors, are listed."""
+
+_MAX_CELL_CHARACTERS = 160
+_TIMELINE_CELLS = 60
+_MAX_NAME_CELLS = 20
+
+_MARKS: Sequence[tuple[AttemptOutcome | None, str]] = (
+    (AttemptOutcome.LOST, "!"),
+    (AttemptOutcome.TIMED_OUT, "t"),
+    (AttemptOutcome.FAILED, "x"),
+    (AttemptOutcome.CANCELLED, "c"),
+    (AttemptOutcome.OVERTAKEN, "o"),
+    (None, ">"),
+    (AttemptOutcome.SUCCEEDED, "#"),
+)
+"""The sign of each outcome on the timeline; where several meet in a cell, the first of them."""
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@])")
+_FENCE = re.compile(r"`{3,}")
+
+_Row = TypeVar("_Row")
+
+
+def render_markdown(report: RunReport, diagram: str | None = None) -> str:
+    """Tell a run as Markdown.
+
+    Args:
+        report: the run.
+        diagram: the run as a Mermaid sequence diagram.
+    """
+    blocks = [
+        *_opening(report),
+        *_timeline(lay_out(report)),
+        *_workers(report),
+        *_difficulties(report),
+        *_errors(report),
+        *_tasks(report.tasks),
+    ]
+    if diagram:
+        fence = max([3, *(len(each) + 1 for each in _FENCE.findall(diagram))]) * "`"
+        blocks += ["## Sequence diagram", f"{fence}mermaid\n{diagram.rstrip()}\n{fence}"]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _opening(report: RunReport) -> Iterator[str]:
+    yield f"# {_cell(report.name)}"
+    completed = report.counts.get(TaskStatus.COMPLETED, 0)
+    of_all = f"{completed:,} of {len(report.tasks):,} tasks completed"
+    told = f"{of_all} ({tell_share(report.success_rate)})" if report.tasks else "No tasks"
+    yield f"**{told}** in {tell_duration(report.duration)}."
+    if report.failure is not None:
+        yield f"The run could not be carried through: {_cell(report.failure)}"
+    lost = sum(worker.lost for worker in report.workers.values())
+    rows = [
+        *((status.label, f"{report.counts.get(status, 0):,}") for status in TaskStatus),
+        ("Workers", f"{len(report.workers):,}" + (f", {lost:,} lost" if lost else "")),
+        ("Work", tell_duration(report.total_time)),
+        ("Mean time", tell_duration(report.mean_time)),
+        ("Policy", _cell(report.policy)),
+    ]
+    yield _table(("Summary", ">"), rows)
+
+
+def _timeline(timeline: Timeline) -> Iterator[str]:
+    if not timeline.rows:
+        return
+    yield "## Timeline"
+    width = min(max(len(row.worker) for row in timeline.rows), _MAX_NAME_CELLS)
+    lines = [
+        f"{_plain(row.worker, width):<{width}} |{_strip(row, timeline.length_s)}|"
+        + (f" lost at {tell_duration(row.left_s)}" if row.left_s is not None else "")
+        for row in timeline.rows
+    ]
+    if timeline.hidden:
+        lines.append(f"... {timeline.hidden:,} more workers")
+    yield "\n".join(["```text", *lines, "```"])
+    signs = ", ".join(
+        f"`{sign}` {'running' if outcome is None else outcome.value}"
+        for outcome, sign in reversed(_MARKS)
+    )
+    yield f"From 0 to {tell_duration(timeline.length_s)}: {signs}."
+
+
+def _strip(row: TimelineRow, length_s: float) -> str:
+    """One worker's time as so many signs: where several would share a cell, the worst is shown."""
+    cells = [" "] * _TIMELINE_CELLS
+    came = _place(row.came_s, length_s)
+    left = _TIMELINE_CELLS if row.left_s is None else _place(row.left_s, length_s)
+    cells[came:left] = "." * max(left - came, 0)
+    for outcome, sign in reversed(_MARKS):
+        for bar in row.bars:
+            if bar.outcome is outcome:
+                first = min(_place(bar.began_s, length_s), _TIMELINE_CELLS - 1)
+                last = max(_place(bar.ended_s, length_s), first + 1)
+                cells[first:last] = sign * (last - first)
+    return "".join(cells)
+
+
+def _place(at_s: float, length_s: float) -> int:
+    return round(_TIMELINE_CELLS * at_s / length_s)
+
+
+def _workers(report: RunReport) -> Iterator[str]:
+    workers = report.workers
+    if not workers:
+        return
+    yield "## Workers"
+    shown = _first(list(workers.items()), lambda item: item[1].lost, MAX_LISTED)
+    rows = [
+        (
+            _cell(name),
+            "lost" if worker.lost else worker.health.value if worker.health else "",
+            str(worker.skill_level),
+            f"{worker.slots:,}",
+            f"{worker.completed:,}",
+            tell_share(worker.success_rate),
+            tell_duration(worker.mean_time),
+            tell_share(worker.busy_share),
+        )
+        for name, worker in shown
+    ]
+    headings = ("Worker", "Health", ">Skill", ">Slots", ">Attempts", ">Success")
+    yield _table((*headings, ">Mean time", ">Busy"), rows)
+    yield from _more(len(workers) - len(shown), "workers")
+    for told in report.held_slots[:MAX_LISTED]:
+        yield f"- {_cell(told)}"
+    yield from _more(len(report.held_slots) - MAX_LISTED, "held slots")
+
+
+def _difficulties(report: RunReport) -> Iterator[str]:
+    if not report.by_difficulty:
+        return
+    yield "## Success by difficulty"
+    rows = [
+        (str(level), f"{group.completed:,}", f"{group.tasks:,}", tell_share(group.success_rate))
+        for level, group in report.by_difficulty.items()
+    ]
+    yield _table((">Difficulty", ">Completed", ">Of", ">Success"), rows)
+
+
+def _errors(report: RunReport) -> Iterator[str]:
+    counted = (
+        ("Tasks given up", report.error_counts),
+        ("Results ignored", report.ignored),
+        ("Frames dropped", report.dropped),
+    )
+    if not any(counts for _, counts in counted):
+        return
+    yield "## Errors"
+    for heading, counts in counted:
+        if counts:
+            listed = list(counts.items())[:MAX_LISTED]
+            yield _table((heading, ">Count"), [(_cell(kind), f"{n:,}") for kind, n in listed])
+            yield from _more(len(counts) - len(listed), "kinds")
+
+
+def _tasks(tasks: Sequence[TaskReport]) -> Iterator[str]:
+    if not tasks:
+        return
+    yield "## Tasks"
+    shown = _first(tasks, lambda task: task.status is not TaskStatus.COMPLETED, MAX_TASKS_LISTED)
+    rows = [
+        (
+            _cell(str(task.id)),
+            _cell(task.description),
+            task.status.label,
+            _cell(task.worker),
+            str(task.difficulty),
+            f"{task.attempts:,}",
+            tell_duration(task.execution_time),
+            _cell(task.error_message or ""),
+        )
+        for task in shown
+    ]
+    headings = ("Task", "Description", "Status", "Worker", ">Difficulty", ">Attempts", ">Time")
+    yield _table((*headings, "Error"), rows)
+    yield from _more(len(tasks) - len(shown), "tasks")
+
+
+def _first(rows: Sequence[_Row], is_troubled: Callable[[_Row], bool], most: int) -> Sequence[_Row]:
+    """So many rows: those with trouble, and the first of the others, in their order."""
+    if len(rows) <= most:
+        return rows
+    places = sorted(range(len(rows)), key=lambda place: not is_troubled(rows[place]))[:most]
+    return [rows[place] for place in sorted(places)]
+
+
+def _more(count: int, what: str) -> Iterator[str]:
+    if count > 0:
+        yield f"… {count:,} more {what}"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; headings that begin with ">" stand over numbers."""
+    rule = ["---:" if heading.startswith(">") else "---" for heading in headings]
+    lines = [[heading.removeprefix(">") for heading in headings], rule, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """A text that may come from anywhere, on one line, as nothing but text."""
+    return _SPECIAL.sub(r"\\\1", _plain(text, _MAX_CELL_CHARACTERS))
+
+
+def _plain(text: str, longest: int) -> str:
+    shown = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return clip(shown, longest).encode(errors="replace").decode()

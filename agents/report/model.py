@@ -1,0 +1,430 @@
+"""The report of a run: what became of each task, what each worker did, and what went wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
+
+from ...messages import Payload, TaskId, TaskStatus
+from ..kernel.board.board import Board
+from ..kernel.board.held_slots import held_slots, tell_held_slot
+from ..kernel.model.health import Health, health_of, silence_of
+from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from .json_value import to_json_value
+
+MAX_HISTORY = 20
+"""How many attempts at a task are told: the latest."""
+
+_MAX_KIND_CHARACTERS = 80
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+# The schema of the enum itself would list `RUNNING`, which is another name, as another value.
+Status = Annotated[
+    TaskStatus,
+    WithJsonSchema({"type": "string", "enum": [status.value for status in TaskStatus]}),
+]
+Output = Annotated[Payload, PlainSerializer(to_json_value, return_type=JsonValue, when_used="json")]
+
+
+class _ReportPart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AttemptReport(_ReportPart):
+    """One attempt at a task: for how long it was leased to which worker."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Which attempt at the task."""
+
+    worker: str
+    """The name of the worker that had it."""
+
+    started_at: float
+    """When it was assigned, or got a slot if it had to wait for one, in seconds since 1970."""
+
+    ended_at: float | None
+    """When the lease ended; None if it holds, or if that is not known."""
+
+    outcome: AttemptOutcome | None
+    """How it ended, such as "not begun" if its worker gave it back; None if the lease holds."""
+
+
+class TaskReport(_ReportPart):
+    """What became of one task."""
+
+    id: TaskId
+    """The task's id."""
+
+    description: str
+    """What was to be done."""
+
+    type: str
+    """The kind of work, or ""."""
+
+    difficulty: int
+    """The skill it takes."""
+
+    priority: int
+    """How urgent it was, in the end."""
+
+    status: Status
+    """Where it stands."""
+
+    worker: str
+    """The name of the worker that had it last, or ""."""
+
+    attempts: Count
+    """How often it was assigned."""
+
+    success: bool | None
+    """True if it completed, False if it failed or was cancelled, None until then."""
+
+    execution_time: Seconds | None
+    """Seconds that the recorded attempt took, None without a result."""
+
+    waited: Seconds | None
+    """Seconds from its adding, or the run's start if that came later, to its last assignment; None
+    if it was never assigned.
+    """
+
+    error_message: str | None
+    """Why it is not done, or why its last attempt failed; None once completed."""
+
+    output: Output
+    """What the handler returned; in JSON as `muster.agents.report.json_value` says."""
+
+    why: list[str]
+    """Why it went to this worker, or what it waits for, line by line."""
+
+    depends_on: list[TaskId]
+    """Ids of the tasks it depends on."""
+
+    parent_id: TaskId | None
+    """The task it belongs to, or None."""
+
+    expires_s: Seconds | None = None
+    """How many seconds after its adding it had to have begun; None if there was no limit."""
+
+    history: list[AttemptReport] = []
+    """Its attempts, the oldest first; the latest 20."""
+
+
+class HeldSlotReport(_ReportPart):
+    """A slot that an attempt holds though it was cancelled, timed out, or was done elsewhere."""
+
+    task_id: TaskId
+    """The task."""
+
+    attempt: Annotated[int, Field(ge=1)]
+    """Which attempt at it."""
+
+    since: float
+    """When it was told to stop, in seconds since 1970."""
+
+    reason: str
+    """What had happened, such as "it timed out"."""
+
+
+class WorkerReport(_ReportPart):
+    """What one worker did."""
+
+    skill_level: int
+    """What it can do."""
+
+    specialties: list[str]
+    """Types of task for which its skill counts more, in alphabetical order."""
+
+    slots: int
+    """How many tasks it runs at once."""
+
+    completed: Count
+    """How many attempts it brought to an end, well or not."""
+
+    succeeded: Count
+    """How many of them were successful."""
+
+    success_rate: Share | None
+    """The share that was, 0 to 1; None before it has ended any."""
+
+    total_time: Seconds
+    """Seconds that its attempts took, by its own account."""
+
+    mean_time: Seconds | None
+    """Seconds that one took on average; None before it has ended any."""
+
+    busy_share: Share
+    """The share of its slots' time, while it was there, for which they were leased to tasks, 0 to
+    1.
+    """
+
+    lost: bool
+    """Whether it left, or fell silent, before the run's end."""
+
+    health: Health | None = None
+    """Whether it is healthy, late (it missed some heartbeats) or lost, at the run's end or now."""
+
+    silent_for: Seconds | None = None
+    """For how many seconds nothing had been heard of it by then."""
+
+    joined_at: float | None = None
+    """When it first came, in seconds since 1970."""
+
+    left_at: float | None = None
+    """When it was lost or left, in seconds since 1970; None if it stayed."""
+
+    held_slots: list[HeldSlotReport] = []
+    """The slots that its handlers had not given back though they were to stop."""
+
+
+class DifficultyReport(_ReportPart):
+    """What became of the tasks of one difficulty."""
+
+    tasks: Count
+    """How many there are."""
+
+    completed: Count
+    """How many of them completed."""
+
+    success_rate: Share
+    """The share that did, 0 to 1."""
+
+
+class RunReport(_ReportPart):
+    """A run, as it stands or as it ended."""
+
+    name: str
+    """The manager's name."""
+
+    started_at: float
+    """When tasks began to be handed out, or else when the wait for workers began, in seconds since
+    1970.
+    """
+
+    duration: Seconds
+    """Seconds from then to its end, or until now."""
+
+    policy: str
+    """Who got which task, by name."""
+
+    success_rate: Share
+    """The share of all tasks that completed, 0 to 1; of no tasks at all, 1."""
+
+    counts: dict[Status, Count]
+    """How many tasks there are of each status."""
+
+    tasks: list[TaskReport]
+    """The tasks, in the order of their adding."""
+
+    workers: dict[str, WorkerReport]
+    """The workers by name, in the order of their coming."""
+
+    error_counts: dict[str, Count]
+    """How many tasks failed or were cancelled for which kind of reason, the most frequent first.
+    The kind is what stands before ": " in the error message.
+    """
+
+    total_time: Seconds
+    """Seconds of work in the recorded results."""
+
+    mean_time: Seconds | None
+    """Seconds of work in one of them on average; None if there are none."""
+
+    ignored: dict[str, Count]
+    """How many results did not count, by reason, such as those that came twice."""
+
+    dropped: dict[str, Count]
+    """How many frames could not be read, by what was wrong with them."""
+
+    failure: str | None
+    """Why the run could not be carried through, or None."""
+
+    by_difficulty: dict[int, DifficultyReport] = {}
+    """What became of the tasks by their difficulty, the easiest first."""
+
+    @property
+    def held_slots(self) -> list[str]:
+        """The slots that handlers had not given back though they were to stop, a line each."""
+        until = self.started_at + self.duration
+        return [
+            f"worker {name!r}: "
+            + tell_held_slot(held.task_id, held.attempt, until - held.since, held.reason)
+            for name, worker in self.workers.items()
+            for held in worker.held_slots
+        ]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every task completed and nothing kept the run from its end, otherwise 1."""
+        every_task_completed = self.counts.get(TaskStatus.COMPLETED, 0) == len(self.tasks)
+        return 0 if every_task_completed and self.failure is None else 1
+
+
+def build_report(
+    board: Board, *, name: str, now: float, dropped: Mapping[str, int] | None = None
+) -> RunReport:
+    """Tell a run from its board.
+
+    Args:
+        board: the run's board, which may still be at work.
+        name: the manager's name.
+        now: the board's time, in seconds.
+        dropped: how many frames could not be read, by what was wrong with them.
+    """
+    ended_at = now if board.ended_at is None else board.ended_at
+    began = (board.began_at, board.roll.opened_at, ended_at)
+    started_at = next(moment for moment in began if moment is not None)
+    records = board.tasks.values()
+    results = [record.result for record in records if record.result is not None]
+    total_time = sum(result.execution_time for result in results)
+    return RunReport(
+        name=name,
+        started_at=started_at,
+        duration=max(ended_at - started_at, 0.0),
+        policy=board.policy_name,
+        success_rate=_success_rate(board),
+        counts={status: board.counts.get(status, 0) for status in TaskStatus},
+        tasks=[
+            _report_task(record, board.explain(task_id).lines(), started_at)
+            for task_id, record in board.tasks.items()
+        ],
+        workers={
+            worker_name: _report_worker(board, worker, started_at, ended_at)
+            for worker_name, worker in board.workers.items()
+        },
+        error_counts=_count_errors(records),
+        total_time=total_time,
+        mean_time=total_time / len(results) if results else None,
+        ignored=dict(board.ignored),
+        dropped=dict(dropped or {}),
+        failure=board.failure,
+        by_difficulty=_report_difficulties(records),
+    )
+
+
+def report_schema() -> dict[str, JsonValue]:
+    """The JSON Schema of a report as JSON."""
+    schema = RunReport.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> TaskReport:
+    task, result = record.task, record.result
+    completed = record.status is TaskStatus.COMPLETED
+    waited = None
+    if record.assigned_at is not None:
+        waited = max(record.assigned_at - max(record.added_at, started_at), 0.0)
+    return TaskReport(
+        id=task.id,
+        description=task.description,
+        type=task.type,
+        difficulty=task.difficulty,
+        priority=task.priority,
+        status=record.status,
+        worker=record.worker,
+        attempts=record.attempt,
+        success=completed if record.status.is_final else None,
+        execution_time=None if result is None else result.execution_time,
+        waited=waited,
+        error_message=None if completed else record.error_message,
+        output=None if result is None else result.output,
+        why=list(why),
+        depends_on=list(task.depends_on),
+        parent_id=task.parent_id,
+        expires_s=task.expires_s,
+        history=_report_attempts(record),
+    )
+
+
+def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
+    attempts: Sequence[Attempt] = record.attempts
+    told: list[AttemptReport] = []
+    for attempt in attempts[-MAX_HISTORY:]:
+        if attempt.is_ahead:
+            # It waits at its worker.
+            continue
+        ended_at = attempt.ended_at
+        if ended_at is None and attempt.ending is not None and attempt is attempts[-1]:
+            # A store of before this was kept still knows when the task was settled.
+            ended_at = record.finished_at
+        told.append(
+            AttemptReport(
+                number=attempt.number,
+                worker=attempt.worker.name,
+                started_at=attempt.started_at,
+                ended_at=ended_at,
+                outcome=attempt.ending,
+            )
+        )
+    return told
+
+
+def _report_worker(
+    board: Board, worker: WorkerRecord, started_at: float, ended_at: float
+) -> WorkerReport:
+    stats = worker.stats
+    lost = worker.lost_at is not None and worker.lost_at < ended_at
+    left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
+    slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
+    attempts = (record.attempts[-1] for record in worker.running.values())
+    busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in attempts)
+    return WorkerReport(
+        skill_level=worker.skill_level,
+        specialties=sorted(worker.specialties),
+        slots=worker.slots,
+        completed=stats.completed_tasks,
+        succeeded=stats.successful_tasks,
+        success_rate=stats.success_rate if stats.completed_tasks else None,
+        total_time=stats.total_time,
+        mean_time=stats.total_time / stats.completed_tasks if stats.completed_tasks else None,
+        busy_share=min(busy_time / slots_time, 1.0) if slots_time > 0 else 0.0,
+        lost=lost,
+        health=Health.LOST if lost else _health_at_end(worker, ended_at, board.rules.heartbeat_s),
+        silent_for=silence_of(worker, ended_at),
+        joined_at=worker.joined_at,
+        left_at=worker.lost_at if lost else None,
+        held_slots=[HeldSlotReport(**each._asdict()) for each in held_slots(worker, board.tasks)],
+    )
+
+
+def _health_at_end(worker: WorkerRecord, ended_at: float, heartbeat_s: float) -> Health:
+    health = health_of(worker, ended_at, heartbeat_s)
+    # Who was dismissed at the end, or left after it, stayed.
+    return Health.HEALTHY if health is Health.LOST else health
+
+
+def _report_difficulties(records: Iterable[TaskRecord]) -> dict[int, DifficultyReport]:
+    tasks: Counter[int] = Counter()
+    completed: Counter[int] = Counter()
+    for record in records:
+        tasks[record.task.difficulty] += 1
+        completed[record.task.difficulty] += record.status is TaskStatus.COMPLETED
+    return {
+        difficulty: DifficultyReport(
+            tasks=count,
+            completed=completed[difficulty],
+            success_rate=completed[difficulty] / count,
+        )
+        for difficulty, count in sorted(tasks.items())
+    }
+
+
+def _success_rate(board: Board) -> float:
+    if not board.tasks:
+        # Nothing was asked for, and nothing was left undone.
+        return 1.0
+    return board.counts.get(TaskStatus.COMPLETED, 0) / len(board.tasks)
+
+
+def _count_errors(records: Iterable[TaskRecord]) -> dict[str, int]:
+    undone = (TaskStatus.FAILED, TaskStatus.CANCELLED)
+    kinds = Counter(
+        (record.error_message or record.status.value).partition(": ")[0][:_MAX_KIND_CHARACTERS]
+        for record in records
+        if record.status in undone
+    )
+    return dict(kinds.most_common())

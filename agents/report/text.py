@@ -1,0 +1,300 @@
+"""The report as text: the tutorial's closing lines, and tables for terminals and log files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import StringIO
+from typing import NamedTuple, TypeVar
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...messages import TaskStatus
+from ..kernel.model.health import Health
+from ..runtime.terminal_text import one_line
+from .model import RunReport, TaskReport, WorkerReport
+
+DEFAULT_WIDTH = 100
+"""How wide the text is where no terminal says otherwise, in columns."""
+
+FOLD_ABOVE = 50
+"""How many tasks, or workers, are all shown; of more than that only the telling ones are."""
+
+FIRST_SHOWN = 20
+"""How many are shown from the beginning of a folded table."""
+
+TROUBLED_SHOWN = 20
+"""How many further ones are shown because something went wrong with them."""
+
+MAX_KINDS_LISTED = 20
+"""How many kinds of errors are listed by name."""
+
+_MAX_CELL_CHARACTERS = 160
+_NARROWEST_ERROR = 40
+_GAP = 2
+_UNKNOWN = "-"
+_UNITS = ((1, 0.001, "ms"), (120, 1, "s"), (7_200, 60, "min"))
+"""Below how many seconds a duration is told in which unit, and how many seconds that unit has."""
+
+_RESULTS: Mapping[TaskStatus, tuple[str, str]] = {
+    TaskStatus.COMPLETED: ("Success", "green"),
+    TaskStatus.FAILED: ("Failure", "red"),
+    TaskStatus.CANCELLED: ("Cancelled", "yellow"),
+    TaskStatus.IN_PROGRESS: ("In Progress", "cyan"),
+    TaskStatus.PENDING: ("Pending", "cyan"),
+}
+
+Row = TypeVar("Row")
+
+
+# ------------------------------------------------------------------------ the tutorial's lines
+
+
+def render_summary(report: RunReport) -> str:
+    """Tell a run in the tutorial's words: a line for each task, between a headline and the rate."""
+    lines = [_headline(report.tasks), *(_task_line(task) for task in report.tasks)]
+    return "\n".join([*lines, f"Success rate: {report.success_rate:.2%}"])
+
+
+def _headline(tasks: Sequence[TaskReport]) -> str:
+    settled = sum(task.status.is_final for task in tasks)
+    if settled < len(tasks):
+        return f"{settled} of {len(tasks)} tasks settled"
+    # The tutorial's "completed" is said of failed tasks too, but a cancelled one is not that.
+    cancelled = any(task.status is TaskStatus.CANCELLED for task in tasks)
+    return "All tasks settled" if cancelled else "All tasks completed"
+
+
+def _task_line(task: TaskReport) -> str:
+    result, _ = _RESULTS[task.status]
+    if not task.worker:
+        given = "not assigned"
+    elif task.status is TaskStatus.PENDING:
+        given = f"last assigned to {_one_line(task.worker)}"
+    else:
+        given = f"assigned to {_one_line(task.worker)}"
+    return f"Task {_one_line(str(task.id))} {given} - {result}"
+
+
+# ------------------------------------------------------------------------ the tables
+
+
+def render_text(report: RunReport, width: int = DEFAULT_WIDTH) -> str:
+    """Tell a run as plain text: its tasks, its workers, totals and errors.
+
+    Args:
+        report: the run.
+        width: how wide the text may be, in columns.
+    """
+    page = StringIO()
+    console = Console(
+        file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False
+    )
+    print_report(report, console)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+
+
+def print_report(report: RunReport, console: Console) -> None:
+    """Print a run to a console, in colour if it has any.
+
+    Args:
+        report: the run.
+        console: where to; its width decides how much of long texts is shown.
+    """
+    parts: list[RenderableType] = [_opening(report)]
+    if report.tasks:
+        parts += [Text(), *_task_table(report.tasks, console.width)]
+    if report.workers:
+        parts += [Text(), *_worker_table(report.workers, console.width)]
+    parts += [Text(), *_closing(report)]
+    console.print(Group(*parts))
+
+
+def _opening(report: RunReport) -> Text:
+    completed = report.counts.get(TaskStatus.COMPLETED, 0)
+    text = Text(_one_line(report.name), style="bold")
+    text.append(": ")
+    told = f"{completed:,} of {_tasks(len(report.tasks))} succeeded ({report.success_rate:.2%})"
+    style = "green" if report.exit_code == 0 else "red"
+    text.append(told if report.tasks else "no tasks", style)
+    text.append(f" in {_duration(report.duration)}", style="not bold")
+    if report.failure is not None:
+        text.append(f"\nThe run failed: {_one_line(report.failure)}", style="red")
+    return text
+
+
+def _task_table(tasks: Sequence[TaskReport], width: int) -> Iterable[RenderableType]:
+    shown, hidden = _fold(tasks, lambda task: task.status is not TaskStatus.COMPLETED)
+    ids = _Column("Task", [Text(_one_line(str(task.id))) for task in shown])
+    columns = [
+        ids,
+        _Column("Description", [Text(_one_line(task.description)) for task in shown]),
+        _Column("Worker", [Text(_one_line(task.worker) or _UNKNOWN) for task in shown]),
+        _Column("Attempts", [Text(f"{task.attempts:,}") for task in shown], is_number=True),
+        _Column("Result", [Text(*_RESULTS[task.status]) for task in shown]),
+        _Column("Time", [Text(_duration(task.execution_time)) for task in shown], is_number=True),
+    ]
+    errors = _Column(
+        "Error", [Text(_one_line(task.error_message or "")) for task in shown], wraps=True
+    )
+    has_errors = any(errors.cells)
+    error_width = _share_out(width, [*columns, errors])[-1]
+    if has_errors and error_width >= min(errors.need, _NARROWEST_ERROR):
+        yield _table([*columns, errors], width)
+    else:
+        yield _table(columns, width)
+    succeeded = sum(task.status is TaskStatus.COMPLETED for task in hidden)
+    yield from _remarks(
+        (succeeded, "that succeeded"), (len(hidden) - succeeded, "that did not succeed")
+    )
+    if has_errors and error_width < min(errors.need, _NARROWEST_ERROR):
+        faulty = [row for row, error in enumerate(errors.cells) if error]
+        yield Text()
+        yield _table([column.only(faulty) for column in (ids, errors)], width)
+
+
+def _worker_table(workers: Mapping[str, WorkerReport], width: int) -> Iterable[RenderableType]:
+    shown, hidden = _fold(list(workers.items()), lambda item: item[1].lost)
+    numbers: Mapping[str, Callable[[WorkerReport], str]] = {
+        "Skill": lambda worker: str(worker.skill_level),
+        "Slots": lambda worker: f"{worker.slots:,}",
+        "Completed": lambda worker: f"{worker.completed:,}",
+        "Success": lambda worker: _share(worker.success_rate),
+        "Mean time": lambda worker: _duration(worker.mean_time),
+        "Busy": lambda worker: _share(worker.busy_share),
+    }
+    names = [Text.assemble(_one_line(name), _mark(worker)) for name, worker in shown]
+    columns = [
+        _Column(heading, [Text(tell(worker)) for _, worker in shown], is_number=True)
+        for heading, tell in numbers.items()
+    ]
+    yield _table([_Column("Worker", names), *columns], width)
+    lost = sum(worker.lost for _, worker in hidden)
+    yield from _remarks((len(hidden) - lost, "that stayed"), (lost, "that were lost"))
+
+
+def _mark(worker: WorkerReport) -> tuple[str, str]:
+    if worker.lost:
+        return " (lost)", "red"
+    return (" (late)", "yellow") if worker.health is Health.LATE else ("", "")
+
+
+def _closing(report: RunReport) -> Iterable[Text]:
+    yield Text(f"Policy: {_one_line(report.policy)}")
+    held = [_one_line(each) for each in report.held_slots]
+    for told in held[:MAX_KINDS_LISTED]:
+        yield Text(told, style="yellow")
+    if len(held) > MAX_KINDS_LISTED:
+        yield Text(f"and {len(held) - MAX_KINDS_LISTED:,} slots more that are still held")
+    if report.mean_time is not None:
+        work, mean = _duration(report.total_time), _duration(report.mean_time)
+        yield Text(f"Work: {work}, {mean} a task")
+    statuses = {status.label.lower(): report.counts.get(status, 0) for status in TaskStatus}
+    for heading, counts in (
+        ("Tasks", statuses),
+        ("Errors", report.error_counts),
+        ("Results ignored", report.ignored),
+        ("Frames dropped", report.dropped),
+    ):
+        if listed := _listed(counts):
+            yield Text(f"{heading}: {listed}")
+    if len(report.by_difficulty) > 1:
+        told = (
+            f"{group.completed:,} of {group.tasks:,} at {difficulty}"
+            for difficulty, group in report.by_difficulty.items()
+        )
+        yield Text(f"Completed by difficulty: {', '.join(told)}")
+
+
+# ------------------------------------------------------------------------ words and numbers
+
+
+def _fold(rows: Sequence[Row], is_troubled: Callable[[Row], bool]) -> tuple[list[Row], list[Row]]:
+    """Divide rows into those that are shown and those that are only counted."""
+    if len(rows) <= FOLD_ABOVE:
+        return list(rows), []
+    shown, hidden = list(rows[:FIRST_SHOWN]), list[Row]()
+    for row in rows[FIRST_SHOWN:]:
+        may_be_shown = len(shown) < FIRST_SHOWN + TROUBLED_SHOWN
+        (shown if may_be_shown and is_troubled(row) else hidden).append(row)
+    return shown, hidden
+
+
+def _remarks(*hidden: tuple[int, str]) -> Iterable[Text]:
+    return (Text(f"… {count:,} more {which}") for count, which in hidden if count)
+
+
+class _Column(NamedTuple):
+    heading: str
+    cells: Sequence[Text]
+    is_number: bool = False
+    wraps: bool = False
+
+    @property
+    def need(self) -> int:
+        """How wide its widest text is."""
+        return max(cell_len(self.heading), *(cell_len(cell.plain) for cell in self.cells))
+
+    def only(self, rows: Iterable[int]) -> _Column:
+        """The same column with these of its rows."""
+        return self._replace(cells=[self.cells[row] for row in rows])
+
+
+def _table(columns: Sequence[_Column], width: int) -> Table:
+    # What the box draws between two columns is one blank, the padding the other.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+    # Left to itself, rich would drop whole columns to make room for one long text.
+    for column, column_width in zip(columns, _share_out(width, columns), strict=True):
+        table.add_column(
+            column.heading,
+            width=column_width,
+            no_wrap=not column.wraps,
+            overflow="fold" if column.wraps else "ellipsis",
+            justify="right" if column.is_number else "left",
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _share_out(width: int, columns: Sequence[_Column]) -> list[int]:
+    """Give each column what it needs; where there is too little, the widest get equal parts."""
+    available = width - _GAP * (len(columns) - 1)
+    widths = [0] * len(columns)
+    by_need = sorted(range(len(columns)), key=lambda place: columns[place].need)
+    for place, waiting in zip(by_need, range(len(columns), 0, -1), strict=True):
+        widths[place] = max(min(columns[place].need, available // waiting), 1)
+        available -= widths[place]
+    return widths
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """List what was counted, as far as there is any, such as "2 completed, 1 failed"."""
+    kinds = [f"{count:,} {_one_line(kind)}" for kind, count in counts.items() if count]
+    if len(kinds) > MAX_KINDS_LISTED:
+        kinds[MAX_KINDS_LISTED:] = [f"and {len(kinds) - MAX_KINDS_LISTED:,} kinds more"]
+    return ", ".join(kinds)
+
+
+def _tasks(count: int) -> str:
+    return f"{count:,} {'task' if count == 1 else 'tasks'}"
+
+
+def _share(share: float | None) -> str:
+    return _UNKNOWN if share is None else f"{share:.1%}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return _UNKNOWN
+    for below, unit_s, unit in _UNITS:
+        if seconds < below:
+            return f"{seconds / unit_s:.1f} {unit}"
+    return f"{seconds / 3600:,.1f} h"
+
+
+def _one_line(text: str) -> str:
+    return one_line(text, _MAX_CELL_CHARACTERS)

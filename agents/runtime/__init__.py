@@ -1,0 +1,1 @@
+"""What every room may use: clock, log, timeouts, threads, files and error text."""

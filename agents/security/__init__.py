@@ -1,0 +1,1 @@
+"""Tickets and secrets, and the seal that they make."""

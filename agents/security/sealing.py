@@ -1,0 +1,195 @@
+"""Whether an agent seals, and with which secret."""
+
+from __future__ import annotations
+
+import secrets
+from functools import cache
+from typing import NamedTuple
+
+from ...messages import InvalidInput
+from ..kernel.security.client_seal import ClientSeal
+from ..kernel.security.identity import SEED_BYTES, Identity
+from ..kernel.security.manager_seal import ManagerSeal
+from ..kernel.security.seal import Seal
+from ..kernel.security.unsealed import Unsealed
+from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..runtime.log import log
+from .secret_sources import SECRET_VARIABLE, fresh_secret, secret_of_environment
+from .shared_secrets import find_sharing, share
+from .ticket import Ticket
+
+
+class ManagerSealing(NamedTuple):
+    """How a manager seals.
+
+    Args:
+        secret: what it shares with its workers, or None if it does not seal.
+        was_given: whether somebody gave it the secret, and so can give it to the workers as well.
+        identity: signs what it says; new at each start.
+    """
+
+    secret: WorkspaceSecret | None
+    was_given: bool
+    identity: Identity
+
+    def seal(self, workspace_id: str) -> Seal:
+        """What its frames pass through, for one start of it."""
+        if self.secret is None:
+            return _unsealed(manages=True)
+        return ManagerSeal(self.secret, workspace_id, self.identity)
+
+    def ticket_secret(self, with_secret: bool | None) -> WorkspaceSecret | None:
+        """The secret that a ticket is to carry; by default only one that nobody was given."""
+        wanted = not self.was_given if with_secret is None else with_secret
+        return self.secret if wanted else None
+
+
+def choose_manager_sealing(
+    secret: WorkspaceSecret | str | None, *, insecure: bool, admin_peer: str
+) -> ManagerSealing:
+    """Decide how a manager seals: with the secret it was given, else with a fresh one.
+
+    Args:
+        secret: what it was given, or None to look into `MUSTER_SECRET`.
+        insecure: do not seal.
+        admin_peer: the peer id of a workspace's admin in which it is a guest, or "".
+
+    Raises:
+        InvalidInput: it is to be insecure and was given a secret, or what was given is none.
+    """
+    given = _given(secret, insecure=insecure)
+    identity = fresh_identity()
+    if insecure:
+        sealing = ManagerSealing(None, was_given=False, identity=identity)
+    elif (found := given or secret_of_environment()) is not None:
+        sealing = ManagerSealing(found, was_given=True, identity=identity)
+    else:
+        known = find_sharing(admin_peer) if admin_peer else None
+        shared = known.secret if known is not None else None
+        sealing = ManagerSealing(shared or fresh_secret(), was_given=False, identity=identity)
+    if admin_peer:
+        share(admin_peer, sealing.secret)
+    return sealing
+
+
+def fresh_identity() -> Identity:
+    """Make an identity that nobody else has."""
+    return Identity(secrets.token_bytes(SEED_BYTES))
+
+
+def seal_client(
+    name: str,
+    workspace_id: str,
+    admin_peer: str,
+    *,
+    secret: WorkspaceSecret | str | None = None,
+    insecure: bool = False,
+    ticket: Ticket | None = None,
+) -> Seal:
+    """What the frames of a worker or inquirer pass through, for one start of it.
+
+    Args:
+        name: whose frames, for messages.
+        workspace_id: the workspace.
+        admin_peer: the peer id of the workspace's admin.
+        secret: what it was given.
+        insecure: do not seal.
+        ticket: by which it joins.
+
+    Raises:
+        InvalidInput: no secret is found anywhere, or what was given is none.
+    """
+    found = find_client_secret(name, admin_peer, secret=secret, insecure=insecure, ticket=ticket)
+    if found is None:
+        return _unsealed(manages=False)
+    return ClientSeal(found, workspace_id, fresh_identity())
+
+
+def find_client_secret(
+    name: str,
+    admin_peer: str,
+    *,
+    secret: WorkspaceSecret | str | None = None,
+    insecure: bool = False,
+    ticket: Ticket | None = None,
+) -> WorkspaceSecret | None:
+    """The secret of a worker's or inquirer's workspace; None if that is not sealed.
+
+    It is the one it was given, else its ticket's, else that of a manager in the same process, else
+    that in `MUSTER_SECRET`. Whoever can hand a ticket to a worker must not thereby choose whom it
+    works for: a ticket that says "not sealed", or that carries another secret than the worker has
+    from elsewhere, is refused.
+
+    Args:
+        name: whose it is, for messages.
+        admin_peer: the peer id of the workspace's admin.
+        secret: what it was given.
+        insecure: do not seal.
+        ticket: by which it joins.
+
+    Raises:
+        InvalidInput: no secret is found anywhere, what was given is none, or the ticket contradicts
+            the secret that the agent has.
+    """
+    given = _given(secret, insecure=insecure)
+    if insecure:
+        return None
+    known = find_sharing(admin_peer)
+    if given is not None:
+        own, source = given, "was given a secret"
+    elif known is not None:
+        own, source = known.secret, "has the secret of its manager in this process"
+    else:
+        own, source = secret_of_environment(), f"has a secret in {SECRET_VARIABLE}"
+    if ticket is not None:
+        _check_ticket(name, ticket, own, source, may_differ=given is not None or known is not None)
+        if not ticket.sealed:
+            return None
+    if known is not None and known.secret is None and given is None:
+        # The program made this manager insecure itself.
+        return None
+    found = given or (ticket.secret if ticket is not None else None) or own
+    if found is None:
+        raise InvalidInput(
+            f"agent {name!r} has no secret for its workspace, whose frames are sealed: give it a "
+            f"ticket that carries the secret, a secret file, or {SECRET_VARIABLE}; or let it be "
+            "insecure, if its manager is"
+        )
+    return found
+
+
+def _check_ticket(
+    name: str, ticket: Ticket, own: WorkspaceSecret | None, source: str, *, may_differ: bool
+) -> None:
+    if own is None:
+        return
+    if not ticket.sealed:
+        raise InvalidInput(
+            f"agent {name!r} {source}, but its ticket says that the workspace is not sealed: "
+            "get a ticket from the manager that has this secret; or, if the manager is meant to "
+            "be insecure, start the agent with --insecure (insecure=True) and without the secret"
+        )
+    if not may_differ and ticket.secret not in (None, own):
+        raise InvalidInput(
+            f"agent {name!r} {source}, but its ticket carries another one: get a ticket from the "
+            "manager that has this secret; or, if the ticket is right, start the agent without "
+            "the other secret"
+        )
+
+
+def _given(secret: WorkspaceSecret | str | None, *, insecure: bool) -> WorkspaceSecret | None:
+    if secret is not None and insecure:
+        raise InvalidInput("a secret was given, and insecure as well; give one of them")
+    return WorkspaceSecret.from_text(secret) if isinstance(secret, str) else secret
+
+
+def _unsealed(*, manages: bool) -> Unsealed:
+    _warn_once()
+    return Unsealed(manages=manages)
+
+
+@cache
+def _warn_once() -> None:
+    log.warning(
+        "frames are not sealed: whoever reaches the manager's UDP port can read and forge them"
+    )

@@ -1,0 +1,236 @@
+"""What goes wrong in a simulated run, and when: all of it follows from a seed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from ...messages import InvalidInput, UnknownName
+
+
+class FaultKind(str, Enum):
+    """What can go wrong."""
+
+    LOSS = "loss"
+    DUPLICATE = "duplicate"
+    REORDER = "reorder"
+    DELAY = "delay"
+    PARTITION = "partition"
+    KILL = "kill"
+    PAUSE = "pause"
+    RESTART = "restart"
+
+
+class Crash(str, Enum):
+    """At which point a manager is killed."""
+
+    AT_ONCE = "at once"
+    BEFORE_WRITE = "before its next write"
+    AFTER_WRITE = "after its next write, before it acts upon it"
+
+
+ALL_FAULTS: tuple[FaultKind, ...] = tuple(FaultKind)
+
+# Runs differ in what plagues them: where everything always happens, rare sequences never do.
+_SHARES = {
+    FaultKind.LOSS: (0.0, 0.02, 0.1, 0.3),
+    FaultKind.DUPLICATE: (0.0, 0.05, 0.2, 0.5),
+    FaultKind.REORDER: (0.0, 0.1, 0.3, 0.6),
+    FaultKind.DELAY: (0.0, 0.01, 0.05, 0.15),
+}
+_GAPS_S = (3.0, 6.0, 12.0, math.inf)
+"""How long it takes on average, in this run or that, until the next disturbance of a kind."""
+
+_REORDER_BY_S = 0.05
+_DURATIONS_S = ((0.05, 2.0), (0.05, 2.0), (2.0, 20.0))
+"""Of how many seconds, from and to: two of three are short, the third outlasts patience."""
+
+_UNHARMED = (0.0,)
+
+
+class Disturbance(NamedTuple):
+    """One thing that befalls workers, or the manager, for a while.
+
+    Args:
+        at: when it begins, in seconds from the start of the run.
+        kind: kill, pause, partition or restart.
+        workers: the names of those it befalls; a partition cuts them off from all others; none for
+            a restart, which befalls the manager.
+        lasts_s: for how many seconds.
+        spares_inbound: whether a partition lets through what is sent to them.
+        spares_outbound: whether it lets through what they send.
+        crash: at which point a restart kills the manager.
+    """
+
+    at: float
+    kind: FaultKind
+    workers: frozenset[str]
+    lasts_s: float
+    spares_inbound: bool = False
+    spares_outbound: bool = False
+    crash: Crash = Crash.AT_ONCE
+
+    @property
+    def ends_at(self) -> float:
+        """When it is over, in seconds from the start of the run."""
+        return self.at + self.lasts_s
+
+
+class PlannedFaults:
+    """A fault plan for a `MemoryNetwork`, and a list of what befalls workers besides.
+
+    Args:
+        seed: what it all follows from.
+        workers: the names of the workers, in a fixed order.
+        kinds: what may go wrong. To leave one out does not change the chances of the others.
+        storm_s: for how many seconds, from the start of the run, things go wrong. A shorter storm
+            begins as a longer one does.
+
+    Raises:
+        InvalidInput: `storm_s` is below 0.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        workers: Sequence[str],
+        kinds: Iterable[FaultKind] = ALL_FAULTS,
+        storm_s: float = 30.0,
+    ) -> None:
+        if not storm_s >= 0:
+            raise InvalidInput(f"storm_s is {storm_s!r}; give 0 or more seconds")
+        self.storm_s = storm_s
+        self.injected: Counter[FaultKind] = Counter()
+        allowed = set(kinds)
+        chances = {kind: _chance(seed, kind) for kind in FaultKind}
+        self._chances = chances
+        self._shares = {
+            kind: chances[kind].choice(shares) if kind in allowed else 0.0
+            for kind, shares in _SHARES.items()
+        }
+        drawn = (
+            disturbance
+            for kind in (
+                FaultKind.PARTITION,
+                FaultKind.KILL,
+                FaultKind.PAUSE,
+                FaultKind.RESTART,
+            )
+            if kind in allowed
+            for disturbance in _draw(chances[kind], kind, workers, storm_s)
+        )
+        self.disturbances: list[Disturbance] = sorted(drawn, key=lambda each: each.at)
+        self._active: list[Disturbance] = []
+
+    def begin(self, disturbance: Disturbance) -> None:
+        """Let a disturbance begin; of those that end a process it is only counted."""
+        self.injected[disturbance.kind] += 1
+        if disturbance.kind in {FaultKind.PARTITION, FaultKind.PAUSE}:
+            self._active.append(disturbance)
+
+    def fates(self, sender: str, to: str, frame: bytes, now: float) -> Sequence[float]:
+        """Decide about one frame and one receiver; see `FaultPlan`."""
+        del frame
+        if now >= self.storm_s:
+            return _UNHARMED
+        held_s = 0.0
+        if self._active:
+            self._active = [each for each in self._active if now < each.ends_at]
+            from_worker, to_worker = worker_at(sender), worker_at(to)
+            for each in self._active:
+                is_from, is_to = from_worker in each.workers, to_worker in each.workers
+                if each.kind is FaultKind.PARTITION:
+                    if (is_from and not is_to and not each.spares_outbound) or (
+                        is_to and not is_from and not each.spares_inbound
+                    ):
+                        return ()
+                elif is_from or is_to:
+                    held_s = max(held_s, each.ends_at - now)
+        if self._strikes(FaultKind.LOSS):
+            return ()
+        fate = held_s
+        if self._strikes(FaultKind.DELAY):
+            fate += self._duration(FaultKind.DELAY)
+        if self._strikes(FaultKind.REORDER):
+            fate += self._chances[FaultKind.REORDER].uniform(0.0, _REORDER_BY_S)
+        if self._strikes(FaultKind.DUPLICATE):
+            return fate, held_s + self._duration(FaultKind.DUPLICATE)
+        return (fate,)
+
+    def _strikes(self, kind: FaultKind) -> bool:
+        share = self._shares[kind]
+        if not share or self._chances[kind].random() >= share:
+            return False
+        self.injected[kind] += 1
+        return True
+
+    def _duration(self, kind: FaultKind) -> float:
+        return _duration(self._chances[kind])
+
+
+def address_of(name: str, start: int, line: int = 1) -> str:
+    """The address of a worker or manager on a simulated network.
+
+    Args:
+        name: its name.
+        start: which of its starts it is.
+        line: which of that start's ways into the network.
+    """
+    return f"{name}#{start}" if line == 1 else f"{name}#{start}.{line}"
+
+
+def worker_at(address: str) -> str:
+    """The name of the worker at an address that `address_of` made."""
+    return address.rpartition("#")[0]
+
+
+def read_fault_kinds(text: str) -> tuple[FaultKind, ...]:
+    """Read kinds of faults, separated by commas.
+
+    Raises:
+        UnknownName: one is unknown; the message lists those there are.
+    """
+    known = {kind.value: kind for kind in FaultKind}
+    kinds: list[FaultKind] = []
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        if name not in known:
+            raise UnknownName("fault", name, known)
+        kinds.append(known[name])
+    return tuple(kind for kind in FaultKind if kind in kinds)
+
+
+def _chance(seed: int, kind: FaultKind) -> random.Random:
+    # Each kind has its own, seeded by text: Python's hash of text differs from process to process,
+    # this does not.
+    return random.Random(f"{seed}/{kind.value}")  # noqa: S311 - chance that repeats, no secret
+
+
+def _duration(chance: random.Random) -> float:
+    return chance.uniform(*chance.choice(_DURATIONS_S))
+
+
+def _draw(
+    chance: random.Random, kind: FaultKind, workers: Sequence[str], storm_s: float
+) -> list[Disturbance]:
+    drawn: list[Disturbance] = []
+    if not workers and kind is not FaultKind.RESTART:
+        return drawn
+    gap_s = chance.choice(_GAPS_S)
+    at = chance.expovariate(1.0) * gap_s
+    while at < storm_s:
+        lasts_s = min(_duration(chance), storm_s - at)
+        if kind is FaultKind.PARTITION:
+            befallen = frozenset(chance.sample(workers, chance.randint(1, len(workers))))
+            spares = chance.choice(((False, False), (False, True), (True, False)))
+            drawn.append(Disturbance(at, kind, befallen, lasts_s, *spares))
+        elif kind is FaultKind.RESTART:
+            crash = chance.choice(list(Crash))
+            drawn.append(Disturbance(at, kind, frozenset(), lasts_s, crash=crash))
+        else:
+            drawn.append(Disturbance(at, kind, frozenset({chance.choice(workers)}), lasts_s))
+        at += chance.expovariate(1.0) * gap_s
+    return drawn

@@ -1,0 +1,143 @@
+"""A story made up by chance, to be simulated: as many twists as few tasks can hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Sequence
+from typing import cast
+
+from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
+from ..kernel.matching.policies import POLICIES
+from ..manager.task_manager import TaskManager
+from ..transport.ceylon_agent import AgentDetail
+from ..worker.worker_agent import WorkerAgent
+from .handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS
+
+TASKS = 30
+WORKERS = 4
+TIME_SCALE = 0.2
+"""How long a second of its tasks lasts: a run should be over in some ten virtual seconds."""
+
+_TYPES = ("", "", "paint", "sing")
+_LONGEST_S = 12.0
+_ODD_ENDINGS = 0.25
+"""The share of attempts that end in one of the ways of `stress_endings`."""
+
+_IN_THREADS = 0.5
+
+
+class StressStory:
+    """30 tasks with dependencies, priorities, timeouts, retries and cancels, on 4 workers.
+
+    A quarter of the attempts ends in one of all the ways in which a handler can.
+
+    Args:
+        seed: what the story follows from.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def manager(self) -> TaskManager:
+        """A new manager with its tasks."""
+        chance = self._chance("manager")
+        return TaskManager(
+            [_make_task(chance, number) for number in range(1, TASKS + 1)],
+            expected_workers=chance.randint(0, WORKERS),
+            port=0,
+            policy=chance.choice(sorted(POLICIES)),
+            join_timeout_s=10.0,
+            on_missing="start",
+            unmatched_after_s=chance.choice((2.0, 10.0, None)),
+            lost_after_s=chance.choice((2.0, 4.0, 8.0)),
+            time_scale=TIME_SCALE,
+            quiet=True,
+            reassign_failed=chance.choice((False, True)),
+            quarantine_after=chance.choice((None, 1, 3)),
+            quarantine_s=3.0,
+            prefetch_s=chance.choice((0.0, 0.1, 2.0)),
+        )
+
+    def workers(self) -> list[WorkerAgent]:
+        """New workers; the last can do everything, so that no story hangs by its own fault."""
+        chance = self._chance("workers")
+        return [
+            _OddWorker(
+                self._seed,
+                f"w{number}",
+                10 if number == WORKERS else chance.randint(3, 10),
+                chance.choice(((), ("paint",))),
+                chance.randint(1, 2),
+            )
+            for number in range(1, WORKERS + 1)
+        ]
+
+    async def direct(self, manager: TaskManager) -> None:
+        """Cancel, reprioritise and add tasks while it runs."""
+        chance = self._chance("direct")
+        loop = asyncio.get_running_loop()
+        moments = sorted(chance.uniform(0.0, _LONGEST_S) for _ in range(chance.randint(0, 6)))
+        for number, moment in enumerate(moments, TASKS + 1):
+            await asyncio.sleep(moment - loop.time())
+            task_id = chance.randint(1, TASKS)
+            # What is settled can't be changed, and what has ended takes no more tasks.
+            with contextlib.suppress(IllegalTransition, InvalidTask):
+                match chance.randint(1, 3):
+                    case 1:
+                        manager.cancel_task(task_id)
+                    case 2:
+                        manager.set_priority(task_id, chance.randint(-3, 3))
+                    case _:
+                        manager.add_task(_make_task(chance, number, most_needed=TASKS))
+
+    def _chance(self, role: str) -> random.Random:
+        return random.Random(f"{self._seed}/{role}")  # noqa: S311 - chance that repeats, no secret
+
+
+class _OddWorker(WorkerAgent):
+    """Some of its attempts end in one of all the ways in which a handler can."""
+
+    def __init__(
+        self, seed: int, name: str, skill_level: int, specialties: Sequence[str], slots: int
+    ) -> None:
+        super().__init__(
+            name, skill_level, specialties=specialties, slots=slots, time_scale=TIME_SCALE
+        )
+        self._seed = seed
+
+    async def handle_task(
+        self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
+    ) -> TaskResult | bool | None:
+        """Work, and then end as chance has it."""
+        # Of each attempt the same, whoever does it and when.
+        key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
+        chance = random.Random(key)  # noqa: S311 - chance that repeats, no secret
+        result = await super().handle_task(data, time, agent)
+        if chance.random() >= _ODD_ENDINGS or not isinstance(result, TaskResult):
+            return result
+        ending = chance.choice((*PLAIN_ENDINGS, *COROUTINE_ENDINGS))
+        if ending in COROUTINE_ENDINGS:
+            output = await cast("Awaitable[Payload]", ending(data.task))
+        elif chance.random() < _IN_THREADS:
+            output = await self._workplace.run(ending, data.task)
+        else:
+            output = ending(data.task)
+        return result.model_copy(update={"output": output})
+
+
+def _make_task(chance: random.Random, number: int, most_needed: int | None = None) -> Task:
+    earlier = range(1, number if most_needed is None else most_needed + 1)
+    needed = chance.sample(earlier, min(len(earlier), chance.choice((0, 0, 0, 1, 1, 2))))
+    return Task(
+        id=number,
+        description="a stress",
+        difficulty=chance.choice((1, 1, 2, 3, 4, 5, 7, 9)),
+        type=chance.choice(_TYPES),
+        priority=chance.randint(-2, 2),
+        depends_on=tuple(needed),
+        timeout=chance.choice((None, None, 1.5, 6.0)),
+        max_attempts=chance.randint(1, 3),
+        expires_s=chance.choice((None, None, None, 20.0, 60.0)),
+    )

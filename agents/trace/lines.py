@@ -1,0 +1,212 @@
+"""A trace as lines of JSON, and back.
+
+The first line tells whose trace it is. Each other is one entry: an occurrence (`at`, `what`, and
+what it is about), a task, a worker, an aside, or how many occurrences are missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypeAlias, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...messages import InvalidTrace, TaskId
+from ...messages.wording import summarize
+from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.trace import Entry, RunFacts, SideMessage, TaskFacts, WorkerFacts
+
+VERSION = 1
+"""The version of the form, which stands in the first line."""
+
+MAX_LINE_CHARACTERS = 1_000_000
+_MAX_KNOWN_NAMES = 10_000
+
+Dropped: TypeAlias = Mapping[str, int]
+
+
+class LineWriter:
+    """Makes lines; made to be called many thousand times a second."""
+
+    def __init__(self) -> None:
+        # What is the same in many lines: kinds, names, and the time of what happened together.
+        self._kinds = {id(what): f',"what":"{what.value}"' for what in OccurrenceKind}
+        self._names: dict[str, str] = {"": ""}
+        self._at = 0.0
+        self._at_text = "0.0"
+
+    def line_of(self, entry: Entry) -> str:
+        """One entry as a line, without its end."""
+        if not isinstance(entry, Occurrence):
+            return _line_of_facts(entry)
+        at, what, task_id, attempt, worker, detail = entry
+        if at != self._at:
+            self._at, self._at_text = at, repr(float(at))
+        name = self._names.get(worker)
+        if name is None:
+            name = self._name(worker)
+        if task_id is None:
+            line = f'{{"at":{self._at_text}{self._kinds[id(what)]}{name}'
+        else:
+            task = task_id if type(task_id) is int else json.dumps(task_id)
+            about = f',"task":{task},"attempt":{attempt}{name}'
+            line = f'{{"at":{self._at_text}{self._kinds[id(what)]}{about}'
+        return f'{line},"detail":{json.dumps(detail)}}}' if detail else f"{line}}}"
+
+    def _name(self, worker: str) -> str:
+        if len(self._names) > _MAX_KNOWN_NAMES:
+            self._names = {"": ""}
+        name = self._names[worker] = f',"worker":{json.dumps(worker)}'
+        return name
+
+
+def line_of_dropped(dropped: Dropped) -> str:
+    """How many occurrences are missing, as a line."""
+    return _dumps({"dropped": dict(dropped)})
+
+
+def read_line(line: str) -> Entry | Dropped:
+    """Read a line.
+
+    Raises:
+        InvalidTrace: it is not a line of a trace; says why, but not where.
+    """
+    if len(line) > MAX_LINE_CHARACTERS:
+        raise InvalidTrace(
+            f"it has {len(line):,} characters, {MAX_LINE_CHARACTERS:,} at most are read"
+        )
+    try:
+        fields = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError) as fault:
+        raise InvalidTrace(f"it is not JSON: {fault}") from None
+    if not isinstance(fields, dict):
+        raise InvalidTrace(f"it is a {type(fields).__name__}, not an object")
+    named = cast("dict[str, object]", fields)
+    for key, reader in _READERS.items():
+        if key in named:
+            try:
+                return reader(named)
+            except ValidationError as fault:
+                raise InvalidTrace(summarize(fault)) from None
+    known = ", ".join(_READERS)
+    raise InvalidTrace(f"it has none of the fields by which an entry is known: {known}")
+
+
+# ------------------------------------------------------------------------ what stands in a line
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+_Moment = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _OccurrenceLine(_Line):
+    at: _Moment
+    what: OccurrenceKind
+    task: TaskId | None = None
+    attempt: Annotated[int, Field(ge=0)] = 0
+    worker: str = ""
+    detail: str = ""
+
+
+class _AsideLine(_Line):
+    at: _Moment
+    sender: str
+    receiver: str
+    said: str
+
+
+class _TaskLine(_Line):
+    task: TaskId
+    description: str
+    difficulty: int = 1
+    type: str = ""
+    priority: int = 0
+    timeout_s: float | None = None
+    depends_on: tuple[TaskId, ...] = ()
+    parent: TaskId | None = None
+
+
+class _WorkerLine(_Line):
+    worker: str
+    skill: int
+    specialties: tuple[str, ...] = ()
+    slots: int = 1
+
+
+class _RunLine(_Line):
+    muster_trace: Literal[1]
+    manager: str
+
+
+class _DroppedLine(_Line):
+    dropped: dict[str, Annotated[int, Field(ge=0)]]
+
+
+def _dumps(fields: Mapping[str, object]) -> str:
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _line_of_facts(entry: RunFacts | TaskFacts | WorkerFacts | SideMessage) -> str:
+    match entry:
+        case RunFacts():
+            return _dumps({"muster_trace": VERSION, "manager": entry.manager})
+        case TaskFacts():
+            given = dict(zip(_TASK_FIELDS, entry, strict=True))
+            return _dumps({name: value for name, value in given.items() if value not in _OMITTED})
+        case WorkerFacts():
+            return _dumps(dict(zip(_WORKER_FIELDS, entry, strict=True)))
+        case SideMessage():
+            return _dumps(dict(zip(_ASIDE_FIELDS, entry, strict=True)))
+
+
+_OMITTED: tuple[object, ...] = ("", None, ())
+_TASK_FIELDS = tuple(_TaskLine.model_fields)
+_WORKER_FIELDS = tuple(_WorkerLine.model_fields)
+_ASIDE_FIELDS = tuple(_AsideLine.model_fields)
+
+
+def _read_occurrence(fields: dict[str, object]) -> Entry:
+    line = _OccurrenceLine.model_validate(fields)
+    return Occurrence(line.at, line.what, line.task, line.attempt, line.worker, line.detail)
+
+
+def _read_aside(fields: dict[str, object]) -> Entry:
+    line = _AsideLine.model_validate(fields)
+    return SideMessage(line.at, line.sender, line.receiver, line.said)
+
+
+def _read_task(fields: dict[str, object]) -> Entry:
+    line = _TaskLine.model_validate(fields)
+    return TaskFacts(*(getattr(line, name) for name in _TASK_FIELDS))
+
+
+def _read_worker(fields: dict[str, object]) -> Entry:
+    line = _WorkerLine.model_validate(fields)
+    return WorkerFacts(line.worker, line.skill, line.specialties, line.slots)
+
+
+def _read_run(fields: dict[str, object]) -> Entry:
+    return RunFacts(_RunLine.model_validate(fields).manager)
+
+
+def _read_dropped(fields: dict[str, object]) -> Dropped:
+    return _DroppedLine.model_validate(fields).dropped
+
+
+_READERS: dict[str, Callable[[dict[str, object]], Entry | Dropped]] = {
+    # The first of these keys that a line has says what it is.
+    "muster_trace": _read_run,
+    "dropped": _read_dropped,
+    "what": _read_occurrence,
+    "said": _read_aside,
+    "description": _read_task,
+    "skill": _read_worker,
+}
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")

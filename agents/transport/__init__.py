@@ -1,0 +1,1 @@
+"""Carries messages between processes: Ceylon, lanes, direct connections, discovery."""

@@ -1,0 +1,744 @@
+"""Ceylon, held at arm's length: the only file that imports it.
+
+Ceylon 0.23 unpickles what it receives, writes a file into the current directory, reads one from
+there that overrides its arguments, prints when imported, and looks up handlers by class name
+alone. `CeylonAgent` is a `ceylon.BaseAgent` without these habits, and a `Link`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import io
+import itertools
+import sys
+import time as wall_clock
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+from ...messages import InvalidInput, MusterError, PortInUse
+from ...messages.frame import EVERYONE
+from ..runtime.clock import now
+from ..runtime.ports import (
+    LOOPBACK,
+    AwaitedIn,
+    check_address,
+    claim_port,
+    scratch_folder,
+    standing_in,
+)
+from .admin_address import AdminPlace, agree_with_admin, read_admin_place
+from .arrival_time import ArrivalTime
+from .ceylon_platform import BUILDS, Platform
+from .network_file import FILE_NAME, NetworkFile
+from .pickle_compat import message_inside
+from .start_group import StartGroup, StartingAgent
+
+try:
+    with contextlib.redirect_stdout(io.StringIO()):
+        from ceylon import (
+            DEFAULT_WORKSPACE_ID,
+            AgentDetail,
+            BaseAgent,
+            PeerMode,
+            on,
+            on_connect,
+            on_run,
+        )
+        from ceylon.base import support as ceylon_support
+        from ceylon.ceylon.ceylon import (
+            InternalError,
+            UnifiedAgent,
+            UnifiedAgentConfig,
+            uniffi_set_event_loop,
+        )
+        from ceylon.ceylon.ceylon import (
+            _UniffiConverterTypeProcessor as ceylon_processors,  # pyright: ignore[reportPrivateUsage]
+        )
+except (ImportError, OSError) as fault:
+    raise ImportError(
+        f"Ceylon can't be loaded: {fault}. This is {Platform.here()}; Ceylon has builds for "
+        f"{BUILDS}. On one of these, run: python -m pip install ceylon==0.23.0"
+    ) from fault
+
+__all__ = [
+    "DEFAULT_WORKSPACE_ID",
+    "AgentDetail",
+    "BaseAgent",
+    "CeylonAgent",
+    "PeerMode",
+    "call_with",
+    "on",
+    "on_connect",
+    "on_run",
+]
+
+Handler: TypeAlias = Callable[..., Awaitable[object]]
+_Returned = TypeVar("_Returned")
+
+_MAX_KNOWN_PEERS = 10_000
+_LAST_FRAMES_S = 0.1
+_REGISTERING_S = 0.3
+"""How long a client may take to see that the admin knows it. It says so every 0.1 s until then, and
+panics in there if it has been stopped meanwhile, which harms nothing but stderr."""
+_SERVING_ENDS_S = 0.05
+"""How long an agent may take to notice that Ceylon has ended."""
+_serial = itertools.count(1)
+
+
+class _Ears:
+    """What the agent in Ceylon calls; deaf once another has taken that agent's place.
+
+    One that started with others lives on until they have ended, too.
+    """
+
+    def __init__(self, agent: CeylonAgent) -> None:
+        self._agent: CeylonAgent | None = agent
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._agent = None
+
+    @property
+    def agent(self) -> CeylonAgent | None:
+        """Who hears by them, or None if they are deaf."""
+        return self._agent
+
+    async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
+        """Called with each message."""
+        if self._agent is not None:
+            await self._agent.on_message(agent, data, time)
+
+    async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
+        """Called with each agent that appears."""
+        if self._agent is not None:
+            await self._agent.on_agent_connected(topic, agent)
+
+    async def run(self, inputs: bytes) -> None:
+        """Called once the agent is up."""
+        if self._agent is not None:
+            await self._agent.run(inputs)
+
+
+class _Departing:
+    """An agent in Ceylon, whatever becomes of the one around it."""
+
+    def __init__(self, inside: UnifiedAgent) -> None:
+        self.inside = inside
+
+    async def start(self, others: Sequence[StartingAgent]) -> None:
+        """Start together with others, which all live in one runtime of Ceylon's then."""
+        companions = [other.inside for other in others if isinstance(other, _Departing)]
+        await _start_in_ceylon(self.inside, b"", companions)
+
+    async def stop(self) -> None:
+        """End all agents that started with this one, and itself."""
+        await self.inside.stop()
+
+
+class CeylonAgent(BaseAgent):
+    """A Ceylon agent that opens no pickles and leaves no traces.
+
+    The agent inside Ceylon is made when it is first needed, so that an agent which only ever
+    rehearses over a memory link costs nothing.
+
+    Args:
+        name: the agent's name.
+        mode: admin or client.
+        role: what Ceylon announces it as.
+        workspace_id: the workspace, which is the topic that all frames travel on.
+        port: the UDP port an admin listens on (0: any free one), or a client dials.
+        admin_peer: the admin's peer id, for a client.
+        host: the IPv4 address a client dials.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mode: PeerMode,
+        role: str,
+        *,
+        workspace_id: str,
+        port: int,
+        admin_peer: str = "",
+        host: str = LOOPBACK,
+    ) -> None:
+        # BaseAgent.__init__ would make the Rust agent at once; all else that it does is here.
+        self._handlers: dict[type, Handler] = {}
+        self._run_handlers: dict[str, Handler] = {}
+        self._connection_handlers: dict[str, Handler] = {}
+        self.name = name
+        self.mode = mode
+        self.role = role
+        self.workspace_id = workspace_id
+        self.port = port
+        self.admin_peer = admin_peer
+        self.admin_ip = host
+        self.buffer_size = 1024
+        self.connected_agents: dict[str, AgentDetail] = {}
+        self._config_file: Path | None = None
+        self._greeted: OrderedDict[str, AgentDetail] = OrderedDict()
+        self._handler_calls: set[asyncio.Future[object]] = set()
+        self._agent_failure: MusterError | None = None
+        self._started_by_itself = False
+        self._has_run = False
+        self._port_claimed = False
+        self._is_placed = False
+        self._serving: asyncio.Future[object] | None = None
+        self._ears = _Ears(self)
+        self.departures: StartGroup | None = None
+        """Where it meets others that start together with it; None if it starts by itself."""
+
+    # ---------------------------------------------------------- what the shells fill in
+
+    @abstractmethod
+    async def serve(self) -> None:
+        """What the agent does from its start to its end; returns when it is to stop."""
+
+    def is_done(self) -> bool:
+        """Whether, after `serve` has returned, the agent will not be renewed and serve again."""
+        return True
+
+    @abstractmethod
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame from the workspace; must not raise."""
+
+    def member_appeared(self, address: str) -> None:
+        """Called whenever a member makes itself known: by now frames reach it."""
+
+    def joining_failed(self, fault: MusterError) -> None:
+        """Called if another agent has started this one, and it could not do what it was to do."""
+        self.report_fault("joining", fault)
+
+    @abstractmethod
+    def report_fault(self, doing: str, fault: BaseException) -> None:
+        """Tell of an exception that a user's handler let escape."""
+
+    @abstractmethod
+    def send_model(self, to: str, message: BaseModel) -> None:
+        """Send a model by our codec, to an address or to `EVERYONE`; it may get lost."""
+
+    # ---------------------------------------------------------- talking
+
+    async def broadcast(self, message: bytes) -> None:
+        """Send bytes to everyone in the workspace, as Ceylon does.
+
+        A pickle of a message of ours, which is what the tutorial's agents broadcast, is sent in our
+        own way, as is the message itself; see `broadcast_message`.
+
+        Raises:
+            InvalidInput: it is neither bytes nor a message.
+        """
+        inside = message_inside(message)
+        if inside is None:
+            await super().broadcast(message)
+        else:
+            await self.broadcast_message(inside)
+
+    async def send_direct(self, to_peer: str, message: bytes) -> None:
+        """Send bytes to one member, as Ceylon does; for a pickle of ours see `broadcast`."""
+        inside = message_inside(message)
+        if inside is None:
+            await super().send_direct(to_peer, message)
+        else:
+            await self.send_message(to_peer, inside)
+
+    async def broadcast_message(self, message: object) -> None:
+        """Send a message to everyone: a pydantic model by our codec, bytes as they are.
+
+        Anything else is pickled, as Ceylon does, for plain Ceylon agents; agents of ours drop it.
+        """
+        if isinstance(message, BaseModel):
+            self.send_model(EVERYONE, message)
+        else:
+            await super().broadcast_message(message)
+
+    async def send_message(self, peer_id: str, message: object) -> None:
+        """Send a message to one member; see `broadcast_message`."""
+        if isinstance(message, BaseModel):
+            self.send_model(peer_id, message)
+        else:
+            await super().send_message(peer_id, message)
+
+    # ---------------------------------------------------------- Link
+
+    @property
+    def address(self) -> str:
+        """The peer id, new for every agent object."""
+        return self.details().id
+
+    async def send(self, frame: bytes, to: str | None = None) -> None:
+        """Send a frame to one member, or to everyone in the workspace."""
+        if to is None:
+            await UnifiedAgent.broadcast(self, frame)
+        else:
+            await UnifiedAgent.send_direct(self, to, frame)
+
+    # ---------------------------------------------------------- life cycle
+
+    def _uniffi_clone_pointer(self) -> object:
+        """Every call into Ceylon passes here; the first makes the agent in there."""
+        if self._config_file is None:
+            self._config_file = scratch_folder() / f"network-{next(_serial)}"
+            self._ears = _Ears(self)
+            # A plain admin that starts this agent will not tell it where it is.
+            with contextlib.suppress(InvalidInput):
+                self.go_to_admin()
+            config = UnifiedAgentConfig(
+                name=self.name,
+                mode=self.mode,
+                role=self.role,
+                work_space_id=self.workspace_id,
+                port=self.port,
+                admin_peer=self.admin_peer,
+                admin_ip=self.admin_ip,
+                buffer_size=self.buffer_size,
+            )
+            with standing_in(scratch_folder()):
+                UnifiedAgent.__init__(
+                    self,
+                    config=config,
+                    config_path=str(self._config_file),
+                    on_message=self._ears,
+                    processor=self._ears,
+                    on_event=self._ears,
+                    extra_data=None,
+                )
+        return super()._uniffi_clone_pointer()
+
+    def discard(self) -> None:
+        """Let go of the agent in Ceylon, which has run; it goes when whoever still uses it is done.
+
+        Without this none would ever be collected: it holds what it calls, and that holds it.
+        """
+        if self._config_file is not None:
+            UnifiedAgent.__del__(self)
+            delattr(self, "_pointer")  # else it would be given back twice
+            self._config_file.unlink(missing_ok=True)
+            self._config_file = None
+            self._ears.close()
+
+    def renew(self) -> None:
+        """Let a new agent in Ceylon take the place of the one that has run, with a new peer id.
+
+        No agent can be started twice, and one whose connection broke off never mends it.
+        """
+        self.discard()
+        self._agent_failure = None
+        self.connected_agents.clear()
+
+    def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
+        """Decide where this agent belongs; the last word before it starts.
+
+        The tutorial's workers are built before anyone knows the workspace and port of their
+        manager. Ceylon reads a file when it starts and lets it override the constructor.
+        """
+        self._is_placed = True
+        self.workspace_id = workspace_id
+        self.port = port
+        self.admin_peer = admin_peer
+        self.admin_ip = host
+        self.details()
+        assert self._config_file is not None
+        self._network_file().write(self._config_file)
+
+    def _network_file(self) -> NetworkFile:
+        return NetworkFile(self.workspace_id, self.admin_peer, self.admin_ip, str(self.port))
+
+    def go_to_admin(self, *, is_starting: bool = False) -> None:
+        """Go by where the admin is, if that is known here and nobody has chosen otherwise.
+
+        It is known of the admins of this process, ours and Ceylon's own, and of one that left its
+        `.ceylon_network` in the current directory.
+
+        Args:
+            is_starting: whether it starts now, so that an admin of ours that has no port yet must
+                choose it, and a failure is told.
+
+        Raises:
+            InvalidInput: the admin is in another workspace than the one that was chosen.
+        """
+        if self.mode == PeerMode.ADMIN or self._is_placed or not self.admin_peer:
+            return
+        admin = _find_admin(self.admin_peer)
+        if is_starting and isinstance(admin, CeylonAgent):
+            with contextlib.suppress(PortInUse):
+                admin.claim_port()
+        if admin is None:
+            known = read_admin_place(self.admin_peer)
+        else:
+            known = AdminPlace(admin.workspace_id, admin.port or 0)
+        if known is not None:
+            asked = AdminPlace(self.workspace_id, self.port)
+            try:
+                self.workspace_id, self.port = agree_with_admin(self.name, asked, known)
+            except InvalidInput as fault:
+                if is_starting:
+                    self.report_fault("joining", fault)
+                raise
+
+    def claim_port(self) -> None:
+        """Make sure that an admin's port is free, and choose one if it is 0; once is enough.
+
+        Raises:
+            PortInUse: the port belongs to somebody else.
+        """
+        if self.mode == PeerMode.ADMIN and not self._port_claimed:
+            self.port = claim_port(self.port)
+            self._port_claimed = True
+
+    async def start_agent(
+        self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
+    ) -> None:
+        """Join or open the workspace and run until stopped.
+
+        Args:
+            inputs: handed to `@on_run` handlers as they are; they are never unpickled.
+            workers: agents that start together with this one and end with it.
+
+        Raises:
+            PortInUse: an admin's port belongs to somebody else.
+            InvalidInput: a client knows no admin, or the host is no IPv4 address.
+        """
+        if self.mode == PeerMode.ADMIN:
+            self.claim_port()
+            admin_peer = self.address
+        else:
+            admin_peer = self.admin_peer
+        check_address(self.name, admin_peer, self.admin_ip)
+        self.settle(
+            workspace_id=self.workspace_id,
+            port=self.port,
+            admin_peer=admin_peer,
+            host=self.admin_ip,
+        )
+        companions = list(workers or ())
+        for companion in companions:
+            self._bring(companion)
+        self._started_by_itself = True
+        uniffi_set_event_loop(asyncio.get_running_loop())
+        try:
+            if self.departures is None or inputs or companions:
+                starting = _start_in_ceylon(self, inputs, companions)
+                if all(isinstance(companion, CeylonAgent) for companion in companions):
+                    await starting
+                else:
+                    await self._start_with_plain_agents(starting)
+            else:
+                await self.departures.start(self)
+        finally:
+            for agent in (self, *companions):
+                if isinstance(agent, CeylonAgent):
+                    await agent.stop_serving()
+        if self._agent_failure is not None:
+            raise self._agent_failure
+
+    async def stop_serving(self) -> None:
+        """See that the agent has let go of all that it has once Ceylon is done with it.
+
+        Ceylon, if it ends by itself, does not wait for it.
+        """
+        serving = self._serving
+        if serving is not None and not serving.done():
+            await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
+            serving.cancel()
+            await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
+
+    def _bring(self, companion: UnifiedAgent) -> None:
+        """Tell an agent that starts together with this one where it belongs."""
+        if isinstance(companion, CeylonAgent):
+            companion.settle(
+                workspace_id=self.workspace_id,
+                port=self.port,
+                admin_peer=self.admin_peer,
+                host=self.admin_ip,
+            )
+        elif isinstance(companion, BaseAgent):
+            if companion.mode == PeerMode.ADMIN:
+                raise InvalidInput(
+                    f"agent {companion.name!r} is an admin, which opens a workspace of its own; "
+                    f"start it by itself, not in the workspace of {self.name!r}"
+                )
+            companion.workspace_id = self.workspace_id
+            companion.port = self.port
+            companion.admin_peer = self.admin_peer
+            companion.admin_ip = self.admin_ip
+
+    async def _start_with_plain_agents(self, starting: Awaitable[None]) -> None:
+        # They read `./.ceylon_network` at their start, which overrides what they were made with.
+        folder = scratch_folder() / f"plain-{next(_serial)}"
+        folder.mkdir()
+        self._network_file().write(folder / FILE_NAME)
+        try:
+            await AwaitedIn(folder, starting)
+        except InternalError as fault:
+            raise InvalidInput(
+                f"Ceylon could not start {self.name!r} and the agents with it: {fault}. An agent "
+                "that was made with a config_path of its own needs all of workspace_id, port, "
+                "admin_peer and admin_ip, an IPv4 address in numbers, there or as arguments"
+            ) from fault
+
+    async def run(self, inputs: bytes) -> None:
+        """Called by Ceylon once the agent is up; runs until the agent is done."""
+        began_at = now()
+        self._serving = asyncio.current_task()
+        if not self._has_run:
+            self._has_run = True
+            for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
+                self._start_handler("@on_run handler", partial(handler, inputs or None))
+        try:
+            self.go_to_admin()
+            await self.serve()
+        except MusterError as fault:
+            self._agent_failure = fault
+            if not self._started_by_itself:
+                self.joining_failed(fault)
+        finally:
+            if self.is_done():
+                for future in self._handler_calls:
+                    future.cancel()
+            # What was sent last has only been queued; Ceylon's stop() would drop it.
+            left_s = 0.0
+            if self.mode == PeerMode.CLIENT:
+                left_s = began_at + _REGISTERING_S - now()
+            await asyncio.sleep(max(left_s, _LAST_FRAMES_S))
+            if self.departures is None or not await self.departures.end(self):
+                await UnifiedAgent.stop(self)
+
+    def departing(self) -> StartingAgent:
+        """The agent in Ceylon as it is now, which can be stopped when another has its place."""
+        return _Departing(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
+
+    # ---------------------------------------------------------- what Ceylon calls
+
+    async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
+        """Called by Ceylon with each message; hands it on unopened and returns at once."""
+        self.remember(agent)
+        self.receive(bytes(data))
+
+    async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
+        """Called by Ceylon, again and again for one peer; handlers hear of each peer once."""
+        self.member_appeared(agent.id)
+        if agent.id in self.connected_agents:
+            return
+        if len(self.connected_agents) < _MAX_KNOWN_PEERS:
+            self.connected_agents[agent.id] = agent
+        for pattern, handler in self._connect_handlers():
+            if self._matches_pattern(pattern, topic, agent.role):
+                self._start_handler("@on_connect handler", partial(handler, topic, agent))
+
+    async def handle_connection(self, topic: str, agent: AgentDetail) -> None:
+        """Called once for each agent, of whatever kind, that appears in the workspace."""
+
+    # ---------------------------------------------------------- users' handlers
+
+    def model_handlers(self) -> Mapping[str, type[BaseModel]]:
+        """The pydantic models that this agent has handlers for, by qualified name."""
+        models: dict[str, type[BaseModel]] = {}
+        prefixes = {f"{cls.__name__}.": cls for cls in type(self).__mro__}
+        for key, handler in ceylon_support.message_handlers.items():
+            for prefix, cls in prefixes.items():
+                if key.startswith(prefix) and _belongs(handler, cls):
+                    model = _find_model(key.removeprefix(prefix), handler)
+                    if model is not None:
+                        models[model.__qualname__] = model
+        for model in self._handlers:
+            if issubclass(model, BaseModel):
+                models[model.__qualname__] = model
+        return models
+
+    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
+        """Start the user's `@on` handlers for a message; False if there are none.
+
+        Args:
+            message: what arrived.
+            sender: the address that its sender claims.
+        """
+        arguments: dict[str, object] = {
+            "time": ArrivalTime(wall_clock.time()),
+            "agent": self._who_is(sender),
+        }
+        found = False
+        handler = self.find_declared_handler(type(message))
+        if handler is not None:
+            found = True
+            self._start_handler("@on handler", partial(call_with, handler, (message,), arguments))
+        own_handler = self._handlers.get(type(message))
+        if own_handler is not None:
+            found = True
+            agent, time = arguments["agent"], arguments["time"]
+            self._start_handler("on handler", partial(own_handler, message, agent, time))
+        return found
+
+    def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
+        """The method that `@on` declares for a class of messages, or None."""
+        declared = len(ceylon_support.message_handlers)
+        name = _find_declared_name(type(self), kind, declared)
+        return None if name is None else getattr(self, name)
+
+    def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
+        """The handlers of connections, each once, however often subclasses override it."""
+        found: set[str] = set()
+        for cls in type(self).__mro__:
+            declared = ceylon_support.connect_handlers.get(cls.__name__, {})
+            for pattern, handler in declared.items():
+                if _belongs(handler, cls) and handler.__name__ not in found:
+                    found.add(handler.__name__)
+                    yield pattern, getattr(self, handler.__name__)
+        if CeylonAgent.handle_connection.__name__ not in found:
+            yield "*", self.handle_connection
+        yield from self._connection_handlers.items()
+
+    def _declared_run_handlers(self) -> Iterator[Handler]:
+        found: set[str] = set()
+        for cls in type(self).__mro__:
+            handler = ceylon_support.run_handlers.get(cls.__name__)
+            if handler is not None and _belongs(handler, cls) and handler.__name__ not in found:
+                found.add(handler.__name__)
+                yield getattr(self, handler.__name__)
+
+    def _start_handler(self, what: str, call: Callable[[], object]) -> None:
+        """Run a user's handler beside the message loop, and tell of what it raises."""
+
+        async def see_through() -> object:
+            outcome = call()
+            return await outcome if inspect.isawaitable(outcome) else outcome
+
+        def done(future: asyncio.Future[object]) -> None:
+            self._handler_calls.discard(future)
+            if not future.cancelled() and (fault := future.exception()) is not None:
+                self.report_fault(what, fault)
+
+        future: asyncio.Future[object] = asyncio.ensure_future(see_through())
+        self._handler_calls.add(future)
+        future.add_done_callback(done)
+
+    def remember(self, agent: AgentDetail) -> None:
+        """Take note of somebody who spoke."""
+        if agent.id not in self._greeted:
+            self._greeted[agent.id] = agent
+            if len(self._greeted) > _MAX_KNOWN_PEERS:
+                self._greeted.popitem(last=False)
+
+    def _who_is(self, address: str) -> AgentDetail:
+        known = self._greeted.get(address)
+        return known or AgentDetail(name=address, id=address, role="", extra_data=None)
+
+
+@lru_cache(maxsize=256)
+def _find_declared_name(agent: type, kind: type[BaseModel], declared: int) -> str | None:
+    """The name of the method that `@on` declares in a class of agents for a class of messages.
+
+    It is asked for each result; to write a class out for Ceylon's key takes longer than the rest.
+
+    Args:
+        agent: the class of agents.
+        kind: the class of messages.
+        declared: how many methods are declared in all; with another one it is looked for again.
+    """
+    del declared
+    for cls in agent.__mro__:
+        handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{kind}")
+        if handler is not None and _belongs(handler, cls):
+            return handler.__name__
+    return None
+
+
+async def _start_in_ceylon(
+    agent: UnifiedAgent, inputs: bytes, companions: Sequence[UnifiedAgent]
+) -> None:
+    """Start an agent in Ceylon; it is over when this is over, also if this is cancelled."""
+    try:
+        # Not `agent.start`: an agent may give that name another meaning.
+        await UnifiedAgent.start(agent, inputs, companions)
+    except asyncio.CancelledError:
+        # Ceylon may go on, with nobody to wait for it.
+        await UnifiedAgent.stop(agent)
+        raise
+
+
+def _find_admin(peer_id: str) -> BaseAgent | None:
+    """The admin of a peer id, if it lives in this process; Ceylon keeps a list of all agents."""
+    handles = ceylon_processors._handle_map  # noqa: SLF001 - there is no public list
+    with handles._lock:  # noqa: SLF001
+        found = list(handles._map.values())  # noqa: SLF001
+    for each in found:
+        agent = each.agent if isinstance(each, _Ears) else each
+        if (
+            isinstance(agent, BaseAgent)
+            and agent.mode == PeerMode.ADMIN
+            and UnifiedAgent.details(agent).id == peer_id
+        ):
+            return agent
+    return None
+
+
+def call_with(
+    function: Callable[..., _Returned],
+    positional: Sequence[object],
+    named: Mapping[str, object],
+) -> _Returned:
+    """Call a user's function with those of the named arguments that it takes.
+
+    Args:
+        function: a coroutine function or a plain one.
+        positional: what comes first.
+        named: what comes by name, or in this order for parameters of other names.
+
+    Returns:
+        What it returns: of a coroutine function the coroutine.
+    """
+    bound = 0 if getattr(function, "__self__", None) is None else 1
+    parameters = _parameters_of(getattr(function, "__func__", function))
+    wanted = dict(named) if parameters.takes_any_name else {}
+    in_order = list(named)
+    for place, (name, is_required) in enumerate(parameters.named[bound + len(positional) :]):
+        if name in named:
+            wanted[name] = named[name]
+        elif is_required and place < len(in_order):
+            wanted[name] = named[in_order[place]]
+    return function(*positional, **wanted)
+
+
+class _Parameters(NamedTuple):
+    """What a function takes: names, each with whether it must be given; and whether any name."""
+
+    named: tuple[tuple[str, bool], ...]
+    takes_any_name: bool
+
+
+@lru_cache(maxsize=1_024)
+def _parameters_of(function: Callable[..., object]) -> _Parameters:
+    parameters = inspect.signature(function).parameters.values()
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return _Parameters(
+        tuple(
+            (each.name, each.default is inspect.Parameter.empty)
+            for each in parameters
+            if each.kind not in variadic
+        ),
+        any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters),
+    )
+
+
+def _belongs(handler: Handler, cls: type) -> bool:
+    # Ceylon keys handlers by class name: another class of the same name must not lend us its own.
+    return vars(cls).get(handler.__name__) is handler
+
+
+def _find_model(shown: str, handler: Handler) -> type[BaseModel] | None:
+    """The class that a handler was declared for; Ceylon keeps only its `str()`."""
+    candidates: list[object] = list(getattr(handler, "__annotations__", {}).values())
+    module_name, _, name = shown.removeprefix("<class '").removesuffix("'>").rpartition(".")
+    candidates.append(getattr(sys.modules.get(module_name), name, None))
+    for candidate in candidates:
+        if str(candidate) == shown and inspect.isclass(candidate):
+            return candidate if issubclass(candidate, BaseModel) else None
+    return None

@@ -1,0 +1,325 @@
+"""The door: where a worker learns which of the manager's lanes is its own, and gets a wire.
+
+It is the TCP port of the same number as the UDP port that tickets name. Nobody needs it: a worker
+that gets no answer there goes to the workspace of its ticket, and has no wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeAlias
+
+from ...messages import DecodeError, EncodeError, Flaw
+from ..kernel.discovery import (
+    HEAD_BYTES,
+    MAX_WORD_BYTES,
+    NONCE_BYTES,
+    DiscoveryCodec,
+    DiscoveryKind,
+    Greeting,
+    LaneAddress,
+    Question,
+    pack_greeting,
+    read_greeting,
+    read_head,
+)
+from ..kernel.security.connection_keys import Exchange
+from ..kernel.security.identity import SEED_BYTES
+from ..runtime.timeouts import within
+from .connection_limits import ConnectionLimits, LimitedConnection, LimitedListener, affordable
+from .direct_connection import ConnectionHolder, DirectConnection
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
+
+COMING_PATIENCE_S = 1.0
+"""How long whoever comes waits until the way is free: a firewall may be between."""
+
+GREETING_PATIENCE_S = 3.0
+"""How long it waits to be greeted then: the manager may be busy, or somebody else be there."""
+
+ANSWER_PATIENCE_S = 6.0
+"""How long it waits for the answer then; a lane may have to be opened first."""
+
+LIMITS = ConnectionLimits(
+    connections=256, ask_within_s=3.0, answer_within_s=20.0, read_within_s=3.0
+)
+"""How many may be at the door at once, and for how long; whoever is sent away joins without asking.
+
+An answer takes longer where lanes have to be opened for it.
+"""
+
+_MAX_NAME_CHARACTERS = 200
+
+PlaceFinder: TypeAlias = Callable[[str], Awaitable[LaneAddress]]
+"""Tells where the worker of a name is to go."""
+
+
+@contextlib.asynccontextmanager
+async def open_door(
+    port: int,
+    talk: DiscoveryCodec,
+    find_place: PlaceFinder,
+    drop: Callable[[DecodeError], None],
+    holder: ConnectionHolder | None = None,
+) -> AsyncGenerator[None, None]:
+    """Answer those that come, as long as it is entered.
+
+    Args:
+        port: the TCP port.
+        talk: packs and reads what is said.
+        find_place: tells where a worker is to go.
+        drop: called with what was wrong with words that could not be read.
+        holder: has the wires of those that may have one; None gives nobody any.
+
+    Raises:
+        OSError: the port belongs to somebody else.
+    """
+    limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
+    reception = _Reception(talk, find_place, drop, holder)
+    listening = socket.create_server((EVERYWHERE, port))
+    listener = LimitedListener(listening, "door", limits, reception.make_protocol)
+    listener.start()
+    try:
+        yield
+    finally:
+        try:
+            await listener.stop()
+            await reception.close()
+        finally:
+            await listener.close()
+
+
+async def ask_the_door(host: str, port: int, talk: DiscoveryCodec, name: str) -> LaneAddress | None:
+    """Ask a manager where a worker is to go; None if it does not say.
+
+    Args:
+        host: the IPv4 address of the manager.
+        port: the TCP port of its door.
+        talk: packs and reads what is said.
+        name: the worker's name.
+    """
+    try:
+        reader, writer = await _come(host, port)
+    except (OSError, asyncio.TimeoutError):
+        return None
+    try:
+        return await _ask(reader, writer, talk, name)
+    except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
+        return None
+    finally:
+        writer.close()
+
+
+async def ask_for_wire(
+    host: str,
+    port: int,
+    talk: DiscoveryCodec,
+    *,
+    address: str,
+    manager: str,
+    holder: ConnectionHolder,
+) -> DirectConnection | None:
+    """Ask a manager for a wire; None if it gives none.
+
+    Args:
+        host: the IPv4 address of the manager.
+        port: the TCP port of its door.
+        talk: packs and reads what is said.
+        address: the address of the worker, which the manager has let in.
+        manager: the address of the manager.
+        holder: has the wire from then on.
+    """
+    try:
+        reader, writer = await _come(host, port)
+    except (OSError, asyncio.TimeoutError):
+        return None
+    wire: DirectConnection | None = None
+    try:
+        greeting = await _be_greeted(reader, talk)
+        exchange = Exchange(secrets.token_bytes(SEED_BYTES))
+        request = talk.wire_request(secrets.token_bytes(NONCE_BYTES), address, exchange)
+        writer.write(talk.pack_wire_request(greeting, request))
+        _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DiscoveryKind.CONNECTED))
+        reply = talk.read_wired(greeting, request, answer)
+        if not holder.expects_wire(manager, reply.public_key):
+            return None
+        keys = talk.wire_keys(greeting, request, reply, exchange)
+        _see_that_it_is_open(writer)
+        wire = DirectConnection(
+            manager,
+            holder,
+            writer,
+            dials=True,
+            outgoing=keys and keys.of_dialer,
+            incoming=keys and keys.of_acceptor,
+            public_key=reply.public_key,
+        )
+    except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
+        return None
+    finally:
+        if wire is None:
+            writer.close()
+    if wire is not None:
+        # The manager's end sends nothing before it has heard something.
+        wire.send(b"")
+    return wire
+
+
+async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    coming = asyncio.ensure_future(asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES))
+    try:
+        return await within(COMING_PATIENCE_S, coming)
+    except BaseException:
+        # It may have come about at the moment at which nobody wanted it any more.
+        coming.add_done_callback(_hang_up)
+        raise
+
+
+def _hang_up(coming: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
+    if not coming.cancelled() and coming.exception() is None:
+        _, writer = coming.result()
+        writer.close()
+
+
+class _Reception:
+    """Answers those that have come; takes what `open_door` takes."""
+
+    def __init__(
+        self,
+        talk: DiscoveryCodec,
+        find_place: PlaceFinder,
+        drop: Callable[[DecodeError], None],
+        holder: ConnectionHolder | None,
+    ) -> None:
+        self._talk = talk
+        self._find_place = find_place
+        self._drop = drop
+        self._holder = holder
+        self._visits: set[asyncio.Task[None]] = set()
+
+    def make_protocol(self, connection: LimitedConnection) -> asyncio.BaseProtocol:
+        """What talks on a new connection."""
+
+        def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            visit = asyncio.ensure_future(self._receive(connection, reader, writer))
+            self._visits.add(visit)
+            visit.add_done_callback(self._visits.discard)
+
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=2 * MAX_WORD_BYTES, loop=loop)
+        return asyncio.StreamReaderProtocol(reader, come, loop=loop)
+
+    async def close(self) -> None:
+        """See off those that are there."""
+        for visit in self._visits:
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+
+    async def _receive(
+        self,
+        connection: LimitedConnection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        stays = False
+        try:
+            stays = await self._answer(connection, reader, writer)
+        except DecodeError as fault:
+            self._drop(fault)
+        except (OSError, EOFError):
+            # Who leaves in the middle, or is sent away, has not asked.
+            pass
+        finally:
+            if not stays:
+                writer.close()
+
+    async def _answer(
+        self,
+        connection: LimitedConnection,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        """Answer one that has come; whether it stays."""
+        talk = self._talk
+        greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
+        writer.write(pack_greeting(greeting))
+        kind, body = await _read(
+            reader, DiscoveryKind.QUESTION, DiscoveryKind.WIRE, DiscoveryKind.CONNECT
+        )
+        if kind is DiscoveryKind.WIRE:
+            # It is of an earlier version, whose wires anybody between could hold up.
+            return False
+        if kind is DiscoveryKind.CONNECT:
+            holder = self._holder
+            if holder is None or not _give_wire(writer, talk, greeting, body, holder):
+                return False
+            connection.release()
+            return True
+        question = talk.read_question(greeting, body)
+        connection.begin_answer()
+        place = await self._find_place(question.name)
+        writer.write(talk.pack_answer(greeting, question, place))
+        await writer.drain()
+        return False
+
+
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, talk: DiscoveryCodec, name: str
+) -> LaneAddress:
+    greeting = await _be_greeted(reader, talk)
+    question = Question(secrets.token_bytes(NONCE_BYTES), name[:_MAX_NAME_CHARACTERS])
+    writer.write(talk.pack_question(greeting, question))
+    _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DiscoveryKind.ANSWER))
+    return talk.read_answer(greeting, question, answer)
+
+
+def _give_wire(
+    writer: asyncio.StreamWriter,
+    talk: DiscoveryCodec,
+    greeting: Greeting,
+    body: bytes,
+    holder: ConnectionHolder,
+) -> bool:
+    """Let a connection become a wire, if whoever asks for it may have one; whether it has."""
+    request = talk.read_wire_request(greeting, body)
+    if not holder.expects_wire(request.address, request.public_key):
+        return False
+    exchange = Exchange(secrets.token_bytes(SEED_BYTES))
+    reply = talk.wire_reply(exchange)
+    keys = talk.wire_keys(greeting, request, reply, exchange)
+    writer.write(talk.pack_wired(greeting, request, reply))
+    _see_that_it_is_open(writer)
+    DirectConnection(
+        request.address,
+        holder,
+        writer,
+        dials=False,
+        outgoing=keys and keys.of_acceptor,
+        incoming=keys and keys.of_dialer,
+        public_key=request.public_key,
+    )
+    return True
+
+
+def _see_that_it_is_open(writer: asyncio.StreamWriter) -> None:
+    if writer.is_closing():
+        # A wire would never hear that it has ended.
+        raise EOFError
+
+
+async def _be_greeted(reader: asyncio.StreamReader, talk: DiscoveryCodec) -> Greeting:
+    _, body = await within(GREETING_PATIENCE_S, _read(reader, DiscoveryKind.GREETING))
+    greeting = read_greeting(body)
+    if greeting.sealed is not talk.is_sealed:
+        raise DecodeError(Flaw.UNSEALED, "the door and this worker do not both seal")
+    return greeting
+
+
+async def _read(reader: asyncio.StreamReader, *kinds: DiscoveryKind) -> tuple[DiscoveryKind, bytes]:
+    kind, length = read_head(await reader.readexactly(HEAD_BYTES), *kinds)
+    return kind, await reader.readexactly(length)

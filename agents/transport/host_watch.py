@@ -1,0 +1,89 @@
+"""Whether the host is there in whose workspace a manager is a guest.
+
+Ceylon dials once, and does not tell when a connection is gone. A guest that came before its host
+would never get in, and one whose host has ended would wait for workers that can't reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from ..runtime.clock import now
+from ..runtime.log import log
+from .quic_probe import is_at_home
+
+WAIT_S = 10.0
+"""How long a guest waits for its host before it dials."""
+
+WAIT_STEP_S = 0.1
+LOOK_EVERY_S = 2.0
+LEAST_LOOKS = 3
+"""How often in a row a host must be found gone: one packet may be lost."""
+
+WORTH_A_WARNING_S = 5.0
+"""After how long a guest that has not met its admin says so."""
+
+
+class Guest(Protocol):
+    """A manager that is a guest."""
+
+    name: str
+    workspace_id: str
+    admin_ip: str
+    port: int
+
+    def has_met_admin(self) -> bool:
+        """Whether the workspace's admin has made itself known."""
+        ...
+
+    def count_received(self) -> int:
+        """How many frames have come in."""
+        ...
+
+
+async def wait_for_host(guest: Guest) -> None:
+    """Wait until somebody is at home where the host should be, or until that takes too long."""
+    ends_at = now() + WAIT_S
+    while True:
+        if await is_at_home(guest.admin_ip, guest.port) or now() >= ends_at:
+            return
+        await asyncio.sleep(WAIT_STEP_S)
+
+
+async def watch_host(guest: Guest, patience_s: float, gone: Callable[[str], None]) -> None:
+    """Look after the host until it is gone.
+
+    It is looked for only while nothing comes in, so that a busy workspace costs nothing.
+
+    Args:
+        guest: the manager.
+        patience_s: for how long nothing may come and nobody answer, in seconds.
+        gone: called with what was found, once the host is gone.
+    """
+    began_at = missed_at = now()
+    received, misses, has_warned = 0, 0, False
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        if not (has_warned or guest.has_met_admin()) and now() - began_at >= WORTH_A_WARNING_S:
+            has_warned = True
+            log.warning(
+                f"the admin of its workspace is not met in {guest.workspace_id!r}; it is not up, "
+                "it has another peer id, or it has opened another workspace: give the manager "
+                "and its workers that admin's workspace_id",
+                manager=guest.name,
+            )
+        if guest.count_received() != received or await is_at_home(guest.admin_ip, guest.port):
+            received, misses = guest.count_received(), 0
+            continue
+        if not misses:
+            missed_at = now()
+        misses += 1
+        silent_s = now() - missed_at
+        if misses >= LEAST_LOOKS and silent_s >= patience_s:
+            gone(
+                f"its host at {guest.admin_ip}, UDP port {guest.port}, is gone: nobody has "
+                f"answered there for {silent_s:.0f} s"
+            )
+            return

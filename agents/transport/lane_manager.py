@@ -1,0 +1,280 @@
+"""Opens a manager's lanes when they are needed, sends workers to them, and closes them.
+
+Which worker goes where is decided in `kernel/lanes.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from ...messages import DecodeError, MusterError, PortInUse
+from ..kernel.discovery import DiscoveryCodec, LaneAddress
+from ..kernel.lanes import DOOR, Lanes, lane_workspace
+from ..runtime.clock import now
+from ..runtime.log import log
+from ..runtime.ports import ANY_PORT, LOOPBACK
+from ..security.sealing import ManagerSealing
+from ..security.shared_secrets import share
+from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode
+from .discovery import open_door
+from .endpoint import Endpoint
+from .lane_router import LaneRouter
+from .quic_probe import is_at_home
+from .start_group import StartGroup
+
+OPENING_PATIENCE_S = 5.0
+"""How long a lane may take until it is open."""
+
+_LOOK_EVERY_S = 0.05
+_GATHER_S = 0.02
+"""How long a lane waits for others that are opened with it."""
+
+_CLOSING_PATIENCE_S = 3.0
+_LOOK_FOR_UNUSED_EVERY_S = 1.0
+
+
+class LaneAgent(CeylonAgent):
+    """The manager's member of one lane: its admin, and its link there.
+
+    Args:
+        manager: whose lane it is, and who hears of all that happens there.
+        lane: its number.
+        port: the UDP port to listen on; 0 takes any free one.
+    """
+
+    def __init__(self, manager: CeylonAgent, lane: int, port: int) -> None:
+        super().__init__(
+            manager.name,
+            PeerMode.ADMIN,
+            manager.role,
+            workspace_id=lane_workspace(manager.workspace_id, lane),
+            port=port,
+        )
+        self._manager = manager
+        self._closing = asyncio.Event()
+        self.postman: Endpoint | None = None
+
+    async def serve(self) -> None:
+        """Be there until the lane is closed."""
+        await self._closing.wait()
+
+    def close(self) -> None:
+        """Let `serve` return."""
+        self._closing.set()
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame of this lane."""
+        if self.postman is not None:
+            self.postman.receive(frame)
+
+    def remember(self, agent: AgentDetail) -> None:
+        """Let the manager know who spoke."""
+        self._manager.remember(agent)
+
+    async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
+        """Let the manager's handlers hear of it, as of one that came to the door."""
+        del topic
+        await self._manager.on_agent_connected(self._manager.workspace_id, agent)
+
+    def report_fault(self, doing: str, fault: BaseException) -> None:
+        """Tell of an exception that escaped."""
+        self._manager.report_fault(doing, fault)
+
+    def send_model(self, to: str, message: object) -> None:
+        """Nobody sends by a lane but its postman."""
+        raise NotImplementedError
+
+
+class LaneManager:
+    """The lanes of one manager, over one run of it.
+
+    Args:
+        manager: the agent that is the door's admin.
+        sealing: how it seals.
+        plan: decides who goes where.
+        ports: the UDP ports that lanes may listen on; none lets them take any that are free.
+        wires: whether workers may have wires.
+    """
+
+    def __init__(
+        self,
+        manager: CeylonAgent,
+        sealing: ManagerSealing,
+        plan: Lanes,
+        ports: Sequence[int] = (),
+        *,
+        wires: bool = True,
+    ) -> None:
+        self._manager = manager
+        self._sealing = sealing
+        self._plan = plan
+        self._ports = tuple(ports)
+        self._wires = wires
+        self._office: LaneRouter | None = None
+        self._agents: dict[int, LaneAgent] = {}
+        self._opening: dict[int, asyncio.Future[bool]] = {}
+        self._running: set[asyncio.Future[None]] = set()
+        # Of its own: nothing but lanes may end together with the manager.
+        self.departures = StartGroup()
+
+    def prepare(self, expected: int) -> None:
+        """Start the lanes that so many workers need, together with the manager if it starts now."""
+        for lane in self._plan.prepare(expected):
+            self._start(lane)
+
+    async def keep(self, office: LaneRouter, present: Callable[[], Mapping[str, int]]) -> None:
+        """Open the door, and lanes as they are needed; close those that are not. Returns never.
+
+        Args:
+            office: carries the letters of all lanes.
+            present: tells the lane of each worker that is connected, by name.
+        """
+        manager = self._manager
+        self._office = office
+        for lane in self._agents:
+            self._open(lane, office)
+
+        async def find_place(name: str) -> LaneAddress:
+            while True:
+                lane = self._plan.place(name, now(), present())
+                if lane == DOOR:
+                    return LaneAddress(manager.workspace_id, manager.address, manager.port)
+                if await asyncio.shield(self._open(lane, office)):
+                    agent = self._agents[lane]
+                    return LaneAddress(agent.workspace_id, agent.address, agent.port)
+                self._plan.give_up(lane, now())
+                self._close(lane, office)
+
+        def drop(fault: DecodeError) -> None:
+            office.count(fault.flaw, fault.detail)
+
+        holder = office if self._wires else None
+        talk = DiscoveryCodec(self._sealing.secret, manager.workspace_id, self._sealing.identity)
+        try:
+            async with open_door(manager.port, talk, find_place, drop, holder):
+                await self._close_unused(office, present)
+        except OSError as fault:
+            log.warning(
+                "nobody can be told a lane of its own, so all workers go to one: "
+                "the TCP port of the manager's number is not to be had",
+                manager=manager.name,
+                port=manager.port,
+                reason=fault.strerror,
+            )
+            await self._close_unused(office, present)
+
+    def note_heard(self, name: str, address: str) -> None:
+        """Take note that a worker has come, let in or not."""
+        if self._office is not None:
+            self._plan.note_arrived(name, self._office.lane_of(address))
+
+    def close(self) -> None:
+        """Begin to close all lanes."""
+        for future in self._opening.values():
+            future.cancel()
+        for agent in self._agents.values():
+            agent.close()
+
+    async def closed(self) -> None:
+        """Wait until all lanes are closed."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_CLOSING_PATIENCE_S)
+
+    async def connected(self) -> list[AgentDetail]:
+        """Who has appeared on any lane but the door, as Ceylon has it."""
+        found: list[AgentDetail] = []
+        for lane, agent in self._agents.items():
+            if lane in self._opening and self._opening[lane].done():
+                found += await agent.get_connected_agents()
+        return found
+
+    async def _close_unused(
+        self, office: LaneRouter, present: Callable[[], Mapping[str, int]]
+    ) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_FOR_UNUSED_EVERY_S)
+            for lane in self._plan.close_unused(now(), present(), self._groups()):
+                log.debug("a lane is closed", manager=self._manager.name, lane=lane)
+                self._close(lane, office)
+
+    def _groups(self) -> list[set[int]]:
+        """The lanes that started together, and so end together in Ceylon."""
+        groups: dict[int | None, set[int]] = {}
+        members: dict[int, CeylonAgent] = {DOOR: self._manager, **self._agents}
+        for lane, agent in members.items():
+            groups.setdefault(self.departures.company_of(agent), set()).add(lane)
+        # Of those that have not started yet nobody knows.
+        groups.pop(None, None)
+        return list(groups.values())
+
+    def _close(self, lane: int, office: LaneRouter) -> None:
+        opening = self._opening.pop(lane, None)
+        if opening is not None:
+            opening.cancel()
+        office.remove(lane)
+        agent = self._agents.pop(lane, None)
+        if agent is not None:
+            agent.postman = None
+            agent.close()
+
+    def _open(self, lane: int, office: LaneRouter) -> asyncio.Future[bool]:
+        opening = self._opening.get(lane)
+        if opening is None:
+            opening = self._opening[lane] = asyncio.ensure_future(self._try_to_open(lane, office))
+        return opening
+
+    async def _try_to_open(self, lane: int, office: LaneRouter) -> bool:
+        agent = self._agents.get(lane) or self._start(lane)
+        if agent is None:
+            return False
+        ends_at = now() + OPENING_PATIENCE_S
+        while not await is_at_home(LOOPBACK, agent.port, patience_s=_LOOK_EVERY_S):
+            if now() >= ends_at:
+                log.warning("a lane did not open", manager=self._manager.name, lane=lane)
+                return False
+            await asyncio.sleep(_LOOK_EVERY_S / 5)
+        agent.postman = office.add(lane, agent, self._sealing.seal(agent.workspace_id))
+        return True
+
+    def _start(self, lane: int) -> LaneAgent | None:
+        agent = self._make_agent(lane)
+        if agent is None:
+            log.warning(
+                "a lane can't be opened: none of the lane ports is free; others get its workers",
+                manager=self._manager.name,
+                lane=lane,
+            )
+            return None
+        self._agents[lane] = agent
+        share(agent.address, self._sealing.secret)
+        agent.departures = self.departures
+        self.departures.announce(agent)
+        running = asyncio.ensure_future(self._run(agent))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return agent
+
+    async def _run(self, agent: LaneAgent) -> None:
+        try:
+            await asyncio.sleep(_GATHER_S)
+            await agent.start_agent()
+        except MusterError as fault:
+            self._manager.report_fault("opening a lane", fault)
+        finally:
+            self.departures.withdraw(agent)
+            agent.discard()
+
+    def _make_agent(self, lane: int) -> LaneAgent | None:
+        taken = {self._manager.port, *(agent.port for agent in self._agents.values())}
+        for port in self._ports or [ANY_PORT] * (len(taken) + 1):
+            agent = LaneAgent(self._manager, lane, port)
+            if port in taken:
+                continue
+            try:
+                agent.claim_port()
+            except PortInUse:
+                continue
+            if agent.port not in taken:
+                return agent
+        return None

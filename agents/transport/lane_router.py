@@ -1,0 +1,409 @@
+"""One postman for each lane of a manager, with the surface of a single one.
+
+Who writes to a worker need not know in which lane it is: that is where it was heard. What workers
+say to one another is passed on from lane to lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from ...messages import DecodeError, Flaw, TaskResult, UnknownPeer, decode_message
+from ...messages.frame import EVERYONE, Datagram, Section, decode_letter
+from ..kernel.lanes import DOOR
+from ..kernel.security.address_claims import CLAIM_KEPT_S
+from ..kernel.security.seal import Seal
+from ..runtime.clock import now
+from ..runtime.log import log
+from .connection_limits import affordable
+from .direct_connection import DirectConnection
+from .endpoint import Arrived, Endpoint, ResultsArrived
+from .link import Link
+from .traffic import Traffic, sum_up
+
+MAX_EARLY_WIRES = 256
+EARLY_WIRE_PATIENCE_S = 15.0
+"""How many wires to those that were not let in yet may wait for that, and for how long; fewer where
+the process may open but few files."""
+
+_MAX_HEARD = 20_000
+"""Of how many addresses it is remembered in which lane they were heard last."""
+
+
+@dataclass(slots=True)
+class _EarlyWire:
+    """The wire of one that is about to be let in.
+
+    Args:
+        wire: the wire.
+        expiry: ends it if that takes too long.
+        has_spoken: whether anything has come by it: nothing may be sent there before.
+    """
+
+    wire: DirectConnection
+    expiry: asyncio.TimerHandle
+    has_spoken: bool = False
+
+
+class LaneRouter:
+    """Drives the mailrooms of all lanes; see `Endpoint`, of which it has one for each.
+
+    What is to happen before anything leaves happens once for all lanes: from then on, whatever any
+    of them has to send may leave. So nothing leaves on one lane that follows from what arrived on
+    another before that is dealt with, nor is it acknowledged there.
+
+    Args:
+        link: the way into the door's workspace.
+        listens_to: addresses besides its own that this member answers to.
+        arrived: takes each message that arrives, on whichever lane.
+        results_arrived: takes results that arrive together; by default they are taken one by one.
+        also: further classes of message, by qualified name.
+        seal: what all frames of the door's lane pass through; None lets them pass as they are.
+        before_sending: awaited before anything leaves, by one lane at a time; see `Endpoint`.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        listens_to: frozenset[str],
+        arrived: Arrived,
+        also: Mapping[str, type[BaseModel]],
+        results_arrived: ResultsArrived | None = None,
+        seal: Seal | None = None,
+        before_sending: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._listens_to = listens_to
+        self._arrived = arrived
+        self._results_arrived = results_arrived
+        self._also = also
+        self._before_sending = before_sending
+        self._turn = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._lanes: dict[int, Endpoint] = {}
+        # Who was let in, as long as it is; and who was heard, since it may be let in.
+        self._lane_of: dict[str, int] = {}
+        self._heard_on: OrderedDict[str, int] = OrderedDict()
+        self._early_wires: dict[str, _EarlyWire] = {}
+        self._running: dict[int, asyncio.Future[None]] = {}
+        self._added = asyncio.Event()
+        # What lanes that are no more had dropped counts as well, and what they carried.
+        self._dropped_elsewhere: Counter[str] = Counter()
+        self._carried_before = Traffic()
+        self.add(DOOR, link, seal)
+
+    # ------------------------------------------------------------------ lanes
+
+    def add(self, lane: int, link: Link, seal: Seal | None) -> Endpoint:
+        """Begin to carry letters on a lane.
+
+        Args:
+            lane: its number.
+            link: the way into its workspace.
+            seal: what its frames pass through; of its own, since a lane is a workspace.
+
+        Returns:
+            What takes in the frames of the lane.
+        """
+        postman = self._lanes[lane] = Endpoint(
+            link,
+            listens_to=self._listens_to,
+            arrived=lambda sender, message: self._take(lane, sender, message),
+            results_arrived=None
+            if self._results_arrived is None
+            else lambda sender, results: self._take_results(lane, sender, results),
+            also=self._also,
+            seal=seal,
+            before_sending=None if self._before_sending is None else self._in_turn,
+        )
+        postman.pass_on_to(lambda sender, section: self._pass_on(lane, sender, section))
+        self._added.set()
+        return postman
+
+    def remove(self, lane: int) -> None:
+        """Carry no more letters on a lane that is closed; whoever is still in it is let go."""
+        postman = self._lanes.pop(lane, None)
+        if postman is None:
+            return
+        for peer in [peer for peer, of in self._lane_of.items() if of == lane]:
+            del self._lane_of[peer]
+            postman.close(peer)
+        for peer in [peer for peer, on in self._heard_on.items() if on == lane]:
+            del self._heard_on[peer]
+        postman.close_wires()
+        self._dropped_elsewhere.update(postman.dropped)
+        self._carried_before = sum_up((self._carried_before, postman.traffic))
+        self._running.pop(lane, None)
+        postman.end()
+
+    def lane_of(self, peer: str) -> int:
+        """The lane of a peer that was let in, or where it was heard last; else the door."""
+        lane = self._lane_of.get(peer)
+        return self._heard_on.get(peer, DOOR) if lane is None else lane
+
+    def count(self, flaw: Flaw, detail: str) -> None:
+        """Count something that could not be read before it came to any lane; see `Endpoint`."""
+        self._dropped_elsewhere[flaw.value] += 1
+        if self._dropped_elsewhere[flaw.value] == 1:
+            log.warning("dropped what could not be read", flaw=flaw.value, detail=detail)
+
+    # ------------------------------------------------------------------ as a postman
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many frames and messages could not be read on all lanes, by what was wrong."""
+        total = Counter(self._dropped_elsewhere)
+        for postman in self._lanes.values():
+            total.update(postman.dropped)
+        return total
+
+    @property
+    def traffic(self) -> Traffic:
+        """How much was sent and received on all lanes."""
+        carried = (postman.traffic for postman in self._lanes.values())
+        return sum_up((self._carried_before, *carried))
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this member can't get in; see `Endpoint`."""
+        return self._lanes[DOOR].refusal
+
+    def open(self, peer: str, conversation: str) -> None:
+        """Begin a numbered conversation with a peer, on the lane where it was heard."""
+        lane = self.lane_of(peer)
+        self._lane_of[peer] = lane
+        self._lanes[lane].open(peer, conversation)
+        early = self._early_wires.pop(peer, None)
+        if early is not None:
+            early.expiry.cancel()
+            self._lanes[lane].attach(peer, early.wire)
+            if not self._lanes[lane].expects_wire(peer, early.wire.public_key):
+                early.wire.give_up("it leads to another member than the one that was let in")
+            elif early.has_spoken:
+                self._lanes[lane].receive_by_wire(peer, b"")
+
+    def close(self, peer: str) -> None:
+        """End the conversation with a peer, if there is one."""
+        lane = self._lane_of.pop(peer, None)
+        if lane is not None:
+            self._lanes[lane].close(peer)
+
+    def post(self, peer: str, message: BaseModel) -> None:
+        """Send a message in the conversation with a peer; see `Endpoint`."""
+        self._with(peer).post(peer, message)
+
+    def post_encoded(self, peer: str, message: bytes) -> int:
+        """Send an encoded message, as `post` does; its number in the conversation, from 0."""
+        return self._with(peer).post_encoded(peer, message)
+
+    def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
+        """Send a message that may get lost, to an address or to everyone on all lanes."""
+        if to == EVERYONE:
+            for postman in self._lanes.values():
+                postman.post_loose(to, message)
+        else:
+            lane = self._lanes[self.lane_of(to)]
+            lane.post_loose(to, message, also_by_wire=also_by_wire)
+
+    def acknowledged(self, peer: str) -> int:
+        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
+        lane = self._lane_of.get(peer)
+        return 0 if lane is None else self._lanes[lane].acknowledged(peer)
+
+    def heard_at(self, peer: str) -> float | None:
+        """When something of the conversation with a peer last arrived; None if nothing has."""
+        lane = self._lane_of.get(peer)
+        return None if lane is None else self._lanes[lane].heard_at(peer)
+
+    def wake(self) -> None:
+        """Have what is due leave, although nothing was posted or received."""
+        if self._before_sending is None:
+            for postman in self._lanes.values():
+                postman.wake()
+        else:
+            # What comes of it wakes the lanes that it concerns.
+            self._woken.set()
+
+    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+        """Whether a peer may have a wire: who was let in, and some that are about to be."""
+        lane = self._lane_of.get(peer)
+        if lane is not None:
+            return self._lanes[lane].expects_wire(peer, public_key)
+        return len(self._early_wires) < affordable(MAX_EARLY_WIRES)
+
+    def attach(self, peer: str, wire: DirectConnection) -> None:
+        """Use a wire to a peer, as soon as it is let in; see `Endpoint`."""
+        if peer in self._lane_of:
+            self._with(peer).attach(peer, wire)
+            return
+        if peer in self._early_wires:
+            self._early_wires[peer].wire.close()
+        expiry = asyncio.get_running_loop().call_later(EARLY_WIRE_PATIENCE_S, wire.close)
+        self._early_wires[peer] = _EarlyWire(wire, expiry)
+
+    def detach(self, peer: str, wire: DirectConnection) -> None:
+        """Use a wire no more, whose peer may have been seen off."""
+        early = self._early_wires.get(peer)
+        if early is not None and early.wire is wire:
+            early.expiry.cancel()
+            del self._early_wires[peer]
+        for postman in self._lanes.values():
+            postman.detach(peer, wire)
+
+    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+        """Take in a frame that came by the wire to a peer."""
+        lane = self._lane_of.get(peer)
+        if lane is not None:
+            self._lanes[lane].receive_by_wire(peer, frame)
+        elif peer in self._early_wires:
+            self._early_wires[peer].has_spoken = True
+
+    def probe_link(self) -> float | None:
+        """None: a manager asked for no wire, and looks after none."""
+
+    def close_wires(self) -> None:
+        """End all wires."""
+        for early in tuple(self._early_wires.values()):
+            early.wire.close()
+        for postman in self._lanes.values():
+            postman.close_wires()
+
+    def receive(self, frame: bytes) -> None:
+        """Take in a frame of the door's lane."""
+        self._lanes[DOOR].receive(frame)
+
+    def empty_inbox(self) -> None:
+        """Take in the frames that wait on all lanes."""
+        for postman in self._lanes.values():
+            postman.empty_inbox()
+
+    async def run(self) -> None:
+        """Send what is due on every lane, for ever."""
+        working = asyncio.ensure_future(self._heed_wakes())
+        try:
+            while True:
+                self._added.clear()
+                for lane, postman in self._lanes.items():
+                    if lane not in self._running:
+                        self._running[lane] = asyncio.ensure_future(postman.run())
+                added = asyncio.ensure_future(self._added.wait())
+                everything = [added, working, *self._running.values()]
+                try:
+                    done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    added.cancel()
+                # Those of lanes that were removed meanwhile have ended as they should.
+                for future in done & {working, *self._running.values()}:
+                    future.result()
+        finally:
+            ending = [working, *self._running.values()]
+            for future in ending:
+                future.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
+
+    async def settle(self, patience_s: float) -> bool:
+        """Wait until everything posted has been acknowledged; False if that takes too long."""
+        settled = await asyncio.gather(
+            *(postman.settle(patience_s) for postman in self._lanes.values())
+        )
+        return all(settled)
+
+    # ------------------------------------------------------------------ within
+
+    def _with(self, peer: str) -> Endpoint:
+        lane = self._lane_of.get(peer)
+        if lane is None:
+            raise UnknownPeer(peer)
+        return self._lanes[lane]
+
+    def _take(self, lane: int, sender: str, message: BaseModel) -> None:
+        if not self._may_speak(lane, sender):
+            return
+        if sender not in self._lane_of:
+            self._heard_on[sender] = lane
+            self._heard_on.move_to_end(sender)
+            if len(self._heard_on) > _MAX_HEARD:
+                self._heard_on.popitem(last=False)
+        self._arrived(sender, message)
+
+    def _take_results(self, lane: int, sender: str, results: Sequence[TaskResult]) -> None:
+        assert self._results_arrived is not None
+        if self._may_speak(lane, sender):
+            self._results_arrived(sender, results)
+
+    def _may_speak(self, lane: int, sender: str) -> bool:
+        """Whether what arrived on a lane counts.
+
+        Each lane sees to it that its members speak from their own addresses, and knows nothing of
+        those in other lanes.
+        """
+        if lane not in self._lanes:
+            # It was removed, and its agent has not ended yet.
+            return False
+        own = self._lane_of.get(sender)
+        if own is None or own == lane:
+            return True
+        heard_at = self._lanes[own].heard_at(sender)
+        if heard_at is not None and now() - heard_at >= CLAIM_KEPT_S:
+            # It may have come back on another lane.
+            return True
+        self.count(
+            Flaw.FORGED_SENDER,
+            f"a message on lane {lane} in the name of {sender[:80]!r}, who is on lane {own}",
+        )
+        return False
+
+    def _pass_on(self, lane: int, sender: str, section: Section) -> None:
+        """Let workers of other lanes hear what one says to everyone, or to one of them."""
+        if self._lane_of.get(sender) != lane:
+            return
+        if not _is_of_members(section.letter):
+            # On the other lane it would come in the manager's frame, and be obeyed.
+            self.count(
+                Flaw.FORGED_SENDER,
+                f"a message to members, which only a manager may send, from {sender[:80]!r}",
+            )
+            return
+        if section.to == EVERYONE:
+            others = [other for other in self._lanes if other != lane]
+        else:
+            others = [self._lane_of.get(section.to, lane)]
+        for other in others:
+            if other != lane:
+                self._lanes[other].relay(sender, section)
+
+    async def _in_turn(self) -> None:
+        assert self._before_sending is not None
+        # A lane that finds nothing left to do must still wait until another one has done it.
+        async with self._turn:
+            # Before anybody is found to be silent, all that was said is heard.
+            self.empty_inbox()
+            await self._before_sending()
+
+    async def _heed_wakes(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            if self._before_sending is not None:
+                await self._in_turn()
+
+
+def _is_of_members(letter: bytes) -> bool:
+    """Whether a letter holds nothing but messages of the users' own, and results."""
+    try:
+        read = decode_letter(letter)
+    except DecodeError:
+        return False
+    return isinstance(read, Datagram) and all(map(_may_be_members, read.messages))
+
+
+def _may_be_members(message: bytes) -> bool:
+    try:
+        return isinstance(decode_message(message), TaskResult)
+    except DecodeError as fault:
+        return fault.flaw is Flaw.UNKNOWN_KIND

@@ -1,0 +1,54 @@
+"""Whether anyone is at home where a manager should be: asked without an agent, and so for nothing.
+
+Each agent that Ceylon dials with leaves file descriptors behind, and its dial is worth a few
+seconds; a worker whose manager is away for a day would run out of them. So it knocks first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from ..runtime.timeouts import within
+
+PATIENCE_S = 1.0
+
+_DATAGRAM_BYTES = 1_200
+"""The least that a QUIC server answers (RFC 9000, section 14.1)."""
+
+_LONG_HEADER = b"\xc0"
+_RESERVED_VERSION = bytes.fromhex("1a2a3a4a")
+_CONNECTION_ID_BYTES = 8
+
+
+async def is_at_home(host: str, port: int, patience_s: float = PATIENCE_S) -> bool:
+    """Whether a QUIC server answers at an address.
+
+    It is sent a packet of a version that nobody speaks, which is reserved for this; a server
+    answers with the versions that it does speak (RFC 9000, sections 6.1 and 15), and keeps nothing.
+
+    Args:
+        host: the IPv4 address.
+        port: the UDP port.
+        patience_s: how long to wait for the answer, in seconds.
+    """
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knocking:
+        knocking.setblocking(False)
+        own_id = os.urandom(_CONNECTION_ID_BYTES)
+        try:
+            knocking.connect((host, port))
+            await loop.sock_sendall(knocking, _packet(own_id))
+            answer = await within(patience_s, loop.sock_recv(knocking, _DATAGRAM_BYTES))
+        except (OSError, asyncio.TimeoutError):
+            return False
+    return own_id in answer
+
+
+def _packet(own_id: bytes) -> bytes:
+    ids = b"".join(
+        bytes([_CONNECTION_ID_BYTES]) + connection_id
+        for connection_id in (os.urandom(_CONNECTION_ID_BYTES), own_id)
+    )
+    return (_LONG_HEADER + _RESERVED_VERSION + ids).ljust(_DATAGRAM_BYTES, b"\0")

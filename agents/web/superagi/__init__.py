@@ -1,0 +1,1 @@
+"""Scraping and summarizing by SuperAGI's tools, in an environment of their own."""
