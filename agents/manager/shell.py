@@ -89,6 +89,7 @@ from ..kernel.model.events import (
     TasksGivenBack,
     TasksHandedOut,
     TimePassed,
+    Watcher,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
@@ -111,9 +112,6 @@ from .hook_calls import HookCalls
 
 LAST_WORDS_S = 2.0
 """How long a manager that ends waits for its workers to acknowledge the shutdown."""
-
-Watcher: TypeAlias = Callable[[Occurrence], None]
-"""Called with each occurrence as it happens; must not wait."""
 
 Stamp: TypeAlias = Callable[[TaskAssignment], str | None]
 """Tells what trace an assignment belongs to, as a W3C traceparent; must not wait."""

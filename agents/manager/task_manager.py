@@ -27,6 +27,7 @@ from ..blobs.store import BlobStore
 from ..kernel.board.state import BoardState
 from ..kernel.lanes import MAX_LANES, Lanes
 from ..kernel.matching.policies import MatchingPolicy, find_policy
+from ..kernel.model.events import Watcher
 from ..kernel.model.records import MAX_WORKERS, Rules
 from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
@@ -54,7 +55,7 @@ from .awaited_results import AwaitedResults
 from .hook_calls import in_hook
 from .overridable_hooks import OverridableHooks
 from .own_matching import WorkerDetail
-from .shell import CUT_SHORT, ManagerShell, Stamp, Watcher
+from .shell import CUT_SHORT, ManagerShell, Stamp
 from .submission import Submission
 
 if TYPE_CHECKING:
