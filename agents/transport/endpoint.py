@@ -97,7 +97,7 @@ class Endpoint:
 
     def take_address(self) -> None:
         """Go by the link's address anew; only while nobody has been talked to."""
-        self._mailroom.address = self._link.address
+        self._multiplexer.address = self._link.address
 
     def close(self, peer: str) -> None:
         """End the conversation with a peer, and its wire, if there are any."""
