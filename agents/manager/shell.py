@@ -90,6 +90,7 @@ from ..kernel.model.events import (
     TasksGivenBack,
     TasksHandedOut,
     TimePassed,
+    Watcher,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
@@ -112,9 +113,6 @@ from .hook_calls import HookCalls
 
 LAST_WORDS_S = 2.0
 """How long a manager that ends waits for its workers to acknowledge the shutdown."""
-
-Watcher: TypeAlias = Callable[[Occurrence], None]
-"""Called with each occurrence as it happens; must not wait."""
 
 Stamp: TypeAlias = Callable[[TaskAssignment], str | None]
 """Tells what trace an assignment belongs to, as a W3C traceparent; must not wait."""
@@ -476,6 +474,11 @@ class ManagerShell:
         """Take in a frame from the link."""
         if self._postman is not None:
             self._postman.receive(frame)
+
+    def address_changed(self) -> None:
+        """Go by the link's new address; nobody has been met at the old one."""
+        if isinstance(self._postman, Endpoint):
+            self._postman.take_address()
 
     def _workers_by_lane(self) -> dict[str, int]:
         assert isinstance(self._postman, LaneRouter)

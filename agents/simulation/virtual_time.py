@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...messages import Deadlock
+from ..runtime.clock import LoopInVirtualTime
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVarTuple, Unpack
@@ -24,7 +25,7 @@ _Result = TypeVar("_Result")
 _MAX_NAMED_TASKS = 10
 
 
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
+class VirtualTimeLoop(LoopInVirtualTime):
     """An event loop that starts at 0.0 seconds and never waits for a timer.
 
     It knows of timers and of its own threads. What else may wake it, such as a socket, it does

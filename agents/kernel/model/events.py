@@ -7,7 +7,7 @@ watches the run. All are plain values; none does anything by itself.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -448,6 +448,9 @@ class Occurrence(NamedTuple):
     worker: str = ""
     detail: str = ""
 
+
+Watcher: TypeAlias = Callable[[Occurrence], None]
+"""Called with each occurrence as it happens; must not wait."""
 
 Instruction: TypeAlias = (
     SendWelcome
