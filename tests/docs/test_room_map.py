@@ -35,7 +35,8 @@ def checkout(tmp_path: Path, writer: ModuleType) -> Path:
     (tmp_path / "agents/store/sqlite.py").write_text('"""A store in SQLite, for a | b."""\n')
     (tmp_path / "docs").mkdir()
     for page in ("CONTRIBUTING.md", "docs/rooms.md"):
-        (tmp_path / page).write_text(f"# Before\n\n{writer.BEGIN}\nstale rows\n{writer.END}\n\nAfter.\n")
+        marked = f"{writer.BEGIN}\nstale rows\n{writer.END}"
+        (tmp_path / page).write_text(f"# Before\n\n{marked}\n\nAfter.\n")
     return tmp_path
 
 
