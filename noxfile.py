@@ -17,7 +17,12 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 """Two tests at a time on two cores. More than four would disturb the tests that measure time."""
 
-SHORT_SELECTION = ("tests/board", "tests/messages", "tests/packaging/test_imports.py")
+SHORT_SELECTION = (
+    "tests/board",
+    "--ignore=tests/board/test_state_machine.py",
+    "tests/messages",
+    "tests/packaging/test_imports.py",
+)
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
