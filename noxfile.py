@@ -14,7 +14,7 @@ from pathlib import Path
 import nox
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+IN_PARALLEL = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
 """Two tests at a time on two cores. More than four would disturb the tests that measure time."""
 
 SHORT_SELECTION = (
