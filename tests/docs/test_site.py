@@ -44,7 +44,7 @@ def test_no_name_has_two_places_in_the_reference() -> None:
     assert sorted(set(told)) == sorted(told)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *PAGES], ids=lambda page: page.stem)
 def test_every_link_within_the_repository_leads_to_a_file(page: Path) -> None:
     text = CODE.sub("", page.read_text(encoding="utf-8"))
     targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
