@@ -21,7 +21,12 @@ REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api"
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 FOLDERS = ("agents", "docs", "messages", "scenarios", "tests")
 FILES = [
-    path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*")
+    *(path.name for path in ROOT.glob("*.py")),
+    *(
+        path.relative_to(ROOT).as_posix()
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+    ),
 ]
 OF_OTHERS = {"FILE.py", "src/background_actions.py", "webpage_extractor.py"}
 """Files that the pages name and that are not Muster's."""
