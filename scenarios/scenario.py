@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import runpy
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -182,6 +183,6 @@ async def _see_out(process: asyncio.subprocess.Process) -> None:
 
 def perform(scenario: type[Scenario]) -> None:
     """Run a scenario as a script: `muster run` with the script's own arguments."""
-    from ..agents.command import main  # noqa: PLC0415 - the command line knows the scenarios
-
-    main(["run", scenario.name(), *sys.argv[1:]])
+    # By name: the command imports the scenarios, so they must not import it.
+    sys.argv[:] = ["muster", "run", scenario.name(), *sys.argv[1:]]
+    runpy.run_module("muster.agents.command", run_name="__main__")

@@ -30,8 +30,8 @@ from ...messages import (
     encode_message,
 )
 from ...messages.codec import KEPT_PACKED_BYTES
-from ..execution.task_runner import describe_fault
 from ..kernel.security.blob_seal import BlobSeal
+from ..runtime.error_text import describe_fault
 from ..runtime.log import log
 from .offload import MAX_AT_ONCE, Blobs, BlobThreads, NamedParts
 from .places import LEFT_OVER_AFTER_S, OwnDirectory

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from ...messages import BlobUnusable, Parcel, TaskId, decode_message
 from ...messages.cutting import OffloadedParts, cut, splice
-from ..execution.daemon_threads import DaemonThreads
 from ..kernel.security.blob_seal import BlobSeal
+from ..runtime.daemon_threads import DaemonThreads
 from ..runtime.timeouts import within
 from .store import BlobStore
 

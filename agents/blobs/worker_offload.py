@@ -26,8 +26,8 @@ from ...messages import (
     TaskResult,
     encode_message,
 )
-from ..execution.task_runner import describe_fault
 from ..kernel.security.blob_seal import BlobSeal
+from ..runtime.error_text import describe_fault
 from ..runtime.log import log
 from .offload import MAX_AT_ONCE, Blobs, BlobThreads, NamedParts
 from .places import open_place

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskAssignment, TaskResult
-from ..execution.daemon_threads import DaemonThreads
+from ..runtime.daemon_threads import DaemonThreads
 from ..runtime.garbage import collect_garbage_less_often
 from ..security.ticket import Ticket, read_ticket, show_text
 from ..worker.dask_cluster import DaskCluster

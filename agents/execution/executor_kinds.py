@@ -7,7 +7,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
 
-from .daemon_threads import DaemonThreads
+from ..runtime.daemon_threads import DaemonThreads
 
 
 def runs_threads(executor: object) -> bool:

@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ...messages import InvalidInput, Payload, Task
+from ..runtime.daemon_threads import DaemonThreads
 from ..runtime.log import log
-from .daemon_threads import DaemonThreads
 from .executor_kinds import breaks_by_one, kill, kill_all, runs_processes, runs_threads
 from .handler_outcome import Outcome, do_elsewhere, do_here, output_of
 

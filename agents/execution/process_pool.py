@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, ParamSpec, TypeVar
 
-from .daemon_threads import DaemonThreads
+from ..runtime.daemon_threads import DaemonThreads
 
 LEAVING_MAY_TAKE_S = 1.0
 """How long an idle process may take to end before it is killed."""

@@ -27,6 +27,7 @@ from ..blobs.store import BlobStore
 from ..kernel.board.state import BoardState
 from ..kernel.lanes import MAX_LANES, Lanes
 from ..kernel.matching.policies import MatchingPolicy, find_policy
+from ..kernel.model.events import Watcher
 from ..kernel.model.records import MAX_WORKERS, Rules
 from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
@@ -54,7 +55,7 @@ from .awaited_results import AwaitedResults
 from .hook_calls import in_hook
 from .overridable_hooks import OverridableHooks
 from .own_matching import WorkerDetail
-from .shell import CUT_SHORT, ManagerShell, Stamp, Watcher
+from .shell import CUT_SHORT, ManagerShell, Stamp
 from .submission import Submission
 
 if TYPE_CHECKING:
@@ -716,6 +717,10 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
             raise RunEnded(f"the run of {self.name!r} was {failure}; {_WHAT_TO_DO}")
         if failure is not None:
             raise WorkersMissing(failure)
+
+    def address_changed(self) -> None:
+        """Speak and be spoken to at the new address."""
+        self._shell.address_changed()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from ..simulation.virtual_time import VirtualTimeLoop
-
 # Wall clocks are set back now and then; leases and heartbeats must not notice.
 _EPOCH_S = time.time() - time.monotonic()
+
+
+class LoopInVirtualTime(asyncio.SelectorEventLoop):
+    """The base class of event loops whose `time()` is not the real time."""
 
 
 def now() -> float:
@@ -18,7 +20,7 @@ def now() -> float:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return _EPOCH_S + time.monotonic()
-    return loop.time() if isinstance(loop, VirtualTimeLoop) else _EPOCH_S + time.monotonic()
+    return loop.time() if isinstance(loop, LoopInVirtualTime) else _EPOCH_S + time.monotonic()
 
 
 class Clock:
@@ -32,7 +34,7 @@ class Clock:
 
     __slots__ = ("_loop",)
 
-    def __init__(self, loop: VirtualTimeLoop | None = None) -> None:
+    def __init__(self, loop: LoopInVirtualTime | None = None) -> None:
         self._loop = loop
 
     @classmethod
@@ -42,7 +44,7 @@ class Clock:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return _REAL
-        return cls(loop) if isinstance(loop, VirtualTimeLoop) else _REAL
+        return cls(loop) if isinstance(loop, LoopInVirtualTime) else _REAL
 
     def now(self) -> float:
         """The time by this clock, in seconds."""

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from ..simulation.virtual_time import VirtualTimeLoop
-from .clock import now
+from .clock import LoopInVirtualTime, now
 from .log import log
 
 TICK_S = 0.5
@@ -48,7 +47,7 @@ class LoopWatch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._is_virtual = isinstance(loop, VirtualTimeLoop)
+        self._is_virtual = isinstance(loop, LoopInVirtualTime)
         self._thread = threading.get_ident()
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0

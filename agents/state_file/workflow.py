@@ -7,12 +7,11 @@ import math
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import TypeAlias
 
 from pydantic import JsonValue
 
 from ...messages import InvalidInput, UnknownTask
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.events import Occurrence, OccurrenceKind, Watcher
 from ..runtime.log import log
 from .json_file import StateFile
 from .sqlite import SqliteTaskTable
@@ -24,9 +23,6 @@ HOUR_S = 3600.0
 """How many seconds an hour has."""
 
 _KEPT_METADATA = ("initialized_at", "last_updated")
-
-Watcher: TypeAlias = Callable[[Occurrence], None]
-"""Called with each occurrence once it is written; must not wait."""
 
 
 class Change:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.events import Occurrence, OccurrenceKind, Watcher
 from ..kernel.trace import Entry, SideMessage, entries_of, introduce
-from ..manager.shell import Watcher
 from ..runtime.clock import now
 
 

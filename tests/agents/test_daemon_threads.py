@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import wait
 
 import pytest
-from muster.agents.execution.daemon_threads import DaemonThreads
+from muster.agents.runtime.daemon_threads import DaemonThreads
 
 STUCK = """
 import asyncio, time
