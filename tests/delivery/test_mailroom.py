@@ -340,7 +340,7 @@ def test_too_many_loose_bytes_push_out_the_oldest(
 def test_loose_bytes_that_have_left_make_room_for_others(
     boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailroom_module, "MAX_LOOSE_BYTES", 10)
+    monkeypatch.setattr(loose_queue, "MAX_LOOSE_BYTES", 10)
     for _ in range(5):
         boss.post_loose("ada", b"123456")
         assert opened(boss.collect(0.0)) == [("ada", Datagram((b"123456",)))]
@@ -350,7 +350,7 @@ def test_loose_bytes_that_have_left_make_room_for_others(
 def test_loose_bytes_that_were_pushed_out_make_room_for_others(
     boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailroom_module, "MAX_LOOSE_BYTES", 10)
+    monkeypatch.setattr(loose_queue, "MAX_LOOSE_BYTES", 10)
     for message in (b"123456", b"abcdef", b"ghij"):
         boss.post_loose("ada", message)
     assert opened(boss.collect(0.0)) == [("ada", Datagram((b"abcdef", b"ghij")))]
