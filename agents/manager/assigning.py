@@ -37,6 +37,7 @@ class Assigning:
 
     def __init__(self, shell: ManagerShell, owner: str) -> None:
         self._shell = shell
+        self._driver = shell.driver
         self._owner = owner
         # Bounded by the tasks.
         self._orders: dict[TaskId, HandOut] = {}
@@ -59,7 +60,7 @@ class Assigning:
                 f"{assignment.timeout!r}; it must be above 0, or None"
             )
         order = HandOut(assignment.task.id, assignment.timeout, worker or assignment.worker)
-        self._shell.entry.ask(lambda: self._note(assignment.task, order))
+        self._driver.gate.ask(lambda: self._note(assignment.task, order))
 
     async def run(self, assign_tasks: Callable[[], object]) -> None:
         """Call `assign_tasks`, and see what came of it.
@@ -105,9 +106,9 @@ class Assigning:
             )
 
     def _note(self, task: Task, order: HandOut) -> None:
-        record = self._shell.board.tasks.get(task.id)
+        record = self._driver.board.tasks.get(task.id)
         if record is None:
-            self._shell.add_tasks((task,))
+            self._driver.add_tasks((task,))
         else:
             self.check_same(record, task)
             if record.status is not TaskStatus.PENDING:
@@ -125,28 +126,28 @@ class Assigning:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        board = self._shell.board
+        board = self._driver.board
         if self._orders and board.roll.is_called and not board.has_ended:
             orders, self._orders = self._orders, {}
             known = tuple(each for each in orders.values() if each.task_id in board.tasks)
-            self._shell.hand_out(known)
+            self._driver.hand_out(known)
 
     def _judge(self) -> None:
         """End the run if nothing is handed out although all are there who are waited for."""
-        board = self._shell.board
+        board = self._driver.board
         if self._calls_running or board.began_at is not None or not board.roll.is_called:
             return
         if not any(record.status is TaskStatus.PENDING for record in board.tasks.values()):
-            self._shell.begin_assigning()
+            self._driver.begin_assigning()
         elif not board.has_ended:
             fault = AssigningFailed(
                 f"{self._owner}.assign_tasks returned, but {self._describe_left()}; in it, await "
                 "super().assign_tasks(), or broadcast a TaskAssignment of each task"
             )
-            log.error("assign_tasks failed", manager=self._shell.name, why=str(fault))
+            log.error("assign_tasks failed", manager=self._driver.name, why=str(fault))
             self._shell.fail(fault)
 
     def _describe_left(self) -> str:
-        records = self._shell.board.tasks.values()
+        records = self._driver.board.tasks.values()
         left = sum(record.status is TaskStatus.PENDING for record in records)
         return f"{left} of {len(records)} tasks are not handed out"

@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ...messages import Payload, TaskId, TaskStatus
-from ..kernel.board.board import Board
 from ..kernel.board.held_slots import held_slots, tell_held_slot
+from ..kernel.board.state import BoardState
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from .json_value import to_json_value
@@ -265,7 +265,7 @@ class RunReport(_ReportPart):
 
 
 def build_report(
-    board: Board, *, name: str, now: float, dropped: Mapping[str, int] | None = None
+    board: BoardState, *, name: str, now: float, dropped: Mapping[str, int] | None = None
 ) -> RunReport:
     """Tell a run from its board.
 
@@ -364,7 +364,7 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
 
 
 def _report_worker(
-    board: Board, worker: WorkerRecord, started_at: float, ended_at: float
+    board: BoardState, worker: WorkerRecord, started_at: float, ended_at: float
 ) -> WorkerReport:
     stats = worker.stats
     lost = worker.lost_at is not None and worker.lost_at < ended_at
@@ -413,7 +413,7 @@ def _report_difficulties(records: Iterable[TaskRecord]) -> dict[int, DifficultyR
     }
 
 
-def _success_rate(board: Board) -> float:
+def _success_rate(board: BoardState) -> float:
     if not board.tasks:
         # Nothing was asked for, and nothing was left undone.
         return 1.0

@@ -17,7 +17,7 @@ from muster.agents.execution.task_runner import TaskRunner
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.model.events import Instruction, OccurrenceKind
 from muster.agents.manager.group_commit import GroupCommit
-from muster.agents.manager.shell import ManagerShell
+from muster.agents.manager.board_driver import BoardDriver
 from muster.agents.simulation import runner as simulation
 from muster.agents.simulation.checker import InvariantViolation
 from muster.agents.simulation.faults import FaultKind
@@ -250,7 +250,7 @@ def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
 def test_an_assigning_that_begins_nothing_is_an_error_and_no_silent_wait(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    monkeypatch.setattr(ManagerShell, "begin_assigning", lambda self: None)
+    monkeypatch.setattr(BoardDriver, "begin_assigning", lambda self: None)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "the manager does not break down"
