@@ -42,12 +42,8 @@ from .api_models import (
     WholeTask,
     WorkerView,
     Wrong,
-    view_stats,
-    view_story,
-    view_task,
-    view_whole_task,
-    view_worker,
 )
+from .api_views import view_stats, view_story, view_task, view_whole_task, view_worker
 from .event_stream import EventStream
 from .feed import Feed
 from .guard import Admission, Guard
