@@ -47,18 +47,18 @@ class TaskFields(TypedDict):
 
 
 def view_task(record: TaskRecord) -> TaskView:
-    """Tell a task as it stands."""
+    """The state of a task."""
     return TaskView(**_fields(record))
 
 
 def view_whole_task(record: TaskRecord) -> WholeTask:
-    """Tell a task as it stands, with what it was given and what came of it."""
+    """The state of a task, with its data and output."""
     output = None if record.result is None else view_payload(record.result.output)
     return WholeTask(**_fields(record), data=view_payload(record.task.data), output=output)
 
 
 def view_story(board: BoardState, task_id: TaskId) -> Story:
-    """Tell what happened to a task, and why it stands where it stands.
+    """What happened to a task, and why it has its status.
 
     Raises:
         UnknownTask: no task has this id.
@@ -82,7 +82,7 @@ def view_story(board: BoardState, task_id: TaskId) -> Story:
 
 
 def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerView:
-    """Tell a worker as it stands."""
+    """The state of a worker."""
     held = held_slots(worker, board.tasks)
     return WorkerView(
         name=worker.name,
@@ -101,7 +101,7 @@ def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerVi
 
 
 def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stats:
-    """Tell how a run stands."""
+    """The state of a run."""
     counts = board.counts
     completed = counts[TaskStatus.COMPLETED]
     settled = completed + counts[TaskStatus.FAILED] + counts[TaskStatus.CANCELLED]

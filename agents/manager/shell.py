@@ -224,7 +224,7 @@ class ManagerShell:
             done, _ = await asyncio.wait([ended, *background], return_when=asyncio.FIRST_COMPLETED)
             for future in done:
                 future.result()
-            await self._calls.see_through()
+            await self._calls.finish()
             self._outgoing.dismiss_workers()
             await endpoint.settle(SHUTDOWN_TIMEOUT_S)
             if driver.commit is not None:

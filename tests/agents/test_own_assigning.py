@@ -351,7 +351,7 @@ class AnotherTask(TaskManager):
 
 
 FAILING = [
-    (Nothing, "Nothing.assign_tasks returned, but 2 of 2 tasks are not handed out"),
+    (Nothing, "Nothing.assign_tasks returned, but 2 of 2 tasks are not assigned"),
     (FlagOnly, "FlagOnly.assign_tasks returned, but 2 of 2"),
     (Undecided, "Undecided.assign_tasks returned, but 2 of 2"),
     (PlainNothing, "PlainNothing.assign_tasks returned, but 2 of 2"),

@@ -613,11 +613,11 @@ class ScoreIsText(TaskManager):
     ("kind", "told"),
     [
         (MatchingRaises, "MatchingRaises._match_tasks_to_workers raised LookupError: nobody"),
-        (MatchingIsNone, "it returned None, which is no list of pairs"),
+        (MatchingIsNone, "it returned None, which is not a list of pairs"),
         (MatchingIsOfOthers, r"it returned the pair \(1, 2\)"),
         (MatchingIsAwaited, "it must be a plain method"),
         (ScoreRaises, "ScoreRaises._get_worker_score raised LookupError: nobody"),
-        (ScoreIsText, "it returned 'much', which is no number"),
+        (ScoreIsText, "it returned 'much', which is not a number"),
     ],
 )
 def test_a_matching_that_goes_wrong_ends_the_run_with_an_error(
