@@ -130,7 +130,10 @@ HEAD = '{"muster_trace":1,"manager":"boss"}\n'
         (HEAD + "\n", "{path}:2: it is not JSON"),
         (HEAD + HEAD, "{path}:2: another trace begins here; a file must contain one run"),
         (HEAD + "[" * 100_000 + "\n", "{path}:2: it is not JSON"),
-        (HEAD + '"' + "x" * 1_000_001 + '"\n', "{path}:2: it has 1,000,001 characters, at most 1,000,000"),
+        (
+            HEAD + '"' + "x" * 1_000_001 + '"\n',
+            "{path}:2: it has 1,000,001 characters, at most 1,000,000",
+        ),
     ],
     ids=range(18),
 )
