@@ -22,7 +22,8 @@ from ..kernel.model.events import Occurrence, OccurrenceKind
 from ..kernel.model.records import Rules
 from ..runtime.async_functions import is_async
 from ..runtime.clock import now
-from ..transport.ceylon_agent import AgentDetail, Handler, call_with
+from ..transport.ceylon_api import AgentDetail
+from ..transport.user_handlers import Handler, call_with
 from .options import ManagerOptions
 from .overridable_hooks import HookState, OverridableHooks, timeout_handled
 from .own_matching import PairedByMethod, ScoredByMethod

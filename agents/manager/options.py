@@ -17,7 +17,7 @@ from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.ports import ANY_PORT, check_lane_ports
 from ..security.sealing import ManagerSealing, choose_manager_sealing
 from ..store.protocol import Store
-from ..transport.ceylon_agent import PeerMode
+from ..transport.ceylon_api import PeerMode
 
 ROLE = "task_manager"
 

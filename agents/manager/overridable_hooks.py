@@ -17,7 +17,7 @@ from ...messages.task import check_is_task
 from ..kernel.matching.policies import RATE_OF_THE_UNTRIED
 from ..kernel.model.records import AttemptOutcome
 from ..runtime.log import log
-from ..transport.ceylon_agent import AgentDetail
+from ..transport.ceylon_api import AgentDetail
 from .assigning import Assigning
 from .hook_calls import in_hook
 from .options import ManagerOptions

@@ -82,9 +82,12 @@ class ManagerShell:
         self._incoming = Incoming(self.driver, self._outgoing, hooks)
         self.driver.connect(self._outgoing.carry_out)
         self._endpoint: Endpoint | LaneRouter | None = None
+        self._router: LaneRouter | None = None
         self._session = secrets.token_hex(8)
         self.receive: Callable[[bytes], None] = _ignore
         """Takes a frame from the link."""
+        self.address_changed: Callable[[], None] = _nothing
+        """Called when the link has a new address, at which no peer has been met."""
         self.fault: MusterError | None = None
         """Why the run failed, unless workers were missing."""
         self.opened = asyncio.Event()
@@ -203,7 +206,7 @@ class ManagerShell:
     ) -> None:
         driver = self.driver
         driver.follow_clock()
-        endpoint = self._open_endpoint(link, models, seal, lanes)
+        endpoint = self._endpoint = self._open_endpoint(link, models, seal, lanes)
         self._outgoing.start(endpoint, session, None if seal is None else seal.blob_key, models)
         self._incoming.start(lanes)
         self.receive = endpoint.receive
@@ -214,8 +217,9 @@ class ManagerShell:
             asyncio.ensure_future(self._send_heartbeats()),
             asyncio.ensure_future(self._calls.run()),
         ]
-        if lanes is not None and isinstance(endpoint, LaneRouter):
-            background.append(asyncio.ensure_future(lanes.keep(endpoint, self.workers_by_lane)))
+        if lanes is not None and self._router is not None:
+            lane_keeping = lanes.keep(self._router, self.workers_by_lane)
+            background.append(asyncio.ensure_future(lane_keeping))
         ended = asyncio.ensure_future(self._ended.wait())
         loop_watch = LoopWatch.begin(_name_no_task)
         driver.watch_loop(loop_watch)
@@ -257,22 +261,38 @@ class ManagerShell:
         seal: Seal | None,
         lanes: LaneManager | None,
     ) -> Endpoint | LaneRouter:
+        listens_to = frozenset({EVERYONE, ANY_MANAGER})
         commit = self.driver.commit
-        self._endpoint = (Endpoint if lanes is None else LaneRouter)(
+        before_sending = None if commit is None else commit.write
+        if lanes is not None:
+            self._router = LaneRouter(
+                link,
+                listens_to=listens_to,
+                arrived=self._incoming.arrived,
+                results_arrived=self.driver.results_received,
+                also=models,
+                seal=seal,
+                before_sending=before_sending,
+            )
+            return self._router
+        endpoint = Endpoint(
             link,
-            listens_to=frozenset({EVERYONE, ANY_MANAGER}),
+            listens_to=listens_to,
             arrived=self._incoming.arrived,
             results_arrived=self.driver.results_received,
             also=models,
             seal=seal,
-            before_sending=None if commit is None else commit.write,
+            before_sending=before_sending,
         )
-        return self._endpoint
+        # A manager with lanes opens its workspaces itself, and keeps its address.
+        self.address_changed = endpoint.take_address
+        return endpoint
 
     def workers_by_lane(self) -> dict[str, int]:
-        """The lane of each connected worker by its name; for a manager that has lanes."""
-        router = self._endpoint
-        assert isinstance(router, LaneRouter)
+        """The lane of each connected worker by its name; empty for a manager without lanes."""
+        router = self._router
+        if router is None:
+            return {}
         return {
             worker.name: router.lane_of(worker.worker_id)
             for worker in self.driver.board.workers.values()
@@ -289,6 +309,10 @@ class ManagerShell:
 
 def _ignore(frame: bytes) -> None:
     """Ignore a frame that arrives before the run."""
+
+
+def _nothing() -> None:
+    """Do nothing: there is no endpoint, or its link never changes its address."""
 
 
 def _name_no_task(_: asyncio.Task[Any]) -> None:

@@ -20,7 +20,7 @@ from ..runtime.background import BackgroundRun
 from ..runtime.log import log
 from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK
 from ..store.protocol import Store
-from ..transport.ceylon_agent import PeerMode
+from ..transport.ceylon_api import PeerMode
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
 from .assigning import Assigning
@@ -35,7 +35,7 @@ from .workspace_agent import WorkspaceAgent
 
 if TYPE_CHECKING:
     from ..trace.file import TraceFile
-    from ..transport.ceylon_agent import UnifiedAgent
+    from ..transport.ceylon_api import UnifiedAgent
 
 PREFETCH_S = 0.05
 """How much work a worker may hold beyond each of its slots, in seconds: a few round trips."""

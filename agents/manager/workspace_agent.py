@@ -13,7 +13,8 @@ from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.ports import check_address
 from ..security.shared_secrets import share
 from ..security.ticket import Ticket
-from ..transport.ceylon_agent import AgentDetail, CeylonAgent, PeerMode
+from ..transport.ceylon_agent import CeylonAgent
+from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.host_watch import wait_for_host, watch_host
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
@@ -23,7 +24,7 @@ from .own_matching import WorkerDetail
 from .run_view import RunView
 
 if TYPE_CHECKING:
-    from ..transport.ceylon_agent import UnifiedAgent
+    from ..transport.ceylon_api import UnifiedAgent
 
 
 class WorkspaceAgent(RunView, CeylonAgent):
@@ -115,6 +116,10 @@ class WorkspaceAgent(RunView, CeylonAgent):
     def receive(self, frame: bytes) -> None:
         """Take a frame from the workspace."""
         self._shell.receive(frame)
+
+    def address_changed(self) -> None:
+        """Use the agent's new address from now on."""
+        self._shell.address_changed()
 
     async def get_connected_agents(self) -> list[AgentDetail]:
         """The agents that have appeared in its workspaces, in this order.
