@@ -102,8 +102,7 @@ class BoardDriver:
         if self.commit is None:
             self._carry_out(deque(instructions))
         elif at_once or self._wake is None:
-            self.commit.add(instructions)
-            self.commit.write_at_once()
+            self.commit.write_at_once(instructions)
         else:
             self.commit.add(instructions)
             self._wake()

@@ -118,12 +118,17 @@ class GroupCommit:
             self._report_write(await loop.run_in_executor(self._thread, self._timed_write, rows))
         self._release(last)
 
-    def write_at_once(self) -> None:
+    def write_at_once(self, instructions: Sequence[ManagerInstruction] = ()) -> None:
         """Write what is held back, wait until it is written, and carry it out.
+
+        Args:
+            instructions: further instructions, as with `add`.
 
         Raises:
             StoreUnusable: the store can't be written to; nothing is carried out.
         """
+        if instructions:
+            self.add(instructions)
         rows, last = self._take_rows()
         if rows == NOTHING:
             pass
