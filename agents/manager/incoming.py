@@ -18,6 +18,7 @@ from ...messages import (
     ReturnTasks,
     TaskProgress,
     UnknownTask,
+    WorkerProfile,
 )
 from ..kernel.model.events import (
     ProgressReported,
@@ -103,11 +104,7 @@ class Incoming:
 def _joined(sender: str, hello: Hello) -> WorkerJoined:
     return WorkerJoined(
         worker_id=sender,
-        name=hello.name,
-        skill_level=hello.skill_level,
-        specialties=frozenset(hello.specialties),
-        slots=hello.slots,
-        task_types=None if hello.task_types is None else frozenset(hello.task_types),
+        profile=WorkerProfile.of(hello),
         session=hello.session,
         call=hello.call,
         holding=frozenset(hello.holding),

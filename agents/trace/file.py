@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -177,10 +177,10 @@ def _add_line(raw: bytes, number: int, path: str | Path, log_: TraceLog) -> None
         problem = str(fault)
     else:
         if (number == 1) is isinstance(entry, RunFacts):
-            if isinstance(entry, tuple):
-                log_.note(entry)
-            else:
+            if isinstance(entry, Mapping):
                 log_.count_dropped(entry)
+            else:
+                log_.note(entry)
             return
         problem = "" if number == 1 else "another trace begins here; a file must contain one run"
     if number == 1:
