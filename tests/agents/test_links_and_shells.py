@@ -497,12 +497,12 @@ def test_a_worker_whose_manager_forgot_the_end_of_an_attempt_gets_more_work() ->
     async def story() -> Any:
         worker = WorkerAgent("Ada", 5, time_scale=0.01)
         manager = TaskManager((), 1, quiet=True)
-        manager._shell.stay(reassigns_failed=False)
+        manager._shell.driver.stay(reassigns_failed=False)
         running = asyncio.ensure_future(rehearse(manager, [worker]))
         await asyncio.sleep(1)
         record = manager.board.workers["Ada"]
         record.stopping.add((99, 1))
-        manager._shell._postman.post(record.worker_id, CancelTask(task_id=99, attempt=1))  # type: ignore[union-attr]
+        manager._shell._endpoint.post(record.worker_id, CancelTask(task_id=99, attempt=1))  # type: ignore[union-attr]
         manager.add_task(tasks(1)[0])
         await asyncio.sleep(1)
         assert record.stopping == set()

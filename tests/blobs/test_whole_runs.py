@@ -600,7 +600,7 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
         )
         link = network.join("boss 1", first.receive)
         # The read of the result's blob never comes to an end.
-        parcels = first._shell._parcels
+        parcels = first._shell._outgoing.offload
         parcels._unpack = lambda parcel: asyncio.Future()  # type: ignore[method-assign,assignment]
         managing = asyncio.ensure_future(first.serve_over(link))
         await until(lambda: bool(parcels._reads))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.held_slots import held_slots
 from muster.agents.kernel.model.events import OccurrenceKind, SendCancel, TasksGivenBack
-from muster.agents.live.api_models import view_worker
+from muster.agents.live.api_views import view_worker
 from muster.agents.live.page_state import PageState
 from muster.agents.report.html.page import render_html
 from muster.agents.report.markdown import render_markdown
