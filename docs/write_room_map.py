@@ -41,7 +41,11 @@ def first_line(module: Path) -> str:
     docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
     if not docstring:
         raise ValueError(f"{module} has no docstring; write one, whose first line says what it is")
-    return docstring.partition("\n")[0].replace("|", "\\|")
+    line = docstring.partition("\n")[0].replace("|", "\\|")
+    # Brackets outside of code would be read as a link.
+    parts = line.split("`")
+    parts[::2] = [part.replace("[", "\\[") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def folder_table(root: Path = ROOT) -> str:

@@ -42,6 +42,7 @@ from ...messages import (
     TaskResult,
     UnknownTask,
     Welcome,
+    WorkerProfile,
     encode_message,
 )
 from ...messages.codec import encode_assignment, has_large_bytes, open_assignment, pack_task
@@ -474,6 +475,11 @@ class ManagerShell:
         if self._postman is not None:
             self._postman.receive(frame)
 
+    def address_changed(self) -> None:
+        """Go by the link's new address; nobody has been met at the old one."""
+        if isinstance(self._postman, Endpoint):
+            self._postman.take_address()
+
     def _workers_by_lane(self) -> dict[str, int]:
         assert isinstance(self._postman, LaneRouter)
         return {
@@ -790,11 +796,7 @@ def _name_no_task(_: asyncio.Task[Any]) -> None:
 def _joined(sender: str, hello: Hello) -> WorkerJoined:
     return WorkerJoined(
         worker_id=sender,
-        name=hello.name,
-        skill_level=hello.skill_level,
-        specialties=frozenset(hello.specialties),
-        slots=hello.slots,
-        task_types=None if hello.task_types is None else frozenset(hello.task_types),
+        profile=WorkerProfile.of(hello),
         session=hello.session,
         call=hello.call,
         holding=frozenset(hello.holding),
