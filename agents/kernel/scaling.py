@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskStatus
 from .board.state import BoardState
-from .matching.policies import describe_standing
+from .matching.policies import describe_unavailability
 
 SHRINK_BELOW = 0.5
 """Workers are let go when the load is below this share of the target."""
@@ -80,7 +80,7 @@ class ScalingLoad(NamedTuple):
 def measure_workload(board: BoardState) -> ScalingLoad:
     """What there is to do on a board now."""
     # Who is in quarantine does nothing, and who retires is as good as gone.
-    at_work = (each for each in board.queue.workers if describe_standing(each) is None)
+    at_work = (each for each in board.queue.workers if describe_unavailability(each) is None)
     slots = sum(worker.slots for worker in at_work)
     return ScalingLoad(board.counts[TaskStatus.IN_PROGRESS] + board.queue.count, slots)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from ...messages import InvalidInput, Task, TaskId
 from .board.state import BoardState
-from .model.events import Occurrence, OccurrenceKind
 from .model.leases import limit_attempt
+from .model.occurrences import JoinFacts, Occurrence, OccurrenceKind
 from .model.records import MAX_STORY, WorkerRecord
 
 MAX_ENTRIES = 100_000
@@ -263,9 +263,9 @@ _IN_BETWEEN = 3
 def _beside(board: BoardState) -> Iterator[tuple[Occurrence, ...]]:
     """What a board knows of its run beside the stories of its tasks."""
     for worker in board.workers.values():
-        detail = f"skill {worker.skill_level}, {worker.slots} slots"
+        facts = JoinFacts(worker.skill_level, worker.slots)
         joined = Occurrence(
-            worker.joined_at, OccurrenceKind.WORKER_JOINED, worker=worker.name, detail=detail
+            worker.joined_at, OccurrenceKind.WORKER_JOINED, worker=worker.name, facts=facts
         )
         if worker.lost_at is None or (
             board.ended_at is not None and worker.lost_at > board.ended_at
@@ -276,7 +276,7 @@ def _beside(board: BoardState) -> Iterator[tuple[Occurrence, ...]]:
     if board.began_at is not None:
         yield (Occurrence(board.began_at, OccurrenceKind.ASSIGNING_BEGUN),)
     if board.ended_at is not None:
-        yield (Occurrence(board.ended_at, OccurrenceKind.RUN_ENDED, detail=board.failure or ""),)
+        yield (Occurrence(board.ended_at, OccurrenceKind.RUN_ENDED, facts=board.failure),)
 
 
 def _in_order(stories: Iterable[tuple[Occurrence, ...]]) -> list[Occurrence]:

@@ -126,7 +126,7 @@ class Assigning:
 
     def _flush(self) -> None:
         board = self._shell.board
-        if self._orders and board.roll.is_called and not board.has_ended:
+        if self._orders and board.start_barrier.is_over and not board.has_ended:
             orders, self._orders = self._orders, {}
             known = tuple(each for each in orders.values() if each.task_id in board.tasks)
             self._shell.hand_out(known)
@@ -134,7 +134,7 @@ class Assigning:
     def _judge(self) -> None:
         """End the run if nothing is handed out although all are there who are waited for."""
         board = self._shell.board
-        if self._calls_running or board.began_at is not None or not board.roll.is_called:
+        if self._calls_running or board.began_at is not None or not board.start_barrier.is_over:
             return
         if not any(record.status is TaskStatus.PENDING for record in board.tasks.values()):
             self._shell.begin_assigning()

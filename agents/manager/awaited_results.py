@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...messages import RunEnded, Task, TaskId, TaskResult
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord
 from .shell import ManagerShell
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 Settle: TypeAlias = Callable[[TaskId, TaskResult | RunEnded], None]
 """Called in the manager's loop with a task's result, or with why there will be none."""
-
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
 
 
 class AwaitedResults:
@@ -100,7 +96,7 @@ class AwaitedResults:
         if task_id is None:
             if what is OccurrenceKind.RUN_ENDED:
                 self._end()
-        elif what in _SETTLING:
+        elif what in SETTLING:
             settle = self._waiting.pop(task_id, None)
             if settle is not None:
                 settle(task_id, result_of(self._shell.board.tasks[task_id]))

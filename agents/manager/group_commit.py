@@ -8,16 +8,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from time import perf_counter
+from typing import NamedTuple, TypeAlias
 
-from ...messages import StoreUnusable
+from ...messages import StoreUnusable, TaskId
 from ..kernel.board.rows import NOTHING, Rows, changed_rows
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Instruction
+from ..kernel.model.instructions import Instruction
 from ..store.protocol import Store
+
+
+class ConfirmResult(NamedTuple):
+    """Tell a worker that its offloaded result is recorded, or will never count.
+
+    Args:
+        worker_id: the worker's address.
+        task_id: which task.
+        attempt: which attempt.
+        holder: who holds the blobs of the result.
+    """
+
+    worker_id: str
+    task_id: TaskId
+    attempt: int
+    holder: Hashable
+
+
+ManagerInstruction: TypeAlias = Instruction | ConfirmResult
+"""An instruction of the board, or one that the manager adds itself."""
 
 
 class GroupCommit:
@@ -30,7 +51,7 @@ class GroupCommit:
     """
 
     def __init__(
-        self, store: Store, board: BoardState, carry_out: Callable[[Instruction], None]
+        self, store: Store, board: BoardState, carry_out: Callable[[ManagerInstruction], None]
     ) -> None:
         self._store = store
         self._board = board
@@ -38,7 +59,7 @@ class GroupCommit:
         # One thread: writes follow one another in the order in which they were ordered.
         self._thread = ThreadPoolExecutor(1, "muster-store") if store.waits else None
         # Bounded by what happens while one write lasts: frames are not taken in meanwhile.
-        self._held_back: deque[Instruction] = deque()
+        self._held_back: deque[ManagerInstruction] = deque()
         self._unwritten = 0
         self._carried_out = 0
         # When each connected worker had last been heard, as far as that was handed to the store.
@@ -48,7 +69,7 @@ class GroupCommit:
         self._fault: StoreUnusable | None = None
         self._is_closed = False
 
-    def note(self, said: Sequence[Instruction]) -> None:
+    def note(self, said: Sequence[ManagerInstruction]) -> None:
         """Take over what the board said; nothing of it is done yet."""
         self._held_back.extend(said)
         self._unwritten += len(said)

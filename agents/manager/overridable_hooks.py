@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from ...messages import AssigningFailed, InvalidInput, Task, TaskId, TaskResult
 from ...messages.task import check_is_task
 from ..kernel.matching.policies import RATE_OF_THE_UNTRIED, ByScore, MatchingPolicy
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import AttemptOutcome
 from ..runtime.async_functions import is_async
 from ..runtime.clock import now
@@ -276,7 +276,7 @@ class OverridableHooks(RunView):
             if task_id == timing_out and record.attempts:
                 return (
                     record.status.is_final
-                    and record.attempts[-1].ending != AttemptOutcome.TIMED_OUT
+                    and record.attempts[-1].outcome != AttemptOutcome.TIMED_OUT
                 )
             return record.status.is_final and task_id not in untold
 

@@ -54,47 +54,47 @@ from ..execution.held_slots import warn_of_held_slot
 from ..kernel.board.board import Board
 from ..kernel.board.restoration import read_board
 from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.model.config import Rules
 from ..kernel.model.events import (
-    AskAboutLeases,
     AssigningBegun,
     CancelRequested,
-    ComeToRest,
-    ConfirmResult,
-    DropWorker,
-    EndRun,
     Event,
     HandOut,
-    Instruction,
     ListeningInterrupted,
     ListeningStarted,
-    Occurrence,
-    OccurrenceKind,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
-    RefuseWorker,
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
     RetirementRequested,
-    RetireWorker,
-    SendAssignment,
-    SendCancel,
-    SendRecall,
-    SendWelcome,
-    StartAssigning,
     StopRequested,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
     TasksHandedOut,
     TimePassed,
-    Watcher,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
 )
-from ..kernel.model.records import Rules
+from ..kernel.model.instructions import (
+    AskAboutLeases,
+    ComeToRest,
+    DropWorker,
+    EndRun,
+    Instruction,
+    RefuseWorker,
+    RetireWorker,
+    SendAssignment,
+    SendCancel,
+    SendRecall,
+    SendWelcome,
+    StartAssigning,
+)
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind, Watcher
 from ..kernel.security.seal import Seal
 from ..runtime.clock import Clock, now
 from ..runtime.error_text import describe_fault
@@ -107,7 +107,7 @@ from ..transport.lane_manager import LaneManager
 from ..transport.lane_router import LaneRouter
 from ..transport.link import Link
 from ..transport.traffic import Traffic
-from .group_commit import GroupCommit
+from .group_commit import ConfirmResult, GroupCommit, ManagerInstruction
 from .hook_calls import HookCalls
 
 LAST_WORDS_S = 2.0
@@ -118,10 +118,6 @@ Stamp: TypeAlias = Callable[[TaskAssignment], str | None]
 
 CUT_SHORT = "its workspace ended, or what ran it was cancelled"
 """Why a run is broken off whose manager is not told why."""
-
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
 
 
 class ManagerHooks(Protocol):
@@ -181,7 +177,6 @@ class ManagerShell:
         self._clock = Clock.current()
         self._watch: LoopWatch | None = None
         self._looked_at = 0.0
-        self._rules = rules
         self._hooks = hooks
         self._postman: Endpoint | LaneRouter | None = None
         self._parcels = ManagerOffload(
@@ -235,7 +230,7 @@ class ManagerShell:
         """
         self._clock = Clock.current()
         try:
-            board = read_board(store.load(), self._rules, self.board.queue.policy, now=now())
+            board = read_board(store.load(), self.board.rules, self.board.queue.policy, now=now())
         except DecodeError as fault:
             raise StoreUnusable(
                 f"the store holds what can't be read: {fault.detail}; a class of tasks must be "
@@ -265,13 +260,12 @@ class ManagerShell:
 
     def change_rules(self, rules: Rules) -> None:
         """Have the board go by other rules from now on."""
-        self._rules = rules
         self.board.change_rules(rules)
 
     @property
     def rules(self) -> Rules:
         """What the board goes by."""
-        return self._rules
+        return self.board.rules
 
     def cancel(self, task_id: TaskId, reason: str) -> None:
         """Cancel a task that is not settled yet."""
@@ -283,9 +277,9 @@ class ManagerShell:
 
     def recover(self, task_id: TaskId) -> TaskId:
         """Add a task in the place of a failed one; its id."""
-        recovery_id = self.board.next_recovery_id(task_id)
-        self._apply(RecoveryRequested(task_id, recovery_id), at_once=True)
-        return recovery_id
+        said = self._apply(RecoveryRequested(task_id), at_once=True)
+        added = (each for each in said if isinstance(each, Occurrence) and each.task_id is not None)
+        return next(each.task_id for each in added if each.what is OccurrenceKind.TASK_ADDED)
 
     def forget(self, task_ids: tuple[TaskId, ...]) -> None:
         """Forget settled tasks, all or none."""
@@ -302,7 +296,7 @@ class ManagerShell:
             reassigns_failed: see `Rules`.
         """
         self.change_rules(
-            replace(self._rules, ends_when_done=False, reassigns_failed=reassigns_failed)
+            replace(self.board.rules, ends_when_done=False, reassigns_failed=reassigns_failed)
         )
 
     def watch(self, watcher: Watcher) -> None:
@@ -356,7 +350,7 @@ class ManagerShell:
         board = self.board
         tasks, unsettled = len(board.tasks), board.unsettled
         is_over = board.has_ended and not board.is_suspended
-        if not is_over and (unsettled or not self._rules.ends_when_done):
+        if not is_over and (unsettled or not self.board.rules.ends_when_done):
             self.is_broken_off = True
             told = f"broken off with {unsettled} of {tasks} tasks unsettled: {why}"
             for instruction in board.handle(StopRequested(told, is_failure=True), now()):
@@ -490,7 +484,7 @@ class ManagerShell:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(self._rules.heartbeat_s)
+            await asyncio.sleep(self.board.rules.heartbeat_s)
             assert self._postman is not None
             self._postman.post_loose(EVERYONE, Heartbeat())
             if self._keeper is not None:
@@ -540,9 +534,9 @@ class ManagerShell:
     # ------------------------------------------------------------------ the board's instructions
 
     def _apply(
-        self, event: Event, *, at_once: bool = False, then: Instruction | None = None
-    ) -> None:
-        """Tell the board what happened, and do what it says.
+        self, event: Event, *, at_once: bool = False, then: ConfirmResult | None = None
+    ) -> Sequence[Instruction]:
+        """Tell the board what happened, and do what it says; this.
 
         Args:
             event: what happened.
@@ -552,18 +546,18 @@ class ManagerShell:
         if self._postman is None:
             self._take_clock()
         said = self.board.handle(event, now())
-        if then is not None:
-            said.append(then)
+        orders: Sequence[ManagerInstruction] = said if then is None else [*said, then]
         if self._keeper is None:
-            for instruction in said:
+            for instruction in orders:
                 self._carry_out(instruction)
         else:
-            self._keeper.note(said)
+            self._keeper.note(orders)
             if at_once or self._postman is None:
                 self._keeper.write_at_once()
             else:
                 self._postman.wake()
         self._set_alarm()
+        return said
 
     def _take_clock(self) -> None:
         """Go by the clock that tells the time here, though the board was made by another.
@@ -597,7 +591,7 @@ class ManagerShell:
         if self._keeper.has_unwritten:
             await self._keeper.write()
 
-    def _carry_out(self, instruction: Instruction) -> None:
+    def _carry_out(self, instruction: ManagerInstruction) -> None:
         match instruction:
             case Occurrence():
                 self._tell(instruction)
@@ -701,8 +695,8 @@ class ManagerShell:
             admission=admission,
             worker_session=session,
             worker_call=call,
-            heartbeat_s=self._rules.heartbeat_s,
-            lost_after_s=self._rules.lost_after_s,
+            heartbeat_s=self.board.rules.heartbeat_s,
+            lost_after_s=self.board.rules.lost_after_s,
             blob_threshold_bytes=self._parcels.threshold_bytes,
         )
         # What follows in the conversation is sooner there by wire than this by the link.
@@ -711,9 +705,9 @@ class ManagerShell:
     def _tell(self, occurrence: Occurrence) -> None:
         for watcher in self._watchers:
             watcher(occurrence)
-        if occurrence.what not in _SETTLING:
+        if occurrence.what not in SETTLING:
             if occurrence.what is OccurrenceKind.SLOT_HELD:
-                warn_of_held_slot(occurrence.worker, occurrence.detail)
+                warn_of_held_slot(occurrence.worker, describe_facts(occurrence))
             return
         assert occurrence.task_id is not None
         self._parcels.settle(occurrence.task_id)
@@ -755,7 +749,7 @@ class ManagerShell:
             self._postman.post_loose(to, message)
 
     def _set_alarm(self) -> None:
-        alarm_at = self.board.next_alarm()
+        alarm_at = self.board.next_timer_at()
         if self._postman is None or alarm_at is None:
             return
         if self._alarm is not None:

@@ -27,8 +27,8 @@ from ..blobs.store import BlobStore
 from ..kernel.board.state import BoardState
 from ..kernel.lanes import MAX_LANES, Lanes
 from ..kernel.matching.policies import MatchingPolicy, find_policy
-from ..kernel.model.events import Watcher
-from ..kernel.model.records import MAX_WORKERS, Rules
+from ..kernel.model.config import MAX_WORKERS, Rules
+from ..kernel.model.occurrences import Watcher
 from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
@@ -525,7 +525,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
             await super().send_message(peer_id, message)
 
     def _name_at(self, peer_id: str) -> str:
-        worker = self.ask(lambda: self.board.members.find(peer_id))
+        worker = self.ask(lambda: self.board.worker_registry.find(peer_id))
         found = worker or self.connected_agents.get(peer_id)
         if found is None:
             raise InvalidInput(f"a task is assigned to {peer_id!r}, but no worker has this address")
@@ -637,7 +637,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
                 found += await self._lane_keeper.connected()
         # A worker may have joined before Ceylon has noted it.
         known = {each.id: each for each in found}
-        joined = {each: WorkerDetail(of) for each, of in self.board.members.present.items()}
+        joined = {each: WorkerDetail(of) for each, of in self.board.worker_registry.present.items()}
         return list({**known, **joined}.values())
 
     async def serve_over(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind, TasksForgotten
+from muster.agents.kernel.model.events import TasksForgotten
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import IllegalTransition, Task, TaskStatus, UnknownTask
 
 MakeTask = Callable[..., Task]

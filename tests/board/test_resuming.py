@@ -7,28 +7,30 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import Rows, changed_rows
 from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
-    EndRun,
     Event,
-    Instruction,
     ListeningStarted,
-    Occurrence,
-    OccurrenceKind,
     PriorityChanged,
     ResultReceived,
-    SendAssignment,
-    SendCancel,
-    SendWelcome,
     TasksAdded,
     TimePassed,
     WorkerJoined,
 )
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.instructions import (
+    EndRun,
+    Instruction,
+    SendAssignment,
+    SendCancel,
+    SendWelcome,
+)
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
     DecodeError,
@@ -54,7 +56,7 @@ class Managed:
 
     def happens(self, event: Event) -> list[Instruction]:
         said = self.board.handle(event, self.now)
-        self.board.validate()
+        check_invariants(self.board)
         self.kept.keep(changed_rows(self.board, said))
         self.said += said
         return said
@@ -72,7 +74,7 @@ class Managed:
 
     def restart(self, *again: Task) -> list[Instruction]:
         self.board = read_board(self.kept.read(), self.rules, now=self.now)
-        self.board.validate()
+        check_invariants(self.board)
         assert self.happens(TasksAdded(again)) == []
         return self.happens(ListeningStarted())
 
@@ -146,7 +148,7 @@ def test_tasks_of_a_worker_that_stays_away_go_to_others_after_a_while(task: Make
     run.join("Ben")
     run.now = 19.0
     assert assigned(run.join("Ben")) == []
-    run.now = run.board.next_alarm() or 0.0
+    run.now = run.board.next_timer_at() or 0.0
     assert run.now == 20.0
     assert sorted(assigned(run.happens(TimePassed()))) == [(1, 2, "Ben"), (2, 2, "Ben")]
 
@@ -165,9 +167,9 @@ def test_a_run_that_had_not_begun_waits_for_its_workers_as_before(task: MakeTask
     run.restart()
     assert run.board.began_at is None
     run.join("Ada", call=2)
-    assert not run.board.roll.is_called
+    assert not run.board.start_barrier.is_over
     run.join("Ben")
-    assert run.board.roll.is_called
+    assert run.board.start_barrier.is_over
 
 
 def test_a_run_in_which_all_is_settled_ends_at_once(task: MakeTask) -> None:

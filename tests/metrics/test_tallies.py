@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from muster.agents.kernel.board.state import BoardState
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from muster.agents.metrics.tallies import MetricTallies
 from muster.messages import Task

@@ -15,7 +15,8 @@ from muster.agents import WorkerAgent
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.execution.task_runner import TaskRunner
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.model.events import Instruction, OccurrenceKind
+from muster.agents.kernel.model.instructions import Instruction
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.manager.group_commit import GroupCommit
 from muster.agents.manager.shell import ManagerShell
 from muster.agents.simulation import runner as simulation

@@ -91,9 +91,9 @@ class BestFit:
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
         """Too little skill, with what a specialty adds."""
-        if reach(task, worker) >= task.difficulty:
+        if effective_skill(task, worker) >= task.difficulty:
             return None
-        return f"skill {reach(task, worker)} is below difficulty {task.difficulty}"
+        return f"skill {effective_skill(task, worker)} is below difficulty {task.difficulty}"
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
         """Specialists first, then the least skilled, then the least loaded."""
@@ -174,7 +174,7 @@ def find_policy(name: str) -> MatchingPolicy:
     return policy
 
 
-def reach(task: Task, worker: WorkerRecord) -> int:
+def effective_skill(task: Task, worker: WorkerRecord) -> int:
     """The worker's skill for this task: its level, and the bonus if it specialises in the type."""
     bonus = SPECIALTY_BONUS if task.type in worker.specialties else 0
     return worker.skill_level + bonus
@@ -190,7 +190,7 @@ def find_obstacle(policy: MatchingPolicy, task: Task, worker: WorkerRecord) -> s
     return _missing_handler(task, worker) or policy.obstacle(task, worker)
 
 
-def describe_standing(worker: WorkerRecord) -> str | None:
+def describe_unavailability(worker: WorkerRecord) -> str | None:
     """Why a connected worker is given no task at all for now; None if it may be given any."""
     if worker.is_retiring:
         return "is retiring"
@@ -207,9 +207,10 @@ def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[Wor
         nearest = workers[0]
         others = f", and {len(workers) - 1} more workers have none either" if workers[1:] else ""
         return f"{nearest.name} {_missing_handler(task, nearest)}{others}"
-    best = max(willing, key=lambda worker: (reach(task, worker), -worker.order))
-    if reach(task, best) < task.difficulty:
-        return f"needs skill {task.difficulty}; the best, {best.name}, has {reach(task, best)}"
+    best = max(willing, key=lambda worker: (effective_skill(task, worker), -worker.order))
+    skill = effective_skill(task, best)
+    if skill < task.difficulty:
+        return f"needs skill {task.difficulty}; the best, {best.name}, has {skill}"
     obstacle = policy.obstacle(task, best)
     return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} gives it to no worker"
 

@@ -19,25 +19,25 @@ class DurationEstimate:
     short tasks are sent ahead, and wait in vain behind one that is long.
     """
 
-    __slots__ = ("_quick_in_a_row", "usual_s")
+    __slots__ = ("_quick_in_a_row", "expected_s")
 
     def __init__(self) -> None:
-        self.usual_s = math.inf
+        self.expected_s = math.inf
         """How long a task takes, in seconds; infinite before any was done."""
         self._quick_in_a_row = 0
 
     def learn(self, took_s: float) -> None:
         """Take in how long a task took, in seconds."""
-        usual_s = self.usual_s
+        expected_s = self.expected_s
         took_s = max(took_s, SHORTEST_S)
-        if took_s <= max(2 * usual_s, QUICK_S) and usual_s < math.inf:
-            self.usual_s = usual_s + (took_s - usual_s) / 8
+        if took_s <= max(2 * expected_s, QUICK_S) and expected_s < math.inf:
+            self.expected_s = expected_s + (took_s - expected_s) / 8
             self._quick_in_a_row += 1
         else:
-            self.usual_s = took_s if usual_s == math.inf else (took_s + usual_s) / 2
+            self.expected_s = took_s if expected_s == math.inf else (took_s + expected_s) / 2
             self._quick_in_a_row = 1
 
-    def may_go_ahead(self, held: int) -> bool:
+    def allows_prefetch(self, held: int) -> bool:
         """Whether a worker that holds so many tasks ahead may get another of this kind.
 
         It gets no more than have been as quick in a row.

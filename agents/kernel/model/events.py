@@ -1,24 +1,17 @@
-"""What goes into the board and what comes out of it.
+"""Events: what happened to a run, for the board to handle.
 
-Events are what has happened (past tense). `Board.handle(event, now)` turns each into instructions:
-what the shell must now do (imperative), and occurrences: what the board took note of, for whoever
-watches the run. All are plain values; none does anything by itself.
+All are plain values in the past tense. `Board.handle(event, now)` turns each into instructions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Payload, Task, TaskAssignment, TaskId, TaskProgress, TaskResult
+from ....messages import Task, TaskId, TaskProgress, TaskResult
 
 WorkerId: TypeAlias = str
 """Where a worker is reached: its address on the link, new at every start. Its name stays."""
-
-
-# ---------------------------------------------------------------------------------------- events
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +165,15 @@ class TasksForgotten:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRequested:
-    """The user wants a failed task to be tried once more; what has failed stays failed.
+    """The user wants a failed task to be tried again, as a new task; the failed one stays failed.
+
+    The id of the new task is that of the failed one with "-recovery-" and a number behind it.
 
     Args:
         task_id: the failed task.
-        recovery_id: the id of the task that takes its place.
     """
 
     task_id: TaskId
-    recovery_id: TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,217 +241,4 @@ Event: TypeAlias = (
     | StopRequested
     | ListeningInterrupted
     | TimePassed
-)
-
-
-# ---------------------------------------------------------------------------------- instructions
-
-
-@dataclass(frozen=True, slots=True)
-class SendWelcome:
-    """Let a worker in; repeated if it asks again."""
-
-    worker_id: WorkerId
-    name: str
-    session: str
-    call: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class RefuseWorker:
-    """Tell a worker that it is not let in, and why."""
-
-    worker_id: WorkerId
-    session: str
-    reason: str
-
-
-class SendAssignment(NamedTuple):
-    """Give a worker a task.
-
-    Args:
-        worker_id: where the worker is reached.
-        task: the task.
-        assigned_at: when, in whole seconds.
-        timeout: seconds this attempt may take, or None for no limit.
-        attempt: which attempt it is, from 1.
-        worker: the worker's name.
-        inputs: the outputs of the tasks it depends on, by their ids.
-        packed: the task as it was packed when it was added, if it was.
-    """
-
-    worker_id: WorkerId
-    task: Task
-    assigned_at: int
-    timeout: float | None
-    attempt: int
-    worker: str
-    inputs: dict[TaskId, Payload]
-    packed: bytes | None = None
-
-    @property
-    def assignment(self) -> TaskAssignment:
-        """The message that tells the worker, made when it is asked for; mostly nobody does."""
-        return TaskAssignment(
-            task=self.task,
-            assigned_at=self.assigned_at,
-            timeout=self.timeout,
-            attempt=self.attempt,
-            worker=self.worker,
-            inputs=self.inputs,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SendCancel:
-    """Tell a worker to stop an attempt."""
-
-    worker_id: WorkerId
-    task_id: TaskId
-    attempt: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SendRecall:
-    """Ask a worker for attempts back that it has not begun."""
-
-    worker_id: WorkerId
-    attempts: tuple[tuple[TaskId, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AskAboutLeases:
-    """Ask a worker which of these attempts it does not hold; it gives those back."""
-
-    worker_id: WorkerId
-    attempts: tuple[tuple[TaskId, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmResult:
-    """Tell a worker that its result is recorded, or will never count.
-
-    The shell adds it to what the board says to a result that did not come in a frame.
-
-    Args:
-        worker_id: the worker.
-        task_id: which task.
-        attempt: which attempt.
-        holder: on whose behalf the blobs were kept that the result came in.
-    """
-
-    worker_id: WorkerId
-    task_id: TaskId
-    attempt: int
-    holder: Hashable
-
-
-@dataclass(frozen=True, slots=True)
-class DropWorker:
-    """Forget the conversation with a worker that is lost or has left."""
-
-    worker_id: WorkerId
-
-
-@dataclass(frozen=True, slots=True)
-class RetireWorker:
-    """Tell a worker that holds nothing to stop; it is given nothing any more."""
-
-    worker_id: WorkerId
-
-
-@dataclass(frozen=True, slots=True)
-class StartAssigning:
-    """All expected workers are there (or the wait is over): let the assigning begin.
-
-    The shell answers with `AssigningBegun`, at once or when whoever embeds it says so.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class ComeToRest:
-    """Every task is settled, or only tasks that are held back are left.
-
-    The shell answers with `RestConfirmed` when all that the user does about the results is done.
-    Then the run ends, or the tasks that are held back are handed out.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class EndRun:
-    """Every task is settled, or the run can't go on.
-
-    Args:
-        failure: why the run could not be carried through, or None.
-    """
-
-    failure: str | None = None
-
-
-class OccurrenceKind(str, Enum):
-    """The kinds of occurrence."""
-
-    TASK_ADDED = "task_added"
-    TASK_ASSIGNED = "task_assigned"
-    TASK_PROGRESSED = "task_progressed"
-    TASK_COMPLETED = "task_completed"
-    TASK_FAILED = "task_failed"
-    TASK_CANCELLED = "task_cancelled"
-    TASK_REQUEUED = "task_requeued"
-    TASK_REPRIORITIZED = "task_reprioritized"
-    TASK_FORGOTTEN = "task_forgotten"
-    ATTEMPT_FAILED = "attempt_failed"
-    ATTEMPT_TIMED_OUT = "attempt_timed_out"
-    RESULT_IGNORED = "result_ignored"
-    SLOT_HELD = "slot_held"
-    WORKER_JOINED = "worker_joined"
-    WORKER_RETURNED = "worker_returned"
-    WORKER_REFUSED = "worker_refused"
-    WORKER_LOST = "worker_lost"
-    WORKER_QUARANTINED = "worker_quarantined"
-    WORKER_RELEASED = "worker_released"
-    WORKER_RETIRED = "worker_retired"
-    ASSIGNING_BEGUN = "assigning_begun"
-    RUN_RESUMED = "run_resumed"
-    RUN_ENDED = "run_ended"
-
-
-class Occurrence(NamedTuple):
-    """Something the board took note of; a task's story is a list of them.
-
-    Args:
-        at: when, in the board's time (seconds).
-        what: what kind of thing happened.
-        task_id: which task, if one.
-        attempt: which attempt, or 0.
-        worker: which worker's name, or "".
-        detail: the rest, for people.
-    """
-
-    at: float
-    what: OccurrenceKind
-    task_id: TaskId | None = None
-    attempt: int = 0
-    worker: str = ""
-    detail: str = ""
-
-
-Watcher: TypeAlias = Callable[[Occurrence], None]
-"""Called with each occurrence as it happens; must not wait."""
-
-Instruction: TypeAlias = (
-    SendWelcome
-    | RefuseWorker
-    | SendAssignment
-    | SendCancel
-    | SendRecall
-    | AskAboutLeases
-    | ConfirmResult
-    | DropWorker
-    | RetireWorker
-    | StartAssigning
-    | ComeToRest
-    | EndRun
-    | Occurrence
 )

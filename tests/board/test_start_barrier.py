@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import (
-    EndRun,
-    ListeningStarted,
-    OccurrenceKind,
-    StartAssigning,
-)
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.events import ListeningStarted
+from muster.agents.kernel.model.instructions import EndRun, StartAssigning
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import InvalidInput
 
 Make = Callable[..., Any]
@@ -106,7 +103,7 @@ def test_when_somebody_is_missing_the_run_fails_and_says_who(
     board.add(task(1))
     for name in came:
         board.join(name)
-    assert board.board.next_alarm() == 5
+    assert board.board.next_timer_at() == 5
     said = board.wait_until(5, hearing=came)
     assert only(EndRun, said) == [EndRun(failure)]
     assert board.board.failure == failure
@@ -146,7 +143,7 @@ def test_the_wait_counts_from_the_opening_of_the_doors(watched: Make, task: Make
     board.add(task(1))
     board.now = 100.0
     board.handle(ListeningStarted())
-    assert board.board.next_alarm() == 105.0
+    assert board.board.next_timer_at() == 105.0
     assert not board.board.has_ended
 
 
