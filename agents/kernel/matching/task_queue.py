@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from ....messages import Task, TaskId
-from ..model.decision import MAX_NAMED, Candidates, Decision
+from ..model.decision import Candidates, Decision
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
@@ -24,17 +24,14 @@ from .policies import (
     describe_shortfall,
     describe_unavailability,
     find_obstacle,
-    recovery_score,
 )
 from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
 from .unmatched_timeout import UnmatchedTimeout
+from .worker_ranking import WorkerRanking, name_best
 
 _EMPTY_GROUPS_KEPT = 1_000
 _PAIRED_AT_ONCE = 1_000
 """How many waiting tasks a pairing policy gets in one call; it is called often."""
-
-_RANKED = 2 * MAX_NAMED - 1
-"""How many free workers of a heap are sorted to name the best of them in a decision."""
 
 Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, DurationEstimate]
 """A task, the worker it goes to, the decision, and how long such tasks take."""
@@ -73,10 +70,7 @@ class TaskQueue:
         self._candidate_sets_of: dict[WorkerRecord, list[CandidateSet]] = {}
         self._new_groups: list[TaskGroup] = []
         self._is_stale = False
-        # The free workers that can do the tasks of a group, as a heap, the best first. It holds
-        # from one match to the next: until `refresh`, only whom it gave a task changes.
-        self._ranked_for: TaskGroup | None = None
-        self._ranked: list[tuple[float, int, WorkerRecord]] = []
+        self._ranking = WorkerRanking()
         self._stamp = 0
         self._max_groups = _EMPTY_GROUPS_KEPT
         self.count = 0
@@ -202,7 +196,7 @@ class TaskQueue:
 
     def refresh(self, now: float) -> None:
         """Work out anew who can do what, if that may have changed."""
-        self._ranked_for = None
+        self._ranking.reset()
         if self._is_stale:
             self._is_stale = False
             self.candidate_sets.clear()
@@ -354,29 +348,10 @@ class TaskQueue:
     def _choose(
         self, record: TaskRecord, group: TaskGroup, candidate_set: CandidateSet
     ) -> tuple[WorkerRecord, Decision]:
-        ranked = self._ranked
-        if self._ranked_for is not group:
-            self._ranked_for = group
-            free = self.free & candidate_set.workers
-            ranked = self._ranked = [self._rank(record, group, worker) for worker in free]
-            heapq.heapify(ranked)
-        elif ranked[0][2] in self.free:
-            # Whoever got the last task has become another; the others are as they were.
-            heapq.heapreplace(ranked, self._rank(record, group, ranked[0][2]))
-        else:
-            heapq.heappop(ranked)
-        # The first of a heap are not the best in order, but the best few are among them.
-        first = sorted(ranked[:_RANKED])[:MAX_NAMED] if len(ranked) > 1 else ranked
-        named = tuple([(worker.name, -score) for score, _, worker in first])
-        decision = Decision(record.attempt + 1, self._candidates_of(group), named, len(ranked))
+        ranked = self._ranking.rank(self.policy, record, group, candidate_set, self.free)
+        scored = name_best(ranked)
+        decision = Decision(record.attempt + 1, self._candidates_of(group), scored, len(ranked))
         return ranked[0][2], decision
-
-    def _rank(
-        self, record: TaskRecord, group: TaskGroup, worker: WorkerRecord
-    ) -> tuple[float, int, WorkerRecord]:
-        if group.failed_by:
-            return -recovery_score(worker), worker.order, worker
-        return -self.policy.score(record.task, worker), worker.order, worker
 
     def _take(self, head: QueueEntry) -> CandidateSet:
         """Take out the most urgent task of a candidate_set; the candidate_set."""

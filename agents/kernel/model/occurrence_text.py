@@ -174,7 +174,7 @@ _OLDER_DETAILS = {
     OccurrenceKind.WORKER_JOINED: re.compile(r"skill (-?\d{1,18}), (\d{1,18}) slots?"),
     OccurrenceKind.WORKER_RETURNED: re.compile(r"holds (\d{1,18}) of its tasks"),
     OccurrenceKind.WORKER_QUARANTINED: re.compile(
-        rf"failed (\d{1, 18}) times in a row; for ({_NUMBER}) s"
+        rf"failed (\d{{1,18}}) times in a row; for ({_NUMBER}) s"
     ),
 }
 
