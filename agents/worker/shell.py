@@ -273,6 +273,11 @@ class WorkerShell:
         if self._postman is not None:
             self._postman.receive(frame)
 
+    def address_changed(self) -> None:
+        """Go by the link's new address; nobody has been met at the old one."""
+        if self._postman is not None:
+            self._postman.take_address()
+
     def greet(self) -> None:
         """Ask to be let in at once: the manager is known to hear what is said from now on.
 

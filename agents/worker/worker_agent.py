@@ -740,6 +740,10 @@ class WorkerAgent(CeylonAgent):
         if address == self.admin_peer:
             self._shell.greet()
 
+    def address_changed(self) -> None:
+        """Speak and be spoken to at the new address."""
+        self._shell.address_changed()
+
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""
         self._shell.receive(frame)
