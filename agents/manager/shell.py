@@ -52,7 +52,7 @@ from ..blobs.places import OwnDirectory
 from ..blobs.store import BlobStore
 from ..execution.held_slots import warn_of_held_slot
 from ..kernel.board.board import Board
-from ..kernel.board.restoration import read_board
+from ..kernel.board.restoration import restore_into
 from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
@@ -228,22 +228,20 @@ class ManagerShell:
             StoreUnusable: what the store has can't be read, or it can't be written.
             DifferentTask: it knows a task of ours with another content.
         """
-        self._clock = Clock.current()
+        self._take_clock()
         try:
-            board = read_board(store.load(), self.board.rules, self.board.queue.policy, now=now())
+            added = restore_into(self.board, store.load(), now())
         except DecodeError as fault:
             raise StoreUnusable(
                 f"the store holds what can't be read: {fault.detail}; a class of tasks must be "
                 "imported before the run goes on"
             ) from None
-        records = self.board.tasks.values()
-        tasks = tuple(record.added for record in records)
-        packed = tuple(record.packed or pack_task(record.added) for record in records)
-        self.board = board
-        self._keeper = GroupCommit(store, board, self._carry_out)
+        self._keeper = GroupCommit(store, self.board, self._carry_out)
         if self._watch_write is not None:
             self._keeper.watch_writes(self._watch_write)
-        self._apply(TasksAdded(tasks, packed))
+        self._keeper.note(added)
+        self._keeper.write_at_once()
+        self._set_alarm()
 
     @property
     def keeper(self) -> GroupCommit | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.invariants import check_invariants
-from muster.agents.kernel.board.restoration import read_board
+from muster.agents.kernel.board.restoration import read_board, restore_into
 from muster.agents.kernel.board.rows import Rows, changed_rows
 from muster.agents.kernel.matching.policies import find_policy
 from muster.agents.kernel.model.config import Rules
@@ -282,3 +282,56 @@ def test_a_kept_run_tells_by_which_policy_and_for_whom_it_waits(task: MakeTask) 
     kept = read_board(run.kept.read(), now=run.now)
     assert kept.policy_name == "in_order"
     assert "1 of 2 expected workers have come; missing: Ada" in kept.explain(1).lines()[0]
+
+
+# ------------------------------------------------------------------ on a board with tasks
+
+
+def _with_tasks(run: Managed, *tasks: Task) -> Board:
+    board = Board(run.rules)
+    board.handle(TasksAdded(tasks), run.now)
+    return board
+
+
+def test_a_board_with_tasks_resumes_a_run_and_adds_those_that_it_lacks(task: MakeTask) -> None:
+    run = Managed()
+    run.happens(TasksAdded((task(1), task(2))))
+    run.join()
+    run.happens(AssigningBegun())
+    run.succeed(1)
+    board = _with_tasks(run, task(2), task(3, depends_on=[2]))
+    lacking = restore_into(board, run.kept.read(), run.now)
+    check_invariants(board)
+    assert [each.task_id for each in lacking if isinstance(each, Occurrence)] == [3]
+    assert {each: record.status.value for each, record in board.tasks.items()} == {
+        1: "completed",
+        2: "in_progress",
+        3: "pending",
+    }
+    assert board.is_suspended
+    board.handle(ListeningStarted(), run.now)
+    check_invariants(board)
+
+
+def test_where_there_is_no_run_yet_a_board_keeps_what_it_has(task: MakeTask) -> None:
+    run = Managed()
+    board = _with_tasks(run, task(1), task(2))
+    board.handle(CancelRequested(1), run.now)
+    lacking = restore_into(board, Rows(), run.now)
+    run.kept.keep(changed_rows(board, lacking))
+    restored = read_board(run.kept.read(), run.rules, now=run.now)
+    assert [record.status for record in restored.tasks.values()] == [
+        TaskStatus.CANCELLED,
+        TaskStatus.PENDING,
+    ]
+
+
+def test_a_board_with_another_task_of_the_same_id_stays_as_it_was(task: MakeTask) -> None:
+    run = Managed()
+    run.happens(TasksAdded((task(1), task(2))))
+    board = _with_tasks(run, task(5), task(2, difficulty=9))
+    with pytest.raises(DifferentTask):
+        restore_into(board, run.kept.read(), run.now)
+    assert list(board.tasks) == [5, 2]
+    assert not board.is_suspended
+    check_invariants(board)

@@ -599,7 +599,7 @@ def _essence(board: Board) -> Any:
             record.finished_at,
             record.unfinished,
             # What is held back is handed out when the run goes on, unless it waits for other tasks.
-            record.place is not None or (task_id in board.held and not record.unfinished),
+            record.queue_entry is not None or (task_id in board.held and not record.unfinished),
             [each for each in record.story if each.what is not OccurrenceKind.TASK_PROGRESSED],
         )
         for task_id, record in board.tasks.items()

@@ -11,11 +11,14 @@ from ....messages.values import unpack
 from ..matching.policies import POLICIES, MatchingPolicy
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision
+from ..model.events import TasksAdded
+from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, WorkerRecord, WorkerStats
 from .board import Board
 from .rows import NOTHING, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .task_checks import check_same
 from .worker_registry import Quarantine
 
 
@@ -47,6 +50,43 @@ def read_board(
     board = Board(rules or _rules_of(snapshot), policy or POLICIES.get(snapshot.policy))
     _restore(board, snapshot, now)
     return board
+
+
+def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
+    """Restore a run on a board to which only tasks have been added so far.
+
+    The run is suspended until `ListeningStarted` resumes it. The board's own tasks are added to it,
+    unless it has them. Where there is no run yet, the board's own run stays as it is.
+
+    Args:
+        board: the board.
+        rows: all rows of a store.
+        now: the time in seconds.
+
+    Returns:
+        What the store lacks.
+
+    Raises:
+        DecodeError: a row can't be read; says which and why. The board is as before.
+        DifferentTask: the run has another task with the id of one of the board's. The board is as
+            before.
+    """
+    own = list(board.tasks.values())
+    if rows == NOTHING:
+        return [occurrence for record in own for occurrence in record.story]
+    snapshot = read_snapshot(rows)
+    known = {record.task_id: record for record in snapshot.tasks}
+    for record in own:
+        if record.task_id in known:
+            check_same(known[record.task_id].added, record.added)
+    for record in own:
+        board.queue.remove(record)
+    board.task_registry.clear()
+    board.timers.clear()
+    board.start_barrier.opened_at = None
+    _restore(board, snapshot, now)
+    tasks = tuple(record.added for record in own)
+    return board.handle(TasksAdded(tasks, tuple(record.packed for record in own)), now)
 
 
 def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
