@@ -1,7 +1,7 @@
-"""Why a task stands where it stands: who was considered for it, or what it waits for.
+"""Explains a task's status: which workers were considered for it, or what it waits for.
 
-At the decision only names and numbers are kept, and what many decisions share is shared; the words
-are made when somebody asks.
+A decision keeps names and numbers only, and shares what many decisions have in common. The words
+are made on demand.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a task stands where it stands.
+    """Why a task has its status.
 
     Args:
         task_id: which task.
-        status: where it stands.
+        status: its status.
         policy: the name of the policy that decides.
         headline: the answer in one line.
-        considered: the workers looked at, the chosen one first; `MAX_NAMED` at most.
-        others: how many more were looked at.
-        remarks: what else is to be known about the task, a line each.
+        considered: the workers that were considered, the chosen one first; `MAX_NAMED` at most.
+        others: how many more were considered.
+        remarks: more about the task, a line each.
     """
 
     task_id: TaskId
@@ -38,7 +38,7 @@ class Explanation:
     remarks: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """The whole answer, a line each."""
+        """The explanation as lines of text."""
         told = [f"task {self.task_id} {self.headline}"]
         told += [f"  {each}" for each in self.remarks]
         told += [f"  {each.worker}: {each.verdict}" for each in self.considered]
@@ -48,8 +48,8 @@ class Explanation:
 
 
 def explain_decision(record: TaskRecord, policy: str) -> Explanation:
-    """Tell why a task was last given to whom it was given, and what became of it."""
-    headline = _tell_state(record)
+    """Explain why the last attempt at a task went to its worker, and what became of it."""
+    headline = _describe_status(record)
     decision = record.decision
     if decision is None:
         return Explanation(record.task_id, record.status, policy, headline)
@@ -69,17 +69,16 @@ def explain_wait(
     held_back: Container[str] = (),
     held: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Explanation:
-    """Tell what a task waits for, and how it stands with the workers that are connected.
+    """Explain what a task waits for, and why no connected worker has it.
 
     Args:
         record: the task.
         policy: the name of the policy that decides.
         headline: what it waits for, in one line.
-        candidates: who could do it; None if that plays no part yet.
+        candidates: which workers could do it; None if that does not matter yet.
         workers: the workers that are connected.
-        held_back: the names of the workers that are not given all their slots, since they have
-            failed.
-        held: by the workers' names, what holds their slots though it was to stop.
+        held_back: the names of workers whose slots are not all used, since they have failed.
+        held: what holds slots of workers although it was told to stop, by the workers' names.
     """
     if record.error_message is not None:
         headline = f"{headline} (its last failure: {record.error_message})"
@@ -101,7 +100,7 @@ def explain_wait(
 
 
 def describe_dependencies(unfinished: Sequence[TaskRecord]) -> str:
-    """The tasks that another waits for, with their status."""
+    """The tasks that a task waits for, with their status."""
     named = ", ".join(
         f"task {each.task_id} ({each.status.label.lower()})" for each in unfinished[:MAX_NAMED]
     )
@@ -109,7 +108,7 @@ def describe_dependencies(unfinished: Sequence[TaskRecord]) -> str:
     return f"waits for {named}" + (f" and {more} more" if more > 0 else "")
 
 
-def _tell_state(record: TaskRecord) -> str:
+def _describe_status(record: TaskRecord) -> str:
     at = f"attempt {record.attempt} at {record.worker}"
     match record.status:
         case TaskStatus.IN_PROGRESS if record.attempts[-1].is_prefetched:
@@ -145,7 +144,7 @@ def _busy(decision: Decision) -> list[Considered]:
     if decision.scored_count > MAX_NAMED:
         return []
     scored = {name for name, _ in decision.scored}
-    # Whoever could do it and was not scored had no slot left.
+    # A worker that could do it and was not scored had no free slot.
     return [
         Considered(name, None, f"busy {slots}/{slots} slots")
         for name, slots in decision.candidates.able

@@ -59,7 +59,7 @@ class TaskQueue:
         self.pairs = policy.pair if isinstance(policy, PairingPolicy) else None
         self._prefetch_s = prefetch_s
         self._quarantine_after = quarantine_after
-        # Bounded by the tasks, the link's members, and for groups by `_drop_empty_groups`.
+        # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
         # Workers without a free slot that may be sent tasks to prefetch.
@@ -124,14 +124,14 @@ class TaskQueue:
                 group.candidate_set.push_head(first)
 
     def address(self, record: TaskRecord, worker: str, now: float) -> None:
-        """Let only one worker have a task."""
+        """Let only one worker get a task."""
         if not isinstance(self.policy, AddressedPolicy):
             self.policy = AddressedPolicy(self.policy)
         self.policy.addressees[record.task_id] = worker
         self.requeue(record, now)
 
     def forget(self, task_id: TaskId) -> None:
-        """Keep nothing of a task that is forgotten."""
+        """Remove what is kept of a forgotten task."""
         if isinstance(self.policy, AddressedPolicy):
             self.policy.addressees.pop(task_id, None)
 
@@ -151,20 +151,20 @@ class TaskQueue:
     # ------------------------------------------------------------------ workers
 
     def add_worker(self, worker: WorkerRecord) -> None:
-        """Count a worker among those connected."""
+        """Add a connected worker."""
         self.workers[worker] = None
         self._is_stale = True
         self.update_load(worker)
 
     def remove_worker(self, worker: WorkerRecord) -> None:
-        """Count a worker no more."""
+        """Remove a worker that is not connected any more."""
         del self.workers[worker]
         self.free.discard(worker)
         self._may_prefetch.discard(worker)
         self._is_stale = True
 
     def update_load(self, worker: WorkerRecord) -> None:
-        """Note that what a worker holds has become more or less."""
+        """Note that a worker holds more or fewer tasks."""
         if self.is_free(worker):
             self.free.add(worker)
             self._may_prefetch.discard(worker)
@@ -177,7 +177,7 @@ class TaskQueue:
                 self._may_prefetch.discard(worker)
 
     def is_free(self, worker: WorkerRecord) -> bool:
-        """Whether a worker may be given a task right now."""
+        """Whether a worker may get a task now."""
         return worker.is_free and not self.is_held_back(worker)
 
     def is_held_back(self, worker: WorkerRecord) -> bool:
@@ -186,16 +186,16 @@ class TaskQueue:
         return limit is not None and failures > 0 and failures + len(worker.running) >= limit
 
     def update_availability(self, worker: WorkerRecord) -> None:
-        """Note that a worker is given tasks no longer, or again, though it stays connected."""
+        """Note that a connected worker gets no more tasks, or gets tasks again."""
         self.update_load(worker)
-        # Who can do what stays as it is, but what is told of it does not.
+        # The candidate sets stay as they are, but explanations must name this worker otherwise.
         for group in self.groups.values():
             group.candidates = None
 
     # ------------------------------------------------------------------ matching
 
     def refresh(self, now: float) -> None:
-        """Work out anew who can do what, if that may have changed."""
+        """Work out again which workers can do what, if that may have changed."""
         self._ranking.reset()
         if self._is_stale:
             self._is_stale = False
@@ -216,7 +216,7 @@ class TaskQueue:
             self._assign_candidates(group, able, now)
 
     def next_match(self) -> Match | None:
-        """Take out the most urgent task that a free worker can do; `refresh` comes first."""
+        """Remove and return the most urgent task that a free worker can do; after `refresh`."""
         free = self.free
         if not self.count or not free:
             return None
@@ -238,9 +238,9 @@ class TaskQueue:
         return record, worker, decision, group.duration
 
     def paired(self, now: float) -> Iterator[Match]:
-        """Take out the tasks that a pairing policy gives to free workers; `refresh` comes first.
+        """Remove the tasks that a pairing policy gives to free workers; after `refresh`.
 
-        Whoever takes a match assigns it before taking the next.
+        The caller must assign each match before it takes the next.
         """
         assert self.pairs is not None
         if not self.count or not self.free:
@@ -270,7 +270,7 @@ class TaskQueue:
             if is_busy:
                 group.unmatched_since = None
             elif group.unmatched_since is None:
-                # Nothing will happen by itself: so it is as if nobody could do them.
+                # No event is to come that would change the pairing, so no worker can do them.
                 group.unmatched_since = now
                 self.unmatched_timeout.begin(now, group)
 
@@ -294,14 +294,14 @@ class TaskQueue:
         ]
 
     def take_prefetched(self) -> list[Match]:
-        """Take out the tasks that go ahead of free slots; `next_match` comes first.
+        """Remove and return the tasks to prefetch; after `next_match`.
 
-        In the order of their urgency: where the most urgent is not short, none goes.
+        They go in the order of their urgency: if the most urgent is not short, none goes.
         """
         matches: list[Match] = []
         if not self.count or not self._may_prefetch:
             return matches
-        # The least provided first, and nobody so much that others get less.
+        # The worker with the least work first, and none so much that others get less.
         may_prefetch = sorted(
             self._may_prefetch, key=lambda each: (each.prefetched_s / each.slots, each.order)
         )
@@ -324,7 +324,7 @@ class TaskQueue:
                 return
             record, group = best.record, best.group
             usual, number = group.duration, len(record.attempts) + 1
-            # What has failed before waits for whom it suits.
+            # A task that has failed before waits for the worker that suits it best.
             if group.failed_by or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
             self._take(best)
@@ -338,7 +338,7 @@ class TaskQueue:
             held += 1
 
     def has_free_for(self, record: TaskRecord) -> bool:
-        """Whether a worker has a free slot that could do a task and has not failed it."""
+        """Whether a worker with a free slot could do a task and has not failed it."""
         return any(
             worker.name not in record.failed_by
             and find_obstacle(self.policy, record.task, worker) is None
@@ -354,7 +354,7 @@ class TaskQueue:
         return ranked[0][2], decision
 
     def _take(self, head: QueueEntry) -> CandidateSet:
-        """Take out the most urgent task of a candidate_set; the candidate_set."""
+        """Remove the most urgent task of a candidate set; this set."""
         group = head.group
         candidate_set = group.candidate_set
         assert candidate_set is not None
@@ -364,7 +364,7 @@ class TaskQueue:
         self.count -= 1
         return candidate_set
 
-    # ------------------------------------------------------------------ who can do what
+    # ------------------------------------------------------------------ candidates
 
     def candidates_for(self, record: TaskRecord) -> Candidates:
         """Which connected workers can do a waiting task, and why not the others."""
@@ -401,7 +401,7 @@ class TaskQueue:
         return [worker for worker in self.workers if find_obstacle(policy, task, worker) is None]
 
     def _assign_candidates(self, group: TaskGroup, able: list[WorkerRecord], now: float) -> None:
-        """Give a group to the candidate_set of those who can do it, if there are any."""
+        """Add a group to the candidate set of the workers that can do it, if there are any."""
         group.candidates = None
         group.candidate_set = None
         chosen = frozenset(worker for worker in able if worker.name not in group.failed_by)

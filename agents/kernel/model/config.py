@@ -11,35 +11,35 @@ from ....messages import InvalidInput
 LONGEST_PREFETCH_S = 10.0
 
 MAX_WORKERS = 4_096
-"""How many workers may be connected to a manager, unless it is told otherwise."""
+"""How many workers may be connected to a manager by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a board goes by.
+    """The rules that a board goes by.
 
     Args:
-        expected_workers: how many workers to wait for; 0 begins with the first.
-        roster: the names of those to wait for, in the order in which they get tasks.
+        expected_workers: how many workers to wait for; 0 begins with the first one.
+        roster: the names of the workers to wait for, in the order in which they get tasks.
         join_timeout_s: how long to wait for them, in seconds; None waits for ever.
-        on_missing: whether then to "start" with those present or to "fail".
+        on_missing: whether to "start" then with the workers that have joined, or to "fail".
         lost_after_s: after how many seconds of silence a worker counts as lost.
-        heartbeat_s: how often a worker is to be heard, in seconds.
-        time_scale: how many seconds a second of a task's timeout lasts.
-        unmatched_after_s: how long a task waits, in seconds, that no connected worker can do,
-            before it fails; None waits for ever.
-        max_losses: how often a task's worker may be lost before the task fails.
-        ends_when_done: whether the run ends as soon as every task is settled.
-        confirms_end: whether it ends only with `RestConfirmed`, since the user may still add tasks.
-        allow: the names of those who may come; None lets in everyone.
-        max_workers: how many may be connected at the same time, 1 or more.
-        reassigns_failed: whether a task that has used up its attempts is tried once more at each
-            connected worker that could do it and has not failed it yet.
-        quarantine_after: after how many failures in a row a worker is given nothing for a while;
+        heartbeat_s: the interval of a worker's heartbeats, in seconds.
+        time_scale: how many real seconds a second of a task's timeout lasts.
+        unmatched_after_s: after how many seconds a task fails that no connected worker can do;
             None never.
-        quarantine_s: for how long, in seconds.
-        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots; 0 gives
-            it none. With `quarantine_after` no more than may fail before a quarantine begins.
+        max_losses: how many attempts at a task may be lost before the task fails.
+        ends_when_done: whether the run ends as soon as every task is settled.
+        confirms_end: whether it ends only with `RestConfirmed`, since tasks may still be added.
+        allow: the names of the workers that may join; None admits all.
+        max_workers: how many workers may be connected at the same time, 1 or more.
+        reassigns_failed: whether a task without attempts left is tried once more at each connected
+            worker that could do it and has not failed it yet.
+        quarantine_after: after how many failures in a row a worker gets no tasks for a while; None
+            never.
+        quarantine_s: how long a quarantine lasts, in seconds.
+        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots; 0 for
+            none. With `quarantine_after` it is no more than may fail before a quarantine begins.
 
     Raises:
         InvalidInput: one of them is out of range.
@@ -65,9 +65,9 @@ class Rules:
 
     @property
     def return_within_s(self) -> float:
-        """How long a manager that took over a run waits for the workers of the former one.
+        """How long a resumed run waits for the workers that it had, in seconds.
 
-        A worker may first miss its manager for `lost_after_s`; then it has as long for the way.
+        A worker may take `lost_after_s` to notice that its manager is gone, and as long to join.
         """
         return 2 * self.lost_after_s
 
@@ -94,9 +94,9 @@ class Rules:
                 f"prefetch_s is {self.prefetch_s}; it must be from 0 to {LONGEST_PREFETCH_S:g}"
             )
         for name in ("join_timeout_s", "unmatched_after_s"):
-            patience_s: float | None = getattr(self, name)
-            if patience_s is not None and not patience_s >= 0:
-                raise InvalidInput(f"{name} is {patience_s}; it must be 0 or more, or None")
+            limit_s: float | None = getattr(self, name)
+            if limit_s is not None and not limit_s >= 0:
+                raise InvalidInput(f"{name} is {limit_s}; it must be 0 or more, or None")
         if self.on_missing not in ("fail", "start"):
             raise InvalidInput(f"on_missing is {self.on_missing!r}; it must be 'fail' or 'start'")
         doubled = {name for name in self.roster if self.roster.count(name) > 1}

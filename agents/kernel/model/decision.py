@@ -1,4 +1,4 @@
-"""What is kept of a decision about who gets a task: names and numbers, made into words later."""
+"""What is kept of a decision about which worker gets a task, for explanations on demand."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MAX_NAMED = 8
-"""How many workers an explanation names; the rest is counted."""
+"""How many workers an explanation names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """One worker that was looked at for a task.
+    """A worker that was considered for a task.
 
     Args:
         worker: its name.
-        score: its score, None if it was not even scored.
+        score: its score, None if it was not scored.
         verdict: why it got the task or did not, for people.
     """
 
@@ -26,12 +26,12 @@ class Considered:
 
 
 class Candidates(NamedTuple):
-    """Who could do tasks of one kind, as long as nobody came or went; shared by decisions.
+    """The workers that could do tasks of one kind; shared by decisions until workers change.
 
     Args:
-        able: names and slots of those that could; enough of them, not all.
-        failed: names of those that could, but at which the task had failed.
-        unable: names of those that could not, and why.
+        able: names and slots of workers that could; enough of them, not all.
+        failed: names of workers that could, but at which the task had failed.
+        unable: names of workers that could not, and why.
         is_recovery: whether the task had failed before.
         in_all: how many workers there were.
     """
@@ -49,10 +49,10 @@ class Candidates(NamedTuple):
         unable: Sequence[tuple[str, str]],
         failed_by: frozenset[str],
     ) -> Candidates:
-        """Sum up who can do a task: those at which it failed only if nobody else can."""
+        """Sum up which workers can do a task; those at which it failed only if no other can."""
         untried = [each for each in able if each[0] not in failed_by]
         failed = [name for name, _ in able if name in failed_by] if untried else []
-        # Named are those that were scored and, behind them, as many that were busy.
+        # An explanation names the scored workers and, after them, as many busy ones.
         eligible = tuple(untried or able)[: 2 * MAX_NAMED]
         return cls(
             eligible,
@@ -68,9 +68,9 @@ class Decision(NamedTuple):
 
     Args:
         attempt: the attempt it led to.
-        candidates: who could do the task.
-        scored: names and scores of the free workers that could, the best first; not all of them.
-        scored_count: how many these were in all.
+        candidates: which workers could do the task.
+        scored: names and scores of free workers that could, the best first; not all of them.
+        scored_count: how many free workers could do it in all.
     """
 
     attempt: int

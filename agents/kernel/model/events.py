@@ -11,16 +11,16 @@ from typing import NamedTuple, TypeAlias
 from ....messages import Task, TaskId, TaskProgress, TaskResult
 
 WorkerId: TypeAlias = str
-"""Where a worker is reached: its address on the link, new at every start. Its name stays."""
+"""A worker's address on the link. It is new at every start of the worker; its name is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class TasksAdded:
-    """New tasks, which may depend on one another and on earlier ones; all are taken, or none.
+    """New tasks, which may depend on one another and on earlier tasks; all are added, or none.
 
     Args:
         tasks: the tasks.
-        packed: the same as `pack_task` packs them, None for one that is large; or nothing.
+        packed: each task as `pack_task` packs it, None for a large one; may be empty.
     """
 
     tasks: tuple[Task, ...]
@@ -29,18 +29,18 @@ class TasksAdded:
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """A worker asked to be let in (again and again, until it is answered).
+    """A worker asked to join; it repeats this until it gets an answer.
 
     Args:
-        worker_id: where it is reached.
+        worker_id: its address.
         name: its name.
-        skill_level: what it can do.
+        skill_level: its skill level.
         specialties: types of task for which its skill counts more.
         slots: how many tasks it runs at once.
         task_types: types it has handlers for; None takes any.
-        session: the worker's number for this start of it.
-        call: counts up, within a session, with each conversation that it begins.
-        holding: the attempts that it runs, or whose results it has not been able to hand in.
+        session: identifies this start of the worker.
+        call: the number of this conversation within the session.
+        holding: the attempts that it runs, or whose results it has not delivered yet.
     """
 
     worker_id: WorkerId
@@ -56,14 +56,14 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHeard:
-    """Something, anything, arrived from a worker."""
+    """Any message arrived from a worker."""
 
     worker_id: WorkerId
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker said goodbye, or the link knows that it is gone."""
+    """A worker left, or the link reports that it is gone."""
 
     worker_id: WorkerId
     reason: str = "left"
@@ -71,7 +71,7 @@ class WorkerLeft:
 
 @dataclass(frozen=True, slots=True)
 class AssigningBegun:
-    """Whoever embeds the manager lets the assigning begin, all workers there or not."""
+    """The assigning begins, whether or not all expected workers have joined."""
 
 
 class HandOut(NamedTuple):
@@ -79,8 +79,8 @@ class HandOut(NamedTuple):
 
     Args:
         task_id: which task.
-        timeout_s: seconds that an attempt may take from now on; None leaves that as it is.
-        worker: the name of the only worker that may have it, or "" for any.
+        timeout_s: the timeout of its attempts from now on, in seconds; None keeps the present one.
+        worker: the name of the only worker that may get it, or "" for any.
     """
 
     task_id: TaskId
@@ -90,10 +90,10 @@ class HandOut(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TasksHandedOut:
-    """Whoever embeds the manager hands out some of the tasks.
+    """A manager's own `assign_tasks` hands out some of the tasks.
 
-    If the assigning has not begun, it begins with these, and the other tasks are held back until
-    they are handed out too, or until `AssigningBegun` or `RestConfirmed` releases all of them.
+    If the assigning has not begun, it begins with these. The other tasks are held back until they
+    are handed out too, or until `AssigningBegun` or `RestConfirmed` releases all of them.
     """
 
     orders: tuple[HandOut, ...]
@@ -101,12 +101,12 @@ class TasksHandedOut:
 
 @dataclass(frozen=True, slots=True)
 class RestConfirmed:
-    """The answer to `ComeToRest`: whoever embeds the manager has nothing to add for now."""
+    """The answer to `ComeToRest`: the manager adds no more tasks for now."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressReported:
-    """A worker told how far it has come."""
+    """A worker reported the progress of an attempt."""
 
     worker_id: WorkerId
     progress: TaskProgress
@@ -114,7 +114,7 @@ class ProgressReported:
 
 @dataclass(frozen=True, slots=True)
 class ResultReceived:
-    """A worker told how an attempt ended; perhaps late, perhaps twice."""
+    """A worker reported the result of an attempt; it may be late, or a repetition."""
 
     worker_id: WorkerId
     result: TaskResult
@@ -122,7 +122,7 @@ class ResultReceived:
 
 @dataclass(frozen=True, slots=True)
 class ResultsReceived:
-    """A worker told of several attempts at once; what that frees is handed out together."""
+    """A worker reported several results at once; the slots that become free are filled together."""
 
     worker_id: WorkerId
     results: tuple[TaskResult, ...]
@@ -130,7 +130,7 @@ class ResultsReceived:
 
 @dataclass(frozen=True, slots=True)
 class TasksGivenBack:
-    """A worker gave back attempts that it had been asked for or about, and does not hold."""
+    """A worker gave back attempts that it was asked to give back, or asked about."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -138,7 +138,7 @@ class TasksGivenBack:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """The user wants a task not to be done."""
+    """The user cancels a task."""
 
     task_id: TaskId
     reason: str = "by the user"
@@ -146,7 +146,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class PriorityChanged:
-    """The user wants a waiting task to come sooner or later."""
+    """The user changes the priority of a pending task."""
 
     task_id: TaskId
     priority: int
@@ -154,10 +154,10 @@ class PriorityChanged:
 
 @dataclass(frozen=True, slots=True)
 class TasksForgotten:
-    """Whoever keeps the run needs some settled tasks no more; all are forgotten, or none.
+    """Some settled tasks are not needed any more; all of them are forgotten, or none.
 
-    A new task is not to bear the id of a forgotten one: what still arrives of that one would be
-    taken for its.
+    A new task must not have the id of a forgotten one, since late messages about that one would be
+    taken for messages about the new one.
     """
 
     task_ids: tuple[TaskId, ...]
@@ -178,18 +178,18 @@ class RecoveryRequested:
 
 @dataclass(frozen=True, slots=True)
 class RetirementRequested:
-    """A worker is needed no longer; one that holds work is not let go."""
+    """A worker is not needed any more; one that holds tasks is not retired."""
 
     worker: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The user ends the run, settled or not; what is unfinished stays as it is.
+    """The run is stopped; unfinished tasks keep their status.
 
     Args:
         reason: why.
-        is_failure: whether it is not the user who ends it: it can't go on.
+        is_failure: whether the run is stopped since it can't go on.
     """
 
     reason: str = "stopped"
@@ -198,18 +198,18 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True)
 class ListeningStarted:
-    """From now on workers can come; the patience with those that don't counts from here.
+    """From now on workers can join; the timeout for missing workers begins.
 
-    A run that was restored goes on from here; until then it stands still.
+    A restored run, which is suspended until then, is resumed.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningInterrupted:
-    """Whoever drives the board could take in nothing for a while; what was said meanwhile waits.
+    """The shell could receive nothing for a while; the messages of that time are still to come.
 
     Args:
-        lasted_s: for how many seconds since it was last told, or since the beginning.
+        lasted_s: for how many seconds, since the last such event or the beginning.
     """
 
     lasted_s: float
@@ -217,7 +217,7 @@ class ListeningInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class TimePassed:
-    """The alarm that `Board.next_alarm` asked for went off; nothing else happened."""
+    """The time of `Board.next_timer_at` has come."""
 
 
 Event: TypeAlias = (

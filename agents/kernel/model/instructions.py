@@ -12,7 +12,7 @@ from .occurrences import Occurrence
 
 @dataclass(frozen=True, slots=True)
 class SendWelcome:
-    """Let a worker in; repeated if it asks again."""
+    """Admit a worker; repeated if it asks again."""
 
     worker_id: WorkerId
     name: str
@@ -22,7 +22,7 @@ class SendWelcome:
 
 @dataclass(frozen=True, slots=True)
 class RefuseWorker:
-    """Tell a worker that it is not let in, and why."""
+    """Tell a worker that it is not admitted, and why."""
 
     worker_id: WorkerId
     session: str
@@ -30,17 +30,17 @@ class RefuseWorker:
 
 
 class SendAssignment(NamedTuple):
-    """Give a worker a task.
+    """Assign a task to a worker.
 
     Args:
-        worker_id: where the worker is reached.
+        worker_id: the worker's address.
         task: the task.
         assigned_at: when, in whole seconds.
         timeout: seconds this attempt may take, or None for no limit.
         attempt: which attempt it is, from 1.
         worker: the worker's name.
         inputs: the outputs of the tasks it depends on, by their ids.
-        packed: the task as it was packed when it was added, if it was.
+        packed: the packed task, if it was packed when it was added.
     """
 
     worker_id: WorkerId
@@ -54,7 +54,7 @@ class SendAssignment(NamedTuple):
 
     @property
     def assignment(self) -> TaskAssignment:
-        """The message that tells the worker, made when it is asked for; mostly nobody does."""
+        """The message to the worker; made on demand, since a packed task does not need it."""
         return TaskAssignment(
             task=self.task,
             assigned_at=self.assigned_at,
@@ -77,7 +77,7 @@ class SendCancel:
 
 @dataclass(frozen=True, slots=True)
 class SendRecall:
-    """Ask a worker for attempts back that it has not begun."""
+    """Ask a worker to give back these attempts, as far as it has not begun them."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -85,7 +85,7 @@ class SendRecall:
 
 @dataclass(frozen=True, slots=True)
 class AskAboutLeases:
-    """Ask a worker which of these attempts it does not hold; it gives those back."""
+    """Ask a worker to give back those of these attempts that it does not hold."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -93,41 +93,41 @@ class AskAboutLeases:
 
 @dataclass(frozen=True, slots=True)
 class DropWorker:
-    """Forget the conversation with a worker that is lost or has left."""
+    """Close the connection to a worker that is lost or has left."""
 
     worker_id: WorkerId
 
 
 @dataclass(frozen=True, slots=True)
 class RetireWorker:
-    """Tell a worker that holds nothing to stop; it is given nothing any more."""
+    """Tell a worker that holds no tasks to stop; it gets no more tasks."""
 
     worker_id: WorkerId
 
 
 @dataclass(frozen=True, slots=True)
 class StartAssigning:
-    """All expected workers are there (or the wait is over): let the assigning begin.
+    """Begin assigning: all expected workers have joined, or the wait for them is over.
 
-    The shell answers with `AssigningBegun`, at once or when whoever embeds it says so.
+    The shell answers with `AssigningBegun`, at once or when the manager's own code says so.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ComeToRest:
-    """Every task is settled, or only tasks that are held back are left.
+    """Every task is settled, or all that are left are held back.
 
-    The shell answers with `RestConfirmed` when all that the user does about the results is done.
-    Then the run ends, or the tasks that are held back are handed out.
+    The shell answers with `RestConfirmed` when the user's handlers of results have ended. Then the
+    run ends, or the tasks that are held back are handed out.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class EndRun:
-    """Every task is settled, or the run can't go on.
+    """End the run: every task is settled, or the run can't go on.
 
     Args:
-        failure: why the run could not be carried through, or None.
+        failure: why the run failed, or None.
     """
 
     failure: str | None = None

@@ -1,4 +1,4 @@
-"""What the board keeps about tasks and workers, and the rules it goes by."""
+"""What the board keeps about tasks, attempts and workers."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class AttemptOutcome(str, Enum):
 
 @dataclass(slots=True, eq=False)
 class WorkerStats:
-    """What a worker has done, over all its starts.
+    """What a worker has done, in all its sessions.
 
     Args:
-        completed_tasks: attempts that it brought to an end, well or not, those that timed out too.
+        completed_tasks: attempts that succeeded, failed or timed out.
         successful_tasks: those of them that succeeded.
-        total_time: seconds they took, by the worker's own account.
-        busy_time: seconds for which tasks were leased to it, slot by slot.
+        total_time: how many seconds they took, as the worker reports.
+        busy_time: for how many seconds its slots were taken, in sum.
     """
 
     completed_tasks: int = 0
@@ -53,38 +53,38 @@ class WorkerStats:
 
     @property
     def success_rate(self) -> float:
-        """The share of attempts that succeeded, 0 to 1; 0 before it has ended any."""
+        """The share of attempts that succeeded, 0 to 1; 0 before the first has ended."""
         return self.successful_tasks / self.completed_tasks if self.completed_tasks else 0.0
 
 
 @dataclass(slots=True, eq=False)
 class WorkerRecord:
-    """A worker by its name, through all its starts.
+    """A worker by its name, through all its sessions.
 
     Args:
         name: its name.
-        worker_id: where it is, or was, reached.
-        session: its number for this start.
-        call: which of this start's conversations it is in.
-        skill_level: what it can do.
+        worker_id: its present or last address.
+        session: identifies its latest start.
+        call: the number of its conversation within the session.
+        skill_level: its skill level.
         specialties: types of task for which its skill counts more.
         slots: how many tasks it runs at once.
         task_types: types it has handlers for; None takes any.
-        order: its place among the workers: first those of the roster, then as they came.
-        joined_at: when it first came.
+        order: its number among the workers: first the roster, then in the order of joining.
+        joined_at: when it first joined.
         last_heard_at: when something last arrived from it.
         alive: whether it is connected.
         lost_at: when it was lost or left, None while it is connected.
-        awaited_until: until when it may come back to the leases that it had from a manager that is
-            no more; None if it is not away like this.
+        awaited_until: until when a resumed run waits for it to come back to its leases; None if it
+            does not.
         running: the attempts leased to it, by task and number.
         stopping: attempts it was told to stop, which hold their slots until it confirms.
         prefetched: the attempts leased to it that wait there for a slot, oldest first.
         prefetched_s: how long they will take, in seconds.
-        withdrawn: attempts that it was told to let go of while they waited there.
+        withdrawn: prefetched attempts that it was told to drop.
         stats: what it has done.
         failures_in_a_row: how many of its attempts failed or timed out since one succeeded.
-        quarantined_until: until when it is given nothing because of them; None if it is not.
+        quarantined_until: until when it gets no tasks because of them; None if it does.
         is_retiring: whether it was told to stop because it is not needed any more.
     """
 
@@ -114,7 +114,7 @@ class WorkerRecord:
 
     @property
     def may_have_leases(self) -> bool:
-        """Whether it is connected, or away and awaited."""
+        """Whether it is connected, or a resumed run waits for it."""
         return self.alive or self.awaited_until is not None
 
     @property
@@ -124,7 +124,7 @@ class WorkerRecord:
 
     @property
     def is_free(self) -> bool:
-        """Whether it may be given a task right now."""
+        """Whether it may get a task now."""
         return (
             self.quarantined_until is None
             and not self.is_retiring
@@ -137,10 +137,10 @@ class WorkerRecord:
         return self.taken / self.slots
 
     def max_prefetched(self, quarantine_after: int | None) -> int:
-        """How many tasks it may hold ahead of its slots.
+        """How many tasks it may prefetch.
 
-        A worker begins with them on its own. So they are no more than may fail, with those that it
-        runs, before its quarantine begins: then none is left to be begun.
+        A worker begins them on its own. So together with those that it runs they are no more than
+        may fail before its quarantine begins: none is left to begin in the quarantine.
 
         Args:
             quarantine_after: after how many failures in a row that is; None never.
@@ -151,9 +151,9 @@ class WorkerRecord:
         return min(max(may_fail, 0), MAX_PREFETCHED)
 
     def prefetch_room_s(self, prefetch_s: float) -> float:
-        """How much more work it may get ahead of its free slots, in seconds; 0 if none for now.
+        """How much more work it may prefetch, in seconds; 0 for none now.
 
-        It gets nothing more before it has done half of what it had, so that much goes at once.
+        It gets no more before it has done half of what it had, so that many tasks go together.
 
         Args:
             prefetch_s: how much it may hold beyond each slot, in seconds.
@@ -177,14 +177,14 @@ class Attempt:
         number: which attempt at the task, from 1.
         worker: the worker it was leased to.
         task: the task.
-        started_at: when it was assigned, or got a slot if it had to wait for one.
-        timeout_s: how long it may take, in seconds of the story; None for no limit.
+        started_at: when it was assigned, or when it got a slot if it was prefetched.
+        timeout_s: its timeout in seconds, before scaling; None for no limit.
         deadline: when it times out, or None.
         outcome: how it ended; None while the lease holds.
         ended_at: when it ended; None while the lease holds.
-        is_reported: whether its worker has told how it went.
+        is_reported: whether its worker has reported the result.
         is_prefetched: whether it waits at its worker for a slot.
-        is_recalled: whether its worker was asked for it back.
+        is_recalled: whether its worker was asked to give it back.
         asked_at: when its worker was last asked whether it holds it; None if it never was.
         expected_s: how long it should take, in seconds, if it was prefetched.
         duration: the estimate that learns how long it takes; None if none does.
@@ -206,37 +206,37 @@ class Attempt:
     ended_at: float | None = None
 
     def due_at(self) -> float | None:
-        """When the lease must be looked at, None if never."""
+        """When it times out; None for never."""
         return self.deadline if self.outcome is None else None
 
 
 @dataclass(slots=True, eq=False)
 class TaskRecord:
-    """Where a task stands and how it came there.
+    """A task with its status, attempts and story.
 
     Args:
         task_id: the task's id.
         task: the task.
-        sequence: its place in the order of adding.
+        sequence: its number in the order of adding.
         added_at: when it was added.
         added: the task as it was added; its priority may have been changed since.
-        packed: the same, packed; None if nobody has packed it, or it is large.
-        status: where it stands.
+        packed: the same, packed; None if it has not been packed, or is large.
+        status: its status.
         attempts: its leases; bounded by its attempts and the losses it may suffer.
         failures: how many attempts failed or timed out.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
-        result: the recorded result, None until then or if no worker had it.
-        error_message: why it is not done, or why its last attempt failed; None once completed.
+        result: the recorded result; None before, or if no worker ever had the task.
+        error_message: why it or its last attempt failed; None once it is completed.
         finished_at: when it was settled, None before.
         progress: how far the running attempt has come, 0 to 100.
-        note: the remark that came with it.
+        note: the remark that came with the progress.
         unfinished: how many of the tasks it depends on are not completed.
         named_by: how many tasks depend on it or are its children, settled ones too.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue looks into it.
-        decision: why it was last given to whom it was given.
-        forgotten: how many occurrences the story no longer holds.
+        decision: why its last attempt went to the worker that got it.
+        forgotten: how many occurrences the story has dropped.
     """
 
     task_id: TaskId
@@ -300,7 +300,7 @@ class TaskRecord:
         return None
 
     def move_to(self, at: float) -> None:
-        """Let all that happened so far have happened at another time, in seconds."""
+        """Set the time of all that has happened so far, in seconds."""
         self.added_at = at
         self.finished_at = None if self.finished_at is None else at
         self._story = [each._replace(at=at) for each in self._story]
@@ -308,8 +308,8 @@ class TaskRecord:
     def add_occurrence(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
 
-        Of progress in a row only the newest stays, and of ignored results too: a chatty worker
-        must not push out what matters.
+        Of several progress reports or ignored results in a row only the latest stays, so that a
+        worker that sends many does not push out what matters.
         """
         story = self._story
         if story:
@@ -326,20 +326,20 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is known of a run at one moment; who takes it takes over the records in it.
+    """All that is known of a run at one moment; whoever restores it owns the records in it.
 
     Args:
-        tasks: the tasks, in the order of their adding.
+        tasks: the tasks in the order of adding.
         workers: the workers.
         began_at: when the assigning began, None if it has not.
         ended_at: when the run ended, None if it has not.
-        failure: why it could not be carried through, or None.
+        failure: why the run failed, or None.
         ignored: how many results did not count, by reason.
-        policy: the name of the policy that said who gets which task.
+        policy: the name of its matching policy.
         expected_workers: how many workers were waited for.
-        roster: the names of those that were.
-        heartbeat_s: how often a worker was to be heard, in seconds; None if that is not known.
-        lost_after_s: after how many seconds of silence one counted as lost; None if not known.
+        roster: the names of the workers that were waited for.
+        heartbeat_s: the interval of heartbeats, in seconds; None if it is not known.
+        lost_after_s: after how many seconds of silence a worker was lost; None if it is not known.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -358,7 +358,7 @@ class Snapshot:
 def describe_story(record: TaskRecord) -> str:
     """A task's story as one line, for error messages."""
     started = record.added_at
-    told = [
+    parts = [
         f"+{each.at - started:g} s {each.what.value}"
         + (f" {each.attempt}" if each.attempt else "")
         + (f" by {each.worker}" if each.worker else "")
@@ -366,5 +366,5 @@ def describe_story(record: TaskRecord) -> str:
         for each in record.story
     ]
     if record.forgotten:
-        told.insert(0, f"{record.forgotten} earlier ones forgotten")
-    return "; ".join(told)
+        parts.insert(0, f"{record.forgotten} earlier ones forgotten")
+    return "; ".join(parts)
