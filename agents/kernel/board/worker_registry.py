@@ -106,13 +106,9 @@ class WorkerRegistry:
                 order = self._next_order
                 self._next_order += 1
             worker = self.by_name[event.name] = WorkerRecord(
-                event.name,
+                event.profile,
                 event.worker_id,
                 event.session,
-                event.skill_level,
-                event.specialties,
-                event.slots,
-                event.task_types,
                 order,
                 joined_at=now,
                 last_heard_at=now,
@@ -128,10 +124,7 @@ class WorkerRegistry:
             worker.worker_id = event.worker_id
             worker.session = event.session
             worker.call = event.call
-            worker.skill_level = event.skill_level
-            worker.specialties = event.specialties
-            worker.slots = event.slots
-            worker.task_types = event.task_types
+            worker.introduce(event.profile)
             worker.last_heard_at = now
             worker.alive = True
             worker.lost_at = None

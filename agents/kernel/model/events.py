@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Task, TaskId, TaskProgress, TaskResult
+from ....messages import Task, TaskId, TaskProgress, TaskResult, WorkerProfile
 
 WorkerId: TypeAlias = str
 """A worker's address on the link. It is new at every start of the worker; its name is not."""
@@ -33,25 +33,22 @@ class WorkerJoined:
 
     Args:
         worker_id: its address.
-        name: its name.
-        skill_level: its skill level.
-        specialties: types of task for which its skill counts more.
-        slots: how many tasks it runs at once.
-        task_types: types it has handlers for; None takes any.
+        profile: what it offers.
         session: identifies this start of the worker.
         call: the number of this conversation within the session.
         holding: the attempts that it runs, or whose results it has not delivered yet.
     """
 
     worker_id: WorkerId
-    name: str
-    skill_level: int = 1
-    specialties: frozenset[str] = frozenset()
-    slots: int = 1
-    task_types: frozenset[str] | None = None
+    profile: WorkerProfile
     session: str = ""
     call: int = 1
     holding: frozenset[tuple[TaskId, int]] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.profile.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ....messages import Task, TaskId, TaskResult, TaskStatus
+from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
@@ -62,14 +62,10 @@ class WorkerRecord:
     """A worker by its name, through all its sessions.
 
     Args:
-        name: its name.
+        profile: what it offers; see `introduce`.
         worker_id: its present or last address.
         session: identifies its latest start.
         call: the number of its conversation within the session.
-        skill_level: its skill level.
-        specialties: types of task for which its skill counts more.
-        slots: how many tasks it runs at once.
-        task_types: types it has handlers for; None takes any.
         order: its number among the workers: first the roster, then in the order of joining.
         joined_at: when it first joined.
         last_heard_at: when something last arrived from it.
@@ -86,15 +82,16 @@ class WorkerRecord:
         failures_in_a_row: how many of its attempts failed or timed out since one succeeded.
         quarantined_until: until when it gets no tasks because of them; None if it does.
         is_retiring: whether it was told to stop because it is not needed any more.
+        name: its name, out of its profile, as what follows.
+        skill_level: what it can do.
+        specialties: types of task for which its skill counts more.
+        slots: how many tasks it runs at once.
+        task_types: types it has handlers for; None takes any.
     """
 
-    name: str
+    profile: WorkerProfile
     worker_id: WorkerId
     session: str
-    skill_level: int
-    specialties: frozenset[str]
-    slots: int
-    task_types: frozenset[str] | None
     order: int
     joined_at: float
     last_heard_at: float
@@ -111,6 +108,24 @@ class WorkerRecord:
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
     is_retiring: bool = False
+    name: str = field(init=False)
+    skill_level: int = field(init=False)
+    specialties: frozenset[str] = field(init=False)
+    slots: int = field(init=False)
+    task_types: frozenset[str] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.introduce(self.profile)
+
+    def introduce(self, profile: WorkerProfile) -> None:
+        """Take in what it says of itself."""
+        self.profile = profile
+        # The matching asks for these so often that a look into the profile would cost too much.
+        self.name = profile.name
+        self.skill_level = profile.skill_level
+        self.specialties = frozenset(profile.specialties)
+        self.slots = profile.slots
+        self.task_types = None if profile.task_types is None else frozenset(profile.task_types)
 
     @property
     def may_have_leases(self) -> bool:
