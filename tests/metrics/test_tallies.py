@@ -22,7 +22,7 @@ def record() -> TaskRecord:
 def board(record: TaskRecord) -> BoardState:
     """A board with that task."""
     made = BoardState()
-    made._tasks[1] = record
+    made.task_registry.by_id[1] = record
     return made
 
 
@@ -36,7 +36,7 @@ def attempt(
     record.attempts.append(
         Attempt(
             *(len(record.attempts) + 1, ADA, record, began, None, None),
-            ending=ending,
+            outcome=ending,
             ended_at=ended,
             expected_s=expected_s,
         )

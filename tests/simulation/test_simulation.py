@@ -14,11 +14,13 @@ import pytest
 from muster.agents import WorkerAgent
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.execution.task_runner import TaskRunner
+from muster.agents.kernel.board.assigner import Assigner
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.model.instructions import Instruction
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.manager.group_commit import GroupCommit
 from muster.agents.manager.shell import ManagerShell
+from muster.agents.simulation import checker
 from muster.agents.simulation import runner as simulation
 from muster.agents.simulation.checker import InvariantViolation
 from muster.agents.simulation.faults import FaultKind
@@ -183,7 +185,7 @@ def test_a_board_that_does_not_fit_together_is_noticed(
     def untrue(board: Board) -> None:
         raise AssertionError("the counts are wrong")
 
-    monkeypatch.setattr(Board, "validate", untrue)
+    monkeypatch.setattr(checker, "check_invariants", untrue)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach == InvariantViolation("the board fits together", "the counts are wrong")
 
@@ -241,7 +243,7 @@ def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
 def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    monkeypatch.setattr(Board, "_hand_out", lambda self: None)
+    monkeypatch.setattr(Assigner, "assign_waiting", lambda self: None)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "a run ends once the faults have stopped"
