@@ -277,8 +277,14 @@ class ManagerShell:
     def recover(self, task_id: TaskId) -> TaskId:
         """Add a task in the place of a failed one; its id."""
         said = self._apply(RecoveryRequested(task_id), at_once=True)
-        added = (each for each in said if isinstance(each, Occurrence) and each.task_id is not None)
-        return next(each.task_id for each in added if each.what is OccurrenceKind.TASK_ADDED)
+        added = (
+            each.task_id
+            for each in said
+            if isinstance(each, Occurrence) and each.what is OccurrenceKind.TASK_ADDED
+        )
+        recovery_id = next(added)
+        assert recovery_id is not None
+        return recovery_id
 
     def forget(self, task_ids: tuple[TaskId, ...]) -> None:
         """Forget settled tasks, all or none."""
@@ -496,6 +502,9 @@ class ManagerShell:
 
     # ------------------------------------------------------------------ coming in
 
+    def _note_left(self, left: WorkerLeft) -> None:
+        self._apply(left)
+
     def _results_arrived(self, sender: str, results: Sequence[TaskResult]) -> None:
         self._apply(ResultsReceived(sender, tuple(results)))
 
@@ -513,7 +522,7 @@ class ManagerShell:
                 self._apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
                 left = WorkerLeft(sender, message.reason)
-                self._parcels.after_reads(sender, lambda: self._apply(left))
+                self._parcels.after_reads(sender, lambda: self._note_left(left))
             case Inquiry():
                 self._answer(sender, message)
             case Parcel() if sender in self._admissions:
