@@ -58,7 +58,7 @@ class WorkerOffload:
     Args:
         post: sends a message to the manager.
         take: begins an attempt.
-        hand_in: takes the result of an attempt that could not begin.
+        report_result: takes the result of an attempt that could not begin.
         queue: takes an encoded result, or the parcel for it, to be sent when its turn comes.
         unqueue: has none of these sent that are still kept for it.
     """
@@ -68,13 +68,13 @@ class WorkerOffload:
         *,
         post: Callable[[BaseModel], None],
         take: Callable[[TaskAssignment], None],
-        hand_in: Callable[[TaskResult], None],
+        report_result: Callable[[TaskResult], None],
         queue: Callable[[Key, bytes], None],
         unqueue: Callable[[Container[Key]], None],
     ) -> None:
         self._post = post
         self._take = take
-        self._hand_in = hand_in
+        self._report_result = report_result
         self._queue = queue
         self._unqueue = unqueue
         self._worker = ""
@@ -146,7 +146,7 @@ class WorkerOffload:
         self._openings.clear()
         self._place = None
 
-    def settle_in(self, place: BlobPlace) -> None:
+    def set_place(self, place: BlobPlace) -> None:
         """The manager tells where blobs are."""
         self._begin(self._try_place(place))
 
@@ -214,7 +214,7 @@ class WorkerOffload:
         if opening is None:
             return False
         opening.cancel()
-        self._hand_in(self._failure(key, order.reason or "cancelled"))
+        self._report_result(self._failure(key, order.reason or "cancelled"))
         return True
 
     def give_back(self, keys: Iterable[Key]) -> list[Key]:
@@ -229,7 +229,7 @@ class WorkerOffload:
             assignment = await self._read(key, parcel)
         except Exception as fault:  # noqa: BLE001 - a blob store may be anybody's
             del self._openings[key]
-            self._hand_in(self._failure(key, describe_fault(fault)))
+            self._report_result(self._failure(key, describe_fault(fault)))
         else:
             del self._openings[key]
             self._take(assignment)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.worker.shell import HELLO_EVERY_S
+from muster.agents.worker.manager_session import HELLO_EVERY_S
 from muster.messages import Task
 
 LATENCY_S = 0.001

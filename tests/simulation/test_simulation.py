@@ -228,7 +228,7 @@ def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.Mon
 def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ResultOutbox, "take_back", lambda self: self._under_way.clear())
+    monkeypatch.setattr(ResultOutbox, "take_back", lambda self: self._unacknowledged.clear())
     outcome = first_broken(StressStory, range(60), FaultKind.RESTART, FaultKind.LOSS)
     assert outcome.breach is not None
     assert outcome.breach.invariant == (
