@@ -483,7 +483,7 @@ class ManagerShell:
         }
 
     def _dismiss(self) -> None:
-        self._parcels.release_lines()
+        self._parcels.cancel_sending()
         for worker in self.board.workers.values():
             if worker.alive:
                 self._post(worker.worker_id, Shutdown(reason=self._farewell))
