@@ -17,7 +17,12 @@ from ..runtime.timeouts import within
 from .store import BlobStore
 
 DEFAULT_THRESHOLD_BYTES = 64 * 1024
-"""The largest encoded message that is sent in a frame; the large values of others go into blobs."""
+"""The largest encoded message that is sent in a frame; the large values of others go into blobs.
+
+Payloads of 100 kB take less time in frames over a direct connection. But without a direct
+connection, or when one is lost under load, frames of that size take minutes where blobs take
+seconds. From 1 MB on, blobs are as fast as frames in any case.
+"""
 
 STORE_TIMEOUT_S = 60.0
 """How long a blob store may take for one call before it counts as unusable."""

@@ -1,25 +1,27 @@
-"""What a worker process is to be, as the process that starts it tells it on its command line."""
+"""What a worker process is told when it is started: its spec, and its environment if forked."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 PARENT_VARIABLE = "MUSTER_PARENT"
-"""Tells a worker process who started it, since that one may be gone before it has looked."""
+"""Tells a worker process which process started it, since that one may end before the worker can
+ask the system."""
 
 
 class WorkerSpec(NamedTuple):
-    """Everything about a worker but its ticket, which does not belong into a list of processes.
+    """Everything about a worker but its ticket, which must not appear in a list of processes.
 
     Args:
         name: unique in its workspace.
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts 2 more.
+        skill_level: compared with the difficulty of tasks.
+        specialties: task types for which its skill counts 2 more.
         slots: how many tasks it runs at once.
-        handlers: modules with the functions that do tasks, each as "module" or
-            "module:attribute"; without, work is simulated.
-        time_scale: how long a second of simulated work lasts, in seconds.
+        handlers: modules with the functions that perform tasks, each as "module" or
+            "module:attribute"; without any, work is simulated.
+        time_scale: how long one second of simulated work takes, in seconds.
     """
 
     name: str
@@ -30,14 +32,37 @@ class WorkerSpec(NamedTuple):
     time_scale: float = 1.0
 
     def line(self) -> str:
-        """The order as one argument."""
+        """The spec as one argument."""
         return json.dumps(self._asdict())
 
     @classmethod
     def parse(cls, line: str) -> WorkerSpec:
-        """Read an order that `line` made."""
+        """Read a spec that `line` made."""
         fields = cast("dict[str, Any]", json.loads(line))
         return cls(**{key: _tuple_of(value) for key, value in fields.items()})
+
+
+class ForkRequest(NamedTuple):
+    """What the fork server is asked for.
+
+    Args:
+        spec: the worker to fork.
+        environment: its whole environment.
+    """
+
+    spec: WorkerSpec
+    environment: Mapping[str, str]
+
+    def line(self) -> bytes:
+        """The request as one line."""
+        fields = {"spec": self.spec.line(), "environment": dict(self.environment)}
+        return f"{json.dumps(fields)}\n".encode()
+
+    @classmethod
+    def parse(cls, line: bytes) -> ForkRequest:
+        """Read a request that `line` made."""
+        fields = cast("dict[str, Any]", json.loads(line))
+        return cls(WorkerSpec.parse(fields["spec"]), fields["environment"])
 
 
 def _tuple_of(value: object) -> Any:

@@ -451,7 +451,7 @@ def test_a_worker_that_does_not_reach_the_place_is_served_in_frames(
     run_in_virtual_time(rehearse(manager, [worker()], network))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
     assert network.largest_bytes > 1_000
-    assert caplog.text.count("a worker can't reach the blobs") == 1
+    assert caplog.text.count("a worker can't reach the blob store") == 1
 
 
 def test_a_worker_that_reaches_another_place_by_the_same_name_is_found_out(
