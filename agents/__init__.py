@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .store.protocol import Store
     from .store.sqlite import SqliteStore, read_store
     from .trace.follow import follow
-    from .transport.ceylon_agent import (
+    from .transport.ceylon_api import (
         DEFAULT_WORKSPACE_ID,
         AgentDetail,
         BaseAgent,
@@ -114,13 +114,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AgentDetail": ".transport.ceylon_agent",
-    "BaseAgent": ".transport.ceylon_agent",
+    "AgentDetail": ".transport.ceylon_api",
+    "BaseAgent": ".transport.ceylon_api",
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
-    "DEFAULT_WORKSPACE_ID": ".transport.ceylon_agent",
+    "DEFAULT_WORKSPACE_ID": ".transport.ceylon_api",
     "DaskCluster": ".worker.dask_cluster",
     "Explanation": ".kernel.matching.explanation",
     "FaultPlan": ".simulation.memory_network",
@@ -133,7 +133,7 @@ _MODULES = {
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",
     "OverridableHooks": ".manager.overridable_hooks",
-    "PeerMode": ".transport.ceylon_agent",
+    "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
@@ -158,9 +158,9 @@ _MODULES = {
     "WorkerReport": ".report.model",
     "check_worker_health": ".worker.health",
     "follow": ".trace.follow",
-    "on": ".transport.ceylon_agent",
-    "on_connect": ".transport.ceylon_agent",
-    "on_run": ".transport.ceylon_agent",
+    "on": ".transport.ceylon_api",
+    "on_connect": ".transport.ceylon_api",
+    "on_run": ".transport.ceylon_api",
     "read_store": ".store.sqlite",
     "rehearse": ".simulation.rehearsal",
     "render_html": ".report.html",

@@ -1,11 +1,11 @@
-"""Tells the reference what a pydantic model is called with: its fields, which pydantic reads.
+"""Tells the reference what a pydantic model or a NamedTuple is called with: its fields.
 
 An extension of griffe, which reads sources without running them, and so sees no such signature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from griffe import (
     Attribute,
@@ -34,7 +34,9 @@ class ModelSignatures(Extension):
         for model in list(_classes_of(pkg)):
             lineage = [model, *model.mro()]
             if "__init__" not in model.members and any(map(_is_direct_model, lineage)):
-                model.set_member("__init__", _signature_of(lineage))
+                model.set_member("__init__", _signature_of(lineage, _kind_of))
+            elif any(str(base) == "NamedTuple" for base in model.bases):
+                model.set_member("__init__", _signature_of([model], _by_position))
 
 
 def _classes_of(scope: Module | Class) -> Iterator[Class]:
@@ -51,7 +53,9 @@ def _is_direct_model(each: Class) -> bool:
     return any(str(base) == "BaseModel" for base in each.bases)
 
 
-def _signature_of(lineage: list[Class]) -> Function:
+def _signature_of(
+    lineage: list[Class], kind_of: Callable[[str | Expr | None], ParameterKind]
+) -> Function:
     fields: dict[str, Attribute] = {}
     for each in reversed(lineage):
         fields.update(
@@ -63,7 +67,7 @@ def _signature_of(lineage: list[Class]) -> Function:
         Parameter(
             name,
             annotation=_plain(field.annotation, field.module),
-            kind=_kind_of(field.value),
+            kind=kind_of(field.value),
             default=_default_of(field.value),
         )
         for name, field in fields.items()
@@ -88,6 +92,10 @@ def _plain(annotation: str | Expr | None, module: Module) -> str | Expr | None:
         inner = annotation.slice
         return _plain(inner.elements[0], module) if isinstance(inner, ExprTuple) else annotation
     return annotation
+
+
+def _by_position(_: str | Expr | None) -> ParameterKind:
+    return ParameterKind.positional_or_keyword
 
 
 def _kind_of(value: str | Expr | None) -> ParameterKind:

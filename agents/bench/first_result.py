@@ -11,8 +11,8 @@ import sys
 import threading
 
 from ..worker_pool.fork_server import ForkServer
-from .workers import BenchPlan, BenchWorkers
 from .tasks import NOTHING
+from .workers import BenchPlan, BenchWorkers
 
 FIRST_RESULT = "first result"
 

@@ -16,8 +16,8 @@ def main() -> None:
         load_messages()
         import asyncio  # noqa: PLC0415
 
-        from .workers import BenchPlan  # noqa: PLC0415
         from .first_result import run_to_first_result  # noqa: PLC0415
+        from .workers import BenchPlan  # noqa: PLC0415
 
         plan = BenchPlan(**json.loads(sys.argv[1]))
         asyncio.run(run_to_first_result(plan, fork_server))

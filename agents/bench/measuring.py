@@ -6,7 +6,6 @@ import os
 import time
 
 from ...messages import MeasurementFailed
-from .workers import BenchWorkers
 from .figures import (
     Latency,
     MemoryUse,
@@ -18,6 +17,7 @@ from .figures import (
 )
 from .peak_memory import measure_peak_memory
 from .tasks import ECHO, MEMORY, NOTHING
+from .workers import BenchWorkers
 
 SAMPLES = 500
 WARM_UP = 50

@@ -212,7 +212,7 @@ class BenchWorkers:
             await self._has_news.wait()
 
     def _new_settled_future(self) -> asyncio.Future[None]:
-        """A future that is done when all tasks are settled, and fails if that can't happen any more."""
+        """A future that is done when all tasks are settled, or when that has become impossible."""
         self._settled = asyncio.get_running_loop().create_future()
         return self._settled
 

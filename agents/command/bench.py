@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.status import Status
 
 from ..bench.cold_start import measure_cold_start
-from ..bench.workers import BenchPlan, BenchWorkers
 from ..bench.figures import BenchConditions, Figures
 from ..bench.figures_text import print_figures, render_figures
 from ..bench.measuring import measure_latency, measure_memory, measure_payload, measure_throughput
+from ..bench.workers import BenchPlan, BenchWorkers
 from ..runtime.garbage import collect_garbage_less_often
 from .console.exit import SOME_DID_NOT, SUCCEEDED, complain
 from .console.interrupts import Interrupts, children_hold_back_ctrl_c

@@ -193,6 +193,11 @@ class Inquirer(CeylonAgent):
             asking.cancel()
             await asyncio.gather(posting, asking, return_exceptions=True)
 
+    def address_changed(self) -> None:
+        """Speak and be spoken to at the new address."""
+        if self._postman is not None:
+            self._postman.take_address()
+
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""
         if self._postman is not None:

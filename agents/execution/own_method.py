@@ -10,7 +10,8 @@ from ...messages import InvalidInput, Task, TaskResult
 from ..runtime.async_functions import is_async
 from ..runtime.clock import now
 from ..transport.arrival_time import ArrivalTime
-from ..transport.ceylon_agent import AgentDetail, call_with
+from ..transport.ceylon_api import AgentDetail
+from ..transport.user_handlers import call_with
 from .outcome import judge_outcome
 
 if TYPE_CHECKING:

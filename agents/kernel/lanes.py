@@ -13,9 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from ...messages import InvalidInput
+from .model.workspace_names import DOOR
 from .security.token_bucket import TokenBucket
-
-DOOR = 0
 
 MAX_LANES = 16
 WORKERS_PER_LANE = 4
@@ -31,27 +30,10 @@ REOPENED_AFTER_S = 30.0
 """How long no lane is opened after one could not be; and, where lanes were opened over and over,
 how far apart they are opened from then on."""
 
-_LANE = "/lane "
 _MAX_ON_THE_WAY = 10_000
 _MAX_STRIKES = 3
 _MAX_TURNS = 2
 """How many lanes that are not closed there may be for each that may take workers."""
-
-
-def lane_workspace(workspace_id: str, lane: int) -> str:
-    """What the workspace of a lane is called.
-
-    Args:
-        workspace_id: the door's workspace.
-        lane: the lane's number.
-    """
-    return workspace_id if lane == DOOR else f"{workspace_id}{_LANE}{lane}"
-
-
-def door_workspace(workspace_id: str) -> str:
-    """The workspace of the door to which a workspace belongs, be it that or a lane's."""
-    door, lane, number = workspace_id.rpartition(_LANE)
-    return door if lane and number.isdecimal() else workspace_id
 
 
 class _Sent(NamedTuple):

@@ -26,7 +26,8 @@ from ..kernel.model.records import AttemptOutcome
 from ..runtime.async_functions import is_async
 from ..runtime.clock import now
 from ..runtime.log import log
-from ..transport.ceylon_agent import AgentDetail, Handler, call_with
+from ..transport.ceylon_api import AgentDetail
+from ..transport.user_handlers import Handler, call_with
 from .assigning import Assigning
 from .hook_calls import in_hook
 from .own_matching import PairedByMethod, ScoredByMethod

@@ -474,6 +474,11 @@ class ManagerShell:
         if self._postman is not None:
             self._postman.receive(frame)
 
+    def address_changed(self) -> None:
+        """Go by the link's new address; nobody has been met at the old one."""
+        if isinstance(self._postman, Endpoint):
+            self._postman.take_address()
+
     def _workers_by_lane(self) -> dict[str, int]:
         assert isinstance(self._postman, LaneRouter)
         return {

@@ -718,6 +718,10 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         if failure is not None:
             raise WorkersMissing(failure)
 
+    def address_changed(self) -> None:
+        """Speak and be spoken to at the new address."""
+        self._shell.address_changed()
+
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""
         self._shell.receive(frame)

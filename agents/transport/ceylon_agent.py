@@ -1,25 +1,20 @@
-"""Ceylon, held at arm's length: the only file that imports it.
+"""A Ceylon agent that is safe to use, and a `Link`.
 
 Ceylon 0.23 unpickles what it receives, writes a file into the current directory, reads one from
-there that overrides its arguments, prints when imported, and looks up handlers by class name
-alone. `CeylonAgent` is a `ceylon.BaseAgent` without these habits, and a `Link`.
+there that overrides its arguments, and looks up handlers by class name alone. `CeylonAgent` is a
+`ceylon.BaseAgent` that does none of this.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
-import io
 import itertools
-import sys
-import time as wall_clock
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -35,38 +30,25 @@ from ..runtime.ports import (
     standing_in,
 )
 from .admin_address import AdminPlace, agree_with_admin, read_admin_place
-from .arrival_time import ArrivalTime
-from .ceylon_platform import BUILDS, Platform
+from .ceylon_api import (
+    DEFAULT_WORKSPACE_ID,
+    AgentDetail,
+    BaseAgent,
+    InternalError,
+    PeerMode,
+    UnifiedAgent,
+    UnifiedAgentConfig,
+    on,
+    on_connect,
+    on_run,
+    uniffi_set_event_loop,
+)
+from .ceylon_instance import CeylonCallbacks, CeylonInstance, find_admin, start_in_ceylon
+from .dial_watch import watch_dial
 from .network_file import FILE_NAME, NetworkFile
 from .pickle_compat import message_inside
-from .start_group import StartGroup, StartingAgent
-
-try:
-    with contextlib.redirect_stdout(io.StringIO()):
-        from ceylon import (
-            DEFAULT_WORKSPACE_ID,
-            AgentDetail,
-            BaseAgent,
-            PeerMode,
-            on,
-            on_connect,
-            on_run,
-        )
-        from ceylon.base import support as ceylon_support
-        from ceylon.ceylon.ceylon import (
-            InternalError,
-            UnifiedAgent,
-            UnifiedAgentConfig,
-            uniffi_set_event_loop,
-        )
-        from ceylon.ceylon.ceylon import (
-            _UniffiConverterTypeProcessor as ceylon_processors,  # pyright: ignore[reportPrivateUsage]
-        )
-except (ImportError, OSError) as fault:
-    raise ImportError(
-        f"Ceylon can't be loaded: {fault}. This is {Platform.here()}; Ceylon has builds for "
-        f"{BUILDS}. On one of these, run: python -m pip install ceylon==0.23.0"
-    ) from fault
+from .start_group import StartGroup
+from .user_handlers import MAX_KNOWN_PEERS, Handler, UserHandlers
 
 __all__ = [
     "DEFAULT_WORKSPACE_ID",
@@ -74,16 +56,11 @@ __all__ = [
     "BaseAgent",
     "CeylonAgent",
     "PeerMode",
-    "call_with",
     "on",
     "on_connect",
     "on_run",
 ]
 
-Handler: TypeAlias = Callable[..., Awaitable[object]]
-_Returned = TypeVar("_Returned")
-
-_MAX_KNOWN_PEERS = 10_000
 _LAST_FRAMES_S = 0.1
 _REGISTERING_S = 0.3
 """How long a client may take to see that the admin knows it. It says so every 0.1 s until then, and
@@ -93,57 +70,7 @@ _SERVING_ENDS_S = 0.05
 _serial = itertools.count(1)
 
 
-class _Ears:
-    """What the agent in Ceylon calls; deaf once another has taken that agent's place.
-
-    One that started with others lives on until they have ended, too.
-    """
-
-    def __init__(self, agent: CeylonAgent) -> None:
-        self._agent: CeylonAgent | None = agent
-
-    def close(self) -> None:
-        """Hear nothing any more."""
-        self._agent = None
-
-    @property
-    def agent(self) -> CeylonAgent | None:
-        """Who hears by them, or None if they are deaf."""
-        return self._agent
-
-    async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
-        """Called with each message."""
-        if self._agent is not None:
-            await self._agent.on_message(agent, data, time)
-
-    async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
-        """Called with each agent that appears."""
-        if self._agent is not None:
-            await self._agent.on_agent_connected(topic, agent)
-
-    async def run(self, inputs: bytes) -> None:
-        """Called once the agent is up."""
-        if self._agent is not None:
-            await self._agent.run(inputs)
-
-
-class _Departing:
-    """An agent in Ceylon, whatever becomes of the one around it."""
-
-    def __init__(self, inside: UnifiedAgent) -> None:
-        self.inside = inside
-
-    async def start(self, others: Sequence[StartingAgent]) -> None:
-        """Start together with others, which all live in one runtime of Ceylon's then."""
-        companions = [other.inside for other in others if isinstance(other, _Departing)]
-        await _start_in_ceylon(self.inside, b"", companions)
-
-    async def stop(self) -> None:
-        """End all agents that started with this one, and itself."""
-        await self.inside.stop()
-
-
-class CeylonAgent(BaseAgent):
+class CeylonAgent(UserHandlers):
     """A Ceylon agent that opens no pickles and leaves no traces.
 
     The agent inside Ceylon is made when it is first needed, so that an agent which only ever
@@ -192,7 +119,10 @@ class CeylonAgent(BaseAgent):
         self._port_claimed = False
         self._is_placed = False
         self._serving: asyncio.Future[object] | None = None
-        self._ears = _Ears(self)
+        # The agent in Ceylon whose dial came to nothing, and the start of the one in its place.
+        self._undialed: CeylonInstance | None = None
+        self._dialing: asyncio.Future[None] | None = None
+        self._callbacks = CeylonCallbacks(self)
         self.departures: StartGroup | None = None
         """Where it meets others that start together with it; None if it starts by itself."""
 
@@ -213,13 +143,16 @@ class CeylonAgent(BaseAgent):
     def member_appeared(self, address: str) -> None:
         """Called whenever a member makes itself known: by now frames reach it."""
 
+    def can_dial_again(self) -> bool:
+        """Whether the agent sees by itself that its line is of no use, and replaces it."""
+        return False
+
+    def address_changed(self) -> None:
+        """Called when the agent, which has met nobody yet, is reached at another address."""
+
     def joining_failed(self, fault: MusterError) -> None:
         """Called if another agent has started this one, and it could not do what it was to do."""
         self.report_fault("joining", fault)
-
-    @abstractmethod
-    def report_fault(self, doing: str, fault: BaseException) -> None:
-        """Tell of an exception that a user's handler let escape."""
 
     @abstractmethod
     def send_model(self, to: str, message: BaseModel) -> None:
@@ -287,7 +220,7 @@ class CeylonAgent(BaseAgent):
         """Every call into Ceylon passes here; the first makes the agent in there."""
         if self._config_file is None:
             self._config_file = scratch_folder() / f"network-{next(_serial)}"
-            self._ears = _Ears(self)
+            self._callbacks = CeylonCallbacks(self)
             # A plain admin that starts this agent will not tell it where it is.
             with contextlib.suppress(InvalidInput):
                 self.go_to_admin()
@@ -306,9 +239,9 @@ class CeylonAgent(BaseAgent):
                     self,
                     config=config,
                     config_path=str(self._config_file),
-                    on_message=self._ears,
-                    processor=self._ears,
-                    on_event=self._ears,
+                    on_message=self._callbacks,
+                    processor=self._callbacks,
+                    on_event=self._callbacks,
                     extra_data=None,
                 )
         return super()._uniffi_clone_pointer()
@@ -323,7 +256,7 @@ class CeylonAgent(BaseAgent):
             delattr(self, "_pointer")  # else it would be given back twice
             self._config_file.unlink(missing_ok=True)
             self._config_file = None
-            self._ears.close()
+            self._callbacks.close()
 
     def renew(self) -> None:
         """Let a new agent in Ceylon take the place of the one that has run, with a new peer id.
@@ -332,7 +265,37 @@ class CeylonAgent(BaseAgent):
         """
         self.discard()
         self._agent_failure = None
+        self._undialed = None
         self.connected_agents.clear()
+
+    def has_met_anyone(self) -> bool:
+        """Whether any other agent was heard, or has made itself known."""
+        return bool(self.connected_agents or self._greeted)
+
+    async def dial_again(self) -> None:
+        """Let a new agent in Ceylon dial in the place of one that has met nobody.
+
+        That one goes on, deaf: it may hold others that started with it.
+        """
+        undialed = self._undialed or self.departing()
+        await self._end_dialing()
+        self.renew()
+        self._undialed = undialed
+        self.settle(
+            workspace_id=self.workspace_id,
+            port=self.port,
+            admin_peer=self.admin_peer,
+            host=self.admin_ip,
+        )
+        self._dialing = asyncio.ensure_future(start_in_ceylon(self.departing().inside, b"", ()))
+        self.address_changed()
+
+    async def _end_dialing(self) -> None:
+        """End the agent in Ceylon that has dialed again, if there is one."""
+        if self._dialing is not None:
+            self._dialing.cancel()
+            await asyncio.wait([self._dialing])
+            self._dialing = None
 
     def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
         """Decide where this agent belongs; the last word before it starts.
@@ -367,7 +330,7 @@ class CeylonAgent(BaseAgent):
         """
         if self.mode == PeerMode.ADMIN or self._is_placed or not self.admin_peer:
             return
-        admin = _find_admin(self.admin_peer)
+        admin = find_admin(self.admin_peer)
         if is_starting and isinstance(admin, CeylonAgent):
             with contextlib.suppress(PortInUse):
                 admin.claim_port()
@@ -426,7 +389,7 @@ class CeylonAgent(BaseAgent):
         uniffi_set_event_loop(asyncio.get_running_loop())
         try:
             if self.departures is None or inputs or companions:
-                starting = _start_in_ceylon(self, inputs, companions)
+                starting = start_in_ceylon(self.departing().inside, inputs, companions)
                 if all(isinstance(companion, CeylonAgent) for companion in companions):
                     await starting
                 else:
@@ -450,6 +413,7 @@ class CeylonAgent(BaseAgent):
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
             serving.cancel()
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
+        await self._end_dialing()
 
     def _bring(self, companion: UnifiedAgent) -> None:
         """Tell an agent that starts together with this one where it belongs."""
@@ -487,8 +451,15 @@ class CeylonAgent(BaseAgent):
 
     async def run(self, inputs: bytes) -> None:
         """Called by Ceylon once the agent is up; runs until the agent is done."""
+        if self._dialing is not None and self._serving is not None:
+            # It serves already, and has dialed again.
+            await asyncio.wait([self._serving])
+            return
         began_at = now()
         self._serving = asyncio.current_task()
+        watching: asyncio.Future[None] | None = None
+        if self.mode == PeerMode.CLIENT and not self.can_dial_again():
+            watching = asyncio.ensure_future(watch_dial(self))
         if not self._has_run:
             self._has_run = True
             for handler in (*self._declared_run_handlers(), *self._run_handlers.values()):
@@ -501,6 +472,8 @@ class CeylonAgent(BaseAgent):
             if not self._started_by_itself:
                 self.joining_failed(fault)
         finally:
+            if watching is not None:
+                watching.cancel()
             if self.is_done():
                 for future in self._handler_calls:
                     future.cancel()
@@ -509,12 +482,15 @@ class CeylonAgent(BaseAgent):
             if self.mode == PeerMode.CLIENT:
                 left_s = began_at + _REGISTERING_S - now()
             await asyncio.sleep(max(left_s, _LAST_FRAMES_S))
-            if self.departures is None or not await self.departures.end(self):
+            await self._end_dialing()
+            if self._undialed is not None:
+                await self._undialed.stop()
+            elif self.departures is None or not await self.departures.end(self):
                 await UnifiedAgent.stop(self)
 
-    def departing(self) -> StartingAgent:
+    def departing(self) -> CeylonInstance:
         """The agent in Ceylon as it is now, which can be stopped when another has its place."""
-        return _Departing(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
+        return CeylonInstance(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
 
     # ---------------------------------------------------------- what Ceylon calls
 
@@ -528,217 +504,8 @@ class CeylonAgent(BaseAgent):
         self.member_appeared(agent.id)
         if agent.id in self.connected_agents:
             return
-        if len(self.connected_agents) < _MAX_KNOWN_PEERS:
+        if len(self.connected_agents) < MAX_KNOWN_PEERS:
             self.connected_agents[agent.id] = agent
         for pattern, handler in self._connect_handlers():
             if self._matches_pattern(pattern, topic, agent.role):
                 self._start_handler("@on_connect handler", partial(handler, topic, agent))
-
-    async def handle_connection(self, topic: str, agent: AgentDetail) -> None:
-        """Called once for each agent, of whatever kind, that appears in the workspace."""
-
-    # ---------------------------------------------------------- users' handlers
-
-    def model_handlers(self) -> Mapping[str, type[BaseModel]]:
-        """The pydantic models that this agent has handlers for, by qualified name."""
-        models: dict[str, type[BaseModel]] = {}
-        prefixes = {f"{cls.__name__}.": cls for cls in type(self).__mro__}
-        for key, handler in ceylon_support.message_handlers.items():
-            for prefix, cls in prefixes.items():
-                if key.startswith(prefix) and _belongs(handler, cls):
-                    model = _find_model(key.removeprefix(prefix), handler)
-                    if model is not None:
-                        models[model.__qualname__] = model
-        for model in self._handlers:
-            if issubclass(model, BaseModel):
-                models[model.__qualname__] = model
-        return models
-
-    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
-        """Start the user's `@on` handlers for a message; False if there are none.
-
-        Args:
-            message: what arrived.
-            sender: the address that its sender claims.
-        """
-        arguments: dict[str, object] = {
-            "time": ArrivalTime(wall_clock.time()),
-            "agent": self._who_is(sender),
-        }
-        found = False
-        handler = self.find_declared_handler(type(message))
-        if handler is not None:
-            found = True
-            self._start_handler("@on handler", partial(call_with, handler, (message,), arguments))
-        own_handler = self._handlers.get(type(message))
-        if own_handler is not None:
-            found = True
-            agent, time = arguments["agent"], arguments["time"]
-            self._start_handler("on handler", partial(own_handler, message, agent, time))
-        return found
-
-    def find_declared_handler(self, kind: type[BaseModel]) -> Handler | None:
-        """The method that `@on` declares for a class of messages, or None."""
-        declared = len(ceylon_support.message_handlers)
-        name = _find_declared_name(type(self), kind, declared)
-        return None if name is None else getattr(self, name)
-
-    def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
-        """The handlers of connections, each once, however often subclasses override it."""
-        found: set[str] = set()
-        for cls in type(self).__mro__:
-            declared = ceylon_support.connect_handlers.get(cls.__name__, {})
-            for pattern, handler in declared.items():
-                if _belongs(handler, cls) and handler.__name__ not in found:
-                    found.add(handler.__name__)
-                    yield pattern, getattr(self, handler.__name__)
-        if CeylonAgent.handle_connection.__name__ not in found:
-            yield "*", self.handle_connection
-        yield from self._connection_handlers.items()
-
-    def _declared_run_handlers(self) -> Iterator[Handler]:
-        found: set[str] = set()
-        for cls in type(self).__mro__:
-            handler = ceylon_support.run_handlers.get(cls.__name__)
-            if handler is not None and _belongs(handler, cls) and handler.__name__ not in found:
-                found.add(handler.__name__)
-                yield getattr(self, handler.__name__)
-
-    def _start_handler(self, what: str, call: Callable[[], object]) -> None:
-        """Run a user's handler beside the message loop, and tell of what it raises."""
-
-        async def see_through() -> object:
-            outcome = call()
-            return await outcome if inspect.isawaitable(outcome) else outcome
-
-        def done(future: asyncio.Future[object]) -> None:
-            self._handler_calls.discard(future)
-            if not future.cancelled() and (fault := future.exception()) is not None:
-                self.report_fault(what, fault)
-
-        future: asyncio.Future[object] = asyncio.ensure_future(see_through())
-        self._handler_calls.add(future)
-        future.add_done_callback(done)
-
-    def remember(self, agent: AgentDetail) -> None:
-        """Take note of somebody who spoke."""
-        if agent.id not in self._greeted:
-            self._greeted[agent.id] = agent
-            if len(self._greeted) > _MAX_KNOWN_PEERS:
-                self._greeted.popitem(last=False)
-
-    def _who_is(self, address: str) -> AgentDetail:
-        known = self._greeted.get(address)
-        return known or AgentDetail(name=address, id=address, role="", extra_data=None)
-
-
-@lru_cache(maxsize=256)
-def _find_declared_name(agent: type, kind: type[BaseModel], declared: int) -> str | None:
-    """The name of the method that `@on` declares in a class of agents for a class of messages.
-
-    It is asked for each result; to write a class out for Ceylon's key takes longer than the rest.
-
-    Args:
-        agent: the class of agents.
-        kind: the class of messages.
-        declared: how many methods are declared in all; with another one it is looked for again.
-    """
-    del declared
-    for cls in agent.__mro__:
-        handler = ceylon_support.message_handlers.get(f"{cls.__name__}.{kind}")
-        if handler is not None and _belongs(handler, cls):
-            return handler.__name__
-    return None
-
-
-async def _start_in_ceylon(
-    agent: UnifiedAgent, inputs: bytes, companions: Sequence[UnifiedAgent]
-) -> None:
-    """Start an agent in Ceylon; it is over when this is over, also if this is cancelled."""
-    try:
-        # Not `agent.start`: an agent may give that name another meaning.
-        await UnifiedAgent.start(agent, inputs, companions)
-    except asyncio.CancelledError:
-        # Ceylon may go on, with nobody to wait for it.
-        await UnifiedAgent.stop(agent)
-        raise
-
-
-def _find_admin(peer_id: str) -> BaseAgent | None:
-    """The admin of a peer id, if it lives in this process; Ceylon keeps a list of all agents."""
-    handles = ceylon_processors._handle_map  # noqa: SLF001 - there is no public list
-    with handles._lock:  # noqa: SLF001
-        found = list(handles._map.values())  # noqa: SLF001
-    for each in found:
-        agent = each.agent if isinstance(each, _Ears) else each
-        if (
-            isinstance(agent, BaseAgent)
-            and agent.mode == PeerMode.ADMIN
-            and UnifiedAgent.details(agent).id == peer_id
-        ):
-            return agent
-    return None
-
-
-def call_with(
-    function: Callable[..., _Returned],
-    positional: Sequence[object],
-    named: Mapping[str, object],
-) -> _Returned:
-    """Call a user's function with those of the named arguments that it takes.
-
-    Args:
-        function: a coroutine function or a plain one.
-        positional: what comes first.
-        named: what comes by name, or in this order for parameters of other names.
-
-    Returns:
-        What it returns: of a coroutine function the coroutine.
-    """
-    bound = 0 if getattr(function, "__self__", None) is None else 1
-    parameters = _parameters_of(getattr(function, "__func__", function))
-    wanted = dict(named) if parameters.takes_any_name else {}
-    in_order = list(named)
-    for place, (name, is_required) in enumerate(parameters.named[bound + len(positional) :]):
-        if name in named:
-            wanted[name] = named[name]
-        elif is_required and place < len(in_order):
-            wanted[name] = named[in_order[place]]
-    return function(*positional, **wanted)
-
-
-class _Parameters(NamedTuple):
-    """What a function takes: names, each with whether it must be given; and whether any name."""
-
-    named: tuple[tuple[str, bool], ...]
-    takes_any_name: bool
-
-
-@lru_cache(maxsize=1_024)
-def _parameters_of(function: Callable[..., object]) -> _Parameters:
-    parameters = inspect.signature(function).parameters.values()
-    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return _Parameters(
-        tuple(
-            (each.name, each.default is inspect.Parameter.empty)
-            for each in parameters
-            if each.kind not in variadic
-        ),
-        any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters),
-    )
-
-
-def _belongs(handler: Handler, cls: type) -> bool:
-    # Ceylon keys handlers by class name: another class of the same name must not lend us its own.
-    return vars(cls).get(handler.__name__) is handler
-
-
-def _find_model(shown: str, handler: Handler) -> type[BaseModel] | None:
-    """The class that a handler was declared for; Ceylon keeps only its `str()`."""
-    candidates: list[object] = list(getattr(handler, "__annotations__", {}).values())
-    module_name, _, name = shown.removeprefix("<class '").removesuffix("'>").rpartition(".")
-    candidates.append(getattr(sys.modules.get(module_name), name, None))
-    for candidate in candidates:
-        if str(candidate) == shown and inspect.isclass(candidate):
-            return candidate if issubclass(candidate, BaseModel) else None
-    return None

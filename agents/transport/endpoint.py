@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -13,7 +14,6 @@ from ...messages import DecodeError, Flaw, TaskResult, decode_message, encode_me
 from ...messages.frame import Section
 from ..kernel.delivery.multiplexer import Multiplexer, Overhearer
 from ..kernel.security.seal import Seal
-from ..kernel.security.sealed_multiplexer import SealedMultiplexer
 from ..runtime.clock import now
 from ..runtime.log import log
 from .direct_connection import DirectConnection
@@ -71,15 +71,13 @@ class Endpoint:
     ) -> None:
         self._link = link
         self._seal = seal
-        self._mailroom = (
-            Multiplexer(link.address) if seal is None else SealedMultiplexer(link.address, seal)
-        )
+        self._multiplexer = Multiplexer(link.address, seal=seal)
         self._listens_to = listens_to
         self._arrived = arrived
         self._results_arrived = results_arrived
         self._also = also
         self._before_sending = before_sending
-        self._mailroom.give_up_wire = self._give_up_wire
+        self._multiplexer.give_up_wire = self._give_up_wire
         # Each frame, and the peer at the other end of the wire by which it came.
         self._inbox: deque[tuple[bytes, str | None]] = deque()
         self._inbox_bytes = 0
@@ -95,11 +93,15 @@ class Endpoint:
 
     def open(self, peer: str, conversation: str) -> None:
         """Begin a numbered conversation with a peer; one of the same name goes on."""
-        self._mailroom.open(peer, conversation)
+        self._multiplexer.open(peer, conversation)
+
+    def take_address(self) -> None:
+        """Go by the link's address anew; only while nobody has been talked to."""
+        self._multiplexer.address = self._link.address
 
     def close(self, peer: str) -> None:
         """End the conversation with a peer, and its wire, if there are any."""
-        self._mailroom.close(peer)
+        self._multiplexer.close(peer)
         if peer in self._wires:
             self._wires[peer].close()
 
@@ -113,13 +115,13 @@ class Endpoint:
 
     def post_encoded(self, peer: str, message: bytes) -> int:
         """Send an encoded message, as `post` does; its number in the conversation, from 0."""
-        number = self._mailroom.post(peer, message)
+        number = self._multiplexer.post(peer, message)
         self._due.set()
         return number
 
     def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
         """Send a message that may get lost, to an address or to everyone; see `Multiplexer`."""
-        self._mailroom.post_loose(to, encode_message(message), also_by_wire=also_by_wire)
+        self._multiplexer.post_loose(to, encode_message(message), also_by_wire=also_by_wire)
         self._due.set()
 
     @property
@@ -129,17 +131,17 @@ class Endpoint:
 
     def acknowledged(self, peer: str) -> int:
         """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
-        return self._mailroom.acknowledged(peer)
+        return self._multiplexer.acknowledged(peer)
 
     def heard_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
-        return self._mailroom.heard_at(peer)
+        return self._multiplexer.heard_at(peer)
 
     # ------------------------------------------------------------------ wires
 
     def expects_wire(self, peer: str, public_key: bytes) -> bool:
         """Whether a peer may have a wire: any may that was asked for one, unless it is another."""
-        return self._mailroom.may_have_wire(peer, public_key) is not False
+        return self._multiplexer.may_have_wire(peer, public_key) is not False
 
     def attach(self, peer: str, wire: DirectConnection) -> None:
         """Use a wire to a peer as soon as something has come by it; a former one is closed."""
@@ -153,16 +155,16 @@ class Endpoint:
         if self._wires.get(peer) is wire:
             del self._wires[peer]
             self._proved.discard(peer)
-            self._mailroom.distrust_wire(peer)
+            self._multiplexer.distrust_wire(peer)
             self._due.set()
 
     def receive_by_wire(self, peer: str, frame: bytes) -> None:
         """Take in a frame that came by the wire to a peer; an empty one says that it works."""
         if peer not in self._proved and not self._prove(peer):
             return
-        self._mailroom.trust_wire(peer)
+        self._multiplexer.trust_wire(peer)
         if frame:
-            self._receive(frame, peer)
+            self._receive(frame, peer, now())
 
     def probe_link(self) -> float | None:
         """Measure the link; see `ConnectionHolder`."""
@@ -174,7 +176,7 @@ class Endpoint:
         wire = self._wires.get(peer)
         if wire is None:
             return False
-        verdict = self._mailroom.may_have_wire(peer, wire.public_key)
+        verdict = self._multiplexer.may_have_wire(peer, wire.public_key)
         if verdict is False:
             wire.give_up("it leads to another member than the one whose address it bears")
         elif verdict:
@@ -195,11 +197,11 @@ class Endpoint:
 
     def pass_on_to(self, overhear: Overhearer) -> None:
         """Have a function called with what members of this workspace say to one another."""
-        self._mailroom.overhear = overhear
+        self._multiplexer.overhear = overhear
 
     def relay(self, sender: str, section: Section) -> None:
         """Pass on, in its sender's name, what was said in another workspace; it may get lost."""
-        self._mailroom.relay(sender, section)
+        self._multiplexer.relay(sender, section)
         self._due.set()
 
     def wake(self) -> None:
@@ -208,14 +210,14 @@ class Endpoint:
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
-        self.link_heard_at = now()
-        self._receive(frame, None)
+        at = self.link_heard_at = now()
+        self._receive(frame, None, at)
 
-    def _receive(self, frame: bytes, by_wire_of: str | None) -> None:
+    def _receive(self, frame: bytes, by_wire_of: str | None, at: float) -> None:
         self.traffic.frames_received += 1
         self.traffic.received_bytes += len(frame)
         if self._before_sending is None:
-            self._take_in(frame, by_wire_of)
+            self._take_in(frame, by_wire_of, at)
             return
         if self._inbox_bytes + len(frame) > MAX_INBOX_BYTES:
             # Whoever sent it sends it again.
@@ -225,9 +227,9 @@ class Endpoint:
         self._inbox_bytes += len(frame)
         self._due.set()
 
-    def _take_in(self, frame: bytes, by_wire_of: str | None) -> None:
+    def _take_in(self, frame: bytes, by_wire_of: str | None, at: float) -> None:
         try:
-            arrivals = self._mailroom.receive(frame, now(), self._listens_to, by_wire_of=by_wire_of)
+            arrivals = self._multiplexer.receive(frame, at, self._listens_to, by_wire_of=by_wire_of)
         except DecodeError as fault:
             self._drop(fault.flaw, fault.detail)
             # The seal may have an answer to it.
@@ -273,7 +275,8 @@ class Endpoint:
             if self._before_sending is not None:
                 self.empty_inbox()
                 await self._before_sending()
-            outgoing = self._mailroom.collect(now())
+            at = now()
+            outgoing = self._multiplexer.collect(at)
             if outgoing is not None:
                 wire = self._wires.get(outgoing.to or "")
                 if wire is not None:
@@ -284,13 +287,15 @@ class Endpoint:
                     await self._link.send(outgoing.frame, outgoing.to)
                 self.traffic.frames_sent += 1
                 self.traffic.sent_bytes += len(outgoing.frame)
-                if self._mailroom.rest_s > 0:
+                if self._multiplexer.rest_s > 0:
                     # What becomes due meanwhile shares a frame.
-                    await asyncio.sleep(self._mailroom.rest_s)
+                    await asyncio.sleep(self._multiplexer.rest_s)
+                at = now()
+            alarm = self._multiplexer.next_alarm()
+            if alarm == -math.inf:
                 # A slow link always has more to send; what arrives has its turn in between.
                 continue
-            alarm = self._mailroom.next_alarm()
-            timer = None if alarm is None else loop.call_later(alarm - now(), self._due.set)
+            timer = None if alarm is None else loop.call_later(alarm - at, self._due.set)
             try:
                 await self._due.wait()
             finally:
@@ -299,15 +304,18 @@ class Endpoint:
 
     def empty_inbox(self) -> None:
         """Take in the frames that wait."""
+        if not self._inbox:
+            return
+        at = now()
         for _ in range(len(self._inbox)):
             frame, by_wire_of = self._inbox.popleft()
             self._inbox_bytes -= len(frame)
-            self._take_in(frame, by_wire_of)
+            self._take_in(frame, by_wire_of, at)
 
     async def settle(self, patience_s: float) -> bool:
         """Wait until everything posted has been acknowledged; False if that takes too long."""
         deadline = now() + patience_s
-        while self._mailroom.has_unsettled():
+        while self._multiplexer.has_unsettled():
             if now() >= deadline:
                 return False
             await asyncio.sleep(_SETTLE_STEP_S)

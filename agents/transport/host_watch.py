@@ -22,8 +22,8 @@ LOOK_EVERY_S = 2.0
 LEAST_LOOKS = 3
 """How often in a row a host must be found gone: one packet may be lost."""
 
-WORTH_A_WARNING_S = 5.0
-"""After how long a guest that has not met its admin says so."""
+WORTH_A_WARNING_LOOKS = 5
+"""After how many looks a guest that has not met its admin says so. By then it has dialed twice."""
 
 
 class Guest(Protocol):
@@ -62,12 +62,12 @@ async def watch_host(guest: Guest, patience_s: float, gone: Callable[[str], None
         patience_s: for how long nothing may come and nobody answer, in seconds.
         gone: called with what was found, once the host is gone.
     """
-    began_at = missed_at = now()
-    received, misses, has_warned = 0, 0, False
+    missed_at = now()
+    looks, received, misses = 0, 0, 0
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        if not (has_warned or guest.has_met_admin()) and now() - began_at >= WORTH_A_WARNING_S:
-            has_warned = True
+        looks += 1
+        if looks == WORTH_A_WARNING_LOOKS and not guest.has_met_admin():
             log.warning(
                 f"the admin of its workspace is not met in {guest.workspace_id!r}; it is not up, "
                 "it has another peer id, or it has opened another workspace: give the manager "

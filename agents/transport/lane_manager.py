@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...messages import DecodeError, MusterError, PortInUse
 from ..kernel.discovery import DiscoveryCodec, LaneAddress
-from ..kernel.lanes import DOOR, Lanes, lane_workspace
+from ..kernel.lanes import Lanes
+from ..kernel.model.workspace_names import DOOR, lane_workspace
 from ..runtime.clock import now
 from ..runtime.log import log
 from ..runtime.ports import ANY_PORT, LOOPBACK

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from ...messages import DecodeError, Flaw, TaskResult, UnknownPeer, decode_message
 from ...messages.frame import EVERYONE, Datagram, Section, decode_letter
-from ..kernel.lanes import DOOR
+from ..kernel.model.workspace_names import DOOR
 from ..kernel.security.address_claims import CLAIM_KEPT_S
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now

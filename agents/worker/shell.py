@@ -307,6 +307,11 @@ class WorkerShell:
         if self._manager_session is not None:
             self._manager_session.endpoint.receive(frame)
 
+    def address_changed(self) -> None:
+        """Use the link's new address; nothing has arrived at the old one yet."""
+        if self._manager_session is not None:
+            self._manager_session.endpoint.take_address()
+
     def greet(self) -> None:
         """Ask to join at once; see `ManagerSession.greet`."""
         if self._manager_session is not None:

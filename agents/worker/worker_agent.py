@@ -41,8 +41,7 @@ class WorkerAgent(WorkerActivity):
     """A worker: it joins a manager's workspace and performs the tasks that are assigned to it.
 
     Without handlers it simulates work: it sleeps for the task's processing time, and succeeds if
-    its skill, plus 2 for a specialty, reaches the task's difficulty. With handlers it does real
-    work:
+    its skill, plus 2 for a specialty, reaches the difficulty. With handlers the work is real:
 
     ```python
     worker = WorkerAgent("Ada", skill_level=7, slots=4)
@@ -58,23 +57,21 @@ class WorkerAgent(WorkerActivity):
         name: unique in its workspace.
         skill_level: compared with the difficulty of tasks, which goes from 1 to 10. A subclass may
             leave it out and set the attribute before it calls `super().__init__`.
-        workspace_id: the workspace to join. A ticket, or a manager that starts the worker in its
-            own process, overrides it. By default it is that of an admin in this process.
+        workspace_id: the workspace to join, unless a ticket or the manager that starts the worker
+            overrides it; by default that of an admin in this process.
         admin_peer: the peer id of the workspace's admin.
         mode: must be `PeerMode.CLIENT`.
         role: must be "worker".
-        specialties: task types for which its skill counts 2 more; a subclass may set the attribute
-            as well.
+        specialties: task types for which its skill counts 2 more; may be set like `skill_level`.
         slots: how many tasks it runs at once, 1 or more.
         handlers: functions that perform tasks, by type.
         executor: where plain functions run, or a function that makes it, and makes a new one if it
             broke; by default as many threads as slots. Outside of threads, functions get the task
             but no context. A worker whose executor broke and can't be replaced leaves.
         kill_after_s: how long a plain function may go on after its task timed out or was cancelled,
-            in seconds, 0 or more; then its process is killed and the slot becomes free. None never
-            kills. It needs an executor of processes, since threads and coroutines can't be
-            killed. `ProcessPool` loses only that process; Python's own `ProcessPoolExecutor`
-            breaks, and everything in it fails.
+            in seconds, 0 or more; then its process is killed. None never kills. It needs an
+            executor of processes: `ProcessPool` loses only that one; Python's own
+            `ProcessPoolExecutor` breaks, and everything in it fails.
         time_scale: how long one second of simulated work takes, in seconds.
         port: the admin's UDP port; by default that of an admin in this process.
         host: the admin's IPv4 address.
@@ -407,6 +404,10 @@ class WorkerAgent(WorkerActivity):
         """Ask the manager to join as soon as it can receive the request."""
         if address == self.admin_peer:
             self._shell.greet()
+
+    def address_changed(self) -> None:
+        """Send from and receive at the new address."""
+        self._shell.address_changed()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""

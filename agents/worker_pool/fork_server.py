@@ -52,9 +52,7 @@ class ForkedProcess(NamedTuple):
         Raises:
             OSError: the connection is broken.
         """
-        pid, descriptors, _, _ = socket.recv_fds(
-            connection, _PID_BYTES, 1, socket.MSG_CMSG_CLOEXEC
-        )
+        pid, descriptors, _, _ = socket.recv_fds(connection, _PID_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
         return cls(int.from_bytes(pid, "big"), descriptors[0]) if descriptors else None
 
 

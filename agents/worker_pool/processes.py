@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ..security.ticket import TICKET_VARIABLE, Ticket
-from .fork_server import ForkServer, ForkedProcess
+from .fork_server import ForkedProcess, ForkServer
 from .worker_spec import PARENT_VARIABLE, WorkerSpec
 
 EXIT_TIMEOUT_S = 5.0

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.kernel.board.join_limit import JOINS_AT_ONCE
-from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.discovery import DiscoveryCodec
 from muster.agents.kernel.security.client_seal import ClientSeal
 from muster.agents.kernel.security.identity import Identity

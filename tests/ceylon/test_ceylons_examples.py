@@ -24,6 +24,14 @@ from muster.messages import Task
 pytestmark = [pytest.mark.ceylon, pytest.mark.slow]
 
 DEADLINE_S = 40
+ARRIVAL_S = 15
+"""By when agents of Ceylon's own must have appeared, if the story has not ended yet."""
+
+PLAYS = 3
+
+LATE = ("no manager answers yet", "the admin of its workspace is not met")
+"""What agents of ours warn of that get in late, as on an overloaded machine; no disturbance."""
+
 PAUSE_S = 0.05
 
 
@@ -156,9 +164,10 @@ class OverridingAuctioneer(Leading):
 
     async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
         del topic, agent
-        # The guests count among the connected agents, so it counts by role.
+        # The guests are among the connected agents, so it goes by role. It does not count: an
+        # agent of Ceylon's makes itself known only until anybody else has been noticed.
         connected = await self.get_connected_agents()
-        self.has_opened |= sum(each.role == "bidder" for each in connected) == len(BUDGETS)
+        self.has_opened |= any(each.role == "bidder" for each in connected)
 
     async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
         del agent, time
@@ -207,12 +216,12 @@ class DeclaringAuctioneer(Leading):
     def __init__(self, port: int | None) -> None:
         super().__init__("auctioneer", "auctioneer", port)
         self.bids: dict[str, float] = {}
-        self.bidders: set[str] = set()
+        self.has_opened = False
 
     @on_connect("*:bidder")
     async def greet(self, topic: str, agent: AgentDetail) -> None:
-        del topic
-        self.bidders.add(agent.id)
+        del topic, agent
+        self.has_opened = True
 
     @on(LotBid)
     async def hear(self, data: LotBid, time: int, agent: AgentDetail) -> None:
@@ -226,7 +235,7 @@ class DeclaringAuctioneer(Leading):
     async def offer(self, inputs: object) -> None:
         del inputs
         while not self.is_done.is_set():
-            if len(self.bidders) == len(BUDGETS):
+            if self.has_opened:
                 await self.broadcast_message(LotOffered(100.0))
             await asyncio.sleep(PAUSE_S)
 
@@ -300,10 +309,76 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def play(story: Awaitable[Any]) -> Any:
-    async def within_the_deadline() -> Any:
-        return await asyncio.wait_for(story, DEADLINE_S)
+class LeftOut(AssertionError):
+    """Ceylon has not brought in an agent of its own: it dials once, for 5 s, and says nothing."""
 
+
+@dataclass
+class Cast:
+    """Who plays: the agent that opened the workspace, a manager, and Ceylon's own agents.
+
+    Args:
+        host: who opened the workspace.
+        manager: the manager.
+        plain: agents of Ceylon's own that dialed the host.
+        leading: the one that brings the example to its end, if there is one.
+    """
+
+    host: Any
+    manager: TaskManager
+    plain: list[Any]
+    leading: Leading | None = None
+
+    async def see(self, end: Awaitable[Any]) -> None:
+        """Await the end of the play; if it does not come in time, say who waits for what."""
+        ending = asyncio.ensure_future(end)
+        for patience_s in (ARRIVAL_S, DEADLINE_S - ARRIVAL_S):
+            await asyncio.wait([ending], timeout=patience_s)
+            if ending.done():
+                return ending.result()
+            present = {each.name for each in await self.host.get_connected_agents()}
+            left_out = [each.name for each in self.plain if each.name not in present]
+            if left_out:
+                break
+        waited = self.describe(present)
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
+        await self.manager.stop()
+        await self.host.stop()
+        await asyncio.sleep(1)  # Ceylon ends once a second.
+        if left_out:
+            raise LeftOut(f"{left_out} never appeared; {waited}")
+        raise AssertionError(f"it took longer than {DEADLINE_S} s; {waited}")
+
+    def describe(self, present: set[str]) -> str:
+        """Where the play stands."""
+        board, told = self.manager.board, ""
+        if self.leading is not None:
+            known = {"hour", "free", "bids", "has_opened"} & vars(self.leading).keys()
+            facts = {each: vars(self.leading)[each] for each in sorted(known)}
+            told = f"; the example's end has come: {self.leading.is_done.is_set()}, with {facts}"
+        return (
+            f"{board.unsettled} tasks are unsettled, the run has ended: {board.has_ended}, its "
+            f"workers are {list(board.workers)}{told}; the host has met {sorted(present)}"
+        )
+
+
+def play(
+    story: Callable[[], Awaitable[TaskManager]],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> TaskManager:
+    """Play a story, and play it again if Ceylon has left out an agent of its own."""
+
+    async def within_the_deadline() -> TaskManager:
+        return await asyncio.wait_for(story(), 2 * DEADLINE_S)
+
+    for _ in range(PLAYS - 1):
+        try:
+            return asyncio.run(within_the_deadline())
+        except LeftOut:
+            capfd.readouterr()
+            caplog.clear()
     return asyncio.run(within_the_deadline())
 
 
@@ -311,6 +386,14 @@ def ours(**place: Any) -> tuple[TaskManager, list[WorkerAgent]]:
     tasks = [Task(id=number, description="carry", difficulty=3) for number in (1, 2, 3, 4)]
     manager = TaskManager(tasks, expected_workers=2, quiet=True, time_scale=0.1, **place)
     return manager, [WorkerAgent(name, 5, time_scale=0.1, **place) for name in ("Ada", "Ben")]
+
+
+async def met(host: BaseAgent, expected: set[tuple[str, str]]) -> None:
+    """Wait until a host knows agents of some names and roles."""
+    known: set[tuple[str, str]] = set()
+    while not expected <= known:
+        known = {(each.name, each.role) for each in await host.get_connected_agents()}
+        await asyncio.sleep(PAUSE_S)
 
 
 async def all_done(manager: TaskManager, is_done: asyncio.Event) -> None:
@@ -327,7 +410,8 @@ def check_peace(
     told = capfd.readouterr().err
     assert "Traceback" not in told
     assert "ERROR" not in told
-    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    warned = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [each for each in warned if not each.startswith(LATE)] == []
 
 
 @pytest.mark.parametrize("is_handed", [True, False], ids=["handed to the host", "by themselves"])
@@ -345,14 +429,18 @@ def test_manager_and_workers_are_guests_of_the_example(
         brought = [*others, *guests] if is_handed else others
         hosting = asyncio.ensure_future(host.start_agent(b"", brought))
         alone = [] if is_handed else [asyncio.ensure_future(each.start_agent()) for each in guests]
-        await asyncio.gather(manager.finished(), host.is_done.wait(), *alone)
-        roles = {each.name: each.role for each in await host.get_connected_agents()}
-        assert (roles["task_manager"], roles["Ada"]) == ("task_manager", "worker")
+        end = asyncio.gather(
+            manager.finished(),
+            host.is_done.wait(),
+            met(host, {("task_manager", "task_manager"), ("Ada", "worker")}),
+            *alone,
+        )
+        await Cast(host, manager, others, host).see(end)
         await host.stop()
         await hosting
         return manager
 
-    check_peace(play(story()), capfd, caplog)
+    check_peace(play(story, capfd, caplog), capfd, caplog)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -363,11 +451,12 @@ def test_the_example_is_a_guest_of_manager_and_workers(
         leading, others = example(None)
         manager, workers = ours(port=0)
         await manager.start(b"", [leading, *others, *workers])
-        await all_done(manager, leading.is_done)
+        cast = Cast(manager, manager, [leading, *others], leading)
+        await cast.see(all_done(manager, leading.is_done))
         await manager.stop()
         return manager
 
-    check_peace(play(story()), capfd, caplog)
+    check_peace(play(story, capfd, caplog), capfd, caplog)
 
 
 # ---------------------------------------------------------------------------- hello world
@@ -391,6 +480,12 @@ def greeted() -> tuple[Worker, asyncio.Event]:
     return agent, is_done
 
 
+async def greet_until(is_heard: asyncio.Event, sender: Any) -> None:
+    while not is_heard.is_set():
+        await sender.broadcast_message(Hello("from somebody"))
+        await asyncio.sleep(PAUSE_S)
+
+
 def test_manager_and_workers_are_guests_of_a_playground(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -403,15 +498,21 @@ def test_manager_and_workers_are_guests_of_a_playground(
         playground = BasePlayGround(name="playground", port=claim_port())
         agent, is_done = greeted()
         manager, workers = ours(admin_peer=playground.details().id, port=playground.port)
-        async with playground.play(workers=[agent, manager, *workers]) as active:
-            while not is_done.is_set():
-                await active.broadcast_message(Hello("from the playground"))
-                await asyncio.sleep(PAUSE_S)
-            await manager.finished()
-            await active.finish()
+        met = playground.llm_agents
+        try:
+            async with playground.play(workers=[agent, manager, *workers]) as active:
+                cast = Cast(playground, manager, [agent])
+                await cast.see(greet_until(is_done, active))
+                await cast.see(manager.finished())
+                await active.finish()
+        except RuntimeError:
+            # It waits for 30 s until it has met all.
+            left_out = [name for name, status in met.items() if not status.connected]
+            told = f"the playground has not met {left_out}"
+            raise (LeftOut if agent.name in left_out else AssertionError)(told) from None
         return manager
 
-    check_peace(play(story()), capfd, caplog)
+    check_peace(play(story, capfd, caplog), capfd, caplog)
 
 
 def test_who_says_hello_is_a_guest_of_manager_and_workers(
@@ -422,14 +523,13 @@ def test_who_says_hello_is_a_guest_of_manager_and_workers(
         agent, is_done = greeted()
         manager, workers = ours(port=0)
         await manager.start(b"", [sender, agent, *workers])
-        while not is_done.is_set():
-            await sender.broadcast_message(Hello("from a guest"))
-            await asyncio.sleep(PAUSE_S)
-        await all_done(manager, is_done)
+        cast = Cast(manager, manager, [sender, agent])
+        await cast.see(greet_until(is_done, sender))
+        await cast.see(all_done(manager, is_done))
         await manager.stop()
         return manager
 
-    check_peace(play(story()), capfd, caplog)
+    check_peace(play(story, capfd, caplog), capfd, caplog)
 
 
 def test_a_plain_admin_of_default_arguments_is_what_the_examples_open() -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
 import pytest
-from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer, Outgoing
-from muster.agents.kernel.delivery.stream import DEFAULT_LIMITS, Stream, StreamLimits
+from muster.agents.kernel.delivery.frame_seal import Outgoing
+from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer
+from muster.agents.kernel.delivery.stream import Stream
+from muster.agents.kernel.delivery.stream_limits import DEFAULT_LIMITS, StreamLimits
 from muster.messages.frame import ANY_MANAGER, EVERYONE, Segment
 
 WIRE_S = 0.01
@@ -53,7 +55,7 @@ class ConnectionPair:
         """Let time pass until nothing will happen any more, or until the given time."""
         while True:
             self._send_what_is_due()
-            moments = [end.next_alarm() for end in self.ends.values()]
+            moments = [end.due_at for end in self.ends.values()]
             moments += [self._on_the_wire[0][0]] if self._on_the_wire else []
             coming = [moment for moment in moments if moment is not None]
             if not coming or min(coming) > until_s:
@@ -73,7 +75,7 @@ class ConnectionPair:
                     self._copies += 1
                     landing = (self.now + delay_s, self._copies, other, segment)
                     heappush(self._on_the_wire, landing)
-            assert not end.is_due(self.now)
+            assert end.due_at is None or end.due_at > self.now
             self.most_held = max(self.most_held, end.unacknowledged, end.held)
 
 

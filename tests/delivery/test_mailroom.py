@@ -7,9 +7,10 @@ import math
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.delivery import multiplexer as mailroom_module
-from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer, Outgoing
-from muster.agents.kernel.delivery.stream import StreamLimits
+from muster.agents.kernel.delivery import loose_queue
+from muster.agents.kernel.delivery.frame_seal import Outgoing
+from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer
+from muster.agents.kernel.delivery.stream_limits import StreamLimits
 from muster.messages import (
     MAX_MESSAGE_BYTES,
     BacklogFull,
@@ -303,7 +304,7 @@ def test_a_flood_of_loose_messages_leaves_half_a_frame_to_the_numbered() -> None
 def test_too_many_loose_messages_push_out_the_oldest(
     boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailroom_module, "MAX_LOOSE_MESSAGES", 2)
+    monkeypatch.setattr(loose_queue, "MAX_LOOSE_MESSAGES", 2)
     for number in range(5):
         boss.post_loose("ada", b"%d" % number)
     assert opened(boss.collect(0.0)) == [("ada", Datagram((b"3", b"4")))]
@@ -313,7 +314,7 @@ def test_too_many_loose_messages_push_out_the_oldest(
 def test_too_many_loose_bytes_push_out_the_oldest(
     boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailroom_module, "MAX_LOOSE_BYTES", 10)
+    monkeypatch.setattr(loose_queue, "MAX_LOOSE_BYTES", 10)
     boss.post_loose("ada", b"123456")
     boss.post_loose("ada", b"abcdef")
     assert opened(boss.collect(0.0)) == [("ada", Datagram((b"abcdef",)))]

@@ -6,7 +6,8 @@ import math
 import time
 
 import pytest
-from muster.agents.kernel.delivery.stream import Stream, StreamLimits
+from muster.agents.kernel.delivery.stream import Stream
+from muster.agents.kernel.delivery.stream_limits import StreamLimits
 from muster.messages import BacklogFull
 from muster.messages.frame import Segment, encode_letter
 
@@ -34,12 +35,12 @@ def test_messages_posted_together_share_a_segment(pair) -> None:
 def test_what_was_just_posted_is_due_at_once() -> None:
     stream = Stream("c")
     stream.post(b"one")
-    assert stream.next_alarm() == -math.inf
-    assert stream.is_due(0.0)
+    assert stream.due_at == -math.inf
+    assert stream.due_at == -math.inf
 
 
 def test_an_empty_stream_has_no_alarm() -> None:
-    assert Stream("c").next_alarm() is None
+    assert Stream("c").due_at is None
 
 
 def test_a_quiet_wire_stays_quiet(pair) -> None:
@@ -49,8 +50,8 @@ def test_a_quiet_wire_stays_quiet(pair) -> None:
         (0.0, "left", 1),
         (pytest.approx(0.03), "right", 0),
     ]
-    assert pair.left.next_alarm() is None
-    assert pair.right.next_alarm() is None
+    assert pair.left.due_at is None
+    assert pair.right.due_at is None
 
 
 def test_an_acknowledgement_rides_on_an_answer(pair) -> None:
@@ -59,7 +60,7 @@ def test_an_acknowledgement_rides_on_an_answer(pair) -> None:
     pair.right.post(b"answer")
     pair.run(until_s=0.016)
     assert pair.sent_by("right")[0][1] == segment(b"answer", ack=1)
-    assert not pair.right.owes_acknowledgement
+    assert pair.right.ack_due_at is None
 
 
 def test_an_acknowledgement_goes_early_when_asked_to() -> None:
@@ -72,7 +73,7 @@ def test_an_acknowledgement_goes_early_when_asked_to() -> None:
 def test_a_quarter_of_a_window_is_acknowledged_at_once() -> None:
     stream = Stream("c", StreamLimits(window_messages=8))
     stream.accept(segment(b"one"), 0.0)
-    assert not stream.is_due(0.0)
+    assert stream.due_at is None or stream.due_at > 0.0
     stream.accept(segment(b"two", first=1), 0.0)
     assert stream.collect(0.0, ROOM_BYTES) == segment(ack=2)
 
@@ -101,7 +102,7 @@ def test_the_alarm_of_a_retransmission_is_exact() -> None:
     stream = Stream("c")
     stream.post(b"one")
     stream.collect(1.0, ROOM_BYTES)
-    assert stream.next_alarm() == 1.3
+    assert stream.due_at == 1.3
     assert stream.collect(math.nextafter(1.3, 0), ROOM_BYTES) is None
     assert stream.collect(1.3, ROOM_BYTES) == segment(b"one")
 
@@ -194,7 +195,7 @@ def test_no_more_messages_are_in_flight_than_the_window_holds() -> None:
     for number in range(5):
         stream.post(b"%d" % number)
     assert stream.collect(0.0, ROOM_BYTES) == segment(b"0", b"1", b"2")
-    assert not stream.is_due(0.0)
+    assert stream.due_at is None or stream.due_at > 0.0
     stream.accept(segment(ack=1), 0.1)
     assert stream.collect(0.1, ROOM_BYTES) == segment(b"3", first=3)
 
@@ -213,10 +214,10 @@ def test_a_message_larger_than_the_window_goes_alone() -> None:
     for message in (b"small", b"larger than the window", b"last"):
         stream.post(message)
     assert stream.collect(0.0, ROOM_BYTES) == segment(b"small")
-    assert not stream.is_due(0.0)
+    assert stream.due_at is None or stream.due_at > 0.0
     stream.accept(segment(ack=1), 0.1)
     assert stream.collect(0.1, ROOM_BYTES) == segment(b"larger than the window", first=1)
-    assert not stream.is_due(0.1)
+    assert stream.due_at is None or stream.due_at > 0.1
     stream.accept(segment(ack=2), 0.2)
     assert stream.collect(0.2, ROOM_BYTES) == segment(b"last", first=2)
 
@@ -240,12 +241,14 @@ def test_a_retransmission_fits_the_room_it_is_given() -> None:
     assert len(sent.messages) == 9
 
 
-def test_the_smallest_room_is_enough_for_the_next_message() -> None:
+def test_a_message_that_is_too_long_leaves_alone_if_the_letter_may_be_that_long() -> None:
     stream = Stream("c")
     stream.post(b"x" * 5000)
-    room_bytes = stream.smallest_room_bytes(0.0)
-    assert stream.collect(0.0, room_bytes - 1) is None
-    assert stream.collect(0.0, room_bytes) == segment(b"x" * 5000)
+    stream.post(b"y")
+    assert stream.collect(0.0, 4000) is None
+    assert stream.collect(0.0, 4000, largest_room_bytes=5000) is None
+    assert stream.due_at == -math.inf
+    assert stream.collect(0.0, 4000, largest_room_bytes=6000) == segment(b"x" * 5000)
 
 
 def test_a_full_backlog_refuses_further_messages() -> None:
@@ -268,7 +271,7 @@ def test_segments_of_another_conversation_are_ignored() -> None:
     stream = Stream("c")
     assert stream.accept(segment(b"old", conversation="b"), 0.0) == []
     assert stream.counters.foreign_segments == 1
-    assert not stream.owes_acknowledgement
+    assert stream.ack_due_at is None
 
 
 @pytest.mark.parametrize(
@@ -289,7 +292,7 @@ def test_absurd_numbers_are_counted_and_ignored(hostile: Segment) -> None:
     stream = Stream("c")
     assert stream.accept(hostile, 0.0) == []
     assert stream.counters.absurd_segments == 1
-    assert (stream.held, stream.next_alarm()) == (0, None)
+    assert (stream.held, stream.due_at) == (0, None)
 
 
 def test_early_messages_are_held_only_up_to_the_window_in_bytes() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.delivery.stream import Stream, StreamLimits
+from muster.agents.kernel.delivery.stream import Stream
+from muster.agents.kernel.delivery.stream_limits import StreamLimits
 from muster.messages.frame import Segment
 
 LIMITS = StreamLimits(window_messages=8, window_bytes=64)
@@ -36,7 +37,7 @@ def test_every_message_arrives_exactly_once_and_in_order(
     pair.run()
     assert pair.arrived == {"left": posted["right"], "right": posted["left"]}
     assert all(end.idle and end.held == 0 for end in pair.ends.values())
-    assert all(end.next_alarm() is None for end in pair.ends.values())
+    assert all(end.due_at is None for end in pair.ends.values())
     assert pair.most_held <= LIMITS.window_messages
 
 

@@ -7,7 +7,8 @@ from heapq import heappop, heappush
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.delivery.multiplexer import WIRE_PATIENCE_S, Multiplexer, Outgoing
+from muster.agents.kernel.delivery.frame_seal import Outgoing
+from muster.agents.kernel.delivery.multiplexer import DIRECT_RETRY_AFTER_S, Multiplexer
 from muster.messages.frame import EVERYONE, Section, decode_frame, decode_letter
 
 WORKERS = ("ada", "bob")
@@ -117,7 +118,7 @@ def test_what_is_late_goes_by_the_link_and_so_does_all_else_until_the_wire_works
 def test_who_is_slow_to_answer_by_wire_is_sent_nothing_twice(boss: Multiplexer) -> None:
     boss.post("ada", b"one")
     assert boss.collect(0.0) is not None
-    assert boss.collect(0.9 * WIRE_PATIENCE_S) is None
+    assert boss.collect(0.9 * DIRECT_RETRY_AFTER_S) is None
 
 
 def test_what_was_under_way_on_a_wire_that_ended_is_soon_sent_again(boss: Multiplexer) -> None:

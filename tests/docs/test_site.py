@@ -19,6 +19,12 @@ PAGES = sorted(DOCS.rglob("*.md"))
 NAVIGATION = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("nav:\n")[2]
 REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+FOLDERS = ("agents", "docs", "messages", "scenarios", "tests")
+FILES = [
+    path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*")
+]
+OF_OTHERS = {"FILE.py", "src/background_actions.py", "webpage_extractor.py"}
+"""Files that the pages name and that are not Muster's."""
 
 
 def test_every_page_stands_once_in_the_navigation_and_none_that_is_gone() -> None:
@@ -43,6 +49,17 @@ def test_every_link_within_the_repository_leads_to_a_file(page: Path) -> None:
     text = CODE.sub("", page.read_text(encoding="utf-8"))
     targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
     assert [target for target in targets if not (page.parent / target).is_file()] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_every_file_of_the_repository_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    examples = "".join(re.findall(r"```.*?```", text, re.DOTALL))
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    named = set(re.findall(r"`((?:[\w.-]+/)*\w+\.py)\b", text))
+    named.update(re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w/.-]*\w)", text))
+    there = {name for name in named if any(f"/{file}".endswith(f"/{name}") for file in FILES)}
+    assert {name for name in named - there - OF_OTHERS if name not in examples} == set()
 
 
 def test_mermaid_is_the_file_that_its_makers_published() -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import msgpack
 import zstandard
-from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.discovery import (
     HEAD_BYTES,
     DiscoveryCodec,

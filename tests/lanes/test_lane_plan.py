@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.lanes import (
     CLOSED_AFTER_S,
-    DOOR,
     PLACE_IS_KEPT_S,
     REOPENED_AFTER_S,
     Lanes,
-    door_workspace,
-    lane_workspace,
 )
+from muster.agents.kernel.model.workspace_names import DOOR, door_workspace, lane_workspace
 from muster.messages import InvalidInput
 
 NAMES = [f"worker {number}" for number in range(100)]

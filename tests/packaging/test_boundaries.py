@@ -13,7 +13,7 @@ import pytest
 KERNEL = Path("agents/kernel")
 """The pure heart: it is told what happened and when, and returns what is to be done."""
 
-ONLY_FILE_THAT_KNOWS_CEYLON = "agents/transport/ceylon_agent.py"
+ONLY_FILE_THAT_KNOWS_CEYLON = "agents/transport/ceylon_api.py"
 
 NOT_IN_THE_KERNEL = {
     "asyncio",

@@ -1,4 +1,4 @@
-"""The process that makes workers of itself, mostly without a manager."""
+"""The fork server, which forks worker processes, mostly without a manager."""
 
 from __future__ import annotations
 
@@ -153,7 +153,9 @@ async def test_without_descriptors_of_processes_there_is_no_fork_server(
         assert fork_server.fork(WorkerSpec("Ada", 5), {}) is None
 
 
-async def test_a_closed_fork_server_ends_but_not_before_its_workers(fork_server: ForkServer) -> None:
+async def test_a_closed_fork_server_ends_after_its_workers(
+    fork_server: ForkServer,
+) -> None:
     process = await waiting_for_a_manager(fork_server)
     fork_server._disconnect()
     await asyncio.sleep(0.1)

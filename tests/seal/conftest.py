@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.security.client_seal import ClientSeal
 from muster.agents.kernel.security.identity import Identity
 from muster.agents.kernel.security.manager_seal import ManagerSeal

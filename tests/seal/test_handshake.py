@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.security.alerts import PATIENCE_S, Alert, pack_notice
 from muster.agents.kernel.security.client_seal import MANAGER_SILENCE_S
 from muster.agents.kernel.security.manager_seal import CHALLENGES_PER_S, NOTICES_PER_S

@@ -1,4 +1,4 @@
-"""The diagram of the handshake in docs/security.md tells what the two ends really send."""
+"""The diagram of the handshake in docs/protocol.md tells what the two ends really send."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from muster.agents.diagram import check_diagram, find_diagrams
 from muster.agents.kernel.security.sealed_frame import FrameKind, read_header
 from muster.agents.kernel.trace import SideMessage, Trace
 
-PAGE = Path(__file__).parents[2] / "docs" / "security.md"
+PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 BEFORE = 8
 """How many frames the manager has sent before the client comes."""
 
@@ -20,7 +20,7 @@ def tell(estate: Any, frame: bytes, holds: str = "") -> str:
     by, to = name[header.sender], name.get(header.bound_to, "")
     match header.kind:
         case FrameKind.KNOCK:
-            return f"knock ({by}, counter {header.counter})"
+            return f"probe ({by}, counter {header.counter})"
         case FrameKind.CHALLENGE:
             answered = f"answers {header.pass_number}, counter {header.counter}"
             return f"challenge ({by}, for {to}, {answered})"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.security.sealed_frame import (
     HEADER_BYTES,
     SIGNED_BYTES,

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.delivery.multiplexer import Outgoing
+from muster.agents.kernel.delivery.frame_seal import Outgoing
+from muster.agents.kernel.delivery.multiplexer import Multiplexer
 from muster.agents.kernel.security.address_claims import CLAIM_KEPT_S, AddressClaims
 from muster.agents.kernel.security.identity import Identity
 from muster.agents.kernel.security.sealed_frame import (
@@ -24,7 +25,6 @@ from muster.agents.kernel.security.sealed_frame import (
     pack_header,
     read_header,
 )
-from muster.agents.kernel.security.sealed_multiplexer import SealedMultiplexer
 from muster.messages import DecodeError, Flaw
 from muster.messages.frame import (
     ANY_MANAGER,
@@ -120,16 +120,16 @@ class Rooms:
         for seal in seals.values():
             estate.let_in(manager, seal)
         self.seals = seals
-        self.boss = SealedMultiplexer("boss", manager)
+        self.boss = Multiplexer("boss", seal=manager)
         self.manager = manager
-        self.ada = SealedMultiplexer("ada", seals["ada"])
+        self.ada = Multiplexer("ada", seal=seals["ada"])
         self.ada.open("boss", "talk")
         self.boss.open("ada", "talk")
 
     def sent(self, name: str, sender: str, to: str, message: bytes = b"forged") -> bytes:
         return self.estate.sent(self.seals[name], said_by(sender, to, message))
 
-    def told(self, room: SealedMultiplexer, frame: bytes, now: float = 0.0) -> list[bytes] | Flaw:
+    def told(self, room: Multiplexer, frame: bytes, now: float = 0.0) -> list[bytes] | Flaw:
         try:
             arrivals = room.receive(frame, now, frozenset({EVERYONE, ANY_MANAGER}))
         except DecodeError as fault:

@@ -9,7 +9,11 @@ from typing import cast
 from muster.agents import MemoryNetwork, run_in_virtual_time
 from muster.agents.transport.connection_limits import affordable
 from muster.agents.transport.direct_connection import ConnectionHolder, DirectConnection
-from muster.agents.transport.lane_router import EARLY_WIRE_PATIENCE_S, MAX_EARLY_WIRES, LaneRouter
+from muster.agents.transport.lane_router import (
+    EARLY_WIRE_PATIENCE_S,
+    MAX_EARLY_WIRES,
+    LaneRouter,
+)
 from muster.messages import Heartbeat
 from muster.messages.frame import ANY_MANAGER, EVERYONE
 

@@ -137,7 +137,7 @@ def manager(
     ] = None,
     no_wires: Annotated[
         bool,
-        typer.Option("--no-wires", help="Let all frames go by Ceylon; see docs/wires.md."),
+        typer.Option("--no-wires", help="Use Ceylon only; see docs/direct_connections.md."),
     ] = False,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[

@@ -1,7 +1,7 @@
-"""All conversations of one member, and how they share frames.
+"""Shares frames between all conversations of one member.
 
-On a link where everyone hears every frame, one frame for ten members costs what a frame for one
-does: whatever is due leaves together.
+On a link where everyone receives every frame, one frame for ten members costs as much as a frame
+for one, so whatever is due leaves together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ....messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, Flaw, UnknownPeer
 from ....messages.frame import (
@@ -23,19 +23,20 @@ from ....messages.frame import (
     encode_frame,
     encode_letter,
 )
+from .direct_peers import DirectPeers
+from .frame_seal import FrameSeal, Outgoing
+from .loose_queue import LooseQueue, section_overhead_bytes
 from .pace import Pace
-from .stream import DEFAULT_LIMITS, MESSAGE_OVERHEAD_BYTES, DeliveryCounters, Stream, StreamLimits
+from .stream import Stream
+from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
 
 DEFAULT_FRAME_BYTES = 256 * 1024
-MAX_LOOSE_MESSAGES = 10_000
-MAX_LOOSE_BYTES = 64 * 1024 * 1024
-"""How many loose messages, and bytes of them, may wait; the oldest give way."""
 
-WIRE_PATIENCE_S = 1.0
-"""How long what goes by a wire may be unanswered: nothing is lost there but with the wire."""
+DIRECT_RETRY_AFTER_S = 1.0
+"""How long a message on a direct connection may be unacknowledged: nothing is lost there."""
 
 MAX_RELAYED = 1_000
-"""How many letters of others may wait to be passed on; the oldest give way."""
+"""How many letters of others may wait to be relayed; the oldest are dropped."""
 
 Overhearer: TypeAlias = Callable[[str, Section], None]
 """Called with the sender, and the letter, of what one member says to others."""
@@ -43,24 +44,8 @@ Overhearer: TypeAlias = Callable[[str, Section], None]
 NOBODY_ELSE: frozenset[str] = frozenset()
 
 _FRAME_OVERHEAD_BYTES = 16
-_SECTION_OVERHEAD_BYTES = 12
-_DATAGRAM_OVERHEAD_BYTES = 8
 _SMALLEST_SHARE_BYTES = 4096
 _AT_ONCE = -math.inf
-
-
-class Outgoing(NamedTuple):
-    """A frame that is ready to leave.
-
-    Args:
-        frame: its bytes.
-        to: the address of the only peer it is for, or None if others may have to hear it.
-        by_wire: whether it is to go by the wire to that peer, and in no other way.
-    """
-
-    frame: bytes
-    to: str | None
-    by_wire: bool = False
 
 
 class Arrival(NamedTuple):
@@ -87,6 +72,11 @@ class Multiplexer:
         frame_bytes: how long a frame should get at most, before compression; one message that is
             longer still goes, alone.
         limits: the bounds of each conversation.
+        seal: encrypts the frames that go by the link and decrypts those that come; None leaves
+            them open. Direct connections encrypt by themselves.
+
+    Attributes:
+        rest_s: how long a slow network needs after a frame, before the next leaves, in seconds.
     """
 
     def __init__(
@@ -94,8 +84,11 @@ class Multiplexer:
         address: str,
         frame_bytes: int = DEFAULT_FRAME_BYTES,
         limits: StreamLimits = DEFAULT_LIMITS,
+        seal: FrameSeal[Any] | None = None,
     ) -> None:
         self.address = address
+        self.rest_s = 0.0
+        self._seal = seal
         self.counters = DeliveryCounters()
         self._limits = limits
         self._pace = Pace()
@@ -106,19 +99,14 @@ class Multiplexer:
         # Peers with something due, as an ordered set: who is served goes to its end.
         self._due: dict[str, None] = {}
         self._owing: dict[str, None] = {}
-        # No entry is later than its peer's true alarm; one that is too early is put right when
-        # it comes up, and one that is outdated falls out when its time comes: a few for each peer.
-        self._alarms: list[tuple[float, str]] = []
-        self._alarm_of: dict[str, float] = {}
+        # No entry is later than its stream's `due_at`. An entry that is too early is corrected when
+        # it comes up, and an outdated one is dropped then: a few for each peer.
+        self._timers: list[tuple[float, str]] = []
+        self._timer_of: dict[str, float] = {}
 
-        self._loose: deque[tuple[str, bytes]] = deque()
-        self._loose_bytes = 0
+        self._loose = LooseQueue(self.counters)
 
-        # Those to whom a wire leads that works, as far as is known; some of the peers.
-        self._wired: set[str] = set()
-        self._loose_by_wire: deque[tuple[str, bytes]] = deque(maxlen=MAX_LOOSE_MESSAGES)
-        # What is to be the first that goes by a wire which is not there yet.
-        self._first_by_wire: dict[str, bytes] = {}
+        self._direct = DirectPeers()
 
         self.overhear: Overhearer | None = None
         self.give_up_wire: Callable[[str], None] | None = None
@@ -135,24 +123,23 @@ class Multiplexer:
         if current is None or current.conversation != conversation:
             self.close(peer)
             stream = self._streams[peer] = Stream(conversation, self._limits, self.counters)
-            stream.patience_s = WIRE_PATIENCE_S if peer in self._wired else 0.0
+            stream.min_retry_after_s = DIRECT_RETRY_AFTER_S if peer in self._direct.working else 0.0
 
     def close(self, peer: str) -> None:
         """Forget the conversation with a peer, and whatever was not delivered; if there is one."""
         self._streams.pop(peer, None)
         self._due.pop(peer, None)
         self._owing.pop(peer, None)
-        self._first_by_wire.pop(peer, None)
+        self._direct.forget(peer)
 
     def may_have_wire(self, peer: str, public_key: bytes) -> bool | None:
-        """Whether whoever showed that a session is its own is the peer; None if that is not known.
+        """Whether a public key belongs to a peer; None if that is not known.
 
         Args:
             peer: an address.
-            public_key: whose session it is.
+            public_key: what the other end of a direct connection has proved to own.
         """
-        del peer, public_key
-        return True
+        return True if self._seal is None else self._seal.owns(peer, public_key)
 
     def trust_wire(self, peer: str) -> None:
         """Let what is for a peer go by a wire of its own, by which something has just come.
@@ -161,17 +148,15 @@ class Multiplexer:
         sent again is given up. Whoever gets again by the link what it has uses it no more until
         something comes by it again: it may be that an acknowledgement was lost.
         """
-        if peer not in self._wired:
-            self._wired.add(peer)
-            if peer in self._first_by_wire:
-                self._loose_by_wire.append((peer, self._first_by_wire.pop(peer)))
+        if peer not in self._direct.working:
+            self._direct.add(peer)
             if peer in self._streams:
-                self._streams[peer].patience_s = WIRE_PATIENCE_S
+                self._streams[peer].min_retry_after_s = DIRECT_RETRY_AFTER_S
 
     def distrust_wire(self, peer: str) -> None:
         """Let what is for a peer go by the link."""
-        if peer in self._wired:
-            self._wired.discard(peer)
+        if peer in self._direct.working:
+            self._direct.remove(peer)
             if peer in self._streams:
                 self._streams[peer].hurry()
                 self._reconsider(peer, self._streams[peer])
@@ -207,15 +192,9 @@ class Multiplexer:
             EncodeError: it is over `MAX_MESSAGE_BYTES`.
         """
         _check_size(message)
-        if also_by_wire and to in self._wired:
-            self._loose_by_wire.append((to, message))
-        elif also_by_wire and to in self._streams:
-            self._first_by_wire[to] = message
-        self._loose.append((to, message))
-        self._loose_bytes += len(message)
-        while len(self._loose) > MAX_LOOSE_MESSAGES or self._loose_bytes > MAX_LOOSE_BYTES:
-            self._loose_bytes -= len(self._loose.popleft()[1])
-            self.counters.loose_dropped += 1
+        if also_by_wire:
+            self._direct.queue(to, message, may_wait=to in self._streams)
+        self._loose.add(to, message)
 
     def collect(self, now: float) -> Outgoing | None:
         """Build the frame that is due, with as much as it holds for everyone; None if nothing is.
@@ -226,22 +205,40 @@ class Multiplexer:
         Args:
             now: the time in seconds.
         """
-        self._wake(now)
+        if self._seal is None:
+            return self._collect(now)
+        if self._seal.due:
+            return self._seal.collect()
+        outgoing = self._collect(now)
+        if outgoing is None or outgoing.by_wire:
+            return outgoing
+        return self._seal.wrap(outgoing, now)
+
+    def _collect(self, now: float) -> Outgoing | None:
+        if self._timers and self._timers[0][0] <= now:
+            self._wake(now)
         if self._relayed:
             return Outgoing(encode_frame(self._relayed.popleft()), None)
-        if self._loose_by_wire:
-            to, message = self._loose_by_wire.popleft()
+        if self._direct.waiting:
+            to, message = self._direct.waiting.popleft()
             frame = self._encode([Section(to, encode_letter(Datagram((message,))))])
             return Outgoing(frame, to, by_wire=True)
-        if self._wired and not self._loose:
+        if self._direct.working and not self._loose.waiting:
             outgoing = self._collect_wired(now)
             if outgoing is not None:
                 return outgoing
-        sections, room_bytes = self._collect_loose()
-        room_bytes = self._collect_due(now, sections, room_bytes)
+        sections: list[Section] = []
+        room_bytes = self._room_bytes
+        if self._loose.waiting:
+            # Loose messages do not wait for others, but a flood of them leaves half to the others.
+            sections, used_bytes = self._loose.take(room_bytes // 2 if self._due else room_bytes)
+            room_bytes -= used_bytes
+        if self._due:
+            room_bytes = self._collect_due(now, sections, room_bytes)
         if not sections:
             return None
-        self._collect_early_acks(now, sections, room_bytes)
+        if self._owing:
+            self._collect_early_acks(now, sections, room_bytes)
         return Outgoing(self._encode(sections), self._only_peer(sections))
 
     def receive(
@@ -267,14 +264,31 @@ class Multiplexer:
             DecodeError: the bytes are no frame, or one in another's name; nothing else is ever
                 raised.
         """
-        opened = decode_frame(frame)
-        if by_wire_of is not None and opened.sender != by_wire_of:
+        if by_wire_of is not None:
+            inside = decode_frame(frame)
+            if inside.sender != by_wire_of:
+                raise DecodeError(
+                    Flaw.FORGED_SENDER,
+                    f"a frame in the name of {inside.sender[:80]!r} by the direct connection of "
+                    f"{by_wire_of!r}",
+                )
+            return self._take_in(inside, len(frame), now, listens_to, by_wire=True)
+        if self._seal is None:
+            return self._take_in(decode_frame(frame), len(frame), now, listens_to)
+        opened = self._seal.unwrap(frame, now)
+        if opened is None:
+            return []
+        inside = decode_frame(opened.frame)
+        sender = inside.sender
+        if not self._seal.may_speak_as(sender, opened, is_peer=sender in self._streams, now=now):
             raise DecodeError(
                 Flaw.FORGED_SENDER,
-                f"a frame in the name of {opened.sender[:80]!r} by the wire of {by_wire_of!r}",
+                f"a frame in the name of {sender[:80]!r}, which is another member's address",
             )
-        by_wire = by_wire_of is not None
-        return self._take_in(opened, len(frame), now, listens_to, by_wire=by_wire)
+        arrivals = self._take_in(inside, len(opened.frame), now, listens_to)
+        if self._seal.manages or opened.is_managers:
+            return arrivals
+        return [arrival._replace(is_managers=False) for arrival in arrivals]
 
     def _take_in(
         self,
@@ -283,7 +297,7 @@ class Multiplexer:
         now: float,
         listens_to: frozenset[str],
         *,
-        by_wire: bool,
+        by_wire: bool = False,
     ) -> list[Arrival]:
         sender, sections = frame
         if sender == self.address:
@@ -318,28 +332,25 @@ class Multiplexer:
         Minus infinity if something is due already; None if nothing will be before something is
         posted or received.
         """
-        if self._loose or self._loose_by_wire or self._due or self._relayed:
+        if self._loose.waiting or self._direct.waiting or self._due or self._relayed:
             return _AT_ONCE
-        while self._alarms:
-            alarm, peer = self._alarms[0]
+        if self._seal is not None and self._seal.due:
+            return _AT_ONCE
+        while self._timers:
+            alarm, peer = self._timers[0]
             stream = self._streams.get(peer)
-            true_alarm = stream.next_alarm() if stream is not None else None
-            if self._alarm_of.get(peer) != alarm:
-                heappop(self._alarms)
-            elif true_alarm is None:
-                heappop(self._alarms)
-                del self._alarm_of[peer]
-            elif true_alarm > alarm:
-                heapreplace(self._alarms, (true_alarm, peer))
-                self._alarm_of[peer] = true_alarm
+            due_at = stream.due_at if stream is not None else None
+            if self._timer_of.get(peer) != alarm:
+                heappop(self._timers)
+            elif due_at is None:
+                heappop(self._timers)
+                del self._timer_of[peer]
+            elif due_at > alarm:
+                heapreplace(self._timers, (due_at, peer))
+                self._timer_of[peer] = due_at
             else:
                 return alarm
         return None
-
-    @property
-    def rest_s(self) -> float:
-        """How long a slow network needs after a frame, before the next leaves, in seconds."""
-        return self._pace.rest_s
 
     def has_due(self, now: float) -> bool:
         """Whether `collect` has something to give."""
@@ -359,54 +370,32 @@ class Multiplexer:
         return bool(self._owing) or any(not stream.idle for stream in self._streams.values())
 
     def _reconsider(self, peer: str, stream: Stream) -> None:
-        if stream.owes_acknowledgement:
+        if stream.ack_due_at is not None:
             self._owing[peer] = None
         else:
             self._owing.pop(peer, None)
-        alarm = stream.next_alarm()
+        alarm = stream.due_at
         if alarm is None:
             return
         if alarm == _AT_ONCE:
             self._due.setdefault(peer)
-        elif alarm < self._alarm_of.get(peer, math.inf):
-            heappush(self._alarms, (alarm, peer))
-            self._alarm_of[peer] = alarm
+        elif alarm < self._timer_of.get(peer, math.inf):
+            heappush(self._timers, (alarm, peer))
+            self._timer_of[peer] = alarm
 
     def _wake(self, now: float) -> None:
-        while self._alarms and self._alarms[0][0] <= now:
-            alarm, peer = heappop(self._alarms)
-            if self._alarm_of.get(peer) != alarm:
+        while self._timers and self._timers[0][0] <= now:
+            alarm, peer = heappop(self._timers)
+            if self._timer_of.get(peer) != alarm:
                 continue
-            del self._alarm_of[peer]
+            del self._timer_of[peer]
             stream = self._streams.get(peer)
             if stream is None:
                 continue
-            if stream.is_due(now):
+            if stream.due_at is not None and stream.due_at <= now:
                 self._due.setdefault(peer)
             else:
                 self._reconsider(peer, stream)
-
-    def _collect_loose(self) -> tuple[list[Section], int]:
-        # Heartbeats are loose and don't wait; but a flood of them leaves half to the others.
-        reserve_bytes = self._room_bytes // 2 if self._due else 0
-        room_bytes = self._room_bytes
-        messages_for: dict[str, list[bytes]] = {}
-        while self._loose:
-            to, message = self._loose[0]
-            size = len(message) + MESSAGE_OVERHEAD_BYTES
-            if to not in messages_for:
-                size += _section_overhead_bytes(to) + _DATAGRAM_OVERHEAD_BYTES
-            if messages_for and size > room_bytes - reserve_bytes:
-                break
-            self._loose.popleft()
-            self._loose_bytes -= len(message)
-            messages_for.setdefault(to, []).append(message)
-            room_bytes -= size
-        sections = [
-            Section(to, encode_letter(Datagram(tuple(messages))))
-            for to, messages in messages_for.items()
-        ]
-        return sections, room_bytes
 
     def _encode(self, sections: list[Section]) -> bytes:
         frame = encode_frame(Frame(self.address, tuple(sections)))
@@ -416,18 +405,17 @@ class Multiplexer:
 
     def _collect_wired(self, now: float) -> Outgoing | None:
         """Build a frame for one peer to whom a wire leads; None if nothing is due for any."""
-        for peer in [peer for peer in self._due if peer in self._wired]:
+        for peer in [peer for peer in self._due if peer in self._direct.working]:
             stream = self._streams[peer]
             if stream.is_late_by_wire(now):
                 self.distrust_wire(peer)
                 if self.give_up_wire is not None:
                     self.give_up_wire(peer)
                 continue
-            room_bytes = self._room_bytes - _section_overhead_bytes(peer)
-            room_bytes = max(stream.smallest_room_bytes(now), room_bytes)
-            segment = stream.collect(now, room_bytes, by_wire=True)
+            room_bytes = self._room_bytes - section_overhead_bytes(peer)
+            segment = stream.collect(now, room_bytes, by_wire=True, largest_room_bytes=math.inf)
             del self._due[peer]
-            if stream.is_due(now):
+            if stream.due_at is not None and stream.due_at <= now:
                 self._due[peer] = None
             self._reconsider(peer, stream)
             if segment is not None:
@@ -436,36 +424,42 @@ class Multiplexer:
         return None
 
     def _collect_due(self, now: float, sections: list[Section], room_bytes: int) -> int:
-        turns = deque(peer for peer in self._due if peer not in self._wired)
+        turns = deque(peer for peer in self._due if peer not in self._direct.working)
         share_bytes = max(room_bytes // max(len(turns), 1), _SMALLEST_SHARE_BYTES)
         while turns:
             peer = turns.popleft()
             stream = self._streams[peer]
-            free_bytes = room_bytes - _section_overhead_bytes(peer)
-            needed_bytes = stream.smallest_room_bytes(now)
-            if needed_bytes > free_bytes and sections:
+            free_bytes = room_bytes - section_overhead_bytes(peer)
+            segment = stream.collect(
+                now,
+                min(share_bytes, free_bytes),
+                # The first section of a frame may be as long as it needs.
+                largest_room_bytes=free_bytes if sections else math.inf,
+            )
+            is_due = stream.due_at is not None and stream.due_at <= now
+            if segment is None and is_due:
+                # It found no room, and keeps its place for the next frame.
                 continue
-            segment = stream.collect(now, max(needed_bytes, min(share_bytes, free_bytes)))
             del self._due[peer]
             if segment is not None:
                 sections.append(Section(peer, encode_letter(segment)))
-                room_bytes -= _section_overhead_bytes(peer) + len(sections[-1].letter)
-            if stream.is_due(now):
+                room_bytes -= section_overhead_bytes(peer) + len(sections[-1].letter)
+            if is_due:
                 self._due[peer] = None
                 turns.append(peer)
             self._reconsider(peer, stream)
         return room_bytes
 
     def _collect_early_acks(self, now: float, sections: list[Section], room_bytes: int) -> None:
-        for peer in [peer for peer in self._owing if peer not in self._wired]:
+        for peer in [peer for peer in self._owing if peer not in self._direct.working]:
             stream = self._streams[peer]
-            free_bytes = room_bytes - _section_overhead_bytes(peer)
+            free_bytes = room_bytes - section_overhead_bytes(peer)
             segment = stream.collect(now, free_bytes, early_ack=True)
             if segment is None:
                 continue
             sections.append(Section(peer, encode_letter(segment)))
-            room_bytes -= _section_overhead_bytes(peer) + len(sections[-1].letter)
-            if not stream.is_due(now):
+            room_bytes -= section_overhead_bytes(peer) + len(sections[-1].letter)
+            if stream.due_at is None or stream.due_at > now:
                 self._due.pop(peer, None)
             self._reconsider(peer, stream)
 
@@ -494,7 +488,7 @@ class Multiplexer:
             self.distrust_wire(sender)
         messages = stream.accept(letter, now)
         if stream.round_trip_s is not None:
-            self._pace.learn(stream.round_trip_s)
+            self.rest_s = self._pace.learn(stream.round_trip_s)
         self._reconsider(sender, stream)
         return [Arrival(sender, message, True) for message in messages]
 
@@ -505,7 +499,3 @@ def _check_size(message: bytes) -> None:
             f"a message of {len(message):,} bytes can't be sent; the limit is "
             f"{MAX_MESSAGE_BYTES:,}; pass large data by reference"
         )
-
-
-def _section_overhead_bytes(to: str) -> int:
-    return _SECTION_OVERHEAD_BYTES + len(to.encode())

@@ -12,7 +12,7 @@ USUAL_ROUND_TRIP_S = 0.1
 
 LONGEST_REST_S = 0.5
 
-_PATIENCE = 8
+_DECAY = 8
 
 
 class Pace:
@@ -25,15 +25,17 @@ class Pace:
     def __init__(self) -> None:
         self._slowest_s = 0.0
 
-    def learn(self, round_trip_s: float) -> None:
-        """Take in how long some peer's acknowledgements take now, in seconds.
+    def learn(self, round_trip_s: float) -> float:
+        """Take in how long some peer's acknowledgements take now.
 
-        A peer that is slow is heeded at once, and forgotten as others turn out to be quicker.
+        A slow peer counts at once, and is forgotten as others turn out to be faster.
+
+        Args:
+            round_trip_s: the peer's round trip in seconds.
+
+        Returns:
+            How long to wait after a frame before the next, in seconds.
         """
-        self._slowest_s -= (self._slowest_s - round_trip_s) / _PATIENCE
+        self._slowest_s -= (self._slowest_s - round_trip_s) / _DECAY
         self._slowest_s = max(self._slowest_s, round_trip_s)
-
-    @property
-    def rest_s(self) -> float:
-        """How long to wait after a frame before the next, in seconds."""
         return min(max((self._slowest_s - USUAL_ROUND_TRIP_S) / 2, 0.0), LONGEST_REST_S)

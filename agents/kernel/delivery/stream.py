@@ -14,6 +14,7 @@ from itertools import islice
 
 from ....messages import BacklogFull
 from ....messages.frame import Segment
+from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
 from .timing import RetryTimer
 
 MESSAGE_OVERHEAD_BYTES = 5
@@ -22,67 +23,6 @@ MESSAGE_OVERHEAD_BYTES = 5
 _SEGMENT_OVERHEAD_BYTES = 32
 _AT_ONCE = -math.inf
 _ACK_EVERY_NTH_OF_WINDOW = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamLimits:
-    """The bounds within which a stream works; both ends need the same window.
-
-    Args:
-        window_messages: how many messages may be unacknowledged; 1 or more.
-        window_bytes: how many bytes may be; a larger message goes all the same, alone.
-        backlog_messages: how many messages may wait to be sent.
-        backlog_bytes: how many bytes may wait to be sent.
-        first_retry_after_s: how long to wait for an acknowledgement before any was measured.
-        shortest_retry_after_s: the least to wait, however quick the other end is.
-        longest_retry_after_s: the most to wait, however often it failed to answer.
-        ack_after_s: how long an acknowledgement waits for data to ride on.
-    """
-
-    window_messages: int = 1024
-    window_bytes: int = 1024 * 1024
-    backlog_messages: int = 100_000
-    backlog_bytes: int = 256 * 1024 * 1024
-    first_retry_after_s: float = 0.3
-    shortest_retry_after_s: float = 0.2
-    longest_retry_after_s: float = 5.0
-    ack_after_s: float = 0.02
-
-
-DEFAULT_LIMITS = StreamLimits()
-
-
-@dataclass(slots=True)
-class DeliveryCounters:
-    """What delivery has seen so far, in messages unless the name says otherwise.
-
-    Args:
-        frames_sent: frames that were built.
-        frames_received: frames that were opened, without our own.
-        bytes_sent: bytes of the frames that were built.
-        bytes_received: bytes of the frames that were opened.
-        sent: numbered messages sent for the first time.
-        resent: numbered messages sent again.
-        delivered: numbered messages that arrived, each counted once.
-        duplicates: numbered messages that had arrived before.
-        absurd_segments: segments whose numbers cannot be; ignored.
-        foreign_segments: segments of other conversations; ignored.
-        broken_letters: letters that could not be decoded; ignored.
-        loose_dropped: loose messages given up because too many waited.
-    """
-
-    frames_sent: int = 0
-    frames_received: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    sent: int = 0
-    resent: int = 0
-    delivered: int = 0
-    duplicates: int = 0
-    absurd_segments: int = 0
-    foreign_segments: int = 0
-    broken_letters: int = 0
-    loose_dropped: int = 0
 
 
 @dataclass(slots=True)
@@ -106,12 +46,18 @@ HURRY_S = 0.3
 
 
 class Stream:
-    """One end of a conversation; `heard_at` tells when something of it last arrived.
+    """One end of a conversation.
 
-    `patience_s` is the least time to wait for an acknowledgement, in seconds, whatever was
-    measured: on some ways nothing is lost, and who is late is busy.
+    It never gives up by itself: whoever owns it decides when a silent peer is lost.
 
-    It never gives up by itself: whether a silent peer is gone is for others to judge.
+    Attributes:
+        due_at: when `collect` will have something to give, in seconds; minus infinity if it has
+            something already, None if it will have nothing before something is posted or accepted.
+        ack_due_at: when an acknowledgement that is owed is due; None if none is owed.
+        heard_at: when something of the conversation last arrived, in seconds; None if nothing has.
+        round_trip_s: how long an acknowledgement takes, smoothed, in seconds; None if unknown.
+        min_retry_after_s: the least time to wait for an acknowledgement, in seconds, whatever was
+            measured; over a direct connection nothing is lost, so a late peer is busy.
 
     Args:
         conversation: names the two sessions that talk; segments of another one are ignored.
@@ -126,8 +72,11 @@ class Stream:
         counters: DeliveryCounters | None = None,
     ) -> None:
         self.conversation = conversation
+        self.due_at: float | None = None
+        self.ack_due_at: float | None = None
         self.heard_at: float | None = None
-        self.patience_s = 0.0
+        self.round_trip_s: float | None = None
+        self.min_retry_after_s = 0.0
         self.counters = DeliveryCounters() if counters is None else counters
         self._limits = limits
         self._envelope_bytes = _SEGMENT_OVERHEAD_BYTES + len(conversation.encode())
@@ -156,7 +105,6 @@ class Stream:
         self._early: dict[int, bytes] = {}
         self._early_bytes = 0
         self._expected = 0
-        self._ack_due_at: float | None = None
         self._unanswered_messages = 0
         self._unanswered_bytes = 0
 
@@ -186,16 +134,6 @@ class Stream:
         return len(self._early)
 
     @property
-    def owes_acknowledgement(self) -> bool:
-        """Whether the other end waits for an acknowledgement, now or a little later."""
-        return self._ack_due_at is not None
-
-    @property
-    def round_trip_s(self) -> float | None:
-        """How long an acknowledgement takes, smoothed, in seconds; None if that is unknown."""
-        return self._timer.round_trip_s
-
-    @property
     def retry_after_s(self) -> float:
         """How long a message sent now may stay unacknowledged before it is sent again."""
         return self._timer.retry_after_s
@@ -217,6 +155,8 @@ class Stream:
             )
         queue.append(message)
         self._queue_bytes += size
+        if self.due_at != _AT_ONCE:
+            self._update_due()
         return self._next + len(queue) - 1
 
     def has(self, segment: Segment) -> bool:
@@ -251,12 +191,13 @@ class Stream:
         self.heard_at = now
         if segment.ack > self._oldest:
             self._settle(segment.ack, now)
-        if not segment.messages:
-            return []
-        if segment.first > self._expected:
+        delivered: list[bytes] = []
+        if segment.messages and segment.first > self._expected:
             self._hold(segment)
-            return []
-        return self._deliver(segment, now)
+        elif segment.messages:
+            delivered = self._deliver(segment, now)
+        self._update_due()
+        return delivered
 
     def collect(
         self,
@@ -265,62 +206,65 @@ class Stream:
         early_ack: bool = False,
         *,
         by_wire: bool = False,
+        largest_room_bytes: float = 0,
     ) -> Segment | None:
         """Build the segment that is due.
 
         Args:
             now: the time in seconds.
-            room_bytes: how long the encoded letter may be; `smallest_room_bytes` always does.
+            room_bytes: how long the encoded letter may be.
             early_ack: let an acknowledgement go before it is due, since a frame leaves anyway.
             by_wire: whether it is to go by a wire.
+            largest_room_bytes: how long the letter may be if the next message needs more room.
 
         Returns:
             Messages that are late or new, or an acknowledgement alone, or None if nothing is due
             that fits. Call again: there may be more.
         """
         room_bytes -= self._envelope_bytes
+        is_late = self.is_late(now)
+        if largest_room_bytes:
+            needed_bytes = self._next_size_bytes(is_late)
+            if needed_bytes + self._envelope_bytes <= largest_room_bytes:
+                room_bytes = max(room_bytes, needed_bytes)
         if room_bytes < 0:
             return None
         first, messages = self._next, ()
-        if self.is_late(now):
+        if is_late:
             first, messages = self._oldest, self._send_again(now, room_bytes, by_wire)
         elif self._may_send():
             messages = self._send_new(now, room_bytes, by_wire)
         if not messages and not self._must_acknowledge(now, early_ack):
             return None
-        self._ack_due_at = None
+        self.ack_due_at = None
         self._unanswered_messages = self._unanswered_bytes = 0
+        self._update_due()
         return Segment(self.conversation, first, self._expected, messages)
 
-    def smallest_room_bytes(self, now: float) -> int:
-        """Tell the room in bytes without which `collect` could not give what is due next."""
-        if self.is_late(now):
-            return self._envelope_bytes + MESSAGE_OVERHEAD_BYTES + len(self._in_flight[0])
-        if self._may_send():
-            return self._envelope_bytes + MESSAGE_OVERHEAD_BYTES + len(self._queue[0])
-        return self._envelope_bytes
+    def _next_size_bytes(self, is_late: bool) -> int:
+        if is_late:
+            return MESSAGE_OVERHEAD_BYTES + len(self._in_flight[0])
+        return MESSAGE_OVERHEAD_BYTES + len(self._queue[0]) if self._may_send() else 0
 
-    def next_alarm(self) -> float | None:
-        """When something will be due, in seconds.
-
-        Minus infinity if something is due already, whatever the time; None if nothing will be
-        before something is posted or accepted.
-        """
+    def _update_due(self) -> None:
         if self._may_send():
-            return _AT_ONCE
+            self.due_at = _AT_ONCE
+            return
         late_at = self._runs[0].late_at if self._runs else None
-        if late_at is None or self._ack_due_at is None:
-            return self._ack_due_at if late_at is None else late_at
-        return min(late_at, self._ack_due_at)
+        if late_at is None or self.ack_due_at is None:
+            self.due_at = self.ack_due_at if late_at is None else late_at
+        else:
+            self.due_at = min(late_at, self.ack_due_at)
 
     def hurry(self) -> None:
-        """Be patient no more: what is under way may be lost."""
-        self.patience_s = 0.0
+        """Retry soon: what is in flight over a direct connection may be lost."""
+        self.min_retry_after_s = 0.0
         for run in self._runs:
             run.by_wire = False
             # What was measured may have been measured by a wire that was held up.
             hurried_s = min(self._timer.retry_after_s, HURRY_S)
             run.retry_after_s = min(run.retry_after_s, hurried_s)
+        self._update_due()
 
     def is_late(self, now: float) -> bool:
         """Whether something was sent that should have been acknowledged by now."""
@@ -329,11 +273,6 @@ class Stream:
     def is_late_by_wire(self, now: float) -> bool:
         """Whether what is late went by a wire, where nothing should be lost."""
         return self.is_late(now) and self._runs[0].by_wire
-
-    def is_due(self, now: float) -> bool:
-        """Whether `collect` has something to give."""
-        alarm = self.next_alarm()
-        return alarm is not None and alarm <= now
 
     def _may_send(self) -> bool:
         if not self._queue:
@@ -344,7 +283,7 @@ class Stream:
         )
 
     def _must_acknowledge(self, now: float, early: bool) -> bool:
-        return self._ack_due_at is not None and (early or self._ack_due_at <= now)
+        return self.ack_due_at is not None and (early or self.ack_due_at <= now)
 
     def _send_new(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
         messages: list[bytes] = []
@@ -368,7 +307,7 @@ class Stream:
         self._queue_bytes -= sent_bytes
         self._in_flight_bytes += sent_bytes
         after = self._next + len(messages)
-        retry_after_s = max(self._timer.retry_after_s, self.patience_s)
+        retry_after_s = max(self._timer.retry_after_s, self.min_retry_after_s)
         self._runs.append(_Run(self._next, after, now, retry_after_s, by_wire))
         self._next = after
         self.counters.sent += len(messages)
@@ -389,7 +328,9 @@ class Stream:
         if not messages:
             return ()
         after = self._oldest + len(messages)
-        retry_after_s = max(self._timer.back_off(self._runs[0].retry_after_s), self.patience_s)
+        retry_after_s = max(
+            self._timer.back_off(self._runs[0].retry_after_s), self.min_retry_after_s
+        )
         self._drop_runs(after)
         self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, by_wire, resent=True))
         self._measurable_from = self._next
@@ -407,10 +348,12 @@ class Stream:
         for run in self._drop_runs(ack):
             if run.resent:
                 self._timer.keep(run.retry_after_s, max(0.0, now - run.sent_at))
+                self.round_trip_s = self._timer.round_trip_s
             elif run.first >= self._measurable_from:
                 measured = run
         if measured is not None:
             self._timer.measure(max(0.0, now - measured.sent_at))
+            self.round_trip_s = self._timer.round_trip_s
             self._runs_per_retry = 1
 
     def _drop_runs(self, until: int) -> list[_Run]:
@@ -459,6 +402,6 @@ class Stream:
             or self._unanswered_messages * share >= limits.window_messages
             or self._unanswered_bytes * share >= limits.window_bytes
         ):
-            self._ack_due_at = _AT_ONCE
-        elif self._ack_due_at is None:
-            self._ack_due_at = now + limits.ack_after_s
+            self.ack_due_at = _AT_ONCE
+        elif self.ack_due_at is None:
+            self.ack_due_at = now + limits.ack_after_s

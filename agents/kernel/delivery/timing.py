@@ -8,6 +8,10 @@ _MAX_KEPT_BACK_OFF = 4
 class RetryTimer:
     """Learns how long an acknowledgement takes.
 
+    Attributes:
+        round_trip_s: the smoothed round trip in seconds; None before one was measured.
+        retry_after_s: how long to wait for an acknowledgement, in seconds.
+
     Args:
         first_s: the wait before anything was measured, in seconds.
         shortest_s: the least to wait, in seconds.
@@ -17,26 +21,21 @@ class RetryTimer:
     def __init__(self, first_s: float, shortest_s: float, longest_s: float) -> None:
         self._shortest_s = shortest_s
         self._longest_s = longest_s
-        self._smoothed_s: float | None = None
+        self.round_trip_s: float | None = None
         self._variation_s = 0.0
         self._measured_retry_after_s = first_s
         self.retry_after_s = first_s
 
-    @property
-    def round_trip_s(self) -> float | None:
-        """How long an acknowledgement takes, smoothed, in seconds; None if that is unknown."""
-        return self._smoothed_s
-
     def measure(self, round_trip_s: float) -> None:
         """Learn from a round trip that is surely one: its messages were sent only once."""
-        if self._smoothed_s is None:
-            self._smoothed_s, self._variation_s = round_trip_s, round_trip_s / 2
+        if self.round_trip_s is None:
+            self.round_trip_s, self._variation_s = round_trip_s, round_trip_s / 2
         else:
-            deviation_s = abs(self._smoothed_s - round_trip_s)
+            deviation_s = abs(self.round_trip_s - round_trip_s)
             self._variation_s += (deviation_s - self._variation_s) / 4
-            self._smoothed_s += (round_trip_s - self._smoothed_s) / 8
+            self.round_trip_s += (round_trip_s - self.round_trip_s) / 8
         self._measured_retry_after_s = self.retry_after_s = min(
-            max(self._smoothed_s + 4 * self._variation_s, self._shortest_s),
+            max(self.round_trip_s + 4 * self._variation_s, self._shortest_s),
             self._longest_s,
         )
 
@@ -54,7 +53,7 @@ class RetryTimer:
         """
         # Where the very first wait is too short for the network, every run is resent before it is
         # answered: if nothing were learned from those, it would stay too short for ever.
-        if round_trip_at_least_s > (self._smoothed_s or self._measured_retry_after_s):
+        if round_trip_at_least_s > (self.round_trip_s or self._measured_retry_after_s):
             kept_s = self.retry_after_s
             self.measure(round_trip_at_least_s)
             self.retry_after_s = max(self.retry_after_s, kept_s)

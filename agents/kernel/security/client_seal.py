@@ -11,7 +11,8 @@ from collections import deque
 from typing import NamedTuple
 
 from ....messages import DecodeError, Flaw
-from ..delivery.multiplexer import Outgoing
+from ..delivery.frame_seal import Outgoing
+from .address_claims import AddressClaims
 from .alerts import AlertDelay, read_notice
 from .identity import Identity
 from .peer_sessions import MAX_SENDERS, PeerSessions
@@ -81,6 +82,7 @@ class ClientSeal:
         self._keys = KeyRing(secret, workspace_id)
         self._knock_key = self._keys.key_for(Header(FrameKind.KNOCK, session))
         self._max_senders = max_senders
+        self._claims = AddressClaims()
         self._counter = 0
         self._admission: _Admission | None = None
         self._admitted_at_counter = 0
@@ -89,7 +91,7 @@ class ClientSeal:
         self._round_trip_s: float | None = None
         self._kept: Outgoing | None = None
         self._patience = AlertDelay()
-        self._due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
+        self.due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
 
     @property
     def refusal(self) -> str | None:
@@ -101,32 +103,36 @@ class ClientSeal:
         """What blobs of this workspace are sealed with."""
         return self._keys.blob_key()
 
-    @property
-    def manager(self) -> Speaker | None:
-        """The manager that let this member in."""
-        return None if self._admission is None else Speaker(SEALED_VERSION, self._admission.manager)
-
     def probe(self, now: float) -> float | None:
         """Knock again, although it was let in: the challenge tells how long an answer takes."""
         round_trip_s, self._round_trip_s = self._round_trip_s, None
         if self._probed is None or round_trip_s is not None or now - self._probed.at > _PROBE_S:
             knock = Header(FrameKind.KNOCK, self._session, counter=self._next_counter())
             self._probed = _Probe(knock.counter, now)
-            self._due.append(Outgoing(self._knock_key.seal(knock, self.identity), None))
+            self.due.append(Outgoing(self._knock_key.seal(knock, self.identity), None))
         return round_trip_s
 
-    def speaker_of(self, public_key: bytes) -> Speaker:
-        """Who has shown that a public key is its own."""
-        return self._keys.speaker_of(public_key)
+    def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
+        """Whether a sender may use an address.
 
-    @property
-    def has_due(self) -> bool:
-        """Whether `collect` has something to give."""
-        return bool(self._due)
+        The manager may use any, since it relays what members of other workspaces send. Nobody
+        else may use the address of this client's manager, which is its only peer.
+        """
+        if opened.speaker is None or opened.is_managers:
+            return True
+        return not is_peer and self._claims.allows(address, opened.speaker, now)
+
+    def owns(self, address: str, public_key: bytes) -> bool | None:
+        """Whether a public key is the manager's; None if no manager admitted this client yet."""
+        del address
+        if self._admission is None:
+            return None
+        manager = Speaker(SEALED_VERSION, self._admission.manager)
+        return self._keys.speaker_of(public_key) == manager
 
     def collect(self) -> Outgoing | None:
         """Give the frame that waited for the manager's session to be known."""
-        return self._due.popleft() if self._due else None
+        return self.due.popleft() if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
         """Seal a frame for the manager's session; knock in its place if none is known."""
@@ -201,7 +207,7 @@ class ClientSeal:
             )
         self._admitted_at_counter = self._counter
         if self._kept is not None:
-            self._due.append(self._seal(self._admission, self._kept))
+            self.due.append(self._seal(self._admission, self._kept))
             self._kept = None
 
     def _seal(self, admission: _Admission, outgoing: Outgoing) -> Outgoing:

@@ -14,7 +14,8 @@ from collections import OrderedDict, deque
 from typing import NamedTuple
 
 from ....messages import DecodeError, Flaw
-from ..delivery.multiplexer import Outgoing
+from ..delivery.frame_seal import Outgoing
+from .address_claims import AddressClaims
 from .alerts import Alert, pack_notice
 from .identity import Identity
 from .peer_sessions import MAX_SENDERS, PeerSessions
@@ -58,7 +59,6 @@ class ManagerSeal:
 
     refusal: str | None = None
     manages = True
-    manager: Speaker | None = None
 
     def __init__(
         self,
@@ -74,12 +74,13 @@ class ManagerSeal:
         # For workers of an earlier version, as soon as there is one.
         self._unsigned_key: FrameKey | None = None
         self._counter = 0
+        self._claims = AddressClaims()
         self._senders = PeerSessions(self._keys, max_senders)
         # The clients that were answered last: a doubled or repeated question gets no new answer.
         self._answered: OrderedDict[Speaker, _Answered] = OrderedDict()
         self._challenges = TokenBucket(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
         self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
-        self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
+        self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
 
     @property
     def blob_key(self) -> bytes | None:
@@ -90,18 +91,19 @@ class ManagerSeal:
         """None: nobody answers."""
         del now
 
-    def speaker_of(self, public_key: bytes) -> Speaker:
-        """Who has shown that a public key is its own."""
-        return self._keys.speaker_of(public_key)
+    def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
+        """Whether a client may use an address: no other client has spoken from it lately."""
+        del is_peer
+        return opened.speaker is None or self._claims.allows(address, opened.speaker, now)
 
-    @property
-    def has_due(self) -> bool:
-        """Whether `collect` has something to give."""
-        return bool(self._due)
+    def owns(self, address: str, public_key: bytes) -> bool | None:
+        """Whether a public key belongs to the client at an address; None if it never spoke."""
+        owner = self._claims.owner(address)
+        return None if owner is None else owner == self._keys.speaker_of(public_key)
 
     def collect(self) -> Outgoing | None:
         """Give the next challenge or notice."""
-        return Outgoing(self._due.popleft(), None) if self._due else None
+        return Outgoing(self.due.popleft(), None) if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
         """Seal a frame for the clients of this session."""
@@ -109,7 +111,7 @@ class ManagerSeal:
         header = Header(FrameKind.MANAGER, self._session, counter=self._next_counter())
         if self._unsigned_key is not None:
             unsigned = header._replace(version=UNSIGNED_VERSION)
-            self._due.append(self._unsigned_key.seal(unsigned, self.identity, outgoing.frame))
+            self.due.append(self._unsigned_key.seal(unsigned, self.identity, outgoing.frame))
         return outgoing._replace(frame=self._own_key.seal(header, self.identity, outgoing.frame))
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:
@@ -169,11 +171,11 @@ class ManagerSeal:
             self._next_counter(),
             header.version,
         )
-        self._due.append(self._keys.key_for(answer).seal(answer, self.identity))
+        self.due.append(self._keys.key_for(answer).seal(answer, self.identity))
 
     def _notify(self, notice: Alert, session: bytes, now: float) -> None:
         if self._notices.take(now):
-            self._due.append(pack_notice(notice, session))
+            self.due.append(pack_notice(notice, session))
 
     def _next_counter(self) -> int:
         self._counter += 1

@@ -1,16 +1,16 @@
-"""What stands between a member's mailroom and its link, and lets through what belongs."""
+"""Decides which frames a member accepts, and encrypts those that it sends."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from ..delivery.multiplexer import Outgoing
+from ..delivery.frame_seal import FrameSeal
 from .identity import Identity
 from .sealed_frame import Speaker
 
 
 class Opened(NamedTuple):
-    """A frame that was let in.
+    """A frame that was accepted.
 
     Args:
         frame: its bytes.
@@ -23,32 +23,22 @@ class Opened(NamedTuple):
     is_managers: bool = False
 
 
-class Seal(Protocol):
-    """Wraps what leaves, unwraps what comes, and has words of its own to say."""
+class Seal(FrameSeal[Opened], Protocol):
+    """A `FrameSeal` that also tells whether this member may join, and has keys for more."""
 
     @property
     def refusal(self) -> str | None:
-        """Why this member can't get in, as a sentence to a person; None as long as it may."""
+        """Why this member can't join, as a sentence to a person; None as long as it may."""
         ...
 
     @property
     def blob_key(self) -> bytes | None:
-        """What blobs of this workspace are sealed with; None leaves them open."""
+        """What blobs of this workspace are encrypted with; None leaves them open."""
         ...
 
     @property
     def identity(self) -> Identity | None:
-        """Signs what this member says; None if nothing is sealed."""
-        ...
-
-    @property
-    def manages(self) -> bool:
-        """Whether this member is the manager."""
-        ...
-
-    @property
-    def manager(self) -> Speaker | None:
-        """The manager of this member, if it is known and not this member itself."""
+        """Signs what this member sends; None if nothing is sealed."""
         ...
 
     def probe(self, now: float) -> float | None:
@@ -61,38 +51,4 @@ class Seal(Protocol):
             How long the last answer took, in seconds; None if there was none since the last call,
             or none is ever given.
         """
-        ...
-
-    def speaker_of(self, public_key: bytes) -> Speaker | None:
-        """Who has shown that a public key is its own; None if nothing is sealed."""
-        ...
-
-    @property
-    def has_due(self) -> bool:
-        """Whether `collect` has something to give."""
-        ...
-
-    def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
-        """Make a frame fit to leave.
-
-        Args:
-            outgoing: what the mailroom wants sent.
-            now: the time in seconds.
-        """
-        ...
-
-    def unwrap(self, data: bytes, now: float) -> Opened | None:
-        """Give the frame inside what the link brought; None if there is none for this member.
-
-        Args:
-            data: what the link brought, whatever it is.
-            now: the time in seconds.
-
-        Raises:
-            DecodeError: it is not to be let in; nothing else is ever raised.
-        """
-        ...
-
-    def collect(self) -> Outgoing | None:
-        """Give the next frame that the seal itself wants sent; None if there is none."""
         ...

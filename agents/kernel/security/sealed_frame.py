@@ -38,7 +38,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ....messages import DecodeError, Flaw
 from ....messages.frame import FRAME_VERSION, MAGIC, MAX_FRAME_BYTES, read_version
-from ..lanes import door_workspace
+from ..model.workspace_names import door_workspace
 from .identity import (
     PUBLIC_KEY_BYTES,
     SESSION_BYTES,

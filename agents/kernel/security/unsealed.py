@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 
 from ....messages import DecodeError, Flaw
-from ..delivery.multiplexer import Outgoing
+from ..delivery.frame_seal import Outgoing
 from .alerts import Alert, AlertDelay, pack_notice, read_notice
 from .identity import Identity
 from .manager_seal import NOTICES_PER_S
 from .seal import Opened
-from .sealed_frame import NO_SESSION, FrameKind, Speaker, read_header
+from .sealed_frame import NO_SESSION, FrameKind, read_header
 from .token_bucket import TokenBucket
 
 _MAX_DUE = 32
@@ -24,13 +24,12 @@ class Unsealed:
     """
 
     identity: Identity | None = None
-    manager: Speaker | None = None
 
     def __init__(self, *, manages: bool) -> None:
         self._manages = manages
         self._patience = AlertDelay()
         self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
-        self._due: deque[bytes] = deque(maxlen=_MAX_DUE)
+        self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
 
     @property
     def refusal(self) -> str | None:
@@ -51,18 +50,19 @@ class Unsealed:
         """None: nobody answers."""
         del now
 
-    def speaker_of(self, public_key: bytes) -> Speaker | None:
-        """None: nobody shows who it is."""
-        del public_key
+    def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
+        """True: nobody proves who it is."""
+        del address, opened, is_peer, now
+        return True
 
-    @property
-    def has_due(self) -> bool:
-        """Whether `collect` has something to give."""
-        return bool(self._due)
+    def owns(self, address: str, public_key: bytes) -> bool | None:
+        """True: nobody proves who it is."""
+        del address, public_key
+        return True
 
     def collect(self) -> Outgoing | None:
         """Give the next notice."""
-        return Outgoing(self._due.popleft(), None) if self._due else None
+        return Outgoing(self.due.popleft(), None) if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
         """Let a frame leave as it is."""
@@ -83,5 +83,5 @@ class Unsealed:
             return None
         asks = header.kind in {FrameKind.KNOCK, FrameKind.CLIENT}
         if self._manages and asks and self._notices.take(now):
-            self._due.append(pack_notice(Alert.NOT_SEALED, header.sender))
+            self.due.append(pack_notice(Alert.NOT_SEALED, header.sender))
         raise DecodeError(Flaw.VERSION, "a sealed frame; this member does not seal")

@@ -1,0 +1,50 @@
+"""Which peers are reached over a direct connection, and the loose messages that go there."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .loose_queue import MAX_LOOSE_MESSAGES
+
+
+class DirectPeers:
+    """The peers whose direct connections work, as far as is known.
+
+    Attributes:
+        working: those peers.
+        waiting: loose messages for them, and their addresses; the oldest are dropped where too
+            many wait.
+    """
+
+    def __init__(self) -> None:
+        self.working: set[str] = set()
+        self.waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_LOOSE_MESSAGES)
+        # The first message for a connection that does not work yet.
+        self._first: dict[str, bytes] = {}
+
+    def add(self, peer: str) -> None:
+        """Take note that a peer's connection works; its first message, if any, waits now."""
+        self.working.add(peer)
+        if peer in self._first:
+            self.waiting.append((peer, self._first.pop(peer)))
+
+    def remove(self, peer: str) -> None:
+        """Take note that a peer's connection can't be relied on."""
+        self.working.discard(peer)
+
+    def queue(self, peer: str, message: bytes, *, may_wait: bool) -> None:
+        """Queue a loose message for a peer.
+
+        Args:
+            peer: its address.
+            message: the encoded message.
+            may_wait: keep it as the first message for the peer if no connection works yet.
+        """
+        if peer in self.working:
+            self.waiting.append((peer, message))
+        elif may_wait:
+            self._first[peer] = message
+
+    def forget(self, peer: str) -> None:
+        """Drop the first message for a peer; whether its connection works is kept."""
+        self._first.pop(peer, None)

@@ -1,0 +1,73 @@
+"""Messages that may get lost, such as heartbeats, until they leave in a frame."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ....messages.frame import Datagram, Section, encode_letter
+from .stream import MESSAGE_OVERHEAD_BYTES
+from .stream_limits import DeliveryCounters
+
+MAX_LOOSE_MESSAGES = 10_000
+MAX_LOOSE_BYTES = 64 * 1024 * 1024
+"""How many loose messages, and bytes of them, may wait; the oldest are dropped."""
+
+SECTION_OVERHEAD_BYTES = 12
+_DATAGRAM_OVERHEAD_BYTES = 8
+
+
+class LooseQueue:
+    """A bounded queue of loose messages to any address.
+
+    Args:
+        counters: where dropped messages are counted.
+
+    Attributes:
+        waiting: the messages and their addresses; only this class changes it.
+    """
+
+    def __init__(self, counters: DeliveryCounters) -> None:
+        self.waiting: deque[tuple[str, bytes]] = deque()
+        self._bytes = 0
+        self._counters = counters
+
+    def add(self, to: str, message: bytes) -> None:
+        """Queue a message; the oldest are dropped where too many, or too many bytes, wait."""
+        self.waiting.append((to, message))
+        self._bytes += len(message)
+        while len(self.waiting) > MAX_LOOSE_MESSAGES or self._bytes > MAX_LOOSE_BYTES:
+            self._bytes -= len(self.waiting.popleft()[1])
+            self._counters.loose_dropped += 1
+
+    def take(self, room_bytes: int) -> tuple[list[Section], int]:
+        """Take the messages that fit, at least one if any waits.
+
+        Args:
+            room_bytes: how long their sections may be.
+
+        Returns:
+            A section for each address, and how many bytes they take.
+        """
+        used_bytes = 0
+        messages_for: dict[str, list[bytes]] = {}
+        while self.waiting:
+            to, message = self.waiting[0]
+            size = len(message) + MESSAGE_OVERHEAD_BYTES
+            if to not in messages_for:
+                size += section_overhead_bytes(to) + _DATAGRAM_OVERHEAD_BYTES
+            if messages_for and used_bytes + size > room_bytes:
+                break
+            self.waiting.popleft()
+            self._bytes -= len(message)
+            messages_for.setdefault(to, []).append(message)
+            used_bytes += size
+        sections = [
+            Section(to, encode_letter(Datagram(tuple(messages))))
+            for to, messages in messages_for.items()
+        ]
+        return sections, used_bytes
+
+
+def section_overhead_bytes(to: str) -> int:
+    """How long a section is beside its letter, at most."""
+    return SECTION_OVERHEAD_BYTES + len(to.encode())

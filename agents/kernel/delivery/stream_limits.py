@@ -1,0 +1,66 @@
+"""The bounds of a conversation, and the counters of what delivery does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """The bounds within which a stream works; both ends need the same window.
+
+    Args:
+        window_messages: how many messages may be unacknowledged; 1 or more.
+        window_bytes: how many bytes may be; a larger message goes all the same, alone.
+        backlog_messages: how many messages may wait to be sent.
+        backlog_bytes: how many bytes may wait to be sent.
+        first_retry_after_s: how long to wait for an acknowledgement before any was measured.
+        shortest_retry_after_s: the least to wait, however quick the other end is.
+        longest_retry_after_s: the most to wait, however often it failed to answer.
+        ack_after_s: how long an acknowledgement waits for data to ride on.
+    """
+
+    window_messages: int = 1024
+    window_bytes: int = 1024 * 1024
+    backlog_messages: int = 100_000
+    backlog_bytes: int = 256 * 1024 * 1024
+    first_retry_after_s: float = 0.3
+    shortest_retry_after_s: float = 0.2
+    longest_retry_after_s: float = 5.0
+    ack_after_s: float = 0.02
+
+
+DEFAULT_LIMITS = StreamLimits()
+
+
+@dataclass(slots=True)
+class DeliveryCounters:
+    """What delivery has seen so far, in messages unless the name says otherwise.
+
+    Args:
+        frames_sent: frames that were built.
+        frames_received: frames that were opened, without our own.
+        bytes_sent: bytes of the frames that were built.
+        bytes_received: bytes of the frames that were opened.
+        sent: numbered messages sent for the first time.
+        resent: numbered messages sent again.
+        delivered: numbered messages that arrived, each counted once.
+        duplicates: numbered messages that had arrived before.
+        absurd_segments: segments whose numbers cannot be; ignored.
+        foreign_segments: segments of other conversations; ignored.
+        broken_letters: letters that could not be decoded; ignored.
+        loose_dropped: loose messages given up because too many waited.
+    """
+
+    frames_sent: int = 0
+    frames_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    sent: int = 0
+    resent: int = 0
+    delivered: int = 0
+    duplicates: int = 0
+    absurd_segments: int = 0
+    foreign_segments: int = 0
+    broken_letters: int = 0
+    loose_dropped: int = 0

@@ -1,0 +1,24 @@
+"""The names of a manager's workspaces: the one that tickets name, and its further lanes."""
+
+from __future__ import annotations
+
+DOOR = 0
+"""The lane whose workspace tickets name."""
+
+_LANE = "/lane "
+
+
+def lane_workspace(workspace_id: str, lane: int) -> str:
+    """What the workspace of a lane is called.
+
+    Args:
+        workspace_id: the door's workspace.
+        lane: the lane's number.
+    """
+    return workspace_id if lane == DOOR else f"{workspace_id}{_LANE}{lane}"
+
+
+def door_workspace(workspace_id: str) -> str:
+    """The workspace of the door to which a workspace belongs, be it that or a lane's."""
+    door, lane, number = workspace_id.rpartition(_LANE)
+    return door if lane and number.isdecimal() else workspace_id
