@@ -69,8 +69,8 @@ class WorkerState(Protocol):
 class Dialer:
     """Decides which address a worker dials, and when it dials again.
 
-    The home address is the one that the worker was told: in its ticket or its arguments. Discovery
-    at the home address may name another one, a lane, which the agent then dials.
+    The home address is the one in the worker's ticket or arguments. Discovery at the home address
+    may name another one, a lane, which the agent then dials.
 
     Args:
         agent: the agent whose address is set before it dials.
@@ -117,7 +117,7 @@ class Dialer:
         try:
             return read_ticket(self._ticket_file) != self._ticket
         except InvalidInput:
-            # The file is missing or half written; the next check will tell.
+            # The file is missing or half written; the next check will read it.
             return False
 
     def reread_ticket(self) -> None:

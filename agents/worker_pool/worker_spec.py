@@ -1,4 +1,4 @@
-"""What a worker process is told when it is started: its spec, and its environment if forked."""
+"""The spec of a worker process, and the request to the fork server for one."""
 
 from __future__ import annotations
 
