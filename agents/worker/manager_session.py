@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-from ...messages import BacklogFull, Heartbeat, Hello, TaskId, Welcome
+from ...messages import BacklogFull, Heartbeat, Hello, TaskId, Welcome, WorkerProfile
 from ...messages.frame import ANY_MANAGER
 from ..execution.held_slots import HeldSlotWarnings, OverdueAttempt
 from ..kernel.delivery.connection_life import ConnectionPause
@@ -38,17 +37,6 @@ _SILENT_HEARTBEATS = 2.5
 
 Connect: TypeAlias = Callable[[ConnectionHolder], Awaitable[DirectConnection | None]]
 """Asks the manager for a direct connection, which the holder uses from then on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a worker tells about itself when it joins."""
-
-    name: str
-    skill_level: int
-    specialties: tuple[str, ...]
-    slots: int
-    task_types: tuple[str, ...] | None
 
 
 class SessionOwner(Protocol):
@@ -103,7 +91,7 @@ class ManagerSession:
     def __init__(
         self,
         owner: SessionOwner,
-        profile: Profile,
+        profile: WorkerProfile,
         name: str,
         endpoint: Endpoint,
         *,
@@ -185,13 +173,8 @@ class ManagerSession:
         self.call = next(self._calls)
 
     def _say_hello(self) -> None:
-        profile = self._profile
-        hello = Hello(
-            name=profile.name,
-            skill_level=profile.skill_level,
-            specialties=profile.specialties,
-            slots=profile.slots,
-            task_types=profile.task_types,
+        hello = Hello.of(
+            self._profile,
             session=self._name,
             call=self.call,
             holding=tuple(dict.fromkeys(self._owner.held_keys)),

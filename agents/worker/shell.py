@@ -33,6 +33,7 @@ from ...messages import (
     TaskId,
     TaskResult,
     Welcome,
+    WorkerProfile,
     WrongSecret,
     encode_message,
 )
@@ -46,7 +47,7 @@ from ..runtime.loop_watch import LoopWatch
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
 from .history import TaskHistory
-from .manager_session import Connect, ManagerSession, Profile
+from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
 
 SETTLE_TIMEOUT_S = 2.0
@@ -157,7 +158,7 @@ class WorkerShell:
     async def run(
         self,
         link: Link,
-        profile: Profile,
+        profile: WorkerProfile,
         also: dict[str, type[BaseModel]] | None = None,
         session: str = "",
         seal: Seal | None = None,
@@ -249,7 +250,7 @@ class WorkerShell:
         self.farewell = self.farewell or reason
         self._ended.set()
 
-    def _make_runner(self, profile: Profile) -> TaskRunner:
+    def _make_runner(self, profile: WorkerProfile) -> TaskRunner:
         perform = self._hooks.perform
         if self._around is not None:
             perform = partial(self._around, perform)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from ...messages import Task, TaskAssignment, TaskResult
+from ...messages import Task, TaskAssignment, TaskResult, WorkerProfile
 from ...messages.frame import EVERYONE
 from ..execution.attempt_state import AttemptStates
 from ..execution.handler_executor import ExecutorSource, HandlerExecutor
@@ -28,7 +28,7 @@ from ..transport.ceylon_agent import AgentDetail, PeerMode
 from ..transport.start_group import departures_of_workers
 from .activity import WorkerActivity
 from .dialer import Dialer
-from .manager_session import Connect, Profile
+from .manager_session import Connect
 from .options import ROLE, WorkerOptions, check_abilities, check_kind
 from .shell import Around, WorkerShell
 
@@ -378,13 +378,8 @@ class WorkerAgent(WorkerActivity):
             WrongSecret: the manager and this worker do not share a secret.
             InvalidInput: a plain handler takes a context that its executor can't pass.
         """
-        profile = Profile(
-            name=self.name,
-            skill_level=self.skill_level,
-            specialties=tuple(self.specialties),
-            slots=self.slots,
-            task_types=tuple(self.handlers) if len(self.handlers) else None,
-        )
+        task_types = tuple(self.handlers) if len(self.handlers) else None
+        profile = WorkerProfile.of(self, task_types=task_types)
         await self._check_executor()
         try:
             also = dict(self.model_handlers())

@@ -12,6 +12,10 @@ import weakref
 from collections.abc import Iterable
 from typing import Protocol
 
+from pydantic import ValidationError
+
+from ...messages import InvalidInput, WorkerProfile
+from ...messages.wording import summarize
 from ..security.ticket import TICKET_VARIABLE, Ticket
 from .fork_server import ForkedProcess, ForkServer
 from .worker_spec import PARENT_VARIABLE, WorkerSpec
@@ -20,6 +24,7 @@ EXIT_TIMEOUT_S = 5.0
 """How long a worker process may take to exit before it is killed."""
 
 _POLL_EVERY_S = 0.02
+_PLACEHOLDER_NAME = "worker"
 
 
 class SpawnedWorker(Protocol):
@@ -63,6 +68,9 @@ class LocalProcesses:
         time_scale: how long one second of simulated work takes, in seconds.
         fork_server: forks the processes, if it can, much faster than they start otherwise; see
             `ForkServer`.
+
+    Raises:
+        InvalidInput: an argument is out of range.
     """
 
     def __init__(
@@ -78,18 +86,21 @@ class LocalProcesses:
     ) -> None:
         self._fork_server = fork_server
         self._environment = {TICKET_VARIABLE: str(ticket)}
-        self._spec = WorkerSpec(
-            name="",
-            skill_level=skill_level,
-            specialties=tuple(specialties),
-            slots=1 if slots is None else slots,
-            handlers=tuple(handlers),
-            time_scale=time_scale,
-        )
+        try:
+            profile = WorkerProfile(
+                name=_PLACEHOLDER_NAME,
+                skill_level=skill_level,
+                specialties=tuple(specialties),
+                slots=1 if slots is None else slots,
+            )
+        except ValidationError as fault:
+            raise InvalidInput(f"no worker can be started like this: {summarize(fault)}") from None
+        self._spec = WorkerSpec(profile, tuple(handlers), time_scale)
 
     async def spawn(self, name: str) -> LocalProcess:
         """Start a worker; returns before it has joined."""
-        spec = self._spec._replace(name=name)
+        profile = self._spec.profile.model_copy(update={"name": name})
+        spec = self._spec._replace(profile=profile)
         environment = {**os.environ, **self._environment}
         if self._fork_server is not None:
             forked = await _fork(self._fork_server, spec, environment)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from ...messages import WorkerProfile
 
 PARENT_VARIABLE = "MUSTER_PARENT"
 """Tells a worker process which process started it, since that one may end before the worker can
@@ -15,31 +18,33 @@ class WorkerSpec(NamedTuple):
     """Everything about a worker but its ticket, which must not appear in a list of processes.
 
     Args:
-        name: unique in its workspace.
-        skill_level: compared with the difficulty of tasks.
-        specialties: task types for which its skill counts 2 more.
-        slots: how many tasks it runs at once.
+        profile: what the worker tells about itself; its task types are those of its handlers.
         handlers: modules with the functions that perform tasks, each as "module" or
             "module:attribute"; without any, work is simulated.
         time_scale: how long one second of simulated work takes, in seconds.
     """
 
-    name: str
-    skill_level: int
-    specialties: tuple[str, ...] = ()
-    slots: int = 1
+    profile: WorkerProfile
     handlers: tuple[str, ...] = ()
     time_scale: float = 1.0
 
     def line(self) -> str:
         """The spec as one argument."""
-        return json.dumps(self._asdict())
+        return json.dumps({**self._asdict(), "profile": self.profile.model_dump()})
 
     @classmethod
     def parse(cls, line: str) -> WorkerSpec:
         """Read a spec that `line` made."""
+        # Imported here, since this module is imported before messages are loaded in a special way.
+        from ...messages import WorkerProfile  # noqa: PLC0415
+
         fields = cast("dict[str, Any]", json.loads(line))
-        return cls(**{key: _tuple_of(value) for key, value in fields.items()})
+        profile = WorkerProfile.model_validate(fields.pop("profile"))
+        return cls(profile, tuple(fields.pop("handlers")), **fields)
+
+    def worker_arguments(self) -> dict[str, Any]:
+        """The arguments of `WorkerAgent` that are in the profile."""
+        return self.profile.model_dump(exclude={"task_types"})
 
 
 class ForkRequest(NamedTuple):
@@ -63,7 +68,3 @@ class ForkRequest(NamedTuple):
         """Read a request that `line` made."""
         fields = cast("dict[str, Any]", json.loads(line))
         return cls(WorkerSpec.parse(fields["spec"]), fields["environment"])
-
-
-def _tuple_of(value: object) -> Any:
-    return tuple(cast("list[object]", value)) if isinstance(value, list) else value

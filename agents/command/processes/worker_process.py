@@ -57,10 +57,7 @@ def _work(spec: WorkerSpec) -> NoReturn:
     # The ticket says whether frames are sealed, whatever other variables are set.
     ticket = Ticket.parse(os.environ.get(TICKET_VARIABLE, ""))
     worker = CountingWorker(
-        spec.name,
-        spec.skill_level,
-        spec.specialties,
-        slots=spec.slots,
+        **spec.worker_arguments(),
         handlers=find_handlers(spec.handlers) if spec.handlers else None,
         time_scale=spec.time_scale,
         ticket=ticket,
