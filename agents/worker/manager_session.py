@@ -109,7 +109,7 @@ class ManagerSession:
         self.manager_name = "" if former is None else former.manager_name
         self._manager_session = ""
         self._admission = 0
-        self._asks_again = False
+        self.asks_again = False
         self._has_greeted = False
         self._welcomed_at = 0.0
         self.heartbeat_s = 1.0 if former is None else former.heartbeat_s
@@ -119,7 +119,7 @@ class ManagerSession:
     @property
     def is_member(self) -> bool:
         """Whether a manager has accepted this worker, and answers."""
-        return self.manager is not None and not self._asks_again
+        return self.manager is not None and not self.asks_again
 
     # ------------------------------------------------------------------ joining
 
@@ -139,7 +139,7 @@ class ManagerSession:
         if (sender, welcome.session) != (self.manager, self._manager_session):
             return False
         if welcome.admission == self._admission:
-            self._asks_again = False
+            self.asks_again = False
             self._welcomed_at = now()
         # One with a lower number was delayed: the manager has lost and accepted us again since.
         return welcome.admission <= self._admission
@@ -159,7 +159,7 @@ class ManagerSession:
         self.manager_name = welcome.manager
         self._manager_session = welcome.session
         self._admission = welcome.admission
-        self._asks_again = False
+        self.asks_again = False
         self.has_joined = True
         self._welcomed_at = now()
         self.heartbeat_s = welcome.heartbeat_s
@@ -189,19 +189,6 @@ class ManagerSession:
             # If the backlog is full the manager reads nothing, and will soon count as lost.
             with contextlib.suppress(BacklogFull):
                 self.endpoint.post(self.manager, message)
-
-    def post_encoded(self, message: bytes) -> int:
-        """Send an encoded message to the manager; its number in the conversation.
-
-        Raises:
-            BacklogFull: there is no room for it.
-        """
-        assert self.manager is not None
-        return self.endpoint.post_encoded(self.manager, message)
-
-    def acknowledged(self) -> int:
-        """The number of the first message to the manager that has not been acknowledged."""
-        return 0 if self.manager is None else self.endpoint.acknowledged(self.manager)
 
     # ------------------------------------------------------------------ keeping in touch
 
@@ -266,7 +253,7 @@ class ManagerSession:
                     late_s=round(late_s, 1),
                 )
             # The conversation stays open: if the manager has not lost us, it goes on.
-            self._asks_again = True
+            self.asks_again = True
             return False
         if self._is_link_dead(checked_at) and owner.can_dial_again():
             log.warning(

@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from typing import Protocol, TypeAlias
 
 from ...messages import BacklogFull, TaskId
+from ..transport.endpoint import Endpoint
 
 BATCHING_S = 0.01
-"""How long a result may wait for further ones while more tasks wait for a slot."""
+"""How long a result may wait for further ones."""
 
 PendingResult: TypeAlias = tuple[tuple[TaskId, int], bytes]
 """An attempt, as task and number, and its encoded result."""
 
 
 class Conversation(Protocol):
-    """Takes results to a manager."""
+    """The attributes of a manager session that decide where results go."""
 
-    @property
-    def is_member(self) -> bool:
-        """Whether a manager has accepted this worker, and answers."""
-        ...
-
-    def acknowledged(self) -> int:
-        """The number of the first message that has not been acknowledged."""
-        ...
-
-    def post_encoded(self, message: bytes) -> int:
-        """Send an encoded message; its number in the conversation."""
-        ...
+    endpoint: Endpoint
+    manager: str | None
+    asks_again: bool
 
 
 class ResultOutbox:
-    """Keeps a worker's results, through broken connections, until a manager has them.
+    """Keeps a worker's results, through broken connections, until a manager has them."""
 
-    Args:
-        has_more: whether more results are to be expected soon.
-    """
-
-    def __init__(self, has_more: Callable[[], bool] = bool) -> None:
-        self._has_more = has_more
+    def __init__(self) -> None:
         self._conversation: Conversation | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_batching = False
@@ -59,16 +46,15 @@ class ResultOutbox:
         yield from (key for _, (key, _) in self._unacknowledged)
         yield from (key for key, _ in self._waiting)
 
-    def add(self, key: tuple[TaskId, int], message: bytes) -> None:
+    def add(self, key: tuple[TaskId, int], message: bytes, *, batches: bool = False) -> None:
         """Keep a result, and send it together with others that are ready in this loop turn.
 
         Args:
             key: the attempt, as task and number.
             message: its encoded result.
+            batches: whether to wait a little for further results, to share a frame with them.
         """
         self._waiting.append((key, message))
-        # While more tasks wait for a slot here, their results may share a frame.
-        batches = self._has_more()
         if self._timer is None or (self._is_batching and not batches):
             if self._timer is not None:
                 self._timer.cancel()
@@ -82,13 +68,14 @@ class ResultOutbox:
             self._timer.cancel()
             self._timer = None
         conversation = self._conversation
-        if conversation is None or not conversation.is_member:
+        if conversation is None or conversation.manager is None or conversation.asks_again:
             return
-        self._drop_acknowledged(conversation)
+        endpoint, manager = conversation.endpoint, conversation.manager
+        self._drop_acknowledged(endpoint, manager)
         waiting = self._waiting
         while waiting:
             try:
-                number = conversation.post_encoded(waiting[0][1])
+                number = endpoint.post_encoded(manager, waiting[0][1])
             except BacklogFull:
                 return
             self._unacknowledged.append((number, waiting.popleft()))
@@ -103,14 +90,15 @@ class ResultOutbox:
 
     def take_back(self) -> None:
         """Have what was sent and not acknowledged wait again: the conversation is over."""
-        if self._conversation is not None:
-            self._drop_acknowledged(self._conversation)
+        conversation = self._conversation
+        if conversation is not None and conversation.manager is not None:
+            self._drop_acknowledged(conversation.endpoint, conversation.manager)
         self._waiting.extendleft(each for _, each in reversed(self._unacknowledged))
         self._unacknowledged.clear()
 
-    def _drop_acknowledged(self, conversation: Conversation) -> None:
+    def _drop_acknowledged(self, endpoint: Endpoint, manager: str) -> None:
         unacknowledged = self._unacknowledged
         if unacknowledged:
-            acknowledged = conversation.acknowledged()
+            acknowledged = endpoint.acknowledged(manager)
             while unacknowledged and unacknowledged[0][0] < acknowledged:
                 unacknowledged.popleft()

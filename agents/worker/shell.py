@@ -91,12 +91,12 @@ class WorkerShell:
         self._hooks = hooks
         self._runner: TaskRunner | None = None
         self._around: Around | None = None
-        self._outbox = ResultOutbox(lambda: self._runner is not None and self._runner.has_waiting)
+        self._outbox = ResultOutbox()
         self._offload = WorkerOffload(
             post=self._post,
             take=self._take,
             report_result=self._report_result,
-            queue=self._outbox.add,
+            queue=self._queue_result,
             unqueue=self._outbox.discard,
         )
         self._ended = asyncio.Event()
@@ -424,4 +424,9 @@ class WorkerShell:
         if self._offload.is_large(message):
             self._offload.send(key, message)
         else:
-            self._outbox.add(key, message)
+            self._queue_result(key, message)
+
+    def _queue_result(self, key: tuple[TaskId, int], message: bytes) -> None:
+        # While more tasks wait for a slot here, their results may share a frame.
+        batches = self._runner is not None and self._runner.has_waiting
+        self._outbox.add(key, message, batches=batches)
