@@ -260,7 +260,7 @@ def test_an_assigning_that_begins_nothing_is_an_error_and_no_silent_wait(
 @pytest.mark.parametrize(
     ("broken", "by", "invariant"),
     [
-        ("_judge", _forget_stray_cancellations, "whatever a handler does, its attempt ends in a"),
+        ("_explain", _forget_stray_cancellations, "whatever a handler does, its attempt ends in a"),
         ("_end", _keep_the_slot, "an attempt that has ended gives its slot back"),
     ],
     ids=["no result", "no slot"],
