@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.status import Status
 
 from ..bench.cold_start import measure_cold_start
-from ..bench.crew import BenchPlan, BenchWorkers
 from ..bench.figures import BenchConditions, Figures
 from ..bench.figures_text import print_figures, render_figures
 from ..bench.measuring import measure_latency, measure_memory, measure_payload, measure_throughput
+from ..bench.workers import BenchPlan, BenchWorkers
 from ..runtime.garbage import collect_garbage_less_often
 from .console.exit import SOME_DID_NOT, SUCCEEDED, complain
 from .console.interrupts import Interrupts, children_hold_back_ctrl_c
@@ -113,7 +113,7 @@ class _Measuring:
             status.update("starting the workers")
             with children_hold_back_ctrl_c():
                 await crew.start()
-            await crew.gather()
+            await crew.wait_until_joined()
             status.update(f"{order.tasks:,} tasks")
             self._take(throughput=await measure_throughput(crew, order.tasks))
             status.update("one task at a time")

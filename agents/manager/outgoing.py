@@ -205,7 +205,7 @@ class Outgoing:
 
     def dismiss_workers(self) -> None:
         """Tell all connected workers to stop."""
-        self.offload.release_lines()
+        self.offload.cancel_sending()
         for worker in self._driver.board.workers.values():
             if worker.alive:
                 self._post(worker.worker_id, Shutdown(reason=self.farewell))

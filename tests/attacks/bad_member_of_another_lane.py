@@ -29,8 +29,8 @@ def forgeries(member: Member, worker: Patient) -> list[bytes]:
         worker=worker.name,
         session="forged",
         # Whoever joins the worker's lane as well may read them.
-        worker_session=worker._shell._session,
-        worker_call=worker._shell._call,
+        worker_session=worker._shell.session_id,
+        worker_call=worker._shell._manager_session.call,
         heartbeat_s=1.0,
         lost_after_s=9.0,
     )
@@ -65,7 +65,7 @@ async def suffer(rounds: int) -> Figures:
         await asyncio.sleep(0.2)
     await asyncio.sleep(1.0)
     present = len(manager.board.worker_registry.present) - 1
-    hijacked = sum(worker._shell._manager == member.address for worker in workers)
+    hijacked = sum(worker._shell.manager_address == member.address for worker in workers)
     stopped = sum(worker._shell.farewell == "forged" for worker in workers)
     for worker in workers:
         worker.released.set()

@@ -232,7 +232,7 @@ def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.Mon
 def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ResultOutbox, "take_back", lambda self: self._under_way.clear())
+    monkeypatch.setattr(ResultOutbox, "take_back", lambda self: self._unacknowledged.clear())
     outcome = first_broken(StressStory, range(60), FaultKind.RESTART, FaultKind.LOSS)
     assert outcome.breach is not None
     assert outcome.breach.invariant == (
@@ -264,7 +264,7 @@ def test_an_assigning_that_begins_nothing_is_an_error_and_no_silent_wait(
 @pytest.mark.parametrize(
     ("broken", "by", "invariant"),
     [
-        ("_judge", _forget_stray_cancellations, "whatever a handler does, its attempt ends in a"),
+        ("_explain", _forget_stray_cancellations, "whatever a handler does, its attempt ends in a"),
         ("_end", _keep_the_slot, "an attempt that has ended gives its slot back"),
     ],
     ids=["no result", "no slot"],

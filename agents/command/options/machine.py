@@ -77,8 +77,8 @@ def run_bench(
 
     It starts them, has tasks done that do nothing, and ends them.
     """
-    from ...bench.crew import BenchPlan
     from ...bench.sizes import read_size
+    from ...bench.workers import BenchPlan
     from ..bench import BenchSettings, bench
 
     configure_logging(verbose)
