@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...messages import TaskId
-from ..kernel.board.held_slots import FIRST_WARNING_AFTER_S
+from ..kernel.board.held_slots import FIRST_WARNING_AFTER_S, WARNING_EVERY_S
 from ..kernel.model.occurrence_text import describe_held_slot
 from ..runtime.log import log
 
