@@ -200,7 +200,7 @@ async def suffer(rounds: int, crowd: int) -> dict[str, float]:
     worker, member = Patient("Ada", ticket), Member(ticket)
     managing = asyncio.ensure_future(manager.start_agent())
     lurking = asyncio.ensure_future(member.start_agent())
-    await until(lambda: member.seal.manager is not None)
+    await until(lambda: member.seal._admission is not None)
     working = asyncio.ensure_future(worker.start_agent())
     await until(lambda: worker.has_task)
     await until(lambda: member.address_of(member.manager_address) is not None)

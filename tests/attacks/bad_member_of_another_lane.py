@@ -50,7 +50,7 @@ async def suffer(rounds: int) -> Figures:
     member = Member(ticket)
     managing = asyncio.ensure_future(manager.start_agent())
     running = [asyncio.ensure_future(member.start_agent())]
-    await until(lambda: member.seal.manager is not None)
+    await until(lambda: member.seal._admission is not None)
     hello = Hello(name="mallory", skill_level=0, session="s", task_types=())
     said = member.said(member.address, ANY_MANAGER, hello)
     await member.orders.put([member.in_own_session(said)])
