@@ -55,7 +55,7 @@ def test_a_renewed_hold_lasts_on(make_either: Any, clock: Any) -> None:
         assert manager.get_next_task("ben") is None
     clock.pass_hours(2.1)
     assert manager.get_next_task("ben")["id"] == task_id
-    with pytest.raises(NotTheHolder, match=r"'ada' can't renew its hold of a task: .*'ben'"):
+    with pytest.raises(NotTheHolder, match=r"'ada' can't renew a task: .*'ben'"):
         manager.renew_task(task_id, "ada")
 
 
@@ -137,7 +137,7 @@ def test_what_has_not_failed_is_not_tried_again(make_either: Any, status: str) -
     manager = make_either()
     task_id = task_of(manager, status)
     before = manager.get_task(task_id)
-    with pytest.raises(IllegalTransition, match=f"can be tried again: .* is {status}"):
+    with pytest.raises(IllegalTransition, match=f"can be retried: .* is {status}"):
         manager.retry_task(task_id)
     assert manager.get_task(task_id) == before
 
