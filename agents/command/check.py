@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from ...messages import InvalidDiagram, InvalidInput
 from ...scenarios.scenario import Scenario
-from ..diagram import Found, check_diagram, find_diagrams
+from ..diagram.checking import check_diagram
+from ..diagram.documents import Found, find_diagrams
 from ..kernel.trace import Trace
 from .console.exit import SOME_DID_NOT, SUCCEEDED
 from .scenario_finder import find_scenario

@@ -22,8 +22,7 @@ from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import AttemptOutcome, WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
-from .histogram import Histogram
-from .tallies import MetricTallies
+from .tallies import Histogram, MetricTallies
 
 MAX_WORKERS_NAMED = 100
 """How many connected workers have series of their own: those that came first."""

@@ -1,4 +1,4 @@
-"""Serves `/metrics` to this machine."""
+"""Renders a manager's metrics as Prometheus's text format, and serves them on loopback."""
 
 from __future__ import annotations
 
@@ -7,18 +7,50 @@ import contextlib
 import socket
 import threading
 from collections.abc import Generator
+from importlib.util import find_spec
 from typing import cast
+from weakref import WeakKeyDictionary
+
+from ...messages import ExtraMissing, InvalidInput
+
+if find_spec("prometheus_client") is None:
+    raise ExtraMissing("the metrics", ["prometheus_client"], "metrics")
 
 import prometheus_client
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
 
-from ...messages import InvalidInput
 from ..manager.task_manager import TaskManager
 from ..runtime.ports import LOOPBACK
 from ..transport.connection_limits import ConnectionLimits, LimitedConnection, LimitedListener
-from .rendering import registry_of
+from .collector import ManagerCollector
 from .scrape import Application, Scrape
 
+METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The content type of what `render_metrics` returns."""
+
 LIMITS = ConnectionLimits(connections=16, ask_within_s=5.0, answer_within_s=30.0)
+
+_registries: WeakKeyDictionary[TaskManager, CollectorRegistry] = WeakKeyDictionary()
+_registries_lock = threading.Lock()
+
+
+def render_metrics(manager: TaskManager) -> bytes:
+    """Render a manager's metrics in Prometheus's text format; callable from any thread.
+
+    Counting starts with the first call, so make it before the run.
+    """
+    return generate_latest(registry_of(manager))
+
+
+def registry_of(manager: TaskManager) -> CollectorRegistry:
+    """The registry of a manager's metrics; each manager has its own, apart from the global one."""
+    with _registries_lock:
+        registry = _registries.get(manager)
+        if registry is None:
+            registry = _registries[manager] = CollectorRegistry()
+            registry.register(ManagerCollector(manager))
+        return registry
 
 
 @contextlib.contextmanager

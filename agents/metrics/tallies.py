@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections import Counter
+from itertools import accumulate
 
 from ..kernel.board.state import BoardState
 from ..kernel.model.events import Occurrence, OccurrenceKind
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
-from .histogram import Histogram
 
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
 _RUN_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
 _WRITE_BOUNDS_S = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+
+
+class Histogram:
+    """Durations counted by ranges, without a lock: whoever counts and whoever reads take turns.
+
+    Args:
+        bounds_s: where each range but the last ends, in seconds, the shortest first.
+    """
+
+    def __init__(self, bounds_s: tuple[float, ...]) -> None:
+        self._bounds_s = bounds_s
+        self._counts = [0] * (len(bounds_s) + 1)
+        self.sum_s = 0.0
+
+    def observe(self, duration_s: float) -> None:
+        """Count a duration."""
+        self._counts[bisect_left(self._bounds_s, duration_s)] += 1
+        self.sum_s += duration_s
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """How many durations were as long as each bound or shorter, as Prometheus writes it."""
+        ends = (
+            "+Inf" if math.isinf(bound) else str(bound) for bound in (*self._bounds_s, math.inf)
+        )
+        return list(zip(ends, accumulate(self._counts), strict=True))
 
 
 class MetricTallies:
