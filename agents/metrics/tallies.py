@@ -1,4 +1,4 @@
-"""What is counted of a run as it happens, and can't be read from its board afterwards."""
+"""Counts what can't be read from a run's board afterwards, and durations in histograms."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _WRITE_BOUNDS_S = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 
 class Histogram:
-    """Durations counted by ranges, without a lock: whoever counts and whoever reads take turns.
+    """Counts durations by ranges. It has no lock: counting and reading happen in one thread.
 
     Args:
-        bounds_s: where each range but the last ends, in seconds, the shortest first.
+        bounds_s: the upper bound of each range but the last, in seconds, in ascending order.
     """
 
     def __init__(self, bounds_s: tuple[float, ...]) -> None:
@@ -34,7 +34,7 @@ class Histogram:
         self.sum_s += duration_s
 
     def buckets(self) -> list[tuple[str, float]]:
-        """How many durations were as long as each bound or shorter, as Prometheus writes it."""
+        """The cumulative counts: for each bound, the durations up to it, in Prometheus's form."""
         ends = (
             "+Inf" if math.isinf(bound) else str(bound) for bound in (*self._bounds_s, math.inf)
         )
@@ -42,7 +42,7 @@ class Histogram:
 
 
 class MetricTallies:
-    """Takes note of occurrences."""
+    """Counts occurrences."""
 
     def __init__(self) -> None:
         self.waits = Histogram(_WAIT_BOUNDS_S)
@@ -54,15 +54,15 @@ class MetricTallies:
         self.lost = 0
 
     def note(self, occurrence: Occurrence, board: BoardState) -> None:
-        """Take note of what happened.
+        """Count an occurrence.
 
         Args:
-            occurrence: what happened.
-            board: the board that told of it, as it stands now: a moment later, perhaps.
+            occurrence: the occurrence.
+            board: the board that reported it; its state may be a little newer.
         """
         what, task_id = occurrence.what, occurrence.task_id
         if what is _ADDED:
-            # Of each task, and nothing to be counted.
+            # It occurs for each task, and nothing is counted.
             return
         if task_id is None:
             if what is OccurrenceKind.WORKER_JOINED:
@@ -106,29 +106,29 @@ class MetricTallies:
             if ending is not None:
                 self.retries[ending] += 1
             if ending is not AttemptOutcome.LOST:
-                # It was told when it failed or timed out.
+                # It was counted when it failed or timed out.
                 return
         elif what is OccurrenceKind.TASK_FAILED and ending is not AttemptOutcome.LOST:
             return
         elif what is OccurrenceKind.TASK_COMPLETED and ending is not AttemptOutcome.SUCCEEDED:
-            # A late success: its own end was told long ago, but it may have overtaken another.
+            # A late success: its own end was counted before, but it may have overtaken another.
             attempt = record.attempts[-1]
             if attempt.ending is not AttemptOutcome.OVERTAKEN:
                 return
             ending = attempt.ending
         elif what is OccurrenceKind.TASK_CANCELLED and ending is not AttemptOutcome.CANCELLED:
-            # It was cancelled while it waited for another attempt.
+            # It was cancelled between two attempts.
             return
         if ending is None or ending not in self.attempts or attempt.ended_at is None:
             return
         if attempt.expected_s:
-            # It was sent ahead of a free slot, and waited at its worker too.
+            # It was prefetched, and waited at its worker too.
             self._note_wait(record, attempt, board)
         self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
 
 
 BEGUN = tuple(ending for ending in AttemptOutcome if ending is not AttemptOutcome.NOT_BEGUN)
-"""How attempts end that a worker began."""
+"""The outcomes of attempts that a worker began."""
 
 _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 

@@ -35,7 +35,7 @@ class SharedRows:
         """
         if self._holder is not None:
             raise StoreUnusable(
-                "another store holds this memory; close that store, or call release() if its "
+                "this memory is held by another store; close that store, or call release() if its "
                 "manager is dead"
             )
         self._holder = store

@@ -254,7 +254,7 @@ def damage_error(path: Path, detail: str) -> StoreUnusable:
     """
     return StoreUnusable(
         f"the store {str(path)!r} is damaged: {detail}; "
-        "restore it from a copy, or begin a new one in another file"
+        "restore it from a copy, or create a new one in another file"
     )
 
 
@@ -344,7 +344,7 @@ def _advise(fault: sqlite3.Error) -> str:
     return "check the permissions of the file and its folder"
 
 
-_DAMAGED = "restore it from a copy, or begin a new one in another file"
+_DAMAGED = "restore it from a copy, or create a new one in another file"
 _ADVICE = {
     "is full": "free space on its disk; earlier writes are kept",
     "I/O error": "check whether its disk is full or failing; earlier writes are kept",
