@@ -8,7 +8,7 @@ from ..runtime.lazy_exports import export_lazily
 
 if TYPE_CHECKING:
     from .checking import Mismatch, Verdict, check_diagram
-    from .documents import Found, find_diagrams
+    from .documents import FoundDiagram, find_diagrams
     from .flowchart import write_flowchart
     from .gantt import write_gantt
     from .sequence_model import SequenceDiagram
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MAX_MESSAGES",
-    "Found",
+    "FoundDiagram",
     "Mismatch",
     "SequenceDiagram",
     "Verdict",
@@ -33,7 +33,7 @@ __all__ = [
 
 _MODULES = {
     "DEFAULT_MAX_MESSAGES": ".sequence_of_run",
-    "Found": ".documents",
+    "FoundDiagram": ".documents",
     "Mismatch": ".checking",
     "SequenceDiagram": ".sequence_model",
     "Verdict": ".checking",

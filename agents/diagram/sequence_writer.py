@@ -20,7 +20,7 @@ _INDENT = "    "
 
 
 def write_sequence(diagram: SequenceDiagram) -> str:
-    """Write a diagram, with texts escaped; its ids must be of letters, digits and underscores."""
+    """Write a diagram and escape its texts; its ids must consist of letters, digits and "_"."""
     lines = ["sequenceDiagram"]
     if diagram.title:
         lines.append(f"{_INDENT}title: {escape(diagram.title)}")

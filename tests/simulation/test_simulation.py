@@ -183,7 +183,9 @@ def test_a_board_that_does_not_fit_together_is_noticed(
 
     monkeypatch.setattr(Board, "validate", untrue)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.violation == InvariantViolation("the board is consistent", "the counts are wrong")
+    assert outcome.violation == InvariantViolation(
+        "the board is consistent", "the counts are wrong"
+    )
 
 
 def test_a_result_that_nobody_worked_for_is_noticed(
@@ -220,7 +222,9 @@ def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.Mon
     monkeypatch.setattr(GroupCommit, "_release", release)
     outcome = first_broken(StressStory, range(5, 60), FaultKind.RESTART)
     assert outcome.violation is not None
-    assert outcome.violation.invariant == "a settled task stays settled when the manager is replaced"
+    assert (
+        outcome.violation.invariant == "a settled task stays settled when the manager is replaced"
+    )
 
 
 @pytest.mark.slow
