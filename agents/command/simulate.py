@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ...messages import InvalidInput
 from ..simulation.faults import ALL_FAULTS, FaultKind
-from ..simulation.runner import Conditions, Outcome, Workload, shrink, simulate
+from ..simulation.runner import Conditions, SimulationOutcome, Workload, shrink, simulate
 from ..simulation.workload import StressStory
 from .console.exit import SOME_DID_NOT, SUCCEEDED
 from .console.interrupts import ignore_ctrl_c
@@ -89,7 +89,7 @@ class SimulationTally:
     runs: int = 0
     injected: Counter[FaultKind] = field(default_factory=Counter[FaultKind])
     lasted_s: float = 0.0
-    broken: Outcome | None = None
+    broken: SimulationOutcome | None = None
 
     def add(self, other: SimulationTally) -> None:
         """Add what other runs came to."""
@@ -201,7 +201,7 @@ def _print_tally(tally: SimulationTally, took_s: float) -> None:
     )
 
 
-def _print_violation(order: Order, broken: Outcome) -> None:
+def _print_violation(order: Order, broken: SimulationOutcome) -> None:
     violation = broken.violation
     assert violation is not None
     write_line(f"seed {broken.conditions.seed} broke an invariant: {violation.invariant}")

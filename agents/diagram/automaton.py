@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from ...messages import InvalidDiagram
 from .run_messages import RunMessage
-from .sequence_model import Activation, Block, BlockKind, Note, SequenceMessage, Step
+from .sequence_model import Activation, Block, BlockKind, DiagramStep, Note, SequenceMessage
 
 MAX_STATES = 2_000
 """How many states are tracked at once."""
@@ -55,7 +55,7 @@ class Automaton:
         gap: how many messages a note stands for; 0 for an ordinary note.
     """
 
-    def __init__(self, steps: Sequence[Step], holds: Holds, gap: Gap) -> None:
+    def __init__(self, steps: Sequence[DiagramStep], holds: Holds, gap: Gap) -> None:
         self._whole = _sequence_of(steps, holds, gap)
         self._states: set[State] = {self._whole.begin()}
 
@@ -253,7 +253,7 @@ class _Repeated:
             yield from self._part.expected(self._part.begin())
 
 
-def _sequence_of(steps: Sequence[Step], holds: Holds, gap: Gap) -> AutomatonPart:
+def _sequence_of(steps: Sequence[DiagramStep], holds: Holds, gap: Gap) -> AutomatonPart:
     parts: list[AutomatonPart] = []
     for number, step in enumerate(steps):
         if isinstance(step, Block) and step.kind is BlockKind.BREAK:
@@ -266,7 +266,7 @@ def _sequence_of(steps: Sequence[Step], holds: Holds, gap: Gap) -> AutomatonPart
     return _Sequence(parts)
 
 
-def _part_of(step: Step, holds: Holds, gap: Gap) -> AutomatonPart | None:
+def _part_of(step: DiagramStep, holds: Holds, gap: Gap) -> AutomatonPart | None:
     match step:
         case SequenceMessage():
             return _Single(step, holds)

@@ -87,11 +87,13 @@ def _found(source: str, first_line: int, mark: tuple[str, str] | None) -> FoundD
     diagram = read_sequence(source, first_line)
     if mark is None:
         return FoundDiagram(diagram)
-    word, value = mark
+    keyword, value = mark
     if not value:
-        raise InvalidDiagram(first_line - 1, f"the mark {word!r} before this diagram has no value")
+        raise InvalidDiagram(
+            first_line - 1, f"the mark {keyword!r} before this diagram has no value"
+        )
     return (
         FoundDiagram(diagram, exempt=value)
-        if word == "not checked"
+        if keyword == "not checked"
         else FoundDiagram(diagram, tuple(value.split()))
     )

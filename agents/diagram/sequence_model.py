@@ -121,7 +121,7 @@ class Branch:
     """
 
     label: str
-    steps: tuple[Step, ...]
+    steps: tuple[DiagramStep, ...]
     line: int = field(default=0, compare=False)
 
 
@@ -140,7 +140,7 @@ class Block:
     line: int = field(default=0, compare=False)
 
 
-Step: TypeAlias = SequenceMessage | Note | Activation | Block
+DiagramStep: TypeAlias = SequenceMessage | Note | Activation | Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class SequenceDiagram:
     """
 
     participants: tuple[Participant, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[DiagramStep, ...]
     title: str = ""
     is_numbered: bool = False
     line: int = field(default=0, compare=False)
@@ -169,7 +169,7 @@ class SequenceDiagram:
         return (step for step in walk(self.steps) if isinstance(step, SequenceMessage))
 
 
-def walk(steps: Sequence[Step]) -> Iterator[Step]:
+def walk(steps: Sequence[DiagramStep]) -> Iterator[DiagramStep]:
     """All steps, including those in blocks, in the order of their lines."""
     for step in steps:
         yield step

@@ -19,11 +19,11 @@ from .sequence_model import (
     Block,
     BlockKind,
     Branch,
+    DiagramStep,
     Note,
     Participant,
     SequenceDiagram,
     SequenceMessage,
-    Step,
 )
 
 DEFAULT_MAX_MESSAGES = 60
@@ -130,12 +130,12 @@ def _fold(
     hidden: Sequence[RunMessage], trace: Trace, parties: Sequence[Party], ids: Mapping[Party, str]
 ) -> Iterator[Note]:
     kinds = Counter(sent.kind for sent in hidden)
-    told = ", ".join(
+    kinds_text = ", ".join(
         f"{count:,} {kind.value or 'others'}" for kind, count in kinds.most_common(_MOST_OF_A_KIND)
     )
     where = (ids[parties[0]], ids[parties[-1]]) if len(parties) > 1 else (ids[parties[0]],)
     plural = "s" if len(hidden) > 1 else ""
-    yield Note("over", where, f"… {len(hidden):,} more message{plural}\n{told}")
+    yield Note("over", where, f"… {len(hidden):,} more message{plural}\n{kinds_text}")
     drawn = {party.name for party in parties if party.role is Role.WORKER}
     seen = {
         party.name
@@ -161,7 +161,7 @@ class _SequenceBuilder:
 
     def build(
         self, shown: Sequence[RunMessage], *, is_beginning: bool = False, is_end: bool = False
-    ) -> Iterator[Step]:
+    ) -> Iterator[DiagramStep]:
         """Convert consecutive messages.
 
         Args:
@@ -212,7 +212,7 @@ class _SequenceBuilder:
                 # A failure or loss follows from the messages just before.
                 return sent.kind in {MessageKind.ASSIGNMENT, MessageKind.SHUTDOWN}
 
-    def _note(self, occurrence: Occurrence) -> Iterator[Step]:
+    def _note(self, occurrence: Occurrence) -> Iterator[DiagramStep]:
         worker = self._ids.get(Party(Role.WORKER, occurrence.worker))
         detail = f": {occurrence.detail}" if occurrence.detail else ""
         match occurrence.what:
@@ -226,7 +226,7 @@ class _SequenceBuilder:
                 text = f"{name_of(occurrence.task_id)} failed{detail}"
                 yield Note("over", (self._manager,), tidy(text))
             case OccurrenceKind.RUN_RESUMED:
-                yield Note("over", (self._manager,), "The run goes on")
+                yield Note("over", (self._manager,), "The run is resumed")
             case OccurrenceKind.RUN_ENDED:
                 yield Note("over", (self._manager,), tidy(self._report(occurrence.detail)))
             case _:
@@ -240,7 +240,7 @@ class _SequenceBuilder:
         rate = f"\nSuccess rate: {100 * completed / whole:.2f}%" if whole else ""
         return f"Final report{rate}" + (f"\n{detail}" if detail else "")
 
-    def _group(self, simultaneous: Sequence[RunMessage]) -> Iterator[Step]:
+    def _group(self, simultaneous: Sequence[RunMessage]) -> Iterator[DiagramStep]:
         messages = tuple(self._message(sent) for sent in simultaneous)
         if len(messages) > 1 and simultaneous[0].kind in _GROUP_LABELS:
             branch = Branch(_GROUP_LABELS[simultaneous[0].kind], messages)
@@ -254,11 +254,11 @@ class _SequenceBuilder:
         text = "Connect" if sent.kind is MessageKind.CONNECT else sent.label()
         return SequenceMessage(self._ids[sent.sender], self._ids[sent.receiver], tidy(text), arrow)
 
-    def _processing(self, assigned: Sequence[RunMessage]) -> Iterator[Step]:
+    def _processing(self, assigned: Sequence[RunMessage]) -> Iterator[DiagramStep]:
         for sent in assigned:
             attempt = int(sent.facts.get("attempt", "1"))
             lease = self._leases.get((sent.task_id or 0, attempt))
             if lease is not None and lease.ending != "running":
                 took_s = lease.ended_at - lease.began_at
-                told = f"{name_of(lease.task_id)}: {took_s:.3g} s, {lease.ending}"
-                yield Note("over", (self._ids[sent.receiver],), tidy(told))
+                text = f"{name_of(lease.task_id)}: {took_s:.3g} s, {lease.ending}"
+                yield Note("over", (self._ids[sent.receiver],), tidy(text))

@@ -16,11 +16,11 @@ from .sequence_model import (
     Block,
     BlockKind,
     Branch,
+    DiagramStep,
     Note,
     Participant,
     SequenceDiagram,
     SequenceMessage,
-    Step,
 )
 
 HEADER = "sequenceDiagram"
@@ -58,7 +58,7 @@ class _OpenBlock:
     line: int
     label: str
     branch_line: int
-    steps: list[Step] = field(default_factory=list[Step])
+    steps: list[DiagramStep] = field(default_factory=list[DiagramStep])
     branches: list[Branch] = field(default_factory=list[Branch])
 
     def end_branch(self) -> None:
@@ -68,7 +68,7 @@ class _OpenBlock:
 class _Reader:
     def __init__(self) -> None:
         self._participants: dict[str, Participant] = {}
-        self._steps: list[Step] = []
+        self._steps: list[DiagramStep] = []
         self._open: list[_OpenBlock] = []
         self._title = ""
         self._is_numbered = False
@@ -191,7 +191,7 @@ class _Reader:
 
     # ------------------------------------------------------------------ parts
 
-    def _add(self, step: Step) -> None:
+    def _add(self, step: DiagramStep) -> None:
         if self._open and self._open[-1].kind is None:
             raise self._error("a 'box' can only have participants")
         (self._open[-1].steps if self._open else self._steps).append(step)

@@ -9,11 +9,11 @@ from .sequence_model import (
     BRANCH_WORDS,
     Activation,
     Block,
+    DiagramStep,
     Note,
     Participant,
     SequenceDiagram,
     SequenceMessage,
-    Step,
 )
 
 _INDENT = "    "
@@ -38,7 +38,7 @@ def _participant(participant: Participant) -> str:
     return f"{kind} {participant.id} as {escape(participant.label)}"
 
 
-def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
+def _steps(steps: Sequence[DiagramStep], indent: str) -> Iterator[str]:
     for step in steps:
         match step:
             case SequenceMessage():

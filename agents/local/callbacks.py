@@ -35,7 +35,7 @@ class EventCallbacks:
     """Calls each callback with each event, in order; no callback or task waits for a callback."""
 
     def __init__(self) -> None:
-        # Bounded by whoever registers them.
+        # Bounded by the program that registers them.
         self._listeners: list[_Listener] = []
 
     def add(self, callback: EventCallback) -> None:

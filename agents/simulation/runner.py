@@ -72,7 +72,7 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulationOutcome:
     """The outcome of a simulated run.
 
     Args:
@@ -92,7 +92,7 @@ class Outcome:
     story: tuple[str, ...] = ()
 
 
-def simulate(workload: Workload, conditions: Conditions) -> Outcome:
+def simulate(workload: Workload, conditions: Conditions) -> SimulationOutcome:
     """Simulate one run.
 
     Handlers that are plain functions run in the loop's thread, since the timing of other threads is
@@ -101,7 +101,7 @@ def simulate(workload: Workload, conditions: Conditions) -> Outcome:
     return run_in_virtual_time(_Simulation(workload, conditions).run())
 
 
-def shrink(workload: Workload, outcome: Outcome) -> Outcome:
+def shrink(workload: Workload, outcome: SimulationOutcome) -> SimulationOutcome:
     """Remove kinds of faults and shorten their duration while the run violates the same invariant.
 
     Args:
@@ -123,7 +123,9 @@ def shrink(workload: Workload, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _try(workload: Workload, outcome: Outcome, conditions: Conditions) -> Outcome:
+def _try(
+    workload: Workload, outcome: SimulationOutcome, conditions: Conditions
+) -> SimulationOutcome:
     tried = simulate(workload, conditions)
     same = (
         tried.violation is not None
@@ -152,7 +154,7 @@ class _Simulation:
         # A manager that is never killed runs without a store, as most do.
         self._memory = SharedRows() if FaultKind.RESTART in conditions.kinds else None
 
-    async def run(self) -> Outcome:
+    async def run(self) -> SimulationOutcome:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report_unhandled)
         # Always started in this order.
@@ -353,7 +355,7 @@ class _Simulation:
             self._checker.report("the manager does not fail", repr(fault))
         self._checker.check_board(board)
 
-    def _outcome(self, board: BoardState, lasted_s: float) -> Outcome:
+    def _outcome(self, board: BoardState, lasted_s: float) -> SimulationOutcome:
         violation = self._checker.violation
         task_id = None if violation is None else violation.task_id
         story: tuple[str, ...] = ()
@@ -363,7 +365,7 @@ class _Simulation:
                 for at, what, _, attempt, worker, detail in board.story(task_id)
                 for parts in [(f"attempt {attempt}" if attempt else "", worker, detail)]
             )
-        return Outcome(
+        return SimulationOutcome(
             self._conditions, self._plan.injected, lasted_s, self._checker.digest, violation, story
         )
 

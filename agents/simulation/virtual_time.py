@@ -122,10 +122,10 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 def _end_leftovers(loop: VirtualTimeLoop) -> None:
-    """Cancel all tasks, and those that they start meanwhile.
+    """Cancel all asyncio tasks, and those that they start while they end.
 
-    A task that goes on waiting is closed, and the wait for it told as a `Deadlock`. If the garbage
-    collector found it later, its failure would be blamed on whatever ran then.
+    A task that ignores its cancellation and waits is closed, and the wait for it raises `Deadlock`.
+    Otherwise the garbage collector would find it later and blame its failure on other code.
     """
     try:
         for _ in range(_MAX_CANCELS):
@@ -133,13 +133,13 @@ def _end_leftovers(loop: VirtualTimeLoop) -> None:
             for task in leftovers:
                 task.cancel()
             loop.run_until_complete(_wait_for_all(leftovers))
-            _tell_failures(loop, leftovers)
+            _report_failures(loop, leftovers)
     finally:
         for task in asyncio.all_tasks(loop):
             _close(task)
 
 
-def _tell_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None:
+def _report_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None:
     for task in ended:
         if not task.cancelled() and (fault := task.exception()) is not None:
             loop.call_exception_handler(
@@ -152,8 +152,8 @@ def _tell_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None
 
 
 def _close(task: asyncio.Task[Any]) -> None:
-    """End a task without its loop, at the point where it waits."""
-    # As `asyncio.gather` does with the tasks that it waits for itself.
+    """End an asyncio task where it waits, without its loop."""
+    # `asyncio.gather` does the same with its inner tasks.
     task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage] # noqa: SLF001
     if inspect.iscoroutine(coroutine := task.get_coro()):
         coroutine.close()

@@ -25,7 +25,7 @@ from ..manager.task_manager import TaskManager
 from ..report.json_value import to_json_value
 from ..runtime.log import log
 from .manager import StateFileTaskManager
-from .table import Entry
+from .table import TaskEntry
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
@@ -140,7 +140,7 @@ class StateFileBridge:
                 return
             await self._offer(task)
 
-    async def _offer(self, task: Entry) -> None:
+    async def _offer(self, task: TaskEntry) -> None:
         task_id = cast("str", task["id"])
         if task_id in self._held.values():
             # It timed out in the file, and this bridge took it again: it is already running.

@@ -24,7 +24,7 @@ from .json_text import (
     parse_object,
     split_members,
 )
-from .table import Entry, StatusCounts
+from .table import StatusCounts, TaskEntry
 
 WORKFLOW_TYPE = "generic"
 """The workflow type of a new document; an existing one keeps its own."""
@@ -51,7 +51,7 @@ class StateDocument:
 
     def _clear(self) -> None:
         self._head = b""
-        self._top: Entry = {}
+        self._top: TaskEntry = {}
         self._lines: list[bytes] = []
         self._summaries: list[EntrySummary] = []
         self._positions: dict[str, int] = {}
@@ -118,7 +118,7 @@ class StateDocument:
         self._clear()
         try:
             self._top = check_document(parse_json(content))
-            tasks = cast("Entry", self._top["tasks"])
+            tasks = cast("TaskEntry", self._top["tasks"])
             self._top["tasks"] = {}
             self._head = self._encode_head()
             for task_id, entry in tasks.items():
@@ -163,7 +163,7 @@ class StateDocument:
 
     # ------------------------------------------------------------------ tasks
 
-    def find(self, task_id: str) -> Entry | None:
+    def find(self, task_id: str) -> TaskEntry | None:
         """A copy of a task; None if no task has this id.
 
         Raises:
@@ -176,13 +176,13 @@ class StateDocument:
         if fault:
             raise unreadable(task_id, fault)
         entry = json.loads(b"{%b}" % self._lines[position])[task_id]
-        return cast("Entry", entry)
+        return cast("TaskEntry", entry)
 
-    def add(self, task_id: str, entry: Entry) -> None:
+    def add(self, task_id: str, entry: TaskEntry) -> None:
         """Add a task under a new id."""
         self._append(*make_line(task_id, entry))
 
-    def replace(self, task_id: str, entry: Entry) -> None:
+    def replace(self, task_id: str, entry: TaskEntry) -> None:
         """Replace a task by a changed one."""
         self._put(self._positions[task_id], *make_line(task_id, entry))
 
@@ -259,11 +259,11 @@ class StateDocument:
 
     # ------------------------------------------------------------------ metadata
 
-    def metadata(self) -> Entry:
+    def metadata(self) -> TaskEntry:
         """A copy of the metadata of the workflow."""
-        return cast("Entry", json.loads(encode_json(self._top["metadata"])))
+        return cast("TaskEntry", json.loads(encode_json(self._top["metadata"])))
 
-    def replace_metadata(self, metadata: Entry) -> None:
+    def replace_metadata(self, metadata: TaskEntry) -> None:
         """Replace the metadata of the workflow."""
         self._top["metadata"] = metadata
         self._head = self._encode_head()
@@ -309,6 +309,6 @@ def encode_empty(initialized_at: str) -> tuple[bytes, ...]:
     Args:
         initialized_at: the timestamp of its creation.
     """
-    metadata: Entry = {"initialized_at": initialized_at, "last_updated": initialized_at}
-    document: Entry = {"workflow_type": WORKFLOW_TYPE, "metadata": metadata}
+    metadata: TaskEntry = {"initialized_at": initialized_at, "last_updated": initialized_at}
+    document: TaskEntry = {"workflow_type": WORKFLOW_TYPE, "metadata": metadata}
     return encode_json(document)[:-1], _BEFORE_TASKS, b"\n", _END

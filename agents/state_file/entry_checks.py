@@ -17,7 +17,7 @@ from .json_text import (
     split_members,
 )
 from .json_values import from_timestamp
-from .table import Entry
+from .table import TaskEntry
 
 _LONG_AGO = float("-inf")
 _MAY_BE_NULL = ("parent_id", "locked_by", "locked_at", "created_at", "completed_at")
@@ -49,7 +49,7 @@ class EntrySummary(NamedTuple):
     fault: str = ""
 
 
-def check_document(document: JsonValue) -> Entry:
+def check_document(document: JsonValue) -> TaskEntry:
     """Check the top level of a state document.
 
     Raises:

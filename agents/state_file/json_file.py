@@ -27,7 +27,7 @@ from .rewrite import (
     sync_folder,
     write_all,
 )
-from .table import Entry, StatusCounts
+from .table import StatusCounts, TaskEntry
 
 MAX_STATE_FILE_BYTES = 256 * 2**20
 """The largest size of a state file; more tasks belong in a SQLite file."""
@@ -159,7 +159,7 @@ class StateFile:
         assert self._loaded is not None
         return self._loaded
 
-    def find(self, task_id: str) -> Entry | None:
+    def find(self, task_id: str) -> TaskEntry | None:
         """A copy of a task; None if no task has this id.
 
         Raises:
@@ -167,12 +167,12 @@ class StateFile:
         """
         return self._document.find(task_id)
 
-    def add(self, task_id: str, entry: Entry) -> None:
+    def add(self, task_id: str, entry: TaskEntry) -> None:
         """Add a task of a new id."""
         self._is_changed = True
         self._document.add(task_id, entry)
 
-    def replace(self, task_id: str, entry: Entry) -> None:
+    def replace(self, task_id: str, entry: TaskEntry) -> None:
         """Replace a task by a changed one."""
         self._is_changed = True
         self._document.replace(task_id, entry)
@@ -219,11 +219,11 @@ class StateFile:
         """How many tasks there are, by status and by type."""
         return self._document.tallies()
 
-    def metadata(self) -> Entry:
+    def metadata(self) -> TaskEntry:
         """A copy of the metadata of the workflow."""
         return self._document.metadata()
 
-    def replace_metadata(self, metadata: Entry) -> None:
+    def replace_metadata(self, metadata: TaskEntry) -> None:
         """Replace the metadata of the workflow."""
         self._is_changed = True
         self._document.replace_metadata(metadata)

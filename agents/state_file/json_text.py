@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn, cast
 
 from pydantic import JsonValue
 
-from .table import Entry
+from .table import TaskEntry
 
 MAX_DEPTH = 200
 """How deep lists and objects may be nested; Python can't always parse what is deeper."""
@@ -173,13 +173,13 @@ def check_depth(line: bytes) -> None:
         raise InvalidStateDocument(f"it is nested too deeply: over {MAX_DEPTH} levels")
 
 
-def parse_object(text: str | bytes) -> Entry:
+def parse_object(text: str | bytes) -> TaskEntry:
     """Parse a JSON text that is an object if it is valid.
 
     Raises:
         InvalidStateDocument: it is not JSON, or has a value that can't be written again.
     """
-    return cast("Entry", parse_json(text))
+    return cast("TaskEntry", parse_json(text))
 
 
 def parse_json(content: str | bytes, what: str = "it") -> JsonValue:
@@ -223,7 +223,7 @@ def _reject_constant(constant: str) -> NoReturn:
     raise InvalidStateDocument(f"it has {constant}, which is not JSON")
 
 
-def _reject_duplicates(pairs: list[tuple[str, JsonValue]]) -> Entry:
+def _reject_duplicates(pairs: list[tuple[str, JsonValue]]) -> TaskEntry:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]

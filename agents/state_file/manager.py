@@ -21,7 +21,7 @@ from ..kernel.board.board import TRANSITIONS, Cause
 from ..kernel.model.events import OccurrenceKind
 from .json_values import to_timestamp
 from .queries import StateFileQueries
-from .table import Entry, describe_holder, is_held_by, status_of, view
+from .table import TaskEntry, describe_holder, is_held_by, status_of, view
 from .validation import (
     ID_BYTES,
     OUTCOMES,
@@ -131,7 +131,9 @@ class StateFileTaskManager(StateFileQueries):
 
     # ------------------------------------------------------------------ working on tasks
 
-    def get_next_task(self, agent_id: str, task_types: Sequence[str] | None = None) -> Entry | None:
+    def get_next_task(
+        self, agent_id: str, task_types: Sequence[str] | None = None
+    ) -> TaskEntry | None:
         """Take the next pending task; the agent then holds it, and no other agent gets it.
 
         Tasks that were held for longer than `task_timeout_hours` become pending first.
@@ -206,7 +208,7 @@ class StateFileTaskManager(StateFileQueries):
             self._table.replace(task_id, entry)
         return True
 
-    def _settle(self, change: Change, task_id: str, entry: Entry, outcome: TaskStatus) -> None:
+    def _settle(self, change: Change, task_id: str, entry: TaskEntry, outcome: TaskStatus) -> None:
         agent_id = cast("str", entry["locked_by"])
         entry["locked_by"] = entry["locked_at"] = None
         if outcome is TaskStatus.FAILED and self._table.has_schedule:
@@ -261,7 +263,7 @@ class StateFileTaskManager(StateFileQueries):
                 OccurrenceKind.TASK_PROGRESSED, task_id, agent_id, "the timeout was restarted"
             )
 
-    def _find_held(self, task_id: str, agent_id: str, action: str) -> Entry:
+    def _find_held(self, task_id: str, agent_id: str, action: str) -> TaskEntry:
         entry = self._find(task_id)
         if is_held_by(entry, agent_id):
             return entry
@@ -373,7 +375,7 @@ class StateFileTaskManager(StateFileQueries):
     # ------------------------------------------------------------------ shared by the calls above
 
     def _requeue(
-        self, change: Change, task_id: str, entry: Entry, cause: Cause, detail: str
+        self, change: Change, task_id: str, entry: TaskEntry, cause: Cause, detail: str
     ) -> None:
         holder = entry.get("locked_by")
         self._move(task_id, entry, cause)
@@ -382,7 +384,7 @@ class StateFileTaskManager(StateFileQueries):
         change.note(OccurrenceKind.TASK_REQUEUED, task_id, str(holder or ""), detail)
 
     @staticmethod
-    def _move(task_id: str, entry: Entry, cause: Cause) -> None:
+    def _move(task_id: str, entry: TaskEntry, cause: Cause) -> None:
         """Change a task's status by the board's table of transitions."""
         before = status_of(entry)
         after = TRANSITIONS.get((before, cause))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ...messages import TaskStatus
-from .table import Entry, view
+from .table import TaskEntry, view
 from .validation import check_agent, check_limit, check_status
 from .workflow import StateFileWorkflow
 
@@ -27,7 +27,7 @@ class StatusSummary(TypedDict):
 class StateFileQueries(StateFileWorkflow):
     """The read-only calls; see `StateFileTaskManager`."""
 
-    def get_task(self, task_id: str) -> Entry:
+    def get_task(self, task_id: str) -> TaskEntry:
         """A copy of a task, with its `id`.
 
         Raises:
@@ -36,7 +36,7 @@ class StateFileQueries(StateFileWorkflow):
         with self._table.reading():
             return view(task_id, self._find(task_id))
 
-    def get_task_children(self, task_id: str) -> list[Entry]:
+    def get_task_children(self, task_id: str) -> list[TaskEntry]:
         """The tasks that have this parent, in the order of their creation.
 
         Raises:
@@ -46,7 +46,7 @@ class StateFileQueries(StateFileWorkflow):
             self._find(task_id)
             return self._views(self._table.children(task_id))
 
-    def get_held_tasks(self, agent_id: str) -> list[Entry]:
+    def get_held_tasks(self, agent_id: str) -> list[TaskEntry]:
         """The tasks that an agent holds, such as one that restarted with the same id."""
         check_agent(agent_id)
         with self._table.reading():
@@ -65,7 +65,7 @@ class StateFileQueries(StateFileWorkflow):
 
     def get_tasks(
         self, status: TaskStatus | str | None = None, *, limit: int | None = None
-    ) -> list[Entry]:
+    ) -> list[TaskEntry]:
         """The tasks of one status or all tasks, each with its `id`, in the order of their creation.
 
         Args:

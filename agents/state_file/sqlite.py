@@ -20,17 +20,17 @@ from .json_values import from_timestamp, to_timestamp
 from .lock import StateFileLock
 from .sqlite_file import open_task_file
 from .sqlite_rows import COLUMNS, held_since_of, read_row, row_values
-from .table import Entry, StatusCounts
+from .table import StatusCounts, TaskEntry
 
-_FIND = f"SELECT {', '.join(COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - names of ours
+_FIND = f"SELECT {', '.join(COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - our own column names
 _ADD = f"""
     INSERT INTO task (id, {", ".join(COLUMNS)}, held_since, ready_at)
     VALUES (?, {", ".join("?" for _ in COLUMNS)}, ?, ?)
-"""  # noqa: S608 - names of ours
+"""  # noqa: S608 - our own column names
 _REPLACE = f"""
     UPDATE task SET {", ".join(f"{name} = ?" for name in COLUMNS)}, held_since = ?
     WHERE id = ?
-"""  # noqa: S608 - names of ours
+"""  # noqa: S608 - our own column names
 _MAKE_READY = """
     UPDATE task SET ready_at = NULL
     WHERE status = 'pending' AND ready_at IS NOT NULL AND ready_at <= ?
@@ -118,7 +118,7 @@ class SqliteTaskTable:
         self._was_opened = False
         self._logged: set[str] = set()
         # The entry that was read last, in a check whether it can be read; for the next `find`.
-        self._last_entry: tuple[str, Entry] | None = None
+        self._last_entry: tuple[str, TaskEntry] | None = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -174,7 +174,7 @@ class SqliteTaskTable:
 
     # ------------------------------------------------------------------ tasks
 
-    def find(self, task_id: str) -> Entry | None:
+    def find(self, task_id: str) -> TaskEntry | None:
         """A copy of a task; None if no task has this id.
 
         Raises:
@@ -191,14 +191,14 @@ class SqliteTaskTable:
                 raise unreadable(task_id, str(fault)) from None
         return None
 
-    def add(self, task_id: str, entry: Entry) -> None:
+    def add(self, task_id: str, entry: TaskEntry) -> None:
         """Add a task under a new id."""
         self._is_changed = True
         not_before = entry["not_before"]
         ready_at = None if not_before is None else from_timestamp(cast("str", not_before))
         self._query(_ADD, task_id, *row_values(entry), held_since_of(entry), ready_at)
 
-    def replace(self, task_id: str, entry: Entry) -> None:
+    def replace(self, task_id: str, entry: TaskEntry) -> None:
         """Replace a task by a changed one."""
         self._is_changed = True
         self._last_entry = None
@@ -307,12 +307,12 @@ class SqliteTaskTable:
             by_type[task_type] = by_type.get(task_type, 0) + count
         return StatusCounts(by_status, by_type)
 
-    def metadata(self) -> Entry:
+    def metadata(self) -> TaskEntry:
         """A copy of the metadata of the workflow."""
         ((text,),) = self._query("SELECT metadata FROM workflow")
-        return cast("Entry", json.loads(text))
+        return cast("TaskEntry", json.loads(text))
 
-    def replace_metadata(self, metadata: Entry) -> None:
+    def replace_metadata(self, metadata: TaskEntry) -> None:
         """Replace the metadata of the workflow."""
         self._is_changed = True
         self._query("UPDATE workflow SET metadata = ?", json.dumps(metadata))

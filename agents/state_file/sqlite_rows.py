@@ -9,7 +9,7 @@ from typing import Any, cast
 from .entry_checks import check_entry
 from .json_text import InvalidStateDocument, check_depth, parse_object
 from .json_values import from_timestamp
-from .table import Entry
+from .table import TaskEntry
 
 COLUMNS: tuple[str, ...] = (
     "type",
@@ -30,7 +30,7 @@ _JSON_COLUMNS = ("data", "result_data")
 _INTEGER_COLUMNS = ("priority", "max_attempts", "failures")
 
 
-def read_row(task_id: str, row: tuple[Any, ...]) -> Entry:
+def read_row(task_id: str, row: tuple[Any, ...]) -> TaskEntry:
     """The entry that a row holds.
 
     Args:
@@ -60,7 +60,7 @@ def read_row(task_id: str, row: tuple[Any, ...]) -> Entry:
     return entry
 
 
-def row_values(entry: Entry) -> Iterator[object]:
+def row_values(entry: TaskEntry) -> Iterator[object]:
     """The values of an entry, in the order of `COLUMNS`."""
     for name in COLUMNS:
         value = entry.get(name)
@@ -68,7 +68,7 @@ def row_values(entry: Entry) -> Iterator[object]:
         yield json.dumps(value) if is_json else value
 
 
-def held_since_of(entry: Entry) -> float | None:
+def held_since_of(entry: TaskEntry) -> float | None:
     """When the task was locked, in seconds since 1970; None if it is not locked."""
     locked_at = entry["locked_at"]
     return None if locked_at is None else from_timestamp(cast("str", locked_at))

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from ...messages import TaskStatus
 
-Entry: TypeAlias = dict[str, JsonValue]
+TaskEntry: TypeAlias = dict[str, JsonValue]
 """A stored task without its id: `type`, `status`, `parent_id`, `locked_by`, `locked_at`,
 `created_at`, `completed_at`, `data`, and any other fields."""
 
@@ -61,7 +61,7 @@ class TaskTable(Protocol):
         """
         ...
 
-    def find(self, task_id: str) -> Entry | None:
+    def find(self, task_id: str) -> TaskEntry | None:
         """A copy of a task; None if no task has this id.
 
         Raises:
@@ -69,11 +69,11 @@ class TaskTable(Protocol):
         """
         ...
 
-    def add(self, task_id: str, entry: Entry) -> None:
+    def add(self, task_id: str, entry: TaskEntry) -> None:
         """Add a task under a new id."""
         ...
 
-    def replace(self, task_id: str, entry: Entry) -> None:
+    def replace(self, task_id: str, entry: TaskEntry) -> None:
         """Replace a task by a changed one."""
         ...
 
@@ -139,11 +139,11 @@ class TaskTable(Protocol):
         """How many tasks there are, by status and by type."""
         ...
 
-    def metadata(self) -> Entry:
+    def metadata(self) -> TaskEntry:
         """A copy of the metadata of the workflow."""
         ...
 
-    def replace_metadata(self, metadata: Entry) -> None:
+    def replace_metadata(self, metadata: TaskEntry) -> None:
         """Replace the metadata of the workflow."""
         ...
 
@@ -152,26 +152,26 @@ class TaskTable(Protocol):
         ...
 
 
-def status_of(entry: Entry) -> TaskStatus:
+def status_of(entry: TaskEntry) -> TaskStatus:
     """The status of a task."""
     return TaskStatus(entry["status"])
 
 
-def is_held_by(entry: Entry, agent_id: str) -> bool:
+def is_held_by(entry: TaskEntry, agent_id: str) -> bool:
     """Whether an agent holds the task."""
     return status_of(entry) is TaskStatus.IN_PROGRESS and entry.get("locked_by") == agent_id
 
 
-def describe_holder(task_id: str, entry: Entry) -> str:
+def describe_holder(task_id: str, entry: TaskEntry) -> str:
     """Describe a task's status and holder, for error messages."""
     held = f", held by {holder!r}" if (holder := entry.get("locked_by")) is not None else ""
     since = f" since {entry['locked_at']}" if held else ""
     return f"task {task_id!r} is {status_of(entry).value}{held}{since}"
 
 
-def view(task_id: str, entry: Entry) -> Entry:
+def view(task_id: str, entry: TaskEntry) -> TaskEntry:
     """A task as agents see it: with its id, and None for fields that its entry lacks."""
-    documented: Entry = {
+    documented: TaskEntry = {
         "id": task_id,
         "type": None,
         "status": None,

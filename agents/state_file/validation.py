@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from ...messages import InvalidInput, InvalidTask, TaskStatus
 from ...messages.task import MAX_ATTEMPTS, MAX_NAME_CHARACTERS
 from .json_values import explain_unwritable, to_timestamp
-from .table import Entry
+from .table import TaskEntry
 
 ID_BYTES = 4
 """How many random bytes the id of a task has."""
@@ -25,7 +25,9 @@ _SQLITE = "sqlite:"
 _SQLITE_PREFIX = "sqlite:///"
 
 
-def new_entry(task_type: str, data: Mapping[str, JsonValue] | None, parent_id: str | None) -> Entry:
+def new_entry(
+    task_type: str, data: Mapping[str, JsonValue] | None, parent_id: str | None
+) -> TaskEntry:
     """The entry of a new task.
 
     Raises:
@@ -54,7 +56,7 @@ def new_entry(task_type: str, data: Mapping[str, JsonValue] | None, parent_id: s
     }
 
 
-def schedule_of(priority: int, not_before: datetime | None, max_attempts: int) -> Entry:
+def schedule_of(priority: int, not_before: datetime | None, max_attempts: int) -> TaskEntry:
     """The fields of an entry for priority, start time and retries.
 
     Raises:
@@ -76,7 +78,7 @@ def schedule_of(priority: int, not_before: datetime | None, max_attempts: int) -
     }
 
 
-def check_json(name: str, value: Mapping[str, JsonValue]) -> Entry:
+def check_json(name: str, value: Mapping[str, JsonValue]) -> TaskEntry:
     """Check that JSON can carry a dict, and copy it.
 
     Raises:

@@ -15,7 +15,7 @@ from ..kernel.model.events import Occurrence, OccurrenceKind, Watcher
 from ..runtime.log import log
 from .json_file import StateFile
 from .sqlite import SqliteTaskTable
-from .table import Entry, TaskTable, view
+from .table import TaskEntry, TaskTable, view
 from .validation import check_json, find_sqlite_path
 
 HOUR_S = 3600.0
@@ -91,7 +91,7 @@ class StateFileWorkflow:
         return self._table.has_schedule
 
     @property
-    def workflow_metadata(self) -> Entry:
+    def workflow_metadata(self) -> TaskEntry:
         """A copy of the metadata of the workflow."""
         with self._table.reading():
             return self._table.metadata()
@@ -129,18 +129,18 @@ class StateFileWorkflow:
         """Close the file; it is opened again when needed."""
         self._table.close()
 
-    def _find(self, task_id: str) -> Entry:
+    def _find(self, task_id: str) -> TaskEntry:
         entry = self._find_if_any(task_id)
         if entry is None:
             raise UnknownTask(f"{str(self.state_file)!r} has no task {task_id!r}")
         return entry
 
-    def _find_if_any(self, task_id: str) -> Entry | None:
+    def _find_if_any(self, task_id: str) -> TaskEntry | None:
         # Only text can be the id of a task; the tables can't search for anything else.
         is_text = isinstance(task_id, str)  # pyright: ignore[reportUnnecessaryIsInstance]
         return self._table.find(task_id) if is_text else None
 
-    def _views(self, task_ids: list[str]) -> list[Entry]:
+    def _views(self, task_ids: list[str]) -> list[TaskEntry]:
         return [view(task_id, self._find(task_id)) for task_id in task_ids]
 
     @contextlib.contextmanager

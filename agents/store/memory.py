@@ -51,9 +51,9 @@ class SharedRows:
             StoreUnusable: a row lacks the definition of its task, which was never written.
         """
         defined: dict[TaskId, TaskRow] = {}
-        gone = set(rows.forgotten)
+        forgotten = set(rows.forgotten)
         for row in rows.tasks:
-            kept = None if row.task_id in gone else self._tasks.get(row.task_id)
+            kept = None if row.task_id in forgotten else self._tasks.get(row.task_id)
             before = defined.get(row.task_id) or kept
             if row.definition is not None:
                 defined[row.task_id] = row
@@ -67,7 +67,7 @@ class SharedRows:
                 )
         if rows.run is not None:
             self._run = rows.run
-        for task_id in gone:
+        for task_id in forgotten:
             self._tasks.pop(task_id, None)
         self._tasks.update(defined)
         self._workers.update((row.name, row) for row in rows.workers)

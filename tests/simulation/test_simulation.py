@@ -21,7 +21,7 @@ from muster.agents.manager.shell import ManagerShell
 from muster.agents.simulation import runner as simulation
 from muster.agents.simulation.checker import InvariantViolation
 from muster.agents.simulation.faults import FaultKind
-from muster.agents.simulation.runner import Conditions, Outcome, shrink, simulate
+from muster.agents.simulation.runner import Conditions, SimulationOutcome, shrink, simulate
 from muster.agents.simulation.workload import StressStory
 from muster.agents.worker.outbox import ResultOutbox
 from muster.agents.worker.shell import WorkerShell
@@ -42,11 +42,11 @@ for story in stories:
 SCENARIOS = [each for each in our_scenarios() if not each.needs_the_real_network()]
 
 
-def told(outcome: Outcome) -> str:
+def told(outcome: SimulationOutcome) -> str:
     return f"seed {outcome.conditions.seed}: {outcome.violation}\n" + "\n".join(outcome.story)
 
 
-def first_broken(story: Callable[[int], Any], seeds: range, *kinds: FaultKind) -> Outcome:
+def first_broken(story: Callable[[int], Any], seeds: range, *kinds: FaultKind) -> SimulationOutcome:
     for seed in seeds:
         outcome = simulate(story(seed), Conditions(seed, kinds, 20.0))
         if outcome.violation is not None:
