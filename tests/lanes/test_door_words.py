@@ -141,6 +141,27 @@ def test_a_member_that_knows_the_secret_gets_no_wire_in_anothers_name() -> None:
     assert caught.value.flaw is Flaw.FORGED_SENDER
 
 
+def test_a_request_for_a_wire_that_nobody_has_signed_is_refused_where_frames_are_sealed() -> None:
+    # As one asks who has the secret and leaves the rest out.
+    asked = ConnectionRequest(WIRE_NONCE, "12D3KooWAda")
+    sealed = TALK._seal(DiscoveryKind.CONNECT, GREETING.nonce + WIRE_NONCE, ["12D3KooWAda"])
+    with pytest.raises(DecodeError) as caught:
+        MANAGERS_TALK.read_wire_request(GREETING, WIRE_NONCE + sealed)
+    assert caught.value.flaw is Flaw.INVALID
+    sealed = MANAGERS_TALK._seal(DiscoveryKind.CONNECTED, GREETING.nonce + asked.nonce, [])
+    with pytest.raises(DecodeError) as caught:
+        TALK.read_wired(GREETING, asked, sealed)
+    assert caught.value.flaw is Flaw.INVALID
+
+
+@pytest.mark.parametrize("address", ["", " ", "x" * 201])
+def test_a_request_for_a_wire_that_names_nobody_is_refused(address: str) -> None:
+    request = body_of(OPEN_TALK.pack_wire_request(GREETING, ConnectionRequest(WIRE_NONCE, address)))
+    with pytest.raises(DecodeError) as caught:
+        OPEN_TALK.read_wire_request(GREETING, request)
+    assert caught.value.flaw is Flaw.INVALID
+
+
 def test_neither_name_nor_place_stands_in_the_clear() -> None:
     assert b"Ada" not in TALK.pack_question(GREETING, QUESTION)
     assert b"12D3KooWLane" not in TALK.pack_answer(GREETING, QUESTION, PLACE)
