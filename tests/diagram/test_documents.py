@@ -1,4 +1,4 @@
-"""The diagrams of a document are found, with the run that each says it shows."""
+"""Diagrams in documents are found, with the run that each of them shows."""
 
 from __future__ import annotations
 

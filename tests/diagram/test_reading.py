@@ -1,4 +1,4 @@
-"""Sequence diagrams are read as Mermaid means them; what is not known is named with its line."""
+"""Sequence diagrams are parsed as in Mermaid; errors name unknown constructs with their line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks hear of each event in order; one that raises or hangs harms nothing."""
+"""Callbacks get all events in order; one that raises or hangs disturbs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local tasks run at once when a place is free, the most urgent first, and end in one state."""
+"""Local tasks run when a slot is free, by priority, and end in one state."""
 
 from __future__ import annotations
 

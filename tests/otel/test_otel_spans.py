@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told: the manager's span of an attempt, and the worker's within it."""
+"""OpenTelemetry spans: the manager's span of an attempt, and the worker's inside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rehearses a scenario in virtual time, and holds the diagram in its docstring against the run."""
+"""Rehearses a scenario in virtual time, and checks the diagram in its docstring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated runs repeat themselves, keep every invariant, and tell when one is broken."""
+"""Simulated runs are reproducible, keep every invariant, and report violations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever bytes stand in a state file, they are read or refused, and never anything else."""
+"""Any bytes in a state file are either read or rejected; nothing else is raised."""
 
 from __future__ import annotations
 

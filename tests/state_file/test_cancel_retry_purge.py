@@ -1,4 +1,4 @@
-"""Renewing a hold, cancelling, trying again, listing and purging, over both kinds of file."""
+"""Renewing, cancelling, retrying, listing and purging tasks, in both kinds of file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of corrupt files, writers who write in place, and a lock whose file is removed."""
+"""Copies of corrupt files, writers that overwrite in place, and lock files that are removed."""
 
 from __future__ import annotations
 

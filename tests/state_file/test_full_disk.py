@@ -1,4 +1,4 @@
-"""Disks that are full, files that may not grow, and places where nothing may be written."""
+"""Full disks, files that may not grow, and folders without write permission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what to a task, over a JSON file and over SQLite alike."""
+"""Which agent may do what to a task, in JSON and SQLite files."""
 
 from __future__ import annotations
 

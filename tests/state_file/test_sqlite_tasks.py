@@ -1,4 +1,4 @@
-"""What a SQLite file lifts of a JSON file's limits: priorities, times, retries, and numbers."""
+"""What only SQLite files support: priorities, start times, retries and many tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State files on disk: their structure, other programs' files, and what is no state file."""
+"""State files on disk: their structure, other programs' files, and invalid files."""
 
 from __future__ import annotations
 

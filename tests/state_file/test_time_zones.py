@@ -1,4 +1,4 @@
-"""Agents in other time zones, and in the hour that comes twice: one task is never two agents'."""
+"""Agents in several time zones, and the hour that occurs twice: two agents never get one task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One task that can't be read: it is set aside as it stands, and all others go on."""
+"""A task that can't be read is set aside unchanged, and all others can be used."""
 
 from __future__ import annotations
 

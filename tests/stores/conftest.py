@@ -1,4 +1,4 @@
-"""Every kind of store, by the place where it keeps its rows."""
+"""Every kind of store."""
 
 from __future__ import annotations
 

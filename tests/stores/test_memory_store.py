@@ -1,4 +1,4 @@
-"""What only the store in memory does."""
+"""The behaviour that only the memory store has."""
 
 from __future__ import annotations
 

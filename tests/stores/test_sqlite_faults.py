@@ -1,4 +1,4 @@
-"""SQLite stores whose manager is killed, whose disk is full, and that are read while written."""
+"""SQLite stores with killed managers, full disks, and readers during writes."""
 
 from __future__ import annotations
 

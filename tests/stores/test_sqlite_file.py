@@ -1,4 +1,4 @@
-"""A SQLite store's file: whoever may not have it is told why, and it stays as it was."""
+"""The file of a SQLite store: a refusal names the reason, and leaves the file unchanged."""
 
 from __future__ import annotations
 

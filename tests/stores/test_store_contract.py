@@ -1,4 +1,4 @@
-"""What every store must do."""
+"""The contract of every store."""
 
 from __future__ import annotations
 

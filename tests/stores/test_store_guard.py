@@ -1,4 +1,4 @@
-"""A store whose files are deleted or replaced while it is open, and who else may come to it."""
+"""Stores whose files are deleted or replaced while they are open, and other openers."""
 
 from __future__ import annotations
 
