@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ...messages import InvalidInput, UnknownTask
-from ..kernel.model.events import Occurrence, OccurrenceKind, Watcher
+from ..kernel.model.occurrences import Facts, Occurrence, OccurrenceKind, Watcher
 from ..runtime.log import log
 from .json_file import StateFile
 from .sqlite import SqliteTaskTable
@@ -35,9 +35,15 @@ class Change:
         self.at = at
         self.occurrences: list[Occurrence] = []
 
-    def note(self, what: OccurrenceKind, task_id: str, worker: str = "", detail: str = "") -> None:
+    def note(
+        self,
+        what: OccurrenceKind,
+        task_id: str,
+        worker: str = "",
+        facts: Facts | str | None = None,
+    ) -> None:
         """Add an occurrence; watchers receive it after the change was written."""
-        self.occurrences.append(Occurrence(self.at, what, task_id, worker=worker, detail=detail))
+        self.occurrences.append(Occurrence(self.at, what, task_id, worker=worker, facts=facts))
 
 
 class StateFileWorkflow:
