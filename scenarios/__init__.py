@@ -1,1 +1,1 @@
-"""Stories that run: one a file."""
+"""Runnable scenarios, one in each file."""

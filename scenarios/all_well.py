@@ -1,4 +1,4 @@
-"""All are well: three tasks, three workers, each task to the one whom it fits.
+"""All well: three tasks and three workers; each worker gets the task that matches its skill.
 
 ```mermaid
 sequenceDiagram
@@ -48,7 +48,7 @@ from .scenario import Scenario, perform
 
 
 class AllWell(Scenario):
-    """Three tasks, three workers, and each task goes to the worker whom it fits."""
+    """Three tasks and three workers; each worker gets the task that matches its skill."""
 
     def manager(self) -> TaskManager:
         """Three tasks, from simple to hard."""

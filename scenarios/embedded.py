@@ -1,4 +1,4 @@
-"""Embedded: a Ceylon workspace that has agents of its own takes in a TaskManager and two workers.
+"""Embedded: a TaskManager and two workers join a workspace of plain Ceylon agents.
 
 ```mermaid
 sequenceDiagram
@@ -36,8 +36,8 @@ sequenceDiagram
     end
 ```
 
-The hub and the observer are what a Ceylon user has already; they pickle, as Ceylon does. Ours join
-the same workspace as guests. Neither side disturbs the other.
+The hub and the observer are agents that a Ceylon user already has; they send pickles, as Ceylon
+does. The TaskManager and its workers join the same workspace. Neither side disturbs the other.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from ..agents.runtime.ports import claim_port, standing_in
 from ..agents.transport.ceylon_agent import AgentDetail, BaseAgent, PeerMode, on, on_run
 from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task, TaskResult
-from .scenario import AsideTold, ManagerSeen, Scenario, perform
+from .scenario import ManagerSeen, Scenario, SideMessageSink, perform
 
 if TYPE_CHECKING:
     from ..agents.report.model import RunReport
@@ -65,18 +65,18 @@ if TYPE_CHECKING:
 WORKSPACE = "estate"
 BULLETIN_EVERY_S = 0.2
 NO_FILE = os.devnull
-"""What the plain agents read in place of a `.ceylon_network` where the user stands."""
+"""Read by the plain agents instead of a `.ceylon_network` in the user's current folder."""
 
 
 @dataclass
 class Bulletin:
-    """What the plain agents tell one another."""
+    """A message between the plain agents."""
 
     number: int
 
 
 class Remark(BaseModel):
-    """A user's own message, which travels between our agents by our codec."""
+    """A user's own message, which Muster's agents encode with Muster's codec."""
 
     text: str
 
@@ -88,7 +88,7 @@ class Hub(BaseAgent):
 
     @on_run()
     async def send_bulletins(self, inputs: object) -> None:
-        """Send a bulletin now and then."""
+        """Send a bulletin at regular intervals."""
         del inputs
         while True:
             self.sent += 1
@@ -100,7 +100,7 @@ class Observer(BaseAgent):
     """A plain Ceylon agent that reads bulletins."""
 
     seen = 0
-    tell_aside: AsideTold | None = None
+    tell_aside: SideMessageSink | None = None
 
     @on(Bulletin)
     async def read(self, data: Bulletin, time: int, agent: AgentDetail) -> None:
@@ -112,12 +112,12 @@ class Observer(BaseAgent):
 
 
 class Foreman(TaskManager):
-    """A TaskManager that makes a remark before it assigns."""
+    """A TaskManager that broadcasts a remark before it assigns tasks."""
 
-    tell_aside: AsideTold | None = None
+    tell_aside: SideMessageSink | None = None
 
     async def assign_tasks(self) -> None:
-        """Say something to everyone of ours, then begin."""
+        """Broadcast a remark to the workers, then assign."""
         await self.broadcast_message(Remark(text="mind the wet steps"))
         if self.tell_aside is not None:
             for worker in self.board.workers:
@@ -126,28 +126,28 @@ class Foreman(TaskManager):
 
 
 class Clerk(WorkerAgent):
-    """A worker with a handler of its own for the user's message."""
+    """A worker with its own handler for the user's message."""
 
     remark = ""
 
     @on(Remark)
     async def note_down(self, data: Remark, time: int, agent: AgentDetail) -> None:
-        """Note a remark."""
+        """Keep a remark."""
         del time, agent
         self.remark = data.text
 
 
 class Embedded(Scenario):
-    """A workspace of plain Ceylon agents takes in a TaskManager and two workers as guests."""
+    """A TaskManager and two workers join a workspace of plain Ceylon agents."""
 
     has_plain_agents: ClassVar[bool] = True
 
     async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
-        """Play it over real Ceylon; there is no other way, and only in one process."""
+        """Play it over real Ceylon in one process, which is the only way to play it."""
         del processes
         port = claim_port()
         with tempfile.TemporaryDirectory() as folder, standing_in(Path(folder)):
-            # A plain admin writes `.ceylon_network` where it stands; not where the user stands.
+            # A plain admin writes `.ceylon_network` into its current folder; keep the user's clean.
             self.hub = Hub(
                 "Hub", PeerMode.ADMIN, port=port, workspace_id=WORKSPACE, config_path=NO_FILE
             )
@@ -190,8 +190,8 @@ class Embedded(Scenario):
         return self.foreman.report()
 
     def conclusion(self, report: RunReport) -> str:
-        """What each side has seen."""
-        results = ", ".join(_told(result) for result in self.foreman.task_results)
+        """What each side has received."""
+        results = ", ".join(_describe(result) for result in self.foreman.task_results)
         return (
             f"the observer read {self.observer.seen} of {self.hub.sent} bulletins; "
             f"the clerk noted {self.clerk.remark!r}; {results}; "
@@ -199,7 +199,7 @@ class Embedded(Scenario):
         )
 
 
-def _told(result: TaskResult) -> str:
+def _describe(result: TaskResult) -> str:
     return f"task {result.task_id} by {result.worker}"
 
 

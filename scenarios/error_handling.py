@@ -1,4 +1,4 @@
-"""Error handling: one worker gets a task beyond its skill; the statistics tell.
+"""Error handling: a worker fails a task beyond its skill, which its statistics show.
 
 ```mermaid
 sequenceDiagram
@@ -39,10 +39,10 @@ from .scenario import Scenario, perform
 
 
 class ErrorHandling(Scenario):
-    """One worker gets a task beyond its skill and fails; the worker statistics tell."""
+    """A worker fails a task beyond its skill, which its statistics show."""
 
     def manager(self) -> TaskManager:
-        """Two tasks, paired off with the workers in their order."""
+        """Two tasks, assigned to the workers in order."""
         tasks = [
             Task(id=1, description="Untangle the ledgers", difficulty=6),
             Task(id=2, description="Sort the receipts", difficulty=4),

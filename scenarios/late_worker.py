@@ -1,4 +1,4 @@
-"""Late worker: one of three never comes; after five seconds the run starts without.
+"""Late worker: one of three workers never joins; after five seconds the run starts without it.
 
 ```mermaid
 sequenceDiagram
@@ -26,7 +26,7 @@ sequenceDiagram
     end
 ```
 
-With the argument `fail` the run ends instead, with an error that names who is missing.
+With the argument `fail` the run fails instead, with an error that names the missing worker.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .scenario import Scenario, perform
 
 
 class LateWorker(Scenario):
-    """One of three expected workers never comes; the run starts without, or fails, as told."""
+    """One of three expected workers never joins; the run starts without it, or fails."""
 
     takes: ClassVar[str] = "start | fail: what to do without the missing worker (start)"
 
@@ -57,7 +57,7 @@ class LateWorker(Scenario):
                 raise InvalidInput(f"late_worker takes start or fail, not {given!r}")
 
     def manager(self) -> TaskManager:
-        """Two tasks, three expected workers, and five seconds of patience."""
+        """Two tasks, three expected workers, and a join timeout of five seconds."""
         tasks = [
             Task(id=1, description="Sweep the yard", difficulty=2),
             Task(id=2, description="Mend the fence", difficulty=5),
@@ -66,7 +66,7 @@ class LateWorker(Scenario):
             tasks,
             expected_workers=["Junior", "Intermediate", "Senior"],
             port=0,
-            # A network takes a moment of its own, however fast the story is told.
+            # Joining over a real network takes some time, whatever the time scale is.
             join_timeout_s=max(self.seconds(5), 1.0),
             on_missing=self.on_missing,
             time_scale=self.time_scale,

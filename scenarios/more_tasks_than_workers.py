@@ -1,4 +1,4 @@
-"""More tasks than workers: what can't start yet waits, and everything is done once.
+"""More tasks than workers: six tasks share two workers, and waiting tasks start as slots free up.
 
 ```mermaid
 sequenceDiagram
@@ -44,7 +44,7 @@ from .scenario import Scenario, perform
 
 
 class MoreTasksThanWorkers(Scenario):
-    """Six tasks for two workers: what can't start yet waits, and everything is done once."""
+    """Six tasks share two workers; waiting tasks start as slots free up."""
 
     def manager(self) -> TaskManager:
         """Six tasks of rising difficulty."""

@@ -1,4 +1,4 @@
-"""Normal operation: two workers, two tasks, each within its worker's reach.
+"""Normal operation: two workers and two tasks, each within the skill of its worker.
 
 ```mermaid
 sequenceDiagram
@@ -42,7 +42,7 @@ from .scenario import Scenario, perform
 
 
 class NormalOperation(Scenario):
-    """Two workers, two tasks, each within its worker's reach."""
+    """Two workers and two tasks, each within the skill of its worker."""
 
     def manager(self) -> TaskManager:
         """An easier and a harder task."""

@@ -1,4 +1,4 @@
-"""Priorities: one worker, four tasks, the most urgent first.
+"""Priorities: one worker and four tasks; the task with the highest priority goes first.
 
 ```mermaid
 sequenceDiagram
@@ -22,8 +22,8 @@ sequenceDiagram
     TM->>Worker: Shutdown
 ```
 
-T4 and T1 are equally urgent: the harder goes first. An urgent task is also done faster, since
-`PriorityTask.get_processing_time()` is difficulty divided by priority.
+T4 and T1 have the same priority, so the more difficult one goes first. A task of higher priority
+also takes less time, since `PriorityTask.get_processing_time()` is difficulty divided by priority.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from .scenario import Scenario, perform
 
 
 class Priorities(Scenario):
-    """One worker, four tasks and one that comes later: the most urgent goes first."""
+    """One worker, four tasks and one that is added later: the highest priority goes first."""
 
     def manager(self) -> TaskManager:
-        """Four tasks of different urgency."""
+        """Four tasks of different priorities."""
         tasks = [
             PriorityTask(id=1, description="Tidy the archive", difficulty=2, priority=2),
             PriorityTask(id=2, description="Answer the customer", difficulty=8, priority=4),
@@ -53,11 +53,11 @@ class Priorities(Scenario):
         )
 
     def workers(self) -> list[WorkerAgent]:
-        """One worker, able to do all of it."""
+        """One worker that can do all tasks."""
         return [WorkerAgent("Worker", skill_level=9, time_scale=self.time_scale)]
 
     async def direct(self, manager: TaskManager) -> None:
-        """While the second task is done (from 1 s to 3 s), a new one comes in."""
+        """Add a task while the second one runs, from 1 s to 3 s."""
         first_done = asyncio.Event()
 
         def note(occurrence: Occurrence) -> None:

@@ -1,4 +1,4 @@
-"""What a scenario is, and how one is played: over real Ceylon, or rehearsed in virtual time."""
+"""The base class of scenarios, which plays them over real Ceylon or rehearses them in memory."""
 
 from __future__ import annotations
 
@@ -24,61 +24,61 @@ if TYPE_CHECKING:
 ManagerSeen: TypeAlias = Callable[[TaskManager], None]
 """Called with the manager before it starts, to watch it."""
 
-AsideTold: TypeAlias = Callable[[str, str, str], None]
-"""Called with sender, receiver and text of what passes beside the run."""
+SideMessageSink: TypeAlias = Callable[[str, str, str], None]
+"""Called with sender, receiver and text of a message that is not Muster's."""
 
 WORKER_EXIT_S = 1.5
-"""How long a worker process may take to end after its manager, and again when it is told to."""
+"""How long a worker process may take to end after its manager, and again after SIGTERM."""
 
 
 class Scenario:
-    """A story: a manager, its workers, and what happens besides.
+    """A manager, its workers, and a script of what happens while they run.
 
-    A subclass is one story. Its docstring tells it, with a Mermaid sequence diagram.
+    Each subclass is a scenario. The docstring of its module has a Mermaid sequence diagram of it.
 
     Args:
-        time_scale: how long a second of the story lasts, in seconds.
-        arguments: what the command line gave besides the scenario's name.
+        time_scale: how long a second of the scenario lasts, in seconds.
+        arguments: the arguments of the command line after the scenario's name.
 
     Raises:
-        InvalidInput: arguments were given and the scenario takes none, or they are wrong.
+        InvalidInput: the scenario takes no arguments, or they are invalid.
     """
 
     takes: ClassVar[str] = ""
-    """What the scenario takes as arguments, for people; "" if none."""
+    """A description of its arguments, for people; "" if it takes none."""
 
     has_worker_processes: ClassVar[bool] = False
-    """Whether its workers run in processes of their own even if nobody asks for it."""
+    """Whether its workers always run in their own processes."""
 
     has_plain_agents: ClassVar[bool] = False
     """Whether plain Ceylon agents take part, so that it can't be rehearsed over a memory link."""
 
     talks_over_sockets: ClassVar[bool] = False
-    """Whether its work waits for sockets, so that it can't be rehearsed in virtual time."""
+    """Whether its tasks wait for sockets, so that it can't be rehearsed in virtual time."""
 
     def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
         if arguments and not self.takes:
             raise InvalidInput(f"scenario {self.name()!r} takes no arguments, not {arguments[0]!r}")
         self.time_scale = time_scale
         self.arguments = tuple(arguments)
-        self.tell_aside: AsideTold = _tell_nobody
+        self.tell_aside: SideMessageSink = _discard
 
     @classmethod
     def name(cls) -> str:
-        """The scenario's name: that of its module."""
+        """The scenario's name, which is the name of its module."""
         module = sys.modules[cls.__module__]
         return Path(module.__file__ or cls.__module__).stem
 
     @classmethod
     def needs_the_real_network(cls) -> str:
-        """Why it can't be rehearsed, such as "plain Ceylon agents take part"; "" if it can."""
+        """Why it can't be rehearsed, such as "plain Ceylon agents take part"; "" if it can be."""
         if cls.has_plain_agents:
             return "plain Ceylon agents take part"
-        return "its work talks over sockets" if cls.talks_over_sockets else ""
+        return "its tasks use sockets" if cls.talks_over_sockets else ""
 
     @classmethod
     def headline(cls) -> str:
-        """The first line of the story."""
+        """The first line of its docstring."""
         return (cls.__doc__ or cls.name()).strip().splitlines()[0]
 
     def manager(self) -> TaskManager:
@@ -86,32 +86,32 @@ class Scenario:
         raise NotImplementedError
 
     def workers(self) -> list[WorkerAgent]:
-        """The workers, in the order in which they come."""
+        """The workers, in the order in which they join."""
         raise NotImplementedError
 
     async def direct(self, manager: TaskManager) -> None:
-        """What happens besides, while the manager runs, such as a cancel in the third second."""
+        """Act while the manager runs, for example cancel a task in the third second."""
 
     def conclusion(self, report: RunReport) -> str:
-        """What the run was for, told from its report; "" if the report says it all."""
+        """The outcome of the run, from its report; "" if the report is sufficient."""
         del report
         return ""
 
-    def seconds(self, story_s: float) -> float:
-        """How long that many seconds of the story really last."""
-        return story_s * self.time_scale
+    def seconds(self, scenario_s: float) -> float:
+        """Convert seconds of the scenario to real seconds."""
+        return scenario_s * self.time_scale
 
-    # ---------------------------------------------------------- playing it
+    # ---------------------------------------------------------- playing
 
     async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
         """Play the scenario over real Ceylon.
 
         Args:
-            processes: give each worker a process of its own.
+            processes: whether each worker runs in its own process.
             seen: called with the manager before it starts.
 
         Raises:
-            WorkersMissing: workers did not come in time, and the scenario can't do without.
+            WorkersMissing: workers did not join in time, and the scenario needs them.
         """
         manager = self.manager()
         if seen is not None:
@@ -151,7 +151,7 @@ class Scenario:
             try:
                 await manager.start_agent(b"")
             finally:
-                await asyncio.gather(*(_see_out(process) for process in processes))
+                await asyncio.gather(*(_wait_for_exit(process) for process in processes))
 
     async def _start_worker(self, worker: str, ticket_file: Path) -> asyncio.subprocess.Process:
         module = sys.modules[type(self).__module__]
@@ -166,23 +166,23 @@ class Scenario:
         )
 
 
-def _tell_nobody(sender: str, receiver: str, text: str) -> None:
-    """Leave untold what passes beside the run: nobody traces it."""
+def _discard(sender: str, receiver: str, text: str) -> None:
+    """Ignore a side message, since nobody traces the run."""
 
 
-async def _see_out(process: asyncio.subprocess.Process) -> None:
-    # A worker that was still starting when the run ended never heard of the end.
-    for insist in (process.terminate, process.kill):
+async def _wait_for_exit(process: asyncio.subprocess.Process) -> None:
+    # A worker that was still starting when the run ended does not know that it ended.
+    for end in (process.terminate, process.kill):
         try:
             await asyncio.wait_for(process.wait(), WORKER_EXIT_S)
         except asyncio.TimeoutError:
             with contextlib.suppress(ProcessLookupError):
-                insist()
+                end()
     await process.wait()
 
 
 def perform(scenario: type[Scenario]) -> None:
     """Run a scenario as a script: `muster run` with the script's own arguments."""
-    # By name: the command imports the scenarios, so they must not import it.
+    # By name, since the command imports the scenarios, and they must not import it.
     sys.argv[:] = ["muster", "run", scenario.name(), *sys.argv[1:]]
     runpy.run_module("muster.agents.command", run_name="__main__")

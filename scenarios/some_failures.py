@@ -1,4 +1,4 @@
-"""Some fail: the tasks are handed out in order, the hardest to the junior.
+"""Some fail: tasks are assigned in order, the most difficult one to the junior.
 
 ```mermaid
 sequenceDiagram
@@ -34,8 +34,8 @@ sequenceDiagram
     end
 ```
 
-The tutorial's diagram has the results in the order of the workers; they really come in the order in
-which the work is done, and the tasks take 2, 5 and 8 seconds.
+The tutorial's diagram has the results in the order of the workers. In fact they come in the order
+in which the tasks end, after 2, 5 and 8 seconds.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from .scenario import Scenario, perform
 
 
 class SomeFailures(Scenario):
-    """The tasks are handed out in order, the hardest to the junior, who fails it."""
+    """Tasks are assigned in order, the most difficult one to the junior, which fails it."""
 
     def manager(self) -> TaskManager:
-        """Three tasks, the hardest first, paired off with the workers in their order."""
+        """Three tasks, the most difficult first, assigned to the workers in order."""
         tasks = [
             Task(id=3, description="ML model training", difficulty=8),
             Task(id=2, description="Data analysis", difficulty=5),

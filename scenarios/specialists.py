@@ -1,4 +1,4 @@
-"""Specialists: a specialty makes a worker two levels better, for tasks of that type.
+"""Specialists: a specialty raises a worker's skill by two levels for tasks of that type.
 
 ```mermaid
 sequenceDiagram
@@ -47,10 +47,10 @@ from .scenario import Scenario, perform
 
 
 class Specialists(Scenario):
-    """Tasks go to those who specialise in them, even above their plain skill."""
+    """Tasks go to workers with a matching specialty, even above their basic skill."""
 
     def manager(self) -> TaskManager:
-        """One task for each specialty and one for neither."""
+        """One task for each specialty, and one without a specialist."""
         tasks = [
             Task(id=1, description="Read the gauges", difficulty=8, type="vision"),
             Task(id=2, description="Translate the manual", difficulty=7, type="language"),

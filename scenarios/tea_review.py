@@ -1,4 +1,4 @@
-"""A small website, The Tea Review, which the scenario `web_research` serves and reads."""
+"""The Tea Review, a small website that the scenario `web_research` serves and scrapes."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ PAGE = """\
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """An article of the review.
+    """An article of the website.
 
     Args:
-        slug: its name in the address of its page.
+        slug: its name in the URL of its page.
         title: its title.
-        author: who wrote it.
-        date: when it was published, as YYYY-MM-DD.
+        author: its author.
+        date: its date of publication, as YYYY-MM-DD.
         paragraphs: its text.
     """
 
@@ -70,7 +70,7 @@ class Article:
 
 
 def read_articles() -> list[Article]:
-    """The articles of the review, the newest first."""
+    """The articles of the website, the newest first."""
     articles = [_read(path) for path in ARTICLES.glob("*.txt")]
     return sorted(articles, key=lambda article: article.date, reverse=True)
 
@@ -82,7 +82,7 @@ def _read(path: Path) -> Article:
 
 
 def render(article: Article, others: list[Article]) -> str:
-    """The page of an article, with all that stands around the text of a real one."""
+    """The page of an article, with the header, navigation and footer of a real one."""
     related = "".join(
         f'<li><a href="/{other.slug}">{html.escape(other.title)}</a></li>' for other in others
     )
@@ -97,7 +97,7 @@ def render(article: Article, others: list[Article]) -> str:
 
 
 class TeaReview:
-    """The website, on a free port of this machine; `with` it is there."""
+    """The website; a context manager that serves it on a free loopback port."""
 
     def __init__(self) -> None:
         self.articles = read_articles()
@@ -125,7 +125,7 @@ class TeaReview:
 
             @override
             def log_message(self, format: str, *args: object) -> None:
-                """Say nothing: the scenario tells what happens."""
+                """Log nothing: the scenario reports what happens."""
 
         self._server = ThreadingHTTPServer((LOOPBACK, 0), Answer)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -138,6 +138,6 @@ class TeaReview:
             self._server = None
 
     def address_of(self, article: Article) -> str:
-        """Where an article's page is, while the website is there."""
-        assert self._server is not None, "the website is only there within its `with` block"
+        """The URL of an article's page, while the website is served."""
+        assert self._server is not None, "the website is only served within its `with` block"
         return f"http://{LOOPBACK}:{self._server.server_port}/{article.slug}"

@@ -1,4 +1,4 @@
-"""Timeout: a worker gets stuck, is told to stop, and the task counts as failed.
+"""Timeout: a worker hangs, its attempt is cancelled, and the task fails.
 
 ```mermaid
 sequenceDiagram
@@ -34,28 +34,28 @@ from .scenario import Scenario, perform
 
 
 class StuckWorker(WorkerAgent):
-    """A worker that takes up tasks and never ends one."""
+    """A worker that never ends a task."""
 
     async def handle_task(
         self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
     ) -> TaskResult | bool | None:
-        """Wait for something that never happens."""
+        """Wait forever."""
         await asyncio.Event().wait()
         return True
 
 
 class Timeout(Scenario):
-    """A worker gets stuck; after ten seconds it is told to stop, and the task has failed."""
+    """A worker hangs; after ten seconds its attempt is cancelled, and the task fails."""
 
     def manager(self) -> TaskManager:
-        """One task that may take ten seconds."""
+        """One task with a timeout of ten seconds."""
         task = Task(id=1, description="Wait for the courier", difficulty=5, timeout=10)
         return TaskManager(
             [task], expected_workers=1, port=0, time_scale=self.time_scale, quiet=True
         )
 
     def workers(self) -> list[WorkerAgent]:
-        """One worker, which gets stuck."""
+        """One worker, which hangs."""
         return [StuckWorker("Worker", skill_level=5, time_scale=self.time_scale)]
 
 

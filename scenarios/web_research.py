@@ -1,4 +1,4 @@
-"""Web research: twelve pages are scraped, summarized, and gathered into one digest.
+"""Web research: scrapes and summarizes twelve pages, and compiles one digest.
 
 ```mermaid
 sequenceDiagram
@@ -35,9 +35,9 @@ sequenceDiagram
     end
 ```
 
-Scraping is difficult for all but Wren, summarizing for all but Iris, and so on: each does what it
-specialises in. The scenario serves the pages itself, on this machine, so that it needs no network.
-It needs the packages of the extra `web`: `pip install 'ceylon-muster[web]'`.
+Each type of task is too difficult for all but the worker with that specialty: Wren scrapes, Iris
+summarizes, Otto compiles. The scenario serves the pages itself on this machine, so it needs no
+network. It needs the extra `web`: `pip install 'ceylon-muster[web]'`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ DIGEST = "digest"
 SENTENCES = 2
 SKILL = 5
 WITH_SPECIALTY = SKILL + 2
-"""What only a specialist's skill comes up to."""
+"""A difficulty that only a specialist can do."""
 
 
 class WebResearch(Scenario):
@@ -85,18 +85,18 @@ class WebResearch(Scenario):
 
     @override
     async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
-        """Play it while the website is there."""
+        """Play it while the website is served."""
         if processes:
             raise InvalidInput(
                 "web_research can't be played with --processes: its workers share one fetcher, "
-                "so that they ask the website one after another"
+                "which sends one request after the other"
             )
         with self.site:
             return await super().play(seen=seen)
 
     @override
     def manager(self) -> TaskManager:
-        """A task to scrape and one to summarize each page, and one for the digest."""
+        """One task to scrape each page, one to summarize it, and one for the digest."""
         tasks = [task for article in self.site.articles for task in self._tasks_of(article)]
         digest = Task(
             id=DIGEST,
@@ -127,7 +127,7 @@ class WebResearch(Scenario):
 
     @override
     def workers(self) -> list[WorkerAgent]:
-        """Three workers who can do all of it, each best at one part.
+        """Three workers with all handlers, each with one specialty.
 
         Raises:
             ExtraMissing: the extra `web` is not installed.
@@ -142,7 +142,7 @@ class WebResearch(Scenario):
 
     @override
     def conclusion(self, report: RunReport) -> str:
-        """The digest, or where it was written to."""
+        """The digest, or the file that it was written to."""
         digest = next(task.output for task in report.tasks if task.id == DIGEST)
         if not isinstance(digest, str):
             return ""
@@ -160,7 +160,7 @@ digesting = Handlers()
 
 @digesting.task("compile_digest")
 def compile_digest(task: Task, context: TaskContext) -> str:
-    """Gather the summaries that the task depends on into one Markdown text."""
+    """Compile the summaries that the task depends on into one Markdown text."""
     del task
     summaries = [Summary.model_validate(output) for output in context.inputs.values()]
     parts = [f"# Digest of {len(summaries)} pages"]
@@ -178,7 +178,7 @@ def _fetcher() -> Fetcher:
     require_packages("web_research", WEB_PACKAGES, "web")
     from ..agents.web.fetching import Fetcher  # noqa: PLC0415 - it needs the extra
 
-    # The site is our own, and on this machine.
+    # The site is the scenario's own, so it needs no pauses.
     return Fetcher(FetchLimits(pause_s=0.0), allow=[LOOPBACK])
 
 

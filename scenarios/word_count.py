@@ -1,4 +1,4 @@
-"""Word count: real work. A folder of texts, a task a file, done by worker processes.
+"""Word count: worker processes count the words of a folder of texts, one task for each file.
 
 ```mermaid
 sequenceDiagram
@@ -35,8 +35,8 @@ sequenceDiagram
     end
 ```
 
-The text travels inside the task, so the workers need not see the folder. `muster run word_count
-FOLDER` counts the `.txt` and `.md` files of a folder of your own.
+The text is sent inside the task, so the workers need no access to the folder. `muster run
+word_count FOLDER` counts the `.txt` and `.md` files of a folder of your own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ handlers = Handlers()
 
 
 class WordTally(TypedDict):
-    """What is counted in one text."""
+    """The counts of one text."""
 
     words: int
     lines: int
@@ -74,7 +74,7 @@ class WordTally(TypedDict):
 
 @handlers.task("count_words")
 def count_words(task: Task, context: TaskContext) -> WordTally:
-    """Count the words and lines of one text, and find its commonest longer words."""
+    """Count the words and lines of one text, and find its most common longer words."""
     lines = str(task.data["text"]).splitlines()
     counts: Counter[str] = Counter()
     for number, line in enumerate(lines, start=1):
@@ -102,10 +102,10 @@ class WordCount(Scenario):
         self.folder = Path(self.arguments[0]) if self.arguments else SHIPPED_TEXTS
 
     def manager(self) -> TaskManager:
-        """A task for each text, the longer the more difficult.
+        """A task for each text; a longer text is a more difficult task.
 
         Raises:
-            InvalidInput: the folder does not exist, or holds no texts that can be read.
+            InvalidInput: the folder does not exist, or has no texts that can be read.
         """
         return TaskManager(
             _tasks_of(self.folder),
@@ -117,7 +117,7 @@ class WordCount(Scenario):
         )
 
     def workers(self) -> list[WorkerAgent]:
-        """Three workers of two slots each."""
+        """Three workers with two slots each."""
         return [
             WorkerAgent("Ada", skill_level=10, slots=2, handlers=handlers),
             WorkerAgent("Ben", skill_level=6, slots=2, handlers=handlers),
@@ -125,7 +125,7 @@ class WordCount(Scenario):
         ]
 
     def conclusion(self, report: RunReport) -> str:
-        """The totals over all texts."""
+        """The totals of all texts."""
         tallies = [cast("WordTally", each.output) for each in report.tasks if each.success]
         commonest: Counter[str] = Counter()
         for tally in tallies:
@@ -140,10 +140,10 @@ class WordCount(Scenario):
 
 def _tasks_of(folder: Path) -> list[Task]:
     if not folder.is_dir():
-        raise InvalidInput(f"{folder} is not a folder; name one that holds .txt or .md files")
+        raise InvalidInput(f"{folder} is not a folder; name a folder with .txt or .md files")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise InvalidInput(f"{folder} holds no .txt or .md files")
+        raise InvalidInput(f"{folder} has no .txt or .md files; name a folder that has some")
     sizes = [path.stat().st_size for path in files]
     return [_task_of(path, min(sizes), max(sizes)) for path in files]
 
@@ -153,7 +153,7 @@ def _task_of(path: Path, shortest_bytes: int, longest_bytes: int) -> Task:
     share = (size - shortest_bytes) / max(longest_bytes - shortest_bytes, 1)
     if size > LARGEST_TEXT_BYTES:
         raise InvalidInput(
-            f"{path} has {size:,} bytes; a text may have {LARGEST_TEXT_BYTES:,} at most"
+            f"{path} has {size:,} bytes; the limit for a text is {LARGEST_TEXT_BYTES:,}"
         )
     try:
         text = path.read_text(encoding="utf-8")

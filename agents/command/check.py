@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from ...messages import InvalidDiagram, InvalidInput
 from ...scenarios.scenario import Scenario
-from ..diagram import Found, check_diagram, find_diagrams
+from ..diagram.checking import check_diagram
+from ..diagram.documents import FoundDiagram, find_diagrams
 from ..kernel.trace import Trace
 from .console.exit import SOME_DID_NOT, SUCCEEDED
 from .scenario_finder import find_scenario
@@ -53,7 +54,7 @@ class Runs:
     time_scale: float = 1.0
     _played: dict[tuple[str, ...], Trace] = field(default_factory=dict[tuple[str, ...], Trace])
 
-    def run_of(self, found: Found) -> Run | None:
+    def run_of(self, found: FoundDiagram) -> Run | None:
         """What a diagram is held against; None if that is unknown."""
         named = found.run or self.scenario
         if named:
@@ -134,7 +135,7 @@ def _of(scenario: str, runs: Runs) -> Runs:
     return Runs((scenario,), real=runs.real, time_scale=runs.time_scale)
 
 
-def _read_document(path: Path) -> list[Found]:
+def _read_document(path: Path) -> list[FoundDiagram]:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -149,7 +150,7 @@ def _read_document(path: Path) -> list[Found]:
     return find_diagrams(text, str(path))
 
 
-def _read_scenario(scenario: type[Scenario]) -> tuple[str, list[Found]]:
+def _read_scenario(scenario: type[Scenario]) -> tuple[str, list[FoundDiagram]]:
     module = importlib.import_module(scenario.__module__)
     # The docstring of a file stands at its beginning, so that its lines are the file's.
     path = Path(module.__file__ or scenario.name())

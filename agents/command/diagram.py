@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...messages import InvalidInput
-from ..diagram import (
-    DEFAULT_MAX_MESSAGES,
-    tell_as_sequence,
-    write_flowchart,
-    write_gantt,
-    write_sequence,
-)
+from ..diagram.flowchart import write_flowchart
+from ..diagram.gantt import write_gantt
+from ..diagram.sequence_of_run import DEFAULT_MAX_MESSAGES, tell_as_sequence
+from ..diagram.sequence_writer import write_sequence
 from ..kernel.trace import Trace
 from ..runtime.private_file import write_private
 from .diagram_form import Form

@@ -108,7 +108,7 @@ def _measured(manager: TaskManager, port: int | None) -> Generator[None, None, N
     if port is None:
         yield
         return
-    from ..metrics import serve_metrics  # noqa: PLC0415 - its package is only there on request
+    from ..metrics.exposition import serve_metrics  # noqa: PLC0415 - its package is only there on request
 
     with serve_metrics(manager, port) as url:
         complain(f"metrics at {url}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..diagram import tell_as_sequence, write_sequence
+from ..diagram.sequence_of_run import tell_as_sequence
+from ..diagram.sequence_writer import write_sequence
 from ..kernel.trace import Trace, TraceLog, trace_of
 from ..manager.task_manager import TaskManager
 from ..report.file import shows_diagram

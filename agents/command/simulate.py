@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ...messages import InvalidInput
 from ..simulation.faults import ALL_FAULTS, FaultKind
-from ..simulation.runner import Conditions, Outcome, Workload, simulate
-from ..simulation.shrinking import shrink
+from ..simulation.runner import Conditions, SimulationOutcome, Workload, shrink, simulate
 from ..simulation.workload import StressStory
 from .console.exit import SOME_DID_NOT, SUCCEEDED
 from .console.interrupts import ignore_ctrl_c
@@ -90,7 +89,7 @@ class SimulationTally:
     runs: int = 0
     injected: Counter[FaultKind] = field(default_factory=Counter[FaultKind])
     lasted_s: float = 0.0
-    broken: Outcome | None = None
+    broken: SimulationOutcome | None = None
 
     def add(self, other: SimulationTally) -> None:
         """Add what other runs came to."""
@@ -128,7 +127,7 @@ def simulate_runs(order: Order, processes: int) -> int:
     if tally.broken is None:
         write_line("no invariant was broken")
         return SUCCEEDED
-    _print_breach(order, tally.broken)
+    _print_violation(order, tally.broken)
     return SOME_DID_NOT
 
 
@@ -142,7 +141,7 @@ def run_share(order: Order) -> SimulationTally:
         tally.runs += 1
         tally.injected += outcome.injected
         tally.lasted_s += outcome.lasted_s
-        if outcome.breach is not None:
+        if outcome.violation is not None:
             tally.broken = shrink(workload, outcome)
             break
     return tally
@@ -202,13 +201,13 @@ def _print_tally(tally: SimulationTally, took_s: float) -> None:
     )
 
 
-def _print_breach(order: Order, broken: Outcome) -> None:
-    breach = broken.breach
-    assert breach is not None
-    write_line(f"seed {broken.conditions.seed} broke an invariant: {breach.invariant}")
-    write_line(f"  {breach.detail}")
-    if breach.task_id is not None:
-        write_line(f"the story of task {breach.task_id!r}:")
+def _print_violation(order: Order, broken: SimulationOutcome) -> None:
+    violation = broken.violation
+    assert violation is not None
+    write_line(f"seed {broken.conditions.seed} broke an invariant: {violation.invariant}")
+    write_line(f"  {violation.detail}")
+    if violation.task_id is not None:
+        write_line(f"the story of task {violation.task_id!r}:")
     for line in broken.story:
         write_line(f"  {line}")
     write_line(f"again: {order.again(broken.conditions)}")

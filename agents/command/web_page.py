@@ -147,7 +147,7 @@ class WebPage:
 def _find_metrics() -> MetricsSource | None:
     """What is at `/metrics`: nothing where its package is not installed."""
     try:
-        from ..metrics import render_metrics
+        from ..metrics.exposition import render_metrics
     except ExtraMissing:
         return None
     return render_metrics

@@ -1,9 +1,9 @@
-"""Which courses of messages a diagram allows, as a machine that is fed one message after the other.
+"""An automaton that accepts the sequences of messages that a diagram allows.
 
-What stands below something else comes after it. In a `par` block of one branch the steps come in
-any order; of several branches each keeps its own order, and they mingle in any way. A `loop` goes
-round once or more, of an `alt` one branch is taken, an `opt` is taken or not, and after a `break`
-nothing else of what it stands in follows. A `critical` is its first branch, with one of its options
+Steps follow one another from top to bottom. The steps of a `par` block with one branch come in any
+order. With several branches, each keeps its order, and the branches interleave in any way. A `loop`
+runs once or more, an `alt` takes one branch, and an `opt` may be skipped. After a `break` nothing
+else of its block follows. A `critical` is its first branch, followed by one of its options
 or none.
 """
 
@@ -13,67 +13,67 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 from ...messages import InvalidDiagram
-from .run_messages import Said
-from .sequence_model import Activation, Block, BlockKind, Note, SequenceMessage, Step
+from .run_messages import RunMessage
+from .sequence_model import Activation, Block, BlockKind, DiagramStep, Note, SequenceMessage
 
 MAX_STATES = 2_000
-"""How many ways of reading a diagram are followed at once."""
+"""How many states are tracked at once."""
 
 State: TypeAlias = Any
-"""Where a part of a course stands; only the part itself knows what it means."""
+"""The state of a part; only the part itself interprets it."""
 
-Holds: TypeAlias = Callable[[SequenceMessage, Said], bool]
+Holds: TypeAlias = Callable[[SequenceMessage, RunMessage], bool]
 Gap: TypeAlias = Callable[[Note], int]
 
 
 class AutomatonPart(Protocol):
-    """A part of a course."""
+    """A part of an automaton."""
 
     def begin(self) -> State:
-        """Where it stands before anything was said."""
+        """The initial state."""
         ...
 
-    def hear(self, state: State, said: Said) -> Iterator[State]:
-        """Where it may stand after a message; nowhere if that does not fit."""
+    def accept(self, state: State, sent: RunMessage) -> Iterator[State]:
+        """The possible states after a message; none if it is not accepted."""
         ...
 
     def may_end(self, state: State) -> bool:
-        """Whether it may be over."""
+        """Whether this is a final state."""
         ...
 
-    def awaited(self, state: State) -> Iterator[SequenceMessage]:
-        """What may come next."""
+    def expected(self, state: State) -> Iterator[SequenceMessage]:
+        """The messages that may come next."""
         ...
 
 
 class Automaton:
-    """All that a diagram allows.
+    """Accepts the sequences of messages that a diagram allows.
 
     Args:
-        steps: the diagram's.
-        holds: whether a message of the run is what one of the diagram says.
-        gap: how many messages a note stands for, 0 if it is an ordinary one.
+        steps: the steps of the diagram.
+        holds: whether a message of the run matches a message of the diagram.
+        gap: how many messages a note stands for; 0 for an ordinary note.
     """
 
-    def __init__(self, steps: Sequence[Step], holds: Holds, gap: Gap) -> None:
-        self._whole = _in_turn(steps, holds, gap)
+    def __init__(self, steps: Sequence[DiagramStep], holds: Holds, gap: Gap) -> None:
+        self._whole = _sequence_of(steps, holds, gap)
         self._states: set[State] = {self._whole.begin()}
 
-    def hear(self, said: Said) -> bool:
-        """Take in a message; False if the diagram does not have it here, and nothing changes.
+    def accept(self, sent: RunMessage) -> bool:
+        """Process a message; False, with unchanged state, if the diagram does not allow it here.
 
         Raises:
-            InvalidDiagram: the diagram can be read in too many ways.
+            InvalidDiagram: the run matches the diagram in too many ways.
         """
         following: set[State] = set()
         for state in self._states:
-            following.update(self._whole.hear(state, said))
+            following.update(self._whole.accept(state, sent))
             if len(following) > MAX_STATES:
-                line = min((each.line for each in self.awaited()), default=0)
+                line = min((each.line for each in self.expected()), default=0)
                 raise InvalidDiagram(
                     line,
-                    f"from here on the run fits the diagram in more than {MAX_STATES:,} ways; "
-                    "say of which tasks its messages are",
+                    f"from here on the run matches the diagram in more than {MAX_STATES:,} ways; "
+                    "name the tasks of its messages",
                 )
         if not following:
             return False
@@ -82,12 +82,12 @@ class Automaton:
 
     @property
     def may_end(self) -> bool:
-        """Whether nothing needs to come any more."""
+        """Whether the run may end here."""
         return any(self._whole.may_end(state) for state in self._states)
 
-    def awaited(self) -> list[SequenceMessage]:
-        """What may come next, in the order of the lines."""
-        found = {each.line: each for state in self._states for each in self._whole.awaited(state)}
+    def expected(self) -> list[SequenceMessage]:
+        """The messages that may come next, in the order of their lines."""
+        found = {each.line: each for state in self._states for each in self._whole.expected(state)}
         return [found[line] for line in sorted(found)]
 
 
@@ -101,20 +101,20 @@ class _Single:
     def begin(self) -> State:
         return False
 
-    def hear(self, state: State, said: Said) -> Iterator[State]:
-        if not state and self._holds(self.message, said):
+    def accept(self, state: State, sent: RunMessage) -> Iterator[State]:
+        if not state and self._holds(self.message, sent):
             yield True
 
     def may_end(self, state: State) -> bool:
         return state
 
-    def awaited(self, state: State) -> Iterator[SequenceMessage]:
+    def expected(self, state: State) -> Iterator[SequenceMessage]:
         if not state:
             yield self.message
 
 
 class _Gap:
-    """A number of messages, whatever they are."""
+    """A number of arbitrary messages."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -122,21 +122,21 @@ class _Gap:
     def begin(self) -> State:
         return self._count
 
-    def hear(self, state: State, said: Said) -> Iterator[State]:
-        del said
+    def accept(self, state: State, sent: RunMessage) -> Iterator[State]:
+        del sent
         if state:
             yield state - 1
 
     def may_end(self, state: State) -> bool:
         return not state
 
-    def awaited(self, state: State) -> Iterator[SequenceMessage]:
+    def expected(self, state: State) -> Iterator[SequenceMessage]:
         del state
         return iter(())
 
 
 class _Sequence:
-    """Parts one after the other."""
+    """Parts that follow one another."""
 
     def __init__(self, parts: Sequence[AutomatonPart]) -> None:
         self._parts = parts
@@ -144,9 +144,9 @@ class _Sequence:
     def begin(self) -> State:
         return (0, self._parts[0].begin()) if self._parts else (0, None)
 
-    def hear(self, state: State, said: Said) -> Iterator[State]:
+    def accept(self, state: State, sent: RunMessage) -> Iterator[State]:
         for number, part, inner in self._open(state):
-            for following in part.hear(inner, said):
+            for following in part.accept(inner, sent):
                 yield number, following
 
     def may_end(self, state: State) -> bool:
@@ -158,12 +158,12 @@ class _Sequence:
             part.may_end(part.begin()) for part in self._parts[number + 1 :]
         )
 
-    def awaited(self, state: State) -> Iterator[SequenceMessage]:
+    def expected(self, state: State) -> Iterator[SequenceMessage]:
         for _, part, inner in self._open(state):
-            yield from part.awaited(inner)
+            yield from part.expected(inner)
 
     def _open(self, state: State) -> Iterator[tuple[int, AutomatonPart, State]]:
-        """The parts that may go on: the one that has begun, and those after it if it may end."""
+        """The parts that may continue: the current one, and those after it if it may end."""
         number, inner = state
         for place in range(number, len(self._parts)):
             part = self._parts[place]
@@ -174,8 +174,8 @@ class _Sequence:
                 inner = self._parts[place + 1].begin()
 
 
-class _Mingled:
-    """Parts that go on beside one another."""
+class _Interleaved:
+    """Parts whose messages interleave."""
 
     def __init__(self, parts: Sequence[AutomatonPart]) -> None:
         self._parts = parts
@@ -183,24 +183,24 @@ class _Mingled:
     def begin(self) -> State:
         return tuple(part.begin() for part in self._parts)
 
-    def hear(self, state: State, said: Said) -> Iterator[State]:
+    def accept(self, state: State, sent: RunMessage) -> Iterator[State]:
         tried: set[object] = set()
         for number, (part, inner) in enumerate(zip(self._parts, state, strict=True)):
             if isinstance(part, _Single):
-                # It makes no difference which of several that say the same is meant.
+                # Of several equal messages, it makes no difference which one is meant.
                 key = (part.message, inner)
                 if key in tried:
                     continue
                 tried.add(key)
-            for following in part.hear(inner, said):
+            for following in part.accept(inner, sent):
                 yield (*state[:number], following, *state[number + 1 :])
 
     def may_end(self, state: State) -> bool:
         return all(part.may_end(inner) for part, inner in zip(self._parts, state, strict=True))
 
-    def awaited(self, state: State) -> Iterator[SequenceMessage]:
+    def expected(self, state: State) -> Iterator[SequenceMessage]:
         for part, inner in zip(self._parts, state, strict=True):
-            yield from part.awaited(inner)
+            yield from part.expected(inner)
 
 
 class _Choice:
@@ -212,17 +212,17 @@ class _Choice:
     def begin(self) -> State:
         return None
 
-    def hear(self, state: State, said: Said) -> Iterator[State]:
+    def accept(self, state: State, sent: RunMessage) -> Iterator[State]:
         for number, inner in self._open(state):
-            for following in self._parts[number].hear(inner, said):
+            for following in self._parts[number].accept(inner, sent):
                 yield number, following
 
     def may_end(self, state: State) -> bool:
         return any(self._parts[number].may_end(inner) for number, inner in self._open(state))
 
-    def awaited(self, state: State) -> Iterator[SequenceMessage]:
+    def expected(self, state: State) -> Iterator[SequenceMessage]:
         for number, inner in self._open(state):
-            yield from self._parts[number].awaited(inner)
+            yield from self._parts[number].expected(inner)
 
     def _open(self, state: State) -> Iterable[tuple[int, State]]:
         if state is None:
@@ -231,7 +231,7 @@ class _Choice:
 
 
 class _Repeated:
-    """A part once or more."""
+    """A part that occurs once or more."""
 
     def __init__(self, part: AutomatonPart) -> None:
         self._part = part
@@ -239,26 +239,26 @@ class _Repeated:
     def begin(self) -> State:
         return self._part.begin()
 
-    def hear(self, state: State, said: Said) -> Iterator[State]:
-        yield from self._part.hear(state, said)
+    def accept(self, state: State, sent: RunMessage) -> Iterator[State]:
+        yield from self._part.accept(state, sent)
         if self._part.may_end(state):
-            yield from self._part.hear(self._part.begin(), said)
+            yield from self._part.accept(self._part.begin(), sent)
 
     def may_end(self, state: State) -> bool:
         return self._part.may_end(state)
 
-    def awaited(self, state: State) -> Iterator[SequenceMessage]:
-        yield from self._part.awaited(state)
+    def expected(self, state: State) -> Iterator[SequenceMessage]:
+        yield from self._part.expected(state)
         if self._part.may_end(state):
-            yield from self._part.awaited(self._part.begin())
+            yield from self._part.expected(self._part.begin())
 
 
-def _in_turn(steps: Sequence[Step], holds: Holds, gap: Gap) -> AutomatonPart:
+def _sequence_of(steps: Sequence[DiagramStep], holds: Holds, gap: Gap) -> AutomatonPart:
     parts: list[AutomatonPart] = []
     for number, step in enumerate(steps):
         if isinstance(step, Block) and step.kind is BlockKind.BREAK:
-            instead = _in_turn(step.branches[0].steps, holds, gap)
-            parts.append(_Choice([instead, _in_turn(steps[number + 1 :], holds, gap)]))
+            instead = _sequence_of(step.branches[0].steps, holds, gap)
+            parts.append(_Choice([instead, _sequence_of(steps[number + 1 :], holds, gap)]))
             break
         part = _part_of(step, holds, gap)
         if part is not None:
@@ -266,7 +266,7 @@ def _in_turn(steps: Sequence[Step], holds: Holds, gap: Gap) -> AutomatonPart:
     return _Sequence(parts)
 
 
-def _part_of(step: Step, holds: Holds, gap: Gap) -> AutomatonPart | None:
+def _part_of(step: DiagramStep, holds: Holds, gap: Gap) -> AutomatonPart | None:
     match step:
         case SequenceMessage():
             return _Single(step, holds)
@@ -280,15 +280,15 @@ def _part_of(step: Step, holds: Holds, gap: Gap) -> AutomatonPart | None:
 
 
 def _part_of_block(block: Block, holds: Holds, gap: Gap) -> AutomatonPart:
-    branches = [_in_turn(branch.steps, holds, gap) for branch in block.branches]
+    branches = [_sequence_of(branch.steps, holds, gap) for branch in block.branches]
     nothing = _Sequence(())
     match block.kind:
         case BlockKind.PAR if len(branches) == 1:
             steps = block.branches[0].steps
             parts = (_part_of(step, holds, gap) for step in steps)
-            return _Mingled([part for part in parts if part is not None])
+            return _Interleaved([part for part in parts if part is not None])
         case BlockKind.PAR:
-            return _Mingled(branches)
+            return _Interleaved(branches)
         case BlockKind.LOOP:
             return _Repeated(branches[0])
         case BlockKind.ALT:

@@ -1,4 +1,4 @@
-"""Holds a diagram against a run, and points at the first line that is not so."""
+"""Checks a diagram against a run, and finds the first line that does not match."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..kernel.trace import Trace
 from .automaton import Automaton
 from .labels import read_label
 from .notes import check_note
-from .roles import Miscast, cast_of, hidden_messages
-from .run_messages import MessageKind, Party, Role, Said, conversation_of
+from .participants import ParticipantMismatch, hidden_messages, match_participants
+from .run_messages import MessageKind, Party, Role, RunMessage, messages_of
 from .sequence_model import Note, SequenceDiagram, SequenceMessage, walk
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """What of a diagram is not so.
+    """A difference between a diagram and a run.
 
     Args:
-        line: the first line that does not hold.
+        line: the first line that does not match.
         says: what the diagram says there.
-        had: what the run had.
+        had: what the run had instead.
     """
 
     line: int
@@ -35,11 +35,11 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a check.
+    """The result of a check.
 
     Args:
-        messages: how many messages of the run were held against the diagram.
-        mismatch: what is not so; None if all is.
+        messages: how many messages of the run were checked.
+        mismatch: the first difference; None if the diagram matches.
     """
 
     messages: int
@@ -47,99 +47,108 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the diagram tells the run as it was."""
+        """Whether the diagram matches the run."""
         return self.mismatch is None
 
 
 def check_diagram(diagram: SequenceDiagram, trace: Trace, second_s: float | None = None) -> Verdict:
-    """Hold a diagram against a run.
+    """Check a diagram against a run.
 
-    The participants must be the run's, and every message of the run must be there, in an order
-    that the diagram allows. Of some kinds, such as progress, a diagram may leave out all.
+    The diagram must have the participants of the run and all its messages, in an order that the
+    diagram allows. It may leave out all messages of some kinds, such as progress.
 
     Args:
         diagram: the diagram.
         trace: the run.
-        second_s: how long a second of the story lasted, in seconds, if the durations that notes
-            tell are to be checked as well.
+        second_s: how long a second of the scenario lasted, in seconds, to check the durations in
+            notes too; None to skip them.
 
     Raises:
-        InvalidDiagram: the run fits the diagram in too many ways.
-        InvalidTrace: part of the run is missing from the trace.
+        InvalidDiagram: the run matches the diagram in too many ways.
+        InvalidTrace: a part of the run is missing from the trace.
     """
     if trace.dropped:
         raise InvalidTrace(
-            f"{sum(trace.dropped.values()):,} occurrences are missing from the trace, and only a "
-            "whole run can be held against a diagram"
+            f"{sum(trace.dropped.values()):,} occurrences are missing from the trace; a diagram "
+            "can only be checked against a complete run"
         )
-    conversation = conversation_of(trace)
+    run_messages = messages_of(trace)
     try:
-        cast = cast_of(diagram, trace, conversation)
-    except Miscast as fault:
+        parties = match_participants(diagram, trace, run_messages)
+    except ParticipantMismatch as fault:
         return Verdict(0, Mismatch(fault.line, fault.says, fault.had))
-    return _Check(diagram, cast).check(conversation, trace, second_s)
+    return _Check(diagram, parties).check(run_messages, trace, second_s)
 
 
 class _Check:
-    def __init__(self, diagram: SequenceDiagram, cast: Mapping[str, Party]) -> None:
+    def __init__(self, diagram: SequenceDiagram, parties: Mapping[str, Party]) -> None:
         self._diagram = diagram
-        self._cast = cast
+        self._parties = parties
         self._labels = {message.text: read_label(message.text) for message in diagram.messages}
 
-    def check(self, conversation: Sequence[Said], trace: Trace, second_s: float | None) -> Verdict:
+    def check(
+        self, run_messages: Sequence[RunMessage], trace: Trace, second_s: float | None
+    ) -> Verdict:
         kinds = {self._kind(message) for message in self._diagram.messages}
-        heard = [
-            said for said in conversation if not said.kind.may_be_left_out or said.kind in kinds
+        checked = [
+            sent for sent in run_messages if not sent.kind.may_be_left_out or sent.kind in kinds
         ]
-        course = Automaton(self._diagram.steps, self._holds, hidden_messages)
-        for number, said in enumerate(heard):
-            if not course.hear(said):
-                had = f"{_between(said.sender, said.receiver)}: {said.told()}"
-                had = f"{had}, {said.at - heard[0].at:.3f} s after the first message"
-                return Verdict(number, self._mismatch(course.awaited(), said, heard, had))
-        if not course.may_end:
+        automaton = Automaton(self._diagram.steps, self._holds, hidden_messages)
+        for number, sent in enumerate(checked):
+            if not automaton.accept(sent):
+                had = f"{_between(sent.sender, sent.receiver)}: {sent.label()}"
+                had = f"{had}, {sent.at - checked[0].at:.3f} s after the first message"
+                return Verdict(number, self._mismatch(automaton.expected(), sent, checked, had))
+        if not automaton.may_end:
             return Verdict(
-                len(heard), self._mismatch(course.awaited(), None, heard, "nothing more")
+                len(checked), self._mismatch(automaton.expected(), None, checked, "nothing more")
             )
         for step in walk(self._diagram.steps):
             if isinstance(step, Note):
-                had = check_note(step, self._cast, trace, second_s)
+                had = check_note(step, self._parties, trace, second_s)
                 if had is not None:
-                    return Verdict(len(heard), Mismatch(step.line, step.text, had))
-        return Verdict(len(heard))
+                    return Verdict(len(checked), Mismatch(step.line, step.text, had))
+        return Verdict(len(checked))
 
     def _kind(self, message: SequenceMessage) -> MessageKind:
-        ends = {self._cast[message.sender].role, self._cast[message.receiver].role}
-        return MessageKind.ASIDE if Role.OUTSIDER in ends else self._labels[message.text].kind
+        ends = {self._parties[message.sender].role, self._parties[message.receiver].role}
+        return (
+            MessageKind.SIDE_MESSAGE if Role.OUTSIDER in ends else self._labels[message.text].kind
+        )
 
-    def _holds(self, message: SequenceMessage, said: Said) -> bool:
-        return self._is_between(message, said) and self._labels[message.text].holds_for(said)
+    def _holds(self, message: SequenceMessage, sent: RunMessage) -> bool:
+        return self._is_between(message, sent) and self._labels[message.text].holds_for(sent)
 
-    def _is_between(self, message: SequenceMessage, said: Said) -> bool:
-        ends = self._cast[message.sender], self._cast[message.receiver]
-        return ends == (said.sender, said.receiver)
+    def _is_between(self, message: SequenceMessage, sent: RunMessage) -> bool:
+        ends = self._parties[message.sender], self._parties[message.receiver]
+        return ends == (sent.sender, sent.receiver)
 
     def _mismatch(
-        self, awaited: Sequence[SequenceMessage], said: Said | None, heard: Sequence[Said], had: str
+        self,
+        expected: Sequence[SequenceMessage],
+        sent: RunMessage | None,
+        checked: Sequence[RunMessage],
+        had: str,
     ) -> Mismatch:
-        """Point at what was to come.
+        """Find the line of the diagram that does not match.
 
-        Of several that is what the run never had, or else what is most like what came.
+        Of several expected messages, it is the one that never occurred in the run, or else the one
+        that is most similar to the message that came.
         """
 
         def suspicion(message: SequenceMessage) -> tuple[bool, int, int]:
-            never_came = not any(self._holds(message, each) for each in heard)
+            never_came = not any(self._holds(message, each) for each in checked)
             likeness = 0
-            if said is not None:
-                same_kind = self._labels[message.text].kind is said.kind
-                likeness = self._is_between(message, said) + same_kind
+            if sent is not None:
+                same_kind = self._labels[message.text].kind is sent.kind
+                likeness = self._is_between(message, sent) + same_kind
             return never_came, likeness, -message.line
 
-        message = max(awaited, key=suspicion, default=None)
+        message = max(expected, key=suspicion, default=None)
         if message is None:
             last = max((each.line for each in self._diagram.messages), default=self._diagram.line)
             return Mismatch(last, "nothing comes after this", had)
-        ends = _between(self._cast[message.sender], self._cast[message.receiver])
+        ends = _between(self._parties[message.sender], self._parties[message.receiver])
         return Mismatch(message.line, f"{ends}: {message.text}", had)
 
 

@@ -1,7 +1,7 @@
-"""Finds the sequence diagrams of a document, and what run each says that it shows.
+"""Finds the sequence diagrams in a document, and the run that each of them shows.
 
-In Markdown that is said by a comment before the diagram: `<!-- check: SCENARIO -->`, with what the
-scenario takes behind its name; or `<!-- not checked: REASON -->`.
+In Markdown a comment before the diagram names the run: `<!-- check: SCENARIO -->`, with arguments
+of the scenario after its name; or `<!-- not checked: REASON -->`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _BLANK_OR_COMMENT = re.compile(r"\s*(?:%%.*)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A diagram of a document.
+class FoundDiagram:
+    """A diagram in a document.
 
     Args:
         diagram: the diagram.
-        run: the run that it says it shows: a scenario's name and arguments; empty if it says none.
-        exempt: why it is not to be checked; "" if it is.
+        run: the name of the scenario that it shows, and its arguments; empty if it names none.
+        exempt: why it must not be checked; "" if it must be.
     """
 
     diagram: SequenceDiagram
@@ -34,26 +34,26 @@ class Found:
     exempt: str = ""
 
 
-def find_diagrams(text: str, name: str) -> list[Found]:
-    """Find the sequence diagrams of a document.
+def find_diagrams(text: str, name: str) -> list[FoundDiagram]:
+    """Find the sequence diagrams in a document.
 
     Args:
         text: the document.
-        name: the name of its file; of one that ends in .mmd the whole is a diagram.
+        name: the name of its file; a file `.mmd` is one diagram as a whole.
 
     Raises:
-        InvalidDiagram: a diagram can't be read, or a block has no end; tells file and line.
+        InvalidDiagram: a diagram is invalid, or a block has no end; names the file and the line.
     """
     try:
         if PurePath(name).suffix.lower() == ".mmd":
-            return [Found(read_sequence(text))]
+            return [FoundDiagram(read_sequence(text))]
         return _in_markdown(text)
     except InvalidDiagram as fault:
         raise InvalidDiagram(fault.line, fault.problem, name) from None
 
 
-def _in_markdown(text: str) -> list[Found]:
-    found: list[Found] = []
+def _in_markdown(text: str) -> list[FoundDiagram]:
+    found: list[FoundDiagram] = []
     mark: tuple[str, str] | None = None
     fence, is_mermaid, began, body = "", False, 0, list[str]()
     for number, line in enumerate(text.splitlines(), start=1):
@@ -71,7 +71,7 @@ def _in_markdown(text: str) -> list[Found]:
         elif marked := _MARK.search(line):
             mark = (marked[1], marked[2])
         elif line.strip():
-            # A mark stands right before its diagram.
+            # A mark comes directly before its diagram.
             mark = None
     if fence and is_mermaid:
         raise InvalidDiagram(began, f"the block that begins here with {fence!r} has no end")
@@ -83,15 +83,17 @@ def _is_sequence(body: list[str]) -> bool:
     return first.strip() == HEADER or (first.strip() == "---" and HEADER in map(str.strip, body))
 
 
-def _found(source: str, first_line: int, mark: tuple[str, str] | None) -> Found:
+def _found(source: str, first_line: int, mark: tuple[str, str] | None) -> FoundDiagram:
     diagram = read_sequence(source, first_line)
     if mark is None:
-        return Found(diagram)
-    word, told = mark
-    if not told:
-        raise InvalidDiagram(first_line - 1, f"the mark before this diagram says no {word!r} what")
+        return FoundDiagram(diagram)
+    keyword, value = mark
+    if not value:
+        raise InvalidDiagram(
+            first_line - 1, f"the mark {keyword!r} before this diagram has no value"
+        )
     return (
-        Found(diagram, exempt=told)
-        if word == "not checked"
-        else Found(diagram, tuple(told.split()))
+        FoundDiagram(diagram, exempt=value)
+        if keyword == "not checked"
+        else FoundDiagram(diagram, tuple(value.split()))
     )

@@ -1,4 +1,4 @@
-"""Text that came from somewhere else, made fit to stand in a Mermaid diagram, and read again."""
+"""Escapes foreign text for Mermaid diagrams, and unescapes it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import html
 import re
 
 MAX_TEXT_CHARACTERS = 200
-"""How much of a text is shown."""
+"""How many characters of a text are shown."""
 
 _ENTITY = re.compile(r"#(\w{1,32});")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-# What ends a statement, begins a comment, a directive, a formula or a tag, or is taken for one.
+# Whatever ends a statement, or begins a comment, a directive, a formula or a tag.
 _SPECIAL = re.compile(
     r"""[#;<>&"`{}$\\[\]|]|%(?=%)|(?<=%)%|^(?:no)?wrap:|style|classDef""", re.IGNORECASE
 )
@@ -18,7 +18,7 @@ _LARGEST_CODE_POINT = 0x10FFFF
 
 
 def tidy(text: str) -> str:
-    """Text without control characters, cut short if it is long; its lines stay lines."""
+    """Remove control characters but line breaks, and truncate a long text."""
     if len(text) > MAX_TEXT_CHARACTERS:
         text = text[: MAX_TEXT_CHARACTERS - 1] + "…"
     lines = (
@@ -29,20 +29,20 @@ def tidy(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Tidy text so that Mermaid shows it as it is, on one line of the diagram's source."""
+    """Tidy and escape a text so that Mermaid shows it literally, on one line of source."""
     lines = tidy(text).split("\n")
     return "<br/>".join(_SPECIAL.sub(_encode, line) for line in lines)
 
 
 def unescape(text: str) -> str:
-    """What Mermaid shows for a text of a diagram."""
+    """The text that Mermaid shows for a text in a diagram's source."""
     broken = "\n".join(line.strip() for line in _LINE_BREAK.sub("\n", text).split("\n"))
     return _ENTITY.sub(_decode, broken).strip()
 
 
 def _encode(found: re.Match[str]) -> str:
     text = found[0]
-    # Of a word its first letter is enough: the rest is none that Mermaid knows.
+    # Encoding the first letter is enough to keep Mermaid from recognizing a word.
     return f"#{ord(text[0])};{text[1:]}"
 
 

@@ -1,4 +1,4 @@
-"""Draws the tasks of a run as a flowchart: which waits for which, and what became of each."""
+"""Draws the tasks of a run as a flowchart, with their dependencies and statuses."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ _STYLES = {
 def write_flowchart(trace: Trace, max_tasks: int) -> str:
     """Write a `flowchart` of the tasks of a run.
 
-    An arrow leads from a task to each that waits for it, a dotted one to each that belongs to it.
+    An arrow leads from a task to each task that depends on it, a dotted arrow to each child.
 
     Args:
         trace: the run.
-        max_tasks: how many tasks are drawn; in place of the others stands one box that says how
-            many there are.
+        max_tasks: how many tasks are drawn, 1 or more; one box stands for all others.
 
     Raises:
-        InvalidInput: it is to draw fewer than 1.
+        InvalidInput: `max_tasks` is below 1.
     """
     if max_tasks < 1:
         raise InvalidInput(f"max_tasks is {max_tasks}; it must be 1 or more")
@@ -55,13 +54,13 @@ def write_flowchart(trace: Trace, max_tasks: int) -> str:
     if hidden:
         ids.update((task.task_id, "more") for task in hidden)
         lines.append(f'{_INDENT}more["… {len(hidden):,} more tasks"]')
-    # Several arrows between two boxes would say no more than one.
+    # One arrow between two boxes is enough.
     lines += [_INDENT + arrow for arrow in dict.fromkeys(_arrows(tasks, ids))]
     for name, style in _STYLES.items():
-        of_it = [ids[each.task_id] for each in shown if status.get(each.task_id) == name]
-        if of_it:
+        matching = [ids[each.task_id] for each in shown if status.get(each.task_id) == name]
+        if matching:
             lines.append(f"{_INDENT}classDef {name} {style}")
-            lines.append(f"{_INDENT}class {','.join(of_it)} {name}")
+            lines.append(f"{_INDENT}class {','.join(matching)} {name}")
     return "\n".join(lines) + "\n"
 
 

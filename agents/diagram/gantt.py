@@ -1,4 +1,4 @@
-"""Draws a run as a Gantt chart: what each worker did when."""
+"""Draws a run as a Gantt chart: the attempts of each worker over time."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_IN_MINUTES_S = 3600.0
-# The times are those since the run's beginning, and shown so: they belong to no zone.
+# Times are relative to the start of the run, and have no time zone.
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _TAGS = {"succeeded": "done, ", "running": "active, ", "not begun": ""}
 _FAILED_TAG = "crit, "
-_UNTOLD = frozenset({"succeeded", "running"})
+_UNMARKED = frozenset({"succeeded", "running"})
 
 
 def write_gantt(trace: Trace, max_bars: int) -> str:
     """Write a `gantt` of a run: a section for each worker, a bar for each attempt at a task.
 
-    What failed, timed out, was cancelled or lost is marked as critical.
+    Attempts that failed, timed out, were cancelled or lost are marked as critical.
 
     Args:
         trace: the run.
-        max_bars: how many bars are drawn; those in the middle of each worker's time are drawn as
-            one if there are more.
+        max_bars: how many bars are drawn, 1 or more; if there are more attempts, one bar stands for
+            those in the middle of each worker's time.
 
     Raises:
-        InvalidInput: it is to draw fewer than 1.
+        InvalidInput: `max_bars` is below 1.
     """
     if max_bars < 1:
         raise InvalidInput(f"max_bars is {max_bars}; it must be 1 or more")
@@ -55,7 +55,7 @@ def write_gantt(trace: Trace, max_bars: int) -> str:
         f"{_INDENT}axisFormat {'%H:%M:%S' if lasted_s >= _LONGEST_IN_MINUTES_S else '%M:%S.%L'}",
     ]
     busy = [name for name, had in by_worker.items() if had]
-    # Each worker has a bar at least.
+    # Each worker has at least one bar.
     for name in busy[:max_bars]:
         each = max(max_bars // min(len(busy), max_bars), 1)
         lines.append(f"{_INDENT}section {_one_line(plain_name(name))}")
@@ -86,14 +86,14 @@ def _bars(leases: Sequence[Lease], most: int, began_at: float) -> Iterator[str]:
 
 def _bar(lease: Lease, began_at: float) -> str:
     again = f" (attempt {lease.attempt})" if lease.attempt > 1 else ""
-    ending = "" if lease.ending in _UNTOLD else f" {lease.ending}"
+    ending = "" if lease.ending in _UNMARKED else f" {lease.ending}"
     name = _one_line(name_of(lease.task_id) + again + ending)
     span = _span(lease.began_at - began_at, lease.ended_at - began_at)
     return f"{name} :{_TAGS.get(lease.ending, _FAILED_TAG)}{span}"
 
 
 def _span(begin_s: float, end_s: float) -> str:
-    # A bar that lasts no time would not be seen.
+    # A bar without duration would be invisible.
     return f"{_moment(begin_s)}, {_moment(max(end_s, begin_s + 0.001))}"
 
 
@@ -103,6 +103,6 @@ def _moment(since_s: float) -> str:
 
 
 def _one_line(text: str) -> str:
-    # In a chart a colon ends a bar's name, and a line may begin with a word of its own meaning.
+    # In a chart a colon ends the name of a bar, and a keyword may begin a line.
     shown = escape(" ".join(text.split())).replace(":", "#58;")
     return f"#{ord(shown[0])};{shown[1:]}" if shown[:1].isalpha() and _WORDS.match(shown) else shown

@@ -1,18 +1,18 @@
-"""What the text at an arrow claims of its message, such as "TaskAssignment(T1, difficulty=4)"."""
+"""Parses the labels of messages in a diagram, such as "TaskAssignment(T1, difficulty=4)"."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from .run_messages import MessageKind, Said
+from .run_messages import MessageKind, RunMessage
 
 _LABEL = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*(?:\((.*)\))?")
 _CLAIM = re.compile(r"([A-Za-z_]+)\s*=\s*(.*)", re.DOTALL)
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:s|%)?")
 _KINDS = {
-    **{kind.value.casefold(): kind for kind in MessageKind if kind is not MessageKind.ASIDE},
-    # Words that say the same.
+    **{kind.value.casefold(): kind for kind in MessageKind if kind is not MessageKind.SIDE_MESSAGE},
+    # Synonyms.
     "stop": MessageKind.SHUTDOWN,
     "cancel task": MessageKind.CANCEL,
 }
@@ -20,13 +20,13 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is claimed of a message.
+    """What a label claims about its message.
 
     Args:
-        kind: what kind of message; an aside if it is none of ours.
-        names: what it says of the tasks that the message is about: ids, or a type.
-        claims: what else it says, by name.
-        text: the whole of it.
+        kind: the kind of message; a side message if it is none of Muster's.
+        names: the names of the tasks of the message: ids, or a type.
+        claims: further claims, by name.
+        text: the whole label.
     """
 
     kind: MessageKind
@@ -34,33 +34,33 @@ class Label:
     claims: tuple[tuple[str, str], ...]
     text: str
 
-    def holds_for(self, said: Said) -> bool:
-        """Whether a message is what is claimed."""
-        if said.kind is MessageKind.ASIDE:
-            return self.text == said.text
-        if self.kind is not said.kind:
+    def holds_for(self, sent: RunMessage) -> bool:
+        """Whether a message matches the label."""
+        if sent.kind is MessageKind.SIDE_MESSAGE:
+            return self.text == sent.text
+        if self.kind is not sent.kind:
             return False
         if (
             self.kind is MessageKind.ADDED_TASKS
             and self.names
-            and set(self.names) != set(said.names)
+            and set(self.names) != set(sent.names)
         ):
             return False
-        if any(name not in said.names for name in self.names):
+        if any(name not in sent.names for name in self.names):
             return False
-        return all(_agree(value, said.facts.get(key)) for key, value in self.claims)
+        return all(_agree(value, sent.facts.get(key)) for key, value in self.claims)
 
 
 def read_label(text: str) -> Label:
-    """Read the text at an arrow.
+    """Parse the label of a message.
 
-    What is no kind of message that Muster knows is taken for the text of an aside.
+    A label that names no kind of message of Muster's is the text of a side message.
     """
     text = " ".join(text.split())
     found = _LABEL.fullmatch(text)
     kind = _KINDS.get(found[1].casefold()) if found else None
     if found is None or kind is None:
-        return Label(MessageKind.ASIDE, (), (), text)
+        return Label(MessageKind.SIDE_MESSAGE, (), (), text)
     names: list[str] = []
     claims: list[tuple[str, str]] = []
     for part in (found[2] or "").split(","):
@@ -79,6 +79,6 @@ def _agree(claimed: str, known: str | None) -> bool:
 
 
 def _plain(value: str) -> str:
-    """A value without its unit, and however it is spelled."""
+    """A value without its unit, in a normal form."""
     number = _NUMBER.fullmatch(value.strip())
     return f"{float(number[1]):g}" if number else " ".join(value.casefold().split())

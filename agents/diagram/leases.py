@@ -1,4 +1,4 @@
-"""Who had which task from when to when, as a trace tells it."""
+"""Extracts from a trace which worker held which task from when to when."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Lease:
     """An attempt at a task.
 
     Args:
-        task_id: which task.
-        attempt: which attempt, from 1.
-        worker: who had it.
-        began_at: from when, in seconds.
-        ended_at: until when; to the end of the trace if it was still running then.
+        task_id: the id of the task.
+        attempt: the number of the attempt, from 1.
+        worker: the name of the worker that held it.
+        began_at: when it began, in seconds.
+        ended_at: when it ended, in seconds; the end of the trace if it was still running then.
         ending: "succeeded", "failed", "timed out", "cancelled", "lost", "not begun" if its worker
-            gave it back, or "running".
+            returned it, or "running".
     """
 
     task_id: TaskId
@@ -49,7 +49,7 @@ class Lease:
 
 
 def leases_of(trace: Trace) -> list[Lease]:
-    """All attempts, in the order in which they began."""
+    """All attempts of a run, in the order in which they began."""
     return sorted(_leases(trace), key=lambda lease: lease.began_at)
 
 

@@ -1,7 +1,4 @@
-"""What notes of a diagram claim of a run, in the words for which that is checked.
-
-Other notes are for people alone.
-"""
+"""Checks the notes of a diagram that make claims about a run; other notes are for people only."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ _PROCESSING = re.compile(rf"processing(?: (.{{1,200}}?))? \({_DURATION}\)", re.I
 _ENDED = re.compile(rf"(.{{1,200}}?): {_DURATION}, ([a-z ]+)")
 _TOLERANCE_S = 0.05
 _ROUNDING = 0.005
-_MOST_TOLD = 5
+_MAX_NAMED = 5
 
 _SETTLED = {
     OccurrenceKind.TASK_COMPLETED: "completed",
@@ -36,24 +33,25 @@ _SETTLED = {
 
 
 def check_note(
-    note: Note, cast: Mapping[str, Party], trace: Trace, second_s: float | None
+    note: Note, parties: Mapping[str, Party], trace: Trace, second_s: float | None
 ) -> str | None:
-    """What the run had in place of what a note claims; None if the note is right.
+    """Check a note; returns what the run had instead, or None if the note is right.
 
-    Checked are lines such as "Success rate: 66.67%", "Ada success_rate = 0%", "T1 failed" and
-    "T1 failed: timed out: after 10 s", of the run as a whole; and "T1 takes 4 s", "Processing T1
-    (4 s)" and "Processing (4 s)", of the worker over which it stands.
+    These lines are checked against the whole run: "Success rate: 66.67%", "Ada success_rate = 0%",
+    "T1 failed" and "T1 failed: timed out: after 10 s". These are checked against the worker over
+    which the note is: "T1 takes 4 s", "Processing T1 (4 s)" and "Processing (4 s)".
 
     Args:
         note: the note.
-        cast: who the participants are, by their ids.
+        parties: the parties of the run, by the ids of the participants.
         trace: the run.
-        second_s: how long a second of the story lasted, in seconds; None if durations are not to
-            be checked.
+        second_s: how long a second of the scenario lasted, in seconds; None to skip durations.
     """
-    workers = [cast[each].name for each in note.participants if cast[each].role is Role.WORKER]
+    workers = [
+        parties[each].name for each in note.participants if parties[each].role is Role.WORKER
+    ]
     for line in map(str.strip, note.text.split("\n")):
-        had = _check_line(line, cast, trace)
+        had = _check_line(line, parties, trace)
         if had is None and workers:
             had = _check_duration(line, workers, trace, second_s)
         if had is not None:
@@ -72,14 +70,14 @@ def _check_duration(
     else:
         return None
     leases = [lease for lease in leases_of(trace) if lease.worker in workers]
-    of_it = [lease for lease in leases if task in ("", name_of(lease.task_id))]
-    if any(_lasts(lease, claimed, ending, second_s) for lease in of_it):
+    matching = [lease for lease in leases if task in ("", name_of(lease.task_id))]
+    if any(_lasts(lease, claimed, ending, second_s) for lease in matching):
         return None
-    told = ", ".join(
+    found = ", ".join(
         f"{name_of(lease.task_id)}: {lease.ended_at - lease.began_at:.3g} s, {lease.ending}"
-        for lease in of_it[:_MOST_TOLD]
+        for lease in matching[:_MAX_NAMED]
     )
-    return told or f"nothing of the kind on {' and '.join(workers)}"
+    return found or f"nothing of the kind on {' and '.join(workers)}"
 
 
 def _lasts(lease: Lease, claimed: str, ending: str, second_s: float | None) -> bool:
@@ -91,20 +89,20 @@ def _lasts(lease: Lease, claimed: str, ending: str, second_s: float | None) -> b
     return abs(took_s - claimed_s) <= _TOLERANCE_S * second_s + _ROUNDING * took_s
 
 
-def _check_line(line: str, cast: Mapping[str, Party], trace: Trace) -> str | None:
+def _check_line(line: str, parties: Mapping[str, Party], trace: Trace) -> str | None:
     if claimed := _SUCCESS_RATE.fullmatch(line):
         completed = sum(each.what is OccurrenceKind.TASK_COMPLETED for each in trace.occurrences)
         return _compare(claimed[1], completed, len(trace.tasks))
     if claimed := _OF_A_WORKER.fullmatch(line):
-        name = cast[claimed[1]].name if claimed[1] in cast else claimed[1]
-        return _check_worker(name, claimed[2], cast, trace)
+        name = parties[claimed[1]].name if claimed[1] in parties else claimed[1]
+        return _check_worker(name, claimed[2], parties, trace)
     if claimed := _OF_A_TASK.fullmatch(line):
         return _check_task(claimed[1], claimed[2], claimed[3], trace)
     return None
 
 
-def _check_worker(name: str, rate: str, cast: Mapping[str, Party], trace: Trace) -> str | None:
-    if Party(Role.WORKER, name) not in cast.values():
+def _check_worker(name: str, rate: str, parties: Mapping[str, Party], trace: Trace) -> str | None:
+    if Party(Role.WORKER, name) not in parties.values():
         return f"no worker {name!r}"
     ended = [each.what for each in trace.occurrences if each.worker == name]
     succeeded = ended.count(OccurrenceKind.TASK_COMPLETED)
@@ -117,15 +115,15 @@ def _check_worker(name: str, rate: str, cast: Mapping[str, Party], trace: Trace)
 def _check_task(name: str, outcome: str, reason: str | None, trace: Trace) -> str | None:
     by_name = {name_of(task_id): task_id for task_id in trace.tasks}
     if name not in by_name:
-        # Not a task's name, and so a sentence for people.
+        # It names no task, so it is a sentence for people.
         return None
     for each in reversed(trace.occurrences):
         if each.task_id == by_name[name] and each.what in _SETTLED:
             facts = describe_facts(each)
-            told = _plain(tidy(facts).partition("\n")[0])
-            # A long reason is cut short where it is drawn.
+            found = _plain(tidy(facts).partition("\n")[0])
+            # A long reason is truncated when it is drawn.
             is_so = _SETTLED[each.what] == outcome and (
-                reason is None or told.startswith(_plain(reason.rstrip("…")))
+                reason is None or found.startswith(_plain(reason.rstrip("…")))
             )
             detail = f": {facts}" if facts else ""
             return None if is_so else f"{name} {_SETTLED[each.what]}{detail}"

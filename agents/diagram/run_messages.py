@@ -1,4 +1,4 @@
-"""The messages of a run, as its trace tells them: who said what to whom, and when."""
+"""Extracts the messages of a run from its trace: sender, receiver, content and time."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from .escaping import tidy
 
 
 class Role(str, Enum):
-    """The parts that are played in a run."""
+    """The roles in a run."""
 
     MANAGER = "manager"
     WORKER = "worker"
     PROGRAM = "program"
-    """Whoever made the manager: adds tasks, cancels them, is told of the end."""
+    """The program that created the manager: it adds and cancels tasks."""
     OUTSIDER = "outsider"
-    """Who is known from asides alone."""
+    """A party that only side messages mention."""
 
 
 class Party(NamedTuple):
-    """Who speaks, or is spoken to.
+    """A sender or receiver of messages.
 
     Args:
-        role: the part that it plays.
+        role: its role.
         name: its name.
     """
 
@@ -48,7 +48,7 @@ PROGRAM = Party(Role.PROGRAM, "Program")
 
 
 class MessageKind(str, Enum):
-    """The kinds of message; the value is the word that stands for it in a diagram."""
+    """The kinds of message; the value is the word for it in a diagram."""
 
     CONNECT = "Connect"
     ASSIGNMENT = "TaskAssignment"
@@ -62,15 +62,15 @@ class MessageKind(str, Enum):
     CANCEL_REQUEST = "Cancel"
     PRIORITY_CHANGE = "SetPriority"
     RUN_ENDED = "RunEnded"
-    ASIDE = ""
+    SIDE_MESSAGE = ""
 
     @property
     def may_be_left_out(self) -> bool:
-        """Whether a diagram that shows no such message says nothing about them."""
-        return self not in _ALWAYS_TOLD
+        """Whether a diagram may leave out all messages of this kind."""
+        return self not in _REQUIRED
 
 
-_ALWAYS_TOLD = frozenset(
+_REQUIRED = frozenset(
     {
         MessageKind.CONNECT,
         MessageKind.ASSIGNMENT,
@@ -82,18 +82,18 @@ _ALWAYS_TOLD = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RunMessage:
     """A message of a run.
 
     Args:
-        at: when, in seconds.
-        sender: who sent it.
-        receiver: to whom.
-        kind: what kind of message.
-        task_id: which task it is about, None if none or several.
-        names: what may stand for those tasks in a diagram: id and type, or all ids of several.
-        facts: what else is known of it, by name.
-        text: of an aside, what was said.
+        at: when it was sent, in seconds.
+        sender: the sender.
+        receiver: the receiver.
+        kind: its kind.
+        task_id: the id of its task; None if it has none or several.
+        names: the names of its tasks in a diagram: id and type, or all ids of several tasks.
+        facts: its other fields, by name.
+        text: the text of a side message.
     """
 
     at: float
@@ -105,9 +105,9 @@ class Said:
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     text: str = ""
 
-    def told(self) -> str:
-        """The message as it stands at an arrow, such as "TaskResult(T3, success=true)"."""
-        if self.kind is MessageKind.ASIDE:
+    def label(self) -> str:
+        """Its label in a diagram, such as "TaskResult(T3, success=true)"."""
+        if self.kind is MessageKind.SIDE_MESSAGE:
             return self.text
         names = list(self.names) if self.task_id is None else [name_of(self.task_id)]
         parts = [*names, *(f"{key}={self.facts[key]}" for key in _SHOWN if key in self.facts)]
@@ -119,7 +119,7 @@ _MAX_NAME_CHARACTERS = 60
 
 
 def name_of(task_id: TaskId) -> str:
-    """What a task is called in a diagram: "T3" for 3, a text as it is if it is short and plain."""
+    """The name of a task in a diagram: "T3" for the id 3; a short, plain text id stays as it is."""
     return f"T{task_id}" if isinstance(task_id, int) else plain_name(task_id)
 
 
@@ -133,21 +133,18 @@ def plain_name(name: str) -> str:
     return plain or "_"
 
 
-def conversation_of(trace: Trace) -> list[Said]:
-    """The messages of a run, in their order.
-
-    Heartbeats, acknowledgements and the like are no part of it.
-    """
-    said = list(_Listener(trace).listen())
-    asides = [_aside(each, trace) for each in trace.asides]
+def messages_of(trace: Trace) -> list[RunMessage]:
+    """The messages of a run in order, without heartbeats and acknowledgements."""
+    sent = list(_TraceReader(trace).read())
+    asides = [_side_message(each, trace) for each in trace.asides]
     if not asides:
-        return said
-    # Stable: what was told first at one moment comes first.
-    return sorted([*said, *asides], key=lambda each: each.at)
+        return sent
+    # A stable sort, which keeps the order of messages with the same time.
+    return sorted([*sent, *asides], key=lambda each: each.at)
 
 
 def party_of(name: str, trace: Trace) -> Party:
-    """Whom a name means in a run."""
+    """The party with this name in a run."""
     if name in trace.workers:
         return Party(Role.WORKER, name)
     if name == trace.manager:
@@ -155,13 +152,15 @@ def party_of(name: str, trace: Trace) -> Party:
     return Party(Role.OUTSIDER, name)
 
 
-def _aside(aside: SideMessage, trace: Trace) -> Said:
+def _side_message(aside: SideMessage, trace: Trace) -> RunMessage:
     ends = party_of(aside.sender, trace), party_of(aside.receiver, trace)
-    return Said(aside.at, *ends, MessageKind.ASIDE, text=" ".join(tidy(aside.text).split()))
+    return RunMessage(
+        aside.at, *ends, MessageKind.SIDE_MESSAGE, text=" ".join(tidy(aside.text).split())
+    )
 
 
-class _Listener:
-    """Goes through the occurrences of a run, with an ear for the messages behind them."""
+class _TraceReader:
+    """Reads the occurrences of a run, and derives the messages that caused them."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -169,7 +168,7 @@ class _Listener:
         self._present: dict[str, None] = {}
         self._leases: dict[TaskId, tuple[int, str]] = {}
 
-    def listen(self) -> Iterator[Said]:
+    def read(self) -> Iterator[RunMessage]:
         added: list[Occurrence] = []
         for each in self._trace.occurrences:
             if each.what is OccurrenceKind.TASK_ADDED:
@@ -181,11 +180,11 @@ class _Listener:
             if added:
                 yield self._added(added)
                 added = []
-            yield from self._hear(each)
+            yield from self._read(each)
         if added:
             yield self._added(added)
 
-    def _hear(self, each: Occurrence) -> Iterator[Said]:
+    def _read(self, each: Occurrence) -> Iterator[RunMessage]:
         at, task_id, worker = each.at, each.task_id, each.worker
         match each.what:
             case OccurrenceKind.WORKER_JOINED | OccurrenceKind.WORKER_RETURNED:
@@ -204,13 +203,13 @@ class _Listener:
                 for name in self._present:
                     yield self._to(name, at, MessageKind.SHUTDOWN)
                 self._present.clear()
-                yield Said(at, self._manager, PROGRAM, MessageKind.RUN_ENDED)
+                yield RunMessage(at, self._manager, PROGRAM, MessageKind.RUN_ENDED)
             case _ if task_id is not None:
-                yield from self._hear_of_task(each, task_id)
+                yield from self._read_task(each, task_id)
             case _:
                 pass
 
-    def _hear_of_task(self, each: Occurrence, task_id: TaskId) -> Iterator[Said]:
+    def _read_task(self, each: Occurrence, task_id: TaskId) -> Iterator[RunMessage]:
         at, worker, lease = each.at, each.worker, self._leases.get(task_id)
         facts = {"attempt": str(each.attempt)}
         match each.what:
@@ -222,7 +221,7 @@ class _Listener:
                 facts["success"] = "true"
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
                 if lease is not None and lease != (each.attempt, worker):
-                    # Whoever has it now is overtaken.
+                    # The worker that holds the task now is overtaken.
                     yield from self._cancel(at, task_id, "done elsewhere")
                 self._leases.pop(task_id, None)
             case OccurrenceKind.ATTEMPT_FAILED:
@@ -256,17 +255,17 @@ class _Listener:
             case _:
                 pass
 
-    def _cancel(self, at: float, task_id: TaskId, reason: str) -> Iterator[Said]:
+    def _cancel(self, at: float, task_id: TaskId, reason: str) -> Iterator[RunMessage]:
         lease = self._leases.pop(task_id, None)
         if lease is not None and lease[1] in self._present:
             attempt, worker = lease
             facts = {"attempt": str(attempt), "reason": reason}
             yield self._to(worker, at, MessageKind.CANCEL, task_id, facts)
 
-    def _added(self, added: Iterable[Occurrence]) -> Said:
+    def _added(self, added: Iterable[Occurrence]) -> RunMessage:
         each = list(added)
         names = tuple(name_of(one.task_id) for one in each if one.task_id is not None)
-        return Said(each[0].at, PROGRAM, self._manager, MessageKind.ADDED_TASKS, names=names)
+        return RunMessage(each[0].at, PROGRAM, self._manager, MessageKind.ADDED_TASKS, names=names)
 
     def _to(
         self,
@@ -275,7 +274,7 @@ class _Listener:
         kind: MessageKind,
         task_id: TaskId | None = None,
         facts: Mapping[str, str] | None = None,
-    ) -> Said:
+    ) -> RunMessage:
         ends = (self._manager, Party(Role.WORKER, worker))
         return self._about(ends, at, kind, task_id, facts or {})
 
@@ -286,7 +285,7 @@ class _Listener:
         kind: MessageKind,
         task_id: TaskId | None = None,
         facts: Mapping[str, str] | None = None,
-    ) -> Said:
+    ) -> RunMessage:
         ends = (Party(Role.WORKER, worker), self._manager)
         return self._about(ends, at, kind, task_id, facts or {})
 
@@ -297,8 +296,8 @@ class _Listener:
         kind: MessageKind,
         task_id: TaskId | None,
         facts: Mapping[str, str],
-    ) -> Said:
-        return Said(at, *ends, kind, task_id, self._names(task_id), facts)
+    ) -> RunMessage:
+        return RunMessage(at, *ends, kind, task_id, self._names(task_id), facts)
 
     def _names(self, task_id: TaskId | None) -> tuple[str, ...]:
         if task_id is None:
@@ -309,7 +308,7 @@ class _Listener:
 
     def _of_task(self, task_id: TaskId) -> dict[str, str]:
         task = self._trace.tasks.get(task_id)
-        return {} if task is None else facts_told(task)
+        return {} if task is None else facts_of_task(task)
 
     def _skill(self, worker: str) -> dict[str, str]:
         known = self._trace.workers.get(worker)
@@ -318,15 +317,15 @@ class _Listener:
         return {"skill": str(known.skill_level), "slots": str(known.slots)}
 
 
-def facts_told(task: TaskFacts) -> dict[str, str]:
-    """What an assignment tells of its task."""
-    told = {
+def facts_of_task(task: TaskFacts) -> dict[str, str]:
+    """The facts about its task that an assignment carries."""
+    facts = {
         "difficulty": str(task.difficulty),
         "priority": str(task.priority),
         "description": task.description,
     }
     if task.type:
-        told["type"] = plain_name(task.type)
+        facts["type"] = plain_name(task.type)
     if task.timeout_s is not None:
-        told["timeout"] = f"{task.timeout_s:g}"
-    return told
+        facts["timeout"] = f"{task.timeout_s:g}"
+    return facts

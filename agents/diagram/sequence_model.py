@@ -1,7 +1,6 @@
-"""What a sequence diagram is: participants, and the steps that they take.
+"""The model of a sequence diagram: participants and steps.
 
-Texts are as they are shown. A step's line says where it was read; it does not count when steps are
-compared.
+Texts are unescaped. The `line` of a step is its line in the source; comparisons ignore it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TypeAlias
 
 
 class Arrow(str, Enum):
-    """The arrows by which messages are drawn."""
+    """The arrows of messages."""
 
     LINE = "->"
     DOTTED_LINE = "-->"
@@ -38,18 +37,18 @@ class BlockKind(str, Enum):
 
 
 BRANCH_WORDS = {BlockKind.ALT: "else", BlockKind.PAR: "and", BlockKind.CRITICAL: "option"}
-"""The word that begins another branch, of those kinds of block that have several."""
+"""The word that begins a further branch, for the kinds of block that have several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody who takes part.
+    """A participant.
 
     Args:
-        id: the name by which the diagram's steps call it.
-        label: what is shown; the same as the id if nothing else is given.
+        id: its name in the steps of the diagram.
+        label: the text that is shown; the id if there is no other.
         is_actor: whether it is drawn as a person.
-        line: where it was read.
+        line: its line in the source.
     """
 
     id: str
@@ -63,12 +62,12 @@ class SequenceMessage:
     """An arrow from one participant to another.
 
     Args:
-        sender: who sends, by id.
-        receiver: who receives, by id.
-        text: what stands at the arrow.
-        arrow: how it is drawn.
+        sender: the id of the sender.
+        receiver: the id of the receiver.
+        text: its label.
+        arrow: its arrow.
         activation: "+" if it activates its receiver, "-" if it ends its sender's activation.
-        line: where it was read.
+        line: its line in the source.
     """
 
     sender: str
@@ -85,9 +84,9 @@ class Note:
 
     Args:
         place: "over", "left of" or "right of".
-        participants: where, by id; "over" takes one or two.
-        text: what it says.
-        line: where it was read.
+        participants: the ids of its participants; "over" takes one or two.
+        text: its text.
+        line: its line in the source.
     """
 
     place: str
@@ -98,12 +97,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A participant becomes active, or no longer is.
+    """The activation of a participant begins or ends.
 
     Args:
-        participant: who, by id.
-        begins: whether it becomes active.
-        line: where it was read.
+        participant: the id of the participant.
+        begins: whether it begins.
+        line: its line in the source.
     """
 
     participant: str
@@ -113,27 +112,27 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A part of a block.
+    """A branch of a block.
 
     Args:
-        label: what stands at its beginning, or "".
-        steps: what happens in it.
-        line: where it was read.
+        label: its label, or "".
+        steps: its steps.
+        line: its line in the source.
     """
 
     label: str
-    steps: tuple[Step, ...]
+    steps: tuple[DiagramStep, ...]
     line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Steps that belong together.
+    """A block of steps.
 
     Args:
-        kind: what kind of block.
-        branches: its parts; one, but for the kinds that may have several.
-        line: where it was read.
+        kind: its kind.
+        branches: its branches; only some kinds may have several.
+        line: its line in the source.
     """
 
     kind: BlockKind
@@ -141,7 +140,7 @@ class Block:
     line: int = field(default=0, compare=False)
 
 
-Step: TypeAlias = SequenceMessage | Note | Activation | Block
+DiagramStep: TypeAlias = SequenceMessage | Note | Activation | Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +148,16 @@ class SequenceDiagram:
     """A sequence diagram.
 
     Args:
-        participants: who takes part, in the order in which they are drawn.
-        steps: what happens.
+        participants: its participants, in the order in which they are drawn.
+        steps: its steps.
         title: its title, or "".
         is_numbered: whether its messages are numbered.
-        line: where it was read.
-        last_line: where it ends.
+        line: the line of its header in the source.
+        last_line: its last line in the source.
     """
 
     participants: tuple[Participant, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[DiagramStep, ...]
     title: str = ""
     is_numbered: bool = False
     line: int = field(default=0, compare=False)
@@ -166,12 +165,12 @@ class SequenceDiagram:
 
     @property
     def messages(self) -> Iterator[SequenceMessage]:
-        """All messages, of blocks too, in the order of their lines."""
+        """All messages, including those in blocks, in the order of their lines."""
         return (step for step in walk(self.steps) if isinstance(step, SequenceMessage))
 
 
-def walk(steps: Sequence[Step]) -> Iterator[Step]:
-    """All steps and those within their blocks, in the order of their lines."""
+def walk(steps: Sequence[DiagramStep]) -> Iterator[DiagramStep]:
+    """All steps, including those in blocks, in the order of their lines."""
     for step in steps:
         yield step
         if isinstance(step, Block):

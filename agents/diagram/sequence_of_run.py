@@ -1,4 +1,4 @@
-"""Tells a run as a sequence diagram."""
+"""Draws a run as a sequence diagram."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.trace import Trace
 from .escaping import tidy
 from .leases import Lease, leases_of
-from .roles import describe_worker
-from .run_messages import MessageKind, Party, Role, Said, conversation_of, name_of, plain_name
+from .participants import describe_worker
+from .run_messages import MessageKind, Party, Role, RunMessage, messages_of, name_of, plain_name
 from .sequence_model import (
     Arrow,
     Block,
     BlockKind,
     Branch,
+    DiagramStep,
     Note,
     Participant,
     SequenceDiagram,
     SequenceMessage,
-    Step,
 )
 
 DEFAULT_MAX_MESSAGES = 60
-"""How many messages stay readable."""
+"""How many messages are drawn by default, so that the diagram stays readable."""
 
-_TOLD = {
+_DRAWN_KINDS = {
     MessageKind.CONNECT,
     MessageKind.ASSIGNMENT,
     MessageKind.RESULT,
     MessageKind.CANCEL,
     MessageKind.SHUTDOWN,
-    MessageKind.ASIDE,
+    MessageKind.SIDE_MESSAGE,
 }
 _MOST_OF_A_KIND = 4
-_TOGETHER = {
+_GROUP_LABELS = {
     MessageKind.CONNECT: "Connect",
     MessageKind.ASSIGNMENT: "Task assignment",
     MessageKind.RESULT: "Results",
@@ -52,57 +52,57 @@ tm end participant actor note par and loop alt else opt critical option break re
 right of as activate deactivate autonumber title create destroy link links properties details style
 classdef acctitle accdescr sequencediagram off graph subgraph default
 """
-"""Names that mean something else to Mermaid, or to whoever reads the diagram."""
+"""Names with another meaning in Mermaid or for readers."""
 
 
 def tell_as_sequence(trace: Trace, max_messages: int = DEFAULT_MAX_MESSAGES) -> SequenceDiagram:
-    """Tell a run: who connects, what is assigned, how it goes, what comes of it.
+    """Draw a run as a sequence diagram: connections, assignments, results and the end.
 
-    What happens at one moment stands in a `par` block.
+    Simultaneous messages of a kind are drawn in a `par` block.
 
     Args:
         trace: the run.
-        max_messages: how many messages are drawn; of a longer run the first and the last, and in
-            place of the others a note that says how many there are.
+        max_messages: how many messages are drawn, 2 or more. Of a longer run these are the first
+            and the last ones; a note stands for the others.
 
     Raises:
-        InvalidInput: it is to draw fewer than 2.
+        InvalidInput: `max_messages` is below 2.
     """
     if max_messages < 2:  # noqa: PLR2004 - one for the beginning, one for the end
         raise InvalidInput(f"max_messages is {max_messages}; it must be 2 or more")
-    said = [each for each in conversation_of(trace) if each.kind in _TOLD]
-    first, last = said, list[Said]()
-    if len(said) > max_messages:
+    sent = [each for each in messages_of(trace) if each.kind in _DRAWN_KINDS]
+    first, last = sent, list[RunMessage]()
+    if len(sent) > max_messages:
         kept = max_messages // 2
-        first, last = said[:kept], said[kept - max_messages :]
-    hidden = said[len(first) : len(said) - len(last)]
+        first, last = sent[:kept], sent[kept - max_messages :]
+    hidden = sent[len(first) : len(sent) - len(last)]
     parties = _parties(trace, [*first, *last], is_folded=bool(hidden))
     ids = _ids(parties)
-    teller = _Teller(trace, ids)
-    steps = list(teller.tell(first, is_beginning=True, is_end=not hidden))
+    builder = _SequenceBuilder(trace, ids)
+    steps = list(builder.build(first, is_beginning=True, is_end=not hidden))
     if hidden:
         steps += _fold(hidden, trace, parties, ids)
-        steps += teller.tell(last, is_end=True)
+        steps += builder.build(last, is_end=True)
     participants = tuple(
         Participant(ids[party], tidy(_describe(party, trace)) or ids[party]) for party in parties
     )
     return SequenceDiagram(participants, tuple(steps))
 
 
-def _parties(trace: Trace, shown: Iterable[Said], *, is_folded: bool) -> list[Party]:
-    """Who takes part: the manager, the workers, others."""
-    heard = {party for said in shown for party in (said.sender, said.receiver)}
+def _parties(trace: Trace, shown: Iterable[RunMessage], *, is_folded: bool) -> list[Party]:
+    """The participants: the manager, the workers, and others."""
+    seen = {party for sent in shown for party in (sent.sender, sent.receiver)}
     workers = [Party(Role.WORKER, name) for name in trace.workers]
-    outsiders = sorted(party for party in heard if party.role is Role.OUTSIDER)
-    present = [worker for worker in workers if worker in heard or not is_folded]
+    outsiders = sorted(party for party in seen if party.role is Role.OUTSIDER)
+    present = [worker for worker in workers if worker in seen or not is_folded]
     strangers = sorted(
-        party for party in heard if party.role is Role.WORKER and party not in workers
+        party for party in seen if party.role is Role.WORKER and party not in workers
     )
     return [Party(Role.MANAGER, trace.manager), *present, *strangers, *outsiders]
 
 
 def _ids(parties: Sequence[Party]) -> Mapping[Party, str]:
-    """Names that Mermaid takes; each party's own if it can."""
+    """Ids that are valid in Mermaid; a party's own name if it is valid."""
     ids: dict[Party, str] = {}
     taken: set[str] = set(_RESERVED.split())
     for party in parties:
@@ -128,28 +128,28 @@ def _describe(party: Party, trace: Trace) -> str:
 
 
 def _fold(
-    hidden: Sequence[Said], trace: Trace, parties: Sequence[Party], ids: Mapping[Party, str]
+    hidden: Sequence[RunMessage], trace: Trace, parties: Sequence[Party], ids: Mapping[Party, str]
 ) -> Iterator[Note]:
-    kinds = Counter(said.kind for said in hidden)
-    told = ", ".join(
+    kinds = Counter(sent.kind for sent in hidden)
+    kinds_text = ", ".join(
         f"{count:,} {kind.value or 'others'}" for kind, count in kinds.most_common(_MOST_OF_A_KIND)
     )
     where = (ids[parties[0]], ids[parties[-1]]) if len(parties) > 1 else (ids[parties[0]],)
     plural = "s" if len(hidden) > 1 else ""
-    yield Note("over", where, f"… {len(hidden):,} more message{plural}\n{told}")
+    yield Note("over", where, f"… {len(hidden):,} more message{plural}\n{kinds_text}")
     drawn = {party.name for party in parties if party.role is Role.WORKER}
-    heard = {
+    seen = {
         party.name
-        for said in hidden
-        for party in (said.sender, said.receiver)
+        for sent in hidden
+        for party in (sent.sender, sent.receiver)
         if party.role is Role.WORKER and party.name in trace.workers
     }
-    if more := len(heard - drawn):
+    if more := len(seen - drawn):
         yield Note("over", where, f"… {more:,} more worker{'s' if more > 1 else ''}")
 
 
-class _Teller:
-    """Makes steps of messages, with notes between them."""
+class _SequenceBuilder:
+    """Converts messages to steps, with notes between them."""
 
     def __init__(self, trace: Trace, ids: Mapping[Party, str]) -> None:
         self._trace = trace
@@ -160,35 +160,35 @@ class _Teller:
         self._manager = ids[Party(Role.MANAGER, trace.manager)]
         self._lost = [each for each in trace.occurrences if each.what is OccurrenceKind.WORKER_LOST]
 
-    def tell(
-        self, shown: Sequence[Said], *, is_beginning: bool = False, is_end: bool = False
-    ) -> Iterator[Step]:
-        """Tell some messages in a row.
+    def build(
+        self, shown: Sequence[RunMessage], *, is_beginning: bool = False, is_end: bool = False
+    ) -> Iterator[DiagramStep]:
+        """Convert consecutive messages.
 
         Args:
             shown: the messages.
             is_beginning: whether the run begins with them.
-            is_end: whether it ends with them.
+            is_end: whether the run ends with them.
         """
         begins_at = float("-inf") if is_beginning else shown[0].at
         ends_at = float("inf") if is_end else shown[-1].at
         notes = [
             each
             for each in self._trace.occurrences
-            if begins_at <= each.at <= ends_at and self._is_told(each.what)
+            if begins_at <= each.at <= ends_at and self._is_noted(each.what)
         ]
-        for _, group in groupby(shown, key=lambda said: (said.at, said.kind)):
-            together = list(group)
-            while notes and self._comes_first(notes[0].what, notes[0].at, together[0]):
+        for _, group in groupby(shown, key=lambda sent: (sent.at, sent.kind)):
+            simultaneous = list(group)
+            while notes and self._comes_first(notes[0].what, notes[0].at, simultaneous[0]):
                 yield from self._note(notes.pop(0))
-            yield from self._together(together)
-            if together[0].kind is MessageKind.ASSIGNMENT:
-                yield from self._processing(together)
+            yield from self._group(simultaneous)
+            if simultaneous[0].kind is MessageKind.ASSIGNMENT:
+                yield from self._processing(simultaneous)
         for left in notes:
             yield from self._note(left)
 
     @staticmethod
-    def _is_told(what: OccurrenceKind) -> bool:
+    def _is_noted(what: OccurrenceKind) -> bool:
         return what in {
             OccurrenceKind.ASSIGNING_BEGUN,
             OccurrenceKind.WORKER_LOST,
@@ -199,21 +199,21 @@ class _Teller:
         }
 
     @staticmethod
-    def _comes_first(what: OccurrenceKind, at: float, said: Said) -> bool:
-        if at != said.at:
-            return at < said.at
+    def _comes_first(what: OccurrenceKind, at: float, sent: RunMessage) -> bool:
+        if at != sent.at:
+            return at < sent.at
         match what:
             case OccurrenceKind.RUN_RESUMED:
                 return True
             case OccurrenceKind.ASSIGNING_BEGUN:
-                return said.kind is not MessageKind.CONNECT
+                return sent.kind is not MessageKind.CONNECT
             case OccurrenceKind.RUN_ENDED:
-                return said.kind is MessageKind.SHUTDOWN
+                return sent.kind is MessageKind.SHUTDOWN
             case _:
-                # What failed or was lost is known from what was said just before.
-                return said.kind in {MessageKind.ASSIGNMENT, MessageKind.SHUTDOWN}
+                # A failure or loss follows from the messages just before.
+                return sent.kind in {MessageKind.ASSIGNMENT, MessageKind.SHUTDOWN}
 
-    def _note(self, occurrence: Occurrence) -> Iterator[Step]:
+    def _note(self, occurrence: Occurrence) -> Iterator[DiagramStep]:
         worker = self._ids.get(Party(Role.WORKER, occurrence.worker))
         told = describe_facts(occurrence)
         detail = f": {told}" if told else ""
@@ -228,7 +228,7 @@ class _Teller:
                 text = f"{name_of(occurrence.task_id)} failed{detail}"
                 yield Note("over", (self._manager,), tidy(text))
             case OccurrenceKind.RUN_RESUMED:
-                yield Note("over", (self._manager,), "The run goes on")
+                yield Note("over", (self._manager,), "The run is resumed")
             case OccurrenceKind.RUN_ENDED:
                 yield Note("over", (self._manager,), tidy(self._report(told)))
             case _:
@@ -242,25 +242,25 @@ class _Teller:
         rate = f"\nSuccess rate: {100 * completed / whole:.2f}%" if whole else ""
         return f"Final report{rate}" + (f"\n{detail}" if detail else "")
 
-    def _together(self, together: Sequence[Said]) -> Iterator[Step]:
-        messages = tuple(self._message(said) for said in together)
-        if len(messages) > 1 and together[0].kind in _TOGETHER:
-            branch = Branch(_TOGETHER[together[0].kind], messages)
+    def _group(self, simultaneous: Sequence[RunMessage]) -> Iterator[DiagramStep]:
+        messages = tuple(self._message(sent) for sent in simultaneous)
+        if len(messages) > 1 and simultaneous[0].kind in _GROUP_LABELS:
+            branch = Branch(_GROUP_LABELS[simultaneous[0].kind], messages)
             yield Block(BlockKind.PAR, (branch,))
         else:
             yield from messages
 
-    def _message(self, said: Said) -> SequenceMessage:
-        arrow = Arrow.DOTTED if said.kind in _DOTTED else Arrow.SOLID
-        # What a worker is stands with its name.
-        text = "Connect" if said.kind is MessageKind.CONNECT else said.told()
-        return SequenceMessage(self._ids[said.sender], self._ids[said.receiver], tidy(text), arrow)
+    def _message(self, sent: RunMessage) -> SequenceMessage:
+        arrow = Arrow.DOTTED if sent.kind in _DOTTED else Arrow.SOLID
+        # The participant's label already describes the worker.
+        text = "Connect" if sent.kind is MessageKind.CONNECT else sent.label()
+        return SequenceMessage(self._ids[sent.sender], self._ids[sent.receiver], tidy(text), arrow)
 
-    def _processing(self, assigned: Sequence[Said]) -> Iterator[Step]:
-        for said in assigned:
-            attempt = int(said.facts.get("attempt", "1"))
-            lease = self._leases.get((said.task_id or 0, attempt))
+    def _processing(self, assigned: Sequence[RunMessage]) -> Iterator[DiagramStep]:
+        for sent in assigned:
+            attempt = int(sent.facts.get("attempt", "1"))
+            lease = self._leases.get((sent.task_id or 0, attempt))
             if lease is not None and lease.ending != "running":
                 took_s = lease.ended_at - lease.began_at
-                told = f"{name_of(lease.task_id)}: {took_s:.3g} s, {lease.ending}"
-                yield Note("over", (self._ids[said.receiver],), tidy(told))
+                text = f"{name_of(lease.task_id)}: {took_s:.3g} s, {lease.ending}"
+                yield Note("over", (self._ids[sent.receiver],), tidy(text))

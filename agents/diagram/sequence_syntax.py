@@ -1,4 +1,4 @@
-"""Reads sequence diagrams as Mermaid writes them, and refuses what it does not know."""
+"""Parses sequence diagrams in Mermaid's syntax, and rejects unknown constructs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .sequence_model import (
     Block,
     BlockKind,
     Branch,
+    DiagramStep,
     Note,
     Participant,
     SequenceDiagram,
     SequenceMessage,
-    Step,
 )
 
 HEADER = "sequenceDiagram"
 MAX_LINE_CHARACTERS = 10_000
 MAX_DEPTH = 30
-"""How deep blocks may lie within one another."""
+"""How deeply blocks may be nested."""
 
 # Longer ones first: "->" begins "->>" as well.
 _ARROW = re.compile(r"-->>|->>|-->|->|--x|-x|--\)|-\)")
@@ -39,15 +39,15 @@ _BLOCK_KINDS = {kind.value: kind for kind in BlockKind}
 
 
 def read_sequence(text: str, first_line: int = 1) -> SequenceDiagram:
-    """Read a diagram.
+    """Parse a diagram.
 
     Args:
-        text: its source, from `sequenceDiagram` or what comes before it on.
+        text: its source, with front matter and directives or from `sequenceDiagram` on.
         first_line: the line of its file at which the source begins.
 
     Raises:
-        InvalidDiagram: it is not a sequence diagram, or has what is not known here; tells line and
-            construct.
+        InvalidDiagram: it is not a sequence diagram, or has an unsupported construct; names the
+            line and the construct.
     """
     return _Reader().read(text, first_line)
 
@@ -58,7 +58,7 @@ class _OpenBlock:
     line: int
     label: str
     branch_line: int
-    steps: list[Step] = field(default_factory=list[Step])
+    steps: list[DiagramStep] = field(default_factory=list[DiagramStep])
     branches: list[Branch] = field(default_factory=list[Branch])
 
     def end_branch(self) -> None:
@@ -68,7 +68,7 @@ class _OpenBlock:
 class _Reader:
     def __init__(self) -> None:
         self._participants: dict[str, Participant] = {}
-        self._steps: list[Step] = []
+        self._steps: list[DiagramStep] = []
         self._open: list[_OpenBlock] = []
         self._title = ""
         self._is_numbered = False
@@ -82,7 +82,7 @@ class _Reader:
             elif statement == HEADER:
                 header_line = self._line
             else:
-                raise self._refuse(f"{show(statement)} comes before {HEADER!r}")
+                raise self._error(f"{show(statement)} comes before {HEADER!r}")
         if not header_line:
             raise InvalidDiagram(first_line, f"there is no {HEADER!r}")
         if self._open:
@@ -103,14 +103,14 @@ class _Reader:
         rest = after[0] if after else ""
         match word.lower():
             case "participant" | "actor" if not _ARROW.search(word):
-                self._introduce(rest, is_actor=word.lower() == "actor")
+                self._declare(rest, is_actor=word.lower() == "actor")
             case "note":
                 self._note(statement)
             case "activate" | "deactivate":
                 self._add(Activation(self._known(rest), word.lower() == "activate", self._line))
             case "autonumber":
                 if not re.fullmatch(r"(?:\d+(?:\s+\d+)?|off)?", rest):
-                    raise self._refuse(f"{show(statement)}: autonumber takes numbers or 'off'")
+                    raise self._error(f"{show(statement)}: autonumber takes numbers or 'off'")
                 self._is_numbered = rest != "off"
             case "title":
                 self._title = unescape(rest.removeprefix(":"))
@@ -132,7 +132,7 @@ class _Reader:
 
     # ------------------------------------------------------------------ statements
 
-    def _introduce(self, rest: str, *, is_actor: bool) -> None:
+    def _declare(self, rest: str, *, is_actor: bool) -> None:
         name, *label = re.split(r"\s+as\s+", rest, maxsplit=1)
         name = self._name(name)
         shown = unescape(label[0]) if label else name
@@ -140,16 +140,16 @@ class _Reader:
 
     def _message(self, statement: str) -> None:
         if _TWO_WAYS.search(statement):
-            raise self._refuse(f"an arrow of two heads in {show(statement)}; draw two messages")
+            raise self._error(f"a two-headed arrow in {show(statement)}; draw two messages")
         arrow = _ARROW.search(statement)
         if arrow is None:
             word = statement.split(maxsplit=1)[0]
-            raise self._refuse(f"{show(word)} in {show(statement)} is nothing that is known here")
+            raise self._error(f"{show(word)} in {show(statement)} is not supported")
         sender, rest = statement[: arrow.start()].strip(), statement[arrow.end() :].strip()
         activation = rest[:1] if rest[:1] in ("+", "-") else ""
         receiver, colon, text = rest[len(activation) :].partition(":")
         if not colon:
-            raise self._refuse(f"the message {show(statement)} has no ':' and text")
+            raise self._error(f"the message {show(statement)} has no ':' and text")
         ends = (self._known(sender), self._known(receiver))
         kind = Arrow(arrow[0])
         self._add(SequenceMessage(*ends, unescape(text), kind, activation, self._line))
@@ -157,33 +157,33 @@ class _Reader:
     def _note(self, statement: str) -> None:
         found = _NOTE.fullmatch(statement)
         if found is None:
-            raise self._refuse(
-                f"{show(statement)} is not a note; that is 'Note over A,B: text', or 'left of' "
-                "or 'right of' one"
+            raise self._error(
+                f"{show(statement)} is not a note; write 'Note over A,B: text', or 'left of' or "
+                "'right of' one participant"
             )
         place = " ".join(found[1].lower().split())
         names = tuple(self._known(name) for name in found[2].split(","))
         if len(names) > (2 if place == "over" else 1):
-            raise self._refuse(f"a note can't stand {place} {len(names)} participants")
+            raise self._error(f"a note can't be {place} {len(names)} participants")
         self._add(Note(place, names, unescape(found[3]), self._line))
 
     def _begin(self, kind: BlockKind | None, label: str) -> None:
         if len(self._open) == MAX_DEPTH:
-            raise self._refuse(f"blocks lie more than {MAX_DEPTH} deep in one another")
+            raise self._error(f"blocks are nested more than {MAX_DEPTH} levels deep")
         if kind is None and self._open:
-            raise self._refuse("a 'box' can't lie within a block")
+            raise self._error("a 'box' can't be inside a block")
         self._open.append(_OpenBlock(kind, self._line, unescape(label), self._line))
 
     def _branch(self, word: str, label: str) -> None:
         block = self._open[-1] if self._open else None
         if block is None or block.kind is not _BRANCH_KINDS[word]:
-            raise self._refuse(f"{word!r} without a {_BRANCH_KINDS[word].value!r} around it")
+            raise self._error(f"{word!r} without a {_BRANCH_KINDS[word].value!r} around it")
         block.end_branch()
         block.label, block.branch_line, block.steps = unescape(label), self._line, []
 
     def _end(self) -> None:
         if not self._open:
-            raise self._refuse("'end' without a block that it ends")
+            raise self._error("'end' without a block that it ends")
         block = self._open.pop()
         block.end_branch()
         if block.kind is not None:
@@ -191,13 +191,13 @@ class _Reader:
 
     # ------------------------------------------------------------------ parts
 
-    def _add(self, step: Step) -> None:
+    def _add(self, step: DiagramStep) -> None:
         if self._open and self._open[-1].kind is None:
-            raise self._refuse("within a 'box' stand participants alone")
+            raise self._error("a 'box' can only have participants")
         (self._open[-1].steps if self._open else self._steps).append(step)
 
     def _known(self, name: str) -> str:
-        """A participant's id; who was not introduced is, by being named."""
+        """The id of a participant; an undeclared participant is declared by its first use."""
         name = self._name(name)
         self._participants.setdefault(name, Participant(name, name, line=self._line))
         return name
@@ -205,21 +205,22 @@ class _Reader:
     def _name(self, name: str) -> str:
         name = name.strip()
         if not _NAME.fullmatch(name):
-            raise self._refuse(f"{show(name)} is not the name of a participant")
+            raise self._error(f"{show(name)} is not the name of a participant")
         return name
 
-    def _refuse(self, problem: str) -> InvalidDiagram:
+    def _error(self, problem: str) -> InvalidDiagram:
         return InvalidDiagram(self._line, problem)
 
 
 def _statements(text: str, first_line: int) -> Iterator[tuple[int, str]]:
-    """Each statement with its line; without comments, directives and front matter."""
+    """The statements with their lines, without comments, directives and front matter."""
     closing = ""
     for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), start=first_line):
         line = raw.strip()
         if len(line) > MAX_LINE_CHARACTERS:
             raise InvalidDiagram(
-                number, f"the line has {len(line):,} characters, {MAX_LINE_CHARACTERS:,} at most"
+                number,
+                f"the line has {len(line):,} characters; the limit is {MAX_LINE_CHARACTERS:,}",
             )
         if closing:
             closing = "" if line.endswith(closing) else closing

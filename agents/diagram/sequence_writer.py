@@ -9,18 +9,18 @@ from .sequence_model import (
     BRANCH_WORDS,
     Activation,
     Block,
+    DiagramStep,
     Note,
     Participant,
     SequenceDiagram,
     SequenceMessage,
-    Step,
 )
 
 _INDENT = "    "
 
 
 def write_sequence(diagram: SequenceDiagram) -> str:
-    """Write a diagram, with texts escaped; its ids must be of letters, digits and underscores."""
+    """Write a diagram and escape its texts; its ids must consist of letters, digits and "_"."""
     lines = ["sequenceDiagram"]
     if diagram.title:
         lines.append(f"{_INDENT}title: {escape(diagram.title)}")
@@ -38,7 +38,7 @@ def _participant(participant: Participant) -> str:
     return f"{kind} {participant.id} as {escape(participant.label)}"
 
 
-def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
+def _steps(steps: Sequence[DiagramStep], indent: str) -> Iterator[str]:
     for step in steps:
         match step:
             case SequenceMessage():

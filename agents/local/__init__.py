@@ -1,4 +1,4 @@
-"""Tasks that run in this process, without workers or a network."""
+"""Runs async functions as tasks in this process, without workers or a network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`LocalTaskManager`: coroutines of this process as tasks, on the same board as everything else.
+"""`LocalTaskManager`: runs async functions of this process as tasks, on a board of its own.
 
-The manager is its own one worker, whose slots are the tasks that may run at once. It joins when
-`run_tasks` begins and leaves when that ends.
+It is its own only worker, with one slot for each task that may run at once. The worker joins when
+`run_tasks` begins, and leaves when it ends.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ STOPPING_S = 5.0
 """How long a run that ends waits for its tasks, and then for its callbacks, in seconds."""
 
 _WORKER = "local"
-# A type, since a task without one is simulated work, and has a time limit.
+# A task without a type would be simulated work, with a time limit.
 _TASK_TYPE = "coroutine"
 
 _EVENT_TYPES: Mapping[OccurrenceKind, str] = {
@@ -71,18 +71,18 @@ _EVENT_TYPES: Mapping[OccurrenceKind, str] = {
 
 
 class LocalTaskManager:
-    """Runs async functions as tasks in this process, so many at once, the most urgent first.
+    """Runs async functions as tasks in this process, concurrently and by priority.
 
-    All methods may be called from any thread, before, while and after it runs. The tasks
-    themselves run in the loop of `run_tasks`.
+    All methods may be called from any thread, before, during and after a run. The tasks run in the
+    loop of `run_tasks`.
 
     Args:
         max_concurrent_tasks: how many tasks run at once, 1 or more.
-        max_finished_tasks: how many tasks that have completed, failed or been cancelled can still
-            be asked for, 0 or more; of more than that the oldest are forgotten.
+        max_finished_tasks: how many completed, failed and cancelled tasks are kept, 0 or more; the
+            oldest ones are forgotten.
 
     Raises:
-        InvalidInput: one of them is out of range.
+        InvalidInput: an argument is out of range.
     """
 
     def __init__(self, max_concurrent_tasks: int = 5, *, max_finished_tasks: int = 100_000) -> None:
@@ -91,137 +91,137 @@ class LocalTaskManager:
         self._max_concurrent_tasks = max_concurrent_tasks
         self._max_finished_tasks = max_finished_tasks
         self._callbacks = EventCallbacks()
-        # Everything below may be asked for by any thread, and is touched under the lock alone.
+        # Any thread may use the following attributes, but only under the lock.
         self._lock = threading.Lock()
         self._board = Board(Rules(unmatched_after_s=None, ends_when_done=False))
         self._tasks: dict[TaskId, LocalTask] = {}
         self._finished: deque[TaskId] = deque()
         self._forgotten = dict.fromkeys(TaskStatus, 0)
-        # Bounded by the tasks: four entries for each at most.
-        self._to_do: deque[Callable[[], None]] = deque()
+        # Bounded by the tasks: at most four actions for each.
+        self._actions: deque[Callable[[], None]] = deque()
         self._run: LocalRun | None = None
         self._clock = Clock.current()
         self._runs = 0
         self._stops = 0
-        # Touched in the loop alone; bounded by the slots.
-        self._works: dict[TaskId, asyncio.Task[object]] = {}
+        # Used only in the loop; bounded by the slots.
+        self._running: dict[TaskId, asyncio.Task[object]] = {}
 
-    # ------------------------------------------------------------------ asked for
+    # ------------------------------------------------------------------ tasks
 
     def create_task(self, name: str, coroutine: TaskFunction, priority: int = 0) -> str:
-        """Let an async function be run as soon as a place is free.
+        """Create a task, which runs as soon as a slot is free.
 
         Args:
-            name: what the task is called, for people; not blank, 10,000 characters at most.
+            name: its name, for people; not blank, 10,000 characters at most.
             coroutine: the async function; it is called with the `LocalTask`.
-            priority: more urgent tasks have higher numbers; by custom 0 to 100. Equals run in the
-                order of their creation.
+            priority: its priority, usually 0 to 100; the highest goes first. Tasks of equal
+                priority run in the order of their creation.
 
         Returns:
             The new task's id.
 
         Raises:
-            InvalidInput: `coroutine` is no async function, or can't be called with a task alone.
-            InvalidTask: the name is blank or too long, or the priority is no 32-bit integer.
+            InvalidInput: `coroutine` is not an async function, or can't be called with only a task.
+            InvalidTask: the name is blank or too long, or the priority is not a 32-bit integer.
         """
         check_task_function(coroutine)
         task_id = str(uuid.uuid4())
         try:
             task = Task(id=task_id, description=name, type=_TASK_TYPE, priority=priority)
         except ValidationError as fault:
-            told = summarize(fault).replace("description: ", "name: ")
-            raise InvalidTask(f"no task can be made of this: {told}") from None
+            reason = summarize(fault).replace("description: ", "name: ")
+            raise InvalidTask(f"the task is invalid: {reason}") from None
         with self._lock:
-            said = self._board.handle(TasksAdded((task,)), self._now())
+            instructions = self._board.handle(TasksAdded((task,)), self._now())
             record = self._board.tasks[task_id]
             self._tasks[task_id] = LocalTask(coroutine, record, self.update_progress)
-            self._take_orders(said)
+            self._queue_actions(instructions)
         return task_id
 
     def get_task(self, task_id: str) -> LocalTask | None:
-        """The task of this id; None if there is none, or it is forgotten."""
+        """The task with this id; None if there is none or it was forgotten."""
         return self._tasks.get(task_id)
 
     def list_tasks(self, state: TaskStatus | None = None) -> list[LocalTask]:
-        """All tasks, or those of one state, in the order of their creation.
+        """All tasks, or the tasks in one state, in the order of their creation.
 
         Args:
-            state: such as `TaskState.RUNNING`; None for all.
+            state: the state, such as `TaskState.RUNNING`; None for all.
 
         Raises:
-            UnknownName: `state` is none.
+            UnknownName: `state` is not a state.
         """
         _check_state(state)
         with self._lock:
             return [task for task in self._tasks.values() if state is None or task.state is state]
 
     def cancel_task(self, task_id: str) -> bool:
-        """Cancel a task that waits or runs; in one that runs `CancelledError` is raised.
+        """Cancel a pending or running task; `CancelledError` is raised in a running one.
 
         Returns:
-            Whether it was cancelled; False if it is unknown or settled already.
+            Whether it was cancelled; False if it is unknown or already settled.
         """
         with self._lock:
             task = self._tasks.get(task_id)
             if task is None or task.state.is_final:
                 return False
             was_pending = task.state is TaskStatus.PENDING
-            self._tell(CancelRequested(task_id))
+            self._handle(CancelRequested(task_id))
             if was_pending:
                 self._note_finished(task_id)
             return True
 
     def set_priority(self, task_id: str, priority: int) -> bool:
-        """Change the priority of a task that waits.
+        """Change the priority of a pending task.
 
         Returns:
-            Whether it was changed; False if the task is unknown or waits no more.
+            Whether it was changed; False if the task is unknown or no longer pending.
 
         Raises:
-            InvalidTask: the priority is no 32-bit integer.
+            InvalidTask: the priority is not a 32-bit integer.
         """
         with self._lock:
             try:
-                self._tell(PriorityChanged(task_id, priority))
+                self._handle(PriorityChanged(task_id, priority))
             except (UnknownTask, IllegalTransition):
                 return False
             return True
 
     def update_progress(self, task_id: str, progress: float) -> None:
-        """Note how far a running task has come; of one that does not run nothing is noted.
+        """Set the progress of a running task; it does nothing for other tasks.
 
         Args:
-            task_id: which task.
-            progress: 0.0 to 100.0.
+            task_id: the id of the task.
+            progress: the progress, 0.0 to 100.0 percent.
 
         Raises:
-            InvalidInput: it is no number from 0 to 100.
+            InvalidInput: the progress is not a number from 0 to 100.
             UnknownTask: no task has this id.
         """
         _check_progress(progress)
-        told = TaskProgress(task_id=task_id, worker=_WORKER, percent=progress)
+        message = TaskProgress(task_id=task_id, worker=_WORKER, percent=progress)
         with self._lock:
             if task_id not in self._tasks:
-                raise UnknownTask(f"no task has the id {task_id!r}, or it is forgotten")
+                raise UnknownTask(f"no task has the id {task_id!r}, or it was forgotten")
             if self._run is not None:
-                self._tell(ProgressReported(self._run.worker_id, told))
+                self._handle(ProgressReported(self._run.worker_id, message))
 
     def add_event_callback(self, callback: EventCallback) -> None:
-        """Have a function called with each task that starts, completes, fails or is cancelled.
+        """Call a function with each task that starts, completes, fails or is cancelled.
 
         Args:
-            callback: takes the task and "started", "completed", "failed" or "cancelled", for one
-                event after the other. An async one runs in the loop of `run_tasks`, a plain one in
-                a thread of its own. One that raises, or takes longer than 10 s, is told of in the
-                log, and disturbs neither tasks nor other callbacks.
+            callback: takes the task and "started", "completed", "failed" or "cancelled", one event
+                at a time. An async function runs in the loop of `run_tasks`, a plain one in its own
+                thread. If it raises or takes longer than 10 s, that is logged, and disturbs neither
+                tasks nor other callbacks.
 
         Raises:
-            InvalidInput: it can't be called.
+            InvalidInput: it is not callable.
         """
         self._callbacks.add(callback)
 
     def get_stats(self) -> dict[str, int]:
-        """How many tasks there are in all and of each state, with those that are forgotten."""
+        """Count the tasks in total and by state, including forgotten ones."""
         with self._lock:
             counts = {
                 status: count + self._forgotten[status]
@@ -239,18 +239,18 @@ class LocalTaskManager:
     # ------------------------------------------------------------------ running
 
     def run_tasks(self) -> Coroutine[object, object, None]:
-        """Run tasks until `stop` is called; to be awaited, or made a task of the loop.
+        """Run tasks until `stop` is called; await it, or make it a task of the loop.
 
-        A `stop` counts from the moment of this call on, even before the loop has come to it. When
-        it ends, running tasks are cancelled; waiting ones stay, and another `run_tasks` goes on.
+        A `stop` after this call ends the run, even before the loop has started it. When the run
+        ends, running tasks are cancelled. Pending tasks stay for the next `run_tasks`.
 
         Raises:
-            InvalidInput: it runs already.
+            InvalidInput: it is already running.
         """
         return self._run_until_stopped(self._stops)
 
     def stop(self) -> None:
-        """Cancel all running tasks and let `run_tasks` end; waiting tasks stay."""
+        """Cancel all running tasks and end `run_tasks`; pending tasks stay."""
         with self._lock:
             self._stops += 1
             self._leave("the manager was stopped")
@@ -258,7 +258,9 @@ class LocalTaskManager:
     async def _run_until_stopped(self, stops_before: int) -> None:
         with self._lock:
             if self._run is not None:
-                raise InvalidInput("run_tasks runs already; one manager runs in one loop at a time")
+                raise InvalidInput(
+                    "run_tasks is already running; a manager runs in one loop at a time"
+                )
             if self._stops != stops_before:
                 return
             self._runs += 1
@@ -268,8 +270,8 @@ class LocalTaskManager:
             # As many slots as one likes, which a worker of the network could not have.
             slots = self._max_concurrent_tasks
             profile = WorkerProfile.model_construct(name=_WORKER, slots=slots)
-            self._tell(WorkerJoined(run.worker_id, profile, session=run.worker_id))
-            self._tell(AssigningBegun())
+            self._handle(WorkerJoined(run.worker_id, profile, session=run.worker_id))
+            self._handle(AssigningBegun())
         watch = LoopWatch.begin(self._name_of)
         try:
             await run.ended.wait()
@@ -278,15 +280,15 @@ class LocalTaskManager:
             with self._lock:
                 self._leave("run_tasks was cancelled")
             try:
-                self._carry_out(run)
-                await self._wind_down()
+                self._run_actions(run)
+                await self._wait_for_end()
             finally:
                 with self._lock:
                     self._run = None
 
-    def _name_of(self, work: asyncio.Task[object]) -> str | None:
-        is_ours = any(each is work for each in tuple(self._works.values()))
-        return f"the local task {work.get_name()!r}" if is_ours else None
+    def _name_of(self, running: asyncio.Task[object]) -> str | None:
+        is_ours = any(each is running for each in tuple(self._running.values()))
+        return f"the local task {running.get_name()!r}" if is_ours else None
 
     def _leave(self, reason: str) -> None:
         run = self._run
@@ -294,17 +296,17 @@ class LocalTaskManager:
             return
         run.has_left = True
         for task_id, _ in tuple(self._board.workers[_WORKER].running):
-            self._tell(CancelRequested(task_id, reason))
-        self._tell(WorkerLeft(run.worker_id))
+            self._handle(CancelRequested(task_id, reason))
+        self._handle(WorkerLeft(run.worker_id))
         run.call_soon(run.ended.set)
 
-    async def _wind_down(self) -> None:
+    async def _wait_for_end(self) -> None:
         try:
-            if self._works:
-                await asyncio.wait(self._works.values(), timeout=STOPPING_S)
-            for task_id in self._works:
+            if self._running:
+                await asyncio.wait(self._running.values(), timeout=STOPPING_S)
+            for task_id in self._running:
                 log.warning(
-                    "a task ignores that it was cancelled",
+                    "a task ignores its cancellation",
                     task=self._tasks[task_id].name,
                     waited_s=STOPPING_S,
                 )
@@ -316,7 +318,7 @@ class LocalTaskManager:
         try:
             return await task.coroutine(task)
         except SystemExit as fault:
-            # It would end the loop, and with it all other tasks.
+            # It would end the loop and all other tasks.
             raise RuntimeError(f"the task called sys.exit({fault.code!r})") from fault
         except KeyboardInterrupt as fault:
             if is_from_signal(fault):
@@ -325,34 +327,34 @@ class LocalTaskManager:
 
     def _start(self, task: LocalTask) -> None:
         contain_attempts(asyncio.get_running_loop())
-        work = asyncio.get_running_loop().create_task(self._attempt(task), name=task.name)
-        self._works[task.id] = work
-        work.add_done_callback(partial(self._end, task))
+        running = asyncio.get_running_loop().create_task(self._attempt(task), name=task.name)
+        self._running[task.id] = running
+        running.add_done_callback(partial(self._end, task))
 
     def _interrupt(self, task_id: TaskId) -> None:
-        work = self._works.get(task_id)
-        if work is not None:
-            work.cancel()
+        running = self._running.get(task_id)
+        if running is not None:
+            running.cancel()
 
-    def _end(self, task: LocalTask, work: asyncio.Task[object]) -> None:
-        """Tell the board how a task's coroutine ended; whatever ends it, this is called."""
-        del self._works[task.id]
-        fault = None if work.cancelled() else work.exception()
+    def _end(self, task: LocalTask, ended: asyncio.Task[object]) -> None:
+        """Report to the board how a task's coroutine ended; called in all cases."""
+        del self._running[task.id]
+        fault = None if ended.cancelled() else ended.exception()
         with self._lock:
             run, worker = self._run, self._board.workers[_WORKER]
-            if work.cancelled() and task.state is TaskStatus.RUNNING:
-                self._tell(CancelRequested(task.id, "its coroutine was cancelled from elsewhere"))
+            if ended.cancelled() and task.state is TaskStatus.RUNNING:
+                self._handle(CancelRequested(task.id, "its coroutine was cancelled by other code"))
             lease, started_at = (task.id, 1), self._board.tasks[task.id].attempts[0].started_at
             if run is not None and (lease in worker.running or lease in worker.stopping):
                 outcome = TaskResult(
                     task_id=task.id,
                     worker=_WORKER,
-                    success=not work.cancelled() and fault is None,
+                    success=not ended.cancelled() and fault is None,
                     execution_time=max(self._now() - started_at, 0.0),
                     error_message=None if fault is None else describe_fault(fault),
-                    output=None if work.cancelled() or fault is not None else work.result(),
+                    output=None if ended.cancelled() or fault is not None else ended.result(),
                 )
-                self._tell(ResultReceived(run.worker_id, outcome))
+                self._handle(ResultReceived(run.worker_id, outcome))
             self._note_finished(task.id)
 
     # ------------------------------------------------------------------ the board, under the lock
@@ -361,34 +363,34 @@ class LocalTaskManager:
         clock = Clock.current() if self._run is None else self._run.clock
         return clock.now()
 
-    def _tell(self, event: Event) -> None:
-        """Tell the board what happened, and have done what it says."""
-        self._take_orders(self._board.handle(event, self._now()))
+    def _handle(self, event: Event) -> None:
+        """Pass an event to the board, and queue the actions that it instructs."""
+        self._queue_actions(self._board.handle(event, self._now()))
 
-    def _take_orders(self, said: Iterable[Instruction]) -> None:
-        for each in said:
+    def _queue_actions(self, instructions: Iterable[Instruction]) -> None:
+        for each in instructions:
             match each:
                 case SendAssignment(_, task):
-                    self._to_do.append(partial(self._start, self._tasks[task.id]))
+                    self._actions.append(partial(self._start, self._tasks[task.id]))
                 case SendCancel(_, task_id, _, _):
-                    self._to_do.append(partial(self._interrupt, task_id))
+                    self._actions.append(partial(self._interrupt, task_id))
                 case Occurrence(what=what, task_id=task_id) if what in _EVENT_TYPES:
                     assert task_id is not None
                     task, event_type = self._tasks[task_id], _EVENT_TYPES[what]
-                    self._to_do.append(partial(self._callbacks.tell, task, event_type))
+                    self._actions.append(partial(self._callbacks.publish, task, event_type))
                 case _:
                     pass
         run = self._run
-        if self._to_do and run is not None and not run.is_woken:
+        if self._actions and run is not None and not run.is_woken:
             run.is_woken = True
-            run.call_soon(partial(self._carry_out, run))
+            run.call_soon(partial(self._run_actions, run))
 
-    def _carry_out(self, run: LocalRun) -> None:
+    def _run_actions(self, run: LocalRun) -> None:
         with self._lock:
             run.is_woken = False
-            orders, self._to_do = self._to_do, deque()
-        for order in orders:
-            order()
+            actions, self._actions = self._actions, deque()
+        for action in actions:
+            action()
 
     def _note_finished(self, task_id: TaskId) -> None:
         self._finished.append(task_id)
@@ -405,7 +407,7 @@ def _check_count(name: str, count: object, *, at_least: int) -> None:
 
 
 def _check_state(state: object) -> None:
-    # A state may be given as text from elsewhere, and no task would ever be in it.
+    # Text is not a state: no task would ever be in it.
     if state is not None and not isinstance(state, TaskStatus):
         raise UnknownName("task state", state, TaskStatus.__members__)
 
@@ -419,4 +421,4 @@ def _check_progress(progress: object) -> None:
         case _:
             is_fine = False
     if not is_fine:
-        raise InvalidInput(f"progress is {show(progress)}; it is a number from 0 to 100")
+        raise InvalidInput(f"progress is {show(progress)}; it must be a number from 0 to 100")

@@ -1,4 +1,4 @@
-"""One run of a `LocalTaskManager`, and the way from any thread into its loop."""
+"""One run of a `LocalTaskManager`, with calls from any thread into its loop."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from ..runtime.clock import Clock
 
 
 class LocalRun:
-    """One `run_tasks`, from its beginning to its end; made in its loop.
+    """One call of `run_tasks`; created in its loop.
 
-    `ended` is set when it is to end, `has_left` as soon as the board's worker is gone, and
-    `is_woken` while what the board said waits to be done. `clock` is that of its loop, for
-    whatever thread asks.
+    `ended` is set when the run must end, `has_left` once the board's worker has left, and
+    `is_woken` while actions wait to be executed. `clock` is the clock of its loop, for any thread.
 
     Args:
-        worker_id: where the board knows its worker.
+        worker_id: the board's id of its worker.
     """
 
     def __init__(self, worker_id: str) -> None:
@@ -30,14 +29,14 @@ class LocalRun:
         self.clock = Clock.current()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        # Tasks run in the context of `run_tasks`, not in that of whoever happens to wake it.
+        # Tasks run in the context of `run_tasks`, not in that of the caller.
         self._context = copy_context()
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call a function in the loop, whatever thread asks for it."""
+        """Call a function in the loop, from any thread."""
         if threading.get_ident() == self._thread:
             self._loop.call_soon(function, context=self._context)
         else:
-            # Whoever closes a loop that still runs tasks has ended them.
+            # The loop may be closed, which has ended all its tasks.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(function, context=self._context)

@@ -1,4 +1,4 @@
-"""A task of a `LocalTaskManager`, as the function that does it and whoever asks for it see it."""
+"""A task of a `LocalTaskManager`, as its function and its callers see it."""
 
 from __future__ import annotations
 
@@ -13,74 +13,74 @@ from ..kernel.model.records import TaskRecord
 from ..runtime.async_functions import is_async
 
 TaskState = TaskStatus
-"""Where a task stands: the one `TaskStatus` under the name that local tasks know it by."""
+"""The status of a local task: another name of `TaskStatus`."""
 
 
 class LocalTask:
-    """One task; what is read of it is always as it is now, from any thread.
+    """One task; its properties are always up to date, in any thread.
 
-    Tasks come from `LocalTaskManager`; nobody else makes any.
+    Only `LocalTaskManager` creates tasks.
 
     Args:
-        coroutine: the async function that does it.
-        record: what the board knows of it.
-        tell_progress: takes the id and how far the work has come.
+        coroutine: the async function that performs it.
+        record: the board's record of it.
+        report_progress: takes the id and the progress in percent.
     """
 
-    __slots__ = ("_record", "_tell_progress", "coroutine")
+    __slots__ = ("_record", "_report_progress", "coroutine")
 
     def __init__(
         self,
         coroutine: TaskFunction,
         record: TaskRecord,
-        tell_progress: Callable[[str, float], None],
+        report_progress: Callable[[str, float], None],
     ) -> None:
         self.coroutine = coroutine
         self._record = record
-        self._tell_progress = tell_progress
+        self._report_progress = report_progress
 
     @property
     def id(self) -> str:
-        """What it is known by: a random UUID."""
+        """Its id: a random UUID."""
         return str(self._record.task_id)
 
     @property
     def name(self) -> str:
-        """What it is called, for people."""
+        """Its name, for people."""
         return self._record.task.description
 
     @property
     def state(self) -> TaskStatus:
-        """Where it stands."""
+        """Its status."""
         return self._record.status
 
     @property
     def priority(self) -> int:
-        """How urgent it is; the highest goes first."""
+        """Its priority; the highest goes first."""
         return self._record.task.priority
 
     @property
     def progress(self) -> float:
-        """How far it has come, 0.0 to 100.0; its function sets it, and completion sets it to 100.
+        """Its progress, 0.0 to 100.0 percent; its function sets it, and completion sets it to 100.
 
         Raises:
-            InvalidInput: when it is set to what is no number from 0 to 100.
+            InvalidInput: it is set to something else than a number from 0 to 100.
         """
         return self._record.progress
 
     @progress.setter
     def progress(self, percent: float) -> None:
-        self._tell_progress(self.id, percent)
+        self._report_progress(self.id, percent)
 
     @property
     def result(self) -> Any:
-        """What its function returned; None until it is completed."""
+        """The return value of its function; None until it is completed."""
         result = self._record.result
         return result.output if result is not None and result.success else None
 
     @property
     def error(self) -> str | None:
-        """Why it failed, as "Type: text", such as "ValueError: no such column"; else None."""
+        """Its error, such as "ValueError: no such column"; None if it has not failed."""
         record = self._record
         return record.error_message if record.status is TaskStatus.FAILED else None
 
@@ -91,13 +91,13 @@ class LocalTask:
 
     @property
     def started_at(self) -> datetime | None:
-        """When its function was started, in UTC; None before, and if it never was."""
+        """When its function was started, in UTC; None if it was not started."""
         at = self._record.assigned_at
         return None if at is None else _moment(at)
 
     @property
     def completed_at(self) -> datetime | None:
-        """When it was completed, failed or was cancelled, in UTC; None before."""
+        """When it completed, failed or was cancelled, in UTC; None before."""
         at = self._record.finished_at
         return None if at is None else _moment(at)
 
@@ -110,27 +110,27 @@ TaskFunction: TypeAlias = Callable[[LocalTask], Coroutine[Any, Any, Any]]
 
 
 def check_task_function(function: object) -> None:
-    """See that something is an async function that can be called with a task.
+    """Check that something is an async function that can be called with a task.
 
     Raises:
-        InvalidInput: it is something else; says what, and what to give instead.
+        InvalidInput: it is something else; the message says what to pass instead.
     """
     if inspect.iscoroutine(function):
         raise InvalidInput(
-            f"{function.__qualname__}() is a coroutine that was called already; give the async "
-            "function itself, which the manager calls with the task"
+            f"{function.__qualname__}() is a coroutine, not a function; pass the async function "
+            "itself, which the manager calls with the task"
         )
     if not is_async(function):
         raise InvalidInput(
-            f"{show(function)} is no async function; give one that takes the task: "
+            f"{show(function)} is not an async function; pass one that takes the task: "
             "async def work(task): …"
         )
     try:
         inspect.signature(cast("TaskFunction", function)).bind(None)
     except TypeError as fault:
         raise InvalidInput(
-            f"{show(function)} can't be called with the task alone: {fault}; "
-            "give an async function of one argument: async def work(task): …"
+            f"{show(function)} can't be called with only the task: {fault}; "
+            "pass an async function with one argument: async def work(task): …"
         ) from None
 
 

@@ -1,13 +1,28 @@
-"""What Prometheus is told of a manager's run; its package comes with the extra `metrics`."""
+"""Exports a manager's metrics to Prometheus, and its attempts to OpenTelemetry as spans.
 
-from importlib.util import find_spec
+The Prometheus part needs the extra `metrics`, the OpenTelemetry part the extra `otel`.
+"""
 
-from ...messages import ExtraMissing
+from __future__ import annotations
 
-if find_spec("prometheus_client") is None:
-    raise ExtraMissing("the metrics", ["prometheus_client"], "metrics")
+from typing import TYPE_CHECKING
 
-from .exposition import serve_metrics
-from .rendering import METRICS_CONTENT_TYPE, render_metrics
+from ..runtime.lazy_exports import export_lazily
 
-__all__ = ["METRICS_CONTENT_TYPE", "render_metrics", "serve_metrics"]
+if TYPE_CHECKING:
+    from .exposition import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
+
+__all__ = [
+    "METRICS_CONTENT_TYPE",
+    "render_metrics",
+    "serve_metrics",
+]
+
+_MODULES = {
+    "METRICS_CONTENT_TYPE": ".exposition",
+    "render_metrics": ".exposition",
+    "serve_metrics": ".exposition",
+}
+"""Where each name lives; a test compares it with what type checkers read above."""
+
+__getattr__, __dir__ = export_lazily(__name__, _MODULES)

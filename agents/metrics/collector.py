@@ -1,4 +1,4 @@
-"""Tells Prometheus how a run stands: by its board, when it is asked, and by what was tallied."""
+"""Collects a manager's metrics for Prometheus, from its board and from its tallies."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import AttemptOutcome, WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
-from .histogram import Histogram
-from .tallies import MetricTallies
+from .tallies import Histogram, MetricTallies
 
 MAX_WORKERS_NAMED = 100
-"""How many connected workers have series of their own: those that came first."""
+"""How many connected workers have their own series: the ones that joined first."""
 
 OTHERS = "(others)"
-"""Under which name all other connected workers are told together."""
+"""The name under which all other connected workers are aggregated."""
 
 _SETTLED_AS: Mapping[OccurrenceKind, TaskStatus] = {
     OccurrenceKind.TASK_COMPLETED: TaskStatus.COMPLETED,
@@ -39,10 +38,10 @@ _SETTLED_AS: Mapping[OccurrenceKind, TaskStatus] = {
 
 
 class ManagerCollector(Collector):
-    """Watches a manager from its making on.
+    """Watches a manager and collects its metrics.
 
     Args:
-        manager: whom to watch; it is not kept alive.
+        manager: the manager; the collector does not keep it alive.
     """
 
     def __init__(self, manager: TaskManager) -> None:
@@ -52,11 +51,11 @@ class ManagerCollector(Collector):
         manager.watch_writes(self._tallies.writes.observe)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is, is known when it is collected."""
+        """Nothing: the metrics are known when they are collected."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Read the run, from any thread."""
+        """Collect the metrics of the run, from any thread."""
         manager = self._manager()
         if manager is None:
             return ()
@@ -94,18 +93,18 @@ class ManagerCollector(Collector):
         )
         yield _counter(
             "muster_tasks_settled",
-            "Tasks that were settled, by the status that they have since.",
+            "Tasks that were settled, by their final status.",
             "status",
             {status.value: tallies.settled[what] for what, status in _SETTLED_AS.items()},
         )
         yield _histogram(
             "muster_task_wait_seconds",
-            "How long a task that could start waited for a worker.",
+            "How long a task that was ready waited for a worker.",
             tallies.waits,
         )
         attempts = HistogramMetricFamily(
             "muster_attempt_seconds",
-            "How long a task was leased to a worker, by how that ended.",
+            "How long a task was leased to a worker, by the outcome of the attempt.",
             labels=("outcome",),
         )
         for ending, durations in tallies.attempts.items():
@@ -113,7 +112,7 @@ class ManagerCollector(Collector):
         yield attempts
         yield _counter(
             "muster_retries",
-            "Attempts after which a task was given out again, by how they ended.",
+            "Attempts after which a task was queued again, by their outcome.",
             "outcome",
             {
                 _label(ending.value): tallies.retries[ending]
@@ -122,7 +121,7 @@ class ManagerCollector(Collector):
         )
         yield _counter(
             "muster_results_ignored",
-            "Results that did not count, by reason.",
+            "Results that were ignored, by reason.",
             "reason",
             {_label(reason): count for reason, count in board.ignored.items()},
         )
@@ -133,12 +132,12 @@ class ManagerCollector(Collector):
         healths = Counter(health_of(worker, at, heartbeat_s) for worker in workers)
         yield _counted_gauge(
             "muster_workers",
-            "Workers by their health; of the lost ones the latest 10,000.",
+            "Workers by their health; lost workers include the latest 10,000.",
             ("health",),
             {(health.value,): healths[health] for health in Health},
         )
         yield _counter(
-            "muster_workers_joined", "Workers that came.", "", {"": self._tallies.joined}
+            "muster_workers_joined", "Workers that joined.", "", {"": self._tallies.joined}
         )
         yield _counter(
             "muster_workers_lost", "Workers that were lost or left.", "", {"": self._tallies.lost}
@@ -153,7 +152,7 @@ class ManagerCollector(Collector):
             slots[OTHERS,] = sum(worker.slots for worker in others)
         yield _counted_gauge(
             "muster_worker_silence_seconds",
-            "For how long nothing was heard of a connected worker.",
+            "Time since the last message of a connected worker.",
             ("worker",),
             silences,
         )
@@ -178,7 +177,7 @@ def _name_workers(
     others: list[WorkerRecord] = []
     for worker in workers:
         if worker.alive:
-            # Half of a surrogate pair can't be sent.
+            # A lone surrogate can't be encoded.
             name = worker.name.encode(errors="backslashreplace").decode()
             if len(named) < MAX_WORKERS_NAMED and name != OTHERS and name not in named:
                 named[name] = worker
@@ -190,16 +189,16 @@ def _name_workers(
 def _read_traffic(manager: TaskManager) -> Iterator[Metric]:
     yield _counter(
         "muster_frames_dropped",
-        "Frames and messages that could not be read, by what was wrong with them.",
+        "Frames and messages that could not be read, by reason.",
         "reason",
         {_label(reason): count for reason, count in manager.dropped.items()},
     )
     traffic = manager.traffic
     for name, documentation, count in (
         ("muster_frames_sent", "Frames that the manager sent.", traffic.frames_sent),
-        ("muster_frames_received", "Frames that reached the manager.", traffic.frames_received),
+        ("muster_frames_received", "Frames that the manager received.", traffic.frames_received),
         ("muster_sent_bytes", "Bytes of the frames that it sent.", traffic.sent_bytes),
-        ("muster_received_bytes", "Bytes of the frames that reached it.", traffic.received_bytes),
+        ("muster_received_bytes", "Bytes of the frames that it received.", traffic.received_bytes),
     ):
         yield _counter(name, documentation, "", {"": count})
 
@@ -224,8 +223,8 @@ def _counted_gauge(
     values: Mapping[tuple[str, ...], float],
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, documentation, labels=labels)
-    for told, value in values.items():
-        family.add_metric(told, value)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
     return family
 
 

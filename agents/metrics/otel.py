@@ -1,8 +1,8 @@
-"""Tells OpenTelemetry of each attempt at a task; its packages come with the extra `otel`.
+"""Creates OpenTelemetry spans for the attempts at tasks; needs the extra `otel`.
 
-A manager has one span an attempt, from the assignment to the lease's end. The assignment carries
-it, so that the worker's span, around the handler, is its child. Nothing of this is imported, and
-nothing of it costs anything, where nobody calls these functions.
+A manager creates one span for each attempt, from the assignment to the end of the lease. The
+assignment carries its context, so that the worker's span around the handler is its child. Without a
+call of these functions nothing is imported and there is no cost.
 """
 
 from __future__ import annotations
@@ -63,24 +63,24 @@ _ENDING = frozenset(
 
 
 def check_provider() -> None:
-    """Make sure that somebody takes the spans.
+    """Check that spans are exported.
 
     Raises:
-        InvalidInput: nobody does.
+        InvalidInput: no tracer provider is set.
     """
     if isinstance(get_tracer_provider(), ProxyTracerProvider):
         raise InvalidInput(
-            "nobody takes OpenTelemetry's spans here; run it as `opentelemetry-instrument muster "
-            "...` (of opentelemetry-distro), which sets up an exporter by the variables OTEL_..."
+            "no OpenTelemetry tracer provider is set; run `opentelemetry-instrument muster ...` "
+            "(of opentelemetry-distro), which sets up an exporter by the variables OTEL_..."
         )
 
 
 def trace_manager(manager: TaskManager, provider: TracerProvider | None = None) -> None:
-    """Have a manager tell of each attempt from now on.
+    """Create a span for each attempt of a manager from now on.
 
     Args:
-        manager: whose attempts.
-        provider: where the spans go; by default OpenTelemetry's global one.
+        manager: the manager.
+        provider: the tracer provider; by default OpenTelemetry's global one.
     """
     tracing = _ManagerTracing(manager, get_tracer(_TRACER, tracer_provider=provider))
     manager.watch(tracing.note)
@@ -88,20 +88,20 @@ def trace_manager(manager: TaskManager, provider: TracerProvider | None = None) 
 
 
 def trace_worker(worker: WorkerAgent, provider: TracerProvider | None = None) -> None:
-    """Have a worker tell of the tasks that its manager traces; call it before the worker starts.
+    """Create a span for each task that the manager traces; call it before the worker starts.
 
-    Handlers in the loop and in threads find the span as the current one; what they trace themselves
-    are its children.
+    In handlers in the loop and in threads the span is the current one, so that their own spans are
+    its children.
 
     Args:
-        worker: whose work.
-        provider: where the spans go; by default OpenTelemetry's global one.
+        worker: the worker.
+        provider: the tracer provider; by default OpenTelemetry's global one.
     """
     tracer = get_tracer(_TRACER, tracer_provider=provider)
 
     async def perform(do: Perform, assignment: TaskAssignment) -> TaskResult:
         if assignment.traceparent is None:
-            # Whether it is sampled was the manager's to say.
+            # The manager decides whether an attempt is sampled.
             return await do(assignment)
         task = assignment.task
         span = tracer.start_span(
@@ -123,13 +123,13 @@ def trace_worker(worker: WorkerAgent, provider: TracerProvider | None = None) ->
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 result = await do(assignment)
             if not result.success:
-                _tell_error(span, result.error_message or "failed")
+                _set_error(span, result.error_message or "failed")
             return result
         except asyncio.CancelledError:
-            _tell_error(span, "cancelled")
+            _set_error(span, "cancelled")
             raise
         except BaseException as fault:
-            _tell_error(span, type(fault).__name__)
+            _set_error(span, type(fault).__name__)
             raise
         finally:
             span.end(_nanoseconds(now()))
@@ -141,13 +141,13 @@ class _ManagerTracing:
     def __init__(self, manager: TaskManager, tracer: Tracer) -> None:
         self._manager = manager
         self._tracer = tracer
-        # Bounded by the leases that hold.
+        # Bounded by the current leases.
         self._spans: dict[tuple[TaskId, int], Span] = {}
-        # The attempt before, of tasks that wait for another.
+        # The previous attempts of tasks that wait for another one.
         self._before: dict[TaskId, SpanContext] = {}
 
     def note(self, occurrence: Occurrence) -> None:
-        """Begin and end spans."""
+        """Start and end spans."""
         what, task_id = occurrence.what, occurrence.task_id
         if what is OccurrenceKind.RUN_ENDED:
             for span in self._spans.values():
@@ -171,7 +171,7 @@ class _ManagerTracing:
                 self._before.pop(task_id, None)
 
     def stamp(self, assignment: TaskAssignment) -> str | None:
-        """The traceparent that an assignment carries."""
+        """The traceparent for an assignment; None if its attempt is not sampled."""
         span = self._spans.get((assignment.task.id, assignment.attempt))
         return None if span is None else _write_traceparent(span.get_span_context())
 
@@ -179,7 +179,7 @@ class _ManagerTracing:
         before = self._before.pop(record.task_id, None)
         span = self._tracer.start_span(
             f"assign {record.task.type or _UNTYPED}",
-            # Each attempt is a trace of its own, whatever goes on around the manager.
+            # Each attempt is its own trace, whatever the current context of the manager is.
             context=Context(),
             kind=SpanKind.PRODUCER,
             links=() if before is None else (Link(before),),
@@ -205,7 +205,7 @@ class _ManagerTracing:
             return
         span.set_attribute("muster.outcome", attempt.outcome.value)
         if attempt.outcome in _FAULTS:
-            _tell_error(span, describe_facts(occurrence) or attempt.outcome.value)
+            _set_error(span, describe_facts(occurrence) or attempt.outcome.value)
         if not record.status.is_final:
             self._before[record.task_id] = span.get_span_context()
         span.end(_nanoseconds(occurrence.at if attempt.ended_at is None else attempt.ended_at))
@@ -215,7 +215,7 @@ _FAULTS = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOut
 
 
 def _attributes(task: Task, attempt: int, worker: str) -> dict[str, str | int]:
-    """What both ends tell, in the words of OpenTelemetry's conventions for messaging."""
+    """The attributes of both spans, by OpenTelemetry's semantic conventions for messaging."""
     return {
         "messaging.system": "muster",
         "messaging.destination.name": task.type or _UNTYPED,
@@ -234,7 +234,7 @@ def _write_traceparent(context: SpanContext) -> str | None:
 
 
 def _read_traceparent(traceparent: str) -> Context:
-    """What a traceparent stands for; messages take in none of another form."""
+    """The context of a traceparent, whose form was checked when the message was decoded."""
     _, trace_id, span_id, flags = traceparent.split("-")
     context = SpanContext(
         int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
@@ -242,7 +242,7 @@ def _read_traceparent(traceparent: str) -> Context:
     return set_span_in_context(NonRecordingSpan(context), Context())
 
 
-def _tell_error(span: Span, error: str) -> None:
+def _set_error(span: Span, error: str) -> None:
     span.set_attribute("error.type", error_kind(error))
     span.set_status(Status(StatusCode.ERROR, error[:1_000]))
 

@@ -1,6 +1,6 @@
-"""One question to the metrics' port, and its answer.
+"""Answers one HTTP request to the metrics port.
 
-It is answered in this thread: whoever asks at the same time waits, and no thread is made for them.
+Requests are answered one after the other in the thread of the loop, without further threads.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ MAX_HEAD_BYTES = 16 * 1024
 _HEAD_ENDS = b"\r\n\r\n"
 _METHODS = frozenset({"GET", "HEAD"})
 _PATH = "/metrics"
-_ASKED_BY = {"accept": "HTTP_ACCEPT", "accept-encoding": "HTTP_ACCEPT_ENCODING"}
+_PASSED_HEADERS = {"accept": "HTTP_ACCEPT", "accept-encoding": "HTTP_ACCEPT_ENCODING"}
 
-_failure = RepeatedWarning("the metrics can't be told")
+_failure = RepeatedWarning("the metrics can't be collected")
 
 
 class Scrape(asyncio.Protocol):
     """Answers one HTTP request, and closes the connection.
 
     Args:
-        connection: as the listener knows it.
-        application: tells the metrics.
+        connection: the connection, as the listener tracks it.
+        application: the WSGI application that returns the metrics.
     """
 
     def __init__(self, connection: LimitedConnection, application: Application) -> None:
@@ -43,12 +43,12 @@ class Scrape(asyncio.Protocol):
         self._head = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called when somebody has come."""
+        """Called when a client has connected."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Called with what was asked, wherever it is cut."""
+        """Called with each part of the request."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -58,7 +58,7 @@ class Scrape(asyncio.Protocol):
             return
         self._connection.begin_answer()
         if len(head) > MAX_HEAD_BYTES:
-            answer = _tell("431 Request Header Fields Too Large", "the headers are too long")
+            answer = _error("431 Request Header Fields Too Large", "the headers are too long")
         else:
             answer = self._answer(bytes(head))
         transport.write(answer)
@@ -68,42 +68,44 @@ class Scrape(asyncio.Protocol):
         first, *lines = head.decode("latin-1").split("\r\n")
         words = first.split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):  # noqa: PLR2004 - method, path, version
-            return _tell("400 Bad Request", "this is not an HTTP request")
+            return _error("400 Bad Request", "this is not an HTTP request")
         method, target, _ = words
         headers = [(name.lower(), value.strip()) for name, _, value in map(_split, lines)]
         hosts = [value for name, value in headers if name == "host"]
         if len(hosts) != 1 or not is_our_host(hosts[0]):
-            return _tell(
+            return _error(
                 "421 Misdirected Request",
-                "the request names a host that is not this one; call it by its address",
+                "the Host header names another host; use the address of this one",
             )
         path, _, query = target.partition("?")
         if path.rstrip("/") != _PATH:
-            return _tell("404 Not Found", f"the metrics are at {_PATH}")
+            return _error("404 Not Found", f"the metrics are at {_PATH}")
         if method not in _METHODS:
-            return _tell("405 Method Not Allowed", "the metrics can only be read")
+            return _error("405 Method Not Allowed", "the metrics can only be read")
         environment = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query}
         for name, value in headers:
-            if name in _ASKED_BY:
-                environment[_ASKED_BY[name]] = value
+            if name in _PASSED_HEADERS:
+                environment[_PASSED_HEADERS[name]] = value
         return self._ask(environment, with_body=method == "GET")
 
     def _ask(self, environment: dict[str, Any], *, with_body: bool) -> bytes:
         status, headers = "500 Internal Server Error", list[tuple[str, str]]()
 
         def start(
-            told: str, named: list[tuple[str, str]], fault: TracebackType | None = None
+            status_line: str,
+            response_headers: list[tuple[str, str]],
+            fault: TracebackType | None = None,
         ) -> None:
             nonlocal status
             del fault
-            status = told
-            headers.extend(named)
+            status = status_line
+            headers.extend(response_headers)
 
         try:
             body = b"".join(self._application(environment, start))
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it must not end the server
+        except Exception as fault:  # noqa: BLE001 - no exception may end the server
             _failure.tell(exc_info=fault)
-            return _tell("500 Internal Server Error", f"the metrics can't be told: {fault}")
+            return _error("500 Internal Server Error", f"the metrics can't be collected: {fault}")
         return _pack(status, headers, body, with_body=with_body)
 
 
@@ -111,7 +113,7 @@ def _split(line: str) -> tuple[str, str, str]:
     return line.partition(":")
 
 
-def _tell(status: str, error: str) -> bytes:
+def _error(status: str, error: str) -> bytes:
     body = f"{error}\n".encode()
     return _pack(status, [("Content-Type", "text/plain; charset=utf-8")], body)
 

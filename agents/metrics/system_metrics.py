@@ -1,4 +1,4 @@
-"""How a manager's run goes, sampled while it goes, and told as a report of its performance."""
+"""Samples a manager's run, and reports its performance."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
 
 MAX_COMPLETION_TIMES = 10_000
-"""How many completion times are kept: the latest."""
+"""How many completion times are kept; the oldest are dropped."""
 
 MAX_ERROR_KINDS = 1_000
-"""How many kinds of error are told apart; the rest counts as "other"."""
+"""How many kinds of error are counted separately; further kinds count as "other"."""
 
 
 @dataclass(frozen=True, slots=True)
 class PerformanceReport:
-    """How a run has gone so far.
+    """The performance of a run so far.
 
     Args:
-        avg_completion_time: seconds of work in a completed task on average; None before the first.
-        worker_stats: the share of attempts that succeeded, 0 to 1, by the worker's name.
-        error_rates: how many attempts failed, and workers were lost, by the kind of error.
+        avg_completion_time: the average execution time of completed tasks, in seconds; None before
+            the first.
+        worker_stats: the share of successful attempts, 0 to 1, by the worker's name.
+        error_rates: how many attempts failed and workers were lost, by the kind of error.
         worker_utilization: the share of its slots' time that each connected worker was busy, 0 to
             1, between the last two samples.
     """
@@ -39,10 +40,10 @@ class PerformanceReport:
 
 
 class SystemMetrics:
-    """Takes note of what a manager's tasks and workers do, from its making on.
+    """Measures a manager's tasks and workers from its creation on.
 
     Args:
-        manager: whom to watch.
+        manager: the manager to watch.
         every_s: how often `collect_metrics` takes a sample, in seconds.
 
     Raises:
@@ -57,13 +58,13 @@ class SystemMetrics:
         self.error_counts: defaultdict[str, int] = defaultdict(int)
         self._manager = manager
         self._every_s = every_s
-        # When each connected worker was last looked at, and how long it had been busy by then.
-        self._looked_at: dict[str, tuple[float, float]] = {}
+        # When each connected worker was last sampled, and how long it had been busy until then.
+        self._last_samples: dict[str, tuple[float, float]] = {}
         self.update_metrics()
         manager.watch(self._note)
 
     async def collect_metrics(self) -> None:
-        """Take a sample every so often, until it is cancelled."""
+        """Take a sample every `every_s` seconds until it is cancelled."""
         while True:
             self.update_metrics()
             await asyncio.sleep(self._every_s)
@@ -73,7 +74,7 @@ class SystemMetrics:
         self._manager.ask(self._sample)
 
     def generate_performance_report(self) -> PerformanceReport:
-        """Tell how the run has gone so far."""
+        """Report the performance of the run so far."""
         times = self.task_completion_times
         return PerformanceReport(
             avg_completion_time=sum(times) / len(times) if times else None,
@@ -87,18 +88,18 @@ class SystemMetrics:
     def _sample(self) -> None:
         at = now()
         utilization: dict[str, float] = {}
-        looked_at: dict[str, tuple[float, float]] = {}
+        last_samples: dict[str, tuple[float, float]] = {}
         for name, worker in self._manager.board.workers.items():
             if not worker.alive:
                 continue
             busy_s = _busy_time(worker, at)
-            since, busy_before_s = self._looked_at.get(name, (worker.joined_at, 0.0))
+            since, busy_before_s = self._last_samples.get(name, (worker.joined_at, 0.0))
             slots_s = worker.slots * (at - since)
             if slots_s > 0:
                 utilization[name] = min(max(busy_s - busy_before_s, 0.0) / slots_s, 1.0)
-            looked_at[name] = (at, busy_s)
+            last_samples[name] = (at, busy_s)
         self.worker_utilization = utilization
-        self._looked_at = looked_at
+        self._last_samples = last_samples
 
     def _note(self, occurrence: Occurrence) -> None:
         if occurrence.what is OccurrenceKind.TASK_COMPLETED:
@@ -106,7 +107,7 @@ class SystemMetrics:
             if record is not None and record.result is not None:
                 self.task_completion_times.append(record.result.execution_time)
         elif isinstance(occurrence.facts, FailureFacts) and (
-            # Other failures of tasks were counted with their last attempt.
+            # Other failures were counted with the last attempt.
             occurrence.what is not OccurrenceKind.TASK_FAILED or not occurrence.attempt
         ):
             self._count(error_kind(occurrence.facts.error))
@@ -114,12 +115,12 @@ class SystemMetrics:
             self._count("worker lost")
 
     def _count(self, kind: str) -> None:
-        is_one_too_many = kind not in self.error_counts and (
+        exceeds_limit = kind not in self.error_counts and (
             len(self.error_counts) >= MAX_ERROR_KINDS
         )
-        self.error_counts["other" if is_one_too_many else kind] += 1
+        self.error_counts["other" if exceeds_limit else kind] += 1
 
 
 def _busy_time(worker: WorkerRecord, at: float) -> float:
-    under_way = (record.attempts[-1].started_at for record in worker.running.values())
-    return worker.stats.busy_time + sum(at - started_at for started_at in under_way)
+    unfinished = (record.attempts[-1].started_at for record in worker.running.values())
+    return worker.stats.busy_time + sum(at - started_at for started_at in unfinished)

@@ -1,21 +1,48 @@
-"""What is counted of a run as it happens, and can't be read from its board afterwards."""
+"""Counts what can't be read from a run's board afterwards, and durations in histograms."""
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections import Counter
+from itertools import accumulate
 
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
-from .histogram import Histogram
 
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
 _RUN_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
 _WRITE_BOUNDS_S = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 
+class Histogram:
+    """Counts durations by ranges. It has no lock: counting and reading happen in one thread.
+
+    Args:
+        bounds_s: the upper bound of each range but the last, in seconds, in ascending order.
+    """
+
+    def __init__(self, bounds_s: tuple[float, ...]) -> None:
+        self._bounds_s = bounds_s
+        self._counts = [0] * (len(bounds_s) + 1)
+        self.sum_s = 0.0
+
+    def observe(self, duration_s: float) -> None:
+        """Count a duration."""
+        self._counts[bisect_left(self._bounds_s, duration_s)] += 1
+        self.sum_s += duration_s
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """The cumulative counts: for each bound, the durations up to it, in Prometheus's form."""
+        ends = (
+            "+Inf" if math.isinf(bound) else str(bound) for bound in (*self._bounds_s, math.inf)
+        )
+        return list(zip(ends, accumulate(self._counts), strict=True))
+
+
 class MetricTallies:
-    """Takes note of occurrences."""
+    """Counts occurrences."""
 
     def __init__(self) -> None:
         self.waits = Histogram(_WAIT_BOUNDS_S)
@@ -27,15 +54,15 @@ class MetricTallies:
         self.lost = 0
 
     def note(self, occurrence: Occurrence, board: BoardState) -> None:
-        """Take note of what happened.
+        """Count an occurrence.
 
         Args:
-            occurrence: what happened.
-            board: the board that told of it, as it stands now: a moment later, perhaps.
+            occurrence: the occurrence.
+            board: the board that reported it; its state may be a little newer.
         """
         what, task_id = occurrence.what, occurrence.task_id
         if what is _ADDED:
-            # Of each task, and nothing to be counted.
+            # It occurs for each task, and nothing is counted.
             return
         if task_id is None:
             if what is OccurrenceKind.WORKER_JOINED:
@@ -79,29 +106,29 @@ class MetricTallies:
             if ending is not None:
                 self.retries[ending] += 1
             if ending is not AttemptOutcome.LOST:
-                # It was told when it failed or timed out.
+                # It was counted when it failed or timed out.
                 return
         elif what is OccurrenceKind.TASK_FAILED and ending is not AttemptOutcome.LOST:
             return
         elif what is OccurrenceKind.TASK_COMPLETED and ending is not AttemptOutcome.SUCCEEDED:
-            # A late success: its own end was told long ago, but it may have overtaken another.
+            # A late success: its own end was counted before, but it may have overtaken another.
             attempt = record.attempts[-1]
             if attempt.outcome is not AttemptOutcome.OVERTAKEN:
                 return
             ending = attempt.outcome
         elif what is OccurrenceKind.TASK_CANCELLED and ending is not AttemptOutcome.CANCELLED:
-            # It was cancelled while it waited for another attempt.
+            # It was cancelled between two attempts.
             return
         if ending is None or ending not in self.attempts or attempt.ended_at is None:
             return
         if attempt.expected_s:
-            # It was sent ahead of a free slot, and waited at its worker too.
+            # It was prefetched, and waited at its worker too.
             self._note_wait(record, attempt, board)
         self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
 
 
 BEGUN = tuple(ending for ending in AttemptOutcome if ending is not AttemptOutcome.NOT_BEGUN)
-"""How attempts end that a worker began."""
+"""The outcomes of attempts that a worker began."""
 
 _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 

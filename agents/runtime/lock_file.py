@@ -175,3 +175,21 @@ else:
         """Give the lock on an open file back."""
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def lock_within(descriptor: int, *, deadline: float, poll_s: float) -> bool:
+    """Lock an open file itself, and wait while another process holds its lock.
+
+    Args:
+        descriptor: the file.
+        deadline: how long to wait, as a time of `time.monotonic`; the lock is tried at least once.
+        poll_s: how often to try, in seconds.
+
+    Returns:
+        Whether it is locked.
+    """
+    while not try_to_lock(descriptor):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(poll_s)
+    return True

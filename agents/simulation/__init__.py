@@ -1,4 +1,4 @@
-"""Simulates runs with faults in virtual time."""
+"""Simulates runs with injected faults, in virtual time and without a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one simulated run did, and whether it kept what every run must keep."""
+"""Checks that a simulated run keeps the invariants of every run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .memory_network import FaultPlan
 
 
 class InvariantViolation(NamedTuple):
-    """An invariant that a run broke.
+    """An invariant that a run violated.
 
     Args:
         invariant: what must always hold.
         detail: what happened instead.
-        task_id: the task that went wrong, if it is one.
+        task_id: the task that it concerns, if it concerns one.
     """
 
     invariant: str
@@ -36,14 +36,14 @@ class InvariantViolation(NamedTuple):
 
 
 class RunChecker:
-    """Watches a run from outside, and keeps a hash of everything that happened in it.
+    """Observes a run from outside, and hashes all its frames and occurrences.
 
     Args:
-        faults: what decides about the frames, which pass by here.
+        faults: the fault plan, to which it delegates the decision about each frame.
     """
 
     def __init__(self, faults: FaultPlan) -> None:
-        self.breach: InvariantViolation | None = None
+        self.violation: InvariantViolation | None = None
         self._faults = faults
         self._hash = hashlib.blake2b(digest_size=16)
         # Bounded by the tasks and attempts of the run.
@@ -56,70 +56,71 @@ class RunChecker:
         """A hash over all frames and occurrences so far; equal for equal runs."""
         return self._hash.hexdigest()
 
-    # ------------------------------------------------------------------ what it sees
+    # ------------------------------------------------------------------ observations
 
     def fates(self, sender: str, to: str, frame: bytes, now: float) -> Sequence[float]:
-        """Note a frame and what becomes of it; see `FaultPlan`."""
+        """Note a frame and its fate; see `FaultPlan`."""
         fates = self._faults.fates(sender, to, frame, now)
         self._hash.update(f"{now!r} {sender} {to} {tuple(fates)!r}".encode())
         self._hash.update(frame)
         return fates
 
     def note(self, occurrence: Occurrence) -> None:
-        """Note what the manager's board took note of."""
+        """Note an occurrence of the manager's board."""
         at, what, task_id, attempt, worker, facts = occurrence
         detail = describe_facts(occurrence)
         self._hash.update(f"{at!r} {what.value} {task_id!r} {attempt} {worker} {detail}".encode())
         if isinstance(facts, RequeueFacts) and facts.cause is RequeueCause.ATTEMPT_LOST:
-            self.accuse(
-                "what a worker holds, or has told the end of, is not taken for lost",
-                f"attempt {attempt} at task {task_id!r} was taken back from {worker}: {detail}",
+            self.report(
+                "an attempt that a worker holds, or has reported the end of, is not lost",
+                f"attempt {attempt} at task {task_id!r} was taken away from {worker}: {detail}",
                 task_id,
             )
         if what not in SETTLING or task_id is None:
             return
         earlier = self._settled.get(task_id)
         if earlier is not None:
-            self.accuse(
+            self.report(
                 "every task is settled exactly once",
                 f"task {task_id!r} was {earlier.value} and then {what.value}",
                 task_id,
             )
         self._settled[task_id] = what
 
-    def takes_over(self, board: BoardState) -> None:
-        """Note with what a manager takes over the run of another that was killed.
+    def manager_resumed(self, board: BoardState) -> None:
+        """Check the board with which a new manager resumes the run of one that was killed.
 
-        What that one had written and told nobody is settled all the same.
+        A task that the killed manager settled in the store is settled, even if no watcher was
+        called.
         """
         for task_id, record in board.tasks.items():
-            told = self._settled.get(task_id)
+            noted = self._settled.get(task_id)
             kept = OccurrenceKind(f"task_{record.status.value}") if record.status.is_final else None
-            if told is not None and told is not kept:
-                self.accuse(
-                    "what is settled outlives the manager",
-                    f"task {task_id!r} was {told.value}, and another manager took it over as "
+            if noted is not None and noted is not kept:
+                self.report(
+                    "a settled task stays settled when the manager is replaced",
+                    f"task {task_id!r} was {noted.value}, and the next manager resumed it as "
                     f"{record.status.value}",
                     task_id,
                 )
             if kept is not None:
                 self._settled[task_id] = kept
 
-    def begins(self, address: str, assignment: TaskAssignment) -> None:
-        """Note that a worker begins to perform an attempt."""
+    def attempt_began(self, address: str, assignment: TaskAssignment) -> None:
+        """Note that a worker began to perform an attempt."""
         task, key = assignment.task, (assignment.task.id, assignment.attempt)
-        told = f"attempt {assignment.attempt} at task {task.id!r}"
+        attempt = f"attempt {assignment.attempt} at task {task.id!r}"
         if key in self._performed:
-            self.accuse(
+            self.report(
                 "an attempt runs at most once, on one worker",
-                f"{told} ran at {self._performed[key]} and again at {address}",
+                f"{attempt} ran at {self._performed[key]} and again at {address}",
                 task.id,
             )
         self._performed[key] = address
         if assignment.worker != worker_at(address):
-            self.accuse(
-                "only the worker that an attempt was given to runs it",
-                f"{told} was given to {assignment.worker} and ran at {address}",
+            self.report(
+                "only the worker that an attempt is assigned to runs it",
+                f"{attempt} was assigned to {assignment.worker} and ran at {address}",
                 task.id,
             )
         needed = set(task.depends_on)
@@ -127,46 +128,46 @@ class RunChecker:
             each for each in needed if self._settled.get(each) is not OccurrenceKind.TASK_COMPLETED
         ]
         if unmet or set(assignment.inputs) != needed:
-            self.accuse(
-                "a task starts when all that it depends on is completed",
-                f"{told} began at {address} with the inputs of {sorted(assignment.inputs, key=str)}"
-                f" and {sorted(unmet, key=str)} not completed",
+            self.report(
+                "a task starts only when all its dependencies are completed",
+                f"{attempt} began at {address} with the inputs of "
+                f"{sorted(assignment.inputs, key=str)} and {sorted(unmet, key=str)} not completed",
                 task.id,
             )
 
-    def ends(self, address: str, assignment: TaskAssignment, result: TaskResult) -> None:
-        """Note how a worker ended an attempt."""
+    def attempt_ended(self, address: str, assignment: TaskAssignment, result: TaskResult) -> None:
+        """Note the result with which a worker ended an attempt."""
         if result.success:
             self._succeeded.add((assignment.task.id, assignment.attempt, worker_at(address)))
 
-    def accuse(self, invariant: str, detail: str, task_id: TaskId | None = None) -> None:
-        """Note a breach; the first one counts."""
-        if self.breach is None:
-            self.breach = InvariantViolation(invariant, detail, task_id)
+    def report(self, invariant: str, detail: str, task_id: TaskId | None = None) -> None:
+        """Note a violation; only the first one is kept."""
+        if self.violation is None:
+            self.violation = InvariantViolation(invariant, detail, task_id)
 
-    # ------------------------------------------------------------------ what it says in the end
+    # ------------------------------------------------------------------ at the end
 
-    def examine(self, board: BoardState) -> None:
-        """Look at what a run that has ended left behind."""
+    def check_board(self, board: BoardState) -> None:
+        """Check the board of a run that has ended."""
         try:
             check_invariants(board)
         except AssertionError as fault:
-            self.accuse("the board fits together", str(fault))
+            self.report("the board is consistent", str(fault))
         for result in board.results:
             key = (result.task_id, result.attempt, result.worker)
             if result.success and key not in self._succeeded:
-                self.accuse(
-                    "what is recorded as done was done, by that worker in that attempt",
+                self.report(
+                    "a recorded success was a success of that worker in that attempt",
                     f"worker {result.worker} did not succeed in attempt {result.attempt}",
                     result.task_id,
                 )
         for task_id, record in board.tasks.items():
-            self._examine_task(task_id, record.status, is_over=board.failure is None)
+            self._check_task(task_id, record.status, is_over=board.failure is None)
 
-    def _examine_task(self, task_id: TaskId, status: TaskStatus, *, is_over: bool) -> None:
+    def _check_task(self, task_id: TaskId, status: TaskStatus, *, is_over: bool) -> None:
         settled = self._settled.get(task_id)
         if is_over and not status.is_final:
-            self.accuse(
+            self.report(
                 "every task is settled exactly once",
                 f"the run ended and task {task_id!r} is {status.value}",
                 task_id,
@@ -174,9 +175,9 @@ class RunChecker:
         if (settled is not None and settled.value.removeprefix("task_")) != (
             status.is_final and status.value
         ):
-            told = "not settled" if settled is None else settled.value
-            self.accuse(
-                "what watchers are told is so",
-                f"task {task_id!r} is {status.value}, and was told to be {told}",
+            reported = "not settled" if settled is None else settled.value
+            self.report(
+                "watchers receive the final status",
+                f"task {task_id!r} is {status.value}, and was reported as {reported}",
                 task_id,
             )

@@ -1,4 +1,4 @@
-"""A memory store at which a simulated manager can die: at any moment, and around a write."""
+"""A memory store that can kill its simulated manager before or after a write."""
 
 from __future__ import annotations
 
@@ -10,32 +10,36 @@ from .faults import Crash
 
 
 class ManagerKilled(BaseException):
-    """Raised in the middle of a write, for a process that is killed there."""
+    """Raised by a write during which the simulated process is killed."""
 
 
 class CrashingStore(MemoryStore):
-    """A memory store that can be told to be the death of its manager.
+    """A memory store that can kill its manager at the next write.
 
     Args:
-        memory: what a former store kept its rows in.
-        killed: called when the manager dies of a write.
+        memory: the rows, which an earlier store may have written.
+        kill: kills the manager.
     """
 
-    def __init__(self, memory: SharedRows, killed: Callable[[], None]) -> None:
+    def __init__(self, memory: SharedRows, kill: Callable[[], None]) -> None:
         super().__init__(memory)
-        self._killed = killed
-        self._doom: Crash | None = None
+        self._kill = kill
+        self._crash: Crash | None = None
 
-    def doom(self, crash: Crash) -> None:
-        """Let the manager die of its next write."""
-        self._doom = crash
+    def crash_at_next_write(self, crash: Crash) -> None:
+        """Kill the manager at its next write.
+
+        Args:
+            crash: whether before or after the rows are written.
+        """
+        self._crash = crash
 
     def write(self, rows: Rows) -> None:
-        """Keep rows, unless the manager dies before that."""
-        if self._doom is None or rows == NOTHING:
+        """Write rows, unless the manager is killed first."""
+        if self._crash is None or rows == NOTHING:
             super().write(rows)
             return
-        if self._doom is Crash.AFTER_WRITE:
+        if self._crash is Crash.AFTER_WRITE:
             super().write(rows)
-        self._killed()
+        self._kill()
         raise ManagerKilled

@@ -1,4 +1,4 @@
-"""What goes wrong in a simulated run, and when: all of it follows from a seed."""
+"""Plans the faults of a simulated run from a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...messages import InvalidInput, UnknownName
 
 
 class FaultKind(str, Enum):
-    """What can go wrong."""
+    """The kinds of fault."""
 
     LOSS = "loss"
     DUPLICATE = "duplicate"
@@ -26,16 +26,16 @@ class FaultKind(str, Enum):
 
 
 class Crash(str, Enum):
-    """At which point a manager is killed."""
+    """When a manager is killed."""
 
     AT_ONCE = "at once"
     BEFORE_WRITE = "before its next write"
-    AFTER_WRITE = "after its next write, before it acts upon it"
+    AFTER_WRITE = "after its next write, before it acts on it"
 
 
 ALL_FAULTS: tuple[FaultKind, ...] = tuple(FaultKind)
 
-# Runs differ in what plagues them: where everything always happens, rare sequences never do.
+# The shares differ between runs: if every fault were frequent, rare sequences would never occur.
 _SHARES = {
     FaultKind.LOSS: (0.0, 0.02, 0.1, 0.3),
     FaultKind.DUPLICATE: (0.0, 0.05, 0.2, 0.5),
@@ -43,27 +43,27 @@ _SHARES = {
     FaultKind.DELAY: (0.0, 0.01, 0.05, 0.15),
 }
 _GAPS_S = (3.0, 6.0, 12.0, math.inf)
-"""How long it takes on average, in this run or that, until the next disturbance of a kind."""
+"""The average times between two disturbances of a kind, in seconds; a run draws one of them."""
 
 _REORDER_BY_S = 0.05
 _DURATIONS_S = ((0.05, 2.0), (0.05, 2.0), (2.0, 20.0))
-"""Of how many seconds, from and to: two of three are short, the third outlasts patience."""
+"""Ranges of durations, in seconds: two of three are short, the third exceeds the timeouts."""
 
-_UNHARMED = (0.0,)
+_ON_TIME = (0.0,)
 
 
 class Disturbance(NamedTuple):
-    """One thing that befalls workers, or the manager, for a while.
+    """A fault that lasts for some time and affects some workers, or the manager.
 
     Args:
         at: when it begins, in seconds from the start of the run.
         kind: kill, pause, partition or restart.
-        workers: the names of those it befalls; a partition cuts them off from all others; none for
-            a restart, which befalls the manager.
-        lasts_s: for how many seconds.
-        spares_inbound: whether a partition lets through what is sent to them.
-        spares_outbound: whether it lets through what they send.
-        crash: at which point a restart kills the manager.
+        workers: the names of the workers that it affects; a partition separates them from all
+            others; empty for a restart, which affects the manager.
+        lasts_s: how long it lasts, in seconds.
+        spares_inbound: whether a partition delivers frames that are sent to them.
+        spares_outbound: whether a partition delivers frames that they send.
+        crash: when a restart kills the manager.
     """
 
     at: float
@@ -76,19 +76,19 @@ class Disturbance(NamedTuple):
 
     @property
     def ends_at(self) -> float:
-        """When it is over, in seconds from the start of the run."""
+        """When it ends, in seconds from the start of the run."""
         return self.at + self.lasts_s
 
 
 class PlannedFaults:
-    """A fault plan for a `MemoryNetwork`, and a list of what befalls workers besides.
+    """A fault plan for a `MemoryNetwork`, with a list of disturbances of workers and the manager.
 
     Args:
-        seed: what it all follows from.
+        seed: the seed of all faults.
         workers: the names of the workers, in a fixed order.
-        kinds: what may go wrong. To leave one out does not change the chances of the others.
-        storm_s: for how many seconds, from the start of the run, things go wrong. A shorter storm
-            begins as a longer one does.
+        kinds: the kinds of fault to inject. Leaving one out does not change the others.
+        storm_s: for how many seconds from the start faults are injected. The faults of a shorter
+            time are the first ones of a longer time.
 
     Raises:
         InvalidInput: `storm_s` is below 0.
@@ -127,7 +127,7 @@ class PlannedFaults:
         self._active: list[Disturbance] = []
 
     def begin(self, disturbance: Disturbance) -> None:
-        """Let a disturbance begin; of those that end a process it is only counted."""
+        """Begin a disturbance; the caller must end the process for a kill or a restart."""
         self.injected[disturbance.kind] += 1
         if disturbance.kind in {FaultKind.PARTITION, FaultKind.PAUSE}:
             self._active.append(disturbance)
@@ -136,8 +136,8 @@ class PlannedFaults:
         """Decide about one frame and one receiver; see `FaultPlan`."""
         del frame
         if now >= self.storm_s:
-            return _UNHARMED
-        held_s = 0.0
+            return _ON_TIME
+        paused_s = 0.0
         if self._active:
             self._active = [each for each in self._active if now < each.ends_at]
             from_worker, to_worker = worker_at(sender), worker_at(to)
@@ -149,19 +149,19 @@ class PlannedFaults:
                     ):
                         return ()
                 elif is_from or is_to:
-                    held_s = max(held_s, each.ends_at - now)
-        if self._strikes(FaultKind.LOSS):
+                    paused_s = max(paused_s, each.ends_at - now)
+        if self._occurs(FaultKind.LOSS):
             return ()
-        fate = held_s
-        if self._strikes(FaultKind.DELAY):
-            fate += self._duration(FaultKind.DELAY)
-        if self._strikes(FaultKind.REORDER):
-            fate += self._chances[FaultKind.REORDER].uniform(0.0, _REORDER_BY_S)
-        if self._strikes(FaultKind.DUPLICATE):
-            return fate, held_s + self._duration(FaultKind.DUPLICATE)
-        return (fate,)
+        late_s = paused_s
+        if self._occurs(FaultKind.DELAY):
+            late_s += self._duration(FaultKind.DELAY)
+        if self._occurs(FaultKind.REORDER):
+            late_s += self._chances[FaultKind.REORDER].uniform(0.0, _REORDER_BY_S)
+        if self._occurs(FaultKind.DUPLICATE):
+            return late_s, paused_s + self._duration(FaultKind.DUPLICATE)
+        return (late_s,)
 
-    def _strikes(self, kind: FaultKind) -> bool:
+    def _occurs(self, kind: FaultKind) -> bool:
         share = self._shares[kind]
         if not share or self._chances[kind].random() >= share:
             return False
@@ -172,27 +172,27 @@ class PlannedFaults:
         return _duration(self._chances[kind])
 
 
-def address_of(name: str, start: int, line: int = 1) -> str:
+def address_of(name: str, start: int, connection: int = 1) -> str:
     """The address of a worker or manager on a simulated network.
 
     Args:
         name: its name.
-        start: which of its starts it is.
-        line: which of that start's ways into the network.
+        start: the number of its start, from 1.
+        connection: the number of its connection since that start, from 1.
     """
-    return f"{name}#{start}" if line == 1 else f"{name}#{start}.{line}"
+    return f"{name}#{start}" if connection == 1 else f"{name}#{start}.{connection}"
 
 
 def worker_at(address: str) -> str:
-    """The name of the worker at an address that `address_of` made."""
+    """The name of the worker at an address of `address_of`."""
     return address.rpartition("#")[0]
 
 
 def read_fault_kinds(text: str) -> tuple[FaultKind, ...]:
-    """Read kinds of faults, separated by commas.
+    """Parse kinds of fault, separated by commas.
 
     Raises:
-        UnknownName: one is unknown; the message lists those there are.
+        UnknownName: a kind is unknown; the message lists the known ones.
     """
     known = {kind.value: kind for kind in FaultKind}
     kinds: list[FaultKind] = []
@@ -204,9 +204,8 @@ def read_fault_kinds(text: str) -> tuple[FaultKind, ...]:
 
 
 def _chance(seed: int, kind: FaultKind) -> random.Random:
-    # Each kind has its own, seeded by text: Python's hash of text differs from process to process,
-    # this does not.
-    return random.Random(f"{seed}/{kind.value}")  # noqa: S311 - chance that repeats, no secret
+    # One generator for each kind, seeded by text, which gives the same numbers in every process.
+    return random.Random(f"{seed}/{kind.value}")  # noqa: S311 - reproducible, no secret
 
 
 def _duration(chance: random.Random) -> float:
@@ -224,9 +223,9 @@ def _draw(
     while at < storm_s:
         lasts_s = min(_duration(chance), storm_s - at)
         if kind is FaultKind.PARTITION:
-            befallen = frozenset(chance.sample(workers, chance.randint(1, len(workers))))
+            affected = frozenset(chance.sample(workers, chance.randint(1, len(workers))))
             spares = chance.choice(((False, False), (False, True), (True, False)))
-            drawn.append(Disturbance(at, kind, befallen, lasts_s, *spares))
+            drawn.append(Disturbance(at, kind, affected, lasts_s, *spares))
         elif kind is FaultKind.RESTART:
             crash = chance.choice(list(Crash))
             drawn.append(Disturbance(at, kind, frozenset(), lasts_s, crash=crash))

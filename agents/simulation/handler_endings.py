@@ -1,10 +1,11 @@
-"""Every way in which a handler can end, for simulations and tests.
+"""Handlers that end in every possible way, for simulations and tests.
 
-Each function ends in the way that its name tells. The plain ones run anywhere, the others in a
-loop; none of them leaves anything behind.
+Each function ends in the way that its name says. Plain functions run anywhere, and coroutines run
+in a loop.
+They leave nothing running.
 """
 
-# Their names are all that there is to tell.
+# The names are the documentation.
 # ruff: noqa: D103
 from __future__ import annotations
 
@@ -19,15 +20,15 @@ from typing import Any, NoReturn
 
 from ...messages import Payload, Task
 
-_DEEPER_THAN_CARRIED = 10_000
+_TOO_DEEP = 10_000
 
 
 class Strange(BaseException):
-    """Derived from BaseException, as few but the interpreter's own are."""
+    """Derived directly from BaseException, as few exceptions but the interpreter's are."""
 
 
 class Unspeakable(Exception):
-    """Neither its text nor its representation can be had."""
+    """Its `str` and its `repr` raise."""
 
     def __str__(self) -> str:
         raise KeyboardInterrupt
@@ -36,7 +37,7 @@ class Unspeakable(Exception):
 
 
 class Unpicklable(Exception):
-    """Holds what can't be pickled."""
+    """Has an attribute that can't be pickled."""
 
     def __init__(self) -> None:
         super().__init__("holds a lock")
@@ -44,7 +45,7 @@ class Unpicklable(Exception):
 
 
 class Uncarriable:
-    """Neither msgpack nor pickle can carry it; its representation is always the same."""
+    """Neither msgpack nor pickle can encode it; its `repr` is always the same."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -54,14 +55,14 @@ class Uncarriable:
 
 
 class MadeOnce(Exception):
-    """Can be pickled, and not be made again."""
+    """Can be pickled, but not unpickled."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(f"{first} and {second}")
 
 
 class BreaksAtHome(Exception):
-    """Whoever unpickles it gets a SystemExit."""
+    """Raises SystemExit when it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[[int], NoReturn], tuple[int]]:
         return sys.exit, (7,)
@@ -168,7 +169,7 @@ def returns_a_lone_surrogate(task: Task) -> Payload:
 
 def returns_what_is_too_deep(task: Task) -> Payload:
     output: Payload = None
-    for _ in range(_DEEPER_THAN_CARRIED):
+    for _ in range(_TOO_DEEP):
         output = [output]
     return output
 
@@ -178,7 +179,7 @@ def returns_a_large_number(task: Task) -> Payload:
 
 
 def _group(name: str, *parts: BaseException) -> BaseException:
-    # They came with Python 3.11.
+    # Exception groups exist since Python 3.11.
     group = getattr(builtins, name, None)
     return Strange("in place of a group") if group is None else group("some", parts)
 
@@ -211,7 +212,7 @@ PLAIN_ENDINGS: tuple[Callable[[Task], Payload], ...] = (
     returns_what_is_too_deep,
     returns_a_large_number,
 )
-"""What a plain function can do; a coroutine can do the same."""
+"""The endings of plain functions; coroutines can end in these ways too."""
 
 
 # ------------------------------------------------------------------------------- in a loop
@@ -251,7 +252,7 @@ async def cancels_itself_and_goes_on(task: Task) -> Payload:
 
 
 async def is_cancelled_again_and_again(task: Task) -> Payload:
-    """As by a scope that was left open: it cancels the task in each turn of the loop."""
+    """As with a cancel scope that was left open: it cancels the task in each iteration."""
     loop, current = asyncio.get_running_loop(), _current()
 
     def cancel() -> None:
@@ -298,7 +299,7 @@ async def awaits_itself(task: Task) -> Payload:
     try:
         return await _current()
     except RuntimeError:
-        # What asyncio says of it holds addresses.
+        # asyncio's message has memory addresses, which differ between runs.
         raise RuntimeError("waited for itself") from None
 
 
@@ -328,7 +329,7 @@ COROUTINE_ENDINGS: tuple[Callable[[Task], Coroutine[Any, Any, Payload]], ...] = 
     awaits_itself,
     awaits_a_closed_coroutine,
 )
-"""What only a coroutine can do."""
+"""The endings that only coroutines have."""
 
 SUCCEEDING = frozenset({"returns", "cancels_itself_and_returns", "cancels_itself_and_goes_on"})
-"""The names of those that end well."""
+"""The names of the handlers that succeed."""

@@ -1,6 +1,6 @@
-"""A network inside one process, for tests and rehearsals; with a fault plan as bad as you like.
+"""A network inside one process, for tests and rehearsals, with faults on request.
 
-In virtual time, with a seeded plan, a run goes the same way every time.
+In virtual time and with a seeded fault plan a run is reproducible.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from ..transport.link import FrameReceiver
 
 DEFAULT_LATENCY_S = 0.001
 
-_UNHARMED = (0.0,)
+_ON_TIME = (0.0,)
 _LOST = ()
 
 
 class FaultPlan(Protocol):
-    """Decides what becomes of each frame on its way to each member."""
+    """Decides the fate of each frame for each receiver: delivered, late, duplicated or lost."""
 
     def fates(self, sender: str, to: str, frame: bytes, now: float) -> Sequence[float]:
         """Decide about one frame and one receiver.
 
         Args:
-            sender: the address it comes from.
-            to: the address it would reach; a broadcast is asked about once for each.
-            frame: its bytes.
+            sender: the address of the sender.
+            to: the address of the receiver; a broadcast is decided for each receiver.
+            frame: the bytes of the frame.
             now: the loop's time in seconds.
 
         Returns:
-            For each copy that arrives, by how many seconds it is late; none means lost.
+            For each copy that arrives, its delay in seconds; an empty sequence means lost.
         """
         ...
 
 
 class SeededFaults:
-    """Loses, doubles and delays by chance, the same way for the same seed.
+    """Loses, duplicates and delays frames at random; the same seed gives the same faults.
 
     Args:
-        seed: where chance begins.
+        seed: the seed.
         loss: the share of frames that are lost, 0 to 1.
-        duplicate: the share of the others that arrive twice, 0 to 1.
-        delay_s: how late a copy may be at most; above 0, frames overtake one another.
+        duplicate: the share of the other frames that arrive twice, 0 to 1.
+        delay_s: the maximum delay of a copy in seconds; above 0, frames overtake one another.
 
     Raises:
-        InvalidInput: a share that is none, or a negative delay.
+        InvalidInput: a share is outside 0 to 1, or the delay is negative.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class SeededFaults:
                 raise InvalidInput(f"{name} is {share!r}; give a share from 0 to 1")
         if delay_s < 0:
             raise InvalidInput(f"delay_s is {delay_s!r}; give 0 or more seconds")
-        self._random = random.Random(seed)  # noqa: S311  chance that repeats, no secret
+        self._random = random.Random(seed)  # noqa: S311 - reproducible, no secret
         self._loss = loss
         self._duplicate = duplicate
         self._delay_s = delay_s
         self._islands: list[frozenset[str]] = []
 
     def partition(self, addresses: Iterable[str]) -> None:
-        """Cut these members off from all others; they still hear one another."""
+        """Separate these members from all others; they still reach one another."""
         self._islands.append(frozenset(addresses))
 
     def heal(self) -> None:
@@ -75,7 +75,7 @@ class SeededFaults:
 
     def fates(self, sender: str, to: str, frame: bytes, now: float) -> Sequence[float]:
         """Decide about one frame and one receiver; see `FaultPlan`."""
-        # Always as many draws, so that a partition does not change the fates of later frames.
+        # Always four draws, so that a partition does not change the fates of later frames.
         loss, duplicate, *delays = (self._random.random() for _ in range(4))
         if loss < self._loss or any(
             (sender in island) != (to in island) for island in self._islands
@@ -93,11 +93,11 @@ class _Flight(NamedTuple):
 
 
 class MemoryNetwork:
-    """Where memory links meet: a broadcast reaches all others, a direct frame one.
+    """Connects memory links: a broadcast reaches all other members, a direct frame one.
 
     Args:
-        latency_s: how long each frame is on its way, in the running loop's time.
-        faults: what goes wrong; None is a network that delivers each frame once and in order.
+        latency_s: how long each frame takes, in seconds of the running loop's time.
+        faults: the fault plan; with None each frame is delivered once and in order.
     """
 
     def __init__(
@@ -106,32 +106,32 @@ class MemoryNetwork:
         self._latency_s = latency_s
         self._faults = faults
         self._links: dict[str, MemoryLink] = {}
-        # Bounded only by what members send within the latency: a fault plan may need any frame.
-        # asyncio does not keep timers of one moment in order; this heap does.
+        # Bounded only by the frames that members send within the latency and the delays.
+        # asyncio does not keep timers with the same time in order; this heap does.
         self._flights: list[_Flight] = []
         self._sent = 0
 
     def join(self, address: str, receive: FrameReceiver) -> MemoryLink:
-        """Become a member.
+        """Add a member.
 
         Args:
-            address: where the member is reached.
+            address: the address of the member.
             receive: called with each frame that arrives.
 
         Raises:
             InvalidInput: another member has this address.
         """
         if address in self._links:
-            raise InvalidInput(f"the address {address!r} is taken; give each member its own")
+            raise InvalidInput(f"the address {address!r} is in use; give each member its own")
         link = self._links[address] = MemoryLink(self, address, receive)
         return link
 
     def is_member(self, link: MemoryLink) -> bool:
-        """Whether a link is still joined."""
+        """Whether a link is still a member."""
         return self._links.get(link.address) is link
 
     def carry(self, sender: MemoryLink, frame: bytes, to: str | None) -> None:
-        """Send a frame on its way; without a word it is lost if either end is no member."""
+        """Deliver a frame later; it is silently lost if either end is not a member."""
         if not self.is_member(sender):
             return
         if to is None:
@@ -141,7 +141,7 @@ class MemoryNetwork:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for receiver in receivers:
-            fates = _UNHARMED
+            fates = _ON_TIME
             if self._faults is not None:
                 fates = self._faults.fates(sender.address, receiver.address, frame, now)
             for delay_s in fates:
@@ -151,19 +151,19 @@ class MemoryNetwork:
                 loop.call_at(lands_at, self._land)
 
     def remove(self, link: MemoryLink) -> None:
-        """End a membership; frames on their way to it are lost."""
+        """Remove a member; frames in flight to it are lost."""
         if self.is_member(link):
             del self._links[link.address]
 
     def _land(self) -> None:
-        # Called once for each flight, never before the first of them is due.
+        # Called once for each frame in flight, never before the first one is due.
         flight = heappop(self._flights)
         if self.is_member(flight.link):
             flight.link.receive(flight.frame)
 
 
 class MemoryLink:
-    """A member's way into a `MemoryNetwork`; made by its `join`."""
+    """A member's link to a `MemoryNetwork`; made by its `join`."""
 
     def __init__(self, network: MemoryNetwork, address: str, receive: FrameReceiver) -> None:
         self._network = network
@@ -172,13 +172,13 @@ class MemoryLink:
 
     @property
     def address(self) -> str:
-        """Where others reach this member."""
+        """The address of this member."""
         return self._address
 
     async def send(self, frame: bytes, to: str | None = None) -> None:
-        """Send a frame, to one member by its address or to everyone else."""
+        """Send a frame to one member by its address, or to all other members."""
         self._network.carry(self, frame, to)
 
     def leave(self) -> None:
-        """Leave the network, at once and without a word, as a killed process does."""
+        """Leave the network immediately, without a message, as a killed process does."""
         self._network.remove(self)

@@ -19,20 +19,21 @@ async def rehearse(
     workers: Sequence[WorkerAgent],
     network: MemoryNetwork | None = None,
 ) -> RunReport:
-    """Run manager and workers over a memory link until all is done.
+    """Run a manager and workers over a memory network until the run ends.
 
-    In a `VirtualTimeLoop` a run of hours takes a moment, and goes the same way every time.
+    In a `VirtualTimeLoop` a run of hours takes a moment, and is reproducible.
 
     Args:
-        manager: any TaskManager, of a subclass too.
-        workers: they come in this order.
-        network: what to run over; by default one that loses nothing.
+        manager: a TaskManager, also of a subclass.
+        workers: the workers, in the order in which they join.
+        network: the network; by default one without faults.
 
     Returns:
         The report of the run.
 
     Raises:
-        WorkersMissing: expected workers did not come in time, and the manager was told to fail.
+        WorkersMissing: expected workers did not join in time, and the manager has
+            `on_missing="fail"`.
     """
     network = network or MemoryNetwork()
     manager_link = network.join(manager.name, manager.receive)

@@ -1,7 +1,7 @@
-"""Runs a manager and its workers through a storm of faults, in virtual time, and judges the run.
+"""Simulates a run of a manager and its workers with injected faults, and checks its invariants.
 
-The code under test is that of every run: only the link, the clock and the session ids are others.
-The same seed gives the same run, byte for byte.
+It runs in virtual time. Only the link, the clock and the session ids differ from a real run. The
+same seed gives the same run, byte for byte.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -26,43 +26,44 @@ from .memory_network import MemoryLink, MemoryNetwork
 from .virtual_time import run_in_virtual_time
 
 CALM_S = 3600.0
-"""How long a run may take after the storm; one that takes longer hangs."""
+"""How long a run may take after the last fault, in virtual seconds; then it counts as hung."""
 
-_ASK_AGAIN_AFTER_S = 1.0
-_DIAL_AGAIN_AFTER_S = 0.5
+_REJOIN_AFTER_S = 1.0
+_RECONNECT_AFTER_S = 0.5
 _MAX_NAMED_TASKS = 10
+_HALVINGS = 5
 
 _ENDS_WITHIN_S = 0.001
-"""How long it may take until all know that an attempt has ended, in virtual time."""
+"""How long it may take to process the end of an attempt, in virtual seconds."""
 
 _Parameters = ParamSpec("_Parameters")
 _Returned = TypeVar("_Returned")
 
 
 class Workload(Protocol):
-    """What is simulated; every `Scenario` is one."""
+    """What is simulated; every `Scenario` is a workload."""
 
     def manager(self) -> TaskManager:
         """A new manager with its tasks."""
         ...
 
     def workers(self) -> list[WorkerAgent]:
-        """New workers, in the order in which they come; the same names each time."""
+        """New workers in the order in which they join, with the same names at each call."""
         ...
 
     async def direct(self, manager: TaskManager) -> None:
-        """What happens besides, while the manager runs."""
+        """Add, cancel or change tasks while the manager runs."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a run is exposed to.
+    """The faults that a run is exposed to.
 
     Args:
-        seed: what the faults follow from.
-        kinds: what may go wrong.
-        storm_s: for how long things go wrong, in virtual seconds from the start.
+        seed: the seed of the faults.
+        kinds: the kinds of fault to inject.
+        storm_s: for how long faults are injected, in virtual seconds from the start.
     """
 
     seed: int
@@ -71,32 +72,67 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a simulated run went.
+class SimulationOutcome:
+    """The outcome of a simulated run.
 
     Args:
-        conditions: what it was exposed to.
-        injected: how many faults there were, by kind.
+        conditions: the faults that it was exposed to.
+        injected: how many faults were injected, by kind.
         lasted_s: how long it took, in virtual seconds.
         digest: a hash over all its frames and occurrences; equal for equal runs.
-        breach: the invariant that it broke, or None.
-        story: what happened to the task that went wrong, a line each.
+        violation: the first invariant that it violated, or None.
+        story: the occurrences of the task that violated it, one line each.
     """
 
     conditions: Conditions
     injected: Counter[FaultKind]
     lasted_s: float
     digest: str
-    breach: InvariantViolation | None = None
+    violation: InvariantViolation | None = None
     story: tuple[str, ...] = ()
 
 
-def simulate(workload: Workload, conditions: Conditions) -> Outcome:
+def simulate(workload: Workload, conditions: Conditions) -> SimulationOutcome:
     """Simulate one run.
 
-    Plain functions of handlers run in place, since a thread's pace would not repeat itself.
+    Handlers that are plain functions run in the loop's thread, since the timing of other threads is
+    not reproducible.
     """
     return run_in_virtual_time(_Simulation(workload, conditions).run())
+
+
+def shrink(workload: Workload, outcome: SimulationOutcome) -> SimulationOutcome:
+    """Remove kinds of faults and shorten their duration while the run violates the same invariant.
+
+    Args:
+        workload: what was simulated.
+        outcome: the outcome with the violation.
+
+    Returns:
+        The outcome with the fewest faults that violates the same invariant; possibly the same one.
+    """
+    for kind in outcome.conditions.kinds:
+        fewer = tuple(each for each in outcome.conditions.kinds if each is not kind)
+        outcome = _try(workload, outcome, replace(outcome.conditions, kinds=fewer))
+    outcome = _try(workload, outcome, replace(outcome.conditions, storm_s=0.0))
+    step_s = outcome.conditions.storm_s / 2
+    for _ in range(_HALVINGS):
+        storm_s = round(outcome.conditions.storm_s - step_s, 3)
+        outcome = _try(workload, outcome, replace(outcome.conditions, storm_s=storm_s))
+        step_s /= 2
+    return outcome
+
+
+def _try(
+    workload: Workload, outcome: SimulationOutcome, conditions: Conditions
+) -> SimulationOutcome:
+    tried = simulate(workload, conditions)
+    same = (
+        tried.violation is not None
+        and outcome.violation is not None
+        and tried.violation.invariant == outcome.violation.invariant
+    )
+    return tried if same else outcome
 
 
 class _Simulation:
@@ -107,114 +143,121 @@ class _Simulation:
         self._plan = PlannedFaults(
             conditions.seed, self._names, conditions.kinds, conditions.storm_s
         )
-        self._witness = RunChecker(self._plan)
-        self._network = MemoryNetwork(faults=self._witness)
+        self._checker = RunChecker(self._plan)
+        self._network = MemoryNetwork(faults=self._checker)
         self._starts: Counter[str] = Counter()
         self._serving: dict[str, tuple[MemoryLink, asyncio.Future[None]]] = {}
         self._down_s: dict[str, float] = {}
-        # Bounded by the kills that are planned.
-        self._gone: list[WorkerAgent] = []
-        self._reign: _Reign | None = None
-        # Where no manager is to be killed it needs no store, and is as most are.
+        # Bounded by the planned kills.
+        self._ended_workers: list[WorkerAgent] = []
+        self._process: _ManagerProcess | None = None
+        # A manager that is never killed runs without a store, as most do.
         self._memory = SharedRows() if FaultKind.RESTART in conditions.kinds else None
 
-    async def run(self) -> Outcome:
+    async def run(self) -> SimulationOutcome:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._note_fault)
-        # Started in this order, each time.
-        managing = asyncio.ensure_future(self._manage())
-        lives = [asyncio.ensure_future(self._live(worker)) for worker in self._workload.workers()]
-        disturbing = asyncio.ensure_future(self._disturb())
+        loop.set_exception_handler(self._report_unhandled)
+        # Always started in this order.
+        managing = asyncio.ensure_future(self._run_managers())
+        working = [
+            asyncio.ensure_future(self._run_worker(worker)) for worker in self._workload.workers()
+        ]
+        disturbing = asyncio.ensure_future(self._inject_faults())
         try:
             await asyncio.wait([managing], timeout=self._conditions.storm_s + CALM_S)
             if managing.done():
                 managing.result()
-            assert self._reign is not None
-            self._judge(self._reign.manager, self._reign.serving)
-            return self._outcome(self._reign.manager.board, loop.time())
+            assert self._process is not None
+            self._check_end(self._process.manager, self._process.serving)
+            return self._outcome(self._process.manager.board, loop.time())
         finally:
-            for future in (managing, *lives, disturbing):
+            for future in (managing, *working, disturbing):
                 future.cancel()
-            await asyncio.gather(managing, *lives, disturbing, return_exceptions=True)
+            await asyncio.gather(managing, *working, disturbing, return_exceptions=True)
 
     # ------------------------------------------------------------------ the manager
 
-    async def _manage(self) -> None:
-        """Start a manager, and another whenever one was killed."""
+    async def _run_managers(self) -> None:
+        """Run a manager, and a new one whenever one was killed."""
         for number in count(1):
-            reign = self._reign = self._enthrone(number)
-            besides = asyncio.ensure_future(self._workload.direct(reign.manager))
-            death = asyncio.ensure_future(reign.death.wait())
+            process = self._process = self._start_manager(number)
+            directing = asyncio.ensure_future(self._workload.direct(process.manager))
+            killed = asyncio.ensure_future(process.killed.wait())
             try:
-                await asyncio.wait([reign.serving, death], return_when=asyncio.FIRST_COMPLETED)
-                if not reign.death.is_set():
+                await asyncio.wait([process.serving, killed], return_when=asyncio.FIRST_COMPLETED)
+                if not process.killed.is_set():
                     return
             finally:
-                for future in (reign.serving, besides, death):
+                for future in (process.serving, directing, killed):
                     future.cancel()
-                await asyncio.gather(reign.serving, besides, death, return_exceptions=True)
-            self._look_at_drops(reign.manager)
-            await asyncio.sleep(reign.down_s)
+                await asyncio.gather(process.serving, directing, killed, return_exceptions=True)
+            self._check_drops(process.manager)
+            await asyncio.sleep(process.down_s)
 
-    def _enthrone(self, number: int) -> _Reign:
+    def _start_manager(self, number: int) -> _ManagerProcess:
         manager = self._workload.manager()
         link = self._network.join(address_of(manager.name, number), manager.receive)
-        death = asyncio.Event()
+        killed = asyncio.Event()
 
-        def die() -> None:
-            # It can't say anything any more, nor write: that ends as the system ends it.
-            death.set()
+        def kill() -> None:
+            # A killed process neither sends nor writes anything more.
+            killed.set()
             link.leave()
             if self._memory is not None:
                 self._memory.release()
 
-        store = None if self._memory is None else CrashingStore(self._memory, die)
+        store = None if self._memory is None else CrashingStore(self._memory, kill)
         if store is not None:
             manager.keep_in(store)
-            self._witness.takes_over(manager.board)
-        manager.watch(self._witness.note)
+            self._checker.manager_resumed(manager.board)
+        manager.watch(self._checker.note)
         serving = asyncio.ensure_future(manager.serve_over(link, session=f"manager {number}"))
-        return _Reign(manager, serving, death, die, store)
+        return _ManagerProcess(manager, serving, killed, kill, store)
 
-    def _strike(self, disturbance: Disturbance) -> None:
-        """Kill the manager, now or around its next write; it takes a while until the next."""
-        reign = self._reign
-        if reign is None or reign.store is None or reign.serving.done() or reign.death.is_set():
+    def _kill_manager(self, disturbance: Disturbance) -> None:
+        """Kill the manager, at once or around its next write."""
+        process = self._process
+        if (
+            process is None
+            or process.store is None
+            or process.serving.done()
+            or process.killed.is_set()
+        ):
             return
-        reign.down_s = disturbance.lasts_s
+        process.down_s = disturbance.lasts_s
         if disturbance.crash is Crash.AT_ONCE:
-            reign.die()
+            process.kill()
         else:
-            reign.store.doom(disturbance.crash)
+            process.store.crash_at_next_write(disturbance.crash)
 
     # ------------------------------------------------------------------ workers
 
-    async def _live(self, worker: WorkerAgent) -> None:
-        """Start a worker, and start it anew whenever it was killed or refused."""
+    async def _run_worker(self, worker: WorkerAgent) -> None:
+        """Run a worker, and start it again whenever it was killed or refused."""
         name = worker.name
         while True:
             self._starts[name] += 1
             self._prepare(worker, address_of(name, self._starts[name]))
             serving = await self._serve(worker)
-            self._gone.append(worker)
-            self._look_at_drops(worker)
+            self._ended_workers.append(worker)
+            self._check_drops(worker)
             if serving.cancelled():
                 await asyncio.sleep(self._down_s.pop(name, 0.0))
             elif isinstance(fault := serving.exception(), JoinRefused):
-                await asyncio.sleep(_ASK_AGAIN_AFTER_S)
+                await asyncio.sleep(_REJOIN_AFTER_S)
             else:
                 if fault is not None:
-                    self._witness.accuse("a worker does not break down", f"{name}: {fault!r}")
+                    self._checker.report("a worker does not fail", f"{name}: {fault!r}")
                 return
             worker = next(each for each in self._workload.workers() if each.name == name)
 
     async def _serve(self, worker: WorkerAgent) -> asyncio.Future[None]:
-        """Let a worker serve over one line after the other, until it ends; how it did."""
+        """Let a worker serve over one connection after the other until it ends."""
         name = worker.name
         start = self._starts[name]
         session = f"{self._names.index(name)}.{start}"
-        for line in count(1):
-            link = self._network.join(address_of(name, start, line), worker.receive)
+        for connection in count(1):
+            link = self._network.join(address_of(name, start, connection), worker.receive)
             serving = asyncio.ensure_future(worker.serve_over(link, session=session))
             self._serving[name] = (link, serving)
             try:
@@ -224,120 +267,123 @@ class _Simulation:
                 serving.cancel()
             if serving.cancelled() or serving.exception() is not None or worker.is_done():
                 return serving
-            await asyncio.sleep(_DIAL_AGAIN_AFTER_S)
+            await asyncio.sleep(_RECONNECT_AFTER_S)
         raise AssertionError
 
     def _prepare(self, worker: WorkerAgent, address: str) -> None:
-        perform, witness = worker.perform, self._witness
+        perform, checker = worker.perform, self._checker
 
-        async def watched(assignment: TaskAssignment) -> TaskResult:
-            witness.begins(address, assignment)
+        async def checked(assignment: TaskAssignment) -> TaskResult:
+            checker.attempt_began(address, assignment)
             try:
                 result = await perform(assignment)
             finally:
                 loop = asyncio.get_running_loop()
-                loop.call_later(_ENDS_WITHIN_S, self._look_at_ending, worker, assignment)
-            witness.ends(address, assignment, result)
+                loop.call_later(_ENDS_WITHIN_S, self._check_attempt_end, worker, assignment)
+            checker.attempt_ended(address, assignment, result)
             return result
 
-        worker.perform = watched
+        worker.perform = checked
         worker.dials_again = True
-        worker.executor = _InPlace(max_workers=1)
+        worker.executor = _InlineExecutor(max_workers=1)
 
-    def _look_at_ending(self, worker: WorkerAgent, assignment: TaskAssignment) -> None:
-        """See that an attempt that was performed ended in a result, and gave its slot back."""
-        if any(worker is each for each in self._gone) or worker.is_done():
-            # What it left unfinished goes to others.
+    def _check_attempt_end(self, worker: WorkerAgent, assignment: TaskAssignment) -> None:
+        """Check that an attempt that was performed ended in a result and freed its slot."""
+        if any(worker is each for each in self._ended_workers) or worker.is_done():
+            # Other workers get the attempts that it left unfinished.
             return
         key = (assignment.task.id, assignment.attempt)
         shell = worker._shell  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        told = f"attempt {key[1]} at task {key[0]!r}, by {worker.name},"
+        attempt = f"attempt {key[1]} at task {key[0]!r}, by {worker.name},"
         if any((each.task.id, each.attempt) == key for each in shell.running):
-            self._witness.accuse(
-                "an attempt that has ended gives its slot back", f"{told} holds it", key[0]
+            self._checker.report(
+                "an attempt that has ended frees its slot", f"{attempt} still holds it", key[0]
             )
         if not any((each.task_id, each.attempt) == key for each in worker.task_history):
-            self._witness.accuse(
-                "whatever a handler does, its attempt ends in a result", f"{told} has none", key[0]
+            self._checker.report(
+                "whatever a handler does, its attempt ends in a result",
+                f"{attempt} has none",
+                key[0],
             )
 
-    async def _disturb(self) -> None:
+    async def _inject_faults(self) -> None:
         loop = asyncio.get_running_loop()
         for disturbance in self._plan.disturbances:
             await asyncio.sleep(disturbance.at - loop.time())
             self._plan.begin(disturbance)
             if disturbance.kind is FaultKind.KILL:
-                self._kill(disturbance)
+                self._kill_workers(disturbance)
             elif disturbance.kind is FaultKind.RESTART:
-                self._strike(disturbance)
+                self._kill_manager(disturbance)
 
-    def _kill(self, disturbance: Disturbance) -> None:
+    def _kill_workers(self, disturbance: Disturbance) -> None:
         for name in disturbance.workers:
             link, serving = self._serving[name]
             if not serving.done():
-                # It can't say goodbye: its link goes first.
+                # The link goes first: a killed worker sends no goodbye.
                 link.leave()
                 self._down_s[name] = disturbance.lasts_s
                 serving.cancel()
 
-    # ------------------------------------------------------------------ the verdict
+    # ------------------------------------------------------------------ checking the end
 
-    def _note_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    def _report_unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         fault = context.get("exception")
-        self._witness.accuse("nothing fails unseen", f"{context.get('message')}: {fault!r}")
+        self._checker.report("no exception is unhandled", f"{context.get('message')}: {fault!r}")
 
-    def _look_at_drops(self, agent: TaskManager | WorkerAgent) -> None:
+    def _check_drops(self, agent: TaskManager | WorkerAgent) -> None:
         if agent.dropped:
-            told = f"{agent.name} dropped {agent.dropped}"
-            self._witness.accuse("all that arrives can be read", told)
+            dropped = f"{agent.name} dropped {agent.dropped}"
+            self._checker.report("every frame that arrives can be read", dropped)
 
-    def _judge(self, manager: TaskManager, managing: asyncio.Future[None]) -> None:
+    def _check_end(self, manager: TaskManager, managing: asyncio.Future[None]) -> None:
         board = manager.board
         if not managing.done():
             waiting = [each.task_id for each in board.tasks.values() if not each.status.is_final]
-            told = "; ".join(
+            reasons = "; ".join(
                 line for each in waiting[:_MAX_NAMED_TASKS] for line in board.explain(each).lines()
             )
-            self._witness.accuse(
+            self._checker.report(
                 "a run ends once the faults have stopped",
-                f"it still runs {CALM_S:g} s later: {told}",
+                f"it still runs {CALM_S:g} s later: {reasons}",
                 waiting[0] if waiting else None,
             )
             return
-        self._look_at_drops(manager)
+        self._check_drops(manager)
         fault = managing.exception()
         if fault is not None and not isinstance(fault, WorkersMissing):
-            self._witness.accuse("the manager does not break down", repr(fault))
-        self._witness.examine(board)
+            self._checker.report("the manager does not fail", repr(fault))
+        self._checker.check_board(board)
 
-    def _outcome(self, board: BoardState, lasted_s: float) -> Outcome:
-        breach = self._witness.breach
+    def _outcome(self, board: BoardState, lasted_s: float) -> SimulationOutcome:
+        violation = self._checker.violation
+        task_id = None if violation is None else violation.task_id
         story: tuple[str, ...] = ()
-        if breach is not None and breach.task_id is not None and breach.task_id in board.tasks:
+        if task_id is not None and task_id in board.tasks:
             story = tuple(
-                f"{at:9.3f} s  {what.value}" + "".join(f"  {part}" for part in told if part)
-                for at, what, _, attempt, worker, detail in board.story(breach.task_id)
-                for told in [(f"attempt {attempt}" if attempt else "", worker, detail)]
+                f"{at:9.3f} s  {what.value}" + "".join(f"  {part}" for part in parts if part)
+                for at, what, _, attempt, worker, detail in board.story(task_id)
+                for parts in [(f"attempt {attempt}" if attempt else "", worker, detail)]
             )
-        return Outcome(
-            self._conditions, self._plan.injected, lasted_s, self._witness.digest, breach, story
+        return SimulationOutcome(
+            self._conditions, self._plan.injected, lasted_s, self._checker.digest, violation, story
         )
 
 
 @dataclass(slots=True)
-class _Reign:
-    """One manager's time, until it ends or is killed."""
+class _ManagerProcess:
+    """A manager from its start until it ends or is killed."""
 
     manager: TaskManager
     serving: asyncio.Future[None]
-    death: asyncio.Event
-    die: Callable[[], None]
+    killed: asyncio.Event
+    kill: Callable[[], None]
     store: CrashingStore | None
     down_s: float = 0.0
 
 
-class _InPlace(ThreadPoolExecutor):
-    """Runs each function at once, in the thread of whoever asks."""
+class _InlineExecutor(ThreadPoolExecutor):
+    """Runs each function immediately, in the caller's thread."""
 
     def submit(
         self,
@@ -350,6 +396,6 @@ class _InPlace(ThreadPoolExecutor):
         future.set_running_or_notify_cancel()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as fault:  # noqa: BLE001 - handed to whoever awaits it
+        except BaseException as fault:  # noqa: BLE001 - the caller gets it
             future.set_exception(fault)
         return future

@@ -1,7 +1,7 @@
-"""An event loop whose clock jumps: hours of waiting pass at once, and always alike.
+"""An event loop in virtual time: waiting for hours takes no time, and is reproducible.
 
-Where nothing is ready, the clock moves to the next timer. While a thread works for the loop, as
-`asyncio.to_thread` has it do, the clock stands still and the loop waits for real.
+When nothing is ready, the clock jumps to the next timer. While a thread works for the loop, as with
+`asyncio.to_thread`, the clock stands still and the loop waits in real time.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _MAX_CANCELS = 10
 class VirtualTimeLoop(LoopInVirtualTime):
     """An event loop that starts at 0.0 seconds and never waits for a timer.
 
-    It knows of timers and of its own threads. What else may wake it, such as a socket, it does
-    not wait for: the clock jumps past it.
+    It waits only for timers and for its own threads. It does not wait for other events, such as
+    data on a socket: the clock jumps on instead.
     """
 
-    # asyncio's own heap of timers. Its first is the one waited for: the loop has just cleared
-    # cancelled ones away. Only from it can the clock be set to the timer's time exactly.
+    # asyncio's own heap of timers. The loop has just removed cancelled timers, so the first one is
+    # the next. Its time is needed to set the clock exactly.
     _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self) -> None:
         self._time_s = 0.0
-        self._threads_at_work = 0
+        self._busy_threads = 0
         super().__init__(_JumpingSelector(self._pass_time))
         self._set_time(0.0)
 
     def time(self) -> float:
-        """Tell the virtual time in seconds."""
+        """The virtual time in seconds."""
         return self._time_s
 
     def run_in_executor(
@@ -55,39 +55,39 @@ class VirtualTimeLoop(LoopInVirtualTime):
         func: Callable[[Unpack[_Arguments]], _Result],
         *args: Unpack[_Arguments],
     ) -> asyncio.Future[_Result]:
-        """Call a function in another thread, for which the clock stands still."""
+        """Call a function in another thread; until it returns the clock stands still."""
         future = super().run_in_executor(executor, func, *args)
-        self._threads_at_work += 1
+        self._busy_threads += 1
         future.add_done_callback(self._end_thread)
         return future
 
     def shut_down_threads(self) -> None:
-        """Wait for real until the threads of the default executor have ended; run no more."""
-        self._threads_at_work += 1
+        """Wait in real time until the threads of the default executor have ended."""
+        self._busy_threads += 1
         try:
             self.run_until_complete(self.shutdown_default_executor())
         finally:
-            self._threads_at_work -= 1
+            self._busy_threads -= 1
 
     def _end_thread(self, _: asyncio.Future[_Result]) -> None:
-        self._threads_at_work -= 1
+        self._busy_threads -= 1
 
     def _pass_time(self, timeout_s: float | None) -> bool:
-        """Move the clock on; False if the loop must rather wait for a thread."""
-        if self._threads_at_work:
+        """Advance the clock to the next timer; False if the loop must wait for a thread."""
+        if self._busy_threads:
             return False
         if timeout_s is None:
             raise Deadlock(
-                f"nothing can happen any more at {self._time_s:g} s of virtual time: "
-                f"no timer is set, and these wait: {_describe_waiting(self)}"
+                f"deadlock at {self._time_s:g} s of virtual time: no timer is set, and these "
+                f"asyncio tasks wait: {_describe_waiting(self)}"
             )
         self._set_time(max(self._time_s, self._scheduled[0].when()))
         return True
 
     def _set_time(self, time_s: float) -> None:
         self._time_s = time_s
-        # asyncio takes timers that lie before time + resolution. With this one these are exactly
-        # those that are due, none too early; a fixed one would vanish beside large times.
+        # asyncio runs timers before time + resolution. With this resolution these are exactly the
+        # due ones; a fixed resolution would be lost in the rounding of large times.
         self._clock_resolution = math.ulp(time_s)
 
 
@@ -95,7 +95,7 @@ def run_in_virtual_time(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a coroutine as `asyncio.run` does, in virtual time from 0.0 seconds on.
 
     Raises:
-        Deadlock: nothing can happen any more, and the coroutine has not ended.
+        Deadlock: the coroutine has not ended, and there is no timer to wait for.
     """
     loop = VirtualTimeLoop()
     try:
@@ -122,10 +122,10 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 def _end_leftovers(loop: VirtualTimeLoop) -> None:
-    """Cancel all tasks, and those that they start meanwhile.
+    """Cancel all asyncio tasks, and those that they start while they end.
 
-    A task that goes on waiting is closed, and the wait for it told as a `Deadlock`. If the garbage
-    collector found it later, its failure would be blamed on whatever ran then.
+    A task that ignores its cancellation and waits is closed, and the wait for it raises `Deadlock`.
+    Otherwise the garbage collector would find it later and blame its failure on other code.
     """
     try:
         for _ in range(_MAX_CANCELS):
@@ -133,18 +133,18 @@ def _end_leftovers(loop: VirtualTimeLoop) -> None:
             for task in leftovers:
                 task.cancel()
             loop.run_until_complete(_wait_for_all(leftovers))
-            _tell_failures(loop, leftovers)
+            _report_failures(loop, leftovers)
     finally:
         for task in asyncio.all_tasks(loop):
             _close(task)
 
 
-def _tell_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None:
+def _report_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None:
     for task in ended:
         if not task.cancelled() and (fault := task.exception()) is not None:
             loop.call_exception_handler(
                 {
-                    "message": "a task left over at the end of virtual time failed",
+                    "message": "an asyncio task that was left at the end of virtual time failed",
                     "exception": fault,
                     "task": task,
                 }
@@ -152,8 +152,8 @@ def _tell_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None
 
 
 def _close(task: asyncio.Task[Any]) -> None:
-    """End a task without its loop, at the point where it waits."""
-    # As `asyncio.gather` does with the tasks that it waits for itself.
+    """End an asyncio task where it waits, without its loop."""
+    # `asyncio.gather` does the same with its inner tasks.
     task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage] # noqa: SLF001
     if inspect.iscoroutine(coroutine := task.get_coro()):
         coroutine.close()

@@ -1,4 +1,4 @@
-"""A story made up by chance, to be simulated: as many twists as few tasks can hold."""
+"""A random workload for simulations, with as many features as a few tasks can combine."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS
 TASKS = 30
 WORKERS = 4
 TIME_SCALE = 0.2
-"""How long a second of its tasks lasts: a run should be over in some ten virtual seconds."""
+"""How long a second of its tasks lasts, so that a run takes about ten virtual seconds."""
 
 _TYPES = ("", "", "paint", "sing")
 _LONGEST_S = 12.0
-_ODD_ENDINGS = 0.25
-"""The share of attempts that end in one of the ways of `stress_endings`."""
+_SPECIAL_ENDINGS = 0.25
+"""The share of attempts that end in one of the ways of `handler_endings`."""
 
 _IN_THREADS = 0.5
 
 
 class StressStory:
-    """30 tasks with dependencies, priorities, timeouts, retries and cancels, on 4 workers.
+    """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
-    A quarter of the attempts ends in one of all the ways in which a handler can.
+    A quarter of the attempts ends in a random one of all the ways in which a handler can end.
 
     Args:
-        seed: what the story follows from.
+        seed: the seed of the workload.
     """
 
     def __init__(self, seed: int) -> None:
@@ -61,10 +61,10 @@ class StressStory:
         )
 
     def workers(self) -> list[WorkerAgent]:
-        """New workers; the last can do everything, so that no story hangs by its own fault."""
+        """New workers; the last one can do every task, so that no run hangs for lack of skill."""
         chance = self._chance("workers")
         return [
-            _OddWorker(
+            _RandomEndingWorker(
                 self._seed,
                 f"w{number}",
                 10 if number == WORKERS else chance.randint(3, 10),
@@ -75,14 +75,14 @@ class StressStory:
         ]
 
     async def direct(self, manager: TaskManager) -> None:
-        """Cancel, reprioritise and add tasks while it runs."""
+        """Cancel, reprioritize and add tasks while the manager runs."""
         chance = self._chance("direct")
         loop = asyncio.get_running_loop()
         moments = sorted(chance.uniform(0.0, _LONGEST_S) for _ in range(chance.randint(0, 6)))
         for number, moment in enumerate(moments, TASKS + 1):
             await asyncio.sleep(moment - loop.time())
             task_id = chance.randint(1, TASKS)
-            # What is settled can't be changed, and what has ended takes no more tasks.
+            # A settled task can't be changed, and a run that has ended takes no more tasks.
             with contextlib.suppress(IllegalTransition, InvalidTask):
                 match chance.randint(1, 3):
                     case 1:
@@ -93,11 +93,11 @@ class StressStory:
                         manager.add_task(_make_task(chance, number, most_needed=TASKS))
 
     def _chance(self, role: str) -> random.Random:
-        return random.Random(f"{self._seed}/{role}")  # noqa: S311 - chance that repeats, no secret
+        return random.Random(f"{self._seed}/{role}")  # noqa: S311 - reproducible, no secret
 
 
-class _OddWorker(WorkerAgent):
-    """Some of its attempts end in one of all the ways in which a handler can."""
+class _RandomEndingWorker(WorkerAgent):
+    """A worker some of whose attempts end in a random way."""
 
     def __init__(
         self, seed: int, name: str, skill_level: int, specialties: Sequence[str], slots: int
@@ -110,12 +110,12 @@ class _OddWorker(WorkerAgent):
     async def handle_task(
         self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
     ) -> TaskResult | bool | None:
-        """Work, and then end as chance has it."""
-        # Of each attempt the same, whoever does it and when.
+        """Perform the task, and then end in a random way."""
+        # Every worker ends the same attempt in the same way.
         key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
-        chance = random.Random(key)  # noqa: S311 - chance that repeats, no secret
+        chance = random.Random(key)  # noqa: S311 - reproducible, no secret
         result = await super().handle_task(data, time, agent)
-        if chance.random() >= _ODD_ENDINGS or not isinstance(result, TaskResult):
+        if chance.random() >= _SPECIAL_ENDINGS or not isinstance(result, TaskResult):
             return result
         ending = chance.choice((*PLAIN_ENDINGS, *COROUTINE_ENDINGS))
         if ending in COROUTINE_ENDINGS:

@@ -1,4 +1,4 @@
-"""Tasks in a file that people can read, without workers or a network."""
+"""Keeps tasks in a readable file that agents share without a network."""
 
 from __future__ import annotations
 

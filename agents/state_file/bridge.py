@@ -1,4 +1,4 @@
-"""`StateFileBridge`: the workers of a `TaskManager` do the tasks of a state file."""
+"""`StateFileBridge`: runs the tasks of a state file on the workers of a `TaskManager`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ..manager.task_manager import TaskManager
 from ..report.json_value import to_json_value
 from ..runtime.log import log
 from .manager import StateFileTaskManager
-from .table import Entry
+from .table import TaskEntry
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
 
 
 class StateFileBridge:
-    """Takes tasks from a state file, has a manager's workers do them, and writes back how it went.
+    """Runs the tasks of a state file on a manager's workers, and writes the results back.
 
     ```python
     bridge = StateFileBridge(StateFileTaskManager("states/tea.json"), manager)
@@ -41,19 +41,19 @@ class StateFileBridge:
     await manager.stop()
     ```
 
-    For the file the bridge is an agent like any other, and others may work on it as well. A
-    worker's handler gets the task's `type` and `data`; what it returns is written as the
-    `result_data` `{"output": …, "worker": …}`, why it failed as `{"error": …, "worker": …}`.
+    In the file the bridge is an agent like any other; other agents may use the same file. A
+    worker's handler gets the task's `type` and `data`. Its return value is written as the
+    `result_data` `{"output": …, "worker": …}`, its error as `{"error": …, "worker": …}`.
 
-    A bridge that was killed and is made anew with the same agent id takes up what it held.
+    A new bridge with the agent id of one that was killed continues with the tasks that it held.
 
     Args:
-        state_file: where the tasks are.
-        manager: whose workers do them; it has a loop, and runs while the bridge serves.
-        agent_id: the name by which it holds tasks; by default that of the manager.
-        task_types: the types it takes; None for all.
+        state_file: the tasks.
+        manager: the manager whose workers run them; it must run while the bridge serves.
+        agent_id: the id under which it holds tasks; by default the name of the manager.
+        task_types: the types that it takes; None for all.
         at_once: how many tasks it holds at most, 1 or more; enough to keep all workers busy.
-        look_every_s: how often it looks whether there are new tasks, in seconds, above 0.
+        look_every_s: how often it polls the file for new tasks, in seconds, above 0.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -79,20 +79,19 @@ class StateFileBridge:
         self._task_types = task_types
         self._at_once = at_once
         self._look_every_s = look_every_s
-        # By the ids that they have at the manager, which knows each id once; `at_once` at most.
-        self._in_hand: dict[TaskId, str] = {}
+        # The ids in the file, by the ids at the manager, which are unique; at most `at_once`.
+        self._held: dict[TaskId, str] = {}
         self._settled: list[TaskId] = []
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         manager.watch(self._note)
 
     async def serve(self, *, until_empty: bool = False) -> None:
-        """Carry tasks and results to and fro, until the manager's run ends or this is cancelled.
+        """Exchange tasks and results until the manager's run ends or this is cancelled.
 
-        Tasks that are not done by then are cancelled at the manager, and pending in the file.
+        Tasks that are unfinished then are cancelled at the manager, and pending again in the file.
 
         Args:
-            until_empty: whether to end as soon as there are no tasks left to be taken, and none
-                in hand.
+            until_empty: whether to end as soon as no tasks are left to take and none are held.
 
         Raises:
             StoreUnusable: the state file can't be read or written.
@@ -101,24 +100,24 @@ class StateFileBridge:
             for task in await _call(self._file.get_held_tasks, self.agent_id):
                 await self._offer(task)
             while not self._manager.board.has_ended:
-                self._news.clear()
+                self._changed.clear()
                 await self._write_back()
                 await self._take()
-                if until_empty and not self._in_hand:
+                if until_empty and not self._held:
                     break
-                await self._wait_for_news()
+                await self._wait_for_change()
         finally:
-            await self._give_back()
+            await self._release_all()
 
     def _note(self, occurrence: Occurrence) -> None:
-        if occurrence.what in SETTLING and occurrence.task_id in self._in_hand:
+        if occurrence.what in SETTLING and occurrence.task_id in self._held:
             self._settled.append(occurrence.task_id)
-            self._news.set()
+            self._changed.set()
         elif occurrence.what is OccurrenceKind.RUN_ENDED:
-            self._news.set()
+            self._changed.set()
 
-    async def _wait_for_news(self) -> None:
-        waiting = asyncio.ensure_future(self._news.wait())
+    async def _wait_for_change(self) -> None:
+        waiting = asyncio.ensure_future(self._changed.wait())
         try:
             await asyncio.wait([waiting], timeout=self._look_every_s)
         finally:
@@ -127,7 +126,7 @@ class StateFileBridge:
     # ------------------------------------------------------------------ from the file
 
     async def _take(self) -> None:
-        while len(self._in_hand) < self._at_once:
+        while len(self._held) < self._at_once:
             try:
                 task = await _call(self._file.get_next_task, self.agent_id, self._task_types)
             except StoreBusy as fault:
@@ -137,10 +136,10 @@ class StateFileBridge:
                 return
             await self._offer(task)
 
-    async def _offer(self, task: Entry) -> None:
+    async def _offer(self, task: TaskEntry) -> None:
         task_id = cast("str", task["id"])
-        if task_id in self._in_hand.values():
-            # Held for too long, and taken again by this bridge itself: it is being done.
+        if task_id in self._held.values():
+            # It timed out in the file, and this bridge took it again: it is already running.
             return
         try:
             offered = Task(
@@ -150,21 +149,21 @@ class StateFileBridge:
                 data=task["data"],
                 priority=cast("int", task["priority"]) if self._file.has_schedule else 0,
             )
-            # Before it is added, for it may be settled at once.
-            self._in_hand[offered.id] = task_id
+            # Before it is added, since it may be settled at once.
+            self._held[offered.id] = task_id
             try:
                 self._manager.add_task(offered)
             except BaseException:
-                del self._in_hand[offered.id]
+                del self._held[offered.id]
                 raise
         except InvalidTask:
-            # The run has ended meanwhile.
+            # The run has ended in the meantime.
             await _call(self._file.release_task, task_id, self.agent_id)
         except (ValidationError, EncodeError) as fault:
             await self._record(task_id, TaskStatus.FAILED, {"error": str(fault)})
 
     def _free_id(self, task_id: str) -> str:
-        """The task's id, or with a number if it was here before."""
+        """The task's id, with a number if the manager had a task of this id before."""
         known, number, free = self._manager.board.tasks, 1, task_id
         while free in known:
             number += 1
@@ -178,13 +177,11 @@ class StateFileBridge:
             offered_id = self._settled[0]
             record = self._manager.board.tasks[offered_id]
             try:
-                await self._record(
-                    self._in_hand[offered_id], record.status, _describe_result(record)
-                )
+                await self._record(self._held[offered_id], record.status, _describe_result(record))
             except StoreBusy as fault:
                 log.warning("the state file is busy", bridge=self.agent_id, reason=str(fault))
                 return
-            del self._in_hand[offered_id]
+            del self._held[offered_id]
             del self._settled[0]
 
     async def _record(
@@ -198,26 +195,26 @@ class StateFileBridge:
                 "a result came too late for the state file", bridge=self.agent_id, task=task_id
             )
 
-    async def _give_back(self) -> None:
+    async def _release_all(self) -> None:
         try:
             await self._write_back()
             if not self._manager.board.has_ended:
-                for offered_id in self._in_hand.keys() - set(self._settled):
+                for offered_id in self._held.keys() - set(self._settled):
                     self._cancel(offered_id)
             for task in await _call(self._file.get_held_tasks, self.agent_id):
                 await _call(self._file.release_task, cast("str", task["id"]), self.agent_id)
         except LocalError as fault:
-            # What is still held is pending again after the file's timeout.
-            log.error("tasks could not be given back", bridge=self.agent_id, reason=str(fault))
+            # Tasks that are still held become pending after the file's timeout.
+            log.error("tasks could not be released", bridge=self.agent_id, reason=str(fault))
         finally:
-            self._in_hand.clear()
+            self._held.clear()
             self._settled.clear()
 
     def _cancel(self, offered_id: TaskId) -> None:
         try:
             self._manager.cancel_task(offered_id, "its bridge to the state file ended")
         except IllegalTransition:
-            log.warning("a task was settled as its bridge ended", task=offered_id)
+            log.warning("a task was settled while its bridge ended", task=offered_id)
 
 
 async def _call(
@@ -225,7 +222,7 @@ async def _call(
     *arguments: _Arguments.args,
     **options: _Arguments.kwargs,
 ) -> _Answer:
-    """Call what waits for locks and disks in a thread; whoever is cancelled waits for its end."""
+    """Call a function that blocks, in a thread; a cancelled caller still waits until it returns."""
     call = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **options))
     try:
         return await asyncio.shield(call)
@@ -235,12 +232,12 @@ async def _call(
 
 
 def _describe_result(record: TaskRecord) -> dict[str, JsonValue]:
-    told: dict[str, JsonValue] = {}
+    described: dict[str, JsonValue] = {}
     if record.status is TaskStatus.COMPLETED:
         assert record.result is not None
-        told["output"] = to_json_value(record.result.output)
+        described["output"] = to_json_value(record.result.output)
     else:
-        told["error"] = record.error_message
+        described["error"] = record.error_message
     if record.worker:
-        told["worker"] = record.worker
-    return told
+        described["worker"] = record.worker
+    return described

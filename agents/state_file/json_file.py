@@ -1,4 +1,4 @@
-"""A state file on disk: whole at every instant, read only when it has changed."""
+"""The JSON state file on disk: replaced atomically, and read only when it has changed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import hashlib
 import os
 import stat
 import time
-import weakref
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ...messages import StoreBusy, StoreCorrupt, StoreUnusable, TaskStatus
-from ..runtime.lock_file import try_to_lock, unlock
 from ..runtime.log import log
-from .document import NotAStateDocument, StateDocument, begin
-from .lock import StateFileLock
+from .document import StateDocument, encode_empty
+from .json_text import InvalidStateDocument
+from .json_values import to_timestamp
+from .lock import POLL_S, StateFileLock
+from .open_version import OpenVersion, version_of
 from .rewrite import (
     READ_FLAGS,
     copy_into,
@@ -25,35 +25,19 @@ from .rewrite import (
     make_new,
     put_in_place,
     sync_folder,
+    write_all,
 )
-from .rewrite import write_all as _write_all
-from .table import Entry, StatusCounts
-from .timestamps import to_timestamp
+from .table import StatusCounts, TaskEntry
 
 MAX_STATE_FILE_BYTES = 256 * 2**20
-"""How large a state file may be; what is larger belongs into a SQLite file."""
-
-# Windows does not let a file be replaced that anybody has open.
-_MAY_BE_REPLACED_WHILE_OPEN = os.name != "nt"
-
-_LOOK_EVERY_S = 0.002
-"""How often a file that is locked is tried again; it is locked for milliseconds."""
+"""The largest size of a state file; more tasks belong in a SQLite file."""
 
 _LOGGED_TASKS = 20
-"""How many tasks that can't be read are named in the log at once."""
+"""How many unreadable tasks are logged by name at once."""
 
 
-class _Version(NamedTuple):
-    """Tells one version of the file from another, as long as the former is kept open."""
-
-    device: int
-    inode: int
-    modified_ns: int
-    size: int
-
-
-class _Unfit(Exception):
-    """What was read is no state document; perhaps another is just writing it."""
+class _NotReadable(Exception):
+    """The content is not a state document; another process may be writing it right now."""
 
     def __init__(self, reason: str, content: bytes) -> None:
         self.reason = reason
@@ -64,21 +48,21 @@ class _Unfit(Exception):
 class StateFile:
     """The tasks in a JSON state file, shared with other threads, processes and programs.
 
-    A change goes into a new file beside it, which then takes its place: whoever reads sees the
-    former version or the next, never half of one, and whoever dies leaves one of the two. What was
-    read or written stays in memory, and is read again only when another has changed the file.
-    The file keeps its owner and mode. A task that can't be read is set aside, as it stands.
+    A change is written to a new file, which then replaces the old one. A reader sees the old
+    version or the new one, and a killed process leaves one of the two. The content stays in memory
+    and is read again only when another process has changed the file. The file keeps its owner and
+    mode. A task that can't be read is set aside, unchanged.
 
     Args:
-        path: the file, which is made if it isn't there, with its folder.
+        path: the file; it is created if it does not exist, with its folder.
         lock_timeout_s: how long to wait for other threads and processes, in seconds.
         survives_power_loss: whether each change waits for the disk.
-        clock: tells the time in seconds since 1970.
+        clock: returns the time in seconds since 1970.
 
     Raises:
-        StoreBusy: another process did not make way in time.
-        StoreCorrupt: it is not a state file; it is left as it was, and a copy is kept.
-        StoreUnusable: it can't be read or made.
+        StoreBusy: another process held the lock for longer than the timeout.
+        StoreCorrupt: it is not a state file; it is left unchanged, and a copy is kept.
+        StoreUnusable: it can't be read or created.
     """
 
     has_schedule = False
@@ -91,42 +75,39 @@ class StateFile:
         survives_power_loss: bool,
         clock: Callable[[], float],
     ) -> None:
-        # Two ways to one file must not lead to two locks.
+        # Two paths to one file must not lead to two locks.
         self._path = Path(os.path.realpath(path))
-        self._next = Path(f"{self._path}.new")
+        self._new_path = Path(f"{self._path}.new")
         self._survives_power_loss = survives_power_loss
         self._clock = clock
         self._lock = StateFileLock(self._path, lock_timeout_s)
-        self._known: StateDocument | None = None
-        self._version: _Version | None = None
-        self._descriptor: int | None = None
-        self._let_go: Callable[[], object] = _do_nothing
-        self._is_version_locked = False
+        self._loaded: StateDocument | None = None
+        self._version = OpenVersion(self._path)
         self._process = os.getpid()
         self._is_changed = False
         self._logged: dict[str, str] = {}
-        if not self._is_there():
-            self._begin()
+        if not self._exists():
+            self._create()
         with self.reading():
             pass
 
     def close(self) -> None:
-        """Give back what is open; it opens again when needed."""
+        """Close the file; it is opened again when needed."""
         with self._lock.among_threads():
-            self._forget()
+            self._unload()
 
-    # ------------------------------------------------------------------ one at a time
+    # ------------------------------------------------------------------ transactions
 
     @contextlib.contextmanager
     def changing(self) -> Generator[float]:
-        """Keep all others from changing anything, and write what was changed at the end."""
+        """Exclude all other writers, and write the changes at the end."""
         with (
-            self._lock.among_threads() as patience_s,
-            self._lock.among_processes(patience_s),
-            self._forgetting_on_failure(),
+            self._lock.among_threads() as timeout_s,
+            self._lock.among_processes(timeout_s),
+            self._unloading_on_failure(),
         ):
             self._refresh_under_lock()
-            self._lock_version(patience_s)
+            self._lock_version(timeout_s)
             self._is_changed = False
             at = self._clock()
             yield at
@@ -134,85 +115,80 @@ class StateFile:
                 document = self._document
                 document.replace_metadata({**document.metadata(), "last_updated": to_timestamp(at)})
                 self._write(document.encode())
-            self._unlock_version()
+            self._version.unlock()
 
-    def _lock_version(self, patience_s: float) -> None:
-        """Lock the file itself too, against those who got in since the lock's file was removed."""
-        deadline = time.monotonic() + patience_s
-        while self._descriptor is not None:
-            while not try_to_lock(self._descriptor):
-                if time.monotonic() >= deadline:
-                    raise self._lock.busy("another process")
-                time.sleep(_LOOK_EVERY_S)
-            self._is_version_locked = True
-            if _version_of(self._path.stat()) == self._version:
+    def _lock_version(self, timeout_s: float) -> None:
+        """Lock the file itself too, against writers that locked a new lock file.
+
+        There can be some if the lock file was removed.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._version.is_open:
+            if not self._version.lock(deadline - time.monotonic(), POLL_S):
+                raise self._lock.busy("another process")
+            if self._version.is_current():
                 return
             self._refresh_under_lock()
 
-    def _unlock_version(self) -> None:
-        if self._is_version_locked and self._descriptor is not None:
-            unlock(self._descriptor)
-        self._is_version_locked = False
-
     @contextlib.contextmanager
     def reading(self) -> Generator[None]:
-        """See everything as it was at one moment; waits for no other process."""
-        with self._lock.among_threads() as patience_s, contextlib.ExitStack() as more:
-            if not _MAY_BE_REPLACED_WHILE_OPEN:
-                more.enter_context(self._lock.among_processes(patience_s))
-            more.enter_context(self._forgetting_on_failure())
-            if _MAY_BE_REPLACED_WHILE_OPEN:
-                self._refresh_without_lock(patience_s)
+        """Read a consistent snapshot; waits for no other process."""
+        with self._lock.among_threads() as timeout_s, contextlib.ExitStack() as more:
+            if not OpenVersion.replaceable_while_open:
+                more.enter_context(self._lock.among_processes(timeout_s))
+            more.enter_context(self._unloading_on_failure())
+            if OpenVersion.replaceable_while_open:
+                self._refresh_without_lock(timeout_s)
             else:
                 self._refresh_under_lock()
             yield
 
     @contextlib.contextmanager
-    def _forgetting_on_failure(self) -> Generator[None]:
+    def _unloading_on_failure(self) -> Generator[None]:
         try:
             yield
         except BaseException:
-            # What is in memory may be half changed.
-            self._forget()
+            # The document in memory may be half changed.
+            self._unload()
             raise
 
     # ------------------------------------------------------------------ tasks
 
     @property
     def _document(self) -> StateDocument:
-        assert self._known is not None
-        return self._known
+        assert self._loaded is not None
+        return self._loaded
 
-    def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id.
+    def find(self, task_id: str) -> TaskEntry | None:
+        """A copy of a task; None if no task has this id.
 
         Raises:
-            UnreadableTask: it can't be read.
+            UnreadableTask: the task can't be read.
         """
         return self._document.find(task_id)
 
-    def add(self, task_id: str, entry: Entry) -> None:
+    def add(self, task_id: str, entry: TaskEntry) -> None:
         """Add a task of a new id."""
         self._is_changed = True
         self._document.add(task_id, entry)
 
-    def replace(self, task_id: str, entry: Entry) -> None:
-        """Put a changed task in its place."""
+    def replace(self, task_id: str, entry: TaskEntry) -> None:
+        """Replace a task by a changed one."""
         self._is_changed = True
         self._document.replace(task_id, entry)
 
     def remove(self, task_ids: Collection[str]) -> None:
-        """Take tasks out, for good."""
+        """Remove tasks permanently."""
         self._is_changed = True
         self._document.remove(task_ids)
 
     def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
         """The id of the first pending task of these types, or None."""
-        del now  # Nothing is scheduled here.
+        del now  # JSON files have no scheduled tasks.
         return self._document.next_pending(task_types)
 
     def held_since_before(self, moment: float) -> list[str]:
-        """The ids of the tasks in progress that were locked before a moment, in order."""
+        """The ids of the tasks in progress that were locked before a given time, in order."""
         return self._document.held_since_before(moment)
 
     def held_by(self, agent_id: str) -> list[str]:
@@ -220,123 +196,125 @@ class StateFile:
         return self._document.held_by(agent_id)
 
     def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
-        """The ids of the first tasks of one status, or of all that can be read, in order."""
+        """The ids of the first readable tasks of one status, or of any, in order."""
         return self._document.with_status(status, limit)
 
     def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
-        """The ids of the tasks of some statuses that have been so since before a moment."""
+        """The ids of the tasks with these statuses that were settled before a given time."""
         return self._document.settled_before(moment, statuses)
 
     def families(self) -> list[tuple[str, str]]:
-        """The ids of all tasks that belong to another, each with that one's."""
+        """The id of each task that has a parent, with the id of the parent."""
         return self._document.families()
 
     def set_aside(self) -> dict[str, str]:
-        """The tasks that can't be read: by their ids, why."""
+        """The reason why each unreadable task can't be read, by its id."""
         return self._document.set_aside()
 
     def children(self, parent_id: str) -> list[str]:
-        """The ids of the tasks that belong to another, in order."""
+        """The ids of the tasks that have this parent, in order."""
         return self._document.children(parent_id)
 
     def tallies(self) -> StatusCounts:
         """How many tasks there are, by status and by type."""
         return self._document.tallies()
 
-    def metadata(self) -> Entry:
-        """What is noted of the whole, as a copy."""
+    def metadata(self) -> TaskEntry:
+        """A copy of the metadata of the workflow."""
         return self._document.metadata()
 
-    def replace_metadata(self, metadata: Entry) -> None:
-        """Note other things of the whole."""
+    def replace_metadata(self, metadata: TaskEntry) -> None:
+        """Replace the metadata of the workflow."""
         self._is_changed = True
         self._document.replace_metadata(metadata)
 
     # ------------------------------------------------------------------ reading
 
-    def _is_there(self) -> bool:
-        with self._telling("read"):
+    def _exists(self) -> bool:
+        with self._raising_as("read"):
             try:
                 found = self._path.stat()
                 return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
             except FileNotFoundError:
                 return False
 
-    def _begin(self) -> None:
-        with self._telling("made"):
+    def _create(self) -> None:
+        with self._raising_as("created"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         with (
-            self._lock.among_threads() as patience_s,
-            self._lock.among_processes(patience_s),
+            self._lock.among_threads() as timeout_s,
+            self._lock.among_processes(timeout_s),
         ):
-            if not self._is_there():
-                self._write(begin(to_timestamp(self._clock())), is_first=not self._path.exists())
+            if not self._exists():
+                self._write(
+                    encode_empty(to_timestamp(self._clock())), is_first=not self._path.exists()
+                )
 
-    def _refresh_without_lock(self, patience_s: float) -> None:
+    def _refresh_without_lock(self, timeout_s: float) -> None:
         try:
             self._refresh()
-        except _Unfit as unfit:
+        except _NotReadable as unreadable:
             with contextlib.ExitStack() as held:
                 try:
-                    held.enter_context(self._lock.among_processes(patience_s))
+                    held.enter_context(self._lock.among_processes(timeout_s))
                 except StoreBusy:
-                    # Whoever writes it has not finished, and may well do so.
+                    # Another process is still writing it, and may finish.
                     raise
                 except StoreUnusable:
-                    # Where nothing can be locked, nothing can be written either.
-                    raise self._corrupt(unfit) from None
+                    # If no lock can be created here, nobody can be writing either.
+                    raise self._corrupt(unreadable) from None
                 self._refresh_under_lock()
 
     def _refresh_under_lock(self) -> None:
         try:
             self._refresh()
-        except _Unfit as unfit:
-            if not is_half_copied(unfit.content):
-                raise self._corrupt(unfit) from None
-            self._finish_copy(unfit)
+        except _NotReadable as unreadable:
+            if not is_half_copied(unreadable.content):
+                raise self._corrupt(unreadable) from None
+            self._finish_copy(unreadable)
             try:
                 self._refresh()
-            except _Unfit as still_unfit:
-                raise self._corrupt(still_unfit) from None
+            except _NotReadable as still_unreadable:
+                raise self._corrupt(still_unreadable) from None
 
     def _refresh(self) -> None:
         if self._process != os.getpid():
-            # What was opened before this process was forked from another is the other's to lock.
+            # This process was forked: the parent process owns the locks on what it opened.
             self._process = os.getpid()
-            self._forget_version()
-        with self._telling("read"):
+            self._version.close()
+        with self._raising_as("read"):
             try:
-                if self._known is not None and _version_of(self._path.stat()) == self._version:
+                if self._loaded is not None and self._version.is_current():
                     return
                 descriptor = os.open(self._path, READ_FLAGS)
             except FileNotFoundError:
                 raise StoreUnusable(
-                    f"the state file {str(self._path)!r} is gone; put it back, or begin a new one "
-                    "with a new StateFileTaskManager"
+                    f"the state file {str(self._path)!r} no longer exists; put it back, or create "
+                    "a new one with a new StateFileTaskManager"
                 ) from None
             try:
                 found = os.fstat(descriptor)
                 self._check(found)
                 content = _read(descriptor, found.st_size)
-                is_whole = _version_of(os.fstat(descriptor)) == _version_of(found)
+                is_whole = version_of(os.fstat(descriptor)) == version_of(found)
             except BaseException:
                 os.close(descriptor)
                 raise
-        self._keep_open(descriptor, found)
+        self._version.keep(descriptor, found)
         if is_half_copied(content):
-            self._forget()
-            raise _Unfit("it is being written, or its writer was killed", content)
+            self._unload()
+            raise _NotReadable("it is being written, or its writer was killed", content)
         try:
-            if self._known is None:
-                self._known = StateDocument(content)
+            if self._loaded is None:
+                self._loaded = StateDocument(content)
             else:
-                self._known.refresh(content)
-        except NotAStateDocument as fault:
-            self._forget()
-            raise _Unfit(str(fault), content) from None
+                self._loaded.refresh(content)
+        except InvalidStateDocument as fault:
+            self._unload()
+            raise _NotReadable(str(fault), content) from None
         if not is_whole:
-            self._forget()
-            raise _Unfit("it was changed while it was read", content)
+            self._unload()
+            raise _NotReadable("it changed while it was read", content)
         self._log_unreadable()
 
     def _log_unreadable(self) -> None:
@@ -345,7 +323,7 @@ class StateFile:
         self._logged = set_aside
         for task_id, fault in new[:_LOGGED_TASKS]:
             log.warning(
-                "a task can't be read; it stays as it is, and all others go on",
+                "a task can't be read; it is left unchanged and set aside",
                 file=str(self._path),
                 task=task_id,
                 reason=fault,
@@ -355,16 +333,16 @@ class StateFile:
                 "more tasks can't be read", file=str(self._path), count=len(new) - _LOGGED_TASKS
             )
 
-    def _finish_copy(self, unfit: _Unfit) -> None:
-        """Do what one that was killed had begun: its new version is still there, and whole."""
+    def _finish_copy(self, unreadable: _NotReadable) -> None:
+        """Finish a copy whose process was killed: the complete new version still exists."""
         try:
-            content = self._next.read_bytes()
+            content = self._new_path.read_bytes()
             StateDocument(content)
-        except (OSError, NotAStateDocument):
-            raise self._corrupt(unfit) from None
-        with self._telling("written"):
+        except (OSError, InvalidStateDocument):
+            raise self._corrupt(unreadable) from None
+        with self._raising_as("written"):
             copy_into(self._path, content, syncs=self._survives_power_loss)
-            self._next.unlink(missing_ok=True)
+            self._new_path.unlink(missing_ok=True)
 
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
@@ -372,23 +350,23 @@ class StateFile:
             raise StoreUnusable(f"the state file {str(self._path)!r} is {what}; name a file")
         if found.st_size > MAX_STATE_FILE_BYTES:
             raise StoreUnusable(
-                f"the state file {str(self._path)!r} has {found.st_size:,} bytes, and may have "
-                f"{MAX_STATE_FILE_BYTES:,}; keep so many tasks in a SQLite file: "
+                f"the state file {str(self._path)!r} has {found.st_size:,} bytes; the "
+                f"limit is {MAX_STATE_FILE_BYTES:,}; keep this many tasks in a SQLite file: "
                 "state_file='sqlite:///NAME.db'"
             )
 
-    def _corrupt(self, unfit: _Unfit) -> StoreCorrupt:
-        digest = hashlib.sha256(unfit.content).hexdigest()[:8]
+    def _corrupt(self, unreadable: _NotReadable) -> StoreCorrupt:
+        digest = hashlib.sha256(unreadable.content).hexdigest()[:8]
         kept: str | None = None
         try:
-            # Whoever else finds it corrupt keeps the same copy.
-            kept = str(keep_copy(self._path, digest, unfit.content))
-            told = f"a copy is kept as {kept!r}"
+            # Other processes that find it corrupt use the same copy.
+            kept = str(keep_copy(self._path, digest, unreadable.content))
+            copy = f"a copy is kept as {kept!r}"
         except OSError as fault:
-            told = f"no copy could be kept: {fault.strerror}"
+            copy = f"no copy could be made: {fault.strerror}"
         return StoreCorrupt(
-            f"{str(self._path)!r} is not a state file that can be used: {unfit.reason}; it is left "
-            f"as it was, and {told}; mend it, put back an older copy, or name another file",
+            f"{str(self._path)!r} is not a valid state file: {unreadable.reason}; it is left "
+            f"unchanged, and {copy}; repair it, restore an older copy, or name another file",
             kept,
         )
 
@@ -398,93 +376,65 @@ class StateFile:
         size = sum(map(len, parts))
         if size > MAX_STATE_FILE_BYTES:
             raise StoreUnusable(
-                f"the state file {str(self._path)!r} would have {size:,} bytes, and may "
-                f"have {MAX_STATE_FILE_BYTES:,}; keep so many tasks in a SQLite file: "
+                f"the state file {str(self._path)!r} would have {size:,} bytes; the "
+                f"limit is {MAX_STATE_FILE_BYTES:,}; keep this many tasks in a SQLite file: "
                 "state_file='sqlite:///NAME.db'"
             )
         is_copied_half = False
         descriptor: int | None = None
-        with self._telling("written"):
+        with self._raising_as("written"):
             try:
-                descriptor, is_same_owner = make_new(self._next, self._path)
+                descriptor, is_same_owner = make_new(self._new_path, self._path)
                 for part in parts:
-                    _write_all(descriptor, part)
+                    write_all(descriptor, part)
                 if self._survives_power_loss:
                     os.fsync(descriptor)
                 found = os.fstat(descriptor)
-                if not _MAY_BE_REPLACED_WHILE_OPEN or not is_same_owner:
+                if not OpenVersion.replaceable_while_open or not is_same_owner:
                     os.close(descriptor)
                     descriptor = None
                 self._lock.check()
                 if is_same_owner:
-                    put_in_place(self._next, self._path, is_first=is_first)
+                    put_in_place(self._new_path, self._path, is_first=is_first)
                 else:
                     if self._survives_power_loss:
                         sync_folder(self._path.parent)
                     is_copied_half = True
                     copy_into(self._path, b"".join(parts), syncs=self._survives_power_loss)
                     is_copied_half = False
-                    self._next.unlink()
+                    self._new_path.unlink()
                 if self._survives_power_loss:
                     sync_folder(self._path.parent)
-                # Only now is the former version unlocked.
-                self._forget_version()
+                # Only now is the old version unlocked.
+                self._version.close()
                 if descriptor is not None and not is_first:
-                    self._keep_open(descriptor, found)
+                    self._version.keep(descriptor, found)
                     descriptor = None
             except BaseException:
                 if not is_copied_half:
                     with contextlib.suppress(OSError):
-                        self._next.unlink(missing_ok=True)
+                        self._new_path.unlink(missing_ok=True)
                 raise
             finally:
                 if descriptor is not None:
                     os.close(descriptor)
 
-    # ------------------------------------------------------------------ what is known
-
-    def _keep_open(self, descriptor: int, found: os.stat_result) -> None:
-        """Keep a version of the file open, so that no later one gets its inode."""
-        self._forget_version()
-        if _MAY_BE_REPLACED_WHILE_OPEN:
-            self._version = _version_of(found)
-            self._descriptor = descriptor
-            self._let_go = weakref.finalize(self, os.close, descriptor)
-        else:
-            os.close(descriptor)
-
-    def _forget(self) -> None:
-        self._known = None
-        self._forget_version()
-
-    def _forget_version(self) -> None:
-        self._unlock_version()
-        self._descriptor = None
-        self._version = None
-        self._let_go()
-        self._let_go = _do_nothing
+    def _unload(self) -> None:
+        self._loaded = None
+        self._version.close()
 
     @contextlib.contextmanager
-    def _telling(self, doing: str) -> Generator[None]:
+    def _raising_as(self, failed: str) -> Generator[None]:
         try:
             yield
         except OSError as fault:
             raise StoreUnusable(
-                f"the state file {str(self._path)!r} can't be {doing}: {fault.strerror}; see "
-                "whether you may read and write there and the disk has room; what was kept before "
-                "is still there"
+                f"the state file {str(self._path)!r} can't be {failed}: {fault.strerror}; check "
+                "the permissions and the free space; the last version that was written is kept"
             ) from None
-
-
-def _version_of(found: os.stat_result) -> _Version:
-    return _Version(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _read(descriptor: int, size: int) -> bytes:
     with open(descriptor, "rb", buffering=0, closefd=False) as file:
-        # One more, to see whether it grows while it is read: then it is not whole anyway.
+        # One byte more, to detect a file that grows while it is read.
         return file.read(size + 1) or b""
-
-
-def _do_nothing() -> None:
-    pass

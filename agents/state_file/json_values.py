@@ -1,52 +1,79 @@
-"""Finds what JSON would not give back as it was, and names the place, such as "data['rows'][3]"."""
+"""Which values JSON can carry unchanged, and how a time is written as an ISO 8601 timestamp."""
 
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import cast
 
 _MAX_LEVELS = 64
 _MAX_BITS = 10_000
-"""Longer integers are more than Python reads back from text."""
+"""Python does not parse longer integers from text."""
 
 
 def explain_unwritable(name: str, value: object) -> str | None:
-    """Tell what of a value JSON can't carry, where it is and why; None if it can carry all.
+    """Explain which part of a value JSON can't carry; None if JSON can carry all of it.
 
-    A tuple comes back as a list; everything else comes back as it was.
+    The part is named by its path, such as "data['rows'][3]". A tuple becomes a list; all other
+    values stay the same.
 
     Args:
-        name: what the value is called.
+        name: what the value is called in the explanation.
         value: the value.
     """
-    # A stack and no recursion, for what is looked at may be nested without end.
-    to_look_at = [(name, value, 1)]
-    while to_look_at:
-        place, looked_at, depth = to_look_at.pop()
+    # A stack instead of recursion, since the value may be nested without end.
+    remaining = [(name, value, 1)]
+    while remaining:
+        path, part, depth = remaining.pop()
         if depth > _MAX_LEVELS:
-            return f"{name} is nested over {_MAX_LEVELS} levels deep, or holds itself"
-        match looked_at:
+            return f"{name} is nested over {_MAX_LEVELS} levels deep, or contains itself"
+        match part:
             case None | bool() | str():
                 pass
             case int():
-                if looked_at.bit_length() > _MAX_BITS:
-                    return f"{place} is an integer of more than {_MAX_BITS:,} bits"
+                if part.bit_length() > _MAX_BITS:
+                    return f"{path} is an integer of more than {_MAX_BITS:,} bits"
             case float():
-                if not math.isfinite(looked_at):
-                    return f"{place} is {looked_at}, a number that JSON lacks"
+                if not math.isfinite(part):
+                    return f"{path} is {part}, which JSON can't represent"
             case list() | tuple():
-                items = cast("list[object]", looked_at)
-                to_look_at += [
-                    (f"{place}[{index}]", item, depth + 1) for index, item in enumerate(items)
+                items = cast("list[object]", part)
+                remaining += [
+                    (f"{path}[{index}]", item, depth + 1) for index, item in enumerate(items)
                 ]
             case dict():
-                entries = cast("dict[object, object]", looked_at)
+                entries = cast("dict[object, object]", part)
                 for key in entries:
                     if not isinstance(key, str):
-                        return f"{place} has the key {key!r} ({type(key).__name__}), not text"
-                to_look_at += [
-                    (f"{place}[{key!r}]", item, depth + 1) for key, item in entries.items()
+                        return f"{path} has the key {key!r} ({type(key).__name__}), not text"
+                remaining += [
+                    (f"{path}[{key!r}]", item, depth + 1) for key, item in entries.items()
                 ]
             case _:
-                return f"JSON can't carry {place}, which is of the type {type(looked_at).__name__}"
+                return f"JSON can't carry {path}, which is of the type {type(part).__name__}"
     return None
+
+
+def to_timestamp(at: float) -> str:
+    """Convert seconds since 1970 to a timestamp, such as "2024-01-01T10:00:00.250000+01:00".
+
+    It is in local time, for people. The offset from UTC makes it unambiguous everywhere, also in
+    the hour that occurs twice when clocks are set back.
+    """
+    return datetime.fromtimestamp(at).astimezone().isoformat()
+
+
+def from_timestamp(text: str) -> float:
+    """Convert a timestamp to seconds since 1970; one without an offset is in local time.
+
+    In an hour that occurs twice, a timestamp without an offset means the first one.
+
+    Raises:
+        ValueError: it is not a timestamp.
+    """
+    # Python 3.10 does not parse "Z".
+    moment = datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
+    try:
+        return moment.timestamp()
+    except (OverflowError, OSError) as fault:
+        raise ValueError(f"{text!r} is out of range: {fault}") from None

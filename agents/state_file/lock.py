@@ -1,4 +1,4 @@
-"""The lock of a state file: one thread of one process at a time, for a moment."""
+"""The lock of a state file, which excludes other threads and other processes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from filelock import Timeout
 from ...messages import StoreBusy, StoreUnusable
 from ..runtime.lock_file import LockFile
 
-_LOOK_EVERY_S = 0.002
-"""How often a lock that is held is tried again; it is held for milliseconds."""
+POLL_S = 0.002
+"""How often a held lock is tried again, in seconds; locks are held for milliseconds."""
 
 
 class StateFileLock:
-    """Keeps all other threads and processes from changing a state file.
+    """Excludes all other threads and processes that would change a state file.
 
-    The lock is on a file of its own beside it, `FILE.lock`, which stays there: the state file
-    itself is replaced at each change, and to remove the lock's file would split those who wait.
-    The system takes it back from a process that dies. It has the owner and mode of the state file.
+    It locks a separate file, `FILE.lock`, since the state file itself is replaced at each change.
+    The lock file is never removed: waiting processes would then lock different files. The operating
+    system releases the lock of a process that dies. The lock file has the owner and mode of the
+    state file.
 
     Args:
         path: the state file.
@@ -34,25 +35,23 @@ class StateFileLock:
     def __init__(self, path: Path, timeout_s: float) -> None:
         self._path = path
         self._timeout_s = timeout_s
-        self.begin_anew()
+        self.reset()
         _ALL.add(self)
 
-    def begin_anew(self) -> None:
-        """Be as one that nobody has; called in a process that was forked from another."""
+    def reset(self) -> None:
+        """Become an unlocked lock; called in a forked process."""
         self._threads = threading.Lock()
-        self._lock = LockFile(
-            Path(f"{self._path}.lock"), guarded=self._path, look_every_s=_LOOK_EVERY_S
-        )
+        self._lock = LockFile(Path(f"{self._path}.lock"), guarded=self._path, look_every_s=POLL_S)
 
     @contextmanager
     def among_threads(self) -> Generator[float]:
-        """Keep the other threads of this process away.
+        """Exclude the other threads of this process.
 
         Yields:
             How many seconds of the timeout are left.
 
         Raises:
-            StoreBusy: they did not make way in time.
+            StoreBusy: another thread held the lock for longer than the timeout.
         """
         began = time.monotonic()
         if not self._threads.acquire(timeout=self._timeout_s):
@@ -63,18 +62,18 @@ class StateFileLock:
             self._threads.release()
 
     @contextmanager
-    def among_processes(self, patience_s: float) -> Generator[None]:
-        """Keep the other processes away; only for whoever keeps the other threads away.
+    def among_processes(self, timeout_s: float) -> Generator[None]:
+        """Exclude other processes; call it within `among_threads`.
 
         Args:
-            patience_s: how long to wait, in seconds.
+            timeout_s: how long to wait, in seconds.
 
         Raises:
-            StoreBusy: they did not make way in time.
-            StoreUnusable: no lock can be made here.
+            StoreBusy: another process held the lock for longer than the timeout.
+            StoreUnusable: the lock file can't be created.
         """
         try:
-            self._lock.acquire(patience_s)
+            self._lock.acquire(timeout_s)
         except Timeout:
             pid = self._lock.find_holder()
             raise self.busy("another process" if pid is None else f"process {pid}") from None
@@ -82,7 +81,7 @@ class StateFileLock:
             raise StoreUnusable(
                 f"the state file {str(self._path)!r} can't be locked by "
                 f"{str(self._lock.path)!r}: {fault.strerror}; choose a folder in which you may "
-                "write, and remove what is there in the lock's place"
+                "write, and remove whatever is at the path of the lock file"
             ) from None
         try:
             yield
@@ -90,39 +89,39 @@ class StateFileLock:
             self._lock.release()
 
     def check(self) -> None:
-        """See that the lock still keeps the others away; for whoever has it.
+        """Check that the lock that is held still excludes other processes.
 
         Raises:
-            StoreBusy: its file was deleted or replaced, so that another may have locked the new.
+            StoreBusy: its file was deleted or replaced, so another process may have locked the new
+                one.
         """
         if not self._lock.is_in_place():
             raise StoreBusy(
-                f"the lock {str(self._lock.path)!r} was deleted or replaced while it was held, so "
-                "that another may be changing the state file; nothing was changed: try again, and "
-                "let nobody remove that file"
+                f"the lock file {str(self._lock.path)!r} was deleted or replaced while it was "
+                "locked, and another process may be changing the state file; nothing was changed: "
+                "try again, and do not remove the lock file"
             )
 
     def busy(self, holder: str) -> StoreBusy:
-        """The error that it was not to be had in time.
+        """Make the error for a lock that was not released within the timeout.
 
         Args:
-            holder: who has it.
+            holder: the thread or process that holds it.
         """
         return StoreBusy(
-            f"the state file {str(self._path)!r} is locked by {holder}, which did not make way "
-            f"within {self._timeout_s:g} s; try again, wait longer (lock_timeout), or end what "
-            "holds it"
+            f"the state file {str(self._path)!r} is locked by {holder}, which did not release it "
+            f"within {self._timeout_s:g} s; try again, raise lock_timeout, or end that process"
         )
 
 
 _ALL: weakref.WeakSet[StateFileLock] = weakref.WeakSet()
 
 
-def _begin_all_anew() -> None:
-    # What threads of the other process have is theirs: here nobody would ever give it back.
+def _reset_all() -> None:
+    # Threads of the parent process hold these locks; in this process nobody would release them.
     for lock in list(_ALL):
-        lock.begin_anew()
+        lock.reset()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_all_anew)
+    os.register_at_fork(after_in_child=_reset_all)

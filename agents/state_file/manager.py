@@ -1,4 +1,4 @@
-"""`StateFileTaskManager`: tasks in one file, which many processes take from and bring back to."""
+"""`StateFileTaskManager`: many processes share the tasks in one file and record results in it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from ...messages import (
 )
 from ..kernel.board.transitions import TRANSITIONS, Cause
 from ..kernel.model.occurrences import OccurrenceKind, RequeueCause, RequeueFacts
+from .json_values import to_timestamp
 from .queries import StateFileQueries
-from .table import Entry
-from .task_entry import describe_holder, is_held_by, status_of, view
-from .timestamps import to_timestamp
+from .table import TaskEntry, describe_holder, is_held_by, status_of, view
 from .validation import (
     ID_BYTES,
     OUTCOMES,
@@ -45,7 +44,7 @@ _OUTCOMES: Mapping[TaskStatus, tuple[Cause, OccurrenceKind]] = {
 
 
 class StateFileTaskManager(StateFileQueries):
-    """Tasks of one workflow in a file, for any number of agents in any number of processes.
+    """The tasks of one workflow in a file, for any number of agents in any number of processes.
 
     ```python
     manager = StateFileTaskManager("states/my_workflow.json")
@@ -55,25 +54,25 @@ class StateFileTaskManager(StateFileQueries):
         manager.complete_task(task["id"], "worker-001", result_data={"rows": 3})
     ```
 
-    An agent takes a task and holds it until it completes or releases it, or until it has held it
-    for too long. Each call is done wholly or not at all, and is in the file when it returns.
+    An agent takes a task and holds it until it completes or releases it, or until the timeout.
+    Each call is atomic, and its change is in the file when it returns.
 
-    In a JSON file the pending task that stands first comes first. In a SQLite file there may be
-    millions, and they may have priorities, a time before which they don't start, and retries.
+    A JSON file gives out pending tasks in their order in the file. A SQLite file can hold millions
+    of tasks, with priorities, start times and retries.
 
     Args:
-        state_file: the JSON file, which is made if it isn't there; or "sqlite:///tasks.db" for a
-            SQLite file.
+        state_file: the JSON file, which is created if it does not exist; or "sqlite:///tasks.db"
+            for a SQLite file.
         lock_timeout: how long to wait for other processes, in seconds, 0 or more.
-        task_timeout_hours: after how many hours a task that an agent holds is given to another.
-        survives_power_loss: whether each change waits until the disk has it. Without it nothing
-            is lost when processes die, only what was last changed when the machine does.
-        clock: tells the time in seconds since 1970.
+        task_timeout_hours: after how many hours a held task is given to another agent.
+        survives_power_loss: whether each change waits until the disk has it. If False, nothing is
+            lost when a process dies, but the last changes may be lost when the machine does.
+        clock: returns the time in seconds since 1970.
 
     Raises:
-        StoreCorrupt: the file is something else; it is left as it was, and a copy is kept.
-        StoreBusy: another process did not make way in time.
-        StoreUnusable: the file can't be read or made.
+        StoreCorrupt: the file is not a state file; it is left unchanged, and a copy is kept.
+        StoreBusy: another process held the lock for longer than the timeout.
+        StoreUnusable: the file can't be read or created.
         InvalidInput: an argument is out of range.
     """
 
@@ -92,20 +91,20 @@ class StateFileTaskManager(StateFileQueries):
         """Add a task.
 
         Args:
-            task_type: its type, by which agents choose; not blank, 191 characters at most.
-            data: what whoever does it must know; whatever JSON can carry.
-            parent_id: the task that it belongs to; a relation only, nothing waits for it.
-            priority: more urgent tasks have higher numbers; SQLite only.
-            not_before: until then nobody gets it; local time if it names no zone; SQLite only.
-            max_attempts: how often it is tried before it counts as failed, 1 to 100; SQLite only.
+            task_type: its type, by which agents choose tasks; not blank, 191 characters at most.
+            data: the input of the task; any values that JSON can carry.
+            parent_id: the id of its parent. This is only a relation: no task waits for another.
+            priority: its priority; the highest goes first; SQLite only.
+            not_before: the earliest start; local time if it has no time zone; SQLite only.
+            max_attempts: how many attempts it has before it is failed, 1 to 100; SQLite only.
 
         Returns:
             Its id, such as "analyze_1f0c77e2".
 
         Raises:
-            InvalidTask: its type is blank or too long, its data is not what JSON can carry, or it
-                asks for what a JSON state file has no place for.
-            UnknownDependency: there is no such parent.
+            InvalidTask: its type is blank or too long, JSON can't carry its data, or it needs an
+                option that JSON state files do not support.
+            UnknownDependency: no task has the id of the parent.
         """
         entry = new_entry(task_type, data, parent_id)
         schedule = schedule_of(priority, not_before, max_attempts)
@@ -113,17 +112,15 @@ class StateFileTaskManager(StateFileQueries):
             entry |= schedule
         elif schedule != schedule_of(0, None, 1):
             raise InvalidTask(
-                "a JSON state file has no priorities, no times before which a task doesn't start "
-                "and no retries; keep the tasks in a SQLite file: state_file='sqlite:///NAME.db'"
+                "JSON state files do not support priority, not_before and max_attempts; "
+                "keep the tasks in a SQLite file: state_file='sqlite:///NAME.db'"
             )
         with self._changing() as change:
             if parent_id is not None and self._find_if_any(parent_id) is None:
-                raise UnknownDependency(
-                    f"there is no task {parent_id!r} that could be a parent; create it first"
-                )
+                raise UnknownDependency(f"the parent {parent_id!r} does not exist; create it first")
             task_id = self._free_id(task_type)
             self._table.add(task_id, {**entry, "created_at": to_timestamp(change.at)})
-            change.tell(OccurrenceKind.TASK_ADDED, task_id)
+            change.note(OccurrenceKind.TASK_ADDED, task_id)
         return task_id
 
     def _free_id(self, task_type: str) -> str:
@@ -132,22 +129,24 @@ class StateFileTaskManager(StateFileQueries):
             if self._table.find(task_id) is None:
                 return task_id
 
-    # ------------------------------------------------------------------ doing
+    # ------------------------------------------------------------------ working on tasks
 
-    def get_next_task(self, agent_id: str, task_types: Sequence[str] | None = None) -> Entry | None:
-        """Take the next pending task: from now on the agent holds it, and nobody else gets it.
+    def get_next_task(
+        self, agent_id: str, task_types: Sequence[str] | None = None
+    ) -> TaskEntry | None:
+        """Take the next pending task; the agent then holds it, and no other agent gets it.
 
-        Tasks that were held for longer than `task_timeout_hours` are pending again before.
+        Tasks that were held for longer than `task_timeout_hours` become pending first.
 
         Args:
-            agent_id: who takes it; unique among all agents.
-            task_types: the types that it can do; None for all.
+            agent_id: the id of the agent; unique among all agents.
+            task_types: the types that the agent can do; None for all.
 
         Returns:
-            The task, with its `id`; None if none waits.
+            The task, with its `id`; None if no task is pending.
 
         Raises:
-            InvalidInput: the agent's id is blank, or no type is named.
+            InvalidInput: the agent's id is blank, or the list of types is empty.
         """
         check_agent(agent_id)
         types = check_types(task_types)
@@ -161,7 +160,7 @@ class StateFileTaskManager(StateFileQueries):
             entry["locked_by"] = agent_id
             entry["locked_at"] = to_timestamp(change.at)
             self._table.replace(task_id, entry)
-            change.tell(OccurrenceKind.TASK_ASSIGNED, task_id, agent_id)
+            change.note(OccurrenceKind.TASK_ASSIGNED, task_id, agent_id)
         return view(task_id, entry)
 
     def complete_task(
@@ -171,22 +170,22 @@ class StateFileTaskManager(StateFileQueries):
         status: TaskStatus | str = TaskStatus.COMPLETED,
         result_data: Mapping[str, JsonValue] | None = None,
     ) -> bool:
-        """Bring a task to its end, if the agent holds it.
+        """Record how a task ended, if the agent holds it.
 
-        A failed task that has attempts left is pending again.
+        A failed task that has attempts left becomes pending again.
 
         Args:
-            task_id: which task.
-            agent_id: who did it.
+            task_id: the id of the task.
+            agent_id: the id of the agent that worked on it.
             status: how it ended: completed, failed or cancelled.
-            result_data: what came of it, kept as the task's `result_data`.
+            result_data: its result, stored as the task's `result_data`.
 
         Returns:
-            Whether it is recorded. If not, the agent does not hold the task: it has never taken
-            it, or completed or released it, or held it for too long, or there is no such task.
+            Whether it was recorded. False means that the agent does not hold the task: it never
+            took it, has completed or released it, or exceeded the timeout; or no task has this id.
 
         Raises:
-            InvalidInput: the status is not one to end with, or JSON can't carry the result.
+            InvalidInput: the status is not final, or JSON can't carry the result.
         """
         check_agent(agent_id)
         outcome = check_outcome(status)
@@ -196,7 +195,7 @@ class StateFileTaskManager(StateFileQueries):
             if entry is None:
                 return False
             if not is_held_by(entry, agent_id):
-                change.tell(
+                change.note(
                     OccurrenceKind.RESULT_IGNORED,
                     task_id,
                     agent_id,
@@ -209,17 +208,17 @@ class StateFileTaskManager(StateFileQueries):
             self._table.replace(task_id, entry)
         return True
 
-    def _settle(self, change: Change, task_id: str, entry: Entry, outcome: TaskStatus) -> None:
+    def _settle(self, change: Change, task_id: str, entry: TaskEntry, outcome: TaskStatus) -> None:
         agent_id = cast("str", entry["locked_by"])
         entry["locked_by"] = entry["locked_at"] = None
         if outcome is TaskStatus.FAILED and self._table.has_schedule:
             failures = cast("int", entry["failures"]) + 1
             left = cast("int", entry["max_attempts"]) - failures
             entry["failures"] = failures
-            change.tell(OccurrenceKind.ATTEMPT_FAILED, task_id, agent_id)
+            change.note(OccurrenceKind.ATTEMPT_FAILED, task_id, agent_id)
             if left > 0:
                 self._move(task_id, entry, Cause.TO_BE_RETRIED)
-                change.tell(
+                change.note(
                     OccurrenceKind.TASK_REQUEUED,
                     task_id,
                     facts=RequeueFacts(RequeueCause.RETRY, left),
@@ -228,19 +227,19 @@ class StateFileTaskManager(StateFileQueries):
         cause, what = _OUTCOMES[outcome]
         self._move(task_id, entry, cause)
         entry["completed_at"] = to_timestamp(change.at)
-        change.tell(what, task_id, agent_id)
+        change.note(what, task_id, agent_id)
 
     def release_task(self, task_id: str, agent_id: str) -> None:
-        """Give a task back, so that it is pending again, at its former place.
+        """Make a held task pending again; it keeps its position.
 
         Args:
-            task_id: which task.
-            agent_id: who holds it.
+            task_id: the id of the task.
+            agent_id: the agent that holds it.
 
         Raises:
-            UnknownTask: there is no such task.
+            UnknownTask: no task has this id.
             NotTheHolder: another agent holds it.
-            IllegalTransition: nobody holds it.
+            IllegalTransition: no agent holds it.
         """
         check_agent(agent_id)
         with self._changing() as change:
@@ -248,31 +247,33 @@ class StateFileTaskManager(StateFileQueries):
             self._requeue(change, task_id, entry, Cause.TO_BE_RETRIED, f"released by {agent_id}")
 
     def renew_task(self, task_id: str, agent_id: str) -> None:
-        """Hold a task for `task_timeout_hours` from now on; for long ones, again and again.
+        """Restart the timeout of a held task; call it repeatedly during a long task.
 
         Args:
-            task_id: which task.
-            agent_id: who holds it.
+            task_id: the id of the task.
+            agent_id: the agent that holds it.
 
         Raises:
-            UnknownTask: there is no such task.
-            NotTheHolder: another agent holds it, for this one has had it for too long.
-            IllegalTransition: nobody holds it.
+            UnknownTask: no task has this id.
+            NotTheHolder: another agent holds it, since this one exceeded the timeout.
+            IllegalTransition: no agent holds it.
         """
         check_agent(agent_id)
         with self._changing() as change:
-            entry = self._find_held(task_id, agent_id, "renew its hold of")
+            entry = self._find_held(task_id, agent_id, "renew")
             entry["locked_at"] = to_timestamp(change.at)
             self._table.replace(task_id, entry)
-            change.tell(OccurrenceKind.TASK_PROGRESSED, task_id, agent_id, "its hold was renewed")
+            change.note(
+                OccurrenceKind.TASK_PROGRESSED, task_id, agent_id, "the timeout was restarted"
+            )
 
-    def _find_held(self, task_id: str, agent_id: str, doing: str) -> Entry:
+    def _find_held(self, task_id: str, agent_id: str, action: str) -> TaskEntry:
         entry = self._find(task_id)
         if is_held_by(entry, agent_id):
             return entry
         is_anothers = status_of(entry) is TaskStatus.IN_PROGRESS
         kind = NotTheHolder if is_anothers else IllegalTransition
-        raise kind(f"{agent_id!r} can't {doing} a task: {describe_holder(task_id, entry)}")
+        raise kind(f"{agent_id!r} can't {action} a task: {describe_holder(task_id, entry)}")
 
     def _release_stale(self, change: Change) -> None:
         for task_id in self._table.held_since_before(change.at - self._holds_for_s):
@@ -282,21 +283,21 @@ class StateFileTaskManager(StateFileQueries):
             )
             self._requeue(change, task_id, entry, Cause.WORKER_LOST, detail)
 
-    # ------------------------------------------------------------------ looking after them
+    # ------------------------------------------------------------------ administration
 
     def cancel_task(self, task_id: str, reason: str = "") -> None:
-        """Cancel a task that waits, so that nobody gets it.
+        """Cancel a pending task.
 
-        One that an agent holds is that agent's: it can complete it as cancelled.
+        A task that an agent holds can't be cancelled; its agent can complete it as cancelled.
 
         Args:
-            task_id: which task.
-            reason: why, for people; kept as the `error` in the task's `result_data`.
+            task_id: the id of the task.
+            reason: why, for people; stored as the `error` in the task's `result_data`.
 
         Raises:
-            UnknownTask: there is no such task.
-            IllegalTransition: it does not wait.
-            InvalidInput: the reason is no text, or JSON can't carry it.
+            UnknownTask: no task has this id.
+            IllegalTransition: the task is not pending.
+            InvalidInput: the reason is not text, or JSON can't carry it.
         """
         if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidInput(f"reason is {reason!r}; it must be text")
@@ -305,90 +306,90 @@ class StateFileTaskManager(StateFileQueries):
             entry = self._find(task_id)
             if status_of(entry) is not TaskStatus.PENDING:
                 raise IllegalTransition(
-                    f"only a task that waits can be cancelled: {describe_holder(task_id, entry)}"
+                    f"only a pending task can be cancelled: {describe_holder(task_id, entry)}"
                 )
             self._move(task_id, entry, Cause.CANCELLED)
             entry["completed_at"] = to_timestamp(change.at)
             if result is not None:
                 entry["result_data"] = result
             self._table.replace(task_id, entry)
-            change.tell(OccurrenceKind.TASK_CANCELLED, task_id, facts=reason or None)
+            change.note(OccurrenceKind.TASK_CANCELLED, task_id, facts=reason or None)
 
     def retry_task(self, task_id: str) -> None:
-        """Have a failed task tried again: it is pending, at its former place.
+        """Make a failed task pending again; it keeps its position.
 
-        Its `result_data` stays until there is another. In a SQLite file it has all its attempts
+        Its `result_data` stays until there is a new one. In a SQLite file it has all its attempts
         again.
 
         Args:
-            task_id: which task.
+            task_id: the id of the task.
 
         Raises:
-            UnknownTask: there is no such task.
-            IllegalTransition: it has not failed.
+            UnknownTask: no task has this id.
+            IllegalTransition: the task has not failed.
         """
         with self._changing() as change:
             entry = self._find(task_id)
-            # The one change of a status that the board's table lacks: there, a new task is added.
+            # The board's table lacks this transition: there, a retry is a new task.
             if status_of(entry) is not TaskStatus.FAILED:
                 raise IllegalTransition(
-                    "only a task that has failed can be tried again: "
-                    f"{describe_holder(task_id, entry)}"
+                    f"only a failed task can be retried: {describe_holder(task_id, entry)}"
                 )
             entry["status"] = TaskStatus.PENDING.value
             entry["completed_at"] = entry["locked_by"] = entry["locked_at"] = None
             if self._table.has_schedule:
                 entry["failures"] = 0
             self._table.replace(task_id, entry)
-            change.tell(OccurrenceKind.TASK_REQUEUED, task_id, facts="to be tried again")
+            change.note(OccurrenceKind.TASK_REQUEUED, task_id, facts="to be retried")
 
     def purge_tasks(
         self, older_than_hours: float, statuses: Collection[TaskStatus | str] = OUTCOMES
     ) -> int:
-        """Remove tasks that have been settled for so long, for good.
+        """Remove tasks permanently that were settled long ago.
 
-        One to which a task belongs that stays, stays too.
+        The parent of a task that stays is kept too.
 
         Args:
-            older_than_hours: how long they must have been settled, in hours, 0 or more. What does
-                not tell since when is as old as its creation, and stays if it doesn't tell that.
-            statuses: which are removed: completed, failed or cancelled ones.
+            older_than_hours: how long ago they were settled, in hours, 0 or more. A task without a
+                time of completion counts as settled when it was created, and is kept if that is
+                unknown too.
+            statuses: the statuses to remove: completed, failed or cancelled.
 
         Returns:
-            How many were removed.
+            How many tasks were removed.
 
         Raises:
-            InvalidInput: the hours are out of range, or a status is not a settled one.
+            InvalidInput: the hours are out of range, or a status is not final.
         """
         check_hours("older_than_hours", older_than_hours)
         settled = check_outcomes(statuses)
         with self._changing() as change:
             before = change.at - older_than_hours * HOUR_S
-            gone = dict.fromkeys(self._table.settled_before(before, settled))
-            families = self._table.families() if gone else []
-            while kept := {parent for child, parent in families if child not in gone} & gone.keys():
+            old = dict.fromkeys(self._table.settled_before(before, settled))
+            families = self._table.families() if old else []
+            while kept := {parent for child, parent in families if child not in old} & old.keys():
                 for task_id in kept:
-                    del gone[task_id]
-            if gone:
-                self._table.remove(gone.keys())
-            for task_id in gone:
-                change.tell(OccurrenceKind.TASK_FORGOTTEN, task_id)
-        return len(gone)
+                    del old[task_id]
+            if old:
+                self._table.remove(old.keys())
+            for task_id in old:
+                change.note(OccurrenceKind.TASK_FORGOTTEN, task_id)
+        return len(old)
 
-    # ------------------------------------------------------------------ for all of these
+    # ------------------------------------------------------------------ shared by the calls above
 
     def _requeue(
-        self, change: Change, task_id: str, entry: Entry, cause: Cause, detail: str
+        self, change: Change, task_id: str, entry: TaskEntry, cause: Cause, detail: str
     ) -> None:
         holder = entry.get("locked_by")
         self._move(task_id, entry, cause)
         entry["locked_by"] = entry["locked_at"] = None
         self._table.replace(task_id, entry)
-        change.tell(OccurrenceKind.TASK_REQUEUED, task_id, str(holder or ""), detail)
+        change.note(OccurrenceKind.TASK_REQUEUED, task_id, str(holder or ""), detail)
 
     @staticmethod
-    def _move(task_id: str, entry: Entry, cause: Cause) -> None:
-        """Change a task's status as the board's table says."""
+    def _move(task_id: str, entry: TaskEntry, cause: Cause) -> None:
+        """Change a task's status by the board's table of transitions."""
         before = status_of(entry)
         after = TRANSITIONS.get((before, cause))
         if after is None:

@@ -1,23 +1,22 @@
-"""What can be asked of the tasks in a state file; nothing is changed by it."""
+"""The read-only calls of a `StateFileTaskManager`."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
 from ...messages import TaskStatus
-from .table import Entry
-from .task_entry import view
+from .table import TaskEntry, view
 from .validation import check_agent, check_limit, check_status
 from .workflow import StateFileWorkflow
 
 
 class StatusSummary(TypedDict):
-    """What `StateFileTaskManager.get_status_summary` tells.
+    """The result of `StateFileTaskManager.get_status_summary`.
 
     Args:
         total_tasks: how many tasks there are.
-        status_counts: how many of each status; every status is named.
-        type_counts: how many of each type that occurs.
+        status_counts: how many tasks each status has; every status is listed.
+        type_counts: how many tasks each type has.
     """
 
     total_tasks: int
@@ -26,35 +25,35 @@ class StatusSummary(TypedDict):
 
 
 class StateFileQueries(StateFileWorkflow):
-    """The questions that a `StateFileTaskManager` answers; see there."""
+    """The read-only calls; see `StateFileTaskManager`."""
 
-    def get_task(self, task_id: str) -> Entry:
-        """A task, with its `id`, as a copy.
+    def get_task(self, task_id: str) -> TaskEntry:
+        """A copy of a task, with its `id`.
 
         Raises:
-            UnknownTask: there is no such task.
+            UnknownTask: no task has this id.
         """
         with self._table.reading():
             return view(task_id, self._find(task_id))
 
-    def get_task_children(self, task_id: str) -> list[Entry]:
-        """The tasks that belong to another, in the order of their creation.
+    def get_task_children(self, task_id: str) -> list[TaskEntry]:
+        """The tasks that have this parent, in the order of their creation.
 
         Raises:
-            UnknownTask: there is no such task.
+            UnknownTask: no task has this id.
         """
         with self._table.reading():
             self._find(task_id)
             return self._views(self._table.children(task_id))
 
-    def get_held_tasks(self, agent_id: str) -> list[Entry]:
-        """The tasks that an agent holds; for one that was started again under its old id."""
+    def get_held_tasks(self, agent_id: str) -> list[TaskEntry]:
+        """The tasks that an agent holds, such as one that restarted with the same id."""
         check_agent(agent_id)
         with self._table.reading():
             return self._views(self._table.held_by(agent_id))
 
     def get_status_summary(self) -> StatusSummary:
-        """How many tasks there are, of which status and of which type."""
+        """Count the tasks by status and by type."""
         with self._table.reading():
             tallies = self._table.tallies()
         counts = {each.value: tallies.by_status.get(each.value, 0) for each in TaskStatus}
@@ -66,12 +65,12 @@ class StateFileQueries(StateFileWorkflow):
 
     def get_tasks(
         self, status: TaskStatus | str | None = None, *, limit: int | None = None
-    ) -> list[Entry]:
-        """The tasks of one status, each with its `id`, in the order of their creation.
+    ) -> list[TaskEntry]:
+        """The tasks of one status or all tasks, each with its `id`, in the order of their creation.
 
         Args:
-            status: which; None for the tasks of all.
-            limit: how many at most, 1 or more; None for all of them.
+            status: the status; None for any.
+            limit: how many at most, 1 or more; None for all.
 
         Raises:
             InvalidInput: there is no such status, or the limit is out of range.
@@ -82,10 +81,11 @@ class StateFileQueries(StateFileWorkflow):
             return self._views(self._table.with_status(wanted, most))
 
     def get_unreadable_tasks(self) -> dict[str, str]:
-        """The tasks that can't be read, by their ids, and why; they stay as they are in the file.
+        """The reason why each unreadable task can't be read, by its id.
 
-        Nobody gets them until they are mended there, all calls for one of them raise
-        `UnreadableTask`, and no other call tells of them. The file's other tasks go on.
+        These tasks stay unchanged in the file until somebody repairs them there. No agent gets
+        them, a call that names one raises `UnreadableTask`, and lists leave them out. All other
+        tasks can still be used.
         """
         with self._table.reading():
             return dict(self._table.set_aside())

@@ -1,9 +1,8 @@
-"""How a new version of a state file takes the place of the old one, and whose it is then.
+"""Replaces a state file by its new version, and keeps its owner and mode.
 
-It is renamed into its place, where it can have the owner and the mode of the old one. Where it
-can't, since only root gives files away, its content is copied into the old file. The new file
-stays beside that until all of it is copied, and so whoever comes after one that was killed in
-between can go on.
+The new version is renamed over the old one if it can have the same owner and mode. Otherwise, since
+only root can change the owner of a file, its content is copied into the old file. The new file
+stays until the copy is complete, so that another process can finish the copy of a killed one.
 """
 
 from __future__ import annotations
@@ -15,37 +14,38 @@ from pathlib import Path
 
 from ..runtime.private_file import PRIVATE_MODE, open_private, take_after
 
-# Not every system has these: who opens a pipe would wait, and lines would end otherwise.
+# O_NONBLOCK: opening a pipe must not block. O_BINARY: line ends must not change. Not every system
+# has these flags.
 READ_FLAGS: int = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NEW_FLAGS: int = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _COPY_FLAGS: int = os.O_RDWR | getattr(os, "O_BINARY", 0)
 
 _HALF_COPIED = b"!"
-"""What a file begins with while it is copied into; no JSON does."""
+"""The first byte of a file while content is copied into it; no JSON begins with it."""
 
 _MAX_COPIES = 10
 
 
 def is_half_copied(content: bytes) -> bool:
-    """Whether a copy into the file was broken off."""
+    """Whether a copy into the file is incomplete."""
     return content.startswith(_HALF_COPIED)
 
 
 def make_new(new: Path, former: Path) -> tuple[int, bool]:
-    """Make a file for a new version, with the former one's owner and mode as far as allowed.
+    """Create the file of a new version, with the owner and mode of the old one if permitted.
 
     Args:
-        new: the file; what is there goes.
-        former: the former version, which may not be there yet.
+        new: the path of the file; a file that exists there is removed.
+        former: the path of the old version, which may not exist yet.
 
     Returns:
-        An open descriptor, and whether it has the owner of the former one, so that it may be
-        renamed into its place.
+        An open descriptor, and whether the file has the owner of the old one, so that it may be
+        renamed over it.
 
     Raises:
-        OSError: it can't be made.
+        OSError: the file can't be created.
     """
-    # Only the holder of the lock gets here, so what is left of a dead one may go.
+    # Only the holder of the lock gets here, so the file of a killed process may be removed.
     new.unlink(missing_ok=True)
     try:
         found = former.stat()
@@ -60,15 +60,15 @@ def make_new(new: Path, former: Path) -> tuple[int, bool]:
 
 
 def copy_into(former: Path, content: bytes, *, syncs: bool) -> None:
-    """Copy a whole new version into the former file; one that is broken off can be told.
+    """Copy a new version into the old file, so that an incomplete copy can be detected.
 
     Args:
         former: the file.
-        content: the new version, which must stand in another file until this returns.
+        content: the new version; another file must keep it until this returns.
         syncs: whether to wait until the disk has it.
 
     Raises:
-        OSError: it can't be written, or not wholly.
+        OSError: it can't be written, or only in part.
     """
     descriptor = os.open(former, _COPY_FLAGS)
     try:
@@ -77,7 +77,7 @@ def copy_into(former: Path, content: bytes, *, syncs: bool) -> None:
         _write_at(descriptor, 0, _HALF_COPIED, syncs=syncs)
         try:
             if hasattr(os, "posix_fallocate") and content:
-                # On a full disk it is better to fail now.
+                # On a full disk, fail before anything is overwritten.
                 os.posix_fallocate(descriptor, 0, len(content))
         except OSError:
             os.ftruncate(descriptor, size)
@@ -93,15 +93,15 @@ def copy_into(former: Path, content: bytes, *, syncs: bool) -> None:
 
 
 def put_in_place(new: Path, path: Path, *, is_first: bool) -> None:
-    """Give a whole new version its name.
+    """Rename a complete new version to its final name.
 
     Args:
-        new: the version.
-        path: its name.
-        is_first: whether there was none before; if there is one now, it stays.
+        new: the path of the new version.
+        path: the final path.
+        is_first: whether no file existed; if one exists now, it is kept.
 
     Raises:
-        OSError: it can't be.
+        OSError: it can't be renamed.
     """
     if is_first:
         try:
@@ -110,7 +110,7 @@ def put_in_place(new: Path, path: Path, *, is_first: bool) -> None:
             new.unlink()
             return
         except OSError:
-            # Not every file system has links.
+            # Not every file system has hard links.
             pass
         else:
             new.unlink()
@@ -119,18 +119,18 @@ def put_in_place(new: Path, path: Path, *, is_first: bool) -> None:
 
 
 def keep_copy(path: Path, digest: str, content: bytes) -> Path:
-    """Keep a copy of a file that can't be used, for its owner alone; one copy for each content.
+    """Keep a copy of an invalid file, readable by its owner only; one copy for each content.
 
     Args:
         path: the file.
-        digest: what tells its content from others.
-        content: what stands in it.
+        digest: a digest of its content, for the name of the copy.
+        content: its content.
 
     Returns:
-        The copy.
+        The path of the copy.
 
     Raises:
-        OSError: none can be written.
+        OSError: no copy can be written.
     """
     for number in range(_MAX_COPIES):
         copy = Path(f"{path}.corrupt-{digest}" + (f"-{number}" if number else ""))
@@ -141,9 +141,9 @@ def keep_copy(path: Path, digest: str, content: bytes) -> Path:
             if found == content:
                 return copy
             if found is None or not content.startswith(found):
-                # Something else, or a link that leads to something else.
+                # Another file, or a link to one.
                 continue
-            # What one that was killed has written of it.
+            # An incomplete copy of a killed process.
             copy.unlink()
             descriptor = open_private(copy, _NEW_FLAGS)
         try:
@@ -155,11 +155,11 @@ def keep_copy(path: Path, digest: str, content: bytes) -> Path:
         finally:
             os.close(descriptor)
         return copy
-    raise FileExistsError(0, "other files stand in its place")
+    raise FileExistsError(0, "other files have its name")
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of it, however little the system takes at once.
+    """Write all content, also if the system takes only a part of it at once.
 
     Raises:
         OSError: it can't be written.
@@ -170,10 +170,10 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has a folder's names.
+    """Wait until the disk has the names of the files in a folder.
 
     Raises:
-        OSError: it fails.
+        OSError: the folder can't be synchronized.
     """
     if os.name == "nt":
         return
@@ -184,15 +184,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_at(descriptor: int, place: int, content: bytes, *, syncs: bool) -> None:
-    os.lseek(descriptor, place, os.SEEK_SET)
+def _write_at(descriptor: int, offset: int, content: bytes, *, syncs: bool) -> None:
+    os.lseek(descriptor, offset, os.SEEK_SET)
     write_all(descriptor, content)
     if syncs:
         os.fsync(descriptor)
 
 
 def _read_plain(path: Path, size: int) -> bytes | None:
-    """What stands in a file, with one byte more at most; None if it is no file."""
+    """The content of a file, at most one byte longer than `size`; None if it is not a file."""
     try:
         descriptor = os.open(path, READ_FLAGS | getattr(os, "O_NOFOLLOW", 0))
     except OSError:

@@ -1,4 +1,4 @@
-"""The tasks of a `StateFileTaskManager` in a SQLite file: millions, with priorities and times."""
+"""The tasks of a `StateFileTaskManager` in a SQLite file, with priorities and start times."""
 
 from __future__ import annotations
 
@@ -14,39 +14,23 @@ from typing import Any, cast
 from ...messages import StoreCorrupt, StoreUnusable, TaskStatus, UnreadableTask
 from ..runtime.lock_file import FileId, find_file_id
 from ..runtime.log import log
-from .document import NotAStateDocument, check_depth, check_entry, parse_object, unreadable
+from .entry_checks import check_entry, unreadable
+from .json_text import InvalidStateDocument
+from .json_values import from_timestamp, to_timestamp
 from .lock import StateFileLock
 from .sqlite_file import open_task_file
-from .table import Entry, StatusCounts
-from .timestamps import from_timestamp, to_timestamp
+from .sqlite_rows import COLUMNS, held_since_of, read_row, row_values
+from .table import StatusCounts, TaskEntry
 
-_COLUMNS: tuple[str, ...] = (
-    "type",
-    "status",
-    "parent_id",
-    "locked_by",
-    "locked_at",
-    "created_at",
-    "completed_at",
-    "data",
-    "result_data",
-    "priority",
-    "not_before",
-    "max_attempts",
-    "failures",
-)
-_JSON_COLUMNS = ("data", "result_data")
-_INTEGER_COLUMNS = ("priority", "max_attempts", "failures")
-
-_FIND = f"SELECT {', '.join(_COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - names of ours
+_FIND = f"SELECT {', '.join(COLUMNS)} FROM task WHERE id = ?"  # noqa: S608 - our own column names
 _ADD = f"""
-    INSERT INTO task (id, {", ".join(_COLUMNS)}, held_since, ready_at)
-    VALUES (?, {", ".join("?" for _ in _COLUMNS)}, ?, ?)
-"""  # noqa: S608 - names of ours
+    INSERT INTO task (id, {", ".join(COLUMNS)}, held_since, ready_at)
+    VALUES (?, {", ".join("?" for _ in COLUMNS)}, ?, ?)
+"""  # noqa: S608 - our own column names
 _REPLACE = f"""
-    UPDATE task SET {", ".join(f"{name} = ?" for name in _COLUMNS)}, held_since = ?
+    UPDATE task SET {", ".join(f"{name} = ?" for name in COLUMNS)}, held_since = ?
     WHERE id = ?
-"""  # noqa: S608 - names of ours
+"""  # noqa: S608 - our own column names
 _MAKE_READY = """
     UPDATE task SET ready_at = NULL
     WHERE status = 'pending' AND ready_at IS NOT NULL AND ready_at <= ?
@@ -61,7 +45,7 @@ _NEXT_OF_TYPE = """
     WHERE status = 'pending' AND ready_at IS NULL AND type = ?
     ORDER BY priority DESC, sequence LIMIT 1 OFFSET ?
 """
-# To have them sorted by SQLite would have it look at every task there is.
+# Without ORDER BY, with which SQLite would scan all tasks.
 _HELD_SINCE_BEFORE = """
     SELECT sequence, id FROM task WHERE status = 'in_progress' AND held_since < ?
 """
@@ -71,7 +55,7 @@ _HELD_SINCE_UNKNOWN = """
 _HELD_BY = "SELECT sequence, id FROM task WHERE status = 'in_progress' AND locked_by = ?"
 _CHILDREN = "SELECT sequence, id FROM task WHERE parent_id = ?"
 _FAMILIES = "SELECT id, parent_id FROM task WHERE parent_id IS NOT NULL"
-# By the words of each status, for a partial index is no good for what is only told later.
+# One statement for each status: SQLite uses partial indexes only for constants in the statement.
 _WITH_STATUS: dict[TaskStatus, tuple[str, ...]] = {
     TaskStatus.PENDING: (
         "SELECT sequence, id FROM task WHERE status = 'pending' AND ready_at IS NULL LIMIT ?",
@@ -97,15 +81,15 @@ class SqliteTaskTable:
     """Tasks in a SQLite file, shared with other threads and processes.
 
     Args:
-        path: the file, which is made if it isn't there, with its folder.
+        path: the file; it is created if it does not exist, with its folder.
         lock_timeout_s: how long to wait for other threads and processes, in seconds.
         survives_power_loss: whether each change waits for the disk.
-        clock: tells the time in seconds since 1970.
+        clock: returns the time in seconds since 1970.
 
     Raises:
-        StoreBusy: another process did not make way in time.
-        StoreCorrupt: it is damaged, or no file of such tasks.
-        StoreUnusable: it can't be read or made.
+        StoreBusy: another process held the lock for longer than the timeout.
+        StoreCorrupt: it is damaged, or not a file of such tasks.
+        StoreUnusable: it can't be read or created.
     """
 
     has_schedule = True
@@ -127,37 +111,37 @@ class SqliteTaskTable:
         self._lock = StateFileLock(self._path, lock_timeout_s)
         self._connection: sqlite3.Connection | None = None
         self._process = os.getpid()
-        # Connections of the process that this one was forked from: to close them would drop locks.
+        # Connections of the parent process of a fork; closing them would release its locks.
         self._inherited: list[sqlite3.Connection] = []
         self._is_changed = False
         self._files: tuple[FileId | None, FileId | None] = (None, None)
-        self._has_begun = False
+        self._was_opened = False
         self._logged: set[str] = set()
-        # What was read to see whether it can be, for whoever asks for it next.
-        self._read_last: tuple[str, Entry] | None = None
+        # The entry that was read last, in a check whether it can be read; for the next `find`.
+        self._last_entry: tuple[str, TaskEntry] | None = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise StoreUnusable(
-                f"the folder {str(self._path.parent)!r} can't be made: {fault.strerror}; name a "
-                "file in another"
+                f"the folder {str(self._path.parent)!r} can't be created: {fault.strerror}; name a "
+                "file in another folder"
             ) from None
         with self.reading():
             pass
-        self._has_begun = True
+        self._was_opened = True
 
     def close(self) -> None:
-        """Give back what is open; it opens again when needed."""
+        """Close the file; it is opened again when needed."""
         with self._lock.among_threads():
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
 
-    # ------------------------------------------------------------------ one at a time
+    # ------------------------------------------------------------------ transactions
 
     @contextlib.contextmanager
     def changing(self) -> Generator[float]:
-        """Keep all others from changing anything, and write what was changed at the end."""
+        """Exclude all other writers, and write the changes at the end."""
         with self._transaction("BEGIN IMMEDIATE"):
             at = self._clock()
             yield at
@@ -166,17 +150,17 @@ class SqliteTaskTable:
 
     @contextlib.contextmanager
     def reading(self) -> Generator[None]:
-        """See everything as it was at one moment; waits for no other process."""
+        """Read a consistent snapshot; waits for no other process."""
         with self._transaction("BEGIN"):
             yield
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Generator[None]:
-        with self._lock.among_threads() as patience_s, self._telling():
-            connection = self._open(patience_s)
+        with self._lock.among_threads() as timeout_s, self._raising_ours():
+            connection = self._open(timeout_s)
             self._is_changed = False
-            self._read_last = None
-            connection.execute(f"PRAGMA busy_timeout = {round(1000 * patience_s)}")
+            self._last_entry = None
+            connection.execute(f"PRAGMA busy_timeout = {round(1000 * timeout_s)}")
             connection.execute(begin)
             try:
                 yield
@@ -190,38 +174,38 @@ class SqliteTaskTable:
 
     # ------------------------------------------------------------------ tasks
 
-    def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id.
+    def find(self, task_id: str) -> TaskEntry | None:
+        """A copy of a task; None if no task has this id.
 
         Raises:
-            UnreadableTask: it can't be read.
+            UnreadableTask: the task can't be read.
         """
-        last, self._read_last = self._read_last, None
+        last, self._last_entry = self._last_entry, None
         if last is not None and last[0] == task_id:
             return last[1]
-        # Half a surrogate pair is in no id, and SQLite can't even look for it.
+        # No id has a lone surrogate, and SQLite can't search for one.
         for row in self._query(_FIND, task_id.encode(errors="replace").decode()):
             try:
-                return _read_row(task_id, row)
-            except NotAStateDocument as fault:
+                return read_row(task_id, row)
+            except InvalidStateDocument as fault:
                 raise unreadable(task_id, str(fault)) from None
         return None
 
-    def add(self, task_id: str, entry: Entry) -> None:
-        """Add a task of a new id."""
+    def add(self, task_id: str, entry: TaskEntry) -> None:
+        """Add a task under a new id."""
         self._is_changed = True
         not_before = entry["not_before"]
         ready_at = None if not_before is None else from_timestamp(cast("str", not_before))
-        self._query(_ADD, task_id, *_values(entry), _held_since(entry), ready_at)
+        self._query(_ADD, task_id, *row_values(entry), held_since_of(entry), ready_at)
 
-    def replace(self, task_id: str, entry: Entry) -> None:
-        """Put a changed task in its place."""
+    def replace(self, task_id: str, entry: TaskEntry) -> None:
+        """Replace a task by a changed one."""
         self._is_changed = True
-        self._read_last = None
-        self._query(_REPLACE, *_values(entry), _held_since(entry), task_id)
+        self._last_entry = None
+        self._query(_REPLACE, *row_values(entry), held_since_of(entry), task_id)
 
     def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
-        """The id of the most urgent pending task of these types that may start, or None."""
+        """The id of the pending task with the highest priority that may start now, or None."""
         self._query(_MAKE_READY, now)
         if task_types is None:
             found = [self._first_readable(_NEXT)]
@@ -238,9 +222,9 @@ class SqliteTaskTable:
             skipped += 1
 
     def held_since_before(self, moment: float) -> list[str]:
-        """The ids of the tasks in progress that were locked before a moment, in order."""
+        """The ids of the tasks in progress that were locked before a given time, in order."""
         held = self._ids(_HELD_SINCE_BEFORE, moment)
-        # Another program has locked them, and tells in words alone since when.
+        # Another program locked them, and wrote the time as text only.
         held += [
             task_id
             for task_id in self._ids(_HELD_SINCE_UNKNOWN)
@@ -257,7 +241,7 @@ class SqliteTaskTable:
                 self._logged.add(task_id)
                 log.warning("a task can't be read", file=str(self._path), reason=str(fault))
             return False
-        self._read_last = None if entry is None else (task_id, entry)
+        self._last_entry = None if entry is None else (task_id, entry)
         return True
 
     def held_by(self, agent_id: str) -> list[str]:
@@ -265,24 +249,24 @@ class SqliteTaskTable:
         return [each for each in self._ids(_HELD_BY, agent_id) if self._can_be_read(each)]
 
     def children(self, parent_id: str) -> list[str]:
-        """The ids of the tasks that belong to another, in order."""
+        """The ids of the tasks that have this parent, in order."""
         return [each for each in self._ids(_CHILDREN, parent_id) if self._can_be_read(each)]
 
     def families(self) -> list[tuple[str, str]]:
-        """The ids of all tasks that belong to another, each with that one's."""
+        """The id of each task that has a parent, with the id of the parent."""
         return list(self._query(_FAMILIES))
 
     def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
-        """The ids of the first tasks of one status, or of all that can be read, in order."""
+        """The ids of the first readable tasks of one status, or of any, in order."""
         statements = (_ALL,) if status is None else _WITH_STATUS[status]
-        # Only what comes in the order of the tasks may be cut off by SQLite; -1 is no limit.
+        # SQLite may apply the limit only to rows in the order of the tasks; -1 means no limit.
         most = limit if limit is not None and "ORDER BY" in statements[0] else -1
         found = sorted(row for statement in statements for row in self._query(statement, most))
         ids = (task_id for _, task_id in found if self._can_be_read(task_id))
         return list(islice(ids, limit))
 
     def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
-        """The ids of the tasks of some statuses that have been so since before a moment."""
+        """The ids of the tasks with these statuses that were settled before a given time."""
         return [
             task_id
             for status in statuses
@@ -298,14 +282,14 @@ class SqliteTaskTable:
             return False
 
     def remove(self, task_ids: Collection[str]) -> None:
-        """Take tasks out, for good."""
+        """Remove tasks permanently."""
         self._is_changed = True
-        self._read_last = None
+        self._last_entry = None
         assert self._connection is not None
         self._connection.executemany(_REMOVE, [(task_id,) for task_id in task_ids])
 
     def set_aside(self) -> dict[str, str]:
-        """The tasks that can't be read: by their ids, why; looks at all there are."""
+        """The reason why each unreadable task can't be read, by its id; reads all tasks."""
         faults: dict[str, str] = {}
         for task_id in self._ids(_ALL, -1):
             try:
@@ -323,13 +307,13 @@ class SqliteTaskTable:
             by_type[task_type] = by_type.get(task_type, 0) + count
         return StatusCounts(by_status, by_type)
 
-    def metadata(self) -> Entry:
-        """What is noted of the whole, as a copy."""
+    def metadata(self) -> TaskEntry:
+        """A copy of the metadata of the workflow."""
         ((text,),) = self._query("SELECT metadata FROM workflow")
-        return cast("Entry", json.loads(text))
+        return cast("TaskEntry", json.loads(text))
 
-    def replace_metadata(self, metadata: Entry) -> None:
-        """Note other things of the whole."""
+    def replace_metadata(self, metadata: TaskEntry) -> None:
+        """Replace the metadata of the workflow."""
         self._is_changed = True
         self._query("UPDATE workflow SET metadata = ?", json.dumps(metadata))
 
@@ -342,20 +326,20 @@ class SqliteTaskTable:
 
     # ------------------------------------------------------------------ opening
 
-    def _open(self, patience_s: float) -> sqlite3.Connection:
+    def _open(self, timeout_s: float) -> sqlite3.Connection:
         if self._process != os.getpid():
             if self._connection is not None:
                 self._inherited.append(self._connection)
             self._connection = None
             self._process = os.getpid()
         if self._connection is not None and self._find_files() != self._files:
-            self._give_up(self._connection)
+            self._close_replaced(self._connection)
             self._connection = None
         if self._connection is None:
-            if self._has_begun and not self._path.exists():
+            if self._was_opened and not self._path.exists():
                 self._check_in_place()
-            # One after another, for SQLite lets nobody wait who makes the file one with a WAL.
-            with self._lock.among_processes(patience_s):
+            # Under the lock, since SQLite does not wait for locks when it switches a file to WAL.
+            with self._lock.among_processes(timeout_s):
                 self._connection = open_task_file(
                     self._path,
                     timeout_s=self._lock_timeout_s,
@@ -366,14 +350,14 @@ class SqliteTaskTable:
         return self._connection
 
     def _find_files(self) -> tuple[FileId | None, FileId | None]:
-        """Which files are there now: the database, and what SQLite keeps beside it."""
+        """Which files are there now: the database and its `-wal`."""
         return find_file_id(self._name), find_file_id(self._wal_name)
 
-    def _give_up(self, connection: sqlite3.Connection) -> None:
-        """Close a file that nobody else finds any more; SQLite would go on with it."""
-        database, beside = self._find_files()
-        if beside is None and database == self._files[0]:
-            # What was written last is in a file that was deleted.
+    def _close_replaced(self, connection: sqlite3.Connection) -> None:
+        """Close a file that was deleted or replaced; SQLite would continue to write to it."""
+        database, wal = self._find_files()
+        if wal is None and database == self._files[0]:
+            # The last changes are in the `-wal`, which was deleted.
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(FULL)")
         connection.close()
@@ -381,17 +365,16 @@ class SqliteTaskTable:
     def _check_in_place(self) -> None:
         found = self._find_files()
         if found != self._files:
-            how = "gone" if None in found else "replaced"
+            how = "deleted" if None in found else "replaced"
             raise StoreUnusable(
-                f"the state file {str(self._path)!r}, or what SQLite keeps beside it, is {how}, "
-                "and nothing was changed; put it back, or begin a new one with a new "
-                "StateFileTaskManager"
+                f"the state file {str(self._path)!r} or its -wal file was {how}; nothing was "
+                "changed; put it back, or create a new one with a new StateFileTaskManager"
             )
 
     # ------------------------------------------------------------------ errors
 
     @contextlib.contextmanager
-    def _telling(self) -> Generator[None]:
+    def _raising_ours(self) -> Generator[None]:
         try:
             yield
         except sqlite3.Error as fault:
@@ -400,48 +383,10 @@ class SqliteTaskTable:
                 raise self._lock.busy("another process") from None
             if "not a database" in words or "malformed" in words:
                 raise StoreCorrupt(
-                    f"{str(self._path)!r} is not a SQLite file that can be used: {words}; it is "
-                    "left as it was; put back an older copy, or name another file"
+                    f"{str(self._path)!r} is not a valid SQLite file: {words}; it is left "
+                    "unchanged; restore an older copy, or name another file"
                 ) from None
             raise StoreUnusable(
-                f"{str(self._path)!r} can't be used: {words}; see whether you may read and write "
-                "there and the disk has room"
+                f"{str(self._path)!r} can't be used: {words}; check the permissions and the free "
+                "space"
             ) from None
-
-
-def _read_row(task_id: str, row: tuple[Any, ...]) -> Entry:
-    """A row's entry.
-
-    Raises:
-        NotAStateDocument: it can't be read; says why.
-    """
-    entry = dict(zip(_COLUMNS, row, strict=True))
-    for name, value in entry.items():
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise NotAStateDocument(f"its {name} is not Unicode text") from None
-        if name in _INTEGER_COLUMNS and not isinstance(value, int):
-            raise NotAStateDocument(f"its {name} is {str(value)[:20]!r}, not an integer")
-        if name in _JSON_COLUMNS and value is not None:
-            if not isinstance(value, str):
-                raise NotAStateDocument(f"its {name} is not text")
-            check_depth(value.encode())
-            entry[name] = parse_object(value)
-    check_entry(task_id, entry)
-    if entry["result_data"] is None:
-        del entry["result_data"]
-    return entry
-
-
-def _values(entry: Entry) -> Iterator[object]:
-    for name in _COLUMNS:
-        value = entry.get(name)
-        is_json = name in _JSON_COLUMNS and value is not None
-        yield json.dumps(value) if is_json else value
-
-
-def _held_since(entry: Entry) -> float | None:
-    locked_at = entry["locked_at"]
-    return None if locked_at is None else from_timestamp(cast("str", locked_at))

@@ -1,4 +1,4 @@
-"""The SQLite file of a `StateFileTaskManager`: its tables and version, and how it is opened."""
+"""The SQLite file of a `StateFileTaskManager`: its tables, its version, and how it is opened."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ _VERSION = 1
 
 _TABLES = (
     "CREATE TABLE workflow (only INTEGER PRIMARY KEY CHECK (only = 1), type TEXT, metadata TEXT)",
-    # `held_since` and `ready_at` are what `locked_at` and `not_before` say, as numbers. The latter
-    # is null from the moment at which it was found to be over, so that what waits for nothing
-    # stands in one index, in the order of its turn.
+    # `held_since` and `ready_at` are `locked_at` and `not_before` as numbers. `ready_at` becomes
+    # null when that time has passed, so that one index has all tasks that can start, in order.
     """
     CREATE TABLE task (
         sequence INTEGER PRIMARY KEY,
@@ -76,7 +75,7 @@ _TABLES = (
 )
 
 _ADDED_LATER = (
-    # Files of earlier Musters get them too; those don't mind.
+    # Files of earlier versions get them too; those versions still work with them.
     """
     CREATE INDEX IF NOT EXISTS settled ON task (status, sequence)
     WHERE status = 'completed' OR status = 'failed' OR status = 'cancelled'
@@ -93,31 +92,31 @@ _COUNT_ADDED_LATER = "SELECT count(*) FROM sqlite_master WHERE name IN ('settled
 def open_task_file(
     path: Path, *, timeout_s: float, survives_power_loss: bool, now: str
 ) -> sqlite3.Connection:
-    """Open a file of tasks, which is made if it isn't there; one process at a time may do so.
+    """Open a file of tasks, and create it if it does not exist; one process at a time may do so.
 
     Args:
         path: the file.
-        timeout_s: how long SQLite waits for others, in seconds.
+        timeout_s: how long SQLite waits for other processes, in seconds.
         survives_power_loss: whether each change waits for the disk.
-        now: the timestamp of a new file's beginning.
+        now: the timestamp of the creation of a new file.
 
     Returns:
-        A connection that begins and ends no transaction by itself, for any thread.
+        A connection in autocommit mode, for use by any thread.
 
     Raises:
-        StoreCorrupt: it is another program's.
-        StoreUnusable: it is of another version.
+        StoreCorrupt: another program owns the file.
+        StoreUnusable: the file has another version.
         sqlite3.Error: it can't be opened.
     """
     with contextlib.suppress(OSError):
-        # SQLite itself makes files that no group may write, whatever the umask.
+        # Files that SQLite creates itself are never writable by the group, whatever the umask.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
     connection = sqlite3.connect(
         path, timeout=timeout_s, isolation_level=None, check_same_thread=False
     )
     try:
-        if not _is_ours(connection, path):
-            _make(connection, now)
+        if not _has_our_tables(connection, path):
+            _create_tables(connection, now)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if survives_power_loss else 'NORMAL'}")
         if connection.execute(_COUNT_ADDED_LATER).fetchone() != (len(_ADDED_LATER),):
@@ -126,13 +125,13 @@ def open_task_file(
     except BaseException:
         connection.close()
         raise
-    # Some other program's half characters are not to keep us from all other tasks.
+    # Invalid UTF-8 of another program in one task must not make the others unreadable.
     connection.text_factory = _read_text
     return connection
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is one of ours; False if there is nothing in it yet."""
+def _has_our_tables(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has our tables; False if it is empty."""
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -141,17 +140,17 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     if mark != _APPLICATION_ID:
         raise StoreCorrupt(
             f"{str(path)!r} is a SQLite file, but not one of a StateFileTaskManager; "
-            "it is left as it was; name another file"
+            "it is left unchanged; name another file"
         )
     if version != _VERSION:
         raise StoreUnusable(
-            f"{str(path)!r} is of version {version}, and this Muster knows version "
+            f"{str(path)!r} has version {version}, and this Muster supports version "
             f"{_VERSION}; open it with the Muster that wrote it"
         )
     return True
 
 
-def _make(connection: sqlite3.Connection, now: str) -> None:
+def _create_tables(connection: sqlite3.Connection, now: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in _TABLES:
         connection.execute(statement)

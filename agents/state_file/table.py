@@ -1,4 +1,4 @@
-"""What a `StateFileTaskManager` asks of the place where its tasks are kept."""
+"""The interface between a `StateFileTaskManager` and the file that keeps its tasks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pydantic import JsonValue
 
 from ...messages import TaskStatus
 
-Entry: TypeAlias = dict[str, JsonValue]
-"""A task as it is kept, without its id: `type`, `status`, `parent_id`, `locked_by`, `locked_at`,
-`created_at`, `completed_at`, `data`, and whatever else stands there."""
+TaskEntry: TypeAlias = dict[str, JsonValue]
+"""A stored task without its id: `type`, `status`, `parent_id`, `locked_by`, `locked_at`,
+`created_at`, `completed_at`, `data`, and any other fields."""
 
 
 class StatusCounts(NamedTuple):
     """How many tasks there are.
 
     Args:
-        by_status: by the value of their status; only those that occur.
-        by_type: by their type; only those that occur.
+        by_status: counts by the value of the status; statuses without tasks are left out.
+        by_type: counts by the type.
     """
 
     by_status: Mapping[str, int]
@@ -28,75 +28,73 @@ class StatusCounts(NamedTuple):
 
 
 class TaskTable(Protocol):
-    """Tasks in the order of their adding, changed by one at a time, by any process or thread.
+    """Tasks in the order in which they were added; only one thread changes them at a time.
 
-    Everything else is called within `changing` or `reading` only.
+    All other methods but `close` may only be called within `changing` or `reading`.
     """
 
     @property
     def has_schedule(self) -> bool:
-        """Whether `priority`, `not_before`, `max_attempts` and `failures` are kept and heeded."""
+        """Whether `priority`, `not_before`, `max_attempts` and `failures` are supported."""
         ...
 
     def changing(self) -> AbstractContextManager[float]:
-        """Keep all others from changing anything, and write what was changed at the end.
+        """Exclude all other writers, and write the changes at the end.
 
-        An exception leaves everything as it was.
+        An exception discards the changes.
 
         Returns:
-            What gives the time in seconds since 1970, which the metadata then has as that of the
-            last change.
+            A context manager of the time in seconds since 1970, which becomes the time of the last
+            change in the metadata.
 
         Raises:
-            StoreBusy: another process did not make way in time.
-            StoreUnusable: it can't be read or written.
+            StoreBusy: another process held the lock for longer than the timeout.
+            StoreUnusable: the file can't be read or written.
         """
         ...
 
     def reading(self) -> AbstractContextManager[None]:
-        """See everything as it was at one moment.
+        """Read a consistent snapshot.
 
         Raises:
-            StoreUnusable: it can't be read.
+            StoreUnusable: the file can't be read.
         """
         ...
 
-    def find(self, task_id: str) -> Entry | None:
-        """A task, as a copy; None if there is none of this id.
+    def find(self, task_id: str) -> TaskEntry | None:
+        """A copy of a task; None if no task has this id.
 
         Raises:
-            UnreadableTask: it can't be read.
+            UnreadableTask: the task can't be read.
         """
         ...
 
-    def add(self, task_id: str, entry: Entry) -> None:
-        """Add a task of a new id."""
+    def add(self, task_id: str, entry: TaskEntry) -> None:
+        """Add a task under a new id."""
         ...
 
-    def replace(self, task_id: str, entry: Entry) -> None:
-        """Put a changed task in its place."""
+    def replace(self, task_id: str, entry: TaskEntry) -> None:
+        """Replace a task by a changed one."""
         ...
 
     def remove(self, task_ids: Collection[str]) -> None:
-        """Take tasks out, for good."""
+        """Remove tasks permanently."""
         ...
 
     def next_pending(self, task_types: Sequence[str] | None, now: float) -> str | None:
-        """The id of the pending task whose turn it is, or None; one that can be read.
+        """The id of the next readable pending task, or None.
 
         Args:
-            task_types: the types that count; None for all.
-            now: seconds since 1970.
+            task_types: the types to choose from; None for all.
+            now: the time in seconds since 1970.
         """
         ...
 
     def held_since_before(self, moment: float) -> list[str]:
-        """The ids of the tasks in progress that were locked before a moment, in order.
-
-        Only those that can be read.
+        """The ids of the readable tasks in progress that were locked before a given time, in order.
 
         Args:
-            moment: seconds since 1970.
+            moment: the time in seconds since 1970.
         """
         ...
 
@@ -105,50 +103,83 @@ class TaskTable(Protocol):
         ...
 
     def with_status(self, status: TaskStatus | None, limit: int | None) -> list[str]:
-        """The ids of the first tasks of one status, or of all, in order.
+        """The ids of the first readable tasks of one status, or of any, in order.
 
         Args:
-            status: which; None for all.
+            status: the status; None for any.
             limit: how many at most; None for all.
         """
         ...
 
     def settled_before(self, moment: float, statuses: Collection[TaskStatus]) -> list[str]:
-        """The ids of the tasks of some statuses that have been so since before a moment.
+        """The ids of the tasks with these statuses that were settled before a given time.
 
-        If it isn't told since when, the moment of their creation counts; if that isn't either,
-        they are left out.
+        A task without a time of completion counts as settled when it was created. One without
+        either time is left out.
 
         Args:
-            moment: seconds since 1970.
-            statuses: which.
+            moment: the time in seconds since 1970.
+            statuses: the statuses.
         """
         ...
 
     def families(self) -> list[tuple[str, str]]:
-        """The ids of all tasks that belong to another, each with that one's."""
+        """The id of each task that has a parent, with the id of the parent."""
         ...
 
     def set_aside(self) -> Mapping[str, str]:
-        """The tasks that can't be read: by their ids, why."""
+        """The reason why each unreadable task can't be read, by its id."""
         ...
 
     def children(self, parent_id: str) -> list[str]:
-        """The ids of the tasks that belong to another, in order."""
+        """The ids of the tasks that have this parent, in order."""
         ...
 
     def tallies(self) -> StatusCounts:
         """How many tasks there are, by status and by type."""
         ...
 
-    def metadata(self) -> Entry:
-        """What is noted of the whole, as a copy."""
+    def metadata(self) -> TaskEntry:
+        """A copy of the metadata of the workflow."""
         ...
 
-    def replace_metadata(self, metadata: Entry) -> None:
-        """Note other things of the whole."""
+    def replace_metadata(self, metadata: TaskEntry) -> None:
+        """Replace the metadata of the workflow."""
         ...
 
     def close(self) -> None:
-        """Give back what is open."""
+        """Close the file."""
         ...
+
+
+def status_of(entry: TaskEntry) -> TaskStatus:
+    """The status of a task."""
+    return TaskStatus(entry["status"])
+
+
+def is_held_by(entry: TaskEntry, agent_id: str) -> bool:
+    """Whether an agent holds the task."""
+    return status_of(entry) is TaskStatus.IN_PROGRESS and entry.get("locked_by") == agent_id
+
+
+def describe_holder(task_id: str, entry: TaskEntry) -> str:
+    """Describe a task's status and holder, for error messages."""
+    held = f", held by {holder!r}" if (holder := entry.get("locked_by")) is not None else ""
+    since = f" since {entry['locked_at']}" if held else ""
+    return f"task {task_id!r} is {status_of(entry).value}{held}{since}"
+
+
+def view(task_id: str, entry: TaskEntry) -> TaskEntry:
+    """A task as agents see it: with its id, and None for fields that its entry lacks."""
+    documented: TaskEntry = {
+        "id": task_id,
+        "type": None,
+        "status": None,
+        "parent_id": None,
+        "locked_by": None,
+        "locked_at": None,
+        "created_at": None,
+        "completed_at": None,
+        "data": {},
+    }
+    return {**documented, **entry, "id": task_id}

@@ -1,4 +1,4 @@
-"""What a `StateFileTaskManager` may be given, and what it says of the rest."""
+"""Checks the arguments of a `StateFileTaskManager`."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from pydantic import JsonValue
 
 from ...messages import InvalidInput, InvalidTask, TaskStatus
 from ...messages.task import MAX_ATTEMPTS, MAX_NAME_CHARACTERS
-from .json_values import explain_unwritable
-from .table import Entry
-from .timestamps import to_timestamp
+from .json_values import explain_unwritable, to_timestamp
+from .table import TaskEntry
 
 ID_BYTES = 4
-"""How many bytes of chance an id has."""
+"""How many random bytes the id of a task has."""
 
 OUTCOMES = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
-"""How a task may be ended."""
+"""The statuses with which a task can end."""
 
 _MAX_TYPE_CHARACTERS = MAX_NAME_CHARACTERS - 1 - 2 * ID_BYTES
 _SQLITE = "sqlite:"
 _SQLITE_PREFIX = "sqlite:///"
 
 
-def new_entry(task_type: str, data: Mapping[str, JsonValue] | None, parent_id: str | None) -> Entry:
-    """A new task's entry.
+def new_entry(
+    task_type: str, data: Mapping[str, JsonValue] | None, parent_id: str | None
+) -> TaskEntry:
+    """The entry of a new task.
 
     Raises:
-        InvalidTask: the type is no name, or JSON can't carry the data.
+        InvalidTask: the type is blank or too long, or JSON can't carry the data.
     """
     if not isinstance(task_type, str) or not task_type.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidTask(f"task_type is {task_type!r}; it must be text that is not blank")
     if len(task_type) > _MAX_TYPE_CHARACTERS:
         raise InvalidTask(
-            f"task_type has {len(task_type)} characters; {_MAX_TYPE_CHARACTERS} are the most"
+            f"task_type has {len(task_type)} characters; the limit is {_MAX_TYPE_CHARACTERS}"
         )
     try:
         _check_unicode("task_type", task_type)
@@ -55,16 +56,18 @@ def new_entry(task_type: str, data: Mapping[str, JsonValue] | None, parent_id: s
     }
 
 
-def schedule_of(priority: int, not_before: datetime | None, max_attempts: int) -> Entry:
-    """What an entry says of the task's turn, where that is heeded.
+def schedule_of(priority: int, not_before: datetime | None, max_attempts: int) -> TaskEntry:
+    """The fields of an entry for priority, start time and retries.
 
     Raises:
         InvalidTask: a value is out of range.
     """
     if not _is_integer(priority) or not -(2**31) <= priority < 2**31:
-        raise InvalidTask(f"priority is {priority!r}; it must be an integer of 32 bits")
+        raise InvalidTask(f"priority is {priority!r}; it must be a 32-bit integer")
     if not _is_integer(max_attempts) or not 1 <= max_attempts <= MAX_ATTEMPTS:
-        raise InvalidTask(f"max_attempts is {max_attempts!r}; it must be 1 to {MAX_ATTEMPTS}")
+        raise InvalidTask(
+            f"max_attempts is {max_attempts!r}; it must be an integer from 1 to {MAX_ATTEMPTS}"
+        )
     if not_before is not None and not isinstance(not_before, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidTask(f"not_before is {not_before!r}; it must be a datetime")
     return {
@@ -75,11 +78,11 @@ def schedule_of(priority: int, not_before: datetime | None, max_attempts: int) -
     }
 
 
-def check_json(name: str, value: Mapping[str, JsonValue]) -> Entry:
-    """A dict as a copy.
+def check_json(name: str, value: Mapping[str, JsonValue]) -> TaskEntry:
+    """Check that JSON can carry a dict, and copy it.
 
     Raises:
-        InvalidInput: it is none, or JSON can't carry it.
+        InvalidInput: it is not a dict, or JSON can't carry it.
     """
     if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidInput(f"{name} is {type(value).__name__}; it must be a dict")
@@ -91,10 +94,10 @@ def check_json(name: str, value: Mapping[str, JsonValue]) -> Entry:
 
 
 def check_agent(agent_id: str) -> None:
-    """See that an agent has a name.
+    """Check the id of an agent.
 
     Raises:
-        InvalidInput: it has none.
+        InvalidInput: it is blank or not text.
     """
     if not isinstance(agent_id, str) or not agent_id.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidInput(f"agent_id is {agent_id!r}; it must be text that is not blank")
@@ -102,10 +105,10 @@ def check_agent(agent_id: str) -> None:
 
 
 def check_types(task_types: Sequence[str] | None) -> list[str] | None:
-    """The types that are named, each once; None if all are meant.
+    """Check a list of task types, and remove duplicates; None stands for all types.
 
     Raises:
-        InvalidInput: they are not a list, or name nothing.
+        InvalidInput: it is not a list of texts, or is empty.
     """
     if task_types is None:
         return None
@@ -118,32 +121,32 @@ def check_types(task_types: Sequence[str] | None) -> list[str] | None:
         _check_unicode("a type", each)
     types = list(dict.fromkeys(types))
     if not types:
-        raise InvalidInput("task_types names no type; leave it out to take tasks of any")
+        raise InvalidInput("task_types is empty; leave it out to take tasks of any type")
     return types
 
 
 def check_outcome(status: TaskStatus | str) -> TaskStatus:
-    """The status with which a task is to be ended.
+    """Check the status with which a task ends.
 
     Raises:
-        InvalidInput: it is not one to end with.
+        InvalidInput: the status is not final.
     """
     try:
         outcome = TaskStatus(status)
     except ValueError:
         outcome = None
     if outcome not in OUTCOMES:
-        ends = ", ".join(each.value for each in OUTCOMES)
-        raise InvalidInput(f"a task can't be ended as {status!r}; it can be one of {ends}")
+        known = ", ".join(each.value for each in OUTCOMES)
+        raise InvalidInput(f"status is {status!r}; a task ends with one of {known}")
     assert outcome is not None
     return outcome
 
 
 def check_status(status: TaskStatus | str) -> TaskStatus:
-    """A status that tasks can have.
+    """Check a status.
 
     Raises:
-        InvalidInput: there is none of this name.
+        InvalidInput: there is no such status.
     """
     try:
         return TaskStatus(status)
@@ -153,38 +156,38 @@ def check_status(status: TaskStatus | str) -> TaskStatus:
 
 
 def check_outcomes(statuses: Collection[TaskStatus | str]) -> list[TaskStatus]:
-    """The statuses that are named, of settled tasks, each once.
+    """Check a list of final statuses, and remove duplicates.
 
     Raises:
-        InvalidInput: they are not a list, or one of them is not that of a settled task.
+        InvalidInput: it is not a list, or a status is not final.
     """
     if isinstance(statuses, str):
         raise InvalidInput(f"statuses is the text {statuses!r}; give a list of statuses")
     settled = list(dict.fromkeys(check_status(each) for each in statuses))
     for each in settled:
         if each not in OUTCOMES:
-            ends = ", ".join(outcome.value for outcome in OUTCOMES)
+            known = ", ".join(outcome.value for outcome in OUTCOMES)
             raise InvalidInput(
-                f"statuses has {each.value!r}, and only settled tasks can be removed: {ends}"
+                f"statuses has {each.value!r}; only settled tasks can be removed: {known}"
             )
     return settled
 
 
 def check_hours(name: str, hours: float) -> None:
-    """See that a number of hours is one.
+    """Check a number of hours.
 
     Raises:
-        InvalidInput: it is negative, or no number.
+        InvalidInput: it is negative, not finite or not a number.
     """
     if not _is_number(hours) or not (hours >= 0 and math.isfinite(hours)):
         raise InvalidInput(f"{name} is {hours!r}; it must be 0 or more")
 
 
 def check_limit(limit: int | None) -> int | None:
-    """How many are wanted at most.
+    """Check a maximum count; None stands for no limit.
 
     Raises:
-        InvalidInput: it is none or fewer.
+        InvalidInput: it is below 1 or not an integer.
     """
     if limit is not None and (not _is_integer(limit) or limit < 1):
         raise InvalidInput(
@@ -194,10 +197,10 @@ def check_limit(limit: int | None) -> int | None:
 
 
 def find_sqlite_path(state_file: str | Path) -> Path | None:
-    """The SQLite file that is meant, or None if a JSON file is.
+    """The path of the SQLite file, or None for a JSON file.
 
     Raises:
-        InvalidInput: it is nearly the name of a SQLite file.
+        InvalidInput: it begins with "sqlite:" but is not a valid name of a SQLite file.
     """
     if isinstance(state_file, Path):
         if state_file.parts[:1] == (_SQLITE,):
@@ -210,8 +213,8 @@ def find_sqlite_path(state_file: str | Path) -> Path | None:
     name = state_file.removeprefix(_SQLITE_PREFIX)
     if name == state_file or not name:
         raise InvalidInput(
-            f"state_file is {state_file!r}; a SQLite file is named as 'sqlite:///NAME.db', or "
-            "'sqlite:////FOLDER/NAME.db' from the root"
+            f"state_file is {state_file!r}; name a SQLite file by 'sqlite:///NAME.db', or by "
+            "'sqlite:////FOLDER/NAME.db' for an absolute path"
         )
     return Path(name)
 
@@ -228,4 +231,6 @@ def _check_unicode(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(f"{name} is {text!r}, which holds half a character") from None
+        raise InvalidInput(
+            f"{name} is {text!r}, which has a lone surrogate; it must be valid Unicode"
+        ) from None

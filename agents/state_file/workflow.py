@@ -1,4 +1,4 @@
-"""A workflow in a state file: which file it is, what is noted of it, and who is told of changes."""
+"""A workflow in a state file: opens the file, keeps its metadata, and calls watchers of changes."""
 
 from __future__ import annotations
 
@@ -15,53 +15,52 @@ from ..kernel.model.occurrences import Facts, Occurrence, OccurrenceKind, Watche
 from ..runtime.log import log
 from .json_file import StateFile
 from .sqlite import SqliteTaskTable
-from .table import Entry, TaskTable
-from .task_entry import view
+from .table import TaskEntry, TaskTable, view
 from .validation import check_json, find_sqlite_path
 
 HOUR_S = 3600.0
-"""How many seconds an hour has."""
+"""The seconds of an hour."""
 
-_KEPT_METADATA = ("initialized_at", "last_updated")
+_RESERVED_METADATA = ("initialized_at", "last_updated")
 
 
 class Change:
-    """One change while it is made.
+    """A change that is not written yet.
 
     Args:
-        at: when, in seconds since 1970.
+        at: the time of the change in seconds since 1970.
     """
 
     def __init__(self, at: float) -> None:
         self.at = at
-        self.told: list[Occurrence] = []
+        self.occurrences: list[Occurrence] = []
 
-    def tell(
+    def note(
         self,
         what: OccurrenceKind,
         task_id: str,
         worker: str = "",
         facts: Facts | str | None = None,
     ) -> None:
-        """Note what happened; it is told when it is written."""
-        self.told.append(Occurrence(self.at, what, task_id, worker=worker, facts=facts))
+        """Add an occurrence; watchers receive it after the change was written."""
+        self.occurrences.append(Occurrence(self.at, what, task_id, worker=worker, facts=facts))
 
 
 class StateFileWorkflow:
-    """The file of a workflow: opened, noted in, watched and closed.
+    """Opens and closes the file of a workflow, keeps its metadata and calls watchers.
 
     Args:
-        state_file: the JSON file, which is made if it isn't there; or "sqlite:///tasks.db" for a
-            SQLite file.
+        state_file: the JSON file, which is created if it does not exist; or "sqlite:///tasks.db"
+            for a SQLite file.
         lock_timeout: how long to wait for other processes, in seconds, 0 or more.
-        task_timeout_hours: after how many hours a task that an agent holds is given to another.
+        task_timeout_hours: after how many hours a held task is given to another agent.
         survives_power_loss: whether each change waits until the disk has it.
-        clock: tells the time in seconds since 1970.
+        clock: returns the time in seconds since 1970.
 
     Raises:
-        StoreCorrupt: the file is something else.
-        StoreBusy: another process did not make way in time.
-        StoreUnusable: the file can't be read or made.
+        StoreCorrupt: the file is not a state file.
+        StoreBusy: another process held the lock for longer than the timeout.
+        StoreUnusable: the file can't be read or created.
         InvalidInput: an argument is out of range.
     """
 
@@ -94,59 +93,60 @@ class StateFileWorkflow:
 
     @property
     def has_schedule(self) -> bool:
-        """Whether tasks may have priorities, times before which they don't start, and retries."""
+        """Whether tasks may have a priority, a start time and retries."""
         return self._table.has_schedule
 
     @property
-    def workflow_metadata(self) -> Entry:
-        """What is noted of the workflow, as a copy."""
+    def workflow_metadata(self) -> TaskEntry:
+        """A copy of the metadata of the workflow."""
         with self._table.reading():
             return self._table.metadata()
 
     def update_workflow_metadata(self, metadata: Mapping[str, JsonValue]) -> None:
-        """Note more of the workflow; what is noted under other names stays.
+        """Add to the metadata of the workflow; values under other names stay.
 
         Args:
-            metadata: names and values. `initialized_at` and `last_updated` are the manager's own.
+            metadata: names and values. The manager itself sets `initialized_at` and
+                `last_updated`.
 
         Raises:
-            InvalidInput: JSON can't carry it, or it names what is the manager's own.
+            InvalidInput: JSON can't carry it, or it has a name that the manager itself sets.
         """
-        noted = check_json("metadata", metadata)
-        taken = [name for name in _KEPT_METADATA if name in noted]
-        if taken:
+        added = check_json("metadata", metadata)
+        reserved = [name for name in _RESERVED_METADATA if name in added]
+        if reserved:
             raise InvalidInput(
-                f"the metadata {taken[0]!r} is kept by the manager itself; choose another name"
+                f"the manager itself sets the metadata {reserved[0]!r}; choose another name"
             )
         with self._changing():
-            self._table.replace_metadata({**self._table.metadata(), **noted})
+            self._table.replace_metadata({**self._table.metadata(), **added})
 
     def watch(self, watcher: Watcher) -> None:
-        """Have a function called with what happens through this manager, once it is written.
+        """Register a function that is called with each change by this manager, after it is written.
 
-        What other processes do, their own managers tell.
+        Changes by other processes are reported to the watchers of their managers only.
 
         Args:
-            watcher: takes an occurrence; `worker` is the id of the agent, `attempt` is 0.
+            watcher: takes an `Occurrence`; its `worker` is the id of the agent, its `attempt` is 0.
         """
         self._watchers.append(watcher)
 
     def close(self) -> None:
-        """Give back what is open; it opens again when needed."""
+        """Close the file; it is opened again when needed."""
         self._table.close()
 
-    def _find(self, task_id: str) -> Entry:
+    def _find(self, task_id: str) -> TaskEntry:
         entry = self._find_if_any(task_id)
         if entry is None:
             raise UnknownTask(f"{str(self.state_file)!r} has no task {task_id!r}")
         return entry
 
-    def _find_if_any(self, task_id: str) -> Entry | None:
-        # What is no text is no task's id; the tables could not even look for it.
+    def _find_if_any(self, task_id: str) -> TaskEntry | None:
+        # Only text can be the id of a task; the tables can't search for anything else.
         is_text = isinstance(task_id, str)  # pyright: ignore[reportUnnecessaryIsInstance]
         return self._table.find(task_id) if is_text else None
 
-    def _views(self, task_ids: list[str]) -> list[Entry]:
+    def _views(self, task_ids: list[str]) -> list[TaskEntry]:
         return [view(task_id, self._find(task_id)) for task_id in task_ids]
 
     @contextlib.contextmanager
@@ -154,9 +154,9 @@ class StateFileWorkflow:
         with self._table.changing() as at:
             change = Change(at)
             yield change
-        for occurrence in change.told:
+        for occurrence in change.occurrences:
             for watcher in self._watchers:
                 try:
                     watcher(occurrence)
-                except Exception as fault:  # noqa: BLE001 - it is done, whatever a watcher says
+                except Exception as fault:  # noqa: BLE001 - the change is already written
                     log.error("a watcher failed", watcher=repr(watcher), exc_info=fault)

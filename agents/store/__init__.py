@@ -1,4 +1,4 @@
-"""Where a manager keeps its run, so that the run survives the manager."""
+"""Stores in which a manager keeps its run, so that another manager can resume it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Notices when a store's files are deleted or replaced while it is open, and saves what it holds.
+"""Detects that files of an open store were deleted or replaced, and saves its rows.
 
-SQLite goes on writing into files that nobody finds any more. What was acknowledged is in them, and
-can be read as long as they are open: so it is put into a new file before the store is given up.
+SQLite continues to write to deleted files. They contain rows that were acknowledged, and can be
+read while they are open, so the rows are saved in a new file before the store fails.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class StoreGuard:
 
     Args:
         path: the store's file.
-        connection: SQLite's, which has written to it or begun to.
-        is_lock_in_place: whether the store's lock still keeps others away.
+        connection: SQLite's connection, after its first write.
+        is_lock_in_place: returns whether the store's lock still excludes other managers.
     """
 
     def __init__(
@@ -40,36 +40,36 @@ class StoreGuard:
             file_id = find_file_id(file)
             if file_id is not None:
                 self._files[file] = file_id
-        self._log = Path(f"{path}-wal")
-        self._log_size = 0
+        self._wal = Path(f"{path}-wal")
+        self._wal_size = 0
         self._loss: StoreLost | None = None
 
-    def check_log(self) -> None:
-        """See that nobody has cut off the end of the `-wal`; before each write, which may fill it.
+    def check_wal(self) -> None:
+        """Check that the `-wal` was not truncated; call it before each write, which may extend it.
 
-        Another program may empty it in order, by a checkpoint: then all of it is in the store.
+        Another program may empty it legitimately, by a checkpoint: then the store has its content.
 
         Raises:
-            StoreLost: what was written last is gone with it, now or at an earlier check.
+            StoreLost: the last writes were lost with it, now or at an earlier check.
         """
         try:
-            size = self._log.stat().st_size
+            size = self._wal.stat().st_size
         except OSError:
-            # It is gone, which `check` tells of.
+            # It was deleted, which `check` reports.
             return
-        if size < self._log_size and self._loss is None and (fault := self._find_fault()):
+        if size < self._wal_size and self._loss is None and (fault := self._find_fault()):
             self._loss = StoreLost(
-                f"the store {str(self._path)!r} is lost: {str(self._log)!r} was cut off while it "
-                f"was used, and what was written last with it: {fault}; restore it from a copy, "
-                "or begin a new one in another file"
+                f"the store {str(self._path)!r} is lost: {str(self._wal)!r} was truncated while it "
+                f"was in use, which lost the last writes: {fault}; restore the store from a copy, "
+                "or create a new one in another file"
             )
-        self._log_size = size
+        self._wal_size = size
         if self._loss is not None:
             raise StoreLost(str(self._loss), self._loss.copy)
 
     def _find_fault(self) -> str | None:
         try:
-            # Without what is in memory, where all still seems well.
+            # Without the cached pages, which are still intact.
             self._connection.execute("PRAGMA shrink_memory")
             (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.Error as fault:
@@ -77,10 +77,10 @@ class StoreGuard:
         return None if found == "ok" else str(found)
 
     def check(self) -> None:
-        """See that all files are still there.
+        """Check that all files still exist.
 
         Raises:
-            StoreLost: one of them was deleted or replaced, now or at an earlier check.
+            StoreLost: a file was deleted or replaced, now or at an earlier check.
         """
         if self._loss is None:
             for file, file_id in self._files.items():
@@ -88,37 +88,37 @@ class StoreGuard:
                     break
             else:
                 if self._is_lock_in_place():
-                    self.check_log()
+                    self.check_wal()
                     return
                 file = Path(f"{self._path}.lock")
-            self._loss = self._give_up(file)
+            self._loss = self._save_rows(file)
         raise StoreLost(str(self._loss), self._loss.copy)
 
-    def _give_up(self, lost: Path) -> StoreLost:
+    def _save_rows(self, lost: Path) -> StoreLost:
         how = "replaced" if os.path.lexists(lost) else "deleted"
-        began = f"the store {str(self._path)!r} is lost: {str(lost)!r} was {how} while it was used"
+        cause = f"the store {str(self._path)!r} is lost: {str(lost)!r} was {how} while in use"
         try:
             saved = self._save()
         except (OSError, sqlite3.Error) as fault:
             return StoreLost(
-                f"{began}; what was kept could not be saved: {fault}; restore it from a copy"
+                f"{cause}; its rows could not be saved: {fault}; restore the store from a copy"
             )
         if saved == self._path:
             return StoreLost(
-                f"{began}; all that was kept is in the store's file; start the manager again, and "
-                "let no other program touch its files",
+                f"{cause}; all rows are in the store's file; start the manager again, and keep "
+                "other programs from its files",
                 str(saved),
             )
         return StoreLost(
-            f"{began}; all that was kept is in {str(saved)!r}; put that file in the store's place "
-            "if the run is to go on, and start the manager again",
+            f"{cause}; all rows are in {str(saved)!r}; to resume the run, rename that file to the "
+            "store's name and start the manager again",
             str(saved),
         )
 
     def _save(self) -> Path:
-        """Put what the store holds where it is found; where that is."""
+        """Save the rows in a file that can be found, and return its path."""
         if find_file_id(self._path) == self._files[self._path]:
-            # SQLite's own files beside it may be gone; what is in them goes into the store itself.
+            # Only SQLite's files beside it were deleted; copy their content into the store itself.
             busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
             if not busy:
                 return self._path
@@ -132,7 +132,7 @@ class StoreGuard:
         raise fault
 
     def _copy_into(self, folder: Path) -> Path:
-        # For its owner alone, under a name that nobody has, and never through a link.
+        # Readable by its owner only, under an unused name, and never through a link.
         descriptor, name = tempfile.mkstemp(prefix=f"{self._path.name}.saved-", dir=folder)
         os.close(descriptor)
         copy = Path(name)
@@ -141,7 +141,7 @@ class StoreGuard:
                 self._connection.backup(connection)
             _sync(copy)
             if folder == self._path.parent and self._is_lock_in_place():
-                # Nobody else can have begun another store here.
+                # No other manager can have created another store here.
                 return self._put_back(copy)
         except BaseException:
             copy.unlink(missing_ok=True)
@@ -152,10 +152,10 @@ class StoreGuard:
         if os.path.lexists(self._path):
             return copy
         for file in self._companions():
-            # Of the file that is gone: SQLite would take them for those of the new one.
+            # They belong to the deleted file; SQLite would use them for the new one.
             file.unlink(missing_ok=True)
         try:
-            # Unlike a rename this replaces nothing.
+            # Unlike a rename, this never replaces a file.
             os.link(copy, self._path)
         except OSError:
             return copy

@@ -1,8 +1,8 @@
-"""Who holds a store's file: one manager at a time, by locks that die with its process.
+"""Locks a store's file for one manager at a time; the locks end with its process.
 
-Two locks keep others away. That on `FILE.lock` is there before the store is, and after it. That
-on the database itself holds also against whoever comes to it by another name, or has removed the
-first one's file.
+There are two locks. The lock on `FILE.lock` exists before the store is created and after it is
+closed. The lock on the database itself also excludes a manager that opens it by another path, or
+after somebody removed the lock file.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from ...messages import StoreUnusable
-from ..runtime.lock_file import FileId, LockFile, find_file_id, try_to_lock
+from ..runtime.lock_file import FileId, LockFile, find_file_id, lock_within, try_to_lock
 
-_PATIENCE_S = 0.5
-"""How long a lock is waited for; whoever only looks whether it is held has it for a moment."""
+_TIMEOUT_S = 0.5
+"""How long to wait for a lock: a process that checks whether it is held takes it for a moment."""
 
-_LOOK_EVERY_S = 0.05
+_POLL_S = 0.05
 
 _HELD_HERE: dict[FileId, int] = {}
-"""The databases that this process holds, and by which descriptors.
+"""The databases that this process holds, with the descriptors that lock them.
 
-To open such a file once more and close it again would drop SQLite's own locks on it.
+Opening and closing such a file again would release SQLite's own locks on it.
 """
 
 
 class Holder(NamedTuple):
-    """Whether a manager holds a store, and which.
+    """Whether a manager holds a store, and which process it is.
 
     Args:
-        held: whether one does; None if that can't be seen.
-        pid: the process id of the one that does, None if it isn't known.
+        held: whether a manager holds it; None if that can't be determined.
+        pid: the process id of that manager; None if it is unknown.
     """
 
     held: bool | None
@@ -44,27 +44,25 @@ class Holder(NamedTuple):
 
 
 class StoreFileLock:
-    """Holds a store's file for this process, as long as it lives or until `release`.
+    """Holds a store's file for this process, until it ends or until `release`.
 
-    The lock's file stays beside the store: to remove it would split those who wait for it.
-    Readers need no lock.
+    The lock file is never removed: waiting processes would then lock different files. Readers need
+    no lock.
 
     Args:
         path: the store's file.
 
     Raises:
-        StoreUnusable: another manager holds it, or no lock can be made here.
+        StoreUnusable: another manager holds it, or the lock file can't be created.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._database: FileId | None = None
-        self._lock = LockFile(
-            _lock_path(path), guarded=path, is_private=True, look_every_s=_LOOK_EVERY_S
-        )
+        self._lock = LockFile(_lock_path(path), guarded=path, is_private=True, look_every_s=_POLL_S)
         lock_path = self._lock.path
         try:
-            self._lock.acquire(_PATIENCE_S)
+            self._lock.acquire(_TIMEOUT_S)
         except Timeout:
             if os.path.lexists(lock_path):
                 raise self._held_by_another(self._lock.find_holder()) from None
@@ -75,21 +73,22 @@ class StoreFileLock:
         except OSError as fault:
             raise StoreUnusable(
                 f"the store {str(path)!r} can't be locked by {str(lock_path)!r}: "
-                f"{fault.strerror}; choose a folder in which you may write, or remove what is "
-                "there in the lock's place"
+                f"{fault.strerror}; choose a folder in which you may write, or remove whatever is "
+                "at the path of the lock file"
             ) from None
 
     def take_database(self) -> None:
-        """Hold the database itself too, which is there now; before SQLite opens it.
+        """Lock the database itself too, once it exists and before SQLite opens it.
 
         Raises:
-            StoreUnusable: another manager holds it, by another name or since its lock is gone.
+            StoreUnusable: another manager holds it, by another path or after its lock file was
+                removed.
         """
         database = find_file_id(self._path)
         if database in _HELD_HERE:
             raise self._held_by_another(os.getpid())
         if sys.platform == "win32" or database is None:
-            # Windows lets nobody delete or replace what somebody has open.
+            # On Windows an open file can't be deleted or replaced.
             return
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
@@ -98,22 +97,19 @@ class StoreFileLock:
                 f"the store {str(self._path)!r} can't be opened: {fault.strerror}; make the file "
                 "readable"
             ) from None
-        deadline = time.monotonic() + _PATIENCE_S
-        while not try_to_lock(descriptor, is_shared=False):
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                raise self._held_by_another(None)
-            time.sleep(_LOOK_EVERY_S)
+        if not lock_within(descriptor, deadline=time.monotonic() + _TIMEOUT_S, poll_s=_POLL_S):
+            os.close(descriptor)
+            raise self._held_by_another(None)
         found = os.fstat(descriptor)
         self._database = FileId(found.st_dev, found.st_ino)
         _HELD_HERE[self._database] = descriptor
 
     def is_lock_in_place(self) -> bool:
-        """Whether the lock's file is still the one that is locked."""
+        """Whether the lock file is still the file that is locked."""
         return self._lock.is_in_place()
 
     def release(self) -> None:
-        """Let another manager hold it; once SQLite has closed the database."""
+        """Let another manager hold the store; call it after SQLite has closed the database."""
         if self._database is not None:
             with contextlib.suppress(KeyError):
                 os.close(_HELD_HERE.pop(self._database))
@@ -121,15 +117,15 @@ class StoreFileLock:
         self._lock.release()
 
     def _held_by_another(self, pid: int | None) -> StoreUnusable:
-        who = "another manager" if pid is None else f"the manager of process {pid}"
+        holder = "another manager" if pid is None else f"the manager of process {pid}"
         return StoreUnusable(
-            f"the store {str(self._path)!r} is held by {who}; wait until it ends, stop it, "
-            "or give this one another file"
+            f"the store {str(self._path)!r} is held by {holder}; wait until it ends, stop it, "
+            "or give this manager another file"
         )
 
 
 def find_holder(path: Path) -> Holder:
-    """See whether a manager holds a store's file, without disturbing it.
+    """Find out whether a manager holds a store's file, without disturbing it.
 
     Args:
         path: the store's file.
@@ -148,7 +144,7 @@ def find_holder(path: Path) -> Holder:
 
 
 def _find_holder_of_database(path: Path) -> Holder:
-    """See it by the database alone, for the lock's file may have been removed."""
+    """Find it out by the database alone, since the lock file may have been removed."""
     database = find_file_id(path)
     if database is None:
         return Holder(held=False)
@@ -167,12 +163,12 @@ def _find_holder_of_database(path: Path) -> Holder:
 
 
 def _lock_path(path: Path) -> Path:
-    # Two ways to one file must not lead to two locks.
+    # Two paths to one file must not lead to two locks.
     return Path(os.path.realpath(path) + ".lock")
 
 
 def _forget_all() -> None:
-    # The locks are the other process's; as long as it or a copy of the descriptors lives they hold.
+    # The parent process owns the locks. They hold while it or a copy of a descriptor exists.
     for descriptor in _HELD_HERE.values():
         with contextlib.suppress(OSError):
             os.close(descriptor)

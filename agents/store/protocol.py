@@ -1,4 +1,4 @@
-"""Where a manager keeps its run, so that it outlives the manager: the protocol of every store."""
+"""The protocol of stores, in which a manager keeps its run so that another one can resume it."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from ..kernel.board.rows import Rows
 class Store(Protocol):
     """Keeps the rows of one run, for one manager at a time.
 
-    A manager writes before it acts: when `write` returns, the rows outlive the process.
+    A manager writes before it acts: once `write` returns, the rows survive the process.
     """
 
     @property
     def waits(self) -> bool:
-        """Whether `write` waits for a disk, and so belongs in a thread of its own."""
+        """Whether `write` waits for a disk, so that it must run in its own thread."""
         ...
 
     def load(self) -> Rows:
-        """Read all that was written.
+        """Read all rows.
 
         Raises:
-            StoreUnusable: what is kept there can't be read.
+            StoreUnusable: the rows can't be read.
         """
         ...
 
     def write(self, rows: Rows) -> None:
-        """Keep rows, all of them or none; called by one thread at a time, not always the same.
+        """Write rows atomically; called by one thread at a time, not always the same one.
 
         Raises:
-            StoreUnusable: they can't be kept, as when the disk is full; what was kept before stays.
+            StoreUnusable: they can't be written, for example on a full disk; earlier rows stay.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it, so that another manager may have it; nothing can be written any more."""
+        """Close the store, so that another manager can open it; nothing can be written any more."""
         ...

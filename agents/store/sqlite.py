@@ -1,4 +1,4 @@
-"""A store that is one SQLite file: it outlives its manager, however that dies."""
+"""A store in a SQLite file, which survives its manager however that dies."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..kernel.board.rows import Rows, TaskRow, WorkerRow
 from .file_guard import StoreGuard
 from .file_lock import StoreFileLock
 from .sqlite_file import (
+    check_file,
     check_names,
     create,
-    damaged,
-    examine,
-    is_there,
-    look,
+    damage_error,
+    exists,
     open_to_write,
-    telling,
+    raising_ours,
+    read_snapshot,
 )
 
 _WRITE_RUN = """
@@ -37,7 +37,7 @@ _WRITE_TASK_STATE = """
     ON CONFLICT (sequence) DO UPDATE
     SET status = excluded.status, state = excluded.state, checksum = excluded.checksum
 """
-# One statement for many rows takes a quarter less time than one for each of them.
+# One statement for many rows takes a quarter less time than one statement for each row.
 _ROWS_AT_ONCE = 32
 _ONE_ROW = "(?, ?, ?, ?)"
 _MANY_ROWS = ", ".join([_ONE_ROW] * _ROWS_AT_ONCE)
@@ -60,46 +60,44 @@ _READ_WORKERS = "SELECT name, state, checksum FROM worker ORDER BY place"
 
 
 class SqliteStore:
-    """Keeps the rows of a run in a SQLite file; it is open, and holds the file, from the start.
+    """Keeps the rows of a run in a SQLite file; a new store is open and holds the file.
 
-    What `write` has written is there whatever happens to the process: an exception, `kill -9`, a
-    full disk. When the machine itself loses power or crashes, the file stays whole, but what was
-    written in the last moments may be missing; with `survives_power_loss` it is there too, and
-    each write waits until the disk has it.
+    Rows that `write` has written survive whatever happens to the process: an exception, `kill -9`,
+    a full disk. When the machine loses power or crashes, the file stays intact, but the last writes
+    may be lost. With `survives_power_loss` they are kept too, and each write waits for the disk.
 
-    While it is open there are three files beside it: `FILE-wal` and `FILE-shm`, which belong to
-    it and go when it is closed, and `FILE.lock`, which says that it is held and stays. All of
-    them are made for their owner alone. If one of them is deleted or replaced meanwhile, the next
-    write fails, and what was kept is saved.
+    An open store has three files beside it: `FILE-wal` and `FILE-shm`, which belong to it and
+    disappear when it is closed, and `FILE.lock`, which locks it and stays. Only the owner can read
+    them. If one of them is deleted or replaced, the next write fails, and all rows are saved.
 
     Args:
-        path: the file, which is made if it isn't there.
+        path: the file; it is created if it does not exist.
         survives_power_loss: whether each write waits for the disk.
 
     Raises:
-        StoreUnusable: another manager holds the file, or it isn't a store, or is damaged, or
-            can't be written, or was written by a newer Muster; it is left as it was.
+        StoreUnusable: another manager holds the file, or the file is not a store, is damaged, can't
+            be written or was written by a newer version of Muster; it is left unchanged.
     """
 
     waits = True
 
     def __init__(self, path: str | Path, *, survives_power_loss: bool = False) -> None:
         self._path = _resolve(path)
-        if is_there(self._path):
-            # Before anything is done: where no store of ours is, nothing shall be changed.
+        if exists(self._path):
+            # Before anything else: a file that is not a store must not be changed.
             check_names(self._path)
-            examine(self._path)
-        self._hold = StoreFileLock(self._path)
+            check_file(self._path)
+        self._lock = StoreFileLock(self._path)
         try:
-            if not is_there(self._path):
+            if not exists(self._path):
                 create(self._path)
-            self._hold.take_database()
+            self._lock.take_database()
             self._connection: sqlite3.Connection | None = open_to_write(
                 self._path, survives_power_loss=survives_power_loss
             )
-            self._guard = StoreGuard(self._path, self._connection, self._hold.is_lock_in_place)
+            self._guard = StoreGuard(self._path, self._connection, self._lock.is_lock_in_place)
         except BaseException:
-            self._hold.release()
+            self._lock.release()
             raise
 
     @property
@@ -108,71 +106,70 @@ class SqliteStore:
         return self._path
 
     def load(self) -> Rows:
-        """Read all that was written.
+        """Read all rows.
 
         Raises:
-            StoreUnusable: the store is closed, or damaged.
+            StoreUnusable: the store is closed or damaged.
         """
         connection = self._connected()
-        with telling(self._path, "read"):
+        with raising_ours(self._path, "read"):
             return _read(connection, self._path)
 
     def write(self, rows: Rows) -> None:
-        """Keep rows, all of them or none.
+        """Write rows atomically.
 
         Raises:
-            StoreLost: a file of the store was deleted or replaced meanwhile; what was kept before
-                was saved.
-            StoreUnusable: the store is closed; the disk is full; a task comes without its
-                definition, which was never written.
+            StoreLost: a file of the store was deleted or replaced; all earlier rows were saved.
+            StoreUnusable: the store is closed; the disk is full; a row lacks the definition of its
+                task, which was never written.
         """
         connection = self._connected()
-        self._guard.check_log()
-        with telling(self._path, "written"), connection:
+        self._guard.check_wal()
+        with raising_ours(self._path, "written"), connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 _write(connection, rows)
             except sqlite3.IntegrityError as fault:
                 raise StoreUnusable(
-                    f"rows can't be written to the store {str(self._path)!r}: {fault}; a task "
-                    "comes without its definition, and none was kept before, or with the place of "
-                    "another task in the order"
+                    f"rows can't be written to the store {str(self._path)!r}: {fault}; a row has "
+                    "no definition of its task, and none was written before, or it has the "
+                    "sequence number of another task"
                 ) from None
-        # Afterwards, so that nothing counts as kept that nobody will find.
+        # After the write, so that rows in a file that was deleted do not count as written.
         self._guard.check()
 
     def close(self) -> None:
-        """Let go of the file, so that another manager may hold it."""
+        """Close the file, so that another manager can open it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
                 connection.close()
             finally:
-                self._hold.release()
+                self._lock.release()
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreUnusable(
-                f"the store {str(self._path)!r} is closed; open it anew with SqliteStore(path)"
+                f"the store {str(self._path)!r} is closed; open it again with SqliteStore(path)"
             )
         return self._connection
 
 
 def read_store(path: str | Path) -> Rows:
-    """Read all that a SQLite store keeps as it is at one moment, also while a manager writes to it.
+    """Read a consistent snapshot of a SQLite store, also while a manager writes to it.
 
-    Nothing is changed, and nothing is created but SQLite's own `FILE-shm`, if the file was copied
-    without it while a manager wrote.
+    It changes nothing. It creates nothing but SQLite's own `FILE-shm`, if the file was copied
+    without it while a manager was writing.
 
     Args:
         path: the store's file.
 
     Raises:
-        StoreUnusable: there is no such file, or it isn't a store, is damaged, or was written by
-            a newer Muster.
+        StoreUnusable: the file does not exist, is not a store, is damaged, or was written by a
+            newer version of Muster.
     """
     resolved = _resolve(path)
-    return look(resolved, lambda connection: _read(connection, resolved))
+    return read_snapshot(resolved, lambda connection: _read(connection, resolved))
 
 
 def _resolve(path: str | Path) -> Path:
@@ -197,7 +194,7 @@ def _write(connection: sqlite3.Connection, rows: Rows) -> None:
     status, status_sum = "", 0
     for row in rows.tasks:
         if row.status is not last_status:
-            # Most rows come beside others of their status.
+            # Most rows have the same status as the row before.
             last_status, status = row.status, row.status.value
             status_sum = _sum_up(b"", status)
         states.append((row.sequence, status, row.state, zlib.crc32(row.state, status_sum)))
@@ -227,7 +224,7 @@ def _read(connection: sqlite3.Connection, path: Path) -> Rows:
             for name, state, checksum in connection.execute(_READ_WORKERS)
         )
     except ValueError as fault:
-        raise damaged(path, str(fault)) from None
+        raise damage_error(path, str(fault)) from None
     return Rows(runs[0] if runs else None, tasks, workers)
 
 
@@ -244,11 +241,11 @@ def _read_tasks(connection: sqlite3.Connection) -> Iterator[TaskRow]:
 
 
 def _sum_up(kept: bytes, belonging_to: str) -> int:
-    """A checksum, for SQLite sees to the structure of its file alone, and not to what is in it."""
+    """A checksum, since SQLite checks the structure of its file, but not the content of rows."""
     return zlib.crc32(kept, zlib.crc32(belonging_to.encode()))
 
 
 def _check(kept: object, checksum: object, belonging_to: str) -> bytes:
     if not isinstance(kept, bytes) or _sum_up(kept, belonging_to) != checksum:
-        raise ValueError("its checksums do not fit what they are of")
+        raise ValueError("a checksum does not match its content")
     return kept

@@ -1,7 +1,7 @@
-"""What a SQLite store is as a file: its mark and version, how it comes to be, and who may open it.
+"""The file of a SQLite store: creates, checks, opens and migrates it.
 
-A file is made beside its place and then moved there, so that there never is half a store. Readers
-change nothing: neither the file nor its `-wal`, in which SQLite keeps what was written last.
+A file is created under another name and then renamed, so that there is never an incomplete store.
+Readers change nothing: neither the file nor its `-wal`, in which SQLite keeps the last writes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ...messages import StoreUnusable
 from ..runtime.private_file import open_private, take_after
 
 APPLICATION_ID = int.from_bytes(b"Mstr", "big")
-"""The mark by which a SQLite file is known to be ours; `file` and SQLite's tools show it."""
+"""The mark of our SQLite files; `file` and SQLite's tools show it."""
 
 _CREATE_RUN = """
     CREATE TABLE run (only INTEGER PRIMARY KEY CHECK (only = 1), state BLOB, checksum INTEGER)
 """
-# What never changes has a table of its own: to change a row is to write all of it. The id has no
-# type, for else SQLite would take 1 and "1" for the same.
+# The definition, which never changes, has its own table, since SQLite writes whole rows. The id has
+# no type, since SQLite would otherwise convert between 1 and "1".
 _CREATE_TASK = """
     CREATE TABLE task (
         sequence INTEGER PRIMARY KEY, id NOT NULL UNIQUE, definition BLOB, checksum INTEGER
@@ -43,28 +43,28 @@ _CREATE_WORKER = """
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_CREATE_RUN, _CREATE_TASK, _CREATE_TASK_STATE, _CREATE_WORKER),
-    # The tables are the same, but what is in a task's state no earlier Muster can read.
+    # The tables are the same, but earlier versions of Muster can't read the state of a task.
     (),
 )
-"""Statements that lead from each version of the tables to the next; the first makes version 1."""
+"""The statements that migrate each version of the tables to the next, from none to version 1 on."""
 
-_PATIENCE_S = 5.0
-"""How long a program that writes to the same file, such as SQLite's shell, is waited for."""
+_LOCK_TIMEOUT_S = 5.0
+"""How long to wait for another program that writes to the file, such as SQLite's shell."""
 
 _CHECKPOINT_PAGES = 4_000
-"""After how many pages the `-wal` goes into the file: 16 MB; fewer would write pages that change
-often again and again."""
+"""After how many pages the `-wal` is copied into the file: 16 MB. A smaller number would write
+pages that change often more times."""
 
 _Found = TypeVar("_Found")
 
 
 @contextlib.contextmanager
-def telling(path: Path, doing: str) -> Generator[None]:
-    """Tell of SQLite's errors as ours.
+def raising_ours(path: Path, failed: str) -> Generator[None]:
+    """Convert SQLite's errors to ours.
 
     Args:
         path: the store's file.
-        doing: what can't be done to it, such as "read".
+        failed: what can't be done to it, such as "read".
 
     Raises:
         StoreUnusable: SQLite reports an error.
@@ -73,15 +73,15 @@ def telling(path: Path, doing: str) -> Generator[None]:
         yield
     except sqlite3.Error as fault:
         raise StoreUnusable(
-            f"the store {str(path)!r} can't be {doing}: {fault}; {_advise(fault)}"
+            f"the store {str(path)!r} can't be {failed}: {fault}; {_advise(fault)}"
         ) from None
 
 
-def is_there(path: Path) -> bool:
-    """Whether there is a file that may be a store; False if a new one can be made in its place.
+def exists(path: Path) -> bool:
+    """Whether there is a file that may be a store; False if a new store can be created there.
 
     Raises:
-        StoreUnusable: neither.
+        StoreUnusable: there is something else, or no store can be created there.
     """
     try:
         found = path.stat()
@@ -103,25 +103,25 @@ def is_there(path: Path) -> bool:
     if not path.parent.is_dir():
         raise StoreUnusable(
             f"the store {str(path)!r} can't be opened: there is no folder {str(path.parent)!r}; "
-            "make it first"
+            "create it first"
         )
     if _wal(path).exists():
-        # SQLite would write it into whatever stands here next.
+        # SQLite would copy it into the next file of this name.
         raise StoreUnusable(
-            f"the store {str(path)!r} is gone, but its {str(_wal(path))!r} is still there; "
-            "restore it from a copy, or remove that too"
+            f"the store {str(path)!r} does not exist, but its {str(_wal(path))!r} does; "
+            "restore the store from a copy, or remove that file too"
         )
     return False
 
 
 def create(path: Path) -> None:
-    """Make a store with nothing in it; only whoever holds the store may do so.
+    """Create an empty store; only the holder of the store's lock may do so.
 
-    It is for its owner alone, as are the files that SQLite makes beside it. Where an empty file
-    was made for it, it has that one's owner and mode.
+    Only its owner can read it and the files that SQLite creates beside it. If an empty file exists
+    there, the store gets its owner and mode.
 
     Raises:
-        StoreUnusable: it can't be made.
+        StoreUnusable: it can't be created.
     """
     unfinished = Path(f"{path}.new")
     try:
@@ -132,7 +132,10 @@ def create(path: Path) -> None:
                 take_after(descriptor, path.stat())
         finally:
             os.close(descriptor)
-        with telling(path, "made"), contextlib.closing(_connect(unfinished, "rwc")) as connection:
+        with (
+            raising_ours(path, "created"),
+            contextlib.closing(_connect(unfinished, "rwc")) as connection,
+        ):
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(connection, path)
@@ -140,7 +143,7 @@ def create(path: Path) -> None:
         unfinished.replace(path)
     except OSError as fault:
         raise StoreUnusable(
-            f"the store {str(path)!r} can't be made: {fault.strerror}; "
+            f"the store {str(path)!r} can't be created: {fault.strerror}; "
             "choose a folder in which files can be written"
         ) from None
     finally:
@@ -149,19 +152,19 @@ def create(path: Path) -> None:
 
 
 def open_to_write(path: Path, *, survives_power_loss: bool) -> sqlite3.Connection:
-    """Open a store and bring it to the newest version; only whoever holds it may do so.
+    """Open a store and migrate it to the newest version; only the holder of its lock may do so.
 
     Args:
-        path: the store's file, which is there.
-        survives_power_loss: whether each commit waits until the disk has it.
+        path: the store's file, which must exist.
+        survives_power_loss: whether each commit waits for the disk.
 
     Returns:
-        A connection that begins and ends no transaction by itself, for any thread.
+        A connection in autocommit mode, for use by any thread.
 
     Raises:
-        StoreUnusable: it can't be opened; it is as it was.
+        StoreUnusable: it can't be opened; it is left unchanged.
     """
-    with telling(path, "opened"):
+    with raising_ours(path, "opened"):
         connection = _connect(path, "rw")
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -178,10 +181,10 @@ def open_to_write(path: Path, *, survives_power_loss: bool) -> sqlite3.Connectio
 
 
 def check_names(path: Path) -> None:
-    """See that a store has no second name, for SQLite keeps files beside the one that it knows.
+    """Check that a store has no second hard link, since SQLite finds its `-wal` by one name only.
 
     Raises:
-        StoreUnusable: it has, as a hard link.
+        StoreUnusable: it has several hard links.
     """
     try:
         names = path.stat().st_nlink
@@ -189,30 +192,30 @@ def check_names(path: Path) -> None:
         return
     if names > 1:
         raise StoreUnusable(
-            f"the store {str(path)!r} has {names} names (hard links), and what SQLite keeps beside "
-            "one of them is not found by another; remove all names but one, or make a copy"
+            f"the store {str(path)!r} has {names} names (hard links), and SQLite finds the -wal "
+            "file of one name only; remove all names but one, or make a copy"
         )
 
 
-def examine(path: Path) -> None:
-    """See that a file is a store of ours, of a version that we know, and whole; change nothing.
+def check_file(path: Path) -> None:
+    """Check that a file is an intact store of a supported version, without changing it.
 
     Raises:
         StoreUnusable: it is not.
     """
-    _look(path, lambda connection: _check(connection, path))
+    _read(path, lambda connection: _check(connection, path))
 
 
-def look(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
-    """Read a store as it is at one moment, without changing it, whoever holds it.
+def read_snapshot(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
+    """Read a consistent snapshot of a store without changing it, also while a manager holds it.
 
     Args:
         path: the store's file.
-        reading: what to do with the connection, in one transaction; the tables are of the newest
-            version, if need be in a copy of the store in memory.
+        reading: reads from the connection, in one transaction. The tables have the newest version;
+            those of an older store are migrated in a copy in memory.
 
     Raises:
-        StoreUnusable: it is not a store, is damaged, or is of a version that isn't known.
+        StoreUnusable: it is not a store, is damaged, or has an unsupported version.
     """
 
     def read(connection: sqlite3.Connection) -> _Found:
@@ -224,17 +227,17 @@ def look(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
             migrate(copy, path)
             return reading(copy)
 
-    return _look(path, read)
+    return _read(path, read)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring a store's tables to the newest version: wholly, or, if anything fails, not at all.
+    """Migrate a store's tables to the newest version, atomically.
 
     Raises:
-        StoreUnusable: it is of a version that isn't known.
+        StoreUnusable: it has an unsupported version.
     """
     with connection:
-        # Not only when there is something to do: a file that can't be written is seen now.
+        # Also if there is nothing to migrate, to detect a file that can't be written.
         connection.execute("BEGIN IMMEDIATE")
         for statements in MIGRATIONS[_read_version(connection, path) :]:
             for statement in statements:
@@ -242,8 +245,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
-def damaged(path: Path, detail: str) -> StoreUnusable:
-    """The error that a store is damaged.
+def damage_error(path: Path, detail: str) -> StoreUnusable:
+    """Make the error for a damaged store.
 
     Args:
         path: the store's file.
@@ -251,7 +254,7 @@ def damaged(path: Path, detail: str) -> StoreUnusable:
     """
     return StoreUnusable(
         f"the store {str(path)!r} is damaged: {detail}; "
-        "restore it from a copy, or begin a new one in another file"
+        "restore it from a copy, or create a new one in another file"
     )
 
 
@@ -259,22 +262,22 @@ def _read_version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise StoreUnusable(
-            f"the store {str(path)!r} is of version {version}, and this Muster knows versions up "
+            f"the store {str(path)!r} has version {version}, and this Muster supports versions up "
             f"to {len(MIGRATIONS)}; open it with the Muster that wrote it, or a newer one"
         )
     if version < 0:
-        raise damaged(path, f"its version is {version}")
+        raise damage_error(path, f"its version is {version}")
     return version
 
 
-def _look(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
-    if not is_there(path):
+def _read(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found:
+    if not exists(path):
         raise StoreUnusable(
-            f"there is no store {str(path)!r}; a manager that is given this file makes it"
+            f"there is no store {str(path)!r}; a manager that uses this file creates it"
         )
-    with telling(path, "read"):
+    with raising_ours(path, "read"):
         if not _wal(path).exists():
-            # Nobody has it open. Reading in the usual way would leave files of SQLite's beside it.
+            # No process has it open. Immutable mode keeps SQLite from creating files beside it.
             before = _stamp(path)
             try:
                 found = _read_in_mode("ro&immutable=1", path, reading)
@@ -284,7 +287,7 @@ def _look(path: Path, reading: Callable[[sqlite3.Connection], _Found]) -> _Found
             else:
                 if _stamp(path) == before:
                     return found
-            # Somebody has begun to write to it meanwhile.
+            # Another process has begun to write to it in the meantime.
         return _read_in_mode("ro", path, reading)
 
 
@@ -295,23 +298,23 @@ def _read_in_mode(mode: str, path: Path, reading: Callable[[sqlite3.Connection],
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """See that a file is a store of ours, of a version that we know, and whole."""
+    """Check that a file is an intact store of a supported version."""
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     if mark != APPLICATION_ID:
         raise StoreUnusable(
-            f"{str(path)!r} is a SQLite file, but not a store of Muster's; name another file"
+            f"{str(path)!r} is a SQLite file, but not a store of Muster; name another file"
         )
     _read_version(connection, path)
     (first_problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if first_problem != "ok":
-        raise damaged(path, str(first_problem))
+        raise damage_error(path, str(first_problem))
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
-        timeout=_PATIENCE_S,
+        timeout=_LOCK_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -322,7 +325,7 @@ def _wal(path: Path) -> Path:
 
 
 def _stamp(path: Path) -> tuple[bool, int, int, int]:
-    # The file itself must not be opened: that would drop this process's locks on it.
+    # The file must not be opened: closing it would release this process's locks on it.
     found = path.stat()
     return _wal(path).exists(), found.st_ino, found.st_size, found.st_mtime_ns
 
@@ -333,20 +336,20 @@ def _remove(path: Path) -> None:
 
 
 def _advise(fault: sqlite3.Error) -> str:
-    # Python 3.10 doesn't tell SQLite's code of an error; the words have not changed for ages.
+    # Python 3.10 does not expose SQLite's error codes; the texts have been stable for years.
     words = str(fault)
     for part, advice in _ADVICE.items():
         if part in words:
             return advice
-    return "see whether the file and its folder can be read and written"
+    return "check the permissions of the file and its folder"
 
 
-_DAMAGED = "restore it from a copy, or begin a new one in another file"
+_DAMAGED = "restore it from a copy, or create a new one in another file"
 _ADVICE = {
-    "is full": "make room on its disk; what was kept before is still there",
-    "I/O error": "see whether its disk is full or failing; what was kept before is still there",
+    "is full": "free space on its disk; earlier writes are kept",
+    "I/O error": "check whether its disk is full or failing; earlier writes are kept",
     "malformed": _DAMAGED,
     "not a database": "name a store's file",
     "readonly": "make the file and its folder writable",
-    "is locked": "another program writes to it; end that one",
+    "is locked": "another program writes to it; end that program",
 }

@@ -160,11 +160,11 @@ def test_an_old_worker_that_does_not_know_the_question_loses_nothing(
 
 
 def test_slow_and_lossy_lines_do_not_make_work_look_lost() -> None:
-    """The witness of each simulated run accuses whoever takes held work for lost."""
+    """The checker of each simulated run reports held attempts that are taken for lost."""
     kinds = (FaultKind.LOSS, FaultKind.DELAY, FaultKind.REORDER, FaultKind.PAUSE)
     for seed in range(6):
         outcome = simulate(StressStory(seed), Conditions(seed, kinds, storm_s=30.0))
-        assert outcome.breach is None, outcome
+        assert outcome.violation is None, outcome
 
 
 def test_the_question_travels() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from filelock import FileLock
 from muster.agents import StateFileTaskManager
-from muster.agents.state_file.timestamps import to_timestamp
+from muster.agents.state_file.json_values import to_timestamp
 
 SIZES = (100, 1_000, 10_000)
 SECONDS = 3.0
@@ -33,7 +33,7 @@ PROCESSES = 4
 WORK = """
 import sys
 from muster.agents import StateFileTaskManager
-from muster.agents.state_file.timestamps import to_timestamp
+from muster.agents.state_file.json_values import to_timestamp
 name, agent, fsync = sys.argv[1:]
 manager = StateFileTaskManager(name, lock_timeout=60, survives_power_loss=fsync == "True")
 sys.stdin.readline()

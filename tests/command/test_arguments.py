@@ -56,7 +56,7 @@ def test_scenarios_are_listed_with_headline_and_arguments(invoke: Invoke) -> Non
     assert ended.code == 0
     lines = [" ".join(line.split()) for line in ended.out.splitlines()]
     assert (
-        "all_well Three tasks, three workers, and each task goes to the worker whom it fits."
+        "all_well Three tasks and three workers; each worker gets the task that matches its skill."
         in lines
     )
     assert "takes start | fail: what to do without the missing worker (start)" in lines

@@ -90,7 +90,7 @@ def test_ctrl_c_while_tasks_are_done_tells_what_was_measured_before(
         (("--slots", -1), "Invalid value for '--slots'"),
         (("--port", 65_536), "Invalid value for '--port'"),
         (("--store", "."), "muster: the file '.' exists already"),
-        (("--store", "nowhere/run.db"), "nowhere'; make it first"),
+        (("--store", "nowhere/run.db"), "nowhere'; create it first"),
     ],
 )
 def test_what_cannot_be_measured_is_told_before_anything_is(

@@ -1,4 +1,4 @@
-"""Traces of the scenarios, played once each, and traces made up line by line."""
+"""Traces of the scenarios, each played once, and traces built by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a diagram claims of participants, order, messages and notes is held against the run."""
+"""The participants, order, messages and notes of a diagram are checked against the run."""
 
 from __future__ import annotations
 

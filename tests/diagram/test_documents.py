@@ -1,4 +1,4 @@
-"""The diagrams of a document are found, with the run that each says it shows."""
+"""Diagrams in documents are found, with the run that each of them shows."""
 
 from __future__ import annotations
 
@@ -57,8 +57,14 @@ def test_an_mmd_file_is_one_diagram() -> None:
     ("document", "problem"),
     [
         ("\n```mermaid\nsequenceDiagram\n", r"page\.md:2: the block that begins here .* no end"),
-        ("\n```mermaid\nsequenceDiagram\nhello\n```", r"page\.md:4: 'hello' in 'hello' is nothing"),
-        (f"<!-- check:  -->\n{DIAGRAM}", r"page\.md:2: the mark before this diagram says no"),
+        (
+            "\n```mermaid\nsequenceDiagram\nhello\n```",
+            r"page\.md:4: 'hello' in 'hello' is not supported",
+        ),
+        (
+            f"<!-- check:  -->\n{DIAGRAM}",
+            r"page\.md:2: the mark 'check' before this diagram has no",
+        ),
     ],
 )
 def test_a_fault_is_told_with_file_and_line(document: str, problem: str) -> None:

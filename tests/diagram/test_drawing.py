@@ -1,4 +1,4 @@
-"""Runs are drawn as sequence diagrams, Gantt charts and flowcharts; long ones are folded."""
+"""Runs are drawn as sequence diagrams, Gantt charts and flowcharts; long runs are shortened."""
 
 from __future__ import annotations
 

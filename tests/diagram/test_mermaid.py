@@ -1,4 +1,4 @@
-"""Mermaid itself reads every diagram that is drawn and every one in the documentation."""
+"""Mermaid itself parses every diagram that is drawn and every diagram in the documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequence diagrams are read as Mermaid means them; what is not known is named with its line."""
+"""Sequence diagrams are parsed as in Mermaid; errors name unknown constructs with their line."""
 
 from __future__ import annotations
 
@@ -119,28 +119,28 @@ def test_every_construct_is_read_with_its_line() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("create participant B", "line 2: 'create' in 'create participant B' is nothing that"),
-        ("destroy A", "line 2: 'destroy' in 'destroy A' is nothing that is known here"),
-        ("link A: Board @ https://a", "line 2: 'link' in 'link A: Board @ https://a' is nothing"),
-        ("A<<->>B: both", "line 2: an arrow of two heads in 'A<<->>B: both'; draw two messages"),
+        ("create participant B", "line 2: 'create' in 'create participant B' is not supported"),
+        ("destroy A", "line 2: 'destroy' in 'destroy A' is not supported"),
+        ("link A: Board @ https://a", "line 2: 'link' in 'link A: Board @ https://a' is not supp"),
+        ("A<<->>B: both", "line 2: a two-headed arrow in 'A<<->>B: both'; draw two messages"),
         ("A->>B", "line 2: the message 'A->>B' has no ':' and text"),
         ("A->>: text", "line 2: '' is not the name of a participant"),
         ("->>B: text", "line 2: '' is not the name of a participant"),
         ('participant A@{ "type" : "queue" }', "is not the name of a participant"),
-        ("Note beside A: text", "line 2: 'Note beside A: text' is not a note; that is"),
-        ("Note over A", "line 2: 'Note over A' is not a note; that is"),
-        ("Note over A,B,C: text", "line 2: a note can't stand over 3 participants"),
-        ("Note left of A,B: text", "line 2: a note can't stand left of 2 participants"),
+        ("Note beside A: text", "line 2: 'Note beside A: text' is not a note; write"),
+        ("Note over A", "line 2: 'Note over A' is not a note; write"),
+        ("Note over A,B,C: text", "line 2: a note can't be over 3 participants"),
+        ("Note left of A,B: text", "line 2: a note can't be left of 2 participants"),
         ("end", "line 2: 'end' without a block that it ends"),
         ("else no", "line 2: 'else' without a 'alt' around it"),
         ("and more", "line 2: 'and' without a 'par' around it"),
         ("loop for ever", "line 2: this 'loop' has no 'end'"),
         ("box Aqua", "line 2: this 'box' has no 'end'"),
-        ("box Aqua\nA->>B: text\nend", "line 3: within a 'box' stand participants alone"),
-        ("loop a\nbox b\nend\nend", "line 3: a 'box' can't lie within a block"),
+        ("box Aqua\nA->>B: text\nend", "line 3: a 'box' can only have participants"),
+        ("loop a\nbox b\nend\nend", "line 3: a 'box' can't be inside a block"),
         ("autonumber by five", "line 2: 'autonumber by five': autonumber takes numbers or 'off'"),
-        ("loop\n" * 31, "line 32: blocks lie more than 30 deep in one another"),
-        ("A->>B: " + "x" * 10_000, "line 2: the line has 10,007 characters, 10,000 at most"),
+        ("loop\n" * 31, "line 32: blocks are nested more than 30 levels deep"),
+        ("A->>B: " + "x" * 10_000, "line 2: the line has 10,007 characters; the limit is 10,000"),
     ],
 )
 def test_what_is_not_known_is_named_with_its_line(line: str, problem: str) -> None:

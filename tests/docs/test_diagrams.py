@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from muster.agents.command.scenario_finder import find_scenario
 from muster.agents.command.traced_play import trace_scenario
-from muster.agents.diagram import Found, check_diagram, find_diagrams
+from muster.agents.diagram import FoundDiagram, check_diagram, find_diagrams
 from muster.agents.kernel.trace import Trace
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ _traces: dict[tuple[str, ...], Trace] = {}
 
 
 @pytest.mark.parametrize("found", DIAGRAMS)
-def test_the_diagram_holds_for_the_run_that_it_names(found: Found) -> None:
+def test_the_diagram_holds_for_the_run_that_it_names(found: FoundDiagram) -> None:
     if found.exempt:
         test = re.search(r"tests/\S+\.py", found.exempt)
         assert test is not None, "what is not checked here must name the test that does it"

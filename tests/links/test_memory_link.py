@@ -68,7 +68,7 @@ def test_frames_sent_in_one_moment_arrive_in_order() -> None:
 def test_an_address_belongs_to_one_member() -> None:
     network = MemoryNetwork()
     network.join("ada", lambda _: None)
-    with pytest.raises(InvalidInput, match="'ada' is taken"):
+    with pytest.raises(InvalidInput, match="'ada' is in use"):
         network.join("ada", lambda _: None)
 
 

@@ -218,7 +218,7 @@ def test_a_leftover_that_fails_is_reported(caplog: pytest.LogCaptureFixture) -> 
         return task
 
     run_in_virtual_time(scene())
-    assert "left over at the end of virtual time failed" in caplog.text
+    assert "left at the end of virtual time failed" in caplog.text
 
 
 def test_async_generators_are_closed() -> None:

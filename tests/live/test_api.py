@@ -289,7 +289,7 @@ async def test_it_is_not_ready_with_a_store_whose_files_are_gone(
     with pytest.raises(StoreLost):
         await run()
     assert answers[0].status_code == 503
-    assert f"run.db{suffix}' was deleted while it was used" in answers[0].json()["store"]
+    assert f"run.db{suffix}' was deleted while in use" in answers[0].json()["store"]
 
 
 async def test_the_process_lives_and_its_loop_turns(house: Make, client: Make) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a local task does, it is settled, and its place goes to the next."""
+"""However a local task ends, it is settled, and its slot is freed."""
 
 from __future__ import annotations
 

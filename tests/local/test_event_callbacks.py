@@ -1,4 +1,4 @@
-"""Callbacks hear of each event in order; one that raises or hangs harms nothing."""
+"""Callbacks get all events in order; one that raises or hangs disturbs nothing."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_async_callback_that_hangs_is_cancelled_and_disturbs_nobody(
     with caplog.at_level(logging.WARNING, "muster"):
         run_in_virtual_time(main())
     assert caplog.text.count("took too long and was cancelled") == 1
-    assert "was not told of everything" not in caplog.text
+    assert "did not get all events" not in caplog.text
 
 
 async def test_a_plain_callback_that_hangs_is_told_of_and_disturbs_nobody(
@@ -127,7 +127,7 @@ async def test_a_plain_callback_that_hangs_is_told_of_and_disturbs_nobody(
     manager.stop()
     await runner
     assert heard == ["started", "completed", "started", "completed"]
-    assert "was not told of everything" in caplog.text
+    assert "did not get all events" in caplog.text
     assert caplog.text.count("has not returned") == 1
     go_on.set()
 
@@ -135,7 +135,7 @@ async def test_a_plain_callback_that_hangs_is_told_of_and_disturbs_nobody(
 async def test_events_beyond_the_bound_are_dropped_and_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(event_callbacks, "MAX_UNTOLD_EVENTS", 10)
+    monkeypatch.setattr(event_callbacks, "MAX_QUEUED_EVENTS", 10)
     monkeypatch.setattr("muster.agents.local.manager.STOPPING_S", 0.01)
     manager = LocalTaskManager()
 
@@ -175,5 +175,5 @@ async def test_a_callback_that_hung_in_one_run_hears_of_the_next() -> None:
 
 @pytest.mark.parametrize("callback", [None, "log", 7])
 def test_what_cannot_be_called_is_refused(callback: Any) -> None:
-    with pytest.raises(InvalidInput, match="is no event callback"):
+    with pytest.raises(InvalidInput, match="is not an event callback"):
         LocalTaskManager().add_event_callback(callback)

@@ -1,4 +1,4 @@
-"""The API documentation's own examples, as its reader types them, with another import line."""
+"""The examples of the API documentation, unchanged but for the import."""
 
 from __future__ import annotations
 

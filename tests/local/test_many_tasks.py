@@ -1,4 +1,4 @@
-"""Calls from other threads; what is kept of tasks that have ended; many tasks."""
+"""Calls from other threads, finished tasks that are kept, and many tasks."""
 
 from __future__ import annotations
 

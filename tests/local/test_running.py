@@ -1,4 +1,4 @@
-"""Local tasks run at once when a place is free, the most urgent first, and end in one state."""
+"""Local tasks run when a slot is free, by priority, and end in one state."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ async def test_progress_out_of_range_is_refused_where_it_is_set(progress: Any) -
         task.progress = progress
 
     task = manager.get_task(manager.create_task("any", work))
-    with pytest.raises(InvalidInput, match="it is a number from 0 to 100"):
+    with pytest.raises(InvalidInput, match="it must be a number from 0 to 100"):
         manager.update_progress(task.id, progress)
     await run_all(manager)
     assert task.state is TaskState.FAILED
@@ -271,13 +271,13 @@ def test_what_is_no_async_function_of_a_task_is_refused_at_the_call() -> None:
     manager = LocalTaskManager()
     called = nothing(None)
     for function, words in [
-        (plain, "is no async function"),
-        (lambda task: takes_two(task, 1), "is no async function"),
-        ("work", "'work' is no async function"),
-        (None, "None is no async function"),
-        (called, r"nothing\(\) is a coroutine that was called already"),
-        (takes_none, "can't be called with the task alone"),
-        (takes_two, "can't be called with the task alone"),
+        (plain, "is not an async function"),
+        (lambda task: takes_two(task, 1), "is not an async function"),
+        ("work", "'work' is not an async function"),
+        (None, "None is not an async function"),
+        (called, r"nothing\(\) is a coroutine, not a function"),
+        (takes_none, "can't be called with only the task"),
+        (takes_two, "can't be called with only the task"),
     ]:
         with pytest.raises(InvalidInput, match=words):
             manager.create_task("any", function)

@@ -267,14 +267,14 @@ def test_a_task_that_ignores_its_cancelling_is_told_of_and_holds_nothing_up(
 
     with caplog.at_level(logging.WARNING, "muster"):
         assert run_in_virtual_time(main()) == 10 + local_manager.STOPPING_S
-    assert "a task ignores that it was cancelled task='deaf'" in caplog.text
+    assert "a task ignores its cancellation task='deaf'" in caplog.text
 
 
 async def test_two_runs_at_once_are_refused() -> None:
     manager = LocalTaskManager()
     runner = asyncio.create_task(manager.run_tasks())
     await asyncio.sleep(0)
-    with pytest.raises(InvalidInput, match="run_tasks runs already"):
+    with pytest.raises(InvalidInput, match="run_tasks is already running"):
         await manager.run_tasks()
     manager.stop()
     await runner

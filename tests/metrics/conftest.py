@@ -1,4 +1,4 @@
-"""Metrics as Prometheus would read them."""
+"""Metrics as Prometheus parses them."""
 
 from __future__ import annotations
 

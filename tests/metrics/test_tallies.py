@@ -1,4 +1,4 @@
-"""What is counted of attempts that were sent ahead, came late, or never began."""
+"""The counts of attempts that were prefetched, came late, or never began."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told: the manager's span of an attempt, and the worker's within it."""
+"""OpenTelemetry spans: the manager's span of an attempt, and the worker's inside it."""
 
 from __future__ import annotations
 
@@ -201,25 +201,47 @@ def test_nothing_is_imported_where_nobody_traces() -> None:
     assert ran.stdout.split()[-1] == "False"
 
 
-@pytest.mark.parametrize("module", ["metrics.otel", "metrics"])
-def test_without_the_packages_the_extra_is_named(module: str) -> None:
-    package, extra = {
-        "metrics.otel": ("opentelemetry", "otel"),
-        "metrics": ("prometheus_client", "metrics"),
-    }[module]
+def run_without(package: str, statement: str) -> str:
+    """Run a statement in a process in which a package is not installed; returns its output."""
     code = (
-        "import importlib.util, importlib\n"
+        "import importlib.util, sys\n"
+        f"sys.modules[{package!r}] = None\n"
         "find = importlib.util.find_spec\n"
         f"importlib.util.find_spec = lambda name, *more: None if name == {package!r} "
         "else find(name, *more)\n"
         "from muster.messages import ExtraMissing\n"
-        f"try:\n    import muster.agents.{module}\n"
+        f"try:\n    {statement}\n"
         "except ExtraMissing as fault:\n    print(fault)\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert f"pip install 'ceylon-muster[{extra}]'" in ran.stdout
+    return ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "package", "extra"),
+    [
+        ("import muster.agents.metrics.otel", "opentelemetry", "otel"),
+        ("import muster.agents.metrics.exposition", "prometheus_client", "metrics"),
+        ("from muster.agents.metrics import render_metrics", "prometheus_client", "metrics"),
+        (
+            "import muster.agents.metrics; muster.agents.metrics.serve_metrics",
+            "prometheus_client",
+            "metrics",
+        ),
+    ],
+)
+def test_without_the_packages_the_extra_is_named(statement: str, package: str, extra: str) -> None:
+    assert (
+        f"needs {package}, not installed here; run: pip install 'ceylon-muster[{extra}]'"
+        in run_without(package, statement)
+    )
+
+
+@pytest.mark.parametrize("module", ["otel", "system_metrics", "tallies"])
+def test_what_does_not_need_prometheus_is_imported_without_it(module: str) -> None:
+    assert run_without("prometheus_client", f"import muster.agents.metrics.{module}") == ""
 
 
 WORKER = """

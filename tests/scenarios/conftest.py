@@ -1,4 +1,4 @@
-"""Rehearses a scenario in virtual time, and holds the diagram in its docstring against the run."""
+"""Rehearses a scenario in virtual time, and checks the diagram in its docstring."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from muster.agents.diagram import Found, find_diagrams
+from muster.agents.diagram import FoundDiagram, find_diagrams
 from muster.agents.kernel.trace import Trace, TraceLog
 from muster.agents.manager.task_manager import TaskManager
 from muster.agents.report.model import RunReport
@@ -28,10 +28,10 @@ class Rehearsal:
 
 
 @pytest.fixture
-def diagram_of() -> Callable[[type[Scenario]], Found]:
+def diagram_of() -> Callable[[type[Scenario]], FoundDiagram]:
     """Reads the diagram in the docstring of a scenario's module."""
 
-    def read(story: type[Scenario]) -> Found:
+    def read(story: type[Scenario]) -> FoundDiagram:
         (found,) = find_diagrams(importlib.import_module(story.__module__).__doc__, story.name())
         return found
 

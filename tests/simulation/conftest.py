@@ -1,4 +1,4 @@
-"""A small story to be simulated, and what its runs are compared by."""
+"""A small workload, and what its runs are compared by."""
 
 from __future__ import annotations
 

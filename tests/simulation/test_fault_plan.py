@@ -1,4 +1,4 @@
-"""Each kind of fault does what it says, alone, and follows from the seed."""
+"""Each kind of fault does what it says, alone and reproducibly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated runs repeat themselves, keep every invariant, and tell when one is broken."""
+"""Simulated runs are reproducible, keep every invariant, and report violations."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ from muster.agents.simulation import checker
 from muster.agents.simulation import runner as simulation
 from muster.agents.simulation.checker import InvariantViolation
 from muster.agents.simulation.faults import FaultKind
-from muster.agents.simulation.runner import Conditions, Outcome, simulate
-from muster.agents.simulation.shrinking import shrink
+from muster.agents.simulation.runner import Conditions, SimulationOutcome, shrink, simulate
 from muster.agents.simulation.workload import StressStory
 from muster.agents.worker.outbox import ResultOutbox
 from muster.agents.worker.shell import WorkerShell
@@ -48,14 +47,14 @@ for story in stories:
 SCENARIOS = [each for each in our_scenarios() if not each.needs_the_real_network()]
 
 
-def told(outcome: Outcome) -> str:
-    return f"seed {outcome.conditions.seed}: {outcome.breach}\n" + "\n".join(outcome.story)
+def told(outcome: SimulationOutcome) -> str:
+    return f"seed {outcome.conditions.seed}: {outcome.violation}\n" + "\n".join(outcome.story)
 
 
-def first_broken(story: Callable[[int], Any], seeds: range, *kinds: FaultKind) -> Outcome:
+def first_broken(story: Callable[[int], Any], seeds: range, *kinds: FaultKind) -> SimulationOutcome:
     for seed in seeds:
         outcome = simulate(story(seed), Conditions(seed, kinds, 20.0))
-        if outcome.breach is not None:
+        if outcome.violation is not None:
             return outcome
     raise AssertionError("nothing was noticed")
 
@@ -107,7 +106,7 @@ def test_60_runs_of_a_fresh_seed_break_no_invariant() -> None:
     print(f"seeds {seed} to {seed + 59}")
     for each in range(seed, seed + 60):
         outcome = simulate(StressStory(each), Conditions(each, storm_s=10.0))
-        assert outcome.breach is None, told(outcome)
+        assert outcome.violation is None, told(outcome)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name())
@@ -115,7 +114,7 @@ def test_every_scenario_stands_the_storm(scenario: Any) -> None:
     seed = secrets.randbelow(1_000_000_000)
     for each in range(seed, seed + 5):
         outcome = simulate(scenario(), Conditions(each, storm_s=20.0))
-        assert outcome.breach is None, told(outcome)
+        assert outcome.violation is None, told(outcome)
 
 
 @pytest.mark.parametrize("kind", FaultKind)
@@ -123,7 +122,7 @@ def test_each_kind_alone_happens_and_breaks_nothing(
     kind: FaultKind, small_story: Callable[[], Any]
 ) -> None:
     outcomes = [simulate(small_story(), Conditions(seed, (kind,))) for seed in range(10)]
-    assert all(outcome.breach is None for outcome in outcomes), [told(each) for each in outcomes]
+    assert all(outcome.violation is None for outcome in outcomes), [told(each) for each in outcomes]
     assert sum(outcome.injected[kind] for outcome in outcomes) > 0
     assert all(set(outcome.injected) <= {kind} for outcome in outcomes)
 
@@ -156,9 +155,9 @@ def test_a_worker_that_runs_an_attempt_twice_is_noticed(
 
     monkeypatch.setattr(TaskRunner, "__init__", begin_forgetful)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == "an attempt runs at most once, on one worker"
-    assert outcome.breach.detail == "attempt 1 at task 1 ran at Ben#1 and again at Ben#1"
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "an attempt runs at most once, on one worker"
+    assert outcome.violation.detail == "attempt 1 at task 1 ran at Ben#1 and again at Ben#1"
     assert outcome.story[0].endswith("task_added")
 
 
@@ -176,9 +175,9 @@ def test_a_board_that_settles_a_task_twice_is_noticed(
 
     monkeypatch.setattr(Board, "handle", forgetful)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == "every task is settled exactly once"
-    assert outcome.breach.detail == "task 1 was task_completed and then task_completed"
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "every task is settled exactly once"
+    assert outcome.violation.detail == "task 1 was task_completed and then task_completed"
 
 
 def test_a_board_that_does_not_fit_together_is_noticed(
@@ -189,7 +188,9 @@ def test_a_board_that_does_not_fit_together_is_noticed(
 
     monkeypatch.setattr(checker, "check_invariants", untrue)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach == InvariantViolation("the board fits together", "the counts are wrong")
+    assert outcome.violation == InvariantViolation(
+        "the board is consistent", "the counts are wrong"
+    )
 
 
 def test_a_result_that_nobody_worked_for_is_noticed(
@@ -205,9 +206,9 @@ def test_a_result_that_nobody_worked_for_is_noticed(
 
     monkeypatch.setattr(TaskRunner, "__init__", begin_lazy)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == (
-        "what is recorded as done was done, by that worker in that attempt"
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == (
+        "a recorded success was a success of that worker in that attempt"
     )
 
 
@@ -224,8 +225,10 @@ def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.Mon
     monkeypatch.setattr(GroupCommit, "add", add)
     monkeypatch.setattr(GroupCommit, "_release", release)
     outcome = first_broken(StressStory, range(5, 60), FaultKind.RESTART)
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == "what is settled outlives the manager"
+    assert outcome.violation is not None
+    assert (
+        outcome.violation.invariant == "a settled task stays settled when the manager is replaced"
+    )
 
 
 @pytest.mark.slow
@@ -234,9 +237,9 @@ def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
 ) -> None:
     monkeypatch.setattr(ResultOutbox, "take_back", lambda self: self._unacknowledged.clear())
     outcome = first_broken(StressStory, range(60), FaultKind.RESTART, FaultKind.LOSS)
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == (
-        "what a worker holds, or has told the end of, is not taken for lost"
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == (
+        "an attempt that a worker holds, or has reported the end of, is not lost"
     )
 
 
@@ -246,9 +249,9 @@ def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
 ) -> None:
     monkeypatch.setattr(Assigner, "assign_waiting", lambda self: None)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == "a run ends once the faults have stopped"
-    assert "task 1 waits for a free slot" in outcome.breach.detail
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "a run ends once the faults have stopped"
+    assert "task 1 waits for a free slot" in outcome.violation.detail
 
 
 def test_an_assigning_that_begins_nothing_is_an_error_and_no_silent_wait(
@@ -256,16 +259,16 @@ def test_an_assigning_that_begins_nothing_is_an_error_and_no_silent_wait(
 ) -> None:
     monkeypatch.setattr(BoardDriver, "begin_assigning", lambda self: None)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == "the manager does not break down"
-    assert "AssigningFailed" in outcome.breach.detail
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "the manager does not fail"
+    assert "AssigningFailed" in outcome.violation.detail
 
 
 @pytest.mark.parametrize(
     ("broken", "by", "invariant"),
     [
         ("_explain", _forget_stray_cancellations, "whatever a handler does, its attempt ends in a"),
-        ("_end", _keep_the_slot, "an attempt that has ended gives its slot back"),
+        ("_end", _keep_the_slot, "an attempt that has ended frees its slot"),
     ],
     ids=["no result", "no slot"],
 )
@@ -274,9 +277,9 @@ def test_an_attempt_that_ends_unseen_is_noticed(
 ) -> None:
     monkeypatch.setattr(simulation, "CALM_S", 120.0)
     monkeypatch.setattr(TaskRunner, broken, by)
-    breach = first_broken(StressStory, range(20)).breach
-    assert breach is not None
-    assert breach.invariant.startswith(invariant)
+    violation = first_broken(StressStory, range(20)).violation
+    assert violation is not None
+    assert violation.invariant.startswith(invariant)
 
 
 def test_a_worker_that_breaks_down_is_noticed(
@@ -287,8 +290,8 @@ def test_a_worker_that_breaks_down_is_noticed(
 
     monkeypatch.setattr(WorkerAgent, "serve_over", fall_over)
     outcome = simulate(small_story(), Conditions(1, ()))
-    assert outcome.breach is not None
-    assert outcome.breach.invariant == "a worker does not break down"
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "a worker does not fail"
 
 
 @pytest.mark.slow
@@ -301,9 +304,9 @@ def test_a_failing_run_shrinks_to_the_faults_that_matter(monkeypatch: pytest.Mon
     monkeypatch.setattr(simulation, "CALM_S", 120.0)
     broken = first_broken(StressStory, range(200), *FaultKind)
     shrunk = shrink(StressStory(broken.conditions.seed), broken)
-    assert shrunk.breach is not None
-    assert broken.breach is not None
-    assert shrunk.breach.invariant == broken.breach.invariant
+    assert shrunk.violation is not None
+    assert broken.violation is not None
+    assert shrunk.violation.invariant == broken.violation.invariant
     assert len(shrunk.conditions.kinds) < len(broken.conditions.kinds)
     assert shrunk.conditions.storm_s <= broken.conditions.storm_s
     again = simulate(StressStory(shrunk.conditions.seed), shrunk.conditions)

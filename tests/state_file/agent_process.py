@@ -1,4 +1,4 @@
-"""An agent in a process of its own: takes tasks until none is left, and keeps a diary of it.
+"""An agent in its own process: takes tasks until none is left, and records what it did.
 
 Run as `python agent_process.py STATE_FILE DIARY AGENT_ID TIMEOUT_HOURS`.
 """

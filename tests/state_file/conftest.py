@@ -1,4 +1,4 @@
-"""Managers over either kind of file, with a clock that stands until it is moved."""
+"""Managers of JSON and SQLite files, with a clock that tests move."""
 
 from __future__ import annotations
 

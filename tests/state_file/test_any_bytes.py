@@ -1,4 +1,4 @@
-"""Whatever bytes stand in a state file, they are read or refused, and never anything else."""
+"""Any bytes in a state file are either read or rejected; nothing else is raised."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from muster.agents.state_file.document import NotAStateDocument, StateDocument, begin
+from muster.agents.state_file.document import StateDocument, encode_empty
+from muster.agents.state_file.json_text import InvalidStateDocument
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
 VALUES = st.recursive(
@@ -42,7 +43,7 @@ def encode(document: StateDocument) -> bytes:
 
 
 def made_by_muster() -> bytes:
-    document = StateDocument(b"".join(begin("2024-01-01T10:00:00")))
+    document = StateDocument(b"".join(encode_empty("2024-01-01T10:00:00")))
     for number in range(3):
         document.add(f"brew_{number}", {"type": "brew", "status": "pending", "data": {"é": [1]}})
     return encode(document)
@@ -53,7 +54,7 @@ def made_by_muster() -> bytes:
 @example(b'{"a": ' * 3000)
 @settings(max_examples=50)
 def test_any_bytes(content: bytes) -> None:
-    with suppress(NotAStateDocument):
+    with suppress(InvalidStateDocument):
         StateDocument(content)
 
 
@@ -63,7 +64,7 @@ def test_what_is_read_is_what_stands_there(content: Any, indent: int | None) -> 
     text = json.dumps(content, indent=indent)
     try:
         document = StateDocument(text.encode())
-    except NotAStateDocument:
+    except InvalidStateDocument:
         return
     # As texts, for what is no number is not equal to itself.
     assert json.loads(encode(document), parse_constant=str) == json.loads(text, parse_constant=str)
@@ -80,6 +81,6 @@ def test_a_few_bytes_changed_are_read_or_refused_but_never_misread(data: st.Data
         content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     try:
         known.refresh(bytes(content))
-    except NotAStateDocument:
+    except InvalidStateDocument:
         return
     assert json.loads(encode(known)) == json.loads(bytes(content))

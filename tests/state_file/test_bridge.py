@@ -1,4 +1,4 @@
-"""A manager's workers do the tasks of a state file, in virtual time and over real Ceylon."""
+"""A manager's workers run the tasks of a state file, in virtual time and over real Ceylon."""
 
 from __future__ import annotations
 

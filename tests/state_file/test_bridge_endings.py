@@ -1,4 +1,4 @@
-"""However a worker's handler ends, the state file is told how."""
+"""However a handler ends, the state file records how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of corrupt files, writers who write in place, and a lock whose file is removed."""
+"""Copies of corrupt files, writers that overwrite in place, and lock files that are removed."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_the_file_itself_may_be_replaced_by_something_else(
         told = "is a folder"
     else:
         state_file.symlink_to(tmp_path / "nowhere")
-        told = "is gone"
+        told = "no longer exists"
     for call in (lambda: manager.create_task("brew"), manager.get_status_summary):
         with pytest.raises(StoreUnusable, match=told):
             call()
@@ -311,7 +311,7 @@ def test_a_lock_removed_while_it_is_held_lets_nobody_undo_what_another_does(
             with pytest.raises(StoreUnusable, match=r"is locked by|can't be locked"):
                 other.create_task("pour")
 
-    with pytest.raises(StoreBusy, match="was deleted or replaced while it was held"):
+    with pytest.raises(StoreBusy, match="was deleted or replaced while it was locked"):
         change()
     if remove is put_folder_in_its_place:
         with pytest.raises(StoreUnusable, match="can't be locked"):
@@ -417,7 +417,7 @@ def test_a_sqlite_file_that_goes_while_it_is_used_takes_nothing_with_it_in_silen
         Path(f"{sqlite_file}{suffix}").rename(tmp_path / f"away.db{suffix}")
     if how == "deleted":
         for call in (lambda: manager.create_task("pour"), manager.get_status_summary):
-            with pytest.raises(StoreUnusable, match="is gone, and nothing was changed"):
+            with pytest.raises(StoreUnusable, match="was deleted; nothing was changed"):
                 call()
         assert not sqlite_file.exists()
     else:
@@ -439,7 +439,7 @@ def test_a_sqlite_file_that_goes_within_a_change_makes_it_fail(
             manager._table.replace_metadata({})
             sqlite_file.unlink()
 
-    with pytest.raises(StoreUnusable, match="is gone, and nothing was changed"):
+    with pytest.raises(StoreUnusable, match="was deleted; nothing was changed"):
         change()
 
 

@@ -1,4 +1,4 @@
-"""What the API's documentation shows, as its reader would type it; only the import is Muster's."""
+"""The examples of the API's documentation, unchanged but for the import."""
 
 from __future__ import annotations
 

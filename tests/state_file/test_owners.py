@@ -1,4 +1,4 @@
-"""Users who share a state file: whoever changes it, it keeps its owner, its group and its mode."""
+"""Users that share a state file: it keeps its owner, group and mode whoever changes it."""
 
 from __future__ import annotations
 

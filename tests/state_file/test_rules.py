@@ -1,4 +1,4 @@
-"""Who may do what to a task, over a JSON file and over SQLite alike."""
+"""Which agent may do what to a task, in JSON and SQLite files."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_data_that_json_cannot_carry_is_refused(make_either: Any, data: Any, tol
 def test_data_that_holds_itself_is_refused(make: Any) -> None:
     loop: dict[str, Any] = {}
     loop["loop"] = loop
-    with pytest.raises(InvalidTask, match="holds itself"):
+    with pytest.raises(InvalidTask, match="contains itself"):
         make().create_task("brew", loop)
 
 

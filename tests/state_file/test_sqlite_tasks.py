@@ -1,4 +1,4 @@
-"""What a SQLite file lifts of a JSON file's limits: priorities, times, retries, and numbers."""
+"""What only SQLite files support: priorities, start times, retries and many tasks."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_values_out_of_range_are_refused(make_sqlite: Any, options: dict[str, An
 def test_a_json_file_given_as_sqlite_is_refused_untouched(make: Any, tmp_path: Path) -> None:
     make(tmp_path / "tea.json").create_task("brew")
     before = (tmp_path / "tea.json").read_bytes()
-    with pytest.raises(StoreCorrupt, match="not a SQLite file"):
+    with pytest.raises(StoreCorrupt, match="not a valid SQLite file"):
         make(f"sqlite:///{tmp_path}/tea.json")
     assert (tmp_path / "tea.json").read_bytes() == before
 

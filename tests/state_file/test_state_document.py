@@ -1,4 +1,4 @@
-"""State files on disk: their structure, other programs' files, and what is no state file."""
+"""State files on disk: their structure, other programs' files, and invalid files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from muster.agents import StateFileTaskManager
-from muster.agents.state_file.timestamps import from_timestamp, to_timestamp
+from muster.agents.state_file.json_values import from_timestamp, to_timestamp
 from muster.messages import InvalidInput, StoreBusy, StoreCorrupt, StoreUnusable
 
 FOREIGN = {
@@ -182,8 +182,11 @@ NO_STATE_FILES: list[tuple[Any, str]] = [
     (change(tasks=[]), "'tasks' is a list"),
     (change(metadata=None), "'metadata' is missing"),
     (change(workflow_type=3), "'workflow_type' is a number"),
-    (b'{"workflow_type": "a", "metadata": {"a": 1e999}, "tasks": {}}', "what JSON can't"),
-    (b'{"tasks": {}, "tasks": {}}', "'tasks' stands twice"),
+    (
+        b'{"workflow_type": "a", "metadata": {"a": 1e999}, "tasks": {}}',
+        "a number that is too large",
+    ),
+    (b'{"tasks": {}, "tasks": {}}', "the name 'tasks' twice"),
     (b'{"workflow_type": "a", "metadata": {}, "tasks": {\n"a": {}, \n}}\n', "not JSON"),
     (b'{"workflow_type": "a", "metadata": {}, "tasks": {\n}}\n}}\n', "not JSON"),
 ]
@@ -227,7 +230,7 @@ def test_a_file_that_becomes_corrupt_while_it_is_used_is_refused_until_it_is_men
 def test_a_file_that_is_gone_is_not_silently_begun_anew(make: Any, state_file: Path) -> None:
     manager = make()
     state_file.unlink()
-    with pytest.raises(StoreUnusable, match="is gone"):
+    with pytest.raises(StoreUnusable, match="no longer exists"):
         manager.create_task("brew")
     assert not state_file.exists()
     assert make().get_status_summary()["total_tasks"] == 0
@@ -311,7 +314,7 @@ def test_a_failure_to_write_leaves_everything_as_it_was(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("muster.agents.state_file.json_file._write_all", full)
+        patch.setattr("muster.agents.state_file.json_file.write_all", full)
         with pytest.raises(StoreUnusable, match="No space left on device"):
             manager.get_next_task("ada")
     assert state_file.read_bytes() == before
@@ -369,7 +372,9 @@ def test_what_a_dead_process_left_behind_does_no_harm(make: Any, state_file: Pat
 def test_where_an_open_file_cannot_be_replaced_none_is_kept_open(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muster.agents.state_file.json_file._MAY_BE_REPLACED_WHILE_OPEN", False)
+    monkeypatch.setattr(
+        "muster.agents.state_file.open_version.OpenVersion.replaceable_while_open", False
+    )
     before = len(list(Path("/proc/self/fd").iterdir()))
     one, other = make(), make()
     task_id = one.create_task("brew")

@@ -1,4 +1,4 @@
-"""Agents in other time zones, and in the hour that comes twice: one task is never two agents'."""
+"""Agents in several time zones, and the hour that occurs twice: two agents never get one task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.state_file.timestamps import from_timestamp, to_timestamp
+from muster.agents.state_file.json_values import from_timestamp, to_timestamp
 
 pytestmark = pytest.mark.skipif(not hasattr(time, "tzset"), reason="zones can't be changed here")
 

@@ -1,4 +1,4 @@
-"""One task that can't be read: it is set aside as it stands, and all others go on."""
+"""A task that can't be read is set aside unchanged, and all others can be used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.state_file.json_members import find_depth, split_members
+from muster.agents.state_file.json_text import find_depth, split_members
 from muster.messages import UnreadableTask
 
 TOP = '{"workflow_type": "tea", "metadata": {}, "tasks": {%s}}'
@@ -43,11 +43,11 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "doubled_name": (
         '{"type": "brew", "status": "pending", "type": "pour"}',
-        "'type' stands twice",
+        "the name 'type' twice",
     ),
     "doubled_name_within": (
         '{"type": "brew", "status": "pending", "data": {"a": 1, "a": 2}}',
-        "'a' stands twice",
+        "the name 'a' twice",
     ),
     "nothing": ("null", "not an object"),
     "text": ('"brew"', "is text, not an object"),
@@ -150,7 +150,7 @@ def test_whoever_asks_for_a_bad_task_is_told_what_is_wrong(make: Any, state_file
         lambda: manager.retry_task("bad"),
         lambda: manager.create_task("pour", parent_id="bad"),
     ):
-        with pytest.raises(UnreadableTask, match=r"1e999.*mend it in the file"):
+        with pytest.raises(UnreadableTask, match=r"1e999.*repair it in the file"):
             call()
     assert state_file.read_bytes() == before
 
@@ -198,7 +198,7 @@ def test_two_tasks_of_one_id_are_both_set_aside_and_kept(
         document(GOOD % 7, layout).replace('"good_2"', '"bad"').replace('"good_1"', '"good"')
     )
     manager = make()
-    assert manager.get_unreadable_tasks() == {"bad": "its id stands there twice"}
+    assert manager.get_unreadable_tasks() == {"bad": "its id occurs twice"}
     assert manager.get_next_task("ada")["id"] == "good"
     assert manager.get_next_task("ada") is None
     assert state_file.read_text().count('"bad"') == 2
@@ -226,7 +226,7 @@ BAD_COLUMNS: list[tuple[str, Any, str]] = [
     ("data", b"\x80\x04", "not text"),
     ("data", "9" * 5000, "too many digits"),
     ("data", DEEP, "nested too deep"),
-    ("data", '{"a": 1, "a": 2}', "stands twice"),
+    ("data", '{"a": 1, "a": 2}', "the name 'a' twice"),
     ("result_data", "{", "not JSON"),
     ("type", b"\xff", "type of task"),
     ("priority", "urgent", "not an integer"),

@@ -1,4 +1,4 @@
-"""Every kind of store, by the place where it keeps its rows."""
+"""Every kind of store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from muster.agents.kernel.board.rows import Rows, TaskRow
-from muster.agents.store import file_lock as store_hold
+from muster.agents.store import file_lock as store_file_lock
 from muster.agents.store.memory import MemoryStore, SharedRows
 from muster.agents.store.protocol import Store
 from muster.agents.store.sqlite import SqliteStore, read_store
@@ -18,7 +18,7 @@ from muster.messages import TaskId, TaskStatus
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who find a store held wait for it no longer than they must."""
-    monkeypatch.setattr(store_hold, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(store_file_lock, "_TIMEOUT_S", 0.05)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the rows of a run tell is what the board knew."""
+"""The rows of a run restore the state of its board."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the store in memory does."""
+"""The behaviour that only the memory store has."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def test_the_memory_of_a_dead_manager_goes_to_the_next_and_its_late_writes_are_r
     dead = MemoryStore()
     dead.write(Rows(b"before its death"))
     dead.memory.release()
-    with pytest.raises(StoreUnusable, match="taken from it"):
+    with pytest.raises(StoreUnusable, match="was released"):
         dead.write(Rows(b"late"))
     successor = MemoryStore(dead.memory)
-    with pytest.raises(StoreUnusable, match="taken from it"):
+    with pytest.raises(StoreUnusable, match="was released"):
         dead.write(Rows(b"later"))
     dead.close()
     successor.write(Rows(b"goes on"))

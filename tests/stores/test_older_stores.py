@@ -1,4 +1,4 @@
-"""A store that an older Muster wrote tells of its run as one of today does."""
+"""Stores that an older version of Muster wrote can still be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is written of a run is for its owner alone, unless the owner has chosen otherwise."""
+"""Files with the content of a run are readable by their owner only, unless the owner chose more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SQLite store's file: whoever may not have it is told why, and it stays as it was."""
+"""The file of a SQLite store: a refusal names the reason, and leaves the file unchanged."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     for refusal in refusals(path):
-        assert "is of version 99, and this Muster knows versions up to 2" in refusal
+        assert "has version 99, and this Muster supports versions up to 2" in refusal
         assert "open it with the Muster that wrote it" in refusal
 
 
@@ -124,7 +124,7 @@ def test_a_store_of_a_newer_version_whose_manager_was_killed_is_left_alone(path)
     with _killed_with_its_wal(connection, path) as copy:
         assert Path(f"{copy}-wal").stat().st_size > 0
         for refusal in refusals(copy):
-            assert "is of version 99" in refusal
+            assert "has version 99" in refusal
 
 
 @contextlib.contextmanager
@@ -142,7 +142,7 @@ def test_a_sqlite_file_of_others_is_left_alone(tmp_path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE photo (name TEXT)")
     for refusal in refusals(path):
-        assert "is a SQLite file, but not a store of Muster's; name another file" in refusal
+        assert "is a SQLite file, but not a store of Muster; name another file" in refusal
 
 
 @pytest.mark.parametrize("size", [1, 50, 100, 512, 5_000])
@@ -167,17 +167,17 @@ def test_a_store_with_damaged_pages_is_refused(path) -> None:
     path.write_bytes(whole)
     for refusal in refusals(path):
         assert re.search("is damaged|malformed", refusal), refusal
-        assert "restore it from a copy, or begin a new one in another file" in refusal
+        assert "restore it from a copy, or create a new one in another file" in refusal
 
 
 def test_a_changed_byte_in_what_was_written_is_found(path) -> None:
     whole = path.read_bytes()
     at = whole.index(b"state 17")
     path.write_bytes(whole[:at] + b"S" + whole[at + 1 :])
-    with pytest.raises(StoreUnusable, match="is damaged: its checksums do not fit"):
+    with pytest.raises(StoreUnusable, match="is damaged: a checksum does not match"):
         read_store(path)
     store = SqliteStore(path)
-    with pytest.raises(StoreUnusable, match="is damaged: its checksums do not fit"):
+    with pytest.raises(StoreUnusable, match="is damaged: a checksum does not match"):
         store.load()
     store.close()
 
@@ -224,13 +224,13 @@ def test_a_pipe_is_not_a_store(tmp_path) -> None:
 
 def test_there_must_be_a_folder(tmp_path) -> None:
     of_manager, of_reader = refusals_of_nothing(tmp_path / "missing" / "run.db")
-    assert f"there is no folder {str(tmp_path / 'missing')!r}; make it first" in of_manager
+    assert f"there is no folder {str(tmp_path / 'missing')!r}; create it first" in of_manager
     assert "there is no folder" in of_reader
     assert list(tmp_path.iterdir()) == []
 
 
 def test_reading_needs_a_store_and_makes_none(tmp_path) -> None:
-    with pytest.raises(StoreUnusable, match=r"there is no store .*; a manager that is given this"):
+    with pytest.raises(StoreUnusable, match=r"there is no store .*; a manager that uses this"):
         read_store(tmp_path / "run.db")
     assert list(tmp_path.iterdir()) == []
 
@@ -260,10 +260,10 @@ def test_a_wal_whose_store_is_gone_is_not_written_into_a_new_one(path) -> None:
     path.unlink()
     Path(f"{path}-wal").write_bytes(wal)
     for refusal in refusals(path):
-        assert "is gone, but its" in refusal
+        assert "does not exist, but its" in refusal
     path.touch()
     for refusal in refusals(path):
-        assert "is gone, but its" in refusal
+        assert "does not exist, but its" in refusal
 
 
 HOLD = """
@@ -289,7 +289,9 @@ def test_a_store_that_a_living_manager_holds_is_refused_until_it_is_dead(path) -
             SqliteStore(path)
         assert contents(path.parent) == before
         assert f"is held by the manager of process {owner.pid}" in str(refusal.value)
-        assert "wait until it ends, stop it, or give this one another file" in str(refusal.value)
+        assert "wait until it ends, stop it, or give this manager another file" in str(
+            refusal.value
+        )
         assert read_store(path).run == b"held"
         assert find_holder(path) == (True, owner.pid)
         owner.kill()
@@ -339,7 +341,7 @@ def test_an_old_store_is_read_as_if_it_were_new_and_stays_old(path, monkeypatch)
     def read_note(connection: sqlite3.Connection) -> object:
         return connection.execute("SELECT note FROM run").fetchone()
 
-    assert sqlite_file.look(path, read_note) == ("new",)
+    assert sqlite_file.read_snapshot(path, read_note) == ("new",)
     assert read_store(path) == ROWS
     assert contents(path.parent) == before
 

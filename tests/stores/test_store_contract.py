@@ -1,4 +1,4 @@
-"""What every store must do."""
+"""The contract of every store."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_rows_of_forgotten_tasks_go_before_others_are_written(place) -> None
     store.write(Rows(tasks=(task_row(1, 0), task_row("1", 1))))
     store.write(Rows(tasks=(task_row(1, 2, b"new"),), forgotten=(1, "1", "never there")))
     assert store.load() == Rows(tasks=(task_row(1, 2, b"new"),))
-    with pytest.raises(StoreUnusable, match="without its definition"):
+    with pytest.raises(StoreUnusable, match="no definition"):
         store.write(Rows(tasks=(task_row(1, 2, definition=None),), forgotten=(1,)))
     assert store.load() == Rows(tasks=(task_row(1, 2, b"new"),))
 
@@ -121,7 +121,7 @@ def test_of_a_batch_that_cannot_be_kept_nothing_is_kept(place) -> None:
     store.write(before)
     undefined = task_row(3, 2, definition=None)
     batch = (task_row(1, 0, b"changed"), task_row(2, 1), undefined)
-    with pytest.raises(StoreUnusable, match="without its definition"):
+    with pytest.raises(StoreUnusable, match="no definition"):
         store.write(Rows(b"changed", batch, (WorkerRow("Ben", b"new"),)))
     assert store.load() == before
     store.write(Rows(tasks=(task_row(2, 1),)))
@@ -219,7 +219,7 @@ def test_of_a_large_batch_that_cannot_be_kept_nothing_is_kept(place) -> None:
     before = Rows(tasks=tuple(task_row(number, number) for number in range(100)))
     store.write(before)
     batch = [task_row(number, number, b"changed", definition=None) for number in range(120)]
-    with pytest.raises(StoreUnusable, match="without its definition"):
+    with pytest.raises(StoreUnusable, match="no definition"):
         store.write(Rows(tasks=tuple(batch)))
     assert store.load() == before
 

@@ -1,4 +1,4 @@
-"""A store whose files are deleted or replaced while it is open, and who else may come to it."""
+"""Stores whose files are deleted or replaced while they are open, and other openers."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_loss_is_noticed_at_the_next_write_and_all_that_was_kept_is_saved(
     store.write(KEPT)
     lose(path)
     for rows in (MORE, NOTHING, MORE):
-        with pytest.raises(StoreLost, match=r"was (deleted|replaced) while it was used") as lost:
+        with pytest.raises(StoreLost, match=r"was (deleted|replaced) while in use") as lost:
             store.write(rows)
     store.close()
     saved = lost.value.copy
@@ -161,7 +161,7 @@ def test_a_log_that_was_cut_off_is_noticed_before_it_is_filled_again(
         store.write(MORE)
     cut_off(share)(path)
     for _ in range(2):
-        with pytest.raises(StoreLost, match=r"run\.db-wal' was cut off while it was used"):
+        with pytest.raises(StoreLost, match=r"run\.db-wal' was truncated while it was in use"):
             store.write(MORE)
     store.close()
 

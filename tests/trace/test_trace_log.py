@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from muster.agents import MemoryStore, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.agents.command.stored_run import read_kept_run
-from muster.agents.diagram.run_messages import conversation_of
+from muster.agents.diagram.run_messages import messages_of
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.trace import (
     RunFacts,
@@ -28,8 +28,10 @@ from muster.scenarios.timeout import Timeout
 
 def told(trace: Any) -> list[tuple[float, str, str, str]]:
     """The messages of a trace; those of one moment in any order, for stories do not tell it."""
-    messages = conversation_of(trace)
-    return sorted((each.at, each.sender.name, each.receiver.name, each.told()) for each in messages)
+    messages = messages_of(trace)
+    return sorted(
+        (each.at, each.sender.name, each.receiver.name, each.label()) for each in messages
+    )
 
 
 def test_a_trace_knows_tasks_workers_and_what_happened(

@@ -1,4 +1,4 @@
-"""Each story, rehearsed in virtual time, goes as the diagram in its docstring shows."""
+"""Each scenario runs in virtual time as the diagram in its docstring shows."""
 
 from __future__ import annotations
 

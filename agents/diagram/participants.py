@@ -1,4 +1,4 @@
-"""Who the participants of a diagram are in a run, and whether what it says of them is so."""
+"""Matches the participants of a diagram with the manager and workers of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ...messages import WorkerProfile
 from ..kernel.trace import Trace
-from .run_messages import PROGRAM, Party, Role, Said, plain_name
+from .run_messages import PROGRAM, Party, Role, RunMessage, plain_name
 from .sequence_model import Note, Participant, SequenceDiagram, walk
 
 _MANAGERS = frozenset({"tm", "taskmanager", "task manager", "task_manager", "manager"})
@@ -18,13 +18,13 @@ _MORE_WORKERS = re.compile(r"… ([\d,]+) more workers?\b.*", re.DOTALL)
 _MORE_MESSAGES = re.compile(r"… ([\d,]+) more messages?\b.*", re.DOTALL)
 
 
-class Miscast(Exception):
-    """A diagram does not have the run's participants.
+class ParticipantMismatch(Exception):
+    """A diagram does not have the participants of the run.
 
     Args:
-        line: the line that does not hold.
+        line: the line that does not match.
         says: what the diagram says there.
-        had: what the run had.
+        had: what the run had instead.
     """
 
     def __init__(self, line: int, says: str, had: str) -> None:
@@ -34,53 +34,59 @@ class Miscast(Exception):
         self.had = had
 
 
-def cast_of(
-    diagram: SequenceDiagram, trace: Trace, conversation: list[Said]
+def match_participants(
+    diagram: SequenceDiagram, trace: Trace, run_messages: list[RunMessage]
 ) -> Mapping[str, Party]:
-    """Who the participants of a diagram are, by their ids.
+    """Match the participants of a diagram, by their ids, with the parties of a run.
 
-    The manager is called TM, TaskManager or as in the run; a worker by its name, at the beginning
-    of its label or as its id; whoever made the manager Program, Main or User.
+    The manager is named TM, TaskManager or by its name in the run. A worker is named by the
+    beginning of its label or by its id. The program that created the manager is named Program, Main
+    or User.
 
     Raises:
-        Miscast: one is not in the run, a worker of the run is missing, or one is not as described.
+        ParticipantMismatch: a participant is not in the run or differs from its description, or a
+            worker of the run is missing.
     """
     outsiders = {
         plain_name(party.name): party
-        for said in conversation
-        for party in (said.sender, said.receiver)
+        for sent in run_messages
+        for party in (sent.sender, sent.receiver)
         if party.role is Role.OUTSIDER
     }
-    cast: dict[str, Party] = {}
+    parties: dict[str, Party] = {}
     for participant in diagram.participants:
         party = _find(participant, trace, outsiders)
         if party is None:
-            raise Miscast(participant.line, f"{_shown(participant)} takes part", _who(trace))
-        if party in cast.values():
-            raise Miscast(participant.line, f"{_shown(participant)} takes part twice", _who(trace))
+            raise ParticipantMismatch(
+                participant.line, f"{_shown(participant)} takes part", _describe_run(trace)
+            )
+        if party in parties.values():
+            raise ParticipantMismatch(
+                participant.line, f"{_shown(participant)} takes part twice", _describe_run(trace)
+            )
         if party.role is Role.WORKER:
             _check_worker(participant, trace.workers[party.name])
-        cast[participant.id] = party
-    present = {said.sender.name for said in conversation if said.sender.role is Role.WORKER} | {
-        said.receiver.name for said in conversation if said.receiver.role is Role.WORKER
+        parties[participant.id] = party
+    present = {sent.sender.name for sent in run_messages if sent.sender.role is Role.WORKER} | {
+        sent.receiver.name for sent in run_messages if sent.receiver.role is Role.WORKER
     }
     present &= trace.workers.keys()
     missing = [name for name in trace.workers if name in present]
-    missing = [name for name in missing if Party(Role.WORKER, name) not in cast.values()]
+    missing = [name for name in missing if Party(Role.WORKER, name) not in parties.values()]
     if len(missing) != _left_out(diagram):
-        told = f"no participant {missing[0]!r}" if missing else "more workers"
-        raise Miscast(diagram.line, f"there is {told}", _who(trace))
-    return cast
+        found = f"no participant {missing[0]!r}" if missing else "more workers"
+        raise ParticipantMismatch(diagram.line, f"there is {found}", _describe_run(trace))
+    return parties
 
 
 def hidden_messages(note: Note) -> int:
-    """How many messages a note stands for, as of a run that was folded; 0 for other notes."""
+    """How many messages a note stands for in a shortened diagram; 0 for other notes."""
     found = _MORE_MESSAGES.fullmatch(note.text)
     return _count(found[1]) if found else 0
 
 
 def _left_out(diagram: SequenceDiagram) -> int:
-    """How many workers the diagram says that it leaves out."""
+    """How many workers the diagram leaves out, according to its notes."""
     notes = (step for step in walk(diagram.steps) if isinstance(step, Note))
     found = (_MORE_WORKERS.fullmatch(note.text) for note in notes)
     return sum(_count(each[1]) for each in found if each)
@@ -92,7 +98,7 @@ def _count(digits: str) -> int:
 
 
 def _find(participant: Participant, trace: Trace, outsiders: Mapping[str, Party]) -> Party | None:
-    # What is shown comes before the id, and whoever really bears a name before who is called so.
+    # The label takes precedence over the id, and names of the run over generic names.
     for shown in (participant.label, _divide(participant.label)[0], participant.id):
         name = plain_name(shown)
         for worker in trace.workers:
@@ -108,21 +114,21 @@ def _find(participant: Participant, trace: Trace, outsiders: Mapping[str, Party]
 
 
 def _check_worker(participant: Participant, worker: WorkerProfile) -> None:
-    for told in _divide(participant.label)[1]:
-        if skill := _SKILL.fullmatch(told):
+    for part in _divide(participant.label)[1]:
+        if skill := _SKILL.fullmatch(part):
             is_so = int(skill[1]) == worker.skill_level
-        elif slots := _SLOTS.fullmatch(told):
+        elif slots := _SLOTS.fullmatch(part):
             is_so = int(slots[1]) == worker.slots
         else:
-            is_so = told in map(plain_name, worker.specialties)
+            is_so = part in map(plain_name, worker.specialties)
         if not is_so:
-            raise Miscast(
+            raise ParticipantMismatch(
                 participant.line, f"{_shown(participant)} takes part", describe_worker(worker)
             )
 
 
 def describe_worker(worker: WorkerProfile) -> str:
-    """A worker with its skill, as in "Ada (skill 6, vision, 2 slots)"."""
+    """Describe a worker with its skill, such as "Ada (skill 6, vision, 2 slots)"."""
     parts = [f"skill {worker.skill_level}", *map(plain_name, worker.specialties)]
     if worker.slots > 1:
         parts.append(f"{worker.slots} slots")
@@ -130,7 +136,7 @@ def describe_worker(worker: WorkerProfile) -> str:
 
 
 def _divide(label: str) -> tuple[str, list[str]]:
-    """What stands before the brackets that end a label, and the parts of what is in them."""
+    """The part of a label before its final parentheses, and the parts inside them."""
     before, bracket, inside = label.strip().rpartition("(")
     if not bracket or not inside.endswith(")"):
         return label.strip(), []
@@ -141,6 +147,6 @@ def _shown(participant: Participant) -> str:
     return repr(" ".join(participant.label.split()))
 
 
-def _who(trace: Trace) -> str:
+def _describe_run(trace: Trace) -> str:
     workers = ", ".join(describe_worker(each) for each in trace.workers.values())
     return f"the manager {trace.manager!r} and the workers {workers or '(none)'}"

@@ -1,4 +1,4 @@
-"""Every lie that is planted into a scenario's diagram is found, and the diagram itself holds."""
+"""The diagram of each scenario is right, and every error that is put into it is found."""
 
 from __future__ import annotations
 

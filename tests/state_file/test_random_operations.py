@@ -1,4 +1,4 @@
-"""Whatever agents do, over several managers of one file: it goes as in a model of a few lines."""
+"""Random operations by several managers of one file agree with a small model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store learns when its workers were last heard, although nothing else happens meanwhile."""
+"""A store records when its workers last sent a message, even if nothing else happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What simulated storms have brought to light, each as small as it gets."""
+"""Faults that simulations have found, reduced to minimal cases."""
 
 from __future__ import annotations
 

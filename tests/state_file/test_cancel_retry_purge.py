@@ -1,4 +1,4 @@
-"""Renewing a hold, cancelling, trying again, listing and purging, over both kinds of file."""
+"""Renewing, cancelling, retrying, listing and purging tasks, in both kinds of file."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_renewed_hold_lasts_on(make_either: Any, clock: Any) -> None:
         assert manager.get_next_task("ben") is None
     clock.pass_hours(2.1)
     assert manager.get_next_task("ben")["id"] == task_id
-    with pytest.raises(NotTheHolder, match=r"'ada' can't renew its hold of a task: .*'ben'"):
+    with pytest.raises(NotTheHolder, match=r"'ada' can't renew a task: .*'ben'"):
         manager.renew_task(task_id, "ada")
 
 
@@ -138,7 +138,7 @@ def test_what_has_not_failed_is_not_tried_again(make_either: Any, status: str) -
     manager = make_either()
     task_id = task_of(manager, status)
     before = manager.get_task(task_id)
-    with pytest.raises(IllegalTransition, match=f"can be tried again: .* is {status}"):
+    with pytest.raises(IllegalTransition, match=f"can be retried: .* is {status}"):
         manager.retry_task(task_id)
     assert manager.get_task(task_id) == before
 
