@@ -144,7 +144,7 @@ async def download_file(
         part.release()
 
 
-class _TryAgain(Exception):
+class _RetryableError(Exception):
     """What went wrong may go well the next time; says what it was."""
 
 
@@ -170,8 +170,8 @@ class _Fetch:
             try:
                 await self._try(client)
                 return
-            except (httpx.TransportError, PageUnavailable, _TryAgain) as fault:
-                told = f"{type(fault).__name__}: {fault}".removeprefix("_TryAgain: ")
+            except (httpx.TransportError, PageUnavailable, _RetryableError) as fault:
+                told = f"{type(fault).__name__}: {fault}".removeprefix("_RetryableError: ")
             except REQUEST_FAULTS as fault:
                 told = f"{type(fault).__name__}: {fault}"
                 raise DownloadFailed(f"{self._shown_url} can't be downloaded: {told}") from None
@@ -199,7 +199,7 @@ class _Fetch:
             if size is None or part.size < size:
                 await self._take(response, size)
             if size is not None and part.size != size:
-                raise _TryAgain(f"{part.size:,} of {size:,} bytes have come")
+                raise _RetryableError(f"{part.size:,} of {size:,} bytes have come")
 
     def _begin(self, response: httpx.Response, *, is_resuming: bool) -> int | None:
         """See what the server sends; how large the whole file is, None if it doesn't say."""
@@ -219,9 +219,9 @@ class _Fetch:
             return size
         if is_resuming and status in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
             part.begin(self._url, None)
-            raise _TryAgain("the server sent another part than it was asked for")
+            raise _RetryableError("the server sent another part than it was asked for")
         if response.is_server_error or status == _TOO_MANY_REQUESTS:
-            raise _TryAgain(f"it answered {status} {response.reason_phrase}")
+            raise _RetryableError(f"it answered {status} {response.reason_phrase}")
         if status == _PARTIAL_CONTENT or not response.is_success:
             raise DownloadFailed(f"{self._shown_url} answered {status} {response.reason_phrase}")
         self.has_gone_on = False

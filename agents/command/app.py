@@ -9,14 +9,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from .console.credentials import hide_tickets
-from .console.exit import exit_code_of, leave, let_any_character_through
+from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
 from .options import scenarios as scenario_commands
 from .options import superagi as superagi_commands
 from .options import worker as worker_command
-from .web_page import fill_in_port
+from .web_page import add_default_web_port
 
 application = typer.Typer(
     help="Muster gives tasks to the workers whom they fit, and sees every task through.",
@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: what stands behind `muster` on the command line; by default that itself.
     """
-    let_any_character_through()
+    replace_unencodable_characters()
     given = sys.argv[1:] if arguments is None else arguments
     hide_tickets(given)
-    filled = fill_in_port(given)
-    leave(exit_code_of(lambda: application(filled, prog_name="muster")))
+    filled = add_default_web_port(given)
+    exit_process(exit_code_of(lambda: application(filled, prog_name="muster")))

@@ -20,8 +20,8 @@ from ..bench.figures import BenchConditions, Figures
 from ..bench.figures_text import print_figures, render_figures
 from ..bench.measuring import measure_latency, measure_memory, measure_payload, measure_throughput
 from ..runtime.garbage import collect_garbage_less_often
-from .console.exit import SOME_DID_NOT, SUCCEEDED, complain
-from .console.interrupts import Interrupts, children_hold_back_ctrl_c
+from .console.exit import EXIT_FAILED, EXIT_OK, print_message
+from .console.interrupts import Interrupts, block_sigint_in_children
 from .output import write_json
 
 
@@ -65,10 +65,10 @@ async def bench(order: BenchSettings, *, as_json: bool) -> int:
     if measuring.figures.has_any:
         show_figures(measuring.figures, as_json=as_json)
     if running.cancelled():
-        complain("stopped before everything was measured")
-        return SOME_DID_NOT
+        print_message("stopped before everything was measured")
+        return EXIT_FAILED
     running.result()
-    return SUCCEEDED
+    return EXIT_OK
 
 
 def show_figures(figures: Figures, *, as_json: bool) -> None:
@@ -111,7 +111,7 @@ class _Measuring:
             )
             self._take(cold_start_s=cold_start_s)
             status.update("starting the workers")
-            with children_hold_back_ctrl_c():
+            with block_sigint_in_children():
                 await crew.start()
             await crew.gather()
             status.update(f"{order.tasks:,} tasks")

@@ -12,7 +12,7 @@ from ...messages import InvalidDiagram, InvalidInput
 from ...scenarios.scenario import Scenario
 from ..diagram import Found, check_diagram, find_diagrams
 from ..kernel.trace import Trace
-from .console.exit import SOME_DID_NOT, SUCCEEDED
+from .console.exit import EXIT_FAILED, EXIT_OK
 from .scenario_finder import find_scenario
 from .trace_sources import trace_from_file, trace_from_scenario, trace_from_store
 
@@ -90,11 +90,11 @@ def check_all(targets: list[str], runs: Runs, told: Callable[[str], None]) -> in
     given = [bool(runs.scenario), runs.trace is not None, runs.store is not None]
     if sum(given) > 1:
         raise InvalidInput("give one of --scenario, --trace and --store")
-    code = SUCCEEDED
+    code = EXIT_OK
     for target in targets:
         for line, holds in _check(target, runs):
             told(line)
-            code = code if holds else SOME_DID_NOT
+            code = code if holds else EXIT_FAILED
     return code
 
 

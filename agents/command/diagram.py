@@ -62,7 +62,7 @@ def draw(trace: Trace, form: Form, most: int | None = None) -> str:
             return write_flowchart(trace, most)
 
 
-def put_out(drawn: str, file: Path | None) -> None:
+def output_diagram(drawn: str, file: Path | None) -> None:
     """Print a diagram, or write it to a file; in Markdown it stands in a block.
 
     Raises:

@@ -14,10 +14,10 @@ from ..security.ticket import Ticket, read_ticket
 from ..transport.ceylon_platform import BUILDS, Platform, why_unsupported
 from ..transport.network_file import FILE_NAME, NetworkFile, read_network_file
 from ..transport.quic_probe import is_at_home
-from .why import PATIENCE_S, Inquirer
+from .why import PATIENCE_S, InquiryClient
 
 CEYLON_VERSION = "0.23.0"
-LARGEST_SKEW_S = 2.0
+MAX_CLOCK_SKEW_S = 2.0
 """By how much two clocks may differ: more than an answer takes on its way."""
 
 _TASK_ASKED_FOR = "muster doctor"
@@ -188,20 +188,20 @@ async def examine_manager(
 async def _ask(
     ticket: Ticket, secret: WorkspaceSecret | None, *, insecure: bool
 ) -> list[NetworkFinding]:
-    inquirer = Inquirer([_TASK_ASKED_FOR], ticket, secret, insecure=insecure)
+    inquirer = InquiryClient([_TASK_ASKED_FOR], ticket, secret, insecure=insecure)
     try:
         await inquirer.start_agent()
     except MusterError as fault:
         return [NetworkFinding("manager", False, str(fault))]
     if not inquirer.is_answered:
-        return [NetworkFinding("manager", False, explain_silence(inquirer.dropped))]
+        return [NetworkFinding("manager", False, explain_no_answer(inquirer.dropped))]
     return [
         NetworkFinding("manager", True, "answers by this ticket"),
         examine_clock(inquirer.manager_time, now()),
     ]
 
 
-def explain_silence(dropped: dict[str, int]) -> str:
+def explain_no_answer(dropped: dict[str, int]) -> str:
     """Why a manager that is at home may not answer.
 
     Args:
@@ -227,7 +227,7 @@ def examine_clock(manager_time: float | None, our_time: float) -> NetworkFinding
     if manager_time is None:
         return NetworkFinding("clock", True, "the manager does not tell its time")
     skew_s = our_time - manager_time
-    if abs(skew_s) <= LARGEST_SKEW_S:
+    if abs(skew_s) <= MAX_CLOCK_SKEW_S:
         return NetworkFinding("clock", True, "agrees with the manager's")
     return NetworkFinding(
         "clock",

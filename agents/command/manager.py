@@ -14,13 +14,12 @@ from ..report.file import write_report
 from ..runtime.garbage import collect_garbage_less_often
 from ..security.ticket import Ticket, write_ticket_file
 from ..worker_pool.pool import WorkerPool
-from .console.exit import SOME_DID_NOT, complain
+from .console.exit import EXIT_FAILED, print_message
 from .console.interrupts import Interrupts
 from .console.logging_setup import load_for_logging
 from .console.progress import Progress, find_display
-from .report import show_report
-from .report_diagram import follow_for_report
-from .web_page import WebOrder, WebPage
+from .report import follow_for_report, show_report
+from .web_page import WebPage, WebPageOptions
 
 _LOAD_LOG_AFTER_S = 1.0
 
@@ -34,7 +33,7 @@ async def manage(
     as_json: bool,
     pool: WorkerPool | None = None,
     metrics_port: int | None = None,
-    web: WebOrder | None = None,
+    web: WebPageOptions | None = None,
 ) -> int:
     """Run a manager for workers that join by its ticket, and tell what it came to.
 
@@ -97,8 +96,8 @@ async def _manage(
     show_report(report, as_json=as_json)
     await page.linger()
     if failure is not None:
-        complain(str(failure))
-        return SOME_DID_NOT
+        print_message(str(failure))
+        return EXIT_FAILED
     return report.exit_code
 
 
@@ -111,7 +110,7 @@ def _measured(manager: TaskManager, port: int | None) -> Generator[None, None, N
     from ..metrics import serve_metrics  # noqa: PLC0415 - its package is only there on request
 
     with serve_metrics(manager, port) as url:
-        complain(f"metrics at {url}")
+        print_message(f"metrics at {url}")
         yield
 
 

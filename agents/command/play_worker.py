@@ -8,9 +8,9 @@ import sys
 from ...messages import UnknownName
 from ...scenarios.scenario import Scenario
 from ..security.ticket import Ticket
-from .console.exit import SUCCEEDED
+from .console.exit import EXIT_OK
 from .console.interrupts import Interrupts
-from .console.parent_watch import leaving_with_parent
+from .console.parent_watch import stop_with_parent
 
 
 async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
@@ -31,9 +31,9 @@ async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
     worker = workers[name]
     worker.join(ticket)
     # Ctrl-C reaches the parent as well, whose manager then tells its workers to stop.
-    async with Interrupts(worker.stop, heed_ctrl_c=False), leaving_with_parent(worker.stop):
+    async with Interrupts(worker.stop, handle_sigint=False), stop_with_parent(worker.stop):
         await worker.start_agent()
-    return SUCCEEDED
+    return EXIT_OK
 
 
 def close_stdout() -> None:

@@ -14,12 +14,11 @@ from ...scenarios.scenario import Scenario
 from ..manager.task_manager import TaskManager
 from ..report.file import write_report
 from ..trace.follow import tell_aside
-from .console.exit import SOME_DID_NOT, complain
-from .console.interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
+from .console.exit import EXIT_FAILED, print_message
+from .console.interrupts import Interrupts, block_sigint_in_children, unblock_sigint
 from .console.progress import Progress, find_display
-from .report import show_report
-from .report_diagram import follow_for_report
-from .web_page import WebOrder, WebPage
+from .report import follow_for_report, show_report
+from .web_page import WebPage, WebPageOptions
 
 STARTING_MAY_TAKE_S = 0.5
 """How long Ctrl-C waits while worker processes are being started."""
@@ -32,7 +31,7 @@ async def play_scenario(
     as_json: bool,
     trace_file: Path | None = None,
     report_file: Path | None = None,
-    web: WebOrder | None = None,
+    web: WebPageOptions | None = None,
 ) -> int:
     """Play a scenario over real Ceylon and show how it goes and what it came to.
 
@@ -85,8 +84,8 @@ async def _play_scenario(
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         async with progress, Interrupts(stop):
             if processes or scenario.has_worker_processes:
-                stack.enter_context(children_hold_back_ctrl_c())
-                asyncio.get_running_loop().call_later(STARTING_MAY_TAKE_S, let_ctrl_c_through)
+                stack.enter_context(block_sigint_in_children())
+                asyncio.get_running_loop().call_later(STARTING_MAY_TAKE_S, unblock_sigint)
             try:
                 await scenario.play(processes=processes, seen=seen)
             except (RunEnded, WorkersMissing) as fault:
@@ -99,6 +98,6 @@ async def _play_scenario(
     show_report(report, as_json=as_json, conclusion=conclusion)
     await page.linger()
     if failure is not None:
-        complain(str(failure))
-        return SOME_DID_NOT
+        print_message(str(failure))
+        return EXIT_FAILED
     return report.exit_code

@@ -13,7 +13,7 @@ from types import ModuleType
 from ... import scenarios
 from ...messages import InvalidInput, UnknownName
 from ...scenarios.scenario import Scenario
-from .loading import load_file
+from .user_modules import load_file
 
 OURS = scenarios
 """The package of our scenarios."""
@@ -34,7 +34,9 @@ def find_scenario(name_or_file: str) -> type[Scenario]:
         module = _our_module(name_or_file) or _running_script(name_or_file)
         found = _scenarios_in(module) if module is not None else []
         if not found:
-            raise UnknownName("scenario", name_or_file, [each.name() for each in our_scenarios()])
+            raise UnknownName(
+                "scenario", name_or_file, [each.name() for each in built_in_scenarios()]
+            )
         return found[0]
     module = _our_module(path.stem) if _is_ours(path) else None
     found = _scenarios_in(module or load_file(path))
@@ -47,7 +49,7 @@ def find_scenario(name_or_file: str) -> type[Scenario]:
     return found[0]
 
 
-def our_scenarios() -> list[type[Scenario]]:
+def built_in_scenarios() -> list[type[Scenario]]:
     """All scenarios of ours, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(OURS.__path__))
     return [

@@ -16,8 +16,8 @@ from ..simulation.faults import ALL_FAULTS, FaultKind
 from ..simulation.runner import Conditions, Outcome, Workload, simulate
 from ..simulation.shrinking import shrink
 from ..simulation.workload import StressStory
-from .console.exit import SOME_DID_NOT, SUCCEEDED
-from .console.interrupts import ignore_ctrl_c
+from .console.exit import EXIT_FAILED, EXIT_OK
+from .console.interrupts import ignore_sigint
 from .console.logging_setup import configure_logging
 from .output import write_line
 from .scenario_finder import find_scenario, make_scenario
@@ -127,9 +127,9 @@ def simulate_runs(order: Order, processes: int) -> int:
     _print_tally(tally, time.monotonic() - started_at)
     if tally.broken is None:
         write_line("no invariant was broken")
-        return SUCCEEDED
+        return EXIT_OK
     _print_breach(order, tally.broken)
-    return SOME_DID_NOT
+    return EXIT_FAILED
 
 
 def run_share(order: Order) -> SimulationTally:
@@ -156,7 +156,7 @@ def _begin(verbosity: int) -> None:
 
 
 def _begin_in_process(verbosity: int) -> None:
-    ignore_ctrl_c()
+    ignore_sigint()
     _begin(verbosity)
 
 

@@ -37,7 +37,7 @@ class StoredRun:
         return build_report(self.board, name=self.store.name, now=self.at)
 
 
-def read_kept_run(store: Path) -> StoredRun:
+def read_stored_run(store: Path) -> StoredRun:
     """Read a run from its store, whoever holds it.
 
     Raises:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...messages import InvalidInput, MusterError
 from ..web.backends import SUPERAGI_PACKAGES, WEB_PACKAGES, require_packages
-from ..web.superagi.places import (
+from ..web.superagi.locations import (
     HOME_VARIABLE,
     PYTHON_VARIABLE,
     REPOSITORY,
-    TRIED_COMMIT,
+    TESTED_COMMIT,
     default_environment,
     find_checkout,
     find_python,
     python_of,
 )
-from .console.exit import SOME_DID_NOT, SUCCEEDED
+from .console.exit import EXIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
     from ..web.fetching import Fetcher
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 REQUIREMENTS = Path(__file__).parents[1] / "web" / "superagi" / "requirements.txt"
-SHOWN_LINES_OF_A_FAULT = 15
+MAX_ERROR_LINES = 15
 
 SAMPLE_URL = "http://sample.muster/withering"
 SAMPLE_TEXT = (
@@ -90,7 +90,7 @@ def set_up(python: Path | None, folder: Path | None, say: Say) -> int:
     if where != default_environment():
         say(f"set {PYTHON_VARIABLE}={made}")
     say(f"clone {REPOSITORY}, set {HOME_VARIABLE} to that folder, and run: muster superagi check")
-    return SUCCEEDED
+    return EXIT_OK
 
 
 def check(say: Say) -> int:
@@ -122,11 +122,11 @@ async def _check(say: Say) -> int:
     await note("WebScraperTool over the bridge", _try_scraper_tool)
     await note("SearxSearchTool.summarise_result over the bridge", _try_summarizer)
     say(_about_the_model())
-    return SUCCEEDED if all(finding.works for finding in findings) else SOME_DID_NOT
+    return EXIT_OK if all(finding.works for finding in findings) else EXIT_FAILED
 
 
 async def _try_checkout() -> str:
-    return f"{find_checkout()}; tried with commit {TRIED_COMMIT}"
+    return f"{find_checkout()}; tried with commit {TESTED_COMMIT}"
 
 
 async def _try_extractor() -> str:
@@ -155,11 +155,11 @@ async def _try_scraper_tool() -> str:
 
 async def _try_summarizer() -> str:
     bridge = _bridge()
-    from ..web.roles import Wish
+    from ..web.roles import SummaryRequest
     from ..web.superagi.tools import SuperAgiSummarizer
 
     try:
-        summary = await SuperAgiSummarizer(bridge, None).summarize(Wish(SAMPLE_TEXT, 1))
+        summary = await SuperAgiSummarizer(bridge, None).summarize(SummaryRequest(SAMPLE_TEXT, 1))
     finally:
         await bridge.aclose()
     return f"summarized the sample, by {summary.written_by.value}: {summary.text}"
@@ -209,5 +209,5 @@ def _run(command: list[str]) -> None:
     except OSError as fault:
         raise InvalidInput(f"{command[0]} can't be run: {fault}") from None
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()[-SHOWN_LINES_OF_A_FAULT:]
+        said = (done.stderr or done.stdout).strip().splitlines()[-MAX_ERROR_LINES:]
         raise InvalidInput(f"{' '.join(command)} failed: {' | '.join(said)}")

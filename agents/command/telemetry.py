@@ -6,7 +6,7 @@ from ..manager.task_manager import TaskManager
 from ..worker.worker_agent import WorkerAgent
 
 
-def tell_opentelemetry(agent: TaskManager | WorkerAgent) -> None:
+def enable_opentelemetry(agent: TaskManager | WorkerAgent) -> None:
     """Have an agent tell OpenTelemetry of each attempt.
 
     Raises:

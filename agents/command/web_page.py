@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415
 
 WEB_OPTION = "--web"
-USUAL_WEB_PORT = "8080"
-LINGERS_AT_A_TERMINAL_S = 60.0
+DEFAULT_WEB_PORT = "8080"
+TERMINAL_LINGER_S = 60.0
 
 
 @dataclass(frozen=True)
-class WebOrder:
+class WebPageOptions:
     """What was asked for.
 
     Args:
@@ -44,9 +44,9 @@ class WebOrder:
     linger_s: float | None = None
 
 
-def order_page(
+def read_web_options(
     port: int | None, host: str, names: Sequence[str] | None, linger_s: float | None
-) -> WebOrder | None:
+) -> WebPageOptions | None:
     """What the options ask for; None if there is to be no page.
 
     Raises:
@@ -57,10 +57,10 @@ def order_page(
     from .. import live
 
     del live
-    return WebOrder(port, host, tuple(names or ()), linger_s)
+    return WebPageOptions(port, host, tuple(names or ()), linger_s)
 
 
-def fill_in_port(arguments: Sequence[str]) -> list[str]:
+def add_default_web_port(arguments: Sequence[str]) -> list[str]:
     """Put the usual port behind a `--web` that stands alone."""
     filled: list[str] = []
     for place, argument in enumerate(arguments):
@@ -69,7 +69,7 @@ def fill_in_port(arguments: Sequence[str]) -> list[str]:
         filled.append(argument)
         following = arguments[place + 1] if place + 1 < len(arguments) else ""
         if argument == WEB_OPTION and not following.isdecimal():
-            filled.append(USUAL_WEB_PORT)
+            filled.append(DEFAULT_WEB_PORT)
     return filled
 
 
@@ -81,7 +81,7 @@ class WebPage:
         told: where its address is told.
     """
 
-    def __init__(self, order: WebOrder | None, told: TextIO) -> None:
+    def __init__(self, order: WebPageOptions | None, told: TextIO) -> None:
         self._order = order
         self._told = told
         self._page: LivePage | None = None
@@ -129,7 +129,7 @@ class WebPage:
             return
         linger_s = self._order.linger_s
         if linger_s is None:
-            linger_s = LINGERS_AT_A_TERMINAL_S if sys.stdout.isatty() else 0.0
+            linger_s = TERMINAL_LINGER_S if sys.stdout.isatty() else 0.0
         if not linger_s:
             return
         self._told.write(f"live page: {self._page.url} for {linger_s:g} s more; Ctrl-C ends it\n")

@@ -19,14 +19,14 @@ from ..security.sealing import seal_client
 from ..security.ticket import Ticket
 from ..transport.ceylon_agent import CeylonAgent, PeerMode
 from ..transport.endpoint import Endpoint
-from .stored_run import read_kept_run
+from .stored_run import read_stored_run
 
 ASK_EVERY_S = 0.3
 PATIENCE_S = 10.0
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
 
 
-def readings_of(text: str) -> list[TaskId]:
+def possible_task_ids(text: str) -> list[TaskId]:
     """What a task's id may be that the command line gives as text: an integer first, then text.
 
     Raises:
@@ -68,7 +68,7 @@ async def ask_manager(
         InvalidInput: nobody answers.
         WrongSecret: the manager does not share this secret.
     """
-    inquirer = Inquirer(readings, ticket, secret, insecure=insecure)
+    inquirer = InquiryClient(readings, ticket, secret, insecure=insecure)
     await inquirer.start_agent()
     if inquirer.lines is not None:
         return inquirer.lines
@@ -111,14 +111,14 @@ def ask_store(readings: Sequence[TaskId], path: Path) -> Sequence[str]:
         UnknownTask: the run has no such task.
         StoreUnusable: there is no store, or it can't be read.
     """
-    board = read_kept_run(path).board
+    board = read_stored_run(path).board
     for reading in readings:
         if reading in board.tasks:
             return board.explain(reading).lines()
     raise UnknownTask(f"the run in {str(path)!r} has no task {readings[0]!r}")
 
 
-class Inquirer(CeylonAgent):
+class InquiryClient(CeylonAgent):
     """A short-lived member of a workspace that asks about one task and leaves.
 
     Args:

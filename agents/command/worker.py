@@ -21,13 +21,13 @@ from ..runtime.garbage import collect_garbage_less_often
 from ..security.ticket import Ticket, read_ticket, show_text
 from ..worker.dask_cluster import DaskCluster
 from ..worker.worker_agent import SpecializedWorker
-from .console.exit import SUCCEEDED, complain
+from .console.exit import EXIT_OK, print_message
 from .console.interrupts import Interrupts
-from .console.parent_watch import leaving_with_parent
+from .console.parent_watch import stop_with_parent
 from .output import write_line
 
 TICKET_BEGINS = "muster:"
-LOOK_FOR_TICKET_EVERY_S = 0.1
+TICKET_POLL_INTERVAL_S = 0.1
 
 
 class CountingWorker(SpecializedWorker):
@@ -68,9 +68,9 @@ async def work(workers: Sequence[CountingWorker], *, ends_with_parent: bool = Fa
 
     async with contextlib.AsyncExitStack() as stack:
         # Ctrl-C reaches a parent as well, who then decides.
-        await stack.enter_async_context(Interrupts(stop, heed_ctrl_c=not ends_with_parent))
+        await stack.enter_async_context(Interrupts(stop, handle_sigint=not ends_with_parent))
         if ends_with_parent:
-            await stack.enter_async_context(leaving_with_parent(stop))
+            await stack.enter_async_context(stop_with_parent(stop))
         running = [asyncio.ensure_future(worker.start_agent()) for worker in workers]
         done, going_on = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
         if going_on:
@@ -81,10 +81,10 @@ async def work(workers: Sequence[CountingWorker], *, ends_with_parent: bool = Fa
             each.result()
     for worker in workers:
         write_line(worker.account())
-    return SUCCEEDED
+    return EXIT_OK
 
 
-def names_of_agents(name: str, agents: int) -> tuple[str, ...]:
+def agent_names(name: str, agents: int) -> tuple[str, ...]:
     """What the agents of one process are called: Ada, or Ada-1, Ada-2 and so on."""
     if agents == 1:
         return (name,)
@@ -111,9 +111,11 @@ def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket | Path:
         return read_ticket(text_or_path)
     deadline = time.monotonic() + patience_s
     if patience_s > 0 and not path.exists():
-        complain(f"waiting up to {patience_s:g} s for the ticket file {show_text(text_or_path)}")
+        print_message(
+            f"waiting up to {patience_s:g} s for the ticket file {show_text(text_or_path)}"
+        )
         while not path.exists() and time.monotonic() < deadline:
-            time.sleep(LOOK_FOR_TICKET_EVERY_S)
+            time.sleep(TICKET_POLL_INTERVAL_S)
     read_ticket(path)
     return path
 
@@ -130,7 +132,7 @@ class Where(NamedTuple):
     slots: int
 
 
-def choose_where(
+def choose_executor(
     threads: int | None,
     processes: int | None,
     dask: str | None,

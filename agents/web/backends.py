@@ -85,14 +85,14 @@ def _embedded(fetcher: Fetcher) -> Scraper:
 
 def _superagi(fetcher: Fetcher) -> Scraper:
     from .superagi.extractor import SuperAgiScraper
-    from .superagi.places import find_checkout
+    from .superagi.locations import find_checkout
 
     return SuperAgiScraper(fetcher, find_checkout())
 
 
 def _superagi_tool(fetcher: Fetcher) -> Scraper:
     from .superagi.bridge import Bridge
-    from .superagi.places import find_checkout, find_python
+    from .superagi.locations import find_checkout, find_python
     from .superagi.tools import SuperAgiToolScraper
 
     return SuperAgiToolScraper(Bridge(find_python(), find_checkout()), fetcher)
@@ -127,7 +127,7 @@ def _openai() -> Summarizer:
 def _superagi_summarizer() -> Summarizer:
     from .language_model import LanguageModel
     from .superagi.bridge import Bridge
-    from .superagi.places import find_checkout, find_python
+    from .superagi.locations import find_checkout, find_python
     from .superagi.tools import SuperAgiSummarizer
 
     return SuperAgiSummarizer(

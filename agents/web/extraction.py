@@ -15,13 +15,13 @@ from sumy.utils import get_stop_words
 
 from ...messages import InvalidInput
 from .documents import Summary, WrittenBy
-from .roles import Wish
+from .roles import SummaryRequest
 from .tokenizer import Tokenizer
 
 METHODS = {"luhn": LuhnSummarizer, "sum_basic": SumBasicSummarizer, "kl": KLSummarizer}
 """The methods of sumy that need no numpy."""
 
-MOST_SENTENCES = {"sum_basic": 1_000, "kl": 100}
+MAX_INPUT_SENTENCES = {"sum_basic": 1_000, "kl": 100}
 """How long a text may be for the methods whose time grows with its square, or its cube."""
 
 
@@ -42,7 +42,7 @@ class ExtractiveSummarizer:
     def __init__(self, method: str = "luhn") -> None:
         self._method = method
 
-    async def summarize(self, wish: Wish) -> Summary:
+    async def summarize(self, wish: SummaryRequest) -> Summary:
         """Choose the sentences; they stay in the order of the text."""
         text = await asyncio.to_thread(choose_sentences, wish, self._method)
         return Summary(
@@ -53,7 +53,7 @@ class ExtractiveSummarizer:
         )
 
 
-def choose_sentences(wish: Wish, method: str) -> str:
+def choose_sentences(wish: SummaryRequest, method: str) -> str:
     """The sentences of a text that say most, joined by spaces.
 
     Args:
@@ -62,10 +62,10 @@ def choose_sentences(wish: Wish, method: str) -> str:
     """
     document = PlaintextParser.from_string(_prose(wish.text), Tokenizer()).document
     count = len(document.sentences)
-    if method in MOST_SENTENCES and count > MOST_SENTENCES[method]:
+    if method in MAX_INPUT_SENTENCES and count > MAX_INPUT_SENTENCES[method]:
         raise InvalidInput(
             f"the text has {count:,} sentences, and {method!r} takes "
-            f"{MOST_SENTENCES[method]:,} at most; summarize it with 'luhn'"
+            f"{MAX_INPUT_SENTENCES[method]:,} at most; summarize it with 'luhn'"
         )
     language = wish.language.split("-")[0].lower()
     summarizer = METHODS[method](_stemmer(language))

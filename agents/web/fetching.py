@@ -14,12 +14,11 @@ import httpx
 from ...messages import InvalidInput, PageUnavailable, WebError
 from ..runtime.deadline import within
 from .addresses import AddressRules
-from .charset import decode_page
 from .guarded_transport import DEFAULT_PORTS, GuardedTransport
-from .host_turns import HostTurns, Turn
+from .host_rate_limiter import HostRateLimiter, Turn
 from .limits import FetchLimits
-from .response_body import ACCEPTED_ENCODINGS, read_bounded
-from .robots import LARGEST_ROBOTS_BYTES, ROBOT_NAME, RobotsMemory, SiteRules
+from .response_body import ACCEPTED_ENCODINGS, decode_page, read_bounded
+from .robots import MAX_ROBOTS_BYTES, ROBOT_NAME, RobotsCache, SiteRules
 
 MAX_URL_CHARACTERS = 8_000
 LAST_PORT = 65_535
@@ -74,8 +73,8 @@ class Fetcher:
     ) -> None:
         self.limits = limits or FetchLimits()
         self._transport = transport or GuardedTransport(AddressRules(allow))
-        self._turns = HostTurns(self.limits.pause_s)
-        self._robots = RobotsMemory()
+        self._turns = HostRateLimiter(self.limits.pause_s)
+        self._robots = RobotsCache()
 
     async def fetch(self, url: str) -> FetchedPage:
         """Fetch a page.
@@ -121,7 +120,7 @@ class Fetcher:
     async def _ask_for_robots(self, where: httpx.URL, budget: _Budget) -> SiteRules:
         for _ in range(self.limits.max_redirects + 1):
             try:
-                answer = await budget.spend(self._ask(where, LARGEST_ROBOTS_BYTES))
+                answer = await budget.spend(self._ask(where, MAX_ROBOTS_BYTES))
             except WebError as fault:
                 return SiteRules(None, str(fault))
             if (target := _redirect_of(answer)) is None:

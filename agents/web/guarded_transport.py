@@ -22,7 +22,7 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Takes a host and a port, and gives the host's addresses."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-MOST_ADDRESSES_TRIED = 4
+MAX_ADDRESSES_TRIED = 4
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
@@ -77,7 +77,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                     "allow its network if pages are to be fetched from there"
                 )
         fault: Exception | None = None
-        for address in addresses[:MOST_ADDRESSES_TRIED]:
+        for address in addresses[:MAX_ADDRESSES_TRIED]:
             try:
                 return await self._inner.handle_async_request(_pinned(request, host, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as refused:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from ...messages import BackendFailed, InvalidInput
 from .documents import Summary, WrittenBy
-from .roles import Wish
+from .roles import SummaryRequest
 
 BASE_URL_VARIABLE = "OPENAI_BASE_URL"
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -18,9 +18,9 @@ MODEL_VARIABLE = "OPENAI_MODEL"
 OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-4o-mini"
 
-ANSWER_MAY_TAKE_S = 120.0
-LARGEST_ANSWER_BYTES = 1_000_000
-SHOWN_OF_A_FAULT_CHARACTERS = 300
+RESPONSE_TIMEOUT_S = 120.0
+MAX_RESPONSE_BYTES = 1_000_000
+MAX_ERROR_CHARACTERS = 300
 
 
 class _Said(BaseModel):
@@ -97,7 +97,7 @@ class LanguageModel:
         headers = {"Authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else {}
         try:
             async with (
-                httpx.AsyncClient(timeout=ANSWER_MAY_TAKE_S) as client,
+                httpx.AsyncClient(timeout=RESPONSE_TIMEOUT_S) as client,
                 client.stream("POST", self._url, json=order, headers=headers) as response,
             ):
                 body = await _read(response)
@@ -124,7 +124,7 @@ class LanguageModel:
         # Servers like to repeat a key that they refuse.
         key = self._key.get_secret_value() if self._key else ""
         shown = text.replace(key, "[key]") if key else text
-        return shown[:SHOWN_OF_A_FAULT_CHARACTERS]
+        return shown[:MAX_ERROR_CHARACTERS]
 
 
 class LanguageModelSummarizer:
@@ -139,7 +139,7 @@ class LanguageModelSummarizer:
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
 
-    async def summarize(self, wish: Wish) -> Summary:
+    async def summarize(self, wish: SummaryRequest) -> Summary:
         """Let the model summarize a text.
 
         Raises:
@@ -171,9 +171,9 @@ async def _read(response: httpx.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > LARGEST_ANSWER_BYTES:
+        if len(body) > MAX_RESPONSE_BYTES:
             raise BackendFailed(
-                f"the language model answered with more than {LARGEST_ANSWER_BYTES:,} bytes"
+                f"the language model answered with more than {MAX_RESPONSE_BYTES:,} bytes"
             )
     return bytes(body)
 

@@ -11,9 +11,9 @@ from protego import Protego
 from ...messages import RobotsForbid
 
 ROBOT_NAME = "ceylon-muster"
-REMEMBERED_FOR_S = 3600.0
-SITES_REMEMBERED = 500
-LARGEST_ROBOTS_BYTES = 500_000
+CACHE_LIFETIME_S = 3600.0
+MAX_CACHED_SITES = 500
+MAX_ROBOTS_BYTES = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class SiteRules:
         return pause_s
 
 
-class RobotsMemory:
+class RobotsCache:
     """The rules of the sites that were asked lately."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class RobotsMemory:
     def recall(self, site: str) -> SiteRules | None:
         """The rules of a site, if they are known and not too old."""
         known = self._known.get(site)
-        if known is None or asyncio.get_running_loop().time() - known[0] > REMEMBERED_FOR_S:
+        if known is None or asyncio.get_running_loop().time() - known[0] > CACHE_LIFETIME_S:
             return None
         return known[1]
 
@@ -90,5 +90,5 @@ class RobotsMemory:
             return
         self._known[site] = (asyncio.get_running_loop().time(), rules)
         self._known.move_to_end(site)
-        if len(self._known) > SITES_REMEMBERED:
+        if len(self._known) > MAX_CACHED_SITES:
             self._known.popitem(last=False)

@@ -23,7 +23,7 @@ class Scraper(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SummaryRequest:
     """What is to be summarized.
 
     Args:
@@ -40,7 +40,7 @@ class Wish:
 class Summarizer(Protocol):
     """Summarizes texts."""
 
-    async def summarize(self, wish: Wish) -> Summary:
+    async def summarize(self, wish: SummaryRequest) -> Summary:
         """Summarize a text.
 
         Raises:

@@ -12,7 +12,7 @@ from ..execution.handlers import Handlers, TaskContext
 from .backends import make_scraper, make_summarizer
 from .documents import ScrapedPage, ScrapeOrder, SummarizeOrder
 from .limits import MAX_TEXT_CHARACTERS
-from .roles import DEFAULT_LANGUAGE, Scraper, Summarizer, Wish
+from .roles import DEFAULT_LANGUAGE, Scraper, Summarizer, SummaryRequest
 
 if TYPE_CHECKING:
     from .fetching import Fetcher
@@ -78,7 +78,7 @@ def summarizing(backend: str | Summarizer = DEFAULT_SUMMARIZER) -> Handlers:
         spoken = {page.language for page in pages}
         language = order.language or (spoken.pop() if len(spoken) == 1 else None)
         summary = await summarizer.summarize(
-            Wish(text, order.sentences, language or DEFAULT_LANGUAGE)
+            SummaryRequest(text, order.sentences, language or DEFAULT_LANGUAGE)
         )
         about = {
             "title": pages[0].title if len(pages) == 1 else None,

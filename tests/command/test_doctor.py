@@ -21,7 +21,7 @@ from muster.agents.command.doctor import (
     examine_network_file,
     examine_platform,
     examine_port,
-    explain_silence,
+    explain_no_answer,
 )
 from muster.agents.runtime.ports import claim_port
 from muster.agents.security.secret_sources import fresh_secret
@@ -95,8 +95,8 @@ async def test_a_ticket_of_another_version_is_found() -> None:
 
 
 def test_frames_of_another_version_explain_a_silence_better_than_a_wrong_peer_id() -> None:
-    assert "another version" in explain_silence({Flaw.VERSION: 3})
-    assert "peer id of this ticket" in explain_silence({})
+    assert "another version" in explain_no_answer({Flaw.VERSION: 3})
+    assert "peer id of this ticket" in explain_no_answer({})
 
 
 @pytest.mark.parametrize(

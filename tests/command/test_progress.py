@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from muster.agents.command.console.live_display import LiveDisplay, render
 from muster.agents.command.console.plain_lines import PlainLines
-from muster.agents.command.console.tally import MAX_UNTOLD, RunTally
+from muster.agents.command.console.tally import MAX_PENDING, RunTally
 from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
 from muster.messages import TaskStatus
 from rich.console import Console
@@ -95,8 +95,8 @@ def test_the_rate_counts_from_the_beginning_of_the_assigning() -> None:
 
 
 def test_what_nobody_draws_is_not_kept_for_ever() -> None:
-    tally = tally_of(1, *(task(1, OccurrenceKind.TASK_ADDED, 1) for _ in range(MAX_UNTOLD + 5)))
-    assert (len(tally.untold), tally.forgotten) == (MAX_UNTOLD, 5)
+    tally = tally_of(1, *(task(1, OccurrenceKind.TASK_ADDED, 1) for _ in range(MAX_PENDING + 5)))
+    assert (len(tally.untold), tally.forgotten) == (MAX_PENDING, 5)
 
 
 # ---------------------------------------------------------------------------------- plain lines

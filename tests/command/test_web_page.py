@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.command.web_page import fill_in_port
+from muster.agents.command.web_page import add_default_web_port
 
 Start = Callable[..., Any]
 
@@ -30,7 +30,7 @@ Start = Callable[..., Any]
     ],
 )
 def test_web_alone_means_the_usual_port(given: list[str], filled: list[str]) -> None:
-    assert fill_in_port(given) == filled
+    assert add_default_web_port(given) == filled
 
 
 def test_a_taken_port_ends_the_command_before_anything_runs(

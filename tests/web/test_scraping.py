@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.web.charset import decode_page
 from muster.agents.web.fetching import Fetcher
 from muster.agents.web.outline import Outline
 from muster.agents.web.page_reading import EmbeddedScraper
+from muster.agents.web.response_body import decode_page
 from muster.messages import PageUnavailable
 
 MakeFetcher = Callable[..., Fetcher]

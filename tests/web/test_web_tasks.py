@@ -13,7 +13,7 @@ from muster.agents.command.user_modules import find_handlers
 from muster.agents.web import ScrapedPage, Summary, WrittenBy, scraping, summarizing, web_handlers
 from muster.agents.web import backends as backends_room
 from muster.agents.web.fetching import Fetcher
-from muster.agents.web.roles import Wish
+from muster.agents.web.roles import SummaryRequest
 from muster.messages import ExtraMissing, InvalidInput, Task, UnknownName
 
 MakeFetcher = Callable[..., Fetcher]
@@ -32,9 +32,9 @@ class Wishes:
     """A summarizer that keeps what is wished of it."""
 
     def __init__(self) -> None:
-        self.heard: list[Wish] = []
+        self.heard: list[SummaryRequest] = []
 
-    async def summarize(self, wish: Wish) -> Summary:
+    async def summarize(self, wish: SummaryRequest) -> Summary:
         self.heard.append(wish)
         return Summary(
             text="Short.", written_by=WrittenBy.EXTRACTION, backend="test", language=wish.language
@@ -79,9 +79,9 @@ async def test_a_text_is_summarized_wherever_it_comes_from() -> None:
         task(3, "summarize_text", {"page": PAGE.model_dump()}),
     )
     assert wishes.heard == [
-        Wish("Tea is good.", 5, "en"),
-        Wish("Tea is good.", 2, "fr"),
-        Wish(PAGE.text, 5, "de"),
+        SummaryRequest("Tea is good.", 5, "en"),
+        SummaryRequest("Tea is good.", 2, "fr"),
+        SummaryRequest(PAGE.text, 5, "de"),
     ]
     assert done[3]["sources"] == ["http://tea.example/"]
 

@@ -20,22 +20,22 @@ from ....messages import JoinRefused, LocalError, WrongSecret
 from ....messages.wording import summarize
 from ...runtime.terminal_text import terminal_line, terminal_lines
 
-SUCCEEDED = 0
-SOME_DID_NOT = 1
-CANNOT_BE_DONE = 2
-OUR_FAULT = 70
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_CANNOT_RUN = 2
+EXIT_UNEXPECTED_ERROR = 70
 """EX_SOFTWARE of sysexits.h: an error that nobody foresaw, told with its traceback."""
 
-THREADS_MAY_TAKE_S = 0.3
+THREAD_JOIN_TIMEOUT_S = 0.3
 
 
-def complain(message: str) -> None:
+def print_message(message: str) -> None:
     """Tell of an error on stderr, as "muster: …", on one line."""
     sys.stderr.write(f"muster: {terminal_line(message)}\n")
     sys.stderr.flush()
 
 
-def let_any_character_through() -> None:
+def replace_unencodable_characters() -> None:
     """Let no character that a terminal can't show end the run."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -51,37 +51,37 @@ def exit_code_of(command: Callable[[], object]) -> int:
     try:
         command()
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else SOME_DID_NOT
+        return ending.code if isinstance(ending.code, int) else EXIT_FAILED
     except (LocalError, JoinRefused, WrongSecret) as fault:
-        complain(str(fault))
-        return CANNOT_BE_DONE
+        print_message(str(fault))
+        return EXIT_CANNOT_RUN
     except ValidationError as fault:
-        complain(f"{fault.title}: {summarize(fault)}")
-        return CANNOT_BE_DONE
+        print_message(f"{fault.title}: {summarize(fault)}")
+        return EXIT_CANNOT_RUN
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain of it once more at its end.
+        # Whoever read our output has gone; Python would print_message of it once more at its end.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SOME_DID_NOT
+        return EXIT_FAILED
     except Exception:  # noqa: BLE001 - the last one who can tell of it
         sys.stderr.write(terminal_lines(traceback.format_exc()))
-        return OUR_FAULT
-    return SUCCEEDED
+        return EXIT_UNEXPECTED_ERROR
+    return EXIT_OK
 
 
 def leave(code: int) -> NoReturn:
     """End the process, although a task's thread may still be busy."""
-    deadline = time.monotonic() + THREADS_MAY_TAKE_S
+    deadline = time.monotonic() + THREAD_JOIN_TIMEOUT_S
     for thread in _busy_threads():
         thread.join(max(0.0, deadline - time.monotonic()))
     if _busy_threads():
         # Python would wait for the thread of a hanging handler for ever, and there is no way to
         # stop one. What there was to say has been said; its task goes to another worker.
-        leave_at_once(code)
+        exit_now(code)
     sys.exit(code)
 
 
-def leave_at_once(code: int) -> NoReturn:
+def exit_now(code: int) -> NoReturn:
     """End the process without waiting for anything that it still does."""
     for child in multiprocessing.active_children():
         child.kill()

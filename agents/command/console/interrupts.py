@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Generator
 from types import FrameType, TracebackType
 
-from .exit import leave_at_once
+from .exit import exit_now
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INSTALL_EVERY_S = 0.1
@@ -25,12 +25,12 @@ class Interrupts:
 
     Args:
         stop: begins an orderly end; the run is then expected to return by itself.
-        heed_ctrl_c: False leaves Ctrl-C to the process that started this one.
+        handle_sigint: False leaves Ctrl-C to the process that started this one.
     """
 
-    def __init__(self, stop: Callable[[], Awaitable[None]], *, heed_ctrl_c: bool = True) -> None:
+    def __init__(self, stop: Callable[[], Awaitable[None]], *, handle_sigint: bool = True) -> None:
         self._stop = stop
-        self._heed_ctrl_c = heed_ctrl_c
+        self._heed_ctrl_c = handle_sigint
         self._received = False
         self._loop: asyncio.AbstractEventLoop
         self._installing: asyncio.Task[None] | None = None
@@ -41,7 +41,7 @@ class Interrupts:
         self._loop = asyncio.get_running_loop()
         self._install()
         # Whoever started this process may have held it back until now.
-        let_ctrl_c_through()
+        unblock_sigint()
         self._installing = asyncio.create_task(self._keep_installed())
         return self
 
@@ -80,7 +80,7 @@ class Interrupts:
         if number == signal.SIGINT and not self._heed_ctrl_c:
             return
         if self._received:
-            leave_at_once(_KILLED_BY + number)
+            exit_now(_KILLED_BY + number)
         self._received = True
         self._loop.call_soon_threadsafe(self._begin_to_stop)
 
@@ -89,7 +89,7 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def children_hold_back_ctrl_c() -> Generator[None, None, None]:
+def block_sigint_in_children() -> Generator[None, None, None]:
     """Let the processes that are started from this thread meanwhile begin with Ctrl-C held back.
 
     The terminal sends it to them as well, and one that is still importing would die of it with a
@@ -102,16 +102,16 @@ def children_hold_back_ctrl_c() -> Generator[None, None, None]:
     try:
         yield
     finally:
-        let_ctrl_c_through()
+        unblock_sigint()
 
 
-def let_ctrl_c_through() -> None:
+def unblock_sigint() -> None:
     """Hold Ctrl-C back no longer."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
 
 
-def ignore_ctrl_c() -> None:
+def ignore_sigint() -> None:
     """Leave Ctrl-C to the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    let_ctrl_c_through()
+    unblock_sigint()

@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from ...worker_pool.worker_spec import PARENT_VARIABLE
 
-LOOK_FOR_PARENT_EVERY_S = 0.5
+PARENT_POLL_INTERVAL_S = 0.5
 
 
 @contextlib.asynccontextmanager
-async def leaving_with_parent(stop: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
+async def stop_with_parent(stop: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
     """While it is entered, call `stop` as soon as the process that started this one is gone."""
     leaving = asyncio.create_task(_leave_with_parent(stop))
     try:
@@ -28,5 +28,5 @@ async def _leave_with_parent(stop: Callable[[], Awaitable[None]]) -> None:
     told = os.environ.pop(PARENT_VARIABLE, "")
     parent = int(told) if told.isdecimal() else os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(LOOK_FOR_PARENT_EVERY_S)
+        await asyncio.sleep(PARENT_POLL_INTERVAL_S)
     await stop()

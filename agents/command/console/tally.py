@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ....messages import TaskId, TaskStatus
 from ...kernel.model.events import Occurrence, OccurrenceKind
 
-MAX_UNTOLD = 10_000
+MAX_PENDING = 10_000
 """How many occurrences are kept for whoever draws; older ones are counted in `forgotten`."""
 
 _SETTLING = frozenset(
@@ -79,7 +79,7 @@ class RunTally:
         self.ended = False
         # Grows with the workers that ever came, as the board's own record of them does.
         self.workers: dict[str, WorkerTally] = {}
-        self.untold: deque[CountedOccurrence] = deque(maxlen=MAX_UNTOLD)
+        self.untold: deque[CountedOccurrence] = deque(maxlen=MAX_PENDING)
         self.forgotten = 0
         self._leases: dict[TaskId, tuple[WorkerTally, float]] = {}
 
@@ -130,7 +130,7 @@ class RunTally:
                 self.ended = True
             case _:
                 pass
-        if len(self.untold) == MAX_UNTOLD:
+        if len(self.untold) == MAX_PENDING:
             self.forgotten += 1
         self.untold.append(CountedOccurrence(occurrence, took_s))
 

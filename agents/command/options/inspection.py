@@ -52,10 +52,10 @@ def why(
     That is: who was considered for it when it was assigned, or what it waits for.
     """
     from ...security.ticket import read_ticket
-    from ..why import ask_manager, ask_report, ask_store, readings_of
+    from ..why import ask_manager, ask_report, ask_store, possible_task_ids
 
     configure_logging(verbose)
-    readings = readings_of(task)
+    readings = possible_task_ids(task)
     if join is None and report is None and store is None:
         join = ticket_of_environment()
     match (join, report, store):
@@ -80,10 +80,10 @@ def status(
 ) -> None:
     """Tell how far the run in a store is, and who is at work on it."""
     from ..status import state_of, status_lines
-    from ..stored_run import read_kept_run
+    from ..stored_run import read_stored_run
 
     configure_logging(verbose)
-    found = read_kept_run(store)
+    found = read_stored_run(store)
     if as_json:
         write_json(state_of(found))
         return
@@ -107,16 +107,15 @@ def report_run(
 ) -> None:
     """Report the run in a store, as it stands or as it ended."""
     from ...report.file import check_report_file, write_report
-    from ..report import show_report
-    from ..report_diagram import draw_kept_run
-    from ..stored_run import read_kept_run
+    from ..report import draw_stored_run, show_report
+    from ..stored_run import read_stored_run
 
     configure_logging(verbose)
     check_report_file(output)
-    found = read_kept_run(store)
+    found = read_stored_run(store)
     report = found.report()
     if output is not None:
-        write_report(report, output, draw_kept_run(found, output))
+        write_report(report, output, draw_stored_run(found, output))
     show_report(report, as_json=as_json)
 
 
@@ -151,11 +150,11 @@ def diagram(
 
     A scenario is played for it in virtual time, where that is possible.
     """
-    from ..diagram import draw, find_trace, put_out
+    from ..diagram import draw, find_trace, output_diagram
 
     configure_logging(verbose)
     trace = find_trace(source, arguments or (), store, real=real, time_scale=time_scale)
-    put_out(draw(trace, form, max_messages), output)
+    output_diagram(draw(trace, form, max_messages), output)
 
 
 def check_diagrams(

@@ -10,7 +10,7 @@ import typer
 
 from ...runtime.ports import ANY_PORT, DEFAULT_PORT
 from ..console.credentials import take_secret, take_ticket
-from ..console.exit import SOME_DID_NOT
+from ..console.exit import EXIT_FAILED
 from ..console.logging_setup import configure_logging
 from ..output import write_line
 from .shared import Insecure, SecretFile, Verbose
@@ -53,7 +53,7 @@ def doctor(
         findings += asyncio.run(examine_manager(ticket, secret, insecure=insecure))
     for finding in findings:
         write_line(finding.line())
-    raise typer.Exit(0 if all(finding.is_well for finding in findings) else SOME_DID_NOT)
+    raise typer.Exit(0 if all(finding.is_well for finding in findings) else EXIT_FAILED)
 
 
 def run_bench(

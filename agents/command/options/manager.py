@@ -164,8 +164,8 @@ def manager(
     from ..manager import manage
     from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
     from ..tasks_file import read_tasks
-    from ..telemetry import tell_opentelemetry
-    from ..web_page import order_page
+    from ..telemetry import enable_opentelemetry
+    from ..web_page import read_web_options
 
     configure_logging(verbose)
     count = read_worker_count(workers)
@@ -173,7 +173,7 @@ def manager(
     check_options(count, options, allow or ())
     read = read_tasks(tasks)
     check_report_file(report)
-    page = order_page(web, web_host, web_name, web_linger)
+    page = read_web_options(web, web_host, web_name, web_linger)
     made = TaskManager(
         read,
         expected_workers=count.expected,
@@ -196,7 +196,7 @@ def manager(
         wires=not no_wires,
     )
     if otel:
-        tell_opentelemetry(made)
+        enable_opentelemetry(made)
     managing = manage(
         made,
         made.ticket(host, with_secret=secret_in_ticket or None),

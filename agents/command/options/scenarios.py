@@ -32,7 +32,7 @@ from .shared import (
 # Each option of a command is a parameter; nobody passes them by position.
 # ruff: noqa: PLR0917
 
-LARGEST_CHANCE_SEED = 1_000_000_000
+MAX_RANDOM_SEED = 1_000_000_000
 """Below which seeds by chance are: still short enough to be typed again."""
 
 
@@ -62,12 +62,12 @@ def run(
     from ...report.file import check_report_file
     from ..run import play_scenario
     from ..scenario_finder import find_scenario, make_scenario
-    from ..web_page import order_page
+    from ..web_page import read_web_options
 
     configure_logging(verbose)
     check_report_file(report)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
-    page = order_page(web, web_host, web_name, web_linger)
+    page = read_web_options(web, web_host, web_name, web_linger)
     playing = play_scenario(
         made,
         processes=processes,
@@ -81,10 +81,10 @@ def run(
 
 def scenarios(verbose: Verbose = 0) -> None:
     """List the scenarios."""
-    from ..scenario_finder import our_scenarios
+    from ..scenario_finder import built_in_scenarios
 
     configure_logging(verbose)
-    found = our_scenarios()
+    found = built_in_scenarios()
     width = max(len(scenario.name()) for scenario in found)
     for scenario in found:
         typer.echo(f"{scenario.name():<{width}}  {scenario.headline()}")
@@ -134,7 +134,7 @@ def simulate(
         arguments=tuple(arguments or ()),
         kinds=read_fault_kinds(faults),
         storm_s=storm,
-        first_seed=secrets.randbelow(LARGEST_CHANCE_SEED) if seed is None else seed,
+        first_seed=secrets.randbelow(MAX_RANDOM_SEED) if seed is None else seed,
         runs=runs,
         verbosity=verbose,
     )

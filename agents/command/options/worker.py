@@ -83,11 +83,11 @@ def worker(
 ) -> None:
     """Work for a manager until it shuts down."""
     from ..user_modules import find_handlers
-    from ..worker import CountingWorker, choose_where, names_of_agents, run_workers, wait_for_ticket
+    from ..worker import CountingWorker, agent_names, choose_executor, run_workers, wait_for_ticket
 
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
-    where = choose_where(threads, processes, dask, kill_after_s=kill_after_s)
+    where = choose_executor(threads, processes, dask, kill_after_s=kill_after_s)
     secret = take_secret(secret_file, insecure=insecure)
     made = [
         CountingWorker(
@@ -102,13 +102,13 @@ def worker(
             secret=secret,
             insecure=insecure,
         )
-        for each in names_of_agents(name, agents)
+        for each in agent_names(name, agents)
     ]
     ticket = wait_for_ticket(take_ticket(join), wait_for_ticket_s)
     for each in made:
         if otel:
-            from ..telemetry import tell_opentelemetry
+            from ..telemetry import enable_opentelemetry
 
-            tell_opentelemetry(each)
+            enable_opentelemetry(each)
         each.join(ticket)
     raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent))

@@ -40,10 +40,10 @@ def load() -> None:
 
 def work_and_leave(order: WorkerSpec) -> NoReturn:
     """Work as ordered, and end the process with its exit code; the ticket is in the environment."""
-    from ..console.exit import exit_code_of, leave, let_any_character_through  # noqa: PLC0415
+    from ..console.exit import exit_code_of, exit_process, replace_unencodable_characters  # noqa: PLC0415
 
-    let_any_character_through()
-    leave(exit_code_of(partial(_work, order)))
+    replace_unencodable_characters()
+    exit_process(exit_code_of(partial(_work, order)))
 
 
 def _work(order: WorkerSpec) -> NoReturn:

@@ -26,14 +26,14 @@ from ...runtime.deadline import within
 
 CHILD = Path(__file__).with_name("child.py")
 STARTING_MAY_TAKE_S = 60.0
-CALL_MAY_TAKE_S = 180.0
-LEAVING_MAY_TAKE_S = 2.0
-LARGEST_LINE_BYTES = 32 * 1024 * 1024
-COMPLAINTS_KEPT = 20
-LONGEST_COMPLAINT_CHARACTERS = 500
+CALL_TIMEOUT_S = 180.0
+EXIT_TIMEOUT_S = 2.0
+MAX_LINE_BYTES = 32 * 1024 * 1024
+STDERR_LINES_KEPT = 20
+MAX_STDERR_LINE_CHARACTERS = 500
 
 
-class FromChild(BaseModel):
+class ChildMessage(BaseModel):
     """One line from the child: its greeting, a question, or how a call ended."""
 
     model_config = ConfigDict(extra="forbid")
@@ -47,7 +47,7 @@ class FromChild(BaseModel):
     failed: str | None = None
 
 
-Answerer: TypeAlias = Callable[[FromChild], Awaitable[Mapping[str, object]]]
+Answerer: TypeAlias = Callable[[ChildMessage], Awaitable[Mapping[str, object]]]
 """Answers what SuperAGI asks of the world: a page, or a completion."""
 
 
@@ -59,15 +59,15 @@ class Bridge:
     Args:
         python: the interpreter that has SuperAGI's packages.
         checkout: SuperAGI; nothing is written into it.
-        call_may_take_s: seconds after which a call counts as hanging.
+        call_timeout_s: seconds after which a call counts as hanging.
     """
 
     def __init__(
-        self, python: Path, checkout: Path, *, call_may_take_s: float = CALL_MAY_TAKE_S
+        self, python: Path, checkout: Path, *, call_timeout_s: float = CALL_TIMEOUT_S
     ) -> None:
         self._python = python
         self._checkout = checkout
-        self._call_may_take_s = call_may_take_s
+        self._call_may_take_s = call_timeout_s
         self._turn = asyncio.Lock()
         self._child: _Child | None = None
 
@@ -127,7 +127,7 @@ class _Child:
         self._process = process
         # Also at the end of the process, since a worker doesn't tell its handlers that it ends.
         self._tidy_up = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self._complaints: deque[str] = deque(maxlen=COMPLAINTS_KEPT)
+        self._complaints: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._listening = asyncio.ensure_future(self._hear_complaints())
 
     @classmethod
@@ -143,7 +143,7 @@ class _Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                limit=LARGEST_LINE_BYTES,
+                limit=MAX_LINE_BYTES,
             )
         except OSError as fault:
             shutil.rmtree(folder, ignore_errors=True)
@@ -201,7 +201,7 @@ class _Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         with contextlib.suppress(asyncio.TimeoutError):
-            await within(LEAVING_MAY_TAKE_S, self._process.wait())
+            await within(EXIT_TIMEOUT_S, self._process.wait())
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
         self._tidy_up()
@@ -214,18 +214,18 @@ class _Child:
         except (BrokenPipeError, ConnectionResetError):
             raise _ChildLost("has ended") from None
 
-    async def hear(self) -> FromChild:
+    async def hear(self) -> ChildMessage:
         """The next line."""
         assert self._process.stdout is not None
         try:
             line = await self._process.stdout.readline()
         except ValueError:
-            raise _ChildLost(f"said more than {LARGEST_LINE_BYTES:,} bytes at once") from None
+            raise _ChildLost(f"said more than {MAX_LINE_BYTES:,} bytes at once") from None
         if not line:
-            await asyncio.wait([self._listening], timeout=LEAVING_MAY_TAKE_S)
+            await asyncio.wait([self._listening], timeout=EXIT_TIMEOUT_S)
             raise _ChildLost("has ended")
         try:
-            return FromChild.model_validate_json(line)
+            return ChildMessage.model_validate_json(line)
         except ValidationError:
             raise _ChildLost("said what nobody understands") from None
 
@@ -233,7 +233,7 @@ class _Child:
         assert self._process.stderr is not None
         while chunk := await self._process.stderr.read(65_536):
             for line in chunk.decode("utf-8", "replace").splitlines():
-                self._complaints.append(line[:LONGEST_COMPLAINT_CHARACTERS])
+                self._complaints.append(line[:MAX_STDERR_LINE_CHARACTERS])
 
 
 def _place_package(checkout: Path, folder: Path) -> None:

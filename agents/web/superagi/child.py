@@ -47,7 +47,7 @@ class Parent:
         return reply
 
 
-class AskedPage:
+class PageResponse:
     """What SuperAGI reads of a response."""
 
     def __init__(self, text: str) -> None:
@@ -55,19 +55,19 @@ class AskedPage:
         self.text = text
 
 
-class AskingRequests:
+class ParentRequests:
     """Stands where SuperAGI looks for `requests`."""
 
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
 
-    def get(self, url: str, **options: object) -> AskedPage:
+    def get(self, url: str, **options: object) -> PageResponse:
         """Have the parent fetch a page."""
         del options
-        return AskedPage(self._parent.ask(ask="page", url=url)["text"])
+        return PageResponse(self._parent.ask(ask="page", url=url)["text"])
 
 
-class AskingModel:
+class ParentModel:
     """A language model that is at the parent's; SuperAGI's BaseLlm is added to it."""
 
     def __init__(self, parent: Parent) -> None:
@@ -106,7 +106,7 @@ def scrape(parent: Parent, url: str) -> str:
     """Scrape a page with SuperAGI's WebScraperTool."""
     tools = import_module("superagi.tools.webscaper.tools")
     extractor = import_module("superagi.helper.webpage_extractor")
-    extractor.__dict__["requests"] = AskingRequests(parent)
+    extractor.__dict__["requests"] = ParentRequests(parent)
     return tools.WebScraperTool().execute({"website_url": url})
 
 
@@ -114,7 +114,7 @@ def summarize(parent: Parent, query: str, text: str) -> str:
     """Summarize a text with SuperAGI's SearxSearchTool."""
     searx = import_module("superagi.tools.searx.searx")
     base = import_module("superagi.llms.base_llm").BaseLlm
-    model = type("AskingLlm", (AskingModel, base), {})(parent)
+    model = type("AskingLlm", (ParentModel, base), {})(parent)
     return searx.SearxSearchTool(llm=model).summarise_result(query, [text])
 
 

@@ -19,7 +19,7 @@ from ....messages import BackendFailed, InvalidInput
 from ..documents import ScrapedPage
 from ..fetching import FetchedPage, Fetcher
 from ..page_reading import describe, shorten
-from .places import EXTRACTOR, HOME_VARIABLE
+from .locations import EXTRACTOR, HOME_VARIABLE
 
 MODULE = "superagi.helper.webpage_extractor"
 ERROR_BEGINNINGS = ("Error: 404.", "Error while extracting", "Error while making the request")

@@ -11,11 +11,11 @@ from ..extraction import choose_sentences
 from ..fetching import FetchedPage, Fetcher
 from ..language_model import LanguageModel
 from ..page_reading import describe
-from ..roles import Wish
-from .bridge import Bridge, FromChild
+from ..roles import SummaryRequest
+from .bridge import Bridge, ChildMessage
 from .extractor import check_text
 
-WORDS_OF_THE_TOOL = 600
+TOOL_WORD_LIMIT = 600
 """After how many words WebScraperTool cuts a page off."""
 
 
@@ -41,7 +41,7 @@ class SuperAgiToolScraper:
         """
         pages: list[FetchedPage] = []
 
-        async def answer(question: FromChild) -> Mapping[str, object]:
+        async def answer(question: ChildMessage) -> Mapping[str, object]:
             if question.ask != "page":
                 raise BackendFailed(f"SuperAGI asked for a {question.ask} to scrape {url}")
             pages.append(await self._fetcher.fetch(question.url))
@@ -52,7 +52,7 @@ class SuperAgiToolScraper:
             raise BackendFailed(f"SuperAGI gave a text for {url} without asking for the page")
         page = await asyncio.to_thread(describe, url, pages[-1], text, backend=self.name)
         # The tool tells by its length alone that it has cut something off.
-        is_cut = len(text.split(" ")) >= WORDS_OF_THE_TOOL
+        is_cut = len(text.split(" ")) >= TOOL_WORD_LIMIT
         return page.model_copy(update={"is_shortened": page.is_shortened or is_cut})
 
 
@@ -71,14 +71,14 @@ class SuperAgiSummarizer:
         self._bridge = bridge
         self._model = model
 
-    async def summarize(self, wish: Wish) -> Summary:
+    async def summarize(self, wish: SummaryRequest) -> Summary:
         """Have the tool summarize a text.
 
         Raises:
             BackendFailed: the tool or its language model failed.
         """
 
-        async def answer(question: FromChild) -> Mapping[str, object]:
+        async def answer(question: ChildMessage) -> Mapping[str, object]:
             if question.ask != "completion":
                 raise BackendFailed(f"SuperAGI asked for a {question.ask} to summarize")
             if self._model is None:

@@ -12,7 +12,7 @@ from ....messages import InvalidInput
 HOME_VARIABLE = "SUPERAGI_HOME"
 PYTHON_VARIABLE = "SUPERAGI_PYTHON"
 REPOSITORY = "https://github.com/TransformerOptimus/SuperAGI"
-TRIED_COMMIT = "c3c1982"
+TESTED_COMMIT = "c3c1982"
 """The last commit of SuperAGI, of January 2025, with which this was tried."""
 
 EXTRACTOR = Path("superagi", "helper", "webpage_extractor.py")

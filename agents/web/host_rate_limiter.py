@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-HOSTS_REMEMBERED = 1_000
+MAX_TRACKED_HOSTS = 1_000
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Turn:
         self.free_at_s = asyncio.get_running_loop().time() + self.pause_s
 
 
-class HostTurns:
+class HostRateLimiter:
     """The turns of all hosts.
 
     Args:
@@ -53,7 +53,7 @@ class HostTurns:
             turn.wanted_by -= 1
 
     def _forget_old(self) -> None:
-        if len(self._turns) <= HOSTS_REMEMBERED:
+        if len(self._turns) <= MAX_TRACKED_HOSTS:
             return
         now = asyncio.get_running_loop().time()
         for host, turn in list(self._turns.items()):
