@@ -24,14 +24,14 @@ def test_a_run_goes_on_after_its_manager_was_killed(
     killed = start(*MANAGER, "--tasks", tasks)
     killed.wait_for("T4 done by Ada")
     told = start("status", "--store", "run.db").end().out
-    assert f"a manager holds it, process {killed.process.pid}" in told
+    assert f"a manager holds the store, process {killed.process.pid}" in told
     refused = start(*MANAGER, "--tasks", tasks).end()
     assert refused.code == 2
     assert f"is held by the manager of process {killed.process.pid}; wait" in refused.err
     killed.process.kill()
     killed.end()
     told = start("status", "--store", "run.db").end().out
-    assert told.startswith("run.db: was interrupted; no manager holds it\n")
+    assert told.startswith("run.db: interrupted; no manager holds the store\n")
     done = start("why", 4, "--store", "run.db").end()
     assert done.out.startswith("task 4 is completed: attempt 1 at Ada\n")
 

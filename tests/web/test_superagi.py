@@ -386,7 +386,7 @@ def test_check_says_what_works(
         "works  WebScraperTool over the bridge",
         "works  SearxSearchTool.summarise_result over the bridge",
     ]
-    assert lines[5].startswith("no language model is named")
+    assert lines[5].startswith("no language model is configured")
 
 
 def test_check_says_what_does_not_and_ends_with_1(
@@ -399,7 +399,7 @@ def test_check_says_what_does_not_and_ends_with_1(
     assert code == 1
     assert "fails  checkout: SUPERAGI_HOME is not set" in out
     assert f"works  Python of the tools: {sys.executable}" in out
-    assert "summaries are written by the language model 'gpt-4o-mini'" in out
+    assert "language model for summaries: 'gpt-4o-mini'" in out
 
 
 @pytest.mark.slow
