@@ -202,8 +202,8 @@ def _print_tally(tally: SimulationTally, took_s: float) -> None:
     by_kind = ", ".join(f"{kind.value} {tally.injected[kind]:,}" for kind in ALL_FAULTS)
     write_line(f"faults injected: {total:,} ({by_kind})")
     write_line(
-        f"{_count_runs(tally.runs)}, {tally.lasted_s / 3600:,.2f} h of virtual time in {took_s:,.1f} s: "
-        f"{tally.runs / max(took_s, 1e-9):,.0f} runs/s"
+        f"{_count_runs(tally.runs)}, {tally.lasted_s / 3600:,.2f} h of virtual time "
+        f"in {took_s:,.1f} s: {tally.runs / max(took_s, 1e-9):,.0f} runs/s"
     )
 
 

@@ -1,4 +1,4 @@
-"""Gives each host one request at a time, with a pause between two."""
+"""Limits requests to one at a time for each host, with a pause between two."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ MAX_TRACKED_HOSTS = 1_000
 
 
 @dataclass(slots=True)
-class Turn:
-    """A host's turn; whoever has it may lengthen the pause after it."""
+class HostSlot:
+    """The right to send requests to a host; its holder may change the pause between them."""
 
     pause_s: float
     free_at_s: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wanted_by: int = 0
+    users: int = 0
 
     async def pause(self) -> None:
         """Wait until the pause after the last request is over."""
         await asyncio.sleep(max(0.0, self.free_at_s - asyncio.get_running_loop().time()))
 
-    def requested(self) -> None:
-        """Note that a request has just ended."""
+    def request_ended(self) -> None:
+        """Start the pause after a request."""
         self.free_at_s = asyncio.get_running_loop().time() + self.pause_s
 
 
 class HostRateLimiter:
-    """The turns of all hosts.
+    """The slots of all hosts.
 
     Args:
         pause_s: seconds between two requests to one host.
@@ -37,25 +37,25 @@ class HostRateLimiter:
 
     def __init__(self, pause_s: float) -> None:
         self._pause_s = pause_s
-        self._turns: dict[str, Turn] = {}
+        self._slots: dict[str, HostSlot] = {}
 
     @asynccontextmanager
-    async def take(self, host: str) -> AsyncGenerator[Turn]:
-        """Wait for a host to be free, and keep it until the block ends."""
-        turn = self._turns.pop(host, None) or Turn(self._pause_s)
-        self._turns[host] = turn
-        turn.wanted_by += 1
+    async def acquire(self, host: str) -> AsyncGenerator[HostSlot]:
+        """Wait for the slot of a host, and hold it until the block ends."""
+        slot = self._slots.pop(host, None) or HostSlot(self._pause_s)
+        self._slots[host] = slot
+        slot.users += 1
         try:
-            self._forget_old()
-            async with turn.lock:
-                yield turn
+            self._remove_old()
+            async with slot.lock:
+                yield slot
         finally:
-            turn.wanted_by -= 1
+            slot.users -= 1
 
-    def _forget_old(self) -> None:
-        if len(self._turns) <= MAX_TRACKED_HOSTS:
+    def _remove_old(self) -> None:
+        if len(self._slots) <= MAX_TRACKED_HOSTS:
             return
         now = asyncio.get_running_loop().time()
-        for host, turn in list(self._turns.items()):
-            if not turn.wanted_by and turn.free_at_s <= now:
-                del self._turns[host]
+        for host, slot in list(self._slots.items()):
+            if not slot.users and slot.free_at_s <= now:
+                del self._slots[host]

@@ -378,7 +378,7 @@ async def test_a_destination_that_is_a_folder_or_cannot_be_is_refused(
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InvalidInput, match="which is a folder"):
         await download_file(told, "http://127.0.0.1", tmp_path)
-    with pytest.raises(InvalidInput, match="nothing can be written to"):
+    with pytest.raises(InvalidInput, match="can't write to"):
         await download_file(told, "http://127.0.0.1", tmp_path / "file" / "below")
 
 
@@ -387,7 +387,7 @@ async def test_a_destination_that_no_file_can_have_is_refused(
     told: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, destination: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidInput, match=r"destination is|nothing can be written"):
+    with pytest.raises(InvalidInput, match=r"destination is|can't write to"):
         await download_file(told, "http://127.0.0.1", destination)
     assert left_in(tmp_path) == []
 
@@ -444,7 +444,7 @@ async def test_an_encoding_that_cannot_be_decoded_is_told_and_nothing_kept(
         await connection.answer(b"\x0b\x02\x80tea\x03", headers={"Content-Encoding": encoding})
 
     server.behaviour = serve
-    with pytest.raises(DownloadFailed, match="was not asked for and can't be decoded"):
+    with pytest.raises(DownloadFailed, match="was not requested and is not supported"):
         await download_file(told, f"{server.url}/tea.txt", target)
     assert left_in(target.parent) == []
 
@@ -609,7 +609,7 @@ async def test_a_link_as_destination_is_followed(
 async def test_links_in_a_circle_are_refused(server: Any, told: Any, tmp_path: Path) -> None:
     os.symlink("b", tmp_path / "a")
     os.symlink("a", tmp_path / "b")
-    with pytest.raises(InvalidInput, match="nothing can be written to"):
+    with pytest.raises(InvalidInput, match="can't write to"):
         await download_file(told, server.url, tmp_path / "a")
 
 

@@ -83,7 +83,7 @@ async def test_what_an_action_gives_back_can_travel(server: Any, perform: Any) -
 @pytest.mark.parametrize("destination", ["../out", "/etc/passwd", "a/../../out", ".", "", 7, None])
 async def test_a_download_stays_within_the_workers_folder(perform: Any, destination: Any) -> None:
     data = {"url": "http://127.0.0.1", "destination": destination}
-    with pytest.raises(InvalidInput, match="within the worker's folder"):
+    with pytest.raises(InvalidInput, match="inside the worker's download folder"):
         await perform("download_file", data, [])
 
 

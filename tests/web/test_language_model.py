@@ -94,12 +94,12 @@ def test_the_environment_names_server_key_and_model() -> None:
 
 
 def test_a_server_that_is_no_web_address_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="OPENAI_BASE_URL is 'localhost:1'; it must begin with"):
+    with pytest.raises(InvalidInput, match="OPENAI_BASE_URL is 'localhost:1'; it must start with"):
         LanguageModel("localhost:1", None, "tea-1")
 
 
 def test_without_a_model_the_backend_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    with pytest.raises(InvalidInput, match="no language model is named; set OPENAI_API_KEY"):
+    with pytest.raises(InvalidInput, match="no language model is configured; set OPENAI_API_KEY"):
         make_summarizer("openai")

@@ -54,7 +54,7 @@ async def test_a_long_text_is_shortened_and_says_so(site: Any, make_fetcher: Mak
 
 async def test_a_page_without_text_is_a_failure(site: Any, make_fetcher: MakeFetcher) -> None:
     url = site.serve("/empty", "<html><body><script>draw()</script></body></html>")
-    with pytest.raises(PageUnavailable, match="has no text that stands out"):
+    with pytest.raises(PageUnavailable, match="has no main text"):
         await EmbeddedScraper(make_fetcher()).scrape(url)
 
 

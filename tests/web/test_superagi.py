@@ -221,7 +221,7 @@ def a_child(tmp_path: Path, body: str) -> Path:
     ("body", "why"),
     [
         ("sys.exit('No module named yaml')", "has ended\n  No module named yaml"),
-        ("print('{\"ready\"'); sys.stdout.flush(); time.sleep(60)", "said what nobody underst"),
+        ("print('{\"ready\"'); sys.stdout.flush(); time.sleep(60)", "sent an invalid message"),
     ],
 )
 async def test_a_child_that_cannot_start_says_why(body: str, why: str, tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_superagi_is_only_found_where_the_user_says(superagi: Any, tmp_path: Pat
     assert find_checkout({"SUPERAGI_HOME": str(superagi.home)}) == superagi.home
     with pytest.raises(InvalidInput, match=r"SUPERAGI_HOME is not set; clone https://github.com/"):
         find_checkout({})
-    with pytest.raises(InvalidInput, match="which is no checkout of SuperAGI"):
+    with pytest.raises(InvalidInput, match="which is not a checkout of SuperAGI"):
         find_checkout({"SUPERAGI_HOME": str(tmp_path)})
 
 
