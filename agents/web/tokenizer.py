@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Where a sentence may end: a mark, closing quotes or brackets, and then space; or a mark of a script
-# without spaces between sentences. A run of marks matches only from its start. Otherwise the time
-# would grow with the square of its length.
+# Where a sentence may end: a mark, closing quotes or brackets, and then space; or a mark of a
+# script without spaces between sentences. A run of marks matches only from its start. Otherwise
+# the time would grow with the square of its length.
 _END = re.compile(r"""(?:(?<![.!?…])[.!?…]+["'”’»)\]]*(?=\s)|[。！？]+[」』”’）]*|[।॥؟۔]+)""")  # noqa: RUF001
 _BEGINS_ANEW = re.compile(r"""["'“‘«„(\[¿¡]*[^\Wa-zß-öø-ÿ_]""")  # noqa: RUF001
 LOOK_AROUND_CHARACTERS = 40

@@ -38,7 +38,7 @@ async def test_a_page_comes_as_text_with_its_place(site: Any, make_fetcher: Make
         ("tea.example", "must start with http:// or https://"),
         ("javascript:alert(1)", "must start with http:// or https://"),
         ("http://", "has no host"),
-        ("http://[::1", "is not an address"),
+        ("http://[::1", "is not a URL"),
         ("http://tea.example:99999/", "it must be 1 to 65,535"),
         ("https://ruwan:secret@tea.example/", "contains a user or password"),
         ("http://tea.example/" + "a" * 8_000, "has more than 8,000 characters"),

@@ -43,7 +43,7 @@ async def test_the_model_is_asked_for_so_many_sentences_with_the_key(site: Any) 
     asked = json.loads(site.bodies[0])
     assert site.headers[0]["Authorization"] == f"Bearer {KEY}"
     assert asked["model"] == "tea-1"
-    assert "in 3 sentences at most" in asked["messages"][0]["content"]
+    assert "in at most 3 sentences" in asked["messages"][0]["content"]
     assert asked["messages"][1] == {"role": "user", "content": "A long text."}
 
 

@@ -95,7 +95,7 @@ def test_another_package_called_superagi_is_not_taken_for_it(
     import superagi as impostor
 
     assert impostor.__file__
-    with pytest.raises(InvalidInput, match="another package called superagi is loaded"):
+    with pytest.raises(InvalidInput, match="another package called superagi is imported"):
         SuperAgiScraper(make_fetcher(), superagi.home)
 
 
@@ -343,7 +343,7 @@ def test_superagi_is_only_found_where_the_user_says(superagi: Any, tmp_path: Pat
 
 def test_its_python_is_the_users_or_the_one_that_setup_made(tmp_path: Path) -> None:
     assert find_python({"SUPERAGI_PYTHON": sys.executable}) == Path(sys.executable)
-    with pytest.raises(InvalidInput, match="SUPERAGI_PYTHON names it"):
+    with pytest.raises(InvalidInput, match="check SUPERAGI_PYTHON"):
         find_python({"SUPERAGI_PYTHON": str(tmp_path / "none")})
     environment = {"XDG_DATA_HOME": str(tmp_path)}
     assert default_environment(environment) == tmp_path / "muster" / "superagi"

@@ -113,7 +113,7 @@ async def test_several_pages_are_summarized_together(site: Any, make_fetcher: Ma
         ("summarize_text", None, "there is nothing to summarize: put a text into the task's data"),
         ("summarize_text", "   ", "text"),
         ("summarize_text", {"text": "Tea.", "sentences": 0}, "sentences"),
-        ("summarize_text", {"text": "Tea.", "page": PAGE.model_dump()}, "holds both"),
+        ("summarize_text", {"text": "Tea.", "page": PAGE.model_dump()}, "has both"),
         ("summarize_text", {"text": "x" * 200_001}, "text"),
         ("summarize_text", 7, "InvalidInput: the task's data"),
     ],
@@ -161,8 +161,11 @@ def test_the_command_line_chooses_backends_by_name(names: list[str], types: set[
         ("muster.agents.web:summarizing:x", r"no summarizer 'x'; known: kl, luhn, openai, sum"),
         ("muster.agents.web:baking", "has no Handlers called 'baking'"),
         ("muster.agents.web:baking:bread", "has no function called 'baking'"),
-        ("muster.agents.web.backends:make_scraper", "can't be called so: missing a required"),
-        ("muster.agents.web.backends:make_scraper:embedded", "gave EmbeddedScraper, and not"),
+        ("muster.agents.web.backends:make_scraper", "can't be called: missing a required"),
+        (
+            "muster.agents.web.backends:make_scraper:embedded",
+            "returned EmbeddedScraper; it must",
+        ),
     ],
 )
 def test_a_name_that_is_none_is_refused_with_what_there_is(name: str, why: str) -> None:
@@ -194,7 +197,8 @@ def test_a_missing_extra_says_how_to_install_it(
         backends_room, "find_spec", lambda name: None if name in missing else found(name)
     )
     with pytest.raises(
-        ExtraMissing, match=r"needs httpx, sumy, .* run: pip install 'ceylon-muster\[web\]'"
+        ExtraMissing,
+        match=r"needed for .*: httpx, sumy; run: pip install 'ceylon-muster\[web\]'",
     ):
         make()
 

@@ -1,8 +1,8 @@
 """The child process of the bridge: runs SuperAGI's own tools as its parent requests.
 
 This file runs as a script in SuperAGI's Python. It must import neither Muster nor anything that
-SuperAGI does not need. Each line on stdin is a call or a reply, and each line on stdout is a result,
-a request to the parent, or the message that the child is ready. All lines are JSON.
+SuperAGI does not need. Each line on stdin is a call or a reply. Each line on stdout is a result, a
+request to the parent, or the message that the child is ready. All lines are JSON.
 
 SuperAGI would access any network address itself, with the user's key. Here it sends a request to
 the parent, which fetches the page or calls the language model.
