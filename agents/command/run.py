@@ -13,7 +13,7 @@ from ...messages import RunEnded, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager.task_manager import TaskManager
 from ..report.file import write_report
-from ..trace.follow import tell_aside
+from ..trace.follow import add_side_message
 from .console.exit import EXIT_FAILED, print_message
 from .console.interrupts import Interrupts, block_sigint_in_children, unblock_sigint
 from .console.progress import Progress, find_display
@@ -71,7 +71,7 @@ async def _play_scenario(
         page.follow(manager)
         progress.follow(manager)
         if trace_file is not None:
-            scenario.tell_aside = partial(tell_aside, manager.trace_to(trace_file))
+            scenario.tell_aside = partial(add_side_message, manager.trace_to(trace_file))
 
     async def stop() -> None:
         for manager in managers:

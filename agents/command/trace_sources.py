@@ -15,7 +15,7 @@ from ..kernel.trace import Trace, TraceLog, trace_of
 from ..manager.task_manager import TaskManager
 from ..simulation.virtual_time import run_in_virtual_time
 from ..trace.file import read_trace_file
-from ..trace.follow import follow, tell_aside
+from ..trace.follow import add_side_message, follow
 from .console.exit import print_message
 from .console.interrupts import Interrupts
 from .scenario_finder import find_scenario, make_scenario
@@ -66,7 +66,7 @@ def trace_scenario(scenario: Scenario, *, real: bool = False) -> Trace:
     """
     log = TraceLog()
     managers: list[TaskManager] = []
-    scenario.tell_aside = partial(tell_aside, log)
+    scenario.tell_aside = partial(add_side_message, log)
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)

@@ -45,7 +45,7 @@ async def wait_until(happens: Callable[[], bool]) -> None:
 
 def wires_of(manager: TaskManager) -> dict[str, DirectConnection]:
     """The wires of a manager, by the names of the workers."""
-    office = manager._shell._postman
+    office = manager._shell._endpoint
     assert office is not None
     lanes: list[Endpoint] = list(office._lanes.values())
     names = {each.worker_id: each.name for each in manager.board.workers.values()}
@@ -88,11 +88,11 @@ async def test_tasks_go_by_wire_once_there_is_one(insecure: bool, by_ceylon: lis
     ]
     async with running(manager, workers):
         await wait_until(
-            lambda: manager._shell._postman is not None and len(wires_of(manager)) == 2
+            lambda: manager._shell._endpoint is not None and len(wires_of(manager)) == 2
         )
         by_ceylon.clear()
         tasks = make(500)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         # Heartbeats and what else is for everyone.
         assert sum(by_ceylon) < 2_000
@@ -104,7 +104,7 @@ async def test_without_wires_all_goes_by_ceylon(by_ceylon: list[int]) -> None:
     async with running(manager, [worker]):
         await wait_until(lambda: manager.board.workers.keys() == {"Ada"})
         tasks = make(300)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert wires_of(manager) == {}
         assert sum(by_ceylon) > 2_000
@@ -117,14 +117,14 @@ async def test_a_wire_that_is_cut_loses_nothing_and_another_takes_its_place() ->
         await wait_until(lambda: "Ada" in manager.board.workers and "Ada" in wires_of(manager))
         first = wires_of(manager)["Ada"]
         tasks = make(2_000)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         await wait_until(lambda: manager.get_task_result(200) is not None)
         first.close()
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert all(record.attempt == 1 for record in manager.board.tasks.values())
         await wait_until(lambda: wires_of(manager).get("Ada") not in (None, first))
         more = make(10, first=5_000)
-        manager._shell.add_tasks(more)
+        manager._shell.driver.add_tasks(more)
         assert await results_of(manager, more) == [2 * task.id for task in more]
 
 
@@ -136,7 +136,7 @@ async def test_a_wire_that_swallows_everything_is_found_out() -> None:
         for wire in (wires_of(manager)["Ada"], *worker._shell._postman._wires.values()):
             wire._writer.transport.pause_reading()
         tasks = make(50)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert all(record.attempt == 1 for record in manager.board.tasks.values())
 
@@ -157,7 +157,7 @@ async def test_workers_that_start_with_their_manager_have_wires() -> None:
     ]
     managing = asyncio.ensure_future(manager.start_agent(b"", workers))
     await wait_until(
-        lambda: manager._shell._postman is not None and wires_of(manager).keys() == {"Ada", "Bob"}
+        lambda: manager._shell._endpoint is not None and wires_of(manager).keys() == {"Ada", "Bob"}
     )
     may_end.set()
     await asyncio.wait_for(managing, DEADLINE_S)

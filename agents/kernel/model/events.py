@@ -7,12 +7,20 @@ watches the run. All are plain values; none does anything by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Payload, Task, TaskAssignment, TaskId, TaskProgress, TaskResult
+from ....messages import (
+    Payload,
+    Task,
+    TaskAssignment,
+    TaskId,
+    TaskProgress,
+    TaskResult,
+    WorkerProfile,
+)
 
 WorkerId: TypeAlias = str
 """Where a worker is reached: its address on the link, new at every start. Its name stays."""
@@ -40,25 +48,22 @@ class WorkerJoined:
 
     Args:
         worker_id: where it is reached.
-        name: its name.
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts more.
-        slots: how many tasks it runs at once.
-        task_types: types it has handlers for; None takes any.
+        profile: what it says of itself.
         session: the worker's number for this start of it.
         call: counts up, within a session, with each conversation that it begins.
         holding: the attempts that it runs, or whose results it has not been able to hand in.
     """
 
     worker_id: WorkerId
-    name: str
-    skill_level: int = 1
-    specialties: frozenset[str] = frozenset()
-    slots: int = 1
-    task_types: frozenset[str] | None = None
+    profile: WorkerProfile
     session: str = ""
     call: int = 1
     holding: frozenset[tuple[TaskId, int]] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.profile.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,25 +341,6 @@ class AskAboutLeases:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfirmResult:
-    """Tell a worker that its result is recorded, or will never count.
-
-    The shell adds it to what the board says to a result that did not come in a frame.
-
-    Args:
-        worker_id: the worker.
-        task_id: which task.
-        attempt: which attempt.
-        holder: on whose behalf the blobs were kept that the result came in.
-    """
-
-    worker_id: WorkerId
-    task_id: TaskId
-    attempt: int
-    holder: Hashable
-
-
-@dataclass(frozen=True, slots=True)
 class DropWorker:
     """Forget the conversation with a worker that is lost or has left."""
 
@@ -454,7 +440,6 @@ Instruction: TypeAlias = (
     | SendCancel
     | SendRecall
     | AskAboutLeases
-    | ConfirmResult
     | DropWorker
     | RetireWorker
     | StartAssigning
