@@ -1,4 +1,4 @@
-"""Frames: what a link carries. One frame holds many messages, for one member or for many.
+"""Frames, the units that a link transmits: each holds many messages for one or more agents.
 
 ```
 N . | version | flags | body           body = msgpack [sender, [[to, letter], …]], perhaps zstd

@@ -1,4 +1,4 @@
-"""How values and validation errors are put into one line for people."""
+"""Formats values and validation errors as one line of text."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MAX_FAULTS_LISTED = 1000
 
 
 class _ShortRepr(reprlib.Repr):
-    """Shows the start of a value without ever building the whole of it."""
+    """Formats the start of a value without formatting all of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = self.maxlong = _MAX_SHOWN
 
     def repr_bytes(self, value: bytes, _level: int) -> str:
-        """Show bytes, of which reprlib knows nothing."""
+        """Format bytes, which reprlib does not shorten."""
         return repr(value) if len(value) <= self.maxstring else f"{value[:40]!r}..."
 
 
@@ -29,13 +29,13 @@ _short_repr = _ShortRepr()
 
 
 def show(value: object) -> str:
-    """A value as Python would write it, about 80 characters at most; never raises."""
+    """The repr of a value, shortened to about 80 characters; never raises."""
     shown = _short_repr.repr(value)
     return shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 3] + "..."
 
 
 def summarize(fault: ValidationError) -> str:
-    """Put a validation error into one line that names each field, its value and the rule."""
+    """Format a validation error as one line with each field, its value and its rule."""
     count = fault.error_count()
     if count > _MAX_FAULTS_LISTED:
         # Each listed fault takes most of a kilobyte, and a peer can send millions.
@@ -50,7 +50,7 @@ def summarize(fault: ValidationError) -> str:
 
 
 def _name(step: int | str) -> str:
-    # Names of fields may come from a peer, and must not write lines of their own into a log.
+    # Field names may come from a peer, and must not forge log lines.
     return (
         str(step)[:_MAX_SHOWN] if str(step).isidentifier() or isinstance(step, int) else show(step)
     )
