@@ -126,7 +126,7 @@ def with_manager(examine: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.ceylon
-def test_where_all_is_ok_it_says_so() -> None:
+def test_where_all_is_well_it_says_so() -> None:
     findings = with_manager(lambda manager: examine_manager(str(manager.ticket())))
     assert [each.check for each in findings] == ["ticket", "port", "manager", "clock"]
     assert all(each.is_ok for each in findings), findings

@@ -26,7 +26,7 @@ def test_runs_that_break_nothing_are_counted_and_end_well(invoke: Invoke) -> Non
 
 def test_a_seed_by_chance_is_printed(invoke: Invoke) -> None:
     ended = invoke("simulate", "all_well", "--storm", 1)
-    assert re.match(r"all_well: 1 runs, seeds (\d+) to \1\n", ended.out)
+    assert re.match(r"all_well: 1 run, seeds (\d+) to \1\n", ended.out)
 
 
 def test_the_stress_story_needs_no_scenario(invoke: Invoke) -> None:
