@@ -45,7 +45,10 @@ def _escaped_usage_errors() -> Generator[None, None, None]:
     try:
         yield
     except _UsageError as fault:
-        vars(fault)["message"] = terminal_line(str(vars(fault)["message"]))
+        message, context = vars(fault)["message"], vars(fault).get("ctx")
+        # Without arguments, the message is the help.
+        if context is None or message != context.get_help():
+            vars(fault)["message"] = terminal_line(str(message))
         raise
 
 

@@ -29,3 +29,12 @@ def test_what_a_usage_error_quotes_is_escaped(invoke: Any, arguments: tuple[obje
     lines = ended.err.removesuffix("\n").split("\n")
     assert all(line.isprintable() for line in lines), lines
     assert lines[-1].startswith("Error: ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("superagi",)], ids=str)
+def test_without_arguments_the_help_keeps_its_lines(
+    invoke: Any, arguments: tuple[object, ...]
+) -> None:
+    ended = invoke(*arguments)
+    assert ended.code == 2
+    assert "\nCommands:\n" in ended.out + ended.err
