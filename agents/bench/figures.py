@@ -1,4 +1,4 @@
-"""The figures that a measurement comes to, and how they are made of samples."""
+"""The figures of a measurement, and how they are computed from samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Figure(BaseModel):
 
 
 class BenchConditions(_Figure):
-    """Under which conditions the figures were taken.
+    """The conditions under which the figures were measured.
 
     Args:
         muster: Muster's version.
@@ -25,11 +25,11 @@ class BenchConditions(_Figure):
         python: Python's version.
         platform: the operating system and the kind of machine.
         cpu_count: how many processors this process may use.
-        began_at: when, as ISO 8601 in UTC.
-        workers: how many worker processes.
+        began_at: when the measurement began, as ISO 8601 in UTC.
+        workers: the number of worker processes.
         slots: how many tasks each worker runs at once.
         sealed: whether frames were sealed.
-        store: the file in which the run was kept, or None if it was not.
+        store: the file in which the run was stored, or None.
     """
 
     muster: str
@@ -45,7 +45,7 @@ class BenchConditions(_Figure):
 
 
 class Throughput(_Figure):
-    """How many tasks that do nothing were done a second, from submitting to the last result."""
+    """No-op tasks per second, from submission to the last result."""
 
     tasks: int
     took_s: float
@@ -53,7 +53,7 @@ class Throughput(_Figure):
 
 
 class Latency(_Figure):
-    """How long one task at a time took, from submitting to its result."""
+    """How long one task at a time took, from submission to its result."""
 
     samples: int
     p50_ms: float
@@ -62,7 +62,7 @@ class Latency(_Figure):
 
 
 class PayloadRate(_Figure):
-    """How much data was echoed a second; each byte counts once, though it goes there and back."""
+    """Data echoed per second; each byte counts once, though it travels both ways."""
 
     size_bytes: int
     count: int
@@ -71,14 +71,14 @@ class PayloadRate(_Figure):
 
 
 class MemoryUse(_Figure):
-    """The most memory that was resident; None where the system does not tell."""
+    """Peak resident memory; None where the system does not provide it."""
 
     manager_peak_bytes: int | None
     worker_peak_bytes: int | None
 
 
 class Figures(_Figure):
-    """What was measured; None is what the measuring did not come to."""
+    """Everything that was measured; None where it was not."""
 
     conditions: BenchConditions
     throughput: Throughput | None = None
@@ -94,29 +94,29 @@ class Figures(_Figure):
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:
-    """The smallest sample that so many percent of all do not exceed (nearest rank).
+    """The percentile of samples, by the nearest-rank method.
 
     Args:
         samples: one or more, in any order.
-        percent: above 0, 100 at most.
+        percent: above 0, at most 100.
 
     Raises:
         InvalidInput: there are no samples, or the percentage is out of range.
     """
     if not samples:
-        raise InvalidInput("there are no samples, and so no percentile of them")
+        raise InvalidInput("there are no samples to take a percentile of")
     if not 0 < percent <= 100:  # noqa: PLR2004 - percent
-        raise InvalidInput(f"percent is {percent}; it must be above 0, and 100 at most")
+        raise InvalidInput(f"percent is {percent}; it must be above 0 and at most 100")
     return sorted(samples)[math.ceil(len(samples) * percent / 100) - 1]
 
 
 def throughput_of(tasks: int, took_s: float) -> Throughput:
-    """The throughput of so many tasks in so many seconds."""
+    """The throughput of a number of tasks that took some time."""
     return Throughput(tasks=tasks, took_s=round(took_s, 6), tasks_per_s=round(tasks / took_s, 1))
 
 
 def latency_of(samples_s: Sequence[float]) -> Latency:
-    """The latency that samples in seconds come to."""
+    """The latency figures of samples, in seconds."""
     return Latency(
         samples=len(samples_s),
         p50_ms=round(1e3 * percentile(samples_s, 50), 3),
@@ -126,7 +126,7 @@ def latency_of(samples_s: Sequence[float]) -> Latency:
 
 
 def payload_rate_of(size_bytes: int, count: int, took_s: float) -> PayloadRate:
-    """The rate of so many payloads of one size in so many seconds."""
+    """The rate of a number of equal payloads that took some time."""
     return PayloadRate(
         size_bytes=size_bytes,
         count=count,

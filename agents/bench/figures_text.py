@@ -1,4 +1,4 @@
-"""The figures as a table, for terminals and log files."""
+"""Prints the figures as a table, for terminals and log files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .figures import BYTES_A_MB, BenchConditions, Figures
 from .sizes import show_size
 
 DEFAULT_WIDTH = 100
-"""How wide the text is where no terminal says otherwise, in columns."""
+"""The default width of the text, in columns."""
 
 _UNKNOWN = "unknown"
 
 
 def render_figures(figures: Figures, width: int = DEFAULT_WIDTH) -> str:
-    """Tell figures as plain text."""
+    """The figures as plain text."""
     page = StringIO()
     console = Console(
         file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False
@@ -29,7 +29,7 @@ def render_figures(figures: Figures, width: int = DEFAULT_WIDTH) -> str:
 
 
 def print_figures(figures: Figures, console: Console) -> None:
-    """Print figures to a console, in colour if it has any."""
+    """Print figures to a console, in colour if it supports that."""
     for line in _opening(figures.conditions):
         console.print(line, highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

@@ -1,6 +1,6 @@
-"""A manager and workers up to the first result, in a process that is there for nothing else.
+"""Runs a manager and workers up to the first result, in a process of its own.
 
-It says `FIRST_RESULT` on stdout, and ends when its stdin does.
+It prints `FIRST_RESULT` on stdout, and ends when its stdin is closed.
 """
 
 from __future__ import annotations
@@ -11,37 +11,37 @@ import sys
 import threading
 
 from ..worker_pool.fork_server import ForkServer
-from .crew import BenchPlan, BenchWorkers
 from .tasks import NOTHING
+from .workers import BenchPlan, BenchWorkers
 
 FIRST_RESULT = "first result"
 
 
-async def come_to_first_result(order: BenchPlan, nursery: ForkServer) -> None:
-    """Start a crew, have one task done, say so, and stay until stdin ends.
+async def run_to_first_result(plan: BenchPlan, fork_server: ForkServer) -> None:
+    """Start workers, have one task performed, print that, and stay until stdin is closed.
 
     Args:
-        order: what crew there is to be.
-        nursery: makes its worker processes.
+        plan: how many workers, and how they run.
+        fork_server: forks the worker processes.
     """
-    crew = BenchWorkers(order, nursery)
-    told_to_end = _end_of_stdin()
-    working = asyncio.ensure_future(_work(crew))
+    workers = BenchWorkers(plan, fork_server)
+    stdin_closed = _end_of_stdin()
+    working = asyncio.ensure_future(_work(workers))
     try:
-        await asyncio.wait([told_to_end, working], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stdin_closed, working], return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
-            await told_to_end
+            await stdin_closed
     finally:
         working.cancel()
-        # A process that is just being started is known to it alone.
+        # Only this task knows a process that is just being started.
         await asyncio.wait([working])
-        await crew.end()
+        await workers.end()
 
 
-async def _work(crew: BenchWorkers) -> None:
-    await crew.start()
-    await crew.run_one(crew.new_task(NOTHING))
+async def _work(workers: BenchWorkers) -> None:
+    await workers.start()
+    await workers.run_one(workers.new_task(NOTHING))
     sys.stdout.write(f"{FIRST_RESULT}\n")
     sys.stdout.flush()
 
@@ -50,15 +50,15 @@ def _end_of_stdin() -> asyncio.Future[None]:
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 
-    def tell() -> None:
+    def set_ended() -> None:
         if not ended.done():
             ended.set_result(None)
 
     def wait() -> None:
-        # Not by sys.stdin, whose lock an ending interpreter would wait for.
+        # Not by sys.stdin: an exiting interpreter would wait for its lock.
         while os.read(0, 1):
             pass
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(set_ended)
 
     threading.Thread(target=wait, daemon=True).start()
     return ended

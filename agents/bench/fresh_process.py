@@ -1,7 +1,4 @@
-"""What `measure_cold_start` starts: a manager and workers up to the first result, as a script.
-
-Its order is its only argument.
-"""
+"""The script that `measure_cold_start` starts; its only argument is the plan."""
 
 from __future__ import annotations
 
@@ -13,17 +10,17 @@ from ..worker_pool.fork_server import ForkServer
 
 
 def main() -> None:
-    """Come to the first result as fast as a program can, and stay until stdin ends."""
-    with ForkServer() as nursery:
-        # All this takes long, and the nursery loads beside it.
+    """Get the first result as fast as a program can, and stay until stdin is closed."""
+    with ForkServer() as fork_server:
+        # This takes long; the fork server loads at the same time.
         load_messages()
         import asyncio  # noqa: PLC0415
 
-        from .crew import BenchPlan  # noqa: PLC0415
-        from .first_result import come_to_first_result  # noqa: PLC0415
+        from .first_result import run_to_first_result  # noqa: PLC0415
+        from .workers import BenchPlan  # noqa: PLC0415
 
-        order = BenchPlan(**json.loads(sys.argv[1]))
-        asyncio.run(come_to_first_result(order, nursery))
+        plan = BenchPlan(**json.loads(sys.argv[1]))
+        asyncio.run(run_to_first_result(plan, fork_server))
 
 
 if __name__ == "__main__":

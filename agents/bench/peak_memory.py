@@ -1,4 +1,4 @@
-"""The most memory that this process has had resident."""
+"""Measures the peak resident memory of this process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _STATUS = Path("/proc/self/status")
 
 
 def measure_peak_memory() -> int | None:
-    """The peak of this process's resident memory in bytes; None where nothing tells of it."""
+    """The peak of this process's resident memory in bytes; None if unknown."""
     if sys.platform == "win32":
         return None
     if _STATUS.exists():
-        # getrusage would here tell the peak of whoever started this process, if that was larger.
+        # getrusage would return the peak of the parent process if that was larger.
         for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return 1_024 * int(line.split()[1])

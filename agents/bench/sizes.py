@@ -1,4 +1,4 @@
-"""Sizes of data as people write them, such as "1MB" or "64 KiB"."""
+"""Reads and writes data sizes such as "1MB" or "64 KiB"."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ UNITS = {
     "MiB": 1_024**2,
     "GiB": 1_024**3,
 }
-"""How many bytes each unit has; upper and lower case are the same here."""
+"""The bytes of each unit; case does not matter when a size is read."""
 
 _FACTORS = {unit.lower(): factor for unit, factor in UNITS.items()}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
 
 
 def read_size(text: str) -> int:
-    """How many bytes a text such as "1MB" stands for; a number alone is one of bytes.
+    """The bytes of a size such as "1MB"; a number without a unit is in bytes.
 
     Raises:
-        InvalidInput: it is no size, or less than a byte.
+        InvalidInput: it is no size, or less than one byte.
     """
     match = _SIZE.fullmatch(text.strip())
     factor = _FACTORS.get((match[2] or "B").lower()) if match else None
@@ -40,7 +40,7 @@ def read_size(text: str) -> int:
 
 
 def show_size(size_bytes: int) -> str:
-    """A size for people, in the largest unit of thousands that fits, such as "1.5 MB"."""
+    """A size in the largest decimal unit that fits, such as "1.5 MB"."""
     for unit in ("GB", "MB", "kB"):
         if size_bytes >= UNITS[unit]:
             return f"{size_bytes / UNITS[unit]:.4g} {unit}"

@@ -1,4 +1,4 @@
-"""The tasks that are measured with, and the handlers that do them in worker processes."""
+"""The task types for measurements, and their handlers in worker processes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ handlers = Handlers()
 
 @handlers.task(NOTHING)
 async def nothing(task: Task) -> Payload:
-    """Do nothing, and tell which one of many it was that was not done."""
+    """Do nothing, and return the task's number."""
     return task.data["n"]
 
 
 @handlers.task(ECHO)
 async def echo(task: Task) -> Payload:
-    """Give back what was given."""
+    """Return the payload."""
     return task.data
 
 
 @handlers.task(MEMORY)
-async def tell_peak_memory(task: Task) -> Payload:
-    """The most memory that the worker's process has had resident, in bytes."""
+async def peak_memory(task: Task) -> Payload:
+    """Return the peak memory of the worker's process, in bytes."""
     del task
     return measure_peak_memory()

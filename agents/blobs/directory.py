@@ -1,4 +1,4 @@
-"""Blobs in a directory, which several processes share: each is a file."""
+"""A blob store in a directory that several processes share: each blob is a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .store import MAX_BLOB_BYTES
 _UNFINISHED = ".unfinished"
 _ONLY_FOR_US = 0o700
 _FILE_MODE = 0o600
-# A name is never looked up through a link, and a pipe that somebody put there is not waited for.
+# Do not follow links, and do not block on a named pipe that somebody has put there.
 _READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -29,14 +29,14 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class DirectoryBlobs:
-    """Keeps blobs as files of a directory; see `BlobStore`.
+    """Stores blobs as files of a directory; see `BlobStore`.
 
     Args:
         directory: the directory.
-        create: make it, readable by this user alone, if it is not there.
+        create: make it, readable by this user alone, if it does not exist.
 
     Raises:
-        BlobUnusable: it is not there, or is none, or can't be made.
+        BlobUnusable: it does not exist, is no directory, or can't be made.
     """
 
     def __init__(self, directory: str | Path, *, create: bool = False) -> None:
@@ -47,7 +47,7 @@ class DirectoryBlobs:
                 self.directory.mkdir(mode=_ONLY_FOR_US, parents=True, exist_ok=True)
             is_there = self.directory.is_dir()
         except OSError as fault:
-            raise self._tell("can't be made", fault) from None
+            raise self._unusable("can't be made", fault) from None
         if not is_there:
             raise BlobUnusable(
                 f"there is no directory {str(self.directory)!r} for blobs here; "
@@ -60,18 +60,18 @@ class DirectoryBlobs:
         return self.directory.as_uri()
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a blob, or make it count as new if it is there."""
+        """Write a blob, or update its time if it exists."""
         check_blob_name(name)
         path = self.directory / name
-        with self._telling("be written"):
+        with self._translating_errors("be written"):
             try:
                 os.utime(path)
                 return
             except FileNotFoundError:
                 pass
-            # On one file system, so that it appears at once and whole.
+            # In the same directory, so that renaming it is atomic.
             if self._create:
-                # Who cleans up temporary files may have taken it for forgotten.
+                # A cleaner of temporary files may have removed it.
                 self.directory.mkdir(mode=_ONLY_FOR_US, parents=True, exist_ok=True)
             unfinished = self.directory / f"{name}.{secrets.token_hex(8)}{_UNFINISHED}"
             try:
@@ -85,9 +85,9 @@ class DirectoryBlobs:
                 raise
 
     def read(self, name: str) -> bytes:
-        """Give what is kept under a name."""
+        """Read a blob."""
         check_blob_name(name)
-        with self._telling("be read"):
+        with self._translating_errors("be read"):
             try:
                 file = os.open(self.directory / name, _READ_FLAGS)
             except FileNotFoundError:
@@ -105,21 +105,21 @@ class DirectoryBlobs:
                 return stream.readall()
 
     def delete(self, name: str) -> None:
-        """Keep a blob no longer."""
+        """Delete a blob."""
         check_blob_name(name)
-        with self._telling("be deleted from"):
+        with self._translating_errors("be deleted from"):
             (self.directory / name).unlink(missing_ok=True)
 
     def sweep(self, older_than_s: float, spared: Collection[str] = ()) -> int:
-        """Delete what nobody has written for so long."""
+        """Delete blobs that have not been written for some time."""
         latest = time.time() - older_than_s
         swept = 0
-        with self._telling("be swept"), os.scandir(self.directory) as entries:
+        with self._translating_errors("be swept"), os.scandir(self.directory) as entries:
             for entry in entries:
                 is_blob = is_blob_name(entry.name)
                 if entry.name in spared or not (is_blob or entry.name.endswith(_UNFINISHED)):
                     continue
-                # Others may delete at the same time.
+                # Other processes may delete at the same time.
                 with contextlib.suppress(FileNotFoundError):
                     if entry.stat(follow_symlinks=False).st_mtime <= latest:
                         os.unlink(entry.path)
@@ -127,19 +127,19 @@ class DirectoryBlobs:
         return swept
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the store; there is nothing to do."""
 
     @contextlib.contextmanager
-    def _telling(self, doing: str) -> Generator[None]:
+    def _translating_errors(self, doing: str) -> Generator[None]:
         try:
             yield
         except OSError as fault:
-            raise self._tell(f"can't {doing}", fault) from None
+            raise self._unusable(f"can't {doing}", fault) from None
 
-    def _tell(self, what: str, fault: OSError) -> BlobUnusable:
+    def _unusable(self, what: str, fault: OSError) -> BlobUnusable:
         return BlobUnusable(
             f"the directory {str(self.directory)!r} for blobs {what}: "
-            f"{fault.strerror or fault}; see that it is there, and has room"
+            f"{fault.strerror or fault}; check that it exists and has free space"
         )
 
 

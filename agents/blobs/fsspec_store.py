@@ -1,4 +1,4 @@
-"""Blobs in whatever fsspec has a file system for, by its URL: object stores, SSH, and others."""
+"""A blob store at any URL that fsspec supports: object stores, SSH and others."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .store import MAX_BLOB_BYTES
 
 _UNFINISHED = ".unfinished"
 _REFRESH_AFTER_S = 3600.0
-"""How old a blob gets before it is written again, so that it counts as new."""
+"""The age at which an existing blob is written again, so that it does not count as left over."""
 
 
 class FsspecBlobs:
-    """Keeps blobs where an fsspec URL points to; see `BlobStore`. Needs the extra `blobs`.
+    """Stores blobs at an fsspec URL; see `BlobStore`. Needs the extra `blobs`.
 
     Args:
-        url: the place, such as "s3://bucket/folder" or "sftp://host/folder"; not a chain of URLs.
-        options: what the file system wants to know besides; not told to workers, which need it
-            from their own configuration.
-        create: make the folder if it is not there.
+        url: the folder, such as "s3://bucket/folder" or "sftp://host/folder"; no chained URL.
+        options: further options of the file system; workers do not get them and need a
+            configuration of their own.
+        create: make the folder if it does not exist.
 
     Raises:
         ExtraMissing: fsspec is not installed.
-        InvalidInput: the URL is a chain of several.
-        BlobUnusable: there is no file system for it, or it can't be opened.
+        InvalidInput: the URL is a chained one.
+        BlobUnusable: fsspec does not support it, or it can't be opened.
     """
 
     def __init__(
@@ -41,20 +41,20 @@ class FsspecBlobs:
     ) -> None:
         core = check_url(url)
         self.url = url
-        self._place = _for_people(url)
-        with self._telling("be opened"):
+        self._place = _without_secrets(url)
+        with self._translating_errors("be opened"):
             system, path = core.url_to_fs(url, **(options or {}))
-            # fsspec has no types, and what its file systems can do differs.
+            # fsspec has no type hints.
             self._system: Any = system
             self._path = str(path).rstrip("/")
             if create:
                 self._system.makedirs(self._path, exist_ok=True)
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a blob, or make it count as new if it is there."""
+        """Write a blob; one that exists is written again only if it is old."""
         check_blob_name(name)
         path = self._path_of(name)
-        with self._telling("be written"):
+        with self._translating_errors("be written"):
             age_s = self._age_s(path)
             if age_s is not None and age_s < _REFRESH_AFTER_S:
                 return
@@ -68,11 +68,11 @@ class FsspecBlobs:
                 raise
 
     def read(self, name: str) -> bytes:
-        """Give what is kept under a name."""
+        """Read a blob."""
         check_blob_name(name)
-        with self._telling("be read"):
+        with self._translating_errors("be read"):
             try:
-                # One byte more than is allowed tells that there is too much.
+                # One byte more than is allowed shows that the blob is too long.
                 with self._system.open(self._path_of(name), "rb") as file:
                     content = bytes(file.read(MAX_BLOB_BYTES + 1))
             except FileNotFoundError:
@@ -87,15 +87,15 @@ class FsspecBlobs:
         return content
 
     def delete(self, name: str) -> None:
-        """Keep a blob no longer."""
+        """Delete a blob."""
         check_blob_name(name)
-        with self._telling("be deleted from"), contextlib.suppress(FileNotFoundError):
+        with self._translating_errors("be deleted from"), contextlib.suppress(FileNotFoundError):
             self._system.rm_file(self._path_of(name))
 
     def sweep(self, older_than_s: float, spared: Collection[str] = ()) -> int:
-        """Delete what nobody has written for so long; what tells no age stays."""
+        """Delete blobs that have not been written for some time; those of unknown age stay."""
         swept = 0
-        with self._telling("be swept"):
+        with self._translating_errors("be swept"):
             self._system.invalidate_cache()
             for path in cast("list[str]", self._system.ls(self._path, detail=False)):
                 name = path.rstrip("/").rsplit("/", 1)[-1]
@@ -109,52 +109,52 @@ class FsspecBlobs:
         return swept
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the store; there is nothing to do."""
 
     def _path_of(self, name: str) -> str:
         return f"{self._path}/{name}"
 
     def _age_s(self, path: str) -> float | None:
-        """How long ago a file was written; None if it is not there, or tells no time."""
+        """How long ago a file was written; None if it does not exist or its age is unknown."""
         self._system.invalidate_cache(self._path)
         with contextlib.suppress(FileNotFoundError, NotImplementedError):
             written: object = self._system.modified(path)
             if isinstance(written, datetime):
-                # Without a zone it is UTC, as fsspec has it.
+                # By fsspec's convention, a time without a zone is UTC.
                 known = written if written.tzinfo else written.replace(tzinfo=timezone.utc)
                 return time.time() - known.timestamp()
         return None
 
     @contextlib.contextmanager
-    def _telling(self, doing: str) -> Generator[None]:
+    def _translating_errors(self, doing: str) -> Generator[None]:
         try:
             yield
         except BlobUnusable:
             raise
-        # Each file system raises errors of its own.
+        # Each file system raises its own errors.
         except Exception as fault:  # noqa: BLE001
-            told = " ".join(str(fault).replace(self.url, self._place).split())[:300]
+            text = " ".join(str(fault).replace(self.url, self._place).split())[:300]
             raise BlobUnusable(
-                f"the blob store {self._place!r} can't {doing}: {type(fault).__name__}: {told}"
+                f"the blob store {self._place!r} can't {doing}: {type(fault).__name__}: {text}"
             ) from None
 
 
 def check_url(url: str) -> ModuleType:
-    """See that a URL is a plain one; fsspec's module that opens it.
+    """Check that a URL is not a chained one, and return the fsspec module that opens it.
 
     Raises:
         ExtraMissing: fsspec is not installed.
-        InvalidInput: the URL is a chain of several.
+        InvalidInput: the URL is a chained one.
     """
     if "::" in url:
-        raise InvalidInput(f"{_for_people(url)!r} is a chain of URLs; blobs need a plain one")
+        raise InvalidInput(f"{_without_secrets(url)!r} is a chain of URLs; blobs need a single URL")
     try:
         return import_module("fsspec.core")
     except ImportError:
         raise ExtraMissing("a blob store by its URL", ("fsspec",), "blobs") from None
 
 
-def _for_people(url: str) -> str:
-    """A URL without what may be secret in it."""
+def _without_secrets(url: str) -> str:
+    """A URL without the parts that may be secret."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:300]

@@ -1,8 +1,4 @@
-"""The manager's parcels: large assignments that leave, large results that come, and their blobs.
-
-A blob is held by the tasks that need it and by those who are about to write or read it; when
-nobody holds it any more it is deleted.
-"""
+"""The manager's side of offloading: sends large assignments by blobs, and reads large results."""
 
 from __future__ import annotations
 
@@ -35,30 +31,35 @@ from ..runtime.error_text import describe_fault
 from ..runtime.log import log
 from .offload import MAX_AT_ONCE, Blobs, BlobThreads, NamedParts
 from .places import LEFT_OVER_AFTER_S, OwnDirectory
-from .references import BlobHolders
+from .references import BlobCollector
 from .store import BlobStore
 
 ANSWER_WITHIN_S = 10.0
-"""How long a worker may take to tell whether it gets to the blobs, before it is taken not to."""
+"""How long a worker may take to answer whether it reaches the blob store; then it counts as not
+reaching it."""
 
 SWEEP_EVERY_S = 3600.0
 
 _MAX_REASON_CHARACTERS = 1_000
 
-_Line: TypeAlias = "deque[asyncio.Future[bytes | None] | bytes]"
+_Queue: TypeAlias = "deque[asyncio.Future[bytes | None] | bytes]"
 
 
 class ManagerOffload:
-    """Sends what is large by blobs, and takes it in.
+    """Sends large assignments by blobs, and reads large results from blobs.
+
+    A blob is referenced by the tasks that need it, and by reads and writes under way. Once nothing
+    references it, it is deleted.
 
     Args:
-        threshold_bytes: how long an encoded message may be to go in a frame; None sends all so.
-        open_store: opens the store, when it is first needed; may wait.
+        threshold_bytes: the largest encoded message that is sent in a frame; None sends everything
+            in frames.
+        open_store: opens the store when it is first needed; may block.
         post: sends an encoded message in the conversation with a worker.
-        refuse: has an attempt fail that could not be sent, for a reason.
-        unpacked: takes in a result that came in a parcel, from whom and as whose holding; when it
-            is recorded, `confirm` is to be called.
-        is_settled: whether a task will never be given out again.
+        refuse: lets an attempt fail that could not be sent, with the reason.
+        unpacked: takes the sender, a result that was read from blobs, and the holder of these;
+            when the result is recorded, `confirm` must be called with the holder.
+        is_settled: whether a task will never be assigned again.
     """
 
     def __init__(
@@ -88,22 +89,18 @@ class ManagerOffload:
         self._probe = b""
         # Bounded by the workers that are connected.
         self._reach: dict[str, asyncio.Future[bool]] = {}
-        # What waits for each worker, in its order; bounded by the attempts leased to it.
-        self._lines: dict[str, _Line] = {}
+        # The messages that wait for each worker, in order; bounded by the attempts leased to it.
+        self._queues: dict[str, _Queue] = {}
         self._reads: dict[str, set[asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._holders = BlobHolders()
-        self._deletions: dict[str, asyncio.Task[None]] = {}
-        # What the next deletion is to delete, each with the one before that it must wait for.
-        self._doomed: dict[str, asyncio.Task[None] | None] = {}
-        self._next_deletion: asyncio.Task[None] | None = None
+        self._collector = BlobCollector(self._begin)
 
     def begin(self, blob_key: bytes | None, also: Mapping[str, type[BaseModel]]) -> None:
-        """Note what is known only when the manager starts.
+        """Set what is known only when the manager starts.
 
         Args:
-            blob_key: what blobs are sealed with, None to leave them open.
-            also: the user's own classes of message, by qualified name.
+            blob_key: the key that seals blobs; None leaves them unsealed.
+            also: the user's own message classes, by qualified name.
         """
         self._seal = BlobSeal(blob_key)
         self._also = also
@@ -111,57 +108,57 @@ class ManagerOffload:
     # ------------------------------------------------------------------ going out
 
     def is_large(self, message: bytes) -> bool:
-        """Whether an encoded message is to leave as a parcel."""
+        """Whether an encoded message is to be sent by blobs."""
         return self.threshold_bytes is not None and len(message) > self.threshold_bytes
 
     def send(
         self, worker_id: str, assignment: TaskAssignment, message: bytes | None = None
     ) -> None:
-        """Send a large assignment: as a parcel, or whole to a worker that can't reach the blobs.
+        """Send a large assignment by blobs, or in a frame if the worker can't reach the store.
 
         Args:
-            worker_id: where the worker is reached.
+            worker_id: the worker's address.
             assignment: the assignment.
             message: the same, encoded; None if it takes more than `KEPT_PACKED_BYTES`.
         """
-        line = self._lines.setdefault(worker_id, deque())
+        queue = self._queues.setdefault(worker_id, deque())
         packing = asyncio.ensure_future(self._pack(worker_id, assignment, message))
-        line.append(packing)
-        packing.add_done_callback(lambda _: self._advance(worker_id, line))
+        queue.append(packing)
+        packing.add_done_callback(lambda _: self._advance(worker_id, queue))
 
     def holds_back(self, worker_id: str, message: bytes) -> bool:
-        """Have a message wait if a parcel is being packed for its worker: order is kept."""
-        line = self._lines.get(worker_id)
-        if line is None:
+        """Queue a message if an earlier one to the same worker waits for blobs; else False."""
+        queue = self._queues.get(worker_id)
+        if queue is None:
             return False
-        line.append(message)
+        queue.append(message)
         return True
 
-    def release_lines(self) -> None:
-        """Send no more parcels: from now on nothing waits for them."""
-        for line in self._lines.values():
-            _cancel(line)
-        self._lines.clear()
+    def cancel_sending(self) -> None:
+        """Drop the messages that wait for blobs; later ones are not held back."""
+        for queue in self._queues.values():
+            _cancel(queue)
+        self._queues.clear()
 
     def forget_worker(self, worker_id: str) -> None:
-        """Forget a worker that is gone, and what waits for it."""
+        """Forget a worker that is gone, and the messages that wait for it."""
         self._reach.pop(worker_id, None)
-        _cancel(self._lines.pop(worker_id, ()))
+        _cancel(self._queues.pop(worker_id, ()))
 
-    def _advance(self, worker_id: str, line: _Line) -> None:
-        while line and self._lines.get(worker_id) is line:
-            first = line[0]
+    def _advance(self, worker_id: str, queue: _Queue) -> None:
+        while queue and self._queues.get(worker_id) is queue:
+            first = queue[0]
             if isinstance(first, bytes):
                 message = first
             elif first.done():
                 message = None if first.cancelled() else first.result()
             else:
                 return
-            line.popleft()
+            queue.popleft()
             if message is not None:
                 self._post(worker_id, message)
-        if self._lines.get(worker_id) is line:
-            del self._lines[worker_id]
+        if self._queues.get(worker_id) is queue:
+            del self._queues[worker_id]
 
     async def _pack(
         self, worker_id: str, assignment: TaskAssignment, message: bytes | None
@@ -178,30 +175,28 @@ class ManagerOffload:
             if not await self._reaches(worker_id, blobs):
                 return message or await self._threads.run(encode)
             async with self._packing:
-                given = message
-                message, labelled = await blobs.label(
-                    encode if given is None else lambda: given, threshold_bytes
+                encoded = message
+                message, parts = await blobs.split(
+                    encode if encoded is None else lambda: encoded, threshold_bytes
                 )
-                if labelled is None:
+                if parts is None:
                     return message
-                self._holders.hold(writing, labelled.names)
-                await self._put(blobs, labelled)
-            parcel = labelled.parcel(task_id, assignment.attempt, assignment.worker)
+                self._collector.hold(writing, parts.names)
+                await self._put(blobs, parts)
+            parcel = parts.parcel(task_id, assignment.attempt, assignment.worker)
             if not self._is_settled(task_id):
-                self._holders.hold(task_id, labelled.names)
+                self._collector.hold(task_id, parts.names)
             return encode_message(parcel)
         except MusterError as fault:
             self._refuse(worker_id, assignment, describe_fault(fault))
             return None
         finally:
-            self._release(writing)
+            self._collector.release(writing)
 
-    async def _put(self, blobs: Blobs, labelled: NamedParts) -> None:
-        # What is about to be deleted must be gone first, or it would be found there.
-        deletions = {self._deletions[name] for name in labelled.names if name in self._deletions}
-        if deletions:
-            await asyncio.wait(deletions)
-        await blobs.put(labelled)
+    async def _put(self, blobs: Blobs, parts: NamedParts) -> None:
+        # A blob that is being deleted would seem to be there already.
+        await self._collector.finish_deletions(parts.names)
+        await blobs.put(parts)
 
     async def _reaches(self, worker_id: str, blobs: Blobs) -> bool:
         if not blobs.url:
@@ -212,7 +207,7 @@ class ManagerOffload:
             try:
                 await self._show_place(worker_id, blobs)
             except BlobUnusable as fault:
-                # All that wait hear of it, and the next one tries again.
+                # All that wait fail, and the next one tries again.
                 self._reach.pop(worker_id, None)
                 if not reach.done():
                     reach.set_exception(fault)
@@ -221,21 +216,21 @@ class ManagerOffload:
             reach.set_result(False)
         return reach.result()
 
-    # ------------------------------------------------------------------ the place
+    # ------------------------------------------------------------------ where the store is
 
     def wanted(self, worker_id: str) -> None:
-        """A worker asks for the place."""
+        """A worker asks where the store is."""
         self._begin(self._answer(worker_id))
 
     def reached(self, worker_id: str, answer: BlobsReached) -> None:
-        """A worker tells whether it gets there."""
+        """A worker answers whether it reaches the store."""
         reach = self._reach.get(worker_id)
         if reach is None or reach.done():
             reach = self._reach[worker_id] = asyncio.get_running_loop().create_future()
         reach.set_result(answer.reached)
         if not answer.reached:
             log.warning(
-                "a worker can't reach the blobs; what is large goes to it in frames",
+                "a worker can't reach the blob store; large data is sent to it in frames",
                 worker=worker_id[:80],
                 reason=answer.reason[:500],
             )
@@ -253,8 +248,8 @@ class ManagerOffload:
         probe = None
         if blobs.url:
             probe, self._probe = await blobs.leave_probe(self._probe)
-            self._holders.hold(self, (probe,))
-        # It may have left meanwhile.
+            self._collector.hold(self, (probe,))
+        # The worker may have left meanwhile.
         with contextlib.suppress(UnknownPeer):
             self._post(worker_id, encode_message(BlobPlace(url=blobs.url, probe=probe)))
 
@@ -265,7 +260,7 @@ class ManagerOffload:
         try:
             return await asyncio.shield(opening)
         except BlobUnusable:
-            # The next one who needs it tries again.
+            # The next one that needs it tries again.
             if self._opening is opening:
                 self._opening = None
             raise
@@ -273,24 +268,25 @@ class ManagerOffload:
     async def _open_now(self) -> Blobs:
         self._store = await self._threads.run(self._open_store)
         blobs = self._blobs = Blobs(self._store, self._seal, self._threads)
+        self._collector.use(blobs)
         self._begin(self._sweep(blobs))
         return blobs
 
     async def _sweep(self, blobs: Blobs) -> None:
         while True:
             try:
-                swept = await blobs.sweep(LEFT_OVER_AFTER_S, frozenset(self._holders))
+                swept = await blobs.sweep(LEFT_OVER_AFTER_S, self._collector.referenced)
             except BlobUnusable as fault:
-                log.warning("old blobs can't be swept", reason=str(fault))
+                log.warning("could not delete old blobs", reason=str(fault))
             else:
                 if swept:
-                    log.info("old blobs were deleted", count=swept)
+                    log.info("deleted old blobs", count=swept)
             await asyncio.sleep(SWEEP_EVERY_S)
 
     # ------------------------------------------------------------------ coming in
 
     def receive(self, sender: str, parcel: Parcel) -> None:
-        """Take in a result whose blobs are still to be read."""
+        """Read the blobs of a large result."""
         reads = self._reads.setdefault(sender, set())
         reading = self._begin(self._read(sender, parcel))
         reads.add(reading)
@@ -302,8 +298,8 @@ class ManagerOffload:
 
         reading.add_done_callback(end)
 
-    def after_reads(self, sender: str, then: Callable[[], None]) -> None:
-        """Do something when all that a worker sent so far has been read; at once if it has."""
+    def after_reads(self, sender: str, then: Callable[[], object]) -> None:
+        """Call a function once all results that a worker has sent so far have been read."""
         reads = self._reads.get(sender)
         if reads is None:
             then()
@@ -312,12 +308,12 @@ class ManagerOffload:
 
     async def _read(self, sender: str, parcel: Parcel) -> None:
         reading = object()
-        self._holders.hold(reading, (name for _, name in parcel.cuts))
+        self._collector.hold(reading, (name for _, name in parcel.cuts))
         try:
             result = await self._unpack(parcel)
             self._unpacked(sender, result, reading)
         except BaseException:
-            self._release(reading)
+            self._collector.release(reading)
             raise
 
     async def _unpack(self, parcel: Parcel) -> TaskResult:
@@ -326,7 +322,7 @@ class ManagerOffload:
             async with self._unpacking:
                 result = await blobs.open(parcel, self._also)
             if not isinstance(result, TaskResult) or _subject(result) != _subject(parcel):
-                raise DecodeError(Flaw.INVALID, "a parcel with something else in it than it says")
+                raise DecodeError(Flaw.INVALID, "blobs that do not hold what their message says")
             return result
         except MusterError as fault:
             return TaskResult(
@@ -337,54 +333,28 @@ class ManagerOffload:
                 attempt=parcel.attempt,
             )
 
-    # ------------------------------------------------------------------ who needs which blob
+    # ------------------------------------------------------------------ references to blobs
 
     def confirm(self, holder: Hashable) -> None:
-        """A result that came in a parcel is recorded, whatever became of it."""
-        self._release(holder)
+        """A result that was read from blobs is recorded: delete the blobs that only it needed."""
+        self._collector.release(holder)
 
     def settle(self, task_id: TaskId) -> None:
-        """A task will not be given out again."""
-        self._release(task_id)
-
-    def _release(self, holder: Hashable) -> None:
-        for name in self._holders.release(holder):
-            if self._next_deletion is None:
-                # What is released in one turn of the loop is deleted in one go.
-                self._next_deletion = self._begin(self._delete_doomed())
-            if name not in self._doomed:
-                self._doomed[name] = self._deletions.get(name)
-                self._deletions[name] = self._next_deletion
-
-    async def _delete_doomed(self) -> None:
-        doomed, self._doomed = self._doomed, {}
-        own, self._next_deletion = self._next_deletion, None
-        try:
-            before = {each for each in doomed.values() if each is not None}
-            if before:
-                await asyncio.wait(before)
-            names = [name for name in doomed if name not in self._holders]
-            if self._blobs is not None and names:
-                await self._blobs.delete(*names)
-        except BlobUnusable as fault:
-            log.warning("blobs stay that nobody needs", reason=str(fault))
-        finally:
-            for name in doomed:
-                if self._deletions.get(name) is own:
-                    del self._deletions[name]
+        """A task will not be assigned again: delete the blobs that only it needed."""
+        self._collector.release(task_id)
 
     # ------------------------------------------------------------------ the end
 
     async def close(self, *, keeps: bool) -> None:
-        """End all that goes on.
+        """End everything that runs, and close the store.
 
         Args:
-            keeps: whether the blobs stay that unfinished tasks hold, since the run will go on.
+            keeps: whether to keep the blobs of unfinished tasks, since the run will go on.
         """
-        self.release_lines()
-        ending = [each for each in self._tasks if each not in self._deletions.values()]
-        for each in ending:
-            each.cancel()
+        self.cancel_sending()
+        for each in tuple(self._tasks):
+            if not self._collector.is_deletion(each):
+                each.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
@@ -393,7 +363,7 @@ class ManagerOffload:
                 if isinstance(self._store, OwnDirectory):
                     self._store.stays = keeps
                 elif not keeps:
-                    await self._blobs.delete(*self._holders)
+                    await self._blobs.delete(*self._collector.referenced)
                 await self._blobs.close()
         self._threads.close()
 
@@ -406,10 +376,10 @@ class ManagerOffload:
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            log.error("a parcel could not be handled", exc_info=fault)
+            log.error("could not offload a message", exc_info=fault)
 
 
-async def _wait_and(reads: Iterable[asyncio.Task[None]], then: Callable[[], None]) -> None:
+async def _wait_and(reads: Iterable[asyncio.Task[None]], then: Callable[[], object]) -> None:
     await asyncio.wait(tuple(reads))
     then()
 
@@ -418,7 +388,7 @@ def _subject(message: Parcel | TaskResult) -> tuple[TaskId, int, str]:
     return message.task_id, message.attempt, message.worker
 
 
-def _cancel(line: Iterable[asyncio.Future[bytes | None] | bytes]) -> None:
-    for each in line:
+def _cancel(queue: Iterable[asyncio.Future[bytes | None] | bytes]) -> None:
+    for each in queue:
         if not isinstance(each, bytes):
             each.cancel()

@@ -1,4 +1,4 @@
-"""What manager and worker both do with parcels: fill their blobs, and open them; in threads."""
+"""Splits large messages into blobs and joins them again, in threads, for manager and worker."""
 
 from __future__ import annotations
 
@@ -17,22 +17,28 @@ from ..runtime.timeouts import within
 from .store import BlobStore
 
 DEFAULT_THRESHOLD_BYTES = 64 * 1024
-"""How long an encoded message gets before its large values go into blobs."""
+"""The largest encoded message that is sent in a frame; the large values of others go into blobs.
 
-PATIENCE_S = 60.0
-"""How long a blob store may take for one step before it counts as unusable."""
+Payloads of 100 kB take less time in frames over a direct connection. But without a direct
+connection, or when one is lost under load, frames of that size take minutes where blobs take
+seconds. From 1 MB on, blobs are as fast as frames in any case.
+"""
+
+STORE_TIMEOUT_S = 60.0
+"""How long a blob store may take for one call before it counts as unusable."""
 
 _THREADS = 4
 
 MAX_AT_ONCE = _THREADS
-"""How many parcels each way are worked on at once: the first are early, and few take memory."""
+"""How many messages are split, and how many joined, at once: this bounds the memory they take."""
+
 _PROBE_BYTES = 32
 
 _Result = TypeVar("_Result")
 
 
 class BlobThreads:
-    """The threads in which blob stores are waited for; none before there is something to do."""
+    """The threads that call blob stores; started when first needed."""
 
     def __init__(self) -> None:
         self._executor: DaemonThreads | None = None
@@ -41,52 +47,54 @@ class BlobThreads:
         """Call a function in a thread.
 
         Raises:
-            BlobUnusable: it takes longer than `PATIENCE_S`, or the store raised what it may not.
+            BlobUnusable: it takes longer than `STORE_TIMEOUT_S`, or the function raised it.
         """
         if self._executor is None:
             self._executor = DaemonThreads(_THREADS, "muster-blobs")
         work = asyncio.get_running_loop().run_in_executor(self._executor, step)
         try:
-            return await within(PATIENCE_S, work)
+            return await within(STORE_TIMEOUT_S, work)
         except asyncio.TimeoutError:
-            raise BlobUnusable(f"the blob store did not answer within {PATIENCE_S:g} s") from None
+            raise BlobUnusable(
+                f"the blob store did not answer within {STORE_TIMEOUT_S:g} s"
+            ) from None
 
     def close(self) -> None:
-        """Begin nothing more; what hangs is not waited for."""
+        """Start no more calls; do not wait for those that hang."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 class NamedParts(NamedTuple):
-    """A message that was cut, with the names of the blobs for its values; they are not there yet.
+    """The parts of a message, with the name of the blob for each value; none is written yet.
 
     Args:
-        cutting: the parts.
-        names: for each value, the blob that it is to be in.
+        parts: the parts.
+        names: for each value, the name of its blob.
     """
 
-    cutting: OffloadedParts
+    parts: OffloadedParts
     names: tuple[str, ...]
 
     def parcel(self, task_id: TaskId, attempt: int, worker: str) -> Parcel:
-        """What goes into the frame."""
-        cuts = tuple(zip(self.cutting.places, self.names, strict=True))
+        """The message that refers to the blobs."""
+        cuts = tuple(zip(self.parts.places, self.names, strict=True))
         return Parcel(
             task_id=task_id,
             attempt=attempt,
             worker=worker,
-            skeleton=self.cutting.skeleton,
+            skeleton=self.parts.skeleton,
             cuts=cuts,
         )
 
 
 class Blobs:
-    """A blob store with the workspace's seal on it.
+    """A blob store whose blobs are sealed with the workspace's key.
 
     Args:
-        store: where the blobs are.
-        seal: what they are sealed with.
-        threads: where the store is waited for.
+        store: the store.
+        seal: names, seals and opens blobs.
+        threads: call the store.
     """
 
     def __init__(self, store: BlobStore, seal: BlobSeal, threads: BlobThreads) -> None:
@@ -95,17 +103,17 @@ class Blobs:
         self._threads = threads
         self.url = store.url
 
-    async def label(
+    async def split(
         self, encode: Callable[[], bytes], threshold_bytes: int
     ) -> tuple[bytes, NamedParts | None]:
-        """Encode a message, cut it, and name what was cut out.
+        """Encode a message, split off its large values, and name their blobs.
 
         Args:
-            encode: gives the encoded message.
+            encode: returns the encoded message.
             threshold_bytes: see `cut`.
 
         Returns:
-            The encoded message, and its parts; None if nothing in it is large.
+            The encoded message, and its parts; None if it has no large values.
 
         Raises:
             EncodeError: what `encode` raised.
@@ -113,55 +121,55 @@ class Blobs:
 
         def step() -> tuple[bytes, NamedParts | None]:
             encoded = encode()
-            return encoded, self._label(encoded, threshold_bytes, "")
+            return encoded, self._split(encoded, threshold_bytes, "")
 
         return await self._threads.run(step)
 
-    async def put(self, labelled: NamedParts) -> None:
-        """Fill the blobs of a labelled message.
+    async def put(self, parts: NamedParts) -> None:
+        """Write the blobs of a message that was split.
 
         Raises:
             BlobUnusable: they can't be written.
         """
-        await self._threads.run(lambda: self._put(labelled))
+        await self._threads.run(lambda: self._put(parts))
 
-    async def label_and_put(
+    async def split_and_put(
         self, encoded: bytes, threshold_bytes: int, copy_of: str, note: Callable[[NamedParts], None]
     ) -> NamedParts | None:
-        """Cut an encoded message, name what was cut out, and fill its blobs, all in one go.
+        """Split an encoded message, and write the blobs of its large values.
 
         Args:
             encoded: the message.
             threshold_bytes: see `cut`.
-            copy_of: whose they are, said of this message alone, ever; see `BlobSeal.name`.
+            copy_of: makes the names unique to this message; see `BlobSeal.name`.
             note: called in the thread before anything is written.
 
         Returns:
-            The parts; None if nothing in it is large.
+            The parts; None if the message has no large values.
 
         Raises:
             BlobUnusable: the blobs can't be written.
         """
 
         def step() -> NamedParts | None:
-            labelled = self._label(encoded, threshold_bytes, copy_of)
-            if labelled is not None:
-                note(labelled)
-                self._put(labelled)
-            return labelled
+            parts = self._split(encoded, threshold_bytes, copy_of)
+            if parts is not None:
+                note(parts)
+                self._put(parts)
+            return parts
 
         return await self._threads.run(step)
 
     async def open(self, parcel: Parcel, also: Mapping[str, type[BaseModel]]) -> BaseModel:
-        """Read a parcel's blobs, and give the message that it stands for.
+        """Read the blobs that a message refers to, and decode the original message.
 
         Args:
-            parcel: what came in a frame.
-            also: further classes of message, by qualified name.
+            parcel: the message that arrived in a frame.
+            also: further message classes, by qualified name.
 
         Raises:
-            BlobUnusable: they can't be read, or are not what was put there.
-            DecodeError: what they make up is no known message.
+            BlobUnusable: the blobs can't be read, or were changed.
+            DecodeError: the joined parts are no known message.
         """
 
         def step() -> BaseModel:
@@ -173,10 +181,13 @@ class Blobs:
         return await self._threads.run(step)
 
     async def leave_probe(self, content: bytes = b"") -> tuple[str, bytes]:
-        """Put something by which others see that they get here; its name, and what it is.
+        """Write a probe, by which workers find out whether they reach the store.
 
         Args:
-            content: what it was, if it is to be there again.
+            content: the content of an earlier probe, to write the same again.
+
+        Returns:
+            The probe's name and content.
 
         Raises:
             BlobUnusable: it can't be written.
@@ -187,10 +198,10 @@ class Blobs:
         return name, content
 
     async def try_probe(self, name: str) -> None:
-        """See that a probe can be read, and something put beside it.
+        """Check that a probe can be read and another blob written.
 
         Raises:
-            BlobUnusable: it can't.
+            BlobUnusable: one of the two fails.
         """
 
         def step() -> None:
@@ -205,7 +216,7 @@ class Blobs:
         """Delete blobs.
 
         Raises:
-            BlobUnusable: one can't be deleted; the others were, if they could.
+            BlobUnusable: a blob can't be deleted; all others were tried.
         """
 
         def step() -> None:
@@ -221,26 +232,26 @@ class Blobs:
         await self._threads.run(step)
 
     async def sweep(self, older_than_s: float, spared: Collection[str]) -> int:
-        """Delete what is old; see `BlobStore.sweep`."""
+        """Delete old blobs; see `BlobStore.sweep`."""
         return await self._threads.run(lambda: self._store.sweep(older_than_s, spared))
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         await self._threads.run(self._store.close)
 
-    def _label(self, encoded: bytes, threshold_bytes: int, copy_of: str) -> NamedParts | None:
-        cutting = cut(encoded, threshold_bytes)
-        if cutting is None:
+    def _split(self, encoded: bytes, threshold_bytes: int, copy_of: str) -> NamedParts | None:
+        parts = cut(encoded, threshold_bytes)
+        if parts is None:
             return None
         names = (
             self._seal.name(value, copy_of and f"{copy_of}/{number}")
-            for number, value in enumerate(cutting.values)
+            for number, value in enumerate(parts.values)
         )
-        return NamedParts(cutting, tuple(names))
+        return NamedParts(parts, tuple(names))
 
-    def _put(self, labelled: NamedParts) -> None:
+    def _put(self, parts: NamedParts) -> None:
         # Equal values share a blob.
-        contents = dict(zip(labelled.names, labelled.cutting.values, strict=True))
+        contents = dict(zip(parts.names, parts.parts.values, strict=True))
         for name, content in contents.items():
             self._write(name, content)
 

@@ -1,8 +1,8 @@
-"""Where a manager's blobs are: which store a place stands for, and the directory it has by itself.
+"""Opens the blob store of a path or URL, or makes a directory of the manager's own.
 
-A manager that was given no place makes a directory when it first needs one. Beside a store's file
-it is found again after a crash; else it is one of the system's temporary ones, and whoever makes
-another such directory removes those of dead managers.
+A manager without a configured blob store makes a directory when it first needs one. If there is a
+durable store, the directory is beside its file and found again after a crash. Otherwise it is a
+temporary directory; making one removes those of managers that have crashed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .fsspec_store import FsspecBlobs, check_url
 from .store import BlobStore
 
 LEFT_OVER_AFTER_S = 24 * 3600.0
-"""How old a blob gets before it counts as left over by a run that crashed."""
+"""The age at which a blob counts as left over by a run that crashed."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]*://")
 _PREFIX = "muster-blobs-"
@@ -31,22 +31,22 @@ _LOCK = "held.lock"
 
 
 def check_place(place: str | Path) -> None:
-    """See that a place can be one, as far as that can be told without going there.
+    """Check a path or URL as far as that is possible without connecting.
 
     Raises:
-        InvalidInput: it can't.
-        ExtraMissing: it takes packages that are not installed.
+        InvalidInput: it can't be a blob store.
+        ExtraMissing: it needs packages that are not installed.
     """
     if _is_remote(place):
         check_url(str(place))
 
 
 def open_place(place: str | Path, *, create: bool = False) -> BlobStore:
-    """Open the blob store that a path or URL stands for.
+    """Open the blob store at a path or URL.
 
     Args:
-        place: a directory, or a URL: `file:` is a directory too, any other is one of fsspec's.
-        create: make the directory if it isn't there.
+        place: a directory, or a URL: `file:` is a directory too, fsspec opens any other.
+        create: make the directory if it does not exist.
 
     Raises:
         BlobUnusable: it can't be opened.
@@ -79,10 +79,10 @@ def _path_of(place: str | Path) -> Path:
 
 
 class OwnDirectory:
-    """A directory of a manager's own, which goes when it is closed, unless it is to stay.
+    """A manager's own directory, which is removed when it is closed, unless it is to stay.
 
     Args:
-        path: where it is made; None for a new one among the system's temporary files.
+        path: the directory; None for a new temporary one.
 
     Raises:
         BlobUnusable: it can't be made.
@@ -99,11 +99,11 @@ class OwnDirectory:
             path = Path(tempfile.mkdtemp(prefix=_PREFIX))
             from filelock import FileLock  # noqa: PLC0415 - most runs have no large data
 
-            # It dies with the process, and so tells others whether the directory is in use.
+            # The lock is released when the process dies, so it tells whether the directory is used.
             self._held.enter_context(FileLock(path / _LOCK, timeout=0, thread_local=False))
         except OSError as fault:
             raise BlobUnusable(
-                f"no directory for blobs can be made: {fault}; name a place for them"
+                f"no directory for blobs can be made: {fault}; pass one as `blobs`"
             ) from None
         self._blobs = DirectoryBlobs(path, create=True)
 
@@ -113,19 +113,19 @@ class OwnDirectory:
         return self._blobs.url
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a blob."""
+        """Write a blob."""
         self._blobs.write(name, content)
 
     def read(self, name: str) -> bytes:
-        """Give what is kept under a name."""
+        """Read a blob."""
         return self._blobs.read(name)
 
     def delete(self, name: str) -> None:
-        """Keep a blob no longer."""
+        """Delete a blob."""
         self._blobs.delete(name)
 
     def sweep(self, older_than_s: float, spared: Collection[str] = ()) -> int:
-        """Delete what nobody has written for so long."""
+        """Delete blobs that have not been written for some time."""
         return self._blobs.sweep(older_than_s, spared)
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class OwnDirectory:
 
 
 def _remove_left_over(folder: Path) -> None:
-    """Remove the directories of managers that died, and of this user alone."""
+    """Remove this user's directories of managers that have crashed."""
     from filelock import FileLock  # noqa: PLC0415 - see above
 
     latest = time.time() - LEFT_OVER_AFTER_S

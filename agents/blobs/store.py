@@ -1,4 +1,4 @@
-"""Where large data is kept that travels beside the frames: the protocol of every blob store."""
+"""The protocol of blob stores, which hold the large data that does not travel in frames."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from ...messages import MAX_MESSAGE_BYTES
 from ..kernel.security.blob_seal import BLOB_OVERHEAD_BYTES
 
 MAX_BLOB_BYTES = MAX_MESSAGE_BYTES + BLOB_OVERHEAD_BYTES
-"""The largest blob: what is in it must also fit into a frame, for those who can't reach it."""
+"""The largest blob: its content must also fit into a frame, for workers that can't reach it."""
 
 
 @runtime_checkable
 class BlobStore(Protocol):
-    """Keeps named bytes for a manager and its workers; several threads use it at once.
+    """Stores named bytes for a manager and its workers; several threads use it at once.
 
-    It need not be trusted: names are hashes, and what it gives is checked and was sealed before.
+    It need not be trusted: names are hashes, and contents are sealed and checked when read.
     """
 
     @property
     def url(self) -> str:
-        """Where others open the same store; "" if they can't."""
+        """The URL by which workers open the same store; "" if they can't."""
         ...
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a blob. If it is there already it stays, and counts as new from now on.
+        """Write a blob. If it exists already it stays, and its age starts again.
 
-        Nobody ever reads half of it, whenever this is broken off.
+        No reader ever sees a part of it, even if the writer crashes.
 
         Raises:
-            BlobUnusable: it can't be kept.
+            BlobUnusable: it can't be written.
         """
         ...
 
     def read(self, name: str) -> bytes:
-        """Give what is kept under a name.
+        """Read a blob.
 
         Raises:
-            BlobMissing: nothing is.
+            BlobMissing: there is none of this name.
             BlobUnusable: it can't be read, or is longer than `MAX_BLOB_BYTES`.
         """
         ...
 
     def delete(self, name: str) -> None:
-        """Keep a blob no longer; one that is not there is no matter.
+        """Delete a blob; do nothing if there is none.
 
         Raises:
             BlobUnusable: it can't be deleted.
@@ -52,11 +52,11 @@ class BlobStore(Protocol):
         ...
 
     def sweep(self, older_than_s: float, spared: Collection[str] = ()) -> int:
-        """Delete what nobody has written for so long, and what of it was left half written.
+        """Delete blobs, finished or not, that have not been written for some time.
 
         Args:
             older_than_s: how long, in seconds.
-            spared: the names of those that stay all the same.
+            spared: the names of blobs to keep in any case.
 
         Returns:
             How many blobs were deleted.
@@ -67,5 +67,5 @@ class BlobStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of it; what is kept there stays."""
+        """Close the store; its blobs stay."""
         ...

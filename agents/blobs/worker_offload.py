@@ -1,4 +1,4 @@
-"""The worker's parcels: large assignments that come, large results that leave, and their blobs."""
+"""The worker's side of offloading: reads large assignments from blobs, and sends large results."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from .offload import MAX_AT_ONCE, Blobs, BlobThreads, NamedParts
 from .places import open_place
 
 ANSWER_WITHIN_S = 10.0
-"""How long a manager may take to tell where blobs are, before everything goes in frames."""
+"""How long a manager may take to tell where the blob store is; then results go in frames."""
 
 Key: TypeAlias = "tuple[TaskId, int]"
 
 
 class _Place(NamedTuple):
-    """Where the manager says that blobs are.
+    """The blob store that the manager has named.
 
     Args:
-        blobs: what is there; None if this worker does not get there.
-        fault: why there are none for anybody, or "".
+        blobs: the store; None if this worker can't reach it.
+        fault: why nobody can use it, or "".
     """
 
     blobs: Blobs | None
@@ -51,16 +51,16 @@ class _Place(NamedTuple):
 
 
 class WorkerOffload:
-    """Takes in what is large by blobs, and sends it so, if the manager can be reached so.
+    """Reads large assignments from blobs, and sends large results by blobs if it reaches the store.
 
-    What a manager says of blobs holds for one conversation with it.
+    What a manager says about its blob store holds for one conversation.
 
     Args:
         post: sends a message to the manager.
         take: begins an attempt.
-        hand_in: takes the result of an attempt that could not begin.
-        queue: takes an encoded result, or the parcel for it, to be sent when its turn comes.
-        unqueue: has none of these sent that are still kept for it.
+        report_result: takes the result of an attempt that could not begin.
+        queue: takes an encoded result, or the message that refers to its blobs, to be sent.
+        unqueue: drops those that were queued and not sent, by their attempts.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class WorkerOffload:
         *,
         post: Callable[[BaseModel], None],
         take: Callable[[TaskAssignment], None],
-        hand_in: Callable[[TaskResult], None],
+        report_result: Callable[[TaskResult], None],
         queue: Callable[[Key, bytes], None],
         unqueue: Callable[[Container[Key]], None],
     ) -> None:
         self._post = post
         self._take = take
-        self._hand_in = hand_in
+        self._report_result = report_result
         self._queue = queue
         self._unqueue = unqueue
         self._worker = ""
@@ -86,10 +86,10 @@ class WorkerOffload:
         self._unpacking = asyncio.Semaphore(MAX_AT_ONCE)
         self._threshold_bytes: int | None = None
         self._place: asyncio.Future[_Place] | None = None
-        # Bounded by the attempts that the worker is given, as its jobs are.
+        # All are bounded by the attempts that the worker is given.
         self._openings: dict[Key, asyncio.Task[None]] = {}
-        self._kept: dict[Key, bytes] = {}
-        self._filled: dict[Key, tuple[Blobs, NamedParts]] = {}
+        self._unrecorded: dict[Key, bytes] = {}
+        self._written: dict[Key, tuple[Blobs, NamedParts]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(
@@ -99,13 +99,13 @@ class WorkerOffload:
         blob_key: bytes | None,
         also: Mapping[str, type[BaseModel]],
     ) -> None:
-        """Note what is known only when there is a line.
+        """Set what is known only when there is a connection.
 
         Args:
             worker: the worker's name.
-            session: its number for this start.
-            blob_key: what blobs are sealed with, None if they are open.
-            also: the user's own classes of message, by qualified name.
+            session: identifies this start of the worker.
+            blob_key: the key that seals blobs; None if they are not sealed.
+            also: the user's own message classes, by qualified name.
         """
         self._worker = worker
         self._session = session
@@ -115,51 +115,51 @@ class WorkerOffload:
     @property
     def keys(self) -> Iterator[Key]:
         """The attempts whose results may not be recorded yet, as task and number."""
-        return iter(self._kept)
+        return iter(self._unrecorded)
 
     @property
     def being_opened(self) -> Iterator[Key]:
-        """The attempts whose assignments are being read, as task and number."""
+        """The attempts whose assignments are being read from blobs, as task and number."""
         return (key for key, opening in self._openings.items() if not opening.done())
 
     # ------------------------------------------------------------------ the conversation
 
     def welcomed(self, threshold_bytes: int | None) -> None:
-        """A conversation begins; what is kept is sent in it, again.
+        """Begin a conversation: send again all results that are not recorded.
 
-        Assignments of the one before that were not opened yet are given up: the manager knows,
-        since they are not among those that the worker holds.
+        Assignments of the former conversation that are still being read are dropped. The manager
+        knows, since the worker did not name them among those that it holds.
 
         Args:
             threshold_bytes: see `Welcome`.
         """
         self.break_off()
         self._threshold_bytes = threshold_bytes
-        self._unqueue(self._kept)
-        for key, message in self._kept.items():
-            self._begin(self._wrap(key, message))
+        self._unqueue(self._unrecorded)
+        for key, message in self._unrecorded.items():
+            self._begin(self._send(key, message))
 
     def break_off(self) -> None:
-        """The conversation is over."""
+        """End the conversation."""
         for task in self._tasks:
             task.cancel()
         self._openings.clear()
         self._place = None
 
-    def settle_in(self, place: BlobPlace) -> None:
-        """The manager tells where blobs are."""
+    def set_place(self, place: BlobPlace) -> None:
+        """The manager tells where the blob store is."""
         self._begin(self._try_place(place))
 
     async def clear(self) -> None:
-        """Delete what was put for results that nobody will read any more: the run is over."""
+        """Delete the blobs of results that nobody will read any more: the run is over."""
         self.break_off()
-        filled, self._filled = self._filled, {}
+        written, self._written = self._written, {}
         with contextlib.suppress(BlobUnusable):
-            for blobs, labelled in filled.values():
-                await blobs.delete(*labelled.names)
+            for blobs, parts in written.values():
+                await blobs.delete(*parts.names)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and stop the threads."""
         self.break_off()
         self._threads.close()
 
@@ -179,7 +179,7 @@ class WorkerOffload:
             blobs = Blobs(store, self._seal, self._threads)
             await blobs.try_probe(probe)
         except BlobUnusable as fault:
-            log.info("blobs are out of reach", worker=self._worker, reason=str(fault))
+            log.info("can't reach the blob store", worker=self._worker, reason=str(fault))
             self._post(BlobsReached(reached=False, reason=describe_fault(fault)))
             return _Place(None)
         self._post(BlobsReached(reached=True))
@@ -202,23 +202,23 @@ class WorkerOffload:
     # ------------------------------------------------------------------ coming in
 
     def receive(self, parcel: Parcel) -> None:
-        """Take in an assignment whose blobs are still to be read."""
+        """Read the blobs of a large assignment, and begin the attempt."""
         key = (parcel.task_id, parcel.attempt)
         if key not in self._openings:
             self._openings[key] = self._begin(self._open(key, parcel))
 
-    def cancel(self, order: CancelTask) -> bool:
-        """Stop an attempt that is not opened yet; False if there is none."""
-        key = (order.task_id, order.attempt)
+    def cancel(self, request: CancelTask) -> bool:
+        """Cancel an attempt whose assignment is still being read; False if there is none."""
+        key = (request.task_id, request.attempt)
         opening = self._openings.pop(key, None)
         if opening is None:
             return False
         opening.cancel()
-        self._hand_in(self._failure(key, order.reason or "cancelled"))
+        self._report_result(self._failure(key, request.reason or "cancelled"))
         return True
 
     def give_back(self, keys: Iterable[Key]) -> list[Key]:
-        """Let go of those attempts that are not opened yet; which they are."""
+        """Drop those of the attempts whose assignments are still being read, and return them."""
         given_back = [key for key in keys if key in self._openings]
         for key in given_back:
             self._openings.pop(key).cancel()
@@ -229,7 +229,7 @@ class WorkerOffload:
             assignment = await self._read(key, parcel)
         except Exception as fault:  # noqa: BLE001 - a blob store may be anybody's
             del self._openings[key]
-            self._hand_in(self._failure(key, describe_fault(fault)))
+            self._report_result(self._failure(key, describe_fault(fault)))
         else:
             del self._openings[key]
             self._take(assignment)
@@ -237,7 +237,7 @@ class WorkerOffload:
     async def _read(self, key: Key, parcel: Parcel) -> TaskAssignment:
         place = await self._find_place()
         if place.blobs is None:
-            raise BlobUnusable(place.fault or "this worker does not get to the blobs")
+            raise BlobUnusable(place.fault or "this worker can't reach the blob store")
         async with self._unpacking:
             assignment = await place.blobs.open(parcel, self._also)
         if (
@@ -245,7 +245,7 @@ class WorkerOffload:
             or (assignment.task.id, assignment.attempt) != key
             or assignment.worker != parcel.worker
         ):
-            raise DecodeError(Flaw.INVALID, "a parcel with something else in it than it says")
+            raise DecodeError(Flaw.INVALID, "blobs that do not hold what their message says")
         return assignment
 
     def _failure(self, key: Key, reason: str) -> TaskResult:
@@ -261,7 +261,7 @@ class WorkerOffload:
     # ------------------------------------------------------------------ going out
 
     def is_large(self, message: bytes) -> bool:
-        """Whether an encoded result is to leave as a parcel."""
+        """Whether an encoded result is to be sent by blobs."""
         return self._threshold_bytes is not None and len(message) > self._threshold_bytes
 
     def send(self, key: Key, message: bytes) -> None:
@@ -271,30 +271,31 @@ class WorkerOffload:
             key: the attempt, as task and number.
             message: its encoded result.
         """
-        self._kept[key] = message
-        self._begin(self._wrap(key, message))
+        self._unrecorded[key] = message
+        self._begin(self._send(key, message))
 
-    def recorded(self, word: ResultRecorded) -> None:
+    def recorded(self, confirmation: ResultRecorded) -> None:
         """The manager has recorded a result."""
-        self._kept.pop((word.task_id, word.attempt), None)
-        self._filled.pop((word.task_id, word.attempt), None)
+        key = (confirmation.task_id, confirmation.attempt)
+        self._unrecorded.pop(key, None)
+        self._written.pop(key, None)
 
-    async def _wrap(self, key: Key, message: bytes) -> None:
+    async def _send(self, key: Key, message: bytes) -> None:
         task_id, attempt = key
-        labelled = None
+        parts = None
         try:
-            labelled = await self._put(key, message)
+            parts = await self._put(key, message)
         except Exception as fault:  # noqa: BLE001 - a blob store may be anybody's
             message = encode_message(self._failure(key, describe_fault(fault)))
-        if labelled is None:
-            # In a frame it arrives for good, as every other result does.
-            self._kept.pop(key, None)
+        if parts is None:
+            # In a frame, its acknowledgement is enough, as for every other result.
+            self._unrecorded.pop(key, None)
         else:
-            message = encode_message(labelled.parcel(task_id, attempt, self._worker))
+            message = encode_message(parts.parcel(task_id, attempt, self._worker))
         self._queue(key, message)
 
     async def _put(self, key: Key, message: bytes) -> NamedParts | None:
-        """Fill the blobs for a result; None if it is to go in a frame."""
+        """Write the blobs of a result; None if it is to be sent in a frame."""
         if self._threshold_bytes is None or not self.is_large(message):
             return None
         place = await self._find_place()
@@ -302,15 +303,15 @@ class WorkerOffload:
             raise BlobUnusable(place.fault)
         if place.blobs is None:
             return None
-        # Of its own, so that no other's deletion takes it away before it is read.
+        # A copy of its own, so that deleting an equal blob never deletes it before it is read.
         copy_of = f"{self._session}/{key[1]}/{key[0]!r}/{secrets.token_hex(8)}"
         blobs = place.blobs
 
-        def note(labelled: NamedParts) -> None:
-            self._filled[key] = (blobs, labelled)
+        def note(parts: NamedParts) -> None:
+            self._written[key] = (blobs, parts)
 
         async with self._packing:
-            return await blobs.label_and_put(message, self._threshold_bytes, copy_of, note)
+            return await blobs.split_and_put(message, self._threshold_bytes, copy_of, note)
 
     def _begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -321,4 +322,4 @@ class WorkerOffload:
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            log.error("a parcel could not be handled", worker=self._worker, exc_info=fault)
+            log.error("could not offload a message", worker=self._worker, exc_info=fault)

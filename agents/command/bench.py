@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.status import Status
 
 from ..bench.cold_start import measure_cold_start
-from ..bench.crew import BenchPlan, BenchWorkers
 from ..bench.figures import BenchConditions, Figures
 from ..bench.figures_text import print_figures, render_figures
 from ..bench.measuring import measure_latency, measure_memory, measure_payload, measure_throughput
+from ..bench.workers import BenchPlan, BenchWorkers
 from ..runtime.garbage import collect_garbage_less_often
 from .console.exit import EXIT_FAILED, EXIT_OK, print_message
 from .console.interrupts import Interrupts, block_sigint_in_children
@@ -115,7 +115,7 @@ class _Measuring:
             status.update("starting the workers")
             with block_sigint_in_children():
                 await crew.start()
-            await crew.gather()
+            await crew.wait_until_joined()
             status.update(f"{settings.tasks:,} tasks")
             self._take(throughput=await measure_throughput(crew, settings.tasks))
             status.update("one task at a time")

@@ -1,4 +1,4 @@
-"""How an attempt at a task ended, judged by what its handler raised."""
+"""Classifies what a handler raised: a cancellation, a signal to the program, or a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..runtime.error_text import HandlerFailed, describe_fault
 
 _RAISES = frozenset({"RAISE_VARARGS", "RERAISE"})
 _AWAITS = frozenset({"SEND", "YIELD_FROM", "YIELD_VALUE", "JUMP_BACKWARD_NO_INTERRUPT"})
-"""Where code stands that raises an exception, or awaits one; Python handles no signal there."""
+"""Instructions that raise an exception or await; Python runs no signal handler there."""
 
 _AFTER_YIELD_FROM = 2
 
@@ -25,7 +25,7 @@ _MAX_EXAMINED = 1_000
 
 
 def describe_stray_cancellation(fault: BaseException) -> str:
-    """Why an attempt failed that was cancelled by nobody who may."""
+    """Why an attempt failed that neither the manager nor the worker has cancelled."""
     return (
         f"{describe_fault(fault)}: it came from the handler itself or from elsewhere in its "
         "process; neither the manager nor the worker cancelled the task"
@@ -33,7 +33,7 @@ def describe_stray_cancellation(fault: BaseException) -> str:
 
 
 def is_cancellation(fault: BaseException) -> bool:
-    """Whether an exception is asyncio's CancelledError, or a group of nothing else."""
+    """Whether an exception is asyncio's CancelledError, or a group of only these."""
     parts = _parts_of(fault)
     return isinstance(fault, asyncio.CancelledError) or (
         bool(parts) and all(isinstance(each, asyncio.CancelledError) for each in parts)
@@ -41,10 +41,10 @@ def is_cancellation(fault: BaseException) -> bool:
 
 
 def as_ordinary(fault: BaseException) -> Exception:
-    """The exception itself, or one of the same text if the interpreter gives it another meaning.
+    """The exception itself, or one with the same text if Python gives the exception a meaning.
 
     A future can't hold a StopIteration, a coroutine can't raise one, and a CancelledError, a
-    KeyboardInterrupt or a SystemExit would be taken for something that happened to the program.
+    KeyboardInterrupt or a SystemExit would end more than the attempt.
     """
     has_other_meaning = isinstance(
         fault, StopIteration | StopAsyncIteration | concurrent.futures.CancelledError
@@ -55,12 +55,12 @@ def as_ordinary(fault: BaseException) -> Exception:
 
 
 def is_from_signal(fault: BaseException) -> bool:
-    """Whether an exception is, holds or followed an end of the program that a signal asked for.
+    """Whether an exception is, contains or followed one that a signal handler raised.
 
-    Ctrl-C raises a KeyboardInterrupt, and many programs call `sys.exit` in their handler of
-    SIGTERM, wherever the main thread happens to be. Code may raise the same; that is an ordinary
-    failure. The difference is where it was raised: by the handler of a signal, or, as Python's own
-    handler of SIGINT leaves no frame, where nothing raises.
+    Ctrl-C raises a KeyboardInterrupt, and many programs call `sys.exit` in their SIGTERM handler;
+    both interrupt whatever the main thread runs. Ordinary code may raise the same exceptions, which
+    is an ordinary failure. The difference is where the exception was raised: in a signal handler,
+    or, since Python's own SIGINT handler leaves no frame, at an instruction that raises nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         return False
@@ -79,7 +79,7 @@ def is_from_signal(fault: BaseException) -> bool:
 
 
 def _was_raised_by_none(interrupt: KeyboardInterrupt) -> bool:
-    """Whether no code raised an exception, by the instruction at which it rose."""
+    """Whether an exception appeared at an instruction that raises nothing."""
     innermost = interrupt.__traceback__
     while innermost is not None and innermost.tb_next is not None:
         innermost = innermost.tb_next
@@ -87,7 +87,7 @@ def _was_raised_by_none(interrupt: KeyboardInterrupt) -> bool:
         return False
     code, at = innermost.tb_frame.f_code.co_code, innermost.tb_lasti
     if not 0 <= at < len(code) - 1:
-        # Compiled extensions have frames without code.
+        # Compiled extensions have frames without bytecode.
         return True
     operation, argument = dis.opname[code[at]], code[at + 1]
     is_resumed = operation == "RESUME" and argument & 3 >= _AFTER_YIELD_FROM
@@ -95,7 +95,7 @@ def _was_raised_by_none(interrupt: KeyboardInterrupt) -> bool:
 
 
 def _code_of(function: object) -> CodeType | None:
-    """The code of a Python function, whatever it is wrapped in; None for one written in C."""
+    """The code of a Python function, even inside a partial; None for a function written in C."""
     while isinstance(function, functools.partial):
         function = cast("functools.partial[object]", function).func
     code = getattr(function, "__code__", None)
@@ -103,7 +103,7 @@ def _code_of(function: object) -> CodeType | None:
 
 
 def _related_to(fault: BaseException) -> Iterator[BaseException]:
-    """The exception, its parts, and what led to each."""
+    """The exception, the parts of groups, and the causes and contexts of each."""
     seen: set[int] = set()
     to_look_at: list[BaseException | None] = [fault]
     while to_look_at and len(seen) < _MAX_EXAMINED:
@@ -116,7 +116,7 @@ def _related_to(fault: BaseException) -> Iterator[BaseException]:
 
 
 def _parts_of(fault: BaseException) -> tuple[BaseException, ...]:
-    # Groups came with Python 3.11; before, they are a library's.
+    # Exception groups exist from Python 3.11 on; before, a library defines them.
     parts = getattr(fault, "exceptions", None) if "Group" in type(fault).__name__ else None
     if not isinstance(parts, tuple):
         return ()

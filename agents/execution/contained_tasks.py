@@ -1,8 +1,8 @@
-"""Keeps what a handler starts in its loop from ending the loop.
+"""Keeps the asyncio tasks that handlers start from ending the event loop.
 
-asyncio hands a KeyboardInterrupt or a SystemExit of any of its tasks on to whoever runs the loop.
-A handler may start tasks of its own, as `asyncio.wait_for` does for it, and in these a library may
-raise one. What Ctrl-C causes passes.
+asyncio propagates a KeyboardInterrupt or a SystemExit of any task to the code that runs the loop. A
+handler may start tasks of its own, as `asyncio.wait_for` does for it, and a library may raise one
+there. What Ctrl-C causes still propagates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 from .attempt_outcome import as_ordinary, is_from_signal
 
 is_in_attempt: ContextVar[bool] = ContextVar("muster_is_in_attempt", default=False)
-"""Whether what runs here belongs to an attempt at a task: set by whoever begins one."""
+"""Whether the running code belongs to an attempt at a task."""
 
 _Factory = Callable[..., "asyncio.Future[Any]"]
 
@@ -23,20 +23,27 @@ _Factory = Callable[..., "asyncio.Future[Any]"]
 def contain_attempts(loop: asyncio.AbstractEventLoop) -> None:
     """Turn the exits of the tasks that attempts start into ordinary exceptions, from now on.
 
-    It puts a task factory around the one that the loop has. All other tasks stay as they are.
+    This wraps the loop's task factory. All other tasks stay as they are.
     """
     factory = cast("_Factory | None", loop.get_task_factory())
-    if not isinstance(factory, _ContainingFactory):
-        loop.set_task_factory(cast("Any", _ContainingFactory(factory)))
+    if not isinstance(factory, ContainingTaskFactory):
+        loop.set_task_factory(cast("Any", ContainingTaskFactory(factory)))
 
 
-class _ContainingFactory:
+class ContainingTaskFactory:
+    """A task factory that contains the exits of tasks that belong to an attempt.
+
+    Args:
+        inner: the task factory that the loop had before; None for asyncio's own.
+    """
+
     def __init__(self, inner: _Factory | None) -> None:
         self._inner: _Factory | None = inner
 
     def __call__(
         self, loop: asyncio.AbstractEventLoop, coroutine: object, **options: Any
     ) -> asyncio.Future[Any]:
+        """Make an asyncio task, with its exits contained if it belongs to an attempt."""
         if is_in_attempt.get() and isinstance(coroutine, Coroutine):
             coroutine = _Contained(cast("Coroutine[Any, Any, Any]", coroutine))
         if self._inner is not None:
@@ -45,7 +52,7 @@ class _ContainingFactory:
 
 
 class _Contained(Coroutine[Any, Any, Any]):
-    """A coroutine that neither exits nor interrupts; else it is as the one inside."""
+    """A coroutine that raises no SystemExit or KeyboardInterrupt; otherwise like the inner one."""
 
     def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
         self._inner = inner
@@ -73,5 +80,5 @@ class _Contained(Coroutine[Any, Any, Any]):
         return self._inner.__await__()
 
     def __getattr__(self, name: str) -> Any:
-        # Its name, frame and state, as asyncio and debuggers ask for them.
+        # The name, frame and state that asyncio and debuggers read.
         return getattr(self._inner, name)

@@ -1,4 +1,4 @@
-"""What can be asked of an executor depends on its kind: threads, processes, or something else."""
+"""Tells what kind of executor one is, threads, processes or something else, and kills processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..runtime.daemon_threads import DaemonThreads
 
 
 def runs_threads(executor: object) -> bool:
-    """Whether functions run in this process: a context can go with them, and nobody kills them."""
+    """Whether functions run in threads: they can get a context, and can't be killed."""
     return isinstance(executor, ThreadPoolExecutor | DaemonThreads)
 
 
@@ -19,18 +19,18 @@ def runs_processes(executor: object) -> bool:
     """Whether functions run in processes of this machine, which can be killed."""
     if callable(getattr(executor, "kill", None)):
         return True
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few workers have one
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - rarely needed
 
     return isinstance(executor, ProcessPoolExecutor)
 
 
 def kill(executor: Executor, future: Future[Any]) -> None:
-    """Kill the process that does what a future stands for.
+    """Kill the process that runs a future's function.
 
     Args:
-        executor: whose process it is. One that knows how to kill a single one has a method `kill`.
-            Python's own pool does not, and breaks as a whole: all its processes are killed.
-        future: what is to end.
+        executor: the executor. `ProcessPool` has a method `kill` for a single process. Python's
+            own pool has none: all its processes are killed, and it breaks.
+        future: the future of the function.
     """
     kill_one: Callable[[Future[Any]], None] | None = getattr(executor, "kill", None)
     if kill_one is not None:
@@ -49,7 +49,7 @@ def kill_all(executor: Executor) -> None:
 
 
 def breaks_by_one(executor: Executor, fault: BaseException | None) -> bool:
-    """Whether an executor takes nothing any more, by what came of a function that it was given."""
+    """Whether an exception from one function means that the whole executor is broken."""
     if callable(getattr(executor, "kill", None)):
         return False
     kind = BrokenThreadPool if runs_threads(executor) else BrokenExecutor
@@ -57,7 +57,7 @@ def breaks_by_one(executor: Executor, fault: BaseException | None) -> bool:
 
 
 def _kill_processes(executor: Executor) -> None:
-    # There is no public way before Python 3.14.
+    # There is no public API for this before Python 3.14.
     processes: dict[int, Any] | None = getattr(executor, "_processes", None)
     for process in list((processes or {}).values()):
         process.kill()

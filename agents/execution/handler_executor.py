@@ -1,11 +1,12 @@
-"""Where a worker's plain handlers run: threads, processes, or a whole cluster behind an executor.
+"""Runs a worker's plain handlers in an executor: threads, processes, or a whole cluster.
 
-An executor that breaks is made anew if there is a function that makes it.
+If the executor breaks and there is a function that makes one, the next task gets a new executor.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pickle
 import secrets
 from collections.abc import Callable
@@ -21,28 +22,28 @@ from .executor_kinds import breaks_by_one, kill, kill_all, runs_processes, runs_
 from .handler_outcome import Outcome, do_elsewhere, do_here, output_of
 
 ExecutorSource: TypeAlias = Executor | Callable[[], Executor]
-"""An executor, or a function that makes one: at first, and again whenever it broke."""
+"""An executor, or a function that makes one: for the first task, and again whenever it broke."""
 
 Work: TypeAlias = Callable[..., Payload]
 
-_CANT_BE_CARRIED = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
-"""What executors raise when they are given what can't be pickled."""
+_PICKLING_ERRORS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+"""What executors raise when a function or its arguments can't be pickled."""
 
 
 class HandlerExecutor:
-    """Runs plain functions in an executor, and knows whether there is a usable one.
+    """Runs plain functions in an executor, and tracks whether that is usable.
 
     Args:
-        source: the executor, or what makes it; None for threads of its own.
-        slots: how many threads those are.
+        source: the executor, or a function that makes it; None for threads of its own.
+        slots: the number of those threads.
         name: the worker's name.
-        tell_unusable: called when the executor broke and there is no other.
-        kill_after_s: how long after its cancel a function may go on, in seconds, before its process
-            is killed; None for as long as it likes.
+        on_unusable: called when the executor broke and can't be replaced.
+        kill_after_s: how long a function may go on after it was cancelled, in seconds, before its
+            process is killed; None never kills.
 
     Raises:
-        InvalidInput: the source is neither, or `kill_after_s` is negative or given for what can't
-            be killed.
+        InvalidInput: the source is neither, or `kill_after_s` is negative or given for an executor
+            that can't kill.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class HandlerExecutor:
         source: ExecutorSource | None,
         slots: int,
         name: str,
-        tell_unusable: Callable[[], None],
+        on_unusable: Callable[[], None],
         kill_after_s: float | None = None,
     ) -> None:
         if kill_after_s is not None and not kill_after_s >= 0:
@@ -60,15 +61,16 @@ class HandlerExecutor:
         self._slots = slots
         self._kill_after_s = kill_after_s
         self._name = name
-        self._tell_unusable = tell_unusable
+        self._on_unusable = on_unusable
         self._executor: Executor | None = None
+        self._is_in_threads = False
         self._making: asyncio.Lock | None = None
         self.is_unusable = False
         self.source = source
 
     @property
     def source(self) -> ExecutorSource | None:
-        """The executor, or what makes it, as it was given."""
+        """The executor or the function that makes it, as it was passed."""
         return self._source
 
     @source.setter
@@ -79,98 +81,110 @@ class HandlerExecutor:
                 "concurrent.futures.Executor, or a function that makes one"
             )
         if not callable(source):
-            self._see_that_it_can_be_killed(source)
-        self._end_own()
+            self._check_kill_after(source)
+        self._shut_down_own()
         self._source = source
-        self._executor = source if isinstance(source, Executor) else None
+        self._use(source if isinstance(source, Executor) else None)
         self.is_unusable = False
 
     @property
-    def surely_carries_no_context(self) -> bool:
-        """Whether it is known already that functions get no context there."""
-        return self._executor is not None and not runs_threads(self._executor)
+    def is_known_to_pass_no_context(self) -> bool:
+        """Whether there is an executor, and it can't pass a context to functions."""
+        return self._executor is not None and not self._is_in_threads
 
     async def open(self) -> Executor:
-        """The executor to be used now; it is made, if it must be.
+        """The executor to use now; makes it if there is none.
 
         Raises:
-            Exception: what the function raised that should make it.
+            Exception: what the function that makes it raised.
         """
         if self._executor is not None:
             return self._executor
         if self._source is None:
-            self._executor = DaemonThreads(self._slots, f"muster-{self._name}")
-            return self._executor
+            executor = DaemonThreads(self._slots, f"muster-{self._name}")
+            self._use(executor)
+            return executor
         if self._making is None:
             self._making = asyncio.Lock()
         async with self._making:
             if self._executor is None:
-                self._executor = await self._make()
+                self._use(await self._make())
+            assert self._executor is not None
             return self._executor
 
     async def run(self, function: Work, task: Task, context: object | None = None) -> Payload:
-        """Do a task by a function, and wait for it.
+        """Call a function with a task, and wait for its output.
 
-        When this is cancelled before the function has begun, it never begins; otherwise this ends
-        when the function has ended, since no thread can be stopped from outside.
+        If this is cancelled before the function has begun, it never begins. Otherwise this returns
+        when the function has returned, since a thread can't be stopped from outside.
 
         Args:
             function: takes the task, and the context if there is one.
             task: the task.
-            context: goes with it into a thread, and nowhere else.
+            context: passed to a function that runs in a thread; elsewhere it must be None.
 
         Raises:
-            InvalidInput: the context can't go where the function runs.
+            InvalidInput: the function takes a context and does not run in a thread.
             BrokenExecutor: the executor broke meanwhile.
-            concurrent.futures.CancelledError: the executor gave the work up.
+            concurrent.futures.CancelledError: the executor dropped the call.
             Exception: what the function raised.
         """
-        executor = await self.open()
-        if runs_threads(executor):
+        executor = self._executor
+        if executor is None:
+            executor = await self.open()
+        if self._is_in_threads:
             arguments = (task,) if context is None else (task, context)
             in_context = partial(copy_context().run, do_here)
-            return output_of(await self._submit(executor, in_context, function, *arguments))
-        if context is not None:
+            outcome = await self._submit(executor, in_context, function, *arguments)
+        elif context is not None:
             raise InvalidInput(
                 f"the handler for {task.type!r} takes a context, which can't leave this process; "
                 "run it in threads, or let it take the task alone"
             )
-        # Dask takes two calls for one if they are the same in all.
-        call_id = secrets.token_hex(8)
-        return output_of(await self._submit(executor, do_elsewhere, function, task, call_id))
+        else:
+            # Dask treats two calls with the same function and arguments as one.
+            call_id = secrets.token_hex(8)
+            outcome = await self._submit(executor, do_elsewhere, function, task, call_id)
+        output = output_of(outcome)
+        # A decorator may hide that its function is async.
+        return await output if inspect.isawaitable(output) else output
 
     def close(self) -> None:
-        """End what was made here, without waiting; an executor that was given stays.
+        """Shut down the executor without waiting, unless it was passed by the user.
 
-        What still runs there is unfinished, and goes to others.
+        What still runs there stays unfinished; the manager gives it to other workers.
         """
         executor = self._executor
         if executor is None or isinstance(self._source, Executor):
             return
         if runs_processes(executor):
             kill_all(executor)
-        self._end_own()
+        self._shut_down_own()
         self._executor = None
+
+    def _use(self, executor: Executor | None) -> None:
+        self._executor = executor
+        self._is_in_threads = runs_threads(executor)
 
     async def _make(self) -> Executor:
         assert callable(self._source)
         loop = asyncio.get_running_loop()
         made: object = None
         try:
-            # It may have a cluster to connect to.
+            # In a thread, since it may connect to a cluster.
             made = output_of(await loop.run_in_executor(None, do_here, self._source))
         finally:
             if not isinstance(made, Executor):
                 self._become_unusable()
         if isinstance(made, Executor):
-            self._see_that_it_can_be_killed(made)
+            self._check_kill_after(made)
             return made
         raise InvalidInput(
             f"worker {self._name!r}: the function that should make its executor made a "
             f"{type(made).__name__}"
         )
 
-    def _see_that_it_can_be_killed(self, executor: Executor | None) -> None:
+    def _check_kill_after(self, executor: Executor | None) -> None:
         if self._kill_after_s is not None and not runs_processes(executor):
             kind = "threads" if executor is None else f"a {type(executor).__name__}"
             raise InvalidInput(
@@ -182,67 +196,68 @@ class HandlerExecutor:
     async def _submit(
         self, executor: Executor, work: Callable[..., Outcome], *arguments: Any
     ) -> Outcome:
-        noting = _Noting(executor)
+        recording = _RecordingExecutor(executor)
         loop = asyncio.get_running_loop()
         try:
-            waiting = loop.run_in_executor(noting, work, *arguments)
-        except _CANT_BE_CARRIED:
+            waiting = loop.run_in_executor(recording, work, *arguments)
+        except _PICKLING_ERRORS:
             raise
         except Exception:
-            # It takes nothing any more: it was shut down, or has lost its cluster.
+            # The executor was shut down, or has lost its cluster.
             self._note_broken(executor)
             raise
         try:
             await asyncio.wait([waiting])
         except asyncio.CancelledError:
-            # Whoever stops does not wait for what becomes of it.
-            waiting.add_done_callback(partial(self._look_at, executor))
-            if not await _cancel(executor, noting.future):
+            # If the worker stops, it does not wait for the function.
+            waiting.add_done_callback(partial(self._check_broken, executor))
+            if not await _cancel(executor, recording.future):
                 await asyncio.wait([waiting], timeout=self._kill_after_s)
                 if not waiting.done():
-                    self._kill(executor, noting.future)
+                    self._kill(executor, recording.future)
                     await asyncio.wait([waiting])
             raise
         if waiting.cancelled():
-            raise CancelledError("the executor gave the work up, or was told to from elsewhere")
-        self._look_at(executor, waiting)
+            raise CancelledError("the executor dropped the call, or it was cancelled elsewhere")
+        if waiting.exception() is not None:
+            self._check_broken(executor, waiting)
         return waiting.result()
 
     def _kill(self, executor: Executor, future: Future[Any]) -> None:
         log.warning(
-            "a process was killed: its function went on too long after its cancel",
+            "killed a process whose function went on too long after it was cancelled",
             worker=self._name,
             kill_after_s=self._kill_after_s,
         )
         kill(executor, future)
 
-    def _look_at(self, executor: Executor, waiting: asyncio.Future[Outcome]) -> None:
+    def _check_broken(self, executor: Executor, waiting: asyncio.Future[Outcome]) -> None:
         if not waiting.cancelled() and breaks_by_one(executor, waiting.exception()):
             self._note_broken(executor)
 
     def _note_broken(self, executor: Executor) -> None:
         if executor is not self._executor:
-            # Another task has found out before.
+            # Another task has noticed it before.
             return
         if isinstance(self._source, Executor):
             self._become_unusable()
         else:
             log.warning("the executor broke; the next task gets a new one", worker=self._name)
-            self._end_own()
+            self._shut_down_own()
             self._executor = None
 
     def _become_unusable(self) -> None:
         self.is_unusable = True
-        self._tell_unusable()
+        self._on_unusable()
 
-    def _end_own(self) -> None:
+    def _shut_down_own(self) -> None:
         executor = self._executor
         if executor is None or isinstance(self._source, Executor):
             return
         if _is_on_this_machine(executor):
             executor.shutdown(wait=False, cancel_futures=True)
         else:
-            # Not all executors know how to cancel what waits.
+            # Not all executors accept `cancel_futures`.
             executor.shutdown(wait=False)
 
 
@@ -253,12 +268,12 @@ def _is_on_this_machine(executor: Executor) -> bool:
 async def _cancel(executor: Executor, future: Future[Payload]) -> bool:
     if _is_on_this_machine(executor):
         return future.cancel()
-    # A cluster's scheduler is asked, and may be long in answering.
+    # In a thread, since this asks the cluster's scheduler, which may be slow to answer.
     return await asyncio.get_running_loop().run_in_executor(None, future.cancel)
 
 
-class _Noting(Executor):
-    """Submits to another executor, and keeps the future, which alone tells whether it began."""
+class _RecordingExecutor(Executor):
+    """Submits to another executor and keeps the future, which tells whether the call has begun."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor

@@ -1,7 +1,7 @@
-"""What a plain handler returned or raised, as a value that any executor can carry home.
+"""What a plain handler returned or raised, as a value that any executor can return.
 
-An executor's future is no place for it: a future can't hold a StopIteration, it takes a
-CancelledError for its own, and what can't be unpickled at home breaks a pool of processes.
+The executor's future can't carry exceptions reliably: it can't hold a StopIteration, it takes a
+CancelledError for its own, and an exception that can't be unpickled breaks a process pool.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ class Raised(NamedTuple):
 
 
 class RaisedElsewhere(NamedTuple):
-    """What a handler raised in another process, as text: its class may not be had here."""
+    """What a handler raised in another process, as text, since its class may be missing here."""
 
-    told: str
+    description: str
 
 
 Outcome: TypeAlias = Returned | Raised | RaisedElsewhere
 
 
 def do_here(function: Callable[..., Payload], *arguments: object) -> Returned | Raised:
-    """Call a handler in this process; only what Ctrl-C raises goes through.
+    """Call a handler in this process; only what Ctrl-C raises propagates.
 
     Args:
         function: the handler.
-        arguments: what it takes.
+        arguments: its arguments.
     """
     try:
         return Returned(function(*arguments))
@@ -54,18 +54,18 @@ def do_here(function: Callable[..., Payload], *arguments: object) -> Returned | 
 def do_elsewhere(
     function: Callable[[Task], Payload], task: Task, call_id: str
 ) -> Returned | RaisedElsewhere:
-    """Call a handler in another process or on another machine; nothing goes through.
+    """Call a handler in another process or on another machine; no exception propagates.
 
     Args:
         function: the handler.
-        task: what it takes.
-        call_id: tells this call from all others.
+        task: its argument.
+        call_id: distinguishes this call from all others.
     """
     del call_id
     try:
         output = function(task)
         problem = explain_unportable({"output": output})
-    except BaseException as fault:  # noqa: BLE001 - carried home
+    except BaseException as fault:  # noqa: BLE001 - returned as a value
         return RaisedElsewhere(describe_fault(fault))
     if problem is None:
         return Returned(output)
@@ -76,13 +76,13 @@ def output_of(outcome: Outcome) -> Payload:
     """What a handler returned.
 
     Raises:
-        HandlerFailed: it raised in another process; says what.
-        Exception: it raised this in this process.
+        HandlerFailed: the handler raised in another process; the text says what.
+        Exception: what the handler raised in this process.
     """
     match outcome:
         case Returned(output):
             return output
         case Raised(fault):
             raise as_ordinary(fault)
-        case RaisedElsewhere(told):
-            raise HandlerFailed(told)
+        case RaisedElsewhere(description):
+            raise HandlerFailed(description)

@@ -1,4 +1,4 @@
-"""Real work: the functions that do it, and what they are told while they do.
+"""Handlers: the functions that perform tasks, by task type, and the context that they get.
 
 ```python
 from muster.agents import Handlers
@@ -31,22 +31,22 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 
 
 class TaskContext:
-    """What a handler may ask and tell while it works; safe to use from a thread.
+    """What a running handler can read and report; safe to use from a thread.
 
     Args:
-        assignment: the task and what came with it.
-        tell: takes progress, in the loop of the agent.
-        loop: the loop of the agent.
+        assignment: the task, its attempt number and its inputs.
+        report: takes progress; called in the agent's event loop.
+        loop: the agent's event loop.
     """
 
     def __init__(
         self,
         assignment: TaskAssignment,
-        tell: Callable[[float, str], None],
+        report: Callable[[float, str], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._assignment = assignment
-        self._tell = tell
+        self._report = report
         self._loop = loop
         self._loop_thread = threading.get_ident()
         self.cancel_reason: str | None = None
@@ -58,25 +58,25 @@ class TaskContext:
 
     @cached_property
     def attempt(self) -> int:
-        """Which attempt at it this is, from 1."""
+        """The number of this attempt at the task, from 1."""
         return self._assignment.attempt
 
     @cached_property
     def inputs(self) -> Mapping[TaskId, Payload]:
-        """The outputs of the tasks that it depends on, by their ids."""
+        """The outputs of the tasks that this task depends on, by task id."""
         return self._assignment.inputs
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether this attempt was cancelled; a plain function should look now and then."""
+        """Whether this attempt was cancelled; a long plain function should check this regularly."""
         return self.cancel_reason is not None
 
     def progress(self, percent: float, note: str = "") -> None:
-        """Tell the manager how far the work has come.
+        """Report to the manager how far the work has come.
 
         Args:
             percent: 0 to 100.
-            note: a remark for people.
+            note: a short text for people.
 
         Raises:
             InvalidInput: percent is out of range.
@@ -84,12 +84,12 @@ class TaskContext:
         if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
             raise InvalidInput(f"progress is {percent!r}; it goes from 0 to 100")
         if threading.get_ident() == self._loop_thread:
-            self._tell(percent, note)
+            self._report(percent, note)
         else:
-            self._loop.call_soon_threadsafe(self._tell, percent, note)
+            self._loop.call_soon_threadsafe(self._report, percent, note)
 
     def mark_cancelled(self, reason: str) -> None:
-        """Note that this attempt is to stop; the agent calls it."""
+        """Note that this attempt is to stop; called by the agent."""
         self.cancel_reason = reason
 
 
@@ -101,20 +101,22 @@ class _Registered:
 
 
 class Handlers:
-    """The functions that do a worker's tasks, by the type of task."""
+    """The functions that perform a worker's tasks, by task type."""
 
     def __init__(self) -> None:
         self._by_type: dict[str, _Registered] = {}
 
     def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
-        """Register the decorated function for a type of task.
+        """Register the decorated function for a task type.
 
-        The function takes the `Task`, and if it has a second parameter the `TaskContext`. An async
-        function runs in the agent's loop, a plain one in a thread or in the worker's executor.
-        What it returns becomes the result's output, what it raises the error message.
+        The function takes the `Task` and, if it has a second parameter, the `TaskContext`. An async
+        function runs in the agent's event loop, a plain one in a thread or in the worker's
+        executor. Its return value becomes the result's output; an exception becomes the error
+        message.
 
         Raises:
-            InvalidInput: the type is blank or taken, or the function takes no task.
+            InvalidInput: the type is blank or already has a handler, or the function takes no
+                argument.
         """
         if not task_type.strip():
             raise InvalidInput(f"a handler needs a type of task, not the blank {task_type!r}")
@@ -130,10 +132,10 @@ class Handlers:
         return register
 
     def update(self, others: Handlers) -> None:
-        """Take over the handlers of another collection.
+        """Add all handlers of another collection.
 
         Raises:
-            InvalidInput: both have a handler for one type.
+            InvalidInput: both collections have a handler for the same type.
         """
         for task_type in others:
             if task_type in self._by_type:
@@ -141,7 +143,7 @@ class Handlers:
         self._by_type.update(others._by_type)
 
     def __iter__(self) -> Iterator[str]:
-        """The types of task that there are handlers for."""
+        """The task types that have a handler."""
         return iter(self._by_type)
 
     def __len__(self) -> int:
@@ -149,11 +151,11 @@ class Handlers:
 
     @property
     def plain(self) -> Iterator[str]:
-        """The types of task whose handlers are no coroutines."""
+        """The task types whose handlers are not async."""
         return (each for each, registered in self._by_type.items() if not registered.is_async)
 
     def refuse_contexts(self) -> None:
-        """See that no plain function wants what it can't get outside of threads.
+        """Check that no plain function takes a context, which it gets in a thread only.
 
         Raises:
             InvalidInput: one takes a context.
@@ -165,29 +167,34 @@ class Handlers:
                     "worker's executor runs it; run it in threads, or let it take the task alone"
                 )
 
-    def begin(self, task: Task) -> Awaitable[Payload] | None:
-        """What `run` would await, if that is no more than a coroutine of the task's handler.
+    def start(
+        self, assignment: TaskAssignment, executor: HandlerExecutor
+    ) -> Awaitable[Payload] | None:
+        """What performs a task once it is awaited, with as few layers around it as possible.
 
         Args:
-            task: what to do.
+            assignment: the task.
+            executor: runs plain functions.
 
         Returns:
-            The coroutine; None if the handler is none, there is no handler, or a subclass runs them
-            in its own way.
-        """
-        registered = self._by_type.get(task.type)
-        if registered is None or not registered.is_async:
-            return None
-        if getattr(self.run, "__func__", None) is not Handlers.run:
-            return None
-        return _call(registered, task)
+            The awaitable; None if there are no handlers at all, so that work is simulated.
 
-    async def run(self, assignment: TaskAssignment, workplace: HandlerExecutor | None) -> Payload:
-        """Do a task by its handler.
+        Raises:
+            UnknownName: there are handlers, but none for this type.
+        """
+        # Nearly all calls find a handler here; everything else is decided by `run`.
+        if getattr(self.run, "__func__", None) is Handlers.run:
+            registered = self._by_type.get(assignment.task.type)
+            if registered is not None:
+                return _call(registered, assignment.task, executor)
+        return self.run(assignment, executor) if len(self) else None
+
+    async def run(self, assignment: TaskAssignment, executor: HandlerExecutor | None) -> Payload:
+        """Perform a task by its handler.
 
         Args:
-            assignment: what to do.
-            workplace: where plain functions run; coroutines need none.
+            assignment: the task.
+            executor: runs plain functions; async ones need none.
 
         Raises:
             UnknownName: there is no handler for the type.
@@ -196,17 +203,11 @@ class Handlers:
         registered = self._by_type.get(task_type)
         if registered is None:
             raise UnknownName("handler for tasks of type", task_type, self._by_type)
-        if registered.is_async:
-            return await _call(registered, assignment.task)
-        assert workplace is not None
-        context = current_context.get() if registered.takes_context else None
-        output = await workplace.run(cast("Work", registered.function), assignment.task, context)
-        # A decorator may hide that its function is async.
-        return await output if inspect.isawaitable(output) else output
+        return await _call(registered, assignment.task, executor)
 
 
 current_context: ContextVar[TaskContext] = ContextVar("muster_task_context")
-"""The context of the task that is being done here."""
+"""The context of the task that the running code belongs to."""
 
 
 def _takes_context(function: Handler) -> bool:
@@ -227,7 +228,12 @@ def _takes_context(function: Handler) -> bool:
     return len(positional) > 1 or (variadic and not positional)
 
 
-def _call(registered: _Registered, task: Task) -> Awaitable[Payload]:
-    if registered.takes_context:
-        return registered.function(task, current_context.get())
-    return registered.function(task)
+def _call(
+    registered: _Registered, task: Task, executor: HandlerExecutor | None
+) -> Awaitable[Payload]:
+    context = current_context.get() if registered.takes_context else None
+    if not registered.is_async:
+        assert executor is not None
+        return executor.run(cast("Work", registered.function), task, context)
+    function = cast("Callable[..., Awaitable[Payload]]", registered.function)
+    return function(task) if context is None else function(task, context)

@@ -1,4 +1,4 @@
-"""The result of an attempt, made of what the code that did it returned and broadcast."""
+"""Makes the result of an attempt from what its code returned and broadcast."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from ...messages import Payload, TaskAssignment, TaskResult
 from ...messages.wording import show
-from .task_runner import in_ticks
 
 if TYPE_CHECKING:
     from .attempt_state import AttemptState
+
+_TICKS_PER_S = 2**20
 
 # What `TaskResult(...)` calls.
 _validate_result: Callable[[dict[str, Payload]], TaskResult] = (
@@ -29,11 +30,11 @@ def result_of(
     """The result of an attempt.
 
     Args:
-        assignment: what was done.
-        success: whether it was.
+        assignment: the assignment.
+        success: whether the attempt succeeded.
         output: what the handler returned.
-        error: why it failed; heeded only if it did.
-        took_s: how long it took, in seconds; 0 if nobody has measured it.
+        error: why it failed; ignored if it succeeded.
+        took_s: how long it took, in seconds; 0 if that was not measured.
     """
     fields: dict[str, Payload] = {
         "task_id": assignment.task.id,
@@ -54,47 +55,47 @@ def result_of(
 def judge_output(
     assignment: TaskAssignment, attempt: AttemptState | None, output: Payload, took_s: float
 ) -> TaskResult:
-    """The result of an attempt that a handler did, which returned an output.
+    """The result of an attempt whose handler returned an output.
 
     Args:
-        assignment: what was done.
-        attempt: what the handler said meanwhile; None if nobody knows.
-        output: what it returned; a `TaskResult` says all by itself.
+        assignment: the assignment.
+        attempt: what the handler broadcast; None if that is unknown.
+        output: what it returned; a `TaskResult` is taken as it is.
         took_s: how long it took, in seconds.
     """
-    told = None if attempt is None else attempt.broadcast
-    if told is not None and not told.success:
-        return told
+    broadcast = None if attempt is None else attempt.broadcast
+    if broadcast is not None and not broadcast.success:
+        return broadcast
     if isinstance(output, TaskResult):
         return output
-    if told is not None and output is None:
-        return told
+    if broadcast is not None and output is None:
+        return broadcast
     return result_of(assignment, success=True, output=output, took_s=took_s)
 
 
 def judge_outcome(
     attempt: AttemptState, outcome: object, *, method: str, may_be_output: bool
 ) -> TaskResult:
-    """The result of an attempt that a subclass's method did.
+    """The result of an attempt that a subclass's method performed.
 
     Args:
-        attempt: what the method said meanwhile.
+        attempt: what the method broadcast.
         outcome: what it returned.
         method: its name.
-        may_be_output: whether whatever else it returns is the task's output.
+        may_be_output: whether any other return value is the task's output.
     """
-    assignment, told = attempt.assignment, attempt.broadcast
-    if told is not None and not told.success:
-        return told
+    assignment, broadcast = attempt.assignment, attempt.broadcast
+    if broadcast is not None and not broadcast.success:
+        return broadcast
     if isinstance(outcome, TaskResult):
         return outcome
     if isinstance(outcome, bool):
         return result_of(assignment, success=outcome, error="failed: it said so")
     if may_be_output and outcome is not None:
         return result_of(assignment, success=True, output=outcome)
-    told = told or (attempt.default if outcome is None else None)
-    if told is not None:
-        return told
+    result = broadcast or (attempt.default if outcome is None else None)
+    if result is not None:
+        return result
     if may_be_output:
         return result_of(assignment, success=True)
     error = (
@@ -105,3 +106,17 @@ def judge_outcome(
     if attempt.sent_bytes:
         error += ". The bytes that it broadcast are no pickle of a muster.messages.TaskResult of it"
     return result_of(assignment, success=False, error=error)
+
+
+def failure(reason: str) -> TaskResult:
+    """The outcome of an attempt that failed."""
+    return TaskResult(task_id=1, worker="", success=False, error_message=reason)
+
+
+def in_ticks(seconds: float) -> float:
+    """Round a duration to 2**-20 s: with so few digits it compresses well.
+
+    Args:
+        seconds: the duration; below 0 counts as 0.
+    """
+    return round(seconds * _TICKS_PER_S) / _TICKS_PER_S if seconds > 0 else 0.0

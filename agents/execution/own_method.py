@@ -1,8 +1,7 @@
-"""A method of a user's subclass that does the tasks which a worker is assigned."""
+"""A method of a user's subclass that performs the tasks assigned to a worker."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OwnMethod:
-    """A subclass's method that does tasks.
+    """A subclass's method that performs tasks.
 
     Args:
         function: the method, bound to its worker; it need not be async.
-        takes_assignment: whether it takes the assignment, as `handle_task` does, or the task alone,
-            as `execute_task` does: then whatever it returns is the task's output.
+        takes_assignment: whether it takes the assignment, as `handle_task` does, or only the task,
+            as `execute_task` does; then whatever it returns is the task's output.
     """
 
     function: Callable[..., Any]
@@ -35,38 +34,38 @@ class OwnMethod:
 
     @property
     def name(self) -> str:
-        """What to call it in an error."""
+        """Its name for error messages."""
         return getattr(self.function, "__qualname__", repr(self.function))
 
-    async def do(
-        self, attempt: AttemptState, sender: AgentDetail, workplace: HandlerExecutor
+    async def perform(
+        self, attempt: AttemptState, sender: AgentDetail, executor: HandlerExecutor
     ) -> TaskResult:
-        """Call it, and make a result of what it returns and what it said meanwhile.
+        """Call the method, and make a result from what it returned and broadcast.
 
         Args:
-            attempt: what is to be done.
+            attempt: the attempt to perform.
             sender: the manager.
-            workplace: where it runs if it is not async.
+            executor: runs the method if it is not async.
 
         Raises:
-            InvalidInput: it is not async, and runs in no thread.
+            InvalidInput: the method is not async, and the executor does not run threads.
             Exception: what the method raised.
         """
-        outcome = await self._call(attempt, sender, workplace)
+        outcome = await self._call(attempt, sender, executor)
         return judge_outcome(
             attempt, outcome, method=self.name, may_be_output=not self.takes_assignment
         )
 
     async def _call(
-        self, attempt: AttemptState, sender: AgentDetail, workplace: HandlerExecutor
+        self, attempt: AttemptState, sender: AgentDetail, executor: HandlerExecutor
     ) -> object:
         function, assignment = self.function, attempt.assignment
-        given = assignment if self.takes_assignment else assignment.task
-        named = {"time": ArrivalTime(now()), "agent": sender}
+        argument = assignment if self.takes_assignment else assignment.task
+        keywords = {"time": ArrivalTime(now()), "agent": sender}
         if is_async(function):
-            return await call_with(function, (given,), named)
-        await workplace.open()
-        if workplace.surely_carries_no_context:
+            return await call_with(function, (argument,), keywords)
+        await executor.open()
+        if executor.is_known_to_pass_no_context:
             raise InvalidInput(
                 f"{self.name} is not async, so it runs in a thread, and the executor of worker "
                 f"{assignment.worker!r} has none; make it async"
@@ -74,8 +73,6 @@ class OwnMethod:
 
         def call(task: Task) -> object:
             del task
-            return call_with(function, (given,), named)
+            return call_with(function, (argument,), keywords)
 
-        outcome = await workplace.run(call, assignment.task)
-        # A plain function may hand over what is to be awaited.
-        return await outcome if inspect.isawaitable(outcome) else outcome
+        return await executor.run(call, assignment.task)

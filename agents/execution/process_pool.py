@@ -1,4 +1,4 @@
-"""An executor of processes, each of which can be killed without harm to what the others do.
+"""A process pool in which a single process can be killed without affecting the others.
 
 Python's own `ProcessPoolExecutor` breaks as a whole when one of its processes ends.
 """
@@ -19,43 +19,43 @@ from typing import Any, ParamSpec, TypeVar
 
 from ..runtime.daemon_threads import DaemonThreads
 
-LEAVING_MAY_TAKE_S = 1.0
-"""How long an idle process may take to end before it is killed."""
+EXIT_TIMEOUT_S = 1.0
+"""How long an idle process may take to exit before it is killed."""
 
-LOOK_FOR_PROCESS_EVERY_S = 0.5
+CHECK_PROCESS_EVERY_S = 0.5
 
 _Parameters = ParamSpec("_Parameters")
 _Returned = TypeVar("_Returned")
 
 
 class ProcessPool(Executor):
-    """Runs functions in processes of this machine; one that dies takes only its own task with it.
+    """Runs functions in processes of this machine; if one dies, only its own task fails.
 
-    Functions, arguments and what they return are pickled. The processes begin anew, as
-    multiprocessing's "spawn" has it, and ignore Ctrl-C, which is for this process to heed.
+    Functions, arguments and return values are pickled. Processes are started by multiprocessing's
+    "spawn" method, and ignore Ctrl-C, which this process handles.
 
     ```python
     worker = WorkerAgent("Ada", 5, slots=4, executor=lambda: ProcessPool(4), kill_after_s=30)
     ```
 
     Args:
-        max_workers: how many processes there are, 1 or more; all are started at once.
+        max_workers: the number of processes, 1 or more; all are started at once.
 
     Raises:
         ValueError: `max_workers` is below 1.
     """
 
     def __init__(self, max_workers: int) -> None:
-        # A thread for each process, which waits for it.
+        # One thread waits for each process.
         self._threads = DaemonThreads(max_workers, "muster-process")
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
         self._calls: dict[Future[Any], _Call] = {}
         self._is_shut_down = False
-        # Python's own end of processes waits for them.
+        # At exit, multiprocessing would wait for the processes.
         atexit.register(self.kill_workers)
         for _ in range(max_workers):
-            self._threads.submit(self._prepare_one)
+            self._threads.submit(self._start_one)
 
     def submit(
         self,
@@ -64,12 +64,12 @@ class ProcessPool(Executor):
         *args: _Parameters.args,
         **kwargs: _Parameters.kwargs,
     ) -> Future[_Returned]:
-        """Have a function called in a process.
+        """Call a function in a process.
 
-        Its future raises BrokenProcessPool if the process ends first; the pool lives on.
+        The future raises BrokenProcessPool if that process dies; the pool goes on.
 
         Raises:
-            RuntimeError: it was shut down.
+            RuntimeError: the pool was shut down.
         """
         call = _Call((fn, args, kwargs))
         future: Future[_Returned] = self._threads.submit(self._do, call)
@@ -78,7 +78,7 @@ class ProcessPool(Executor):
         return future
 
     def kill(self, future: Future[Any]) -> None:
-        """Kill the process that does what a future stands for; another takes its place."""
+        """Kill the process that runs a future's function; the next call starts another process."""
         call = self._calls.get(future)
         with self._lock:
             if call is not None:
@@ -87,17 +87,17 @@ class ProcessPool(Executor):
                     call.child.kill()
 
     def kill_workers(self) -> None:
-        """Kill all processes, and take no more functions."""
+        """Kill all processes, and accept no more functions."""
         self.shutdown(wait=False, cancel_futures=True)
         for future in list(self._calls):
             self.kill(future)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more functions, and end the processes once they have nothing to do.
+        """Accept no more functions, and end each process once it is idle.
 
         Args:
-            wait: whether to wait for that.
-            cancel_futures: whether to cancel what has not begun.
+            wait: whether to wait until all processes have ended.
+            cancel_futures: whether to cancel the functions that have not begun.
         """
         with self._lock:
             self._is_shut_down = True
@@ -109,8 +109,8 @@ class ProcessPool(Executor):
             child.end()
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
 
-    def _prepare_one(self) -> None:
-        self._give_back(_Child())
+    def _start_one(self) -> None:
+        self._return(_Child())
 
     def _do(self, call: _Call) -> Any:
         with self._lock:
@@ -126,9 +126,9 @@ class ProcessPool(Executor):
         finally:
             with self._lock:
                 call.child = None
-            self._give_back(child)
+            self._return(child)
 
-    def _give_back(self, child: _Child) -> None:
+    def _return(self, child: _Child) -> None:
         with self._lock:
             is_wanted = child.is_usable and not self._is_shut_down
             if is_wanted:
@@ -147,40 +147,40 @@ class _Call:
 
 
 class _Child:
-    """A process, and the line to it."""
+    """A process, and the pipe to it."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._line, its_line = context.Pipe()
-        # A process that is still importing would die of Ctrl-C with a traceback. It begins with the
-        # signals held back that are held back here, in a thread that heeds none.
+        self._pipe, its_pipe = context.Pipe()
+        # A process that still imports would die of Ctrl-C with a traceback. It inherits the blocked
+        # signals of this thread, which handles none itself.
         if sys.platform != "win32":
             signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
-        self._process = context.Process(target=serve, args=(its_line,), daemon=False)
+        self._process = context.Process(target=serve, args=(its_pipe,), daemon=False)
         self._process.start()
-        its_line.close()
+        its_pipe.close()
         self.is_usable = True
 
     def call(self, what: tuple[Any, ...]) -> Any:
-        """Have something called, and wait for what comes of it.
+        """Call a function in the process, and wait for its outcome.
 
         Raises:
             BrokenProcessPool: the process ended before.
-            Exception: what was called raised it, or can't be pickled.
+            Exception: what the function raised, or what can't be pickled.
         """
-        told = ForkingPickler.dumps(what)
+        request = ForkingPickler.dumps(what)
         try:
-            self._line.send_bytes(told)
+            self._pipe.send_bytes(request)
             self._wait_for_answer()
-            is_done, outcome = self._line.recv()
+            is_done, outcome = self._pipe.recv()
         except (EOFError, OSError):
             self.is_usable = False
-            self._see_to_its_end()
+            self._ensure_exit()
             raise BrokenProcessPool(
-                f"the process that did it ended with exit code {self._process.exitcode}"
+                f"the process that ran it ended with exit code {self._process.exitcode}"
             ) from None
         except BaseException:
-            # What came back can't be read, and what comes next may be the rest of it.
+            # The answer can't be read, so the rest of it may still be in the pipe.
             self.is_usable = False
             raise
         if is_done:
@@ -188,8 +188,8 @@ class _Child:
         raise outcome
 
     def _wait_for_answer(self) -> None:
-        # A process that it has started may hold the line open when it has ended.
-        while not self._line.poll(LOOK_FOR_PROCESS_EVERY_S):
+        # The pipe may stay open after the process has ended, if a child of it has inherited it.
+        while not self._pipe.poll(CHECK_PROCESS_EVERY_S):
             if not self._process.is_alive():
                 raise EOFError
 
@@ -198,26 +198,26 @@ class _Child:
         self._process.kill()
 
     def dismiss(self) -> None:
-        """Let it end once it has nothing to do."""
-        self._line.close()
+        """Let the process end once it is idle."""
+        self._pipe.close()
 
     def end(self) -> None:
         self.dismiss()
-        self._see_to_its_end()
+        self._ensure_exit()
         self._process.close()
 
-    def _see_to_its_end(self) -> None:
-        self._process.join(LEAVING_MAY_TAKE_S)
+    def _ensure_exit(self) -> None:
+        self._process.join(EXIT_TIMEOUT_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
 
 
-def serve(line: Connection) -> None:
-    """Call what comes by a line, in a process of its own, until the line ends.
+def serve(pipe: Connection) -> None:
+    """Run the functions that arrive through a pipe, until it is closed.
 
     Args:
-        line: where pickled calls come, and what came of each leaves.
+        pipe: brings pickled calls, and takes the outcome of each.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
@@ -225,26 +225,26 @@ def serve(line: Connection) -> None:
     while True:
         outcome: tuple[bool, Any]
         try:
-            function, arguments, named = line.recv()
+            function, arguments, keywords = pipe.recv()
         except EOFError:
             return
-        except BaseException as fault:  # noqa: BLE001 - to import a function may raise anything
+        except BaseException as fault:  # noqa: BLE001 - importing a function may raise anything
             outcome = False, fault
         else:
             try:
-                outcome = True, function(*arguments, **named)
-            except BaseException as fault:  # noqa: BLE001 - handed to whoever waits
+                outcome = True, function(*arguments, **keywords)
+            except BaseException as fault:  # noqa: BLE001 - sent to the caller
                 outcome = False, fault
         try:
-            _send(line, outcome)
+            _send(pipe, outcome)
         except (BrokenPipeError, ConnectionResetError):
             return
 
 
-def _send(line: Connection, outcome: tuple[bool, Any]) -> None:
+def _send(pipe: Connection, outcome: tuple[bool, Any]) -> None:
     try:
-        line.send(outcome)
+        pipe.send(outcome)
     except (BrokenPipeError, ConnectionResetError):
         raise
     except Exception as fault:  # noqa: BLE001 - pickling may raise anything
-        line.send((False, RuntimeError(f"what came of it can't be pickled: {fault}")))
+        pipe.send((False, RuntimeError(f"the outcome can't be pickled: {fault}")))

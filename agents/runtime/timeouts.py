@@ -1,4 +1,4 @@
-"""Waiting for something, but not for ever."""
+"""Waits for something until a timeout."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-async def within(patience_s: float, awaitable: Awaitable[_T]) -> _T:
-    """Wait for something, which is cancelled if it takes too long.
+async def within(timeout_s: float, awaitable: Awaitable[_T]) -> _T:
+    """Wait for something, and cancel it after a timeout.
 
-    `asyncio.wait_for` did the same, but before Python 3.12 it swallows a cancel that comes at the
-    moment at which it has what it waits for.
+    Unlike `asyncio.wait_for` before Python 3.12, it does not lose a cancellation that comes at the
+    moment at which the result is there.
 
     Args:
-        patience_s: how long to wait, in seconds.
-        awaitable: what is waited for.
+        timeout_s: how long to wait, in seconds.
+        awaitable: what to wait for; if it is cancelled, its cancellation is waited for too.
 
     Raises:
         asyncio.TimeoutError: it takes longer.
     """
     future = asyncio.ensure_future(awaitable)
     try:
-        done, _ = await asyncio.wait([future], timeout=patience_s)
+        done, _ = await asyncio.wait([future], timeout=max(timeout_s, 0.0))
+        if not done:
+            raise asyncio.TimeoutError
+        return future.result()
     finally:
-        future.cancel()
-    if not done:
-        raise asyncio.TimeoutError
-    return future.result()
+        if not future.done():
+            future.cancel()
+            await asyncio.wait([future])

@@ -121,7 +121,7 @@ class _OddWorker(WorkerAgent):
         if ending in COROUTINE_ENDINGS:
             output = await cast("Awaitable[Payload]", ending(data.task))
         elif chance.random() < _IN_THREADS:
-            output = await self._workplace.run(ending, data.task)
+            output = await self._executor.run(ending, data.task)
         else:
             output = ending(data.task)
         return result.model_copy(update={"output": output})

@@ -1,4 +1,4 @@
-"""A Dask cluster as the executor of a worker, so that one agent fronts all of its machines."""
+"""Uses a Dask cluster as the executor of a worker, so that one worker serves all its machines."""
 
 from __future__ import annotations
 
@@ -12,40 +12,38 @@ from ...messages import ExtraMissing, InvalidInput
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECTING_MAY_TAKE_S = 10.0
-LEAVING_MAY_TAKE_S = 2.0
+CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
 
 _Result = TypeVar("_Result")
 
 
 class DaskCluster:
-    """Connects to a cluster whenever it is called; made to be a worker's `executor`.
+    """Connects to a Dask cluster whenever it is called; meant as a worker's `executor`.
 
     ```python
     cluster = DaskCluster("tcp://10.0.0.7:8786")
     worker = WorkerAgent("Front", 8, slots=cluster.count_threads(), executor=cluster)
     ```
 
-    The workers of the cluster need ceylon-muster, and the modules that the handlers are in.
+    The cluster's workers need ceylon-muster, and the modules of the handlers.
 
     Args:
-        address: of the cluster's scheduler.
-        connecting_may_take_s: how long to wait for it, in seconds.
+        address: the address of the cluster's scheduler.
+        connecting_may_take_s: how long to wait for the scheduler, in seconds.
 
     Raises:
         ExtraMissing: Dask is not installed.
     """
 
-    def __init__(
-        self, address: str, *, connecting_may_take_s: float = CONNECTING_MAY_TAKE_S
-    ) -> None:
+    def __init__(self, address: str, *, connecting_may_take_s: float = CONNECT_TIMEOUT_S) -> None:
         if find_spec("distributed") is None:
             raise ExtraMissing("a Dask cluster as executor", ["distributed"], "dask")
         self.address = address
         self._connecting_may_take_s = connecting_may_take_s
 
     def __call__(self) -> DaskExecutor:
-        """An executor with a connection of its own.
+        """An executor with its own connection.
 
         Raises:
             InvalidInput: no scheduler answers at the address.
@@ -53,7 +51,7 @@ class DaskCluster:
         return DaskExecutor(self._connect(), self.address)
 
     def count_threads(self) -> int:
-        """How many tasks the cluster runs at once now, but not less than 1.
+        """How many tasks the cluster can run at once now, at least 1.
 
         Raises:
             InvalidInput: no scheduler answers at the address.
@@ -62,7 +60,7 @@ class DaskCluster:
             return max(sum(client.nthreads().values()), 1)
 
     def _connect(self) -> Client:
-        from distributed import Client  # noqa: PLC0415 - it takes a second, and may not be there
+        from distributed import Client  # noqa: PLC0415 - optional, and takes a second to import
 
         try:
             return Client(self.address, timeout=self._connecting_may_take_s, set_as_default=False)
@@ -74,11 +72,11 @@ class DaskCluster:
 
 
 class DaskExecutor(Executor):
-    """Runs functions on a cluster, and knows when it has lost it.
+    """Runs functions on a cluster, and notices when the connection is lost.
 
     Args:
-        client: the connection; it ends with the executor.
-        address: of the scheduler.
+        client: the connection; closed with the executor.
+        address: the address of the scheduler.
     """
 
     def __init__(self, client: Client, address: str) -> None:
@@ -87,18 +85,18 @@ class DaskExecutor(Executor):
         self._executor = client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., _Result], /, *args: Any, **kwargs: Any) -> Future[_Result]:
-        """Have a function called in the cluster.
+        """Call a function in the cluster.
 
         Raises:
-            BrokenExecutor: the scheduler was lost, and did not come back in time.
+            BrokenExecutor: the connection to the scheduler is lost.
         """
-        # What Dask's own executor takes while its client closes is never heard of again.
+        # While its client closes, Dask's executor accepts functions and never completes them.
         if self._client.status in {"closing", "closed"}:
             raise BrokenExecutor(f"the Dask scheduler at {self._address} is lost")
         return self._executor.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster; what runs there for this executor is given up, unless waited for."""
+        """Disconnect from the cluster; functions that run there are dropped, unless waited for."""
         if wait and not cancel_futures:
             self._executor.shutdown(wait=True)
-        self._client.close(timeout=LEAVING_MAY_TAKE_S)
+        self._client.close(timeout=CLOSE_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Watches whether a worker has its manager, and tells when that changes."""
+"""Checks regularly whether a worker's manager answers, and logs when that changes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .worker_agent import WorkerAgent
 
 
 async def check_worker_health(worker: WorkerAgent, every_s: float = 30.0) -> None:
-    """Ping a worker every so often, and log when its manager is lost and found; until cancelled.
+    """Check a worker's connection regularly, and log when it is lost or restored, until cancelled.
 
     Args:
-        worker: whom to watch.
-        every_s: how often, in seconds.
+        worker: the worker to check.
+        every_s: how often to check, in seconds.
 
     Raises:
         InvalidInput: `every_s` is not above 0.

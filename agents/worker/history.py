@@ -1,4 +1,4 @@
-"""What a worker did, as far back as it is kept."""
+"""The latest results of a worker, bounded in number and size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...messages import EncodeError, InvalidInput, TaskId, TaskResult, encode_me
 
 MAX_RESULTS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
-"""How many results are kept, and how many bytes of them as they were sent."""
+"""How many results are kept at most, and how many bytes of them as they were encoded."""
 
 
 class _Entry(NamedTuple):
@@ -19,15 +19,15 @@ class _Entry(NamedTuple):
 
 
 class TaskHistory(MutableSequence[TaskResult]):
-    """A list of results, the oldest first; the oldest give way, but the last is always there.
+    """A list of results, the oldest first. The oldest are dropped, but never the last one.
 
-    The worker adds each result when it is known. A handler may append its own as well, a little
-    earlier, as the documents' do; the worker's then takes its place.
+    The worker adds each result. A handler may have appended its own result just before; the
+    worker's then replaces it.
 
     Args:
-        results: what it begins with.
-        max_results: how many there are at most, 1 or more.
-        max_bytes: how long they may be together, encoded.
+        results: the results to begin with.
+        max_results: the largest number of results, 1 or more.
+        max_bytes: the largest total size of the encoded results.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class TaskHistory(MutableSequence[TaskResult]):
         self._max_bytes = max_bytes
         self._entries: deque[_Entry] = deque()
         self._bytes = 0
-        # What others put in, by task, until the worker adds the result that it stands for.
+        # What handlers have appended, by task, until the worker adds its own result.
         self._appended: dict[TaskId, TaskResult] = {}
         for each in results:
             self._put(_Entry(each, _size_of(each)))
 
     def add(self, result: TaskResult, size_bytes: int) -> None:
-        """Add the newest; it takes the place of what a handler appended for it.
+        """Add the newest result; it replaces the one that a handler has appended for the task.
 
         Args:
             result: the result.
-            size_bytes: how long it is, encoded.
+            size_bytes: its encoded size.
         """
         if self._appended:
             appended = self._appended.pop(result.task_id, None)
@@ -60,7 +60,7 @@ class TaskHistory(MutableSequence[TaskResult]):
         self._put(_Entry(result, size_bytes))
 
     def insert(self, index: int, value: TaskResult) -> None:
-        """Put a result in, unless it is there already; `append` puts it at the end.
+        """Insert a result, unless it is there already; `append` uses this as well.
 
         Raises:
             InvalidInput: it is no `TaskResult`.
@@ -118,7 +118,7 @@ class TaskHistory(MutableSequence[TaskResult]):
             return list(self) == list(cast("Iterable[object]", other))
         return NotImplemented
 
-    # As of a list.
+    # Lists are not hashable either.
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
     def __add__(self, other: Iterable[TaskResult]) -> list[TaskResult]:
@@ -128,7 +128,7 @@ class TaskHistory(MutableSequence[TaskResult]):
         return repr(list(self))
 
     def copy(self) -> list[TaskResult]:
-        """A list of what is here now."""
+        """A list of the present results."""
         return list(self)
 
     def _holds(self, result: TaskResult) -> bool:
@@ -159,5 +159,5 @@ def _size_of(result: object) -> int:
     try:
         return len(encode_message(result))
     except EncodeError:
-        # It can't be sent either, so a failure will take its place.
+        # It can't be sent either, so a failure will replace it.
         return 0

@@ -2,72 +2,103 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Container, Iterator
-from typing import TypeAlias
+from collections.abc import Container, Iterator
+from typing import Protocol, TypeAlias
 
 from ...messages import BacklogFull, TaskId
+from ..transport.endpoint import Endpoint
 
-Kept: TypeAlias = tuple[tuple[TaskId, int], bytes]
+BATCHING_S = 0.01
+"""How long a result may wait for further ones."""
+
+PendingResult: TypeAlias = tuple[tuple[TaskId, int], bytes]
 """An attempt, as task and number, and its encoded result."""
 
 
+class Conversation(Protocol):
+    """The attributes of a manager session that decide where results go."""
+
+    endpoint: Endpoint
+    manager: str | None
+    asks_again: bool
+
+
 class ResultOutbox:
-    """Keeps a worker's results, through broken conversations, until a manager has them."""
+    """Keeps a worker's results, through broken connections, until a manager has them."""
 
     def __init__(self) -> None:
-        # Bounded by the attempts that a worker was given: without a manager it gets no more.
-        self._waiting: deque[Kept] = deque()
+        self._conversation: Conversation | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_batching = False
+        # Bounded by the attempts that the worker was given: without a manager it gets no more.
+        self._waiting: deque[PendingResult] = deque()
         # Each with its number in the conversation.
-        self._under_way: deque[tuple[int, Kept]] = deque()
+        self._unacknowledged: deque[tuple[int, PendingResult]] = deque()
+
+    def use(self, conversation: Conversation) -> None:
+        """Send results by a conversation from now on."""
+        self._conversation = conversation
 
     def keys(self) -> Iterator[tuple[TaskId, int]]:
         """The attempts whose results no manager has acknowledged, as task and number."""
-        yield from (key for _, (key, _) in self._under_way)
+        yield from (key for _, (key, _) in self._unacknowledged)
         yield from (key for key, _ in self._waiting)
 
-    def add(self, key: tuple[TaskId, int], message: bytes) -> None:
-        """Keep a result, to be sent.
+    def add(self, key: tuple[TaskId, int], message: bytes, *, batches: bool = False) -> None:
+        """Keep a result, and send it together with others that are ready in this loop turn.
 
         Args:
             key: the attempt, as task and number.
             message: its encoded result.
+            batches: whether to wait a little for further results, to share a frame with them.
         """
         self._waiting.append((key, message))
+        if self._timer is None or (self._is_batching and not batches):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._is_batching = batches
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(BATCHING_S if batches else 0, self.send)
 
-    def send(self, post: Callable[[bytes], int]) -> None:
-        """Send what waits, as far as there is room.
-
-        Args:
-            post: sends a message, and returns its number in the conversation.
-        """
+    def send(self) -> None:
+        """Send what waits, as far as there is room."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        conversation = self._conversation
+        if conversation is None or conversation.manager is None or conversation.asks_again:
+            return
+        endpoint, manager = conversation.endpoint, conversation.manager
+        self._drop_acknowledged(endpoint, manager)
         waiting = self._waiting
         while waiting:
             try:
-                number = post(waiting[0][1])
+                number = endpoint.post_encoded(manager, waiting[0][1])
             except BacklogFull:
                 return
-            self._under_way.append((number, waiting.popleft()))
+            self._unacknowledged.append((number, waiting.popleft()))
 
-    def forget(self, keys: Container[tuple[TaskId, int]]) -> None:
-        """Keep some results no longer, which are not under way.
+    def discard(self, keys: Container[tuple[TaskId, int]]) -> None:
+        """Drop results that have not been sent.
 
         Args:
             keys: their attempts, as task and number.
         """
-        self._waiting = deque(kept for kept in self._waiting if kept[0] not in keys)
-
-    def confirm(self, acknowledged: int) -> None:
-        """Forget what has arrived.
-
-        Args:
-            acknowledged: the number of the conversation's first message that has not.
-        """
-        under_way = self._under_way
-        while under_way and under_way[0][0] < acknowledged:
-            under_way.popleft()
+        self._waiting = deque(each for each in self._waiting if each[0] not in keys)
 
     def take_back(self) -> None:
-        """Let what was under way wait again: the conversation has broken off."""
-        self._waiting.extendleft(kept for _, kept in reversed(self._under_way))
-        self._under_way.clear()
+        """Have what was sent and not acknowledged wait again: the conversation is over."""
+        conversation = self._conversation
+        if conversation is not None and conversation.manager is not None:
+            self._drop_acknowledged(conversation.endpoint, conversation.manager)
+        self._waiting.extendleft(each for _, each in reversed(self._unacknowledged))
+        self._unacknowledged.clear()
+
+    def _drop_acknowledged(self, endpoint: Endpoint, manager: str) -> None:
+        unacknowledged = self._unacknowledged
+        if unacknowledged:
+            acknowledged = endpoint.acknowledged(manager)
+            while unacknowledged and unacknowledged[0][0] < acknowledged:
+                unacknowledged.popleft()

@@ -1,14 +1,12 @@
-"""A process that loads what every worker needs once, and from then on makes workers of itself.
+"""`ForkServer`: a process that loads what workers need once, and forks each worker in milliseconds.
 
-It can be started before this process has loaded anything: then both load at the same time, and a
-worker is there as soon as somebody knows what it is to do. So this room imports nothing that takes
-long.
+It can be started before this process has imported anything large: then both load at the same time.
+So this module imports nothing that takes long.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -17,56 +15,73 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .worker_spec import PARENT_VARIABLE, WorkerSpec
+from .worker_spec import PARENT_VARIABLE, ForkRequest, WorkerSpec
 
-LOADING_MAY_TAKE_S = 30.0
+LOADING_TIMEOUT_S = 30.0
 
 THREADS = "/proc/self/task"
-"""Where a process sees its threads; one that can't must not fork."""
+"""Where a process sees its threads; one that can't see them must not fork."""
 
-_NUMBER_BYTES = 8
-_ENDING_MAY_TAKE_S = 5.0
+_PID_BYTES = 8
+_EXIT_TIMEOUT_S = 5.0
 
 
-class Grown(NamedTuple):
-    """A worker process that a nursery made.
+class ForkedProcess(NamedTuple):
+    """A worker process that a fork server made.
 
     Args:
-        pid: the number of its process.
-        pidfd: a descriptor of the process, which whoever has it must close.
+        pid: its process id.
+        pidfd: a file descriptor of the process, which the receiver must close.
     """
 
     pid: int
     pidfd: int
 
+    def send(self, connection: socket.socket) -> None:
+        """Send the process to the one that asked for it.
+
+        Raises:
+            OSError: that one is gone.
+        """
+        socket.send_fds(connection, [self.pid.to_bytes(_PID_BYTES, "big")], [self.pidfd])
+
+    @classmethod
+    def receive(cls, connection: socket.socket) -> ForkedProcess | None:
+        """Receive a process that `send` sent; None if the connection was closed.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        pid, descriptors, _, _ = socket.recv_fds(connection, _PID_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+        return cls(int.from_bytes(pid, "big"), descriptors[0]) if descriptors else None
+
 
 class ForkServer:
-    """Makes worker processes for `LocalProcesses`, each in a few milliseconds.
+    """Forks worker processes for `LocalProcesses`, each in a few milliseconds.
 
     Start one before the imports that take long:
 
     ```python
-    from muster.agents.worker_pool.fork_server import ForkServer
+    from muster.agents import ForkServer
 
-    nursery = ForkServer()
+    fork_server = ForkServer()
 
-    from muster.agents import TaskManager
-    from muster.agents.worker_pool.processes import LocalProcesses
+    from muster.agents import LocalProcesses, TaskManager
     ```
 
     Workers get the environment of the moment at which they are spawned, and import their handlers
-    themselves. Where it can't help, they are started as without it: where there are no process
-    descriptors (Linux has them), once its process is gone, and when the current directory or a
-    variable that Python itself reads has changed.
+    themselves. The fork server needs Linux. Where it can't work, workers are started as without
+    it: on other systems, once its process has died, and after the current directory or a variable
+    that Python itself reads has changed.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._line: socket.socket | None = None
+        self._connection: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._standing = _standing()
-        if _can_hold_processes():
-            self._open()
+        self._inherited = _inherited_state()
+        if _has_pidfds():
+            self._start()
 
     def __enter__(self) -> ForkServer:
         return self
@@ -76,46 +91,42 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
-        """The number of its process; None where it can't help."""
+        """The process id of the fork server; None where it can't work."""
         return None if self._process is None else self._process.pid
 
-    def grow(self, order: WorkerSpec, environment: Mapping[str, str]) -> Grown | None:
-        """Make a worker; waits until the nursery has loaded.
+    def fork(self, spec: WorkerSpec, environment: Mapping[str, str]) -> ForkedProcess | None:
+        """Fork a worker; blocks until the fork server has loaded.
 
         Args:
-            order: what the worker is to be.
-            environment: its environment, all of it.
+            spec: the worker.
+            environment: its whole environment.
 
         Returns:
-            Its process, or None if the nursery can't help.
+            Its process, or None if the fork server can't work.
         """
-        told = json.dumps({"order": order.line(), "environment": dict(environment)})
         with self._lock:
-            if self._line is None or self._standing != _standing():
+            if self._connection is None or self._inherited != _inherited_state():
                 return None
             try:
-                self._line.sendall(f"{told}\n".encode())
-                number, descriptors, _, _ = socket.recv_fds(
-                    self._line, _NUMBER_BYTES, 1, socket.MSG_CMSG_CLOEXEC
-                )
+                self._connection.sendall(ForkRequest(spec, environment).line())
+                process = ForkedProcess.receive(self._connection)
             except OSError:
-                number, descriptors = b"", []
-            if descriptors:
-                return Grown(int.from_bytes(number, "big"), descriptors[0])
-            self._hang_up()
-            return None
+                process = None
+            if process is None:
+                self._disconnect()
+            return process
 
     def close(self) -> None:
-        """Make no more workers; the nursery's process ends once those that it made have ended."""
+        """Fork no more workers; the fork server ends once the workers that it forked have ended."""
         with self._lock:
-            self._hang_up()
+            self._disconnect()
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_ENDING_MAY_TAKE_S)
+                self._process.wait(_EXIT_TIMEOUT_S)
 
-    def _open(self) -> None:
-        self._line, other_end = socket.socketpair()
-        self._line.settimeout(LOADING_MAY_TAKE_S)
+    def _start(self) -> None:
+        self._connection, other_end = socket.socketpair()
+        self._connection.settimeout(LOADING_TIMEOUT_S)
         with other_end:
             self._process = subprocess.Popen(
                 (sys.executable, "-m", "muster.agents.command.processes.fork_server"),
@@ -125,18 +136,13 @@ class ForkServer:
                 start_new_session=True,
             )
 
-    def _hang_up(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
-def pack_number(pid: int) -> bytes:
-    """A process's number, as the nursery sends it along with the descriptor."""
-    return pid.to_bytes(_NUMBER_BYTES, "big")
-
-
-def _can_hold_processes() -> bool:
+def _has_pidfds() -> bool:
     if sys.platform != "linux" or not os.path.isdir(THREADS):
         return False
     try:
@@ -146,8 +152,8 @@ def _can_hold_processes() -> bool:
     return True
 
 
-def _standing() -> tuple[str, dict[str, str]]:
-    """What a process takes from the one that starts it and can't change later."""
+def _inherited_state() -> tuple[str, dict[str, str]]:
+    """What a process inherits from the one that starts it and can't change later."""
     try:
         folder = os.getcwd()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Keeps as many workers at a manager as its load needs: starts some, lets idle ones go."""
+"""Scales the workers of a manager with its load: starts workers, and retires idle ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from ..runtime.log import log
-from .processes import ORDERLY_END_S, SpawnedWorker, WorkerSpawner
+from .processes import EXIT_TIMEOUT_S, SpawnedWorker, WorkerSpawner
 
 TARGET_LOAD = 0.7
 COOL_DOWN_S = 30.0
 
-_LONGEST_PAUSE_S = 60.0
+_MAX_PAUSE_S = 60.0
 
 
 @dataclass(slots=True, eq=False)
-class _Member:
+class _PooledWorker:
     name: str
     worker: SpawnedWorker
     has_joined: bool = False
@@ -29,11 +29,11 @@ class _Member:
 
 
 class WorkerPool:
-    """The workers that a spawner started for a manager, between a minimum and a maximum.
+    """The workers that a spawner starts for a manager, between a minimum and a maximum.
 
-    A worker that holds work is never let go, nor one that was needed lately. Workers that came by
-    themselves count for the load, not for the number. A spawner that fails is told of in the log,
-    and tried again ever less often.
+    A worker that holds tasks is never retired, nor is one that was needed lately. Workers that
+    joined independently count for the load, but not for the number. If the spawner fails, that is
+    logged, and retried at growing intervals.
 
     ```python
     spawner = LocalProcesses(manager.ticket(), skill_level=5)
@@ -42,16 +42,15 @@ class WorkerPool:
     ```
 
     Args:
-        manager: whose workers they are.
-        spawner: starts them.
-        minimum: how many there are at least, 0 or more.
-        maximum: how many there are at most.
-        target_load: the share of slots with work above which workers are started; below half of it
-            one is let go.
-        cool_down_s: for how long there must not have been work for a worker before it is let go,
-            in seconds.
-        every_s: how often it looks, in seconds.
-        name: what the workers are called, with a number behind that nobody has yet.
+        manager: the manager.
+        spawner: starts workers.
+        minimum: the smallest number of workers, 0 or more.
+        maximum: the largest number of workers.
+        target_load: the share of busy slots above which workers are started; below half of it one
+            is retired.
+        cool_down_s: how long a worker must have been unneeded before it is retired, in seconds.
+        every_s: how often the load is checked, in seconds.
+        name: the prefix of the workers' names; an unused number is appended.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -77,40 +76,40 @@ class WorkerPool:
         self._spawner = spawner
         self._every_s = every_s
         self._name = name
-        self._spawned = 0
-        # Bounded by the maximum, and those that are just ending.
-        self._members: list[_Member] = []
-        self._died_early = 0
-        self._waits_until = 0.0
-        self._looking: asyncio.Task[None] | None = None
+        self._spawned_count = 0
+        # Bounded by the maximum, and those that are ending.
+        self._spawned_workers: list[_PooledWorker] = []
+        self._early_deaths = 0
+        self._paused_until = 0.0
+        self._loop_task: asyncio.Task[None] | None = None
 
     @property
     def workers(self) -> list[str]:
-        """The names of its workers, those on their way too, but not those that are let go."""
-        return [each.name for each in self._members if each.retired_at is None]
+        """The names of its workers, including those that are starting, but not the retired ones."""
+        return [each.name for each in self._spawned_workers if each.retired_at is None]
 
     async def scale_workers(self, current_load: float, target_load: float = TARGET_LOAD) -> Step:
-        """Take one step: start a worker if the load is above the target, or let an idle one go.
+        """Take one step: start a worker if the load is above the target, or retire an idle one.
 
-        While a worker is on its way no other is started, except for the minimum: what it will
-        take over is not known yet.
+        While a worker is starting no other is started, except to reach the minimum, since it is not
+        known yet how much it will take over.
 
         Args:
-            current_load: the work there is for each slot, as `measure_load` has it; 0 or more.
-            target_load: the load to keep below; below half of it a worker is let go.
+            current_load: the tasks for each slot, as `measure_load` returns it; 0 or more.
+            target_load: the load above which a worker is started; below half of it one is retired.
 
         Returns:
-            What was done.
+            The step that was taken.
 
         Raises:
             InvalidInput: a load is out of range.
         """
-        await self._tend()
+        await self._update()
         count = len(self.workers)
         step = decide(current_load, count, self._bounds, target_load)
         if step is Step.GROW:
-            is_on_its_way = any(not each.has_joined for each in self._members)
-            if now() < self._waits_until or (count >= self._bounds.minimum and is_on_its_way):
+            is_any_starting = any(not each.has_joined for each in self._spawned_workers)
+            if now() < self._paused_until or (count >= self._bounds.minimum and is_any_starting):
                 return Step.STAY
             await self._spawn()
         elif step is Step.SHRINK and not self._retire_one():
@@ -118,23 +117,23 @@ class WorkerPool:
         return step
 
     async def start(self) -> None:
-        """Begin to look after the number of workers, until `stop`."""
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+        """Begin to scale the number of workers, until `stop`."""
+        if self._loop_task is None:
+            self._loop_task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End all its workers; what they hold goes to others."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
-            self._looking = None
-        members, self._members = self._members, []
+        """End all its workers; their tasks go to other workers."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+            self._loop_task = None
+        workers, self._spawned_workers = self._spawned_workers, []
         ends = await asyncio.gather(
-            *(each.worker.end() for each in members), return_exceptions=True
+            *(each.worker.end() for each in workers), return_exceptions=True
         )
-        for member, fault in zip(members, ends, strict=True):
+        for pooled, fault in zip(workers, ends, strict=True):
             if isinstance(fault, Exception):
-                log.error("could not end a worker", worker=member.name, why=describe_fault(fault))
+                log.error("could not end a worker", worker=pooled.name, why=describe_fault(fault))
 
     async def __aenter__(self) -> WorkerPool:
         await self.start()
@@ -143,74 +142,74 @@ class WorkerPool:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _look(self) -> None:
-        # A run that has ended sends its workers home.
+    async def _run(self) -> None:
+        # When the run has ended, the manager stops its workers.
         while not self._manager.board.has_ended:
             try:
                 await self._adjust()
             except Exception as fault:  # noqa: BLE001 - a spawner may be anybody's
-                # As when the machine has no more processes to give.
-                told = describe_fault(fault)
-                log.error("could not scale", manager=self._manager.name, why=told)
+                # Such as when the system can start no more processes.
+                why = describe_fault(fault)
+                log.error("could not scale", manager=self._manager.name, why=why)
                 self._pause()
             await asyncio.sleep(self._every_s)
 
     async def _adjust(self) -> None:
-        await self._tend()
-        on_their_way = sum(not each.has_joined for each in self._members)
+        await self._update()
+        starting = sum(not each.has_joined for each in self._spawned_workers)
         workload = measure_workload(self._manager.board)
-        change = self._scaler.advise(workload, len(self.workers), on_their_way, now())
+        change = self._scaler.advise(workload, len(self.workers), starting, now())
         if change < 0:
             self._retire_one()
-        elif now() >= self._waits_until:
+        elif now() >= self._paused_until:
             for _ in range(change):
                 await self._spawn()
 
-    async def _tend(self) -> None:
-        """Take note of who has joined, who has ended, and who should have."""
+    async def _update(self) -> None:
+        """Update which workers have joined or ended, and end retired ones that have not."""
         known = self._manager.board.workers
-        for member in list(self._members):
-            worker = known.get(member.name)
-            if worker is not None and worker.alive and not member.has_joined:
-                member.has_joined = True
-                self._died_early = 0
-            if not member.worker.is_alive:
-                self._members.remove(member)
-                if member.retired_at is None:
-                    self._note_death(member)
-            elif member.retired_at is not None and now() - member.retired_at > ORDERLY_END_S:
-                await member.worker.end()
+        for pooled in list(self._spawned_workers):
+            worker = known.get(pooled.name)
+            if worker is not None and worker.alive and not pooled.has_joined:
+                pooled.has_joined = True
+                self._early_deaths = 0
+            if not pooled.worker.is_alive:
+                self._spawned_workers.remove(pooled)
+                if pooled.retired_at is None:
+                    self._note_death(pooled)
+            elif pooled.retired_at is not None and now() - pooled.retired_at > EXIT_TIMEOUT_S:
+                await pooled.worker.end()
 
-    def _note_death(self, member: _Member) -> None:
-        log.warning("a worker ended by itself", manager=self._manager.name, worker=member.name)
-        if not member.has_joined:
-            # It would do the next one no better.
+    def _note_death(self, pooled: _PooledWorker) -> None:
+        log.warning("a worker ended unexpectedly", manager=self._manager.name, worker=pooled.name)
+        if not pooled.has_joined:
+            # The next one would probably fail as well.
             self._pause()
 
     def _pause(self) -> None:
-        self._died_early += 1
-        pause_s = min(self._every_s * 2.0**self._died_early, _LONGEST_PAUSE_S)
-        self._waits_until = now() + pause_s
+        self._early_deaths += 1
+        pause_s = min(self._every_s * 2.0**self._early_deaths, _MAX_PAUSE_S)
+        self._paused_until = now() + pause_s
 
     async def _spawn(self) -> None:
         name = self._next_name()
-        self._members.append(_Member(name, await self._spawner.spawn(name)))
+        self._spawned_workers.append(_PooledWorker(name, await self._spawner.spawn(name)))
 
     def _next_name(self) -> str:
         while True:
-            self._spawned += 1
-            name = f"{self._name}-{self._spawned}"
-            # A resumed run may wait for one of this name to come back.
+            self._spawned_count += 1
+            name = f"{self._name}-{self._spawned_count}"
+            # A resumed run may still expect a worker of this name.
             if name not in self._manager.board.workers:
                 return name
 
     def _retire_one(self) -> bool:
-        """Let the youngest idle worker go; False if all hold work."""
-        for member in reversed(self._members):
-            if member.has_joined and member.retired_at is None:
-                # The manager alone knows, at this moment, whether it holds work.
+        """Retire the youngest idle worker; False if all hold tasks."""
+        for pooled in reversed(self._spawned_workers):
+            if pooled.has_joined and pooled.retired_at is None:
+                # Only the manager knows whether the worker holds tasks at this moment.
                 with contextlib.suppress(IllegalTransition, UnknownName):
-                    self._manager.retire_worker(member.name)
-                    member.retired_at = now()
+                    self._manager.retire_worker(pooled.name)
+                    pooled.retired_at = now()
                     return True
         return False

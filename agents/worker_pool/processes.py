@@ -1,4 +1,4 @@
-"""Where additional workers come from: what a spawner is, and one that starts local processes."""
+"""Starts additional workers: the protocol of spawners, and one that starts local processes."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pydantic import ValidationError
 from ...messages import InvalidInput, WorkerProfile
 from ...messages.wording import summarize
 from ..security.ticket import TICKET_VARIABLE, Ticket
-from .fork_server import ForkServer, Grown
+from .fork_server import ForkedProcess, ForkServer
 from .worker_spec import PARENT_VARIABLE, WorkerSpec
 
-ORDERLY_END_S = 5.0
-"""How long a worker process may take to say goodbye before it is killed."""
+EXIT_TIMEOUT_S = 5.0
+"""How long a worker process may take to exit before it is killed."""
 
-_LOOK_AGAIN_S = 0.02
-_TO_BE_NAMED = "worker"
+_POLL_EVERY_S = 0.02
+_PLACEHOLDER_NAME = "worker"
 
 
 class SpawnedWorker(Protocol):
-    """A worker that was started by a spawner."""
+    """A worker that a spawner has started."""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still runs, or is still on its way."""
+        """Whether it runs or is still starting."""
         ...
 
     async def end(self) -> None:
-        """See to it that it runs no longer; what it holds goes to other workers."""
+        """End it; its tasks go to other workers."""
         ...
 
 
@@ -47,7 +47,7 @@ class WorkerSpawner(Protocol):
         """Start a worker; returns before it has joined.
 
         Args:
-            name: what it is to be called, unique in its workspace.
+            name: its name, unique in its workspace.
         """
         ...
 
@@ -55,21 +55,22 @@ class WorkerSpawner(Protocol):
 class LocalProcesses:
     """Starts workers as processes of this machine; each ends with the process that started it.
 
-    Each is the leader of a process group: Ctrl-C reaches the one that started it, who then decides.
+    Each leads a process group of its own, so that only the process that started it receives Ctrl-C.
 
     Args:
-        ticket: the manager's; the processes get it by their environment, which nobody else sees.
-        skill_level: what each can do.
-        specialties: types of task for which its skill counts 2 more.
-        slots: how many tasks each runs at once; None for as many as `muster worker` takes.
-        handlers: modules with the functions that do tasks, each as "module" or
-            "module:attribute"; without, work is simulated.
-        time_scale: how long a second of simulated work lasts, in seconds.
-        nursery: makes the processes, if it can, in a fraction of the time that a start takes; see
+        ticket: the manager's ticket; the processes get it in their environment, where no other
+            user sees it.
+        skill_level: compared with the difficulty of tasks.
+        specialties: task types for which its skill counts 2 more.
+        slots: how many tasks each runs at once; None for the default of `muster worker`.
+        handlers: modules with the functions that perform tasks, each as "module" or
+            "module:attribute"; without any, work is simulated.
+        time_scale: how long one second of simulated work takes, in seconds.
+        fork_server: forks the processes, if it can, much faster than they start otherwise; see
             `ForkServer`.
 
     Raises:
-        InvalidInput: no worker can be like this, such as one of negative skill.
+        InvalidInput: an argument is out of range.
     """
 
     def __init__(
@@ -81,32 +82,32 @@ class LocalProcesses:
         slots: int | None = 1,
         handlers: Iterable[str] = (),
         time_scale: float = 1.0,
-        nursery: ForkServer | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
-        self._nursery = nursery
+        self._fork_server = fork_server
         self._environment = {TICKET_VARIABLE: str(ticket)}
         try:
             profile = WorkerProfile(
-                name=_TO_BE_NAMED,
+                name=_PLACEHOLDER_NAME,
                 skill_level=skill_level,
                 specialties=tuple(specialties),
                 slots=1 if slots is None else slots,
             )
         except ValidationError as fault:
             raise InvalidInput(f"no worker can be started like this: {summarize(fault)}") from None
-        self._order = WorkerSpec(profile, tuple(handlers), time_scale)
+        self._spec = WorkerSpec(profile, tuple(handlers), time_scale)
 
     async def spawn(self, name: str) -> LocalProcess:
         """Start a worker; returns before it has joined."""
-        profile = self._order.profile.model_copy(update={"name": name})
-        order = self._order._replace(profile=profile)
+        profile = self._spec.profile.model_copy(update={"name": name})
+        spec = self._spec._replace(profile=profile)
         environment = {**os.environ, **self._environment}
-        if self._nursery is not None:
-            grown = await _grow(self._nursery, order, environment)
-            if grown is not None:
-                return LocalProcess(grown)
+        if self._fork_server is not None:
+            forked = await _fork(self._fork_server, spec, environment)
+            if forked is not None:
+                return LocalProcess(forked)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "muster.agents.command.processes.worker_process", order.line()),
+            *(sys.executable, "-m", "muster.agents.command.processes.worker_process", spec.line()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             env={**environment, PARENT_VARIABLE: str(os.getpid())},
@@ -115,35 +116,35 @@ class LocalProcesses:
         return LocalProcess(process)
 
 
-async def _grow(
-    nursery: ForkServer, order: WorkerSpec, environment: dict[str, str]
-) -> _GrownProcess | None:
-    growing = asyncio.ensure_future(asyncio.to_thread(nursery.grow, order, environment))
+async def _fork(
+    fork_server: ForkServer, spec: WorkerSpec, environment: dict[str, str]
+) -> _ForkedWorker | None:
+    forking = asyncio.ensure_future(asyncio.to_thread(fork_server.fork, spec, environment))
     try:
-        grown = await asyncio.shield(growing)
+        forked = await asyncio.shield(forking)
     except asyncio.CancelledError:
-        growing.add_done_callback(_kill_unwanted)
+        forking.add_done_callback(_kill_unwanted)
         raise
-    return None if grown is None else _GrownProcess(grown)
+    return None if forked is None else _ForkedWorker(forked)
 
 
-def _kill_unwanted(growing: asyncio.Future[Grown | None]) -> None:
-    grown = None if growing.cancelled() or growing.exception() else growing.result()
-    if grown is not None:
-        _GrownProcess(grown).kill()
+def _kill_unwanted(forking: asyncio.Future[ForkedProcess | None]) -> None:
+    forked = None if forking.cancelled() or forking.exception() else forking.result()
+    if forked is not None:
+        _ForkedWorker(forked).kill()
 
 
-class _GrownProcess:
-    """A process that a nursery made, as far as it is like one of asyncio's."""
+class _ForkedWorker:
+    """A forked process, with the methods of asyncio's `Process` that are needed here."""
 
-    def __init__(self, grown: Grown) -> None:
-        self.pid = grown.pid
-        self._pidfd = grown.pidfd
-        self._close = weakref.finalize(self, os.close, grown.pidfd)
+    def __init__(self, forked: ForkedProcess) -> None:
+        self.pid = forked.pid
+        self._pidfd = forked.pidfd
+        self._close = weakref.finalize(self, os.close, forked.pidfd)
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs, and 0 after that: how it ended is known to the nursery alone."""
+        """None while it runs, then 0: only the fork server learns the exit code."""
         if self._close.alive:
             poll = select.poll()
             poll.register(self._pidfd, select.POLLIN)
@@ -157,13 +158,13 @@ class _GrownProcess:
         self._send(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Have it end at once."""
+        """Kill it."""
         self._send(signal.SIGKILL)
 
     async def wait(self) -> int:
         """Wait until it has ended."""
         while self.returncode is None:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(_POLL_EVERY_S)
         return 0
 
     def _send(self, number: signal.Signals) -> None:
@@ -174,7 +175,7 @@ class _GrownProcess:
 class LocalProcess:
     """A worker in a process of this machine."""
 
-    def __init__(self, process: asyncio.subprocess.Process | _GrownProcess) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | _ForkedWorker) -> None:
         self._process = process
 
     @property
@@ -183,11 +184,11 @@ class LocalProcess:
         return self._process.returncode is None
 
     async def end(self) -> None:
-        """Tell it to stop, and kill it if it does not."""
-        for insist in (self._process.terminate, self._process.kill):
+        """Ask it to stop, and kill it if it does not."""
+        for send_signal in (self._process.terminate, self._process.kill):
             if not self.is_alive:
                 return
             with contextlib.suppress(ProcessLookupError):
-                insist()
+                send_signal()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._process.wait(), ORDERLY_END_S)
+                await asyncio.wait_for(self._process.wait(), EXIT_TIMEOUT_S)

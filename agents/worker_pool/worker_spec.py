@@ -1,25 +1,27 @@
-"""What a worker process is to be, as the process that starts it tells it on its command line."""
+"""The spec of a worker process, and the request to the fork server for one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from ...messages import WorkerProfile
 
 PARENT_VARIABLE = "MUSTER_PARENT"
-"""Tells a worker process who started it, since that one may be gone before it has looked."""
+"""Tells a worker process which process started it, since that one may end before the worker can
+ask the system."""
 
 
 class WorkerSpec(NamedTuple):
-    """Everything about a worker but its ticket, which does not belong into a list of processes.
+    """Everything about a worker but its ticket, which must not appear in a list of processes.
 
     Args:
-        profile: what the worker is to say of itself; its types of task are those of its handlers.
-        handlers: modules with the functions that do tasks, each as "module" or
-            "module:attribute"; without, work is simulated.
-        time_scale: how long a second of simulated work lasts, in seconds.
+        profile: what the worker tells about itself; its task types are those of its handlers.
+        handlers: modules with the functions that perform tasks, each as "module" or
+            "module:attribute"; without any, work is simulated.
+        time_scale: how long one second of simulated work takes, in seconds.
     """
 
     profile: WorkerProfile
@@ -27,13 +29,13 @@ class WorkerSpec(NamedTuple):
     time_scale: float = 1.0
 
     def line(self) -> str:
-        """The order as one argument."""
+        """The spec as one argument."""
         return json.dumps({**self._asdict(), "profile": self.profile.model_dump()})
 
     @classmethod
     def parse(cls, line: str) -> WorkerSpec:
-        """Read an order that `line` made."""
-        # A process that is to load messages in its own way imports this file before.
+        """Read a spec that `line` made."""
+        # Imported here, since this module is imported before messages are loaded in a special way.
         from ...messages import WorkerProfile  # noqa: PLC0415
 
         fields = cast("dict[str, Any]", json.loads(line))
@@ -41,5 +43,28 @@ class WorkerSpec(NamedTuple):
         return cls(profile, tuple(fields.pop("handlers")), **fields)
 
     def worker_arguments(self) -> dict[str, Any]:
-        """The arguments of a `WorkerAgent` that the profile tells."""
+        """The arguments of `WorkerAgent` that are in the profile."""
         return self.profile.model_dump(exclude={"task_types"})
+
+
+class ForkRequest(NamedTuple):
+    """What the fork server is asked for.
+
+    Args:
+        spec: the worker to fork.
+        environment: its whole environment.
+    """
+
+    spec: WorkerSpec
+    environment: Mapping[str, str]
+
+    def line(self) -> bytes:
+        """The request as one line."""
+        fields = {"spec": self.spec.line(), "environment": dict(self.environment)}
+        return f"{json.dumps(fields)}\n".encode()
+
+    @classmethod
+    def parse(cls, line: bytes) -> ForkRequest:
+        """Read a request that `line` made."""
+        fields = cast("dict[str, Any]", json.loads(line))
+        return cls(WorkerSpec.parse(fields["spec"]), fields["environment"])

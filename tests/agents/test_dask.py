@@ -204,7 +204,7 @@ def test_a_worker_that_lost_its_cluster_leaves_the_work_to_others(tmp_path: Path
         finally:
             scheduler.kill()
     lost, *others = report.tasks
-    assert lost.error_message.startswith("CancelledError: the executor gave the work up")
+    assert lost.error_message.startswith("CancelledError: the executor dropped the call")
     # One may have been on its way to the cluster when that was found to be gone.
     assert [task.output for task in others].count("by the other") >= 2
 

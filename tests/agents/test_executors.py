@@ -214,7 +214,7 @@ def test_work_that_the_executor_gives_up_has_failed() -> None:
     handlers.task("pid")(process_id)
     report = run("pid", handlers, executor=GivesUp())
     assert {task.error_message for task in report.tasks} == {
-        "CancelledError: the executor gave the work up, or was told to from elsewhere"
+        "CancelledError: the executor dropped the call, or it was cancelled elsewhere"
     }
 
 

@@ -194,8 +194,8 @@ def test_a_type_without_a_handler_fails_its_task_and_names_those_there_are() -> 
 
 
 class _LoudHandlers(Handlers):
-    async def run(self, assignment: TaskAssignment, workplace: Any) -> Any:
-        return f"{await super().run(assignment, workplace)}!"
+    async def run(self, assignment: TaskAssignment, executor: Any) -> Any:
+        return f"{await super().run(assignment, executor)}!"
 
 
 def test_handlers_of_a_subclass_are_run_as_it_says() -> None:

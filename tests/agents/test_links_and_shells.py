@@ -478,9 +478,9 @@ def test_a_worker_says_what_it_was_to_stop_and_does_not_hold(
         monkeypatch.setattr(shell, "_post", posted.append)
         shell._from_manager(CancelTask(task_id=99, attempt=3))
         # A result that is under way tells its end by itself.
-        shell._handover.add((98, 1), b"a result")
+        shell._outbox.add((98, 1), b"a result")
         shell._from_manager(CancelTask(task_id=98, attempt=1))
-        shell._handover.forget({(98, 1)})
+        shell._outbox.discard({(98, 1)})
         # So does what is being done.
         shell._from_manager(CancelTask(task_id=1, attempt=1, reason="enough"))
         assert posted == [ReturnTasks(attempts=((99, 3),))]

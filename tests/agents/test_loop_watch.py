@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.runtime.clock import now
 from muster.agents.runtime.loop_watch import LoopWatch
 from muster.messages import Task
@@ -175,7 +175,7 @@ def test_a_worker_whose_loop_stood_still_asks_at_once_whether_it_is_lost(
         @worker.task("wait")
         async def wait(_: Task) -> bool:
             await asyncio.sleep(from_s + 4.0)
-            return any("own loop did not turn" in each.getMessage() for each in caplog.records)
+            return any("own event loop was blocked" in each.getMessage() for each in caplog.records)
 
         report = await rehearse(TaskManager([task], 1, quiet=True), [worker])
         assert [each.attempts for each in report.tasks] == [1]

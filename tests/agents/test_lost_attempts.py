@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.agents.execution.task_runner import TaskRunner
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.simulation.faults import FaultKind
 from muster.agents.simulation.runner import Conditions, simulate
 from muster.agents.simulation.workload import StressStory
@@ -35,7 +36,7 @@ def manager_of(count: int, **fields: Any) -> TaskManager:
 
 def lose_the_result(patch: pytest.MonkeyPatch) -> None:
     """The first result of "Ada" is never handed in."""
-    hand_in, lost = WorkerShell._hand_in, []
+    hand_in, lost = WorkerShell._report_result, []
 
     def losing(shell: WorkerShell, result: TaskResult) -> None:
         if result.worker == "Ada" and not lost:
@@ -43,18 +44,18 @@ def lose_the_result(patch: pytest.MonkeyPatch) -> None:
         else:
             hand_in(shell, result)
 
-    patch.setattr(WorkerShell, "_hand_in", losing)
+    patch.setattr(WorkerShell, "_report_result", losing)
 
 
 def lose_the_assignment(patch: pytest.MonkeyPatch) -> None:
     """The first assignment for "Ada" is taken in, and nothing is done about it."""
     take, lost = TaskRunner.take, []
 
-    def losing(jobs: TaskRunner, assignment: TaskAssignment) -> None:
+    def losing(runner: TaskRunner, assignment: TaskAssignment) -> None:
         if assignment.worker == "Ada" and not lost:
             lost.append(assignment)
         else:
-            take(jobs, assignment)
+            take(runner, assignment)
 
     patch.setattr(TaskRunner, "take", losing)
 
@@ -63,15 +64,15 @@ def lose_the_work(patch: pytest.MonkeyPatch) -> None:
     """The first work of "Ada" is taken for done, and ends before its first step."""
     begin, lost = TaskRunner._begin, []
 
-    def losing(jobs: TaskRunner, key: Any, assignment: TaskAssignment) -> None:
-        begin(jobs, key, assignment)
+    def losing(runner: TaskRunner, key: Any, assignment: TaskAssignment) -> None:
+        begin(runner, key, assignment)
         if assignment.worker == "Ada" and not lost:
             lost.append(key)
-            job = jobs._jobs[key]
+            attempt = runner._attempts[key]
             # Else it would be told that it failed.
-            job.has_ended = True
-            assert job.work is not None
-            job.work.cancel()
+            attempt.is_reported = True
+            assert attempt.work is not None
+            attempt.work.cancel()
 
     patch.setattr(TaskRunner, "_begin", losing)
 
@@ -96,7 +97,7 @@ def test_a_lease_that_nobody_works_on_is_taken_back(
     report, told = run_in_virtual_time(story())
     assert report.success_rate == 1.0
     taken_back = [each for each in told if each.what is OccurrenceKind.TASK_REQUEUED]
-    assert [each.detail for each in taken_back] == ["attempt lost: Ada does not hold it"]
+    assert [describe_facts(each) for each in taken_back] == ["attempt lost: Ada does not hold it"]
     losses = [each for each in report.tasks if each.attempts == 2]
     assert len(losses) == 1
 

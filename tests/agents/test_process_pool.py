@@ -211,7 +211,10 @@ def test_a_process_that_goes_on_after_its_cancel_is_killed_and_the_slot_comes_ba
     assert not is_alive(pid)
 
 
-def test_a_process_that_ends_in_time_after_its_cancel_is_not_killed(pool: ProcessPool) -> None:
+def test_a_process_that_ends_in_time_after_its_cancel_is_not_killed() -> None:
+    # Of one process, so that the second task shows that the first one's goes on.
+    pool = ProcessPool(1)
+
     async def story() -> Any:
         worker = WorkerAgent("Ada", 5, executor=pool, kill_after_s=30)
         worker.task("nap")(nap)
@@ -224,6 +227,7 @@ def test_a_process_that_ends_in_time_after_its_cancel_is_not_killed(pool: Proces
     report = asyncio.run(story())
     assert [task.status for task in report.tasks] == [TaskStatus.FAILED, TaskStatus.COMPLETED]
     assert {child._process.pid for child in pool._idle} == before
+    pool.shutdown()
 
 
 def nap(task: Task) -> None:

@@ -12,14 +12,14 @@ FIRST_LINE_AT = time.time()
 
 from muster.agents.worker_pool.fork_server import ForkServer  # noqa: E402
 
-NURSERY = ForkServer()
+FORK_SERVER = ForkServer()
 
 import asyncio  # noqa: E402 - the clock comes first
 import json  # noqa: E402
 import sys  # noqa: E402
 
 from muster.agents import TaskManager  # noqa: E402
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind  # noqa: E402
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind  # noqa: E402
 from muster.agents.worker_pool.processes import LocalProcesses  # noqa: E402
 from muster.messages import Task  # noqa: E402
 
@@ -48,14 +48,16 @@ async def measure(began_at: float, workers: int) -> dict[str, float]:
         first.setdefault(occurrence.what, at[occurrence.what])
 
     manager.watch(watch)
-    spawner = LocalProcesses(manager.ticket(), 5, handlers=["cold_start_handlers"], nursery=NURSERY)
+    spawner = LocalProcesses(
+        manager.ticket(), 5, handlers=["cold_start_handlers"], fork_server=FORK_SERVER
+    )
     processes = [await spawner.spawn(f"worker-{number}") for number in range(1, workers + 1)]
     spawned_at = time.time()
     await manager.start_agent(b"")
     cpu_s = time.process_time()
     for process in processes:
         await process.end()
-    NURSERY.close()
+    FORK_SERVER.close()
     assert [result.success for result in manager.task_results] == [True] * workers
     steps = {
         "interpreter": FIRST_LINE_AT,

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from muster.agents.bench.crew import BenchPlan, BenchWorkers
+from muster.agents.bench.workers import BenchPlan, BenchWorkers
 from muster.agents.runtime.ports import LOOPBACK, claim_port, standing_in
 from muster.agents.transport.ceylon_agent import AgentDetail, BaseAgent, PeerMode
 from sigterm import heed_sigterm
@@ -34,7 +34,7 @@ async def measure_manager(workers: int, seconds: float) -> float:
     crew = BenchWorkers(BenchPlan(workers=workers))
     try:
         await crew.start()
-        await crew.gather()
+        await crew.wait_until_joined()
         return await _measure_this_process(seconds)
     finally:
         await crew.end()

@@ -79,7 +79,7 @@ class Desk:
         self.parcels = WorkerOffload(
             post=self.said.append,
             take=self.taken.append,
-            hand_in=self.results.append,
+            report_result=self.results.append,
             queue=lambda key, message: self.queued.append((key, decode_message(message))),
             unqueue=lambda keys: None,
         )
@@ -111,7 +111,7 @@ class Desk:
 def test_whatever_place_is_named_a_worker_reads_no_more_than_a_probe_there(url: str) -> None:
     async def play() -> Desk:
         desk = Desk()
-        desk.parcels.settle_in(BlobPlace(url=url, probe=NAME))
+        desk.parcels.set_place(BlobPlace(url=url, probe=NAME))
         await desk.settle()
         desk.parcels.send(
             (1, 1),
@@ -160,7 +160,7 @@ def test_a_parcel_with_something_else_in_it_fails_its_attempt_alone(
     async def play() -> Desk:
         desk = Desk()
         place, (name,) = await _place_with(tmp_path, content)
-        desk.parcels.settle_in(place)
+        desk.parcels.set_place(place)
         desk.parcels.receive(
             Parcel(task_id=1, attempt=1, worker="Ada", skeleton=b"", cuts=((0, name),))
         )

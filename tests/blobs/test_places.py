@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from muster.agents import TaskManager
-from muster.agents.blobs import offload as parcels
+from muster.agents.blobs import offload
 from muster.agents.blobs.directory import DirectoryBlobs
 from muster.agents.blobs.fsspec_store import FsspecBlobs
 from muster.agents.blobs.places import OwnDirectory, open_place
@@ -177,11 +177,11 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_a_store_that_hangs_is_waited_for_no_longer_than_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parcels, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(offload, "STORE_TIMEOUT_S", 0.05)
     goes_on = threading.Event()
 
     async def play() -> str:
-        threads = parcels.BlobThreads()
+        threads = offload.BlobThreads()
         with pytest.raises(BlobUnusable, match=r"did not answer within 0\.05 s"):
             await threads.run(goes_on.wait)
         goes_on.set()

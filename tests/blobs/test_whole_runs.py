@@ -17,7 +17,7 @@ from muster.agents import Handlers, TaskManager, WorkerAgent, rehearse, run_in_v
 from muster.agents.blobs import worker_offload as worker_parcels
 from muster.agents.blobs.directory import DirectoryBlobs
 from muster.agents.blobs.store import BlobStore
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.security.blob_seal import BlobSeal
 from muster.agents.kernel.security.client_seal import ClientSeal
 from muster.agents.kernel.security.identity import Identity
@@ -470,7 +470,7 @@ def test_a_worker_that_does_not_reach_the_place_is_served_in_frames(
     run_in_virtual_time(rehearse(manager, [worker()], network))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
     assert network.largest_bytes > 1_000
-    assert caplog.text.count("a worker can't reach the blobs") == 1
+    assert caplog.text.count("a worker can't reach the blob store") == 1
 
 
 def test_a_worker_that_reaches_another_place_by_the_same_name_is_found_out(
@@ -605,9 +605,9 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
         managing = asyncio.ensure_future(first.serve_over(link))
         await until(lambda: bool(parcels._reads))
         await asyncio.sleep(0.5)
-        postman = working._shell._postman
+        postman = working._shell._manager_session
         assert postman is not None
-        assert not postman._multiplexer.has_unsettled()
+        assert not postman.endpoint._multiplexer.has_unsettled()
         await kill(managing, memory, link)
         second = CountedOccurrence([], store=MemoryStore(memory), blobs=blobs, **options)
         await second.serve_over(network.join("boss 2", second.receive))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from muster.agents import WorkerAgent, run_in_virtual_time
 from muster.agents.kernel.discovery import DiscoveryCodec, LaneAddress
-from muster.agents.worker import worker_agent as worker_room
+from muster.agents.worker import dialer
 
 HOME = LaneAddress("estate", "admin", 9000)
 LANE = LaneAddress("estate~2", "lane", 9002)
@@ -36,10 +36,10 @@ class Manager:
 
 
 def place_found(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> LaneAddress:
-    monkeypatch.setattr(worker_room, "ask_the_door", manager.ask)
-    monkeypatch.setattr(worker_room, "is_at_home", manager.is_at_home)
+    monkeypatch.setattr(dialer, "ask_the_door", manager.ask)
+    monkeypatch.setattr(dialer, "is_at_home", manager.is_at_home)
     worker = WorkerAgent("Ada", 5, HOME.workspace_id, HOME.peer_id, port=HOME.port, insecure=True)
-    run_in_virtual_time(worker._wait_for_the_door())
+    run_in_virtual_time(worker._dialer.wait_for_manager())
     return LaneAddress(worker.workspace_id, worker.admin_peer, worker.port)
 
 

@@ -143,7 +143,7 @@ def test_a_process_that_was_started_as_a_worker_loads_no_more_than_that(tmp_path
     assert loaded & BOARD == set()
 
 
-def test_a_nursery_is_started_before_anything_that_takes_long() -> None:
+def test_a_fork_server_is_started_before_anything_that_takes_long() -> None:
     loaded = loaded_by(
         "import muster.agents.worker_pool.fork_server, muster.agents.bench.fresh_process"
     )
@@ -171,7 +171,7 @@ def test_pydantic_does_not_build_what_would_check_our_messages() -> None:
     loaded_by(told + "from muster.agents.command.processes.worker_process import load; load()")
 
 
-def test_what_a_nursery_loads_for_its_workers_is_no_more_than_they_need(tmp_path: Path) -> None:
+def test_what_a_fork_server_loads_for_its_workers_is_no_more_than_they_need(tmp_path: Path) -> None:
     loaded = loaded_by(
         "from muster.agents.command.processes.fork_server import load; load()",
         folder=tmp_path,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from muster.agents import MemoryNetwork, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.worker.shell import WorkerShell
 from muster.messages import CancelTask, Task, TaskAssignment, Welcome
 
@@ -128,8 +128,8 @@ def test_a_cancel_that_comes_with_its_assignment_is_confirmed() -> None:
 
 def test_a_welcome_that_was_long_on_its_way_is_ignored() -> None:
     async def check(shell: WorkerShell) -> None:
-        assert shell._postman is not None
-        streams = shell._postman._multiplexer._streams
+        assert shell._manager_session is not None
+        streams = shell._manager_session.endpoint._multiplexer._streams
         shell._arrived("boss", welcome(admission=1))
         assert streams["boss"].conversation == "7.1/s/2"
         shell._arrived("boss", welcome(admission=3))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from muster.agents import run_in_virtual_time
-from muster.agents.runtime.deadline import within
+from muster.agents.runtime.timeouts import within
 
 
 async def after(seconds: float, told: list[str]) -> str:

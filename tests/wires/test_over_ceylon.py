@@ -133,7 +133,10 @@ async def test_a_wire_that_swallows_everything_is_found_out() -> None:
     worker = WorkerAgent("Ada", 5, ticket=manager.ticket(), handlers=handlers, slots=4)
     async with running(manager, [worker]):
         await wait_until(lambda: "Ada" in manager.board.workers and "Ada" in wires_of(manager))
-        for wire in (wires_of(manager)["Ada"], *worker._shell._postman._wires.values()):
+        for wire in (
+            wires_of(manager)["Ada"],
+            *worker._shell._manager_session.endpoint._wires.values(),
+        ):
             wire._writer.transport.pause_reading()
         tasks = make(50)
         manager._shell.driver.add_tasks(tasks)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ....messages import TaskId, TaskStatus
-from ...kernel.model.events import Occurrence, OccurrenceKind
+from ...kernel.model.occurrences import SETTLING, JoinFacts, Occurrence, OccurrenceKind
 
 MAX_PENDING = 10_000
 """How many events are kept for the display; older ones are counted in `dropped`."""
 
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
-_ENDING_AN_ATTEMPT = _SETTLING | {
+_ENDING_AN_ATTEMPT = SETTLING | {
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
     OccurrenceKind.TASK_REQUEUED,
@@ -118,7 +114,9 @@ class RunTally:
             case OccurrenceKind.WORKER_JOINED:
                 worker = self._worker(occurrence.worker)
                 worker.is_connected = True
-                worker.profile, worker.slots = _split_slots(occurrence.detail)
+                if isinstance(occurrence.facts, JoinFacts):
+                    worker.profile = f"skill {occurrence.facts.skill_level}"
+                    worker.slots = str(occurrence.facts.slots)
             case OccurrenceKind.WORKER_LOST:
                 self._worker(occurrence.worker).is_connected = False
             case OccurrenceKind.ASSIGNING_BEGUN:
@@ -145,12 +143,6 @@ class RunTally:
             return None
         worker, since = lease
         worker.running.pop(task_id, None)
-        if what in _SETTLING or what is OccurrenceKind.TASK_REQUEUED:
+        if what in SETTLING or what is OccurrenceKind.TASK_REQUEUED:
             del self._leases[task_id]
         return at - since
-
-
-def _split_slots(profile: str) -> tuple[str, str]:
-    """Split the slots from the profile of a worker, such as "skill 3, 2 slots"."""
-    found = re.fullmatch(r"(.*), ([0-9]+) slots?", profile)
-    return (found[1], found[2]) if found else (profile, "")

@@ -81,8 +81,8 @@ def run_bench(
 
     It starts a manager and worker processes, runs no-op tasks and payloads, and stops them.
     """
-    from ...bench.crew import BenchPlan
     from ...bench.sizes import read_size
+    from ...bench.workers import BenchPlan
     from ..bench import BenchSettings, bench
 
     configure_logging(verbose)

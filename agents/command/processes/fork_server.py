@@ -1,123 +1,113 @@
-"""What `ForkServer` starts: it loads all that workers need, and forks one for each order.
+"""The process that `ForkServer` starts: loads all that workers need, and forks a worker on request.
 
-Nothing here has threads, a loop or an agent before it forks; what is loaded twice elsewhere is
-shared by all its workers. Its line to the process that started it is its stdin.
+Nothing here has threads, an event loop or an agent before it forks; what is loaded is shared by all
+workers. The connection to the process that started it is its stdin.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import socket
 import sys
 import time
-from typing import NamedTuple, NoReturn, cast
+from typing import NoReturn
 
-from ...worker_pool.fork_server import THREADS, pack_number
-from ...worker_pool.worker_spec import PARENT_VARIABLE, WorkerSpec
+from ...worker_pool.fork_server import THREADS, ForkedProcess
+from ...worker_pool.worker_spec import PARENT_VARIABLE, ForkRequest
 from .worker_process import load, work_and_leave
 
 _STDIN = 0
 
 
-class _Told(NamedTuple):
-    order: WorkerSpec
-    environment: dict[str, str]
-
-
 def main() -> NoReturn:
-    """Load, and make workers until nobody can want one any more; in each worker, be that one."""
+    """Load, and fork workers until nobody can ask for one; in a forked process, be the worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.pidfd_open(os.getppid())
     if os.environ.pop(PARENT_VARIABLE, "") != str(os.getppid()):
-        # It has ended already, and somebody else is the parent now.
+        # The parent has ended already, and this process has another one now.
         sys.exit()
     load()
     if _has_threads():
-        # What they hold would be held for ever in the workers.
+        # Locks that they hold would stay locked in the forked processes.
         sys.exit()
-    nursery_pid = os.getpid()
-    told = _Nursery(parent).tend()
-    if told is None:
+    server_pid = os.getpid()
+    request = _Server(parent).serve()
+    if request is None:
         sys.exit()
     os.environ.clear()
-    os.environ.update(told.environment)
-    os.environ[PARENT_VARIABLE] = str(nursery_pid)
+    os.environ.update(request.environment)
+    os.environ[PARENT_VARIABLE] = str(server_pid)
     time.tzset()
-    work_and_leave(told.order)
+    work_and_leave(request.spec)
 
 
-class _Nursery:
-    """Forks workers, and buries them.
+class _Server:
+    """Forks workers, and reaps them when they have ended.
 
     Args:
-        parent: a descriptor of the process that wants workers.
+        parent: a pidfd of the process that asks for workers.
     """
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
-        self._line = socket.socket(fileno=os.dup(_STDIN))
-        self._hears = self._line.makefile("rb")
+        self._connection = socket.socket(fileno=os.dup(_STDIN))
+        self._requests = self._connection.makefile("rb")
         self._pids: dict[int, int] = {}
         self._poll = select.poll()
         self._poll.register(parent, select.POLLIN)
-        self._poll.register(self._line, select.POLLIN)
+        self._poll.register(self._connection, select.POLLIN)
         self._is_open = True
 
-    def tend(self) -> _Told | None:
-        """Make workers until the parent is gone, or wants none and there is none left.
+    def serve(self) -> ForkRequest | None:
+        """Fork workers until the parent has ended, or asks for none and no worker is left.
 
         Returns:
-            In a worker what it was told; None in the nursery, when it is over.
+            In a forked process the request for it; None in the server, when it is over.
         """
         while self._is_open or self._pids:
             for descriptor, _ in self._poll.poll():
                 if descriptor == self._parent:
                     return None
                 if descriptor in self._pids:
-                    self._bury(descriptor)
+                    self._reap(descriptor)
                     continue
-                told = self._listen()
-                if told is not None:
-                    return told
+                request = self._fork()
+                if request is not None:
+                    return request
         return None
 
-    def _listen(self) -> _Told | None:
-        line = self._hears.readline()
+    def _fork(self) -> ForkRequest | None:
+        line = self._requests.readline()
         if not line.endswith(b"\n"):
             self._is_open = False
-            self._poll.unregister(self._line)
+            self._poll.unregister(self._connection)
             return None
-        fields = cast("dict[str, object]", json.loads(line))
-        told = _Told(
-            WorkerSpec.parse(cast("str", fields["order"])),
-            cast("dict[str, str]", fields["environment"]),
-        )
+        request = ForkRequest.parse(line)
         pid = os.fork()
         if not pid:
-            self._leave_home()
-            return told
+            self._detach()
+            return request
         pidfd = os.pidfd_open(pid)
         self._pids[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
         try:
-            socket.send_fds(self._line, [pack_number(pid)], [pidfd])
+            ForkedProcess(pid, pidfd).send(self._connection)
         except OSError:
-            # Nobody will ever know of it.
+            # Nobody knows of this process.
             os.kill(pid, signal.SIGKILL)
         return None
 
-    def _bury(self, pidfd: int) -> None:
+    def _reap(self, pidfd: int) -> None:
         os.waitpid(self._pids.pop(pidfd), 0)
         self._poll.unregister(pidfd)
         os.close(pidfd)
 
-    def _leave_home(self) -> None:
+    def _detach(self) -> None:
         os.setsid()
-        self._hears.close()
-        self._line.close()
+        self._requests.close()
+        self._connection.close()
         for descriptor in (self._parent, *self._pids):
             os.close(descriptor)
         nothing = os.open(os.devnull, os.O_RDONLY)

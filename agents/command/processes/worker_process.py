@@ -1,7 +1,7 @@
-"""What `LocalProcesses` starts: `muster worker`, without all that reads a command line for people.
+"""The process that `LocalProcesses` starts: `muster worker` without the command line interface.
 
-It is given its order as its only argument, and its ticket in the environment. Everything else is
-loaded once Ctrl-C has been taken care of, and nothing that a worker can do without.
+Its only argument is its spec, and its ticket is in the environment. Everything else is loaded once
+Ctrl-C is ignored, and only what a worker needs.
 """
 
 from __future__ import annotations
@@ -19,46 +19,47 @@ from ...worker_pool.worker_spec import WorkerSpec
 
 
 def main() -> NoReturn:
-    """Work as ordered, and end the process with its exit code."""
-    # Ctrl-C is for the process that started this one, who then decides; here it would end in a
-    # traceback for as long as this process still loads.
+    """Work as the spec says, and end the process with its exit code."""
+    # The process that started this one handles Ctrl-C; here it would cause a traceback while this
+    # process still loads.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     load()
     work_and_leave(WorkerSpec.parse(sys.argv[1]))
 
 
 def load() -> None:
-    """Load all that any worker needs."""
+    """Load everything that any worker needs."""
     gc.disable()
     load_messages()
     for module in ("console.exit", "user_modules", "console.logging_setup", "worker"):
         import_module(f"..{module}", __package__)
-    # What is loaded stays; to look at it would hold up the start, and a forked worker copy it.
+    # What is loaded stays for good. Garbage collection would delay the start, and write to memory
+    # pages that forked workers share.
     gc.freeze()
     gc.enable()
 
 
-def work_and_leave(order: WorkerSpec) -> NoReturn:
-    """Work as ordered, and end the process with its exit code; the ticket is in the environment."""
+def work_and_leave(spec: WorkerSpec) -> NoReturn:
+    """Work as the spec says, and end the process with its exit code."""
     from ..console.exit import exit_code_of, exit_process, replace_unencodable_characters  # noqa: PLC0415
 
     replace_unencodable_characters()
-    exit_process(exit_code_of(partial(_work, order)))
+    exit_process(exit_code_of(partial(_work, spec)))
 
 
-def _work(order: WorkerSpec) -> NoReturn:
+def _work(spec: WorkerSpec) -> NoReturn:
     from ...security.ticket import TICKET_VARIABLE, Ticket  # noqa: PLC0415
     from ..console.logging_setup import configure_logging  # noqa: PLC0415
     from ..user_modules import find_handlers  # noqa: PLC0415
     from ..worker import CountingWorker, run_workers  # noqa: PLC0415
 
     configure_logging(0)
-    # The process that started this one made the ticket: it decides, not the environment.
+    # The ticket says whether frames are sealed, whatever other variables are set.
     ticket = Ticket.parse(os.environ.get(TICKET_VARIABLE, ""))
     worker = CountingWorker(
-        **order.worker_arguments(),
-        handlers=find_handlers(order.handlers) if order.handlers else None,
-        time_scale=order.time_scale,
+        **spec.worker_arguments(),
+        handlers=find_handlers(spec.handlers) if spec.handlers else None,
+        time_scale=spec.time_scale,
         ticket=ticket,
         secret=ticket.secret,
         insecure=not ticket.sealed,

@@ -13,8 +13,8 @@ NURSERY = ForkServer()
 """Loads beside the imports that follow."""
 
 from muster.agents import MemoryStore  # noqa: E402
-from muster.agents.bench.crew import BenchPlan, BenchWorkers  # noqa: E402
 from muster.agents.bench.tasks import ECHO, NOTHING  # noqa: E402
+from muster.agents.bench.workers import BenchPlan, BenchWorkers  # noqa: E402
 from muster.agents.runtime.garbage import collect_garbage_less_often  # noqa: E402
 from muster.agents.store.protocol import Store  # noqa: E402
 from peer import play  # noqa: E402

@@ -1,4 +1,4 @@
-"""The process that makes workers of itself, mostly without a manager."""
+"""The fork server, which forks worker processes, mostly without a manager."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ sys.exit(3)
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+def fork_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
     (tmp_path / "telling.py").write_text(TELLS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("ANSWERS", str(tmp_path / "answers.json"))
-    with ForkServer() as nursery:
-        yield nursery
+    with ForkServer() as fork_server:
+        yield fork_server
 
 
-def spawner(nursery: ForkServer) -> LocalProcesses:
-    return LocalProcesses(TICKET, 5, handlers=["telling"], nursery=nursery)
+def spawner(fork_server: ForkServer) -> LocalProcesses:
+    return LocalProcesses(TICKET, 5, handlers=["telling"], fork_server=fork_server)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -82,97 +82,99 @@ def is_running(process_id: object) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-async def test_a_worker_is_a_child_of_the_nursery_in_a_session_of_its_own(
-    nursery: ForkServer,
+async def test_a_worker_is_a_child_of_the_fork_server_in_a_session_of_its_own(
+    fork_server: ForkServer,
 ) -> None:
-    process = await spawner(nursery).spawn("Ada")
+    process = await spawner(fork_server).spawn("Ada")
     assert process.is_alive
     told = await told_by(process)
     assert told["pid"] == told["session"] == process._process.pid
-    assert told["parent"] == nursery.pid
+    assert told["parent"] == fork_server.pid
     assert told["stdin"] == ""
 
 
 async def test_a_worker_has_the_environment_of_the_moment_and_its_ticket(
-    nursery: ForkServer, monkeypatch: pytest.MonkeyPatch
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEA", "Uva")
-    told = await told_by(await spawner(nursery).spawn("Ada"))
-    expected = {**os.environ, "MUSTER_TICKET": str(TICKET), "MUSTER_PARENT": str(nursery.pid)}
+    told = await told_by(await spawner(fork_server).spawn("Ada"))
+    expected = {**os.environ, "MUSTER_TICKET": str(TICKET), "MUSTER_PARENT": str(fork_server.pid)}
     assert told["environment"] == expected
     monkeypatch.delenv("TEA")
-    told = await told_by(await spawner(nursery).spawn("Ben"))
+    told = await told_by(await spawner(fork_server).spawn("Ben"))
     assert told["environment"] == {key: expected[key] for key in expected if key != "TEA"}
 
 
-async def test_a_worker_holds_nothing_of_those_before_it(nursery: ForkServer) -> None:
-    first = await spawner(nursery).spawn("Ada")
+async def test_a_worker_holds_nothing_of_those_before_it(fork_server: ForkServer) -> None:
+    first = await spawner(fork_server).spawn("Ada")
     alone = (await told_by(first))["descriptors"]
     staying = [
-        nursery.grow(WorkerSpec(WorkerProfile("stays", 5), handlers=("time",)), {})
+        fork_server.fork(WorkerSpec(WorkerProfile("stays", 5), handlers=("time",)), {})
         for _ in range(2)
     ]
-    told = await told_by(await spawner(nursery).spawn("Cyd"))
+    told = await told_by(await spawner(fork_server).spawn("Cyd"))
     assert told["descriptors"] == alone
-    for grown in staying:
-        assert grown is not None
-        os.close(grown.pidfd)
+    for forked in staying:
+        assert forked is not None
+        os.close(forked.pidfd)
 
 
 async def test_what_it_can_not_hand_on_has_workers_started_as_without_it(
-    nursery: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     order = WorkerSpec(WorkerProfile("Ada", 5))
     with monkeypatch.context() as elsewhere:
         elsewhere.chdir(tmp_path)
-        assert nursery.grow(order, {}) is None
-        told = await told_by(await spawner(nursery).spawn("Ada"))
+        assert fork_server.fork(order, {}) is None
+        told = await told_by(await spawner(fork_server).spawn("Ada"))
         assert told["parent"] == os.getpid()
     with monkeypatch.context() as otherwise:
         otherwise.setenv("PYTHONNODEBUGRANGES", "1")
-        assert nursery.grow(order, {}) is None
-    told = await told_by(await spawner(nursery).spawn("Ada"))
-    assert told["parent"] == nursery.pid
+        assert fork_server.fork(order, {}) is None
+    told = await told_by(await spawner(fork_server).spawn("Ada"))
+    assert told["parent"] == fork_server.pid
 
 
-async def test_a_nursery_that_is_gone_has_workers_started_as_without_it(
-    nursery: ForkServer,
+async def test_a_fork_server_that_is_gone_has_workers_started_as_without_it(
+    fork_server: ForkServer,
 ) -> None:
-    assert nursery.pid is not None
-    os.kill(nursery.pid, signal.SIGKILL)
-    told = await told_by(await spawner(nursery).spawn("Ada"))
+    assert fork_server.pid is not None
+    os.kill(fork_server.pid, signal.SIGKILL)
+    told = await told_by(await spawner(fork_server).spawn("Ada"))
     assert told["parent"] == os.getpid()
 
 
-async def test_without_descriptors_of_processes_there_is_no_nursery(
+async def test_without_descriptors_of_processes_there_is_no_fork_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(pid: int) -> int:
         raise OSError(pid)
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    with ForkServer() as nursery:
-        assert nursery.pid is None
-        assert nursery.grow(WorkerSpec(WorkerProfile("Ada", 5)), {}) is None
+    with ForkServer() as fork_server:
+        assert fork_server.pid is None
+        assert fork_server.fork(WorkerSpec(WorkerProfile("Ada", 5)), {}) is None
 
 
-async def test_a_closed_nursery_ends_but_not_before_its_workers(nursery: ForkServer) -> None:
-    process = await waiting_for_a_manager(nursery)
-    nursery._hang_up()
+async def test_a_closed_fork_server_ends_after_its_workers(
+    fork_server: ForkServer,
+) -> None:
+    process = await waiting_for_a_manager(fork_server)
+    fork_server._disconnect()
     await asyncio.sleep(0.1)
     assert process.is_alive
-    assert is_running(nursery.pid)
+    assert is_running(fork_server.pid)
     await process.end()
     assert not process.is_alive
-    await asyncio.to_thread(nursery.close)
-    assert not is_running(nursery.pid)
+    await asyncio.to_thread(fork_server.close)
+    assert not is_running(fork_server.pid)
 
 
 async def test_a_worker_that_ignores_its_end_is_killed(
-    nursery: ForkServer, monkeypatch: pytest.MonkeyPatch
+    fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muster.agents.worker_pool.processes.ORDERLY_END_S", 0.1)
-    process = await waiting_for_a_manager(nursery)
+    monkeypatch.setattr("muster.agents.worker_pool.processes.EXIT_TIMEOUT_S", 0.1)
+    process = await waiting_for_a_manager(fork_server)
     os.kill(process._process.pid, signal.SIGSTOP)
     await process.end()
     assert not process.is_alive
@@ -180,16 +182,16 @@ async def test_a_worker_that_ignores_its_end_is_killed(
     await process.end()
 
 
-async def test_a_worker_that_nobody_waits_for_any_more_is_killed(nursery: ForkServer) -> None:
-    patient = LocalProcesses(TICKET, 5, nursery=nursery)
+async def test_a_worker_that_nobody_waits_for_any_more_is_killed(fork_server: ForkServer) -> None:
+    patient = LocalProcesses(TICKET, 5, fork_server=fork_server)
     spawning = asyncio.create_task(patient.spawn("Ada"))
     await asyncio.sleep(0)
     spawning.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await spawning
-    children = Path(f"/proc/{nursery.pid}/task/{nursery.pid}/children")
+    children = Path(f"/proc/{fork_server.pid}/task/{fork_server.pid}/children")
     # The next is made after it.
-    await told_by(await spawner(nursery).spawn("Ben"))
+    await told_by(await spawner(fork_server).spawn("Ben"))
     await until(lambda: not children.read_text().split())
 
 
@@ -198,8 +200,8 @@ def read_field(status: Path, name: str) -> str:
     return next(value.strip() for key, _, value in lines if key == name)
 
 
-async def waiting_for_a_manager(nursery: ForkServer) -> LocalProcess:
-    process = await LocalProcesses(TICKET, 5, nursery=nursery).spawn("Ada")
+async def waiting_for_a_manager(fork_server: ForkServer) -> LocalProcess:
+    process = await LocalProcesses(TICKET, 5, fork_server=fork_server).spawn("Ada")
     status = Path(f"/proc/{process._process.pid}/status")
     caught = 1 << (signal.SIGTERM - 1)
     # By then it runs its loop, and heeds what it is told.
@@ -207,18 +209,18 @@ async def waiting_for_a_manager(nursery: ForkServer) -> LocalProcess:
     return process
 
 
-def test_workers_and_nursery_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+def test_workers_and_fork_server_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     program = """
 import asyncio, sys
 from muster.agents.worker_pool.fork_server import ForkServer
-nursery = ForkServer()
+fork_server = ForkServer()
 from muster.agents import Ticket
 from muster.agents.worker_pool.processes import LocalProcesses
 
 async def main():
     ticket = Ticket("nowhere", "nobody", "127.0.0.1", 9, sealed=False)
-    process = await LocalProcesses(ticket, 5, nursery=nursery).spawn("Ada")
-    print(nursery.pid, process._process.pid, flush=True)
+    process = await LocalProcesses(ticket, 5, fork_server=fork_server).spawn("Ada")
+    print(fork_server.pid, process._process.pid, flush=True)
     await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -237,9 +239,9 @@ asyncio.run(main())
 
 
 @pytest.mark.ceylon
-async def test_workers_of_a_nursery_join_and_work(nursery: ForkServer) -> None:
+async def test_workers_of_a_fork_server_join_and_work(fork_server: ForkServer) -> None:
     manager = TaskManager(expected_workers=2, port=0, quiet=True)
-    patient = LocalProcesses(manager.ticket(), 5, time_scale=0.01, nursery=nursery)
+    patient = LocalProcesses(manager.ticket(), 5, time_scale=0.01, fork_server=fork_server)
     processes = [await patient.spawn(name) for name in ("Ada", "Ben")]
     await manager.start()
     results = await asyncio.gather(*(manager.submit(Task(task_id=n)) for n in (1, 2, 3, 4)))

@@ -1,0 +1,74 @@
+"""The arguments of `WorkerAgent` that are passed on by keyword, and their checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict
+
+from ...messages import InvalidInput
+from ..execution.handler_executor import ExecutorSource
+from ..execution.handlers import Handlers
+from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..security.ticket import Ticket
+from ..transport.ceylon_agent import PeerMode
+
+ROLE = "worker"
+"""The role under which Ceylon announces a worker."""
+
+
+class WorkerOptions(TypedDict, total=False):
+    """What a `WorkerAgent` takes besides name, skill and specialties."""
+
+    workspace_id: str
+    admin_peer: str
+    mode: PeerMode
+    role: str
+    slots: int
+    handlers: Handlers | None
+    executor: ExecutorSource | None
+    kill_after_s: float | None
+    time_scale: float
+    port: int
+    host: str
+    ticket: Ticket | str | Path | None
+    secret: WorkspaceSecret | str | None
+    insecure: bool
+
+
+def check_kind(name: str, mode: PeerMode, role: str) -> None:
+    """Check that mode and role are those of a worker.
+
+    Raises:
+        InvalidInput: one is not.
+    """
+    if mode != PeerMode.CLIENT:
+        raise InvalidInput(
+            f"worker {name!r}: mode is {mode!r}; a worker is a client, so leave it out or pass "
+            "PeerMode.CLIENT"
+        )
+    if role != ROLE:
+        raise InvalidInput(
+            f"worker {name!r}: role is {role!r}; a worker's role is {ROLE!r}, so leave it out"
+        )
+
+
+def check_abilities(name: str, skill_level: int | None, slots: int, time_scale: float) -> int:
+    """Check the arguments that say what a worker can do, and return its skill level.
+
+    Raises:
+        InvalidInput: one is missing or out of range.
+    """
+    if not name.strip():
+        raise InvalidInput(f"a worker needs a name that is not blank, not {name!r}")
+    if skill_level is None:
+        raise InvalidInput(
+            f"worker {name!r} has no skill_level; pass it to WorkerAgent.__init__, or set "
+            "self.skill_level before you call that"
+        )
+    if skill_level < 0:
+        raise InvalidInput(f"worker {name!r}: skill_level is {skill_level!r}; it must be 0 or more")
+    if slots < 1:
+        raise InvalidInput(f"worker {name!r}: slots is {slots!r}; it must be 1 or more")
+    if not time_scale >= 0:
+        raise InvalidInput(f"worker {name!r}: time_scale is {time_scale!r}; it must be 0 or more")
+    return skill_level
