@@ -224,7 +224,7 @@ def has_large_bytes(task: Task) -> bool:
 
 
 def _is_surely_sent(task: Task) -> bool:
-    """Whether a task is large, and it can be told without packing it that it can be sent."""
+    """Whether a task is large but can certainly be sent, as shown without packing it."""
     return (
         has_large_bytes(task)
         and len(task.data) <= MAX_MESSAGE_BYTES // 2

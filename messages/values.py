@@ -106,7 +106,7 @@ def unpack(data: bytes) -> Payload:
 
 
 def unpack_flat(data: bytes) -> Payload:
-    """Turn msgpack into a plain value whose nesting nobody has looked at.
+    """Decode msgpack as a plain value, without a check of its nesting.
 
     For what holds much and is nested little, such as a letter: to take what is in it is the cheaper
     proof that it is nested no deeper.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 _MAX_SHOWN = 80
-_MAX_FAULTS_TOLD = 5
+_MAX_FAULTS_SHOWN = 5
 _MAX_FAULTS_LISTED = 1000
 
 
@@ -41,12 +41,12 @@ def summarize(fault: ValidationError) -> str:
         # Each listed fault takes most of a kilobyte, and a peer can send millions.
         return f"{fault.title}: {count:,} values break their rules, too many to list"
     parts: list[str] = []
-    for problem in fault.errors(include_url=False, include_context=False)[:_MAX_FAULTS_TOLD]:
+    for problem in fault.errors(include_url=False, include_context=False)[:_MAX_FAULTS_SHOWN]:
         place = ".".join(map(_name, problem["loc"][:8])) or fault.title
         rule = " ".join(problem["msg"][:200].split())
         parts.append(f"{place}: {show(problem['input'])}: {rule}")
-    told = "; ".join(parts)
-    return told if count <= _MAX_FAULTS_TOLD else f"{told}; and {count - _MAX_FAULTS_TOLD} more"
+    line = "; ".join(parts)
+    return line if count <= _MAX_FAULTS_SHOWN else f"{line}; and {count - _MAX_FAULTS_SHOWN} more"
 
 
 def _name(step: int | str) -> str:

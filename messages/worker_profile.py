@@ -56,7 +56,7 @@ class WorkerProfile(Record):
     def added(self, *known: str) -> dict[str, Any]:
         """Its fields but for some, as far as they differ from their defaults.
 
-        Formats that are older than a field go on as they are while nobody uses it.
+        Formats older than a field stay unchanged while the field has its default.
 
         Args:
             known: the names of those that are not asked for.
