@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from muster.agents import run_in_virtual_time
-from muster.agents.command.scenario_finder import our_scenarios
+from muster.agents.command.scenario_finder import built_in_scenarios
 from muster.agents.report.text import render_text
 from muster.scenarios.scenario import Scenario
 
@@ -21,7 +21,7 @@ REPORT_WIDTH = 96
 
 def pages() -> dict[Path, str]:
     """Each page's path and text."""
-    return {FOLDER / f"{each.name()}.md": _page(each) for each in our_scenarios()}
+    return {FOLDER / f"{each.name()}.md": _page(each) for each in built_in_scenarios()}
 
 
 def _page(scenario: type[Scenario]) -> str:

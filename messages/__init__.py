@@ -1,4 +1,4 @@
-"""What travels between manager and workers, and how it becomes bytes and back."""
+"""The messages between manager and workers, and their encoding."""
 
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
 from .errors import (

@@ -1,8 +1,8 @@
-"""Messages to msgpack and back. Nothing here, or anywhere in Muster, unpickles.
+"""Encodes messages as msgpack and decodes them. Muster never unpickles.
 
-A message is the msgpack array `[kind, fields]`: the class's name, and the fields that differ from
-their defaults. The task inside a `TaskAssignment` is tagged with its own class in the same way, so
-that subclasses survive the journey. Tuples arrive as lists; datetimes with a zone arrive as such.
+A message is the msgpack array `[kind, fields]`: the name of its class, and the fields that differ
+from their defaults. The task in a `TaskAssignment` has the same form, which preserves its class.
+Tuples become lists; datetimes with a time zone stay datetimes.
 """
 
 from __future__ import annotations
@@ -104,13 +104,14 @@ _ENVELOPE_BYTES = 1_024
 
 
 def encode_message(message: BaseModel) -> bytes:
-    """Turn a message into bytes.
+    """Encode a message.
 
     Args:
-        message: one of Muster's own, or any pydantic model that the receiver has a handler for.
+        message: one of Muster's messages, or any pydantic model for which the receiver has a
+            handler.
 
     Raises:
-        EncodeError: it holds a value that msgpack can't carry, or is over `MAX_MESSAGE_BYTES`;
+        EncodeError: msgpack can't encode a value, or the message is over `MAX_MESSAGE_BYTES`;
             names the message and the place.
     """
     plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
@@ -135,14 +136,14 @@ def encode_message(message: BaseModel) -> bytes:
 
 
 def decode_message(data: bytes, also: Mapping[str, type[BaseModel]] | None = None) -> BaseModel:
-    """Turn bytes into the message they stand for.
+    """Decode a message.
 
     Args:
-        data: what `encode_message` returned, or anything else.
-        also: further classes that are accepted, by qualified name.
+        data: any bytes.
+        also: additional message classes, by qualified name.
 
     Raises:
-        DecodeError: the bytes are no known message; nothing else is ever raised.
+        DecodeError: the bytes are not a known message. No other error is raised.
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a message of {len(data):,} bytes")
@@ -160,10 +161,10 @@ def decode_message(data: bytes, also: Mapping[str, type[BaseModel]] | None = Non
 
 
 def decode_as(data: bytes, kind: type[BaseModel]) -> BaseModel:
-    """Turn bytes into a message of a user's own class, as its pickle does.
+    """Decode a message of a user's class, as its pickle does.
 
     Raises:
-        DecodeError: the bytes are no such message.
+        DecodeError: the bytes are not such a message.
     """
     return decode_message(data, {kind.__qualname__: kind})
 
@@ -223,7 +224,7 @@ def has_large_bytes(task: Task) -> bool:
 
 
 def _is_surely_sent(task: Task) -> bool:
-    """Whether a task is large, and it can be told without packing it that it can be sent."""
+    """Whether a task is large but can certainly be sent, as shown without packing it."""
     return (
         has_large_bytes(task)
         and len(task.data) <= MAX_MESSAGE_BYTES // 2

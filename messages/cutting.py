@@ -1,7 +1,7 @@
-"""Cuts large values out of encoded messages, and puts them back, without looking into them.
+"""Removes large values from encoded messages and inserts them again, without decoding them.
 
-What was cut and put together again is the same bytes as before, so that nobody can tell by the
-message, its class or its validators in which of two ways it came.
+The result has the same bytes as before, so a message, its class and its validators are independent
+of how it was sent.
 """
 
 from __future__ import annotations

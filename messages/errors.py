@@ -1,55 +1,55 @@
-"""Every error that Muster raises, as one small tree.
+"""The tree of all errors that Muster raises.
 
 ```
 MusterError
-├── LocalError                 something on our side is wrong: the caller can mend it
-│   ├── InvalidTask            a task, or a list of tasks, that cannot be accepted
-│   │   ├── DuplicateTask      two tasks of one id
-│   │   ├── DifferentTask      a task that a store knows with another content
-│   │   ├── UnknownDependency  a task that depends on one nobody has added
-│   │   └── DependencyCycle    tasks that wait for one another
-│   ├── UnknownTask            an id that no task has
-│   ├── UnreadableTask         a task of a state file that can't be read; the others can
-│   ├── RunEnded               a run that ended before a task was settled, or added
-│   ├── IllegalTransition      a task asked to do what its state does not allow
-│   │   └── NotTheHolder       a task asked for by an agent that does not hold it
-│   ├── UnknownName            a policy, scenario, handler or task type that does not exist
-│   ├── InvalidInput           a file, ticket or argument that cannot be used
-│   │   ├── InvalidTrace       a file that is not a trace, or a damaged one
-│   │   └── InvalidDiagram     a diagram with what is not known here, or that can't be checked
-│   ├── StoreUnusable          a store that can't be opened, read or written
-│   │   ├── StoreBusy          a store whose lock another process did not give back in time
-│   │   ├── StoreCorrupt       a store whose content is not what it should be
-│   │   └── StoreLost          a store whose files were deleted or replaced while it was used
-│   ├── BlobUnusable           a blob that can't be written or read, or the place for it
-│   │   ├── BlobMissing        a blob that is not there
-│   │   └── BlobCorrupt        a blob whose content is not what was put into it
-│   ├── PortInUse              the port to listen on belongs to somebody else
-│   ├── WrongCall              arguments that do not fit what was called
-│   ├── EncodeError            a value that msgpack cannot carry
-│   ├── BacklogFull            more messages than may wait for one peer
-│   ├── UnknownPeer            a peer with whom no conversation is open
-│   ├── Deadlock               virtual time in which nothing can happen any more
-│   ├── NotConnected           a worker whom no manager answers
-│   ├── WorkersMissing         expected workers that did not come in time
-│   ├── AssigningFailed        a manager's own method that hands out tasks, and did not
-│   ├── ExtraMissing           packages that are only installed on request
-│   ├── MeasurementFailed      figures that did not come about
-│   └── AddressRefused         an address that may not be fetched from
-├── PeerError                  something a peer sent or decided
-│   ├── DecodeError            bytes that are not a message of ours
-│   ├── JoinRefused            the manager does not want this worker
-│   └── WrongSecret            manager and member do not seal their frames with the same secret
-└── WebError                   something on the web did not give what was asked
-    ├── PageUnavailable        a page that can't be had, or not within the limits
-    ├── RobotsForbid           a page whose site asks robots to stay away
-    ├── BackendFailed          SuperAGI or a language model that failed
-    ├── DownloadFailed         a file that can't be had whole, or not within the limits
-    └── SearchFailed           a search engine without an answer
+├── LocalError                 an error on this side, which the caller can fix
+│   ├── InvalidTask            a task, or a list of tasks, is invalid
+│   │   ├── DuplicateTask      a task with this id exists already
+│   │   ├── DifferentTask      the store has a task with this id but different content
+│   │   ├── UnknownDependency  a task depends on an unknown task
+│   │   └── DependencyCycle    tasks depend on each other in a cycle
+│   ├── UnknownTask            no task has this id
+│   ├── UnreadableTask         one task of a state file can't be read
+│   ├── RunEnded               the run ended before the task was settled or added
+│   ├── IllegalTransition      the task's status does not allow this transition
+│   │   └── NotTheHolder       the agent does not hold the task's lease
+│   ├── UnknownName            no policy, scenario, handler or task type has this name
+│   ├── InvalidInput           a file, ticket or argument is invalid
+│   │   ├── InvalidTrace       the file is not a trace, or is damaged
+│   │   └── InvalidDiagram     the diagram is not supported or can't be checked
+│   ├── StoreUnusable          the store can't be opened, read or written
+│   │   ├── StoreBusy          another process held the store's lock for too long
+│   │   ├── StoreCorrupt       the store is damaged
+│   │   └── StoreLost          the store's files were deleted or replaced during use
+│   ├── BlobUnusable           a blob can't be written or read
+│   │   ├── BlobMissing        the blob does not exist
+│   │   └── BlobCorrupt        the blob's content has changed
+│   ├── PortInUse              another program uses the port
+│   ├── WrongCall              the arguments do not match the called function
+│   ├── EncodeError            msgpack can't encode the value
+│   ├── BacklogFull            too many messages are queued for one peer
+│   ├── UnknownPeer            no stream to this peer is open
+│   ├── Deadlock               virtual time can't advance: nothing is scheduled
+│   ├── NotConnected           the worker is not connected to a manager
+│   ├── WorkersMissing         expected workers did not join in time
+│   ├── AssigningFailed        the manager's overridden assignment method failed
+│   ├── ExtraMissing           the packages of an extra are not installed
+│   ├── MeasurementFailed      a benchmark could not measure
+│   └── AddressRefused         the address rules forbid a connection to this address
+├── PeerError                  an error in what a peer sent or decided
+│   ├── DecodeError            the bytes are not a Muster message
+│   ├── JoinRefused            the manager refused this worker
+│   └── WrongSecret            manager and worker have different secrets
+└── WebError                   a web page or web service failed
+    ├── PageUnavailable        the page can't be fetched within the limits
+    ├── RobotsForbid           robots.txt forbids the page
+    ├── BackendFailed          SuperAGI or a language model failed
+    ├── DownloadFailed         the file can't be downloaded within the limits
+    └── SearchFailed           the search engine gave no usable answer
 ```
 
-Local errors are raised to the caller. Peer errors never leave a network handler: they are
-counted, logged once a kind, and dropped; only a member that can't get in raises `JoinRefused` or
+Local errors are raised to the caller. Peer errors never leave a network handler: they are counted,
+logged once for each kind, and dropped. Only an agent that can't join raises `JoinRefused` or
 `WrongSecret`.
 """
 
@@ -64,56 +64,56 @@ class MusterError(Exception):
 
 
 class LocalError(MusterError):
-    """Something on our side is wrong, and whoever called can mend it."""
+    """An error on this side of the network, which the caller can fix."""
 
 
 class InvalidTask(LocalError):
-    """A task, or a list of tasks, that cannot be accepted."""
+    """A task, or a list of tasks, is invalid."""
 
 
 class DuplicateTask(InvalidTask):
-    """A task whose id is taken."""
+    """A task with this id exists already."""
 
 
 class DifferentTask(InvalidTask):
-    """A task that a resumed run knows under the same id, with another content."""
+    """A resumed run has a task with this id but different content."""
 
 
 class UnknownDependency(InvalidTask):
-    """A task that depends on, or is a child of, a task that nobody has added."""
+    """A task depends on, or is a child of, a task that does not exist."""
 
 
 class DependencyCycle(InvalidTask):
-    """Tasks that wait for one another, so that none of them can ever start."""
+    """Tasks depend on each other in a cycle, so none of them can start."""
 
 
 class UnknownTask(LocalError):
-    """An id that no task has."""
+    """No task has this id."""
 
 
 class UnreadableTask(LocalError):
-    """A task of a state file that can't be read; it stays as it is there, and the others go on."""
+    """A task of a state file can't be read. It stays in the file unchanged; other tasks run."""
 
 
 class RunEnded(LocalError):
-    """A run that has ended, so that a task is never settled, or can't be added."""
+    """The run has ended, so the task will not be settled or can't be added."""
 
 
 class IllegalTransition(LocalError):
-    """A task was asked to do what its state does not allow; the message tells its story."""
+    """The task's status does not allow this transition; the message contains its history."""
 
 
 class NotTheHolder(IllegalTransition):
-    """A task was asked for by an agent that does not hold it; the message tells who does."""
+    """The agent does not hold the task's lease; the message says which agent does."""
 
 
 class UnknownName(LocalError):
-    """A name that is not among the known ones, which the message lists.
+    """A name is unknown; the message lists the known names.
 
     Args:
-        what: what the name was to be a name of, such as "policy".
-        name: the name as it was given.
-        known: the names that would have done.
+        what: what the name refers to, such as "policy".
+        name: the unknown name.
+        known: the valid names.
     """
 
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
@@ -125,20 +125,20 @@ class UnknownName(LocalError):
 
 
 class InvalidInput(LocalError):
-    """A file, ticket or argument that cannot be used."""
+    """A file, ticket or argument is invalid."""
 
 
 class InvalidTrace(InvalidInput):
-    """A file that is not the trace of a run, or a damaged one; the message tells file and line."""
+    """The file is not a trace, or is damaged; the message contains the file and line."""
 
 
 class InvalidDiagram(InvalidInput):
-    """A diagram with syntax that is not known here, or with what can't be checked.
+    """A diagram has unsupported syntax, or content that can't be checked.
 
     Args:
-        line: the line of the file, from 1.
-        problem: what is wrong there, in words.
-        file: the file, or "".
+        line: the line number in the file, from 1.
+        problem: a description of the problem.
+        file: the path of the file, or "".
     """
 
     def __init__(self, line: int, problem: str, file: str = "") -> None:
@@ -150,19 +150,19 @@ class InvalidDiagram(InvalidInput):
 
 
 class StoreUnusable(LocalError):
-    """A store that can't be opened, read or written; the message says why, and what to do."""
+    """The store can't be opened, read or written; the message says why, and what to do."""
 
 
 class StoreBusy(StoreUnusable):
-    """A store whose lock was not to be had in time; the message tells who has it, if known."""
+    """Another process held the store's lock for too long; the message names it, if known."""
 
 
 class StoreCorrupt(StoreUnusable):
-    """A store whose content is not what it should be; it is untouched, and a copy is kept.
+    """The store is damaged. Muster leaves it unchanged and makes a copy.
 
     Args:
-        message: what is wrong with it, and what to do.
-        copy: the path of the copy; None if none could be made.
+        message: what is wrong, and what to do.
+        copy: the path of the copy; None if it could not be made.
     """
 
     def __init__(self, message: str, copy: str | None = None) -> None:
@@ -171,11 +171,11 @@ class StoreCorrupt(StoreUnusable):
 
 
 class StoreLost(StoreUnusable):
-    """A store whose files were deleted or replaced while it was in use; what it held was saved.
+    """The store's files were deleted or replaced during use. Muster saves the content elsewhere.
 
     Args:
-        message: which file, and where the rest is now.
-        copy: the path of the file that has all that was kept; None if it could not be saved.
+        message: which file was lost, and where the content is now.
+        copy: the path of the file with the saved content; None if it could not be saved.
     """
 
     def __init__(self, message: str, copy: str | None = None) -> None:
@@ -184,77 +184,77 @@ class StoreLost(StoreUnusable):
 
 
 class BlobUnusable(LocalError):
-    """Large data that can't be put into a blob, or got from one; the message says why."""
+    """A blob can't be written or read; the message says why."""
 
 
 class BlobMissing(BlobUnusable):
-    """A blob that is not there: it was deleted, or never was."""
+    """The blob does not exist: it was deleted or never written."""
 
 
 class BlobCorrupt(BlobUnusable):
-    """A blob whose content is not what was put into it."""
+    """The blob's content differs from what was written."""
 
 
 class PortInUse(LocalError):
-    """The port to listen on belongs to somebody else."""
+    """Another program uses the port."""
 
     def __init__(self, port: int, protocol: str = "UDP") -> None:
         self.port = port
         super().__init__(
-            f"{protocol} port {port} is already in use; stop what listens there, "
+            f"{protocol} port {port} is already in use; stop the program that uses it, "
             "or choose another port (0 takes any free one)"
         )
 
 
 class WrongCall(LocalError, TypeError):
-    """Arguments that do not fit what was called: too many, or one given twice."""
+    """The arguments do not match the called function: too many, or one is given twice."""
 
 
 class EncodeError(LocalError):
-    """A value that msgpack cannot carry, or that is too large for a frame."""
+    """msgpack can't encode the value, or the value is too large for a frame."""
 
 
 class BacklogFull(LocalError):
-    """More messages than may wait for one peer; it hears nothing, or is given too much."""
+    """Too many messages are queued for one peer: it does not receive, or too much is sent."""
 
 
 class UnknownPeer(LocalError):
-    """A message for a peer with whom no conversation is open."""
+    """There is no open stream to this peer."""
 
     def __init__(self, peer: str) -> None:
         self.peer = peer
-        super().__init__(f"no conversation with {peer!r} is open; open one before posting to it")
+        super().__init__(f"no stream to {peer!r} is open; open one before you send to it")
 
 
 class Deadlock(LocalError):
-    """In virtual time nothing is ready, no timer is set, and so nothing can happen any more."""
+    """Virtual time can't advance: no callback is ready and no timer is set."""
 
 
 class WorkersMissing(LocalError):
-    """Expected workers did not come before the deadline, and the run was told to need them."""
+    """Expected workers did not join in time, and the run requires them."""
 
 
 class AssigningFailed(LocalError):
-    """A manager's own `assign_tasks` or matching raised, or handed out nothing; says which."""
+    """An overridden `assign_tasks` or matching method raised or assigned nothing."""
 
 
 class NotConnected(LocalError, ConnectionError):
-    """A worker whom no manager answers."""
+    """The worker is not connected to a manager."""
 
     def __init__(self, worker: str, status: str) -> None:
         self.worker = worker
         super().__init__(
-            f"worker {worker!r} is not connected to a manager, but {status.lower()}; start it, or "
-            "see with `muster doctor --join TICKET` whether its manager is there"
+            f"worker {worker!r} is not connected to a manager, its status is {status!r}; start it, "
+            "or check its manager with `muster doctor --join TICKET`"
         )
 
 
 class PeerError(MusterError):
-    """Something that a peer sent or decided."""
+    """An error in what a peer sent or decided."""
 
 
 class Flaw(str, Enum):
-    """What was wrong with bytes that could not be decoded; the key under which they are counted."""
+    """Why bytes could not be decoded; each reason has its own counter."""
 
     PICKLE = "pickle"
     GARBAGE = "garbage"
@@ -270,19 +270,20 @@ class Flaw(str, Enum):
 
     @property
     def is_usual(self) -> bool:
-        """Whether it comes by itself.
+        """Whether this also happens in normal operation.
 
-        Links double frames, managers restart, and plain Ceylon agents of the same workspace pickle.
+        The network duplicates frames, managers restart, and plain Ceylon agents in the same
+        workspace send pickles.
         """
         return self in {Flaw.REPLAYED, Flaw.STALE_SESSION, Flaw.PICKLE}
 
 
 class DecodeError(PeerError):
-    """Bytes that are not a message of ours.
+    """Bytes are not a Muster message.
 
     Args:
-        flaw: the kind of fault, for counters.
-        detail: what exactly was wrong, in words.
+        flaw: the reason, for counters.
+        detail: a description of the problem.
     """
 
     def __init__(self, flaw: Flaw, detail: str) -> None:
@@ -292,57 +293,58 @@ class DecodeError(PeerError):
 
 
 class JoinRefused(PeerError):
-    """The manager does not want this worker; the message gives its reason."""
+    """The manager refused this worker; the message contains its reason."""
 
 
 class WrongSecret(PeerError):
-    """Manager and member do not seal their frames with the same secret; says what to do."""
+    """Manager and worker have different secrets; the message says what to do."""
 
 
 class ExtraMissing(LocalError):
-    """Packages that are only installed on request are not there.
+    """The packages of an extra are not installed.
 
     Args:
-        what: what wants them, such as "scraping".
-        packages: the modules that could not be found.
-        extra: the extra of ceylon-muster that brings them.
+        what: the feature that needs them, such as "scraping".
+        packages: the missing modules.
+        extra: the extra of ceylon-muster that installs them.
     """
 
     def __init__(self, what: str, packages: Iterable[str], extra: str) -> None:
         self.extra = extra
         missing = ", ".join(packages)
         super().__init__(
-            f"{what} needs {missing}, not installed here; run: pip install 'ceylon-muster[{extra}]'"
+            f"not installed, but needed for {what}: {missing}; "
+            f"run: pip install 'ceylon-muster[{extra}]'"
         )
 
 
 class AddressRefused(LocalError):
-    """An address that may not be fetched from, such as one of a private network."""
+    """The address rules forbid a connection to this address, such as one of a private network."""
 
 
 class MeasurementFailed(LocalError):
-    """What was to be measured did not come about; the message says why."""
+    """A benchmark could not measure; the message says why."""
 
 
 class WebError(MusterError):
-    """Something on the web did not give what was asked of it."""
+    """A web page or web service failed."""
 
 
 class PageUnavailable(WebError):
-    """A page that can't be had, or not within the limits; the message says why."""
+    """The page can't be fetched within the limits; the message says why."""
 
 
 class RobotsForbid(WebError):
-    """A page whose site asks robots to stay away from it."""
+    """The robots.txt of the page's site forbids it."""
 
 
 class BackendFailed(WebError):
-    """SuperAGI or a language model failed; the message says how."""
+    """SuperAGI or a language model failed; the message says why."""
 
 
 class DownloadFailed(WebError):
-    """A file that can't be had whole, or not within the limits; the message says why."""
+    """The file can't be downloaded within the limits; the message says why."""
 
 
 class SearchFailed(WebError):
-    """A search engine gave no answer that can be used; the message says why."""
+    """The search engine gave no usable answer; the message says why."""

@@ -1,4 +1,4 @@
-"""How much a msgpack message would unfold to, found out without unfolding it.
+"""Checks how many values a msgpack message has and how deeply it is nested, before decoding it.
 
 One byte can stand for an empty list, which takes 64 bytes of memory; and a few kilobytes of zstd
 can stand for 64 MB of such bytes. So the values in a message are bounded as well as its bytes. Its

@@ -1,6 +1,6 @@
-"""Sees, when a module is imported, that a place that lists fields by hand lists them all.
+"""Checks at import time that hand-written lists of fields are complete.
 
-Where speed or an old format asks for such a list, a field that is added later must not be lost.
+Some code lists fields by hand, for speed or for an old format. A new field must not be lost there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frames: what a link carries. One frame holds many messages, for one member or for many.
+"""Frames, the units that a link transmits: each holds many messages for one or more agents.
 
 ```
 N . | version | flags | body           body = msgpack [sender, [[to, letter], â€¦]], perhaps zstd
@@ -7,7 +7,7 @@ N . | version | flags | body           body = msgpack [sender, [[to, letter], â€
 A frame begins with the bytes `N.`, which to an unpickler are a complete pickle of None: plain
 Ceylon agents, which unpickle whatever they receive, pass it over in silence. Each section of a
 frame is addressed, and a member decodes only the letters meant for it. A letter is either a
-`Datagram`, messages that nobody promises to deliver, or a `Segment` of a numbered stream.
+`Datagram`, messages without guaranteed delivery, or a `Segment` of a numbered stream.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EVERYONE = "*"
 """The address of all members of the workspace."""
 
 ANY_MANAGER = "@manager"
-"""The address of whoever manages the workspace, for those who don't know it yet."""
+"""The address of the workspace's manager, for agents that don't know its real address yet."""
 
 _HEADER_BYTES = 4
 _PLAIN, _ZSTD = 0, 1
@@ -58,7 +58,7 @@ _zstd = _Zstd()
 
 
 class Datagram(NamedTuple):
-    """Messages that are not numbered: whoever sends them repeats them, or can do without."""
+    """Messages without numbers and acknowledgements; the sender may repeat them."""
 
     messages: tuple[bytes, ...]
 

@@ -1,4 +1,4 @@
-"""Questions that anyone in the workspace may put to a running manager."""
+"""The inquiry about a task that any agent of the workspace may send to a manager."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .work import Message
 
 
 class Inquiry(Message):
-    """Why does a task stand where it stands?
+    """Asks the manager to explain the status of a task.
 
     Args:
-        task_id: the task in question.
-        session: a number of the asker's own, given back in the answer.
+        task_id: the task's id.
+        session: an id chosen by the sender, which the answer contains.
     """
 
     task_id: TaskId
@@ -24,9 +24,9 @@ class Answer(Message):
     """The manager's answer to an `Inquiry`.
 
     Args:
-        session: the inquiry's number.
-        lines: the answer, a line each.
-        found: False if the manager knows no such task.
+        session: the session of the inquiry.
+        lines: the lines of the answer.
+        found: False if the manager has no such task.
         at: the manager's time, in seconds since 1970.
     """
 

@@ -1,4 +1,4 @@
-"""How workers come, stay and go: hello, welcome, refusal, heartbeat, goodbye, shutdown."""
+"""The messages by which workers join and leave: hello, welcome, refusal, heartbeat and so on."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from .work import Message, Name, Note
 from .worker_profile import WorkerProfile
 
 MAX_HOLDING = 100_000
-"""How many attempts a worker may hold, with those whose results were not acknowledged."""
+"""How many attempts a worker may hold, including those with an unacknowledged result."""
 
 
 class Hello(WorkerProfile, Message):
-    """A worker asks to be let in; it is repeated until a `Welcome` or a `Refusal` comes.
+    """A worker asks to join; it repeats this until it receives a `Welcome` or a `Refusal`.
 
-    It says all that a `WorkerProfile` does, and besides:
+    It has the fields of `WorkerProfile`, and these:
 
     Args:
-        session: the worker's own number, new at every start of it.
-        call: counts up, within a session, with each conversation that the worker begins; an older
-            one is out of date.
-        holding: the attempts, as task and number, that it runs, or whose results it has not been
-            able to hand in; what a manager leased to it besides has never reached it.
+        session: the worker's session id, new at each start of the worker.
+        call: a counter within the session that increases with each join request; a lower one is
+            outdated.
+        holding: the attempts, as task id and number, that the worker runs or whose results are
+            not acknowledged. Other attempts that the manager leased to it never arrived.
     """
 
     session: str = Field(max_length=64)
@@ -31,19 +31,19 @@ class Hello(WorkerProfile, Message):
 
 
 class Welcome(Message):
-    """The manager has let a worker in.
+    """The manager accepts a worker.
 
     Args:
         manager: the manager's name.
-        worker: the name under which the worker is known.
-        session: the manager's number for this conversation.
-        admission: counts up whenever a worker is let in; an older one is out of date.
-        worker_session: the worker's number, given back, so that it knows which Hello this answers.
-        worker_call: the Hello's call, likewise.
-        heartbeat_s: how often each side is to be heard, in seconds.
-        lost_after_s: after how many seconds of silence a side counts as lost.
-        blob_threshold_bytes: how long a result may be, encoded, to come in a frame; what is longer
-            is to come as a `Parcel`. None lets everything come in frames.
+        worker: the worker's name.
+        session: the manager's session id for this worker.
+        admission: a counter that increases with each accepted worker; a lower one is outdated.
+        worker_session: the session of the `Hello` that this answers.
+        worker_call: the call of the `Hello` that this answers.
+        heartbeat_s: the interval of heartbeats in both directions, in seconds.
+        lost_after_s: after how many seconds without a message a side counts as lost.
+        blob_threshold_bytes: the maximum size of an encoded result in a frame; a larger one is
+            sent as a `Parcel`. None sends all results in frames.
     """
 
     manager: Name
@@ -58,11 +58,11 @@ class Welcome(Message):
 
 
 class Refusal(Message):
-    """The manager does not let a worker in.
+    """The manager refuses a worker.
 
     Args:
-        worker_session: which Hello this answers.
-        reason: why, for people.
+        worker_session: the session of the `Hello` that this answers.
+        reason: the reason, as text.
     """
 
     worker_session: str = Field(max_length=64)
@@ -70,7 +70,7 @@ class Refusal(Message):
 
 
 class Heartbeat(Message):
-    """A sign of life on a link that is otherwise silent.
+    """A heartbeat, sent when there is no other message.
 
     Args:
         running: how many tasks the sender runs.
@@ -80,21 +80,21 @@ class Heartbeat(Message):
 
 
 class Goodbye(Message):
-    """A worker leaves of its own will; what it has not finished goes to others.
+    """A worker leaves; its unfinished tasks go to other workers.
 
     Args:
-        reason: why, for people.
+        reason: the reason, as text.
     """
 
     reason: Note = ""
 
 
 class Shutdown(Message):
-    """The manager ends the run, or needs one worker no longer; whoever gets it stops.
+    """The manager ends the run, or no longer needs one worker; the receiver stops.
 
     Args:
-        reason: why, for people.
-        goes_on: whether the manager goes on, and so waits for the worker's goodbye.
+        reason: the reason, as text.
+        goes_on: whether the manager continues, and therefore waits for the worker's `Goodbye`.
     """
 
     reason: Note = ""

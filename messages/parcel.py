@@ -1,4 +1,4 @@
-"""What manager and worker say about large data that travels beside the frames, in blobs."""
+"""The messages about large data, which is stored in blobs instead of frames."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from .task import TaskId
 from .work import Message, Name, Note
 
 BLOB_NAME_PATTERN = r"[0-9a-f]{64}(-[0-9a-f]{16})?"
-"""A blob's name: the hash of its content, and perhaps whose copy it is. No path can look so."""
+"""A blob's name: the hash of its content, optionally with the id of the copy's owner. A path never
+matches this pattern."""
 
 MAX_CUTS = 100_000
 MAX_URL_CHARACTERS = 4_096
 
 BlobName = Annotated[str, StringConstraints(pattern=rf"^{BLOB_NAME_PATTERN}$")]
-"""The name of a blob, by which it is also found out whether its content is right."""
+"""The name of a blob, which also serves to check its content."""
 
 
 class Parcel(Message):
-    """A `TaskAssignment` or `TaskResult` whose large values were cut out and put into blobs.
+    """A `TaskAssignment` or `TaskResult` whose large values are in blobs.
 
     Args:
-        task_id: which task it is about.
-        attempt: which attempt, from 1.
-        worker: the name of the worker that it is meant for, or comes from.
-        skeleton: what is left of the encoded message.
-        cuts: where a value was cut out of it, from the front to the back, and the blob it is in.
+        task_id: the task's id.
+        attempt: the number of the attempt, from 1.
+        worker: the name of the worker that receives or sends it.
+        skeleton: the encoded message without the large values.
+        cuts: for each removed value, its position in the skeleton and its blob, in order.
     """
 
     task_id: TaskId
@@ -40,12 +41,12 @@ class Parcel(Message):
 
 
 class BlobPlace(Message):
-    """The manager tells a worker where blobs are kept, and the worker tries whether it gets there.
+    """The manager sends a worker the location of the blob store, and the worker tries to open it.
 
     Args:
-        url: the place; "" if there is none that this worker could open.
-        probe: a blob that can be read there.
-        reason: why the manager itself gets to none, for people.
+        url: the location; "" if there is none that this worker could open.
+        probe: a blob for the worker to read as a test.
+        reason: why the manager itself has no blob store, as text.
     """
 
     url: str = Field(default="", max_length=MAX_URL_CHARACTERS)
@@ -54,15 +55,15 @@ class BlobPlace(Message):
 
 
 class BlobsWanted(Message):
-    """A worker with something large asks where blobs are kept."""
+    """A worker with a large result asks for the location of the blob store."""
 
 
 class BlobsReached(Message):
-    """A worker tells whether it gets to the place where blobs are kept.
+    """A worker reports whether it can use the blob store.
 
     Args:
-        reached: whether it does; otherwise everything has to come in frames.
-        reason: why not, for people.
+        reached: whether it can; otherwise all data travels in frames.
+        reason: why not, as text.
     """
 
     reached: bool
@@ -70,13 +71,14 @@ class BlobsReached(Message):
 
 
 class ResultRecorded(Message):
-    """The manager has recorded a result that came in a parcel, and needs its blobs no more.
+    """The manager has recorded the result of a parcel, and no longer needs its blobs.
 
-    Until then the worker keeps it: that a parcel has arrived says nothing of what is in it.
+    Until then the worker keeps the result, because the arrival of a parcel does not show that its
+    blobs could be read.
 
     Args:
-        task_id: which task.
-        attempt: which attempt, from 1.
+        task_id: the task's id.
+        attempt: the number of the attempt, from 1.
     """
 
     task_id: TaskId

@@ -1,6 +1,6 @@
-"""Messages whose fields need no serializer of pydantic's, as those of most do not.
+"""A fast path for messages whose fields are plain values, without pydantic's serializer.
 
-Only for classes of our own: whatever a user's class says of its serializing is pydantic's to do.
+Only for Muster's own classes, because a user's class may define how it is serialized.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds what msgpack can't carry, and names the place, such as "output['rows'][3]"."""
+"""Finds values that msgpack can't encode, with their place, such as "output['rows'][3]"."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from .wording import show
 
 _SURELY_PORTABLE = frozenset({bool, float, bytes, type(None)})
 _MAX_LEVELS = MAX_NESTING - 4
-"""What an assignment, which has four levels of its own, leaves to what it carries."""
+"""The levels left for a payload: an assignment itself has four."""
 
 _MAX_PLACE_CHARACTERS = 60
 
 
 def explain_unportable(fields: Mapping[str, Payload]) -> str | None:
-    """Tell which value of these fields can't be carried, where it is and why; None if all can.
+    """Describe the first value that msgpack can't encode, with its place and the reason.
 
     Args:
-        fields: the fields of a message, by the names under which people know them.
+        fields: the fields of a message, by the names to show.
+
+    Returns:
+        The description; None if all values can be encoded.
     """
-    # A stack and no recursion, for what is looked at may be nested without end.
+    # A stack instead of recursion, because values may be nested very deeply.
     to_look_at = [(name, value, 1) for name, value in reversed(list(fields.items()))]
     while to_look_at:
         place, value, depth = to_look_at.pop()

@@ -1,8 +1,7 @@
-"""Pydantic models that can be written and used as dataclasses.
+"""Pydantic models that also behave as dataclasses.
 
-The documents declare tasks and messages as dataclasses. So a `Record` takes positional arguments,
-may be subclassed with `@dataclass`, and is accepted by the functions of `dataclasses`. It stays a
-pydantic model: all that is made of it, in any of these ways, is validated.
+A `Record` accepts positional arguments, may be subclassed with `@dataclass`, and works with the
+functions of `dataclasses`. It is still a pydantic model: each way of creating one validates it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A rule that a field must keep, told once and in plain words when it is broken."""
+"""Replaces pydantic's messages for a field by one plain sentence."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Puts these words in place of whatever pydantic says of the constraints that stand before it.
+    """Replaces pydantic's messages for the preceding constraints of a field.
 
-    Without it a union names each of its branches, and a pattern shows its regular expression. The
-    exchange happens inside pydantic's core, so that it costs nothing while the rule is kept, and
-    leaves the JSON schema as it is.
+    Without it, the message for a union lists each branch, and that for a pattern contains the
+    regular expression. The replacement happens in pydantic's core: it costs nothing for valid
+    values, and does not change the JSON schema.
 
     Args:
         words: the rule, such as "must be an integer from 1 to 10"; no braces.

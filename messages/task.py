@@ -1,4 +1,4 @@
-"""What is to be done: `Task`, its urgent cousin `PriorityTask`, and the states a task can be in."""
+"""Tasks: `Task`, `PriorityTask`, task ids and the statuses of a task."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ TaskId: TypeAlias = Annotated[
         f"({MAX_NAME_CHARACTERS} characters at most)"
     ),
 ]
-"""A task's identity: an integer above 0, or text that is not blank (200 characters at most)."""
+"""A task id: an integer above 0, or text that is not blank (at most 200 characters)."""
 
 Payload: TypeAlias = Any
-"""Anything msgpack can carry: None, bool, int (64 bits), float, str, bytes, and lists and
-dicts of these. The one place where `Any` is the honest type."""
+"""Any value that msgpack can encode: None, bool, int (64 bits), float, str, bytes, and lists and
+dicts of these."""
 
 
 class TaskStatus(str, Enum):
-    """Where a task stands. `RUNNING` is another name of `IN_PROGRESS`."""
+    """The status of a task. `RUNNING` is another name of `IN_PROGRESS`."""
 
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
@@ -72,7 +72,7 @@ class TaskStatus(str, Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether a task in this state will never change again."""
+        """Whether a task of this status is settled."""
         return self in _FINAL
 
 
@@ -83,9 +83,9 @@ _task_classes: dict[str, type[Task]] = {}
 
 
 def register_task_class(task_class: type[Task]) -> None:
-    """Make a class of tasks known under its qualified name; `Task` does it for each subclass.
+    """Register a task class under its qualified name; `Task` does this for each subclass.
 
-    A class defined again under the same name replaces the earlier one, as reloading a module does.
+    A later class of the same name replaces the earlier one, as when a module is reloaded.
     """
     _task_classes[task_class.__qualname__] = task_class
 
@@ -93,34 +93,34 @@ def register_task_class(task_class: type[Task]) -> None:
 class Task(Record):
     """One piece of work.
 
-    A task of no `type` is simulated: a worker sleeps for `get_processing_time()` seconds and
-    succeeds if its skill reaches `difficulty`. A task with a `type` is done by the handler that a
-    worker has registered under that name.
+    A task without a `type` is simulated: a worker sleeps for `get_processing_time()` seconds and
+    succeeds if its skill reaches `difficulty`. For a task with a `type`, the worker calls the
+    handler of that type.
 
-    Subclass it to carry fields of your own; both sides must have imported the subclass.
+    Subclass it to add fields; manager and workers must import the subclass.
 
-    `Task(1, "Simple calculation", 2)` gives id, description and difficulty by position; fields that
-    a subclass adds follow them. A subclass may be decorated with `@dataclass`.
+    `Task(1, "Simple calculation", 2)` passes id, description and difficulty by position; the fields
+    of a subclass follow. A subclass may be decorated with `@dataclass`.
 
-    `Task(task_id=..., task_data=...)` says the same as `id` and `data`, and needs no description.
+    `Task(task_id=..., task_data=...)` sets `id` and `data`, and needs no description.
 
     Args:
         id: an integer above 0 or a string that is not blank; unique within a run.
-        description: what is to be done, for people.
-        difficulty: the skill it takes, 1 to 10.
-        type: the kind of work, which names the handler and is matched with specialties.
-        data: what the handler needs; anything msgpack can carry.
-        priority: more urgent tasks have higher numbers; 0 by default.
-        depends_on: ids of tasks that must be completed first; their outputs come along.
-        parent_id: the task this one belongs to; a relation only, nothing waits for it.
-        timeout: seconds that one attempt may take; see `TaskManager` for the default.
-        max_attempts: how often it is tried before it counts as failed, 1 to 100. An attempt that
-            ended because its worker was lost does not count.
-        expires_s: how many seconds after its adding its first attempt must have begun; otherwise it
-            fails. The time for which it waits for its dependencies counts. None sets no limit.
+        description: a description for people.
+        difficulty: the required skill, 1 to 10.
+        type: the task type, which selects the handler and is compared with specialties.
+        data: the input of the handler; any value that msgpack can encode.
+        priority: tasks with higher numbers are assigned first; 0 by default.
+        depends_on: ids of tasks that must complete first; the handler receives their outputs.
+        parent_id: the id of the task that this one belongs to; it does not affect scheduling.
+        timeout: the timeout of one attempt in seconds; see `TaskManager` for the default.
+        max_attempts: the maximum number of attempts, 1 to 100. An attempt that ended because its
+            worker was lost does not count.
+        expires_s: the task fails unless its first attempt starts within this many seconds after it
+            was added. The time in which it waits for dependencies counts. None sets no limit.
 
     Raises:
-        pydantic.ValidationError: a field breaks its rule; names field, value and rule.
+        pydantic.ValidationError: a field is invalid; names the field, the value and the rule.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -168,12 +168,12 @@ class Task(Record):
         return self.data
 
     def get_processing_time(self) -> float:
-        """Seconds that simulated work on this task takes: its difficulty."""
+        """The duration of simulated work in seconds: the difficulty."""
         return float(self.difficulty)
 
     # pydantic has a deprecated class method of this name, the documented one is an instance's.
     def validate(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Whether the task can be accepted; False only where pydantic's own checks were evaded."""
+        """Whether the task is valid; False only if pydantic's validation was bypassed."""
         return validate_task(self)
 
 
@@ -181,15 +181,15 @@ register_task_class(Task)
 
 
 def find_task_class(name: str) -> type[Task] | None:
-    """The class of tasks known under this qualified name, or None."""
+    """The task class with this qualified name, or None."""
     return _task_classes.get(name)
 
 
 def check_is_task(value: object) -> None:
-    """See that something is a task.
+    """Check that a value is a task.
 
     Raises:
-        InvalidTask: it is something else; says what, and what to write.
+        InvalidTask: it is not; the message says what it is, and what to write.
     """
     if not isinstance(value, Task):
         kind = type(value)
@@ -200,7 +200,7 @@ def check_is_task(value: object) -> None:
 
 
 class PriorityTask(Task):
-    """A task of priority 1 or more; simulated work on it is the shorter, the more urgent it is.
+    """A task of priority 1 or more; simulated work takes less time with a higher priority.
 
     Args:
         priority: 1 or more.
@@ -209,15 +209,15 @@ class PriorityTask(Task):
     priority: int = Field(ge=1, le=2**31 - 1)
 
     def get_processing_time(self) -> float:
-        """Seconds that simulated work takes: difficulty divided by priority."""
+        """The duration of simulated work in seconds: difficulty divided by priority."""
         return self.difficulty / self.priority
 
 
 def validate_task(task: object) -> bool:
-    """Whether anything that looks like a task can be accepted; says no where `Task` would raise.
+    """Whether an object has the fields of a valid task; returns False where `Task` would raise.
 
     Args:
-        task: an object with an `id`, a `description` and a `difficulty`; lacking one means no.
+        task: an object with an `id`, a `description` and a `difficulty`; a missing one is invalid.
     """
     match getattr(task, "id", None):
         case bool():

@@ -1,7 +1,7 @@
-"""Plain values to msgpack and back; the one place that touches msgpack.
+"""Encodes plain values as msgpack and decodes them; only this module calls msgpack to encode.
 
-Plain are None, bool, int, float, str, bytes, datetimes with a zone, and lists and dicts of these.
-Tuples arrive as lists, and members of a str or int enum as what they stand for.
+Plain values are None, bool, int, float, str, bytes, datetimes with a time zone, and lists and dicts
+of these. Tuples become lists, and members of a str or int enum become their values.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def unpack(data: bytes) -> Payload:
 
 
 def unpack_flat(data: bytes) -> Payload:
-    """Turn msgpack into a plain value whose nesting nobody has looked at.
+    """Decode msgpack as a plain value, without a check of its nesting.
 
     For what holds much and is nested little, such as a letter: to take what is in it is the cheaper
     proof that it is nested no deeper.

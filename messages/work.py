@@ -1,4 +1,4 @@
-"""What manager and worker say about tasks: assignment, progress, result, cancel."""
+"""The messages about tasks: assignment, progress, result, cancellation and so on."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ Name = Annotated[
 """The name of a worker or manager: not blank, 200 characters at most."""
 
 Note = Annotated[str, StringConstraints(max_length=10_000)]
-"""A remark for people, 10,000 characters at most."""
+"""Text for people, at most 10,000 characters."""
 
 TraceParent = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"),
     Rule("must be a traceparent of version 00 as W3C Trace Context writes it"),
 ]
-"""Which span of which trace something belongs to, such as "00-…32 digits…-…16 digits…-01"."""
+"""A W3C traceparent, such as "00-…32 digits…-…16 digits…-01"."""
 
 
 MAX_ASKED = 100_000
-"""How many attempts a worker may be asked about at once."""
+"""How many attempts one `AskAboutAttempts` may contain."""
 
 
 Reduced: TypeAlias = tuple[Callable[..., BaseModel], tuple[object, ...]]
-"""What `pickle` asks for: a function, and the arguments with which it makes the object again."""
+"""What `pickle` requires: a function and its arguments, which create the object again."""
 
 _reducers: list[Callable[[Message], Reduced]] = []
 
 
 class Message(Record):
-    """Root of what travels between manager and workers."""
+    """The base class of all messages between manager and workers."""
 
     model_config = ConfigDict(extra="forbid")
 
     def __reduce__(self) -> Reduced:
-        """Pickle as a call of our codec, so that it can be read without being unpickled."""
+        """Pickle as a call of Muster's codec, so that a receiver need not unpickle it."""
         return _reducers[-1](self)
 
 
 def register_reducer(reducer: Callable[[Message], Reduced]) -> None:
-    """Say how messages are pickled; the codec does, which knows them all."""
+    """Set how messages are pickled; the codec calls this when it is imported."""
     _reducers.append(reducer)
 
 
@@ -58,13 +58,13 @@ class TaskAssignment(Message):
     """The manager gives a task to one worker.
 
     Args:
-        task: the task itself.
-        assigned_at: when, in seconds since 1970.
-        timeout: seconds this attempt may take, or None for no limit.
-        attempt: which attempt at the task this is, from 1.
-        worker: the name of the worker it is meant for; nobody else runs it.
-        inputs: the outputs of the tasks it depends on, by their ids.
-        traceparent: the trace that it belongs to, as W3C Trace Context writes it; None without one.
+        task: the task.
+        assigned_at: the time of the assignment, in seconds since 1970.
+        timeout: the timeout of this attempt in seconds; None for no limit.
+        attempt: the number of the attempt, from 1.
+        worker: the name of the worker; no other worker runs it.
+        inputs: the outputs of the tasks it depends on, by task id.
+        traceparent: the W3C traceparent of the attempt, or None.
     """
 
     task: SerializeAsAny[Task] = Field(kw_only=False)
@@ -77,17 +77,17 @@ class TaskAssignment(Message):
 
 
 class TaskResult(Message):
-    """How one attempt at a task ended.
+    """The result of one attempt at a task.
 
     Args:
-        task_id: which task.
-        worker: the name of the worker that did it.
-        success: whether it was done.
-        execution_time: seconds it took.
+        task_id: the task's id.
+        worker: the name of the worker that ran it.
+        success: whether the attempt succeeded.
+        execution_time: its duration in seconds.
         error_message: why it failed, as "kind: detail", such as "ValueError: no such column";
             None on success.
-        attempt: which attempt, from 1.
-        output: what the handler returned.
+        attempt: the number of the attempt, from 1.
+        output: the return value of the handler.
     """
 
     task_id: TaskId = Field(kw_only=False)
@@ -100,14 +100,14 @@ class TaskResult(Message):
 
 
 class TaskProgress(Message):
-    """How far a worker has come with a task.
+    """The progress of an attempt.
 
     Args:
-        task_id: which task.
-        worker: who works on it.
-        attempt: which attempt, from 1.
-        percent: 0 to 100.
-        note: a remark for people.
+        task_id: the task's id.
+        worker: the name of the worker that runs it.
+        attempt: the number of the attempt, from 1.
+        percent: the progress, 0 to 100.
+        note: text for people.
     """
 
     task_id: TaskId
@@ -121,9 +121,9 @@ class CancelTask(Message):
     """The manager tells a worker to stop an attempt.
 
     Args:
-        task_id: which task.
-        attempt: which attempt; others go on.
-        reason: why, as "kind: detail".
+        task_id: the task's id.
+        attempt: the number of the attempt; others continue.
+        reason: the reason, as "kind: detail".
     """
 
     task_id: TaskId
@@ -132,23 +132,23 @@ class CancelTask(Message):
 
 
 class RecallTasks(Message):
-    """The manager asks a worker for attempts back that wait there for a slot.
+    """The manager asks a worker to return attempts that wait there for a slot.
 
     Args:
-        attempts: which, as task and number; the worker goes on with those that it has begun.
+        attempts: the attempts, as task id and number; the worker keeps those that it has started.
     """
 
     attempts: tuple[tuple[TaskId, int], ...]
 
 
 class ReturnTasks(Message):
-    """A worker gives attempts back that it has not begun, and will not begin.
+    """A worker returns attempts that it has not started and will not start.
 
-    So does it with those that it is to stop, or is asked about, if it holds neither them nor a
-    result of them.
+    It also answers `CancelTask` and `AskAboutAttempts` with this, for attempts of which it has
+    neither the work nor a result.
 
     Args:
-        attempts: which, as task and number.
+        attempts: the attempts, as task id and number.
     """
 
     attempts: tuple[tuple[TaskId, int], ...]
@@ -158,8 +158,9 @@ class AskAboutAttempts(Message):
     """The manager asks a worker about attempts that it should have held for a while.
 
     Args:
-        attempts: which, as task and number; the worker answers with `ReturnTasks` for those of
-            which it holds neither the work nor a result, and with nothing if there are none.
+        attempts: the attempts, as task id and number. The worker answers with `ReturnTasks` for
+            those of which it has neither the work nor a result, and does not answer if there are
+            none.
     """
 
     attempts: tuple[tuple[TaskId, int], ...] = Field(max_length=MAX_ASKED)

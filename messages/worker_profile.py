@@ -1,8 +1,8 @@
-"""What a worker says of itself, in one place.
+"""The attributes by which a worker describes itself: name, skill, slots and so on.
 
-It stands, as it is or with more beside it, in the worker's `Hello`, in what the board knows of the
-worker, in the rows of stores, in traces, and in the orders for worker processes. So a new attribute
-is a field here; `WorkerAgent` has an attribute of the same name, and takes it as an argument.
+They are part of the worker's `Hello`, of the board, of store rows, of traces, and of the
+specification of worker processes. To add an attribute, add a field here; `WorkerAgent` has an
+attribute and an argument of the same name.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MAX_SKILL = 1_000
 
 
 class WorkerProfile(Record):
-    """What a worker says of itself.
+    """The attributes of a worker.
 
     Args:
         name: the worker's name, unique in its workspace.
-        skill_level: what it can do, 0 or more; tasks have difficulties from 1 to 10.
-        specialties: types of task for which its skill counts 2 more.
+        skill_level: its skill, 0 or more; tasks have a difficulty of 1 to 10.
+        specialties: the task types for which its skill counts 2 more.
         slots: how many tasks it runs at once.
-        task_types: types of task it has handlers for, or None if it takes any (simulated work).
+        task_types: the task types that it has handlers for; None if it takes any type.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,7 +56,7 @@ class WorkerProfile(Record):
     def added(self, *known: str) -> dict[str, Any]:
         """Its fields but for some, as far as they differ from their defaults.
 
-        Formats that are older than a field go on as they are while nobody uses it.
+        Formats older than a field stay unchanged while the field has its default.
 
         Args:
             known: the names of those that are not asked for.

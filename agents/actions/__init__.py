@@ -1,7 +1,8 @@
-"""Background actions: downloads, reminders, health checks and searches, ready to be run as tasks.
+"""Background actions that run as tasks: downloads, reminders, health checks and searches.
 
-Each takes the task first, tells it how far it has come, and can be cancelled at any moment. They
-run as tasks of a `LocalTaskManager`, or as handlers of a `WorkerAgent`: see `action_handlers`.
+The first argument of each action is its task, whose progress it sets. Each can be cancelled at any
+time. They run as tasks of a `LocalTaskManager`, or as handlers of a `WorkerAgent`: see
+`action_handlers`.
 """
 
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""What the actions are given, looked at before anything is done."""
+"""Checks the arguments of actions before they start."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from ...messages.wording import show
 
 
 def check_seconds(name: str, seconds: object, *, may_be_zero: bool = True) -> None:
-    """See that something is a length of time.
+    """Check that a value is a duration in seconds.
 
     Raises:
-        InvalidInput: it is no number, below 0, or without an end.
+        InvalidInput: it is not a number, negative or infinite.
     """
     match seconds:
         case bool():
-            is_fine = False
+            is_valid = False
         case int() | float():
-            is_fine = math.isfinite(seconds) and (seconds > 0 or (may_be_zero and seconds == 0))
+            is_valid = math.isfinite(seconds) and (seconds > 0 or (may_be_zero and seconds == 0))
         case _:
-            is_fine = False
-    if not is_fine:
+            is_valid = False
+    if not is_valid:
         lowest = "0 or more" if may_be_zero else "above 0"
         raise InvalidInput(f"{name} is {show(seconds)}; it must be a number of seconds, {lowest}")
 
 
 def check_count(name: str, count: object) -> None:
-    """See that something is a number of things, 1 or more.
+    """Check that a value is an integer of 1 or more.
 
     Raises:
         InvalidInput: it is not.

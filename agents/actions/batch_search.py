@@ -1,4 +1,4 @@
-"""`batch_web_search`: many queries, one after the other, with pauses between them."""
+"""`batch_web_search`: runs many queries one after another, with pauses between them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .search_engines import SearchEngine, SearchHit, WikipediaEngine
 
 
 class QueryOutcome(TypedDict):
-    """What came of one query.
+    """The result of one query.
 
     Args:
         query: the query.
-        hits: what was found, the best first.
-        error: why nothing was, as "Type: text"; None if the engine answered.
+        hits: the hits, the best first.
+        error: why the query failed, as "Type: text"; None if it succeeded.
     """
 
     query: str
@@ -29,14 +29,14 @@ class QueryOutcome(TypedDict):
 
 
 class SearchReport(TypedDict):
-    """What came of all queries.
+    """The results of all queries.
 
     Args:
         engine: the name of the engine.
-        queries: how many queries there were.
-        failed: how many of them the engine did not answer.
-        hits: how many hits there are in all.
-        results: what came of each, in their order.
+        queries: the number of queries.
+        failed: the number of failed queries.
+        hits: the total number of hits.
+        results: the result of each query, in order.
     """
 
     engine: str
@@ -53,31 +53,31 @@ async def batch_web_search(
     *,
     engine: SearchEngine | None = None,
 ) -> SearchReport:
-    """Search for one thing after the other.
+    """Run several queries one after another.
 
-    A query that goes wrong is told in its place, and the others go on.
+    If a query fails, its result contains the error, and the others continue.
 
     Args:
-        task: is told how many of the queries are done.
-        queries: what to search for; none of them blank.
-        delay_seconds: how long to pause between one and the next, 0 or more.
-        engine: where to search; `WikipediaEngine()` if None.
+        task: its progress is set to the share of finished queries.
+        queries: the queries; none may be blank.
+        delay_seconds: the pause between two queries, 0 or more.
+        engine: the search engine; `WikipediaEngine()` if None.
 
     Raises:
-        InvalidInput: an argument is out of range, or a query is no text.
+        InvalidInput: an argument is out of range, or a query is not text.
     """
     _check_queries(queries)
     check_seconds("delay_seconds", delay_seconds)
-    asked = WikipediaEngine() if engine is None else engine
-    told = WholePercents(task)
+    search_engine = WikipediaEngine() if engine is None else engine
+    progress = WholePercents(task)
     results: list[QueryOutcome] = []
     for query in queries:
         if results:
             await asyncio.sleep(delay_seconds)
-        results.append(await _search(asked, query))
-        told.tell(len(results), len(queries))
+        results.append(await _search(search_engine, query))
+        progress.update(len(results), len(queries))
     return SearchReport(
-        engine=asked.name,
+        engine=search_engine.name,
         queries=len(results),
         failed=sum(each["error"] is not None for each in results),
         hits=sum(len(each["hits"]) for each in results),
@@ -93,9 +93,9 @@ async def _search(engine: SearchEngine, query: str) -> QueryOutcome:
 
 
 def _check_queries(queries: object) -> None:
-    # A text is a sequence of texts, too.
+    # A string is also a sequence of strings.
     if isinstance(queries, str) or not isinstance(queries, Sequence):
-        raise InvalidInput(f"queries is {show(queries)}; it must be a list of texts")
+        raise InvalidInput(f"queries is {show(queries)}; it must be a list of strings")
     for query in cast("Sequence[object]", queries):
         if not (isinstance(query, str) and query.strip()):
             raise InvalidInput(f"a query is {show(query)}; it must be text that is not blank")

@@ -1,4 +1,4 @@
-"""`download_file`: a file that is there whole, or not at all."""
+"""`download_file`: downloads a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ...messages.wording import show
 from .arguments import check_count, check_seconds
 from .partial_file import PartialFile
 from .progress import HasProgress, WholePercents
-from .web_requests import REQUEST_FAULTS, ask, check_url, open_client, show_url
+from .web_requests import REQUEST_FAULTS, check_url, open_client, request, show_url
 
 DEFAULT_MAX_BYTES = 10 * 2**30
-"""How large a file may be unless its download says otherwise."""
+"""The default maximum size of a file."""
 
 MAX_TRIES = 5
-"""How often in a row a download is tried that comes no further."""
+"""How many requests in a row may bring no new bytes."""
 
 _FIRST_PAUSE_S = 0.25
 _TOO_MANY_REQUESTS = 429
@@ -38,7 +38,7 @@ _PACKED_ENDINGS = {
     "br": frozenset({".br"}),
     "zstd": frozenset({".tzst", ".zst", ".zstd"}),
 }
-"""How files end that are packed themselves in the way that a server may call an encoding."""
+"""Extensions of compressed files, by the encoding that a server may declare for them."""
 _PACKED_TYPES = {
     "gzip": re.compile(r"application/(x-)?(gzip|gunzip|tgz|gtar-compressed|compressed-tar)"),
     "compress": re.compile(r"application/x-compress"),
@@ -49,14 +49,14 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 
 class Download(TypedDict):
-    """What was downloaded.
+    """A finished download.
 
     Args:
-        path: where the file is.
-        url: where it came from in the end, after redirects; without user, password and query.
-        size_bytes: how large it is.
+        path: the path of the file.
+        url: its URL after all redirects, without user, password and query.
+        size_bytes: its size.
         sha256: its checksum, in hexadecimal digits.
-        resumed_from_bytes: how much of it an earlier download had left.
+        resumed_from_bytes: how many bytes came from an earlier, incomplete download.
     """
 
     path: str
@@ -77,32 +77,31 @@ async def download_file(
     timeout_s: float = 30.0,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Download:
-    """Download a file; at its destination it is whole, or what was there before stays.
+    """Download a file; the destination changes only when the file is complete.
 
-    Where the connection breaks, it goes on from there, if the server can do that and tells
-    versions apart by an ETag, or by a date that is older than its answer (RFC 9110, 8.8.2.2); five
-    times in a row without a byte more, and it fails.
-    Then what has come stays in `destination.part`, and the next download of the same address goes
-    on from it, as it does when the process was killed. Of a download that is cancelled nothing
-    stays.
+    After a connection error the download resumes, if the server supports ranges and identifies the
+    version by an ETag, or by a modification date older than its response (RFC 9110, 8.8.2.2). It
+    fails after five requests in a row without new bytes. The received part then stays in
+    `destination.part`, and the next download of the same URL resumes from it, as it does after the
+    process was killed. A cancelled download leaves nothing behind.
 
     Args:
-        task: is told how much has come, if the server says how much it will be.
-        url: what to download, by http or https; redirects are followed.
-        destination: where to; missing folders are made, a file of that name is replaced, a
-            symbolic link is followed.
-        chunk_size: how many bytes are written at once, 1 or more.
-        sha256: the checksum that the file must have, in 64 hexadecimal digits; None for any.
-        max_bytes: how large the file may be.
-        timeout_s: how long the server may send nothing, in seconds.
-        transport: sends the requests; None lets httpx send them to any address.
+        task: its progress is set to the received share, if the server sends the size.
+        url: an http or https URL; redirects are followed.
+        destination: the path of the file. Missing folders are created, an existing file is
+            replaced, and a symbolic link is followed.
+        chunk_size: how many bytes to write at once, 1 or more.
+        sha256: the required checksum, as 64 hexadecimal digits; None accepts any.
+        max_bytes: the maximum size of the file.
+        timeout_s: how long to wait for data from the server, in seconds.
+        transport: sends the requests; None allows every address.
 
     Raises:
-        InvalidInput: an argument is out of range, or another download to the destination is under
-            way.
-        DownloadFailed: the file can't be had, is too large, or has another checksum.
-        AddressRefused: the transport does not go where `url` is, or redirects to.
-        OSError: the file can't be written, as when the disk is full.
+        InvalidInput: an argument is out of range, or another download to the destination is
+            running.
+        DownloadFailed: the file can't be downloaded, is too large, or has another checksum.
+        AddressRefused: the transport refuses the address of `url` or of a redirect.
+        OSError: the file can't be written, for example because the disk is full.
     """
     check_url(url)
     check_count("chunk_size", chunk_size)
@@ -111,12 +110,12 @@ async def download_file(
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise InvalidInput(f"sha256 is {show(sha256)}; it must be 64 hexadecimal digits")
     try:
-        place = Path(destination)
+        path = Path(destination)
     except TypeError:
         raise InvalidInput(f"destination is {show(destination)}; it must be a path") from None
-    part = PartialFile(place)
+    part = PartialFile(path)
     try:
-        await _in_thread(lambda: part.take_up(url))
+        await _in_thread(lambda: part.resume(url))
         resumed_from = part.size
         fetch = _Fetch(url, part, WholePercents(task), chunk_size, max_bytes)
         async with open_client(transport, timeout_s=timeout_s) as client:
@@ -126,7 +125,7 @@ async def download_file(
             part.discard()
             raise DownloadFailed(
                 f"{show_url(url)} has the SHA-256 {found}, not {sha256.lower()}; "
-                "nothing is kept of it"
+                "the received data was deleted"
             )
         await _in_thread(part.sync)
         part.publish()
@@ -135,7 +134,7 @@ async def download_file(
             url=show_url(fetch.final_url),
             size_bytes=part.size,
             sha256=part.sha256,
-            resumed_from_bytes=resumed_from if fetch.has_gone_on else 0,
+            resumed_from_bytes=resumed_from if fetch.was_resumed else 0,
         )
     except asyncio.CancelledError:
         part.discard()
@@ -144,25 +143,25 @@ async def download_file(
         part.release()
 
 
-class _TryAgain(Exception):
-    """What went wrong may go well the next time; says what it was."""
+class _RetryableError(Exception):
+    """An error after which the request is retried."""
 
 
 class _Fetch:
-    """Brings the bytes, however often the connection breaks."""
+    """Receives the file, with retries after connection errors."""
 
     def __init__(
-        self, url: str, part: PartialFile, told: WholePercents, chunk_size: int, max_bytes: int
+        self, url: str, part: PartialFile, progress: WholePercents, chunk_size: int, max_bytes: int
     ) -> None:
         self._url = url
         self._shown_url = show_url(url)
         self._part = part
-        self._told = told
+        self._progress = progress
         self._chunk_size = chunk_size
         self._max_bytes = max_bytes
         self.final_url = url
-        self.has_gone_on = part.size > 0
-        self._unpacks = False
+        self.was_resumed = part.size > 0
+        self._decodes = False
 
     async def run(self, client: httpx.AsyncClient) -> None:
         farthest, tries = self._part.size, 0
@@ -170,39 +169,39 @@ class _Fetch:
             try:
                 await self._try(client)
                 return
-            except (httpx.TransportError, PageUnavailable, _TryAgain) as fault:
-                told = f"{type(fault).__name__}: {fault}".removeprefix("_TryAgain: ")
+            except (httpx.TransportError, PageUnavailable, _RetryableError) as fault:
+                reason = f"{type(fault).__name__}: {fault}".removeprefix("_RetryableError: ")
             except REQUEST_FAULTS as fault:
-                told = f"{type(fault).__name__}: {fault}"
-                raise DownloadFailed(f"{self._shown_url} can't be downloaded: {told}") from None
+                reason = f"{type(fault).__name__}: {fault}"
+                raise DownloadFailed(f"{self._shown_url} can't be downloaded: {reason}") from None
             tries = 0 if self._part.size > farthest else tries + 1
             farthest = max(farthest, self._part.size)
             if tries >= MAX_TRIES:
                 raise DownloadFailed(
-                    f"{self._shown_url} can't be downloaded: {told}; "
-                    f"{self._part.size:,} bytes have come"
+                    f"{self._shown_url} can't be downloaded: {reason}; "
+                    f"{self._part.size:,} bytes received"
                 )
             await asyncio.sleep(_FIRST_PAUSE_S * 2 ** max(tries - 1, 0))
 
     async def _try(self, client: httpx.AsyncClient) -> None:
         part = self._part
-        # Some servers encode all the same: see `_is_unpacked`.
+        # Some servers encode nevertheless: see `_must_decode`.
         headers = {"Accept-Encoding": "identity"}
         if part.size and part.validator is not None:
-            # With If-Range a server that has another version by now sends all of it.
+            # With If-Range, a server that now has another version sends the whole file.
             headers |= {"Range": f"bytes={part.size}-", "If-Range": part.validator}
-        async with ask(client, self._url, headers=headers) as response:
+        async with request(client, self._url, headers=headers) as response:
             self.final_url = str(response.url)
-            size = self._begin(response, is_resuming="Range" in headers)
+            size = self._start(response, is_resuming="Range" in headers)
             if size is not None and size > self._max_bytes:
-                self._refuse(f"is {size:,} bytes large")
+                self._fail_too_large(f"has {size:,} bytes")
             if size is None or part.size < size:
-                await self._take(response, size)
+                await self._receive(response, size)
             if size is not None and part.size != size:
-                raise _TryAgain(f"{part.size:,} of {size:,} bytes have come")
+                raise _RetryableError(f"received {part.size:,} of {size:,} bytes")
 
-    def _begin(self, response: httpx.Response, *, is_resuming: bool) -> int | None:
-        """See what the server sends; how large the whole file is, None if it doesn't say."""
+    def _start(self, response: httpx.Response, *, is_resuming: bool) -> int | None:
+        """Process the headers, and return the size of the whole file; None if it is unknown."""
         part, status = self._part, response.status_code
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         first, whole = match.groups() if match else (None, None)
@@ -215,55 +214,55 @@ class _Fetch:
         if is_same and status == _PARTIAL_CONTENT and first == str(part.size):
             return size
         if is_resuming and status == _RANGE_NOT_SATISFIABLE and size == part.size:
-            # There is nothing behind what has come: it was all.
+            # The part is already complete.
             return size
         if is_resuming and status in {_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE}:
-            part.begin(self._url, None)
-            raise _TryAgain("the server sent another part than it was asked for")
+            part.restart(self._url, None)
+            raise _RetryableError("the server sent another range than requested")
         if response.is_server_error or status == _TOO_MANY_REQUESTS:
-            raise _TryAgain(f"it answered {status} {response.reason_phrase}")
+            raise _RetryableError(f"it answered {status} {response.reason_phrase}")
         if status == _PARTIAL_CONTENT or not response.is_success:
             raise DownloadFailed(f"{self._shown_url} answered {status} {response.reason_phrase}")
-        self.has_gone_on = False
-        self._unpacks = _is_unpacked(response, self._url, part.name)
+        self.was_resumed = False
+        self._decodes = _must_decode(response, self._url, part.name)
         length = response.headers.get("Content-Length", "")
-        # What is unpacked here has other bytes than the server counts.
-        whole_size = int(length) if length.isdecimal() and not self._unpacks else None
-        part.begin(self._url, None if self._unpacks else _validator_of(response), whole_size)
+        # Content-Length is the size before decoding.
+        whole_size = int(length) if length.isdecimal() and not self._decodes else None
+        part.restart(self._url, None if self._decodes else _validator_of(response), whole_size)
         return whole_size
 
-    async def _take(self, response: httpx.Response, size: int | None) -> None:
+    async def _receive(self, response: httpx.Response, size: int | None) -> None:
         part = self._part
         async for chunk in self._content_of(response):
             if part.size + len(chunk) > self._max_bytes:
-                self._refuse(f"is larger than {self._max_bytes:,} bytes")
+                self._fail_too_large(f"has more than {self._max_bytes:,} bytes")
             part.write(chunk)
-            self._told.tell(part.size, size)
+            self._progress.update(part.size, size)
 
     def _content_of(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        if self._unpacks:
+        if self._decodes:
             return response.aiter_bytes(self._chunk_size)
         return response.aiter_raw(self._chunk_size)
 
-    def _refuse(self, how_large: str) -> None:
+    def _fail_too_large(self, problem: str) -> None:
         self._part.discard()
         raise DownloadFailed(
-            f"{self._shown_url} {how_large}, but max_bytes is {self._max_bytes:,}; "
-            "nothing is kept of it"
+            f"{self._shown_url} {problem}, but max_bytes is {self._max_bytes:,}; "
+            "the received data was deleted"
         )
 
 
-def _is_unpacked(response: httpx.Response, url: str, name: str) -> bool:
-    """Whether what the server encoded, which nobody asked for, is to be decoded.
+def _must_decode(response: httpx.Response, url: str, name: str) -> bool:
+    """Whether to decode a body that the server encoded although no encoding was requested.
 
-    A server that serves an archive often calls the archive's own format an encoding. Where a name
-    or the media type says so, the bytes are the file as they come.
+    A server often declares the format of a compressed file as an encoding. If a file name or the
+    media type shows that, the received bytes are the file.
 
     Raises:
-        DownloadFailed: it is encoded in a way that can't be decoded here.
+        DownloadFailed: the encoding is not supported.
     """
-    told = response.headers.get("Content-Encoding", "").strip().lower()
-    encoding = told.removeprefix("x-")
+    declared = response.headers.get("Content-Encoding", "").strip().lower()
+    encoding = declared.removeprefix("x-")
     if encoding in {"", "identity"}:
         return False
     names = [*(urlsplit(each).path for each in (url, str(response.url))), name]
@@ -276,19 +275,19 @@ def _is_unpacked(response: httpx.Response, url: str, name: str) -> bool:
         return False
     if encoding not in _UNPACKED_HERE:
         raise DownloadFailed(
-            f"{show_url(url)} came encoded as {show(told)}, which was not asked for and can't be "
-            "decoded; nothing is kept of it"
+            f"{show_url(url)} sent the encoding {show(declared)}, which was not requested and is "
+            "not supported"
         )
-    # httpx knows it under this name alone.
+    # httpx knows only the name without the prefix.
     response.headers["Content-Encoding"] = encoding
     return True
 
 
 def _validator_of(response: httpx.Response) -> str | None:
-    """What tells this version of the file from all others, byte by byte.
+    """A strong validator of this version of the file; None if there is none.
 
-    A date tells versions apart only if the file was old enough when it was sent that another
-    version of the same second can't have followed: RFC 9110, 8.8.2.2.
+    A date is strong only if it was at least a second old when the response was sent, so that no
+    other version has the same date: RFC 9110, 8.8.2.2.
     """
     etag = response.headers.get("ETag", "")
     if etag and not etag.startswith("W/"):
@@ -301,9 +300,9 @@ def _validator_of(response: httpx.Response) -> str | None:
 
 
 def _is_of_version(response: httpx.Response, validator: str | None) -> bool:
-    """Whether a part belongs to the version that was begun, as far as the server tells."""
-    told = "ETag" if (validator or "").startswith('"') else "Last-Modified"
-    return response.headers.get(told, validator) == validator
+    """Whether a response has the version of the existing part, as far as its headers show."""
+    header = "ETag" if (validator or "").startswith('"') else "Last-Modified"
+    return response.headers.get(header, validator) == validator
 
 
 def _date_of(text: str) -> datetime | None:
@@ -311,12 +310,12 @@ def _date_of(text: str) -> datetime | None:
         date = parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
-    # HTTP's dates are in GMT; one that says nothing of its zone is none.
+    # HTTP dates are in GMT; a date without a zone is invalid.
     return date if date.tzinfo is not None else None
 
 
 async def _in_thread(work: Callable[[], None]) -> None:
-    """Do what waits for the disk; when this is cancelled, it has been done all the same."""
+    """Run blocking disk work in a thread; a cancellation waits for its end."""
     future = asyncio.get_running_loop().run_in_executor(None, work)
     try:
         await asyncio.shield(future)

@@ -1,6 +1,6 @@
 """The background actions as handlers of a `WorkerAgent`.
 
-`muster worker --handlers muster.agents.actions.for_workers` serves them from the command line.
+On the command line: `muster worker --handlers muster.agents.actions.for_workers`.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ def action_handlers(
     engine: SearchEngine | None = None,
     allow: Iterable[str] | None = None,
 ) -> Handlers:
-    """Handlers for tasks of the types that are called like the actions.
+    """Create handlers for tasks whose types are the names of the actions.
 
-    Such a task's data are the action's arguments by name, without the task itself. Whoever adds
-    the task chooses the address, so downloads and health checks go only to public addresses and
-    to those that are allowed, also where they are redirected, as scraping does.
+    The data of such a task is a dict of the action's arguments, without the task itself. Whoever
+    adds the task chooses the URL, so downloads and health checks connect only to public addresses
+    and to allowed ones, also after redirects, as scraping does.
 
     Args:
-        download_folder: where downloads go; a task names its destination within it, and can write
-            nowhere else.
-        engine: where `batch_web_search` searches; `WikipediaEngine()` if None.
-        allow: networks that are allowed although they are not public, such as "10.1.0.0/16"; by
-            default those of the environment variable `MUSTER_WEB_ALLOW`.
+        download_folder: the folder of downloads; a task's destination is relative to it, and must
+            be inside it.
+        engine: the search engine of `batch_web_search`; `WikipediaEngine()` if None.
+        allow: networks to allow although they are not public, such as "10.1.0.0/16"; by default
+            those in the environment variable `MUSTER_WEB_ALLOW`.
 
     Raises:
-        InvalidInput: what is to be allowed is no network.
+        InvalidInput: an entry of `allow` is not a network.
     """
     folder = Path(download_folder)
-    given = None if allow is None else AddressRules(allow)
+    rules = None if allow is None else AddressRules(allow)
     handlers = Handlers()
 
     def transport() -> GuardedTransport:
-        return GuardedTransport(given or AddressRules(networks_of_environment()))
+        return GuardedTransport(rules or AddressRules(networks_of_environment()))
 
     @handlers.task("download_file")
     async def download(task: Task, context: TaskContext) -> Download:
@@ -73,13 +73,13 @@ def action_handlers(
         arguments = _arguments(batch_web_search, task, ("engine",))
         return await batch_web_search(_ContextProgress(context), engine=engine, **arguments)
 
-    # They are the handlers' now; the names here only serve messages.
+    # They are registered; the names are not needed any more.
     del download, remind, check, search
     return handlers
 
 
 class _ContextProgress:
-    """A worker's task, as an action tells it how far it has come."""
+    """Reports the progress of an action to the context of a worker's task."""
 
     def __init__(self, context: TaskContext) -> None:
         self._context = context
@@ -96,30 +96,31 @@ class _ContextProgress:
 
 
 def _arguments(
-    action: Callable[..., object], task: Task, the_workers: tuple[str, ...] = ()
+    action: Callable[..., object], task: Task, reserved: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """The arguments that a task brings for an action.
+    """The arguments of an action in the data of a task.
 
     Args:
         action: the action.
         task: the task.
-        the_workers: which arguments are the worker's to decide.
+        reserved: the arguments that only the worker may set.
     """
     if not isinstance(task.data, dict):
         raise InvalidInput(
-            f"data is {show(task.data)}; a task of type {task.type!r} needs a dict of arguments by "
-            "their names"
+            f"data is {show(task.data)}; a task of type {task.type!r} needs a dict of arguments"
         )
     arguments = dict(cast("dict[str, Any]", task.data))
-    for name in the_workers:
+    for name in reserved:
         if name in arguments:
             raise InvalidInput(
-                f"data[{name!r}] can't travel: the worker decides it; see action_handlers()"
+                f"data[{name!r}] is not allowed: only the worker sets it; see action_handlers()"
             )
     try:
         inspect.signature(action).bind(None, **arguments)
     except TypeError as fault:
-        raise InvalidInput(f"the data of a task of type {task.type!r} don't fit: {fault}") from None
+        raise InvalidInput(
+            f"the data of a task of type {task.type!r} has wrong arguments: {fault}"
+        ) from None
     return arguments
 
 
@@ -131,11 +132,11 @@ def _within(folder: Path, destination: object) -> Path:
         raise InvalidInput(f"destination is {show(destination)}: {fault}") from None
     if resolved == folder.resolve() or not resolved.is_relative_to(folder.resolve()):
         raise InvalidInput(
-            f"destination is {show(destination)}; it must be the path of a file within the "
-            "worker's folder for downloads"
+            f"destination is {show(destination)}; it must be the path of a file inside the "
+            "worker's download folder"
         )
     return inside
 
 
 handlers = action_handlers()
-"""Those that the command line serves: downloads go to ./downloads, searches to Wikipedia."""
+"""The handlers for the command line: downloads go to ./downloads, searches to Wikipedia."""

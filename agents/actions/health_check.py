@@ -1,4 +1,4 @@
-"""`periodic_health_check`: whether a service answers, how fast, and how often it did not."""
+"""`periodic_health_check`: checks whether a service answers, how fast, and how often it fails."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import httpx
 
 from .arguments import check_count, check_seconds
 from .progress import HasProgress, WholePercents
-from .web_requests import REQUEST_FAULTS, ask, check_url, open_client, show_url
+from .web_requests import REQUEST_FAULTS, check_url, open_client, request, show_url
 
 MAX_HISTORY = 1_000
-"""How many checks a report tells of one by one: the latest. Its numbers count all."""
+"""How many of the latest checks a report lists; its totals count all."""
 
 _FIRST_BAD_STATUS = 400
 
@@ -23,11 +23,11 @@ class HealthCheck(TypedDict):
     """One check.
 
     Args:
-        at: when, in UTC, as ISO 8601.
-        status: the HTTP status, None if there was no answer.
-        latency_ms: milliseconds until the answer began, None if there was none.
+        at: the time in UTC, as ISO 8601.
+        status: the HTTP status; None without a response.
+        latency_ms: milliseconds until the response began; None without a response.
         healthy: whether the status was below 400.
-        error: why there was no answer, None if there was one.
+        error: why there was no response; None if there was one.
     """
 
     at: str
@@ -38,19 +38,19 @@ class HealthCheck(TypedDict):
 
 
 class HealthReport(TypedDict):
-    """What a row of checks found.
+    """The results of all checks.
 
     Args:
-        url: what was checked, without user, password and query.
-        checks: how many checks were made.
-        healthy: how many found it well.
-        unhealthy: how many did not.
-        availability_percent: the share that did, 0 to 100.
-        min_latency_ms: the shortest time to an answer; None if there was none at all.
-        mean_latency_ms: the mean of these times.
-        max_latency_ms: the longest.
+        url: the checked URL, without user, password and query.
+        checks: the number of checks.
+        healthy: the number of healthy checks.
+        unhealthy: the number of unhealthy checks.
+        availability_percent: the share of healthy checks, 0 to 100.
+        min_latency_ms: the shortest latency; None without any response.
+        mean_latency_ms: the mean latency.
+        max_latency_ms: the longest latency.
         last: the last check.
-        history: the checks one by one, the latest `MAX_HISTORY`.
+        history: the latest `MAX_HISTORY` checks.
     """
 
     url: str
@@ -74,40 +74,40 @@ async def periodic_health_check(
     timeout_s: float = 10.0,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> HealthReport:
-    """Ask for an address again and again, and tell how that went.
+    """Request a URL repeatedly, and report the results.
 
-    An address that doesn't answer, or with an error, is a finding, and fails no task.
+    A missing response or an error status counts as unhealthy; it does not fail the task.
 
     Args:
-        task: is told how many of the checks are made.
-        url: what to ask for, by GET; redirects are followed.
-        interval_seconds: from the beginning of one check to that of the next, 0 or more; the first
-            is made at once.
-        max_checks: how many, 1 or more.
-        timeout_s: how long to wait for an answer, in seconds, above 0.
-        transport: sends the requests; None lets httpx send them to any address.
+        task: its progress is set to the share of finished checks.
+        url: the URL to request with GET; redirects are followed.
+        interval_seconds: seconds from the start of one check to the start of the next, 0 or more;
+            the first starts at once.
+        max_checks: the number of checks, 1 or more.
+        timeout_s: how long to wait for a response, in seconds, above 0.
+        transport: sends the requests; None allows every address.
 
     Raises:
-        InvalidInput: an argument is out of range, or `url` is no web address.
-        AddressRefused: the transport does not go where `url` is, or redirects to.
+        InvalidInput: an argument is out of range, or `url` is not an http or https URL.
+        AddressRefused: the transport refuses the address of `url` or of a redirect.
     """
     check_url(url)
     check_seconds("interval_seconds", interval_seconds)
     check_count("max_checks", max_checks)
     check_seconds("timeout_s", timeout_s, may_be_zero=False)
     loop = asyncio.get_running_loop()
-    told = WholePercents(task)
-    findings = _Findings()
-    # httpx's own limit begins anew with each byte; `_check` has one for the whole answer.
+    progress = WholePercents(task)
+    results = _Results()
+    # Without httpx's timeout, which restarts with each byte; `_check` limits the whole response.
     async with open_client(transport, timeout_s=None) as client:
         next_at = loop.time()
         for number in range(1, max_checks + 1):
-            findings.add(await _check(client, url, timeout_s))
-            told.tell(number, max_checks)
+            results.add(await _check(client, url, timeout_s))
+            progress.update(number, max_checks)
             if number < max_checks:
                 next_at = max(next_at + interval_seconds, loop.time())
                 await asyncio.sleep(next_at - loop.time())
-    return findings.report(show_url(url))
+    return results.report(show_url(url))
 
 
 async def _check(client: httpx.AsyncClient, url: str, timeout_s: float) -> HealthCheck:
@@ -115,11 +115,11 @@ async def _check(client: httpx.AsyncClient, url: str, timeout_s: float) -> Healt
     loop = asyncio.get_running_loop()
     began_at = loop.time()
     try:
-        status = await asyncio.wait_for(_ask(client, url), timeout_s)
+        status = await asyncio.wait_for(_request(client, url), timeout_s)
     except asyncio.TimeoutError:
-        return _no_answer(at, f"no answer within {timeout_s:g} s")
+        return _no_response(at, f"no response within {timeout_s:g} s")
     except REQUEST_FAULTS as fault:
-        return _no_answer(at, f"{type(fault).__name__}: {fault}")
+        return _no_response(at, f"{type(fault).__name__}: {fault}")
     return HealthCheck(
         at=at,
         status=status,
@@ -129,17 +129,17 @@ async def _check(client: httpx.AsyncClient, url: str, timeout_s: float) -> Healt
     )
 
 
-async def _ask(client: httpx.AsyncClient, url: str) -> int:
-    # The body is of no interest, and may be without an end.
-    async with ask(client, url) as response:
+async def _request(client: httpx.AsyncClient, url: str) -> int:
+    # The body is not read, because it may be endless.
+    async with request(client, url) as response:
         return response.status_code
 
 
-def _no_answer(at: str, error: str) -> HealthCheck:
+def _no_response(at: str, error: str) -> HealthCheck:
     return HealthCheck(at=at, status=None, latency_ms=None, healthy=False, error=error)
 
 
-class _Findings:
+class _Results:
     def __init__(self) -> None:
         self._history: deque[HealthCheck] = deque(maxlen=MAX_HISTORY)
         self._checks = 0

@@ -1,8 +1,8 @@
-"""A file that is being downloaded, until it is whole: only then does it get its name.
+"""A file during its download, which gets its final name only when it is complete.
 
-Beside the destination there are meanwhile `FILE.part`, what has come so far; `FILE.part.json`,
-which says of what, so that a later download can go on; and `FILE.part.lock`. Where such a name
-would be too long for the file system, the end of FILE gives way to a checksum of it.
+Until then, three files are next to the destination: `FILE.part` has the received bytes,
+`FILE.part.json` identifies the download so that a later one can resume it, and `FILE.part.lock` is
+the lock. If such a name is too long for the file system, a checksum replaces the end of FILE.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ _CHECKSUM_CHARACTERS = 16
 
 
 class PartialFile:
-    """What there is of a download; it belongs to one download at a time.
+    """The received part of a file; only one download at a time may hold it.
 
     Args:
-        destination: where the whole file is to be.
+        destination: the path of the complete file.
 
     Raises:
-        InvalidInput: another download to this destination is under way, or nothing can be
-            written there.
+        InvalidInput: another download to this destination is running, or the destination is not
+            writable.
     """
 
     def __init__(self, destination: Path) -> None:
         shown = str(destination)
         try:
-            # As an editor would: who has a link there wants the file behind it to change.
+            # A symbolic link stays, and its target changes, as in an editor.
             destination = destination.resolve()
             destination.parent.mkdir(parents=True, exist_ok=True)
             is_folder = destination.is_dir()
             longest = os.pathconf(destination.parent, "PC_NAME_MAX") if os.name == "posix" else 255
         except (OSError, RuntimeError, ValueError) as fault:
-            # A ValueError tells of characters that no name can have.
+            # A ValueError occurs for characters that are invalid in a file name.
             why = getattr(fault, "strerror", None) or str(fault)
-            raise InvalidInput(f"nothing can be written to {shown!r}: {why}") from None
+            raise InvalidInput(f"can't write to {shown!r}: {why}") from None
         if is_folder:
-            raise InvalidInput(f"destination is {shown!r}, which is a folder; add the file's name")
+            raise InvalidInput(f"destination is {shown!r}, which is a folder; add a file name")
         self._destination = destination
-        name = _beside(destination.name, longest)
+        name = _base_name(destination.name, longest)
         self._part = destination.with_name(f"{name}.part")
-        self._note = destination.with_name(f"{name}.part.json")
+        self._metadata = destination.with_name(f"{name}.part.json")
         self._lock = destination.with_name(f"{name}.part.lock")
         self._held = contextlib.ExitStack()
         try:
             self._held.enter_context(FileLock(self._lock, timeout=0, thread_local=False))
         except Timeout:
             raise InvalidInput(
-                f"another download to {shown!r} is under way; wait for it, or choose "
-                "another destination"
+                f"another download to {shown!r} is running; wait for it, or choose another "
+                "destination"
             ) from None
         except OSError as fault:
-            raise InvalidInput(f"nothing can be written to {shown!r}: {fault.strerror}") from None
+            raise InvalidInput(f"can't write to {shown!r}: {fault.strerror}") from None
         self._file: BinaryIO | None = None
         self._sha256 = hashlib.sha256()
         self.size = 0
@@ -71,44 +71,44 @@ class PartialFile:
 
     @property
     def name(self) -> str:
-        """The name of the whole file."""
+        """The name of the complete file."""
         return self._destination.name
 
     @property
     def sha256(self) -> str:
-        """The checksum of what has come so far, in hexadecimal digits."""
+        """The checksum of the received bytes, in hexadecimal digits."""
         return self._sha256.hexdigest()
 
-    def take_up(self, url: str) -> None:
-        """Go on with what an earlier download of the same address left, if there is any.
+    def resume(self, url: str) -> None:
+        """Continue an earlier download of the same URL, if it left a part.
 
         Args:
-            url: what is downloaded.
+            url: the URL of the download.
         """
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            note = json.loads(self._note.read_text(encoding="utf-8"))
-            if note["url_sha256"] != _sum_up(url) or not isinstance(note["validator"], str):
+            metadata = json.loads(self._metadata.read_text(encoding="utf-8"))
+            if metadata["url_sha256"] != _hash(url) or not isinstance(metadata["validator"], str):
                 return
             file = self._part.open("r+b")
             self._file = file
             while chunk := file.read(_READ_BYTES):
                 self._sha256.update(chunk)
                 self.size += len(chunk)
-            self.validator = note["validator"]
-            whole_size = note.get("whole_size")
+            self.validator = metadata["validator"]
+            whole_size = metadata.get("whole_size")
             self.whole_size = whole_size if isinstance(whole_size, int) else None
 
-    def begin(self, url: str, validator: str | None, whole_size: int | None = None) -> None:
-        """Begin with an empty file.
+    def restart(self, url: str, validator: str | None, whole_size: int | None = None) -> None:
+        """Start with an empty file.
 
         Args:
-            url: what is downloaded.
-            validator: what tells this version from others; None if nothing does, and so nobody
-                can go on with it later.
-            whole_size: how many bytes the whole file has; None if that is not known.
+            url: the URL of the download.
+            validator: the strong validator of this version; None if there is none, so that the
+                download can't be resumed.
+            whole_size: the size of the complete file in bytes; None if it is unknown.
         """
-        # In this order: a note never stands beside what it does not speak of.
-        self._note.unlink(missing_ok=True)
+        # First, so that the metadata never describes another part.
+        self._metadata.unlink(missing_ok=True)
         if self._file is None:
             self._file = self._part.open("w+b")
         else:
@@ -119,44 +119,44 @@ class PartialFile:
         self.validator = validator
         self.whole_size = whole_size
         if validator is not None:
-            note = json.dumps(
+            metadata = json.dumps(
                 {
-                    "url_sha256": _sum_up(url),
+                    "url_sha256": _hash(url),
                     "validator": validator,
                     "whole_size": whole_size,
                 }
             )
-            self._note.write_text(note, encoding="utf-8")
+            self._metadata.write_text(metadata, encoding="utf-8")
 
     def write(self, chunk: bytes) -> None:
-        """Add what came."""
+        """Append received bytes."""
         assert self._file is not None
         self._file.write(chunk)
         self._sha256.update(chunk)
         self.size += len(chunk)
 
     def sync(self) -> None:
-        """Wait until the disk has all of it."""
+        """Flush the file to disk."""
         assert self._file is not None
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def publish(self) -> None:
-        """Give it its name, in place of whatever had it; all at once."""
+        """Rename the part to the destination, atomically; an existing file is replaced."""
         self._close()
         self._part.replace(self._destination)
-        self._note.unlink(missing_ok=True)
+        self._metadata.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Leave nothing of it."""
+        """Delete the part and its metadata."""
         self._close()
-        self._note.unlink(missing_ok=True)
+        self._metadata.unlink(missing_ok=True)
         self._part.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Let another download have it; what is there stays."""
+        """Release the lock; the files stay."""
         self._close()
-        # Still under the lock: whoever waits for it notices, and makes another.
+        # While the lock is still held: a process that waits for it creates a new file.
         with contextlib.suppress(OSError):
             self._lock.unlink(missing_ok=True)
         self._held.close()
@@ -164,27 +164,27 @@ class PartialFile:
     def _close(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
-            # What a full disk would not take is fetched again by whoever goes on.
+            # If the disk is full, the lost bytes are downloaded again when the download resumes.
             with contextlib.suppress(OSError):
                 file.close()
 
 
-def _beside(name: str, longest: int) -> str:
-    """A name to which `.part.lock` can be added.
+def _base_name(name: str, longest: int) -> str:
+    """A name that is short enough for the suffixes such as `.part.lock`.
 
     Args:
-        name: the whole file's.
-        longest: how many bytes a name may have there.
+        name: the name of the complete file.
+        longest: the maximum length of a file name in bytes.
     """
     encoded = os.fsencode(name)
     if len(encoded) + len(_LONGEST_ENDING) <= longest:
         return name
     checksum = hashlib.sha256(encoded).hexdigest()[:_CHECKSUM_CHARACTERS]
     kept = encoded[: longest - len(_LONGEST_ENDING) - len(checksum) - 1]
-    # A character may have been cut in two.
+    # The cut may have split a character.
     return f"{kept.decode(errors='ignore')}~{checksum}"
 
 
-def _sum_up(url: str) -> str:
-    # The address itself may hold a password.
+def _hash(url: str) -> str:
+    # Not the URL itself, which may contain a password.
     return hashlib.sha256(url.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What an action tells of how far it has come: the same to a local task and to a manager afar."""
+"""The progress of an action, for local tasks and for tasks of a manager."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class HasProgress(Protocol):
 
     @property
     def progress(self) -> float:
-        """How far it has come, 0 to 100."""
+        """The progress in percent, 0 to 100."""
         ...
 
     @progress.setter
@@ -18,26 +18,26 @@ class HasProgress(Protocol):
 
 
 class WholePercents:
-    """Passes progress on once a percent, since an action may come on in many small steps.
+    """Sets the progress of a task once for each percent, also if the action has many small steps.
 
     Args:
-        task: whose progress it is.
+        task: the task.
     """
 
     def __init__(self, task: HasProgress) -> None:
         self._task = task
-        self._told = -1
+        self._percent = -1
 
-    def tell(self, done: float, of: float | None) -> None:
-        """Note how much is done.
+    def update(self, done: float, total: float | None) -> None:
+        """Set the progress.
 
         Args:
-            done: how much is, in whatever unit.
-            of: how much it will be in the end; None if nobody knows.
+            done: the finished amount, in any unit.
+            total: the total amount; None if unknown.
         """
-        if not of:
+        if not total:
             return
-        percent = int(min(100 * done / of, 100))
-        if percent != self._told:
-            self._told = percent
+        percent = int(min(100 * done / total, 100))
+        if percent != self._percent:
+            self._percent = percent
             self._task.progress = float(percent)

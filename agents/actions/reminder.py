@@ -1,4 +1,4 @@
-"""`reminder_timer`: a message that comes when its time has come."""
+"""`reminder_timer`: returns a message after a delay."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _STEPS = 100
 
 
 async def reminder_timer(task: HasProgress, duration_seconds: float, message: str) -> str:
-    """Count down, and then give back the message.
+    """Wait, and then return the message.
 
     Args:
-        task: is told how much of the time has passed.
-        duration_seconds: how long, 0 or more.
-        message: what to remind of.
+        task: its progress is set to the share of the time that has passed.
+        duration_seconds: how long to wait, 0 or more.
+        message: the message.
 
     Returns:
         The message.
 
     Raises:
-        InvalidInput: the duration is no number, below 0, or without an end.
+        InvalidInput: the duration is not a number, negative or infinite.
     """
     check_seconds("duration_seconds", duration_seconds)
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Where searches are made: the protocol of every engine, and two that need no key."""
+"""Search engines: their protocol, and two engines that need no key."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pydantic import BaseModel, ValidationError
 from ...messages import SearchFailed
 from ...messages.wording import summarize
 from .arguments import check_count
-from .web_requests import REQUEST_FAULTS, ask, check_url, open_client, show_url
+from .web_requests import REQUEST_FAULTS, check_url, open_client, request, show_url
 
 MAX_ANSWER_BYTES = 2_000_000
-"""How long an engine's answer may be."""
+"""The maximum size of an engine's response."""
 
 SEARCH_TIMEOUT_S = 20.0
-"""How long an engine may take for one query, in seconds."""
+"""The timeout of one query, in seconds."""
 
 _USER_AGENT = "ceylon-muster (a task manager; batch_web_search)"
 _TAG = re.compile(r"<[^>]*>")
 
 
 class SearchHit(TypedDict):
-    """One thing that was found."""
+    """One search result."""
 
     title: str
     url: str
@@ -34,15 +34,15 @@ class SearchHit(TypedDict):
 
 
 class SearchEngine(Protocol):
-    """Answers queries; whatever it raises is told as the error of that query."""
+    """Runs queries; an exception becomes the error of its query."""
 
     @property
     def name(self) -> str:
-        """What it is called in reports."""
+        """Its name in reports."""
         ...
 
     async def search(self, query: str) -> Sequence[SearchHit]:
-        """What it finds for a query, the best first."""
+        """The hits for a query, the best first."""
         ...
 
 
@@ -50,8 +50,8 @@ class WikipediaEngine:
     """Searches the articles of a Wikipedia; it needs no key and no account.
 
     Args:
-        base_url: whose articles.
-        max_hits: how many hits to ask for, 1 or more.
+        base_url: the URL of the Wikipedia.
+        max_hits: the maximum number of hits, 1 or more.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -69,7 +69,7 @@ class WikipediaEngine:
         """Find articles.
 
         Raises:
-            SearchFailed: there was no answer that can be used.
+            SearchFailed: there was no usable response.
         """
         parameters = {
             "action": "query",
@@ -79,7 +79,7 @@ class WikipediaEngine:
             "format": "json",
             "formatversion": "2",
         }
-        answer = await _ask(f"{self._base_url}/w/api.php", parameters, _WikipediaAnswer)
+        answer = await _query(f"{self._base_url}/w/api.php", parameters, _WikipediaAnswer)
         return [
             SearchHit(
                 title=hit.title,
@@ -91,13 +91,13 @@ class WikipediaEngine:
 
 
 class SearxngEngine:
-    """Searches the web through a SearXNG server, such as one of your own.
+    """Searches the web through a SearXNG server, such as your own.
 
     Its settings must allow the format `json`.
 
     Args:
-        base_url: the server.
-        max_hits: how many hits to take, 1 or more.
+        base_url: the URL of the server.
+        max_hits: the maximum number of hits, 1 or more.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -115,10 +115,10 @@ class SearxngEngine:
         """Find pages.
 
         Raises:
-            SearchFailed: there was no answer that can be used.
+            SearchFailed: there was no usable response.
         """
         parameters = {"q": query, "format": "json"}
-        answer = await _ask(f"{self._base_url}/search", parameters, _SearxngAnswer)
+        answer = await _query(f"{self._base_url}/search", parameters, _SearxngAnswer)
         return [
             SearchHit(title=hit.title, url=hit.url, snippet=hit.content or "")
             for hit in answer.results[: self._max_hits]
@@ -152,27 +152,27 @@ class _SearxngAnswer(BaseModel):
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
-async def _ask(url: str, parameters: Mapping[str, str], kind: type[_Answer]) -> _Answer:
-    """Ask an engine for JSON of some kind, of which no more is read than is allowed."""
+async def _query(url: str, parameters: Mapping[str, str], kind: type[_Answer]) -> _Answer:
+    """Request JSON from an engine, with limits for time and size, and parse it."""
     shown = show_url(url)
     try:
         body = await asyncio.wait_for(_read(url, parameters), SEARCH_TIMEOUT_S)
     except asyncio.TimeoutError:
         raise SearchFailed(f"{shown} did not answer within {SEARCH_TIMEOUT_S:g} s") from None
     except REQUEST_FAULTS as fault:
-        raise SearchFailed(f"{shown} can't be asked: {type(fault).__name__}: {fault}") from None
+        raise SearchFailed(f"{shown} can't be reached: {type(fault).__name__}: {fault}") from None
     try:
         return kind.model_validate_json(body)
     except ValidationError as fault:
-        raise SearchFailed(f"{shown} sent no list of hits: {summarize(fault)}") from None
+        raise SearchFailed(f"{shown} sent an invalid list of hits: {summarize(fault)}") from None
 
 
 async def _read(url: str, parameters: Mapping[str, str]) -> bytes:
     headers = {"User-Agent": _USER_AGENT, "Accept": "application/json"}
-    # `_ask` has a limit for the whole answer; httpx's own begins anew with each byte.
+    # Without httpx's timeout, which restarts with each byte; `_query` limits the whole response.
     async with (
         open_client(timeout_s=None, headers=headers) as client,
-        ask(client, url, parameters=parameters) as response,
+        request(client, url, parameters=parameters) as response,
     ):
         if not response.is_success:
             raise SearchFailed(

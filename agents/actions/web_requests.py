@@ -1,4 +1,4 @@
-"""How the actions ask the web: only at addresses that can be, with faults of few kinds."""
+"""HTTP requests of the actions: checks URLs, also of redirects, and limits the kinds of errors."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ...messages import InvalidInput, PageUnavailable
 from ...messages.wording import show
 
 REQUEST_FAULTS = (httpx.HTTPError, httpx.InvalidURL, PageUnavailable)
-"""What `ask` and its response raise where no answer is to be had."""
+"""What `request` and its response raise on errors."""
 
 _LAST_PORT = 65_535
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[\w.-]+)?")
-_RULE = "it must begin with http:// or https:// and a host"
+_RULE = "it must start with http:// or https:// and a host"
 
 
 def show_url(url: str) -> str:
-    """An address without what may be secret in it: user, password, query."""
+    """A URL without user, password and query, which may be secret."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -30,10 +30,10 @@ def show_url(url: str) -> str:
 
 
 def check_url(url: object) -> None:
-    """See that something is an address of the web.
+    """Check that a value is an http or https URL.
 
     Raises:
-        InvalidInput: it is none; the message shows neither user, password nor query.
+        InvalidInput: it is not; the message contains neither user, password nor query.
     """
     if not isinstance(url, str):
         raise InvalidInput(f"url is {show(url)}; {_RULE}")
@@ -51,12 +51,12 @@ def open_client(
     timeout_s: float | None,
     headers: Mapping[str, str] | None = None,
 ) -> httpx.AsyncClient:
-    """A client that follows redirects, each only to an address that `check_url` would take.
+    """Create a client that follows redirects, but only to URLs that `check_url` accepts.
 
     Args:
-        transport: sends the requests; None lets httpx send them anywhere.
-        timeout_s: how long to wait for each step, in seconds; None waits for ever.
-        headers: sent with each request.
+        transport: sends the requests; None allows every address.
+        timeout_s: the timeout of each step, in seconds; None is no timeout.
+        headers: headers of every request.
     """
     return httpx.AsyncClient(
         transport=transport,
@@ -68,32 +68,32 @@ def open_client(
 
 
 @asynccontextmanager
-async def ask(
+async def request(
     client: httpx.AsyncClient,
     url: str,
     *,
     headers: Mapping[str, str] | None = None,
     parameters: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[httpx.Response]:
-    """Ask for an address; the body of the response is not read yet.
+    """Send a GET request; the body of the response is not read yet.
 
     Args:
-        client: from `open_client`.
-        url: the address.
-        headers: sent with this request alone.
+        client: a client from `open_client`.
+        url: the URL.
+        headers: headers of this request only.
         parameters: the query.
 
     Raises:
-        httpx.HTTPError: there is no answer.
-        httpx.InvalidURL: it redirects to what is no address of the web.
-        PageUnavailable: its host can't be found or reached.
-        AddressRefused: the transport does not go to that address.
+        httpx.HTTPError: there is no response.
+        httpx.InvalidURL: a redirect is not an http or https URL.
+        PageUnavailable: the host can't be resolved or reached.
+        AddressRefused: the transport refuses the address.
     """
     try:
-        request = client.build_request("GET", url, headers=headers, params=parameters)
-        response = await client.send(request, stream=True)
+        built = client.build_request("GET", url, headers=headers, params=parameters)
+        response = await client.send(built, stream=True)
     except ValueError as fault:
-        # httpx lets those of host names that IDNA does not know escape.
+        # httpx raises a plain ValueError for host names that are invalid in IDNA.
         raise httpx.InvalidURL(f"its host can't be read: {fault}") from None
     try:
         yield response
@@ -103,7 +103,7 @@ async def ask(
 
 async def _check_request(request: httpx.Request) -> None:
     if (fault := _fault_of(request.url)) is not None:
-        raise httpx.InvalidURL(f"it leads to {show_url(str(request.url))}: {fault}")
+        raise httpx.InvalidURL(f"it redirects to {show_url(str(request.url))}: {fault}")
 
 
 def _fault_of(url: httpx.URL) -> str | None:
@@ -114,9 +114,9 @@ def _fault_of(url: httpx.URL) -> str | None:
     except ValueError as fault:
         return f"its host can't be read: {fault}"
     if not host:
-        return "it names no host"
+        return "it has no host"
     if not _HOST.fullmatch(url.raw_host):
         return f"its host is {url.raw_host.decode('ascii')!r}"
     if url.port is not None and not 1 <= url.port <= _LAST_PORT:
-        return f"its port is {url.port}; ports go from 1 to {_LAST_PORT:,}"
+        return f"its port is {url.port}; it must be 1 to {_LAST_PORT:,}"
     return None

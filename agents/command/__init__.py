@@ -1,4 +1,4 @@
-"""The command line: `muster run`, `scenarios`, `manager`, `worker` and `why`."""
+"""The command line `muster`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command `muster` and end the process with its exit code.
 
     Args:
-        arguments: what stands behind `muster` on the command line; by default that itself.
+        arguments: the arguments after `muster`; by default those of the command line.
     """
-    from ..runtime.startup import load_messages  # noqa: PLC0415 - the rooms beside it are used without
+    from ..runtime.startup import load_messages  # noqa: PLC0415 - other modules here don't need it
 
     load_messages()
-    from .app import main as run  # noqa: PLC0415 - the same, and it imports messages
+    from .app import main as run  # noqa: PLC0415 - it imports messages
 
     run(arguments)

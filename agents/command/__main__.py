@@ -1,4 +1,4 @@
-"""`python -m muster.agents.command` is the command `muster`."""
+"""Runs the command `muster` with `python -m muster.agents.command`."""
 
 from __future__ import annotations
 

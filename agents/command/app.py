@@ -1,25 +1,60 @@
-"""The command `muster`: which commands it has, and in which room each has its options."""
+"""The command `muster`: registers every subcommand."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from collections.abc import Generator, Sequence
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
+from typing_extensions import override
 
+from ..runtime.terminal_text import terminal_line
 from .console.credentials import hide_tickets
-from .console.exit import exit_code_of, leave, let_any_character_through
+from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
 from .options import scenarios as scenario_commands
 from .options import superagi as superagi_commands
 from .options import worker as worker_command
-from .web_page import fill_in_port
+from .web_page import add_default_web_port
+
+# Of its usage errors, Typer exports only this one. All of them have the same base class.
+_UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
+
+
+class _Commands(TyperGroup):
+    """The commands; escapes what their usage errors quote from the command line."""
+
+    @override
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _escaped_usage_errors():
+            return super().make_context(*arguments, **options)
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        with _escaped_usage_errors():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _escaped_usage_errors() -> Generator[None, None, None]:
+    try:
+        yield
+    except _UsageError as fault:
+        message, context = vars(fault)["message"], vars(fault).get("ctx")
+        # Without arguments, the message is the help.
+        if context is None or message != context.get_help():
+            vars(fault)["message"] = terminal_line(str(message))
+        raise
+
 
 application = typer.Typer(
-    help="Muster gives tasks to the workers whom they fit, and sees every task through.",
+    cls=_Commands,
+    help="Muster assigns tasks to suitable workers and tracks every task until it is settled.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,7 +79,7 @@ def muster(
         ),
     ] = False,
 ) -> None:
-    """Take the options that come before a command."""
+    """Accept the options that come before a command."""
     del show_version
 
 
@@ -70,10 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command `muster` and end the process with its exit code.
 
     Args:
-        arguments: what stands behind `muster` on the command line; by default that itself.
+        arguments: the arguments after `muster`; by default those of the command line.
     """
-    let_any_character_through()
+    replace_unencodable_characters()
     given = sys.argv[1:] if arguments is None else arguments
     hide_tickets(given)
-    filled = fill_in_port(given)
-    leave(exit_code_of(lambda: application(filled, prog_name="muster")))
+    filled = add_default_web_port(given)
+    exit_process(exit_code_of(lambda: application(filled, prog_name="muster")))

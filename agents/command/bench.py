@@ -1,4 +1,4 @@
-"""`muster bench`: what a manager and worker processes give on this machine."""
+"""`muster bench`: measures a manager and worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..bench.figures_text import print_figures, render_figures
 from ..bench.measuring import measure_latency, measure_memory, measure_payload, measure_throughput
 from ..bench.workers import BenchPlan, BenchWorkers
 from ..runtime.garbage import collect_garbage_less_often
-from .console.exit import SOME_DID_NOT, SUCCEEDED, complain
-from .console.interrupts import Interrupts, children_hold_back_ctrl_c
+from .console.exit import EXIT_FAILED, EXIT_OK, print_message
+from .console.interrupts import Interrupts, block_sigint_in_children
 from .output import write_json
 
 
@@ -30,9 +30,9 @@ class BenchSettings:
     """What to measure.
 
     Args:
-        crew: with which manager and workers.
-        tasks: how many tasks for the throughput.
-        payload_bytes: how large a payload is echoed.
+        crew: the manager and the workers.
+        tasks: the number of no-op tasks.
+        payload_bytes: the size of each echoed payload.
     """
 
     crew: BenchPlan
@@ -40,11 +40,11 @@ class BenchSettings:
     payload_bytes: int
 
 
-async def bench(order: BenchSettings, *, as_json: bool) -> int:
-    """Measure, and print the figures; after Ctrl-C or an error those that there are.
+async def bench(settings: BenchSettings, *, as_json: bool) -> int:
+    """Measure, and print the figures; after Ctrl-C or an error, print those measured so far.
 
     Args:
-        order: what to measure.
+        settings: what to measure.
         as_json: print the figures as JSON.
 
     Returns:
@@ -54,7 +54,7 @@ async def bench(order: BenchSettings, *, as_json: bool) -> int:
         MusterError: something could not be measured.
     """
     collect_garbage_less_often()
-    measuring = _Measuring(order)
+    measuring = _Measuring(settings)
     running = asyncio.ensure_future(measuring.run())
 
     async def stop() -> None:
@@ -65,10 +65,10 @@ async def bench(order: BenchSettings, *, as_json: bool) -> int:
     if measuring.figures.has_any:
         show_figures(measuring.figures, as_json=as_json)
     if running.cancelled():
-        complain("stopped before everything was measured")
-        return SOME_DID_NOT
+        print_message("stopped before everything was measured")
+        return EXIT_FAILED
     running.result()
-    return SUCCEEDED
+    return EXIT_OK
 
 
 def show_figures(figures: Figures, *, as_json: bool) -> None:
@@ -83,17 +83,17 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
 
 
 class _Measuring:
-    """Takes one figure after the other, and keeps those that there are."""
+    """Takes the measurements one after another, and keeps their figures."""
 
-    def __init__(self, order: BenchSettings) -> None:
-        self._order = order
-        self.figures = Figures(conditions=_conditions(order.crew))
+    def __init__(self, settings: BenchSettings) -> None:
+        self._settings = settings
+        self.figures = Figures(conditions=_conditions(settings.crew))
 
     async def run(self) -> None:
-        """Take all the figures.
+        """Take all measurements.
 
         Raises:
-            MusterError: one could not be taken.
+            MusterError: one failed.
         """
         console = Console(stderr=True)
         status = console.status("")
@@ -101,36 +101,38 @@ class _Measuring:
             await self._take_all(status)
 
     async def _take_all(self, status: Status) -> None:
-        order = self._order
-        # First, so that what can't be done is told before anything else is.
-        crew = BenchWorkers(order.crew)
+        settings = self._settings
+        # First, because it reports invalid settings.
+        crew = BenchWorkers(settings.crew)
         try:
-            status.update("a cold start")
+            status.update("cold start")
             cold_start_s = await measure_cold_start(
-                workers=order.crew.workers, slots=order.crew.slots, insecure=order.crew.insecure
+                workers=settings.crew.workers,
+                slots=settings.crew.slots,
+                insecure=settings.crew.insecure,
             )
             self._take(cold_start_s=cold_start_s)
             status.update("starting the workers")
-            with children_hold_back_ctrl_c():
+            with block_sigint_in_children():
                 await crew.start()
             await crew.wait_until_joined()
-            status.update(f"{order.tasks:,} tasks")
-            self._take(throughput=await measure_throughput(crew, order.tasks))
+            status.update(f"{settings.tasks:,} tasks")
+            self._take(throughput=await measure_throughput(crew, settings.tasks))
             status.update("one task at a time")
             self._take(latency=await measure_latency(crew))
-            # Before the payloads: it is what small tasks take.
+            # Before the payloads, because it is the memory for small tasks.
             self._take(memory=await measure_memory(crew))
             status.update("payloads")
-            self._take(payload=await measure_payload(crew, order.payload_bytes))
+            self._take(payload=await measure_payload(crew, settings.payload_bytes))
         finally:
-            status.update("ending the workers")
+            status.update("stopping the workers")
             await crew.end()
 
     def _take(self, **figures: object) -> None:
         self.figures = self.figures.model_copy(update=figures)
 
 
-def _conditions(order: BenchPlan) -> BenchConditions:
+def _conditions(plan: BenchPlan) -> BenchConditions:
     return BenchConditions(
         muster=version("ceylon-muster"),
         ceylon=version("ceylon"),
@@ -138,10 +140,10 @@ def _conditions(order: BenchPlan) -> BenchConditions:
         platform=f"{platform.system()} {platform.machine()}",
         cpu_count=_count_cpus(),
         began_at=datetime.now(tz=timezone.utc).isoformat(timespec="seconds"),
-        workers=order.workers,
-        slots=order.slots,
-        sealed=not order.insecure,
-        store=None if order.store is None else str(order.store),
+        workers=plan.workers,
+        slots=plan.slots,
+        sealed=not plan.insecure,
+        store=None if plan.store is None else str(plan.store),
     )
 
 

@@ -1,4 +1,4 @@
-"""`muster diagram`: tells a run as a Mermaid diagram."""
+"""`muster diagram`: draws a run as a Mermaid diagram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..diagram.sequence_of_run import DEFAULT_MAX_MESSAGES, tell_as_sequence
 from ..diagram.sequence_writer import write_sequence
 from ..kernel.trace import Trace
 from ..runtime.private_file import write_private
-from .diagram_form import Form
+from .diagram_form import DiagramForm
 from .output import write_lines
 from .trace_sources import (
     is_scenario,
@@ -26,13 +26,13 @@ from .trace_sources import (
 def find_trace(
     source: str, arguments: Sequence[str], store: Path | None, *, real: bool, time_scale: float
 ) -> Trace:
-    """The run that is to be drawn.
+    """Get the trace of the run to draw.
 
     Raises:
-        InvalidInput: neither or both of a source and a store are given, or one can't be used.
+        InvalidInput: neither or both of source and store are given, or the given one is invalid.
     """
     if bool(source) is (store is not None):
-        raise InvalidInput("give a scenario or the file of a trace, or else --store")
+        raise InvalidInput("give exactly one of a scenario, a trace file and --store")
     if store is not None:
         return trace_from_store(store)
     if is_scenario(source):
@@ -41,26 +41,26 @@ def find_trace(
     return trace_from_file(Path(source))
 
 
-def draw(trace: Trace, form: Form, most: int | None = None) -> str:
+def draw(trace: Trace, form: DiagramForm, max_items: int | None = None) -> str:
     """Draw a run.
 
     Args:
-        trace: the run.
-        form: as what.
-        most: how many messages, bars or tasks are drawn, by default 60; the others are summed up.
+        trace: the trace of the run.
+        form: the kind of diagram.
+        max_items: how many messages, bars or tasks to draw, by default 60; the rest is summarized.
     """
-    most = DEFAULT_MAX_MESSAGES if most is None else most
+    max_items = DEFAULT_MAX_MESSAGES if max_items is None else max_items
     match form:
-        case Form.SEQUENCE:
-            return write_sequence(tell_as_sequence(trace, most))
-        case Form.GANTT:
-            return write_gantt(trace, most)
-        case Form.FLOWCHART:
-            return write_flowchart(trace, most)
+        case DiagramForm.SEQUENCE:
+            return write_sequence(tell_as_sequence(trace, max_items))
+        case DiagramForm.GANTT:
+            return write_gantt(trace, max_items)
+        case DiagramForm.FLOWCHART:
+            return write_flowchart(trace, max_items)
 
 
-def put_out(drawn: str, file: Path | None) -> None:
-    """Print a diagram, or write it to a file; in Markdown it stands in a block.
+def output_diagram(drawn: str, file: Path | None) -> None:
+    """Print a diagram, or write it to a file; a Markdown file gets a Mermaid code block.
 
     Raises:
         InvalidInput: the file can't be written.
@@ -72,6 +72,4 @@ def put_out(drawn: str, file: Path | None) -> None:
     try:
         write_private(file, text.encode())
     except OSError as fault:
-        raise InvalidInput(
-            f"the diagram can't be written to {str(file)!r}: {fault.strerror}"
-        ) from None
+        raise InvalidInput(f"can't write the diagram to {str(file)!r}: {fault.strerror}") from None

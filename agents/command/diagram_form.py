@@ -1,12 +1,12 @@
-"""The forms in which `muster diagram` draws a run."""
+"""The kinds of diagram that `muster diagram` draws; loaded without the drawing code."""
 
 from __future__ import annotations
 
 from enum import Enum
 
 
-class Form(str, Enum):
-    """What a run can be drawn as."""
+class DiagramForm(str, Enum):
+    """A kind of diagram."""
 
     SEQUENCE = "sequence"
     GANTT = "gantt"

@@ -1,4 +1,4 @@
-"""`muster doctor`: finds out why manager and workers do not come together."""
+"""`muster doctor`: diagnoses why manager and workers do not connect."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from ..security.ticket import Ticket, read_ticket
 from ..transport.ceylon_platform import BUILDS, Platform, why_unsupported
 from ..transport.network_file import FILE_NAME, NetworkFile, read_network_file
 from ..transport.quic_probe import is_at_home
-from .why import PATIENCE_S, Inquirer
+from .why import ANSWER_TIMEOUT_S, InquiryClient
 
 CEYLON_VERSION = "0.23.0"
-LARGEST_SKEW_S = 2.0
-"""By how much two clocks may differ: more than an answer takes on its way."""
+MAX_CLOCK_SKEW_S = 2.0
+"""How much two clocks may differ, in seconds: more than an answer takes to arrive."""
 
-_TASK_ASKED_FOR = "muster doctor"
+_PROBE_TASK_ID = "muster doctor"
 _MAX_PORT = 65_535
 _ARGUMENTS = "admin_peer, admin_ip (an IPv4 address in numbers), port and workspace_id"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFinding:
-    """What one check came to.
+    """The result of one check.
 
     Args:
-        check: what was looked at.
-        is_well: whether all is well there.
-        told: what was found, and if it is not well what to do.
+        check: the name of the check.
+        is_ok: whether it succeeded.
+        detail: what was found, and after a failure what to do.
     """
 
     check: str
-    is_well: bool
-    told: str
+    is_ok: bool
+    detail: str
 
     def line(self) -> str:
-        """The finding as a line for people."""
-        return f"{'ok  ' if self.is_well else 'FAIL'}  {self.check}: {self.told}"
+        """The finding as one line."""
+        return f"{'ok  ' if self.is_ok else 'FAIL'}  {self.check}: {self.detail}"
 
 
 def examine_installation() -> list[NetworkFinding]:
-    """See whether Muster can run here at all."""
+    """Check whether Muster can run on this machine."""
     return [examine_platform(Platform.here()), examine_ceylon(_version_of("ceylon"))]
 
 
 def examine_platform(where: Platform) -> NetworkFinding:
-    """See whether Ceylon has a build for a platform."""
+    """Check whether Ceylon has a build for a platform."""
     why = why_unsupported(where)
     if why is None:
         return NetworkFinding("platform", True, str(where))
@@ -58,7 +58,7 @@ def examine_platform(where: Platform) -> NetworkFinding:
 
 
 def examine_ceylon(installed: str | None) -> NetworkFinding:
-    """See whether the Ceylon that is installed is the one that Muster works with."""
+    """Check whether the installed version of Ceylon is the one that Muster requires."""
     if installed == CEYLON_VERSION:
         return NetworkFinding("Ceylon", True, installed)
     found = "is not installed" if installed is None else f"is {installed}"
@@ -68,87 +68,87 @@ def examine_ceylon(installed: str | None) -> NetworkFinding:
 
 
 async def examine_port(port: int) -> NetworkFinding:
-    """See whether a manager could listen on a UDP port of this machine.
+    """Check whether a manager can listen on a UDP port of this machine.
 
     Args:
-        port: the port; 0 stands for any free one.
+        port: the port; 0 is any free one.
     """
     check = f"UDP port {port}"
     try:
         claim_port(port)
     except PortInUse as fault:
-        who = "a manager or another QUIC server answers there"
+        user = "a manager or another QUIC server uses it"
         if not await is_at_home(LOOPBACK, port):
-            who = "another program has it, which is no manager"
-        return NetworkFinding(check, False, f"{who}. {fault}")
+            user = "another program uses it, not a manager"
+        return NetworkFinding(check, False, f"{user}. {fault}")
     return NetworkFinding(check, True, "free")
 
 
 async def examine_network_file(folder: Path, given: str | Path | None = None) -> NetworkFinding:
-    """See whether plain Ceylon agents that start in a folder would be led astray by its file.
+    """Check whether a folder's network file misleads plain Ceylon agents that start there.
 
     Args:
-        folder: the folder; a plain agent reads the `.ceylon_network` of the current one.
-        given: the ticket of the workspace that they are to join, or the path of its file.
+        folder: the folder; a plain agent reads the file `.ceylon_network` of its current folder.
+        given: the ticket of the workspace that the agents should join, or the path of its file.
     """
-    wanted = _wanted(given)
-    said = read_network_file(folder / FILE_NAME)
-    if said is None:
-        needed = _ARGUMENTS if wanted is None else _arguments(wanted)
-        told = f"none in this directory; a plain Ceylon agent that starts here needs {needed}"
-        return NetworkFinding(FILE_NAME, True, told)
+    expected = _expected(given)
+    found = read_network_file(folder / FILE_NAME)
+    if found is None:
+        needed = _ARGUMENTS if expected is None else _arguments(expected)
+        detail = f"none in this directory; a plain Ceylon agent that starts here needs {needed}"
+        return NetworkFinding(FILE_NAME, True, detail)
     path = repr(str((folder / FILE_NAME).resolve()))
     overrides = (
-        "it overrides the arguments of plain Ceylon agents that start in this directory, with "
-        f"{_arguments(said)}"
+        "it overrides the arguments of plain Ceylon agents that start in this directory with "
+        f"{_arguments(found)}"
     )
-    problem = await _find_problem(said, wanted)
+    problem = await _find_problem(found, expected)
     if problem is None:
-        return NetworkFinding(FILE_NAME, True, f"{path} is good; {overrides}")
-    cure = "remove the file, start them in another directory, or give them a config_path"
-    if wanted is not None:
-        cure += f"; they need {_arguments(wanted)}"
-    return NetworkFinding(FILE_NAME, False, f"{path} {problem}; {overrides}; {cure}")
+        return NetworkFinding(FILE_NAME, True, f"{path} is valid; {overrides}")
+    remedy = "delete the file, start the agents in another directory, or pass them a config_path"
+    if expected is not None:
+        remedy += f"; they need {_arguments(expected)}"
+    return NetworkFinding(FILE_NAME, False, f"{path} {problem}; {overrides}; {remedy}")
 
 
-def _wanted(given: str | Path | None) -> NetworkFile | None:
+def _expected(given: str | Path | None) -> NetworkFile | None:
     try:
         ticket = None if given is None else read_ticket(given)
     except InvalidInput:
-        # Told elsewhere.
+        # `examine_manager` reports it.
         return None
     if ticket is None:
         return None
     return NetworkFile(ticket.workspace_id, ticket.peer_id, ticket.host, str(ticket.port))
 
 
-def _arguments(place: NetworkFile) -> str:
-    """What a file says, as the arguments of a plain agent that say the same."""
-    port = place.port
+def _arguments(file: NetworkFile) -> str:
+    """The content of a network file as the equivalent arguments of a plain Ceylon agent."""
+    port = file.port
     named: dict[str, object] = {
-        "admin_peer": place.admin_peer,
-        "admin_ip": place.host,
+        "admin_peer": file.admin_peer,
+        "admin_ip": file.host,
         "port": int(port) if port is not None and _is_number(port) else port,
-        "workspace_id": place.workspace_id,
+        "workspace_id": file.workspace_id,
     }
     return ", ".join(f"{name}={value!r}" for name, value in named.items() if value is not None)
 
 
-async def _find_problem(said: NetworkFile, wanted: NetworkFile | None) -> str | None:
-    host, port = said.host, said.port or ""
+async def _find_problem(found: NetworkFile, expected: NetworkFile | None) -> str | None:
+    host, port = found.host, found.port or ""
     if host is not None and not is_ipv4(host):
         return (
-            f"names the host {host!r}, which is not an IPv4 address in numbers: an agent that "
-            "reads it ends with AddrParseError"
+            f"has the host {host!r}, which is not a numeric IPv4 address: an agent that reads it "
+            "fails with AddrParseError"
         )
-    if said.port is not None and not _is_number(port):
-        return f"names the port {port!r}, which is no number"
-    if wanted is not None:
-        # The admin itself writes 127.0.0.1 for a host that the ticket names for other machines.
-        agrees = replace(said, host=wanted.host) == wanted
-        return None if agrees else "leads to another workspace than the ticket"
+    if found.port is not None and not _is_number(port):
+        return f"has the port {port!r}, which is not a valid port number"
+    if expected is not None:
+        # The admin writes 127.0.0.1 even if the ticket has a host for other machines.
+        agrees = replace(found, host=expected.host) == expected
+        return None if agrees else "refers to another workspace than the ticket"
     if port and not await is_at_home(host or LOOPBACK, int(port)):
-        return f"is an old one: nobody answers at {host or LOOPBACK}, UDP port {port}"
+        return f"is outdated: there is no answer from {host or LOOPBACK}, UDP port {port}"
     return None
 
 
@@ -159,12 +159,12 @@ def _is_number(text: str) -> bool:
 async def examine_manager(
     given: str | Path, secret: WorkspaceSecret | None = None, *, insecure: bool = False
 ) -> list[NetworkFinding]:
-    """See whether a worker could join by a ticket; what comes after a failure is not tried.
+    """Check whether a worker can join with a ticket; the first failure ends the checks.
 
     Args:
         given: the ticket, or the path of its file.
-        secret: what the workspace's members share, if the ticket does not carry it.
-        insecure: do not seal.
+        secret: the workspace secret, if the ticket does not contain it.
+        insecure: do not seal frames.
     """
     try:
         ticket = read_ticket(given)
@@ -176,11 +176,11 @@ async def examine_manager(
     ]
     at = f"{ticket.host}, UDP port {ticket.port}"
     if not await is_at_home(ticket.host, ticket.port):
-        told = (
-            f"nobody answers at {at}; start the manager, open the port in the firewalls between, "
-            "or see that `--host` of the manager is an address that reaches its machine from here"
+        detail = (
+            f"no answer from {at}; start the manager, open the port in all firewalls in between, "
+            "and check that the manager's `--host` is an address at which this machine reaches it"
         )
-        return [*findings, NetworkFinding("port", False, told)]
+        return [*findings, NetworkFinding("port", False, detail)]
     findings.append(NetworkFinding("port", True, f"a QUIC server answers at {at}"))
     return [*findings, *await _ask(ticket, secret, insecure=insecure)]
 
@@ -188,53 +188,54 @@ async def examine_manager(
 async def _ask(
     ticket: Ticket, secret: WorkspaceSecret | None, *, insecure: bool
 ) -> list[NetworkFinding]:
-    inquirer = Inquirer([_TASK_ASKED_FOR], ticket, secret, insecure=insecure)
+    client = InquiryClient([_PROBE_TASK_ID], ticket, secret, insecure=insecure)
     try:
-        await inquirer.start_agent()
+        await client.start_agent()
     except MusterError as fault:
         return [NetworkFinding("manager", False, str(fault))]
-    if not inquirer.is_answered:
-        return [NetworkFinding("manager", False, explain_silence(inquirer.dropped))]
+    if not client.is_answered:
+        return [NetworkFinding("manager", False, explain_no_answer(client.dropped))]
     return [
-        NetworkFinding("manager", True, "answers by this ticket"),
-        examine_clock(inquirer.manager_time, now()),
+        NetworkFinding("manager", True, "answers with this ticket"),
+        examine_clock(client.manager_time, now()),
     ]
 
 
-def explain_silence(dropped: dict[str, int]) -> str:
-    """Why a manager that is at home may not answer.
+def explain_no_answer(dropped: dict[str, int]) -> str:
+    """Explain why a reachable manager may not answer.
 
     Args:
-        dropped: how many frames could not be read, by what was wrong with them.
+        dropped: the number of frames that could not be decoded, by reason.
     """
     if dropped.get(Flaw.VERSION):
         return (
-            "it speaks another version of our frames; use the same Muster for manager and workers"
+            "it uses another version of the frame format; use the same version of Muster for "
+            "manager and workers"
         )
     return (
-        f"it does not answer within {PATIENCE_S:g} s to the peer id of this ticket, which is new "
-        "at each start of a manager; take the ticket that it printed last"
+        f"no answer within {ANSWER_TIMEOUT_S:g} s for the peer id of this ticket, which changes at "
+        "each start of the manager; use the ticket that it printed last"
     )
 
 
 def examine_clock(manager_time: float | None, our_time: float) -> NetworkFinding:
-    """See whether the manager's clock agrees with ours.
+    """Check whether the clocks of the manager and of this machine agree.
 
     Args:
-        manager_time: the manager's time in seconds since 1970; None if it does not tell.
-        our_time: ours.
+        manager_time: the manager's time in seconds since 1970; None if unknown.
+        our_time: the time of this machine in seconds since 1970.
     """
     if manager_time is None:
-        return NetworkFinding("clock", True, "the manager does not tell its time")
+        return NetworkFinding("clock", True, "the manager does not report its time")
     skew_s = our_time - manager_time
-    if abs(skew_s) <= LARGEST_SKEW_S:
+    if abs(skew_s) <= MAX_CLOCK_SKEW_S:
         return NetworkFinding("clock", True, "agrees with the manager's")
     return NetworkFinding(
         "clock",
         False,
-        f"it is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the manager's, so "
-        "that times in logs do not fit together; set both by NTP. Leases and timeouts go by the "
-        "manager's own clock, and do not suffer",
+        f"{abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the manager's, so log "
+        "timestamps do not match; synchronize both with NTP. Leases and timeouts are not affected, "
+        "because only the manager's clock counts for them",
     )
 
 

@@ -1,4 +1,4 @@
-"""`muster manager`: manages the tasks of a file until all are settled."""
+"""`muster manager`: runs the tasks of a file until all are settled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import TextIO
 
 from ...messages import RunEnded, WorkersMissing
 from ..manager.task_manager import TaskManager
@@ -14,13 +15,12 @@ from ..report.file import write_report
 from ..runtime.garbage import collect_garbage_less_often
 from ..security.ticket import Ticket, write_ticket_file
 from ..worker_pool.pool import WorkerPool
-from .console.exit import SOME_DID_NOT, complain
+from .console.exit import EXIT_FAILED, print_message
 from .console.interrupts import Interrupts
 from .console.logging_setup import load_for_logging
 from .console.progress import Progress, find_display
-from .report import show_report
-from .report_diagram import follow_for_report
-from .web_page import WebOrder, WebPage
+from .report import follow_for_report, show_report
+from .web_page import WebPage, WebPageOptions
 
 _LOAD_LOG_AFTER_S = 1.0
 
@@ -34,27 +34,26 @@ async def manage(
     as_json: bool,
     pool: WorkerPool | None = None,
     metrics_port: int | None = None,
-    web: WebOrder | None = None,
+    web: WebPageOptions | None = None,
 ) -> int:
-    """Run a manager for workers that join by its ticket, and tell what it came to.
+    """Run a manager for workers that join with its ticket, and print the report.
 
     Args:
         manager: the manager, with its tasks.
-        ticket: what its workers need.
-        ticket_file: where to put the ticket while it runs, or None.
-        report_file: where to put the report, in the format of its ending, or None.
-        as_json: print nothing on stdout but the report, as JSON.
-        pool: the workers that it starts itself, or None.
-        metrics_port: the TCP port of this machine on which to serve metrics, or None.
-        web: where its live page is to be, or None.
+        ticket: the ticket for its workers.
+        ticket_file: the file that contains the ticket while the manager runs, or None.
+        report_file: the file for the report, in the format of its extension, or None.
+        as_json: print only the report on stdout, as JSON.
+        pool: the workers that the manager starts itself, or None.
+        metrics_port: the TCP port on loopback that serves metrics, or None.
+        web: the options of the live page, or None.
 
     Returns:
         The exit code.
     """
     collect_garbage_less_often()
-    told = sys.stderr if as_json else sys.stdout
-    with _measured(manager, metrics_port):
-        async with WebPage(web, told) as page:
+    with _metrics_server(manager, metrics_port):
+        async with WebPage(web, _messages_stream(as_json=as_json)) as page:
             return await _manage(
                 manager, ticket, ticket_file, report_file, page, as_json=as_json, pool=pool
             )
@@ -74,15 +73,15 @@ async def _manage(
     progress.follow(manager)
     draw = follow_for_report(manager, report_file)
     failure: RunEnded | WorkersMissing | None = None
-    with _offered(ticket, ticket_file):
+    with _ticket_in_file(ticket, ticket_file):
         async with Interrupts(manager.stop):
-            # Whoever sees the ticket may end us already.
-            told = sys.stderr if as_json else sys.stdout
-            told.write(f"{ticket}\n")
-            told.flush()
+            # After the signal handlers: a program that reads the ticket may stop this process.
+            stream = _messages_stream(as_json=as_json)
+            stream.write(f"{ticket}\n")
+            stream.flush()
             page.follow(manager)
             loop = asyncio.get_running_loop()
-            # Short runs, which may log nothing, are spared it.
+            # Not for short runs, which may log nothing.
             loop.call_later(_LOAD_LOG_AFTER_S, loop.run_in_executor, None, load_for_logging)
             async with progress:
                 try:
@@ -92,32 +91,37 @@ async def _manage(
                     failure = fault
     report = manager.report()
     if report_file is not None:
-        # First, for whoever reads our output may have gone.
+        # Before the output to stdout, whose reader may have gone.
         write_report(report, report_file, draw())
     show_report(report, as_json=as_json)
     await page.linger()
     if failure is not None:
-        complain(str(failure))
-        return SOME_DID_NOT
+        print_message(str(failure))
+        return EXIT_FAILED
     return report.exit_code
 
 
+def _messages_stream(*, as_json: bool) -> TextIO:
+    """The stream for messages: with `--json`, stdout has only the report."""
+    return sys.stderr if as_json else sys.stdout
+
+
 @contextlib.contextmanager
-def _measured(manager: TaskManager, port: int | None) -> Generator[None, None, None]:
-    """Serve the manager's metrics, if they are wanted."""
+def _metrics_server(manager: TaskManager, port: int | None) -> Generator[None, None, None]:
+    """Serve the manager's metrics, if there is a port."""
     if port is None:
         yield
         return
-    from ..metrics.exposition import serve_metrics  # noqa: PLC0415 - its package is only there on request
+    from ..metrics.exposition import serve_metrics  # noqa: PLC0415 - it needs an extra
 
     with serve_metrics(manager, port) as url:
-        complain(f"metrics at {url}")
+        print_message(f"metrics at {url}")
         yield
 
 
 @contextlib.contextmanager
-def _offered(ticket: Ticket, file: Path | None) -> Generator[None, None, None]:
-    """Keep a ticket in a file as long as it is good for something."""
+def _ticket_in_file(ticket: Ticket, file: Path | None) -> Generator[None, None, None]:
+    """Keep a ticket in a file while it is valid."""
     if file is None:
         yield
         return
@@ -126,6 +130,6 @@ def _offered(ticket: Ticket, file: Path | None) -> Generator[None, None, None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            # Another manager may have put its own there meanwhile.
+            # Another manager may have written its own ticket to the file meanwhile.
             if file.read_text(encoding="utf-8").strip() == str(ticket):
                 file.unlink()

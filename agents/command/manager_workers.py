@@ -1,4 +1,4 @@
-"""`muster manager --workers MIN:MAX`: workers that the manager itself starts, as its load needs."""
+"""`muster manager --workers MIN:MAX`: worker processes that the manager starts as required."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..worker_pool.processes import LocalProcesses
 from .user_modules import find_handlers
 
 DEFAULT_SKILL = 10
-"""What the workers can do that a manager starts, unless it is told: any task of a usual one."""
+"""The default skill of started workers: enough for the highest usual difficulty."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCount:
-    """What `--workers` says.
+    """The value of `--workers`.
 
     Args:
-        expected: how many workers to wait for before the assigning begins.
-        bounds: how few and how many to start; None to start none.
+        expected: how many workers to wait for before tasks are assigned.
+        bounds: how many workers to start; None to start none.
     """
 
     expected: int
@@ -33,7 +33,7 @@ class WorkerCount:
 
 @dataclass(frozen=True, slots=True)
 class StartedWorkerOptions:
-    """What the workers are to be that the manager starts; None and () where nothing was said."""
+    """The options of the workers that the manager starts; None and () where not given."""
 
     skill: int | None = None
     specialties: Sequence[str] = ()
@@ -41,7 +41,7 @@ class StartedWorkerOptions:
     handlers: Sequence[str] = ()
 
     def given(self) -> list[str]:
-        """The options that were said, as the command knows them."""
+        """The names of the given command line options."""
         options = {
             "--skill": self.skill is not None,
             "--specialty": bool(self.specialties),
@@ -52,16 +52,16 @@ class StartedWorkerOptions:
 
 
 def read_worker_count(text: str) -> WorkerCount:
-    """Read what stands behind `--workers`: "2", or "2:8".
+    """Parse the value of `--workers`: "2", or "2:8".
 
     Raises:
-        InvalidInput: it is neither, or the numbers make no sense.
+        InvalidInput: it has neither form, or the numbers are out of range.
     """
     found = re.fullmatch(r"\s*([0-9]{1,6})\s*(?::\s*([0-9]{1,6})\s*)?", text)
     if found is None:
         raise InvalidInput(
-            f"--workers is {text!r}; give a number of workers to wait for, such as 2, or how few "
-            "and how many to start on this machine, such as 2:8"
+            f"--workers is {text!r}; give a number of workers to wait for, such as 2, or a minimum "
+            "and maximum to start on this machine, such as 2:8"
         )
     minimum, maximum = int(found[1]), found[2]
     if maximum is None:
@@ -75,37 +75,36 @@ def read_worker_count(text: str) -> WorkerCount:
 def check_options(
     count: WorkerCount, options: StartedWorkerOptions, allowed: Sequence[str]
 ) -> None:
-    """See that the options of workers fit with what `--workers` says, before anything starts.
+    """Check the options of started workers against `--workers`, before anything starts.
 
     Raises:
-        InvalidInput: they don't, or the handlers can't be found.
+        InvalidInput: they contradict each other, or the handlers can't be found.
     """
     given = options.given()
     if count.bounds is None and given:
         raise InvalidInput(
-            f"{' and '.join(given)}: only for workers that the manager starts; say how few and how "
-            f"many, such as --workers {max(count.expected, 1)}:{max(count.expected, 1) * 2}"
+            f"{' and '.join(given)}: only for workers that the manager starts; set a minimum and "
+            f"maximum, such as --workers {max(count.expected, 1)}:{max(count.expected, 1) * 2}"
         )
     if count.bounds is not None and allowed:
         raise InvalidInput(
-            "--allow and --workers MIN:MAX exclude each other: the workers that are started get "
-            "new names all the time"
+            "--allow and --workers MIN:MAX exclude each other: each started worker gets a new name"
         )
     if options.slots is not None and options.slots < 1:
         raise InvalidInput(f"--slots is {options.slots}; it must be 1 or more")
     if options.skill is not None and options.skill < 0:
         raise InvalidInput(f"--skill is {options.skill}; it must be 0 or more")
     if options.handlers:
-        # Each worker would only find out for itself, and end.
+        # Otherwise each worker process would fail by itself.
         find_handlers(options.handlers)
 
 
 def make_pool(
     manager: TaskManager, bounds: Bounds, options: StartedWorkerOptions, time_scale: float
 ) -> WorkerPool:
-    """Make the pool of local worker processes of a manager; it starts them when it is entered."""
+    """Create a manager's pool of local worker processes, which start when the pool is entered."""
     spawner = LocalProcesses(
-        # They are our own, on this machine: they get the secret however others do.
+        # They run on this machine, so they always get the secret with the ticket.
         manager.ticket(LOOPBACK, with_secret=True),
         DEFAULT_SKILL if options.skill is None else options.skill,
         specialties=options.specialties,

@@ -1,4 +1,4 @@
-"""What a command writes for people and programs: escaped, line by line."""
+"""Writes the output of commands to stdout, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..runtime.terminal_text import terminal_json, terminal_line, terminal_lines
 
 
 def write_line(line: str) -> None:
-    """Write one line to stdout; a newline within it is escaped."""
+    """Write one line to stdout; newlines in it are escaped."""
     _write(terminal_line(line))
 
 
 def write_lines(text: str) -> None:
-    """Write a text of our own making to stdout; its newlines stay."""
+    """Write a text of several lines to stdout; its newlines stay."""
     _write(terminal_lines(text))
 
 

@@ -1,4 +1,4 @@
-"""`muster play-worker`: plays one worker of a scenario, whose manager is another process."""
+"""`muster play-worker`: runs one worker of a scenario whose manager is in another process."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import sys
 from ...messages import UnknownName
 from ...scenarios.scenario import Scenario
 from ..security.ticket import Ticket
-from .console.exit import SUCCEEDED
+from .console.exit import EXIT_OK
 from .console.interrupts import Interrupts
-from .console.parent_watch import leaving_with_parent
+from .console.parent_watch import stop_with_parent
 
 
 async def play_worker(scenario: Scenario, name: str, ticket: Ticket) -> int:
-    """Play one worker of a scenario that another process plays.
+    """Run one worker of a scenario that another process runs.
 
     Args:
         scenario: the scenario.
-        name: which of its workers.
-        ticket: where its manager is.
+        name: the name of the worker.
+        ticket: the ticket of the scenario's manager.
 
     Raises:
         UnknownName: the scenario has no worker of this name.
-        JoinRefused: the manager does not want it.
+        JoinRefused: the manager refused the worker.
     """
     workers = {worker.name: worker for worker in scenario.workers()}
     if name not in workers:
         raise UnknownName("worker", name, workers)
     worker = workers[name]
     worker.join(ticket)
-    # Ctrl-C reaches the parent as well, whose manager then tells its workers to stop.
-    async with Interrupts(worker.stop, heed_ctrl_c=False), leaving_with_parent(worker.stop):
+    # The parent receives Ctrl-C too, and its manager then stops the workers.
+    async with Interrupts(worker.stop, handle_sigint=False), stop_with_parent(worker.stop):
         await worker.start_agent()
-    return SUCCEEDED
+    return EXIT_OK
 
 
 def close_stdout() -> None:
-    """Let nothing that this process prints come between the lines of its parent's report."""
+    """Redirect stdout to the null device, because the parent prints its report there."""
     sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)

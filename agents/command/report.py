@@ -1,23 +1,31 @@
-"""What a run leaves behind: the report on stdout."""
+"""The output of a run: the report on stdout, and the sequence diagram that a report file shows."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 
+from ..diagram import tell_as_sequence, write_sequence
+from ..kernel.trace import Trace, TraceLog, trace_of
+from ..manager.task_manager import TaskManager
+from ..report.file import shows_diagram
 from ..report.model import RunReport
 from ..report.text import print_report, render_text
+from ..trace.follow import follow
 from .output import write_json, write_lines
+from .stored_run import StoredRun
 
 
 def show_report(report: RunReport, *, as_json: bool, conclusion: str = "") -> None:
-    """Print the report, and under it what the run was for.
+    """Print the report and the conclusion of the scenario.
 
     Args:
-        report: the run.
+        report: the report.
         as_json: print the report as JSON and nothing else.
-        conclusion: a text of the scenario's own, or "".
+        conclusion: text of the scenario to print after the report, or "".
     """
     if as_json:
         write_json(report)
@@ -27,3 +35,31 @@ def show_report(report: RunReport, *, as_json: bool, conclusion: str = "") -> No
         write_lines("\n" + render_text(report))
     if conclusion and not as_json:
         write_lines(f"\n{conclusion}")
+
+
+def follow_for_report(manager: TaskManager, report_file: Path | None) -> Callable[[], str | None]:
+    """Record the trace of a run if its report file shows a diagram.
+
+    Args:
+        manager: the manager of the run, which has not started yet.
+        report_file: the report file, or None.
+
+    Returns:
+        A function to call after the run. It returns the diagram, or None if the report shows none.
+    """
+    if report_file is None or not shows_diagram(report_file):
+        return lambda: None
+    log = TraceLog()
+    follow(manager, log)
+    return lambda: _draw(log.trace())
+
+
+def draw_stored_run(run: StoredRun, report_file: Path) -> str | None:
+    """Draw a run from its store; None if the report file shows no diagram."""
+    if not shows_diagram(report_file):
+        return None
+    return _draw(trace_of(run.board, run.store.stem))
+
+
+def _draw(trace: Trace) -> str:
+    return write_sequence(tell_as_sequence(trace))

@@ -1,4 +1,4 @@
-"""`muster run`: plays a scenario."""
+"""`muster run`: runs a scenario."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from ...scenarios.scenario import Scenario
 from ..manager.task_manager import TaskManager
 from ..report.file import write_report
 from ..trace.follow import add_side_message
-from .console.exit import SOME_DID_NOT, complain
-from .console.interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
+from .console.exit import EXIT_FAILED, print_message
+from .console.interrupts import Interrupts, block_sigint_in_children, unblock_sigint
 from .console.progress import Progress, find_display
-from .report import show_report
-from .report_diagram import follow_for_report
-from .web_page import WebOrder, WebPage
+from .report import follow_for_report, show_report
+from .web_page import WebPage, WebPageOptions
 
-STARTING_MAY_TAKE_S = 0.5
-"""How long Ctrl-C waits while worker processes are being started."""
+SIGINT_BLOCK_S = 0.5
+"""How long Ctrl-C is blocked while worker processes start."""
 
 
 async def play_scenario(
@@ -32,17 +31,17 @@ async def play_scenario(
     as_json: bool,
     trace_file: Path | None = None,
     report_file: Path | None = None,
-    web: WebOrder | None = None,
+    web: WebPageOptions | None = None,
 ) -> int:
-    """Play a scenario over real Ceylon and show how it goes and what it came to.
+    """Run a scenario over real Ceylon, show its progress and print its report.
 
     Args:
-        scenario: what to play.
-        processes: give each worker a process of its own.
-        as_json: only print the report, as JSON.
-        trace_file: where to write what happens, or None.
-        report_file: where to put the report, in the format of its ending, or None.
-        web: where the live page is to be, or None.
+        scenario: the scenario.
+        processes: run each worker in its own process.
+        as_json: print only the report, as JSON.
+        trace_file: the file for the trace, or None.
+        report_file: the file for the report, in the format of its extension, or None.
+        web: the options of the live page, or None.
 
     Returns:
         The exit code.
@@ -81,24 +80,24 @@ async def _play_scenario(
     failure: RunEnded | WorkersMissing | None = None
     with contextlib.ExitStack() as stack:
         if as_json:
-            # A handler of the user's may print; stdout is for the report.
+            # Handlers may print, but stdout is reserved for the report.
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         async with progress, Interrupts(stop):
             if processes or scenario.has_worker_processes:
-                stack.enter_context(children_hold_back_ctrl_c())
-                asyncio.get_running_loop().call_later(STARTING_MAY_TAKE_S, let_ctrl_c_through)
+                stack.enter_context(block_sigint_in_children())
+                asyncio.get_running_loop().call_later(SIGINT_BLOCK_S, unblock_sigint)
             try:
                 await scenario.play(processes=processes, seen=seen)
             except (RunEnded, WorkersMissing) as fault:
                 failure = fault
     report = managers[-1].report()
     if report_file is not None:
-        # First, for whoever reads our output may have gone.
+        # Before the output to stdout, whose reader may have gone.
         write_report(report, report_file, diagrams[-1]())
     conclusion = "" if failure is not None else scenario.conclusion(report)
     show_report(report, as_json=as_json, conclusion=conclusion)
     await page.linger()
     if failure is not None:
-        complain(str(failure))
-        return SOME_DID_NOT
+        print_message(str(failure))
+        return EXIT_FAILED
     return report.exit_code

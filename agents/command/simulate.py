@@ -1,4 +1,4 @@
-"""`muster simulate`: many runs through storms of faults, and what broke, if anything did."""
+"""`muster simulate`: runs a workload many times with injected faults, and checks invariants."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ from ...messages import InvalidInput
 from ..simulation.faults import ALL_FAULTS, FaultKind
 from ..simulation.runner import Conditions, SimulationOutcome, Workload, shrink, simulate
 from ..simulation.workload import StressStory
-from .console.exit import SOME_DID_NOT, SUCCEEDED
-from .console.interrupts import ignore_ctrl_c
+from .console.exit import EXIT_FAILED, EXIT_OK
+from .console.interrupts import ignore_sigint
 from .console.logging_setup import configure_logging
 from .output import write_line
 from .scenario_finder import find_scenario, make_scenario
 
-_RUNS_A_SHARE = 50
+_RUNS_PER_SHARE = 50
 _STRESS_STORM_S = 20.0
-_SHORTEST_STORM_S = 10.0
-_STORM_PER_RUN = 1.5
+_MIN_STORM_S = 10.0
+_STORM_TO_RUN_RATIO = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SimulationPlan:
     """What to simulate.
 
     Args:
-        scenario: the name or file of a scenario; "" is the stress story.
-        arguments: what the scenario takes.
-        kinds: what may go wrong.
-        storm_s: for how long, in virtual seconds; None suits the scenario.
-        first_seed: the seed of the first run; the next one has the next.
-        runs: how many runs.
-        verbosity: how much is logged.
+        scenario: the name or file of a scenario; "" is the generated workload of `--stress`.
+        arguments: the arguments of the scenario.
+        kinds: the kinds of faults to inject.
+        storm_s: how long faults are injected, in virtual seconds; None derives it from a run
+            without faults.
+        first_seed: the seed of the first run; each next run adds 1.
+        runs: the number of runs.
+        verbosity: how much to log, as for `configure_logging`.
     """
 
     scenario: str
@@ -50,10 +51,10 @@ class Order:
     verbosity: int
 
     def workload(self, seed: int) -> Workload:
-        """What is simulated in the run of a seed.
+        """The workload for a seed.
 
         Raises:
-            InvalidInput: the scenario can't be rehearsed.
+            InvalidInput: the scenario can't run in virtual time.
         """
         if not self.scenario:
             return StressStory(seed)
@@ -61,11 +62,11 @@ class Order:
         if why := scenario.needs_the_real_network():
             raise InvalidInput(
                 f"scenario {scenario.name()!r} can't be simulated: {why}, which needs the real "
-                "network; `muster run` plays it"
+                "network; run it with `muster run`"
             )
         return make_scenario(scenario, 1.0, self.arguments)
 
-    def again(self, conditions: Conditions) -> str:
+    def command_for(self, conditions: Conditions) -> str:
         """The command that repeats one run."""
         words = ["muster", "simulate", *(("--stress",) if not self.scenario else ())]
         words += ["--seed", str(conditions.seed), "--storm", f"{conditions.storm_s:g}"]
@@ -77,113 +78,113 @@ class Order:
 
 @dataclass(slots=True)
 class SimulationTally:
-    """What runs came to, all together.
+    """The combined result of several runs.
 
     Args:
-        runs: how many there were.
-        injected: how many faults there were, by kind.
-        lasted_s: how long they took, in virtual seconds.
-        broken: the first that broke an invariant, as small as it could be made; the last run.
+        runs: the number of runs.
+        injected: the number of injected faults, by kind.
+        lasted_s: the total duration, in virtual seconds.
+        violation: the first run that violated an invariant, shrunk; no run follows it.
     """
 
     runs: int = 0
     injected: Counter[FaultKind] = field(default_factory=Counter[FaultKind])
     lasted_s: float = 0.0
-    broken: SimulationOutcome | None = None
+    violation: SimulationOutcome | None = None
 
     def add(self, other: SimulationTally) -> None:
-        """Add what other runs came to."""
+        """Add the result of other runs."""
         self.runs += other.runs
         self.injected += other.injected
         self.lasted_s += other.lasted_s
-        self.broken = self.broken or other.broken
+        self.violation = self.violation or other.violation
 
 
-def simulate_runs(order: Order, processes: int) -> int:
-    """Simulate, and print what came of it.
+def simulate_runs(plan: SimulationPlan, processes: int) -> int:
+    """Simulate, and print the result.
 
     Args:
-        order: what to simulate.
-        processes: over how many processes to spread the runs.
+        plan: what to simulate.
+        processes: the number of processes that share the runs.
 
     Returns:
         The exit code.
 
     Raises:
-        InvalidInput: the scenario can't be rehearsed.
+        InvalidInput: the scenario can't run in virtual time.
     """
-    _begin(order.verbosity)
-    order = replace(order, storm_s=_find_storm_s(order))
-    last_seed = order.first_seed + order.runs - 1
-    told = "the stress story" if not order.scenario else order.scenario
-    write_line(f"{told}: {order.runs:,} runs, seeds {order.first_seed} to {last_seed}")
+    _configure_logging(plan.verbosity)
+    plan = replace(plan, storm_s=_find_storm_s(plan))
+    last_seed = plan.first_seed + plan.runs - 1
+    name = plan.scenario or "generated workload"
+    write_line(f"{name}: {_count_runs(plan.runs)}, seeds {plan.first_seed} to {last_seed}")
     started_at = time.monotonic()
     tally = SimulationTally()
-    for share in _run_shares(_shares(order), processes):
+    for share in _run_shares(_shares(plan), processes):
         tally.add(share)
-        if tally.broken is not None:
+        if tally.violation is not None:
             break
     _print_tally(tally, time.monotonic() - started_at)
-    if tally.broken is None:
-        write_line("no invariant was broken")
-        return SUCCEEDED
-    _print_violation(order, tally.broken)
-    return SOME_DID_NOT
+    if tally.violation is None:
+        write_line("no invariant was violated")
+        return EXIT_OK
+    _print_violation(plan, tally.violation)
+    return EXIT_FAILED
 
 
-def run_share(order: Order) -> SimulationTally:
-    """Simulate the runs of an order, one after the other, until one breaks an invariant."""
+def run_share(plan: SimulationPlan) -> SimulationTally:
+    """Simulate the runs of a plan one after another, until one violates an invariant."""
     tally = SimulationTally()
-    assert order.storm_s is not None
-    for seed in range(order.first_seed, order.first_seed + order.runs):
-        workload = order.workload(seed)
-        outcome = simulate(workload, Conditions(seed, order.kinds, order.storm_s))
+    assert plan.storm_s is not None
+    for seed in range(plan.first_seed, plan.first_seed + plan.runs):
+        workload = plan.workload(seed)
+        outcome = simulate(workload, Conditions(seed, plan.kinds, plan.storm_s))
         tally.runs += 1
         tally.injected += outcome.injected
         tally.lasted_s += outcome.lasted_s
         if outcome.violation is not None:
-            tally.broken = shrink(workload, outcome)
+            tally.violation = shrink(workload, outcome)
             break
     return tally
 
 
-def _begin(verbosity: int) -> None:
+def _configure_logging(verbosity: int) -> None:
     configure_logging(verbosity)
     if not verbosity:
-        # Storms make every run warn of silent managers.
+        # Injected faults cause warnings in every run.
         logging.getLogger("muster").setLevel(logging.ERROR)
 
 
-def _begin_in_process(verbosity: int) -> None:
-    ignore_ctrl_c()
-    _begin(verbosity)
+def _start_process(verbosity: int) -> None:
+    ignore_sigint()
+    _configure_logging(verbosity)
 
 
-def _find_storm_s(order: Order) -> float:
-    if order.storm_s is not None:
-        return order.storm_s
-    if not order.scenario:
+def _find_storm_s(plan: SimulationPlan) -> float:
+    if plan.storm_s is not None:
+        return plan.storm_s
+    if not plan.scenario:
         return _STRESS_STORM_S
-    undisturbed = simulate(order.workload(order.first_seed), Conditions(0, (), 0.0))
-    return max(_SHORTEST_STORM_S, round(_STORM_PER_RUN * undisturbed.lasted_s, 1))
+    without_faults = simulate(plan.workload(plan.first_seed), Conditions(0, (), 0.0))
+    return max(_MIN_STORM_S, round(_STORM_TO_RUN_RATIO * without_faults.lasted_s, 1))
 
 
-def _shares(order: Order) -> Iterator[Order]:
-    for begun in range(0, order.runs, _RUNS_A_SHARE):
-        runs = min(_RUNS_A_SHARE, order.runs - begun)
-        yield replace(order, first_seed=order.first_seed + begun, runs=runs)
+def _shares(plan: SimulationPlan) -> Iterator[SimulationPlan]:
+    for begun in range(0, plan.runs, _RUNS_PER_SHARE):
+        runs = min(_RUNS_PER_SHARE, plan.runs - begun)
+        yield replace(plan, first_seed=plan.first_seed + begun, runs=runs)
 
 
-def _run_shares(shares: Iterable[Order], processes: int) -> Iterator[SimulationTally]:
+def _run_shares(shares: Iterable[SimulationPlan], processes: int) -> Iterator[SimulationTally]:
     if processes == 1:
         yield from map(run_share, shares)
         return
-    # Forking would copy locks that Ceylon's threads may hold at that moment.
+    # A fork would copy locks that Ceylon's threads may hold at that moment.
     context = multiprocessing.get_context("spawn")
     share_list = list(shares)
     verbosity = share_list[0].verbosity
     pool = ProcessPoolExecutor(
-        processes, context, initializer=_begin_in_process, initargs=(verbosity,)
+        processes, context, initializer=_start_process, initargs=(verbosity,)
     )
     try:
         yield from pool.map(run_share, share_list)
@@ -191,23 +192,27 @@ def _run_shares(shares: Iterable[Order], processes: int) -> Iterator[SimulationT
         pool.shutdown(cancel_futures=True)
 
 
+def _count_runs(runs: int) -> str:
+    return f"{runs:,} run" + ("" if runs == 1 else "s")
+
+
 def _print_tally(tally: SimulationTally, took_s: float) -> None:
     total = sum(tally.injected.values())
     by_kind = ", ".join(f"{kind.value} {tally.injected[kind]:,}" for kind in ALL_FAULTS)
     write_line(f"faults injected: {total:,} ({by_kind})")
     write_line(
-        f"{tally.runs:,} runs, {tally.lasted_s / 3600:,.2f} h of virtual time in {took_s:,.1f} s: "
-        f"{tally.runs / max(took_s, 1e-9):,.0f} runs/s"
+        f"{_count_runs(tally.runs)}, {tally.lasted_s / 3600:,.2f} h of virtual time "
+        f"in {took_s:,.1f} s: {tally.runs / max(took_s, 1e-9):,.0f} runs/s"
     )
 
 
-def _print_violation(order: Order, broken: SimulationOutcome) -> None:
-    violation = broken.violation
+def _print_violation(plan: SimulationPlan, outcome: SimulationOutcome) -> None:
+    violation = outcome.violation
     assert violation is not None
-    write_line(f"seed {broken.conditions.seed} broke an invariant: {violation.invariant}")
+    write_line(f"seed {outcome.conditions.seed} violated an invariant: {violation.invariant}")
     write_line(f"  {violation.detail}")
     if violation.task_id is not None:
-        write_line(f"the story of task {violation.task_id!r}:")
-    for line in broken.story:
+        write_line(f"history of task {violation.task_id!r}:")
+    for line in outcome.story:
         write_line(f"  {line}")
-    write_line(f"again: {order.again(broken.conditions)}")
+    write_line(f"to repeat this run: {plan.command_for(outcome.conditions)}")

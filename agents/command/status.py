@@ -1,4 +1,4 @@
-"""`muster status`: how far the run in a store is, and who is at work on it."""
+"""`muster status`: summarizes the run in a store, its progress and its workers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ class _StatusPart(BaseModel):
 
 
 class WorkerState(_StatusPart):
-    """One worker as the store knows it."""
+    """The state of one worker in the store."""
 
     connected: bool
-    """Whether it is connected, as far as the manager has written; to a dead manager nobody is."""
-
-    health: Health | None
-    """Whether it is healthy, late (it missed some heartbeats) or lost; None where no manager
-    listens.
+    """Whether it is connected, as of the manager's last write; False if no manager holds the store.
     """
 
+    health: Health | None
+    """Healthy, late (it missed heartbeats) or lost; None if no manager is running."""
+
     silent_for: Annotated[float, Field(ge=0)] | None
-    """For how many seconds the manager has not heard it, as far as it has written; None where no
-    manager listens.
+    """Seconds since the last heartbeat, as of the manager's last write; None if no manager is
+    running.
     """
 
     slots: Count
@@ -42,39 +41,39 @@ class WorkerState(_StatusPart):
     """How many tasks are leased to it."""
 
     completed: Count
-    """How many attempts it brought to an end, well or not."""
+    """How many of its attempts have ended, with success or not."""
 
 
 class RunState(_StatusPart):
-    """How far a run is."""
+    """The progress of a run."""
 
     store: str
-    """The store's file."""
+    """The path of the store."""
 
     held: bool | None
-    """Whether a manager holds the store; None if that can't be seen."""
+    """Whether a manager holds the store; None if that is unknown."""
 
     pid: int | None
-    """The manager's process id, if one holds the store and it is known."""
+    """The process id of the manager that holds the store, if known."""
 
     began_at: float | None
-    """When tasks began to be handed out, in seconds since 1970, or None."""
+    """When the first tasks were assigned, in seconds since 1970, or None."""
 
     ended_at: float | None
     """When the run ended, in seconds since 1970, or None."""
 
     failure: str | None
-    """Why the run could not be carried through, or None."""
+    """Why the run failed as a whole, or None."""
 
     counts: dict[TaskStatus, Count]
-    """How many tasks there are of each status."""
+    """The number of tasks of each status."""
 
     workers: dict[str, WorkerState]
-    """The workers by name, in the order of their coming."""
+    """The workers by name, in the order in which they joined."""
 
 
 def state_of(run: StoredRun) -> RunState:
-    """Sum up a run."""
+    """Summarize a run as a model."""
     board = run.board
     return RunState(
         store=str(run.store),
@@ -89,64 +88,65 @@ def state_of(run: StoredRun) -> RunState:
 
 
 def status_lines(run: StoredRun) -> Iterator[str]:
-    """Tell how far a run is, line by line."""
+    """Summarize a run as lines of text."""
     board = run.board
-    yield f"{run.store}: {_tell_progress(run)}; {_tell_holder(run)}"
-    told = [
+    yield f"{run.store}: {_describe_progress(run)}; {_describe_holder(run)}"
+    counts = [
         f"{board.counts[status]:,} {status.label.lower()}"
         for status in TaskStatus
         if board.counts[status]
     ]
     tasks = _count(sum(board.counts.values()), "task")
-    yield f"{tasks}: {', '.join(told)}" if told else tasks
+    yield f"{tasks}: {', '.join(counts)}" if counts else tasks
     for worker in board.workers.values():
         state = _state_of(worker, run)
         ended = f"{_count(state.completed, 'attempt')} ended"
-        yield f"  {worker.name}: {_tell_presence(state)}, {ended}"
+        yield f"  {worker.name}: {_describe_connection(state)}, {ended}"
 
 
 def _state_of(worker: WorkerRecord, run: StoredRun) -> WorkerState:
-    is_listened_to = run.holder.held is True and run.board.ended_at is None
+    is_managed = run.holder.held is True and run.board.ended_at is None
     heartbeat_s = run.board.rules.heartbeat_s
     return WorkerState(
         connected=worker.alive and run.holder.held is not False,
-        health=health_of(worker, run.at, heartbeat_s) if is_listened_to else None,
-        silent_for=silence_of(worker, run.at) if is_listened_to else None,
+        health=health_of(worker, run.at, heartbeat_s) if is_managed else None,
+        silent_for=silence_of(worker, run.at) if is_managed else None,
         slots=worker.slots,
         running=len(worker.running),
         completed=worker.stats.completed_tasks,
     )
 
 
-def _tell_presence(state: WorkerState) -> str:
+def _describe_connection(state: WorkerState) -> str:
     busy = f"{state.running}/{state.slots} slots busy"
     if state.health is Health.LOST:
-        return f"lost, last heard {state.silent_for:,.1f} s ago"
+        return f"lost, last heartbeat {state.silent_for:,.1f} s ago"
     if state.health is Health.LATE:
-        return f"late, last heard {state.silent_for:,.1f} s ago, {busy}"
+        return f"late, last heartbeat {state.silent_for:,.1f} s ago, {busy}"
     return busy if state.connected else "not connected"
 
 
-def _tell_progress(run: StoredRun) -> str:
+def _describe_progress(run: StoredRun) -> str:
     board = run.board
     if board.failure is not None:
-        return f"could not be carried through: {board.failure}"
+        return f"failed: {board.failure}"
     if board.ended_at is not None:
         return f"ended after {board.ended_at - (board.began_at or board.ended_at):,.1f} s"
     if board.began_at is None:
-        return "waits for workers" if run.holder.held else "has not begun"
+        return "waiting for workers" if run.holder.held else "not started"
     if run.holder.held is False:
-        return "was interrupted"
-    return f"has run for {run.at - board.began_at:,.1f} s"
+        return "interrupted"
+    return f"running for {run.at - board.began_at:,.1f} s"
 
 
-def _tell_holder(run: StoredRun) -> str:
+def _describe_holder(run: StoredRun) -> str:
     holder = run.holder
     if holder.held is None:
-        return "whether a manager holds it can't be seen"
+        return "unknown whether a manager holds the store"
     if not holder.held:
-        return "no manager holds it"
-    return "a manager holds it" + (f", process {holder.pid}" if holder.pid is not None else "")
+        return "no manager holds the store"
+    process = f", process {holder.pid}" if holder.pid is not None else ""
+    return f"a manager holds the store{process}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""A run as its store has it, read beside its manager or after it."""
+"""Reads a run from its store, while its manager runs or afterwards."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..store.sqlite import read_store
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as it stands in its store.
+    """A run from a store.
 
     Args:
-        store: the store's file.
+        store: the path of the store.
         holder: whether a manager holds the store.
-        board: the run.
-        at: as of when it is told, in seconds since 1970: now if a manager may be at work on it,
-            else when something last happened.
+        board: the state of the run.
+        at: the time that the state refers to, in seconds since 1970: now if a manager may hold
+            the store, else the time of the last event.
     """
 
     store: Path
@@ -33,32 +33,32 @@ class StoredRun:
     at: float
 
     def report(self) -> RunReport:
-        """Tell the run, under the name of its store."""
+        """Build the report of the run; its name is that of the store."""
         return build_report(self.board, name=self.store.name, now=self.at)
 
 
-def read_kept_run(store: Path) -> StoredRun:
-    """Read a run from its store, whoever holds it.
+def read_stored_run(store: Path) -> StoredRun:
+    """Read a run from its store, whether a manager holds it or not.
 
     Raises:
         StoreUnusable: there is no store, or it can't be read.
     """
-    # First, so that what a manager that ends meanwhile has written is read as well.
+    # Before the rows: a manager that ends in between has then written all of them.
     holder = find_holder(store)
     rows = read_store(store)
-    moment = now()
+    at = now()
     try:
-        board = read_board(rows, now=moment)
+        board = read_board(rows, now=at)
     except DecodeError as fault:
         raise StoreUnusable(
-            f"the store {str(store)!r} holds what can't be read here: {fault.detail}"
+            f"the store {str(store)!r} has rows that can't be decoded: {fault.detail}"
         ) from None
     if holder.held is False:
-        moment = max(_moments(board), default=moment)
-    return StoredRun(store, holder, board, moment)
+        at = max(_event_times(board), default=at)
+    return StoredRun(store, holder, board, at)
 
 
-def _moments(board: Board) -> Iterator[float]:
+def _event_times(board: Board) -> Iterator[float]:
     if board.ended_at is not None:
         yield board.ended_at
     if board.began_at is not None:

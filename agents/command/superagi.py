@@ -1,4 +1,4 @@
-"""`muster superagi`: makes the environment of SuperAGI's tools, and says what of SuperAGI works."""
+"""`muster superagi`: creates the environment of SuperAGI's tools, and checks which of them work."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...messages import InvalidInput, MusterError
 from ..web.backends import SUPERAGI_PACKAGES, WEB_PACKAGES, require_packages
-from ..web.superagi.places import (
+from ..web.superagi.locations import (
     HOME_VARIABLE,
     PYTHON_VARIABLE,
     REPOSITORY,
-    TRIED_COMMIT,
+    TESTED_COMMIT,
     default_environment,
     find_checkout,
     find_python,
     python_of,
 )
-from .console.exit import SOME_DID_NOT, SUCCEEDED
+from .console.exit import EXIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
     from ..web.fetching import Fetcher
     from ..web.superagi.bridge import Bridge
 
-# What comes with the extras is imported when it is needed.
+# Packages of extras are imported only when they are needed.
 # ruff: noqa: PLC0415
 
 REQUIREMENTS = Path(__file__).parents[1] / "web" / "superagi" / "requirements.txt"
-SHOWN_LINES_OF_A_FAULT = 15
+MAX_ERROR_LINES = 15
 
 SAMPLE_URL = "http://sample.muster/withering"
 SAMPLE_TEXT = (
@@ -45,17 +45,17 @@ SAMPLE_PAGE = (
     f"<p>{SAMPLE_TEXT}</p></main></body></html>"
 )
 
-Say: TypeAlias = Callable[[str], None]
+WriteLine: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolFinding:
-    """What was found of one part of SuperAGI.
+    """The result of checking one part of SuperAGI.
 
     Args:
-        part: the part, for people.
+        part: the name of the part.
         works: whether it works.
-        detail: what was found, or why it doesn't work.
+        detail: what was found, or why it does not work.
     """
 
     part: str
@@ -63,49 +63,51 @@ class ToolFinding:
     detail: str
 
     def line(self) -> str:
-        """The finding on one line."""
+        """The finding as one line."""
         return f"{'works ' if self.works else 'fails '} {self.part}: {self.detail}"
 
 
-def set_up(python: Path | None, folder: Path | None, say: Say) -> int:
-    """Make a virtual environment with what SuperAGI's tools need.
+def set_up(python: Path | None, folder: Path | None, write_line: WriteLine) -> int:
+    """Create a virtual environment with the packages of SuperAGI's tools.
 
     Args:
-        python: the interpreter to make it with; None takes the one that runs this.
-        folder: where; None takes the folder in which Muster looks for it.
-        say: takes what is done, line by line.
+        python: the interpreter of the environment; None is the current one.
+        folder: the folder of the environment; None is the folder where Muster searches for it.
+        write_line: called with each line of progress.
 
     Returns:
         The exit code.
 
     Raises:
-        InvalidInput: it could not be made; says what Python or pip said.
+        InvalidInput: Python or pip failed; the message contains their output.
     """
-    where = folder or default_environment()
-    say(f"making a virtual environment in {where}")
-    _run([str(python or sys.executable), "-m", "venv", str(where)])
-    say(f"installing what {REQUIREMENTS.name} lists")
-    made = python_of(where)
-    _run([str(made), "-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)])
-    if where != default_environment():
-        say(f"set {PYTHON_VARIABLE}={made}")
-    say(f"clone {REPOSITORY}, set {HOME_VARIABLE} to that folder, and run: muster superagi check")
-    return SUCCEEDED
+    environment = folder or default_environment()
+    write_line(f"creating a virtual environment in {environment}")
+    _run([str(python or sys.executable), "-m", "venv", str(environment)])
+    write_line(f"installing the packages of {REQUIREMENTS.name}")
+    created = python_of(environment)
+    _run([str(created), "-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)])
+    if environment != default_environment():
+        write_line(f"set {PYTHON_VARIABLE}={created}")
+    write_line(
+        f"clone {REPOSITORY}, set {HOME_VARIABLE} to that folder, and run: muster superagi check"
+    )
+    return EXIT_OK
 
 
-def check(say: Say) -> int:
-    """Try each part of SuperAGI, on a page that is part of Muster; no network is needed.
+def check(write_line: WriteLine) -> int:
+    """Check each part of SuperAGI with a built-in sample page; no network is needed.
 
     Args:
-        say: takes a line for each part.
+        write_line: called with a line for each part.
 
     Returns:
         The exit code: 0 if everything works.
     """
-    return asyncio.run(_check(say))
+    return asyncio.run(_check(write_line))
 
 
-async def _check(say: Say) -> int:
+async def _check(write_line: WriteLine) -> int:
     findings: list[ToolFinding] = []
 
     async def note(part: str, trial: Callable[[], Awaitable[str]]) -> None:
@@ -114,19 +116,19 @@ async def _check(say: Say) -> int:
         except MusterError as fault:
             finding = ToolFinding(part, works=False, detail=str(fault))
         findings.append(finding)
-        say(finding.line())
+        write_line(finding.line())
 
     await note("checkout", _try_checkout)
     await note("extractor in this process", _try_extractor)
     await note("Python of the tools", _try_python)
     await note("WebScraperTool over the bridge", _try_scraper_tool)
     await note("SearxSearchTool.summarise_result over the bridge", _try_summarizer)
-    say(_about_the_model())
-    return SUCCEEDED if all(finding.works for finding in findings) else SOME_DID_NOT
+    write_line(_describe_model())
+    return EXIT_OK if all(finding.works for finding in findings) else EXIT_FAILED
 
 
 async def _try_checkout() -> str:
-    return f"{find_checkout()}; tried with commit {TRIED_COMMIT}"
+    return f"{find_checkout()}; tested with commit {TESTED_COMMIT}"
 
 
 async def _try_extractor() -> str:
@@ -155,14 +157,14 @@ async def _try_scraper_tool() -> str:
 
 async def _try_summarizer() -> str:
     bridge = _bridge()
-    from ..web.roles import Wish
+    from ..web.roles import SummaryRequest
     from ..web.superagi.tools import SuperAgiSummarizer
 
     try:
-        summary = await SuperAgiSummarizer(bridge, None).summarize(Wish(SAMPLE_TEXT, 1))
+        summary = await SuperAgiSummarizer(bridge, None).summarize(SummaryRequest(SAMPLE_TEXT, 1))
     finally:
         await bridge.aclose()
-    return f"summarized the sample, by {summary.written_by.value}: {summary.text}"
+    return f"summarized the sample page by {summary.written_by.value}: {summary.text}"
 
 
 def _bridge() -> Bridge:
@@ -186,28 +188,28 @@ def _sample_fetcher() -> Fetcher:
     return Fetcher(transport=httpx.MockTransport(answer))
 
 
-def _about_the_model() -> str:
+def _describe_model() -> str:
     try:
         require_packages("a language model", WEB_PACKAGES, "web")
         from ..web.language_model import BASE_URL_VARIABLE, KEY_VARIABLE, LanguageModel
 
         model = LanguageModel.of_environment()
     except MusterError as fault:
-        return f"the language model: {fault}"
+        return f"language model: {fault}"
     if model is None:
         return (
-            f"no language model is named ({KEY_VARIABLE} or {BASE_URL_VARIABLE}): "
-            "sentences of the text itself stand in for what one would write"
+            f"no language model is configured (set {KEY_VARIABLE} or {BASE_URL_VARIABLE}): "
+            "summaries consist of sentences from the text"
         )
-    return f"summaries are written by the language model {model.model!r}; it was not asked now"
+    return f"language model for summaries: {model.model!r} (not checked)"
 
 
 def _run(command: list[str]) -> None:
     try:
-        # The interpreter is the user's own choice, the rest is ours.
+        # The user chose the interpreter; the arguments are fixed.
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as fault:
-        raise InvalidInput(f"{command[0]} can't be run: {fault}") from None
+        raise InvalidInput(f"can't run {command[0]}: {fault}") from None
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()[-SHOWN_LINES_OF_A_FAULT:]
-        raise InvalidInput(f"{' '.join(command)} failed: {' | '.join(said)}")
+        output = (done.stderr or done.stdout).strip().splitlines()[-MAX_ERROR_LINES:]
+        raise InvalidInput(f"{' '.join(command)} failed: {' | '.join(output)}")

@@ -1,4 +1,4 @@
-"""Reads a list of tasks from a file, and tells everything that is wrong with it at once."""
+"""Reads tasks from a file, and reports all of its problems at once."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .tasks_file_formats import (
 )
 
 MAX_FILE_BYTES = 1024**3
-"""The largest file that is read."""
+"""The maximum size of a tasks file."""
 
-_TASKS_OF_A_CYCLE_SHOWN = 8
+_MAX_CYCLE_TASKS_SHOWN = 8
 
 
-class _Placed(NamedTuple):
+class _LocatedTask(NamedTuple):
     place: str
     task: Task
 
@@ -38,27 +38,27 @@ def read_tasks(path: str | Path) -> list[Task]:
     """Read tasks from a file.
 
     Args:
-        path: a file of UTF-8 text, 1 GiB at most, of one of these endings:
+        path: a UTF-8 file of at most 1 GiB, with one of these extensions:
             `.jsonl`: a JSON object with the fields of a task on each line.
             `.json`: a list of such objects, or `{"tasks": [...]}`.
-            `.csv`: a header with the names of fields, then a line for each task. An empty cell
-            leaves the field at its default; `data` is JSON text; ids in `depends_on` are separated
-            by spaces or semicolons; ids that are written as integers are integers.
-            In each the field `class` may name a subclass of `Task` that has been imported.
+            `.csv`: a header with field names, then a line for each task. An empty cell leaves the
+            field at its default; `data` is JSON text; ids in `depends_on` are separated by spaces
+            or semicolons; ids written as integers are integers.
+            In each format, the field `class` may name an imported subclass of `Task`.
 
     Returns:
-        The tasks, in the order of the file; there is at least one.
+        The tasks in the order of the file, at least one.
 
     Raises:
-        InvalidInput: it can't be read, or something is wrong in it: up to 10 problems are told,
+        InvalidInput: the file can't be read or is invalid. The message lists up to 10 problems,
             each with its line, field, value and rule.
     """
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise InvalidInput(
-            f"the tasks file {str(path)!r} ends in {path.suffix!r}; "
-            f"it must end in one of {', '.join(READERS)}"
+            f"the tasks file {str(path)!r} has the extension {path.suffix!r}; "
+            f"it must be one of {', '.join(READERS)}"
         )
     problems = Problems()
     try:
@@ -68,37 +68,37 @@ def read_tasks(path: str | Path) -> list[Task]:
     except (OSError, ValueError) as fault:
         reason = (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
         raise InvalidInput(f"the tasks file {str(path)!r} can't be read: {reason}") from None
-    if problems.told:
+    if problems.messages:
         raise InvalidInput(_describe(path, problems))
     if not tasks:
-        raise InvalidInput(f"the tasks file {str(path)!r} holds no tasks")
+        raise InvalidInput(f"the tasks file {str(path)!r} contains no tasks")
     return tasks
 
 
 def _check_file(path: Path) -> None:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise InvalidInput(f"the tasks file {str(path)!r} is not an ordinary file")
+        raise InvalidInput(f"the tasks file {str(path)!r} is not a regular file")
     if status.st_size > MAX_FILE_BYTES:
         raise InvalidInput(
             f"the tasks file {str(path)!r} has {status.st_size:,} bytes, "
-            f"the limit is {MAX_FILE_BYTES:,}; divide it"
+            f"the limit is {MAX_FILE_BYTES:,}; split it into several files"
         )
 
 
 def _describe(path: Path, problems: Problems) -> str:
-    if len(problems.told) == 1:
-        return f"{path}: {problems.told[0]}"
-    count = f"the first {MAX_PROBLEMS}" if problems.is_full else str(len(problems.told))
-    return "\n  ".join([f"{path}: {count} problems:", *problems.told])
+    if len(problems.messages) == 1:
+        return f"{path}: {problems.messages[0]}"
+    count = f"the first {MAX_PROBLEMS}" if problems.is_full else str(len(problems.messages))
+    return "\n  ".join([f"{path}: {count} problems:", *problems.messages])
 
 
-# ------------------------------------------------------------------------ each task by itself
+# ------------------------------------------------------------------------ individual tasks
 
 
 def _load_all(rows: Iterable[TaskFileRow], problems: Problems) -> list[Task]:
-    placed: dict[TaskId, _Placed] = {}
-    # Of a task that is wrong in itself at least the id is known, so that others may name it.
+    located: dict[TaskId, _LocatedTask] = {}
+    # The ids of invalid tasks, to which other tasks may refer.
     faulty: set[TaskId] = set()
     for row in rows:
         task_id = row.fields.get("id")
@@ -106,16 +106,16 @@ def _load_all(rows: Iterable[TaskFileRow], problems: Problems) -> list[Task]:
         if task is None:
             if type(task_id) in (int, str):
                 faulty.add(cast("TaskId", task_id))
-        elif task.id in placed:
-            first = placed[task.id].place
+        elif task.id in located:
+            first = located[task.id].place
             problems.add(row.place, f"id: {show(task.id)}: the task of {first} has this id too")
         else:
-            placed[task.id] = _Placed(row.place, task)
+            located[task.id] = _LocatedTask(row.place, task)
         if problems.is_full:
             break
     if not problems.is_cut_short and not problems.is_full:
-        _check_relations(placed, faulty, problems)
-    return [each.task for each in placed.values()]
+        _check_relations(located, faulty, problems)
+    return [each.task for each in located.values()]
 
 
 def _load(row: TaskFileRow, problems: Problems) -> Task | None:
@@ -125,7 +125,7 @@ def _load(row: TaskFileRow, problems: Problems) -> Task | None:
         return None
     try:
         task = task_class.model_validate(fields)
-        # The manager would refuse it too, but knows of no lines.
+        # The manager checks this too, but its message could not contain the line.
         encode_message(TaskAssignment(task=task))
     except ValidationError as fault:
         known = [*_field_names(task_class), CLASS_FIELD]
@@ -133,7 +133,7 @@ def _load(row: TaskFileRow, problems: Problems) -> Task | None:
             problems.add(row.place, _describe_fault(problem, known))
     except EncodeError as fault:
         problems.add(row.place, str(fault))
-    except Exception as fault:  # noqa: BLE001 - a user's class may have validators of any kind
+    except Exception as fault:  # noqa: BLE001 - validators of a user's class may raise anything
         problems.add(row.place, f"{task_class.__name__}: {type(fault).__name__}: {fault}")
     else:
         return task
@@ -145,8 +145,8 @@ def _find_class(name: object, place: str, problems: Problems) -> type[Task] | No
     if task_class is None:
         problems.add(
             place,
-            f"{CLASS_FIELD}: {show(name)}: must name a class of tasks that has been imported, "
-            "such as 'PriorityTask'",
+            f"{CLASS_FIELD}: {show(name)}: must name an imported task class, such as "
+            "'PriorityTask'",
         )
     return task_class
 
@@ -161,38 +161,38 @@ def _describe_fault(fault: ErrorDetails, known: Sequence[str]) -> str:
     if fault["type"] == "extra_forbidden":
         return unknown_field(first, known)
     if fault["type"] == "missing":
-        return f"{name}: missing, though every task needs it"
+        return f"{name}: missing; every task needs it"
     return f"{name}: {show(fault['input'])}: {fault['msg']}"
 
 
-# ------------------------------------------------------------------------ tasks among themselves
+# ------------------------------------------------------------------------ relations of tasks
 
 
 def _check_relations(
-    placed: Mapping[TaskId, _Placed], faulty: Container[TaskId], problems: Problems
+    located: Mapping[TaskId, _LocatedTask], faulty: Container[TaskId], problems: Problems
 ) -> None:
-    for place, task in placed.values():
+    for place, task in located.values():
         named = [("depends_on", each) for each in task.depends_on]
         if task.parent_id is not None:
             named.append(("parent_id", task.parent_id))
         for field, task_id in named:
-            if task_id not in placed and task_id not in faulty:
-                problems.add(place, f"{field}: {show(task_id)}: {_unknown_id(task_id, placed)}")
-    for cycle in _find_cycles(placed):
+            if task_id not in located and task_id not in faulty:
+                problems.add(place, f"{field}: {show(task_id)}: {_unknown_id(task_id, located)}")
+    for cycle in _find_cycles(located):
         if problems.is_full:
             break
-        told = [f"{show(task_id)} ({placed[task_id].place})" for task_id in cycle]
-        if len(told) > _TASKS_OF_A_CYCLE_SHOWN:
-            left_out = len(told) - _TASKS_OF_A_CYCLE_SHOWN
-            told[_TASKS_OF_A_CYCLE_SHOWN:] = [f"{left_out:,} more"]
-        told.append(show(cycle[0]))
-        problems.add("", f"depends_on: a circle in which nothing can begin: {' -> '.join(told)}")
+        steps = [f"{show(task_id)} ({located[task_id].place})" for task_id in cycle]
+        if len(steps) > _MAX_CYCLE_TASKS_SHOWN:
+            left_out = len(steps) - _MAX_CYCLE_TASKS_SHOWN
+            steps[_MAX_CYCLE_TASKS_SHOWN:] = [f"{left_out:,} more"]
+        steps.append(show(cycle[0]))
+        problems.add("", f"depends_on: the tasks form a cycle: {' -> '.join(steps)}")
 
 
 def _unknown_id(task_id: TaskId, known: Container[object]) -> str:
-    twin = str(task_id) if isinstance(task_id, int) else _integer_in(task_id)
-    told = "no task of this file has this id"
-    return f"{told}; did you mean {twin!r}?" if twin in known else told
+    similar = str(task_id) if isinstance(task_id, int) else _integer_in(task_id)
+    message = "no task of this file has this id"
+    return f"{message}; did you mean {similar!r}?" if similar in known else message
 
 
 def _integer_in(text: str) -> int | None:
@@ -202,17 +202,17 @@ def _integer_in(text: str) -> int | None:
         return None
 
 
-def _find_cycles(placed: Mapping[TaskId, _Placed]) -> Iterator[list[TaskId]]:
-    """Circles that share no task; each task in them waits for the next."""
+def _find_cycles(located: Mapping[TaskId, _LocatedTask]) -> Iterator[list[TaskId]]:
+    """Cycles that share no task; each task in a cycle depends on the next."""
     waits_for = {
-        task_id: [each for each in task.depends_on if each in placed]
-        for task_id, (_, task) in placed.items()
+        task_id: [each for each in task.depends_on if each in located]
+        for task_id, (_, task) in located.items()
     }
     while True:
         try:
             TopologicalSorter(waits_for).prepare()
         except CycleError as fault:
-            # It names the first task at both ends, and each before the one that waits for it.
+            # The list starts and ends with the same task, and each task precedes its dependent.
             cycle = cast("list[TaskId]", fault.args[1])[:0:-1]
             yield cycle
             for task_id in cycle:

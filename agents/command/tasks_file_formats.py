@@ -1,4 +1,4 @@
-"""The formats of tasks files: JSONL, JSON and CSV, read into rows of fields with their lines."""
+"""The formats of tasks files, JSONL, JSON and CSV: reads them as rows with line numbers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ...messages import MAX_MESSAGE_BYTES, Payload, Task, TaskId
 from ...messages.wording import show
 
 MAX_PROBLEMS = 10
-"""How many problems of a file are told at once."""
+"""How many problems of a file are reported."""
 
 CLASS_FIELD = "class"
-"""The field that names the class of a task, where it is not `Task` itself."""
+"""The field that names the class of a task, if it is not `Task`."""
 
-# Python refuses to read integers of thousands of digits.
+# At most 100 digits, because Python limits the digits that `int` parses.
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
 _BETWEEN_IDS = re.compile(r"[\s;]+")
 
 
 class TaskFileRow(NamedTuple):
-    """The fields of one task as a file gives them, and where they stand, such as "line 3"."""
+    """The fields of one task in a file, and their place, such as "line 3"."""
 
     place: str
     fields: dict[str, Payload]
@@ -34,23 +34,23 @@ class TaskFileRow(NamedTuple):
 
 @dataclass(slots=True)
 class Problems:
-    """What is wrong with a file, as far as it was read."""
+    """The problems found in a file so far."""
 
-    told: list[str] = field(default_factory=list[str])
+    messages: list[str] = field(default_factory=list[str])
     is_cut_short: bool = False
 
     @property
     def is_full(self) -> bool:
-        """Whether no more can be told."""
-        return len(self.told) >= MAX_PROBLEMS
+        """Whether the maximum number of problems is reached."""
+        return len(self.messages) >= MAX_PROBLEMS
 
     def add(self, place: str, problem: str) -> None:
-        """Tell a problem, unless enough are told."""
+        """Add a problem, unless the maximum is reached."""
         if not self.is_full:
-            self.told.append(f"{place}: {problem}" if place else problem)
+            self.messages.append(f"{place}: {problem}" if place else problem)
 
     def stop(self, place: str, problem: str) -> None:
-        """Tell a problem behind which the file can't be read."""
+        """Add a problem after which the rest of the file can't be read."""
         self.add(place, problem)
         self.is_cut_short = True
 
@@ -59,17 +59,17 @@ Reader: TypeAlias = Callable[[BinaryIO, Problems], Iterator[TaskFileRow]]
 
 
 def unknown_field(name: object, known: Sequence[str]) -> str:
-    """Say that there is no such field, which there are, and which of them was meant perhaps."""
-    nearest = get_close_matches(str(name), known, n=1)
-    meant = f"; did you mean {nearest[0]!r}?" if nearest else ";"
-    return f"there is no field {show(name)}{meant} known: {', '.join(known)}"
+    """The message for an unknown field, with the known fields and the most similar of them."""
+    similar = get_close_matches(str(name), known, n=1)
+    question = f"; did you mean {similar[0]!r}?" if similar else ";"
+    return f"there is no field {show(name)}{question} known: {', '.join(known)}"
 
 
 # ------------------------------------------------------------------------ JSON
 
 
 def read_jsonl(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
-    """Read a file with one JSON object a line."""
+    """Read a file with one JSON object per line."""
     for number, line in enumerate(_lines(file, problems), start=1):
         if not line.strip():
             continue
@@ -85,7 +85,7 @@ def read_jsonl(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
 
 
 def read_json(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
-    """Read a file that is one JSON list of objects, or an object whose only field is that list."""
+    """Read a file with a JSON list of objects, or an object whose only field is such a list."""
     content = file.read()
     try:
         text = content.decode("utf-8-sig")
@@ -106,7 +106,7 @@ def read_json(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
 
 
 class _JsonScanner:
-    """Goes through the list of a JSON document element by element, and counts the lines."""
+    """Parses the list of a JSON document element by element, with line numbers."""
 
     def __init__(self, text: str) -> None:
         self.line = 1
@@ -115,16 +115,16 @@ class _JsonScanner:
         self._counted_to = 0
 
     def elements(self) -> Iterator[tuple[int, Payload]]:
-        """Each element of the list, and the line on which it begins."""
+        """Each element of the list, with the line on which it starts."""
         if self._next() == "{":
             yield from self._list_in_object()
         else:
             yield from self._list()
         if self._next():
-            raise json.JSONDecodeError("there is more behind its end", self._text, self._at)
+            raise json.JSONDecodeError("there is more text after its end", self._text, self._at)
 
     def _list(self) -> Iterator[tuple[int, Payload]]:
-        self._take("[", "a list of tasks was expected, or an object with the field 'tasks'")
+        self._take("[", "expected a list of tasks, or an object with the field 'tasks'")
         if self._next() == "]":
             self._at += 1
             return
@@ -134,20 +134,20 @@ class _JsonScanner:
             if self._next() == "]":
                 self._at += 1
                 return
-            self._take(",", "',' or ']' was expected")
+            self._take(",", "expected ',' or ']'")
 
     def _list_in_object(self) -> Iterator[tuple[int, Payload]]:
-        self._take("{", "'{' was expected")
+        self._take("{", "expected '{'")
         begins_at = self._at
         name = self._value() if self._next() == '"' else None
         if name != "tasks":
-            raise json.JSONDecodeError("the one field 'tasks' was expected", self._text, begins_at)
-        self._take(":", "':' was expected")
+            raise json.JSONDecodeError("expected the field 'tasks'", self._text, begins_at)
+        self._take(":", "expected ':'")
         yield from self._list()
-        self._take("}", "'}' was expected, as 'tasks' is the only field")
+        self._take("}", "expected '}', since 'tasks' must be the only field")
 
     def _next(self) -> str:
-        """The next character that is not white space, or "" at the end."""
+        """The next character that is not whitespace, or "" at the end."""
         while self._text.startswith(_WHITE_SPACE, self._at):
             self._at += 1
         self.line += self._text.count("\n", self._counted_to, self._at)
@@ -175,13 +175,13 @@ def _object_row(place: str, value: Payload, problems: Problems) -> Iterator[Task
 def _take_pairs(pairs: list[tuple[str, Payload]]) -> dict[str, Payload]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        [(doubled, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"{show(doubled)} stands twice in one object")
+        [(repeated, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the field {show(repeated)} is given twice in one object")
     return fields
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"not JSON: {constant} is no number there")
+    raise ValueError(f"not JSON: {constant} is not a JSON number")
 
 
 def _describe_json_fault(fault: ValueError | RecursionError) -> str:
@@ -196,7 +196,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_take_pairs, parse_constant=_refus
 
 
 def read_csv(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
-    """Read a file with a header, then a line of cells for each task; empty cells say nothing."""
+    """Read a file with a header, then a line of cells for each task; empty cells are ignored."""
     cells = csv.reader(_lines(file, problems), strict=True)
     begins_on = 1
     header: list[str] = []
@@ -211,7 +211,7 @@ def read_csv(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
                 if problems.is_cut_short:
                     return
             elif len(values) != len(header):
-                problems.add(place, f"{len(values)} cells, where the header has {len(header)}")
+                problems.add(place, f"{len(values)} cells, but the header has {len(header)}")
             else:
                 yield from _cells_row(place, dict(zip(header, values, strict=True)), problems)
     except csv.Error as fault:
@@ -220,15 +220,15 @@ def read_csv(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
 
 def _check_header(place: str, header: Sequence[str], problems: Problems) -> None:
     known = [*Task.model_fields, CLASS_FIELD]
-    # With a class for each row, each has fields of its own.
-    strange = [] if CLASS_FIELD in header else [name for name in header if name not in known]
-    for name in strange:
+    # With a column for the class, each row may have other fields.
+    unknown = [] if CLASS_FIELD in header else [name for name in header if name not in known]
+    for name in unknown:
         problems.stop(place, unknown_field(name, known))
     for name in dict.fromkeys(name for name in header if header.count(name) > 1):
         problems.stop(place, f"there are two columns {show(name)}")
     for name in ("id", "description"):
         if name not in header:
-            problems.stop(place, f"there is no column {name!r}, which every task needs")
+            problems.stop(place, f"there is no column {name!r}; every task needs it")
 
 
 def _cells_row(place: str, cells: Mapping[str, str], problems: Problems) -> Iterator[TaskFileRow]:
@@ -259,7 +259,7 @@ def _id_in(text: str) -> TaskId:
 def _describe_csv_fault(fault: csv.Error) -> str:
     if "field limit" in str(fault):
         limit = f"{csv.field_size_limit():,}"
-        return f"a cell holds over {limit} characters; use a .jsonl file for data of that size"
+        return f"a cell has over {limit} characters; use a .jsonl file for data of that size"
     return f"not CSV: {fault}"
 
 
@@ -267,7 +267,7 @@ def _describe_csv_fault(fault: csv.Error) -> str:
 
 
 def _lines(file: BinaryIO, problems: Problems) -> Iterator[str]:
-    """Each line as text, up to the first that is none."""
+    """Each line as text, up to the first that is not valid UTF-8."""
     encoding = "utf-8-sig"
     for number, line in enumerate(iter(lambda: file.readline(MAX_MESSAGE_BYTES), b""), start=1):
         if len(line) == MAX_MESSAGE_BYTES:
@@ -289,4 +289,4 @@ def _describe_bad_byte(fault: UnicodeDecodeError) -> str:
 
 
 READERS: Mapping[str, Reader] = {".jsonl": read_jsonl, ".json": read_json, ".csv": read_csv}
-"""How to read a file, by the ending of its name."""
+"""The reader for each file extension."""

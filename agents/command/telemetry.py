@@ -1,4 +1,4 @@
-"""`--otel`: tells OpenTelemetry of what a manager or a worker does."""
+"""`--otel`: sends OpenTelemetry spans for the attempts of a manager or worker."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from ..manager.task_manager import TaskManager
 from ..worker.worker_agent import WorkerAgent
 
 
-def tell_opentelemetry(agent: TaskManager | WorkerAgent) -> None:
-    """Have an agent tell OpenTelemetry of each attempt.
+def enable_opentelemetry(agent: TaskManager | WorkerAgent) -> None:
+    """Send OpenTelemetry spans for the attempts of an agent.
 
     Raises:
         ExtraMissing: OpenTelemetry is not installed.
-        InvalidInput: nobody takes its spans.
+        InvalidInput: no exporter is configured.
     """
-    from ..metrics.otel import check_provider, trace_manager, trace_worker  # noqa: PLC0415 - its packages are only there on request
+    from ..metrics.otel import check_provider, trace_manager, trace_worker  # noqa: PLC0415 - it needs an extra
 
     check_provider()
     if isinstance(agent, TaskManager):

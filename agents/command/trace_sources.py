@@ -1,45 +1,53 @@
-"""Where the trace of a run comes from: a scenario that is played, a trace's file, a store."""
+"""Gets the trace of a run: from a scenario, a trace file or a store."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from ...messages import InvalidInput
-from ..kernel.trace import Trace, trace_of
+from ...messages import InvalidInput, RunEnded, WorkersMissing
+from ...scenarios.scenario import ManagerSeen, Scenario
+from ..kernel.trace import Trace, TraceLog, trace_of
+from ..manager.task_manager import TaskManager
+from ..simulation.virtual_time import run_in_virtual_time
 from ..trace.file import read_trace_file
-from .console.exit import complain
+from ..trace.follow import add_side_message, follow
+from .console.exit import print_message
+from .console.interrupts import Interrupts
 from .scenario_finder import find_scenario, make_scenario
-from .stored_run import read_kept_run
-from .traced_play import trace_scenario
+from .stored_run import read_stored_run
 
 
 def trace_from_file(path: Path) -> Trace:
-    """Read a trace; what is to be known of it is told on stderr.
+    """Read a trace file, and print its warnings on stderr.
 
     Raises:
-        InvalidTrace: it can't be read, or is damaged.
+        InvalidTrace: the file can't be read, or is damaged.
     """
     read = read_trace_file(path)
     for warning in read.warnings:
-        complain(warning)
+        print_message(warning)
     return read.trace
 
 
 def trace_from_store(path: Path) -> Trace:
-    """What a store still knows of its run.
+    """Build a trace from what a store keeps of its run.
 
     Raises:
         StoreUnusable: there is no store, or it can't be read.
     """
-    found = read_kept_run(path)
+    found = read_stored_run(path)
     return trace_of(found.board, found.store.stem)
 
 
 def trace_from_scenario(
     name_or_file: str, arguments: Sequence[str], *, real: bool = False, time_scale: float = 1.0
 ) -> Trace:
-    """Play a scenario for its trace.
+    """Run a scenario and trace it.
 
     Raises:
         UnknownName: there is no such scenario.
@@ -49,16 +57,50 @@ def trace_from_scenario(
     return trace_scenario(made, real=real)
 
 
+def trace_scenario(scenario: Scenario, *, real: bool = False) -> Trace:
+    """Run a scenario and trace it; in virtual time if possible.
+
+    Args:
+        scenario: the scenario.
+        real: run it over real Ceylon in real time, even if virtual time is possible.
+    """
+    log = TraceLog()
+    managers: list[TaskManager] = []
+    scenario.tell_aside = partial(add_side_message, log)
+
+    def seen(manager: TaskManager) -> None:
+        managers.append(manager)
+        follow(manager, log)
+
+    # Handlers may print, but stdout is reserved for the diagram. A run that ends early, as when
+    # workers are missing, still has a trace.
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(RunEnded, WorkersMissing):
+        if real or scenario.needs_the_real_network():
+            asyncio.run(_play(scenario, seen, managers))
+        else:
+            run_in_virtual_time(scenario.rehearse(seen=seen))
+    return log.trace()
+
+
 def is_scenario(text: str) -> bool:
-    """Whether what stands on the command line means a scenario, and not another file."""
+    """Whether a command line argument names a scenario rather than a trace file."""
     return Path(text).suffix == ".py" or not Path(text).is_file()
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:
-    """See to it that nobody gives arguments to what takes none.
+    """Check that no arguments are given with a trace file or a store.
 
     Raises:
-        InvalidInput: somebody does.
+        InvalidInput: there are arguments.
     """
     if arguments:
-        raise InvalidInput(f"{arguments[0]!r} is an argument, which only a scenario takes")
+        raise InvalidInput(f"unexpected argument {arguments[0]!r}: only a scenario takes arguments")
+
+
+async def _play(scenario: Scenario, seen: ManagerSeen, managers: list[TaskManager]) -> None:
+    async def stop() -> None:
+        for manager in managers:
+            await manager.stop()
+
+    async with Interrupts(stop):
+        await scenario.play(seen=seen)

@@ -1,28 +1,84 @@
-"""Finds the `Handlers` that `muster worker --handlers MODULE[:ATTRIBUTE]` names.
+"""Imports a user's modules, and finds the handlers that `muster worker --handlers` names.
 
-An attribute may be a function that makes them, with an argument behind another colon:
-`muster.agents.web:scraping:superagi`.
+A name is `MODULE`, `MODULE:ATTRIBUTE`, or `MODULE:FUNCTION:ARGUMENT` for a function that creates
+handlers, such as `muster.agents.web:scraping:superagi`.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
 
 from ...messages import InvalidInput
 from ..execution.handlers import Handlers
-from .loading import load_module
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a Python file; its folder is added to the module path, as for a script.
+
+    Raises:
+        InvalidInput: the file does not exist, or is not Python.
+    """
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {str(path)!r}")
+    path = path.resolve()
+    known = sys.modules.get(path.stem)
+    if known is not None and known.__file__ == str(path):
+        return known
+    _add_to_module_path(path.parent)
+    # A file must not replace a loaded module of the same name.
+    name = path.stem if known is None else f"muster_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InvalidInput(f"{str(path)!r} is not a Python file; its name must end with .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as fault:
+        del sys.modules[name]
+        raise _not_python(fault) from None
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def load_module(name: str) -> ModuleType:
+    """Import a module by its dotted name; the current directory is searched first.
+
+    Raises:
+        InvalidInput: there is no such module, or it is not Python.
+    """
+    _add_to_module_path(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as fault:
+        if fault.name is None or not f"{name}.".startswith(f"{fault.name}."):
+            raise
+        raise InvalidInput(
+            f"there is no module {name!r}, neither in {str(Path.cwd())!r} nor installed"
+        ) from None
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{name!r} is not a valid module name") from None
+    except SyntaxError as fault:
+        raise _not_python(fault) from None
 
 
 def find_handlers(names: Iterable[str]) -> Handlers:
-    """Gather the handlers of several modules.
+    """Collect the handlers of several modules.
 
     Args:
-        names: each a module, of which every `Handlers` is taken, or "module:attribute", or
-            "module:function" or "module:function:argument" for a function that makes handlers.
+        names: each is "module", which takes every `Handlers` in it, "module:attribute", or
+            "module:function" or "module:function:argument" for a function that creates handlers.
 
     Raises:
-        InvalidInput: a module, or what is wanted of it, is not there, or two clash.
+        InvalidInput: a module or attribute does not exist, or two handlers have the same type.
     """
     gathered = Handlers()
     taken: set[int] = set()
@@ -40,9 +96,9 @@ def _find(name: str) -> list[Handlers]:
     found = {key: value for key, value in vars(module).items() if isinstance(value, Handlers)}
     if colon:
         attribute, *arguments = attribute.split(":", 1)
-        makes_handlers = getattr(module, attribute, None)
-        if inspect.isfunction(makes_handlers) and not attribute.startswith("_"):
-            return [_make(name, makes_handlers, arguments)]
+        factory = getattr(module, attribute, None)
+        if inspect.isfunction(factory) and not attribute.startswith("_"):
+            return [_create(name, factory, arguments)]
         if attribute not in found or arguments:
             raise InvalidInput(
                 f"module {module_name!r} has no {'function' if arguments else 'Handlers'} called "
@@ -52,18 +108,27 @@ def _find(name: str) -> list[Handlers]:
     if not found:
         public = [key for key in vars(module) if not key.startswith("_")]
         raise InvalidInput(
-            f"module {module_name!r} holds no Handlers, only: {', '.join(public) or 'nothing'}; "
-            "make one with `handlers = Handlers()` and `@handlers.task(TYPE)`"
+            f"module {module_name!r} has no Handlers, only: {', '.join(public) or 'nothing'}; "
+            "create one with `handlers = Handlers()` and `@handlers.task(TYPE)`"
         )
     return list(found.values())
 
 
-def _make(name: str, function: Callable[..., object], arguments: list[str]) -> Handlers:
+def _create(name: str, function: Callable[..., object], arguments: list[str]) -> Handlers:
     try:
         inspect.signature(function).bind(*arguments)
     except TypeError as fault:
-        raise InvalidInput(f"{name!r} can't be called so: {fault}") from None
-    made = function(*arguments)
-    if not isinstance(made, Handlers):
-        raise InvalidInput(f"{name!r} gave {type(made).__name__}, and not Handlers")
-    return made
+        raise InvalidInput(f"the function of {name!r} can't be called: {fault}") from None
+    created = function(*arguments)
+    if not isinstance(created, Handlers):
+        raise InvalidInput(f"{name!r} returned {type(created).__name__}; it must return Handlers")
+    return created
+
+
+def _add_to_module_path(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _not_python(fault: SyntaxError) -> InvalidInput:
+    return InvalidInput(f"{fault.filename}, line {fault.lineno}: {fault.msg}")

@@ -1,4 +1,4 @@
-"""`--web`: the live page of a run that the command line starts, and how long it stays up."""
+"""`--web`: serves the live page of a run that the command line starts."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
     from ..live.application import MetricsSource
     from ..manager.task_manager import TaskManager
 
-# What it needs comes with an extra that not everybody has.
+# The live page needs an extra, which may not be installed.
 # ruff: noqa: PLC0415
 
 WEB_OPTION = "--web"
-USUAL_WEB_PORT = "8080"
-LINGERS_AT_A_TERMINAL_S = 60.0
+DEFAULT_WEB_PORT = "8080"
+TERMINAL_LINGER_S = 60.0
 
 
 @dataclass(frozen=True)
-class WebOrder:
-    """What was asked for.
+class WebPageOptions:
+    """The options of the live page.
 
     Args:
         port: the TCP port; 0 takes a free one.
         host: the IP address to listen on.
-        names: host names by which the page is called besides.
-        linger_s: how long it stays up after the run, in seconds; None as suits the terminal.
+        names: additional host names under which the page is reached.
+        linger_s: how long the page stays available after the run, in seconds; None is 60 at a
+            terminal, else 0.
     """
 
     port: int
@@ -44,72 +45,74 @@ class WebOrder:
     linger_s: float | None = None
 
 
-def order_page(
+def web_page_options(
     port: int | None, host: str, names: Sequence[str] | None, linger_s: float | None
-) -> WebOrder | None:
-    """What the options ask for; None if there is to be no page.
+) -> WebPageOptions | None:
+    """Combine the command line options of the live page; None without `--web`.
 
     Raises:
-        ExtraMissing: what the page needs is not installed.
+        ExtraMissing: the extra for the page is not installed.
     """
     if port is None:
         return None
     from .. import live
 
     del live
-    return WebOrder(port, host, tuple(names or ()), linger_s)
+    return WebPageOptions(port, host, tuple(names or ()), linger_s)
 
 
-def fill_in_port(arguments: Sequence[str]) -> list[str]:
-    """Put the usual port behind a `--web` that stands alone."""
+def add_default_web_port(arguments: Sequence[str]) -> list[str]:
+    """Add the default port after each `--web` without a value."""
     filled: list[str] = []
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         if argument == "--":
-            return [*filled, *arguments[place:]]
+            return [*filled, *arguments[index:]]
         filled.append(argument)
-        following = arguments[place + 1] if place + 1 < len(arguments) else ""
+        following = arguments[index + 1] if index + 1 < len(arguments) else ""
         if argument == WEB_OPTION and not following.isdecimal():
-            filled.append(USUAL_WEB_PORT)
+            filled.append(DEFAULT_WEB_PORT)
     return filled
 
 
 class WebPage:
-    """While it is entered, the run of a manager is seen in a browser, if that was asked for.
+    """A context manager that serves the live page of a manager, if `--web` is given.
 
     Args:
-        order: what was asked for, or None.
-        told: where its address is told.
+        options: the options of the page, or None.
+        stream: the stream to which the page's URL is written.
     """
 
-    def __init__(self, order: WebOrder | None, told: TextIO) -> None:
-        self._order = order
-        self._told = told
+    def __init__(self, options: WebPageOptions | None, stream: TextIO) -> None:
+        self._options = options
+        self._stream = stream
         self._page: LivePage | None = None
         self._starting: asyncio.Task[LivePage] | None = None
 
     def follow(self, manager: TaskManager) -> None:
-        """Show the run of this manager, in the running loop; of several, the first's.
+        """Show the run of this manager, in the running loop; only the first manager counts.
 
         Raises:
-            PortInUse: the port belongs to somebody else.
-            InvalidInput: it can't listen there.
+            PortInUse: another program uses the port.
+            InvalidInput: the page can't listen on the address.
         """
-        if self._order is None or self._page is not None:
+        if self._options is None or self._page is not None:
             return
         from ..live import LivePage
 
-        order = self._order
+        options = self._options
         metrics = _find_metrics()
         if metrics is not None:
-            # They count from the first call on.
+            # Metrics count from the first call.
             metrics(manager)
-        self._page = LivePage(manager, order.host, order.port, names=order.names, metrics=metrics)
+        self._page = LivePage(
+            manager, options.host, options.port, names=options.names, metrics=metrics
+        )
         self._starting = asyncio.create_task(self._page.__aenter__())
-        self._told.write(f"live page: {self._page.url}\n")
-        self._told.flush()
+        self._stream.write(f"live page: {self._page.url}\n")
+        self._stream.flush()
 
     async def __aenter__(self) -> WebPage:
-        """Be ready to show a run."""
+        """Return the page; `follow` starts it."""
         return self
 
     async def __aexit__(
@@ -118,34 +121,36 @@ class WebPage:
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take the page away."""
+        """Stop serving the page."""
         if self._page is not None and self._starting is not None:
             await self._starting
             await self._page.__aexit__(None, None, None)
 
     async def linger(self) -> None:
-        """Leave the page up for a while after the run, until Ctrl-C."""
-        if self._order is None or self._page is None:
+        """Keep the page available for a while after the run, or until Ctrl-C."""
+        if self._options is None or self._page is None:
             return
-        linger_s = self._order.linger_s
+        linger_s = self._options.linger_s
         if linger_s is None:
-            linger_s = LINGERS_AT_A_TERMINAL_S if sys.stdout.isatty() else 0.0
+            linger_s = TERMINAL_LINGER_S if sys.stdout.isatty() else 0.0
         if not linger_s:
             return
-        self._told.write(f"live page: {self._page.url} for {linger_s:g} s more; Ctrl-C ends it\n")
-        self._told.flush()
-        over = asyncio.Event()
+        self._stream.write(
+            f"live page: {self._page.url} stays available for {linger_s:g} s; Ctrl-C ends it\n"
+        )
+        self._stream.flush()
+        interrupted = asyncio.Event()
 
         async def end() -> None:
-            over.set()
+            interrupted.set()
 
         async with Interrupts(end):
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(over.wait(), linger_s)
+                await asyncio.wait_for(interrupted.wait(), linger_s)
 
 
 def _find_metrics() -> MetricsSource | None:
-    """What is at `/metrics`: nothing where its package is not installed."""
+    """What renders `/metrics`; None if its extra is not installed."""
     try:
         from ..metrics.exposition import render_metrics
     except ExtraMissing:

@@ -1,4 +1,4 @@
-"""`muster why`: asks a running manager, a report or a store why a task stands where it stands."""
+"""`muster why`: explains the status of a task, from a running manager, a report or a store."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from ..security.sealing import seal_client
 from ..security.ticket import Ticket
 from ..transport.ceylon_agent import CeylonAgent, PeerMode
 from ..transport.endpoint import Endpoint
-from .stored_run import read_kept_run
+from .stored_run import read_stored_run
 
-ASK_EVERY_S = 0.3
-PATIENCE_S = 10.0
+RESEND_INTERVAL_S = 0.3
+ANSWER_TIMEOUT_S = 10.0
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
 
 
-def readings_of(text: str) -> list[TaskId]:
-    """What a task's id may be that the command line gives as text: an integer first, then text.
+def possible_task_ids(text: str) -> list[TaskId]:
+    """The task ids that a command line argument may mean: first an integer, then text.
 
     Raises:
-        InvalidInput: no task can have this id.
+        InvalidInput: it is not a valid task id.
     """
-    readings: list[TaskId] = []
+    candidates: list[TaskId] = []
     if re.fullmatch(r"[0-9]+", text):
-        readings.append(int(text[:_MOST_DIGITS]))
-    readings.append(text)
-    possible = [reading for reading in readings if _is_task_id(reading)]
+        candidates.append(int(text[:_MAX_DIGITS]))
+    candidates.append(text)
+    possible = [candidate for candidate in candidates if _is_task_id(candidate)]
     if not possible:
         raise InvalidInput(
-            f"no task can have the id {text[:_SHOWN_CHARACTERS]!r}; it is an integer above 0, "
-            "or a text that is not blank, of 200 characters at most"
+            f"{text[:_MAX_SHOWN_CHARACTERS]!r} is not a valid task id; it must be an integer "
+            "above 0, or text of 1 to 200 characters that is not blank"
         )
     return possible
 
 
 async def ask_manager(
-    readings: Sequence[TaskId],
+    task_ids: Sequence[TaskId],
     ticket: Ticket,
     secret: WorkspaceSecret | None = None,
     *,
@@ -55,36 +55,36 @@ async def ask_manager(
     """Ask a running manager about a task.
 
     Args:
-        readings: what the task's id may be; the first that the manager knows is answered.
-        ticket: where the manager is.
-        secret: what the workspace's members share, if the ticket does not carry it.
-        insecure: do not seal.
+        task_ids: the possible ids of the task; the first that the manager knows counts.
+        ticket: the manager's ticket.
+        secret: the workspace secret, if the ticket does not contain it.
+        insecure: do not seal frames.
 
     Returns:
-        The answer, line by line.
+        The lines of the answer.
 
     Raises:
-        UnknownTask: the manager knows no such task.
-        InvalidInput: nobody answers.
-        WrongSecret: the manager does not share this secret.
+        UnknownTask: the manager has no such task.
+        InvalidInput: the manager does not answer.
+        WrongSecret: the manager has a different secret.
     """
-    inquirer = Inquirer(readings, ticket, secret, insecure=insecure)
-    await inquirer.start_agent()
-    if inquirer.lines is not None:
-        return inquirer.lines
-    if inquirer.refusal is not None:
-        raise UnknownTask(inquirer.refusal)
+    client = InquiryClient(task_ids, ticket, secret, insecure=insecure)
+    await client.start_agent()
+    if client.lines is not None:
+        return client.lines
+    if client.refusal is not None:
+        raise UnknownTask(client.refusal)
     raise InvalidInput(
-        f"no manager answers at {ticket.host}, UDP port {ticket.port}, within {PATIENCE_S:g} s; "
-        "does it still run, and is this its latest ticket?"
+        f"no answer from a manager at {ticket.host}, UDP port {ticket.port}, within "
+        f"{ANSWER_TIMEOUT_S:g} s; check that it is running and that this is its latest ticket"
     )
 
 
-def ask_report(readings: Sequence[TaskId], path: Path) -> Sequence[str]:
-    """Look a task up in a report that `muster manager --report` wrote.
+def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
+    """Look up a task in a report that `muster manager --report` wrote.
 
     Raises:
-        UnknownTask: the report knows no such task.
+        UnknownTask: the report has no such task.
         InvalidInput: the file can't be read, or is not a report.
     """
     try:
@@ -95,42 +95,42 @@ def ask_report(readings: Sequence[TaskId], path: Path) -> Sequence[str]:
         first = fault.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidInput(
-            f"{str(path)!r} is not a report as JSON: {where + ': ' if where else ''}{first['msg']}"
+            f"{str(path)!r} is not a JSON report: {where + ': ' if where else ''}{first['msg']}"
         ) from None
-    for reading in readings:
+    for task_id in task_ids:
         for task in report.tasks:
-            if task.id == reading:
+            if task.id == task_id:
                 return task.why
-    raise UnknownTask(f"the report {str(path)!r} has no task {readings[0]!r}")
+    raise UnknownTask(f"the report {str(path)!r} has no task {task_ids[0]!r}")
 
 
-def ask_store(readings: Sequence[TaskId], path: Path) -> Sequence[str]:
-    """Look a task up where a manager keeps its run.
+def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
+    """Look up a task in a store.
 
     Raises:
         UnknownTask: the run has no such task.
         StoreUnusable: there is no store, or it can't be read.
     """
-    board = read_kept_run(path).board
-    for reading in readings:
-        if reading in board.tasks:
-            return board.explain(reading).lines()
-    raise UnknownTask(f"the run in {str(path)!r} has no task {readings[0]!r}")
+    board = read_stored_run(path).board
+    for task_id in task_ids:
+        if task_id in board.tasks:
+            return board.explain(task_id).lines()
+    raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
 
 
-class Inquirer(CeylonAgent):
-    """A short-lived member of a workspace that asks about one task and leaves.
+class InquiryClient(CeylonAgent):
+    """A short-lived agent that asks the manager about one task and then leaves the workspace.
 
     Args:
-        readings: what the task's id may be.
-        ticket: where the manager is.
-        secret: what the workspace's members share, if the ticket does not carry it.
-        insecure: do not seal.
+        task_ids: the possible ids of the task.
+        ticket: the manager's ticket.
+        secret: the workspace secret, if the ticket does not contain it.
+        insecure: do not seal frames.
     """
 
     def __init__(
         self,
-        readings: Sequence[TaskId],
+        task_ids: Sequence[TaskId],
         ticket: Ticket,
         secret: WorkspaceSecret | None = None,
         *,
@@ -151,23 +151,23 @@ class Inquirer(CeylonAgent):
         self.lines: Sequence[str] | None = None
         self.refusal: str | None = None
         self.manager_time: float | None = None
-        self._unasked = list(readings)
+        self._remaining_ids = list(task_ids)
         self._inquiry = self._next_inquiry()
         self._answered = asyncio.Event()
-        self._postman: Endpoint | None = None
+        self._endpoint: Endpoint | None = None
 
     @property
     def is_answered(self) -> bool:
-        """Whether the manager has answered, whatever it knows."""
+        """Whether the manager has answered, even if it does not know the task."""
         return self.lines is not None or self.refusal is not None
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many frames could not be read, by what was wrong with them."""
-        return {} if self._postman is None else dict(self._postman.dropped)
+        """The number of frames that could not be decoded, by reason."""
+        return {} if self._endpoint is None else dict(self._endpoint.dropped)
 
     async def serve(self) -> None:
-        """Ask until the answer comes, or until patience ends."""
+        """Ask until the answer arrives or the timeout ends."""
         seal = seal_client(
             self.name,
             self.workspace_id,
@@ -176,48 +176,48 @@ class Inquirer(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        self._postman = Endpoint(
+        self._endpoint = Endpoint(
             self, listens_to=frozenset(), arrived=self._arrived, also={}, seal=seal
         )
-        posting = asyncio.create_task(self._postman.run())
-        asking = asyncio.create_task(self._ask(self._postman))
+        running = asyncio.create_task(self._endpoint.run())
+        asking = asyncio.create_task(self._ask(self._endpoint))
         try:
-            await asyncio.wait_for(self._answered.wait(), PATIENCE_S)
+            await asyncio.wait_for(self._answered.wait(), ANSWER_TIMEOUT_S)
         except asyncio.TimeoutError:
             return
         else:
-            if self.lines is None and self._postman.refusal is not None:
-                raise WrongSecret(self._postman.refusal)
+            if self.lines is None and self._endpoint.refusal is not None:
+                raise WrongSecret(self._endpoint.refusal)
         finally:
-            posting.cancel()
+            running.cancel()
             asking.cancel()
-            await asyncio.gather(posting, asking, return_exceptions=True)
+            await asyncio.gather(running, asking, return_exceptions=True)
 
     def address_changed(self) -> None:
-        """Speak and be spoken to at the new address."""
-        if self._postman is not None:
-            self._postman.take_address()
+        """Use the new address of this agent."""
+        if self._endpoint is not None:
+            self._endpoint.take_address()
 
     def receive(self, frame: bytes) -> None:
-        """Take in a frame from the workspace."""
-        if self._postman is not None:
-            self._postman.receive(frame)
+        """Process a frame from the workspace."""
+        if self._endpoint is not None:
+            self._endpoint.receive(frame)
 
     def send_model(self, to: str, message: BaseModel) -> None:
-        """Send a message by our codec."""
-        if self._postman is not None:
-            self._postman.post_loose(to, message)
+        """Send a message with Muster's codec."""
+        if self._endpoint is not None:
+            self._endpoint.post_loose(to, message)
 
     def report_fault(self, doing: str, fault: BaseException) -> None:
-        """Log what went wrong."""
+        """Log an exception."""
         log.error("an inquiry failed", doing=doing, exc_info=fault)
 
-    async def _ask(self, postman: Endpoint) -> None:
-        # Neither question nor answer is sure to arrive.
+    async def _ask(self, endpoint: Endpoint) -> None:
+        # Inquiry and answer are sent without acknowledgement, and may be lost.
         while True:
-            postman.post_loose(ANY_MANAGER, self._inquiry)
-            await asyncio.sleep(ASK_EVERY_S)
-            if postman.refusal is not None:
+            endpoint.post_loose(ANY_MANAGER, self._inquiry)
+            await asyncio.sleep(RESEND_INTERVAL_S)
+            if endpoint.refusal is not None:
                 self._answered.set()
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
@@ -230,26 +230,26 @@ class Inquirer(CeylonAgent):
             self._answered.set()
             return
         self.refusal = self.refusal or " ".join(message.lines)
-        if not self._unasked:
+        if not self._remaining_ids:
             self._answered.set()
             return
         self._inquiry = self._next_inquiry()
-        if self._postman is not None:
-            self._postman.post_loose(ANY_MANAGER, self._inquiry)
+        if self._endpoint is not None:
+            self._endpoint.post_loose(ANY_MANAGER, self._inquiry)
 
     def _next_inquiry(self) -> Inquiry:
-        return Inquiry(task_id=self._unasked.pop(0), session=secrets.token_hex(8))
+        return Inquiry(task_id=self._remaining_ids.pop(0), session=secrets.token_hex(8))
 
 
-def _is_task_id(reading: TaskId) -> bool:
+def _is_task_id(candidate: TaskId) -> bool:
     try:
-        _TASK_ID.validate_python(reading)
+        _TASK_ID.validate_python(candidate)
     except ValidationError:
         return False
     return True
 
 
-_MOST_DIGITS = 1_000
-"""Python refuses to read integers of more than 4,300 digits; an id has 19 at most."""
+_MAX_DIGITS = 1_000
+"""Python does not parse integers of more than 4,300 digits; an id has at most 19."""
 
-_SHOWN_CHARACTERS = 100
+_MAX_SHOWN_CHARACTERS = 100

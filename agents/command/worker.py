@@ -1,6 +1,6 @@
-"""`muster worker`: joins a manager by its ticket and works until the manager shuts down.
+"""`muster worker`: joins a manager with its ticket and works until the manager shuts down.
 
-A process may hold several workers; each has a name and slots of its own.
+A process may run several workers, each with its own name and slots.
 """
 
 from __future__ import annotations
@@ -9,168 +9,192 @@ import asyncio
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from typing_extensions import Unpack, override
+
 from ...messages import InvalidInput, TaskAssignment, TaskResult
 from ..runtime.daemon_threads import DaemonThreads
 from ..runtime.garbage import collect_garbage_less_often
-from ..security.ticket import Ticket, read_ticket, show_text
+from ..security.ticket import SCHEME, Ticket, read_ticket, show_text
 from ..worker.dask_cluster import DaskCluster
-from ..worker.worker_agent import SpecializedWorker
-from .console.exit import SUCCEEDED, complain
+from ..worker.history import TaskHistory
+from ..worker.worker_agent import SpecializedWorker, WorkerOptions
+from .console.exit import EXIT_OK, print_message
 from .console.interrupts import Interrupts
-from .console.parent_watch import leaving_with_parent
+from .console.parent_watch import stop_with_parent
 from .output import write_line
 
-TICKET_BEGINS = "muster:"
-LOOK_FOR_TICKET_EVERY_S = 0.1
+TICKET_POLL_INTERVAL_S = 0.1
+
+
+class CountingHistory(TaskHistory):
+    """A history that also counts the successes among all results, including dropped ones."""
+
+    succeeded = 0
+
+    @override
+    def add(self, result: TaskResult, size_bytes: int) -> None:
+        self.succeeded += result.success
+        super().add(result, size_bytes)
 
 
 class CountingWorker(SpecializedWorker):
-    """A worker that counts what it did; its history keeps only the latest results."""
+    """A worker that counts all of its tasks; its history keeps only the latest results."""
 
-    done = 0
-    succeeded = 0
+    def __init__(
+        self,
+        name: str,
+        skill_level: int,
+        specialties: Iterable[str],
+        **options: Unpack[WorkerOptions],
+    ) -> None:
+        super().__init__(name, skill_level, specialties, **options)
+        self.done = 0
+        # Successes are counted when the result is final: an output that can't be encoded turns a
+        # success into a failure after `perform`.
+        self.task_history = self._results = CountingHistory()
 
     async def perform(self, assignment: TaskAssignment) -> TaskResult:
-        """Do a task, and count it."""
+        """Run a task, and count it."""
         self.done += 1
-        result = await super().perform(assignment)
-        self.succeeded += result.success
-        return result
+        return await super().perform(assignment)
 
-    def account(self) -> str:
-        """What it did, such as "Ada: 12 tasks, 11 succeeded"."""
+    def summary(self) -> str:
+        """The number of tasks, such as "Ada: 12 tasks, 11 succeeded"."""
         tasks = "task" if self.done == 1 else "tasks"
-        return f"{self.name}: {self.done:,} {tasks}, {self.succeeded:,} succeeded"
+        return f"{self.name}: {self.done:,} {tasks}, {self._results.succeeded:,} succeeded"
 
 
 async def work(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:
-    """Run workers until their manager shuts down, or until they are interrupted.
+    """Run workers until their manager shuts down or they are interrupted.
 
     Args:
         workers: the workers.
-        ends_with_parent: whether they also stop with the process that started this one.
+        ends_with_parent: whether they also stop when the parent process ends.
 
     Returns:
         The exit code.
 
     Raises:
-        JoinRefused: the manager does not want one of them.
+        JoinRefused: the manager refused one of them.
     """
 
     async def stop() -> None:
         await asyncio.gather(*(worker.stop() for worker in workers))
 
     async with contextlib.AsyncExitStack() as stack:
-        # Ctrl-C reaches a parent as well, who then decides.
-        await stack.enter_async_context(Interrupts(stop, heed_ctrl_c=not ends_with_parent))
+        # The parent receives Ctrl-C too, and decides.
+        await stack.enter_async_context(Interrupts(stop, handle_sigint=not ends_with_parent))
         if ends_with_parent:
-            await stack.enter_async_context(leaving_with_parent(stop))
+            await stack.enter_async_context(stop_with_parent(stop))
         running = [asyncio.ensure_future(worker.start_agent()) for worker in workers]
-        done, going_on = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-        if going_on:
-            # One can't work: that is for a person to mend, and hands on what the others hold.
+        done, pending = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+        if pending:
+            # One worker failed to join, which the user must fix. The others stop in an orderly way,
+            # so that their tasks go to other workers.
             await stop()
-            await asyncio.wait(going_on)
+            await asyncio.wait(pending)
         for each in done:
             each.result()
     for worker in workers:
-        write_line(worker.account())
-    return SUCCEEDED
+        write_line(worker.summary())
+    return EXIT_OK
 
 
-def names_of_agents(name: str, agents: int) -> tuple[str, ...]:
-    """What the agents of one process are called: Ada, or Ada-1, Ada-2 and so on."""
+def agent_names(name: str, agents: int) -> tuple[str, ...]:
+    """The names of the workers of one process: Ada, or Ada-1, Ada-2 and so on."""
     if agents == 1:
         return (name,)
     return tuple(f"{name}-{number}" for number in range(1, agents + 1))
 
 
-def wait_for_ticket(text_or_path: str, patience_s: float) -> Ticket | Path:
-    """Read a ticket; if it is in a file that isn't there yet, wait for the file.
+def wait_for_ticket(text_or_path: str, timeout_s: float) -> Ticket | Path:
+    """Read a ticket; if its file does not exist yet, wait for the file.
 
-    From a file a worker reads it again when it must, so that it survives its manager's restart.
+    A worker with the path of a file reads it again after its manager has restarted.
 
     Args:
         text_or_path: the ticket, or the path of its file.
-        patience_s: how long to wait, in seconds.
+        timeout_s: how long to wait, in seconds.
 
     Returns:
         The ticket, or the path of its file.
 
     Raises:
-        InvalidInput: the file did not come, or what was given is not a ticket.
+        InvalidInput: the file did not appear in time, or does not contain a ticket.
     """
     path = Path(text_or_path)
-    if not text_or_path.strip() or text_or_path.strip().startswith(TICKET_BEGINS):
+    if not text_or_path.strip() or text_or_path.strip().startswith(SCHEME):
         return read_ticket(text_or_path)
-    deadline = time.monotonic() + patience_s
-    if patience_s > 0 and not path.exists():
-        complain(f"waiting up to {patience_s:g} s for the ticket file {show_text(text_or_path)}")
+    deadline = time.monotonic() + timeout_s
+    if timeout_s > 0 and not path.exists():
+        print_message(
+            f"waiting up to {timeout_s:g} s for the ticket file {show_text(text_or_path)}"
+        )
         while not path.exists() and time.monotonic() < deadline:
-            time.sleep(LOOK_FOR_TICKET_EVERY_S)
+            time.sleep(TICKET_POLL_INTERVAL_S)
     read_ticket(path)
     return path
 
 
-class Where(NamedTuple):
-    """Where plain handlers run.
+class ExecutorChoice(NamedTuple):
+    """The executor of plain functions.
 
     Args:
-        make_executor: makes what runs them; None for as many threads as the worker has slots.
-        slots: how many can run at once there.
+        create: creates the executor; None is a thread for each slot.
+        slots: how many functions the executor runs at once.
     """
 
-    make_executor: Callable[[], Executor] | None
+    create: Callable[[], Executor] | None
     slots: int
 
 
-def choose_where(
+def choose_executor(
     threads: int | None,
     processes: int | None,
     dask: str | None,
     *,
     kill_after_s: float | None = None,
-) -> Where:
-    """Where plain handlers run.
+) -> ExecutorChoice:
+    """Choose the executor of plain functions.
 
     Raises:
-        InvalidInput: more than one place is wanted, no Dask scheduler answers, or what runs there
-            is to be killed and can't be.
+        InvalidInput: more than one executor is given, no Dask scheduler answers, or `--kill-after`
+            is given without `--processes`.
         ExtraMissing: Dask is not installed.
     """
-    places = {"--threads": threads, "--processes": processes, "--dask": dask}
-    wanted = [option for option, given in places.items() if given is not None]
-    if len(wanted) > 1:
-        raise InvalidInput(f"{' and '.join(wanted)} exclude each other; give one of them")
+    options = {"--threads": threads, "--processes": processes, "--dask": dask}
+    given = [option for option, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise InvalidInput(f"{' and '.join(given)} exclude each other; give one of them")
     if kill_after_s is not None and processes is None:
         raise InvalidInput(
-            "--kill-after kills the process of a handler, and these run in "
-            f"{'a cluster' if dask else 'threads'}; give --processes N as well, or leave it out"
+            "--kill-after kills the process of a handler, but handlers run in "
+            f"{'a cluster' if dask else 'threads'}; add --processes N or remove --kill-after"
         )
     if threads is not None:
-        return Where(partial(DaemonThreads, threads, "muster-handler"), threads)
+        return ExecutorChoice(partial(DaemonThreads, threads, "muster-handler"), threads)
     if processes is not None:
-        return Where(partial(_make_pool, processes), processes)
+        return ExecutorChoice(partial(_create_pool, processes), processes)
     if dask is not None:
         cluster = DaskCluster(dask)
-        return Where(cluster, cluster.count_threads())
-    return Where(None, 1)
+        return ExecutorChoice(cluster, cluster.count_threads())
+    return ExecutorChoice(None, 1)
 
 
-def _make_pool(processes: int) -> Executor:
-    from ..execution.process_pool import ProcessPool  # noqa: PLC0415 - few workers have one
+def _create_pool(processes: int) -> Executor:
+    from ..execution.process_pool import ProcessPool  # noqa: PLC0415 - few workers use it
 
     return ProcessPool(processes)
 
 
 def run_workers(workers: Sequence[CountingWorker], *, ends_with_parent: bool = False) -> int:
-    """Run workers, and after them end the processes of their handlers; see `work`."""
+    """Run workers, and then end the processes of their handlers; see `work`."""
     collect_garbage_less_often()
     try:
         return asyncio.run(work(workers, ends_with_parent=ends_with_parent))

@@ -1,6 +1,6 @@
 """Scraping and summarizing: handlers for `scrape_page` and `summarize_text` tasks.
 
-The packages that they need come with the extra `web`, and are imported when handlers are made.
+They need the extra `web`, whose packages are imported when the handlers are created.
 """
 
 from .documents import ScrapedPage, ScrapeOrder, SummarizeOrder, Summary, WrittenBy

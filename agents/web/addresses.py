@@ -1,8 +1,8 @@
-"""Says which addresses may be fetched from: those of the public internet, and those allowed.
+"""Decides which IP addresses may be fetched from: public ones and those explicitly allowed.
 
-A page to scrape is named by whoever adds the task, and its host by whoever runs its domain's name
-server. Without this a task could read what only this machine may reach: its own services, its
-network's, or the keys that a cloud hands out at its metadata address.
+Whoever adds a task chooses the URL, and whoever controls its domain chooses the address. Without
+this check, a task could read what only this machine can reach: its own services, services of its
+network, or credentials from a cloud's metadata address.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 ALLOW_VARIABLE = "MUSTER_WEB_ALLOW"
-"""The environment variable with networks that are allowed besides the public ones."""
+"""The environment variable with networks that are allowed in addition to public ones."""
 
 METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(each)
     for each in ("169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254")
 )
-"""Where clouds answer their machines: AWS, Google and others; Azure, which uses a public address;
-Alibaba; AWS over IPv6."""
+"""The metadata services of AWS, Google and others; of Azure, which uses a public address; of
+Alibaba; and of AWS over IPv6."""
 
 _V4_IN_V6 = (
     (ipaddress.IPv6Network("::/96"), 0),
@@ -35,28 +35,28 @@ _V4_IN_V6 = (
     (ipaddress.IPv6Network("64:ff9b:1::/48"), 0),
     (ipaddress.IPv6Network("2002::/16"), 80),
 )
-"""The IPv6 networks that stand for IPv4 addresses, and by how many bits those are shifted."""
+"""IPv6 networks that embed IPv4 addresses, and by how many bits these are shifted."""
 
 
 class AddressRules:
     """Which addresses may be connected to.
 
     Args:
-        allow: networks or single addresses that are allowed although they are not public, such as
-            "10.1.0.0/16" or "127.0.0.1".
+        allow: networks or addresses to allow although they are not public, such as "10.1.0.0/16"
+            or "127.0.0.1".
 
     Raises:
-        InvalidInput: one of them is not a network or an address.
+        InvalidInput: one of them is neither a network nor an address.
     """
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
         self._allowed = tuple(_read_network(each) for each in allow)
 
     def refusal(self, text: str) -> str | None:
-        """Why an address may not be connected to, in a few words; None if it may.
+        """A short reason why an address is forbidden; None if it is allowed.
 
         Args:
-            text: the address as a resolver gives it, perhaps with a zone such as "%eth0".
+            text: the address from a resolver, possibly with a zone such as "%eth0".
         """
         try:
             address = ipaddress.ip_address(text.partition("%")[0])
@@ -72,7 +72,7 @@ class AddressRules:
 
 
 def networks_of_environment() -> list[str]:
-    """The networks that `MUSTER_WEB_ALLOW` names, separated by commas."""
+    """The networks in `MUSTER_WEB_ALLOW`, which separates them by commas."""
     return [each for each in os.environ.get(ALLOW_VARIABLE, "").split(",") if each.strip()]
 
 

@@ -1,4 +1,4 @@
-"""Finds the backends by their names; what a backend needs is imported when it is asked for."""
+"""Creates the backends by name, and imports what each needs only then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .roles import Scraper, Summarizer
 if TYPE_CHECKING:
     from .fetching import Fetcher
 
-# What is imported inside functions here comes with extras that not everybody has.
+# Packages of extras are imported inside functions, because they may not be installed.
 # ruff: noqa: PLC0415
 
 WEB_PACKAGES = ("httpx", "protego", "sumy", "trafilatura")
@@ -22,10 +22,10 @@ SUPERAGI_PACKAGES = (
 
 
 def require_packages(what: str, packages: Iterable[str], extra: str) -> None:
-    """See that packages are installed.
+    """Check that packages are installed.
 
     Raises:
-        ExtraMissing: one is not; the message says how to install it.
+        ExtraMissing: one is missing; the message says how to install it.
     """
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
@@ -33,11 +33,11 @@ def require_packages(what: str, packages: Iterable[str], extra: str) -> None:
 
 
 def make_fetcher() -> Fetcher:
-    """A fetcher that may go where the environment's MUSTER_WEB_ALLOW allows, besides the public.
+    """Create a fetcher that allows public addresses and those in MUSTER_WEB_ALLOW.
 
     Raises:
         ExtraMissing: the extra `web` is not installed.
-        InvalidInput: the variable holds something else than networks, separated by commas.
+        InvalidInput: the variable is not a list of networks, separated by commas.
     """
     require_packages("scraping", WEB_PACKAGES, "web")
     from .addresses import networks_of_environment
@@ -47,16 +47,16 @@ def make_fetcher() -> Fetcher:
 
 
 def make_scraper(name: str, fetcher: Fetcher | None = None) -> Scraper:
-    """The scraper of a name: "embedded", "superagi" or "superagi_tool".
+    """Create the scraper with a name.
 
     Args:
-        name: which.
-        fetcher: fetches its pages; by default as `make_fetcher` makes it.
+        name: "embedded", "superagi" or "superagi_tool".
+        fetcher: fetches the pages; by default one from `make_fetcher`.
 
     Raises:
         UnknownName: there is no such scraper.
-        ExtraMissing: what it needs is not installed.
-        InvalidInput: SuperAGI is not where it should be.
+        ExtraMissing: its packages are not installed.
+        InvalidInput: SuperAGI is not found.
     """
     if name not in _SCRAPERS:
         raise UnknownName("scraper", name, _SCRAPERS)
@@ -64,12 +64,12 @@ def make_scraper(name: str, fetcher: Fetcher | None = None) -> Scraper:
 
 
 def make_summarizer(name: str) -> Summarizer:
-    """The summarizer of a name: "luhn", "sum_basic", "kl", "openai" or "superagi".
+    """Create the summarizer with a name: "luhn", "sum_basic", "kl", "openai" or "superagi".
 
     Raises:
         UnknownName: there is no such summarizer.
-        ExtraMissing: what it needs is not installed.
-        InvalidInput: SuperAGI or the language model is not where it should be.
+        ExtraMissing: its packages are not installed.
+        InvalidInput: SuperAGI is not found, or no language model is configured.
     """
     if name not in _SUMMARIZERS:
         raise UnknownName("summarizer", name, _SUMMARIZERS)
@@ -85,14 +85,14 @@ def _embedded(fetcher: Fetcher) -> Scraper:
 
 def _superagi(fetcher: Fetcher) -> Scraper:
     from .superagi.extractor import SuperAgiScraper
-    from .superagi.places import find_checkout
+    from .superagi.locations import find_checkout
 
     return SuperAgiScraper(fetcher, find_checkout())
 
 
 def _superagi_tool(fetcher: Fetcher) -> Scraper:
     from .superagi.bridge import Bridge
-    from .superagi.places import find_checkout, find_python
+    from .superagi.locations import find_checkout, find_python
     from .superagi.tools import SuperAgiToolScraper
 
     return SuperAgiToolScraper(Bridge(find_python(), find_checkout()), fetcher)
@@ -118,8 +118,8 @@ def _openai() -> Summarizer:
     model = LanguageModel.of_environment()
     if model is None:
         raise InvalidInput(
-            f"no language model is named; set {KEY_VARIABLE}, or {BASE_URL_VARIABLE} for a server "
-            "that asks for no key"
+            f"no language model is configured; set {KEY_VARIABLE}, or {BASE_URL_VARIABLE} for a "
+            "server that needs no key"
         )
     return LanguageModelSummarizer(model)
 
@@ -127,7 +127,7 @@ def _openai() -> Summarizer:
 def _superagi_summarizer() -> Summarizer:
     from .language_model import LanguageModel
     from .superagi.bridge import Bridge
-    from .superagi.places import find_checkout, find_python
+    from .superagi.locations import find_checkout, find_python
     from .superagi.tools import SuperAgiSummarizer
 
     return SuperAgiSummarizer(

@@ -1,4 +1,4 @@
-"""What the two types of task take and give: `scrape_page` and `summarize_text`."""
+"""The input and output of `scrape_page` and `summarize_text` tasks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _Text: TypeAlias = Annotated[str, StringConstraints(pattern=r"\S", max_length=MA
 
 
 class ScrapeOrder(BaseModel):
-    """The data of a `scrape_page` task; the address alone will do as well.
+    """The data of a `scrape_page` task, which may also be just the URL.
 
     Args:
-        url: an http or https address.
+        url: an http or https URL.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,16 +31,16 @@ class ScrapedPage(BaseModel):
     """The output of a `scrape_page` task, as a dict.
 
     Args:
-        url: the address that was asked for.
-        found_at: where the page was found after all redirects.
-        title: its title, None where it names none; so with author and date.
-        author: who wrote it.
-        date: when it was published, as YYYY-MM-DD.
-        text: its main text, without what stands around it; paragraphs are lines.
-        is_shortened: whether the text is only the beginning of the page's.
-        links: the addresses that the page links to, each once, in its order.
-        language: the language that the page names, such as "en"; None where it names none.
-        backend: what took the text out of the page, such as "embedded".
+        url: the requested URL.
+        found_at: the URL of the page after all redirects.
+        title: its title, or None.
+        author: its author, or None.
+        date: the date of publication as YYYY-MM-DD, or None.
+        text: its main text, without navigation and the like; each paragraph is a line.
+        is_shortened: whether the text is only the beginning of the page's text.
+        links: the URLs that the page links to, without duplicates, in page order.
+        language: the language that the page declares, such as "en", or None.
+        backend: the backend that extracted the text, such as "embedded".
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -58,14 +58,14 @@ class ScrapedPage(BaseModel):
 
 
 class SummarizeOrder(BaseModel):
-    """The data of a `summarize_text` task; a text alone will do as well.
+    """The data of a `summarize_text` task, which may also be just the text.
 
-    Without text and page, the pages that the task depends on are summarized together.
+    Without text and page, the task summarizes the outputs of its dependencies together.
 
     Args:
-        text: what to summarize.
-        page: a scraped page, as `scrape_page` gives it, in place of the text.
-        sentences: how many sentences the summary may have, 1 to 100.
+        text: the text to summarize.
+        page: the output of a `scrape_page` task, instead of the text.
+        sentences: the maximum number of sentences of the summary, 1 to 100.
         language: the text's language, such as "en" or "german"; by default the page's, or English.
     """
 
@@ -78,11 +78,11 @@ class SummarizeOrder(BaseModel):
 
 
 class WrittenBy(str, Enum):
-    """Who wrote a summary."""
+    """How a summary was written."""
 
     LANGUAGE_MODEL = "language model"
     EXTRACTION = "extraction"
-    """Sentences of the text itself, chosen by counting words; no model."""
+    """Sentences from the text, chosen by word counts, without a model."""
 
 
 class Summary(BaseModel):
@@ -90,12 +90,12 @@ class Summary(BaseModel):
 
     Args:
         text: the summary.
-        written_by: "language model", or "extraction" for sentences of the text itself.
-        model: the language model's name; None if there was none.
-        backend: what made the summary, such as "luhn" or "openai".
-        language: the language that was gone by.
-        title: the title of the page that was summarized, None if there was no page or several.
-        sources: the addresses of the pages that were summarized.
+        written_by: "language model", or "extraction" for sentences from the text.
+        model: the language model's name, or None.
+        backend: the backend that wrote the summary, such as "luhn" or "openai".
+        language: the language that the backend assumed.
+        title: the title of the summarized page; None without a page or with several.
+        sources: the URLs of the summarized pages.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -1,4 +1,4 @@
-"""The embedded backends of `summarize_text`, which choose sentences of the text itself."""
+"""The embedded backends of `summarize_text`, which choose sentences from the text."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from sumy.utils import get_stop_words
 
 from ...messages import InvalidInput
 from .documents import Summary, WrittenBy
-from .roles import Wish
+from .roles import SummaryRequest
 from .tokenizer import Tokenizer
 
 METHODS = {"luhn": LuhnSummarizer, "sum_basic": SumBasicSummarizer, "kl": KLSummarizer}
 """The methods of sumy that need no numpy."""
 
-MOST_SENTENCES = {"sum_basic": 1_000, "kl": 100}
-"""How long a text may be for the methods whose time grows with its square, or its cube."""
+MAX_INPUT_SENTENCES = {"sum_basic": 1_000, "kl": 100}
+"""The maximum length for methods whose time grows with the square or cube of the length."""
 
 
 WRAPPED_LINE_CHARACTERS = 120
 FULL_LINE_CHARACTERS = 60
-"""How long a line of wrapped text is at least if it goes on in the next; headings are shorter."""
+"""The minimum length of a wrapped line that continues in the next; headings are shorter."""
 
 _SENTENCE_MARK = re.compile(r"""[.!?…。！？।॥؟۔]["'”’»)\]」』）]*$""")  # noqa: RUF001
 
 
 class ExtractiveSummarizer:
-    """Chooses the sentences that say most, by counting words; in a thread.
+    """Chooses the most important sentences by word counts, in a thread.
 
     Args:
         method: "luhn", "sum_basic" or "kl".
@@ -42,39 +42,39 @@ class ExtractiveSummarizer:
     def __init__(self, method: str = "luhn") -> None:
         self._method = method
 
-    async def summarize(self, wish: Wish) -> Summary:
-        """Choose the sentences; they stay in the order of the text."""
-        text = await asyncio.to_thread(choose_sentences, wish, self._method)
+    async def summarize(self, request: SummaryRequest) -> Summary:
+        """Choose the sentences, and keep them in the order of the text."""
+        text = await asyncio.to_thread(choose_sentences, request, self._method)
         return Summary(
             text=text,
             written_by=WrittenBy.EXTRACTION,
             backend=self._method,
-            language=wish.language,
+            language=request.language,
         )
 
 
-def choose_sentences(wish: Wish, method: str) -> str:
-    """The sentences of a text that say most, joined by spaces.
+def choose_sentences(request: SummaryRequest, method: str) -> str:
+    """The most important sentences of a text, joined by spaces.
 
     Args:
-        wish: the text, and how many sentences.
+        request: the text, and the number of sentences.
         method: "luhn", "sum_basic" or "kl".
     """
-    document = PlaintextParser.from_string(_prose(wish.text), Tokenizer()).document
+    document = PlaintextParser.from_string(_prose(request.text), Tokenizer()).document
     count = len(document.sentences)
-    if method in MOST_SENTENCES and count > MOST_SENTENCES[method]:
+    if method in MAX_INPUT_SENTENCES and count > MAX_INPUT_SENTENCES[method]:
         raise InvalidInput(
-            f"the text has {count:,} sentences, and {method!r} takes "
-            f"{MOST_SENTENCES[method]:,} at most; summarize it with 'luhn'"
+            f"the text has {count:,} sentences, but {method!r} takes at most "
+            f"{MAX_INPUT_SENTENCES[method]:,}; summarize it with 'luhn'"
         )
-    language = wish.language.split("-")[0].lower()
+    language = request.language.split("-")[0].lower()
     summarizer = METHODS[method](_stemmer(language))
     try:
         summarizer.stop_words = get_stop_words(language)
     except LookupError:
-        # Nobody has counted this language's common words; those of the text decide alone.
+        # sumy has no list of common words for this language.
         summarizer.stop_words = frozenset()
-    chosen = summarizer(document, wish.sentences)
+    chosen = summarizer(document, request.sentences)
     return " ".join(str(sentence) for sentence in chosen)
 
 
@@ -86,7 +86,7 @@ def _stemmer(language: str) -> Callable[[str], str]:
 
 
 def _prose(text: str) -> str:
-    """The lines that hold sentences, as paragraphs; headings and captions end with no mark."""
+    """The lines with sentences, as paragraphs; headings and captions have no final punctuation."""
     lines = _paragraphs([line.strip() for line in text.splitlines()])
     prose = [line for line in lines if _SENTENCE_MARK.search(line)]
     return "\n\n".join(prose or lines)
@@ -95,7 +95,7 @@ def _prose(text: str) -> str:
 def _paragraphs(lines: list[str]) -> list[str]:
     if max(map(len, lines)) > WRAPPED_LINE_CHARACTERS:
         return [line for line in lines if line]
-    # Nobody writes paragraphs that short: the text was wrapped, so that its sentences run on.
+    # Paragraphs are not that short: the text is wrapped, and sentences continue on the next line.
     paragraphs: list[str] = []
     runs_on = False
     for line in lines:

@@ -1,4 +1,4 @@
-"""Fetches pages as a guest would: only from where it may, as much as it can take, one at a time."""
+"""Fetches pages politely and safely: checks addresses and robots.txt, limits size and rate."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ import httpx
 from ...messages import InvalidInput, PageUnavailable, WebError
 from ..runtime.timeouts import within
 from .addresses import AddressRules
-from .charset import decode_page
 from .guarded_transport import DEFAULT_PORTS, GuardedTransport
-from .host_turns import HostTurns, Turn
+from .host_rate_limiter import HostRateLimiter, HostSlot
 from .limits import FetchLimits
-from .response_body import ACCEPTED_ENCODINGS, read_bounded
-from .robots import LARGEST_ROBOTS_BYTES, ROBOT_NAME, RobotsMemory, SiteRules
+from .response_body import ACCEPTED_ENCODINGS, decode_page, read_bounded
+from .robots import MAX_ROBOTS_BYTES, ROBOT_NAME, RobotsCache, SiteRules
 
 MAX_URL_CHARACTERS = 8_000
 LAST_PORT = 65_535
@@ -30,14 +29,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FetchedPage:
-    """A page as it came.
+    """A fetched page.
 
     Args:
-        url: where it was found after all redirects.
-        media_type: such as "text/html".
-        language: what the server says of its language; "" if nothing.
-        text: the page, decoded.
-        is_cut: whether that is only its beginning.
+        url: its URL after all redirects.
+        media_type: its media type, such as "text/html".
+        language: the header Content-Language, or "".
+        text: the decoded page.
+        is_cut: whether the text is only the beginning of the page.
     """
 
     url: str
@@ -48,22 +47,22 @@ class FetchedPage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     status: int
     headers: httpx.Headers
     body: bytes
 
 
 class Fetcher:
-    """Fetches pages; those of one host one after another, however many ask for them.
+    """Fetches pages; those of one host one after another.
 
-    A fetcher belongs to one event loop. Give one to all that scrape in a process, so that they
-    share its turns.
+    A fetcher belongs to one event loop. Share one among all scrapers of a process, so that the
+    limits for each host apply to all of them.
 
     Args:
-        limits: what one fetch may take.
-        allow: networks that may be fetched from although they are not public; see `AddressRules`.
-        transport: sends the requests; by default one that connects to checked addresses alone.
+        limits: the limits of one fetch.
+        allow: networks to allow although they are not public; see `AddressRules`.
+        transport: sends the requests; by default it connects only to checked addresses.
     """
 
     def __init__(
@@ -74,62 +73,62 @@ class Fetcher:
     ) -> None:
         self.limits = limits or FetchLimits()
         self._transport = transport or GuardedTransport(AddressRules(allow))
-        self._turns = HostTurns(self.limits.pause_s)
-        self._robots = RobotsMemory()
+        self._hosts = HostRateLimiter(self.limits.pause_s)
+        self._robots = RobotsCache()
 
     async def fetch(self, url: str) -> FetchedPage:
         """Fetch a page.
 
         Args:
-            url: an http or https address.
+            url: an http or https URL.
 
         Raises:
-            InvalidInput: it is not such an address.
-            AddressRefused: it, or where it redirects to, is at an address that is not allowed.
-            RobotsForbid: its site asks robots to stay away.
-            PageUnavailable: it can't be had, or not within the limits.
+            InvalidInput: it is not such a URL.
+            AddressRefused: its address, or that of a redirect, is not allowed.
+            RobotsForbid: the robots.txt of its site forbids it.
+            PageUnavailable: it can't be fetched within the limits.
         """
         where = read_url(url)
         budget = _Budget(self.limits.timeout_s, url)
         for _ in range(self.limits.max_redirects + 1):
-            async with self._turns.take(where.host) as turn:
-                await self._heed_robots(where, turn, budget)
-                await turn.pause()
+            async with self._hosts.acquire(where.host) as host:
+                await self._check_robots(where, host, budget)
+                await host.pause()
                 try:
-                    answer = await budget.spend(self._ask(where, self.limits.max_bytes))
+                    response = await budget.spend(self._request(where, self.limits.max_bytes))
                 finally:
-                    turn.requested()
-            if (target := _redirect_of(answer)) is None:
-                return _page_of(where, answer)
+                    host.request_ended()
+            if (target := _redirect_of(response)) is None:
+                return _page_of(where, response)
             where = _follow(where, target)
         raise PageUnavailable(f"{url} redirects more than {self.limits.max_redirects} times")
 
     async def aclose(self) -> None:
-        """Let go of what it holds."""
+        """Close the transport."""
         await self._transport.aclose()
 
-    async def _heed_robots(self, where: httpx.URL, turn: Turn, budget: _Budget) -> None:
+    async def _check_robots(self, where: httpx.URL, host: HostSlot, budget: _Budget) -> None:
         site = f"{where.scheme}://{where.netloc.decode('ascii')}"
-        rules = self._robots.recall(site)
+        rules = self._robots.get(site)
         if rules is None:
-            await turn.pause()
-            rules = await self._ask_for_robots(httpx.URL(f"{site}/robots.txt"), budget)
-            self._robots.keep(site, rules)
+            await host.pause()
+            rules = await self._fetch_robots(httpx.URL(f"{site}/robots.txt"), budget)
+            self._robots.put(site, rules)
         pause_s = rules.check(str(where), self.limits.longest_pause_s)
-        turn.pause_s = max(self.limits.pause_s, pause_s)
+        host.pause_s = max(self.limits.pause_s, pause_s)
 
-    async def _ask_for_robots(self, where: httpx.URL, budget: _Budget) -> SiteRules:
+    async def _fetch_robots(self, where: httpx.URL, budget: _Budget) -> SiteRules:
         for _ in range(self.limits.max_redirects + 1):
             try:
-                answer = await budget.spend(self._ask(where, LARGEST_ROBOTS_BYTES))
+                response = await budget.spend(self._request(where, MAX_ROBOTS_BYTES))
             except WebError as fault:
                 return SiteRules(None, str(fault))
-            if (target := _redirect_of(answer)) is None:
-                return SiteRules.read(answer.status, decode_page(answer.body, "utf-8"))
+            if (target := _redirect_of(response)) is None:
+                return SiteRules.read(response.status, decode_page(response.body, "utf-8"))
             where = _follow(where, target)
         return SiteRules.read(404, "")
 
-    async def _ask(self, where: httpx.URL, max_bytes: int) -> _Answer:
+    async def _request(self, where: httpx.URL, max_bytes: int) -> _Response:
         timeout = httpx.Timeout(self.limits.timeout_s).as_dict()
         headers = {
             "User-Agent": f"{ROBOT_NAME}/{version('ceylon-muster')}",
@@ -152,39 +151,37 @@ class Fetcher:
                 await response.aclose()
         except httpx.HTTPError as fault:
             what = str(fault) or type(fault).__name__
-            raise PageUnavailable(f"{where} can't be had: {what}") from None
-        return _Answer(response.status_code, response.headers, body)
+            raise PageUnavailable(f"{where} can't be fetched: {what}") from None
+        return _Response(response.status_code, response.headers, body)
 
 
 def read_url(url: str) -> httpx.URL:
-    """Take an address that may be fetched.
+    """Parse a URL and check that it can be fetched.
 
     Raises:
-        InvalidInput: it is not one.
+        InvalidInput: it can't be.
     """
     shown = repr(url if len(url) <= 200 else f"{url[:200]}…")  # noqa: PLR2004 - enough to see
     if len(url) > MAX_URL_CHARACTERS:
-        raise InvalidInput(f"the address {shown} has more than {MAX_URL_CHARACTERS:,} characters")
+        raise InvalidInput(f"the URL {shown} has more than {MAX_URL_CHARACTERS:,} characters")
     try:
         read = httpx.URL(url.strip())
     except httpx.InvalidURL as fault:
-        raise InvalidInput(f"{shown} is not an address: {fault}") from None
+        raise InvalidInput(f"{shown} is not a URL: {fault}") from None
     if read.scheme not in {"http", "https"}:
-        raise InvalidInput(
-            f"{shown} can't be fetched: an address must begin with http:// or https://"
-        )
+        raise InvalidInput(f"{shown} can't be fetched: a URL must start with http:// or https://")
     if not 0 < (read.port or DEFAULT_PORTS[read.scheme]) <= LAST_PORT:
-        raise InvalidInput(f"{shown} names the port {read.port}; ports go from 1 to {LAST_PORT:,}")
+        raise InvalidInput(f"{shown} has the port {read.port}; it must be 1 to {LAST_PORT:,}")
     if not read.host:
-        raise InvalidInput(f"{shown} names no host")
+        raise InvalidInput(f"{shown} has no host")
     if read.userinfo:
-        # Not shown: it would be a password in somebody's log.
-        raise InvalidInput(f"the address at {read.host!r} holds a user or a password; leave it out")
+        # The message does not contain the URL, which would put the password into logs.
+        raise InvalidInput(f"the URL at {read.host!r} contains a user or password; remove it")
     return read.copy_with(fragment=None)
 
 
 class _Budget:
-    """The seconds that the requests of one fetch have together."""
+    """The time limit that all requests of one fetch share."""
 
     def __init__(self, timeout_s: float, url: str) -> None:
         self._timeout_s = timeout_s
@@ -198,43 +195,44 @@ class _Budget:
             return await within(self._left_s, request)
         except asyncio.TimeoutError:
             raise PageUnavailable(
-                f"{self._url} took more than the {self._timeout_s:g} s that a page may take"
+                f"{self._url} took more than {self._timeout_s:g} s, the limit for a page"
             ) from None
         finally:
             self._left_s -= loop.time() - began_s
 
 
-def _redirect_of(answer: _Answer) -> str | None:
-    return answer.headers.get("Location") if 300 <= answer.status < 400 else None  # noqa: PLR2004
+def _redirect_of(response: _Response) -> str | None:
+    return response.headers.get("Location") if 300 <= response.status < 400 else None  # noqa: PLR2004
 
 
 def _follow(where: httpx.URL, target: str) -> httpx.URL:
     try:
         return read_url(str(where.join(target)))
     except (httpx.InvalidURL, InvalidInput) as fault:
-        raise PageUnavailable(f"{where} redirects to where nothing can be had: {fault}") from None
+        raise PageUnavailable(f"{where} has an invalid redirect: {fault}") from None
 
 
-def _page_of(where: httpx.URL, answer: _Answer) -> FetchedPage:
-    if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's successes
-        raise PageUnavailable(f"{where} answered {answer.status} {_phrase(answer)}".rstrip())
+def _page_of(where: httpx.URL, response: _Response) -> FetchedPage:
+    if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's successes
+        raise PageUnavailable(f"{where} answered {response.status} {_phrase(response)}".rstrip())
     content = Message()
-    content["Content-Type"] = answer.headers.get("Content-Type", "text/html")
+    content["Content-Type"] = response.headers.get("Content-Type", "text/html")
     media_type = content.get_content_type()
     if media_type not in READABLE_TYPES:
         raise PageUnavailable(
-            f"{where} is {media_type}, not a page that can be read: {', '.join(READABLE_TYPES)}"
+            f"{where} has the type {media_type}; only these are supported: "
+            f"{', '.join(READABLE_TYPES)}"
         )
     charset = content.get_content_charset()
     return FetchedPage(
         url=str(where),
         media_type=media_type,
-        language=answer.headers.get("Content-Language", ""),
-        text=decode_page(answer.body, charset),
+        language=response.headers.get("Content-Language", ""),
+        text=decode_page(response.body, charset),
     )
 
 
-def _phrase(answer: _Answer) -> str:
-    phrase = httpx.codes.get_reason_phrase(answer.status)
-    wait = answer.headers.get("Retry-After")
-    return f"{phrase}; it asks to come back after {wait}" if wait else phrase
+def _phrase(response: _Response) -> str:
+    phrase = httpx.codes.get_reason_phrase(response.status)
+    wait = response.headers.get("Retry-After")
+    return f"{phrase}; Retry-After: {wait}" if wait else phrase

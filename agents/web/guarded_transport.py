@@ -1,8 +1,7 @@
-"""An httpx transport that connects only to addresses that were checked, and to no other.
+"""An httpx transport that connects only to addresses that the address rules allow.
 
-Each request resolves its host, has every answer checked, and connects to a literal address out of
-these answers. The name is never resolved a second time, so a name server that answers differently
-the next moment changes nothing.
+Each request resolves its host, checks every address, and connects to one of these literal
+addresses. The name is not resolved a second time, which defeats DNS rebinding.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from ...messages import AddressRefused, PageUnavailable
 from .addresses import AddressRules
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Takes a host and a port, and gives the host's addresses."""
+"""Resolves a host and port to the host's addresses."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-MOST_ADDRESSES_TRIED = 4
+MAX_ADDRESSES_TRIED = 4
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
@@ -34,21 +33,21 @@ async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     try:
         answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as fault:
-        raise PageUnavailable(f"the host {host!r} can't be found: {fault}") from None
-    # A dict keeps the resolver's order and drops what it says twice.
+        raise PageUnavailable(f"the host {host!r} can't be resolved: {fault}") from None
+    # A dict keeps the resolver's order and removes duplicates.
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """Sends requests to addresses that the rules allow.
+    """Sends requests only to addresses that the rules allow.
 
-    Connections are not kept: they would be found again by address, where another host of the same
-    address must not find them.
+    Connections are not reused: httpx would find them by address, and a request to another host
+    with the same address must not use them.
 
     Args:
         rules: which addresses are allowed.
-        resolve: finds the addresses of a host.
-        inner: what sends a request to the address that stands in its URL.
+        resolve: resolves a host to its addresses.
+        inner: sends a request to the address in its URL.
     """
 
     def __init__(
@@ -74,10 +73,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             if why := self._rules.refusal(address):
                 raise AddressRefused(
                     f"{host!r} is at {address}, which is {why}; "
-                    "allow its network if pages are to be fetched from there"
+                    "to fetch pages from there, allow its network"
                 )
         fault: Exception | None = None
-        for address in addresses[:MOST_ADDRESSES_TRIED]:
+        for address in addresses[:MAX_ADDRESSES_TRIED]:
             try:
                 return await self._inner.handle_async_request(_pinned(request, host, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as refused:
@@ -90,7 +89,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def _pinned(request: httpx.Request, host: str, address: str) -> httpx.Request:
-    """The same request to a literal address; its certificate must still be the host's."""
+    """The same request to a literal address; the certificate must still match the host name."""
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),

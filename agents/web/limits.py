@@ -1,4 +1,4 @@
-"""What one fetch may take: bytes, redirects, seconds, and the pause that a host is given."""
+"""The limits of one fetch: size, redirects, time, and the pause between requests to a host."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, fields
 from ...messages import InvalidInput
 
 MAX_TEXT_CHARACTERS = 200_000
-"""How much text of a page is kept, and how much is summarized: what a result may weigh."""
+"""The maximum length of a page's text in a result, and of a text to summarize."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What one fetch may take.
+    """The limits of one fetch.
 
     Args:
-        max_bytes: of a page, as it comes and when it is unpacked.
-        max_redirects: how often it may be sent elsewhere.
-        timeout_s: seconds for all requests of one fetch together, besides waiting for its turn.
+        max_bytes: the maximum size of a page, both as transferred and after decompression.
+        max_redirects: the maximum number of redirects.
+        timeout_s: seconds for all requests of one fetch together, without the wait for the host.
         pause_s: seconds between the end of one request to a host and the next.
-        longest_pause_s: seconds above which a pause that robots.txt wants is not waited for, so
-            that its pages count as forbidden.
+        longest_pause_s: the longest crawl delay of a robots.txt to accept, in seconds; the pages
+            of a site with a longer one count as forbidden.
 
     Raises:
-        InvalidInput: one of them is below 0, or leaves no room for a page.
+        InvalidInput: a limit is negative, or `max_bytes` or `timeout_s` is 0.
     """
 
     max_bytes: int = 5_000_000

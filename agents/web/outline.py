@@ -1,4 +1,4 @@
-"""Reads a page's links and language; trafilatura, which takes its text, leaves both out."""
+"""Reads a page's links and language, which trafilatura does not return."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lxml import etree
 MAX_LINKS = 500
 MAX_LINK_CHARACTERS = 2_000
 MAX_LANGUAGE_CHARACTERS = 35
-"""As long as a language tag can be expected to get, by RFC 5646."""
+"""The length of a language tag to expect, by RFC 5646."""
 
 
 class Outline:
-    """What of a page's markup is of use besides its text.
+    """The links and the language of a page.
 
     Args:
         html: the page.
-        url: where it was found, to which its links are relative.
+        url: the page's URL, the base of relative links.
     """
 
     def __init__(self, html: str, url: str) -> None:
@@ -30,7 +30,7 @@ class Outline:
 
     @property
     def links(self) -> list[str]:
-        """The http and https addresses linked to, each once, in the page's order; 500 at most."""
+        """The linked http and https URLs, without duplicates, in page order; at most 500."""
         return list(self._links)
 
     def _take(self, tag: str, values: Mapping[str, str]) -> None:
@@ -56,7 +56,7 @@ class Outline:
 
 
 def _elements(html: str) -> Iterable[etree.Element]:
-    # Python's own parser takes minutes for some kilobytes of broken markup; this one does not.
+    # Not Python's own parser, which takes minutes for a few kilobytes of broken markup.
     try:
         tree = etree.fromstring(html.encode("utf-8", "replace"), etree.HTMLParser(encoding="utf-8"))
     except etree.LxmlError:

@@ -1,4 +1,4 @@
-"""The embedded backend of `scrape_page`, and how any backend tells what a page holds."""
+"""The embedded backend of `scrape_page`, and what all backends use to build their result."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .outline import Outline, read_language
 from .page_size import shorten_page
 
 MAX_DETAIL_CHARACTERS = 1_000
-"""How much of a title or an author's name is kept."""
+"""The maximum length of a title or an author's name."""
 
 
 class EmbeddedScraper:
-    """Takes the text out of a page with trafilatura, in a thread.
+    """Extracts the text of a page with trafilatura, in a thread.
 
     Args:
         fetcher: fetches the pages.
@@ -32,23 +32,23 @@ class EmbeddedScraper:
         self._fetcher = fetcher
 
     async def scrape(self, url: str) -> ScrapedPage:
-        """Fetch a page and take out its text and what it says of itself.
+        """Fetch a page and extract its text and metadata.
 
         Raises:
-            PageUnavailable: it has no text; for the rest see `Fetcher.fetch`.
+            PageUnavailable: it has no text. For other errors see `Fetcher.fetch`.
         """
         page = await self._fetcher.fetch(url)
         return await asyncio.to_thread(describe, url, page, backend=self.name)
 
 
 def describe(url: str, page: FetchedPage, text: str | None = None, *, backend: str) -> ScrapedPage:
-    """Tell what a page holds.
+    """Build the result for a fetched page.
 
     Args:
-        url: the address that was asked for.
+        url: the requested URL.
         page: the page.
-        text: its text, if something else than trafilatura took it out.
-        backend: what takes the text out.
+        text: its text, if not extracted by trafilatura.
+        backend: the name of the backend that extracts the text.
 
     Raises:
         PageUnavailable: it has no text.
@@ -62,7 +62,7 @@ def describe(url: str, page: FetchedPage, text: str | None = None, *, backend: s
         outline = Outline(page.text, page.url)
     text = (found.text or "" if text is None else text).strip()
     if not text:
-        raise PageUnavailable(f"{page.url} has no text that stands out from its frame")
+        raise PageUnavailable(f"{page.url} has no main text")
     return ScrapedPage(
         url=url,
         found_at=page.url,
@@ -78,7 +78,7 @@ def describe(url: str, page: FetchedPage, text: str | None = None, *, backend: s
 
 
 def shorten(page: FetchedPage) -> FetchedPage:
-    """The page to read in place of one that would take long."""
+    """Shorten a page that would take long to parse."""
     text, is_cut = shorten_page(page.text)
     return replace(page, text=text, is_cut=page.is_cut or is_cut)
 
@@ -89,7 +89,7 @@ def _extract(page: FetchedPage) -> Document:
         url=page.url,
         with_metadata=True,
         include_comments=False,
-        # Otherwise any number in the page that looks like a date may become its date.
+        # An extensive search takes any number that looks like a date.
         date_extraction_params={"extensive_search": False, "original_date": True},
     )
     return found if isinstance(found, Document) else Document()

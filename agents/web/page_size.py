@@ -1,4 +1,4 @@
-"""Shortens pages that would take long to read: their markup, not only their text, costs time."""
+"""Shortens pages that would take long to parse, because of their text or their markup."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from lxml import etree
 from typing_extensions import override
 
 READ_WHOLE_CHARACTERS = 400_000
-"""Pages of no more characters are read as they are."""
+"""Pages up to this length are not shortened."""
 
 MAX_ELEMENTS = 20_000
 MAX_TEXT_CHARACTERS_READ = 400_000
-"""How much of a longer page is read; what takes its text out needs a second or two for it."""
+"""How much text of a longer page is kept; its extraction takes a second or two."""
 
 MAX_ATTRIBUTES = 200
-"""How many attributes of an element are read; the time to read them grows with their square."""
+"""How many attributes of an element are kept; the time to parse them grows with their square."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
-"""The names that lxml lets us give; its parser takes any."""
+"""The names that lxml accepts for new elements; its parser accepts any."""
 
 _WITHOUT_TEXT = ("script", "style", "noscript", "svg", "template", "iframe", "object")
 
 
 def shorten_page(page: str) -> tuple[str, bool]:
-    """Take the beginning of a long page, without what holds no text.
+    """Keep the beginning of a long page, without elements that have no text.
 
     Args:
         page: HTML.
 
     Returns:
-        The page to read, and whether something of its text was left out.
+        The shortened page, and whether some of its text was removed.
     """
     encoded = page.encode("utf-8", "replace")
     is_crowded = _is_crowded(encoded)
@@ -55,7 +55,7 @@ def shorten_page(page: str) -> tuple[str, bool]:
 
 
 def _is_crowded(page: bytes) -> bool:
-    """Whether an element has more attributes than are read."""
+    """Whether an element has too many attributes."""
     crowding = _Crowding()
     with contextlib.suppress(etree.LxmlError):
         etree.fromstring(page, etree.HTMLParser(encoding="utf-8", target=crowding))
@@ -63,7 +63,7 @@ def _is_crowded(page: bytes) -> bool:
 
 
 class _Crowding:
-    """Looks how many attributes elements have, and keeps nothing of them."""
+    """A parser target that only checks the number of attributes."""
 
     def __init__(self) -> None:
         self.is_crowded = False
@@ -81,7 +81,7 @@ class _Crowding:
 
 
 class _FewAttributes(etree.TreeBuilder):
-    """Builds a page's tree with no more attributes than are read."""
+    """Builds a page's tree with a limited number of attributes."""
 
     @override
     def start(self, tag: str, attributes: Mapping[str, str]) -> etree.Element:
@@ -91,7 +91,7 @@ class _FewAttributes(etree.TreeBuilder):
 
 
 def _cut(root: etree.Element) -> bool:
-    """Remove whatever stands behind the last element that is read."""
+    """Remove everything after the last element within the limits."""
     characters = 0
     for number, element in enumerate(root.iter(), 1):
         room = MAX_TEXT_CHARACTERS_READ - characters

@@ -1,7 +1,9 @@
-"""Reads a response's body, packed or not, and stops where it grows too large."""
+"""Reads a response's body with a size limit, decompresses it, and decodes it to text."""
 
 from __future__ import annotations
 
+import codecs
+import re
 import zlib
 from collections.abc import AsyncIterator
 
@@ -10,22 +12,34 @@ from ...messages import PageUnavailable
 ACCEPTED_ENCODINGS = "gzip, deflate"
 _WITH_GZIP_HEADER = zlib.MAX_WBITS | 16
 
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_DECLARED = re.compile(
+    rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([a-zA-Z0-9_:.-]{1,40})""", re.IGNORECASE
+)
+_DECLARED_WITHIN_BYTES = 1024
+_LATIN_1 = {"iso8859-1", "ascii"}
+"""Decoded as Windows-1252, a superset that pages usually mean; browsers do the same."""
+
 
 async def read_bounded(
     chunks: AsyncIterator[bytes], encoding: str, max_bytes: int, url: str
 ) -> bytes:
-    """Gather a body.
+    """Read a body.
 
-    A few kilobytes can unpack to gigabytes, so unpacking stops at the limit and not after it.
+    A few kilobytes can decompress to gigabytes, so decompression stops at the limit.
 
     Args:
-        chunks: what arrives, as it arrives.
-        encoding: the header Content-Encoding, "" if there is none.
-        max_bytes: how much may come, and how much it may be when unpacked.
-        url: where it comes from, for people.
+        chunks: the chunks of the body.
+        encoding: the header Content-Encoding, or "".
+        max_bytes: the maximum size, both as transferred and after decompression.
+        url: its URL, for messages.
 
     Raises:
-        PageUnavailable: it is too large, broken, or packed in a way that was not asked for.
+        PageUnavailable: the body is too large or damaged, or has an unsupported encoding.
     """
     unpacker = _unpacker(encoding.strip().lower(), max_bytes, url)
     body = bytearray()
@@ -56,7 +70,7 @@ class _Unpacker:
         try:
             unpacked = self._decompress(chunk, room + 1)
         except zlib.error as fault:
-            raise PageUnavailable(f"{self._url} came as broken {self._packing}: {fault}") from None
+            raise PageUnavailable(f"{self._url} sent invalid {self._packing}: {fault}") from None
         self._has_begun = True
         if len(unpacked) > room or self._stream.unconsumed_tail:
             raise _too_large(self._url, self._max_bytes)
@@ -68,13 +82,13 @@ class _Unpacker:
         except zlib.error:
             if self._packing != "deflate" or self._has_begun:
                 raise
-            # Some servers send deflate without the header that the standard wants.
+            # Some servers send deflate without the header that the standard requires.
             self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
             return self._stream.decompress(chunk, most)
 
     def finish(self) -> None:
         if self._has_begun and not self._stream.eof:
-            raise PageUnavailable(f"{self._url} ended in the middle of its {self._packing}")
+            raise PageUnavailable(f"{self._url} sent incomplete {self._packing}")
 
 
 def _unpacker(encoding: str, max_bytes: int, url: str) -> _Unpacker | None:
@@ -83,10 +97,41 @@ def _unpacker(encoding: str, max_bytes: int, url: str) -> _Unpacker | None:
     packing = encoding.removeprefix("x-")
     if packing not in {"gzip", "deflate"}:
         raise PageUnavailable(
-            f"{url} came packed as {encoding!r}, though only {ACCEPTED_ENCODINGS} was accepted"
+            f"{url} sent the encoding {encoding!r}; only {ACCEPTED_ENCODINGS} were requested"
         )
     return _Unpacker(packing, max_bytes, url)
 
 
 def _too_large(url: str, max_bytes: int) -> PageUnavailable:
-    return PageUnavailable(f"{url} has more than the {max_bytes:,} bytes that a page may have")
+    return PageUnavailable(f"{url} has more than {max_bytes:,} bytes, the limit for a page")
+
+
+def decode_page(body: bytes, server_charset: str | None) -> str:
+    """Decode a page; invalid characters become U+FFFD.
+
+    The charset is that of the byte order mark, of the server or of the page, else UTF-8 if valid.
+
+    Args:
+        body: the page.
+        server_charset: the charset that the server declared, if any.
+    """
+    for mark, charset in _BYTE_ORDER_MARKS:
+        if body.startswith(mark):
+            return body.decode(charset, "replace")
+    declared = _DECLARED.search(body[:_DECLARED_WITHIN_BYTES])
+    for name in (server_charset, declared[1].decode("ascii") if declared else None):
+        if name and (text := _decode_as(name, body)) is not None:
+            return text
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("cp1252", "replace")
+
+
+def _decode_as(name: str, body: bytes) -> str | None:
+    try:
+        charset = codecs.lookup(name.strip().strip("\"'")).name
+        return body.decode("cp1252" if charset in _LATIN_1 else charset, "replace")
+    except (LookupError, ValueError):
+        # Python raises this also for codecs that are not charsets, such as "zip".
+        return None

@@ -1,4 +1,4 @@
-"""What a scraper and a summarizer are, for those who write one of their own."""
+"""The protocols of scrapers and summarizers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ class Scraper(Protocol):
     """Scrapes pages."""
 
     async def scrape(self, url: str) -> ScrapedPage:
-        """Fetch a page and take out what is worth reading.
+        """Fetch a page and extract its main text.
 
         Raises:
-            MusterError: the page can't be had, or nothing can be made of it.
+            MusterError: the page can't be fetched or has no text.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be summarized.
+class SummaryRequest:
+    """A text to summarize.
 
     Args:
         text: the text.
-        sentences: how many sentences the summary may have.
+        sentences: the maximum number of sentences of the summary.
         language: the text's language, a tag such as "en" or a name such as "german".
     """
 
@@ -40,10 +40,10 @@ class Wish:
 class Summarizer(Protocol):
     """Summarizes texts."""
 
-    async def summarize(self, wish: Wish) -> Summary:
+    async def summarize(self, request: SummaryRequest) -> Summary:
         """Summarize a text.
 
         Raises:
-            MusterError: it could not be done.
+            MusterError: there is no summary.
         """
         ...

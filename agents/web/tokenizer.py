@@ -1,17 +1,18 @@
-"""Splits text into sentences and words for sumy, whose own tokenizer wants data from the net."""
+"""Splits text into sentences and words for sumy, whose own tokenizer downloads data."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-# Where a sentence may end: its mark, what closes it, and then space; or a mark of scripts that
-# put no space between sentences. A run of marks is looked at from its beginning alone; from each of
-# its marks, and the time would grow with the square of its length.
+# Where a sentence may end: a mark, closing quotes or brackets, and then space; or a mark of a
+# script without spaces between sentences. A run of marks matches only from its start. Otherwise
+# the time would grow with the square of its length.
 _END = re.compile(r"""(?:(?<![.!?…])[.!?…]+["'”’»)\]]*(?=\s)|[。！？]+[」』”’）]*|[।॥؟۔]+)""")  # noqa: RUF001
 _BEGINS_ANEW = re.compile(r"""["'“‘«„(\[¿¡]*[^\Wa-zß-öø-ÿ_]""")  # noqa: RUF001
 LOOK_AROUND_CHARACTERS = 40
-"""How far around a mark is looked; further, and the time would grow with the text's square."""
+"""How much text around a mark is considered; without a limit, the time would grow with the square
+of the text's length."""
 
 _LAST_WORD = re.compile(r"(\S+)$")
 _ABBREVIATED = """
@@ -20,15 +21,15 @@ hon hr ie inc jan jr jul jun lt ltd mar mme mr mrs ms mt nos nov nr oct op pl pp
 sep sept sgt sr st str usw viz vol vols vs
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATED.split())
-# Chinese and Japanese have no space between words; each of their characters counts as one.
+# Chinese and Japanese have no spaces between words, so each character counts as a word.
 _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W\d_]+(?:['’\-][^\W\d_]+)*")  # noqa: RUF001
 
 
 class Tokenizer:
-    """Splits text of any language by its punctuation, in the manner that sumy expects."""
+    """Splits text of any language by its punctuation, with the interface that sumy expects."""
 
     def to_sentences(self, paragraph: str) -> tuple[str, ...]:
-        """The sentences of a paragraph, in order, with the marks that end them."""
+        """The sentences of a paragraph, with their final punctuation."""
         return tuple(_sentences(" ".join(paragraph.split())))
 
     def to_words(self, sentence: str) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 def _is_end(before: str, mark: str, after: str) -> bool:
     if not mark.startswith("."):
-        # "“Is that all?” she asked." goes on.
+        # In "“Is that all?” she asked." the sentence continues.
         return not after[:1].isspace() or bool(_BEGINS_ANEW.match(after.lstrip()))
     if not _BEGINS_ANEW.match(after.lstrip()):
         return False

@@ -1,4 +1,4 @@
-"""The handlers of the two types of task, over whichever backends are wanted."""
+"""The handlers of `scrape_page` and `summarize_text` tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..execution.handlers import Handlers, TaskContext
 from .backends import make_scraper, make_summarizer
 from .documents import ScrapedPage, ScrapeOrder, SummarizeOrder
 from .limits import MAX_TEXT_CHARACTERS
-from .roles import DEFAULT_LANGUAGE, Scraper, Summarizer, Wish
+from .roles import DEFAULT_LANGUAGE, Scraper, Summarizer, SummaryRequest
 
 if TYPE_CHECKING:
     from .fetching import Fetcher
@@ -28,17 +28,17 @@ OrderT = TypeVar("OrderT", bound=BaseModel)
 def scraping(
     backend: str | Scraper = DEFAULT_SCRAPER, *, fetcher: Fetcher | None = None
 ) -> Handlers:
-    """The handler of `scrape_page` tasks.
+    """Create the handler of `scrape_page` tasks.
 
     Args:
-        backend: "embedded", "superagi" or "superagi_tool", or a scraper of your own.
-        fetcher: fetches the pages for a backend that is given by name; share one among all that
-            scrape in a process. By default one that obeys MUSTER_WEB_ALLOW.
+        backend: "embedded", "superagi" or "superagi_tool", or your own scraper.
+        fetcher: fetches the pages for a named backend; share one among all scrapers of a process.
+            By default one that also allows the networks in MUSTER_WEB_ALLOW.
 
     Raises:
         UnknownName: there is no such backend.
-        ExtraMissing: what it needs is not installed.
-        InvalidInput: what it needs is not where it should be.
+        ExtraMissing: its packages are not installed.
+        InvalidInput: SuperAGI is not found, or MUSTER_WEB_ALLOW is invalid.
     """
     scraper = make_scraper(backend, fetcher) if isinstance(backend, str) else backend
     handlers = Handlers()
@@ -52,15 +52,15 @@ def scraping(
 
 
 def summarizing(backend: str | Summarizer = DEFAULT_SUMMARIZER) -> Handlers:
-    """The handler of `summarize_text` tasks.
+    """Create the handler of `summarize_text` tasks.
 
     Args:
-        backend: "luhn", "sum_basic", "kl", "openai" or "superagi", or a summarizer of your own.
+        backend: "luhn", "sum_basic", "kl", "openai" or "superagi", or your own summarizer.
 
     Raises:
         UnknownName: there is no such backend.
-        ExtraMissing: what it needs is not installed.
-        InvalidInput: what it needs is not where it should be.
+        ExtraMissing: its packages are not installed.
+        InvalidInput: SuperAGI is not found, or no language model is configured.
     """
     summarizer = make_summarizer(backend) if isinstance(backend, str) else backend
     handlers = Handlers()
@@ -72,13 +72,13 @@ def summarizing(backend: str | Summarizer = DEFAULT_SUMMARIZER) -> Handlers:
         text = order.text or "\n".join(page.text for page in pages)
         if len(text) > MAX_TEXT_CHARACTERS:
             raise InvalidInput(
-                f"the pages have {len(text):,} characters together, and {MAX_TEXT_CHARACTERS:,} "
-                "is the most that is summarized; give each a task of its own"
+                f"the pages have {len(text):,} characters together, the limit is "
+                f"{MAX_TEXT_CHARACTERS:,}; summarize each page in its own task"
             )
-        spoken = {page.language for page in pages}
-        language = order.language or (spoken.pop() if len(spoken) == 1 else None)
+        languages = {page.language for page in pages}
+        language = order.language or (languages.pop() if len(languages) == 1 else None)
         summary = await summarizer.summarize(
-            Wish(text, order.sentences, language or DEFAULT_LANGUAGE)
+            SummaryRequest(text, order.sentences, language or DEFAULT_LANGUAGE)
         )
         about = {
             "title": pages[0].title if len(pages) == 1 else None,
@@ -95,7 +95,7 @@ def web_handlers(
     *,
     fetcher: Fetcher | None = None,
 ) -> Handlers:
-    """The handlers of both types of task; see `scraping` and `summarizing`."""
+    """Create the handlers of both types of task; see `scraping` and `summarizing`."""
     handlers = scraping(scraper, fetcher=fetcher)
     handlers.update(summarizing(summarizer))
     return handlers
@@ -111,7 +111,7 @@ def _read(order: type[OrderT], data: Payload, only: str) -> OrderT:
 
 def _pages(order: SummarizeOrder, context: TaskContext) -> list[ScrapedPage]:
     if order.text is not None and order.page is not None:
-        raise InvalidInput("the task's data holds both a text and a page; give one of them")
+        raise InvalidInput("the task's data has both a text and a page; give one of them")
     if order.text is not None:
         return []
     if order.page is not None:
@@ -123,11 +123,11 @@ def _pages(order: SummarizeOrder, context: TaskContext) -> list[ScrapedPage]:
         except ValidationError:
             raise InvalidInput(
                 f"the output of task {task_id!r} is not that of a {SCRAPE_PAGE!r} task; "
-                "give the text in the task's data"
+                "put the text into the task's data"
             ) from None
     if not pages:
         raise InvalidInput(
-            "there is nothing to summarize: give a text in the task's data, or let it depend on "
+            "there is nothing to summarize: put a text into the task's data, or make it depend on "
             f"a {SCRAPE_PAGE!r} task"
         )
     return pages

@@ -84,8 +84,8 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
 
 
 @dataclass
-class CountedOccurrence:
-    """A task that remembers what it was told of its progress."""
+class RecordedProgress:
+    """A task that records its progress."""
 
     seen: list[float] = field(default_factory=list)
 
@@ -99,8 +99,8 @@ class CountedOccurrence:
 
 
 @pytest.fixture
-def told() -> CountedOccurrence:
-    return CountedOccurrence()
+def told() -> RecordedProgress:
+    return RecordedProgress()
 
 
 async def wait_until(is_so: Callable[[], object], limit_s: float = 10.0) -> None:

@@ -83,7 +83,7 @@ async def test_what_an_action_gives_back_can_travel(server: Any, perform: Any) -
 @pytest.mark.parametrize("destination", ["../out", "/etc/passwd", "a/../../out", ".", "", 7, None])
 async def test_a_download_stays_within_the_workers_folder(perform: Any, destination: Any) -> None:
     data = {"url": "http://127.0.0.1", "destination": destination}
-    with pytest.raises(InvalidInput, match="within the worker's folder"):
+    with pytest.raises(InvalidInput, match="inside the worker's download folder"):
         await perform("download_file", data, [])
 
 
@@ -102,9 +102,9 @@ async def test_a_destination_that_no_file_can_have_is_refused(
         (None, "needs a dict"),
         ({"queries": ["a"], "speed": 9}, "unexpected keyword argument 'speed'"),
         ({}, "missing a required argument: 'queries'"),
-        ({"queries": ["a"], "engine": "x"}, "can't travel"),
+        ({"queries": ["a"], "engine": "x"}, "is not allowed"),
         ({"queries": ["a"], "task": 1}, "multiple values"),
-        ({7: 1}, "don't fit"),
+        ({7: 1}, "has wrong arguments"),
     ],
 )
 async def test_data_that_does_not_fit_is_refused_with_what_is_wrong(
@@ -208,5 +208,5 @@ async def test_the_environment_allows_what_scraping_may_reach_as_well(
 @pytest.mark.parametrize("task_type", ORDERS)
 async def test_a_task_cannot_choose_how_its_requests_are_sent(perform: Any, task_type: str) -> None:
     data = {"url": "http://example.org", "transport": None, **ORDERS[task_type]}
-    with pytest.raises(InvalidInput, match="the worker decides it"):
+    with pytest.raises(InvalidInput, match="only the worker sets it"):
         await perform(task_type, data, [])

@@ -47,7 +47,7 @@ def test_checks_keep_to_their_interval_whatever_the_answers_take(
         await asyncio.sleep(takes_s.pop(0))
         return 200
 
-    monkeypatch.setattr(health_check, "_ask", ask)
+    monkeypatch.setattr(health_check, "_request", ask)
     check = periodic_health_check(told, "http://127.0.0.1", 5, 5, timeout_s=60)
     report = run_in_virtual_time(check)
     # The third takes longer than the interval: the next comes as soon as it can.
@@ -75,7 +75,7 @@ async def test_a_service_that_is_too_slow_is_unhealthy(server: Any, told: Any) -
 
     server.behaviour = serve
     report = await periodic_health_check(told, server.url, 0, 1, timeout_s=0.05)
-    assert report["last"]["error"] == "no answer within 0.05 s"
+    assert report["last"]["error"] == "no response within 0.05 s"
 
 
 async def test_an_answer_without_an_end_is_not_read(server: Any, told: Any) -> None:
@@ -118,7 +118,7 @@ async def test_a_cancelled_check_ends_at_once(server: Any, told: Any, until: Any
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"url": "file:///etc/passwd"}, "must begin with http"),
+        ({"url": "file:///etc/passwd"}, "must start with http"),
         ({"interval_seconds": -1}, "interval_seconds is -1"),
         ({"max_checks": 0}, "max_checks is 0"),
         ({"timeout_s": 0}, "timeout_s is 0"),

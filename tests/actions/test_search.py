@@ -124,8 +124,8 @@ async def test_a_searxng_server_is_searched(server: Any, told: Any) -> None:
     ("status", "body", "words"),
     [
         ("429 Too Many Requests", b"", "answered 429 Too Many Requests"),
-        ("200 OK", b"<html>", "sent no list of hits"),
-        ("200 OK", b'{"results": 7}', "sent no list of hits"),
+        ("200 OK", b"<html>", "sent an invalid list of hits"),
+        ("200 OK", b'{"results": 7}', "sent an invalid list of hits"),
         ("200 OK", bytes(100), "sent more than 50 bytes"),
     ],
 )

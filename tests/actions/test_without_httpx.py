@@ -21,5 +21,5 @@ def test_agents_need_no_httpx_and_the_actions_name_the_extra() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "the background actions needs httpx" in ran.stdout
+    assert "needed for the background actions: httpx" in ran.stdout
     assert "pip install 'ceylon-muster[web]'" in ran.stdout

@@ -59,7 +59,7 @@ def test_scenarios_are_listed_with_headline_and_arguments(invoke: Invoke) -> Non
         "all_well Three tasks and three workers; each worker gets the task that matches its skill."
         in lines
     )
-    assert "takes start | fail: what to do without the missing worker (start)" in lines
+    assert "arguments: start | fail: what to do without the missing worker (start)" in lines
     assert not any(line.startswith("scenario ") for line in lines)
 
 
@@ -80,8 +80,7 @@ def test_a_scenario_file_without_a_scenario_is_refused(invoke: Invoke) -> None:
     ended = invoke("run", "empty.py")
     assert ended.code == 2
     assert ended.err == (
-        "muster: 'empty.py' must hold exactly one class that inherits from Scenario; "
-        "it holds: none\n"
+        "muster: 'empty.py' must have exactly one class that inherits from Scenario; it has: none\n"
     )
 
 
@@ -89,7 +88,7 @@ def test_a_scenario_file_with_two_scenarios_is_refused_by_their_names(invoke: In
     Path("two.py").write_text(STORY.format(name="Dawn") + STORY.format(name="Dusk"))
     ended = invoke("run", "two.py")
     assert ended.code == 2
-    assert ended.err.endswith("it holds: Dawn, Dusk\n")
+    assert ended.err.endswith("it has: Dawn, Dusk\n")
 
 
 def test_a_scenario_file_that_is_not_python_is_told_by_its_line(invoke: Invoke) -> None:
@@ -221,7 +220,7 @@ def test_a_module_without_handlers_says_what_it_holds(invoke: Invoke) -> None:
     Path("idle.py").write_text("def sleep(): ...\n")
     ended = invoke(*worker("t", "--handlers", "idle"))
     assert ended.code == 2
-    assert ended.err.startswith("muster: module 'idle' holds no Handlers, only: sleep; ")
+    assert ended.err.startswith("muster: module 'idle' has no Handlers, only: sleep; ")
 
 
 def test_a_wrong_attribute_lists_the_handlers_there_are(invoke: Invoke) -> None:
@@ -253,8 +252,8 @@ def test_only_a_handler_in_a_process_can_be_killed(
     ended = invoke(*worker("t", *where, "--kill-after", 5))
     assert ended.code == 2
     assert ended.err == (
-        "muster: --kill-after kills the process of a handler, and these run in threads; "
-        "give --processes N as well, or leave it out\n"
+        "muster: --kill-after kills the process of a handler, but handlers run in threads; "
+        "add --processes N or remove --kill-after\n"
     )
 
 
@@ -305,18 +304,18 @@ def test_a_file_that_is_no_report_is_refused(invoke: Invoke) -> None:
     Path("other.json").write_text('{"name": "x"}')
     ended = invoke("why", "7", "--report", "other.json")
     assert ended.code == 2
-    assert ended.err.startswith("muster: 'other.json' is not a report as JSON: ")
+    assert ended.err.startswith("muster: 'other.json' is not a JSON report: ")
 
 
 def test_an_id_that_no_task_can_have_is_refused(invoke: Invoke, report_file: Path) -> None:
     ended = invoke("why", " ", "--report", report_file)
     assert ended.code == 2
-    assert ended.err.startswith("muster: no task can have the id ' '; ")
+    assert ended.err.startswith("muster: ' ' is not a valid task id; ")
 
 
 def test_why_needs_someone_to_ask(invoke: Invoke) -> None:
     ended = invoke("why", "7")
     assert ended.code == 2
     assert ended.err == (
-        "muster: give one of --join, to ask a running manager, --report and --store\n"
+        "muster: give exactly one of --join (to ask a running manager), --report and --store\n"
     )

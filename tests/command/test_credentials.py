@@ -43,7 +43,7 @@ def test_a_ticket_is_read_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_ticket(take_ticket("-")) == ticket
 
 
-@pytest.mark.parametrize(("text", "said"), [(" \n", "stdin is blank"), ("x", "holds no ticket")])
+@pytest.mark.parametrize(("text", "said"), [(" \n", "stdin is empty"), ("x", "contains no ticket")])
 def test_stdin_without_a_ticket_is_told(
     monkeypatch: pytest.MonkeyPatch, text: str, said: str
 ) -> None:

@@ -78,13 +78,13 @@ def test_gantt_flowchart_and_files(invoke: Callable[..., Any], tmp_path: Path) -
 def test_what_can_not_be_drawn_is_told(invoke: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "tasks.jsonl").write_text('{"id": 1}\n', encoding="utf-8")
     for arguments, problem in [
-        ((), "give a scenario or the file of a trace, or else --store"),
-        (("all_well", "--store", "run.db"), "give a scenario or the file of a trace, or else"),
+        ((), "give exactly one of a scenario, a trace file and --store"),
+        (("all_well", "--store", "run.db"), "give exactly one of a scenario, a trace file"),
         (("nothing",), "there is no scenario 'nothing'"),
         (("tasks.jsonl",), "tasks.jsonl:1: it has none of the fields"),
-        (("tasks.jsonl", "more"), "'more' is an argument, which only a scenario takes"),
+        (("tasks.jsonl", "more"), "unexpected argument 'more': only a scenario takes arguments"),
         (("--store", "run.db"), "run.db"),
-        (("all_well", "--output", "no/where.mmd"), "the diagram can't be written to"),
+        (("all_well", "--output", "no/where.mmd"), "can't write the diagram to"),
     ]:
         ended = invoke("diagram", *arguments)
         assert ended.code == 2
@@ -179,7 +179,7 @@ class Tea(Scenario):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("# Nothing\n", "'page.md' holds no sequence diagram"),
+        ("# Nothing\n", "'page.md' contains no sequence diagram"),
         (f"```mermaid\n{DIAGRAM}```\n", "page.md:2: the document does not say which run this"),
         ("```mermaid\nsequenceDiagram\ncreate A\n```\n", "page.md:3: 'create' in 'create A' is"),
         (f"<!-- check: nobody -->\n```mermaid\n{DIAGRAM}```\n", "there is no scenario 'nobody'"),

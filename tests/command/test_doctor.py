@@ -21,7 +21,7 @@ from muster.agents.command.doctor import (
     examine_network_file,
     examine_platform,
     examine_port,
-    explain_silence,
+    explain_no_answer,
 )
 from muster.agents.runtime.ports import claim_port
 from muster.agents.security.secret_sources import fresh_secret
@@ -55,20 +55,20 @@ def ticket(**fields: Any) -> Ticket:
 )
 def test_a_platform_without_a_build_of_ceylon_is_named(where: Platform, told: str | None) -> None:
     finding = examine_platform(where)
-    assert finding.is_well is (told is None)
-    assert (told or str(where)) in finding.told
+    assert finding.is_ok is (told is None)
+    assert (told or str(where)) in finding.detail
 
 
 def test_the_platform_that_the_tests_run_on_is_one_that_ceylon_runs_on() -> None:
-    assert examine_platform(Platform.here()).is_well
+    assert examine_platform(Platform.here()).is_ok
 
 
 @pytest.mark.parametrize("installed", [None, "0.22.1", "1.0.0"])
 def test_another_ceylon_than_the_one_it_works_with_is_found(installed: str | None) -> None:
     finding = examine_ceylon(installed)
-    assert not finding.is_well
-    assert f"pip install ceylon=={CEYLON_VERSION}" in finding.told
-    assert examine_ceylon(CEYLON_VERSION).is_well
+    assert not finding.is_ok
+    assert f"pip install ceylon=={CEYLON_VERSION}" in finding.detail
+    assert examine_ceylon(CEYLON_VERSION).is_ok
 
 
 async def test_a_port_in_use_is_found_and_by_whom() -> None:
@@ -76,27 +76,27 @@ async def test_a_port_in_use_is_found_and_by_whom() -> None:
         other.bind(("0.0.0.0", 0))
         port = other.getsockname()[1]
         finding = await examine_port(port)
-    assert not finding.is_well
-    assert "another program has it, which is no manager" in finding.told
-    assert f"UDP port {port} is already in use" in finding.told
+    assert not finding.is_ok
+    assert "another program uses it, not a manager" in finding.detail
+    assert f"UDP port {port} is already in use" in finding.detail
     assert await examine_port(port) == NetworkFinding(f"UDP port {port}", True, "free")
 
 
 async def test_a_closed_port_is_found() -> None:
     findings = await examine_manager(str(ticket()))
-    assert [each.is_well for each in findings] == [True, False]
-    assert findings[1].told.startswith("nobody answers at 127.0.0.1, UDP port ")
+    assert [each.is_ok for each in findings] == [True, False]
+    assert findings[1].detail.startswith("no answer from 127.0.0.1, UDP port ")
 
 
 async def test_a_ticket_of_another_version_is_found() -> None:
     findings = await examine_manager("muster:1:abcdefgh")
     assert [each.check for each in findings] == ["ticket"]
-    assert "of version 1, this Muster reads version 2; use the same Muster" in findings[0].told
+    assert "of version 1, this Muster reads version 2; use the same Muster" in findings[0].detail
 
 
 def test_frames_of_another_version_explain_a_silence_better_than_a_wrong_peer_id() -> None:
-    assert "another version" in explain_silence({Flaw.VERSION: 3})
-    assert "peer id of this ticket" in explain_silence({})
+    assert "another version" in explain_no_answer({Flaw.VERSION: 3})
+    assert "peer id of this ticket" in explain_no_answer({})
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_frames_of_another_version_explain_a_silence_better_than_a_wrong_peer_id
 )
 def test_clocks_that_differ_are_found(theirs: float | None, told: str | None) -> None:
     finding = examine_clock(theirs, 100.0)
-    assert finding.is_well is (told is None)
-    assert (told or "") in finding.told
+    assert finding.is_ok is (told is None)
+    assert (told or "") in finding.detail
 
 
 # ---------------------------------------------------------------------------- over real Ceylon
@@ -129,7 +129,7 @@ def with_manager(examine: Any) -> Any:
 def test_where_all_is_well_it_says_so() -> None:
     findings = with_manager(lambda manager: examine_manager(str(manager.ticket())))
     assert [each.check for each in findings] == ["ticket", "port", "manager", "clock"]
-    assert all(each.is_well for each in findings), findings
+    assert all(each.is_ok for each in findings), findings
 
 
 @pytest.mark.slow
@@ -139,8 +139,8 @@ def test_a_wrong_peer_id_is_found() -> None:
     findings = with_manager(
         lambda manager: examine_manager(str(replace(manager.ticket(), peer_id=other)))
     )
-    assert [each.is_well for each in findings] == [True, True, False]
-    assert "peer id of this ticket" in findings[2].told
+    assert [each.is_ok for each in findings] == [True, True, False]
+    assert "peer id of this ticket" in findings[2].detail
 
 
 @pytest.mark.slow
@@ -149,8 +149,8 @@ def test_a_wrong_secret_is_found() -> None:
     findings = with_manager(
         lambda manager: examine_manager(str(replace(manager.ticket(), secret=fresh_secret())))
     )
-    assert [each.is_well for each in findings] == [True, True, False]
-    assert "secret" in findings[2].told
+    assert [each.is_ok for each in findings] == [True, True, False]
+    assert "secret" in findings[2].detail
 
 
 @pytest.mark.slow
@@ -205,12 +205,15 @@ def network_file(text: str | None, folder: Path) -> Path:
     ("text", "told"),
     [
         (None, None),
-        ("WORKSPACE_ID=bygone\nWORKSPACE_PORT={closed}\nWORKSPACE_IP=127.0.0.1", "is an old one"),
-        ("WORKSPACE_ID=bygone\nWORKSPACE_PORT={closed}", "is an old one"),
-        ("WORKSPACE_IP=\nWORKSPACE_ID=bygone", "names the host '', which is not an IPv4 address"),
-        ("WORKSPACE_IP=localhost", "names the host 'localhost', which is not an IPv4 address"),
-        ("WORKSPACE_PORT=many", "names the port 'many', which is no number"),
-        ("WORKSPACE_PORT=0", "names the port '0', which is no number"),
+        ("WORKSPACE_ID=bygone\nWORKSPACE_PORT={closed}\nWORKSPACE_IP=127.0.0.1", "is outdated"),
+        ("WORKSPACE_ID=bygone\nWORKSPACE_PORT={closed}", "is outdated"),
+        (
+            "WORKSPACE_IP=\nWORKSPACE_ID=bygone",
+            "has the host '', which is not a numeric IPv4",
+        ),
+        ("WORKSPACE_IP=localhost", "has the host 'localhost', which is not a numeric IPv4 address"),
+        ("WORKSPACE_PORT=many", "has the port 'many', which is not a valid"),
+        ("WORKSPACE_PORT=0", "has the port '0', which is not a valid"),
         ("", None),
     ],
 )
@@ -219,15 +222,15 @@ async def test_a_network_file_that_leads_plain_agents_astray_is_found(
 ) -> None:
     text = None if text is None else text.format(closed=claim_port())
     finding = await examine_network_file(network_file(text, tmp_path))
-    assert finding.is_well is (told is None), finding
+    assert finding.is_ok is (told is None), finding
     if told is None:
         return
-    assert told in finding.told
-    assert str(tmp_path / FILE_NAME) in finding.told
-    assert "overrides the arguments of plain Ceylon agents" in finding.told
-    assert "remove the file" in finding.told
+    assert told in finding.detail
+    assert str(tmp_path / FILE_NAME) in finding.detail
+    assert "overrides the arguments of plain Ceylon agents" in finding.detail
+    assert "delete the file" in finding.detail
     if text is not None and "bygone" in text:
-        assert "workspace_id='bygone'" in finding.told
+        assert "workspace_id='bygone'" in finding.detail
 
 
 @pytest.mark.parametrize("change", [{}, {"port": 7}, {"peer_id": "12D3Koother"}])
@@ -239,12 +242,12 @@ async def test_with_a_ticket_the_file_must_lead_to_its_workspace(
     text = f"WORKSPACE_ID={said.workspace_id}\nWORKSPACE_PEER={said.peer_id}\n"
     text += f"WORKSPACE_PORT={said.port}\nWORKSPACE_IP={said.host}"
     finding = await examine_network_file(network_file(text, tmp_path), str(wanted))
-    assert finding.is_well is (not change)
+    assert finding.is_ok is (not change)
     needed = f"admin_peer='12D3KooWnobody', admin_ip='192.0.2.7', port={wanted.port}"
     without = await examine_network_file(tmp_path / "elsewhere", str(wanted))
-    assert without.is_well
-    assert needed in without.told
+    assert without.is_ok
+    assert needed in without.detail
     if change:
-        assert not finding.is_well
-        assert "leads to another workspace than the ticket" in finding.told
-        assert needed in finding.told
+        assert not finding.is_ok
+        assert "refers to another workspace than the ticket" in finding.detail
+        assert needed in finding.detail

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from muster.agents.command.console.live_display import LiveDisplay, render
 from muster.agents.command.console.plain_lines import PlainLines
-from muster.agents.command.console.tally import MAX_UNTOLD, RunTally
+from muster.agents.command.console.tally import MAX_PENDING, RunTally
 from muster.agents.kernel.model.occurrences import JoinFacts, Occurrence, OccurrenceKind
 from muster.messages import TaskStatus
 from rich.console import Console
@@ -93,8 +93,8 @@ def test_the_rate_counts_from_the_beginning_of_the_assigning() -> None:
 
 
 def test_what_nobody_draws_is_not_kept_for_ever() -> None:
-    tally = tally_of(1, *(task(1, OccurrenceKind.TASK_ADDED, 1) for _ in range(MAX_UNTOLD + 5)))
-    assert (len(tally.untold), tally.forgotten) == (MAX_UNTOLD, 5)
+    tally = tally_of(1, *(task(1, OccurrenceKind.TASK_ADDED, 1) for _ in range(MAX_PENDING + 5)))
+    assert (len(tally.pending), tally.dropped) == (MAX_PENDING, 5)
 
 
 # ---------------------------------------------------------------------------------- plain lines
@@ -166,7 +166,7 @@ def test_the_screen_shows_bar_rate_and_workers(screen_of: Callable[..., list[str
 def test_while_workers_are_awaited_the_screen_says_how_many_came(
     screen_of: Callable[..., list[str]],
 ) -> None:
-    assert "waiting for workers; 1 there so far" in screen_of(tally_of(4, STORY[0]), 1)
+    assert "waiting for workers; 1 connected" in screen_of(tally_of(4, STORY[0]), 1)
 
 
 def test_markup_in_a_name_is_only_text(screen_of: Callable[..., list[str]]) -> None:

@@ -21,17 +21,17 @@ def test_runs_that_break_nothing_are_counted_and_end_well(invoke: Invoke) -> Non
     assert lines[0] == "all_well: 3 runs, seeds 7 to 9"
     assert re.match(r"faults injected: \d+ \(loss \d+, duplicate \d+, .*, restart \d+\)$", lines[1])
     assert re.match(r"3 runs, \d+\.\d\d h of virtual time in .* runs/s$", lines[2])
-    assert lines[3] == "no invariant was broken"
+    assert lines[3] == "no invariant was violated"
 
 
 def test_a_seed_by_chance_is_printed(invoke: Invoke) -> None:
     ended = invoke("simulate", "all_well", "--storm", 1)
-    assert re.match(r"all_well: 1 runs, seeds (\d+) to \1\n", ended.out)
+    assert re.match(r"all_well: 1 run, seeds (\d+) to \1\n", ended.out)
 
 
 def test_the_stress_story_needs_no_scenario(invoke: Invoke) -> None:
     ended = invoke("simulate", "--stress", "--seed", 1, "--storm", 2)
-    assert (ended.code, ended.out.splitlines()[0]) == (0, "the stress story: 1 runs, seeds 1 to 1")
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "generated workload: 1 run, seeds 1 to 1")
 
 
 def test_only_the_faults_that_are_named_happen(invoke: Invoke) -> None:
@@ -56,10 +56,10 @@ def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
     monkeypatch.setattr(TaskRunner, "__init__", begin_forgetful)
     ended = invoke("simulate", "all_well", "--seed", 7, "--runs", 3, "--storm", 5)
     assert ended.code == 1
-    assert "seed 7 broke an invariant: an attempt runs at most once, on one worker" in ended.out
-    assert "the story of task " in ended.out
+    assert "seed 7 violated an invariant: an attempt runs at most once, on one worker" in ended.out
+    assert "history of task " in ended.out
     assert "task_assigned  attempt 1" in ended.out
-    repeat = ended.out.splitlines()[-1].removeprefix("again: muster ")
+    repeat = ended.out.splitlines()[-1].removeprefix("to repeat this run: muster ")
     assert repeat == "simulate --seed 7 --storm 0 --faults '' -- all_well"
     again = invoke(*shlex.split(repeat))
     assert again.out.splitlines()[3:] == ended.out.splitlines()[3:]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.command.web_page import fill_in_port
+from muster.agents.command.web_page import add_default_web_port
 
 Start = Callable[..., Any]
 
@@ -30,7 +30,7 @@ Start = Callable[..., Any]
     ],
 )
 def test_web_alone_means_the_usual_port(given: list[str], filled: list[str]) -> None:
-    assert fill_in_port(given) == filled
+    assert add_default_web_port(given) == filled
 
 
 def test_a_taken_port_ends_the_command_before_anything_runs(
@@ -64,7 +64,7 @@ def test_without_its_packages_the_page_names_the_extra(
 @pytest.mark.processes
 def test_the_page_lingers_after_the_run_until_it_is_interrupted(start: Start) -> None:
     running = start("run", "all_well", "--time-scale", "0.02", "--web", 0, "--web-linger", 60)
-    line = running.wait_for("for 60 s more")
+    line = running.wait_for("available for 60 s")
     url = line.split()[2]
     with urllib.request.urlopen(f"{url}api/stats", timeout=10) as answer:
         stats = json.load(answer)

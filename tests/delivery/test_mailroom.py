@@ -153,7 +153,7 @@ def test_a_quiet_exchange_stays_quiet(staff: list[Multiplexer], make_exchange) -
 
 
 def test_posting_to_a_stranger_is_refused(boss: Multiplexer) -> None:
-    with pytest.raises(UnknownPeer, match="no conversation with 'dave' is open"):
+    with pytest.raises(UnknownPeer, match="no stream to 'dave' is open"):
         boss.post("dave", b"hello")
 
 

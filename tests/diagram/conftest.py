@@ -6,14 +6,14 @@ import importlib
 from collections.abc import Callable
 
 import pytest
-from muster.agents.command.scenario_finder import our_scenarios
-from muster.agents.command.traced_play import trace_scenario
+from muster.agents.command.scenario_finder import built_in_scenarios
+from muster.agents.command.trace_sources import trace_scenario
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.trace import RunFacts, SideMessage, TaskFacts, Trace, TraceLog
 from muster.messages import WorkerProfile
 from muster.scenarios.scenario import Scenario
 
-REHEARSED = [story for story in our_scenarios() if not story.needs_the_real_network()]
+REHEARSED = [story for story in built_in_scenarios() if not story.needs_the_real_network()]
 """The scenarios that can be played in virtual time."""
 
 _played: dict[str, Trace] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from muster.agents.command.scenario_finder import find_scenario
-from muster.agents.command.traced_play import trace_scenario
+from muster.agents.command.trace_sources import trace_scenario
 from muster.agents.diagram import FoundDiagram, check_diagram, find_diagrams
 from muster.agents.kernel.trace import Trace
 

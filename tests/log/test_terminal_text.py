@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.command.console import logging_setup
-from muster.agents.command.console.exit import complain, exit_code_of
+from muster.agents.command.console.exit import exit_code_of, print_message
 from muster.agents.command.console.logging_setup import _StderrHandler
 from muster.agents.command.console.plain_lines import name_of
 from muster.agents.runtime.log import log
@@ -80,7 +80,7 @@ def test_a_long_text_is_cut() -> None:
 
 
 def by_an_error(text: str) -> None:
-    complain(f"worker {text} is refused")
+    print_message(f"worker {text} is refused")
 
 
 def by_an_error_that_ends_the_command(text: str) -> None:

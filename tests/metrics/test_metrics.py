@@ -25,7 +25,7 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.command.web_page import WebOrder, WebPage
+from muster.agents.command.web_page import WebPage, WebPageOptions
 from muster.agents.kernel.model.events import WorkerHeard, WorkerJoined, WorkerLeft
 from muster.agents.metrics import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
 from muster.agents.metrics.collector import MAX_WORKERS_NAMED, OTHERS
@@ -312,7 +312,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
 async def test_the_live_page_of_the_command_line_has_them_too() -> None:
     manager = TaskManager([Task(task_id=1)], quiet=True)
     told = StringIO()
-    async with WebPage(WebOrder(port=0), told) as page:
+    async with WebPage(WebPageOptions(port=0), told) as page:
         page.follow(manager)
         url = told.getvalue().split()[-1]
         async with httpx.AsyncClient() as client:

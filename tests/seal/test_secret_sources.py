@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.command.why import Inquirer
+from muster.agents.command.why import InquiryClient
 from muster.agents.kernel.security.unsealed import Unsealed
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.security import sealing
@@ -185,7 +185,7 @@ async def look_for_the_manager(ticket: Ticket, secret: WorkspaceSecret | None) -
 
 
 async def ask_as_an_inquirer(ticket: Ticket, secret: WorkspaceSecret | None) -> None:
-    await Inquirer([1], ticket, secret).serve()
+    await InquiryClient([1], ticket, secret).serve()
 
 
 async def find_it(ticket: Ticket, secret: WorkspaceSecret | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from muster.agents import WorkerAgent
-from muster.agents.command.scenario_finder import our_scenarios
+from muster.agents.command.scenario_finder import built_in_scenarios
 from muster.agents.execution.task_runner import TaskRunner
 from muster.agents.kernel.board.assigner import Assigner
 from muster.agents.kernel.board.board import Board
@@ -34,17 +34,17 @@ from muster.messages import TaskAssignment, TaskResult
 DIGESTS = """
 import logging
 logging.disable()
-from muster.agents.command.scenario_finder import our_scenarios
+from muster.agents.command.scenario_finder import built_in_scenarios
 from muster.agents.simulation.runner import Conditions, simulate
 from muster.agents.simulation import checker
 from muster.agents.simulation.workload import StressStory
-calm = [each for each in our_scenarios() if not each.needs_the_real_network()]
+calm = [each for each in built_in_scenarios() if not each.needs_the_real_network()]
 stories = [StressStory(5)] + [each() for each in calm]
 for story in stories:
     print(simulate(story, Conditions(5, storm_s=10.0)).digest)
 """
 
-SCENARIOS = [each for each in our_scenarios() if not each.needs_the_real_network()]
+SCENARIOS = [each for each in built_in_scenarios() if not each.needs_the_real_network()]
 
 
 def told(outcome: SimulationOutcome) -> str:

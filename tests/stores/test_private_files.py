@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from muster.agents import TaskManager, Ticket
 from muster.agents.blobs.directory import DirectoryBlobs
-from muster.agents.command.diagram import put_out
+from muster.agents.command.diagram import output_diagram
 from muster.agents.report.file import REPORT_ENDINGS, write_report
 from muster.agents.runtime.private_file import take_after
 from muster.agents.security.secret_sources import fresh_secret, write_secret_file
@@ -44,7 +44,7 @@ def write_secret(path: Path) -> None:
 
 
 def write_diagram(path: Path) -> None:
-    put_out("sequenceDiagram\n", path)
+    output_diagram("sequenceDiagram\n", path)
 
 
 Write = Callable[[Path], None]

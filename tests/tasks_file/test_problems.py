@@ -41,26 +41,28 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(InvalidInput, match=r"'.*folder\.csv' is not an ordinary file"):
+    with pytest.raises(InvalidInput, match=r"'.*folder\.csv' is not a regular file"):
         read_tasks(tmp_path / "folder.csv")
 
 
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(InvalidInput, match="is not an ordinary file"):
+    with pytest.raises(InvalidInput, match="is not a regular file"):
         read_tasks(tmp_path / "pipe.csv")
 
 
 def test_another_ending_names_those_that_are_read(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         read_tasks(tmp_path / "tasks.xlsx")
-    assert str(caught.value).endswith("ends in '.xlsx'; it must end in one of .jsonl, .json, .csv")
+    assert str(caught.value).endswith(
+        "has the extension '.xlsx'; it must be one of .jsonl, .json, .csv"
+    )
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.csv"])
 @pytest.mark.parametrize("content", ["", " \n\n", "\ufeff"])
 def test_an_empty_file_holds_no_tasks(read: Read, name: str, content: str) -> None:
-    with pytest.raises(InvalidInput, match=rf"'.*{name}' holds no tasks"):
+    with pytest.raises(InvalidInput, match=rf"'.*{name}' contains no tasks"):
         read(name, content)
 
 
@@ -69,13 +71,13 @@ def test_an_empty_file_holds_no_tasks(read: Read, name: str, content: str) -> No
     [("t.json", "[]"), ("t.json", '{"tasks": []}'), ("t.csv", "id,description\n")],
 )
 def test_a_file_of_no_tasks_holds_no_tasks(read: Read, name: str, content: str) -> None:
-    with pytest.raises(InvalidInput, match="holds no tasks"):
+    with pytest.raises(InvalidInput, match="contains no tasks"):
         read(name, content)
 
 
 def test_a_file_over_the_limit_is_not_read(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks_file, "MAX_FILE_BYTES", 3)
-    with pytest.raises(InvalidInput, match="has 4 bytes, the limit is 3; divide it"):
+    with pytest.raises(InvalidInput, match="has 4 bytes, the limit is 3; split it"):
         read("t.csv", "id,d")
 
 
@@ -123,8 +125,8 @@ def test_an_id_in_a_list_is_told_with_its_place(problems_of: ProblemsOf) -> None
 
 def test_fields_that_are_missing_are_told(problems_of: ProblemsOf) -> None:
     assert problems_of("t.jsonl", "{}") == [
-        "line 1: id: missing, though every task needs it",
-        "line 1: description: missing, though every task needs it",
+        "line 1: id: missing; every task needs it",
+        "line 1: description: missing; every task needs it",
     ]
 
 
@@ -143,7 +145,7 @@ def test_an_unknown_field_like_no_other_names_all_known(problems_of: ProblemsOf)
 
 
 def test_a_class_that_nobody_imported_is_told(problems_of: ProblemsOf) -> None:
-    expected = "must name a class of tasks that has been imported, such as 'PriorityTask'"
+    expected = "must name an imported task class, such as 'PriorityTask'"
     row = {"id": 1, "description": "a", "class": "Nowhere"}
     assert problems_of("t.jsonl", jsonl(row)) == [f"line 1: class: 'Nowhere': {expected}"]
     row["class"] = 3
@@ -152,9 +154,7 @@ def test_a_class_that_nobody_imported_is_told(problems_of: ProblemsOf) -> None:
 
 def test_the_rules_of_the_named_class_hold(problems_of: ProblemsOf) -> None:
     row = {"id": 1, "description": "a", "class": "PriorityTask"}
-    assert problems_of("t.jsonl", jsonl(row)) == [
-        "line 1: priority: missing, though every task needs it"
-    ]
+    assert problems_of("t.jsonl", jsonl(row)) == ["line 1: priority: missing; every task needs it"]
 
 
 def test_a_class_whose_validator_breaks_is_a_problem_of_its_line(problems_of: ProblemsOf) -> None:
@@ -183,8 +183,8 @@ def test_data_that_can_not_travel_is_told_with_its_line(problems_of: ProblemsOf)
         ("{'id': 1}", "column 2: not JSON: Expecting property name enclosed in double quotes"),
         ('{"id": 1', "column 9: not JSON: Expecting ',' delimiter"),
         ('{"id": 1} {"id": 2}', "column 11: not JSON: Extra data"),
-        ('{"id": NaN}', "not JSON: NaN is no number there"),
-        ('{"id": 1, "id": 2}', "'id' stands twice in one object"),
+        ('{"id": NaN}', "not JSON: NaN is not a JSON number"),
+        ('{"id": 1, "id": 2}', "the field 'id' is given twice in one object"),
         ("[1]", "[1]: must be an object with the fields of a task"),
         ("[" * 100_000, "nested too deeply"),
     ],
@@ -201,23 +201,23 @@ def test_a_line_that_is_no_object_is_told(
     [
         ("[\n{]", "line 2, column 2: not JSON: Expecting property name enclosed in double quotes"),
         ("[\n", "line 2, column 1: not JSON: Expecting value"),
-        ('[{"id": 1, "description": "a"}', "line 1, column 31: not JSON: ',' or ']' was expected"),
-        ("[]\n[]", "line 2, column 1: not JSON: there is more behind its end"),
+        ('[{"id": 1, "description": "a"}', "line 1, column 31: not JSON: expected ',' or ']'"),
+        ("[]\n[]", "line 2, column 1: not JSON: there is more text after its end"),
         (
             "\n\n3",
             (
                 "line 3, column 1: not JSON: "
-                "a list of tasks was expected, or an object with the field 'tasks'"
+                "expected a list of tasks, or an object with the field 'tasks'"
             ),
         ),
-        ("{}", "line 1, column 2: not JSON: the one field 'tasks' was expected"),
-        ('{"task": []}', "line 1, column 2: not JSON: the one field 'tasks' was expected"),
-        ('{"tasks" []}', "line 1, column 10: not JSON: ':' was expected"),
+        ("{}", "line 1, column 2: not JSON: expected the field 'tasks'"),
+        ('{"task": []}', "line 1, column 2: not JSON: expected the field 'tasks'"),
+        ('{"tasks" []}', "line 1, column 10: not JSON: expected ':'"),
         (
             '{"tasks": [], "x": 1}',
-            "line 1, column 13: not JSON: '}' was expected, as 'tasks' is the only field",
+            "line 1, column 13: not JSON: expected '}', since 'tasks' must be the only field",
         ),
-        ('[\n\n\n{"a": NaN}]', "line 4: not JSON: NaN is no number there"),
+        ('[\n\n\n{"a": NaN}]', "line 4: not JSON: NaN is not a JSON number"),
         ("[\n" + "[" * 100_000, "line 2: nested too deeply"),
         ("[1]", "task 1 (line 1): 1: must be an object with the fields of a task"),
     ],
@@ -242,14 +242,14 @@ def test_all_problems_of_a_header_are_told(problems_of: ProblemsOf) -> None:
     assert problems_of("t.csv", "id,Description,id\n1,a,1\n") == [
         f"line 1: there is no field 'Description'; did you mean 'description'? known: {FIELDS}",
         "line 1: there are two columns 'id'",
-        "line 1: there is no column 'description', which every task needs",
+        "line 1: there is no column 'description'; every task needs it",
     ]
 
 
 def test_a_row_of_another_length_than_the_header_is_told(problems_of: ProblemsOf) -> None:
     assert problems_of("t.csv", "id,description\n1,a,b\n2\n3,c\n") == [
-        "line 2: 3 cells, where the header has 2",
-        "line 3: 1 cells, where the header has 2",
+        "line 2: 3 cells, but the header has 2",
+        "line 3: 1 cells, but the header has 2",
     ]
 
 
@@ -272,7 +272,7 @@ def test_data_that_is_not_json_is_told(problems_of: ProblemsOf) -> None:
 def test_a_cell_too_large_for_csv_names_the_way_out(problems_of: ProblemsOf) -> None:
     text = "id,description,data\n1,a," + "1" * 200_000
     assert problems_of("t.csv", text) == [
-        "line 2: a cell holds over 131,072 characters; use a .jsonl file for data of that size"
+        "line 2: a cell has over 131,072 characters; use a .jsonl file for data of that size"
     ]
 
 
@@ -325,7 +325,7 @@ def test_a_circle_is_told_with_all_its_lines(problems_of: ProblemsOf) -> None:
     text = "id,description,depends_on\n1,a,\n2,b,1 4\n3,c,2\n4,d,3\n"
     (problem,) = problems_of("t.csv", text)
     assert problem in {
-        f"depends_on: a circle in which nothing can begin: {circle}"
+        f"depends_on: the tasks form a cycle: {circle}"
         for circle in (
             "2 (line 3) -> 4 (line 5) -> 3 (line 4) -> 2",
             "4 (line 5) -> 3 (line 4) -> 2 (line 3) -> 4",
@@ -336,7 +336,7 @@ def test_a_circle_is_told_with_all_its_lines(problems_of: ProblemsOf) -> None:
 
 def test_a_task_that_waits_for_itself_is_a_circle(problems_of: ProblemsOf) -> None:
     assert problems_of("t.csv", "id,description,depends_on\n1,a,1\n") == [
-        "depends_on: a circle in which nothing can begin: 1 (line 2) -> 1"
+        "depends_on: the tasks form a cycle: 1 (line 2) -> 1"
     ]
 
 
@@ -360,7 +360,7 @@ def test_all_problems_are_told_at_once(read: Read, tmp_path: Path) -> None:
     assert str(caught.value).splitlines() == [
         f"{tmp_path / 't.csv'}: 3 problems:",
         f"  line 2: id: 0: {ID_RULE}",
-        "  line 3: description: missing, though every task needs it",
+        "  line 3: description: missing; every task needs it",
         "  line 4: depends_on: 8: no task of this file has this id",
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryStore, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.command.stored_run import read_kept_run
+from muster.agents.command.stored_run import read_stored_run
 from muster.agents.diagram.run_messages import messages_of
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.trace import (
@@ -115,7 +115,7 @@ def test_a_trace_made_from_a_store_tells_the_run(
             return manager
 
     traced = trace_to_sinks(Kept())
-    kept = trace_of(read_kept_run(store).board, "task_manager")
+    kept = trace_of(read_stored_run(store).board, "task_manager")
     assert told(kept) == told(traced)
 
 

@@ -87,5 +87,5 @@ async def test_spellings_of_this_machine_are_refused_by_the_systems_resolver(hos
 
 
 async def test_a_host_that_does_not_exist_cannot_be_found() -> None:
-    with pytest.raises(PageUnavailable, match=r"the host 'nowhere.invalid' can't be found"):
+    with pytest.raises(PageUnavailable, match=r"the host 'nowhere.invalid' can't be resolved"):
         await resolve_by_system("nowhere.invalid", 80)

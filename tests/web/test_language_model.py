@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from muster.agents.web.backends import make_summarizer
 from muster.agents.web.language_model import LanguageModel, LanguageModelSummarizer
-from muster.agents.web.roles import Wish
+from muster.agents.web.roles import SummaryRequest
 from muster.messages import BackendFailed, InvalidInput
 from pydantic import SecretStr
 
@@ -28,7 +28,7 @@ def summarizer(site: Any) -> LanguageModelSummarizer:
 
 async def test_the_summary_is_the_models_and_says_so(site: Any) -> None:
     answer_with(site, " Tea is good. ")
-    summary = await summarizer(site).summarize(Wish("A long text.", 3, "en"))
+    summary = await summarizer(site).summarize(SummaryRequest("A long text.", 3, "en"))
     assert summary.text == "Tea is good."
     assert (summary.written_by.value, summary.model, summary.backend) == (
         "language model",
@@ -39,11 +39,11 @@ async def test_the_summary_is_the_models_and_says_so(site: Any) -> None:
 
 async def test_the_model_is_asked_for_so_many_sentences_with_the_key(site: Any) -> None:
     answer_with(site, "Tea is good.")
-    await summarizer(site).summarize(Wish("A long text.", 3))
+    await summarizer(site).summarize(SummaryRequest("A long text.", 3))
     asked = json.loads(site.bodies[0])
     assert site.headers[0]["Authorization"] == f"Bearer {KEY}"
     assert asked["model"] == "tea-1"
-    assert "in 3 sentences at most" in asked["messages"][0]["content"]
+    assert "in at most 3 sentences" in asked["messages"][0]["content"]
     assert asked["messages"][1] == {"role": "user", "content": "A long text."}
 
 
@@ -64,7 +64,7 @@ async def test_what_is_no_answer_is_a_failure_that_hides_the_key(
 ) -> None:
     site.serve(PATH, body, status, kind="application/json")
     with caplog.at_level(logging.DEBUG), pytest.raises(BackendFailed, match=why) as failed:
-        await summarizer(site).summarize(Wish("A long text.", 3))
+        await summarizer(site).summarize(SummaryRequest("A long text.", 3))
     assert KEY not in str(failed.value)
     assert KEY not in caplog.text
     assert KEY not in repr(summarizer(site)._model._key)
@@ -79,7 +79,7 @@ async def test_a_server_that_is_not_there_is_a_failure() -> None:
 async def test_a_redirect_does_not_carry_the_key_away(site: Any) -> None:
     site.redirect(PATH, "/elsewhere")
     with pytest.raises(BackendFailed, match="answered 302"):
-        await summarizer(site).summarize(Wish("A long text.", 3))
+        await summarizer(site).summarize(SummaryRequest("A long text.", 3))
     assert site.asked == [PATH]
 
 
@@ -94,12 +94,12 @@ def test_the_environment_names_server_key_and_model() -> None:
 
 
 def test_a_server_that_is_no_web_address_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="OPENAI_BASE_URL is 'localhost:1'; it must begin with"):
+    with pytest.raises(InvalidInput, match="OPENAI_BASE_URL is 'localhost:1'; it must start with"):
         LanguageModel("localhost:1", None, "tea-1")
 
 
 def test_without_a_model_the_backend_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    with pytest.raises(InvalidInput, match="no language model is named; set OPENAI_API_KEY"):
+    with pytest.raises(InvalidInput, match="no language model is configured; set OPENAI_API_KEY"):
         make_summarizer("openai")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.web.charset import decode_page
 from muster.agents.web.fetching import Fetcher
 from muster.agents.web.outline import Outline
 from muster.agents.web.page_reading import EmbeddedScraper
+from muster.agents.web.response_body import decode_page
 from muster.messages import PageUnavailable
 
 MakeFetcher = Callable[..., Fetcher]
@@ -54,7 +54,7 @@ async def test_a_long_text_is_shortened_and_says_so(site: Any, make_fetcher: Mak
 
 async def test_a_page_without_text_is_a_failure(site: Any, make_fetcher: MakeFetcher) -> None:
     url = site.serve("/empty", "<html><body><script>draw()</script></body></html>")
-    with pytest.raises(PageUnavailable, match="has no text that stands out"):
+    with pytest.raises(PageUnavailable, match="has no main text"):
         await EmbeddedScraper(make_fetcher()).scrape(url)
 
 

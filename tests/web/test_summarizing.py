@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.web.extraction import METHODS, ExtractiveSummarizer, choose_sentences
-from muster.agents.web.roles import Wish
+from muster.agents.web.roles import SummaryRequest
 from muster.agents.web.tokenizer import Tokenizer
 from muster.messages import InvalidInput
 
@@ -61,7 +61,7 @@ def test_splitting_loses_nothing_but_space(text: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_summary_has_so_many_sentences_of_the_text_in_its_order(method: str) -> None:
-    summary = await ExtractiveSummarizer(method).summarize(Wish(TEXT, 2))
+    summary = await ExtractiveSummarizer(method).summarize(SummaryRequest(TEXT, 2))
     chosen = Tokenizer().to_sentences(summary.text)
     places = [" ".join(TEXT.split()).index(each) for each in chosen]
     assert len(chosen) == 2
@@ -74,7 +74,7 @@ async def test_a_summary_has_so_many_sentences_of_the_text_in_its_order(method: 
 
 
 def test_the_sentences_that_say_most_are_chosen() -> None:
-    chosen = choose_sentences(Wish(TEXT, 2), "luhn")
+    chosen = choose_sentences(SummaryRequest(TEXT, 2), "luhn")
     assert "The autumn flush began" in chosen
     assert "dog" not in chosen
     assert "cook" not in chosen
@@ -82,31 +82,36 @@ def test_the_sentences_that_say_most_are_chosen() -> None:
 
 def test_the_sentences_of_wrapped_text_run_on_over_its_lines() -> None:
     assert "Nobody had expected the autumn flush so early in the year." in choose_sentences(
-        Wish(TEXT, 99), "luhn"
+        SummaryRequest(TEXT, 99), "luhn"
     )
 
 
 def test_headings_and_captions_are_no_sentences() -> None:
-    everything = choose_sentences(Wish(TEXT, 99), "luhn")
+    everything = choose_sentences(SummaryRequest(TEXT, 99), "luhn")
     assert everything.startswith("The autumn flush began")
     assert "Read more" not in everything
-    assert choose_sentences(Wish("a heading\nand another", 5), "luhn") == "a heading and another"
+    assert (
+        choose_sentences(SummaryRequest("a heading\nand another", 5), "luhn")
+        == "a heading and another"
+    )
 
 
 @pytest.mark.parametrize("language", ["de", "german", "si", "no such language", "zh-Hant"])
 def test_any_language_can_be_summarized(language: str) -> None:
     text = "Der Tee ist gut. Das Wasser ist auch gut. Der Tee braucht Wasser."
-    assert choose_sentences(Wish(text, 1, language), "luhn") in Tokenizer().to_sentences(text)
+    assert choose_sentences(SummaryRequest(text, 1, language), "luhn") in Tokenizer().to_sentences(
+        text
+    )
 
 
 def test_the_slow_method_refuses_long_texts_and_names_a_fast_one() -> None:
-    with pytest.raises(InvalidInput, match=r"has 101 sentences, and 'kl' takes 100 at most.*luhn"):
-        choose_sentences(Wish("A leaf fell. " * 101, 1), "kl")
+    with pytest.raises(InvalidInput, match=r"has 101 sentences, but 'kl' takes at most 100.*luhn"):
+        choose_sentences(SummaryRequest("A leaf fell. " * 101, 1), "kl")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_text_without_words_has_a_summary_too(method: str) -> None:
-    assert choose_sentences(Wish("1. ... !", 3), method)
+    assert choose_sentences(SummaryRequest("1. ... !", 3), method)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from muster.agents.command.superagi import REQUIREMENTS
 from muster.agents.web.backends import SUPERAGI_PACKAGES
 from muster.agents.web.fetching import Fetcher
 from muster.agents.web.language_model import LanguageModel
-from muster.agents.web.roles import Wish
+from muster.agents.web.roles import SummaryRequest
 from muster.agents.web.superagi.bridge import Bridge
 from muster.agents.web.superagi.extractor import SuperAgiScraper, check_text
-from muster.agents.web.superagi.places import default_environment, find_checkout, find_python
+from muster.agents.web.superagi.locations import default_environment, find_checkout, find_python
 from muster.agents.web.superagi.tools import SuperAgiSummarizer, SuperAgiToolScraper
 from muster.messages import AddressRefused, BackendFailed, InvalidInput, PageUnavailable
 
@@ -95,7 +95,7 @@ def test_another_package_called_superagi_is_not_taken_for_it(
     import superagi as impostor
 
     assert impostor.__file__
-    with pytest.raises(InvalidInput, match="another package called superagi is loaded"):
+    with pytest.raises(InvalidInput, match="another package called superagi is imported"):
         SuperAgiScraper(make_fetcher(), superagi.home)
 
 
@@ -153,7 +153,7 @@ async def test_the_fetchers_reasons_come_through_what_the_tool_makes_of_them(
 
 
 async def test_without_a_model_the_summary_is_said_to_be_extracted(bridge: Bridge) -> None:
-    summary = await SuperAgiSummarizer(bridge, None).summarize(Wish(TEXT, 1))
+    summary = await SuperAgiSummarizer(bridge, None).summarize(SummaryRequest(TEXT, 1))
     assert summary.text == "The leaf is rolled, and the rolled leaf is fired."
     assert (summary.written_by.value, summary.model, summary.backend) == (
         "extraction",
@@ -168,7 +168,7 @@ async def test_a_model_is_asked_by_the_parent_with_superagis_words(
     answer = {"choices": [{"message": {"content": "Tea, fired."}}]}
     site.serve("/v1/chat/completions", json.dumps(answer), kind="application/json")
     model = LanguageModel(f"{site.address}/v1", None, "tea-1")
-    summary = await SuperAgiSummarizer(bridge, model).summarize(Wish(TEXT, 2))
+    summary = await SuperAgiSummarizer(bridge, model).summarize(SummaryRequest(TEXT, 2))
     assert (summary.text, summary.written_by.value, summary.model) == (
         "Tea, fired.",
         "language model",
@@ -184,7 +184,7 @@ async def test_a_model_is_asked_by_the_parent_with_superagis_words(
 async def test_a_model_that_fails_is_the_failure(bridge: Bridge) -> None:
     model = LanguageModel("http://127.0.0.1:9/v1", None, "tea-1")
     with pytest.raises(BackendFailed, match="can't be reached"):
-        await SuperAgiSummarizer(bridge, model).summarize(Wish(TEXT, 2))
+        await SuperAgiSummarizer(bridge, model).summarize(SummaryRequest(TEXT, 2))
 
 
 async def test_nothing_of_the_users_environment_reaches_superagi(
@@ -221,7 +221,7 @@ def a_child(tmp_path: Path, body: str) -> Path:
     ("body", "why"),
     [
         ("sys.exit('No module named yaml')", "has ended\n  No module named yaml"),
-        ("print('{\"ready\"'); sys.stdout.flush(); time.sleep(60)", "said what nobody underst"),
+        ("print('{\"ready\"'); sys.stdout.flush(); time.sleep(60)", "sent an invalid message"),
     ],
 )
 async def test_a_child_that_cannot_start_says_why(body: str, why: str, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ async def test_a_call_that_hangs_ends_its_child(by: str, tmp_path: Path) -> None
     body = f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); {HANGING}; time.sleep(60)"
     home = Path(__file__).with_name("superagi_stand_in")
     patience_s = 0.3 if by == "time" else 60.0
-    bridge = Bridge(a_child(tmp_path, body), home, call_may_take_s=patience_s)
+    bridge = Bridge(a_child(tmp_path, body), home, call_timeout_s=patience_s)
     if by == "time":
         with pytest.raises(BackendFailed, match=r"took more than 0.3 s to check"):
             await bridge.call("check")
@@ -337,13 +337,13 @@ def test_superagi_is_only_found_where_the_user_says(superagi: Any, tmp_path: Pat
     assert find_checkout({"SUPERAGI_HOME": str(superagi.home)}) == superagi.home
     with pytest.raises(InvalidInput, match=r"SUPERAGI_HOME is not set; clone https://github.com/"):
         find_checkout({})
-    with pytest.raises(InvalidInput, match="which is no checkout of SuperAGI"):
+    with pytest.raises(InvalidInput, match="which is not a checkout of SuperAGI"):
         find_checkout({"SUPERAGI_HOME": str(tmp_path)})
 
 
 def test_its_python_is_the_users_or_the_one_that_setup_made(tmp_path: Path) -> None:
     assert find_python({"SUPERAGI_PYTHON": sys.executable}) == Path(sys.executable)
-    with pytest.raises(InvalidInput, match="SUPERAGI_PYTHON names it"):
+    with pytest.raises(InvalidInput, match="check SUPERAGI_PYTHON"):
         find_python({"SUPERAGI_PYTHON": str(tmp_path / "none")})
     environment = {"XDG_DATA_HOME": str(tmp_path)}
     assert default_environment(environment) == tmp_path / "muster" / "superagi"
@@ -386,7 +386,7 @@ def test_check_says_what_works(
         "works  WebScraperTool over the bridge",
         "works  SearxSearchTool.summarise_result over the bridge",
     ]
-    assert lines[5].startswith("no language model is named")
+    assert lines[5].startswith("no language model is configured")
 
 
 def test_check_says_what_does_not_and_ends_with_1(
@@ -399,7 +399,7 @@ def test_check_says_what_does_not_and_ends_with_1(
     assert code == 1
     assert "fails  checkout: SUPERAGI_HOME is not set" in out
     assert f"works  Python of the tools: {sys.executable}" in out
-    assert "summaries are written by the language model 'gpt-4o-mini'" in out
+    assert "language model for summaries: 'gpt-4o-mini'" in out
 
 
 @pytest.mark.slow

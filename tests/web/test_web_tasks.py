@@ -13,7 +13,7 @@ from muster.agents.command.user_modules import find_handlers
 from muster.agents.web import ScrapedPage, Summary, WrittenBy, scraping, summarizing, web_handlers
 from muster.agents.web import backends as backends_room
 from muster.agents.web.fetching import Fetcher
-from muster.agents.web.roles import Wish
+from muster.agents.web.roles import SummaryRequest
 from muster.messages import ExtraMissing, InvalidInput, Task, UnknownName
 
 MakeFetcher = Callable[..., Fetcher]
@@ -28,16 +28,19 @@ PAGE = ScrapedPage(
 )
 
 
-class Wishes:
-    """A summarizer that keeps what is wished of it."""
+class RecordingSummarizer:
+    """A summarizer that records its requests."""
 
     def __init__(self) -> None:
-        self.heard: list[Wish] = []
+        self.requests: list[SummaryRequest] = []
 
-    async def summarize(self, wish: Wish) -> Summary:
-        self.heard.append(wish)
+    async def summarize(self, request: SummaryRequest) -> Summary:
+        self.requests.append(request)
         return Summary(
-            text="Short.", written_by=WrittenBy.EXTRACTION, backend="test", language=wish.language
+            text="Short.",
+            written_by=WrittenBy.EXTRACTION,
+            backend="test",
+            language=request.language,
         )
 
 
@@ -71,33 +74,33 @@ async def test_a_page_is_scraped_and_what_depends_on_it_summarized(
 
 
 async def test_a_text_is_summarized_wherever_it_comes_from() -> None:
-    wishes = Wishes()
+    summarizer = RecordingSummarizer()
     done = await outcome(
-        summarizing(wishes),
+        summarizing(summarizer),
         task(1, "summarize_text", "Tea is good."),
         task(2, "summarize_text", {"text": "Tea is good.", "sentences": 2, "language": "fr"}),
         task(3, "summarize_text", {"page": PAGE.model_dump()}),
     )
-    assert wishes.heard == [
-        Wish("Tea is good.", 5, "en"),
-        Wish("Tea is good.", 2, "fr"),
-        Wish(PAGE.text, 5, "de"),
+    assert summarizer.requests == [
+        SummaryRequest("Tea is good.", 5, "en"),
+        SummaryRequest("Tea is good.", 2, "fr"),
+        SummaryRequest(PAGE.text, 5, "de"),
     ]
     assert done[3]["sources"] == ["http://tea.example/"]
 
 
 async def test_several_pages_are_summarized_together(site: Any, make_fetcher: MakeFetcher) -> None:
     urls = [site.serve(f"/{n}", f"Leaf {n} is dry.", kind="text/plain") for n in (1, 2)]
-    wishes = Wishes()
+    summarizer = RecordingSummarizer()
     handlers = scraping(fetcher=make_fetcher())
-    handlers.update(summarizing(wishes))
+    handlers.update(summarizing(summarizer))
     done = await outcome(
         handlers,
         task(1, "scrape_page", urls[0]),
         task(2, "scrape_page", urls[1]),
         task(3, "summarize_text", None, 1, 2),
     )
-    assert wishes.heard[0].text == "Leaf 1 is dry.\nLeaf 2 is dry."
+    assert summarizer.requests[0].text == "Leaf 1 is dry.\nLeaf 2 is dry."
     assert (done[3]["sources"], done[3]["title"]) == (urls, None)
 
 
@@ -106,11 +109,11 @@ async def test_several_pages_are_summarized_together(site: Any, make_fetcher: Ma
     [
         ("scrape_page", None, "InvalidInput: the task's data: url"),
         ("scrape_page", {"url": "x", "depth": 2}, "depth"),
-        ("scrape_page", "file:///etc/passwd", "must begin with http:// or https://"),
-        ("summarize_text", None, "there is nothing to summarize: give a text in the task's data"),
+        ("scrape_page", "file:///etc/passwd", "must start with http:// or https://"),
+        ("summarize_text", None, "there is nothing to summarize: put a text into the task's data"),
         ("summarize_text", "   ", "text"),
         ("summarize_text", {"text": "Tea.", "sentences": 0}, "sentences"),
-        ("summarize_text", {"text": "Tea.", "page": PAGE.model_dump()}, "holds both"),
+        ("summarize_text", {"text": "Tea.", "page": PAGE.model_dump()}, "has both"),
         ("summarize_text", {"text": "x" * 200_001}, "text"),
         ("summarize_text", 7, "InvalidInput: the task's data"),
     ],
@@ -123,7 +126,7 @@ async def test_data_that_is_no_order_fails_the_task_with_the_reason(
 
 
 async def test_only_scraped_pages_are_summarized_out_of_dependencies() -> None:
-    handlers = summarizing(Wishes())
+    handlers = summarizing(RecordingSummarizer())
 
     @handlers.task("weigh")
     def weigh(task: Task) -> int:
@@ -158,8 +161,11 @@ def test_the_command_line_chooses_backends_by_name(names: list[str], types: set[
         ("muster.agents.web:summarizing:x", r"no summarizer 'x'; known: kl, luhn, openai, sum"),
         ("muster.agents.web:baking", "has no Handlers called 'baking'"),
         ("muster.agents.web:baking:bread", "has no function called 'baking'"),
-        ("muster.agents.web.backends:make_scraper", "can't be called so: missing a required"),
-        ("muster.agents.web.backends:make_scraper:embedded", "gave EmbeddedScraper, and not"),
+        ("muster.agents.web.backends:make_scraper", "can't be called: missing a required"),
+        (
+            "muster.agents.web.backends:make_scraper:embedded",
+            "returned EmbeddedScraper; it must",
+        ),
     ],
 )
 def test_a_name_that_is_none_is_refused_with_what_there_is(name: str, why: str) -> None:
@@ -191,7 +197,8 @@ def test_a_missing_extra_says_how_to_install_it(
         backends_room, "find_spec", lambda name: None if name in missing else found(name)
     )
     with pytest.raises(
-        ExtraMissing, match=r"needs httpx, sumy, .* run: pip install 'ceylon-muster\[web\]'"
+        ExtraMissing,
+        match=r"needed for .*: httpx, sumy; run: pip install 'ceylon-muster\[web\]'",
     ):
         make()
 

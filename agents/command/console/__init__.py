@@ -1,1 +1,1 @@
-"""What the command line shows in a terminal, and how it reacts to signals."""
+"""The terminal of a command: output, progress, logging, signals and exit codes."""

@@ -1,8 +1,8 @@
-"""Tickets and secrets on the command line: where they come from, and that nobody else sees them.
+"""Reads tickets and secrets for a command, and hides them in the list of processes.
 
-Whoever may list this machine's processes sees what stands behind a command, and a ticket may carry
-a secret. So a ticket is better given as a file, on stdin or in the environment; one that was typed
-is overwritten in the list of processes as soon as the command runs.
+Every user of a machine can see the arguments of its processes, and a ticket may contain a secret.
+Therefore pass a ticket as a file, on stdin or in the environment. A ticket in the arguments is
+overwritten in the list of processes as soon as the command runs.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ _MAX_STDIN_CHARACTERS = 16_384
 
 
 def hide_tickets(arguments: Sequence[str]) -> None:
-    """Overwrite tickets among the arguments where the system shows what a process runs."""
+    """Overwrite tickets among the arguments in the system's list of processes."""
     if any(SCHEME in argument for argument in arguments):
         shown = [_without_ticket(argument) for argument in arguments]
         setproctitle(" ".join(["muster", *shown]))
 
 
 def take_ticket(given: str) -> str:
-    """A ticket, or the path of its file, as it was given; "-" reads the ticket from stdin.
+    """A ticket, or the path of its file; "-" reads the ticket from stdin.
 
     Raises:
-        InvalidInput: stdin holds nothing.
+        InvalidInput: stdin contains no ticket.
     """
     if given.strip() != FROM_STDIN:
         return given
     text = sys.stdin.read(_MAX_STDIN_CHARACTERS).strip()
     if not text:
-        raise InvalidInput("--join - reads the ticket from stdin, and stdin is blank")
+        raise InvalidInput("--join - reads the ticket from stdin, but stdin is empty")
     if not text.startswith(SCHEME):
-        raise InvalidInput(f"stdin holds no ticket, which would begin with '{SCHEME}'")
+        raise InvalidInput(f"stdin contains no ticket; a ticket starts with '{SCHEME}'")
     return text
 
 
 def ticket_of_environment() -> str | None:
-    """The ticket, or the path of its file, in `MUSTER_TICKET`; None if that is unset or blank."""
+    """The ticket, or the path of its file, from `MUSTER_TICKET`; None if it is unset or blank."""
     return os.environ.get(TICKET_VARIABLE, "").strip() or None
 
 
 def take_secret(file: Path | None, *, insecure: bool) -> WorkspaceSecret | None:
-    """The secret of a file, or None if no file was given.
+    """The secret from a file, or None without a file.
 
     Raises:
-        InvalidInput: the file holds none, or the command is to be insecure as well.
+        InvalidInput: the file contains no secret, or `--insecure` is given as well.
     """
     if file is None:
         return None

@@ -1,4 +1,4 @@
-"""How a command ends: what its errors say, and how the process leaves."""
+"""Ends a command: prints its error and exits the process with the right code."""
 
 from __future__ import annotations
 
@@ -20,82 +20,83 @@ from ....messages import JoinRefused, LocalError, WrongSecret
 from ....messages.wording import summarize
 from ...runtime.terminal_text import terminal_line, terminal_lines
 
-SUCCEEDED = 0
-SOME_DID_NOT = 1
-CANNOT_BE_DONE = 2
-OUR_FAULT = 70
-"""EX_SOFTWARE of sysexits.h: an error that nobody foresaw, told with its traceback."""
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_CANNOT_RUN = 2
+EXIT_UNEXPECTED_ERROR = 70
+"""EX_SOFTWARE of sysexits.h: an unexpected error, printed with its traceback."""
 
-THREADS_MAY_TAKE_S = 0.3
+THREAD_JOIN_TIMEOUT_S = 0.3
 
 
-def complain(message: str) -> None:
-    """Tell of an error on stderr, as "muster: …", on one line."""
+def print_message(message: str) -> None:
+    """Print a message on stderr, as one line that starts with "muster: "."""
     sys.stderr.write(f"muster: {terminal_line(message)}\n")
     sys.stderr.flush()
 
 
-def let_any_character_through() -> None:
-    """Let no character that a terminal can't show end the run."""
+def replace_unencodable_characters() -> None:
+    """Replace characters that the terminal's encoding lacks, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def exit_code_of(command: Callable[[], object]) -> int:
-    """Run a command, tell of the error that ends it, and give its exit code.
+    """Run a command, print the error that ends it, and return its exit code.
 
     Args:
-        command: may also end as `sys.exit` does.
+        command: the command; it may raise `SystemExit`.
     """
     try:
         command()
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else SOME_DID_NOT
+        return ending.code if isinstance(ending.code, int) else EXIT_FAILED
     except (LocalError, JoinRefused, WrongSecret) as fault:
-        complain(str(fault))
-        return CANNOT_BE_DONE
+        print_message(str(fault))
+        return EXIT_CANNOT_RUN
     except ValidationError as fault:
-        complain(f"{fault.title}: {summarize(fault)}")
-        return CANNOT_BE_DONE
+        print_message(f"{fault.title}: {summarize(fault)}")
+        return EXIT_CANNOT_RUN
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain of it once more at its end.
+        # The reader of stdout has gone. Without this, Python would report it again at exit.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SOME_DID_NOT
-    except Exception:  # noqa: BLE001 - the last one who can tell of it
+        return EXIT_FAILED
+    except Exception:  # noqa: BLE001 - the last place that can report it
         sys.stderr.write(terminal_lines(traceback.format_exc()))
-        return OUR_FAULT
-    return SUCCEEDED
+        return EXIT_UNEXPECTED_ERROR
+    return EXIT_OK
 
 
-def leave(code: int) -> NoReturn:
-    """End the process, although a task's thread may still be busy."""
-    deadline = time.monotonic() + THREADS_MAY_TAKE_S
+def exit_process(code: int) -> NoReturn:
+    """Exit the process, even if the thread of a task is still busy."""
+    deadline = time.monotonic() + THREAD_JOIN_TIMEOUT_S
     for thread in _busy_threads():
         thread.join(max(0.0, deadline - time.monotonic()))
     if _busy_threads():
-        # Python would wait for the thread of a hanging handler for ever, and there is no way to
-        # stop one. What there was to say has been said; its task goes to another worker.
-        leave_at_once(code)
+        # Python would wait forever for the thread of a handler that hangs, and can't stop it. The
+        # output is complete, and the task goes to another worker.
+        exit_now(code)
     sys.exit(code)
 
 
-def leave_at_once(code: int) -> NoReturn:
-    """End the process without waiting for anything that it still does."""
+def exit_now(code: int) -> NoReturn:
+    """Exit the process without waiting for threads or child processes."""
     for child in multiprocessing.active_children():
         child.kill()
     if sys.stdout.isatty():
-        from rich.console import Console  # noqa: PLC0415 - workers have no terminal
+        from rich.console import Console  # noqa: PLC0415 - most workers have no terminal
 
         Console().show_cursor()
-    # os._exit would leave our scratch folder behind; there is no public way to tidy up.
+    # os._exit does not run exit functions, one of which deletes the scratch folder. There is no
+    # public way to run them.
     atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError, RuntimeError):
-            # A RuntimeError if the signal came while something was being written there.
+            # A RuntimeError occurs if the signal arrived during a write to the same stream.
             continue
     os._exit(code)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops in an orderly way, the second leaves at once."""
+"""Handles Ctrl-C and SIGTERM: the first signal stops gracefully, the second exits at once."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ import sys
 from collections.abc import Awaitable, Callable, Generator
 from types import FrameType, TracebackType
 
-from .exit import leave_at_once
+from .exit import exit_now
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-INSTALL_EVERY_S = 0.1
-INSTALL_AT_FIRST_EVERY_S = 0.01
-AT_FIRST_S = 10.0
-"""For how long handlers are installed again more often: a worker is let in soon after it starts."""
+INSTALL_INTERVAL_S = 0.1
+EARLY_INSTALL_INTERVAL_S = 0.01
+EARLY_PERIOD_S = 10.0
+"""How long the shorter interval applies: Ceylon replaces the handlers soon after the start."""
 
-_KILLED_BY = 128
+_SIGNAL_EXIT_CODE_BASE = 128
 
 
 class Interrupts:
-    """While it is entered, the first SIGINT or SIGTERM calls `stop`, the second ends the process.
+    """A context manager: the first SIGINT or SIGTERM calls `stop`, the second exits the process.
 
     Args:
-        stop: begins an orderly end; the run is then expected to return by itself.
-        heed_ctrl_c: False leaves Ctrl-C to the process that started this one.
+        stop: starts a graceful shutdown, after which the run returns by itself.
+        handle_sigint: False ignores Ctrl-C, which the parent process handles.
     """
 
-    def __init__(self, stop: Callable[[], Awaitable[None]], *, heed_ctrl_c: bool = True) -> None:
+    def __init__(self, stop: Callable[[], Awaitable[None]], *, handle_sigint: bool = True) -> None:
         self._stop = stop
-        self._heed_ctrl_c = heed_ctrl_c
+        self._heed_ctrl_c = handle_sigint
         self._received = False
         self._loop: asyncio.AbstractEventLoop
         self._installing: asyncio.Task[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Interrupts:
-        """Begin to listen."""
+        """Install the signal handlers."""
         self._loop = asyncio.get_running_loop()
         self._install()
-        # Whoever started this process may have held it back until now.
-        let_ctrl_c_through()
+        # The parent process may have blocked it.
+        unblock_sigint()
         self._installing = asyncio.create_task(self._keep_installed())
         return self
 
@@ -51,7 +51,7 @@ class Interrupts:
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Listen no more."""
+        """Restore the default signal handlers."""
         if self._installing is not None:
             self._installing.cancel()
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -60,18 +60,18 @@ class Interrupts:
             await self._stopping
 
     async def _keep_installed(self) -> None:
-        # Ceylon installs a handler of its own when its first agent starts, which tears the network
-        # down before anyone could say goodbye. It does so once, and the last one installed wins.
+        # When its first agent starts, Ceylon installs a handler that closes the network before any
+        # agent could say goodbye. It does so only once, and the last installed handler wins.
         loop = asyncio.get_running_loop()
-        settles_at = loop.time() + AT_FIRST_S
+        early_until = loop.time() + EARLY_PERIOD_S
         while True:
-            is_early = loop.time() < settles_at
-            await asyncio.sleep(INSTALL_AT_FIRST_EVERY_S if is_early else INSTALL_EVERY_S)
+            is_early = loop.time() < early_until
+            await asyncio.sleep(EARLY_INSTALL_INTERVAL_S if is_early else INSTALL_INTERVAL_S)
             self._install()
 
     def _install(self) -> None:
-        # Not `add_signal_handler`: what that calls waits until the loop turns, and a handler that
-        # blocks the loop would keep the process from being left at once.
+        # Not `add_signal_handler`: its callbacks need a running event loop. If a task blocks the
+        # loop, the second signal could not exit the process.
         for number in SIGNALS:
             signal.signal(number, self._receive)
 
@@ -80,20 +80,21 @@ class Interrupts:
         if number == signal.SIGINT and not self._heed_ctrl_c:
             return
         if self._received:
-            leave_at_once(_KILLED_BY + number)
+            exit_now(_SIGNAL_EXIT_CODE_BASE + number)
         self._received = True
-        self._loop.call_soon_threadsafe(self._begin_to_stop)
+        self._loop.call_soon_threadsafe(self._start_to_stop)
 
-    def _begin_to_stop(self) -> None:
+    def _start_to_stop(self) -> None:
         self._stopping = asyncio.ensure_future(self._stop())
 
 
 @contextlib.contextmanager
-def children_hold_back_ctrl_c() -> Generator[None, None, None]:
-    """Let the processes that are started from this thread meanwhile begin with Ctrl-C held back.
+def block_sigint_in_children() -> Generator[None, None, None]:
+    """Start child processes of this thread with SIGINT blocked.
 
-    The terminal sends it to them as well, and one that is still importing would die of it with a
-    traceback. They let it through when they are ready for it. Meanwhile it waits here, too.
+    The terminal sends Ctrl-C to them as well, and a process that is still importing would end with
+    a traceback. Each child unblocks the signal when its handler is installed. The signal is also
+    blocked in this thread until the block ends.
     """
     if sys.platform == "win32":
         yield
@@ -102,16 +103,16 @@ def children_hold_back_ctrl_c() -> Generator[None, None, None]:
     try:
         yield
     finally:
-        let_ctrl_c_through()
+        unblock_sigint()
 
 
-def let_ctrl_c_through() -> None:
-    """Hold Ctrl-C back no longer."""
+def unblock_sigint() -> None:
+    """Unblock SIGINT in this thread."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
 
 
-def ignore_ctrl_c() -> None:
-    """Leave Ctrl-C to the process that started this one."""
+def ignore_sigint() -> None:
+    """Ignore SIGINT, which the parent process handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    let_ctrl_c_through()
+    unblock_sigint()

@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar, and the workers beneath it."""
+"""Shows progress on a terminal: a bar with the workers below it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...runtime.terminal_text import one_line
-from .plain_lines import MAX_DETAIL_CHARACTERS, name_of, summing_up
+from .plain_lines import MAX_DETAIL_CHARACTERS, name_of, summary
 from .tally import RunTally, WorkerTally
 
 MAX_WORKERS_SHOWN = 20
@@ -19,7 +19,7 @@ BAR_COLUMNS = 40
 
 
 class LiveDisplay:
-    """Draws a run on a terminal, over and over in one place; it vanishes in the end.
+    """Redraws the state of a run in one place on a terminal, and removes it at the end.
 
     Args:
         console: the terminal.
@@ -30,29 +30,29 @@ class LiveDisplay:
             console=console,
             auto_refresh=False,
             transient=True,
-            # Lines for a file must not end up on the terminal.
+            # If stderr is a file, its lines must not go to the terminal.
             redirect_stderr=sys.stderr.isatty(),
         )
 
     def draw(self, tally: RunTally, at: float) -> None:
-        """Draw the run as it stands."""
-        tally.untold.clear()
+        """Draw the current state of the run."""
+        tally.pending.clear()
         if not self._live.is_started:
             self._live.start()
         self._live.update(render(tally, at), refresh=True)
 
     def close(self, tally: RunTally, at: float) -> None:
-        """Take the display away."""
+        """Remove the display."""
         del tally, at
         self._live.stop()
 
 
 def render(tally: RunTally, at: float) -> Group:
-    """How the display looks.
+    """Render the display.
 
     Args:
-        tally: the run.
-        at: the time now, in seconds, as in the run's occurrences.
+        tally: the state of the run.
+        at: the current time in seconds, on the clock of the run's events.
     """
     head = Table.grid(padding=(0, 2))
     colour = "red" if tally.failed else "green"
@@ -64,15 +64,15 @@ def render(tally: RunTally, at: float) -> Group:
         finished_style=colour,
     )
     since_s = max(at - tally.began_at, 0.0)
-    head.add_row(bar, Text(summing_up(tally, at)), Text(f"{since_s:.1f} s", style="dim"))
+    head.add_row(bar, Text(summary(tally, at)), Text(f"{since_s:.1f} s", style="dim"))
     return Group(head, _waiting(tally), _workers(tally))
 
 
 def _waiting(tally: RunTally) -> Text:
     if tally.assigning_since is not None:
         return Text()
-    present = sum(worker.present for worker in tally.workers.values())
-    return Text(f"waiting for workers; {present} there so far", style="dim")
+    connected = sum(worker.is_connected for worker in tally.workers.values())
+    return Text(f"waiting for workers; {connected} connected", style="dim")
 
 
 def _workers(tally: RunTally) -> Group:
@@ -83,15 +83,16 @@ def _workers(tally: RunTally) -> Group:
     table.add_column("done", justify="right", no_wrap=True)
     table.add_column("failed", justify="right", no_wrap=True)
     table.add_column("task", no_wrap=True, overflow="ellipsis")
-    everyone = sorted(tally.workers.values(), key=_missing_last)
-    for worker in everyone[:MAX_WORKERS_SHOWN]:
+    workers = sorted(tally.workers.values(), key=_is_gone)
+    for worker in workers[:MAX_WORKERS_SHOWN]:
         current = next(reversed(worker.running), None)
         table.add_row(
             Text(
-                one_line(worker.name, MAX_DETAIL_CHARACTERS), style="" if worker.present else "red"
+                one_line(worker.name, MAX_DETAIL_CHARACTERS),
+                style="" if worker.is_connected else "red",
             ),
             Text(
-                one_line(worker.about, MAX_DETAIL_CHARACTERS) if worker.present else "gone",
+                one_line(worker.profile, MAX_DETAIL_CHARACTERS) if worker.is_connected else "lost",
                 style="dim",
             ),
             Text(f"{len(worker.running):,}{worker.slots and '/' + worker.slots}"),
@@ -99,11 +100,11 @@ def _workers(tally: RunTally) -> Group:
             Text(f"{worker.failed:,}", style="red" if worker.failed else "dim"),
             Text("" if current is None else name_of(current)),
         )
-    if not everyone:
+    if not workers:
         return Group()
-    more = len(everyone) - MAX_WORKERS_SHOWN
+    more = len(workers) - MAX_WORKERS_SHOWN
     return Group(table, Text(f"… and {more:,} more workers")) if more > 0 else Group(table)
 
 
-def _missing_last(worker: WorkerTally) -> bool:
-    return not worker.present
+def _is_gone(worker: WorkerTally) -> bool:
+    return not worker.is_connected

@@ -1,4 +1,4 @@
-"""Where log lines go when Muster runs as a command: to stderr, for people or for machines."""
+"""Configures logging of a command: to stderr, as text at a terminal, else as JSON."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 def configure_logging(verbosity: int) -> None:
-    """Send log lines to stderr: coloured text on a terminal, else a JSON object a line.
+    """Send log lines to stderr: coloured text at a terminal, else one JSON object per line.
 
     Args:
-        verbosity: 0 tells warnings and errors, 1 what happens, 2 or more all, Ceylon's lines too.
+        verbosity: 0 logs warnings and errors, 1 also events, 2 or more everything, including
+            Ceylon's log.
     """
     level = LEVELS[min(verbosity, len(LEVELS) - 1)]
     if level > logging.DEBUG:
@@ -39,17 +40,17 @@ def configure_logging(verbosity: int) -> None:
 
 
 def load_for_logging() -> None:
-    """Load what renders log lines: where no file can be opened any more it would be too late."""
+    """Import what renders log lines, while the process can still open files."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _StderrHandler):
             handler.load()
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to whatever stderr is at that moment: the live display puts itself in its place.
+    """Writes to the current `sys.stderr`, which the live display replaces.
 
     Args:
-        for_people: write coloured text, and not a JSON object a line.
+        for_people: write coloured text instead of JSON.
     """
 
     def __init__(self, *, for_people: bool) -> None:
@@ -57,15 +58,15 @@ class _StderrHandler(logging.Handler):
         self._for_people = for_people
 
     def load(self) -> None:
-        """Load what it renders lines with."""
+        """Import what renders lines."""
         _formatter(for_people=self._for_people)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Turn a record into a line."""
+        """Render a record as a line."""
         try:
             return _formatter(for_people=self._for_people).format(record)
         except (ImportError, OSError):
-            # What renders it can't be loaded, as when no file can be opened any more.
+            # The renderer can't be imported, for example because no file can be opened any more.
             return _format_plainly(record)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -73,13 +74,13 @@ class _StderrHandler(logging.Handler):
         try:
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
-        except Exception:  # noqa: BLE001 - as stdlib's own: a log line must not end the run
+        except Exception:  # noqa: BLE001 - as in the standard library: logging must not end the run
             self.handleError(record)
 
 
 @lru_cache(maxsize=2)
 def _formatter(*, for_people: bool) -> structlog.stdlib.ProcessorFormatter:
-    import structlog  # noqa: PLC0415 - it takes long to load, and most runs log nothing
+    import structlog  # noqa: PLC0415 - it imports slowly, and most runs log nothing
 
     if for_people:
         rendering: list[structlog.types.Processor] = [
@@ -102,7 +103,7 @@ def _formatter(*, for_people: bool) -> structlog.stdlib.ProcessorFormatter:
 def _escape_values(
     logger: object, level: str, line: MutableMapping[str, object]
 ) -> MutableMapping[str, object]:
-    """Escape what may come from elsewhere: the renderer writes texts as they are."""
+    """Escape foreign values, because the renderer writes text unescaped."""
     del logger, level
     for key, value in line.items():
         if key not in {"exc_info", "exception", "_record"}:
@@ -111,7 +112,7 @@ def _escape_values(
 
 
 def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
-    """Write a traceback, indented, so that no text in it can pass for a line of the log."""
+    """Write an indented traceback, so that no text in it looks like a log line."""
     stream.writelines(
         f"\n    {terminal_line(line)}"
         for line in "".join(traceback.format_exception(*exc_info)).splitlines()
@@ -119,18 +120,18 @@ def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
 
 
 def _format_plainly(record: logging.LogRecord) -> str:
-    """Turn a record into a line with nothing but what is loaded already."""
-    told = io.StringIO(terminal_line(record.getMessage()))
-    told.seek(0, io.SEEK_END)
+    """Render a record as a line without further imports."""
+    line = io.StringIO(terminal_line(record.getMessage()))
+    line.seek(0, io.SEEK_END)
     if record.exc_info and record.exc_info[0] is not None:
-        _write_traceback(told, record.exc_info)
-    return told.getvalue()
+        _write_traceback(line, record.exc_info)
+    return line.getvalue()
 
 
 def _take_fields(
     logger: object, level: str, line: MutableMapping[str, object]
 ) -> MutableMapping[str, object]:
-    """Take a line of ours apart again; lines of other libraries stay text."""
+    """Add the fields of Muster's own log lines; lines of other libraries have none."""
     del logger, level
     fields = getattr(line.get("_record"), FIELDS, None)
     if fields is not None:

@@ -1,4 +1,4 @@
-"""A worker process that another process started, and that is not to outlive it."""
+"""Stops a worker process when its parent process ends."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from ...worker_pool.worker_spec import PARENT_VARIABLE
 
-LOOK_FOR_PARENT_EVERY_S = 0.5
+PARENT_POLL_INTERVAL_S = 0.5
 
 
 @contextlib.asynccontextmanager
-async def leaving_with_parent(stop: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
-    """While it is entered, call `stop` as soon as the process that started this one is gone."""
-    leaving = asyncio.create_task(_leave_with_parent(stop))
+async def stop_with_parent(stop: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
+    """A context manager that calls `stop` when the parent process has ended."""
+    watching = asyncio.create_task(_watch_parent(stop))
     try:
         yield
     finally:
-        leaving.cancel()
+        watching.cancel()
 
 
-async def _leave_with_parent(stop: Callable[[], Awaitable[None]]) -> None:
-    # A parent that was killed can't tell its workers that it is over. What is told of it is not
-    # handed on: to those whom this process starts it would be wrong.
-    told = os.environ.pop(PARENT_VARIABLE, "")
-    parent = int(told) if told.isdecimal() else os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(LOOK_FOR_PARENT_EVERY_S)
+async def _watch_parent(stop: Callable[[], Awaitable[None]]) -> None:
+    # A parent that is killed can't stop its workers. Child processes must not inherit the variable,
+    # because their parent is this process.
+    parent_pid = os.environ.pop(PARENT_VARIABLE, "")
+    parent = int(parent_pid) if parent_pid.isdecimal() else os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(PARENT_POLL_INTERVAL_S)
     await stop()

@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a line for each thing that matters, or one a second."""
+"""Shows progress without a terminal: one line per event, or one a second."""
 
 from __future__ import annotations
 
@@ -8,58 +8,59 @@ from ....messages import TaskId
 from ...kernel.model.occurrence_text import describe_facts
 from ...kernel.model.occurrences import OccurrenceKind
 from ...runtime.terminal_text import one_line
-from .tally import CountedOccurrence, RunTally
+from .tally import RunTally, TimedOccurrence
 
 MANY_TASKS = 200
-"""With more tasks than these, tasks are not told one by one."""
+"""With more tasks than this, there is no line per task."""
 
-EVERY_S = 1.0
+SUMMARY_INTERVAL_S = 1.0
 MAX_DETAIL_CHARACTERS = 200
 
 
 class PlainLines:
-    """Writes a run to a stream, line by line.
+    """Writes the events of a run to a stream, line by line.
 
     Args:
-        stream: where to.
+        stream: the stream.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._faults: dict[TaskId, str] = {}
-        self._summed_up_at = 0.0
-        self._summed_up = -1
+        self._errors: dict[TaskId, str] = {}
+        self._summarized_at = 0.0
+        self._summarized = -1
 
     def draw(self, tally: RunTally, at: float) -> None:
-        """Tell what has happened since the last time."""
+        """Write the events since the last call."""
         one_by_one = tally.tasks <= MANY_TASKS
         lines: list[str] = []
-        while tally.untold:
-            told = tally.untold.popleft()
-            if one_by_one or told.occurrence.task_id is None:
-                line = self._line(told)
+        while tally.pending:
+            timed = tally.pending.popleft()
+            if one_by_one or timed.occurrence.task_id is None:
+                line = self._line(timed)
                 if line:
-                    lines.append(f"{_time(told.occurrence.at - tally.began_at)}  {line}")
-        if tally.forgotten:
-            lines.append(f"          ({tally.forgotten:,} more things happened)")
-            tally.forgotten = 0
-        if not one_by_one and self._should_sum_up(tally, at):
-            self._summed_up_at, self._summed_up = at, tally.settled
-            lines.append(f"{_time(at - tally.began_at)}  {summing_up(tally, at)}")
+                    lines.append(f"{_time(timed.occurrence.at - tally.began_at)}  {line}")
+        if tally.dropped:
+            lines.append(f"          ({tally.dropped:,} events left out)")
+            tally.dropped = 0
+        if not one_by_one and self._should_summarize(tally, at):
+            self._summarized_at, self._summarized = at, tally.settled
+            lines.append(f"{_time(at - tally.began_at)}  {summary(tally, at)}")
         if lines:
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
 
     def close(self, tally: RunTally, at: float) -> None:
-        """Tell the rest."""
-        self._summed_up_at = 0.0
+        """Write the remaining events."""
+        self._summarized_at = 0.0
         self.draw(tally, at)
 
-    def _should_sum_up(self, tally: RunTally, at: float) -> bool:
-        return tally.settled != self._summed_up and at - self._summed_up_at >= EVERY_S
+    def _should_summarize(self, tally: RunTally, at: float) -> bool:
+        is_due = at - self._summarized_at >= SUMMARY_INTERVAL_S
+        return is_due and tally.settled != self._summarized
 
-    def _line(self, told: CountedOccurrence) -> str:
-        occurrence = told.occurrence
+    def _line(self, timed: TimedOccurrence) -> str:
+        occurrence = timed.occurrence
         task = "" if occurrence.task_id is None else name_of(occurrence.task_id)
         detail = one_line(describe_facts(occurrence), MAX_DETAIL_CHARACTERS)
         worker = one_line(occurrence.worker, MAX_DETAIL_CHARACTERS)
@@ -68,19 +69,17 @@ class PlainLines:
                 again = f" (attempt {occurrence.attempt})" if occurrence.attempt > 1 else ""
                 return f"{task} -> {worker}{again}"
             case OccurrenceKind.TASK_COMPLETED:
-                return f"{task} done by {worker}{_in(told.took_s)}"
+                return f"{task} done by {worker}{_in(timed.took_s)}"
             case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_TIMED_OUT:
-                # Told together with what comes of it, which the next occurrence says.
-                self._faults[occurrence.task_id or 0] = f" on {worker}{_in(told.took_s)}: {detail}"
+                # The next event says whether the task failed or is retried: one line for both.
+                self._errors[occurrence.task_id or 0] = f" on {worker}{_in(timed.took_s)}: {detail}"
                 return ""
             case OccurrenceKind.TASK_FAILED:
-                fault = self._faults.pop(occurrence.task_id or 0, None)
-                return f"{task} failed{fault or ': ' + detail}"
+                error = self._errors.pop(occurrence.task_id or 0, None)
+                return f"{task} failed{error or ': ' + detail}"
             case OccurrenceKind.TASK_REQUEUED:
-                fault = self._faults.pop(occurrence.task_id or 0, None)
-                return (
-                    f"{task} failed{fault} ({detail})" if fault else f"{task} waits again: {detail}"
-                )
+                error = self._errors.pop(occurrence.task_id or 0, None)
+                return f"{task} failed{error} ({detail})" if error else f"{task} requeued: {detail}"
             case OccurrenceKind.TASK_CANCELLED:
                 return f"{task} cancelled: {detail}"
             case OccurrenceKind.WORKER_JOINED:
@@ -100,8 +99,8 @@ class PlainLines:
                 return ""
 
 
-def summing_up(tally: RunTally, at: float) -> str:
-    """How far the run is, such as "412 of 1,000 settled, 3 failed, 1,400/s"."""
+def summary(tally: RunTally, at: float) -> str:
+    """The progress of the run, such as "412 of 1,000 settled, 3 failed, 1,400/s"."""
     parts = [f"{tally.settled:,} of {tally.tasks:,} settled"]
     if tally.failed:
         parts.append(f"{tally.failed:,} failed")
@@ -113,7 +112,7 @@ def summing_up(tally: RunTally, at: float) -> str:
 
 
 def name_of(task_id: TaskId) -> str:
-    """A task's name for people: "T3" for 3, a string as it is."""
+    """The displayed name of a task: "T3" for 3, a string as it is."""
     return f"T{task_id}" if isinstance(task_id, int) else one_line(task_id, MAX_DETAIL_CHARACTERS)
 
 

@@ -1,4 +1,4 @@
-"""Shows how a run gets on, without slowing it: occurrences are only counted, drawing is rare."""
+"""Shows the progress of a run without slowing it: it counts every event but rarely draws."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from .live_display import LiveDisplay
 from .plain_lines import PlainLines
 from .tally import RunTally
 
-DRAW_EVERY_S = 0.1
-PAUSE_PER_DRAWING = 20
-"""A drawing is followed by a pause of so many times its length: it takes a twentieth at most."""
+DRAW_INTERVAL_S = 0.1
+PAUSE_TO_DRAW_RATIO = 20
+"""After each drawing follows a pause of this many times its duration, so it takes at most 5 %."""
 
 
 class Display(Protocol):
-    """Where progress is shown."""
+    """Shows progress."""
 
     def draw(self, tally: RunTally, at: float) -> None:
-        """Show the run as it stands."""
+        """Show the current state of the run."""
         ...
 
     def close(self, tally: RunTally, at: float) -> None:
-        """Show the last of it, and make room for the report."""
+        """Show the final state, before the report is printed."""
         ...
 
 
 def find_display() -> Display:
-    """The display that suits stdout: drawn on a terminal, else line by line."""
+    """The display for stdout: live at a terminal, else plain lines."""
     console = Console()
     if sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal:
         return LiveDisplay(console)
@@ -42,10 +42,10 @@ def find_display() -> Display:
 
 
 class Progress:
-    """While it is entered, a followed manager's run is shown.
+    """A context manager that shows the progress of a manager's run.
 
     Args:
-        display: where; None shows nothing.
+        display: the display; None shows nothing.
     """
 
     def __init__(self, display: Display | None) -> None:
@@ -54,17 +54,17 @@ class Progress:
         self._drawing: asyncio.Task[None] | None = None
 
     def follow(self, manager: TaskManager) -> None:
-        """Show the run of this manager, which has not started yet."""
+        """Show the run of this manager, which must not have started yet."""
         if self._display is not None:
-            # A run that its store had already.
+            # The counts of a run that is resumed from a store.
             before = manager.report().counts if manager.tasks_assigned else None
             self._tally = RunTally(len(manager.tasks), now(), before)
             manager.watch(self._tally.note)
 
     async def __aenter__(self) -> Progress:
-        """Begin to show."""
+        """Start to draw."""
         if self._display is not None:
-            self._drawing = asyncio.create_task(self._draw_now_and_then(self._display))
+            self._drawing = asyncio.create_task(self._draw_periodically(self._display))
         return self
 
     async def __aexit__(
@@ -73,7 +73,7 @@ class Progress:
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Show the rest."""
+        """Show the final state."""
         if self._display is None or self._drawing is None:
             return
         reader_left = self._drawing.done()
@@ -82,14 +82,14 @@ class Progress:
         if self._tally is not None and not reader_left:
             self._display.close(self._tally, now())
 
-    async def _draw_now_and_then(self, display: Display) -> None:
+    async def _draw_periodically(self, display: Display) -> None:
         while True:
             began = time.perf_counter()
             if self._tally is not None:
                 try:
                     display.draw(self._tally, now())
                 except OSError:
-                    # Whoever read our output has gone, as `| head` does; the run goes on.
+                    # The reader of stdout has gone, as with `| head`; the run continues.
                     return
             took_s = time.perf_counter() - began
-            await asyncio.sleep(max(DRAW_EVERY_S, PAUSE_PER_DRAWING * took_s))
+            await asyncio.sleep(max(DRAW_INTERVAL_S, PAUSE_TO_DRAW_RATIO * took_s))

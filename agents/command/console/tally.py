@@ -1,4 +1,4 @@
-"""What a running manager's occurrences add up to: how far the run is, and who does what."""
+"""Counts the events of a running manager: the run's progress and the state of each worker."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ....messages import TaskId, TaskStatus
 from ...kernel.model.occurrences import SETTLING, JoinFacts, Occurrence, OccurrenceKind
 
-MAX_UNTOLD = 10_000
-"""How many occurrences are kept for whoever draws; older ones are counted in `forgotten`."""
+MAX_PENDING = 10_000
+"""How many events are kept for the display; older ones are counted in `dropped`."""
 
 _ENDING_AN_ATTEMPT = SETTLING | {
     OccurrenceKind.ATTEMPT_FAILED,
@@ -21,43 +21,42 @@ _ENDING_AN_ATTEMPT = SETTLING | {
 
 @dataclass(slots=True)
 class WorkerTally:
-    """One worker, as far as occurrences tell.
+    """The state of one worker.
 
     Args:
         name: its name.
-        about: what it told when it joined, for people, but for its slots.
-        slots: how many tasks it runs at once, or "" if that is not told.
-        present: whether it is there.
+        profile: its profile as text, such as "skill 3", without the slots.
+        slots: how many tasks it runs at once, or "" if unknown.
+        is_connected: whether it is connected.
         running: its tasks, the latest last.
-        succeeded: how many attempts went well.
-        failed: how many attempts did not.
+        succeeded: how many attempts succeeded.
+        failed: how many attempts failed.
     """
 
     name: str
-    about: str = ""
+    profile: str = ""
     slots: str = ""
-    present: bool = True
+    is_connected: bool = True
     running: dict[TaskId, None] = field(default_factory=dict[TaskId, None])
     succeeded: int = 0
     failed: int = 0
 
 
 @dataclass(slots=True)
-class CountedOccurrence:
-    """An occurrence, and how long the attempt took that it ended, in seconds, if it ended one."""
+class TimedOccurrence:
+    """An event, and the duration in seconds of the attempt that it ended, if it ended one."""
 
     occurrence: Occurrence
     took_s: float | None = None
 
 
 class RunTally:
-    """Counts occurrences; made to be called many thousand times a second.
+    """Counts events; fast enough for many thousand a second.
 
     Args:
-        tasks: how many tasks there are at the beginning.
-        began_at: when the run began, in the time of the occurrences.
-        before: how many tasks there are of each status, if the assigning began under another
-            manager; None if it has not begun.
+        tasks: the number of tasks at the start.
+        began_at: when the run began, on the clock of the events.
+        before: for a resumed run, the number of tasks of each status; None for a new run.
     """
 
     def __init__(
@@ -66,32 +65,32 @@ class RunTally:
         self.tasks = tasks
         self.began_at = began_at
         self.assigning_since: float | None = None
-        self._goes_on = before is not None
+        self._is_resumed = before is not None
         before = before or {}
         self.succeeded = before.get(TaskStatus.COMPLETED, 0)
         self.failed = before.get(TaskStatus.FAILED, 0)
         self.cancelled = before.get(TaskStatus.CANCELLED, 0)
         self._settled_before = self.settled
         self.ended = False
-        # Grows with the workers that ever came, as the board's own record of them does.
+        # Grows with the number of workers that ever joined, as the board does.
         self.workers: dict[str, WorkerTally] = {}
-        self.untold: deque[CountedOccurrence] = deque(maxlen=MAX_UNTOLD)
-        self.forgotten = 0
+        self.pending: deque[TimedOccurrence] = deque(maxlen=MAX_PENDING)
+        self.dropped = 0
         self._leases: dict[TaskId, tuple[WorkerTally, float]] = {}
 
     @property
     def settled(self) -> int:
-        """How many tasks will not change any more."""
+        """The number of settled tasks."""
         return self.succeeded + self.failed + self.cancelled
 
     def rate(self, at: float) -> float:
-        """How many tasks were settled a second since the assigning began, or went on."""
+        """Settled tasks per second since assignment began or was resumed."""
         if self.assigning_since is None or at <= self.assigning_since:
             return 0.0
         return (self.settled - self._settled_before) / (at - self.assigning_since)
 
     def note(self, occurrence: Occurrence) -> None:
-        """Count one occurrence."""
+        """Count one event."""
         what, task_id = occurrence.what, occurrence.task_id
         took_s = None
         if what is OccurrenceKind.TASK_ASSIGNED and task_id is not None:
@@ -114,23 +113,23 @@ class RunTally:
                 self._worker(occurrence.worker).failed += 1
             case OccurrenceKind.WORKER_JOINED:
                 worker = self._worker(occurrence.worker)
-                worker.present = True
+                worker.is_connected = True
                 if isinstance(occurrence.facts, JoinFacts):
-                    worker.about = f"skill {occurrence.facts.skill_level}"
+                    worker.profile = f"skill {occurrence.facts.skill_level}"
                     worker.slots = str(occurrence.facts.slots)
             case OccurrenceKind.WORKER_LOST:
-                self._worker(occurrence.worker).present = False
+                self._worker(occurrence.worker).is_connected = False
             case OccurrenceKind.ASSIGNING_BEGUN:
                 self.assigning_since = occurrence.at
-            case OccurrenceKind.RUN_RESUMED if self._goes_on:
+            case OccurrenceKind.RUN_RESUMED if self._is_resumed:
                 self.assigning_since = occurrence.at
             case OccurrenceKind.RUN_ENDED:
                 self.ended = True
             case _:
                 pass
-        if len(self.untold) == MAX_UNTOLD:
-            self.forgotten += 1
-        self.untold.append(CountedOccurrence(occurrence, took_s))
+        if len(self.pending) == MAX_PENDING:
+            self.dropped += 1
+        self.pending.append(TimedOccurrence(occurrence, took_s))
 
     def _worker(self, name: str) -> WorkerTally:
         worker = self.workers.get(name)

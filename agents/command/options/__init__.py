@@ -1,1 +1,1 @@
-"""The options of each command, as typer reads them."""
+"""The options of each command, declared for Typer."""

@@ -1,4 +1,4 @@
-"""The options of what looks at a run: `muster why`, `status`, `report`, `diagram` and `check`."""
+"""The options of the commands that inspect a run: `why`, `status`, `report`, `diagram`, `check`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from ....messages import InvalidInput
 from ...report.file import REPORT_ENDINGS
 from ..console.credentials import take_secret, take_ticket, ticket_of_environment
 from ..console.logging_setup import configure_logging
-from ..diagram_form import Form
+from ..diagram_form import DiagramForm
 from ..output import write_json, write_line
 from .shared import AsJson, Insecure, SecretFile, TimeScale, Verbose
 
-# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
-# Each option of a command is a parameter; nobody passes them by position.
+# Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
 
-StoreFile = Annotated[
-    Path, typer.Option(metavar="FILE", help="The file in which a manager keeps its run.")
-]
+StoreFile = Annotated[Path, typer.Option(metavar="FILE", help="The store of the run, a file.")]
 Real = Annotated[
     bool,
-    typer.Option("--real", help="Play over real Ceylon, although it could be rehearsed."),
+    typer.Option("--real", help="Run over real Ceylon, even if virtual time is possible."),
 ]
 
 
@@ -34,56 +32,61 @@ def why(
     task: Annotated[str, typer.Argument(help="The task's id.")],
     join: Annotated[
         str | None,
-        typer.Option(metavar="TICKET", help="Ask the running manager of this ticket or file."),
+        typer.Option(
+            metavar="TICKET", help="Ask the running manager with this ticket, or ticket file."
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Look it up in this report.")
+        Path | None, typer.Option(metavar="FILE.json", help="Read this report.")
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Look it up where a manager keeps its run."),
+        typer.Option(metavar="FILE", help="Read this store."),
     ] = None,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Tell why a task stands where it stands.
+    """Explain the status of a task.
 
-    That is: who was considered for it when it was assigned, or what it waits for.
+    For a task that was assigned: which workers were considered. For a task that waits: what it
+    waits for.
     """
     from ...security.ticket import read_ticket
-    from ..why import ask_manager, ask_report, ask_store, readings_of
+    from ..why import ask_manager, ask_report, ask_store, possible_task_ids
 
     configure_logging(verbose)
-    readings = readings_of(task)
+    task_ids = possible_task_ids(task)
     if join is None and report is None and store is None:
         join = ticket_of_environment()
     match (join, report, store):
         case (str(), None, None):
             ticket = read_ticket(take_ticket(join))
             secret = take_secret(secret_file, insecure=insecure)
-            lines = asyncio.run(ask_manager(readings, ticket, secret, insecure=insecure))
+            lines = asyncio.run(ask_manager(task_ids, ticket, secret, insecure=insecure))
         case (None, Path(), None):
-            lines = ask_report(readings, report)
+            lines = ask_report(task_ids, report)
         case (None, None, Path()):
-            lines = ask_store(readings, store)
+            lines = ask_store(task_ids, store)
         case _:
-            raise InvalidInput("give one of --join, to ask a running manager, --report and --store")
+            raise InvalidInput(
+                "give exactly one of --join (to ask a running manager), --report and --store"
+            )
     for line in lines:
         write_line(line)
 
 
 def status(
     store: StoreFile,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Tell how far the run in a store is, and who is at work on it."""
+    """Summarize the run in a store: its progress and its workers."""
     from ..status import state_of, status_lines
-    from ..stored_run import read_kept_run
+    from ..stored_run import read_stored_run
 
     configure_logging(verbose)
-    found = read_kept_run(store)
+    found = read_stored_run(store)
     if as_json:
         write_json(state_of(found))
         return
@@ -100,48 +103,52 @@ def report_run(
             "--output",
             "--out",
             metavar="FILE",
-            help=f"Write the report here, too; the ending says how: {', '.join(REPORT_ENDINGS)}.",
+            help="Also write the report to this file; the extension sets the format: "
+            f"{', '.join(REPORT_ENDINGS)}.",
         ),
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Report the run in a store, as it stands or as it ended."""
+    """Report the run in a store, whether it has ended or not."""
     from ...report.file import check_report_file, write_report
-    from ..report import show_report
-    from ..report_diagram import draw_kept_run
-    from ..stored_run import read_kept_run
+    from ..report import draw_stored_run, show_report
+    from ..stored_run import read_stored_run
 
     configure_logging(verbose)
     check_report_file(output)
-    found = read_kept_run(store)
+    found = read_stored_run(store)
     report = found.report()
     if output is not None:
-        write_report(report, output, draw_kept_run(found, output))
+        write_report(report, output, draw_stored_run(found, output))
     show_report(report, as_json=as_json)
 
 
 def diagram(
     source: Annotated[
-        str, typer.Argument(metavar="[SCENARIO|TRACE]", help="A scenario, or the file of a trace.")
+        str, typer.Argument(metavar="[SCENARIO|TRACE]", help="A scenario, or a trace file.")
     ] = "",
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARGUMENT]...", help="What the scenario takes, if anything."),
+        typer.Argument(metavar="[ARGUMENT]...", help="Arguments of the scenario, if it takes any."),
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the run that is kept here.")
+        Path | None, typer.Option(metavar="FILE", help="Draw the run in this store.")
     ] = None,
-    form: Annotated[Form, typer.Option("--as", help="What to draw it as.")] = Form.SEQUENCE,
+    form: Annotated[
+        DiagramForm, typer.Option("--as", help="The kind of diagram.")
+    ] = DiagramForm.SEQUENCE,
     max_messages: Annotated[
         int | None,
         typer.Option(
             min=2,
-            help="How many messages, bars or tasks are drawn; more are summed up [default: 60].",
+            help="How many messages, bars or tasks to draw; the rest is summarized [default: 60].",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write it here; in a .md file it stands in a block."),
+        typer.Option(
+            metavar="FILE", help="Write to this file; a .md file gets a Mermaid code block."
+        ),
     ] = None,
     real: Real = False,
     time_scale: TimeScale = 1.0,
@@ -149,44 +156,48 @@ def diagram(
 ) -> None:
     """Draw a run as a Mermaid diagram.
 
-    A scenario is played for it in virtual time, where that is possible.
+    A scenario is run in virtual time if possible.
     """
-    from ..diagram import draw, find_trace, put_out
+    from ..diagram import draw, find_trace, output_diagram
 
     configure_logging(verbose)
     trace = find_trace(source, arguments or (), store, real=real, time_scale=time_scale)
-    put_out(draw(trace, form, max_messages), output)
+    output_diagram(draw(trace, form, max_messages), output)
 
 
 def check_diagrams(
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="FILE.md|FILE.mmd|SCENARIO...", help="Where the diagrams are."),
+        typer.Argument(
+            metavar="FILE.md|FILE.mmd|SCENARIO...",
+            help="The documents to check; for a scenario, the docstring of its module.",
+        ),
     ],
     scenario: Annotated[
         str,
         typer.Option(
-            metavar="SCENARIO", help="What diagrams show that do not say which run they show."
+            metavar="SCENARIO",
+            help="The scenario of diagrams without a `check:` comment.",
         ),
     ] = "",
     trace: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Hold such diagrams against this trace."),
+        typer.Option(metavar="FILE", help="The trace of diagrams without a `check:` comment."),
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Hold such diagrams against the run that is kept here."),
+        typer.Option(metavar="FILE", help="The store of diagrams without a `check:` comment."),
     ] = None,
     real: Real = False,
     time_scale: TimeScale = 1.0,
     verbose: Verbose = 0,
 ) -> None:
-    """Hold documented sequence diagrams against runs.
+    """Check documented sequence diagrams against runs.
 
-    The exit code is 0 if all of them tell what happened.
+    The exit code is 0 if every diagram matches its run.
     """
-    from ..check import Runs, check_all
+    from ..check import ReferenceRuns, check_all
 
     configure_logging(verbose)
-    runs = Runs(tuple(scenario.split()), trace, store, real, time_scale)
+    runs = ReferenceRuns(tuple(scenario.split()), trace, store, real, time_scale)
     raise typer.Exit(check_all(targets, runs, write_line))

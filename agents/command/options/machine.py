@@ -1,4 +1,4 @@
-"""The options of the commands for one machine: `muster doctor`, `bench` and `secret`."""
+"""The options of `muster doctor`, `bench` and `secret`."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ import typer
 
 from ...runtime.ports import ANY_PORT, DEFAULT_PORT
 from ..console.credentials import take_secret, take_ticket
-from ..console.exit import SOME_DID_NOT
+from ..console.exit import EXIT_FAILED, EXIT_OK
 from ..console.logging_setup import configure_logging
 from ..output import write_line
 from .shared import Insecure, SecretFile, Verbose
 
-# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
-# Each option of a command is a parameter; nobody passes them by position.
+# Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
 
 
 def doctor(
     join: Annotated[
         str | None,
-        typer.Option(metavar="TICKET", help="Whether a worker could join by this ticket or file."),
+        typer.Option(
+            metavar="TICKET", help="Check whether a worker can join with this ticket or file."
+        ),
     ] = None,
     port: Annotated[
         int,
-        typer.Option(min=0, max=65_535, help="Whether a manager could listen on this UDP port."),
+        typer.Option(
+            min=0, max=65_535, help="Check whether a manager can listen on this UDP port."
+        ),
     ] = DEFAULT_PORT,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Find out why manager and workers do not come together.
+    """Diagnose why manager and workers do not connect.
 
-    With a ticket it looks at the way to the manager, without at this machine as a manager's; and
-    each time at what plain Ceylon agents would read in this directory. The exit code is 0 if all is
-    well.
+    With a ticket it checks the connection to the manager, without one whether a manager can run on
+    this machine. It also checks the network file that plain Ceylon agents read in this directory.
+    The exit code is 0 if every check succeeds.
     """
     from ..doctor import examine_installation, examine_manager, examine_network_file, examine_port
 
@@ -53,18 +57,18 @@ def doctor(
         findings += asyncio.run(examine_manager(ticket, secret, insecure=insecure))
     for finding in findings:
         write_line(finding.line())
-    raise typer.Exit(0 if all(finding.is_well for finding in findings) else SOME_DID_NOT)
+    raise typer.Exit(EXIT_OK if all(finding.is_ok for finding in findings) else EXIT_FAILED)
 
 
 def run_bench(
-    tasks: Annotated[int, typer.Option(min=1, help="How many tasks that do nothing.")] = 10_000,
-    workers: Annotated[int, typer.Option(min=1, help="How many worker processes.")] = 2,
-    slots: Annotated[int, typer.Option(min=1, help="How many tasks each does at once.")] = 64,
+    tasks: Annotated[int, typer.Option(min=1, help="The number of no-op tasks.")] = 10_000,
+    workers: Annotated[int, typer.Option(min=1, help="The number of worker processes.")] = 2,
+    slots: Annotated[int, typer.Option(min=1, help="Concurrent tasks of each worker.")] = 64,
     payload: Annotated[
-        str, typer.Option(metavar="SIZE", help="How much data is echoed at a time.")
+        str, typer.Option(metavar="SIZE", help="The size of each echoed payload.")
     ] = "1MB",
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the run in this new file.")
+        Path | None, typer.Option(metavar="FILE", help="Keep the run in this store, a new file.")
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
@@ -73,31 +77,33 @@ def run_bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Measure what a manager and worker processes give on this machine.
+    """Measure throughput, latency and memory on this machine.
 
-    It starts them, has tasks done that do nothing, and ends them.
+    It starts a manager and worker processes, runs no-op tasks and payloads, and stops them.
     """
     from ...bench.sizes import read_size
     from ...bench.workers import BenchPlan
     from ..bench import BenchSettings, bench
 
     configure_logging(verbose)
-    order = BenchSettings(
+    settings = BenchSettings(
         crew=BenchPlan(workers, slots, port=port, insecure=insecure, store=store),
         tasks=tasks,
         payload_bytes=read_size(payload),
     )
-    raise typer.Exit(asyncio.run(bench(order, as_json=as_json)))
+    raise typer.Exit(asyncio.run(bench(settings, as_json=as_json)))
 
 
 def secret(
     file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write it into this new file, for its owner alone."),
+        typer.Option(
+            metavar="FILE", help="Write it to this new file, which only its owner can read."
+        ),
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Make a secret for a workspace, and print it."""
+    """Create a workspace secret and print it."""
     from ...security.secret_sources import fresh_secret, write_secret_file
 
     configure_logging(verbose)

@@ -29,14 +29,14 @@ from .shared import (
     WebPort,
 )
 
-# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
-# Each option of a command is a parameter; nobody passes them by position.
+# Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
 
 
 class OnMissing(str, Enum):
-    """What to do when expected workers do not come in time."""
+    """What to do when expected workers do not join in time."""
 
     START = "start"
     FAIL = "fail"
@@ -44,56 +44,60 @@ class OnMissing(str, Enum):
 
 def manager(
     tasks: Annotated[
-        Path, typer.Option(metavar="FILE", help="The tasks, as .json, .jsonl or .csv.")
+        Path, typer.Option(metavar="FILE", help="The tasks: a .json, .jsonl or .csv file.")
     ],
     workers: Annotated[
         str,
         typer.Option(
             metavar="NUMBER|MIN:MAX",
-            help="How many workers to wait for, 0 begins with the first; or how few and how many "
-            "to start on this machine, as the load needs them.",
+            help="How many workers to wait for; 0 assigns tasks once the first has joined. MIN:MAX "
+            "starts that many workers on this machine, as the load requires.",
         ),
     ],
     skill: Annotated[
         int | None,
-        typer.Option(help="Of workers that it starts: what each can do [default: 10]."),
+        typer.Option(help="With MIN:MAX, the skill of each worker [default: 10]."),
     ] = None,
     specialty: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE", help="Of such: a type of task for which skill counts 2 more."),
+        typer.Option(
+            metavar="TYPE", help="With MIN:MAX, a task type for which skill counts 2 more."
+        ),
     ] = None,
     slots: Annotated[
-        int | None, typer.Option(help="Of such: how many tasks each does at once [default: 1].")
+        int | None, typer.Option(help="With MIN:MAX, concurrent tasks of each worker [default: 1].")
     ] = None,
     handlers: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MODULE[:ATTRIBUTE[:ARGUMENT]]",
-            help="Of such: where the functions are; without, work is simulated.",
+            help="With MIN:MAX, the module with the handlers; without it, work is simulated.",
         ),
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
     ] = DEFAULT_PORT,
     host: Annotated[
-        str, typer.Option(metavar="IPV4", help="The address by which workers reach this machine.")
+        str, typer.Option(metavar="IPV4", help="The address at which workers reach this machine.")
     ] = LOOPBACK,
     policy: Annotated[
-        str, typer.Option(help="Who gets which task: best_fit, in_order or score.")
+        str, typer.Option(help="How tasks are assigned: best_fit, in_order or score.")
     ] = "best_fit",
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
         typer.Option(
-            min=0.0, metavar="SECONDS", help="How long to wait for the workers [default: for ever]."
+            min=0.0, metavar="SECONDS", help="How long to wait for the workers [default: no limit]."
         ),
     ] = None,
     on_missing: Annotated[
-        OnMissing, typer.Option(help="What to do then: start without the missing, or fail.")
+        OnMissing,
+        typer.Option(help="When workers have not joined in time: start without them, or fail."),
     ] = OnMissing.FAIL,
     time_scale: TimeScale = 1.0,
     ticket_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the ticket here while it runs.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the ticket to this file while the manager runs."),
     ] = None,
     report: ReportFile = None,
     metrics: Annotated[
@@ -108,43 +112,48 @@ def manager(
     otel: Otel = False,
     store: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keep the run here; one that is here already goes on."),
+        typer.Option(
+            metavar="FILE",
+            help="Keep the run in this store; if it already holds one, continue that run.",
+        ),
     ] = None,
     trace: TraceOut = None,
     blobs: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="Where large data is put: a directory, or an fsspec URL "
-            "[default: a directory of its own].",
+            help="Where to store large data: a directory or an fsspec URL "
+            "[default: a private directory].",
         ),
     ] = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A worker that may come [default: all may]."),
+        typer.Option(metavar="NAME", help="A worker that may join; repeatable [default: any]."),
     ] = None,
     max_workers: Annotated[
         int,
-        typer.Option(min=1, help="How many workers may be connected at the same time."),
+        typer.Option(min=1, help="How many workers may be connected at once."),
     ] = MAX_WORKERS,
     max_lanes: Annotated[
         int,
-        typer.Option(min=1, help="Over how many workspaces at most the workers are spread."),
+        typer.Option(min=1, help="The largest number of lanes for the workers."),
     ] = MAX_LANES,
     lane_ports: Annotated[
         str | None,
-        typer.Option(metavar="PORTS", help="Their UDP ports, such as 9001-9016 [default: any]."),
+        typer.Option(
+            metavar="PORTS", help="The lanes' UDP ports, such as 9001-9016 [default: any]."
+        ),
     ] = None,
     no_wires: Annotated[
         bool,
-        typer.Option("--no-wires", help="Use Ceylon only; see docs/direct_connections.md."),
+        typer.Option("--no-wires", help="Use Ceylon only, no direct connections."),
     ] = False,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
         bool,
         typer.Option(
             "--secret-in-ticket",
-            help="Put the secret into the ticket even though it was given to the manager.",
+            help="Put the secret into the ticket, even if you set the secret.",
         ),
     ] = False,
     insecure: Insecure = False,
@@ -155,17 +164,17 @@ def manager(
     web_linger: WebLinger = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Manage the tasks of a file.
+    """Run the tasks of a file.
 
-    The first line that it prints is the ticket by which workers join.
+    The first line of output is the ticket, with which workers join.
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
     from ..manager import manage
     from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
     from ..tasks_file import read_tasks
-    from ..telemetry import tell_opentelemetry
-    from ..web_page import order_page
+    from ..telemetry import enable_opentelemetry
+    from ..web_page import web_page_options
 
     configure_logging(verbose)
     count = read_worker_count(workers)
@@ -173,7 +182,7 @@ def manager(
     check_options(count, options, allow or ())
     read = read_tasks(tasks)
     check_report_file(report)
-    page = order_page(web, web_host, web_name, web_linger)
+    page = web_page_options(web, web_host, web_name, web_linger)
     made = TaskManager(
         read,
         expected_workers=count.expected,
@@ -196,7 +205,7 @@ def manager(
         wires=not no_wires,
     )
     if otel:
-        tell_opentelemetry(made)
+        enable_opentelemetry(made)
     managing = manage(
         made,
         made.ticket(host, with_secret=secret_in_ticket or None),

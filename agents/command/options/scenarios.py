@@ -1,4 +1,4 @@
-"""The options of `muster run`, `scenarios` and `simulate`, and of the hidden `play-worker`."""
+"""The options of `muster run`, `scenarios`, `simulate` and the hidden `play-worker`."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from .shared import (
     WebPort,
 )
 
-# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
-# Each option of a command is a parameter; nobody passes them by position.
+# Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
 
-LARGEST_CHANCE_SEED = 1_000_000_000
-"""Below which seeds by chance are: still short enough to be typed again."""
+MAX_RANDOM_SEED = 1_000_000_000
+"""Random seeds are below this, so that they are short enough to retype."""
 
 
 def run(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO|FILE.py")],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARGUMENT]...", help="What the scenario takes, if anything."),
+        typer.Argument(metavar="[ARGUMENT]...", help="Arguments of the scenario, if it takes any."),
     ] = None,
     time_scale: TimeScale = 1.0,
     processes: Annotated[
-        bool, typer.Option("--processes", help="Give each worker a process of its own.")
+        bool, typer.Option("--processes", help="Run each worker in its own process.")
     ] = False,
     trace: TraceOut = None,
     report: ReportFile = None,
@@ -55,19 +55,19 @@ def run(
     web_linger: WebLinger = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Play a scenario.
+    """Run a scenario.
 
     The exit code is 0 if every task succeeded.
     """
     from ...report.file import check_report_file
     from ..run import play_scenario
     from ..scenario_finder import find_scenario, make_scenario
-    from ..web_page import order_page
+    from ..web_page import web_page_options
 
     configure_logging(verbose)
     check_report_file(report)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
-    page = order_page(web, web_host, web_name, web_linger)
+    page = web_page_options(web, web_host, web_name, web_linger)
     playing = play_scenario(
         made,
         processes=processes,
@@ -80,65 +80,68 @@ def run(
 
 
 def scenarios(verbose: Verbose = 0) -> None:
-    """List the scenarios."""
-    from ..scenario_finder import our_scenarios
+    """List the built-in scenarios."""
+    from ..scenario_finder import built_in_scenarios
 
     configure_logging(verbose)
-    found = our_scenarios()
+    found = built_in_scenarios()
     width = max(len(scenario.name()) for scenario in found)
     for scenario in found:
         typer.echo(f"{scenario.name():<{width}}  {scenario.headline()}")
         if scenario.takes:
-            typer.echo(f"{'':<{width}}  takes {scenario.takes}")
+            typer.echo(f"{'':<{width}}  arguments: {scenario.takes}")
 
 
 def simulate(
     scenario: Annotated[str, typer.Argument(metavar="[SCENARIO|FILE.py]")] = "",
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARGUMENT]...", help="What the scenario takes, if anything."),
+        typer.Argument(metavar="[ARGUMENT]...", help="Arguments of the scenario, if it takes any."),
     ] = None,
     stress: Annotated[
-        bool, typer.Option("--stress", help="Instead of a scenario: a story made up by chance.")
+        bool, typer.Option("--stress", help="Run a generated workload instead of a scenario.")
     ] = False,
     seed: Annotated[
         int | None,
-        typer.Option(help="The first run's seed; the next has the next [default: by chance]."),
+        typer.Option(help="The seed of the first run; each next run adds 1 [default: random]."),
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="How many runs.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="The number of runs.")] = 1,
     faults: Annotated[
         str,
-        typer.Option(metavar="KIND,...", help="What may go wrong; the docs tell the kinds."),
+        typer.Option(metavar="KIND,...", help="The kinds of faults to inject."),
     ] = ",".join(ALL_FAULTS),
     storm: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             metavar="SECONDS",
-            help="For how long things go wrong, in virtual time [default: as suits the scenario].",
+            help="How long faults are injected, in virtual time [default: depends on the "
+            "scenario].",
         ),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Spread the runs over processes.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, help="The number of processes that share the runs.")
+    ] = 1,
     verbose: Verbose = 0,
 ) -> None:
-    """Run a scenario in virtual time through storms of faults, and see that nothing breaks.
+    """Run a scenario many times in virtual time with injected faults, and check its invariants.
 
-    The exit code is 0 if no invariant was broken. The same seed gives the same run.
+    The exit code is 0 if no invariant was violated. The same seed gives the same run.
     """
-    from ..simulate import Order, simulate_runs
+    from ..simulate import SimulationPlan, simulate_runs
 
     if stress is bool(scenario):
         raise InvalidInput("give either a scenario or --stress")
-    order = Order(
+    plan = SimulationPlan(
         scenario=scenario,
         arguments=tuple(arguments or ()),
         kinds=read_fault_kinds(faults),
         storm_s=storm,
-        first_seed=secrets.randbelow(LARGEST_CHANCE_SEED) if seed is None else seed,
+        first_seed=secrets.randbelow(MAX_RANDOM_SEED) if seed is None else seed,
         runs=runs,
         verbosity=verbose,
     )
-    raise typer.Exit(simulate_runs(order, processes))
+    raise typer.Exit(simulate_runs(plan, processes))
 
 
 def play_one_worker(
@@ -149,7 +152,7 @@ def play_one_worker(
     arguments: Annotated[list[str] | None, typer.Argument()] = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Play one worker of a scenario that another process plays."""
+    """Run one worker of a scenario that another process runs."""
     from ...security.ticket import read_ticket
     from ..play_worker import close_stdout, play_worker
     from ..scenario_finder import find_scenario, make_scenario

@@ -1,4 +1,4 @@
-"""The options that several commands have in common; each stands here once."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Verbose = Annotated[
         count=True,
         show_default=False,
         metavar="",
-        help="Tell on stderr what happens; -vv tells more.",
+        help="Log events to stderr; -vv logs more.",
     ),
 ]
 TimeScale = Annotated[
-    float, typer.Option(min=0.0, help="How long a second of simulated work lasts, in seconds.")
+    float, typer.Option(min=0.0, help="How long one second of simulated work takes, in seconds.")
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print only the report, as JSON; no progress.")
+    bool, typer.Option("--json", help="Print only the report, as JSON, and no progress.")
 ]
 Join = Annotated[
     str,
     typer.Option(
         metavar="TICKET",
         envvar=TICKET_VARIABLE,
-        help="The manager's ticket, or the file that it is in; - reads it from stdin.",
+        help="The manager's ticket, or a file that contains it; - reads it from stdin.",
     ),
 ]
 SecretFile = Annotated[
@@ -41,16 +41,17 @@ SecretFile = Annotated[
     typer.Option(
         "--secret-file",
         metavar="FILE",
-        help=f"The workspace's secret, as `muster secret` makes it [else: {SECRET_VARIABLE}].",
+        help="A file with the workspace secret, from `muster secret` "
+        f"[default: {SECRET_VARIABLE}].",
     ),
 ]
 Insecure = Annotated[
     bool,
-    typer.Option("--insecure", help="Do not seal frames; manager and workers must agree on it."),
+    typer.Option("--insecure", help="Do not seal frames; the manager and all workers need it."),
 ]
 TraceOut = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.jsonl", help="Write what happens here, line by line."),
+    typer.Option(metavar="FILE.jsonl", help="Write a trace of the run to this file."),
 ]
 WebPort = Annotated[
     int | None,
@@ -59,7 +60,7 @@ WebPort = Annotated[
         min=0,
         max=65_535,
         metavar="[PORT]",
-        help="Show a live page on this TCP port, 8080 unless given; 0 takes a free one.",
+        help="Serve the live page on this TCP port, 8080 by default; 0 takes a free one.",
     ),
 ]
 WebHost = Annotated[
@@ -67,13 +68,15 @@ WebHost = Annotated[
     typer.Option(
         "--web-host",
         metavar="IP",
-        help="The address the page listens on; off loopback it asks for the workspace's secret.",
+        help="The address the page listens on; outside loopback it requires the workspace secret.",
     ),
 ]
 WebNames = Annotated[
     list[str] | None,
     typer.Option(
-        "--web-name", metavar="HOST", help="A host name by which the page is called, as by a proxy."
+        "--web-name",
+        metavar="HOST",
+        help="A host name under which the page is reached, as behind a proxy.",
     ),
 ]
 WebLinger = Annotated[
@@ -82,7 +85,7 @@ WebLinger = Annotated[
         "--web-linger",
         min=0.0,
         metavar="SECONDS",
-        help="How long the page stays up after the run [default: 60 at a terminal, else 0].",
+        help="How long the page stays available after the run [default: 60 at a terminal, else 0].",
     ),
 ]
 ReportFile = Annotated[
@@ -90,10 +93,11 @@ ReportFile = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help=f"Write the report here; the ending says how: {', '.join(REPORT_ENDINGS)}.",
+        help="Write the report to this file; the extension sets the format: "
+        f"{', '.join(REPORT_ENDINGS)}.",
     ),
 ]
 Otel = Annotated[
     bool,
-    typer.Option("--otel", help="Tell OpenTelemetry of each attempt; needs the extra otel."),
+    typer.Option("--otel", help="Send OpenTelemetry spans for attempts; needs the extra otel."),
 ]

@@ -10,25 +10,27 @@ import typer
 from ..console.logging_setup import configure_logging
 from .shared import Verbose
 
-# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
 
-superagi = typer.Typer(no_args_is_help=True, help="Make SuperAGI's tools usable, and try them.")
+superagi = typer.Typer(no_args_is_help=True, help="Install and check SuperAGI's tools.")
 
 
 @superagi.command("setup")
 def set_up_superagi(
     python: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The Python to make it with [default: this one]."),
+        typer.Option(metavar="FILE", help="The Python for the environment [default: this one]."),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where to make it [default: where it is looked for]."),
+        typer.Option(
+            metavar="FOLDER", help="The environment's folder [default: Muster's data folder]."
+        ),
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Make a virtual environment with what SuperAGI's tools need."""
+    """Create a virtual environment with the packages of SuperAGI's tools."""
     from ..superagi import set_up
 
     configure_logging(verbose)
@@ -37,9 +39,9 @@ def set_up_superagi(
 
 @superagi.command("check")
 def check_superagi(verbose: Verbose = 0) -> None:
-    """Say what of SuperAGI works here, and what doesn't.
+    """Check which parts of SuperAGI work here.
 
-    The exit code is 0 if everything works.
+    The exit code is 0 if all of them work.
     """
     from ..superagi import check
 

@@ -10,38 +10,42 @@ from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
 from .shared import Insecure, Join, Otel, SecretFile, TimeScale, Verbose
 
-# Each command loads what it needs when it runs: a worker starts without what draws reports.
+# Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
-# Each option of a command is a parameter; nobody passes them by position.
+# Each option of a command is a parameter; Typer passes them by name.
 # ruff: noqa: PLR0917
 
 
 def worker(
     join: Join,
-    name: Annotated[str, typer.Option(help="Its name, unique in the workspace.")],
-    skill: Annotated[int, typer.Option(help="What it can do; tasks have difficulties of 1 to 10.")],
+    name: Annotated[str, typer.Option(help="The worker's name, unique in the workspace.")],
+    skill: Annotated[
+        int, typer.Option(help="The worker's skill; tasks have a difficulty of 1 to 10.")
+    ],
     specialty: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE", help="A type of task for which its skill counts 2 more."),
+        typer.Option(metavar="TYPE", help="A task type for which skill counts 2 more; repeatable."),
     ] = None,
     slots: Annotated[
         int | None,
-        typer.Option(help="How many tasks it does at once [default: 1, or as where they run]."),
+        typer.Option(help="Concurrent tasks [default: as many as the executor can run]."),
     ] = None,
     handlers: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MODULE[:ATTRIBUTE[:ARGUMENT]]",
-            help="Where the functions are that do the tasks; without, work is simulated.",
+            help="The module with the handlers; without it, work is simulated. Repeatable.",
         ),
     ] = None,
     time_scale: TimeScale = 1.0,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Run plain handlers in so many threads [default: the slots]."),
+        typer.Option(
+            min=1, help="Run plain functions in this many threads [default: one per slot]."
+        ),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Run plain handlers in so many processes.")
+        int | None, typer.Option(min=1, help="Run plain functions in this many processes.")
     ] = None,
     kill_after_s: Annotated[
         float | None,
@@ -49,19 +53,21 @@ def worker(
             "--kill-after",
             min=0.0,
             metavar="SECONDS",
-            help="With --processes: kill a handler's process so long after its task timed out or "
+            help="With --processes, kill a handler's process this long after its task timed out or "
             "was cancelled.",
         ),
     ] = None,
     dask: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Run plain handlers in the Dask cluster of this scheduler."
+            metavar="ADDRESS", help="Run plain functions in the Dask cluster of this scheduler."
         ),
     ] = None,
     agents: Annotated[
         int,
-        typer.Option(min=1, help="How many workers of this kind: NAME-1, NAME-2 and so on."),
+        typer.Option(
+            min=1, help="How many workers to run in this process: NAME-1, NAME-2 and so on."
+        ),
     ] = 1,
     wait_for_ticket_s: Annotated[
         float,
@@ -69,12 +75,12 @@ def worker(
             "--wait-for-ticket",
             min=0.0,
             metavar="SECONDS",
-            help="How long to wait for a ticket file that isn't there yet.",
+            help="How long to wait for a missing ticket file.",
         ),
     ] = 30.0,
     ends_with_parent: Annotated[
         bool,
-        typer.Option("--ends-with-parent", help="Stop with the process that started this one."),
+        typer.Option("--ends-with-parent", help="Stop when the parent process ends."),
     ] = False,
     otel: Otel = False,
     secret_file: SecretFile = None,
@@ -83,32 +89,32 @@ def worker(
 ) -> None:
     """Work for a manager until it shuts down."""
     from ..user_modules import find_handlers
-    from ..worker import CountingWorker, choose_where, names_of_agents, run_workers, wait_for_ticket
+    from ..worker import CountingWorker, agent_names, choose_executor, run_workers, wait_for_ticket
 
     configure_logging(verbose)
     found = find_handlers(handlers) if handlers else None
-    where = choose_where(threads, processes, dask, kill_after_s=kill_after_s)
+    executor = choose_executor(threads, processes, dask, kill_after_s=kill_after_s)
     secret = take_secret(secret_file, insecure=insecure)
     made = [
         CountingWorker(
             each,
             skill,
             specialty or (),
-            slots=where.slots if slots is None else slots,
+            slots=executor.slots if slots is None else slots,
             handlers=found,
-            executor=where.make_executor,
+            executor=executor.create,
             kill_after_s=kill_after_s,
             time_scale=time_scale,
             secret=secret,
             insecure=insecure,
         )
-        for each in names_of_agents(name, agents)
+        for each in agent_names(name, agents)
     ]
     ticket = wait_for_ticket(take_ticket(join), wait_for_ticket_s)
     for each in made:
         if otel:
-            from ..telemetry import tell_opentelemetry
+            from ..telemetry import enable_opentelemetry
 
-            tell_opentelemetry(each)
+            enable_opentelemetry(each)
         each.join(ticket)
     raise typer.Exit(run_workers(made, ends_with_parent=ends_with_parent))

@@ -41,10 +41,10 @@ def load() -> None:
 
 def work_and_leave(spec: WorkerSpec) -> NoReturn:
     """Work as the spec says, and end the process with its exit code."""
-    from ..console.exit import exit_code_of, leave, let_any_character_through  # noqa: PLC0415
+    from ..console.exit import exit_code_of, exit_process, replace_unencodable_characters  # noqa: PLC0415
 
-    let_any_character_through()
-    leave(exit_code_of(partial(_work, spec)))
+    replace_unencodable_characters()
+    exit_process(exit_code_of(partial(_work, spec)))
 
 
 def _work(spec: WorkerSpec) -> NoReturn:

@@ -1,1 +1,1 @@
-"""Scraping and summarizing by SuperAGI's tools, in an environment of their own."""
+"""Scraping and summarizing with SuperAGI's tools, which run in their own environment."""

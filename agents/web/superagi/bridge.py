@@ -1,7 +1,7 @@
-"""A child process that runs SuperAGI's own tools, in a Python and a folder of its own.
+"""Runs SuperAGI's own tools in a child process with its own Python and folder.
 
-SuperAGI needs a pydantic below version 2, where Ceylon pins one of version 2, and writes a file
-above its package. The two speak in lines of JSON over the child's pipes; see `superagi_child.py`.
+SuperAGI needs pydantic 1, but Ceylon pins pydantic 2, and SuperAGI writes a file outside its
+package. The processes exchange lines of JSON over the child's pipes; see `child.py`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from ....messages import BackendFailed, MusterError
 from ...runtime.timeouts import within
 
 CHILD = Path(__file__).with_name("child.py")
-STARTING_MAY_TAKE_S = 60.0
-CALL_MAY_TAKE_S = 180.0
-LEAVING_MAY_TAKE_S = 2.0
-LARGEST_LINE_BYTES = 32 * 1024 * 1024
-COMPLAINTS_KEPT = 20
-LONGEST_COMPLAINT_CHARACTERS = 500
+START_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 180.0
+EXIT_TIMEOUT_S = 2.0
+MAX_LINE_BYTES = 32 * 1024 * 1024
+STDERR_LINES_KEPT = 20
+MAX_STDERR_LINE_CHARACTERS = 500
 
 
-class FromChild(BaseModel):
-    """One line from the child: its greeting, a question, or how a call ended."""
+class ChildMessage(BaseModel):
+    """One line from the child: that it is ready, a request, or the end of a call."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,69 +47,68 @@ class FromChild(BaseModel):
     failed: str | None = None
 
 
-Answerer: TypeAlias = Callable[[FromChild], Awaitable[Mapping[str, object]]]
-"""Answers what SuperAGI asks of the world: a page, or a completion."""
+RequestHandler: TypeAlias = Callable[[ChildMessage], Awaitable[Mapping[str, object]]]
+"""Handles a request of SuperAGI for a page or a completion."""
 
 
 class Bridge:
-    """Calls SuperAGI's tools, one call at a time; starts the child when it is first needed.
+    """Calls SuperAGI's tools, one call at a time; the first call starts the child.
 
-    A child that hangs, dies, or whose call is cancelled is ended, and the next call has a new one.
+    A child that hangs or dies, or whose call is cancelled, is killed. The next call starts a new
+    one.
 
     Args:
-        python: the interpreter that has SuperAGI's packages.
-        checkout: SuperAGI; nothing is written into it.
-        call_may_take_s: seconds after which a call counts as hanging.
+        python: the interpreter with SuperAGI's packages.
+        checkout: the folder of SuperAGI, which stays unchanged.
+        call_timeout_s: the timeout of a call, in seconds.
     """
 
     def __init__(
-        self, python: Path, checkout: Path, *, call_may_take_s: float = CALL_MAY_TAKE_S
+        self, python: Path, checkout: Path, *, call_timeout_s: float = CALL_TIMEOUT_S
     ) -> None:
         self._python = python
         self._checkout = checkout
-        self._call_may_take_s = call_may_take_s
-        self._turn = asyncio.Lock()
+        self._call_timeout_s = call_timeout_s
+        self._lock = asyncio.Lock()
         self._child: _Child | None = None
 
-    async def call(self, name: str, answer: Answerer | None = None, **arguments: str) -> str:
-        """Have something done.
+    async def call(self, name: str, handle: RequestHandler | None = None, **arguments: str) -> str:
+        """Call a function of the child.
 
         Args:
             name: "scrape", "summarize" or "check".
-            answer: answers what SuperAGI asks meanwhile.
-            **arguments: what the call takes.
+            handle: handles the requests of SuperAGI during the call.
+            **arguments: the arguments of the function.
 
         Raises:
-            BackendFailed: the child can't be started, died, hung, or told of a failure.
-            MusterError: what SuperAGI asked for could not be had.
+            BackendFailed: the child can't be started, died, hung, or reported an error.
+            MusterError: a request of SuperAGI failed.
         """
-        async with self._turn:
+        async with self._lock:
             try:
                 if self._child is None:
                     self._child = await _Child.start(self._python, self._checkout)
-                return await within(
-                    self._call_may_take_s, self._child.call(name, answer, arguments)
-                )
+                return await within(self._call_timeout_s, self._child.call(name, handle, arguments))
             except asyncio.TimeoutError:
                 await self._end()
                 raise BackendFailed(
-                    f"SuperAGI took more than {self._call_may_take_s:g} s to {name}"
+                    f"SuperAGI took more than {self._call_timeout_s:g} s to {name}"
                 ) from None
-            except _ChildLost as lost:
-                complaints = "" if self._child is None else self._child.complaints()
+            except _ChildFailed as fault:
+                errors = "" if self._child is None else self._child.stderr_text()
                 await self._end()
-                raise BackendFailed(f"SuperAGI's process {lost}{complaints}") from None
+                raise BackendFailed(f"SuperAGI's process {fault}{errors}") from None
             except MusterError:
-                # It has answered.
+                # The call has ended, so the child stays usable.
                 raise
             except BaseException:
-                # It may still be at it, and what it says next is no answer to the next call.
+                # The call may still run, and its result must not reach the next call.
                 await self._end()
                 raise
 
     async def aclose(self) -> None:
-        """End the child, if there is one."""
-        async with self._turn:
+        """Kill the child, if there is one."""
+        async with self._lock:
             await self._end()
 
     async def _end(self) -> None:
@@ -118,17 +117,17 @@ class Bridge:
             await child.end()
 
 
-class _ChildLost(Exception):
-    """The child is of no more use; says what happened to it."""
+class _ChildFailed(Exception):
+    """The child is unusable; the message says what happened."""
 
 
 class _Child:
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self._process = process
-        # Also at the end of the process, since a worker doesn't tell its handlers that it ends.
-        self._tidy_up = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self._complaints: deque[str] = deque(maxlen=COMPLAINTS_KEPT)
-        self._listening = asyncio.ensure_future(self._hear_complaints())
+        # Also runs at process exit, because a worker does not notify its handlers when it ends.
+        self._delete_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._stderr_lines: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
+        self._reading_stderr = asyncio.ensure_future(self._read_stderr())
 
     @classmethod
     async def start(cls, python: Path, checkout: Path) -> _Child:
@@ -143,7 +142,7 @@ class _Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                limit=LARGEST_LINE_BYTES,
+                limit=MAX_LINE_BYTES,
             )
         except OSError as fault:
             shutil.rmtree(folder, ignore_errors=True)
@@ -153,47 +152,49 @@ class _Child:
             raise
         child = cls(process, folder)
         try:
-            await within(STARTING_MAY_TAKE_S, child.hear())
+            await within(START_TIMEOUT_S, child.receive())
         except asyncio.TimeoutError:
             await child.end()
             raise BackendFailed(
-                f"SuperAGI's process took more than {STARTING_MAY_TAKE_S:g} s to start"
+                f"SuperAGI's process took more than {START_TIMEOUT_S:g} s to start"
             ) from None
-        except _ChildLost as lost:
-            complaints = child.complaints()
+        except _ChildFailed as fault:
+            errors = child.stderr_text()
             await child.end()
-            raise BackendFailed(f"SuperAGI's process {lost}{complaints}") from None
+            raise BackendFailed(f"SuperAGI's process {fault}{errors}") from None
         except asyncio.CancelledError:
             await child.end()
             raise
         return child
 
-    async def call(self, name: str, answer: Answerer | None, arguments: Mapping[str, str]) -> str:
-        await self._tell({"call": name, **arguments})
-        trouble: MusterError | None = None
+    async def call(
+        self, name: str, handle: RequestHandler | None, arguments: Mapping[str, str]
+    ) -> str:
+        await self._send({"call": name, **arguments})
+        error: MusterError | None = None
         while True:
-            heard = await self.hear()
-            if heard.ask is not None:
+            message = await self.receive()
+            if message.ask is not None:
                 reply: Mapping[str, object]
                 try:
-                    if answer is None:
-                        raise BackendFailed(f"SuperAGI asked for a {heard.ask} to {name}")
-                    reply = await answer(heard)
+                    if handle is None:
+                        raise BackendFailed(f"SuperAGI requested a {message.ask} to {name}")
+                    reply = await handle(message)
                 except MusterError as fault:
-                    # SuperAGI swallows its reason, so it is kept here.
-                    trouble = fault
+                    # SuperAGI's own error does not contain the reason.
+                    error = fault
                     reply = {"failed": str(fault)}
-                await self._tell(reply)
-            elif trouble is not None:
-                raise trouble
-            elif heard.failed is not None:
-                raise BackendFailed(f"SuperAGI failed to {name}: {heard.failed}")
-            elif heard.result is not None:
-                return heard.result
+                await self._send(reply)
+            elif error is not None:
+                raise error
+            elif message.failed is not None:
+                raise BackendFailed(f"SuperAGI failed to {name}: {message.failed}")
+            elif message.result is not None:
+                return message.result
 
-    def complaints(self) -> str:
-        """What it wrote to stderr last, to stand behind a message."""
-        return "".join(f"\n  {line}" for line in self._complaints)
+    def stderr_text(self) -> str:
+        """The last lines of stderr, as the continuation of an error message."""
+        return "".join(f"\n  {line}" for line in self._stderr_lines)
 
     async def end(self) -> None:
         if self._process.stdin is not None:
@@ -201,60 +202,60 @@ class _Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         with contextlib.suppress(asyncio.TimeoutError):
-            await within(LEAVING_MAY_TAKE_S, self._process.wait())
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
-        self._tidy_up()
+            await within(EXIT_TIMEOUT_S, self._process.wait())
+        self._reading_stderr.cancel()
+        await asyncio.gather(self._reading_stderr, return_exceptions=True)
+        self._delete_folder()
 
-    async def _tell(self, line: Mapping[str, object]) -> None:
+    async def _send(self, line: Mapping[str, object]) -> None:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(to_json(line) + b"\n")
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
-            raise _ChildLost("has ended") from None
+            raise _ChildFailed("has ended") from None
 
-    async def hear(self) -> FromChild:
-        """The next line."""
+    async def receive(self) -> ChildMessage:
+        """The next message."""
         assert self._process.stdout is not None
         try:
             line = await self._process.stdout.readline()
         except ValueError:
-            raise _ChildLost(f"said more than {LARGEST_LINE_BYTES:,} bytes at once") from None
+            raise _ChildFailed(f"sent more than {MAX_LINE_BYTES:,} bytes in one line") from None
         if not line:
-            await asyncio.wait([self._listening], timeout=LEAVING_MAY_TAKE_S)
-            raise _ChildLost("has ended")
+            await asyncio.wait([self._reading_stderr], timeout=EXIT_TIMEOUT_S)
+            raise _ChildFailed("has ended")
         try:
-            return FromChild.model_validate_json(line)
+            return ChildMessage.model_validate_json(line)
         except ValidationError:
-            raise _ChildLost("said what nobody understands") from None
+            raise _ChildFailed("sent an invalid message") from None
 
-    async def _hear_complaints(self) -> None:
+    async def _read_stderr(self) -> None:
         assert self._process.stderr is not None
         while chunk := await self._process.stderr.read(65_536):
             for line in chunk.decode("utf-8", "replace").splitlines():
-                self._complaints.append(line[:LONGEST_COMPLAINT_CHARACTERS])
+                self._stderr_lines.append(line[:MAX_STDERR_LINE_CHARACTERS])
 
 
 def _place_package(checkout: Path, folder: Path) -> None:
-    """Give the child SuperAGI's package in a folder that may be written to."""
+    """Provide SuperAGI's package in a writable folder."""
     package = checkout / "superagi"
     try:
         (folder / "superagi").symlink_to(package, target_is_directory=True)
     except OSError:
-        # Windows lets few users make links.
+        # On Windows, few users may create links.
         shutil.copytree(package, folder / "superagi")
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What SuperAGI needs, and nothing of the user's: it takes all variables into its settings."""
-    kept = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TZ")
+    """The variables that SuperAGI needs, and no others: it reads all of them as its settings."""
+    passed_on = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TZ")
     return {
-        **{name: os.environ[name] for name in kept if name in os.environ},
+        **{name: os.environ[name] for name in passed_on if name in os.environ},
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        # It encrypts what it keeps in its database, of which there is none here.
+        # SuperAGI requires a key for its database, which is not used here.
         "ENCRYPTION_KEY": secrets.token_hex(16),
     }

@@ -1,11 +1,11 @@
-"""The other end of the bridge: runs SuperAGI's own tools, and does what its parent says.
+"""The child process of the bridge: runs SuperAGI's own tools as its parent requests.
 
-This file alone runs in SuperAGI's Python, as a script: it may import neither Muster nor anything
-that SuperAGI does not need. Each line on its stdin is a call, each line on its stdout an answer, a
-question to its parent, or the greeting, as JSON.
+This file runs as a script in SuperAGI's Python. It must import neither Muster nor anything that
+SuperAGI does not need. Each line on stdin is a call or a reply. Each line on stdout is a result, a
+request to the parent, or the message that the child is ready. All lines are JSON.
 
-SuperAGI reaches for the network by itself, from anywhere to anywhere, and with the user's key. Here
-it reaches its parent, who fetches the page and asks the language model.
+SuperAGI would access any network address itself, with the user's key. Here it sends a request to
+the parent, which fetches the page or calls the language model.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from typing import Any
 
 
 class Parent:
-    """Who called, over two streams of lines."""
+    """The parent process, with which this one exchanges lines over two streams."""
 
     def __init__(self) -> None:
-        self._lines = os.fdopen(os.dup(0), "r", encoding="utf-8")
-        self._answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        # What SuperAGI prints is for people, and must not come between the answers.
+        self._input = os.fdopen(os.dup(0), "r", encoding="utf-8")
+        self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        # SuperAGI's output goes to stderr, because it must not mix with the messages.
         os.dup2(2, 1)
 
-    def tell(self, **answer: object) -> None:
+    def send(self, **message: object) -> None:
         """Send one line."""
-        self._answers.write(json.dumps(answer) + "\n")
-        self._answers.flush()
+        self._output.write(json.dumps(message) + "\n")
+        self._output.flush()
 
-    def listen(self) -> dict[str, Any] | None:
+    def receive(self) -> dict[str, Any] | None:
         """The next line; None when the parent has gone."""
-        line = self._lines.readline()
+        line = self._input.readline()
         return json.loads(line) if line else None
 
-    def ask(self, **question: object) -> dict[str, Any]:
-        """Ask something, and wait for the reply."""
-        self.tell(**question)
-        reply = self.listen()
+    def request(self, **message: object) -> dict[str, Any]:
+        """Send a request, and wait for the reply."""
+        self.send(**message)
+        reply = self.receive()
         if reply is None:
             sys.exit(0)
         if "failed" in reply:
@@ -47,28 +47,28 @@ class Parent:
         return reply
 
 
-class AskedPage:
-    """What SuperAGI reads of a response."""
+class PageResponse:
+    """The used part of a response of `requests`."""
 
     def __init__(self, text: str) -> None:
         self.status_code = 200
         self.text = text
 
 
-class AskingRequests:
-    """Stands where SuperAGI looks for `requests`."""
+class ParentRequests:
+    """Replaces the module `requests` in SuperAGI."""
 
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
 
-    def get(self, url: str, **options: object) -> AskedPage:
-        """Have the parent fetch a page."""
+    def get(self, url: str, **options: object) -> PageResponse:
+        """Fetch a page through the parent."""
         del options
-        return AskedPage(self._parent.ask(ask="page", url=url)["text"])
+        return PageResponse(self._parent.request(ask="page", url=url)["text"])
 
 
-class AskingModel:
-    """A language model that is at the parent's; SuperAGI's BaseLlm is added to it."""
+class ParentModel:
+    """The parent's language model; combined with SuperAGI's BaseLlm."""
 
     def __init__(self, parent: Parent) -> None:
         self._parent = parent
@@ -76,29 +76,29 @@ class AskingModel:
     def chat_completion(
         self, messages: object, max_tokens: object = None, **options: object
     ) -> dict[str, Any]:
-        """Have the parent ask its model."""
+        """Request a completion from the parent's model."""
         del options
-        reply = self._parent.ask(ask="completion", messages=messages, max_tokens=max_tokens)
+        reply = self._parent.request(ask="completion", messages=messages, max_tokens=max_tokens)
         return {"content": reply["content"]}
 
     def get_source(self) -> str:
-        """Where the model is."""
+        """The source of the model."""
         return "muster"
 
     def get_api_key(self) -> str:
-        """Nothing: the key stays with the parent."""
+        """An empty key; only the parent has the real one."""
         return ""
 
     def get_model(self) -> str:
-        """What the model is called."""
+        """The name of the model."""
         return "muster"
 
     def get_models(self) -> list[str]:
-        """What models there are."""
+        """The names of all models."""
         return ["muster"]
 
     def verify_access_key(self) -> bool:
-        """Whether the key is good; the parent sees to it."""
+        """Always True; the parent has the key."""
         return True
 
 
@@ -106,7 +106,7 @@ def scrape(parent: Parent, url: str) -> str:
     """Scrape a page with SuperAGI's WebScraperTool."""
     tools = import_module("superagi.tools.webscaper.tools")
     extractor = import_module("superagi.helper.webpage_extractor")
-    extractor.__dict__["requests"] = AskingRequests(parent)
+    extractor.__dict__["requests"] = ParentRequests(parent)
     return tools.WebScraperTool().execute({"website_url": url})
 
 
@@ -114,12 +114,12 @@ def summarize(parent: Parent, query: str, text: str) -> str:
     """Summarize a text with SuperAGI's SearxSearchTool."""
     searx = import_module("superagi.tools.searx.searx")
     base = import_module("superagi.llms.base_llm").BaseLlm
-    model = type("AskingLlm", (AskingModel, base), {})(parent)
+    model = type("ParentLlm", (ParentModel, base), {})(parent)
     return searx.SearxSearchTool(llm=model).summarise_result(query, [text])
 
 
 def check(parent: Parent) -> str:
-    """Import both tools, so that whatever is missing shows."""
+    """Import both tools, so that a missing package raises an error."""
     del parent
     scraper = import_module("superagi.tools.webscaper.tools").WebScraperTool
     searcher = import_module("superagi.tools.searx.searx").SearxSearchTool
@@ -130,17 +130,17 @@ CALLS = {"scrape": scrape, "summarize": summarize, "check": check}
 
 
 def main() -> None:
-    """Do what the parent says until it has gone."""
+    """Handle calls of the parent until it closes stdin."""
     parent = Parent()
-    # SuperAGI is found in the folder that this process was started in.
+    # SuperAGI's package is in the current folder.
     sys.path.insert(0, os.getcwd())
-    parent.tell(ready=sys.version.split()[0])
-    while (call := parent.listen()) is not None:
+    parent.send(ready=sys.version.split()[0])
+    while (call := parent.receive()) is not None:
         arguments = {name: value for name, value in call.items() if name != "call"}
         try:
-            parent.tell(result=CALLS[call["call"]](parent, **arguments))
-        except Exception as fault:  # noqa: BLE001 - SuperAGI's own, told to the parent
-            parent.tell(failed=f"{type(fault).__name__}: {fault}")
+            parent.send(result=CALLS[call["call"]](parent, **arguments))
+        except Exception as fault:  # noqa: BLE001 - an error of SuperAGI, which the parent reports
+            parent.send(failed=f"{type(fault).__name__}: {fault}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""SuperAGI's `WebpageExtractor` in this process, on pages that our fetcher fetched.
+"""Runs SuperAGI's `WebpageExtractor` in this process, on pages from Muster's fetcher.
 
-The extractor would fetch by itself, from anywhere and without an end. So it is given something in
-place of `requests` that hands it the page which was fetched with all precautions.
+The extractor itself would fetch from any address and without limits. Therefore its `requests`
+module is replaced by an object that returns the page from the fetcher.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from ....messages import BackendFailed, InvalidInput
 from ..documents import ScrapedPage
 from ..fetching import FetchedPage, Fetcher
 from ..page_reading import describe, shorten
-from .places import EXTRACTOR, HOME_VARIABLE
+from .locations import EXTRACTOR, HOME_VARIABLE
 
 MODULE = "superagi.helper.webpage_extractor"
 ERROR_BEGINNINGS = ("Error: 404.", "Error while extracting", "Error while making the request")
-"""How SuperAGI's extractor begins the strings by which it tells of failures."""
+"""How the strings start that SuperAGI's extractor returns on errors."""
 
-_page_at_hand: ContextVar[FetchedPage] = ContextVar("muster_page_at_hand")
+_current_page: ContextVar[FetchedPage] = ContextVar("muster_current_page")
 
 
 class WebpageExtractor(Protocol):
-    """What is used of SuperAGI's class of this name."""
+    """The used part of SuperAGI's class of this name."""
 
     def extract_with_bs4(self, url: str) -> str:
-        """The text of a page, or a string that tells of a failure."""
+        """The text of a page, or an error message."""
         ...
 
 
 class SuperAgiScraper:
-    """Takes the text out of a page with SuperAGI's extractor, in a thread.
+    """Extracts the text of a page with SuperAGI's extractor, in a thread.
 
-    What the extractor leaves out, such as title and links, is read as by the embedded backend.
+    The title, links and other metadata come from the embedded backend.
 
     Args:
         fetcher: fetches the pages.
-        checkout: SuperAGI.
+        checkout: the folder of SuperAGI.
 
     Raises:
         InvalidInput: SuperAGI or one of its packages can't be imported.
@@ -56,26 +56,26 @@ class SuperAgiScraper:
         self._extractor = load_extractor(checkout)
 
     async def scrape(self, url: str) -> ScrapedPage:
-        """Fetch a page and take out its text.
+        """Fetch a page and extract its text.
 
         Raises:
-            BackendFailed: the extractor found no text, or told of a failure.
+            BackendFailed: the extractor found no text, or returned an error.
         """
         page = await self._fetcher.fetch(url)
         return await asyncio.to_thread(self._scrape, url, page)
 
     def _scrape(self, url: str, page: FetchedPage) -> ScrapedPage:
         page = shorten(page)
-        _page_at_hand.set(page)
+        _current_page.set(page)
         text = check_text(self._extractor.extract_with_bs4(page.url), page.url)
         return describe(url, page, text, backend=self.name)
 
 
 def check_text(text: str, url: str) -> str:
-    """See that what SuperAGI gave is a text and not the tale of a failure.
+    """Check that SuperAGI returned a text and not an error message.
 
     Raises:
-        BackendFailed: it is not.
+        BackendFailed: it did not.
     """
     if not text.strip():
         raise BackendFailed(f"SuperAGI found no text at {url}")
@@ -88,7 +88,7 @@ def load_extractor(checkout: Path) -> WebpageExtractor:
     """Import SuperAGI's extractor from a checkout.
 
     Raises:
-        InvalidInput: it can't be imported, or another `superagi` was imported before.
+        InvalidInput: it can't be imported, or another package `superagi` is already imported.
     """
     _claim_package(checkout)
     try:
@@ -99,19 +99,19 @@ def load_extractor(checkout: Path) -> WebpageExtractor:
             f"SuperAGI's extractor in {HOME_VARIABLE} can't be imported: {fault}; "
             "run: pip install 'ceylon-muster[superagi]'"
         ) from None
-    module.__dict__["requests"] = _PageInPlaceOfRequests()
+    module.__dict__["requests"] = _CurrentPageRequests()
     return extractor
 
 
 def _claim_package(checkout: Path) -> None:
-    # Not by the module path: the checkout has folders like `tests` that would come with it.
+    # Not by the module path: that would also make folders such as `tests` importable.
     known = sys.modules.get("superagi")
     folder = checkout / EXTRACTOR.parts[0]
     if known is not None:
         if str(folder) not in map(str, known.__path__):
             raise InvalidInput(
-                f"another package called superagi is loaded, from {list(known.__path__)}; "
-                f"only one from {HOME_VARIABLE} will do"
+                f"another package called superagi is imported, from {list(known.__path__)}; "
+                f"it must be the one in {HOME_VARIABLE}"
             )
         return
     package = ModuleType("superagi")
@@ -121,18 +121,18 @@ def _claim_package(checkout: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Response:
-    """What the extractor reads of a response."""
+    """The used part of a response of `requests`."""
 
     text: str
     status_code: int = 200
 
 
-class _PageInPlaceOfRequests:
-    """Stands where the extractor looks for `requests`."""
+class _CurrentPageRequests:
+    """Replaces the module `requests` in the extractor."""
 
     def get(self, url: str, **options: object) -> _Response:
         del options
-        page = _page_at_hand.get()
+        page = _current_page.get()
         if page.url != url:
-            raise BackendFailed(f"SuperAGI asked for {url} in place of {page.url}")
+            raise BackendFailed(f"SuperAGI requested {url} instead of {page.url}")
         return _Response(page.text)

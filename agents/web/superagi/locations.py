@@ -1,4 +1,4 @@
-"""Where SuperAGI is on this machine: the user's checkout, and the Python that its tools run in."""
+"""Locates SuperAGI on this machine: the user's checkout, and the Python of its tools."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ....messages import InvalidInput
 HOME_VARIABLE = "SUPERAGI_HOME"
 PYTHON_VARIABLE = "SUPERAGI_PYTHON"
 REPOSITORY = "https://github.com/TransformerOptimus/SuperAGI"
-TRIED_COMMIT = "c3c1982"
-"""The last commit of SuperAGI, of January 2025, with which this was tried."""
+TESTED_COMMIT = "c3c1982"
+"""The commit of SuperAGI, of January 2025, with which this is tested."""
 
 EXTRACTOR = Path("superagi", "helper", "webpage_extractor.py")
 
 
 def find_checkout(environment: Mapping[str, str] = os.environ) -> Path:
-    """The checkout of SuperAGI that the user names.
+    """The checkout of SuperAGI in SUPERAGI_HOME.
 
-    It is never looked for among what is installed: the `superagi` of PyPI is another project.
+    Installed packages are not searched, because `superagi` on PyPI is another project.
 
     Raises:
-        InvalidInput: none is named, or what is named is not SuperAGI.
+        InvalidInput: the variable is not set, or its folder is not SuperAGI.
     """
     named = environment.get(HOME_VARIABLE, "").strip()
     if not named:
@@ -34,28 +34,28 @@ def find_checkout(environment: Mapping[str, str] = os.environ) -> Path:
     checkout = Path(named).expanduser().resolve()
     if not (checkout / EXTRACTOR).is_file():
         raise InvalidInput(
-            f"{HOME_VARIABLE} is {named!r}, which is no checkout of SuperAGI: "
+            f"{HOME_VARIABLE} is {named!r}, which is not a checkout of SuperAGI: "
             f"it has no {EXTRACTOR.as_posix()}"
         )
     return checkout
 
 
 def find_python(environment: Mapping[str, str] = os.environ) -> Path:
-    """The Python that SuperAGI's tools run in: SUPERAGI_PYTHON, or what setup has made.
+    """The Python of SuperAGI's tools: SUPERAGI_PYTHON, or that of `muster superagi setup`.
 
     Raises:
-        InvalidInput: it is not there.
+        InvalidInput: it does not exist.
     """
     named = environment.get(PYTHON_VARIABLE, "").strip()
     python = Path(named).expanduser() if named else python_of(default_environment(environment))
     if not python.is_file():
-        hint = f"{PYTHON_VARIABLE} names it" if named else "run: muster superagi setup"
+        hint = f"check {PYTHON_VARIABLE}" if named else "run: muster superagi setup"
         raise InvalidInput(f"there is no Python for SuperAGI's tools at {str(python)!r}; {hint}")
     return python
 
 
 def default_environment(environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder of the virtual environment that `muster superagi setup` makes."""
+    """The folder of the virtual environment that `muster superagi setup` creates."""
     data = environment.get("XDG_DATA_HOME", "").strip()
     base = Path(data) if data else Path.home() / ".local" / "share"
     return base / "muster" / "superagi"

@@ -27,14 +27,14 @@ def test_a_run_goes_on_after_its_manager_was_killed(
     # Stopped, it holds its store for as long as the questions take, and does not end its run.
     killed.process.send_signal(signal.SIGSTOP)
     told = start("status", "--store", "run.db").end().out
-    assert f"a manager holds it, process {killed.process.pid}" in told
+    assert f"a manager holds the store, process {killed.process.pid}" in told
     refused = start(*MANAGER, "--tasks", tasks).end()
     assert refused.code == 2
     assert f"is held by the manager of process {killed.process.pid}; wait" in refused.err
     killed.process.kill()
     killed.end()
     told = start("status", "--store", "run.db").end().out
-    assert told.startswith("run.db: was interrupted; no manager holds it\n")
+    assert told.startswith("run.db: interrupted; no manager holds the store\n")
     done = start("why", 4, "--store", "run.db").end()
     assert done.out.startswith("task 4 is completed: attempt 1 at Ada\n")
 

@@ -79,7 +79,7 @@ def test_status_tells_how_far_a_run_is_while_its_manager_runs(
     ended = invoke("status", "--store", "run.db")
     assert ended.code == 0
     first, *others = ended.out.splitlines()
-    assert first == f"run.db: has run for 4.0 s; a manager holds it, process {os.getpid()}"
+    assert first == f"run.db: running for 4.0 s; a manager holds the store, process {os.getpid()}"
     assert others == [
         "3 tasks: 1 pending, 1 in progress, 1 completed",
         "  Ben: 0/2 slots busy, 0 attempts ended",
@@ -90,7 +90,7 @@ def test_status_tells_how_far_a_run_is_while_its_manager_runs(
 def test_status_of_a_run_whose_manager_is_gone(invoke: Invoke, managed: Managed) -> None:
     managed.store.close()
     assert invoke("status", "--store", "run.db").out.splitlines() == [
-        "run.db: was interrupted; no manager holds it",
+        "run.db: interrupted; no manager holds the store",
         "3 tasks: 1 pending, 1 in progress, 1 completed",
         "  Ben: not connected, 0 attempts ended",
         "  Ada: not connected, 1 attempt ended",
@@ -102,8 +102,8 @@ def test_status_tells_who_is_late_and_who_is_lost(invoke: Invoke, managed: Manag
     managed.happens(WorkerLeft("at Ben"))
     managed.now += 4.0
     assert invoke("status", "--store", "run.db").out.splitlines()[2:] == [
-        "  Ben: lost, last heard 8.0 s ago, 0 attempts ended",
-        "  Ada: late, last heard 6.0 s ago, 1/1 slots busy, 1 attempt ended",
+        "  Ben: lost, last heartbeat 8.0 s ago, 0 attempts ended",
+        "  Ada: late, last heartbeat 6.0 s ago, 1/1 slots busy, 1 attempt ended",
     ]
 
 
@@ -166,18 +166,17 @@ def test_status_of_a_run_that_ended(invoke: Invoke, managed: Managed) -> None:
     managed.happens(StopRequested("enough"))
     managed.store.close()
     told = invoke("status", "--store", "run.db").out.splitlines()
-    assert told[0] == "run.db: ended after 4.0 s; no manager holds it"
+    assert told[0] == "run.db: ended after 4.0 s; no manager holds the store"
 
 
 def test_status_of_a_store_with_nothing_in_it(invoke: Invoke) -> None:
     store = SqliteStore("run.db")
     told = invoke("status", "--store", "run.db").out
-    assert (
-        told == f"run.db: waits for workers; a manager holds it, process {os.getpid()}\n0 tasks\n"
-    )
+    holder = f"a manager holds the store, process {os.getpid()}"
+    assert told == f"run.db: waiting for workers; {holder}\n0 tasks\n"
     store.close()
     told = invoke("status", "--store", "run.db").out
-    assert told == "run.db: has not begun; no manager holds it\n0 tasks\n"
+    assert told == "run.db: not started; no manager holds the store\n0 tasks\n"
 
 
 def test_the_report_of_an_interrupted_run_ends_with_what_last_happened(
@@ -255,7 +254,7 @@ def test_a_task_of_a_class_that_is_not_known_here_is_named(
     managed.store.write(Rows(tasks=(rows.tasks[0]._replace(definition=b"\x90"),)))
     ended = invoke("status", "--store", "run.db")
     assert ended.code == 2
-    assert ended.err.startswith("muster: the store 'run.db' holds what can't be read here: task 1")
+    assert ended.err.startswith("muster: the store 'run.db' has rows that can't be decoded: task 1")
 
 
 def test_reading_leaves_nothing_behind(invoke: Invoke, managed: Managed) -> None:

@@ -39,7 +39,7 @@ def started_by(process_id: int) -> list[str]:
     [
         ("8:2", "'8:2': maximum is 2; it must be 1 or more, and not below the minimum of 8"),
         ("0:0", "'0:0': maximum is 0; it must be 1 or more"),
-        ("a:b", "'a:b'; give a number of workers to wait for, such as 2, or how few and how many"),
+        ("a:b", "'a:b'; give a number of workers to wait for, such as 2, or a minimum and"),
         ("2:", "'2:'; give a number"),
         ("-1", "'-1'; give a number"),
         ("1:2:3", "'1:2:3'; give a number"),
@@ -61,7 +61,7 @@ def test_a_number_of_workers_that_makes_no_sense_is_refused(
     [
         (
             ("--workers", 2, "--skill", 3, "--slots", 2),
-            "--skill and --slots: only for workers that the manager starts; say how few and how",
+            "--skill and --slots: only for workers that the manager starts; set a minimum and",
         ),
         (("--workers", "1:2", "--slots", 0), "--slots is 0; it must be 1 or more"),
         (("--workers", "1:2", "--skill", -1), "--skill is -1; it must be 0 or more"),
