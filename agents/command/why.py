@@ -17,7 +17,8 @@ from ..report.model import RunReport
 from ..runtime.log import log
 from ..security.sealing import seal_client
 from ..security.ticket import Ticket
-from ..transport.ceylon_agent import CeylonAgent, PeerMode
+from ..transport.ceylon_agent import CeylonAgent
+from ..transport.ceylon_api import PeerMode
 from ..transport.endpoint import Endpoint
 from .stored_run import read_kept_run
 

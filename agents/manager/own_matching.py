@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ...messages import Task
 from ..kernel.matching.policies import ByScore
 from ..kernel.model.records import WorkerRecord
-from ..transport.ceylon_agent import AgentDetail
+from ..transport.ceylon_api import AgentDetail
 
 
 class WorkerDetail(AgentDetail):

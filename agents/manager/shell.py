@@ -102,7 +102,6 @@ from ..runtime.log import log
 from ..runtime.loop_watch import LATE_FROM_S, LoopWatch
 from ..runtime.thread_gate import ThreadGate
 from ..store.protocol import Store
-from ..transport.endpoint import Endpoint
 from ..transport.lane_manager import LaneManager
 from ..transport.lane_router import LaneRouter
 from ..transport.link import Link
@@ -183,7 +182,7 @@ class ManagerShell:
         self._looked_at = 0.0
         self._rules = rules
         self._hooks = hooks
-        self._postman: Endpoint | LaneRouter | None = None
+        self._postman: LaneRouter | None = None
         self._parcels = ManagerOffload(
             blob_threshold_bytes,
             open_blobs,
@@ -416,7 +415,7 @@ class ManagerShell:
         self._take_clock()
         self._session = session or self._session
         self._lanes = lanes
-        self._postman = (Endpoint if lanes is None else LaneRouter)(
+        self._postman = LaneRouter(
             link,
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self._arrived,
@@ -432,7 +431,7 @@ class ManagerShell:
             asyncio.ensure_future(self._beat()),
             asyncio.ensure_future(self._calls.run()),
         ]
-        if lanes is not None and isinstance(self._postman, LaneRouter):
+        if lanes is not None:
             keeping = lanes.keep(self._postman, self._workers_by_lane)
             background.append(asyncio.ensure_future(keeping))
         ended = asyncio.ensure_future(self._ended.wait())
@@ -476,11 +475,11 @@ class ManagerShell:
 
     def address_changed(self) -> None:
         """Go by the link's new address; nobody has been met at the old one."""
-        if isinstance(self._postman, Endpoint):
+        if self._postman is not None:
             self._postman.take_address()
 
     def _workers_by_lane(self) -> dict[str, int]:
-        assert isinstance(self._postman, LaneRouter)
+        assert self._postman is not None
         return {
             worker.name: self._postman.lane_of(worker.worker_id)
             for worker in self.board.workers.values()

@@ -45,7 +45,8 @@ from ..security.sealing import choose_manager_sealing
 from ..security.shared_secrets import share
 from ..security.ticket import Ticket
 from ..store.protocol import Store
-from ..transport.ceylon_agent import AgentDetail, CeylonAgent, PeerMode
+from ..transport.ceylon_agent import CeylonAgent
+from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.host_watch import wait_for_host, watch_host
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
@@ -61,7 +62,7 @@ from .submission import Submission
 if TYPE_CHECKING:
     from ..report.model import RunReport
     from ..trace.file import TraceFile
-    from ..transport.ceylon_agent import UnifiedAgent
+    from ..transport.ceylon_api import UnifiedAgent
 
 ROLE = "task_manager"
 

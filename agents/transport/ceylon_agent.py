@@ -12,7 +12,7 @@ import contextlib
 import itertools
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from ...messages.frame import EVERYONE
 from ..runtime.clock import now
 from ..runtime.ports import (
     LOOPBACK,
-    AwaitedIn,
     check_address,
     claim_port,
     scratch_folder,
@@ -31,35 +30,19 @@ from ..runtime.ports import (
 )
 from .admin_address import AdminPlace, agree_with_admin, read_admin_place
 from .ceylon_api import (
-    DEFAULT_WORKSPACE_ID,
     AgentDetail,
-    BaseAgent,
-    InternalError,
     PeerMode,
     UnifiedAgent,
     UnifiedAgentConfig,
-    on,
-    on_connect,
-    on_run,
     uniffi_set_event_loop,
 )
 from .ceylon_instance import CeylonCallbacks, CeylonInstance, find_admin, start_in_ceylon
-from .dial_watch import watch_dial
-from .network_file import FILE_NAME, NetworkFile
+from .network_file import NetworkFile
 from .pickle_compat import message_inside
+from .plain_agents import place_plain_agent, start_with_plain_agents
+from .redial import Redial, watch_dial
 from .start_group import StartGroup
 from .user_handlers import MAX_KNOWN_PEERS, Handler, UserHandlers
-
-__all__ = [
-    "DEFAULT_WORKSPACE_ID",
-    "AgentDetail",
-    "BaseAgent",
-    "CeylonAgent",
-    "PeerMode",
-    "on",
-    "on_connect",
-    "on_run",
-]
 
 _LAST_FRAMES_S = 0.1
 _REGISTERING_S = 0.3
@@ -119,9 +102,7 @@ class CeylonAgent(UserHandlers):
         self._port_claimed = False
         self._is_placed = False
         self._serving: asyncio.Future[object] | None = None
-        # The agent in Ceylon whose dial came to nothing, and the start of the one in its place.
-        self._undialed: CeylonInstance | None = None
-        self._dialing: asyncio.Future[None] | None = None
+        self._redial = Redial()
         self._callbacks = CeylonCallbacks(self)
         self.departures: StartGroup | None = None
         """Where it meets others that start together with it; None if it starts by itself."""
@@ -265,7 +246,7 @@ class CeylonAgent(UserHandlers):
         """
         self.discard()
         self._agent_failure = None
-        self._undialed = None
+        self._redial.forget()
         self.connected_agents.clear()
 
     def has_met_anyone(self) -> bool:
@@ -273,29 +254,9 @@ class CeylonAgent(UserHandlers):
         return bool(self.connected_agents or self._greeted)
 
     async def dial_again(self) -> None:
-        """Let a new agent in Ceylon dial in the place of one that has met nobody.
-
-        That one goes on, deaf: it may hold others that started with it.
-        """
-        undialed = self._undialed or self.departing()
-        await self._end_dialing()
-        self.renew()
-        self._undialed = undialed
-        self.settle(
-            workspace_id=self.workspace_id,
-            port=self.port,
-            admin_peer=self.admin_peer,
-            host=self.admin_ip,
-        )
-        self._dialing = asyncio.ensure_future(start_in_ceylon(self.departing().inside, b"", ()))
+        """Let a new agent in Ceylon dial in the place of one that has met nobody."""
+        await self._redial.replace(self)
         self.address_changed()
-
-    async def _end_dialing(self) -> None:
-        """End the agent in Ceylon that has dialed again, if there is one."""
-        if self._dialing is not None:
-            self._dialing.cancel()
-            await asyncio.wait([self._dialing])
-            self._dialing = None
 
     def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
         """Decide where this agent belongs; the last word before it starts.
@@ -310,9 +271,23 @@ class CeylonAgent(UserHandlers):
         self.admin_ip = host
         self.details()
         assert self._config_file is not None
-        self._network_file().write(self._config_file)
+        self.network_file().write(self._config_file)
 
-    def _network_file(self) -> NetworkFile:
+    def settle_like(self, other: CeylonAgent) -> None:
+        """Place this agent in the workspace of another one."""
+        self.settle(
+            workspace_id=other.workspace_id,
+            port=other.port,
+            admin_peer=other.admin_peer,
+            host=other.admin_ip,
+        )
+
+    def settle_again(self) -> None:
+        """Place the new instance in Ceylon where the former one was."""
+        self.settle_like(self)
+
+    def network_file(self) -> NetworkFile:
+        """What Ceylon reads when this agent starts, in place of the constructor's arguments."""
         return NetworkFile(self.workspace_id, self.admin_peer, self.admin_ip, str(self.port))
 
     def go_to_admin(self, *, is_starting: bool = False) -> None:
@@ -384,7 +359,10 @@ class CeylonAgent(UserHandlers):
         )
         companions = list(workers or ())
         for companion in companions:
-            self._bring(companion)
+            if isinstance(companion, CeylonAgent):
+                companion.settle_like(self)
+            else:
+                place_plain_agent(self, companion)
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
         try:
@@ -393,7 +371,7 @@ class CeylonAgent(UserHandlers):
                 if all(isinstance(companion, CeylonAgent) for companion in companions):
                     await starting
                 else:
-                    await self._start_with_plain_agents(starting)
+                    await start_with_plain_agents(self, starting)
             else:
                 await self.departures.start(self)
         finally:
@@ -413,45 +391,11 @@ class CeylonAgent(UserHandlers):
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
             serving.cancel()
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
-        await self._end_dialing()
-
-    def _bring(self, companion: UnifiedAgent) -> None:
-        """Tell an agent that starts together with this one where it belongs."""
-        if isinstance(companion, CeylonAgent):
-            companion.settle(
-                workspace_id=self.workspace_id,
-                port=self.port,
-                admin_peer=self.admin_peer,
-                host=self.admin_ip,
-            )
-        elif isinstance(companion, BaseAgent):
-            if companion.mode == PeerMode.ADMIN:
-                raise InvalidInput(
-                    f"agent {companion.name!r} is an admin, which opens a workspace of its own; "
-                    f"start it by itself, not in the workspace of {self.name!r}"
-                )
-            companion.workspace_id = self.workspace_id
-            companion.port = self.port
-            companion.admin_peer = self.admin_peer
-            companion.admin_ip = self.admin_ip
-
-    async def _start_with_plain_agents(self, starting: Awaitable[None]) -> None:
-        # They read `./.ceylon_network` at their start, which overrides what they were made with.
-        folder = scratch_folder() / f"plain-{next(_serial)}"
-        folder.mkdir()
-        self._network_file().write(folder / FILE_NAME)
-        try:
-            await AwaitedIn(folder, starting)
-        except InternalError as fault:
-            raise InvalidInput(
-                f"Ceylon could not start {self.name!r} and the agents with it: {fault}. An agent "
-                "that was made with a config_path of its own needs all of workspace_id, port, "
-                "admin_peer and admin_ip, an IPv4 address in numbers, there or as arguments"
-            ) from fault
+        await self._redial.end()
 
     async def run(self, inputs: bytes) -> None:
         """Called by Ceylon once the agent is up; runs until the agent is done."""
-        if self._dialing is not None and self._serving is not None:
+        if self._redial.is_under_way and self._serving is not None:
             # It serves already, and has dialed again.
             await asyncio.wait([self._serving])
             return
@@ -482,9 +426,9 @@ class CeylonAgent(UserHandlers):
             if self.mode == PeerMode.CLIENT:
                 left_s = began_at + _REGISTERING_S - now()
             await asyncio.sleep(max(left_s, _LAST_FRAMES_S))
-            await self._end_dialing()
-            if self._undialed is not None:
-                await self._undialed.stop()
+            await self._redial.end()
+            if self._redial.replaced is not None:
+                await self._redial.replaced.stop()
             elif self.departures is None or not await self.departures.end(self):
                 await UnifiedAgent.stop(self)
 

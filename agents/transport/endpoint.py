@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from ...messages import DecodeError, Flaw, TaskResult, decode_message, encode_message
 from ...messages.frame import Section
-from ..kernel.delivery.multiplexer import Multiplexer, Overhearer
+from ..kernel.delivery.arrival import Overhearer
+from ..kernel.delivery.multiplexer import Multiplexer
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now
 from ..runtime.log import log
@@ -275,8 +276,9 @@ class Endpoint:
             if self._before_sending is not None:
                 self.empty_inbox()
                 await self._before_sending()
-            at = now()
+            at, loop_at = now(), loop.time()
             outgoing = self._multiplexer.collect(at)
+            alarm = self._multiplexer.next_alarm_at
             if outgoing is not None:
                 wire = self._wires.get(outgoing.to or "")
                 if wire is not None:
@@ -287,15 +289,13 @@ class Endpoint:
                     await self._link.send(outgoing.frame, outgoing.to)
                 self.traffic.frames_sent += 1
                 self.traffic.sent_bytes += len(outgoing.frame)
-                if self._multiplexer.rest_s > 0:
+                if self._multiplexer.pacing.delay_s > 0:
                     # What becomes due meanwhile shares a frame.
-                    await asyncio.sleep(self._multiplexer.rest_s)
-                at = now()
-            alarm = self._multiplexer.next_alarm()
+                    await asyncio.sleep(self._multiplexer.pacing.delay_s)
             if alarm == -math.inf:
                 # A slow link always has more to send; what arrives has its turn in between.
                 continue
-            timer = None if alarm is None else loop.call_later(alarm - at, self._due.set)
+            timer = None if alarm is None else loop.call_at(loop_at + (alarm - at), self._due.set)
             try:
                 await self._due.wait()
             finally:

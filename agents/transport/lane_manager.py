@@ -17,7 +17,8 @@ from ..runtime.log import log
 from ..runtime.ports import ANY_PORT, LOOPBACK
 from ..security.sealing import ManagerSealing
 from ..security.shared_secrets import share
-from .ceylon_agent import AgentDetail, CeylonAgent, PeerMode
+from .ceylon_agent import CeylonAgent
+from .ceylon_api import AgentDetail, PeerMode
 from .discovery import open_door
 from .endpoint import Endpoint
 from .lane_router import LaneRouter

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -113,15 +114,15 @@ class LaneRouter:
         postman = self._lanes[lane] = Endpoint(
             link,
             listens_to=self._listens_to,
-            arrived=lambda sender, message: self._take(lane, sender, message),
+            arrived=partial(self._take, lane),
             results_arrived=None
             if self._results_arrived is None
-            else lambda sender, results: self._take_results(lane, sender, results),
+            else partial(self._take_results, lane),
             also=self._also,
             seal=seal,
             before_sending=None if self._before_sending is None else self._in_turn,
         )
-        postman.pass_on_to(lambda sender, section: self._pass_on(lane, sender, section))
+        postman.pass_on_to(partial(self._pass_on, lane))
         self._added.set()
         return postman
 
@@ -172,6 +173,10 @@ class LaneRouter:
     def refusal(self) -> str | None:
         """Why this member can't get in; see `Endpoint`."""
         return self._lanes[DOOR].refusal
+
+    def take_address(self) -> None:
+        """Use the new address of the link of lane 0; only before any conversation was opened."""
+        self._lanes[DOOR].take_address()
 
     def open(self, peer: str, conversation: str) -> None:
         """Begin a numbered conversation with a peer, on the lane where it was heard."""

@@ -32,7 +32,8 @@ from ..runtime.log import log
 from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, check_address
 from ..security.sealing import find_client_secret, seal_client
 from ..security.ticket import SCHEME, Ticket, read_ticket
-from ..transport.ceylon_agent import AgentDetail, CeylonAgent, PeerMode
+from ..transport.ceylon_agent import CeylonAgent
+from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.direct_connection import ConnectionHolder, DirectConnection
 from ..transport.discovery import ask_for_wire, ask_the_door
 from ..transport.quic_probe import is_at_home
@@ -41,7 +42,7 @@ from .history import TaskHistory
 from .shell import Around, DialWire, Profile, WorkerShell
 
 if TYPE_CHECKING:
-    from ..transport.ceylon_agent import UnifiedAgent
+    from ..transport.ceylon_api import UnifiedAgent
     from ..transport.link import Link
 
 WorkerStatus: TypeAlias = Literal["Stopped", "Connecting", "Idle", "Busy"]

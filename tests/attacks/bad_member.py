@@ -32,7 +32,8 @@ from muster.agents.kernel.security.sealed_frame import (
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.security.sealing import fresh_identity
 from muster.agents.security.ticket import Ticket
-from muster.agents.transport.ceylon_agent import CeylonAgent, PeerMode
+from muster.agents.transport.ceylon_agent import CeylonAgent
+from muster.agents.transport.ceylon_api import PeerMode
 from muster.agents.transport.discovery import ask_for_wire
 from muster.messages import (
     DecodeError,

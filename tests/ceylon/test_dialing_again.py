@@ -13,8 +13,8 @@ import pytest
 from ceylon import Admin
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.simulation.virtual_time import run_in_virtual_time
-from muster.agents.transport import dial_watch, host_watch
-from muster.agents.transport.dial_watch import FIRST_LOOKS, LOOK_EVERY_S, MOST_LOOKS, watch_dial
+from muster.agents.transport import host_watch, redial
+from muster.agents.transport.redial import FIRST_LOOKS, LOOK_EVERY_S, MOST_LOOKS, watch_dial
 from muster.messages import Task
 
 DEADLINE_S = 60
@@ -99,7 +99,7 @@ async def pauses(met_by: float, is_host_there: bool, monkeypatch: pytest.MonkeyP
         return is_host_there
 
     agent = Dialed(met_by)
-    monkeypatch.setattr(dial_watch, "is_at_home", is_at_home)
+    monkeypatch.setattr(redial, "is_at_home", is_at_home)
     watching = asyncio.ensure_future(watch_dial(agent))
     await asyncio.wait([watching], timeout=3_600)
     has_ended = watching.done()

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
 import pytest
+from muster.agents.kernel.delivery.arrival import Arrival
 from muster.agents.kernel.delivery.frame_seal import Outgoing
-from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer
+from muster.agents.kernel.delivery.multiplexer import Multiplexer
 from muster.agents.kernel.delivery.stream import Stream
 from muster.agents.kernel.delivery.stream_limits import DEFAULT_LIMITS, StreamLimits
 from muster.messages.frame import ANY_MANAGER, EVERYONE, Segment

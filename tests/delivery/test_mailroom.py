@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from muster.agents.kernel.delivery import loose_queue
+from muster.agents.kernel.delivery.arrival import Arrival
 from muster.agents.kernel.delivery.frame_seal import Outgoing
-from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer
+from muster.agents.kernel.delivery.multiplexer import Multiplexer
 from muster.agents.kernel.delivery.stream_limits import StreamLimits
 from muster.messages import (
     MAX_MESSAGE_BYTES,

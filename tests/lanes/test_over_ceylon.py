@@ -17,7 +17,7 @@ from muster.agents import Handlers, TaskManager, WorkerAgent
 from muster.agents.kernel import lanes
 from muster.agents.kernel.lanes import DOOR
 from muster.agents.runtime.ports import claim_port
-from muster.agents.transport.ceylon_agent import on
+from muster.agents.transport.ceylon_api import on
 from muster.messages import Task
 from pydantic import BaseModel
 

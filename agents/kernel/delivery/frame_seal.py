@@ -29,8 +29,16 @@ class OpenedFrame(Protocol):
         ...
 
     @property
+    def speaker(self) -> object | None:
+        """Who sent it; None if that can't be told, so that it may bear any address."""
+        ...
+
+    @property
     def is_managers(self) -> bool:
-        """Whether it comes from the manager that this member belongs to."""
+        """Whether it comes from the manager that this member belongs to.
+
+        It may bear any address: a manager relays what members of other workspaces send.
+        """
         ...
 
 
@@ -67,7 +75,7 @@ class FrameSeal(Protocol[_Opened]):
         ...
 
     def may_speak_as(self, address: str, opened: _Opened, *, is_peer: bool, now: float) -> bool:
-        """Whether the sender of a frame may use an address.
+        """Whether the sender of a frame, who is known and not the manager, may use an address.
 
         Args:
             address: the sender's address as the frame has it.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from ....messages import MAX_MESSAGE_BYTES
 from ....messages.frame import Datagram, Section, encode_letter
-from .stream import MESSAGE_OVERHEAD_BYTES
+from .stream import MESSAGE_OVERHEAD_BYTES, message_too_long
 from .stream_limits import DeliveryCounters
 
 MAX_LOOSE_MESSAGES = 10_000
@@ -32,7 +33,13 @@ class LooseQueue:
         self._counters = counters
 
     def add(self, to: str, message: bytes) -> None:
-        """Queue a message; the oldest are dropped where too many, or too many bytes, wait."""
+        """Queue a message; the oldest are dropped where too many, or too many bytes, wait.
+
+        Raises:
+            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+        """
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise message_too_long(len(message))
         self.waiting.append((to, message))
         self._bytes += len(message)
         while len(self.waiting) > MAX_LOOSE_MESSAGES or self._bytes > MAX_LOOSE_BYTES:

@@ -10,9 +10,9 @@ import math
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-from ....messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, Flaw, UnknownPeer
+from ....messages import DecodeError, Flaw, UnknownPeer
 from ....messages.frame import (
     ANY_MANAGER,
     Datagram,
@@ -23,12 +23,13 @@ from ....messages.frame import (
     encode_frame,
     encode_letter,
 )
+from .arrival import Arrival, Overhearer
 from .direct_peers import DirectPeers
 from .frame_seal import FrameSeal, Outgoing
 from .loose_queue import LooseQueue, section_overhead_bytes
-from .pace import Pace
 from .stream import Stream
 from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
+from .timing import Pacing
 
 DEFAULT_FRAME_BYTES = 256 * 1024
 
@@ -38,30 +39,11 @@ DIRECT_RETRY_AFTER_S = 1.0
 MAX_RELAYED = 1_000
 """How many letters of others may wait to be relayed; the oldest are dropped."""
 
-Overhearer: TypeAlias = Callable[[str, Section], None]
-"""Called with the sender, and the letter, of what one member says to others."""
-
 NOBODY_ELSE: frozenset[str] = frozenset()
 
 _FRAME_OVERHEAD_BYTES = 16
 _SMALLEST_SHARE_BYTES = 4096
 _AT_ONCE = -math.inf
-
-
-class Arrival(NamedTuple):
-    """A message that arrived.
-
-    Args:
-        sender: the address its sender claims.
-        message: the encoded message.
-        numbered: whether it belongs to the open conversation, and so comes once and in order.
-        is_managers: whether it may be one of a manager's messages; False if another client sent it.
-    """
-
-    sender: str
-    message: bytes
-    numbered: bool
-    is_managers: bool = True
 
 
 class Multiplexer:
@@ -76,7 +58,8 @@ class Multiplexer:
             them open. Direct connections encrypt by themselves.
 
     Attributes:
-        rest_s: how long a slow network needs after a frame, before the next leaves, in seconds.
+        pacing: how long to wait after a frame before the next one leaves.
+        next_alarm_at: what `next_alarm` said after the last `collect`.
     """
 
     def __init__(
@@ -87,11 +70,11 @@ class Multiplexer:
         seal: FrameSeal[Any] | None = None,
     ) -> None:
         self.address = address
-        self.rest_s = 0.0
+        self.pacing = Pacing()
+        self.next_alarm_at: float | None = None
         self._seal = seal
         self.counters = DeliveryCounters()
         self._limits = limits
-        self._pace = Pace()
         self._room_bytes = frame_bytes - _FRAME_OVERHEAD_BYTES - len(address.encode())
 
         # Bounded by whoever opens conversations: there is one for each peer that was let in.
@@ -122,7 +105,9 @@ class Multiplexer:
         current = self._streams.get(peer)
         if current is None or current.conversation != conversation:
             self.close(peer)
-            stream = self._streams[peer] = Stream(conversation, self._limits, self.counters)
+            stream = Stream(conversation, self._limits, self.counters, self.pacing)
+            stream.section_bytes = section_overhead_bytes(peer)
+            self._streams[peer] = stream
             stream.min_retry_after_s = DIRECT_RETRY_AFTER_S if peer in self._direct.working else 0.0
 
     def close(self, peer: str) -> None:
@@ -172,7 +157,6 @@ class Multiplexer:
         stream = self._streams.get(peer)
         if stream is None:
             raise UnknownPeer(peer)
-        _check_size(message)
         number = stream.post(message)
         if peer not in self._due:
             self._reconsider(peer, stream)
@@ -191,10 +175,9 @@ class Multiplexer:
         Raises:
             EncodeError: it is over `MAX_MESSAGE_BYTES`.
         """
-        _check_size(message)
+        self._loose.add(to, message)
         if also_by_wire:
             self._direct.queue(to, message, may_wait=to in self._streams)
-        self._loose.add(to, message)
 
     def collect(self, now: float) -> Outgoing | None:
         """Build the frame that is due, with as much as it holds for everyone; None if nothing is.
@@ -205,14 +188,15 @@ class Multiplexer:
         Args:
             now: the time in seconds.
         """
-        if self._seal is None:
-            return self._collect(now)
-        if self._seal.due:
-            return self._seal.collect()
-        outgoing = self._collect(now)
-        if outgoing is None or outgoing.by_wire:
-            return outgoing
-        return self._seal.wrap(outgoing, now)
+        seal = self._seal
+        if seal is not None and seal.due:
+            outgoing = seal.collect()
+        else:
+            outgoing = self._collect(now)
+            if seal is not None and outgoing is not None and not outgoing.by_wire:
+                outgoing = seal.wrap(outgoing, now)
+        self.next_alarm_at = self.next_alarm()
+        return outgoing
 
     def _collect(self, now: float) -> Outgoing | None:
         if self._timers and self._timers[0][0] <= now:
@@ -280,7 +264,10 @@ class Multiplexer:
             return []
         inside = decode_frame(opened.frame)
         sender = inside.sender
-        if not self._seal.may_speak_as(sender, opened, is_peer=sender in self._streams, now=now):
+        is_anyones = opened.is_managers or opened.speaker is None
+        if not is_anyones and not self._seal.may_speak_as(
+            sender, opened, is_peer=sender in self._streams, now=now
+        ):
             raise DecodeError(
                 Flaw.FORGED_SENDER,
                 f"a frame in the name of {sender[:80]!r}, which is another member's address",
@@ -412,8 +399,9 @@ class Multiplexer:
                 if self.give_up_wire is not None:
                     self.give_up_wire(peer)
                 continue
-            room_bytes = self._room_bytes - section_overhead_bytes(peer)
-            segment = stream.collect(now, room_bytes, by_wire=True, largest_room_bytes=math.inf)
+            segment = stream.collect(
+                now, self._room_bytes, by_wire=True, largest_room_bytes=math.inf
+            )
             del self._due[peer]
             if stream.due_at is not None and stream.due_at <= now:
                 self._due[peer] = None
@@ -429,12 +417,11 @@ class Multiplexer:
         while turns:
             peer = turns.popleft()
             stream = self._streams[peer]
-            free_bytes = room_bytes - section_overhead_bytes(peer)
             segment = stream.collect(
                 now,
-                min(share_bytes, free_bytes),
+                min(share_bytes, room_bytes),
                 # The first section of a frame may be as long as it needs.
-                largest_room_bytes=free_bytes if sections else math.inf,
+                largest_room_bytes=room_bytes if sections else math.inf,
             )
             is_due = stream.due_at is not None and stream.due_at <= now
             if segment is None and is_due:
@@ -443,7 +430,7 @@ class Multiplexer:
             del self._due[peer]
             if segment is not None:
                 sections.append(Section(peer, encode_letter(segment)))
-                room_bytes -= section_overhead_bytes(peer) + len(sections[-1].letter)
+                room_bytes -= stream.section_bytes + len(sections[-1].letter)
             if is_due:
                 self._due[peer] = None
                 turns.append(peer)
@@ -453,12 +440,11 @@ class Multiplexer:
     def _collect_early_acks(self, now: float, sections: list[Section], room_bytes: int) -> None:
         for peer in [peer for peer in self._owing if peer not in self._direct.working]:
             stream = self._streams[peer]
-            free_bytes = room_bytes - section_overhead_bytes(peer)
-            segment = stream.collect(now, free_bytes, early_ack=True)
+            segment = stream.collect(now, room_bytes, early_ack=True)
             if segment is None:
                 continue
             sections.append(Section(peer, encode_letter(segment)))
-            room_bytes -= section_overhead_bytes(peer) + len(sections[-1].letter)
+            room_bytes -= stream.section_bytes + len(sections[-1].letter)
             if stream.due_at is None or stream.due_at > now:
                 self._due.pop(peer, None)
             self._reconsider(peer, stream)
@@ -487,15 +473,5 @@ class Multiplexer:
         if not by_wire and stream.has(letter):
             self.distrust_wire(sender)
         messages = stream.accept(letter, now)
-        if stream.round_trip_s is not None:
-            self.rest_s = self._pace.learn(stream.round_trip_s)
         self._reconsider(sender, stream)
         return [Arrival(sender, message, True) for message in messages]
-
-
-def _check_size(message: bytes) -> None:
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise EncodeError(
-            f"a message of {len(message):,} bytes can't be sent; the limit is "
-            f"{MAX_MESSAGE_BYTES:,}; pass large data by reference"
-        )

@@ -12,10 +12,10 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from ....messages import BacklogFull
+from ....messages import MAX_MESSAGE_BYTES, BacklogFull, EncodeError
 from ....messages.frame import Segment
 from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
-from .timing import RetryTimer
+from .timing import Pacing, RetryTimer
 
 MESSAGE_OVERHEAD_BYTES = 5
 """What a message takes in a letter beside itself, at most."""
@@ -58,11 +58,13 @@ class Stream:
         round_trip_s: how long an acknowledgement takes, smoothed, in seconds; None if unknown.
         min_retry_after_s: the least time to wait for an acknowledgement, in seconds, whatever was
             measured; over a direct connection nothing is lost, so a late peer is busy.
+        section_bytes: how long a section for the peer is besides its letter.
 
     Args:
         conversation: names the two sessions that talk; segments of another one are ignored.
         limits: the bounds within which it works.
         counters: where to count; several streams may share one.
+        pacing: learns from the round trips; several streams may share one.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Stream:
         conversation: str,
         limits: StreamLimits = DEFAULT_LIMITS,
         counters: DeliveryCounters | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self.conversation = conversation
         self.due_at: float | None = None
@@ -77,6 +80,7 @@ class Stream:
         self.heard_at: float | None = None
         self.round_trip_s: float | None = None
         self.min_retry_after_s = 0.0
+        self.section_bytes = 0
         self.counters = DeliveryCounters() if counters is None else counters
         self._limits = limits
         self._envelope_bytes = _SEGMENT_OVERHEAD_BYTES + len(conversation.encode())
@@ -84,6 +88,7 @@ class Stream:
             limits.first_retry_after_s,
             limits.shortest_retry_after_s,
             limits.longest_retry_after_s,
+            pacing,
         )
 
         # Bounded by the backlog limits.
@@ -143,8 +148,11 @@ class Stream:
 
         Raises:
             BacklogFull: as many messages, or bytes, as may wait do wait already.
+            EncodeError: it is over `MAX_MESSAGE_BYTES`.
         """
         limits, queue, size = self._limits, self._queue, len(message)
+        if size > MAX_MESSAGE_BYTES:
+            raise message_too_long(size)
         too_many = len(queue) >= limits.backlog_messages
         if too_many or (queue and self._queue_bytes + size > limits.backlog_bytes):
             raise BacklogFull(
@@ -212,20 +220,21 @@ class Stream:
 
         Args:
             now: the time in seconds.
-            room_bytes: how long the encoded letter may be.
+            room_bytes: how long the section with the encoded letter may be.
             early_ack: let an acknowledgement go before it is due, since a frame leaves anyway.
             by_wire: whether it is to go by a wire.
-            largest_room_bytes: how long the letter may be if the next message needs more room.
+            largest_room_bytes: how long it may be if the next message needs more room.
 
         Returns:
             Messages that are late or new, or an acknowledgement alone, or None if nothing is due
             that fits. Call again: there may be more.
         """
-        room_bytes -= self._envelope_bytes
+        overhead_bytes = self._envelope_bytes + self.section_bytes
+        room_bytes -= overhead_bytes
         is_late = self.is_late(now)
         if largest_room_bytes:
             needed_bytes = self._next_size_bytes(is_late)
-            if needed_bytes + self._envelope_bytes <= largest_room_bytes:
+            if needed_bytes + overhead_bytes <= largest_room_bytes:
                 room_bytes = max(room_bytes, needed_bytes)
         if room_bytes < 0:
             return None
@@ -405,3 +414,11 @@ class Stream:
             self.ack_due_at = _AT_ONCE
         elif self.ack_due_at is None:
             self.ack_due_at = now + limits.ack_after_s
+
+
+def message_too_long(size_bytes: int) -> EncodeError:
+    """The error for a message that is over `MAX_MESSAGE_BYTES`."""
+    return EncodeError(
+        f"a message of {size_bytes:,} bytes can't be sent; the limit is "
+        f"{MAX_MESSAGE_BYTES:,}; pass large data by reference"
+    )

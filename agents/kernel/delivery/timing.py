@@ -1,8 +1,42 @@
-"""How long to wait for an acknowledgement, after RFC 6298 and Karn's rule."""
+"""How long to wait for an acknowledgement (RFC 6298, Karn's rule), and between two frames."""
 
 from __future__ import annotations
 
 _MAX_KEPT_BACK_OFF = 4
+
+USUAL_ROUND_TRIP_S = 0.1
+"""A network that answers within this time needs no delay between frames, in seconds."""
+
+MAX_PACING_DELAY_S = 0.5
+"""The longest delay between frames, in seconds."""
+
+_PACING_DECAY = 8
+
+
+class Pacing:
+    """Learns from round trips how long to wait between two frames.
+
+    A link may accept everything and report nothing, as Ceylon does. What the network can't carry
+    then waits in the link's queues, and heartbeats wait with it. Slow acknowledgements are the only
+    sign. What becomes due during the delay shares the next frame, so that a slow network has less
+    to carry.
+
+    Attributes:
+        delay_s: how long to wait after a frame before the next one, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.delay_s = 0.0
+        self._slowest_s = 0.0
+
+    def learn(self, round_trip_s: float) -> None:
+        """Take in the current round trip of one peer, in seconds.
+
+        A slow peer counts at once. Round trips of faster peers then reduce the delay step by step.
+        """
+        self._slowest_s -= (self._slowest_s - round_trip_s) / _PACING_DECAY
+        self._slowest_s = max(self._slowest_s, round_trip_s)
+        self.delay_s = min(max((self._slowest_s - USUAL_ROUND_TRIP_S) / 2, 0.0), MAX_PACING_DELAY_S)
 
 
 class RetryTimer:
@@ -16,9 +50,13 @@ class RetryTimer:
         first_s: the wait before anything was measured, in seconds.
         shortest_s: the least to wait, in seconds.
         longest_s: the most to wait, in seconds.
+        pacing: learns from each round trip as well.
     """
 
-    def __init__(self, first_s: float, shortest_s: float, longest_s: float) -> None:
+    def __init__(
+        self, first_s: float, shortest_s: float, longest_s: float, pacing: Pacing | None = None
+    ) -> None:
+        self._pacing = pacing
         self._shortest_s = shortest_s
         self._longest_s = longest_s
         self.round_trip_s: float | None = None
@@ -38,6 +76,8 @@ class RetryTimer:
             max(self.round_trip_s + 4 * self._variation_s, self._shortest_s),
             self._longest_s,
         )
+        if self._pacing is not None:
+            self._pacing.learn(self.round_trip_s)
 
     def back_off(self, retry_after_s: float) -> float:
         """Tell the wait that follows one that was in vain."""

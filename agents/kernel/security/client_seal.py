@@ -115,11 +115,9 @@ class ClientSeal:
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
         """Whether a sender may use an address.
 
-        The manager may use any, since it relays what members of other workspaces send. Nobody
-        else may use the address of this client's manager, which is its only peer.
+        Only the manager may use its own address, which is that of this client's only peer.
         """
-        if opened.speaker is None or opened.is_managers:
-            return True
+        assert opened.speaker is not None
         return not is_peer and self._claims.allows(address, opened.speaker, now)
 
     def owns(self, address: str, public_key: bytes) -> bool | None:

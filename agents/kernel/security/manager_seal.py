@@ -94,7 +94,8 @@ class ManagerSeal:
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
         """Whether a client may use an address: no other client has spoken from it lately."""
         del is_peer
-        return opened.speaker is None or self._claims.allows(address, opened.speaker, now)
+        assert opened.speaker is not None
+        return self._claims.allows(address, opened.speaker, now)
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
         """Whether a public key belongs to the client at an address; None if it never spoke."""

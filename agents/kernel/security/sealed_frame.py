@@ -44,7 +44,7 @@ from .identity import (
     SESSION_BYTES,
     SIGNATURE_BYTES,
     Identity,
-    check_signature,
+    check_speaker,
     session_of,
 )
 from .workspace_secret import WorkspaceSecret
@@ -174,11 +174,8 @@ class FrameKey:
             inside[-SIGNED_BYTES:-SIGNATURE_BYTES],
             inside[-SIGNATURE_BYTES:],
         )
-        if session_of(public_key, self._workspace) != header.sender:
-            raise DecodeError(
-                Flaw.FORGED_SENDER, "a member spoke in the session of another: it has not its key"
-            )
-        check_signature(public_key, signature, self._signed(clear, content))
+        signed = self._signed(clear, content)
+        check_speaker(header.sender, self._workspace, public_key, signature, signed)
         return content
 
     def _signed(self, clear: bytes, content: bytes) -> bytes:
@@ -227,22 +224,31 @@ def read_header(data: bytes) -> Header:
     Raises:
         DecodeError: it is no sealed frame.
     """
-    version = read_version(data)
-    if version == FRAME_VERSION:
-        raise DecodeError(Flaw.UNSEALED, f"a frame of {len(data):,} bytes that is not sealed")
-    if version not in _PURPOSES:
-        raise DecodeError(
-            Flaw.VERSION, f"a frame of version {version}; this Muster seals as {SEALED_VERSION}"
-        )
+    if len(data) < HEADER_BYTES or data[:2] != MAGIC or data[2] not in _PURPOSES:
+        raise _no_sealed_frame(data)
     if len(data) > MAX_SEALED_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a sealed frame of {len(data):,} bytes")
-    if len(data) < HEADER_BYTES:
-        raise DecodeError(Flaw.GARBAGE, "a sealed frame without a whole header")
-    _, _, kind, sender, bound_to, pass_number, counter = _LAYOUT.unpack_from(data)
+    _, version, kind, sender, bound_to, pass_number, counter = _LAYOUT.unpack_from(data)
     try:
         return Header(FrameKind(kind), sender, bound_to, pass_number, counter, version)
     except ValueError:
         raise DecodeError(Flaw.GARBAGE, f"a sealed frame of unknown kind {kind}") from None
+
+
+def _no_sealed_frame(data: bytes) -> DecodeError:
+    """Say why bytes are not a sealed frame.
+
+    Raises:
+        DecodeError: they are not any kind of frame.
+    """
+    version = read_version(data)
+    if version == FRAME_VERSION:
+        return DecodeError(Flaw.UNSEALED, f"a frame of {len(data):,} bytes that is not sealed")
+    if version not in _PURPOSES:
+        return DecodeError(
+            Flaw.VERSION, f"a frame of version {version}; this Muster seals as {SEALED_VERSION}"
+        )
+    return DecodeError(Flaw.GARBAGE, "a sealed frame without a complete header")
 
 
 def _nonce(header: Header) -> bytes:
