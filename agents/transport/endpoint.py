@@ -132,17 +132,19 @@ class Endpoint:
 
     def acknowledged(self, peer: str) -> int:
         """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
-        return self._multiplexer.acknowledged(peer)
+        stream = self._multiplexer.find(peer)
+        return 0 if stream is None else stream.acknowledged
 
     def heard_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
-        return self._multiplexer.heard_at(peer)
+        stream = self._multiplexer.find(peer)
+        return None if stream is None else stream.heard_at
 
     # ------------------------------------------------------------------ wires
 
     def expects_wire(self, peer: str, public_key: bytes) -> bool:
         """Whether a peer may have a wire: any may that was asked for one, unless it is another."""
-        return self._multiplexer.may_have_wire(peer, public_key) is not False
+        return self._seal is None or self._seal.owns(peer, public_key) is not False
 
     def attach(self, peer: str, wire: DirectConnection) -> None:
         """Use a wire to a peer as soon as something has come by it; a former one is closed."""
@@ -177,7 +179,7 @@ class Endpoint:
         wire = self._wires.get(peer)
         if wire is None:
             return False
-        verdict = self._multiplexer.may_have_wire(peer, wire.public_key)
+        verdict = self._seal is None or self._seal.owns(peer, wire.public_key)
         if verdict is False:
             wire.give_up("it leads to another member than the one whose address it bears")
         elif verdict:

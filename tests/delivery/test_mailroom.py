@@ -11,7 +11,7 @@ from muster.agents.kernel.delivery import loose_queue
 from muster.agents.kernel.delivery.arrival import Arrival
 from muster.agents.kernel.delivery.frame_seal import Outgoing
 from muster.agents.kernel.delivery.multiplexer import Multiplexer
-from muster.agents.kernel.delivery.stream_limits import StreamLimits
+from muster.agents.kernel.delivery.stream_limits import DEFAULT_LIMITS, StreamLimits
 from muster.messages import (
     MAX_MESSAGE_BYTES,
     BacklogFull,
@@ -136,7 +136,7 @@ def test_an_acknowledgement_rides_along_when_a_frame_leaves_for_another_peer(
     boss: Multiplexer,
 ) -> None:
     boss.receive(framed("ada", "boss", Segment("boss-ada", 0, 0, (b"result",))), 0.0)
-    assert not boss.has_due(0.0)
+    assert boss.next_alarm() == DEFAULT_LIMITS.ack_after_s
     boss.post("bob", b"hello")
     assert opened(boss.collect(0.0)) == [
         ("bob", Segment("boss-bob", 0, 0, (b"hello",))),
@@ -187,7 +187,6 @@ def test_opening_the_same_conversation_again_keeps_it(boss: Multiplexer) -> None
 def test_opening_another_conversation_drops_the_old_one(boss: Multiplexer) -> None:
     boss.post("ada", b"old")
     boss.open("ada", "second")
-    assert boss.idle("ada")
     assert boss.collect(0.0) is None
     boss.post("ada", b"new")
     assert opened(boss.collect(0.0)) == [("ada", Segment("second", 0, 0, (b"new",)))]
@@ -205,8 +204,8 @@ def test_a_closed_conversation_is_forgotten(boss: Multiplexer) -> None:
     boss.collect(0.0)
     boss.close("ada")
     boss.close("ada")
-    assert boss.peers == ("bob", "cleo")
-    assert boss.idle("ada")
+    assert all(boss.find(peer) for peer in ("bob", "cleo"))
+    assert boss.find("ada") is None
     assert boss.next_alarm() is None
     assert boss.collect(10.0) is None
 
@@ -214,8 +213,8 @@ def test_a_closed_conversation_is_forgotten(boss: Multiplexer) -> None:
 def test_what_was_not_acknowledged_is_unsettled(staff: list[Multiplexer], make_exchange) -> None:
     staff[0].post("ada", b"hello")
     assert staff[0].has_unsettled()
-    assert not staff[0].idle("ada")
-    assert staff[0].idle("bob")
+    assert not staff[0].find("ada").idle
+    assert staff[0].find("bob").idle
     make_exchange(staff).run()
     assert not staff[0].has_unsettled()
 

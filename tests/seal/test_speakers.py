@@ -171,13 +171,13 @@ def test_a_manager_passes_on_what_members_elsewhere_say(rooms: Rooms) -> None:
 
 def test_a_wire_leads_to_the_member_whose_address_it_bears(rooms: Rooms) -> None:
     keys = {name: seal.identity.public_key for name, seal in rooms.seals.items()}
-    assert rooms.boss.may_have_wire("ada", keys["ada"]) is None
+    assert rooms.manager.owns("ada", keys["ada"]) is None
     rooms.told(rooms.boss, rooms.sent("ada", "ada", "boss"))
-    assert rooms.boss.may_have_wire("ada", keys["ada"]) is True
-    assert rooms.boss.may_have_wire("ada", keys["mallory"]) is False
+    assert rooms.manager.owns("ada", keys["ada"]) is True
+    assert rooms.manager.owns("ada", keys["mallory"]) is False
     managers = rooms.manager.identity.public_key
-    assert rooms.ada.may_have_wire("boss", managers) is True
-    assert rooms.ada.may_have_wire("boss", keys["mallory"]) is False
+    assert rooms.seals["ada"].owns("boss", managers) is True
+    assert rooms.seals["ada"].owns("boss", keys["mallory"]) is False
 
 
 def test_by_a_wire_its_peer_speaks_for_itself_alone(rooms: Rooms) -> None:

@@ -1,7 +1,7 @@
 """Shares frames between all conversations of one member.
 
 On a link where everyone receives every frame, one frame for ten members costs as much as a frame
-for one, so whatever is due leaves together.
+for one, so everything that is due leaves together.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from .timing import Pacing
 DEFAULT_FRAME_BYTES = 256 * 1024
 
 DIRECT_RETRY_AFTER_S = 1.0
-"""How long a message on a direct connection may be unacknowledged: nothing is lost there."""
+"""How long a message on a direct connection may be unacknowledged, in seconds: none is lost there.
+"""
 
 MAX_RELAYED = 1_000
-"""How many letters of others may wait to be relayed; the oldest are dropped."""
+"""How many letters of other members may wait to be relayed; the oldest are dropped."""
 
 NOBODY_ELSE: frozenset[str] = frozenset()
 
@@ -47,19 +48,19 @@ _AT_ONCE = -math.inf
 
 
 class Multiplexer:
-    """Numbered conversations with peers, and loose messages to anyone.
+    """Numbered conversations with peers, and loose messages to any address.
 
     Args:
-        address: where this member is reached.
-        frame_bytes: how long a frame should get at most, before compression; one message that is
-            longer still goes, alone.
+        address: the address of this member.
+        frame_bytes: the maximum length of a frame before compression. A longer message is still
+            sent, alone in its frame.
         limits: the bounds of each conversation.
-        seal: encrypts the frames that go by the link and decrypts those that come; None leaves
-            them open. Direct connections encrypt by themselves.
+        seal: encrypts the frames that the link sends and decrypts those that it receives; None
+            leaves them unencrypted. Direct connections have encryption of their own.
 
     Attributes:
         pacing: how long to wait after a frame before the next one leaves.
-        next_alarm_at: what `next_alarm` said after the last `collect`.
+        next_alarm_at: the value of `next_alarm` after the last `collect`.
     """
 
     def __init__(
@@ -77,31 +78,28 @@ class Multiplexer:
         self._limits = limits
         self._room_bytes = frame_bytes - _FRAME_OVERHEAD_BYTES - len(address.encode())
 
-        # Bounded by whoever opens conversations: there is one for each peer that was let in.
+        # Bounded by the owner, who opens a conversation with each admitted peer.
         self._streams: dict[str, Stream] = {}
-        # Peers with something due, as an ordered set: who is served goes to its end.
+        # Peers with something due, as an ordered set: a peer that was served moves to the end.
         self._due: dict[str, None] = {}
         self._owing: dict[str, None] = {}
-        # No entry is later than its stream's `due_at`. An entry that is too early is corrected when
-        # it comes up, and an outdated one is dropped then: a few for each peer.
+        # No entry is later than its stream's `due_at`. When an entry comes up, it is corrected if
+        # it is too early, and dropped if it is outdated: there are a few for each peer.
         self._timers: list[tuple[float, str]] = []
         self._timer_of: dict[str, float] = {}
 
         self._loose = LooseQueue(self.counters)
-
         self._direct = DirectPeers()
-
         self.overhear: Overhearer | None = None
         self.give_up_wire: Callable[[str], None] | None = None
         self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
 
-    @property
-    def peers(self) -> tuple[str, ...]:
-        """Those with whom a conversation is open."""
-        return tuple(self._streams)
+    def find(self, peer: str) -> Stream | None:
+        """The open conversation with a peer; None if there is none."""
+        return self._streams.get(peer)
 
     def open(self, peer: str, conversation: str) -> None:
-        """Begin a conversation with a peer; one of another name is dropped, the same one kept."""
+        """Open a conversation with a peer; keeps one of the same name, drops one of another."""
         current = self._streams.get(peer)
         if current is None or current.conversation != conversation:
             self.close(peer)
@@ -111,27 +109,18 @@ class Multiplexer:
             stream.min_retry_after_s = DIRECT_RETRY_AFTER_S if peer in self._direct.working else 0.0
 
     def close(self, peer: str) -> None:
-        """Forget the conversation with a peer, and whatever was not delivered; if there is one."""
+        """Drop the conversation with a peer, if any, with everything that was not delivered."""
         self._streams.pop(peer, None)
         self._due.pop(peer, None)
         self._owing.pop(peer, None)
         self._direct.forget(peer)
 
-    def may_have_wire(self, peer: str, public_key: bytes) -> bool | None:
-        """Whether a public key belongs to a peer; None if that is not known.
-
-        Args:
-            peer: an address.
-            public_key: what the other end of a direct connection has proved to own.
-        """
-        return True if self._seal is None else self._seal.owns(peer, public_key)
-
     def trust_wire(self, peer: str) -> None:
-        """Let what is for a peer go by a wire of its own, by which something has just come.
+        """Send messages for a peer over its direct connection, which has just received something.
 
-        A wire may be cut, or held up, without a word. One by which something left that is to be
-        sent again is given up. Whoever gets again by the link what it has uses it no more until
-        something comes by it again: it may be that an acknowledgement was lost.
+        A direct connection can be cut or stalled without a report. If a message on it must be sent
+        again, it is closed. If a peer sends a message again over the link, this end stops using the
+        connection until it receives something on it: an acknowledgement may have been lost.
         """
         if peer not in self._direct.working:
             self._direct.add(peer)
@@ -139,7 +128,7 @@ class Multiplexer:
                 self._streams[peer].min_retry_after_s = DIRECT_RETRY_AFTER_S
 
     def distrust_wire(self, peer: str) -> None:
-        """Let what is for a peer go by the link."""
+        """Send messages for a peer over the link."""
         if peer in self._direct.working:
             self._direct.remove(peer)
             if peer in self._streams:
@@ -147,12 +136,12 @@ class Multiplexer:
                 self._reconsider(peer, self._streams[peer])
 
     def post(self, peer: str, message: bytes) -> int:
-        """Queue a message that must arrive; its number in the conversation, from 0.
+        """Queue a message that must arrive, and return its number in the conversation, from 0.
 
         Raises:
-            UnknownPeer: no conversation with it is open.
-            BacklogFull: too much waits for this peer already.
-            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+            UnknownPeer: no conversation with the peer is open.
+            BacklogFull: too much is already queued for this peer.
+            EncodeError: the message is over `MAX_MESSAGE_BYTES`.
         """
         stream = self._streams.get(peer)
         if stream is None:
@@ -163,27 +152,27 @@ class Multiplexer:
         return number
 
     def post_loose(self, to: str, message: bytes, *, also_by_wire: bool = False) -> None:
-        """Queue a message that may get lost; if too many wait, the oldest is.
+        """Queue a message that may get lost; if too many wait, the oldest are dropped.
 
         Args:
             to: an address, `EVERYONE` or `ANY_MANAGER`.
             message: the encoded message.
-            also_by_wire: let it go by the wire of a peer with whom a conversation is open as well,
-                now or as soon as there is one, and before all else that goes there; it may then
-                arrive twice.
+            also_by_wire: also send it over the direct connection of a peer with an open
+                conversation, now or as soon as there is one, before everything else on that
+                connection. It may then arrive twice.
 
         Raises:
-            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+            EncodeError: the message is over `MAX_MESSAGE_BYTES`.
         """
         self._loose.add(to, message)
         if also_by_wire:
             self._direct.queue(to, message, may_wait=to in self._streams)
 
     def collect(self, now: float) -> Outgoing | None:
-        """Build the frame that is due, with as much as it holds for everyone; None if nothing is.
+        """Build the frame that is due, as full as possible; None if nothing is due.
 
-        Call again while it gives something. Peers take turns, and whoever found no room comes
-        first in the next frame.
+        Call it again until it returns None. Peers take turns: a peer that found no room comes first
+        in the next frame.
 
         Args:
             now: the time in seconds.
@@ -214,7 +203,7 @@ class Multiplexer:
         sections: list[Section] = []
         room_bytes = self._room_bytes
         if self._loose.waiting:
-            # Loose messages do not wait for others, but a flood of them leaves half to the others.
+            # Loose messages go first, but leave half of the frame to the others.
             sections, used_bytes = self._loose.take(room_bytes // 2 if self._due else room_bytes)
             room_bytes -= used_bytes
         if self._due:
@@ -233,27 +222,28 @@ class Multiplexer:
         *,
         by_wire_of: str | None = None,
     ) -> list[Arrival]:
-        """Take in a frame.
+        """Receive a frame.
 
-        Letters for others stay closed; broken ones are counted and skipped.
+        Letters for other members are not opened. Letters that can't be decoded are counted and
+        skipped.
 
         Args:
-            frame: what the link brought, whatever it is.
+            frame: any bytes that the link received.
             now: the time in seconds.
-            listens_to: addresses beside our own, such as `EVERYONE`.
-            by_wire_of: the peer at the other end of the wire by which it came; None if it came by
-                the link.
+            listens_to: addresses besides this member's own, such as `EVERYONE`.
+            by_wire_of: the peer at the other end of the direct connection that received the frame;
+                None if the link received it.
 
         Raises:
-            DecodeError: the bytes are no frame, or one in another's name; nothing else is ever
-                raised.
+            DecodeError: the bytes are not a frame, or the sender may not use its address. Nothing
+                else is ever raised.
         """
         if by_wire_of is not None:
             inside = decode_frame(frame)
             if inside.sender != by_wire_of:
                 raise DecodeError(
                     Flaw.FORGED_SENDER,
-                    f"a frame in the name of {inside.sender[:80]!r} by the direct connection of "
+                    f"a frame from the address {inside.sender[:80]!r} on the direct connection of "
                     f"{by_wire_of!r}",
                 )
             return self._take_in(inside, len(frame), now, listens_to, by_wire=True)
@@ -270,7 +260,7 @@ class Multiplexer:
         ):
             raise DecodeError(
                 Flaw.FORGED_SENDER,
-                f"a frame in the name of {sender[:80]!r}, which is another member's address",
+                f"a frame from the address {sender[:80]!r}, which belongs to another member",
             )
         arrivals = self._take_in(inside, len(opened.frame), now, listens_to)
         if self._seal.manages or opened.is_managers:
@@ -300,23 +290,13 @@ class Multiplexer:
         return arrivals
 
     def relay(self, sender: str, section: Section) -> None:
-        """Pass on, in its sender's name, a letter that was overheard elsewhere; it may get lost."""
+        """Relay a letter from another workspace in its sender's name; it may get lost."""
         self._relayed.append(Frame(sender, (section,)))
-
-    def acknowledged(self, peer: str) -> int:
-        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
-        stream = self._streams.get(peer)
-        return 0 if stream is None else stream.acknowledged
-
-    def heard_at(self, peer: str) -> float | None:
-        """When something of the conversation with a peer last arrived; None if nothing has."""
-        stream = self._streams.get(peer)
-        return None if stream is None else stream.heard_at
 
     def next_alarm(self) -> float | None:
         """When something will be due, in seconds.
 
-        Minus infinity if something is due already; None if nothing will be before something is
+        Minus infinity if something is due already; None if nothing will be due until something is
         posted or received.
         """
         if self._loose.waiting or self._direct.waiting or self._due or self._relayed:
@@ -339,20 +319,10 @@ class Multiplexer:
                 return alarm
         return None
 
-    def has_due(self, now: float) -> bool:
-        """Whether `collect` has something to give."""
-        alarm = self.next_alarm()
-        return alarm is not None and alarm <= now
-
-    def idle(self, peer: str) -> bool:
-        """Whether everything posted to a peer has arrived, or no conversation with it is open."""
-        stream = self._streams.get(peer)
-        return stream is None or stream.idle
-
     def has_unsettled(self) -> bool:
-        """Whether anything posted may not have arrived yet, or a peer awaits our word.
+        """Whether a posted message may not have arrived, or an acknowledgement is owed to a peer.
 
-        Whoever leaves with an acknowledgement owed lets the other end wait for it in vain.
+        A member that leaves without acknowledging makes the other end wait in vain.
         """
         return bool(self._owing) or any(not stream.idle for stream in self._streams.values())
 
@@ -391,7 +361,7 @@ class Multiplexer:
         return frame
 
     def _collect_wired(self, now: float) -> Outgoing | None:
-        """Build a frame for one peer to whom a wire leads; None if nothing is due for any."""
+        """Build a frame for one peer with a direct connection; None if nothing is due for any."""
         for peer in [peer for peer in self._due if peer in self._direct.working]:
             stream = self._streams[peer]
             if stream.is_late_by_wire(now):
@@ -425,7 +395,7 @@ class Multiplexer:
             )
             is_due = stream.due_at is not None and stream.due_at <= now
             if segment is None and is_due:
-                # It found no room, and keeps its place for the next frame.
+                # There was no room: it keeps its turn for the next frame.
                 continue
             del self._due[peer]
             if segment is not None:
@@ -453,7 +423,7 @@ class Multiplexer:
         addresses = {section.to for section in sections}
         if len(addresses) > 1:
             return None
-        # Who is no peer may be in another workspace of the manager, who has to hear it then.
+        # An address that is no peer's may be in another workspace: the manager has to relay it.
         return next((address for address in addresses if address in self._streams), None)
 
     def _open_letter(

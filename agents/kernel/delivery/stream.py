@@ -1,8 +1,9 @@
-"""One reliable, ordered, two-way conversation over a link that loses, doubles, reorders and delays.
+"""One reliable, ordered, two-way conversation over an unreliable link.
 
-Each message has a number. A run of messages sent together is sent again, as a whole, when its
-acknowledgement is late; only the oldest run is, since later ones have often arrived and wait for
-it at the other end. Acknowledgements are cumulative and ride on data where there is any.
+Each message has a number. Messages that were sent together form a run. If the acknowledgement of
+the oldest run is late, that whole run is sent again. Later runs are not: they have often arrived
+and wait for it at the other end. Acknowledgements are cumulative and are carried by data where
+possible.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
 from .timing import Pacing, RetryTimer
 
 MESSAGE_OVERHEAD_BYTES = 5
-"""What a message takes in a letter beside itself, at most."""
+"""The maximum overhead of a message in a letter."""
 
 _SEGMENT_OVERHEAD_BYTES = 32
 _AT_ONCE = -math.inf
@@ -27,7 +28,7 @@ _ACK_EVERY_NTH_OF_WINDOW = 4
 
 @dataclass(slots=True)
 class _Run:
-    """Messages sent together, from number `first` up to but without `after`."""
+    """Messages that were sent together, from number `first` up to but not including `after`."""
 
     first: int
     after: int
@@ -42,27 +43,28 @@ class _Run:
 
 
 HURRY_S = 0.3
-"""How soon at most what went by a wire that is of no use any more is sent again, in seconds."""
+"""The maximum delay before what was sent over a failed direct connection is sent again, in seconds.
+"""
 
 
 class Stream:
     """One end of a conversation.
 
-    It never gives up by itself: whoever owns it decides when a silent peer is lost.
+    It never gives up on its own: its owner decides when a silent peer is lost.
 
     Attributes:
-        due_at: when `collect` will have something to give, in seconds; minus infinity if it has
-            something already, None if it will have nothing before something is posted or accepted.
-        ack_due_at: when an acknowledgement that is owed is due; None if none is owed.
+        due_at: when `collect` will have something to return, in seconds; minus infinity if it
+            already has; None if it will not before something is posted or accepted.
+        ack_due_at: when an owed acknowledgement is due; None if none is owed.
         heard_at: when something of the conversation last arrived, in seconds; None if nothing has.
-        round_trip_s: how long an acknowledgement takes, smoothed, in seconds; None if unknown.
-        min_retry_after_s: the least time to wait for an acknowledgement, in seconds, whatever was
-            measured; over a direct connection nothing is lost, so a late peer is busy.
-        section_bytes: how long a section for the peer is besides its letter.
+        round_trip_s: the smoothed time until an acknowledgement, in seconds; None if unknown.
+        min_retry_after_s: the minimum time to wait for an acknowledgement, in seconds, whatever was
+            measured. Over a direct connection nothing is lost: a late peer is busy.
+        section_bytes: the length of a section for the peer without its letter.
 
     Args:
-        conversation: names the two sessions that talk; segments of another one are ignored.
-        limits: the bounds within which it works.
+        conversation: names the two sessions; segments of another conversation are ignored.
+        limits: the bounds of the conversation.
         counters: where to count; several streams may share one.
         pacing: learns from the round trips; several streams may share one.
     """
@@ -101,7 +103,7 @@ class Stream:
         self._runs: deque[_Run] = deque()
         self._oldest = 0
         self._next = 0
-        # Runs from before the last retransmission tell nothing about the round trip: their
+        # Runs from before the last retransmission don't measure the round trip: their
         # acknowledgement may have waited for the retransmitted one.
         self._measurable_from = 0
         self._runs_per_retry = 1
@@ -115,17 +117,17 @@ class Stream:
 
     @property
     def idle(self) -> bool:
-        """Whether everything posted has arrived, as far as this end knows."""
+        """Whether everything posted has been acknowledged."""
         return not self._queue and not self._in_flight
 
     @property
     def acknowledged(self) -> int:
-        """The number of the first message that has not arrived, as far as this end knows."""
+        """The number of the first message that was not acknowledged."""
         return self._oldest
 
     @property
     def unacknowledged(self) -> int:
-        """How many messages were sent, and not yet acknowledged."""
+        """How many messages were sent but not acknowledged."""
         return len(self._in_flight)
 
     @property
@@ -135,7 +137,7 @@ class Stream:
 
     @property
     def held(self) -> int:
-        """How many messages arrived before their turn, and wait for earlier ones."""
+        """How many messages arrived early and wait for earlier ones."""
         return len(self._early)
 
     @property
@@ -144,11 +146,11 @@ class Stream:
         return self._timer.retry_after_s
 
     def post(self, message: bytes) -> int:
-        """Queue a message; its number, from 0.
+        """Queue a message and return its number, from 0.
 
         Raises:
-            BacklogFull: as many messages, or bytes, as may wait do wait already.
-            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+            BacklogFull: the maximum of messages or bytes is already queued.
+            EncodeError: the message is over `MAX_MESSAGE_BYTES`.
         """
         limits, queue, size = self._limits, self._queue, len(message)
         if size > MAX_MESSAGE_BYTES:
@@ -159,7 +161,7 @@ class Stream:
                 f"{len(self._queue):,} messages of {self._queue_bytes:,} bytes wait in "
                 f"conversation {self.conversation!r}; the limits are "
                 f"{limits.backlog_messages:,} messages and {limits.backlog_bytes:,} bytes; "
-                "post less, or wait until some have left"
+                "send less, or wait until some have been sent"
             )
         queue.append(message)
         self._queue_bytes += size
@@ -168,7 +170,7 @@ class Stream:
         return self._next + len(queue) - 1
 
     def has(self, segment: Segment) -> bool:
-        """Whether messages of a segment have arrived before."""
+        """Whether messages of a segment have already arrived."""
         return (
             segment.conversation == self.conversation
             and bool(segment.messages)
@@ -176,14 +178,14 @@ class Stream:
         )
 
     def accept(self, segment: Segment, now: float) -> list[bytes]:
-        """Take in a segment.
+        """Receive a segment.
 
         Args:
-            segment: what arrived; segments that make no sense are counted and ignored.
+            segment: what arrived; segments with impossible numbers are counted and ignored.
             now: the time in seconds.
 
         Returns:
-            The messages that can now be delivered: in order, each exactly once.
+            The messages that can be delivered now: in order, each exactly once.
         """
         if segment.conversation != self.conversation:
             self.counters.foreign_segments += 1
@@ -220,14 +222,14 @@ class Stream:
 
         Args:
             now: the time in seconds.
-            room_bytes: how long the section with the encoded letter may be.
-            early_ack: let an acknowledgement go before it is due, since a frame leaves anyway.
-            by_wire: whether it is to go by a wire.
-            largest_room_bytes: how long it may be if the next message needs more room.
+            room_bytes: the maximum length of the section with the encoded letter.
+            early_ack: send an owed acknowledgement before it is due, since a frame is sent anyway.
+            by_wire: whether the segment will be sent over a direct connection.
+            largest_room_bytes: the maximum length if the next message needs more room.
 
         Returns:
-            Messages that are late or new, or an acknowledgement alone, or None if nothing is due
-            that fits. Call again: there may be more.
+            Late or new messages, or an acknowledgement alone; None if nothing is due that fits.
+                Call it again: there may be more.
         """
         overhead_bytes = self._envelope_bytes + self.section_bytes
         room_bytes -= overhead_bytes
@@ -270,17 +272,17 @@ class Stream:
         self.min_retry_after_s = 0.0
         for run in self._runs:
             run.by_wire = False
-            # What was measured may have been measured by a wire that was held up.
+            # The measured value may come from a stalled direct connection.
             hurried_s = min(self._timer.retry_after_s, HURRY_S)
             run.retry_after_s = min(run.retry_after_s, hurried_s)
         self._update_due()
 
     def is_late(self, now: float) -> bool:
-        """Whether something was sent that should have been acknowledged by now."""
+        """Whether an acknowledgement is late."""
         return bool(self._runs) and self._runs[0].late_at <= now
 
     def is_late_by_wire(self, now: float) -> bool:
-        """Whether what is late went by a wire, where nothing should be lost."""
+        """Whether the late messages were sent over a direct connection, which loses nothing."""
         return self.is_late(now) and self._runs[0].by_wire
 
     def _may_send(self) -> bool:
@@ -343,8 +345,8 @@ class Stream:
         self._drop_runs(after)
         self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, by_wire, resent=True))
         self._measurable_from = self._next
-        # One lost run is the common case. Where one gap follows another the link was down for a
-        # while, and to mend them one a round trip would take too long.
+        # Usually one run is lost. If one gap follows another, the link was down for a while, and
+        # repairing one gap per round trip would take too long.
         self._runs_per_retry = min(2 * self._runs_per_retry, self._limits.window_messages)
         self.counters.resent += len(messages)
         return tuple(messages)
@@ -405,7 +407,7 @@ class Stream:
         self._unanswered_messages += len(delivered)
         self._unanswered_bytes += sum(map(len, delivered))
         limits, share = self._limits, _ACK_EVERY_NTH_OF_WINDOW
-        # What arrives again was not acknowledged in time; and a sender must not run dry.
+        # Repeated messages were not acknowledged in time, and a full window stops the sender.
         if (
             not delivered
             or self._unanswered_messages * share >= limits.window_messages

@@ -48,8 +48,8 @@ class RetryTimer:
 
     Args:
         first_s: the wait before anything was measured, in seconds.
-        shortest_s: the least to wait, in seconds.
-        longest_s: the most to wait, in seconds.
+        shortest_s: the minimum wait, in seconds.
+        longest_s: the maximum wait, in seconds.
         pacing: learns from each round trip as well.
     """
 
@@ -65,7 +65,7 @@ class RetryTimer:
         self.retry_after_s = first_s
 
     def measure(self, round_trip_s: float) -> None:
-        """Learn from a round trip that is surely one: its messages were sent only once."""
+        """Learn from a certain round trip: one of messages that were sent only once."""
         if self.round_trip_s is None:
             self.round_trip_s, self._variation_s = round_trip_s, round_trip_s / 2
         else:
@@ -80,24 +80,24 @@ class RetryTimer:
             self._pacing.learn(self.round_trip_s)
 
     def back_off(self, retry_after_s: float) -> float:
-        """Tell the wait that follows one that was in vain."""
+        """The wait after one that was too short."""
         return min(2 * retry_after_s, self._longest_s)
 
     def keep(self, retry_after_s: float, round_trip_at_least_s: float) -> None:
-        """Hold on to a wait that was long enough, until a round trip can be measured.
+        """Keep a wait that was long enough until a round trip can be measured.
 
         Args:
             retry_after_s: the wait of a run that was resent and has now been acknowledged.
-            round_trip_at_least_s: how long ago it was last sent. Whichever copy was answered,
+            round_trip_at_least_s: how long ago it was last sent. Whichever copy was acknowledged,
                 the round trip was no shorter.
         """
-        # Where the very first wait is too short for the network, every run is resent before it is
-        # answered: if nothing were learned from those, it would stay too short for ever.
+        # If the first wait is too short for the network, every run is resent before it is
+        # acknowledged. Without learning from those, the wait would stay too short forever.
         if round_trip_at_least_s > (self.round_trip_s or self._measured_retry_after_s):
             kept_s = self.retry_after_s
             self.measure(round_trip_at_least_s)
             self.retry_after_s = max(self.retry_after_s, kept_s)
-        # Where losses are many there may be nothing to measure for long. Without a bound, waits
-        # would then grow from one run to the next, though the other end is as quick as ever.
+        # With many losses there may be nothing to measure for a long time. Without a bound, waits
+        # would then grow from run to run although the other end is as fast as before.
         bound_s = min(_MAX_KEPT_BACK_OFF * self._measured_retry_after_s, self._longest_s)
         self.retry_after_s = max(self.retry_after_s, min(retry_after_s, bound_s))
