@@ -1,7 +1,7 @@
-"""The door: where a worker learns which of the manager's lanes is its own, and gets a wire.
+"""Discovery: where a worker learns which of the manager's lanes to join, and opens a connection.
 
-It is the TCP port of the same number as the UDP port that tickets name. Nobody needs it: a worker
-that gets no answer there goes to the workspace of its ticket, and has no wire.
+It uses the TCP port of the same number as the UDP port in tickets. It is optional: a worker that
+gets no answer joins the workspace of its ticket, and has no direct connection.
 """
 
 from __future__ import annotations
@@ -37,26 +37,27 @@ from .direct_connection import ConnectionHolder, DirectConnection
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
 
 COMING_PATIENCE_S = 1.0
-"""How long whoever comes waits until the way is free: a firewall may be between."""
+"""How long a client waits for the TCP connection, in seconds: a firewall may be in between."""
 
 GREETING_PATIENCE_S = 3.0
-"""How long it waits to be greeted then: the manager may be busy, or somebody else be there."""
+"""How long it then waits for the greeting, in seconds: the manager may be busy."""
 
 ANSWER_PATIENCE_S = 6.0
-"""How long it waits for the answer then; a lane may have to be opened first."""
+"""How long it then waits for the answer, in seconds: a lane may have to be opened first."""
 
 LIMITS = ConnectionLimits(
     connections=256, ask_within_s=3.0, answer_within_s=20.0, read_within_s=3.0
 )
-"""How many may be at the door at once, and for how long; whoever is sent away joins without asking.
+"""How many clients may be connected at once, and for how long. A rejected worker joins without an
+answer.
 
-An answer takes longer where lanes have to be opened for it.
+An answer takes longer if lanes have to be opened for it.
 """
 
 _MAX_NAME_CHARACTERS = 200
 
 PlaceFinder: TypeAlias = Callable[[str], Awaitable[LaneAddress]]
-"""Tells where the worker of a name is to go."""
+"""Returns the lane address for the worker with a name."""
 
 
 @contextlib.asynccontextmanager
@@ -67,17 +68,17 @@ async def open_door(
     drop: Callable[[DecodeError], None],
     holder: ConnectionHolder | None = None,
 ) -> AsyncGenerator[None, None]:
-    """Answer those that come, as long as it is entered.
+    """Answer discovery requests while it is entered.
 
     Args:
         port: the TCP port.
-        talk: packs and reads what is said.
-        find_place: tells where a worker is to go.
-        drop: called with what was wrong with words that could not be read.
-        holder: has the wires of those that may have one; None gives nobody any.
+        talk: encodes and decodes the messages.
+        find_place: returns the lane address of a worker.
+        drop: called with the error of a message that could not be decoded.
+        holder: owns the direct connections; None refuses them.
 
     Raises:
-        OSError: the port belongs to somebody else.
+        OSError: another process uses the port.
     """
     limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
     reception = _Reception(talk, find_place, drop, holder)
@@ -95,12 +96,12 @@ async def open_door(
 
 
 async def ask_the_door(host: str, port: int, talk: DiscoveryCodec, name: str) -> LaneAddress | None:
-    """Ask a manager where a worker is to go; None if it does not say.
+    """Ask a manager which lane a worker should join; None if it does not answer.
 
     Args:
         host: the IPv4 address of the manager.
-        port: the TCP port of its door.
-        talk: packs and reads what is said.
+        port: the TCP port of its discovery.
+        talk: encodes and decodes the messages.
         name: the worker's name.
     """
     try:
@@ -124,15 +125,15 @@ async def ask_for_wire(
     manager: str,
     holder: ConnectionHolder,
 ) -> DirectConnection | None:
-    """Ask a manager for a wire; None if it gives none.
+    """Request a direct connection from a manager; None if it refuses.
 
     Args:
         host: the IPv4 address of the manager.
-        port: the TCP port of its door.
-        talk: packs and reads what is said.
-        address: the address of the worker, which the manager has let in.
+        port: the TCP port of its discovery.
+        talk: encodes and decodes the messages.
+        address: the address of the worker, which the manager has admitted.
         manager: the address of the manager.
-        holder: has the wire from then on.
+        holder: owns the direct connection.
     """
     try:
         reader, writer = await _come(host, port)
@@ -165,7 +166,7 @@ async def ask_for_wire(
         if wire is None:
             writer.close()
     if wire is not None:
-        # The manager's end sends nothing before it has heard something.
+        # The manager's end sends nothing before it has received something.
         wire.send(b"")
     return wire
 
@@ -175,7 +176,7 @@ async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.Str
     try:
         return await within(COMING_PATIENCE_S, coming)
     except BaseException:
-        # It may have come about at the moment at which nobody wanted it any more.
+        # It may have been established just when it was cancelled.
         coming.add_done_callback(_hang_up)
         raise
 
@@ -187,7 +188,7 @@ def _hang_up(coming: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 class _Reception:
-    """Answers those that have come; takes what `open_door` takes."""
+    """Answers clients; takes the arguments of `open_door`."""
 
     def __init__(
         self,
@@ -203,7 +204,7 @@ class _Reception:
         self._visits: set[asyncio.Task[None]] = set()
 
     def make_protocol(self, connection: LimitedConnection) -> asyncio.BaseProtocol:
-        """What talks on a new connection."""
+        """The protocol of a new connection."""
 
         def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             visit = asyncio.ensure_future(self._receive(connection, reader, writer))
@@ -215,7 +216,7 @@ class _Reception:
         return asyncio.StreamReaderProtocol(reader, come, loop=loop)
 
     async def close(self) -> None:
-        """See off those that are there."""
+        """Close all connections."""
         for visit in self._visits:
             visit.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
@@ -232,7 +233,7 @@ class _Reception:
         except DecodeError as fault:
             self._drop(fault)
         except (OSError, EOFError):
-            # Who leaves in the middle, or is sent away, has not asked.
+            # A client that disconnects, or is rejected, has not asked.
             pass
         finally:
             if not stays:
@@ -244,7 +245,7 @@ class _Reception:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
-        """Answer one that has come; whether it stays."""
+        """Answer a client; return whether the connection stays open."""
         talk = self._talk
         greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
         writer.write(pack_greeting(greeting))
@@ -252,7 +253,7 @@ class _Reception:
             reader, DiscoveryKind.QUESTION, DiscoveryKind.WIRE, DiscoveryKind.CONNECT
         )
         if kind is DiscoveryKind.WIRE:
-            # It is of an earlier version, whose wires anybody between could hold up.
+            # An earlier version, whose direct connections anybody in between could stall.
             return False
         if kind is DiscoveryKind.CONNECT:
             holder = self._holder
@@ -285,7 +286,7 @@ def _give_wire(
     body: bytes,
     holder: ConnectionHolder,
 ) -> bool:
-    """Let a connection become a wire, if whoever asks for it may have one; whether it has."""
+    """Make a connection a direct connection if the client may have one; return whether it may."""
     request = talk.read_wire_request(greeting, body)
     if not holder.expects_wire(request.address, request.public_key):
         return False
@@ -308,7 +309,7 @@ def _give_wire(
 
 def _see_that_it_is_open(writer: asyncio.StreamWriter) -> None:
     if writer.is_closing():
-        # A wire would never hear that it has ended.
+        # A direct connection would never learn that it has ended.
         raise EOFError
 
 
@@ -316,7 +317,7 @@ async def _be_greeted(reader: asyncio.StreamReader, talk: DiscoveryCodec) -> Gre
     _, body = await within(GREETING_PATIENCE_S, _read(reader, DiscoveryKind.GREETING))
     greeting = read_greeting(body)
     if greeting.sealed is not talk.is_sealed:
-        raise DecodeError(Flaw.UNSEALED, "the door and this worker do not both seal")
+        raise DecodeError(Flaw.UNSEALED, "only one of the manager and this worker seals")
     return greeting
 
 

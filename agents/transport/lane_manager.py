@@ -1,6 +1,6 @@
-"""Opens a manager's lanes when they are needed, sends workers to them, and closes them.
+"""Opens a manager's lanes when they are needed, assigns workers to them, and closes them.
 
-Which worker goes where is decided in `kernel/lanes.py`.
+`kernel/lanes.py` decides which worker joins which lane.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from .quic_probe import is_at_home
 from .start_group import StartGroup
 
 OPENING_PATIENCE_S = 5.0
-"""How long a lane may take until it is open."""
+"""How long opening a lane may take, in seconds."""
 
 _LOOK_EVERY_S = 0.05
 _GATHER_S = 0.02
-"""How long a lane waits for others that are opened with it."""
+"""How long a lane waits for others that are opened with it, in seconds."""
 
 _CLOSING_PATIENCE_S = 3.0
 _LOOK_FOR_UNUSED_EVERY_S = 1.0
 
 
 class LaneAgent(CeylonAgent):
-    """The manager's member of one lane: its admin, and its link there.
+    """The manager's agent in one lane: its admin, and its link there.
 
     Args:
-        manager: whose lane it is, and who hears of all that happens there.
-        lane: its number.
-        port: the UDP port to listen on; 0 takes any free one.
+        manager: the manager, which receives everything that arrives there.
+        lane: the lane's number.
+        port: the UDP port to listen on; 0 uses any free one.
     """
 
     def __init__(self, manager: CeylonAgent, lane: int, port: int) -> None:
@@ -58,45 +58,45 @@ class LaneAgent(CeylonAgent):
         self.postman: Endpoint | None = None
 
     async def serve(self) -> None:
-        """Be there until the lane is closed."""
+        """Wait until the lane is closed."""
         await self._closing.wait()
 
     def close(self) -> None:
-        """Let `serve` return."""
+        """Make `serve` return."""
         self._closing.set()
 
     def receive(self, frame: bytes) -> None:
-        """Take in a frame of this lane."""
+        """Receive a frame of this lane."""
         if self.postman is not None:
             self.postman.receive(frame)
 
     def remember(self, agent: AgentDetail) -> None:
-        """Let the manager know who spoke."""
+        """Tell the manager which agent has sent something."""
         self._manager.remember(agent)
 
     async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
-        """Let the manager's handlers hear of it, as of one that came to the door."""
+        """Call the manager's handlers, as if the agent had appeared on lane 0."""
         del topic
         await self._manager.on_agent_connected(self._manager.workspace_id, agent)
 
     def report_fault(self, doing: str, fault: BaseException) -> None:
-        """Tell of an exception that escaped."""
+        """Report an exception that was not handled."""
         self._manager.report_fault(doing, fault)
 
     def send_model(self, to: str, message: object) -> None:
-        """Nobody sends by a lane but its postman."""
+        """Not supported: only the lane's endpoint sends here."""
         raise NotImplementedError
 
 
 class LaneManager:
-    """The lanes of one manager, over one run of it.
+    """The lanes of one manager during one run.
 
     Args:
-        manager: the agent that is the door's admin.
-        sealing: how it seals.
-        plan: decides who goes where.
-        ports: the UDP ports that lanes may listen on; none lets them take any that are free.
-        wires: whether workers may have wires.
+        manager: the agent that is the admin of lane 0.
+        sealing: how the manager seals.
+        plan: decides which worker joins which lane.
+        ports: the UDP ports that lanes may listen on; if empty, they use any free ports.
+        wires: whether workers may open direct connections.
     """
 
     def __init__(

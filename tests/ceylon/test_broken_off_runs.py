@@ -348,7 +348,7 @@ def test_a_guest_that_does_not_meet_its_admin_says_so_once(
     told = [each.getMessage() for each in caplog.records]
     assert len(told) == (not met)
     if not met:
-        assert "the admin of its workspace is not met in 'estate'" in told[0]
+        assert "the admin of workspace 'estate' was not met" in told[0]
 
 
 @pytest.mark.parametrize(("comes_at", "waits_s"), [(0.0, 0.0), (3.0, 3.0), (99.0, WAIT_S)])

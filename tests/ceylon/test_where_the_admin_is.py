@@ -189,7 +189,7 @@ def test_a_worker_of_a_manager_in_another_workspace_says_so_and_joins_that(
 
     assert run(story).success_rate == 1.0
     (told,) = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
-    assert "'Ada' was to join workspace 'default', but its admin is in workspace 'estate'" in told
+    assert "'Ada' should join workspace 'default', but its admin is in workspace 'estate'" in told
     assert "workspace_id='estate'" in told
 
 
