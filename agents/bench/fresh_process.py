@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 
-from ..runtime.startup import load_messages
 from ..worker_pool.fork_server import ForkServer
 
 
@@ -16,7 +15,6 @@ def main() -> None:
     """Come to the first result as fast as a program can, and stay until stdin ends."""
     with ForkServer() as nursery:
         # All this takes long, and the nursery loads beside it.
-        load_messages()
         import asyncio  # noqa: PLC0415
 
         from .crew import BenchPlan  # noqa: PLC0415

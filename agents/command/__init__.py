@@ -14,9 +14,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: what stands behind `muster` on the command line; by default that itself.
     """
-    from ..runtime.startup import load_messages  # noqa: PLC0415 - the rooms beside it are used without
-
-    load_messages()
-    from .app import main as run  # noqa: PLC0415 - the same, and it imports messages
+    from .app import main as run  # noqa: PLC0415 - the modules beside it are used without it
 
     run(arguments)
