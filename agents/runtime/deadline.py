@@ -1,4 +1,4 @@
-"""Waits for something, but not too long, and is cancelled when it is told to be."""
+"""Waits with a timeout, and can be cancelled reliably."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Do some work within a time.
+    """Await some work with a timeout.
 
-    Unlike `asyncio.wait_for` before Python 3.12, it doesn't lose a cancel that comes in the moment
-    in which the work is done.
+    Unlike `asyncio.wait_for` before Python 3.12, it does not lose a cancellation that arrives at
+    the moment when the work is done.
 
     Args:
-        seconds: how long the work may take.
-        work: the work; it is cancelled when its time is over.
+        seconds: the timeout.
+        work: the work; it is cancelled after the timeout.
 
     Raises:
         asyncio.TimeoutError: it took longer.

@@ -1,4 +1,4 @@
-"""Waiting for something, but not for ever."""
+"""Waits with a timeout."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _T = TypeVar("_T")
 
 
 async def within(patience_s: float, awaitable: Awaitable[_T]) -> _T:
-    """Wait for something, which is cancelled if it takes too long.
+    """Await something that is cancelled after a timeout.
 
-    `asyncio.wait_for` did the same, but before Python 3.12 it swallows a cancel that comes at the
-    moment at which it has what it waits for.
+    `asyncio.wait_for` does the same, but before Python 3.12 it swallows a cancellation that arrives
+    at the moment when its result does.
 
     Args:
-        patience_s: how long to wait, in seconds.
-        awaitable: what is waited for.
+        patience_s: the timeout, in seconds.
+        awaitable: what to await.
 
     Raises:
         asyncio.TimeoutError: it takes longer.

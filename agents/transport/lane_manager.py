@@ -117,20 +117,20 @@ class LaneManager:
         self._agents: dict[int, LaneAgent] = {}
         self._opening: dict[int, asyncio.Future[bool]] = {}
         self._running: set[asyncio.Future[None]] = set()
-        # Of its own: nothing but lanes may end together with the manager.
+        # A group of its own: only lanes may end together with the manager.
         self.departures = StartGroup()
 
     def prepare(self, expected: int) -> None:
-        """Start the lanes that so many workers need, together with the manager if it starts now."""
+        """Start the lanes that a number of workers needs, with the manager if it starts now."""
         for lane in self._plan.prepare(expected):
             self._start(lane)
 
     async def keep(self, office: LaneRouter, present: Callable[[], Mapping[str, int]]) -> None:
-        """Open the door, and lanes as they are needed; close those that are not. Returns never.
+        """Answer discovery, open lanes as needed and close unused ones; runs until cancelled.
 
         Args:
-            office: carries the letters of all lanes.
-            present: tells the lane of each worker that is connected, by name.
+            office: sends and receives on all lanes.
+            present: returns the lane of each connected worker, by name.
         """
         manager = self._manager
         self._office = office
@@ -158,8 +158,8 @@ class LaneManager:
                 await self._close_unused(office, present)
         except OSError as fault:
             log.warning(
-                "nobody can be told a lane of its own, so all workers go to one: "
-                "the TCP port of the manager's number is not to be had",
+                "discovery is off, so all workers join lane 0: "
+                "the TCP port of the manager's number is not available",
                 manager=manager.name,
                 port=manager.port,
                 reason=fault.strerror,
@@ -167,12 +167,12 @@ class LaneManager:
             await self._close_unused(office, present)
 
     def note_heard(self, name: str, address: str) -> None:
-        """Take note that a worker has come, let in or not."""
+        """Record that a worker has arrived, admitted or not."""
         if self._office is not None:
             self._plan.note_arrived(name, self._office.lane_of(address))
 
     def close(self) -> None:
-        """Begin to close all lanes."""
+        """Start to close all lanes."""
         for future in self._opening.values():
             future.cancel()
         for agent in self._agents.values():
@@ -184,7 +184,7 @@ class LaneManager:
             await asyncio.wait(self._running, timeout=_CLOSING_PATIENCE_S)
 
     async def connected(self) -> list[AgentDetail]:
-        """Who has appeared on any lane but the door, as Ceylon has it."""
+        """The agents that have appeared on any lane but lane 0, as Ceylon lists them."""
         found: list[AgentDetail] = []
         for lane, agent in self._agents.items():
             if lane in self._opening and self._opening[lane].done():
@@ -197,7 +197,7 @@ class LaneManager:
         while True:
             await asyncio.sleep(_LOOK_FOR_UNUSED_EVERY_S)
             for lane in self._plan.close_unused(now(), present(), self._groups()):
-                log.debug("a lane is closed", manager=self._manager.name, lane=lane)
+                log.debug("closing a lane", manager=self._manager.name, lane=lane)
                 self._close(lane, office)
 
     def _groups(self) -> list[set[int]]:
@@ -206,7 +206,7 @@ class LaneManager:
         members: dict[int, CeylonAgent] = {DOOR: self._manager, **self._agents}
         for lane, agent in members.items():
             groups.setdefault(self.departures.company_of(agent), set()).add(lane)
-        # Of those that have not started yet nobody knows.
+        # Lanes that have not started belong to no group yet.
         groups.pop(None, None)
         return list(groups.values())
 
@@ -243,7 +243,7 @@ class LaneManager:
         agent = self._make_agent(lane)
         if agent is None:
             log.warning(
-                "a lane can't be opened: none of the lane ports is free; others get its workers",
+                "can't open a lane: none of the lane ports is free; its workers join other lanes",
                 manager=self._manager.name,
                 lane=lane,
             )

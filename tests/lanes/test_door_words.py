@@ -153,7 +153,7 @@ def test_a_question_opens_only_after_the_greeting_that_it_answers() -> None:
 def test_an_answer_opens_only_for_the_question_that_it_answers() -> None:
     recorded = body_of(TALK.pack_answer(GREETING, QUESTION, PLACE))
     other = Question(b"other".ljust(16, b"."), "Ada")
-    with pytest.raises(DecodeError, match="can't be opened"):
+    with pytest.raises(DecodeError, match="can't be decrypted"):
         TALK.read_answer(GREETING, other, recorded)
 
 

@@ -1,8 +1,7 @@
-"""Who a member is: a key pair of its own, so that no other member can speak in its session.
+"""A member's key pair, so that no other member can send in its session.
 
-All members share the workspace's secret, so keys that are derived from it tell members from
-strangers, but not one member from another. A session is the hash of a public key, and whoever
-speaks in it signs.
+All members share the workspace's secret, so keys derived from it tell members from strangers, but
+not one member from another. A session is the hash of a public key, and its owner signs its frames.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class Identity:
 
 
 def session_of(public_key: bytes, workspace: bytes) -> bytes:
-    """The session that belongs to a public key in a workspace, in `SESSION_BYTES`."""
+    """The session of a public key in a workspace, in `SESSION_BYTES`."""
     return sha256(_PURPOSE + public_key + workspace).digest()[:SESSION_BYTES]
 
 

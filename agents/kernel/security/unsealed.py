@@ -1,4 +1,4 @@
-"""The end of a member that does not seal: it can still tell, and be told, that others do."""
+"""The end of a member that does not seal: it can still report, and learn, that others do."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MAX_DUE = 32
 
 
 class Unsealed:
-    """Lets frames through as they are, and drops sealed ones; see `Seal`.
+    """Passes frames unencrypted, and drops sealed ones; see `Seal`.
 
     Args:
-        manages: whether this is the manager, who answers those that seal with a notice.
+        manages: whether this is the manager, which answers members that seal with an alert.
     """
 
     identity: Identity | None = None
@@ -33,12 +33,12 @@ class Unsealed:
 
     @property
     def refusal(self) -> str | None:
-        """Why this member can't get in; only one that was not let in may believe it."""
+        """Why this member is refused; only one that was not admitted may believe it."""
         return self._patience.refusal
 
     @property
     def blob_key(self) -> bytes | None:
-        """None: blobs are left open as well."""
+        """None: blobs are unencrypted as well."""
         return None
 
     @property
@@ -51,26 +51,26 @@ class Unsealed:
         del now
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
-        """True: nobody proves who it is."""
+        """True: nobody proves its identity."""
         del address, opened, is_peer, now
         return True
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
-        """True: nobody proves who it is."""
+        """True: nobody proves its identity."""
         del address, public_key
         return True
 
     def collect(self) -> Outgoing | None:
-        """Give the next notice."""
+        """Return the next alert."""
         return Outgoing(self.due.popleft(), None) if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
-        """Let a frame leave as it is."""
+        """Return the frame as it is."""
         self._patience.asked(now)
         return outgoing
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:
-        """Let in a frame that is not sealed."""
+        """Accept a frame that is not sealed."""
         try:
             header = read_header(data)
         except DecodeError as fault:
