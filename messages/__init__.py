@@ -72,6 +72,7 @@ from .work import (
     TaskProgress,
     TaskResult,
 )
+from .worker_profile import WorkerProfile
 
 __all__ = [
     "MAX_DIFFICULTY",
@@ -147,6 +148,7 @@ __all__ = [
     "UnreadableTask",
     "WebError",
     "Welcome",
+    "WorkerProfile",
     "WorkersMissing",
     "WrongCall",
     "WrongSecret",

@@ -14,23 +14,26 @@ from typing import TypeAlias, cast
 from pydantic import BaseModel, ValidationError
 
 from .errors import DecodeError, EncodeError, Flaw
+from .field_check import check_fields
 from .inquiry import Answer, Inquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
-from .plain import SCALARS, plain_fields
+from .plain import plain_fields
 from .portability import explain_unportable
-from .registry import find_task_class
-from .task import Payload, PriorityTask, Task, check_is_task
+from .task import Payload, PriorityTask, Task, check_is_task, find_task_class
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
 from .work import (
     AskAboutAttempts,
     CancelTask,
+    Message,
     RecallTasks,
+    Reduced,
     ReturnTasks,
     TaskAssignment,
     TaskProgress,
     TaskResult,
+    register_reducer,
 )
 
 __all__ = [
@@ -110,10 +113,7 @@ def encode_message(message: BaseModel) -> bytes:
         EncodeError: it holds a value that msgpack can't carry, or is over `MAX_MESSAGE_BYTES`;
             names the message and the place.
     """
-    if type(message) is TaskResult:
-        plain = _plain_result(message)
-    else:
-        plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
+    plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
     fields = _dump(message) if plain is None else plain
     try:
         if plain is None:
@@ -166,6 +166,16 @@ def decode_as(data: bytes, kind: type[BaseModel]) -> BaseModel:
         DecodeError: the bytes are no such message.
     """
     return decode_message(data, {kind.__qualname__: kind})
+
+
+def _reduce(message: Message) -> Reduced:
+    kind = type(message)
+    if kind in MESSAGE_KINDS.values():
+        return decode_message, (encode_message(message),)
+    return decode_as, (encode_message(message), kind)
+
+
+register_reducer(_reduce)
 
 
 def encode_task(task: Task) -> bytes:
@@ -246,11 +256,22 @@ def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worke
 
     What `pack_task` packed completes them. What goes out at one moment mostly has them in common.
     """
-    told = {"assigned_at": assigned_at, "timeout": timeout, "attempt": attempt, "worker": worker}
+    told = (assigned_at, timeout, attempt, worker)
     rules = TaskAssignment.model_fields
     return _open_assignment(
-        {name: value for name, value in told.items() if value != rules[name].default}
+        {
+            name: value
+            for name, value in zip(_IN_OPENING, told, strict=True)
+            if value != rules[name].default
+        }
     )
+
+
+_IN_OPENING = ("assigned_at", "timeout", "attempt", "worker")
+_NOT_IN_OPENING = ("task", "inputs", "traceparent")
+"""What follows the opening, and what an assignment put together like this must be without."""
+
+check_fields(TaskAssignment, (*_IN_OPENING, *_NOT_IN_OPENING), "open_assignment in the codec")
 
 
 def _open_assignment(fields: Fields) -> bytes:
@@ -298,33 +319,6 @@ def _dump(message: BaseModel) -> Fields:
         raise _cannot_be_sent(message, undumped, fault) from None
     fields["task"] = [type(message.task).__qualname__, task]
     return fields
-
-
-def _plain_result(result: TaskResult) -> Fields | None:
-    """What `plain_fields` gives, in less time for most of the messages that there are most of."""
-    held: Mapping[str, Payload] = result.__dict__
-    try:
-        fields = {
-            "task_id": held["task_id"],
-            "worker": held["worker"],
-            "success": held["success"],
-        }
-        took_s, attempt = held["execution_time"], held["attempt"]
-        error, output = held["error_message"], held["output"]
-    except KeyError:
-        # Made without being validated.
-        return plain_fields(result)
-    if type(took_s) is not float or type(attempt) is not int:
-        return plain_fields(result)
-    if took_s:
-        fields["execution_time"] = took_s
-    if error is not None:
-        fields["error_message"] = error
-    if attempt != 1:
-        fields["attempt"] = attempt
-    if output is not None:
-        fields["output"] = output
-    return fields if SCALARS.issuperset(map(type, fields.values())) else plain_fields(result)
 
 
 def _cannot_be_sent(message: BaseModel, fields: Fields, fault: Exception) -> EncodeError:

@@ -6,20 +6,18 @@ from pydantic import Field
 
 from .task import TaskId
 from .work import Message, Name, Note
+from .worker_profile import WorkerProfile
 
 MAX_HOLDING = 100_000
 """How many attempts a worker may hold, with those whose results were not acknowledged."""
 
 
-class Hello(Message):
+class Hello(WorkerProfile, Message):
     """A worker asks to be let in; it is repeated until a `Welcome` or a `Refusal` comes.
 
+    It says all that a `WorkerProfile` does, and besides:
+
     Args:
-        name: the worker's name, unique in its workspace.
-        skill_level: what it can do, 0 or more; tasks have difficulties from 1 to 10.
-        specialties: types of task for which its skill counts 2 more.
-        slots: how many tasks it runs at once.
-        task_types: types of task it has handlers for, or None if it takes any (simulated work).
         session: the worker's own number, new at every start of it.
         call: counts up, within a session, with each conversation that the worker begins; an older
             one is out of date.
@@ -27,11 +25,6 @@ class Hello(Message):
             able to hand in; what a manager leased to it besides has never reached it.
     """
 
-    name: Name
-    skill_level: int = Field(default=1, ge=0, le=1_000)
-    specialties: tuple[str, ...] = Field(default=(), max_length=1_000)
-    slots: int = Field(default=1, ge=1, le=10_000)
-    task_types: tuple[str, ...] | None = Field(default=None, max_length=1_000)
     session: str = Field(max_length=64)
     call: int = Field(default=1, ge=1)
     holding: tuple[tuple[TaskId, int], ...] = Field(default=(), max_length=MAX_HOLDING)

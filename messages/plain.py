@@ -33,22 +33,24 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     Returns:
         The fields; None if one holds more than scalars and short lists and dicts of these.
     """
-    defaults = _defaults_of(type(message))
+    held = message.__dict__
     fields: dict[str, Payload] = {}
-    value: object
-    for name, value in message.__dict__.items():
-        default = defaults.get(name, _NONE_SUCH)
-        if value is default:
-            continue
-        kind = type(value)
-        if kind in SCALARS or (kind in _COLLECTIONS and not value):
-            if value == default:
+    try:
+        for name, default in _defaults_of(type(message)):
+            value: object = held[name]
+            if value is default:
                 continue
-        elif not is_plain(value):
-            if name == without:
-                continue
-            return None
-        fields[name] = value
+            kind = type(value)
+            if kind in SCALARS or (kind in _COLLECTIONS and not value):
+                if value != default:
+                    fields[name] = value
+            elif is_plain(value):
+                fields[name] = value
+            elif name != without:
+                return None
+    except KeyError:
+        # It was made without being validated: what it lacks, pydantic leaves out.
+        return None
     return fields
 
 
@@ -72,8 +74,11 @@ def is_plain(value: object) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _defaults_of(message_class: type[BaseModel]) -> dict[str, object]:
-    return {
-        name: _NONE_SUCH if field.is_required() else field.get_default(call_default_factory=True)
+def _defaults_of(message_class: type[BaseModel]) -> tuple[tuple[str, object], ...]:
+    return tuple(
+        (
+            name,
+            _NONE_SUCH if field.is_required() else field.get_default(call_default_factory=True),
+        )
         for name, field in message_class.model_fields.items()
-    }
+    )

@@ -16,7 +16,6 @@ from pydantic import (
 
 from .errors import InvalidTask
 from .record import Record
-from .registry import register_task_class
 from .rule import Rule
 from .wording import show
 
@@ -78,6 +77,17 @@ class TaskStatus(str, Enum):
 
 
 _FINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
+
+
+_task_classes: dict[str, type[Task]] = {}
+
+
+def register_task_class(task_class: type[Task]) -> None:
+    """Make a class of tasks known under its qualified name; `Task` does it for each subclass.
+
+    A class defined again under the same name replaces the earlier one, as reloading a module does.
+    """
+    _task_classes[task_class.__qualname__] = task_class
 
 
 class Task(Record):
@@ -168,6 +178,11 @@ class Task(Record):
 
 
 register_task_class(Task)
+
+
+def find_task_class(name: str) -> type[Task] | None:
+    """The class of tasks known under this qualified name, or None."""
+    return _task_classes.get(name)
 
 
 def check_is_task(value: object) -> None:

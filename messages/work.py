@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
 
@@ -33,20 +33,25 @@ MAX_ASKED = 100_000
 """How many attempts a worker may be asked about at once."""
 
 
+Reduced: TypeAlias = tuple[Callable[..., BaseModel], tuple[object, ...]]
+"""What `pickle` asks for: a function, and the arguments with which it makes the object again."""
+
+_reducers: list[Callable[[Message], Reduced]] = []
+
+
 class Message(Record):
     """Root of what travels between manager and workers."""
 
     model_config = ConfigDict(extra="forbid")
 
-    def __reduce__(self) -> tuple[Callable[..., BaseModel], tuple[object, ...]]:
+    def __reduce__(self) -> Reduced:
         """Pickle as a call of our codec, so that it can be read without being unpickled."""
-        # It imports this module.
-        from .codec import MESSAGE_KINDS, decode_as, decode_message, encode_message  # noqa: PLC0415
+        return _reducers[-1](self)
 
-        kind = type(self)
-        if kind in MESSAGE_KINDS.values():
-            return decode_message, (encode_message(self),)
-        return decode_as, (encode_message(self), kind)
+
+def register_reducer(reducer: Callable[[Message], Reduced]) -> None:
+    """Say how messages are pickled; the codec does, which knows them all."""
+    _reducers.append(reducer)
 
 
 class TaskAssignment(Message):

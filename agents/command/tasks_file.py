@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ...messages import EncodeError, InvalidInput, Task, TaskAssignment, TaskId, encode_message
-from ...messages.registry import find_task_class
+from ...messages.task import find_task_class
 from ...messages.wording import show
 from .tasks_file_formats import (
     CLASS_FIELD,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..kernel.trace import Trace, WorkerFacts
+from ...messages import WorkerProfile
+from ..kernel.trace import Trace
 from .run_messages import PROGRAM, Party, Role, Said, plain_name
 from .sequence_model import Note, Participant, SequenceDiagram, walk
 
@@ -106,7 +107,7 @@ def _find(participant: Participant, trace: Trace, outsiders: Mapping[str, Party]
     return None
 
 
-def _check_worker(participant: Participant, worker: WorkerFacts) -> None:
+def _check_worker(participant: Participant, worker: WorkerProfile) -> None:
     for told in _divide(participant.label)[1]:
         if skill := _SKILL.fullmatch(told):
             is_so = int(skill[1]) == worker.skill_level
@@ -120,7 +121,7 @@ def _check_worker(participant: Participant, worker: WorkerFacts) -> None:
             )
 
 
-def describe_worker(worker: WorkerFacts) -> str:
+def describe_worker(worker: WorkerProfile) -> str:
     """A worker with its skill, as in "Ada (skill 6, vision, 2 slots)"."""
     parts = [f"skill {worker.skill_level}", *map(plain_name, worker.specialties)]
     if worker.slots > 1:

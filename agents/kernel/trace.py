@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from ...messages import InvalidInput, Task, TaskId
+from ...messages import InvalidInput, Task, TaskId, WorkerProfile
 from .board.state import BoardState
 from .model.events import Occurrence, OccurrenceKind
 from .model.leases import limit_attempt
@@ -58,22 +58,6 @@ class TaskFacts(NamedTuple):
     parent_id: TaskId | None = None
 
 
-class WorkerFacts(NamedTuple):
-    """What a worker told of itself.
-
-    Args:
-        name: its name.
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts more, in alphabetical order.
-        slots: how many tasks it runs at once.
-    """
-
-    name: str
-    skill_level: int = 1
-    specialties: tuple[str, ...] = ()
-    slots: int = 1
-
-
 class SideMessage(NamedTuple):
     """A message that passed beside the run, as whoever embeds the manager tells it.
 
@@ -90,7 +74,7 @@ class SideMessage(NamedTuple):
     text: str
 
 
-Entry: TypeAlias = RunFacts | TaskFacts | WorkerFacts | Occurrence | SideMessage
+Entry: TypeAlias = RunFacts | TaskFacts | WorkerProfile | Occurrence | SideMessage
 
 _OF_A_WORKER = (OccurrenceKind.WORKER_JOINED, OccurrenceKind.WORKER_RETURNED)
 _OF_A_TASK = (OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_REPRIORITIZED)
@@ -112,7 +96,7 @@ class Trace:
 
     manager: str = "task_manager"
     tasks: Mapping[TaskId, TaskFacts] = field(default_factory=dict[TaskId, TaskFacts])
-    workers: Mapping[str, WorkerFacts] = field(default_factory=dict[str, WorkerFacts])
+    workers: Mapping[str, WorkerProfile] = field(default_factory=dict[str, WorkerProfile])
     occurrences: tuple[Occurrence, ...] = ()
     asides: tuple[SideMessage, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -135,7 +119,7 @@ class TraceLog:
         self._max_entries = max_entries
         self._manager = "task_manager"
         self._tasks: dict[TaskId, TaskFacts] = {}
-        self._workers: dict[str, WorkerFacts] = {}
+        self._workers: dict[str, WorkerProfile] = {}
         self._room_for_first = max_entries // 2
         self._first: list[Occurrence] = []
         self._latest: deque[Occurrence] = deque(maxlen=max_entries - self._room_for_first)
@@ -155,7 +139,7 @@ class TraceLog:
         elif isinstance(entry, TaskFacts):
             if entry.task_id in self._tasks or len(self._tasks) < self._max_entries:
                 self._tasks[entry.task_id] = entry
-        elif isinstance(entry, WorkerFacts):
+        elif isinstance(entry, WorkerProfile):
             if entry.name in self._workers or len(self._workers) < self._max_entries:
                 self._workers[entry.name] = entry
         elif isinstance(entry, SideMessage):
@@ -238,11 +222,10 @@ def facts_of_task(task: Task, time_scale: float = 1.0) -> TaskFacts:
     )
 
 
-def facts_of_worker(worker: WorkerRecord) -> WorkerFacts:
-    """What a trace keeps of a worker."""
-    return WorkerFacts(
-        worker.name, worker.skill_level, tuple(sorted(worker.specialties)), worker.slots
-    )
+def facts_of_worker(worker: WorkerRecord) -> WorkerProfile:
+    """What a trace keeps of a worker: what it says of itself, without its types of task."""
+    in_order = tuple(sorted(worker.specialties))
+    return worker.profile.model_copy(update={"specialties": in_order, "task_types": None})
 
 
 # Stories of tasks know moments alone. At one moment this is the order in which a board tells:

@@ -26,6 +26,7 @@ from ...messages import (
     TaskStatus,
     UnknownName,
     UnknownTask,
+    WorkerProfile,
 )
 from ...messages.wording import show, summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
@@ -267,8 +268,10 @@ class LocalTaskManager:
             run = self._run = LocalRun(f"{_WORKER}/{self._runs}")
             if run.clock != self._clock and self._board.can_move_to_another_clock:
                 self._board.move_to_another_clock(run.clock.now())
+            # As many slots as one likes, which a worker of the network could not have.
             slots = self._max_concurrent_tasks
-            self._tell(WorkerJoined(run.worker_id, _WORKER, slots=slots, session=run.worker_id))
+            profile = WorkerProfile.model_construct(name=_WORKER, slots=slots)
+            self._tell(WorkerJoined(run.worker_id, profile, session=run.worker_id))
             self._tell(AssigningBegun())
         watch = LoopWatch.begin(self._name_of)
         try:

@@ -20,6 +20,7 @@ class WorkerDetail(AgentDetail):
 
     def __init__(self, record: WorkerRecord) -> None:
         super().__init__(name=record.name, id=record.worker_id, role="worker", extra_data=None)
+        self.profile = record.profile
         self.skill_level = record.skill_level
         self.specialties = record.specialties
         self.slots = record.slots

@@ -42,6 +42,7 @@ from ...messages import (
     TaskResult,
     UnknownTask,
     Welcome,
+    WorkerProfile,
     encode_message,
 )
 from ...messages.codec import encode_assignment, has_large_bytes, open_assignment, pack_task
@@ -794,11 +795,7 @@ def _name_no_task(_: asyncio.Task[Any]) -> None:
 def _joined(sender: str, hello: Hello) -> WorkerJoined:
     return WorkerJoined(
         worker_id=sender,
-        name=hello.name,
-        skill_level=hello.skill_level,
-        specialties=frozenset(hello.specialties),
-        slots=hello.slots,
-        task_types=None if hello.task_types is None else frozenset(hello.task_types),
+        profile=WorkerProfile.of(hello),
         session=hello.session,
         call=hello.call,
         holding=frozenset(hello.holding),

@@ -7,6 +7,7 @@ Where nothing is ready, the clock moves to the next timer. While a thread works 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import selectors
 from collections.abc import Callable, Coroutine
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _MAX_NAMED_TASKS = 10
+_MAX_CANCELS = 10
+"""How often tasks may start others while they are cancelled."""
 
 
 class VirtualTimeLoop(LoopInVirtualTime):
@@ -99,7 +102,7 @@ def run_in_virtual_time(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
         return loop.run_until_complete(coroutine)
     finally:
         try:
-            _cancel_leftovers(loop)
+            _end_leftovers(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.shut_down_threads()
         finally:
@@ -118,12 +121,26 @@ class _JumpingSelector(selectors.DefaultSelector):
         return super().select(None)
 
 
-def _cancel_leftovers(loop: VirtualTimeLoop) -> None:
-    leftovers = asyncio.all_tasks(loop)
-    for task in leftovers:
-        task.cancel()
-    loop.run_until_complete(_wait_for_all(leftovers))
-    for task in leftovers:
+def _end_leftovers(loop: VirtualTimeLoop) -> None:
+    """Cancel all tasks, and those that they start meanwhile.
+
+    A task that goes on waiting is closed, and the wait for it told as a `Deadlock`. If the garbage
+    collector found it later, its failure would be blamed on whatever ran then.
+    """
+    try:
+        for _ in range(_MAX_CANCELS):
+            leftovers = asyncio.all_tasks(loop)
+            for task in leftovers:
+                task.cancel()
+            loop.run_until_complete(_wait_for_all(leftovers))
+            _tell_failures(loop, leftovers)
+    finally:
+        for task in asyncio.all_tasks(loop):
+            _close(task)
+
+
+def _tell_failures(loop: VirtualTimeLoop, ended: set[asyncio.Task[Any]]) -> None:
+    for task in ended:
         if not task.cancelled() and (fault := task.exception()) is not None:
             loop.call_exception_handler(
                 {
@@ -132,6 +149,14 @@ def _cancel_leftovers(loop: VirtualTimeLoop) -> None:
                     "task": task,
                 }
             )
+
+
+def _close(task: asyncio.Task[Any]) -> None:
+    """End a task without its loop, at the point where it waits."""
+    # As `asyncio.gather` does with the tasks that it waits for itself.
+    task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage] # noqa: SLF001
+    if inspect.iscoroutine(coroutine := task.get_coro()):
+        coroutine.close()
 
 
 async def _wait_for_all(tasks: set[asyncio.Task[Any]]) -> None:

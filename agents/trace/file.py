@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,10 +176,10 @@ def _take_in(raw: bytes, number: int, path: str | Path, log_: TraceLog) -> None:
         problem = str(fault)
     else:
         if (number == 1) is isinstance(entry, RunFacts):
-            if isinstance(entry, tuple):
-                log_.note(entry)
-            else:
+            if isinstance(entry, Mapping):
                 log_.count_dropped(entry)
+            else:
+                log_.note(entry)
             return
         problem = "" if number == 1 else "a trace begins here once more; it must be one run's"
     if number == 1:

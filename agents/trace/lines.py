@@ -12,10 +12,10 @@ from typing import Annotated, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...messages import InvalidTrace, TaskId
+from ...messages import InvalidTrace, TaskId, WorkerProfile
 from ...messages.wording import summarize
 from ..kernel.model.events import Occurrence, OccurrenceKind
-from ..kernel.trace import Entry, RunFacts, SideMessage, TaskFacts, WorkerFacts
+from ..kernel.trace import Entry, RunFacts, SideMessage, TaskFacts
 
 VERSION = 1
 """The version of the form, which stands in the first line."""
@@ -130,11 +130,14 @@ class _TaskLine(_Line):
     parent: TaskId | None = None
 
 
-class _WorkerLine(_Line):
-    worker: str
-    skill: int
-    specialties: tuple[str, ...] = ()
-    slots: int = 1
+_ALWAYS_TOLD = ("name", "skill_level", "specialties", "slots")
+"""What each line of a worker tells; anything else of its profile it tells if there is something."""
+
+_IN_A_LINE = {"name": "worker", "skill_level": "skill"}
+
+
+class _WorkerLine(WorkerProfile):
+    model_config = ConfigDict(alias_generator=lambda name: _IN_A_LINE.get(name, name))
 
 
 class _RunLine(_Line):
@@ -150,22 +153,23 @@ def _dumps(fields: Mapping[str, object]) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _line_of_facts(entry: RunFacts | TaskFacts | WorkerFacts | SideMessage) -> str:
+def _line_of_facts(entry: RunFacts | TaskFacts | WorkerProfile | SideMessage) -> str:
     match entry:
         case RunFacts():
             return _dumps({"muster_trace": VERSION, "manager": entry.manager})
         case TaskFacts():
             given = dict(zip(_TASK_FIELDS, entry, strict=True))
             return _dumps({name: value for name, value in given.items() if value not in _OMITTED})
-        case WorkerFacts():
-            return _dumps(dict(zip(_WORKER_FIELDS, entry, strict=True)))
+        case WorkerProfile():
+            always = {name: getattr(entry, name) for name in _ALWAYS_TOLD}
+            told = always | entry.added(*_ALWAYS_TOLD)
+            return _dumps({_IN_A_LINE.get(name, name): value for name, value in told.items()})
         case SideMessage():
             return _dumps(dict(zip(_ASIDE_FIELDS, entry, strict=True)))
 
 
 _OMITTED: tuple[object, ...] = ("", None, ())
 _TASK_FIELDS = tuple(_TaskLine.model_fields)
-_WORKER_FIELDS = tuple(_WorkerLine.model_fields)
 _ASIDE_FIELDS = tuple(_AsideLine.model_fields)
 
 
@@ -185,8 +189,7 @@ def _read_task(fields: dict[str, object]) -> Entry:
 
 
 def _read_worker(fields: dict[str, object]) -> Entry:
-    line = _WorkerLine.model_validate(fields)
-    return WorkerFacts(line.worker, line.skill, line.specialties, line.slots)
+    return WorkerProfile.of(_WorkerLine.model_validate(fields))
 
 
 def _read_run(fields: dict[str, object]) -> Entry:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -36,6 +35,7 @@ from ...messages import (
     TaskId,
     TaskResult,
     Welcome,
+    WorkerProfile,
     WrongSecret,
     encode_message,
 )
@@ -84,17 +84,6 @@ DialWire: TypeAlias = Callable[[ConnectionHolder], Awaitable[DirectConnection | 
 
 Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
 """Has a task done by whoever can, and does something of its own before and after."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a worker tells about itself when it joins."""
-
-    name: str
-    skill_level: int
-    specialties: tuple[str, ...]
-    slots: int
-    task_types: tuple[str, ...] | None
 
 
 class WorkerHooks(Protocol):
@@ -188,7 +177,7 @@ class WorkerShell:
     async def run(
         self,
         link: Link,
-        profile: Profile,
+        profile: WorkerProfile,
         also: dict[str, type[BaseModel]] | None = None,
         session: str = "",
         seal: Seal | None = None,
@@ -531,13 +520,8 @@ class WorkerShell:
     def _say_hello(self) -> None:
         assert self._postman is not None
         assert self._jobs is not None
-        profile = self._profile
-        hello = Hello(
-            name=profile.name,
-            skill_level=profile.skill_level,
-            specialties=profile.specialties,
-            slots=profile.slots,
-            task_types=profile.task_types,
+        hello = Hello.of(
+            self._profile,
             session=self._session,
             call=self._call,
             holding=tuple(

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from ...messages import InvalidInput, NotConnected, Task, TaskAssignment, TaskProgress, TaskResult
+from ...messages import (
+    InvalidInput,
+    NotConnected,
+    Task,
+    TaskAssignment,
+    TaskProgress,
+    TaskResult,
+    WorkerProfile,
+)
 from ...messages.frame import EVERYONE
 from ..execution.attempt_state import AttemptStates
 from ..execution.handler_executor import ExecutorSource, HandlerExecutor
@@ -39,7 +47,7 @@ from ..transport.discovery import ask_for_wire, ask_the_door
 from ..transport.quic_probe import is_at_home
 from ..transport.start_group import departures_of_workers
 from .history import TaskHistory
-from .shell import Around, DialWire, Profile, WorkerShell
+from .shell import Around, DialWire, WorkerShell
 
 if TYPE_CHECKING:
     from ..transport.ceylon_api import UnifiedAgent
@@ -714,13 +722,8 @@ class WorkerAgent(CeylonAgent):
             WrongSecret: the manager and this worker do not share a secret.
             InvalidInput: a plain handler takes a context that its executor can't carry.
         """
-        profile = Profile(
-            name=self.name,
-            skill_level=self.skill_level,
-            specialties=tuple(self.specialties),
-            slots=self.slots,
-            task_types=tuple(self.handlers) if len(self.handlers) else None,
-        )
+        task_types = tuple(self.handlers) if len(self.handlers) else None
+        profile = WorkerProfile.of(self, task_types=task_types)
         await self._see_to_workplace()
         try:
             also = dict(self.model_handlers())

@@ -12,6 +12,10 @@ import weakref
 from collections.abc import Iterable
 from typing import Protocol
 
+from pydantic import ValidationError
+
+from ...messages import InvalidInput, WorkerProfile
+from ...messages.wording import summarize
 from ..security.ticket import TICKET_VARIABLE, Ticket
 from .fork_server import ForkServer, Grown
 from .worker_spec import PARENT_VARIABLE, WorkerSpec
@@ -20,6 +24,7 @@ ORDERLY_END_S = 5.0
 """How long a worker process may take to say goodbye before it is killed."""
 
 _LOOK_AGAIN_S = 0.02
+_TO_BE_NAMED = "worker"
 
 
 class SpawnedWorker(Protocol):
@@ -62,6 +67,9 @@ class LocalProcesses:
         time_scale: how long a second of simulated work lasts, in seconds.
         nursery: makes the processes, if it can, in a fraction of the time that a start takes; see
             `ForkServer`.
+
+    Raises:
+        InvalidInput: no worker can be like this, such as one of negative skill.
     """
 
     def __init__(
@@ -77,18 +85,21 @@ class LocalProcesses:
     ) -> None:
         self._nursery = nursery
         self._environment = {TICKET_VARIABLE: str(ticket)}
-        self._order = WorkerSpec(
-            name="",
-            skill_level=skill_level,
-            specialties=tuple(specialties),
-            slots=1 if slots is None else slots,
-            handlers=tuple(handlers),
-            time_scale=time_scale,
-        )
+        try:
+            profile = WorkerProfile(
+                name=_TO_BE_NAMED,
+                skill_level=skill_level,
+                specialties=tuple(specialties),
+                slots=1 if slots is None else slots,
+            )
+        except ValidationError as fault:
+            raise InvalidInput(f"no worker can be started like this: {summarize(fault)}") from None
+        self._order = WorkerSpec(profile, tuple(handlers), time_scale)
 
     async def spawn(self, name: str) -> LocalProcess:
         """Start a worker; returns before it has joined."""
-        order = self._order._replace(name=name)
+        profile = self._order.profile.model_copy(update={"name": name})
+        order = self._order._replace(profile=profile)
         environment = {**os.environ, **self._environment}
         if self._nursery is not None:
             grown = await _grow(self._nursery, order, environment)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from ...messages import WorkerProfile
 
 PARENT_VARIABLE = "MUSTER_PARENT"
 """Tells a worker process who started it, since that one may be gone before it has looked."""
@@ -13,32 +16,30 @@ class WorkerSpec(NamedTuple):
     """Everything about a worker but its ticket, which does not belong into a list of processes.
 
     Args:
-        name: unique in its workspace.
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts 2 more.
-        slots: how many tasks it runs at once.
+        profile: what the worker is to say of itself; its types of task are those of its handlers.
         handlers: modules with the functions that do tasks, each as "module" or
             "module:attribute"; without, work is simulated.
         time_scale: how long a second of simulated work lasts, in seconds.
     """
 
-    name: str
-    skill_level: int
-    specialties: tuple[str, ...] = ()
-    slots: int = 1
+    profile: WorkerProfile
     handlers: tuple[str, ...] = ()
     time_scale: float = 1.0
 
     def line(self) -> str:
         """The order as one argument."""
-        return json.dumps(self._asdict())
+        return json.dumps({**self._asdict(), "profile": self.profile.model_dump()})
 
     @classmethod
     def parse(cls, line: str) -> WorkerSpec:
         """Read an order that `line` made."""
+        # A process that is to load messages in its own way imports this file before.
+        from ...messages import WorkerProfile  # noqa: PLC0415
+
         fields = cast("dict[str, Any]", json.loads(line))
-        return cls(**{key: _tuple_of(value) for key, value in fields.items()})
+        profile = WorkerProfile.model_validate(fields.pop("profile"))
+        return cls(profile, tuple(fields.pop("handlers")), **fields)
 
-
-def _tuple_of(value: object) -> Any:
-    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+    def worker_arguments(self) -> dict[str, Any]:
+        """The arguments of a `WorkerAgent` that the profile tells."""
+        return self.profile.model_dump(exclude={"task_types"})

@@ -19,6 +19,7 @@ from board_throughput import assignments_in, make_tasks
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.model.events import AssigningBegun, TasksAdded, WorkerJoined
 from muster.agents.kernel.model.records import Rules
+from muster.messages import WorkerProfile
 
 SLOTS = (1, 100)
 ROUNDS = 5
@@ -29,7 +30,9 @@ def measure_matching(tasks: int, workers: int, slots: int) -> tuple[int, float]:
     board = Board(Rules(expected_workers=workers, ends_when_done=False))
     board.handle(TasksAdded(tuple(make_tasks(tasks))), 0.0)
     for number in range(workers):
-        joined = WorkerJoined(f"w{number}", f"Worker{number}", 10 - number % 3, slots=slots)
+        joined = WorkerJoined(
+            f"w{number}", WorkerProfile(f"Worker{number}", 10 - number % 3, slots=slots)
+        )
         board.handle(joined, 0.0)
     gc.collect()
     began = time.perf_counter()

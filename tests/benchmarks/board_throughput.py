@@ -25,7 +25,7 @@ from muster.agents.kernel.model.events import (
     WorkerJoined,
 )
 from muster.agents.kernel.model.records import Rules
-from muster.messages import Task, TaskAssignment, TaskResult
+from muster.messages import Task, TaskAssignment, TaskResult, WorkerProfile
 
 BACKLOGS = (1_000, 10_000, 100_000)
 ROUNDS = 3
@@ -44,7 +44,9 @@ def make_board(workers: int) -> Board:
     board = Board(Rules(expected_workers=workers, ends_when_done=False))
     for number in range(workers):
         skill = 10 if number % 5 == 0 else 5 + number % 6
-        joined = WorkerJoined(f"w{number}", f"Worker{number}", skill, slots=1 + number % 2)
+        joined = WorkerJoined(
+            f"w{number}", WorkerProfile(f"Worker{number}", skill, slots=1 + number % 2)
+        )
         board.handle(joined, 0.0)
     return board
 

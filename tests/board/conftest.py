@@ -26,7 +26,21 @@ from muster.agents.kernel.model.events import (
     WorkerLeft,
 )
 from muster.agents.kernel.model.records import Rules, TaskRecord
-from muster.messages import Task, TaskAssignment, TaskId, TaskProgress, TaskResult, TaskStatus
+from muster.messages import (
+    Task,
+    TaskAssignment,
+    TaskId,
+    TaskProgress,
+    TaskResult,
+    TaskStatus,
+    WorkerProfile,
+)
+
+
+def joined(worker_id: str, session: str = "", call: int = 1, **fields: Any) -> WorkerJoined:
+    """A worker asks to be let in, with what it says of itself."""
+    holding = fields.pop("holding", frozenset())
+    return WorkerJoined(worker_id, WorkerProfile(**fields), session, call, holding)
 
 
 class WatchedBoard:
@@ -53,12 +67,12 @@ class WatchedBoard:
 
     def join(self, name: str, skill: int = 5, **fields: Any) -> list[Instruction]:
         fields = {"worker_id": f"at {name}", "session": "1", **fields}
-        return self.handle(WorkerJoined(name=name, skill_level=skill, **fields))
+        return self.handle(joined(name=name, skill_level=skill, **fields))
 
     def handle_join_unchecked(self, name: str) -> list[Instruction]:
         """Join without the validation of the whole board, which takes long when it is large."""
-        joined = WorkerJoined(name=name, skill_level=5, worker_id=f"at {name}", session="1")
-        return self.board.handle(joined, self.now)
+        event = WorkerJoined(f"at {name}", WorkerProfile(name, skill_level=5), session="1")
+        return self.board.handle(event, self.now)
 
     def begin(self) -> list[Instruction]:
         return self.handle(AssigningBegun())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from muster.agents.kernel.model.health import LATE_AFTER_HEARTBEATS, Health, health_of, silence_of
 from muster.agents.kernel.model.records import WorkerRecord
+from muster.messages import WorkerProfile
 
 
 def worker(**fields: object) -> WorkerRecord:
     made = WorkerRecord(
-        *("Ada", "at Ada", "1", 5, frozenset[str](), 1, None, 0),
+        *(WorkerProfile("Ada", 5), "at Ada", "1", 0),
         joined_at=50.0,
         last_heard_at=100.0,
     )

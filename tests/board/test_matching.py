@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from muster.agents.kernel.matching.policies import POLICIES, find_policy
 from muster.agents.kernel.model.records import WorkerRecord
-from muster.messages import Task, UnknownName
+from muster.messages import Task, UnknownName, WorkerProfile
 
 Make = Callable[..., Any]
 
@@ -183,7 +183,7 @@ def test_score_gives_the_hardest_task_to_the_best_record(filled: Make, task: Mak
 def test_score_follows_its_formula(
     task: Make, completed: int, successful: int, score: float
 ) -> None:
-    worker = WorkerRecord("Ada", "at Ada", "", 5, frozenset(), 1, None, 0, 0.0, 0.0)
+    worker = WorkerRecord(WorkerProfile("Ada", 5), "at Ada", "", 0, 0.0, 0.0)
     worker.stats.completed_tasks = completed
     worker.stats.successful_tasks = successful
     assert find_policy("score").score(task(1), worker) == pytest.approx(score)

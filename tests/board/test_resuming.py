@@ -26,7 +26,6 @@ from muster.agents.kernel.model.events import (
     SendWelcome,
     TasksAdded,
     TimePassed,
-    WorkerJoined,
 )
 from muster.agents.kernel.model.records import Rules
 from muster.agents.store.memory import SharedRows
@@ -38,6 +37,8 @@ from muster.messages import (
     TaskResult,
     TaskStatus,
 )
+
+from .conftest import joined
 
 MakeTask = Callable[..., Task]
 
@@ -61,7 +62,7 @@ class Managed:
 
     def join(self, name: str = "Ada", **fields: Any) -> list[Instruction]:
         fields = {"worker_id": f"at {name}", "session": f"{name} 1", "slots": 2, **fields}
-        return self.happens(WorkerJoined(name=name, skill_level=9, **fields))
+        return self.happens(joined(name=name, skill_level=9, **fields))
 
     def succeed(self, task_id: int, worker: str = "Ada", worker_id: str = "") -> list[Instruction]:
         attempt = self.board.tasks[task_id].attempt

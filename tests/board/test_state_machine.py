@@ -68,6 +68,7 @@ from muster.messages import (
     TaskResult,
     TaskStatus,
     UnknownName,
+    WorkerProfile,
 )
 from muster.messages.codec import pack_task
 
@@ -338,7 +339,11 @@ class Muster(RuleBasedStateMachine):
         address = f"{name}@{session}"
         self.addresses[name] = address
         self.starts[name] = (session, 1)
-        self.tell(WorkerJoined(address, name, skill, specialties, slots, task_types, session))
+        self.tell(
+            WorkerJoined(
+                address, WorkerProfile(name, skill, specialties, slots, task_types), session=session
+            )
+        )
 
     @rule(name=st.sampled_from(NAMES))
     def start_anew(self, name: str) -> None:
@@ -346,7 +351,7 @@ class Muster(RuleBasedStateMachine):
             address, session = self.addresses[name], str(next(self.sessions))
             self.starts[name] = (session, 1)
             self.held.pop(address, None)
-            self.tell(WorkerJoined(address, name, 5, session=session))
+            self.tell(WorkerJoined(address, WorkerProfile(name, 5), session=session))
 
     @rule(name=st.sampled_from(NAMES), data=st.data())
     def come_back(self, name: str, data: st.DataObject) -> None:
@@ -365,11 +370,10 @@ class Muster(RuleBasedStateMachine):
         self.tell(
             WorkerJoined(
                 self.addresses[name],
-                name,
+                WorkerProfile(name, **fields),
                 session=session,
                 call=call + 1,
                 holding=holding,
-                **fields,
             )
         )
 
@@ -555,7 +559,9 @@ class Muster(RuleBasedStateMachine):
             # consequence, and would be reported in place of the cause.
             return
         session = str(next(self.sessions))
-        self.tell(WorkerJoined("able", "able", 10, frozenset(), 100, None, session))
+        self.tell(
+            WorkerJoined("able", WorkerProfile("able", 10, frozenset(), 100, None), session=session)
+        )
         self.tell(AssigningBegun())
         for _ in range(2_000):
             if not any(self.held.values()) and self.board.next_alarm() is None:

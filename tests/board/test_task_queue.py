@@ -15,7 +15,7 @@ from muster.agents.kernel.model.events import (
     TasksAdded,
     WorkerJoined,
 )
-from muster.messages import TaskResult, TaskStatus
+from muster.messages import TaskResult, TaskStatus, WorkerProfile
 
 Make = Callable[..., Any]
 
@@ -98,7 +98,7 @@ def test_a_task_that_starves_leaves_no_traces_in_the_queue(crew: Make, task: Mak
 
 def test_kinds_of_tasks_that_come_no_more_are_forgotten(watched: Make, task: Make) -> None:
     board = watched(ends_when_done=False).board
-    board.handle(WorkerJoined("at Ada", "Ada", 5), 0.0)
+    board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5)), 0.0)
     board.handle(AssigningBegun(), 0.0)
     for number in range(1, 2_501):
         said = board.handle(TasksAdded((task(number, type=f"kind {number}"),)), 0.0)

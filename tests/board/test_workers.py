@@ -17,7 +17,7 @@ from muster.agents.kernel.model.events import (
     WorkerLeft,
 )
 from muster.agents.kernel.model.records import Rules
-from muster.messages import TaskStatus
+from muster.messages import TaskStatus, WorkerProfile
 
 Make = Callable[..., Any]
 
@@ -291,7 +291,7 @@ def test_a_worker_that_has_returned_is_not_forgotten_among_the_lost() -> None:
 
 
 def _hello(name: str, worker_id: str) -> WorkerJoined:
-    return WorkerJoined(worker_id, name)
+    return WorkerJoined(worker_id, WorkerProfile(name))
 
 
 def test_a_worker_that_comes_and_goes_leaves_few_alarms(watched: Make) -> None:

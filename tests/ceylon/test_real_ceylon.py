@@ -88,9 +88,15 @@ def test_a_story_with_worker_processes_ends_as_told(story: type[Scenario]) -> No
     check_story(story, *play(story(time_scale=0.05), processes=True))
 
 
-@pytest.mark.slow
+# Each change is tried with five runs of each story. More of the same rarely find more at once.
+RUNS = [
+    pytest.param(run, marks=pytest.mark.slow if run < 5 else pytest.mark.exhaustive)
+    for run in range(20)
+]
+
+
 @pytest.mark.processes
-@pytest.mark.parametrize("run", range(20))
+@pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name())
 def test_twenty_runs_in_a_row_end_as_told(story: type[Scenario], run: int) -> None:
     del run

@@ -23,7 +23,7 @@ from muster.agents.kernel.model.events import (
 )
 from muster.agents.kernel.model.records import Rules
 from muster.agents.store.sqlite import SqliteStore
-from muster.messages import Task, TaskResult
+from muster.messages import Task, TaskResult, WorkerProfile
 
 Invoke = Callable[..., Any]
 
@@ -57,8 +57,8 @@ def managed(tmp_path: Path) -> Iterator[Managed]:
     made.happens(
         TasksAdded(tasks),
         AssigningBegun(),
-        WorkerJoined("at Ben", "Ben", skill_level=1, slots=2, session="1"),
-        WorkerJoined("at Ada", "Ada", skill_level=5, session="1"),
+        WorkerJoined("at Ben", WorkerProfile("Ben", skill_level=1, slots=2), session="1"),
+        WorkerJoined("at Ada", WorkerProfile("Ada", skill_level=5), session="1"),
     )
     done = TaskResult(task_id=1, worker="Ada", attempt=1, success=True, execution_time=0.5)
     made.happens(ResultReceived("at Ada", done))
@@ -111,7 +111,9 @@ def test_status_goes_by_the_heartbeat_of_the_run_that_it_reads(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     managed = Managed(tmp_path / "run.db", heartbeat_s=10.0, lost_after_s=40.0)
-    managed.happens(TasksAdded(()), AssigningBegun(), WorkerJoined("at Ada", "Ada", session="1"))
+    managed.happens(
+        TasksAdded(()), AssigningBegun(), WorkerJoined("at Ada", WorkerProfile("Ada"), session="1")
+    )
     for silent_s, health in ((25.0, "healthy"), (26.0, "late")):
         monkeypatch.setattr(
             "muster.agents.command.stored_run.now", lambda at=managed.now + silent_s: at - 1.0
@@ -286,7 +288,7 @@ def test_hostile_names_in_a_store_reach_the_terminal_escaped(
     task_id = HOSTILE_NAME.replace("Eve", "task")
     managed.happens(
         TasksAdded((Task(id=task_id, description=HOSTILE_NAME, difficulty=9),)),
-        WorkerJoined("at Eve", HOSTILE_NAME, skill_level=9, session="1"),
+        WorkerJoined("at Eve", WorkerProfile(HOSTILE_NAME, skill_level=9), session="1"),
     )
     fault = TaskResult(
         task_id=task_id, worker=HOSTILE_NAME, success=False, error_message=HOSTILE_NAME

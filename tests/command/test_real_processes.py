@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import stat
 import time
@@ -111,7 +112,9 @@ def test_a_scenario_that_goes_well_ends_with_0_and_its_report_as_json(start: Sta
 def test_a_scenario_with_failures_ends_with_1_and_tells_them(start: Start) -> None:
     ended = start("run", "some_failures", "--time-scale", "0.05").end()
     assert ended.code == 1
-    assert "T3 failed on Junior in 0.4 s: too difficult: skill 3 is below difficulty 8" in ended.out
+    # How long it took depends on how busy the machine is.
+    failed = r"T3 failed on Junior in \d\.\d s: too difficult: skill 3 is below difficulty 8"
+    assert re.search(failed, ended.out)
     assert "2 of 3 tasks succeeded (66.67%)" in ended.out
     assert ended.err == ""
 

@@ -9,14 +9,8 @@ import pytest
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.command.traced_play import trace_scenario
 from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
-from muster.agents.kernel.trace import (
-    RunFacts,
-    SideMessage,
-    TaskFacts,
-    Trace,
-    TraceLog,
-    WorkerFacts,
-)
+from muster.agents.kernel.trace import RunFacts, SideMessage, TaskFacts, Trace, TraceLog
+from muster.messages import WorkerProfile
 from muster.scenarios.scenario import Scenario
 
 REHEARSED = [story for story in our_scenarios() if not story.needs_the_real_network()]
@@ -71,7 +65,7 @@ class RunMaker:
         return self
 
     def join(self, name: str, skill: int = 5, *specialties: str, slots: int = 1) -> RunMaker:
-        self.log.note(WorkerFacts(name, skill, specialties, slots))
+        self.log.note(WorkerProfile(name, skill, specialties, slots))
         return self._note(OccurrenceKind.WORKER_JOINED, None, 0, name)
 
     def task(self, task_id: int | str, **facts: object) -> RunMaker:

@@ -21,7 +21,12 @@ REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api"
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 FOLDERS = ("agents", "docs", "messages", "scenarios", "tests")
 FILES = [
-    path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*")
+    *(path.name for path in ROOT.glob("*.py")),
+    *(
+        path.relative_to(ROOT).as_posix()
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+    ),
 ]
 OF_OTHERS = {"FILE.py", "src/background_actions.py", "webpage_extractor.py"}
 """Files that the pages name and that are not Muster's."""
@@ -44,7 +49,7 @@ def test_no_name_has_two_places_in_the_reference() -> None:
     assert sorted(set(told)) == sorted(told)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *PAGES], ids=lambda page: page.stem)
 def test_every_link_within_the_repository_leads_to_a_file(page: Path) -> None:
     text = CODE.sub("", page.read_text(encoding="utf-8"))
     targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)

@@ -27,6 +27,8 @@ from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.messages import DecodeError, Flaw
 from muster.messages.frame import MAGIC
 
+from ..every_field import make
+
 SECRET = WorkspaceSecret(bytes(range(32)))
 TALK = DiscoveryCodec(SECRET, "estate", Identity(b"Ada".ljust(32)))
 MANAGERS_TALK = DiscoveryCodec(SECRET, "estate", Identity(b"manager".ljust(32)))
@@ -242,3 +244,31 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
                 read(data)
             except DecodeError:
                 continue
+
+
+def test_no_field_of_a_word_is_lost() -> None:
+    nonce = bytes(range(16))
+    greeting = make(Greeting, nonce=nonce)
+    assert read_greeting(body_of(pack_greeting(greeting))) == greeting
+    question = make(Question, nonce=nonce)
+    assert TALK.read_question(greeting, body_of(TALK.pack_question(greeting, question))) == question
+    place = make(LaneAddress)
+    answer = TALK.pack_answer(greeting, question, place)
+    assert TALK.read_answer(greeting, question, body_of(answer)) == place
+
+
+def test_no_field_of_what_is_said_about_a_wire_is_lost() -> None:
+    theirs = WIRE_REQUEST._asdict()
+    request = make(
+        ConnectionRequest, **{name: theirs[name] for name in ("nonce", "share", "public_key")}
+    )
+    word = TALK.pack_wire_request(GREETING, request)
+    assert MANAGERS_TALK.read_wire_request(GREETING, body_of(word)) == request
+    ours = WIRE_REPLY._asdict()
+    reply = make(ConnectionReply, **{name: ours[name] for name in ("share", "public_key")})
+    word = MANAGERS_TALK.pack_wired(GREETING, request, reply)
+    assert TALK.read_wired(GREETING, request, body_of(word)) == reply
+    # Without a secret nothing but nonce and address is told, and the rest has its default.
+    bare = make(ConnectionRequest, nonce=WIRE_NONCE, share=b"", public_key=b"")
+    word = OPEN_TALK.pack_wire_request(GREETING, bare)
+    assert OPEN_TALK.read_wire_request(GREETING, body_of(word)) == bare

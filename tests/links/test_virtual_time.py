@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -150,6 +151,58 @@ def test_tasks_left_over_are_cancelled_and_may_clean_up() -> None:
 
     assert run_in_virtual_time(scene()).cancelled()
     assert ended == [2.0]
+
+
+def test_what_a_leftover_starts_while_it_is_cancelled_is_cancelled_too() -> None:
+    ended: list[int] = []
+    started: set[asyncio.Task[None]] = set()
+
+    async def leftover(generation: int) -> None:
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            ended.append(generation)
+            if generation < 3:
+                started.add(asyncio.ensure_future(leftover(generation + 1)))
+                # It has begun before its turn to be cancelled comes.
+                await asyncio.sleep(1)
+
+    async def scene() -> None:
+        started.add(asyncio.ensure_future(leftover(1)))
+        await asyncio.sleep(1)
+
+    run_in_virtual_time(scene())
+    assert ended == [1, 2, 3]
+    assert all(task.cancelled() for task in started)
+
+
+@pytest.mark.parametrize("refusals", [1, 1_000])
+def test_a_leftover_that_never_ends_leaves_nothing_for_the_tests_that_follow(
+    refusals: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: list[str] = []
+
+    async def leftover() -> None:
+        try:
+            for _ in range(refusals + 1):
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    continue
+        finally:
+            ended.append("leftover")
+
+    async def scene() -> None:
+        leftovers.append(asyncio.ensure_future(leftover()))
+        await asyncio.sleep(1)
+
+    leftovers: list[asyncio.Task[None]] = []
+    with pytest.raises(Deadlock, match="leftover"):
+        run_in_virtual_time(scene())
+    assert ended == ["leftover"]
+    leftovers.clear()
+    gc.collect()
+    assert caplog.text == ""
 
 
 def test_a_leftover_that_fails_is_reported(caplog: pytest.LogCaptureFixture) -> None:

@@ -25,7 +25,7 @@ from muster.agents.kernel.model.records import Rules
 from muster.agents.live.application import live_application
 from muster.agents.live.guard import Admission
 from muster.agents.live.page_state import PageState
-from muster.messages import Task, TaskId, TaskResult
+from muster.messages import Task, TaskId, TaskResult, WorkerProfile
 
 
 class Desk:
@@ -54,7 +54,11 @@ class Desk:
         self.handle(TasksAdded(made))
 
     def join(self, name: str, skill: int = 5, slots: int = 1) -> None:
-        self.handle(WorkerJoined(f"at {name}", name, skill_level=skill, slots=slots, session="1"))
+        self.handle(
+            WorkerJoined(
+                f"at {name}", WorkerProfile(name, skill_level=skill, slots=slots), session="1"
+            )
+        )
 
     def begin(self) -> None:
         self.handle(ListeningStarted())

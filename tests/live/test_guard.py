@@ -104,6 +104,8 @@ def test_json_with_a_charset_is_json() -> None:
         *("", "Bearer ", "Bearer wrong", f"Basic {SECRET.reveal()}", SECRET.reveal()),
         f"Bearer {fresh_secret().reveal()}",
     ],
+    # Names without what is drawn anew each time, so that each process gives the same ones.
+    ids=["none", "empty", "wrong", "basic", "without its kind", "another secret"],
 )
 def test_off_loopback_nothing_is_told_without_the_secret(path: str, token: str) -> None:
     assert status(ABROAD, asked(path=path, host="estate.example", authorization=token)) == 401

@@ -39,7 +39,7 @@ from muster.messages import (
     decode_message,
     encode_message,
 )
-from muster.messages import registry as task_classes
+from muster.messages import task as task_module
 from muster.messages.codec import encode_assignment, open_assignment, pack_task
 from pydantic import BaseModel, field_validator
 
@@ -279,7 +279,7 @@ def test_a_task_of_an_unknown_class_names_it_and_says_what_to_do(
 ) -> None:
     data = encode_message(TaskAssignment(task=MeasuringTask(id=1, description="d", metres=2.0)))
     known = {"Task": Task, "PriorityTask": PriorityTask}
-    monkeypatch.setattr(task_classes, "_task_classes", known)
+    monkeypatch.setattr(task_module, "_task_classes", known)
     with pytest.raises(DecodeError) as caught:
         decode_message(data)
     assert caught.value.flaw is Flaw.UNKNOWN_KIND

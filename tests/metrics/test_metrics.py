@@ -29,7 +29,7 @@ from muster.agents.command.web_page import WebOrder, WebPage
 from muster.agents.kernel.model.events import WorkerHeard, WorkerJoined, WorkerLeft
 from muster.agents.metrics import METRICS_CONTENT_TYPE, render_metrics, serve_metrics
 from muster.agents.metrics.collector import MAX_WORKERS_NAMED, OTHERS
-from muster.messages import InvalidInput, Task
+from muster.messages import InvalidInput, Task, WorkerProfile
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -155,7 +155,9 @@ def test_workers_are_told_by_health_and_by_name(scrape: Scrape) -> None:
     at = [1_000.0]
 
     def joined(name: str) -> None:
-        board.handle(WorkerJoined(f"at {name}", name, 5, slots=2, session=name), at[0])
+        board.handle(
+            WorkerJoined(f"at {name}", WorkerProfile(name, 5, slots=2), session=name), at[0]
+        )
 
     for name in ("Ada", "Ben", "Cid"):
         joined(name)
@@ -182,7 +184,7 @@ def test_the_labels_are_bounded(scrape: Scrape) -> None:
     manager = TaskManager([Task(task_id=number) for number in range(1, 501)], quiet=True)
     board = manager._shell.board
     for name in (OTHERS, *(f"W{number}" for number in range(MAX_WORKERS_NAMED + 50))):
-        board.handle(WorkerJoined(f"at {name}", name, 5, session=name), 1_000.0)
+        board.handle(WorkerJoined(f"at {name}", WorkerProfile(name, 5), session=name), 1_000.0)
     told = scrape(manager)
     slots = {key[1]: value for key, value in told.items() if key[0] == "muster_worker_slots"}
     assert len(slots) == MAX_WORKERS_NAMED + 1
@@ -292,7 +294,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
         documented[name] = (kind, re.findall(r"`(\w+)`", labels))
     manager = TaskManager(quiet=True, store=MemoryStore())
     board = manager._shell.board
-    board.handle(WorkerJoined("at Ada", "Ada", 5, session="1"), 1_000.0)
+    board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board._ignored["came twice"] = 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TaskManager, "dropped", {"garbage": 1})

@@ -7,9 +7,9 @@ from muster.agents.kernel.board.state import BoardState
 from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
 from muster.agents.kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from muster.agents.metrics.tallies import MetricTallies
-from muster.messages import Task
+from muster.messages import Task, WorkerProfile
 
-ADA = WorkerRecord("Ada", "at Ada", "1", 5, frozenset(), 1, None, 0, 0.0, 0.0)
+ADA = WorkerRecord(WorkerProfile("Ada", 5), "at Ada", "1", 0, 0.0, 0.0)
 
 
 @pytest.fixture

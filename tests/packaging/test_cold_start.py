@@ -12,6 +12,7 @@ from pathlib import Path
 import muster.agents
 import pytest
 from muster.agents.worker_pool.worker_spec import WorkerSpec
+from muster.messages import WorkerProfile
 
 NOT_TO_WORK_WITH = {
     "aiohttp",
@@ -133,7 +134,9 @@ def test_a_worker_knows_nothing_of_boards() -> None:
 def test_a_process_that_was_started_as_a_worker_loads_no_more_than_that(tmp_path: Path) -> None:
     run = "from muster.agents.command.processes.worker_process import main; main()"
     loaded = loaded_by(
-        RUN_AND_TELL.format(run=run, code=NO_TICKET), WorkerSpec("Ada", 5).line(), folder=tmp_path
+        RUN_AND_TELL.format(run=run, code=NO_TICKET),
+        WorkerSpec(WorkerProfile("Ada", 5)).line(),
+        folder=tmp_path,
     )
     assert "muster.agents.command.worker" in loaded
     assert loaded & NOT_TO_WORK_WITH == set()

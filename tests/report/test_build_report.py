@@ -32,7 +32,7 @@ from muster.agents.report.model import (
     build_report,
     report_schema,
 )
-from muster.messages import Task, TaskAssignment, TaskResult, TaskStatus
+from muster.messages import Task, TaskAssignment, TaskResult, TaskStatus, WorkerProfile
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "report.schema.json"
 
@@ -58,7 +58,9 @@ class Run:
         """Add tasks, let workers in and begin, all at once."""
         self.tell(TasksAdded(tasks))
         for name in workers:
-            self.tell(WorkerJoined(name.lower(), name, **{"skill_level": 5, **worker}))
+            self.tell(
+                WorkerJoined(name.lower(), WorkerProfile(name, **{"skill_level": 5, **worker}))
+            )
         self.tell(AssigningBegun())
 
     def finish(self, task_id: Any, at: float | None = None, **result: Any) -> None:
@@ -101,7 +103,7 @@ def only_task(report: RunReport) -> TaskReport:
 def test_a_run_lasts_from_the_first_assignment_to_the_last_result(run: Callable[..., Run]) -> None:
     played = run()
     played.tell(TasksAdded((task(1),)), at=50.0)
-    played.tell(WorkerJoined("a", "Ada", 5), at=60.0)
+    played.tell(WorkerJoined("a", WorkerProfile("Ada", 5)), at=60.0)
     played.tell(AssigningBegun(), at=100.0)
     played.finish(1, at=104.0)
     played.now = 200.0
@@ -281,7 +283,7 @@ def test_a_task_that_is_not_settled_has_neither_succeeded_nor_failed(
 def test_a_task_waits_from_the_runs_start_to_its_assignment(run: Callable[..., Run]) -> None:
     played = run()
     played.tell(TasksAdded((task(1, priority=1), task(2))), at=10.0)
-    played.tell(WorkerJoined("a", "Ada", 5), at=99.0)
+    played.tell(WorkerJoined("a", WorkerProfile("Ada", 5)), at=99.0)
     played.tell(AssigningBegun(), at=100.0)
     played.finish(1, at=103.0)
     assert [told.waited for told in played.report().tasks] == [0.0, 3.0]
@@ -341,7 +343,7 @@ def test_what_is_running_counts_as_busy(run: Callable[..., Run]) -> None:
 def test_the_wait_for_the_others_does_not_count_as_idle(run: Callable[..., Run]) -> None:
     played = run()
     played.tell(TasksAdded((task(1),)), at=10.0)
-    played.tell(WorkerJoined("a", "Ada", 5), at=10.0)
+    played.tell(WorkerJoined("a", WorkerProfile("Ada", 5)), at=10.0)
     played.tell(AssigningBegun(), at=15.0)
     played.finish(1, at=17.0)
     assert played.report().workers["Ada"].busy_share == 1.0
@@ -390,7 +392,7 @@ def test_every_attempt_is_told_with_its_worker_its_times_and_how_it_ended(
     played.begin(task(1, max_attempts=2), workers=("Ada",))
     played.finish(1, at=103.0, success=False, error_message="ValueError: no")
     played.tell(WorkerLeft("ada"), at=105.0)
-    played.tell(WorkerJoined("b", "Ben", 5), at=106.0)
+    played.tell(WorkerJoined("b", WorkerProfile("Ben", 5)), at=106.0)
     told = [attempt.model_dump() for attempt in only_task(played.report()).history]
     assert [tuple(attempt.values()) for attempt in told] == [
         (1, "Ada", 100.0, 103.0, AttemptOutcome.FAILED),

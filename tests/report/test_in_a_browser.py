@@ -24,7 +24,7 @@ from muster.agents.kernel.model.events import (
 )
 from muster.agents.report.file import write_report
 from muster.agents.report.model import RunReport, build_report
-from muster.messages import Task, TaskResult
+from muster.messages import Task, TaskResult, WorkerProfile
 from playwright.sync_api import sync_playwright
 
 TASKS = 5_000
@@ -56,7 +56,9 @@ def large_run() -> RunReport:
 
     tell(TasksAdded(tasks))
     for number in range(10):
-        tell(WorkerJoined(f"at {number}", f"Worker {number}", skill_level=8, slots=2))
+        tell(
+            WorkerJoined(f"at {number}", WorkerProfile(f"Worker {number}", skill_level=8, slots=2))
+        )
     tell(AssigningBegun())
     while under_way:
         now += 0.25

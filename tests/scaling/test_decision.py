@@ -17,7 +17,7 @@ from muster.agents.kernel.model.events import (
 )
 from muster.agents.kernel.model.records import Rules
 from muster.agents.kernel.scaling import Bounds, Step, decide, measure_load
-from muster.messages import InvalidInput, Task
+from muster.messages import InvalidInput, Task, WorkerProfile
 
 WIDE = Bounds(0, 1_000)
 
@@ -91,7 +91,10 @@ def test_loads_that_make_no_sense_are_refused(load: float, target: float) -> Non
 def board(*slots: int, **rules: Any) -> Board:
     made = Board(Rules(ends_when_done=False, **rules))
     for number, count in enumerate(slots):
-        made.handle(WorkerJoined(f"at {number}", f"w{number}", 5, slots=count, session="1"), 0.0)
+        made.handle(
+            WorkerJoined(f"at {number}", WorkerProfile(f"w{number}", 5, slots=count), session="1"),
+            0.0,
+        )
     made.handle(AssigningBegun(), 0.0)
     return made
 

@@ -18,7 +18,7 @@ from muster.agents import TaskManager, Ticket
 from muster.agents.worker_pool.fork_server import ForkServer
 from muster.agents.worker_pool.processes import LocalProcess, LocalProcesses
 from muster.agents.worker_pool.worker_spec import WorkerSpec
-from muster.messages import Task
+from muster.messages import Task, WorkerProfile
 
 pytestmark = [
     pytest.mark.processes,
@@ -108,7 +108,10 @@ async def test_a_worker_has_the_environment_of_the_moment_and_its_ticket(
 async def test_a_worker_holds_nothing_of_those_before_it(nursery: ForkServer) -> None:
     first = await spawner(nursery).spawn("Ada")
     alone = (await told_by(first))["descriptors"]
-    staying = [nursery.grow(WorkerSpec("stays", 5, handlers=("time",)), {}) for _ in range(2)]
+    staying = [
+        nursery.grow(WorkerSpec(WorkerProfile("stays", 5), handlers=("time",)), {})
+        for _ in range(2)
+    ]
     told = await told_by(await spawner(nursery).spawn("Cyd"))
     assert told["descriptors"] == alone
     for grown in staying:
@@ -119,7 +122,7 @@ async def test_a_worker_holds_nothing_of_those_before_it(nursery: ForkServer) ->
 async def test_what_it_can_not_hand_on_has_workers_started_as_without_it(
     nursery: ForkServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    order = WorkerSpec("Ada", 5)
+    order = WorkerSpec(WorkerProfile("Ada", 5))
     with monkeypatch.context() as elsewhere:
         elsewhere.chdir(tmp_path)
         assert nursery.grow(order, {}) is None
@@ -150,7 +153,7 @@ async def test_without_descriptors_of_processes_there_is_no_nursery(
     monkeypatch.setattr(os, "pidfd_open", refuse)
     with ForkServer() as nursery:
         assert nursery.pid is None
-        assert nursery.grow(WorkerSpec("Ada", 5), {}) is None
+        assert nursery.grow(WorkerSpec(WorkerProfile("Ada", 5)), {}) is None
 
 
 async def test_a_closed_nursery_ends_but_not_before_its_workers(nursery: ForkServer) -> None:

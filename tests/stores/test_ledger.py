@@ -20,7 +20,7 @@ from muster.agents.kernel.model.events import (
 )
 from muster.agents.kernel.model.records import Rules
 from muster.agents.store.memory import SharedRows
-from muster.messages import EncodeError, Task, TaskResult
+from muster.messages import EncodeError, Task, TaskResult, WorkerProfile
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def begun() -> Callable[..., tuple[Board, SharedRows]]:
         said: list[Instruction] = []
         for event in (
             TasksAdded(tasks),
-            WorkerJoined("at Ada", "Ada", skill_level=9, slots=count),
+            WorkerJoined("at Ada", WorkerProfile("Ada", skill_level=9, slots=count)),
             AssigningBegun(),
         ):
             said += board.handle(event, 1.0)

@@ -22,7 +22,7 @@ from muster.agents.kernel.model.events import (
 )
 from muster.agents.kernel.model.records import Rules, TaskRecord
 from muster.agents.store.sqlite import SqliteStore, read_store
-from muster.messages import Task, TaskResult
+from muster.messages import Task, TaskResult, WorkerProfile
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
 """What `play` below wrote when stores were of version 1."""
@@ -41,7 +41,9 @@ def play(store: SqliteStore) -> Board:
         return ResultReceived(f"at {worker}", TaskResult(task_id=task_id, worker=worker, **told))
 
     def join(name: str) -> WorkerJoined:
-        return WorkerJoined(f"at {name}", name, 9, frozenset({"tea"}), 1, session=name)
+        return WorkerJoined(
+            f"at {name}", WorkerProfile(name, 9, frozenset({"tea"}), 1), session=name
+        )
 
     tasks = (
         Task(id=1, description="pick", **rules),

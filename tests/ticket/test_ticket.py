@@ -15,6 +15,8 @@ from muster.agents.security.ticket import Ticket, read_ticket
 from muster.messages import InvalidInput
 from muster.messages.values import pack
 
+from ..every_field import default_of, make, values_of
+
 PEER = "12D3KooWAbCdEfGhJkLmNoPqRsTuVwXyZ"
 TICKET = Ticket("tea estate", PEER, "192.168.1.20", 8000)
 
@@ -216,3 +218,11 @@ def test_a_piece_of_a_ticket_is_not_shown_in_the_error(cut: int) -> None:
             read(piece)
         shown = [piece[at : at + 16] in str(caught.value) for at in range(len(piece) - 16)]
         assert not any(shown)
+
+
+@pytest.mark.parametrize("secret", [None, WorkspaceSecret(bytes(range(32)))], ids=["none", "one"])
+def test_no_field_of_a_ticket_is_lost(secret: WorkspaceSecret | None) -> None:
+    ticket = make(Ticket, host="192.168.1.20", port=7446, sealed=secret is not None, secret=secret)
+    assert values_of(Ticket.parse(str(ticket))) == values_of(ticket)
+    if secret is None:
+        assert ticket.sealed is not default_of(Ticket, "sealed")

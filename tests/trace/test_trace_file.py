@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
-from muster.agents.kernel.trace import RunFacts, SideMessage, TaskFacts, WorkerFacts
+from muster.agents.kernel.trace import RunFacts, SideMessage, TaskFacts
 from muster.agents.trace.file import TraceFile, read_trace_file
 from muster.agents.trace.lines import LineWriter, read_line
-from muster.messages import InvalidInput, InvalidTrace, Task
+from muster.messages import InvalidInput, InvalidTrace, Task, WorkerProfile
 from muster.scenarios.priorities import Priorities
 from muster.scenarios.specialists import Specialists
 from muster.scenarios.timeout import Timeout
@@ -217,7 +217,11 @@ ENTRIES = st.one_of(
         st.none() | IDS,
     ),
     entries_of(
-        WorkerFacts, NAMES, st.integers(0, 9), st.lists(NAMES).map(tuple), st.integers(1, 9)
+        WorkerProfile,
+        NAMES.filter(str.strip),
+        st.integers(0, 9),
+        st.lists(NAMES).map(tuple),
+        st.integers(1, 9),
     ),
     entries_of(RunFacts, NAMES),
 )

@@ -15,11 +15,10 @@ from muster.agents.kernel.trace import (
     RunFacts,
     TaskFacts,
     TraceLog,
-    WorkerFacts,
     trace_of,
 )
 from muster.agents.trace.follow import follow
-from muster.messages import InvalidInput, Task
+from muster.messages import InvalidInput, Task, WorkerProfile
 from muster.scenarios.more_tasks_than_workers import MoreTasksThanWorkers
 from muster.scenarios.priorities import Priorities
 from muster.scenarios.some_failures import SomeFailures
@@ -40,7 +39,7 @@ def test_a_trace_knows_tasks_workers_and_what_happened(
     assert trace.manager == "task_manager"
     assert list(trace.tasks) == [1, 2, 3]
     assert trace.tasks[1] == TaskFacts(1, "Read the gauges", 8, "vision", timeout_s=None)
-    assert trace.workers["Vera"] == WorkerFacts("Vera", 6, ("vision",))
+    assert trace.workers["Vera"] == WorkerProfile("Vera", 6, ("vision",))
     assert trace.dropped == {}
     told = [each.what for each in trace.occurrences]
     assert told[:3] == [OccurrenceKind.TASK_ADDED] * 3
@@ -65,7 +64,7 @@ def test_the_first_and_the_latest_are_kept_and_the_others_counted() -> None:
     log.note(RunFacts("boss"))
     for number in range(1, 101):
         log.note(TaskFacts(number, "a task"))
-        log.note(WorkerFacts(f"w{number}"))
+        log.note(WorkerProfile(f"w{number}"))
         log.note(Occurrence(float(number), OccurrenceKind.TASK_ASSIGNED, number))
     log.note(Occurrence(200.0, OccurrenceKind.RUN_ENDED))
     trace = log.trace()

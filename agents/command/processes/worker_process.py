@@ -54,10 +54,7 @@ def _work(order: WorkerSpec) -> NoReturn:
     # The process that started this one made the ticket: it decides, not the environment.
     ticket = Ticket.parse(os.environ.get(TICKET_VARIABLE, ""))
     worker = CountingWorker(
-        order.name,
-        order.skill_level,
-        order.specialties,
-        slots=order.slots,
+        **order.worker_arguments(),
         handlers=find_handlers(order.handlers) if order.handlers else None,
         time_scale=order.time_scale,
         ticket=ticket,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ....messages import DecodeError, Flaw, Payload, TaskResult, TaskStatus, decode_message
+from ....messages import (
+    DecodeError,
+    Flaw,
+    Payload,
+    TaskResult,
+    TaskStatus,
+    WorkerProfile,
+    decode_message,
+)
 from ....messages.codec import decode_task
 from ....messages.values import unpack
 from ..matching.explanation import Candidates, Decision
@@ -21,7 +29,7 @@ from ..model.records import (
     WorkerStats,
 )
 from .board import Board
-from .rows import NOTHING, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 
 
 def read_board(
@@ -202,15 +210,18 @@ def _pairs(kept: Payload) -> Payload:
     return tuple((first, second) for first, second in kept)
 
 
+_FIRST_WORKER_ROWS = 14
+_LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {})
+"""What the first stores had in a worker's row, and the rest where one lacks it."""
+
+
 def _read_worker(row: WorkerRow) -> WorkerRecord:
+    state = unpack(row.state)
     (
         worker_id,
         session,
         call,
-        skill_level,
-        specialties,
-        slots,
-        task_types,
+        *profile,
         order,
         joined_at,
         last_heard_at,
@@ -218,18 +229,14 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         lost_at,
         awaited_until,
         stats,
-        *standing,
-    ) = unpack(row.state)
-    # Stores of before there was a quarantine do without these two.
-    failures_in_a_row, quarantined_until = standing or (0, None)
+        failures_in_a_row,
+        quarantined_until,
+        added,
+    ) = (*state, *_LATER_IN_WORKER_ROWS[max(len(state) - _FIRST_WORKER_ROWS, 0) :])
     return WorkerRecord(
-        row.name,
+        WorkerProfile(name=row.name, **dict(zip(PROFILE_FIELDS, profile, strict=True)), **added),
         worker_id,
         session,
-        skill_level,
-        frozenset(specialties),
-        slots,
-        None if task_types is None else frozenset(task_types),
         order,
         joined_at,
         last_heard_at,
@@ -246,5 +253,10 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
 def _forgotten(name: str, workers: Mapping[str, WorkerRecord]) -> WorkerRecord:
     """Stand in for a worker that the board had forgotten: one of too many that were lost."""
     return WorkerRecord(
-        name, "", "", 0, frozenset(), 1, None, len(workers), 0.0, 0.0, alive=False, lost_at=0.0
+        WorkerProfile(name=name, skill_level=0),
+        *("", "", len(workers)),
+        joined_at=0.0,
+        last_heard_at=0.0,
+        alive=False,
+        lost_at=0.0,
     )

@@ -207,16 +207,17 @@ def _result_state(result: TaskResult) -> Payload:
     return encode_message(result)
 
 
+PROFILE_FIELDS = ("skill_level", "specialties", "slots", "task_types")
+"""What a worker's row has always told of its profile; what came later is at the row's end."""
+
+
 def _worker_row(worker: WorkerRecord) -> WorkerRow:
-    stats = worker.stats
+    profile, stats = worker.profile, worker.stats
     state = [
         worker.worker_id,
         worker.session,
         worker.call,
-        worker.skill_level,
-        list(worker.specialties),
-        worker.slots,
-        None if worker.task_types is None else list(worker.task_types),
+        *[getattr(profile, name) for name in PROFILE_FIELDS],
         worker.order,
         worker.joined_at,
         worker.last_heard_at,
@@ -227,4 +228,6 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.failures_in_a_row,
         worker.quarantined_until,
     ]
+    if added := profile.added("name", *PROFILE_FIELDS):
+        state.append(added)
     return WorkerRow(worker.name, pack_scalars(state))

@@ -107,13 +107,9 @@ class WorkerRegistry:
                 order = self._newcomers
                 self._newcomers += 1
             worker = self.by_name[event.name] = WorkerRecord(
-                event.name,
+                event.profile,
                 event.worker_id,
                 event.session,
-                event.skill_level,
-                event.specialties,
-                event.slots,
-                event.task_types,
                 order,
                 joined_at=now,
                 last_heard_at=now,
@@ -129,10 +125,7 @@ class WorkerRegistry:
             worker.worker_id = event.worker_id
             worker.session = event.session
             worker.call = event.call
-            worker.skill_level = event.skill_level
-            worker.specialties = event.specialties
-            worker.slots = event.slots
-            worker.task_types = event.task_types
+            worker.introduce(event.profile)
             worker.last_heard_at = now
             worker.alive = True
             worker.lost_at = None

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Payload, Task, TaskAssignment, TaskId, TaskProgress, TaskResult
+from ....messages import (
+    Payload,
+    Task,
+    TaskAssignment,
+    TaskId,
+    TaskProgress,
+    TaskResult,
+    WorkerProfile,
+)
 
 WorkerId: TypeAlias = str
 """Where a worker is reached: its address on the link, new at every start. Its name stays."""
@@ -40,25 +48,22 @@ class WorkerJoined:
 
     Args:
         worker_id: where it is reached.
-        name: its name.
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts more.
-        slots: how many tasks it runs at once.
-        task_types: types it has handlers for; None takes any.
+        profile: what it says of itself.
         session: the worker's number for this start of it.
         call: counts up, within a session, with each conversation that it begins.
         holding: the attempts that it runs, or whose results it has not been able to hand in.
     """
 
     worker_id: WorkerId
-    name: str
-    skill_level: int = 1
-    specialties: frozenset[str] = frozenset()
-    slots: int = 1
-    task_types: frozenset[str] | None = None
+    profile: WorkerProfile
     session: str = ""
     call: int = 1
     holding: frozenset[tuple[TaskId, int]] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.profile.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from ....messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus
+from ....messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
 from .duration_estimate import DurationEstimate
 from .events import Occurrence, OccurrenceKind, WorkerId
 
@@ -166,14 +166,10 @@ class WorkerRecord:
     """A worker by its name, through all its starts.
 
     Args:
-        name: its name.
+        profile: what it says of itself; see `introduce`.
         worker_id: where it is, or was, reached.
         session: its number for this start.
         call: which of this start's conversations it is in.
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts more.
-        slots: how many tasks it runs at once.
-        task_types: types it has handlers for; None takes any.
         order: its place among the workers: first those of the roster, then as they came.
         joined_at: when it first came.
         last_heard_at: when something last arrived from it.
@@ -190,15 +186,16 @@ class WorkerRecord:
         failures_in_a_row: how many of its attempts failed or timed out since one succeeded.
         quarantined_until: until when it is given nothing because of them; None if it is not.
         is_retiring: whether it was told to stop because it is not needed any more.
+        name: its name, out of its profile, as what follows.
+        skill_level: what it can do.
+        specialties: types of task for which its skill counts more.
+        slots: how many tasks it runs at once.
+        task_types: types it has handlers for; None takes any.
     """
 
-    name: str
+    profile: WorkerProfile
     worker_id: WorkerId
     session: str
-    skill_level: int
-    specialties: frozenset[str]
-    slots: int
-    task_types: frozenset[str] | None
     order: int
     joined_at: float
     last_heard_at: float
@@ -215,6 +212,24 @@ class WorkerRecord:
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
     is_retiring: bool = False
+    name: str = field(init=False)
+    skill_level: int = field(init=False)
+    specialties: frozenset[str] = field(init=False)
+    slots: int = field(init=False)
+    task_types: frozenset[str] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.introduce(self.profile)
+
+    def introduce(self, profile: WorkerProfile) -> None:
+        """Take in what it says of itself."""
+        self.profile = profile
+        # The matching asks for these so often that a look into the profile would cost too much.
+        self.name = profile.name
+        self.skill_level = profile.skill_level
+        self.specialties = frozenset(profile.specialties)
+        self.slots = profile.slots
+        self.task_types = None if profile.task_types is None else frozenset(profile.task_types)
 
     @property
     def may_have_leases(self) -> bool:

@@ -1,0 +1,76 @@
+"""What a worker says of itself reaches whoever asks, whatever fields it has."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
+from muster.agents.kernel.model.events import SendAssignment
+from muster.agents.kernel.model.records import WorkerRecord
+from muster.agents.manager.own_matching import WorkerDetail
+from muster.agents.worker_pool.processes import LocalProcesses
+from muster.agents.worker_pool.worker_spec import WorkerSpec
+from muster.messages import Hello, Task, TaskAssignment, WorkerProfile
+
+from ..every_field import make, names_of, values_of
+
+GIVEN = [name for name in names_of(WorkerProfile) if name != "task_types"]
+"""What a worker is told; its types of task are those of its handlers."""
+
+
+def a_worker() -> WorkerAgent:
+    """A worker of which everything differs from the defaults."""
+    told = values_of(make(WorkerProfile))
+    worker = WorkerAgent(**{name: told[name] for name in GIVEN})
+    worker.task("task_types")(lambda task: task.id)
+    return worker
+
+
+def test_a_worker_takes_every_attribute_as_an_argument_and_has_it() -> None:
+    assert set(GIVEN) <= set(inspect.signature(WorkerAgent).parameters)
+    worker = a_worker()
+    assert WorkerProfile.of(worker, task_types=("task_types",)) == make(WorkerProfile)
+
+
+def test_every_attribute_reaches_the_manager_and_its_matching() -> None:
+    async def story() -> list[WorkerRecord]:
+        tasks = [Task(id=1, description="d", type="task_types")]
+        manager = TaskManager(tasks, 1, quiet=True)
+        await rehearse(manager, [a_worker()])
+        return list(manager.board.workers.values())
+
+    (record,) = run_in_virtual_time(story())
+    assert values_of(record.profile) == values_of(make(WorkerProfile))
+    assert WorkerDetail(record).profile == record.profile
+
+
+def test_every_attribute_stands_in_a_hello() -> None:
+    profile = make(WorkerProfile)
+    hello = Hello.of(profile, session="1", call=2, holding=((3, 4),))
+    assert WorkerProfile.of(hello) == profile
+    assert (hello.session, hello.call, hello.holding) == ("1", 2, ((3, 4),))
+
+
+def test_every_attribute_reaches_a_worker_process() -> None:
+    assert set(GIVEN) - {"name"} <= set(inspect.signature(LocalProcesses).parameters)
+    order = WorkerSpec(make(WorkerProfile), ("module:handlers",), 0.5)
+    assert WorkerSpec.parse(order.line()) == order
+    assert set(order.worker_arguments()) == set(GIVEN)
+
+
+def test_what_the_board_asks_for_all_the_time_follows_the_profile() -> None:
+    record = WorkerRecord(WorkerProfile("Ada"), "at Ada", "1", 0, 0.0, 0.0)
+    profile = make(WorkerProfile)
+    record.introduce(profile)
+    for name, value in values_of(profile).items():
+        known: Any = getattr(record, name, value)
+        assert known == (frozenset(value) if isinstance(value, tuple) else value)
+
+
+@pytest.mark.parametrize("name", sorted({*names_of(TaskAssignment)} - {"traceparent"}))
+def test_an_instruction_to_assign_makes_the_whole_message(name: str) -> None:
+    # The trace that it belongs to is the shell's to tell.
+    order = make(SendAssignment)
+    assert getattr(order.assignment, name) == getattr(order, name)
