@@ -13,7 +13,7 @@ from ..runtime.ports import LOOPBACK, claim_port, is_ipv4
 from ..security.ticket import Ticket, read_ticket
 from ..transport.ceylon_platform import BUILDS, Platform, why_unsupported
 from ..transport.network_file import FILE_NAME, NetworkFile, read_network_file
-from ..transport.quic_probe import is_at_home
+from ..transport.quic_probe import answers_probe
 from .why import PATIENCE_S, Inquirer
 
 CEYLON_VERSION = "0.23.0"
@@ -78,7 +78,7 @@ async def examine_port(port: int) -> NetworkFinding:
         claim_port(port)
     except PortInUse as fault:
         who = "a manager or another QUIC server answers there"
-        if not await is_at_home(LOOPBACK, port):
+        if not await answers_probe(LOOPBACK, port):
             who = "another program has it, which is no manager"
         return NetworkFinding(check, False, f"{who}. {fault}")
     return NetworkFinding(check, True, "free")
@@ -147,7 +147,7 @@ async def _find_problem(said: NetworkFile, wanted: NetworkFile | None) -> str | 
         # The admin itself writes 127.0.0.1 for a host that the ticket names for other machines.
         agrees = replace(said, host=wanted.host) == wanted
         return None if agrees else "leads to another workspace than the ticket"
-    if port and not await is_at_home(host or LOOPBACK, int(port)):
+    if port and not await answers_probe(host or LOOPBACK, int(port)):
         return f"is an old one: nobody answers at {host or LOOPBACK}, UDP port {port}"
     return None
 
@@ -175,7 +175,7 @@ async def examine_manager(
         NetworkFinding("ticket", True, f"for Muster {muster}, workspace {ticket.workspace_id!r}")
     ]
     at = f"{ticket.host}, UDP port {ticket.port}"
-    if not await is_at_home(ticket.host, ticket.port):
+    if not await answers_probe(ticket.host, ticket.port):
         told = (
             f"nobody answers at {at}; start the manager, open the port in the firewalls between, "
             "or see that `--host` of the manager is an address that reaches its machine from here"

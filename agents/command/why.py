@@ -155,7 +155,7 @@ class Inquirer(CeylonAgent):
         self._unasked = list(readings)
         self._inquiry = self._next_inquiry()
         self._answered = asyncio.Event()
-        self._postman: Endpoint | None = None
+        self._endpoint: Endpoint | None = None
 
     @property
     def is_answered(self) -> bool:
@@ -165,7 +165,7 @@ class Inquirer(CeylonAgent):
     @property
     def dropped(self) -> dict[str, int]:
         """How many frames could not be read, by what was wrong with them."""
-        return {} if self._postman is None else dict(self._postman.dropped)
+        return {} if self._endpoint is None else dict(self._endpoint.dropped)
 
     async def serve(self) -> None:
         """Ask until the answer comes, or until patience ends."""
@@ -177,18 +177,18 @@ class Inquirer(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        self._postman = Endpoint(
+        self._endpoint = Endpoint(
             self, listens_to=frozenset(), arrived=self._arrived, also={}, seal=seal
         )
-        posting = asyncio.create_task(self._postman.run())
-        asking = asyncio.create_task(self._ask(self._postman))
+        posting = asyncio.create_task(self._endpoint.run())
+        asking = asyncio.create_task(self._ask(self._endpoint))
         try:
             await asyncio.wait_for(self._answered.wait(), PATIENCE_S)
         except asyncio.TimeoutError:
             return
         else:
-            if self.lines is None and self._postman.refusal is not None:
-                raise WrongSecret(self._postman.refusal)
+            if self.lines is None and self._endpoint.refusal is not None:
+                raise WrongSecret(self._endpoint.refusal)
         finally:
             posting.cancel()
             asking.cancel()
@@ -196,29 +196,29 @@ class Inquirer(CeylonAgent):
 
     def address_changed(self) -> None:
         """Speak and be spoken to at the new address."""
-        if self._postman is not None:
-            self._postman.take_address()
+        if self._endpoint is not None:
+            self._endpoint.take_address()
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""
-        if self._postman is not None:
-            self._postman.receive(frame)
+        if self._endpoint is not None:
+            self._endpoint.receive(frame)
 
     def send_model(self, to: str, message: BaseModel) -> None:
         """Send a message by our codec."""
-        if self._postman is not None:
-            self._postman.post_loose(to, message)
+        if self._endpoint is not None:
+            self._endpoint.post_datagram(to, message)
 
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Log what went wrong."""
         log.error("an inquiry failed", doing=doing, exc_info=fault)
 
-    async def _ask(self, postman: Endpoint) -> None:
+    async def _ask(self, endpoint: Endpoint) -> None:
         # Neither question nor answer is sure to arrive.
         while True:
-            postman.post_loose(ANY_MANAGER, self._inquiry)
+            endpoint.post_datagram(ANY_MANAGER, self._inquiry)
             await asyncio.sleep(ASK_EVERY_S)
-            if postman.refusal is not None:
+            if endpoint.refusal is not None:
                 self._answered.set()
 
     def _arrived(self, sender: str, message: BaseModel) -> None:
@@ -235,8 +235,8 @@ class Inquirer(CeylonAgent):
             self._answered.set()
             return
         self._inquiry = self._next_inquiry()
-        if self._postman is not None:
-            self._postman.post_loose(ANY_MANAGER, self._inquiry)
+        if self._endpoint is not None:
+            self._endpoint.post_datagram(ANY_MANAGER, self._inquiry)
 
     def _next_inquiry(self) -> Inquiry:
         return Inquiry(task_id=self._unasked.pop(0), session=secrets.token_hex(8))

@@ -16,7 +16,7 @@ N . | version 3 | kind | length | content |
 
 A worker asks for its lane, and disconnects; or it requests that the connection become a direct
 connection, and stays. For a direct connection both ends prove by a signature which session is
-theirs, and exchange shares from which the keys of its records are derived; see `wire_keys`.
+theirs, and exchange shares from which the keys of its records are derived; see `derive_keys`.
 
 Name, address and answers are msgpack. In a sealed workspace they are encrypted, each with a key of
 its own, derived from the secret, the workspace, the kind, and the random bytes of both sides. So a
@@ -43,12 +43,12 @@ from .security.connection_keys import SHARE_BYTES, ConnectionKeys, Exchange
 from .security.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Identity, check_signature
 from .security.workspace_secret import WorkspaceSecret
 
-DOOR_VERSION = 3
+DISCOVERY_VERSION = 3
 NONCE_BYTES = 16
 
 _HEAD = struct.Struct(">2sBBH")
 HEAD_BYTES = _HEAD.size
-MAX_WORD_BYTES = 1024
+MAX_DISCOVERY_BYTES = 1024
 _MAX_TEXT_CHARACTERS = 200
 _MAX_PORT = 65_535
 _KEY_BYTES = 32
@@ -63,7 +63,7 @@ class DiscoveryKind(IntEnum):
     GREETING = 1
     QUESTION = 2
     ANSWER = 3
-    WIRE = 4
+    FORMER_CONNECT = 4
     CONNECT = 6
     CONNECTED = 7
 
@@ -152,12 +152,12 @@ def read_head(head: bytes, *kinds: DiscoveryKind) -> tuple[DiscoveryKind, int]:
     if len(head) != HEAD_BYTES or not head.startswith(MAGIC):
         raise DecodeError(Flaw.GARBAGE, "not a discovery message")
     _, version, told, length = _HEAD.unpack(head)
-    if version != DOOR_VERSION:
+    if version != DISCOVERY_VERSION:
         raise DecodeError(Flaw.VERSION, f"a discovery message of version {version}")
     if told not in kinds:
         due = " or ".join(kind.name for kind in kinds)
         raise DecodeError(Flaw.GARBAGE, f"a message of kind {told}; expected {due}")
-    if length > MAX_WORD_BYTES:
+    if length > MAX_DISCOVERY_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a discovery message of {length:,} bytes")
     return DiscoveryKind(told), length
 
@@ -231,19 +231,21 @@ class DiscoveryCodec:
             case _:
                 raise DecodeError(Flaw.INVALID, "a discovery answer without a lane address")
 
-    def wire_request(self, nonce: bytes, address: str, exchange: Exchange) -> ConnectionRequest:
+    def connection_request(
+        self, nonce: bytes, address: str, exchange: Exchange
+    ) -> ConnectionRequest:
         """Create a worker's request for a direct connection."""
         if self._secret is None or self._identity is None:
             return ConnectionRequest(nonce, address)
         return ConnectionRequest(nonce, address, exchange.share, self._identity.public_key)
 
-    def wire_reply(self, exchange: Exchange) -> ConnectionReply:
+    def connection_reply(self, exchange: Exchange) -> ConnectionReply:
         """Create a manager's reply to a request for a direct connection."""
         if self._secret is None or self._identity is None:
             return ConnectionReply()
         return ConnectionReply(exchange.share, self._identity.public_key)
 
-    def pack_wire_request(self, greeting: Greeting, request: ConnectionRequest) -> bytes:
+    def pack_connection_request(self, greeting: Greeting, request: ConnectionRequest) -> bytes:
         """Encode the request for a direct connection after a greeting."""
         said: list[str | int | bytes] = [request.address]
         if self._secret is not None:
@@ -254,7 +256,7 @@ class DiscoveryCodec:
             DiscoveryKind.CONNECT, request.nonce + self._seal(DiscoveryKind.CONNECT, nonces, said)
         )
 
-    def read_wire_request(self, greeting: Greeting, body: bytes) -> ConnectionRequest:
+    def read_connection_request(self, greeting: Greeting, body: bytes) -> ConnectionRequest:
         """Decode the content of a request for a direct connection.
 
         Raises:
@@ -277,7 +279,7 @@ class DiscoveryCodec:
             case _:
                 raise DecodeError(Flaw.INVALID, "an incomplete request for a direct connection")
 
-    def pack_wired(
+    def pack_connection_reply(
         self, greeting: Greeting, request: ConnectionRequest, reply: ConnectionReply
     ) -> bytes:
         """Encode the reply that makes the connection a direct connection."""
@@ -288,7 +290,7 @@ class DiscoveryCodec:
         nonces = greeting.nonce + request.nonce
         return _pack(DiscoveryKind.CONNECTED, self._seal(DiscoveryKind.CONNECTED, nonces, said))
 
-    def read_wired(
+    def read_connection_reply(
         self, greeting: Greeting, request: ConnectionRequest, body: bytes
     ) -> ConnectionReply:
         """Decode the content of that reply.
@@ -309,7 +311,7 @@ class DiscoveryCodec:
             case _:
                 raise DecodeError(Flaw.INVALID, "an incomplete reply for a direct connection")
 
-    def wire_keys(
+    def derive_keys(
         self,
         greeting: Greeting,
         request: ConnectionRequest,
@@ -377,7 +379,7 @@ class DiscoveryCodec:
 
 
 def _pack(kind: DiscoveryKind, body: bytes) -> bytes:
-    return _HEAD.pack(MAGIC, DOOR_VERSION, kind, len(body)) + body
+    return _HEAD.pack(MAGIC, DISCOVERY_VERSION, kind, len(body)) + body
 
 
 def _is_text(text: str) -> bool:

@@ -13,14 +13,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from ...messages import InvalidInput
-from .model.workspace_names import DOOR
+from .model.workspace_names import FIRST_LANE
 from .security.token_bucket import TokenBucket
 
 MAX_LANES = 16
 WORKERS_PER_LANE = 4
 """How many workers a lane takes while another one may still be opened."""
 
-PLACE_IS_KEPT_S = 15.0
+PLACE_RESERVED_S = 15.0
 """How long a place is reserved for a worker that was assigned to it, in seconds."""
 
 CLOSED_AFTER_S = 15.0
@@ -76,8 +76,8 @@ class Lanes:
         self._max_unclosed = max_lanes * _MAX_TURNS
         self._workers_per_lane = workers_per_lane
         # Whether each lane that is not closed takes workers.
-        self._usable: dict[int, bool] = {DOOR: True}
-        self._last_lane = DOOR
+        self._usable: dict[int, bool] = {FIRST_LANE: True}
+        self._last_lane = FIRST_LANE
         self._opening = TokenBucket(1 / REOPENED_AFTER_S, self._max_unclosed)
         self._none_opened_until = -math.inf
         # How many workers in a row did not arrive, by lane.
@@ -94,7 +94,7 @@ class Lanes:
     @property
     def open_lanes(self) -> tuple[int, ...]:
         """The lanes that take workers; lane 0 if there is no other."""
-        return tuple(self._in_use()) or (DOOR,)
+        return tuple(self._in_use()) or (FIRST_LANE,)
 
     def _in_use(self) -> list[int]:
         return [lane for lane, usable in self._usable.items() if usable]
@@ -132,7 +132,7 @@ class Lanes:
             if lane in members:
                 members[lane] += 1
         lane = self._choose(members, former, now)
-        self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S, present.get(name))
+        self._on_the_way[name] = _Sent(lane, now + PLACE_RESERVED_S, present.get(name))
         self._on_the_way.move_to_end(name)
         if len(self._on_the_way) > _MAX_ON_THE_WAY:
             self._on_the_way.popitem(last=False)
@@ -146,7 +146,7 @@ class Lanes:
 
         Args:
             name: the worker's name.
-            lane: the lane where it was heard.
+            lane: the lane where it asks.
         """
         sent = self._on_the_way.get(name)
         if sent is None:
@@ -196,20 +196,20 @@ class Lanes:
         return tuple(closed)
 
     def _is_unused(self, lane: int, now: float) -> bool:
-        if lane == DOOR:
+        if lane == FIRST_LANE:
             return False
         # A lane that is not known any more is already closed.
         since = self._empty_since.get(lane)
         return lane not in self._usable or (since is not None and now - since >= CLOSED_AFTER_S)
 
     def _forget(self, lane: int) -> None:
-        if lane != DOOR:
+        if lane != FIRST_LANE:
             self._usable.pop(lane, None)
         self._empty_since.pop(lane, None)
         self._strikes.pop(lane, None)
 
     def _choose(self, members: Mapping[int, int], former: int | None, now: float) -> int:
-        others = [lane for lane in members if lane != former] or list(members) or [DOOR]
+        others = [lane for lane in members if lane != former] or list(members) or [FIRST_LANE]
         emptiest = min(others, key=lambda lane: (members.get(lane, 0), lane))
         for lane in (emptiest, former):
             if lane is not None and members.get(lane, math.inf) < self._workers_per_lane:

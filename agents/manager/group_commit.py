@@ -53,7 +53,7 @@ class GroupCommit:
         self._held_back.extend(said)
         self._unwritten += len(said)
 
-    def note_heard(self) -> None:
+    def note_seen(self) -> None:
         """Let the next write tell when each worker was last heard, which nothing else does."""
         alive = [worker for worker in self._board.workers.values() if worker.alive]
         self._heard = [

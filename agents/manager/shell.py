@@ -183,7 +183,7 @@ class ManagerShell:
         self._looked_at = 0.0
         self._rules = rules
         self._hooks = hooks
-        self._postman: LaneRouter | None = None
+        self._endpoint: LaneRouter | None = None
         self._parcels = ManagerOffload(
             blob_threshold_bytes,
             open_blobs,
@@ -367,12 +367,12 @@ class ManagerShell:
     @property
     def dropped(self) -> dict[str, int]:
         """How many frames and messages could not be read, by what was wrong with them."""
-        return {} if self._postman is None else dict(self._postman.dropped)
+        return {} if self._endpoint is None else dict(self._endpoint.dropped)
 
     @property
     def traffic(self) -> Traffic:
         """How much it has sent and received."""
-        return Traffic() if self._postman is None else self._postman.traffic
+        return Traffic() if self._endpoint is None else self._endpoint.traffic
 
     def call_hook(self, doing: str, call: Awaitable[None]) -> None:
         """Have something awaited after the hooks that wait to be called, before the run ends."""
@@ -380,8 +380,8 @@ class ManagerShell:
 
     def send_to(self, address: str, message: BaseModel) -> None:
         """Send a user's own message to one member, or to everyone."""
-        if self._postman is not None:
-            self._postman.post_loose(address, message)
+        if self._endpoint is not None:
+            self._endpoint.post_datagram(address, message)
 
     # ------------------------------------------------------------------ running
 
@@ -416,7 +416,7 @@ class ManagerShell:
         self._take_clock()
         self._session = session or self._session
         self._lanes = lanes
-        self._postman = LaneRouter(
+        self._endpoint = LaneRouter(
             link,
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self._arrived,
@@ -428,12 +428,12 @@ class ManagerShell:
         self._parcels.begin(None if seal is None else seal.blob_key, also)
         self._apply(ListeningStarted())
         background = [
-            asyncio.ensure_future(self._postman.run()),
+            asyncio.ensure_future(self._endpoint.run()),
             asyncio.ensure_future(self._beat()),
             asyncio.ensure_future(self._calls.run()),
         ]
         if lanes is not None:
-            keeping = lanes.keep(self._postman, self._workers_by_lane)
+            keeping = lanes.keep(self._endpoint, self._workers_by_lane)
             background.append(asyncio.ensure_future(keeping))
         ended = asyncio.ensure_future(self._ended.wait())
         self._watch = LoopWatch.begin(_name_no_task)
@@ -445,7 +445,7 @@ class ManagerShell:
                 future.result()
             await self._calls.see_through()
             self._dismiss()
-            await self._postman.settle(LAST_WORDS_S)
+            await self._endpoint.settle(LAST_WORDS_S)
             if self._keeper is not None:
                 self._keeper.write_at_once()
         except asyncio.CancelledError:
@@ -458,7 +458,7 @@ class ManagerShell:
             self._watch.end(_name_no_task)
             if lanes is not None:
                 lanes.close()
-            self._postman.close_wires()
+            self._endpoint.close_direct_connections()
             if self._keeper is not None:
                 self._keeper.close()
             if self._alarm is not None:
@@ -471,18 +471,18 @@ class ManagerShell:
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the link."""
-        if self._postman is not None:
-            self._postman.receive(frame)
+        if self._endpoint is not None:
+            self._endpoint.receive(frame)
 
     def address_changed(self) -> None:
         """Go by the link's new address; nobody has been met at the old one."""
-        if self._postman is not None:
-            self._postman.take_address()
+        if self._endpoint is not None:
+            self._endpoint.take_address()
 
     def _workers_by_lane(self) -> dict[str, int]:
-        assert self._postman is not None
+        assert self._endpoint is not None
         return {
-            worker.name: self._postman.lane_of(worker.worker_id)
+            worker.name: self._endpoint.lane_of(worker.worker_id)
             for worker in self.board.workers.values()
             if worker.alive
         }
@@ -496,10 +496,10 @@ class ManagerShell:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._rules.heartbeat_s)
-            assert self._postman is not None
-            self._postman.post_loose(EVERYONE, Heartbeat())
+            assert self._endpoint is not None
+            self._endpoint.post_datagram(EVERYONE, Heartbeat())
             if self._keeper is not None:
-                self._keeper.note_heard()
+                self._keeper.note_seen()
 
     # ------------------------------------------------------------------ coming in
 
@@ -514,7 +514,7 @@ class ManagerShell:
                 self._apply(ProgressReported(sender, message))
             case Hello():
                 if self._lanes is not None:
-                    self._lanes.note_heard(message.name, sender)
+                    self._lanes.note_seen(message.name, sender)
                 self._apply(_joined(sender, message))
             case ReturnTasks():
                 self._apply(TasksGivenBack(sender, message.attempts))
@@ -539,8 +539,8 @@ class ManagerShell:
         except UnknownTask as fault:
             lines = (str(fault),)
             answer = Answer(session=inquiry.session, lines=lines, found=False, at=now())
-        if self._postman is not None:
-            self._postman.post_loose(sender, answer)
+        if self._endpoint is not None:
+            self._endpoint.post_datagram(sender, answer)
 
     # ------------------------------------------------------------------ the board's instructions
 
@@ -554,7 +554,7 @@ class ManagerShell:
             at_once: whether whoever told of it goes by it as soon as this returns.
             then: what to do besides, in the end.
         """
-        if self._postman is None:
+        if self._endpoint is None:
             self._take_clock()
         said = self.board.handle(event, now())
         if then is not None:
@@ -564,10 +564,10 @@ class ManagerShell:
                 self._carry_out(instruction)
         else:
             self._keeper.note(said)
-            if at_once or self._postman is None:
+            if at_once or self._endpoint is None:
                 self._keeper.write_at_once()
             else:
-                self._postman.wake()
+                self._endpoint.wake()
         self._set_alarm()
 
     def _take_clock(self) -> None:
@@ -617,14 +617,14 @@ class ManagerShell:
             case SendWelcome():
                 self._welcome(instruction)
             case RefuseWorker(worker_id, session, reason):
-                self._post_loose(worker_id, Refusal(worker_session=session, reason=reason))
+                self._post_datagram(worker_id, Refusal(worker_session=session, reason=reason))
             case ConfirmResult():
                 self._confirm(instruction)
             case DropWorker(worker_id):
                 self._parcels.forget_worker(worker_id)
                 self._admissions.pop(worker_id, None)
-                if self._postman is not None:
-                    self._postman.close(worker_id)
+                if self._endpoint is not None:
+                    self._endpoint.close(worker_id)
             case RetireWorker(worker_id):
                 self._post(worker_id, Shutdown(reason="not needed any more", goes_on=True))
             case StartAssigning():
@@ -691,14 +691,14 @@ class ManagerShell:
         return all(record.status.is_final for record in self.board.tasks.values())
 
     def _welcome(self, order: SendWelcome) -> None:
-        if self._postman is None:
+        if self._endpoint is None:
             return
         worker_id, session, call = order.worker_id, order.session, order.call
         if worker_id not in self._admissions:
             self._last_admission += 1
             self._admissions[worker_id] = self._last_admission
         admission = self._admissions[worker_id]
-        self._postman.open(worker_id, f"{session}.{call}/{self._session}/{admission}")
+        self._endpoint.open(worker_id, f"{session}.{call}/{self._session}/{admission}")
         welcome = Welcome(
             manager=self.name,
             worker=order.name,
@@ -711,7 +711,7 @@ class ManagerShell:
             blob_threshold_bytes=self._parcels.threshold_bytes,
         )
         # What follows in the conversation is sooner there by wire than this by the link.
-        self._postman.post_loose(worker_id, welcome, also_by_wire=True)
+        self._endpoint.post_datagram(worker_id, welcome, also_direct=True)
 
     def _tell(self, occurrence: Occurrence) -> None:
         for watcher in self._watchers:
@@ -747,21 +747,21 @@ class ManagerShell:
             self._post_encoded(worker_id, encoded)
 
     def _post_encoded(self, worker_id: str, message: bytes) -> None:
-        if self._postman is None:
+        if self._endpoint is None:
             return
         try:
-            self._postman.post_encoded(worker_id, message)
+            self._endpoint.post_encoded(worker_id, message)
         except BacklogFull:
             left = WorkerLeft(worker_id, "takes in nothing: too much waits for it")
             asyncio.get_running_loop().call_soon(self._apply, left)
 
-    def _post_loose(self, to: str, message: BaseModel) -> None:
-        if self._postman is not None:
-            self._postman.post_loose(to, message)
+    def _post_datagram(self, to: str, message: BaseModel) -> None:
+        if self._endpoint is not None:
+            self._endpoint.post_datagram(to, message)
 
     def _set_alarm(self) -> None:
         alarm_at = self.board.next_alarm()
-        if self._postman is None or alarm_at is None:
+        if self._endpoint is None or alarm_at is None:
             return
         if self._alarm is not None:
             if self._alarm_at <= alarm_at:
@@ -772,11 +772,11 @@ class ManagerShell:
 
     def _ring(self) -> None:
         self._alarm = None
-        if self._keeper is None or self._postman is None:
+        if self._keeper is None or self._endpoint is None:
             self._let_time_pass()
         else:
             self._is_alarm_due = True
-            self._postman.wake()
+            self._endpoint.wake()
 
     def _let_time_pass(self) -> None:
         if self._watch is not None:

@@ -143,8 +143,8 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         mode: `PeerMode.ADMIN`, or for a guest `PeerMode.CLIENT`; it follows from `admin_peer`, so
             it may be left out, and another is refused.
         role: "task_manager"; another is refused.
-        wires: whether workers that reach the TCP port of the same number may have their frames go
-            by a connection of their own, in place of Ceylon, which is faster.
+        direct_connections: whether workers that reach the TCP port of the same number may use
+            a direct connection in place of Ceylon, which is faster.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or a live manager has it.
@@ -187,7 +187,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         blob_threshold_bytes: int | None = DEFAULT_THRESHOLD_BYTES,
         max_lanes: int = MAX_LANES,
         lane_ports: Sequence[int] = (),
-        wires: bool = True,
+        direct_connections: bool = True,
     ) -> None:
         if not ANY_PORT <= port <= 65_535:  # noqa: PLR2004 - the largest port there is
             raise InvalidInput(f"port is {port!r}; it must be 0 (any free one) to 65535")
@@ -235,7 +235,7 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
         chosen = find_policy(policy) if isinstance(policy, str) else policy
         self._lanes = Lanes(max_lanes)
         self._lane_ports = check_lane_ports(lane_ports)
-        self._wires = wires
+        self._direct_connections = direct_connections
         self._is_over_ceylon = True
         self._lane_keeper: LaneManager | None = None
         self._quiet = quiet
@@ -613,11 +613,15 @@ class TaskManager(Submission, OverridableHooks, CeylonAgent):
             return
         self.claim_port()
         keeper = self._lane_keeper = LaneManager(
-            self, self._sealing, self._lanes, self._lane_ports, wires=self._wires
+            self,
+            self._sealing,
+            self._lanes,
+            self._lane_ports,
+            direct_connections=self._direct_connections,
         )
         if not (inputs or workers):
             # Those that it starts itself would be in no lane but the door's.
-            self.departures = keeper.departures
+            self.start_group = keeper.start_group
             keeper.prepare(self.expected_workers)
         try:
             await super().start_agent(inputs, workers)

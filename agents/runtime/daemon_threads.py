@@ -40,7 +40,7 @@ class DaemonThreads(Executor):
             raise ValueError(f"max_workers is {max_workers}; it must be 1 or more")
         self._max_workers = max_workers
         self._prefix = thread_name_prefix
-        self._crew = _Crew()
+        self._shared = _SharedState()
         self._numbers = count()
         self._is_shut_down = False
 
@@ -57,15 +57,15 @@ class DaemonThreads(Executor):
             RuntimeError: it was shut down, or the system can't start another thread.
         """
         future: Future[_Returned] = Future()
-        crew = self._crew
-        with crew.lock:
+        shared = self._shared
+        with shared.lock:
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            are_all_busy = crew.unfinished >= len(self._threads)
+            are_all_busy = shared.unfinished >= len(self._threads)
             if are_all_busy and len(self._threads) < self._max_workers:
                 self._start_one()
-            crew.unfinished += 1
-            crew.calls.put(_Call(future, partial(fn, *args, **kwargs)))
+            shared.unfinished += 1
+            shared.calls.put(_Call(future, partial(fn, *args, **kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -75,13 +75,13 @@ class DaemonThreads(Executor):
             wait: whether to wait for that.
             cancel_futures: whether to cancel functions that have not started.
         """
-        crew = self._crew
-        with crew.lock:
+        shared = self._shared
+        with shared.lock:
             self._is_shut_down = True
             if cancel_futures:
-                crew.cancel_waiting()
+                shared.cancel_waiting()
             for _ in self._threads:
-                crew.calls.put(None)
+                shared.calls.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
@@ -89,22 +89,22 @@ class DaemonThreads(Executor):
     def __del__(self) -> None:
         # An executor that is garbage-collected leaves no threads behind.
         for _ in self._threads:
-            self._crew.calls.put(None)
+            self._shared.calls.put(None)
 
     def _start_one(self) -> None:
         name = f"{self._prefix}_{next(self._numbers)}"
         # A reference to this object would keep it from being garbage-collected.
-        thread = threading.Thread(target=self._crew.work, name=name, daemon=True)
+        thread = threading.Thread(target=self._shared.work, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
 
-class _Crew:
+class _SharedState:
     """The state that the threads of one executor share."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        # Bounded by whoever submits: a worker by its slots.
+        # Bounded by the caller: a worker submits no more than its slots.
         self.calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self.unfinished = 0
 
@@ -132,7 +132,7 @@ def _carry_out(call: _Call) -> None:
         return
     try:
         outcome = call.function()
-    except BaseException as fault:  # noqa: BLE001 - handed to whoever awaits it
+    except BaseException as fault:  # noqa: BLE001 - raised to the awaiting caller
         call.future.set_exception(fault)
     else:
         call.future.set_result(outcome)

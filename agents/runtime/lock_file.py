@@ -131,13 +131,13 @@ class LockFile:
 if sys.platform == "win32":
 
     def try_to_lock(descriptor: int, *, is_shared: bool = False) -> bool:
-        """Lock an open file itself, if nobody else has it locked; on Windows nothing is done.
+        """Lock an open file itself, unless another process has locked it; does nothing on Windows.
 
-        There nobody can delete or replace a file that somebody has open.
+        On Windows nobody can delete or replace an open file.
 
         Args:
             descriptor: the file.
-            is_shared: whether others may lock it so too.
+            is_shared: whether other processes may lock it in the same way.
 
         Returns:
             Whether it is locked.
@@ -146,21 +146,21 @@ if sys.platform == "win32":
         return True
 
     def unlock(descriptor: int) -> None:
-        """Give the lock on an open file back."""
+        """Release the lock on an open file."""
         del descriptor
 
 else:
     import fcntl
 
     def try_to_lock(descriptor: int, *, is_shared: bool = False) -> bool:
-        """Lock an open file itself, if nobody else has it locked.
+        """Lock an open file itself, unless another process has locked it.
 
         Args:
             descriptor: the file.
-            is_shared: whether others may lock it so too.
+            is_shared: whether other processes may lock it in the same way.
 
         Returns:
-            Whether it is locked; also where there are no such locks.
+            Whether it is locked; also True where there are no such locks.
         """
         how = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
         try:
@@ -173,6 +173,6 @@ else:
         return True
 
     def unlock(descriptor: int) -> None:
-        """Give the lock on an open file back."""
+        """Release the lock on an open file."""
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -15,7 +15,7 @@ _UNCHOSEN_WORKSPACES = frozenset({DEFAULT_WORKSPACE, "ceylon_agent_stack"})
 and Ceylon's `DEFAULT_WORKSPACE_ID`, which is not that default."""
 
 
-class AdminPlace(NamedTuple):
+class AdminAddress(NamedTuple):
     """Where an admin is.
 
     Args:
@@ -27,7 +27,7 @@ class AdminPlace(NamedTuple):
     port: int
 
 
-def read_admin_place(admin_peer: str) -> AdminPlace | None:
+def read_admin_address(admin_peer: str) -> AdminAddress | None:
     """Where an admin is according to the `.ceylon_network` in the current directory.
 
     A peer id is new for each agent object, so a file with that peer id was written by that admin.
@@ -36,10 +36,10 @@ def read_admin_place(admin_peer: str) -> AdminPlace | None:
     if found is None or found.admin_peer != admin_peer or found.workspace_id is None:
         return None
     port = found.port or ""
-    return AdminPlace(found.workspace_id, int(port) if port.isascii() and port.isdecimal() else 0)
+    return AdminAddress(found.workspace_id, int(port) if port.isascii() and port.isdecimal() else 0)
 
 
-def agree_with_admin(name: str, asked: AdminPlace, known: AdminPlace) -> AdminPlace:
+def agree_with_admin(name: str, asked: AdminAddress, known: AdminAddress) -> AdminAddress:
     """The workspace and port to join: the admin's, unless others were chosen.
 
     Args:
@@ -66,4 +66,4 @@ def agree_with_admin(name: str, asked: AdminPlace, known: AdminPlace) -> AdminPl
         else:
             log.warning(told)
     port = known.port if known.port and asked.port == DEFAULT_PORT else asked.port
-    return AdminPlace(known.workspace_id, port)
+    return AdminAddress(known.workspace_id, port)

@@ -28,7 +28,7 @@ from ..runtime.ports import (
     scratch_folder,
     standing_in,
 )
-from .admin_address import AdminPlace, agree_with_admin, read_admin_place
+from .admin_address import AdminAddress, agree_with_admin, read_admin_address
 from .ceylon_api import (
     AgentDetail,
     PeerMode,
@@ -105,7 +105,7 @@ class CeylonAgent(UserHandlers):
         self._serving: asyncio.Future[object] | None = None
         self._redial = Redial()
         self._callbacks = CeylonCallbacks(self)
-        self.departures: StartGroup | None = None
+        self.start_group: StartGroup | None = None
         """Where it meets others that start together with it; None if it starts by itself."""
 
     # ---------------------------------------------------------- what the shells fill in
@@ -312,11 +312,11 @@ class CeylonAgent(UserHandlers):
             with contextlib.suppress(PortInUse):
                 admin.claim_port()
         if admin is None:
-            known = read_admin_place(self.admin_peer)
+            known = read_admin_address(self.admin_peer)
         else:
-            known = AdminPlace(admin.workspace_id, admin.port or 0)
+            known = AdminAddress(admin.workspace_id, admin.port or 0)
         if known is not None:
-            asked = AdminPlace(self.workspace_id, self.port)
+            asked = AdminAddress(self.workspace_id, self.port)
             try:
                 self.workspace_id, self.port = agree_with_admin(self.name, asked, known)
             except InvalidInput as fault:
@@ -368,14 +368,14 @@ class CeylonAgent(UserHandlers):
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
         try:
-            if self.departures is None or inputs or companions:
-                starting = start_in_ceylon(self.departing().inside, inputs, companions)
+            if self.start_group is None or inputs or companions:
+                starting = start_in_ceylon(self.current_instance().inside, inputs, companions)
                 if all(isinstance(companion, CeylonAgent) for companion in companions):
                     await starting
                 else:
                     await start_with_plain_agents(self, starting)
             else:
-                await self.departures.start(self)
+                await self.start_group.start(self)
         finally:
             for agent in (self, *companions):
                 if isinstance(agent, CeylonAgent):
@@ -431,10 +431,10 @@ class CeylonAgent(UserHandlers):
             await self._redial.end()
             if self._redial.replaced is not None:
                 await self._redial.replaced.stop()
-            elif self.departures is None or not await self.departures.end(self):
+            elif self.start_group is None or not await self.start_group.end(self):
                 await UnifiedAgent.stop(self)
 
-    def departing(self) -> CeylonInstance:
+    def current_instance(self) -> CeylonInstance:
         """The current instance in Ceylon. It can be stopped even after it was replaced."""
         return CeylonInstance(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
 

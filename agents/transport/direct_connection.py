@@ -33,7 +33,7 @@ _LOOK_AFTER_S = 0.1
 class ConnectionHolder(Protocol):
     """The owner of direct connections, which sends and receives over them."""
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
         """Whether a peer that owns a public key may open a direct connection.
 
         Args:
@@ -42,15 +42,15 @@ class ConnectionHolder(Protocol):
         """
         ...
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
+    def attach(self, peer: str, connection: DirectConnection) -> None:
         """Use a direct connection to a peer from now on; close a former one."""
         ...
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
+    def detach(self, peer: str, connection: DirectConnection) -> None:
         """Stop using a direct connection that has ended, unless another has already replaced it."""
         ...
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+    def receive_direct(self, peer: str, frame: bytes) -> None:
         """Receive a frame of a direct connection; an empty one only shows that it works."""
         ...
 
@@ -185,13 +185,13 @@ class DirectConnection(asyncio.Protocol):
         self._received += 1
         self._may_speak = True
         if not is_keepalive:
-            self._holder.receive_by_wire(self._peer, content)
+            self._holder.receive_direct(self._peer, content)
             return
         if self._dials:
             self._life.answered(int.from_bytes(content, "big"), now())
         else:
             self._send_keepalive()
-        self._holder.receive_by_wire(self._peer, b"")
+        self._holder.receive_direct(self._peer, b"")
 
     def _send_keepalive(self) -> None:
         self._write(self._received.to_bytes(_COUNT_BYTES, "big"), _KEEPALIVE)

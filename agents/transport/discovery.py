@@ -17,7 +17,7 @@ from typing import TypeAlias
 from ...messages import DecodeError, EncodeError, Flaw
 from ..kernel.discovery import (
     HEAD_BYTES,
-    MAX_WORD_BYTES,
+    MAX_DISCOVERY_BYTES,
     NONCE_BYTES,
     DiscoveryCodec,
     DiscoveryKind,
@@ -36,13 +36,13 @@ from .direct_connection import ConnectionHolder, DirectConnection
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
 
-COMING_PATIENCE_S = 1.0
+CONNECT_TIMEOUT_S = 1.0
 """How long a client waits for the TCP connection, in seconds: a firewall may be in between."""
 
-GREETING_PATIENCE_S = 3.0
+GREETING_TIMEOUT_S = 3.0
 """How long it then waits for the greeting, in seconds: the manager may be busy."""
 
-ANSWER_PATIENCE_S = 6.0
+ANSWER_TIMEOUT_S = 6.0
 """How long it then waits for the answer, in seconds: a lane may have to be opened first."""
 
 LIMITS = ConnectionLimits(
@@ -56,15 +56,15 @@ An answer takes longer if lanes have to be opened for it.
 
 _MAX_NAME_CHARACTERS = 200
 
-PlaceFinder: TypeAlias = Callable[[str], Awaitable[LaneAddress]]
+LaneFinder: TypeAlias = Callable[[str], Awaitable[LaneAddress]]
 """Returns the lane address for the worker with a name."""
 
 
 @contextlib.asynccontextmanager
-async def open_door(
+async def serve_discovery(
     port: int,
     talk: DiscoveryCodec,
-    find_place: PlaceFinder,
+    find_lane: LaneFinder,
     drop: Callable[[DecodeError], None],
     holder: ConnectionHolder | None = None,
 ) -> AsyncGenerator[None, None]:
@@ -73,7 +73,7 @@ async def open_door(
     Args:
         port: the TCP port.
         talk: encodes and decodes the messages.
-        find_place: returns the lane address of a worker.
+        find_lane: returns the lane address of a worker.
         drop: called with the error of a message that could not be decoded.
         holder: owns the direct connections; None refuses them.
 
@@ -81,9 +81,9 @@ async def open_door(
         OSError: another process uses the port.
     """
     limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
-    reception = _Reception(talk, find_place, drop, holder)
+    reception = _DiscoveryServer(talk, find_lane, drop, holder)
     listening = socket.create_server((EVERYWHERE, port))
-    listener = LimitedListener(listening, "door", limits, reception.make_protocol)
+    listener = LimitedListener(listening, "discovery", limits, reception.make_protocol)
     listener.start()
     try:
         yield
@@ -95,7 +95,7 @@ async def open_door(
             await listener.close()
 
 
-async def ask_the_door(host: str, port: int, talk: DiscoveryCodec, name: str) -> LaneAddress | None:
+async def ask_for_lane(host: str, port: int, talk: DiscoveryCodec, name: str) -> LaneAddress | None:
     """Ask a manager which lane a worker should join; None if it does not answer.
 
     Args:
@@ -116,7 +116,7 @@ async def ask_the_door(host: str, port: int, talk: DiscoveryCodec, name: str) ->
         writer.close()
 
 
-async def ask_for_wire(
+async def request_direct_connection(
     host: str,
     port: int,
     talk: DiscoveryCodec,
@@ -139,19 +139,19 @@ async def ask_for_wire(
         reader, writer = await _come(host, port)
     except (OSError, asyncio.TimeoutError):
         return None
-    wire: DirectConnection | None = None
+    connection: DirectConnection | None = None
     try:
         greeting = await _be_greeted(reader, talk)
         exchange = Exchange(secrets.token_bytes(SEED_BYTES))
-        request = talk.wire_request(secrets.token_bytes(NONCE_BYTES), address, exchange)
-        writer.write(talk.pack_wire_request(greeting, request))
-        _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DiscoveryKind.CONNECTED))
-        reply = talk.read_wired(greeting, request, answer)
-        if not holder.expects_wire(manager, reply.public_key):
+        request = talk.connection_request(secrets.token_bytes(NONCE_BYTES), address, exchange)
+        writer.write(talk.pack_connection_request(greeting, request))
+        _, answer = await within(ANSWER_TIMEOUT_S, _read(reader, DiscoveryKind.CONNECTED))
+        reply = talk.read_connection_reply(greeting, request, answer)
+        if not holder.accepts_direct(manager, reply.public_key):
             return None
-        keys = talk.wire_keys(greeting, request, reply, exchange)
+        keys = talk.derive_keys(greeting, request, reply, exchange)
         _see_that_it_is_open(writer)
-        wire = DirectConnection(
+        connection = DirectConnection(
             manager,
             holder,
             writer,
@@ -163,18 +163,20 @@ async def ask_for_wire(
     except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
         return None
     finally:
-        if wire is None:
+        if connection is None:
             writer.close()
-    if wire is not None:
+    if connection is not None:
         # The manager's end sends nothing before it has received something.
-        wire.send(b"")
-    return wire
+        connection.send(b"")
+    return connection
 
 
 async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    coming = asyncio.ensure_future(asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES))
+    coming = asyncio.ensure_future(
+        asyncio.open_connection(host, port, limit=2 * MAX_DISCOVERY_BYTES)
+    )
     try:
-        return await within(COMING_PATIENCE_S, coming)
+        return await within(CONNECT_TIMEOUT_S, coming)
     except BaseException:
         # It may have been established just when it was cancelled.
         coming.add_done_callback(_hang_up)
@@ -187,18 +189,18 @@ def _hang_up(coming: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWr
         writer.close()
 
 
-class _Reception:
-    """Answers clients; takes the arguments of `open_door`."""
+class _DiscoveryServer:
+    """Answers clients; takes the arguments of `serve_discovery`."""
 
     def __init__(
         self,
         talk: DiscoveryCodec,
-        find_place: PlaceFinder,
+        find_lane: LaneFinder,
         drop: Callable[[DecodeError], None],
         holder: ConnectionHolder | None,
     ) -> None:
         self._talk = talk
-        self._find_place = find_place
+        self._find_place = find_lane
         self._drop = drop
         self._holder = holder
         self._visits: set[asyncio.Task[None]] = set()
@@ -212,7 +214,7 @@ class _Reception:
             visit.add_done_callback(self._visits.discard)
 
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=2 * MAX_WORD_BYTES, loop=loop)
+        reader = asyncio.StreamReader(limit=2 * MAX_DISCOVERY_BYTES, loop=loop)
         return asyncio.StreamReaderProtocol(reader, come, loop=loop)
 
     async def close(self) -> None:
@@ -250,14 +252,14 @@ class _Reception:
         greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
         writer.write(pack_greeting(greeting))
         kind, body = await _read(
-            reader, DiscoveryKind.QUESTION, DiscoveryKind.WIRE, DiscoveryKind.CONNECT
+            reader, DiscoveryKind.QUESTION, DiscoveryKind.FORMER_CONNECT, DiscoveryKind.CONNECT
         )
-        if kind is DiscoveryKind.WIRE:
+        if kind is DiscoveryKind.FORMER_CONNECT:
             # An earlier version, whose direct connections anybody in between could stall.
             return False
         if kind is DiscoveryKind.CONNECT:
             holder = self._holder
-            if holder is None or not _give_wire(writer, talk, greeting, body, holder):
+            if holder is None or not _make_direct(writer, talk, greeting, body, holder):
                 return False
             connection.release()
             return True
@@ -275,11 +277,11 @@ async def _ask(
     greeting = await _be_greeted(reader, talk)
     question = Question(secrets.token_bytes(NONCE_BYTES), name[:_MAX_NAME_CHARACTERS])
     writer.write(talk.pack_question(greeting, question))
-    _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DiscoveryKind.ANSWER))
+    _, answer = await within(ANSWER_TIMEOUT_S, _read(reader, DiscoveryKind.ANSWER))
     return talk.read_answer(greeting, question, answer)
 
 
-def _give_wire(
+def _make_direct(
     writer: asyncio.StreamWriter,
     talk: DiscoveryCodec,
     greeting: Greeting,
@@ -287,13 +289,13 @@ def _give_wire(
     holder: ConnectionHolder,
 ) -> bool:
     """Make a connection a direct connection if the client may have one; return whether it may."""
-    request = talk.read_wire_request(greeting, body)
-    if not holder.expects_wire(request.address, request.public_key):
+    request = talk.read_connection_request(greeting, body)
+    if not holder.accepts_direct(request.address, request.public_key):
         return False
     exchange = Exchange(secrets.token_bytes(SEED_BYTES))
-    reply = talk.wire_reply(exchange)
-    keys = talk.wire_keys(greeting, request, reply, exchange)
-    writer.write(talk.pack_wired(greeting, request, reply))
+    reply = talk.connection_reply(exchange)
+    keys = talk.derive_keys(greeting, request, reply, exchange)
+    writer.write(talk.pack_connection_reply(greeting, request, reply))
     _see_that_it_is_open(writer)
     DirectConnection(
         request.address,
@@ -314,7 +316,7 @@ def _see_that_it_is_open(writer: asyncio.StreamWriter) -> None:
 
 
 async def _be_greeted(reader: asyncio.StreamReader, talk: DiscoveryCodec) -> Greeting:
-    _, body = await within(GREETING_PATIENCE_S, _read(reader, DiscoveryKind.GREETING))
+    _, body = await within(GREETING_TIMEOUT_S, _read(reader, DiscoveryKind.GREETING))
     greeting = read_greeting(body)
     if greeting.sealed is not talk.is_sealed:
         raise DecodeError(Flaw.UNSEALED, "only one of the manager and this worker seals")

@@ -45,7 +45,7 @@ class Endpoint:
     next frame; while it is idle, a message is sent at once. Messages for a peer with a direct
     connection are sent over that connection.
 
-    `link_heard_at` is the time at which the link last received anything, in seconds.
+    `link_received_at` is the time at which the link last received anything, in seconds.
 
     Args:
         link: the connection to the workspace.
@@ -79,17 +79,17 @@ class Endpoint:
         self._results_arrived = results_arrived
         self._also = also
         self._before_sending = before_sending
-        self._multiplexer.give_up_wire = self._give_up_wire
+        self._multiplexer.give_up_direct = self._give_up_direct
         # Each frame, and the peer whose direct connection received it.
         self._inbox: deque[tuple[bytes, str | None]] = deque()
         self._inbox_bytes = 0
         self._due = asyncio.Event()
         self._is_over = False
         # Bounded by the admitted peers.
-        self._wires: dict[str, DirectConnection] = {}
+        self._direct_connections: dict[str, DirectConnection] = {}
         # Peers whose direct connections are proved to lead to them, not to another member.
         self._proved: set[str] = set()
-        self.link_heard_at = now()
+        self.link_received_at = now()
         self.dropped: Counter[str] = Counter()
         self.traffic = Traffic()
 
@@ -104,8 +104,8 @@ class Endpoint:
     def close(self, peer: str) -> None:
         """Close the conversation and the direct connection with a peer, if there are any."""
         self._multiplexer.close(peer)
-        if peer in self._wires:
-            self._wires[peer].close()
+        if peer in self._direct_connections:
+            self._direct_connections[peer].close()
 
     def post(self, peer: str, message: BaseModel) -> None:
         """Send a message in the conversation with a peer: it arrives once, and in order.
@@ -121,9 +121,9 @@ class Endpoint:
         self._due.set()
         return number
 
-    def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
+    def post_datagram(self, to: str, message: BaseModel, *, also_direct: bool = False) -> None:
         """Send a message that may get lost, to one address or to everyone; see `Multiplexer`."""
-        self._multiplexer.post_loose(to, encode_message(message), also_by_wire=also_by_wire)
+        self._multiplexer.post_datagram(to, encode_message(message), also_direct=also_direct)
         self._due.set()
 
     @property
@@ -136,37 +136,37 @@ class Endpoint:
         stream = self._multiplexer.find(peer)
         return 0 if stream is None else stream.acknowledged
 
-    def heard_at(self, peer: str) -> float | None:
+    def last_received_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
         stream = self._multiplexer.find(peer)
-        return None if stream is None else stream.heard_at
+        return None if stream is None else stream.last_received_at
 
-    # ------------------------------------------------------------------ wires
+    # ------------------------------------------------------------------ direct connections
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
         """Whether a peer may open a direct connection: unless the key is another member's."""
         return self._seal is None or self._seal.owns(peer, public_key) is not False
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
+    def attach(self, peer: str, connection: DirectConnection) -> None:
         """Use a direct connection to a peer once it has received something; close a former one."""
-        former = self._wires.get(peer)
+        former = self._direct_connections.get(peer)
         if former is not None:
             former.close()
-        self._wires[peer] = wire
+        self._direct_connections[peer] = connection
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
+    def detach(self, peer: str, connection: DirectConnection) -> None:
         """Stop using a direct connection; unacknowledged messages are sent over the link again."""
-        if self._wires.get(peer) is wire:
-            del self._wires[peer]
+        if self._direct_connections.get(peer) is connection:
+            del self._direct_connections[peer]
             self._proved.discard(peer)
-            self._multiplexer.distrust_wire(peer)
+            self._multiplexer.distrust_direct(peer)
             self._due.set()
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+    def receive_direct(self, peer: str, frame: bytes) -> None:
         """Receive a frame of a direct connection; an empty one only shows that it works."""
         if peer not in self._proved and not self._prove(peer):
             return
-        self._multiplexer.trust_wire(peer)
+        self._multiplexer.trust_direct(peer)
         if frame:
             self._receive(frame, peer, now())
 
@@ -177,25 +177,25 @@ class Endpoint:
         return round_trip_s
 
     def _prove(self, peer: str) -> bool:
-        wire = self._wires.get(peer)
-        if wire is None:
+        connection = self._direct_connections.get(peer)
+        if connection is None:
             return False
-        verdict = self._seal is None or self._seal.owns(peer, wire.public_key)
+        verdict = self._seal is None or self._seal.owns(peer, connection.public_key)
         if verdict is False:
-            wire.give_up("it leads to another member than its address says")
+            connection.give_up("it leads to another member than its address says")
         elif verdict:
             self._proved.add(peer)
         return bool(verdict)
 
-    def _give_up_wire(self, peer: str) -> None:
-        wire = self._wires.get(peer)
-        if wire is not None:
-            wire.give_up("a message on it was not acknowledged in time")
+    def _give_up_direct(self, peer: str) -> None:
+        connection = self._direct_connections.get(peer)
+        if connection is not None:
+            connection.give_up("a message on it was not acknowledged in time")
 
-    def close_wires(self) -> None:
+    def close_direct_connections(self) -> None:
         """Close all direct connections."""
-        for wire in tuple(self._wires.values()):
-            wire.close()
+        for connection in tuple(self._direct_connections.values()):
+            connection.close()
 
     # ------------------------------------------------------------------ frames
 
@@ -214,26 +214,28 @@ class Endpoint:
 
     def receive(self, frame: bytes) -> None:
         """Receive a frame. An unreadable one is counted, logged once per kind, and dropped."""
-        at = self.link_heard_at = now()
+        at = self.link_received_at = now()
         self._receive(frame, None, at)
 
-    def _receive(self, frame: bytes, by_wire_of: str | None, at: float) -> None:
+    def _receive(self, frame: bytes, from_direct: str | None, at: float) -> None:
         self.traffic.frames_received += 1
         self.traffic.received_bytes += len(frame)
         if self._before_sending is None:
-            self._take_in(frame, by_wire_of, at)
+            self._handle_frame(frame, from_direct, at)
             return
         if self._inbox_bytes + len(frame) > MAX_INBOX_BYTES:
             # Its sender will send it again.
             self.dropped[OVERRUN] += 1
             return
-        self._inbox.append((frame, by_wire_of))
+        self._inbox.append((frame, from_direct))
         self._inbox_bytes += len(frame)
         self._due.set()
 
-    def _take_in(self, frame: bytes, by_wire_of: str | None, at: float) -> None:
+    def _handle_frame(self, frame: bytes, from_direct: str | None, at: float) -> None:
         try:
-            arrivals = self._multiplexer.receive(frame, at, self._listens_to, by_wire_of=by_wire_of)
+            arrivals = self._multiplexer.receive(
+                frame, at, self._listens_to, from_direct=from_direct
+            )
         except DecodeError as fault:
             self._drop(fault.flaw, fault.detail)
             # The seal may have to answer it.
@@ -255,15 +257,15 @@ class Endpoint:
                 )
                 continue
             if results and (arrival.sender != sender or type(message) is not TaskResult):
-                self._hand_over_results(sender, results)
+                self._deliver_results(sender, results)
                 results = []
             sender = arrival.sender
             if self._results_arrived is not None and type(message) is TaskResult:
                 results.append(message)
             else:
-                self._hand_over(sender, message)
+                self._deliver(sender, message)
         if results:
-            self._hand_over_results(sender, results)
+            self._deliver_results(sender, results)
         self._due.set()
 
     def end(self) -> None:
@@ -283,11 +285,11 @@ class Endpoint:
             outgoing = self._multiplexer.collect(at)
             alarm = self._multiplexer.next_alarm_at
             if outgoing is not None:
-                wire = self._wires.get(outgoing.to or "")
-                if wire is not None:
+                connection = self._direct_connections.get(outgoing.to or "")
+                if connection is not None:
                     # Even if it is not used now, this shows the other end that it works.
-                    wire.send(outgoing.frame if outgoing.by_wire else b"")
-                if not outgoing.by_wire:
+                    connection.send(outgoing.frame if outgoing.is_direct else b"")
+                if not outgoing.is_direct:
                     # If the direct connection has just ended, the link sent these messages too.
                     await self._link.send(outgoing.frame, outgoing.to)
                 self.traffic.frames_sent += 1
@@ -311,27 +313,27 @@ class Endpoint:
             return
         at = now()
         for _ in range(len(self._inbox)):
-            frame, by_wire_of = self._inbox.popleft()
+            frame, from_direct = self._inbox.popleft()
             self._inbox_bytes -= len(frame)
-            self._take_in(frame, by_wire_of, at)
+            self._handle_frame(frame, from_direct, at)
 
-    async def settle(self, patience_s: float) -> bool:
+    async def settle(self, timeout_s: float) -> bool:
         """Wait until everything posted was acknowledged; return False after the timeout."""
-        deadline = now() + patience_s
+        deadline = now() + timeout_s
         while self._multiplexer.has_unsettled():
             if now() >= deadline:
                 return False
             await asyncio.sleep(_SETTLE_STEP_S)
         return True
 
-    def _hand_over(self, sender: str, message: BaseModel) -> None:
+    def _deliver(self, sender: str, message: BaseModel) -> None:
         try:
             self._arrived(sender, message)
         except Exception:  # noqa: BLE001 - no message may end the endpoint
             self.dropped[UNHANDLED] += 1
             log.exception("handling a message failed", kind=type(message).__name__)
 
-    def _hand_over_results(self, sender: str, results: Sequence[TaskResult]) -> None:
+    def _deliver_results(self, sender: str, results: Sequence[TaskResult]) -> None:
         assert self._results_arrived is not None
         try:
             self._results_arrived(sender, results)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ..runtime.clock import now
 from ..runtime.log import log
-from .quic_probe import is_at_home
+from .quic_probe import answers_probe
 
 WAIT_S = 10.0
 """How long a guest waits for its host before it dials, in seconds."""
@@ -48,19 +48,19 @@ async def wait_for_host(guest: Guest) -> None:
     """Wait until the host answers, or until a timeout."""
     ends_at = now() + WAIT_S
     while True:
-        if await is_at_home(guest.admin_ip, guest.port) or now() >= ends_at:
+        if await answers_probe(guest.admin_ip, guest.port) or now() >= ends_at:
             return
         await asyncio.sleep(WAIT_STEP_S)
 
 
-async def watch_host(guest: Guest, patience_s: float, gone: Callable[[str], None]) -> None:
+async def watch_host(guest: Guest, timeout_s: float, gone: Callable[[str], None]) -> None:
     """Watch the host until it is gone.
 
     It is probed only while no frames arrive, so that a busy workspace needs no probes.
 
     Args:
         guest: the manager.
-        patience_s: for how long nothing may arrive and no probe be answered, in seconds.
+        timeout_s: for how long nothing may arrive and no probe be answered, in seconds.
         gone: called with the reason once the host is gone.
     """
     missed_at = now()
@@ -75,14 +75,14 @@ async def watch_host(guest: Guest, patience_s: float, gone: Callable[[str], None
                 "and its workers that admin's workspace_id",
                 manager=guest.name,
             )
-        if guest.count_received() != received or await is_at_home(guest.admin_ip, guest.port):
+        if guest.count_received() != received or await answers_probe(guest.admin_ip, guest.port):
             received, misses = guest.count_received(), 0
             continue
         if not misses:
             missed_at = now()
         misses += 1
         silent_s = now() - missed_at
-        if misses >= LEAST_LOOKS and silent_s >= patience_s:
+        if misses >= LEAST_LOOKS and silent_s >= timeout_s:
             gone(
                 f"its host at {guest.admin_ip}, UDP port {guest.port}, is gone: it has not "
                 f"answered for {silent_s:.0f} s"

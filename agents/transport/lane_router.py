@@ -1,6 +1,6 @@
 """One endpoint for each lane of a manager, with the interface of a single one.
 
-A sender does not need to know a worker's lane: it is the lane on which the worker was heard.
+A sender does not need to know a worker's lane: it is the lane where the worker was last seen.
 Messages between workers are relayed from lane to lane.
 """
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from ...messages import DecodeError, Flaw, TaskResult, UnknownPeer, decode_message
 from ...messages.frame import EVERYONE, Datagram, Section, decode_letter
-from ..kernel.model.workspace_names import DOOR
+from ..kernel.model.workspace_names import FIRST_LANE
 from ..kernel.security.address_claims import CLAIM_KEPT_S
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now
@@ -27,26 +27,26 @@ from .endpoint import Arrived, Endpoint, ResultsArrived
 from .link import Link
 from .traffic import Traffic, sum_up
 
-MAX_EARLY_WIRES = 256
-EARLY_WIRE_PATIENCE_S = 15.0
+MAX_EARLY_CONNECTIONS = 256
+EARLY_CONNECTION_TIMEOUT_S = 15.0
 """How many direct connections of workers that were not admitted yet are kept, and for how long in
 seconds; fewer where the process may open only few files."""
 
 _MAX_HEARD = 20_000
-"""For how many addresses the lane where they were last heard is kept."""
+"""For how many addresses the lane where they were last seen is kept."""
 
 
 @dataclass(slots=True)
-class _EarlyWire:
+class _EarlyConnection:
     """The direct connection of a worker that was not admitted yet.
 
     Args:
-        wire: the connection.
+        connection: the connection.
         expiry: closes it after a timeout.
         has_spoken: whether it has received anything: nothing may be sent on it before.
     """
 
-    wire: DirectConnection
+    connection: DirectConnection
     expiry: asyncio.TimerHandle
     has_spoken: bool = False
 
@@ -88,16 +88,16 @@ class LaneRouter:
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
         self._lanes: dict[int, Endpoint] = {}
-        # The lanes of admitted peers, and of those that were heard and may be admitted.
+        # The lanes of admitted peers, and of those that were seen and may be admitted.
         self._lane_of: dict[str, int] = {}
-        self._heard_on: OrderedDict[str, int] = OrderedDict()
-        self._early_wires: dict[str, _EarlyWire] = {}
+        self._last_lane_of: OrderedDict[str, int] = OrderedDict()
+        self._early_connections: dict[str, _EarlyConnection] = {}
         self._running: dict[int, asyncio.Future[None]] = {}
         self._added = asyncio.Event()
         # Removed lanes still count.
         self._dropped_elsewhere: Counter[str] = Counter()
         self._carried_before = Traffic()
-        self.add(DOOR, link, seal)
+        self.add(FIRST_LANE, link, seal)
 
     # ------------------------------------------------------------------ lanes
 
@@ -112,7 +112,7 @@ class LaneRouter:
         Returns:
             The endpoint of the lane.
         """
-        postman = self._lanes[lane] = Endpoint(
+        endpoint = self._lanes[lane] = Endpoint(
             link,
             listens_to=self._listens_to,
             arrived=partial(self._take, lane),
@@ -123,30 +123,30 @@ class LaneRouter:
             seal=seal,
             before_sending=None if self._before_sending is None else self._in_turn,
         )
-        postman.pass_on_to(partial(self._pass_on, lane))
+        endpoint.pass_on_to(partial(self._pass_on, lane))
         self._added.set()
-        return postman
+        return endpoint
 
     def remove(self, lane: int) -> None:
         """Remove a closed lane; workers that are still in it are dropped."""
-        postman = self._lanes.pop(lane, None)
-        if postman is None:
+        endpoint = self._lanes.pop(lane, None)
+        if endpoint is None:
             return
         for peer in [peer for peer, of in self._lane_of.items() if of == lane]:
             del self._lane_of[peer]
-            postman.close(peer)
-        for peer in [peer for peer, on in self._heard_on.items() if on == lane]:
-            del self._heard_on[peer]
-        postman.close_wires()
-        self._dropped_elsewhere.update(postman.dropped)
-        self._carried_before = sum_up((self._carried_before, postman.traffic))
+            endpoint.close(peer)
+        for peer in [peer for peer, on in self._last_lane_of.items() if on == lane]:
+            del self._last_lane_of[peer]
+        endpoint.close_direct_connections()
+        self._dropped_elsewhere.update(endpoint.dropped)
+        self._carried_before = sum_up((self._carried_before, endpoint.traffic))
         self._running.pop(lane, None)
-        postman.end()
+        endpoint.end()
 
     def lane_of(self, peer: str) -> int:
-        """The lane of an admitted peer, or the lane where it was last heard; otherwise lane 0."""
+        """The lane of an admitted peer, or the lane where it was last seen; otherwise lane 0."""
         lane = self._lane_of.get(peer)
-        return self._heard_on.get(peer, DOOR) if lane is None else lane
+        return self._last_lane_of.get(peer, FIRST_LANE) if lane is None else lane
 
     def count(self, flaw: Flaw, detail: str) -> None:
         """Count something unreadable that did not reach any lane; see `Endpoint`."""
@@ -154,44 +154,44 @@ class LaneRouter:
         if self._dropped_elsewhere[flaw.value] == 1:
             log.warning("dropped an unreadable frame or message", flaw=flaw.value, detail=detail)
 
-    # ------------------------------------------------------------------ as a postman
+    # ------------------------------------------------------------------ as an endpoint
 
     @property
     def dropped(self) -> Counter[str]:
         """How many frames and messages were dropped on all lanes, by flaw."""
         total = Counter(self._dropped_elsewhere)
-        for postman in self._lanes.values():
-            total.update(postman.dropped)
+        for endpoint in self._lanes.values():
+            total.update(endpoint.dropped)
         return total
 
     @property
     def traffic(self) -> Traffic:
         """The traffic of all lanes."""
-        carried = (postman.traffic for postman in self._lanes.values())
+        carried = (endpoint.traffic for endpoint in self._lanes.values())
         return sum_up((self._carried_before, *carried))
 
     @property
     def refusal(self) -> str | None:
         """Why this member is refused; see `Endpoint`."""
-        return self._lanes[DOOR].refusal
+        return self._lanes[FIRST_LANE].refusal
 
     def take_address(self) -> None:
         """Use the new address of the link of lane 0; only before any conversation was opened."""
-        self._lanes[DOOR].take_address()
+        self._lanes[FIRST_LANE].take_address()
 
     def open(self, peer: str, conversation: str) -> None:
-        """Open a numbered conversation with a peer, on the lane where it was heard."""
+        """Open a numbered conversation with a peer, on the lane where it was last seen."""
         lane = self.lane_of(peer)
         self._lane_of[peer] = lane
         self._lanes[lane].open(peer, conversation)
-        early = self._early_wires.pop(peer, None)
+        early = self._early_connections.pop(peer, None)
         if early is not None:
             early.expiry.cancel()
-            self._lanes[lane].attach(peer, early.wire)
-            if not self._lanes[lane].expects_wire(peer, early.wire.public_key):
-                early.wire.give_up("it leads to another member than the admitted one")
+            self._lanes[lane].attach(peer, early.connection)
+            if not self._lanes[lane].accepts_direct(peer, early.connection.public_key):
+                early.connection.give_up("it leads to another member than the admitted one")
             elif early.has_spoken:
-                self._lanes[lane].receive_by_wire(peer, b"")
+                self._lanes[lane].receive_direct(peer, b"")
 
     def close(self, peer: str) -> None:
         """Close the conversation with a peer, if there is one."""
@@ -207,86 +207,86 @@ class LaneRouter:
         """Send an encoded message as `post` does; return its number in the conversation, from 0."""
         return self._with(peer).post_encoded(peer, message)
 
-    def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
+    def post_datagram(self, to: str, message: BaseModel, *, also_direct: bool = False) -> None:
         """Send a message that may get lost, to one address or to everyone on all lanes."""
         if to == EVERYONE:
-            for postman in self._lanes.values():
-                postman.post_loose(to, message)
+            for endpoint in self._lanes.values():
+                endpoint.post_datagram(to, message)
         else:
             lane = self._lanes[self.lane_of(to)]
-            lane.post_loose(to, message, also_by_wire=also_by_wire)
+            lane.post_datagram(to, message, also_direct=also_direct)
 
     def acknowledged(self, peer: str) -> int:
         """The number of the first message posted to a peer that was not acknowledged, or 0."""
         lane = self._lane_of.get(peer)
         return 0 if lane is None else self._lanes[lane].acknowledged(peer)
 
-    def heard_at(self, peer: str) -> float | None:
+    def last_received_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
         lane = self._lane_of.get(peer)
-        return None if lane is None else self._lanes[lane].heard_at(peer)
+        return None if lane is None else self._lanes[lane].last_received_at(peer)
 
     def wake(self) -> None:
         """Send what is due, although nothing was posted or received."""
         if self._before_sending is None:
-            for postman in self._lanes.values():
-                postman.wake()
+            for endpoint in self._lanes.values():
+                endpoint.wake()
         else:
             # The lanes that have to send something are woken by that.
             self._woken.set()
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
         """Whether a peer may open a direct connection: admitted peers may, and a few others."""
         lane = self._lane_of.get(peer)
         if lane is not None:
-            return self._lanes[lane].expects_wire(peer, public_key)
-        return len(self._early_wires) < affordable(MAX_EARLY_WIRES)
+            return self._lanes[lane].accepts_direct(peer, public_key)
+        return len(self._early_connections) < affordable(MAX_EARLY_CONNECTIONS)
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
+    def attach(self, peer: str, connection: DirectConnection) -> None:
         """Use a direct connection to a peer as soon as the peer is admitted; see `Endpoint`."""
         if peer in self._lane_of:
-            self._with(peer).attach(peer, wire)
+            self._with(peer).attach(peer, connection)
             return
-        if peer in self._early_wires:
-            self._early_wires[peer].wire.close()
-        expiry = asyncio.get_running_loop().call_later(EARLY_WIRE_PATIENCE_S, wire.close)
-        self._early_wires[peer] = _EarlyWire(wire, expiry)
+        if peer in self._early_connections:
+            self._early_connections[peer].connection.close()
+        expiry = asyncio.get_running_loop().call_later(EARLY_CONNECTION_TIMEOUT_S, connection.close)
+        self._early_connections[peer] = _EarlyConnection(connection, expiry)
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
+    def detach(self, peer: str, connection: DirectConnection) -> None:
         """Stop using a direct connection, whose peer may already be gone."""
-        early = self._early_wires.get(peer)
-        if early is not None and early.wire is wire:
+        early = self._early_connections.get(peer)
+        if early is not None and early.connection is connection:
             early.expiry.cancel()
-            del self._early_wires[peer]
-        for postman in self._lanes.values():
-            postman.detach(peer, wire)
+            del self._early_connections[peer]
+        for endpoint in self._lanes.values():
+            endpoint.detach(peer, connection)
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+    def receive_direct(self, peer: str, frame: bytes) -> None:
         """Receive a frame of a direct connection."""
         lane = self._lane_of.get(peer)
         if lane is not None:
-            self._lanes[lane].receive_by_wire(peer, frame)
-        elif peer in self._early_wires:
-            self._early_wires[peer].has_spoken = True
+            self._lanes[lane].receive_direct(peer, frame)
+        elif peer in self._early_connections:
+            self._early_connections[peer].has_spoken = True
 
     def probe_link(self) -> float | None:
         """None: a manager requests no direct connections, so it compares none with the link."""
 
-    def close_wires(self) -> None:
+    def close_direct_connections(self) -> None:
         """Close all direct connections."""
-        for early in tuple(self._early_wires.values()):
-            early.wire.close()
-        for postman in self._lanes.values():
-            postman.close_wires()
+        for early in tuple(self._early_connections.values()):
+            early.connection.close()
+        for endpoint in self._lanes.values():
+            endpoint.close_direct_connections()
 
     def receive(self, frame: bytes) -> None:
         """Receive a frame of lane 0."""
-        self._lanes[DOOR].receive(frame)
+        self._lanes[FIRST_LANE].receive(frame)
 
     def empty_inbox(self) -> None:
         """Handle the frames in the inboxes of all lanes."""
-        for postman in self._lanes.values():
-            postman.empty_inbox()
+        for endpoint in self._lanes.values():
+            endpoint.empty_inbox()
 
     async def run(self) -> None:
         """Send what is due on every lane, until cancelled."""
@@ -294,9 +294,9 @@ class LaneRouter:
         try:
             while True:
                 self._added.clear()
-                for lane, postman in self._lanes.items():
+                for lane, endpoint in self._lanes.items():
                     if lane not in self._running:
-                        self._running[lane] = asyncio.ensure_future(postman.run())
+                        self._running[lane] = asyncio.ensure_future(endpoint.run())
                 added = asyncio.ensure_future(self._added.wait())
                 everything = [added, working, *self._running.values()]
                 try:
@@ -312,10 +312,10 @@ class LaneRouter:
                 future.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
 
-    async def settle(self, patience_s: float) -> bool:
+    async def settle(self, timeout_s: float) -> bool:
         """Wait until everything posted was acknowledged; return False after the timeout."""
         settled = await asyncio.gather(
-            *(postman.settle(patience_s) for postman in self._lanes.values())
+            *(endpoint.settle(timeout_s) for endpoint in self._lanes.values())
         )
         return all(settled)
 
@@ -331,10 +331,10 @@ class LaneRouter:
         if not self._may_speak(lane, sender):
             return
         if sender not in self._lane_of:
-            self._heard_on[sender] = lane
-            self._heard_on.move_to_end(sender)
-            if len(self._heard_on) > _MAX_HEARD:
-                self._heard_on.popitem(last=False)
+            self._last_lane_of[sender] = lane
+            self._last_lane_of.move_to_end(sender)
+            if len(self._last_lane_of) > _MAX_HEARD:
+                self._last_lane_of.popitem(last=False)
         self._arrived(sender, message)
 
     def _take_results(self, lane: int, sender: str, results: Sequence[TaskResult]) -> None:
@@ -354,8 +354,8 @@ class LaneRouter:
         own = self._lane_of.get(sender)
         if own is None or own == lane:
             return True
-        heard_at = self._lanes[own].heard_at(sender)
-        if heard_at is not None and now() - heard_at >= CLAIM_KEPT_S:
+        last_received_at = self._lanes[own].last_received_at(sender)
+        if last_received_at is not None and now() - last_received_at >= CLAIM_KEPT_S:
             # The worker may have returned on another lane.
             return True
         self.count(

@@ -12,7 +12,7 @@ import socket
 
 from ..runtime.timeouts import within
 
-PATIENCE_S = 1.0
+TIMEOUT_S = 1.0
 
 _DATAGRAM_BYTES = 1_200
 """The smallest datagram that a QUIC server answers (RFC 9000, section 14.1)."""
@@ -22,7 +22,7 @@ _RESERVED_VERSION = bytes.fromhex("1a2a3a4a")
 _CONNECTION_ID_BYTES = 8
 
 
-async def is_at_home(host: str, port: int, patience_s: float = PATIENCE_S) -> bool:
+async def answers_probe(host: str, port: int, timeout_s: float = TIMEOUT_S) -> bool:
     """Whether a QUIC server answers at an address.
 
     The probe is a packet of a version that is reserved for this and that no server supports. A
@@ -32,16 +32,16 @@ async def is_at_home(host: str, port: int, patience_s: float = PATIENCE_S) -> bo
     Args:
         host: the IPv4 address.
         port: the UDP port.
-        patience_s: how long to wait for the answer, in seconds.
+        timeout_s: how long to wait for the answer, in seconds.
     """
     loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knocking:
-        knocking.setblocking(False)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probing:
+        probing.setblocking(False)
         own_id = os.urandom(_CONNECTION_ID_BYTES)
         try:
-            knocking.connect((host, port))
-            await loop.sock_sendall(knocking, _packet(own_id))
-            answer = await within(patience_s, loop.sock_recv(knocking, _DATAGRAM_BYTES))
+            probing.connect((host, port))
+            await loop.sock_sendall(probing, _packet(own_id))
+            answer = await within(timeout_s, loop.sock_recv(probing, _DATAGRAM_BYTES))
         except (OSError, asyncio.TimeoutError):
             return False
     return own_id in answer

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..runtime.log import log
 from .ceylon_instance import CeylonInstance, start_in_ceylon
-from .quic_probe import is_at_home
+from .quic_probe import answers_probe
 
 LOOK_EVERY_S = 2.0
 FIRST_LOOKS = 3
@@ -30,7 +30,7 @@ class Dialing(Protocol):
     port: int
 
     def has_met_anyone(self) -> bool:
-        """Whether any other agent was heard, or has made itself known."""
+        """Whether any other agent has sent something or announced itself."""
         ...
 
     async def dial_again(self) -> None:
@@ -50,7 +50,7 @@ async def watch_dial(agent: Dialing) -> None:
         if agent.has_met_anyone():
             return
         looks += 1
-        if looks >= needed and await is_at_home(agent.admin_ip, agent.port):
+        if looks >= needed and await answers_probe(agent.admin_ip, agent.port):
             looks, needed = 0, min(needed * 2, MOST_LOOKS)
             log.info("met no other agent; dialing again", agent=agent.name)
             await agent.dial_again()
@@ -59,7 +59,7 @@ async def watch_dial(agent: Dialing) -> None:
 class Redialing(Protocol):
     """An agent whose instance in Ceylon can be replaced by one that dials again."""
 
-    def departing(self) -> CeylonInstance:
+    def current_instance(self) -> CeylonInstance:
         """The current instance."""
         ...
 
@@ -93,12 +93,14 @@ class Redial:
 
     async def replace(self, agent: Redialing) -> None:
         """Start a new instance in place of the current one."""
-        replaced = self.replaced or agent.departing()
+        replaced = self.replaced or agent.current_instance()
         await self.end()
         agent.renew()
         self.replaced = replaced
         agent.settle_again()
-        self._running = asyncio.ensure_future(start_in_ceylon(agent.departing().inside, b"", ()))
+        self._running = asyncio.ensure_future(
+            start_in_ceylon(agent.current_instance().inside, b"", ())
+        )
 
     async def end(self) -> None:
         """End the instance that has dialed again, if there is one."""

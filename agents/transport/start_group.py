@@ -34,7 +34,7 @@ class StartingAgent(Protocol):
 class GroupMember(Protocol):
     """An agent that can start together with others."""
 
-    def departing(self) -> StartingAgent:
+    def current_instance(self) -> StartingAgent:
         """Its current instance in Ceylon, which may be replaced later."""
         ...
 
@@ -48,7 +48,7 @@ class StartGroup:
 
     def __init__(self) -> None:
         self._announced: set[GroupMember] = set()
-        self._boarding: _Company | None = None
+        self._gathering: _Company | None = None
         # Each agent's company, while it is part of one.
         self._companies: dict[GroupMember, _Company] = {}
 
@@ -66,10 +66,10 @@ class StartGroup:
 
         For the last agent of a company it returns when the whole company has ended in Ceylon, too.
         """
-        if self._boarding is None:
-            self._boarding = _Company()
-            self._boarding.running = asyncio.ensure_future(self._run(self._boarding))
-        company = self._boarding
+        if self._gathering is None:
+            self._gathering = _Company()
+            self._gathering.running = asyncio.ensure_future(self._run(self._gathering))
+        company = self._gathering
         ended = company.members[agent] = asyncio.Event()
         self._companies[agent] = company
         self.withdraw(agent)
@@ -104,13 +104,13 @@ class StartGroup:
         self._look()
         with contextlib.suppress(asyncio.TimeoutError):
             await within(TOGETHER_S, company.is_complete.wait())
-        self._boarding = None
-        company.leader, *others = (agent.departing() for agent in company.members)
+        self._gathering = None
+        company.leader, *others = (agent.current_instance() for agent in company.members)
         await company.leader.start(others)
 
     def _look(self) -> None:
-        if self._boarding is not None and self._boarding.members and not self._announced:
-            self._boarding.is_complete.set()
+        if self._gathering is not None and self._gathering.members and not self._announced:
+            self._gathering.is_complete.set()
 
 
 class _Company:
@@ -132,6 +132,6 @@ class _Company:
 _for_workers: WeakKeyDictionary[asyncio.AbstractEventLoop, StartGroup] = WeakKeyDictionary()
 
 
-def departures_of_workers() -> StartGroup:
+def start_group_of_workers() -> StartGroup:
     """The start group for all workers of the running loop."""
     return _for_workers.setdefault(asyncio.get_running_loop(), StartGroup())

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from ...messages import InvalidInput, PageUnavailable, WebError
-from ..runtime.deadline import within
+from ..runtime.timeouts import within
 from .addresses import AddressRules
 from .charset import decode_page
 from .guarded_transport import DEFAULT_PORTS, GuardedTransport

@@ -79,7 +79,7 @@ _SILENT_HEARTBEATS = 2.5
 Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
 """Does a task."""
 
-DialWire: TypeAlias = Callable[[ConnectionHolder], Awaitable[DirectConnection | None]]
+DialDirect: TypeAlias = Callable[[ConnectionHolder], Awaitable[DirectConnection | None]]
 """Asks the manager for a wire, which somebody has from then on."""
 
 Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
@@ -133,7 +133,7 @@ class WorkerShell:
         self.has_joined_by_this_line = False
         self.joined = asyncio.Event()
         # Of the line, and of the conversation over it.
-        self._postman: Endpoint | None = None
+        self._endpoint: Endpoint | None = None
         self._manager: str | None = None
         self._manager_session = ""
         self._admission: int = 0
@@ -182,7 +182,7 @@ class WorkerShell:
         session: str = "",
         seal: Seal | None = None,
         *,
-        dial_wire: DialWire | None = None,
+        dial_direct: DialDirect | None = None,
     ) -> None:
         """Join, work, and return when the manager shuts down or `leave` was called.
 
@@ -195,7 +195,7 @@ class WorkerShell:
             also: the user's own classes of message, by qualified name.
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
-            dial_wire: asks the manager for a wire; None lets all frames go by the link.
+            dial_direct: asks the manager for a wire; None lets all frames go by the link.
 
         Raises:
             JoinRefused: the manager does not want this worker.
@@ -209,7 +209,7 @@ class WorkerShell:
             if self._around is not None:
                 perform = partial(self._around, perform)
             self._jobs = TaskRunner(profile.name, profile.slots, perform, self._hand_in, self._post)
-        postman = self._postman = Endpoint(
+        endpoint = self._endpoint = Endpoint(
             link,
             listens_to=frozenset({EVERYONE}),
             arrived=self._arrived,
@@ -218,14 +218,16 @@ class WorkerShell:
         )
         blob_key = None if seal is None else seal.blob_key
         self._parcels.begin(profile.name, self._session, blob_key, also or {})
-        posting = asyncio.ensure_future(postman.run())
+        posting = asyncio.ensure_future(endpoint.run())
         keeping_in_touch = asyncio.ensure_future(self._keep_in_touch())
         ended = asyncio.ensure_future(self._wait_for_end())
         name_work = self._jobs.name_of
         self._watch = LoopWatch.begin(name_work)
         background = [posting, keeping_in_touch, ended]
-        if dial_wire is not None:
-            background.append(asyncio.ensure_future(self._keep_a_wire(postman, dial_wire)))
+        if dial_direct is not None:
+            background.append(
+                asyncio.ensure_future(self._keep_direct_connection(endpoint, dial_direct))
+            )
         is_given_up = False
         try:
             done, _ = await asyncio.wait(background, return_when=asyncio.FIRST_COMPLETED)
@@ -235,7 +237,7 @@ class WorkerShell:
             if not is_given_up:
                 await self._jobs.stop()
                 self._send_results()
-                await postman.settle(LAST_WORDS_S)
+                await endpoint.settle(LAST_WORDS_S)
                 if self._was_dismissed:
                     await self._parcels.clear()
         finally:
@@ -259,26 +261,26 @@ class WorkerShell:
 
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the link."""
-        if self._postman is not None:
-            self._postman.receive(frame)
+        if self._endpoint is not None:
+            self._endpoint.receive(frame)
 
     def address_changed(self) -> None:
         """Go by the link's new address; nobody has been met at the old one."""
-        if self._postman is not None:
-            self._postman.take_address()
+        if self._endpoint is not None:
+            self._endpoint.take_address()
 
     def greet(self) -> None:
         """Ask to be let in at once: the manager is known to hear what is said from now on.
 
         What was asked before may have gone nowhere, and the next time it is asked is a while away.
         """
-        if self._postman is not None and not self.is_member and not self._has_greeted:
+        if self._endpoint is not None and not self.is_member and not self._has_greeted:
             self._has_greeted = True
             self._say_hello()
 
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that others take over at once what is unfinished here."""
-        if self._manager is not None and self._postman is not None and not self._ended.is_set():
+        if self._manager is not None and self._endpoint is not None and not self._ended.is_set():
             # What is done must not be taken for unfinished.
             self._send_results()
             self._post(Goodbye(reason=reason))
@@ -287,13 +289,13 @@ class WorkerShell:
 
     def send_to(self, address: str, message: BaseModel) -> None:
         """Send a user's own message to one member, or to everyone."""
-        if self._postman is not None:
-            self._postman.post_loose(address, message)
+        if self._endpoint is not None:
+            self._endpoint.post_datagram(address, message)
 
     @property
     def dropped(self) -> dict[str, int]:
         """How many frames and messages could not be read, by what was wrong with them."""
-        return {} if self._postman is None else dict(self._postman.dropped)
+        return {} if self._endpoint is None else dict(self._endpoint.dropped)
 
     # ------------------------------------------------------------------ coming in
 
@@ -315,7 +317,7 @@ class WorkerShell:
 
     def _welcomed(self, sender: str, welcome: Welcome) -> None:
         answers_us = (welcome.worker_session, welcome.worker_call) == (self._session, self._call)
-        if self._postman is None or not answers_us:
+        if self._endpoint is None or not answers_us:
             return
         is_same = (sender, welcome.session) == (self._manager, self._manager_session)
         if is_same and welcome.admission < self._admission:
@@ -332,7 +334,7 @@ class WorkerShell:
         else:
             self._take_back_results()
         conversation = f"{self._session}.{welcome.worker_call}/{welcome.session}/"
-        self._postman.open(sender, f"{conversation}{welcome.admission}")
+        self._endpoint.open(sender, f"{conversation}{welcome.admission}")
         if self._manager != sender:
             log.info("joined", worker=self._profile.name, manager=welcome.manager)
         self._manager = sender
@@ -352,14 +354,14 @@ class WorkerShell:
         """End the conversation, if there is one; the next is another call."""
         self._parcels.break_off()
         self._take_back_results()
-        if self._postman is not None and self._manager is not None:
-            self._postman.close(self._manager)
+        if self._endpoint is not None and self._manager is not None:
+            self._endpoint.close(self._manager)
         self._manager = None
         self._call += 1
 
     def _take_back_results(self) -> None:
-        if self._postman is not None and self._manager is not None:
-            self._handover.confirm(self._postman.acknowledged(self._manager))
+        if self._endpoint is not None and self._manager is not None:
+            self._handover.confirm(self._endpoint.acknowledged(self._manager))
         self._handover.take_back()
 
     def _from_manager(self, message: BaseModel) -> None:
@@ -448,13 +450,13 @@ class WorkerShell:
             self._send_results()
             await asyncio.sleep(self._heartbeat_s)
             last_looked_at, looked_at = looked_at, now()
-            heard_at = self._manager_heard_at()
-            silent_s = now() - heard_at
+            last_received_at = self._manager_received_at()
+            silent_s = now() - last_received_at
             # What the manager said meanwhile is heard only when the loop turns again: it may have
             # given us up for all that.
             was_away_s = self._watch.late_since(last_looked_at) + self._heartbeat_s
             if max(silent_s, was_away_s) > self._lost_after_s:
-                late_s = self._watch.late_since(min(heard_at, last_looked_at))
+                late_s = self._watch.late_since(min(last_received_at, last_looked_at))
                 if silent_s - late_s > self._lost_after_s:
                     log.warning(
                         "the manager is silent; asking to be let in again",
@@ -481,44 +483,50 @@ class WorkerShell:
             ):
                 return
 
-    async def _keep_a_wire(self, postman: Endpoint, dial: DialWire) -> None:
+    async def _keep_direct_connection(self, endpoint: Endpoint, dial: DialDirect) -> None:
         """Have a wire to the manager wherever one is to be had, for ever.
 
         It asks before it is let in, so that the first that it hears then may come by wire.
         """
         pause = ConnectionPause()
         while True:
-            wire = await dial(postman)
-            if wire is None:
+            connection = await dial(endpoint)
+            if connection is None:
                 await asyncio.sleep(pause.after_refusal())
                 continue
             begun_at = now()
-            await wire.keep(self._heartbeat_s)
+            await connection.keep(self._heartbeat_s)
             await asyncio.sleep(pause.after_end(now() - begun_at))
 
     def _heed_refusal(self) -> None:
         # Anybody can forge the word that this comes from: it ends nobody who was ever let in.
-        if self._postman is not None and self._postman.refusal and not self._was_member:
-            self._failure = WrongSecret(f"worker {self._profile.name!r}: {self._postman.refusal}")
+        if self._endpoint is not None and self._endpoint.refusal and not self._was_member:
+            self._failure = WrongSecret(f"worker {self._profile.name!r}: {self._endpoint.refusal}")
             self._ended.set()
 
     def _is_link_dead(self) -> bool:
         """Whether not even what the manager says to everyone is heard."""
-        assert self._postman is not None
-        heard_at = self._postman.link_heard_at
-        return now() - heard_at - self._watch.late_since(heard_at) > self._lost_after_s
+        assert self._endpoint is not None
+        last_received_at = self._endpoint.link_received_at
+        return (
+            now() - last_received_at - self._watch.late_since(last_received_at) > self._lost_after_s
+        )
 
-    def _manager_heard_at(self) -> float:
+    def _manager_received_at(self) -> float:
         """When the manager last spoke to this worker, and not only to everyone.
 
         A manager that has lost us still sends its heartbeats to all.
         """
-        assert self._postman is not None
-        heard_at = self._postman.heard_at(self._manager or "")
-        return self._welcomed_at if heard_at is None else max(heard_at, self._welcomed_at)
+        assert self._endpoint is not None
+        last_received_at = self._endpoint.last_received_at(self._manager or "")
+        return (
+            self._welcomed_at
+            if last_received_at is None
+            else max(last_received_at, self._welcomed_at)
+        )
 
     def _say_hello(self) -> None:
-        assert self._postman is not None
+        assert self._endpoint is not None
         assert self._jobs is not None
         hello = Hello.of(
             self._profile,
@@ -528,15 +536,15 @@ class WorkerShell:
                 dict.fromkeys((*self._jobs.keys, *self._handover.keys(), *self._parcels.keys))
             ),
         )
-        self._postman.post_loose(ANY_MANAGER, hello)
+        self._endpoint.post_datagram(ANY_MANAGER, hello)
 
     # ------------------------------------------------------------------ going out
 
     def _post(self, message: BaseModel) -> None:
-        if self._manager is not None and self._postman is not None:
+        if self._manager is not None and self._endpoint is not None:
             # A manager that takes in nothing any more will be missed soon enough.
             with contextlib.suppress(BacklogFull):
-                self._postman.post(self._manager, message)
+                self._endpoint.post(self._manager, message)
 
     def _hand_in(self, result: TaskResult) -> None:
         try:
@@ -570,8 +578,8 @@ class WorkerShell:
         if self._sending is not None:
             self._sending.cancel()
             self._sending = None
-        manager, postman = self._manager, self._postman
-        if manager is None or postman is None or self._asks_again:
+        manager, endpoint = self._manager, self._endpoint
+        if manager is None or endpoint is None or self._asks_again:
             return
-        self._handover.confirm(postman.acknowledged(manager))
-        self._handover.send(partial(postman.post_encoded, manager))
+        self._handover.confirm(endpoint.acknowledged(manager))
+        self._handover.send(partial(endpoint.post_encoded, manager))

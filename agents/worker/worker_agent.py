@@ -43,11 +43,11 @@ from ..security.ticket import SCHEME, Ticket, read_ticket
 from ..transport.ceylon_agent import CeylonAgent
 from ..transport.ceylon_api import AgentDetail, PeerMode
 from ..transport.direct_connection import ConnectionHolder, DirectConnection
-from ..transport.discovery import ask_for_wire, ask_the_door
-from ..transport.quic_probe import is_at_home
-from ..transport.start_group import departures_of_workers
+from ..transport.discovery import ask_for_lane, request_direct_connection
+from ..transport.quic_probe import answers_probe
+from ..transport.start_group import start_group_of_workers
 from .history import TaskHistory
-from .shell import Around, DialWire, WorkerShell
+from .shell import Around, DialDirect, WorkerShell
 
 if TYPE_CHECKING:
     from ..transport.ceylon_api import UnifiedAgent
@@ -65,15 +65,15 @@ LONGEST_PAUSE_AFTER_DIAL_S = 300.0
 
 LOOK_FOR_TICKET_EVERY_S = 1.0
 
-DOOR_PATIENCE_S = 3.0
+DISCOVERY_TIMEOUT_S = 3.0
 """How long a worker looks whether its manager is there before it dials for the first time."""
 
 FIRST_LOOK_AGAIN_S = 0.01
-LOOK_FOR_DOOR_EVERY_S = 0.1
+MAX_DISCOVERY_PAUSE_S = 0.1
 """How long it waits between two looks: at first, for a manager that starts as well, and at last."""
 
-DOOR_FOLLOWS_S = 0.02
-LOOK_FOR_FOLLOWING_DOOR_EVERY_S = 0.005
+DISCOVERY_FOLLOWS_S = 0.02
+FOLLOWING_DISCOVERY_PAUSE_S = 0.005
 """By how much the door of a manager that starts may be later than its agent; and how often it looks
 for it meanwhile."""
 
@@ -527,27 +527,27 @@ class WorkerAgent(CeylonAgent):
             self.go_to_admin(is_starting=True)
         self._home = self._here()
         check_address(self.name, self.admin_peer, self.admin_ip)
-        self.departures = departures = departures_of_workers()
+        self.start_group = start_group = start_group_of_workers()
         if not (inputs or workers):
-            departures.announce(self)
+            start_group.announce(self)
         try:
-            await self._wait_for_the_door()
+            await self._wait_for_discovery()
             await super().start_agent(inputs, workers)
             async for _ in self._redials():
                 self.renew()
                 await super().start_agent()
         finally:
-            departures.withdraw(self)
+            start_group.withdraw(self)
 
-    async def _wait_for_the_door(self) -> None:
+    async def _wait_for_discovery(self) -> None:
         """Look for the manager before the first dial; if that takes too long, dial nevertheless."""
-        ends_at = now() + DOOR_PATIENCE_S
+        ends_at = now() + DISCOVERY_TIMEOUT_S
         pause_s = FIRST_LOOK_AGAIN_S
         while not await self._find_place(may_be_starting=True):
             if self._shell.is_over or now() >= ends_at:
                 return
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 1.2, LOOK_FOR_DOOR_EVERY_S)
+            pause_s = min(pause_s * 1.2, MAX_DISCOVERY_PAUSE_S)
 
     async def _find_place(self, *, may_be_starting: bool = False) -> bool:
         """Take the place that the manager's door names; the door's own if it names none.
@@ -558,45 +558,49 @@ class WorkerAgent(CeylonAgent):
         Returns:
             Whether anybody is at home there.
         """
-        host, door = self._home
+        host, discovery = self._home
         if self._is_place_bad:
             # Its port may be closed to us, and the door's open.
             self._is_place_bad = False
-            self._go_to(host, door)
-            return await is_at_home(host, door.port)
-        asking = partial(ask_the_door, host, door.port, self._door_talk(door), self.name)
+            self._go_to(host, discovery)
+            return await answers_probe(host, discovery.port)
+        asking = partial(
+            ask_for_lane, host, discovery.port, self._discovery_codec(discovery), self.name
+        )
         asked_at = now()
         place = await asking()
         if place is None:
             may_follow = may_be_starting and now() - asked_at < REFUSED_WITHIN_S
-            if not await is_at_home(host, door.port):
-                self._go_to(host, door)
+            if not await answers_probe(host, discovery.port):
+                self._go_to(host, discovery)
                 return False
-            ends_at = now() + DOOR_FOLLOWS_S
+            ends_at = now() + DISCOVERY_FOLLOWS_S
             while place is None and may_follow and now() < ends_at:
-                await asyncio.sleep(LOOK_FOR_FOLLOWING_DOOR_EVERY_S)
+                await asyncio.sleep(FOLLOWING_DISCOVERY_PAUSE_S)
                 place = await asking()
-        self._go_to(host, place or door)
+        self._go_to(host, place or discovery)
         return True
 
-    def _door_talk(self, door: LaneAddress, identity: Identity | None = None) -> DiscoveryCodec:
+    def _discovery_codec(
+        self, discovery: LaneAddress, identity: Identity | None = None
+    ) -> DiscoveryCodec:
         secret = find_client_secret(
             self.name,
-            door.peer_id,
+            discovery.peer_id,
             secret=self._secret,
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        return DiscoveryCodec(secret, door.workspace_id, identity)
+        return DiscoveryCodec(secret, discovery.workspace_id, identity)
 
-    async def _dial_wire(
+    async def _dial_direct(
         self, identity: Identity | None, holder: ConnectionHolder
     ) -> DirectConnection | None:
         # Those that their manager starts have no home but where they are.
-        host, door = self._home if self.dials_again else self._here()
-        talk = self._door_talk(door, identity)
-        return await ask_for_wire(
-            host, door.port, talk, address=self.address, manager=self.admin_peer, holder=holder
+        host, discovery = self._home if self.dials_again else self._here()
+        talk = self._discovery_codec(discovery, identity)
+        return await request_direct_connection(
+            host, discovery.port, talk, address=self.address, manager=self.admin_peer, holder=holder
         )
 
     def _here(self) -> tuple[str, LaneAddress]:
@@ -612,7 +616,7 @@ class WorkerAgent(CeylonAgent):
         while not self._shell.is_over:
             has_joined = self._shell.has_joined_by_this_line
             self._is_place_bad = self._here() != self._home and not has_joined
-            departures_of_workers().announce(self)
+            start_group_of_workers().announce(self)
             # Not all at once, or a manager that comes back is overrun.
             await self._wait_for_ticket(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             if self._shell.is_over:
@@ -699,7 +703,9 @@ class WorkerAgent(CeylonAgent):
             insecure=self._insecure,
             ticket=self._ticket,
         )
-        await self.serve_over(self, seal=seal, dial_wire=partial(self._dial_wire, seal.identity))
+        await self.serve_over(
+            self, seal=seal, dial_direct=partial(self._dial_direct, seal.identity)
+        )
 
     async def serve_over(
         self,
@@ -707,7 +713,7 @@ class WorkerAgent(CeylonAgent):
         session: str = "",
         *,
         seal: Seal | None = None,
-        dial_wire: DialWire | None = None,
+        dial_direct: DialDirect | None = None,
     ) -> None:
         """Join and work over any link; `start_agent` does it over Ceylon.
 
@@ -715,7 +721,7 @@ class WorkerAgent(CeylonAgent):
             link: the way into the workspace.
             session: names this start; a number nobody can guess if empty.
             seal: what its frames pass through; None leaves them unsealed.
-            dial_wire: asks the manager for a wire; None lets all frames go by the link.
+            dial_direct: asks the manager for a wire; None lets all frames go by the link.
 
         Raises:
             JoinRefused: the manager does not want this worker.
@@ -727,7 +733,7 @@ class WorkerAgent(CeylonAgent):
         await self._see_to_workplace()
         try:
             also = dict(self.model_handlers())
-            await self._shell.run(link, profile, also, session, seal, dial_wire=dial_wire)
+            await self._shell.run(link, profile, also, session, seal, dial_direct=dial_direct)
         finally:
             if self.is_done():
                 self._workplace.close()

@@ -50,7 +50,9 @@ def hosted() -> tuple[Admin, TaskManager, list[WorkerAgent]]:
 
 
 def own() -> tuple[TaskManager, WorkerAgent]:
-    manager = TaskManager(four_tasks(), expected_workers=1, quiet=True, port=0, wires=False)
+    manager = TaskManager(
+        four_tasks(), expected_workers=1, quiet=True, port=0, direct_connections=False
+    )
     return manager, WorkerAgent("Ada", SKILL, admin_peer=manager.details().id)
 
 
@@ -293,7 +295,7 @@ class Watched:
     def passed(self) -> float:
         return self._loop.time() - self._began
 
-    async def is_at_home(self, host: str, port: int) -> bool:
+    async def answers_probe(self, host: str, port: int) -> bool:
         assert (host, port) == (self.admin_ip, self.port)
         return self._at_home(self.passed())
 
@@ -307,7 +309,7 @@ class Watched:
 async def watch(monkeypatch: pytest.MonkeyPatch, **facts: Any) -> tuple[list[str], float]:
     """What the watch says within a minute, and when it ended."""
     guest = Watched(**{"hears_until": 0.0, "met": True, **facts})
-    monkeypatch.setattr(host_watch, "is_at_home", guest.is_at_home)
+    monkeypatch.setattr(host_watch, "answers_probe", guest.answers_probe)
     told: list[str] = []
     watching = asyncio.ensure_future(watch_host(guest, 10.0, told.append))
     await asyncio.wait([watching], timeout=60)
@@ -357,7 +359,7 @@ def test_a_guest_waits_for_its_host_but_not_for_ever(
 ) -> None:
     async def story() -> float:
         guest = Watched(at_home=lambda t: t >= comes_at, hears_until=0.0, met=False)
-        monkeypatch.setattr(host_watch, "is_at_home", guest.is_at_home)
+        monkeypatch.setattr(host_watch, "answers_probe", guest.answers_probe)
         await wait_for_host(guest)
         return guest.passed()
 

@@ -94,12 +94,12 @@ class Dialed:
 async def pauses(met_by: float, is_host_there: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
     """How long each dial lasted until the next, and whether the watch has ended."""
 
-    async def is_at_home(host: str, port: int) -> bool:
+    async def answers_probe(host: str, port: int) -> bool:
         assert (host, port) == (agent.admin_ip, agent.port)
         return is_host_there
 
     agent = Dialed(met_by)
-    monkeypatch.setattr(redial, "is_at_home", is_at_home)
+    monkeypatch.setattr(redial, "answers_probe", answers_probe)
     watching = asyncio.ensure_future(watch_dial(agent))
     await asyncio.wait([watching], timeout=3_600)
     has_ended = watching.done()

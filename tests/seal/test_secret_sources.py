@@ -53,7 +53,9 @@ def test_a_secret_file_that_others_may_read_is_warned_of(
     (tmp_path / "secret").chmod(0o640)
     with caplog.at_level(logging.WARNING, "muster"):
         assert read_secret_file(tmp_path / "secret") == secret
-    assert "other users can read the secret file; restrict it to its owner: chmod 600" in caplog.text
+    assert (
+        "other users can read the secret file; restrict it to its owner: chmod 600" in caplog.text
+    )
     assert secret.reveal() not in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""Work that has only so much time, and cancels that come in the wrong moment."""
+"""Waiting with a timeout, and cancellations at the wrong moment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from muster.agents import run_in_virtual_time
-from muster.agents.runtime.deadline import within
+from muster.agents.runtime.timeouts import within
 
 
 async def after(seconds: float, told: list[str]) -> str:

@@ -135,9 +135,11 @@ def manager(
         str | None,
         typer.Option(metavar="PORTS", help="Their UDP ports, such as 9001-9016 [default: any]."),
     ] = None,
-    no_wires: Annotated[
+    no_direct_connections: Annotated[
         bool,
-        typer.Option("--no-wires", help="Use Ceylon only; see docs/direct_connections.md."),
+        typer.Option(
+            "--no-direct-connections", help="Use Ceylon only; see docs/direct_connections.md."
+        ),
     ] = False,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
@@ -193,7 +195,7 @@ def manager(
         max_workers=max_workers,
         max_lanes=max_lanes,
         lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
-        wires=not no_wires,
+        direct_connections=not no_direct_connections,
     )
     if otel:
         tell_opentelemetry(made)

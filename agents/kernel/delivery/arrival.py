@@ -1,4 +1,4 @@
-"""A message that arrived, and what is told of letters between other members."""
+"""A message that arrived, and the callback for letters between other members."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from .loose_queue import MAX_LOOSE_MESSAGES
+from .datagram_queue import MAX_DATAGRAMS
 
 
 class DirectPeers:
@@ -18,7 +18,7 @@ class DirectPeers:
 
     def __init__(self) -> None:
         self.working: set[str] = set()
-        self.waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_LOOSE_MESSAGES)
+        self.waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_DATAGRAMS)
         # The first message for a connection that does not work yet.
         self._first: dict[str, bytes] = {}
 

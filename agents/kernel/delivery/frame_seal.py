@@ -12,13 +12,13 @@ class Outgoing(NamedTuple):
     Args:
         frame: its bytes.
         to: the address of its only receiver; None if other members may need it.
-        by_wire: whether it must be sent over the direct connection to that receiver, and nowhere
+        is_direct: whether it must be sent over the direct connection to that receiver, and nowhere
             else.
     """
 
     frame: bytes
     to: str | None
-    by_wire: bool = False
+    is_direct: bool = False
 
 
 class OpenedFrame(Protocol):

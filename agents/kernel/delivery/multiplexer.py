@@ -24,9 +24,9 @@ from ....messages.frame import (
     encode_letter,
 )
 from .arrival import Arrival, Overhearer
+from .datagram_queue import DatagramQueue, section_overhead_bytes
 from .direct_peers import DirectPeers
 from .frame_seal import FrameSeal, Outgoing
-from .loose_queue import LooseQueue, section_overhead_bytes
 from .stream import Stream
 from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
 from .timing import Pacing
@@ -88,10 +88,10 @@ class Multiplexer:
         self._timers: list[tuple[float, str]] = []
         self._timer_of: dict[str, float] = {}
 
-        self._loose = LooseQueue(self.counters)
+        self._datagrams = DatagramQueue(self.counters)
         self._direct = DirectPeers()
         self.overhear: Overhearer | None = None
-        self.give_up_wire: Callable[[str], None] | None = None
+        self.give_up_direct: Callable[[str], None] | None = None
         self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
 
     def find(self, peer: str) -> Stream | None:
@@ -115,7 +115,7 @@ class Multiplexer:
         self._owing.pop(peer, None)
         self._direct.forget(peer)
 
-    def trust_wire(self, peer: str) -> None:
+    def trust_direct(self, peer: str) -> None:
         """Send messages for a peer over its direct connection, which has just received something.
 
         A direct connection can be cut or stalled without a report. If a message on it must be sent
@@ -127,7 +127,7 @@ class Multiplexer:
             if peer in self._streams:
                 self._streams[peer].min_retry_after_s = DIRECT_RETRY_AFTER_S
 
-    def distrust_wire(self, peer: str) -> None:
+    def distrust_direct(self, peer: str) -> None:
         """Send messages for a peer over the link."""
         if peer in self._direct.working:
             self._direct.remove(peer)
@@ -151,21 +151,21 @@ class Multiplexer:
             self._reconsider(peer, stream)
         return number
 
-    def post_loose(self, to: str, message: bytes, *, also_by_wire: bool = False) -> None:
+    def post_datagram(self, to: str, message: bytes, *, also_direct: bool = False) -> None:
         """Queue a message that may get lost; if too many wait, the oldest are dropped.
 
         Args:
             to: an address, `EVERYONE` or `ANY_MANAGER`.
             message: the encoded message.
-            also_by_wire: also send it over the direct connection of a peer with an open
+            also_direct: also send it over the direct connection of a peer with an open
                 conversation, now or as soon as there is one, before everything else on that
                 connection. It may then arrive twice.
 
         Raises:
             EncodeError: the message is over `MAX_MESSAGE_BYTES`.
         """
-        self._loose.add(to, message)
-        if also_by_wire:
+        self._datagrams.add(to, message)
+        if also_direct:
             self._direct.queue(to, message, may_wait=to in self._streams)
 
     def collect(self, now: float) -> Outgoing | None:
@@ -182,7 +182,7 @@ class Multiplexer:
             outgoing = seal.collect()
         else:
             outgoing = self._collect(now)
-            if seal is not None and outgoing is not None and not outgoing.by_wire:
+            if seal is not None and outgoing is not None and not outgoing.is_direct:
                 outgoing = seal.wrap(outgoing, now)
         self.next_alarm_at = self.next_alarm()
         return outgoing
@@ -195,16 +195,18 @@ class Multiplexer:
         if self._direct.waiting:
             to, message = self._direct.waiting.popleft()
             frame = self._encode([Section(to, encode_letter(Datagram((message,))))])
-            return Outgoing(frame, to, by_wire=True)
-        if self._direct.working and not self._loose.waiting:
-            outgoing = self._collect_wired(now)
+            return Outgoing(frame, to, is_direct=True)
+        if self._direct.working and not self._datagrams.waiting:
+            outgoing = self._collect_direct(now)
             if outgoing is not None:
                 return outgoing
         sections: list[Section] = []
         room_bytes = self._room_bytes
-        if self._loose.waiting:
+        if self._datagrams.waiting:
             # Loose messages go first, but leave half of the frame to the others.
-            sections, used_bytes = self._loose.take(room_bytes // 2 if self._due else room_bytes)
+            sections, used_bytes = self._datagrams.take(
+                room_bytes // 2 if self._due else room_bytes
+            )
             room_bytes -= used_bytes
         if self._due:
             room_bytes = self._collect_due(now, sections, room_bytes)
@@ -220,7 +222,7 @@ class Multiplexer:
         now: float,
         listens_to: frozenset[str] = NOBODY_ELSE,
         *,
-        by_wire_of: str | None = None,
+        from_direct: str | None = None,
     ) -> list[Arrival]:
         """Receive a frame.
 
@@ -231,24 +233,24 @@ class Multiplexer:
             frame: any bytes that the link received.
             now: the time in seconds.
             listens_to: addresses besides this member's own, such as `EVERYONE`.
-            by_wire_of: the peer at the other end of the direct connection that received the frame;
+            from_direct: the peer at the other end of the direct connection that received the frame;
                 None if the link received it.
 
         Raises:
             DecodeError: the bytes are not a frame, or the sender may not use its address. Nothing
                 else is ever raised.
         """
-        if by_wire_of is not None:
+        if from_direct is not None:
             inside = decode_frame(frame)
-            if inside.sender != by_wire_of:
+            if inside.sender != from_direct:
                 raise DecodeError(
                     Flaw.FORGED_SENDER,
                     f"a frame from the address {inside.sender[:80]!r} on the direct connection of "
-                    f"{by_wire_of!r}",
+                    f"{from_direct!r}",
                 )
-            return self._take_in(inside, len(frame), now, listens_to, by_wire=True)
+            return self._handle_frame(inside, len(frame), now, listens_to, is_direct=True)
         if self._seal is None:
-            return self._take_in(decode_frame(frame), len(frame), now, listens_to)
+            return self._handle_frame(decode_frame(frame), len(frame), now, listens_to)
         opened = self._seal.unwrap(frame, now)
         if opened is None:
             return []
@@ -262,19 +264,19 @@ class Multiplexer:
                 Flaw.FORGED_SENDER,
                 f"a frame from the address {sender[:80]!r}, which belongs to another member",
             )
-        arrivals = self._take_in(inside, len(opened.frame), now, listens_to)
+        arrivals = self._handle_frame(inside, len(opened.frame), now, listens_to)
         if self._seal.manages or opened.is_managers:
             return arrivals
         return [arrival._replace(is_managers=False) for arrival in arrivals]
 
-    def _take_in(
+    def _handle_frame(
         self,
         frame: Frame,
         size_bytes: int,
         now: float,
         listens_to: frozenset[str],
         *,
-        by_wire: bool = False,
+        is_direct: bool = False,
     ) -> list[Arrival]:
         sender, sections = frame
         if sender == self.address:
@@ -284,7 +286,7 @@ class Multiplexer:
         arrivals: list[Arrival] = []
         for section in sections:
             if section.to == self.address or section.to in listens_to:
-                arrivals += self._open_letter(sender, section, now, by_wire)
+                arrivals += self._open_letter(sender, section, now, is_direct)
             if self.overhear is not None and section.to not in (self.address, ANY_MANAGER):
                 self.overhear(sender, section)
         return arrivals
@@ -299,7 +301,7 @@ class Multiplexer:
         Minus infinity if something is due already; None if nothing will be due until something is
         posted or received.
         """
-        if self._loose.waiting or self._direct.waiting or self._due or self._relayed:
+        if self._datagrams.waiting or self._direct.waiting or self._due or self._relayed:
             return _AT_ONCE
         if self._seal is not None and self._seal.due:
             return _AT_ONCE
@@ -360,17 +362,17 @@ class Multiplexer:
         self.counters.bytes_sent += len(frame)
         return frame
 
-    def _collect_wired(self, now: float) -> Outgoing | None:
+    def _collect_direct(self, now: float) -> Outgoing | None:
         """Build a frame for one peer with a direct connection; None if nothing is due for any."""
         for peer in [peer for peer in self._due if peer in self._direct.working]:
             stream = self._streams[peer]
-            if stream.is_late_by_wire(now):
-                self.distrust_wire(peer)
-                if self.give_up_wire is not None:
-                    self.give_up_wire(peer)
+            if stream.is_late_direct(now):
+                self.distrust_direct(peer)
+                if self.give_up_direct is not None:
+                    self.give_up_direct(peer)
                 continue
             segment = stream.collect(
-                now, self._room_bytes, by_wire=True, largest_room_bytes=math.inf
+                now, self._room_bytes, is_direct=True, largest_room_bytes=math.inf
             )
             del self._due[peer]
             if stream.due_at is not None and stream.due_at <= now:
@@ -378,7 +380,7 @@ class Multiplexer:
             self._reconsider(peer, stream)
             if segment is not None:
                 frame = self._encode([Section(peer, encode_letter(segment))])
-                return Outgoing(frame, peer, by_wire=True)
+                return Outgoing(frame, peer, is_direct=True)
         return None
 
     def _collect_due(self, now: float, sections: list[Section], room_bytes: int) -> int:
@@ -427,7 +429,7 @@ class Multiplexer:
         return next((address for address in addresses if address in self._streams), None)
 
     def _open_letter(
-        self, sender: str, section: Section, now: float, by_wire: bool
+        self, sender: str, section: Section, now: float, is_direct: bool
     ) -> list[Arrival]:
         try:
             letter = decode_letter(section.letter)
@@ -440,8 +442,8 @@ class Multiplexer:
         if stream is None or section.to != self.address:
             self.counters.foreign_segments += 1
             return []
-        if not by_wire and stream.has(letter):
-            self.distrust_wire(sender)
+        if not is_direct and stream.has(letter):
+            self.distrust_direct(sender)
         messages = stream.accept(letter, now)
         self._reconsider(sender, stream)
         return [Arrival(sender, message, True) for message in messages]

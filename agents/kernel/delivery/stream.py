@@ -34,7 +34,7 @@ class _Run:
     after: int
     sent_at: float
     retry_after_s: float
-    by_wire: bool = False
+    is_direct: bool = False
     resent: bool = False
 
     @property
@@ -56,7 +56,8 @@ class Stream:
         due_at: when `collect` will have something to return, in seconds; minus infinity if it
             already has; None if it will not before something is posted or accepted.
         ack_due_at: when an owed acknowledgement is due; None if none is owed.
-        heard_at: when something of the conversation last arrived, in seconds; None if nothing has.
+        last_received_at: when something of the conversation last arrived, in seconds; None if
+            nothing has.
         round_trip_s: the smoothed time until an acknowledgement, in seconds; None if unknown.
         min_retry_after_s: the minimum time to wait for an acknowledgement, in seconds, whatever was
             measured. Over a direct connection nothing is lost: a late peer is busy.
@@ -79,7 +80,7 @@ class Stream:
         self.conversation = conversation
         self.due_at: float | None = None
         self.ack_due_at: float | None = None
-        self.heard_at: float | None = None
+        self.last_received_at: float | None = None
         self.round_trip_s: float | None = None
         self.min_retry_after_s = 0.0
         self.section_bytes = 0
@@ -198,7 +199,7 @@ class Stream:
         ):
             self.counters.absurd_segments += 1
             return []
-        self.heard_at = now
+        self.last_received_at = now
         if segment.ack > self._oldest:
             self._settle(segment.ack, now)
         delivered: list[bytes] = []
@@ -215,7 +216,7 @@ class Stream:
         room_bytes: int,
         early_ack: bool = False,
         *,
-        by_wire: bool = False,
+        is_direct: bool = False,
         largest_room_bytes: float = 0,
     ) -> Segment | None:
         """Build the segment that is due.
@@ -224,7 +225,7 @@ class Stream:
             now: the time in seconds.
             room_bytes: the maximum length of the section with the encoded letter.
             early_ack: send an owed acknowledgement before it is due, since a frame is sent anyway.
-            by_wire: whether the segment will be sent over a direct connection.
+            is_direct: whether the segment will be sent over a direct connection.
             largest_room_bytes: the maximum length if the next message needs more room.
 
         Returns:
@@ -242,9 +243,9 @@ class Stream:
             return None
         first, messages = self._next, ()
         if is_late:
-            first, messages = self._oldest, self._send_again(now, room_bytes, by_wire)
+            first, messages = self._oldest, self._send_again(now, room_bytes, is_direct)
         elif self._may_send():
-            messages = self._send_new(now, room_bytes, by_wire)
+            messages = self._send_new(now, room_bytes, is_direct)
         if not messages and not self._must_acknowledge(now, early_ack):
             return None
         self.ack_due_at = None
@@ -271,7 +272,7 @@ class Stream:
         """Retry soon: what is in flight over a direct connection may be lost."""
         self.min_retry_after_s = 0.0
         for run in self._runs:
-            run.by_wire = False
+            run.is_direct = False
             # The measured value may come from a stalled direct connection.
             hurried_s = min(self._timer.retry_after_s, HURRY_S)
             run.retry_after_s = min(run.retry_after_s, hurried_s)
@@ -281,9 +282,9 @@ class Stream:
         """Whether an acknowledgement is late."""
         return bool(self._runs) and self._runs[0].late_at <= now
 
-    def is_late_by_wire(self, now: float) -> bool:
+    def is_late_direct(self, now: float) -> bool:
         """Whether the late messages were sent over a direct connection, which loses nothing."""
-        return self.is_late(now) and self._runs[0].by_wire
+        return self.is_late(now) and self._runs[0].is_direct
 
     def _may_send(self) -> bool:
         if not self._queue:
@@ -296,7 +297,7 @@ class Stream:
     def _must_acknowledge(self, now: float, early: bool) -> bool:
         return self.ack_due_at is not None and (early or self.ack_due_at <= now)
 
-    def _send_new(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
+    def _send_new(self, now: float, room_bytes: int, is_direct: bool) -> tuple[bytes, ...]:
         messages: list[bytes] = []
         queue, in_flight, limits = self._queue, self._in_flight, self._limits
         room = limits.window_messages - len(in_flight)
@@ -319,12 +320,12 @@ class Stream:
         self._in_flight_bytes += sent_bytes
         after = self._next + len(messages)
         retry_after_s = max(self._timer.retry_after_s, self.min_retry_after_s)
-        self._runs.append(_Run(self._next, after, now, retry_after_s, by_wire))
+        self._runs.append(_Run(self._next, after, now, retry_after_s, is_direct))
         self._next = after
         self.counters.sent += len(messages)
         return tuple(messages)
 
-    def _send_again(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
+    def _send_again(self, now: float, room_bytes: int, is_direct: bool) -> tuple[bytes, ...]:
         until = self._oldest
         for run in islice(self._runs, self._runs_per_retry):
             if run.late_at > now:
@@ -343,7 +344,7 @@ class Stream:
             self._timer.back_off(self._runs[0].retry_after_s), self.min_retry_after_s
         )
         self._drop_runs(after)
-        self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, by_wire, resent=True))
+        self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, is_direct, resent=True))
         self._measurable_from = self._next
         # Usually one run is lost. If one gap follows another, the link was down for a while, and
         # repairing one gap per round trip would take too long.

@@ -51,7 +51,7 @@ class DeliveryCounters:
         absurd_segments: segments with impossible numbers; ignored.
         foreign_segments: segments of other conversations; ignored.
         broken_letters: letters that could not be decoded; ignored.
-        loose_dropped: loose messages that were dropped because too many waited.
+        datagrams_dropped: loose messages that were dropped because too many waited.
     """
 
     frames_sent: int = 0
@@ -65,4 +65,4 @@ class DeliveryCounters:
     absurd_segments: int = 0
     foreign_segments: int = 0
     broken_letters: int = 0
-    loose_dropped: int = 0
+    datagrams_dropped: int = 0

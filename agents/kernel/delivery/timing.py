@@ -30,7 +30,7 @@ class Pacing:
         self._slowest_s = 0.0
 
     def learn(self, round_trip_s: float) -> None:
-        """Take in the current round trip of one peer, in seconds.
+        """Learn from the current round trip of one peer, in seconds.
 
         A slow peer counts at once. Round trips of faster peers then reduce the delay step by step.
         """

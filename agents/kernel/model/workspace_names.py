@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DOOR = 0
+FIRST_LANE = 0
 """The lane whose workspace tickets name."""
 
 _LANE = "/lane "
@@ -15,10 +15,10 @@ def lane_workspace(workspace_id: str, lane: int) -> str:
         workspace_id: the door's workspace.
         lane: the lane's number.
     """
-    return workspace_id if lane == DOOR else f"{workspace_id}{_LANE}{lane}"
+    return workspace_id if lane == FIRST_LANE else f"{workspace_id}{_LANE}{lane}"
 
 
-def door_workspace(workspace_id: str) -> str:
+def first_lane_workspace(workspace_id: str) -> str:
     """The workspace of the door to which a workspace belongs, be it that or a lane's."""
-    door, lane, number = workspace_id.rpartition(_LANE)
-    return door if lane and number.isdecimal() else workspace_id
+    base, lane, number = workspace_id.rpartition(_LANE)
+    return base if lane and number.isdecimal() else workspace_id

@@ -16,7 +16,7 @@ MAX_CLAIMS = 20_000
 
 class _Claim(NamedTuple):
     speaker: Speaker
-    heard_at: float
+    last_received_at: float
 
 
 class AddressClaims:
@@ -44,7 +44,11 @@ class AddressClaims:
             now: the time in seconds.
         """
         claim = self._claims.get(address)
-        if claim is not None and claim.speaker != speaker and now - claim.heard_at < CLAIM_KEPT_S:
+        if (
+            claim is not None
+            and claim.speaker != speaker
+            and now - claim.last_received_at < CLAIM_KEPT_S
+        ):
             return False
         self._claims[address] = _Claim(speaker, now)
         self._claims.move_to_end(address)

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from .sealed_frame import HEADER_BYTES, NO_SESSION, UNSIGNED_VERSION, FrameKind, Header, pack_header
 
-PATIENCE_S = 1.0
+BELIEF_DELAY_S = 1.0
 """How long a member asks to be admitted before it believes an alert, in seconds."""
 
 _HOW_TO_GIVE_IT = (
@@ -26,12 +26,12 @@ class Alert(IntEnum):
     SEALED = 2
     NOT_SEALED = 3
 
-    def told(self) -> str:
+    def explain(self) -> str:
         """Why the member is refused and what to do, in a sentence or two."""
-        return _TOLD[self]
+        return _EXPLANATIONS[self]
 
 
-_TOLD = {
+_EXPLANATIONS = {
     Alert.WRONG_SECRET: (
         f"wrong secret: the manager can't decrypt what this member sends; {_HOW_TO_GIVE_IT}"
     ),
@@ -46,15 +46,15 @@ _TOLD = {
 }
 
 
-def pack_notice(notice: Alert, session: bytes = NO_SESSION) -> bytes:
+def pack_alert(alert: Alert, session: bytes = NO_SESSION) -> bytes:
     """Encode an alert for one session, or for all that are not sealed."""
     # Older members must understand it as well.
-    header = Header(FrameKind.NOTICE, NO_SESSION, session, version=UNSIGNED_VERSION)
-    return pack_header(header) + bytes((notice,))
+    header = Header(FrameKind.ALERT, NO_SESSION, session, version=UNSIGNED_VERSION)
+    return pack_header(header) + bytes((alert,))
 
 
-def read_notice(data: bytes) -> Alert | None:
-    """Decode the alert in a frame of kind `NOTICE`; None if it holds none."""
+def read_alert(data: bytes) -> Alert | None:
+    """Decode the alert in a frame of kind `ALERT`; None if it holds none."""
     try:
         return Alert(int.from_bytes(data[HEADER_BYTES : HEADER_BYTES + 2], "big"))
     except ValueError:
@@ -73,9 +73,9 @@ class AlertDelay:
         if self._asks_since is None:
             self._asks_since = now
 
-    def noticed(self, notice: Alert | None, now: float) -> None:
+    def alerted(self, alert: Alert | None, now: float) -> None:
         """Record an alert; if it is believed, `refusal` says so from then on."""
-        if notice is None or self._asks_since is None:
+        if alert is None or self._asks_since is None:
             return
-        if now - self._asks_since >= PATIENCE_S:
-            self.refusal = notice.told()
+        if now - self._asks_since >= BELIEF_DELAY_S:
+            self.refusal = alert.explain()

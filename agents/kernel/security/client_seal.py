@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ....messages import DecodeError, Flaw
 from ..delivery.frame_seal import Outgoing
 from .address_claims import AddressClaims
-from .alerts import AlertDelay, read_notice
+from .alerts import AlertDelay, read_alert
 from .identity import Identity
 from .peer_sessions import MAX_SENDERS, PeerSessions
 from .replay_window import ReplayWindow
@@ -81,23 +81,23 @@ class ClientSeal:
         self.identity = identity
         session = self._session = identity.session(workspace_id)
         self._keys = KeyRing(secret, workspace_id)
-        self._knock_key = self._keys.key_for(Header(FrameKind.KNOCK, session))
+        self._probe_key = self._keys.key_for(Header(FrameKind.PROBE, session))
         self._max_senders = max_senders
         self._claims = AddressClaims()
         self._counter = 0
         self._admission: _Admission | None = None
         self._admitted_at_counter = 0
-        self._manager_heard_at = 0.0
+        self._manager_received_at = 0.0
         self._probed: _Probe | None = None
         self._round_trip_s: float | None = None
         self._kept: Outgoing | None = None
-        self._patience = AlertDelay()
+        self._alert_delay = AlertDelay()
         self.due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
 
     @property
     def refusal(self) -> str | None:
         """Why this member is refused; None once it was admitted."""
-        return self._patience.refusal if self._admission is None else None
+        return self._alert_delay.refusal if self._admission is None else None
 
     @property
     def blob_key(self) -> bytes | None:
@@ -108,9 +108,9 @@ class ClientSeal:
         """Send a probe although it was admitted: the challenge shows how long an answer takes."""
         round_trip_s, self._round_trip_s = self._round_trip_s, None
         if self._probed is None or round_trip_s is not None or now - self._probed.at > _PROBE_S:
-            knock = Header(FrameKind.KNOCK, self._session, counter=self._next_counter())
-            self._probed = _Probe(knock.counter, now)
-            self.due.append(Outgoing(self._knock_key.seal(knock, self.identity), None))
+            probe = Header(FrameKind.PROBE, self._session, counter=self._next_counter())
+            self._probed = _Probe(probe.counter, now)
+            self.due.append(Outgoing(self._probe_key.seal(probe, self.identity), None))
         return round_trip_s
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
@@ -136,20 +136,20 @@ class ClientSeal:
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
         """Seal a frame for the manager's session; return a probe instead if none is known."""
         if self._admission is None:
-            self._patience.asked(now)
+            self._alert_delay.asked(now)
             self._kept = outgoing
-            knock = Header(FrameKind.KNOCK, self._session, counter=self._next_counter())
-            return Outgoing(self._knock_key.seal(knock, self.identity), None)
+            probe = Header(FrameKind.PROBE, self._session, counter=self._next_counter())
+            return Outgoing(self._probe_key.seal(probe, self.identity), None)
         return self._seal(self._admission, outgoing)
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:
         """Open a frame of the manager's session; handle a challenge that answers this client."""
         header = read_header(data)
-        if header.kind is FrameKind.NOTICE:
+        if header.kind is FrameKind.ALERT:
             if header.bound_to == self._session:
-                self._patience.noticed(read_notice(data), now)
+                self._alert_delay.alerted(read_alert(data), now)
             return None
-        if header.version != SEALED_VERSION or header.kind is FrameKind.KNOCK:
+        if header.version != SEALED_VERSION or header.kind is FrameKind.PROBE:
             # It is for members of an earlier version, or for the manager.
             return None
         if header.sender == self._session:
@@ -169,7 +169,7 @@ class ClientSeal:
         content = admission.manager_key.open(header, data)
         if not admission.manager_window.accept(header.counter):
             raise DecodeError(Flaw.REPLAYED, "a manager's frame that has already arrived")
-        self._manager_heard_at = now
+        self._manager_received_at = now
         return Opened(content, header.speaker, is_managers=True)
 
     def _heed(self, challenge: Header, data: bytes, now: float) -> None:
@@ -180,13 +180,13 @@ class ClientSeal:
             raise DecodeError(Flaw.REPLAYED, "a challenge for a frame that was already answered")
         before = self._admission
         is_other = before is not None and before.manager != challenge.sender
-        if is_other and now - self._manager_heard_at < MANAGER_SILENCE_S:
+        if is_other and now - self._manager_received_at < MANAGER_SILENCE_S:
             raise DecodeError(
                 Flaw.STALE_SESSION, "another manager's challenge while this one's still sends"
             )
         if self._probed is not None and challenge.pass_number == self._probed.counter:
             self._round_trip_s = now - self._probed.at
-        self._manager_heard_at = now
+        self._manager_received_at = now
         pass_number = challenge.counter
         own = Header(FrameKind.CLIENT, self._session, challenge.sender, pass_number)
         if before is not None and not is_other:

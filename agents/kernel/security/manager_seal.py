@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ....messages import DecodeError, Flaw
 from ..delivery.frame_seal import Outgoing
 from .address_claims import AddressClaims
-from .alerts import Alert, pack_notice
+from .alerts import Alert, pack_alert
 from .identity import Identity
 from .peer_sessions import MAX_SENDERS, PeerSessions
 from .seal import Opened
@@ -34,7 +34,7 @@ from .token_bucket import TokenBucket
 from .workspace_secret import WorkspaceSecret
 
 CHALLENGES_PER_S = 200.0
-NOTICES_PER_S = 10.0
+ALERTS_PER_S = 10.0
 _CHALLENGE_PAUSE_S = 0.05
 """How long a client that was answered waits for another answer, in seconds."""
 
@@ -79,7 +79,7 @@ class ManagerSeal:
         # The clients that were answered last: a repeated question gets no new answer.
         self._answered: OrderedDict[Speaker, _Answered] = OrderedDict()
         self._challenges = TokenBucket(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
-        self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._alerts = TokenBucket(ALERTS_PER_S, int(ALERTS_PER_S))
         self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
 
     @property
@@ -123,7 +123,7 @@ class ManagerSeal:
             if fault.flaw is Flaw.UNSEALED:
                 self._notify(Alert.SEALED, NO_SESSION, now)
             raise
-        if header.kind is FrameKind.NOTICE:
+        if header.kind is FrameKind.ALERT:
             return None
         if header.sender == self._session:
             raise DecodeError(Flaw.REPLAYED, "a frame with this member's own session")
@@ -147,7 +147,7 @@ class ManagerSeal:
             return Opened(content, header.speaker)
         self._keys.key_for(header).open(header, data)
         self._challenge(header, now)
-        if header.kind is FrameKind.KNOCK:
+        if header.kind is FrameKind.PROBE:
             return None
         raise DecodeError(Flaw.STALE_SESSION, "a client's frame for a former session")
 
@@ -174,9 +174,9 @@ class ManagerSeal:
         )
         self.due.append(self._keys.key_for(answer).seal(answer, self.identity))
 
-    def _notify(self, notice: Alert, session: bytes, now: float) -> None:
-        if self._notices.take(now):
-            self.due.append(pack_notice(notice, session))
+    def _notify(self, alert: Alert, session: bytes, now: float) -> None:
+        if self._alerts.take(now):
+            self.due.append(pack_alert(alert, session))
 
     def _next_counter(self) -> int:
         self._counter += 1

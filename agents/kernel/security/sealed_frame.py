@@ -3,11 +3,11 @@
 ```
 N . | version | kind | from | sender | bound to | pass | inside |
 |---|---|---|---|---|---|
-| `KNOCK` | a client that knows no manager session | its session | zeros | 0 | nothing |
+| `PROBE` | a client that knows no manager session | its session | zeros | 0 | nothing |
 | `CHALLENGE` | the manager | its session | the client's session | what it answers | nothing |
 | `CLIENT` | an admitted client | its session | the manager's session | its pass | a frame |
 | `MANAGER` | the manager | its session | zeros | 0 | a frame |
-| `NOTICE` | anybody: nothing is encrypted | zeros | its receiver, or zeros | 0 | why |
+| `ALERT` | anybody: nothing is encrypted | zeros | its receiver, or zeros | 0 | why |
 
 A challenge names the frame that it answers by its counter. The challenge's own counter becomes the
 client's pass.
@@ -38,7 +38,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ....messages import DecodeError, Flaw
 from ....messages.frame import FRAME_VERSION, MAGIC, MAX_FRAME_BYTES, read_version
-from ..model.workspace_names import door_workspace
+from ..model.workspace_names import first_lane_workspace
 from .identity import (
     PUBLIC_KEY_BYTES,
     SESSION_BYTES,
@@ -72,11 +72,11 @@ _BLOB_PURPOSE = b"muster blob 1"
 class FrameKind(IntEnum):
     """The kinds of sealed frames, and their directions."""
 
-    KNOCK = 1
+    PROBE = 1
     CHALLENGE = 2
     CLIENT = 3
     MANAGER = 4
-    NOTICE = 5
+    ALERT = 5
 
 
 class Header(NamedTuple):
@@ -192,7 +192,9 @@ class KeyRing:
     def __init__(self, secret: WorkspaceSecret, workspace_id: str) -> None:
         self._secret = secret
         self._workspace = workspace_id.encode("utf-8", "surrogatepass")
-        self._door_workspace = door_workspace(workspace_id).encode("utf-8", "surrogatepass")
+        self._first_lane_workspace = first_lane_workspace(workspace_id).encode(
+            "utf-8", "surrogatepass"
+        )
 
     def key_for(self, header: Header) -> FrameKey:
         """Derive the key for all frames that share this header's kind, sender and binding."""
@@ -208,7 +210,7 @@ class KeyRing:
 
     def blob_key(self) -> bytes:
         """Derive the key for blobs, the same for all lanes."""
-        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._door_workspace, info=_BLOB_PURPOSE)
+        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._first_lane_workspace, info=_BLOB_PURPOSE)
         return derivation.derive(self._secret.key)
 
 

@@ -6,9 +6,9 @@ from collections import deque
 
 from ....messages import DecodeError, Flaw
 from ..delivery.frame_seal import Outgoing
-from .alerts import Alert, AlertDelay, pack_notice, read_notice
+from .alerts import Alert, AlertDelay, pack_alert, read_alert
 from .identity import Identity
-from .manager_seal import NOTICES_PER_S
+from .manager_seal import ALERTS_PER_S
 from .seal import Opened
 from .sealed_frame import NO_SESSION, FrameKind, read_header
 from .token_bucket import TokenBucket
@@ -27,14 +27,14 @@ class Unsealed:
 
     def __init__(self, *, manages: bool) -> None:
         self._manages = manages
-        self._patience = AlertDelay()
-        self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._alert_delay = AlertDelay()
+        self._alerts = TokenBucket(ALERTS_PER_S, int(ALERTS_PER_S))
         self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
 
     @property
     def refusal(self) -> str | None:
         """Why this member is refused; only one that was not admitted may believe it."""
-        return self._patience.refusal
+        return self._alert_delay.refusal
 
     @property
     def blob_key(self) -> bytes | None:
@@ -66,7 +66,7 @@ class Unsealed:
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
         """Return the frame as it is."""
-        self._patience.asked(now)
+        self._alert_delay.asked(now)
         return outgoing
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:
@@ -77,11 +77,11 @@ class Unsealed:
             if fault.flaw is Flaw.UNSEALED:
                 return Opened(data, is_managers=not self._manages)
             raise
-        if header.kind is FrameKind.NOTICE:
+        if header.kind is FrameKind.ALERT:
             if header.bound_to == NO_SESSION and not self._manages:
-                self._patience.noticed(read_notice(data), now)
+                self._alert_delay.alerted(read_alert(data), now)
             return None
-        asks = header.kind in {FrameKind.KNOCK, FrameKind.CLIENT}
-        if self._manages and asks and self._notices.take(now):
-            self.due.append(pack_notice(Alert.NOT_SEALED, header.sender))
+        asks = header.kind in {FrameKind.PROBE, FrameKind.CLIENT}
+        if self._manages and asks and self._alerts.take(now):
+            self.due.append(pack_alert(Alert.NOT_SEALED, header.sender))
         raise DecodeError(Flaw.VERSION, "a sealed frame; this member does not seal")

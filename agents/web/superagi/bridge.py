@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from ....messages import BackendFailed, MusterError
-from ...runtime.deadline import within
+from ...runtime.timeouts import within
 
 CHILD = Path(__file__).with_name("child.py")
 STARTING_MAY_TAKE_S = 60.0

@@ -9,15 +9,15 @@ from ....messages.frame import Datagram, Section, encode_letter
 from .stream import MESSAGE_OVERHEAD_BYTES, message_too_long
 from .stream_limits import DeliveryCounters
 
-MAX_LOOSE_MESSAGES = 10_000
-MAX_LOOSE_BYTES = 64 * 1024 * 1024
+MAX_DATAGRAMS = 10_000
+MAX_DATAGRAM_BYTES = 64 * 1024 * 1024
 """How many loose messages, and how many bytes of them, may wait; the oldest are dropped."""
 
 SECTION_OVERHEAD_BYTES = 12
 _DATAGRAM_OVERHEAD_BYTES = 8
 
 
-class LooseQueue:
+class DatagramQueue:
     """A bounded queue of loose messages for any address.
 
     Args:
@@ -42,9 +42,9 @@ class LooseQueue:
             raise message_too_long(len(message))
         self.waiting.append((to, message))
         self._bytes += len(message)
-        while len(self.waiting) > MAX_LOOSE_MESSAGES or self._bytes > MAX_LOOSE_BYTES:
+        while len(self.waiting) > MAX_DATAGRAMS or self._bytes > MAX_DATAGRAM_BYTES:
             self._bytes -= len(self.waiting.popleft()[1])
-            self._counters.loose_dropped += 1
+            self._counters.datagrams_dropped += 1
 
     def take(self, room_bytes: int) -> tuple[list[Section], int]:
         """Remove the messages that fit into a frame, at least one if any waits.
