@@ -13,7 +13,7 @@ from ...messages import RunEnded, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager.task_manager import TaskManager
 from ..report.file import write_report
-from ..trace.follow import tell_aside
+from ..trace.follow import add_side_message
 from .console.exit import SOME_DID_NOT, complain
 from .console.interrupts import Interrupts, children_hold_back_ctrl_c, let_ctrl_c_through
 from .console.progress import Progress, find_display
@@ -72,7 +72,7 @@ async def _play_scenario(
         page.follow(manager)
         progress.follow(manager)
         if trace_file is not None:
-            scenario.tell_aside = partial(tell_aside, manager.trace_to(trace_file))
+            scenario.tell_aside = partial(add_side_message, manager.trace_to(trace_file))
 
     async def stop() -> None:
         for manager in managers:

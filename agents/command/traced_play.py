@@ -12,7 +12,7 @@ from ...scenarios.scenario import ManagerSeen, Scenario
 from ..kernel.trace import Trace, TraceLog
 from ..manager.task_manager import TaskManager
 from ..simulation.virtual_time import run_in_virtual_time
-from ..trace.follow import follow, tell_aside
+from ..trace.follow import add_side_message, follow
 from .console.interrupts import Interrupts
 
 
@@ -25,7 +25,7 @@ def trace_scenario(scenario: Scenario, *, real: bool = False) -> Trace:
     """
     log = TraceLog()
     managers: list[TaskManager] = []
-    scenario.tell_aside = partial(tell_aside, log)
+    scenario.tell_aside = partial(add_side_message, log)
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)

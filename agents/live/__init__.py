@@ -1,6 +1,6 @@
-"""The live page: a run seen in a browser while it goes, and an HTTP API to it.
+"""The live page: shows a run in a browser, and offers an HTTP API to it.
 
-What it needs comes with the extra `live`.
+It needs the extra `live`.
 """
 
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ _missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
 if _missing:
     raise ExtraMissing("the live page", _missing, "live")
 
-from .application import live_application  # noqa: E402 - only where FastAPI is there
+from .application import live_application  # noqa: E402 - only with FastAPI
 from .serving import LivePage  # noqa: E402
 
 __all__ = ["LivePage", "live_application"]

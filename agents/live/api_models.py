@@ -1,24 +1,19 @@
-"""What the HTTP API takes and gives, as its OpenAPI document describes it."""
+"""The requests and answers of the HTTP API, as its OpenAPI document describes them."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias, TypedDict
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from ...messages import Task, TaskId, TaskStatus
 from ...messages.work import Note
-from ..kernel.board.held_slots import held_slots
-from ..kernel.board.state import BoardState
-from ..kernel.model.records import TaskRecord, WorkerRecord
-from .json_views import view_payload
-from .page_state import run_state, worker_state
 
 MAX_TASKS_PER_CALL = 1_000
-"""How many tasks one call may add, and how many one page of the list holds."""
+"""How many tasks one call may add, and how many tasks one page of the list has."""
 
 MAX_TEXT = 10_000
-"""How many characters of an error are told."""
+"""How many characters of an error are shown."""
 
 ONE, MANY = "task", "tasks"
 
@@ -46,27 +41,27 @@ class Added(_Model):
 
 
 class CancelOrder(_Model):
-    """Why a task is to be cancelled."""
+    """A request to cancel a task."""
 
     reason: Note = "by the user"
-    """For people; it stands in the task's story."""
+    """The reason for people; the task's story contains it."""
 
 
 class PriorityOrder(_Model):
-    """How urgent a task is to be."""
+    """A request to change a task's priority."""
 
     priority: int = Field(ge=-(2**31), le=2**31 - 1)
-    """Higher numbers come sooner."""
+    """Tasks of higher numbers are assigned sooner."""
 
 
 class TaskView(_Model):
-    """A task as it stands."""
+    """The state of a task."""
 
     id: TaskId
     """Its id: an integer or a text."""
 
     number: int
-    """Its place in the order of adding; the list goes on after it."""
+    """Its number in the order in which tasks were added; the list continues after it."""
 
     description: str
     """What is to be done."""
@@ -75,28 +70,28 @@ class TaskView(_Model):
     """The kind of work, or ""."""
 
     difficulty: int
-    """The skill it takes."""
+    """The skill that it requires."""
 
     priority: int
-    """Higher numbers come sooner."""
+    """Tasks of higher numbers are assigned sooner."""
 
     status: TaskStatus
-    """Where it stands."""
+    """Its status."""
 
     worker: str
-    """The worker that had it last, or ""."""
+    """The worker that it was last assigned to, or ""."""
 
     attempts: int
     """How often it was assigned."""
 
     percent: float
-    """How far the running attempt has come, 0 to 100."""
+    """The progress of the running attempt, 0 to 100."""
 
     note: str
-    """The remark that came with it."""
+    """The note that came with the progress."""
 
     error: str | None
-    """Why it is not done, or why its last attempt failed."""
+    """Why it failed or was cancelled, or why its last attempt failed."""
 
     added_at: float
     """Seconds since 1970."""
@@ -108,40 +103,40 @@ class TaskView(_Model):
     """When it was settled."""
 
     execution_time: float | None
-    """Seconds that the recorded attempt took."""
+    """The duration of the recorded attempt in seconds."""
 
     depends_on: list[TaskId]
     """The tasks it depends on."""
 
     expires_s: float | None
-    """How many seconds after its adding it must have begun; null if there is no limit."""
+    """Within how many seconds after it was added it must start; null: no limit."""
 
     parent_id: TaskId | None
     """The task it belongs to."""
 
 
 class WholeTask(TaskView):
-    """A task as it stands, with what it was given and what came of it."""
+    """The state of a task, with its data and output."""
 
     data: JsonValue
-    """What its handler needs; a remark in its place if that is longer than 256 KiB as JSON."""
+    """The input of its handler; replaced by a note if it is longer than 256 KiB as JSON."""
 
     output: JsonValue
-    """What its handler returned; null until then, and a remark if it is that long."""
+    """What its handler returned; null until then, and a note if it is that long."""
 
 
 class TaskList(_Model):
     """A part of the list of tasks."""
 
     tasks: list[TaskView]
-    """Those that were asked for, in the order of their adding."""
+    """The tasks that match, in the order in which they were added."""
 
     total: int
-    """How many tasks there are in all, whatever was asked for."""
+    """How many tasks the run has, matching or not."""
 
     after: int | None
-    """The number to go on after; null if there are no more. A part may hold fewer tasks than were
-    asked for, or none, and still not be the last.
+    """The `after` of the next call; null if there are no more tasks. A part may have fewer tasks
+    than `limit`, or none, and still not be the last.
     """
 
 
@@ -161,11 +156,11 @@ class StoryLine(_Model):
     """Which worker, or ""."""
 
     detail: str
-    """The rest, for people."""
+    """Further details for people."""
 
 
 class Story(_Model):
-    """What happened to a task, and why it stands where it stands."""
+    """What happened to a task, and why it has its status."""
 
     task: WholeTask
     """The task."""
@@ -174,14 +169,14 @@ class Story(_Model):
     """What happened to it, the oldest first."""
 
     forgotten: int
-    """How many earlier occurrences are not kept."""
+    """How many earlier entries are not kept."""
 
     why: list[str]
-    """Who was considered for it, or what it waits for, line by line."""
+    """Which workers were considered, or what it waits for, line by line."""
 
 
 class HeldSlotView(_Model):
-    """A slot that an attempt holds though it was cancelled, timed out, or was done elsewhere."""
+    """A slot of an attempt that was cancelled, timed out, or done elsewhere, but still runs."""
 
     task_id: TaskId
     """The task."""
@@ -193,11 +188,11 @@ class HeldSlotView(_Model):
     """When it was told to stop, in seconds since 1970."""
 
     reason: str
-    """What had happened, such as "it timed out"."""
+    """Why, such as "it timed out"."""
 
 
 class WorkerView(_Model):
-    """A worker as it stands."""
+    """The state of a worker."""
 
     name: str
     """Its name."""
@@ -206,38 +201,38 @@ class WorkerView(_Model):
     """healthy, late, resting, leaving or lost."""
 
     skill: int
-    """What it can do."""
+    """Its skill level."""
 
     specialties: list[str]
-    """Types of task for which its skill counts more."""
+    """The types of task that its skill counts more for."""
 
     slots: int
-    """How many tasks it runs at once."""
+    """How many tasks it can run at once."""
 
     taken: int
-    """How many of them are taken."""
+    """How many of them are in use."""
 
     ahead: int
-    """How many tasks wait there for a slot."""
+    """How many tasks it holds that wait for a slot."""
 
     running: list[TaskId]
-    """The tasks that it has, the first 100."""
+    """The first 100 tasks that it runs."""
 
     held_slots: list[HeldSlotView]
-    """Slots that handlers have not given back though they were to stop, the first 100."""
+    """The first 100 slots of handlers that did not stop when they were told to."""
 
     succeeded: int
     """How many of its attempts succeeded."""
 
     ended: int
-    """How many of its attempts ended, well or not."""
+    """How many of its attempts ended, successful or not."""
 
     heard_s_ago: float
-    """Seconds since something last arrived from it."""
+    """Seconds since it was last heard from."""
 
 
 class Stats(_Model):
-    """How the run stands."""
+    """The state of the run."""
 
     manager: str
     """The manager's name."""
@@ -246,10 +241,10 @@ class Stats(_Model):
     """waiting, running, idle, finished, stopped or failed."""
 
     failure: str | None
-    """Why the run could not be carried through."""
+    """Why the run failed."""
 
     counts: dict[str, int]
-    """How many tasks there are of each status."""
+    """How many tasks have each status."""
 
     success_rate: float | None
     """The share of the settled tasks that completed, 0 to 1; null before the first."""
@@ -258,46 +253,46 @@ class Stats(_Model):
     """How many workers are connected."""
 
     expected_workers: int
-    """How many were to be waited for."""
+    """How many workers were expected."""
 
     began_at: float | None
-    """When tasks began to be handed out, in seconds since 1970."""
+    """When the first tasks were assigned, in seconds since 1970."""
 
     ended_at: float | None
     """When the run ended."""
 
     ignored: dict[str, int]
-    """How many results did not count, by reason."""
+    """How many results were ignored, by reason."""
 
     dropped: dict[str, int]
-    """How many frames could not be read, by what was wrong with them."""
+    """How many frames could not be read, by reason."""
 
 
 class TicketView(_Model):
-    """By which a worker joins; it must be given the workspace's secret besides."""
+    """The ticket that a worker joins with; it also needs the workspace's secret."""
 
     ticket: str
     """One line, for `muster worker --join`."""
 
 
 class Alive(_Model):
-    """The process lives."""
+    """The process is alive."""
 
     alive: bool = True
-    """It does."""
+    """Always true."""
 
     late_s: float
-    """By how many seconds its loop was late when it last looked."""
+    """The last measured delay of its event loop in seconds."""
 
 
 class Ready(_Model):
-    """Whether tasks that are given now will be done."""
+    """Whether tasks that are added now will be done."""
 
     ready: bool
-    """Whether all of the following is well."""
+    """Whether all of the following is in order."""
 
     doors: str
-    """Whether workers can come: "open", "not open yet" or "closed"."""
+    """Whether workers can join: "open", "not open yet" or "closed"."""
 
     store: str
     """"none", "writable", or why it is not."""
@@ -306,150 +301,27 @@ class Ready(_Model):
     """How many workers are connected."""
 
     expected_workers: int
-    """How many must be."""
+    """How many are needed."""
 
 
 class Fault(_Model):
-    """A field that breaks its rule."""
+    """A field that is not valid."""
 
     field: str
-    """Which, such as "difficulty", or "3.difficulty" of the fourth task."""
+    """Its name, such as "difficulty", or "3.difficulty" in the fourth task."""
 
     value: str
-    """What it is, shortened."""
+    """Its value, shortened."""
 
     rule: str
-    """What it must be."""
+    """What its value must be."""
 
 
 class Wrong(_Model):
-    """Why something was not done."""
+    """An error."""
 
     error: str
-    """In words."""
+    """The error message."""
 
     faults: list[Fault] = Field(default_factory=list[Fault])
-    """For 422: the fields that break their rules, the first 10."""
-
-
-class TaskFields(TypedDict):
-    """The fields of a `TaskView`."""
-
-    id: TaskId
-    number: int
-    description: str
-    type: str
-    difficulty: int
-    priority: int
-    status: TaskStatus
-    worker: str
-    attempts: int
-    percent: float
-    note: str
-    error: str | None
-    added_at: float
-    assigned_at: float | None
-    finished_at: float | None
-    execution_time: float | None
-    depends_on: list[TaskId]
-    expires_s: float | None
-    parent_id: TaskId | None
-
-
-def view_task(record: TaskRecord) -> TaskView:
-    """Tell a task as it stands."""
-    return TaskView(**_fields(record))
-
-
-def view_whole_task(record: TaskRecord) -> WholeTask:
-    """Tell a task as it stands, with what it was given and what came of it."""
-    output = None if record.result is None else view_payload(record.result.output)
-    return WholeTask(**_fields(record), data=view_payload(record.task.data), output=output)
-
-
-def view_story(board: BoardState, task_id: TaskId) -> Story:
-    """Tell what happened to a task, and why it stands where it stands.
-
-    Raises:
-        UnknownTask: no task has this id.
-    """
-    record = board.find(task_id)
-    return Story(
-        task=view_whole_task(record),
-        story=[
-            StoryLine(
-                at=each.at,
-                what=each.what.value,
-                attempt=each.attempt,
-                worker=each.worker,
-                detail=each.detail[:MAX_TEXT],
-            )
-            for each in record.story
-        ],
-        forgotten=record.forgotten,
-        why=board.explain(task_id).lines(),
-    )
-
-
-def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerView:
-    """Tell a worker as it stands."""
-    held = held_slots(worker, board.tasks)
-    return WorkerView(
-        name=worker.name,
-        state=worker_state(worker, now, board.rules.heartbeat_s),
-        skill=worker.skill_level,
-        specialties=sorted(worker.specialties),
-        slots=worker.slots,
-        taken=worker.taken,
-        ahead=len(worker.ahead),
-        running=[task_id for task_id, _ in list(worker.running)[:100]],
-        held_slots=[HeldSlotView(**each._asdict()) for each in held[:100]],
-        succeeded=worker.stats.successful_tasks,
-        ended=worker.stats.completed_tasks,
-        heard_s_ago=max(now - worker.last_heard_at, 0.0),
-    )
-
-
-def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stats:
-    """Tell how a run stands."""
-    counts = board.counts
-    completed = counts[TaskStatus.COMPLETED]
-    settled = completed + counts[TaskStatus.FAILED] + counts[TaskStatus.CANCELLED]
-    return Stats(
-        manager=manager,
-        state=run_state(board),
-        failure=board.failure,
-        counts={status.value: count for status, count in counts.items()},
-        success_rate=completed / settled if settled else None,
-        workers=len(board.members.present),
-        expected_workers=board.rules.expected_workers,
-        began_at=board.began_at,
-        ended_at=board.ended_at,
-        ignored=dict(board.ignored),
-        dropped=dropped,
-    )
-
-
-def _fields(record: TaskRecord) -> TaskFields:
-    task, result = record.task, record.result
-    return {
-        "id": task.id,
-        "number": record.sequence,
-        "description": task.description,
-        "type": task.type,
-        "difficulty": task.difficulty,
-        "priority": task.priority,
-        "status": record.status,
-        "worker": record.worker,
-        "attempts": record.attempt,
-        "percent": record.progress,
-        "note": record.note,
-        "error": None if record.error_message is None else record.error_message[:MAX_TEXT],
-        "added_at": record.added_at,
-        "assigned_at": record.assigned_at,
-        "finished_at": record.finished_at,
-        "execution_time": None if result is None else result.execution_time,
-        "depends_on": list(task.depends_on),
-        "expires_s": task.expires_s,
-        "parent_id": task.parent_id,
-    }
+    """For status 422: the first 10 fields that are not valid."""

@@ -1,4 +1,4 @@
-"""The live page and its HTTP API as an ASGI application, to be served here or mounted elsewhere."""
+"""The live page and its HTTP API as an ASGI application, to be served or mounted elsewhere."""
 
 from __future__ import annotations
 
@@ -42,18 +42,14 @@ from .api_models import (
     WholeTask,
     WorkerView,
     Wrong,
-    view_stats,
-    view_story,
-    view_task,
-    view_whole_task,
-    view_worker,
 )
+from .api_views import view_stats, view_story, view_task, view_whole_task, view_worker
 from .event_stream import EventStream
 from .feed import Feed
 from .guard import Admission, Guard
 from .readiness import find_readiness
 from .task_addresses import read_task_id
-from .task_list import Wanted, look_through
+from .task_list import TaskFilter, find_tasks
 
 ASSETS = Path(__file__).with_name("assets")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -62,7 +58,7 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_FAULTS = 10
 
 MetricsSource: TypeAlias = Callable[[TaskManager], bytes]
-"""Tells a manager's metrics in Prometheus' text format."""
+"""Returns a manager's metrics in Prometheus' text format."""
 
 _STATUS_OF: Sequence[tuple[type[MusterError], int]] = (
     (UnknownTask, 404),
@@ -77,9 +73,9 @@ DESCRIPTION = """\
 Tasks and workers of one manager.
 
 In a URL a task's id is JSON: `7` is the integer, `"7"` (that is `%227%22`) the text. A text that is
-no number may do without its quotes. Errors are `{"error": "..."}`, with `faults` for each field
-that breaks its rule. What changes something needs `Content-Type: application/json`; off loopback
-all of `/api` needs `Authorization: Bearer SECRET`, the workspace's secret.
+not a number needs no quotes. Errors are `{"error": "..."}`, with `faults` for each field that is
+not valid. Requests that change something need `Content-Type: application/json`. Unless the page
+listens on loopback, all of `/api` needs `Authorization: Bearer SECRET`, the workspace's secret.
 """
 
 
@@ -92,14 +88,14 @@ def live_application(
 ) -> Guard:
     """The live page of a manager, for an ASGI server.
 
-    Mounted in an application of your own, it is best in the manager's loop; its page is then at
-    the path of the mount with a slash behind it.
+    If you mount it in your own application, run that in the manager's event loop if possible. The
+    page is then at the path of the mount with a trailing slash.
 
     Args:
-        manager: whose run is shown.
-        admission: who is let in; by default whoever calls it by a name of this machine's loopback.
-        feed: what the page is told; by default one of its own.
-        metrics: what is at `/metrics`; without, nothing is.
+        manager: the manager whose run is shown.
+        admission: which requests are accepted; by default those to a loopback name of this machine.
+        feed: the source of the page's updates; by default a new one.
+        metrics: what `/metrics` serves; None: there is no `/metrics`.
     """
     admission = admission or Admission(secret=manager.secret)
     routes = _Routes(manager, feed or Feed(manager), metrics, admission)
@@ -124,13 +120,13 @@ class _Routes:
             title="Muster",
             summary=f"The tasks and workers of {self._manager.name}",
             description=DESCRIPTION,
-            # Their pages load scripts from elsewhere; ours reads the same document.
+            # These load scripts from other hosts; our own page shows the same document.
             docs_url=None,
             redoc_url=None,
             exception_handlers={
-                RequestValidationError: _tell_faults,
-                HTTPException: _tell_http,
-                MusterError: _tell_error,
+                RequestValidationError: _answer_invalid_fields,
+                HTTPException: _answer_http_error,
+                MusterError: _answer_error,
             },
         )
         add = application.add_api_route
@@ -169,13 +165,13 @@ class _Routes:
     # ------------------------------------------------------------------ tasks
 
     async def submit(self, body: SubmittedTasks) -> Added:
-        """Add one task, or a list of them: all, or none.
+        """Add one task or a list of tasks, all or none.
 
-        Their fields are those of `muster.messages.Task`.
+        The fields are those of `muster.messages.Task`.
         """
         tasks = body if isinstance(body, list) else [body]
         if self._manager.ask(lambda: self._manager.board.has_ended):
-            raise IllegalTransition("the run has ended; tasks can be added no more")
+            raise IllegalTransition("the run has ended; no further tasks can be added")
         await self._manager.batch_assign_tasks(tasks, len(tasks))
         return Added(added=[task.id for task in tasks])
 
@@ -187,85 +183,85 @@ class _Routes:
         after: Annotated[int | None, Query(ge=-1, le=2**63)] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_TASKS_PER_CALL)] = 100,
     ) -> TaskList:
-        """List tasks in the order of their adding, part by part.
+        """List tasks in the order in which they were added, in parts.
 
-        Ask again with the `after` that comes back, until it is null.
+        Call it again with the returned `after` until that is null.
         """
-        wanted = Wanted(status, worker, text)
+        task_filter = TaskFilter(status, worker, text)
 
-        def look() -> TaskList:
+        def find() -> TaskList:
             tasks = self._manager.board.tasks
-            part = look_through(tasks, wanted, after, limit)
+            part = find_tasks(tasks, task_filter, after, limit)
             views = [view_task(record) for record in part.records]
             return TaskList(tasks=views, total=len(tasks), after=part.after)
 
-        return self._manager.ask(look)
+        return self._manager.ask(find)
 
     async def get_task(self, task_id: str) -> WholeTask:
-        """Tell a task as it stands, with what it was given and what came of it."""
-        wanted = read_task_id(task_id)
-        return self._manager.ask(lambda: view_whole_task(self._manager.board.find(wanted)))
+        """Return the state of a task, with its data and output."""
+        parsed_id = read_task_id(task_id)
+        return self._manager.ask(lambda: view_whole_task(self._manager.board.find(parsed_id)))
 
     async def story(self, task_id: str) -> Story:
-        """Tell what happened to a task, and why it stands where it stands."""
-        wanted = read_task_id(task_id)
-        return self._manager.ask(lambda: view_story(self._manager.board, wanted))
+        """Return what happened to a task, and why it has its status."""
+        parsed_id = read_task_id(task_id)
+        return self._manager.ask(lambda: view_story(self._manager.board, parsed_id))
 
     async def cancel(self, task_id: str, order: CancelOrder) -> None:
-        """Cancel a task that is not settled yet; a worker that is doing it is told to stop."""
+        """Cancel a task that is not settled yet; a worker that runs it is told to stop."""
         self._manager.cancel_task(read_task_id(task_id), order.reason)
 
     async def prioritize(self, task_id: str, order: PriorityOrder) -> None:
-        """Change the priority of a task that waits."""
+        """Change the priority of a waiting task."""
         self._manager.set_priority(read_task_id(task_id), order.priority)
 
     # ------------------------------------------------------------------ the run
 
     async def stats(self) -> Stats:
-        """Tell how the run stands."""
+        """Return the state of the run."""
         manager = self._manager
         return manager.ask(lambda: view_stats(manager.board, manager.name, manager.dropped))
 
     async def workers(self) -> list[WorkerView]:
-        """List the workers, in the order in which they first came; the lost ones too."""
+        """List the workers in the order in which they first joined, including lost ones."""
 
-        def look() -> list[WorkerView]:
-            board, moment = self._manager.board, now()
-            return [view_worker(board, each, moment) for each in board.workers.values()]
+        def view() -> list[WorkerView]:
+            board, at = self._manager.board, now()
+            return [view_worker(board, each, at) for each in board.workers.values()]
 
-        return self._manager.ask(look)
+        return self._manager.ask(view)
 
     async def ticket(self) -> TicketView:
-        """Tell the ticket by which workers join, without the workspace's secret.
+        """Return the ticket that workers join with, without the workspace's secret.
 
-        It needs the secret as a bearer token wherever it is asked for: whoever may have the ticket
-        has the secret already.
+        It always needs the secret as a bearer token, since only members of the workspace may have
+        the ticket.
         """
         return TicketView(ticket=str(self._manager.ticket(with_secret=False)))
 
     async def events(self) -> Response:
-        """Follow the run as server-sent events; made for the page, and changes with it."""
+        """Stream the run as server-sent events, in the page's own format, which may change."""
         if self._feed.is_full:
-            error = f"{self._feed.pages} pages are open, and there can't be more; close some"
+            error = f"{self._feed.pages} pages are open, which is the limit; close some"
             return JSONResponse({"error": error}, 503)
         return EventStream(self._feed.frames())
 
-    # ------------------------------------------------------------------ for machines
+    # ------------------------------------------------------------------ probes
 
     async def healthz(self) -> Alive:
-        """Tell that the process lives and its loop turns."""
+        """Return that the process is alive, and how late its event loop is."""
         self._feed.run()
         return Alive(late_s=round(self._feed.late_s, 3))
 
     async def readyz(self, response: Response) -> Ready:
-        """Tell whether tasks that are given now will be done; 503 if not."""
+        """Return whether tasks that are added now will be done; 503 if not."""
         readiness = await find_readiness(self._manager)
         if not readiness.ready:
             response.status_code = 503
         return readiness
 
     async def metrics(self) -> Response:
-        """Tell the metrics, in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         assert self._metrics is not None
         return Response(self._metrics(self._manager), media_type=METRICS_TYPE)
 
@@ -280,43 +276,43 @@ def _file(name: str) -> Callable[[], object]:
 # ---------------------------------------------------------------------------------------- errors
 
 
-def _wrong(status: int, error: str, faults: Sequence[Fault] = ()) -> JSONResponse:
+def _error_response(status: int, error: str, faults: Sequence[Fault] = ()) -> JSONResponse:
     wrong = Wrong(error=error, faults=list(faults))
     return JSONResponse(wrong.model_dump(exclude_defaults=True), status)
 
 
-async def _tell_error(_: Request, fault: Exception) -> JSONResponse:
+async def _answer_error(_: Request, fault: Exception) -> JSONResponse:
     for kind, status in _STATUS_OF:
         if isinstance(fault, kind):
-            return _wrong(status, str(fault))
-    return _wrong(500, str(fault))
+            return _error_response(status, str(fault))
+    return _error_response(500, str(fault))
 
 
-async def _tell_http(_: Request, fault: Exception) -> JSONResponse:
+async def _answer_http_error(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, HTTPException)
-    if fault.status_code == 400:  # noqa: PLR2004 - FastAPI says so of a body that is no JSON
-        return _wrong(422, "the body is not JSON, or is nested too deeply")
-    return _wrong(fault.status_code, str(fault.detail))
+    if fault.status_code == 400:  # noqa: PLR2004 - FastAPI's answer to a body that is not JSON
+        return _error_response(422, "the body is not JSON, or is nested too deeply")
+    return _error_response(fault.status_code, str(fault.detail))
 
 
-async def _tell_faults(_: Request, fault: Exception) -> JSONResponse:
+async def _answer_invalid_fields(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, RequestValidationError)
-    told = fault.errors()
+    errors = fault.errors()
     faults = [
         Fault(
             field=_name_field(each["loc"]),
             value=show(each.get("input")),
             rule=" ".join(str(each["msg"])[:200].split()),
         )
-        for each in told[:MAX_FAULTS]
+        for each in errors[:MAX_FAULTS]
     ]
     lines = [f"{each.field}: {each.value}: {each.rule}" for each in faults]
-    if len(told) > MAX_FAULTS:
-        lines.append(f"and {len(told) - MAX_FAULTS} more")
-    return _wrong(422, "; ".join(lines), faults)
+    if len(errors) > MAX_FAULTS:
+        lines.append(f"and {len(errors) - MAX_FAULTS} more")
+    return _error_response(422, "; ".join(lines), faults)
 
 
 def _name_field(steps: Sequence[int | str]) -> str:
-    """The name of a field, without where it stood and how many tasks there were."""
+    """The name of a field, without its location and whether there was one task or a list."""
     named = [str(step)[:80] for step in steps[1:9] if step not in (ONE, MANY)]
     return ".".join(named) or "body"

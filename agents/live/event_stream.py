@@ -1,4 +1,4 @@
-"""A response that goes on: server-sent events for one page, dropped if it does not read."""
+"""Streams server-sent events to one page, until it leaves or stops reading."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import cast
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-READ_WITHIN_S = 20.0
-"""How long a page may take to take in one frame."""
+READ_TIMEOUT_S = 20.0
+"""How long a page may take to read one frame, in seconds."""
 
-GIVEN_UP_WITHIN_S = 60.0
-"""How long the system may take to give up the connection of a page that does not read."""
+CLOSE_TIMEOUT_S = 60.0
+"""How long the system may take to close the connection of such a page, in seconds."""
 
 
 class EventStream(Response):
-    """Sends frames as they come, until they end, or the page leaves or does not read.
+    """Sends frames until they end, the page leaves, or it stops reading.
 
-    Nothing is queued for a page: the next frame is asked for when the last one is under way.
+    Nothing is queued for a page: the next frame is requested when the previous one was sent.
 
     Args:
         frames: server-sent events.
-        read_within_s: how long the page may take to take in one, in seconds; `READ_WITHIN_S` if
-            None.
+        read_timeout_s: how long the page may take to read one, in seconds; None:
+            `READ_TIMEOUT_S`.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, frames: AsyncGenerator[bytes, None], read_within_s: float | None = None
+        self, frames: AsyncGenerator[bytes, None], read_timeout_s: float | None = None
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._frames = frames
-        self._read_within_s = READ_WITHIN_S if read_within_s is None else read_within_s
+        self._read_timeout_s = READ_TIMEOUT_S if read_timeout_s is None else read_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -45,9 +45,9 @@ class EventStream(Response):
         try:
             await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
             if sending.done() and isinstance(sending.exception(), asyncio.TimeoutError):
-                # Its place is free for another; the connection ends when the system gives it up.
+                # Another page can take its place; the system closes the connection later.
                 await self._frames.aclose()
-                await asyncio.wait([leaving], timeout=GIVEN_UP_WITHIN_S)
+                await asyncio.wait([leaving], timeout=CLOSE_TIMEOUT_S)
         finally:
             for future in (sending, leaving):
                 future.cancel()
@@ -59,7 +59,7 @@ class EventStream(Response):
         await send(start)
         async for frame in self._frames:
             part = {"type": "http.response.body", "body": frame, "more_body": True}
-            await asyncio.wait_for(send(part), self._read_within_s)
+            await asyncio.wait_for(send(part), self._read_timeout_s)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

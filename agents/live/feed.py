@@ -1,6 +1,7 @@
-"""Tells all open pages what has changed, a few times a second, in frames that they share.
+"""Sends changes to all open pages, several times a second, in frames that they share.
 
-A page that reads too slowly misses frames, and is told everything anew; nothing is kept for it.
+A page that reads too slowly misses frames and is then sent the whole state again; nothing is queued
+for it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from ..runtime.log import log
 from .page_state import PageState, View
 
 CHANGES_EVERY_S = 0.2
-"""How often the pages are told what has changed."""
+"""How often changes are sent, in seconds."""
 
-SIGN_OF_LIFE_EVERY_S = 1.0
-"""How often they are told at least something."""
+HEARTBEAT_EVERY_S = 1.0
+"""How often a frame is sent at least, in seconds."""
 
 MAX_FRAMES = 25
 """How many frames are kept for pages that read slowly: those of five seconds."""
@@ -39,12 +40,13 @@ class _Start(NamedTuple):
 
 
 class Feed:
-    """Follows a manager's run, from its making on, for any number of pages up to `MAX_PAGES`.
+    """Follows a manager's run from now on, for up to `MAX_PAGES` pages.
 
-    It may live in another loop than its manager; then it waits for the manager's at each change.
+    It may run in another event loop than its manager; it then waits for the manager's at each
+    change.
 
     Args:
-        manager: whose run.
+        manager: the manager.
     """
 
     def __init__(self, manager: TaskManager) -> None:
@@ -52,9 +54,9 @@ class Feed:
         self._state = PageState(manager.name, now())
         self._frames: deque[bytes] = deque(maxlen=MAX_FRAMES)
         self._next_frame = 0
-        self._moved = asyncio.Condition()
-        self._ticking: asyncio.Task[None] | None = None
-        self._told_at = 0.0
+        self._changed = asyncio.Condition()
+        self._running: asyncio.Task[None] | None = None
+        self._sent_at = 0.0
         self._is_closed = False
         self.pages = 0
         self.late_s = 0.0
@@ -66,25 +68,25 @@ class Feed:
         return self.pages >= MAX_PAGES
 
     def run(self) -> None:
-        """Begin to take samples, if that has not begun; in the running loop."""
-        if self._ticking is None and not self._is_closed:
-            self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        """Start taking samples in the running loop, unless it has started."""
+        if self._running is None and not self._is_closed:
+            self._running = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Tell all pages the last of it, and follow the run no more."""
+        """Send all pages the final state, and stop following the run."""
         if self._is_closed:
             return
         if self.pages:
-            await self._tell()
+            await self._send_change()
         self._is_closed = True
-        async with self._moved:
-            self._moved.notify_all()
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
+        async with self._changed:
+            self._changed.notify_all()
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """What one page is to be told, as server-sent events, until the feed is closed."""
+        """The server-sent events for one page, until the feed is closed."""
         if self.is_full:
             yield _event("full", {"pages": self.pages})
             return
@@ -100,9 +102,9 @@ class Feed:
                     yield self._rows(start.task_ids[first : first + ROWS_PER_FRAME])
                 yield _event("listed", {})
                 next_frame = start.next_frame
-                while 0 < (untold := await self._count_from(next_frame)) <= len(self._frames):
+                while 0 < (unsent := await self._count_from(next_frame)) <= len(self._frames):
                     next_frame += 1
-                    yield self._frames[-untold]
+                    yield self._frames[-unsent]
             yield _event("end", {})
         finally:
             self.pages -= 1
@@ -111,10 +113,10 @@ class Feed:
                 self._frames.clear()
 
     async def _count_from(self, frame: int) -> int:
-        """How many frames there are from one on, as soon as there are any; 0 when it is closed."""
-        async with self._moved:
+        """How many frames there are from one on, once there are any; 0 when the feed is closed."""
+        async with self._changed:
             while frame == self._next_frame and not self._is_closed:
-                await self._moved.wait()
+                await self._changed.wait()
         return self._next_frame - frame
 
     # ------------------------------------------------------------------ in the manager's loop
@@ -133,9 +135,9 @@ class Feed:
     def _sample(self) -> None:
         self._state.sample(self._manager.board, now())
 
-    # ------------------------------------------------------------------ a few times a second
+    # ------------------------------------------------------------------ several times a second
 
-    async def _tick(self) -> None:
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due_at = loop.time() + CHANGES_EVERY_S
@@ -144,24 +146,24 @@ class Feed:
             try:
                 self._manager.ask(self._sample)
                 if self.pages:
-                    await self._tell()
-            except Exception as fault:  # noqa: BLE001 - the page must not end with one change
-                log.error("the live page missed a change", exc_info=fault)
+                    await self._send_change()
+            except Exception as fault:  # noqa: BLE001 - one failed change must not end the page
+                log.error("a change of the live page could not be sent", exc_info=fault)
 
-    async def _tell(self) -> None:
+    async def _send_change(self) -> None:
         change = self._manager.ask(self._change)
         loop_time = asyncio.get_running_loop().time()
-        if len(change) == 1 and loop_time - self._told_at < SIGN_OF_LIFE_EVERY_S:
+        if len(change) == 1 and loop_time - self._sent_at < HEARTBEAT_EVERY_S:
             return
-        self._told_at = loop_time
+        self._sent_at = loop_time
         frame = _event("change", change)
-        async with self._moved:
+        async with self._changed:
             self._frames.append(frame)
             self._next_frame += 1
-            self._moved.notify_all()
+            self._changed.notify_all()
 
 
 def _event(name: str, data: View) -> bytes:
-    # JSON as Python writes it is one line of ASCII.
-    told = json.dumps(data, separators=(",", ":"))
-    return f"event: {name}\ndata: {told}\n\n".encode("ascii")
+    # Python writes JSON as one line of ASCII.
+    text = json.dumps(data, separators=(",", ":"))
+    return f"event: {name}\ndata: {text}\n\n".encode("ascii")

@@ -1,8 +1,9 @@
-"""Who may ask the live page what: host, origin, token and sizes, seen to before anything is read.
+"""Which requests the live page accepts: checks host, origin, token and size before reading a body.
 
-A browser can be made to send requests by any page that it shows. So whoever asks must name a host
-that is this page's (a rebound name is not), must not come from another site, and changes something
-only with a JSON body, which no form sends. Off loopback the workspace's secret is needed as well.
+Any web page can make a browser send requests. Therefore a request must name a host of this page
+(against DNS rebinding), must not come from another site, and can change something only with a JSON
+body, which forms can't send. Unless the page listens on loopback, it also needs the workspace's
+secret.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.http_host import LOOPBACK_NAMES, is_our_host
 
 MAX_BODY_BYTES = 1024 * 1024
-"""The largest body of a request that is read."""
+"""The maximum size of a request's body."""
 
-BODY_WITHIN_S = 10.0
-"""How long a body may take to arrive."""
+BODY_TIMEOUT_S = 10.0
+"""How long a body may take to arrive, in seconds."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What the page may load: its own files, and nothing that stands in the page itself."""
+"""The page may load its own files only, and no inline scripts or styles."""
 
 _HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -48,13 +49,13 @@ _TICKET = "/api/ticket"
 
 @dataclass(frozen=True)
 class Admission:
-    """Who is let in.
+    """Which requests are accepted.
 
     Args:
-        secret: what whoever asks must show; None if the workspace has none.
-        needs_secret: whether it must be shown for everything, or for the ticket alone.
-        names: the host names by which the page may be called, in lower case.
-        takes_addresses: whether it may also be called by any IP address.
+        secret: the workspace's secret, which requests must contain; None if there is none.
+        needs_secret: whether all requests to the API must contain it, or only those for the ticket.
+        names: the host names that requests may name, in lower case.
+        takes_addresses: whether requests may also name any IP address.
     """
 
     secret: WorkspaceSecret | None = None
@@ -63,12 +64,12 @@ class Admission:
     takes_addresses: bool = False
 
 
-class Asked(NamedTuple):
-    """What a request says of itself.
+class RequestFacts(NamedTuple):
+    """The parts of a request that are checked.
 
     Args:
         method: such as "GET".
-        path: the path, without what the page is mounted under.
+        path: the path, without the prefix of the mount.
         host: the header Host.
         origin: the header Origin, or "".
         site: the header Sec-Fetch-Site, or "".
@@ -87,56 +88,56 @@ class Asked(NamedTuple):
     length: str = ""
 
 
-class Refused(NamedTuple):
-    """Why a request is not let in.
+class Rejection(NamedTuple):
+    """Why a request is not accepted.
 
     Args:
         status: the HTTP status.
-        error: why, for people.
+        error: the error message.
     """
 
     status: int
     error: str
 
 
-def find_fault(asked: Asked, admission: Admission) -> Refused | None:
-    """Why a request is not let in; None if it is."""
+def find_rejection(asked: RequestFacts, admission: Admission) -> Rejection | None:
+    """Why a request is not accepted; None if it is."""
     is_change = asked.method not in _SAFE
     takes_addresses = admission.takes_addresses
     if not is_our_host(asked.host, admission.names, takes_addresses=takes_addresses):
-        return Refused(
+        return Rejection(
             421,
-            "the request names a host that is not this page's; call it by its address, or name "
-            "the host to it with --web-name",
+            "the request names a host that is not one of this page; use its address, or allow the "
+            "host name with --web-name",
         )
     if _needs_same_site(asked) and not _is_same_site(asked):
-        return Refused(403, "the request comes from another site")
+        return Rejection(403, "the request comes from another site")
     if _needs_token(asked.path, admission):
         fault = _check_token(asked, admission)
         if fault is not None:
             return fault
     if asked.length and (not asked.length.isdecimal() or len(asked.length) > len("1000000000")):
-        return Refused(400, "the header Content-Length is not a number")
+        return Rejection(400, "the header Content-Length is not a number")
     if asked.length and int(asked.length) > MAX_BODY_BYTES:
         return too_large()
     if is_change and asked.content_type.partition(";")[0].strip().lower() != "application/json":
-        return Refused(
-            415, "what changes something needs the header Content-Type: application/json"
+        return Rejection(
+            415, "a request that changes something needs the header Content-Type: application/json"
         )
     return None
 
 
-def too_large() -> Refused:
-    """Why a body that is too large is not read."""
-    return Refused(413, f"the body has more than {MAX_BODY_BYTES:,} bytes; send it in parts")
+def too_large() -> Rejection:
+    """Why a body that is too large is rejected."""
+    return Rejection(413, f"the body has more than {MAX_BODY_BYTES:,} bytes; split the request")
 
 
-def _needs_same_site(asked: Asked) -> bool:
-    # A link from elsewhere may lead to the page, but not into what it asks for.
+def _needs_same_site(asked: RequestFacts) -> bool:
+    # A link on another site may lead to the page, but not to the API.
     return asked.method not in _SAFE or _GUARDED.match(asked.path) is not None
 
 
-def _is_same_site(asked: Asked) -> bool:
+def _is_same_site(asked: RequestFacts) -> bool:
     if asked.site not in _OWN_SITE:
         return False
     return not asked.origin or asked.origin.partition("://")[2].lower() == asked.host.lower()
@@ -148,26 +149,26 @@ def _needs_token(path: str, admission: Admission) -> bool:
     return admission.needs_secret and _GUARDED.match(path) is not None
 
 
-def _check_token(asked: Asked, admission: Admission) -> Refused | None:
+def _check_token(asked: RequestFacts, admission: Admission) -> Rejection | None:
     if admission.secret is None:
-        return Refused(403, "the workspace has no secret by which to know who may have this")
+        return Rejection(403, "the workspace has no secret to authorize this request with")
     scheme, _, token = asked.authorization.partition(" ")
     if scheme.lower() != "bearer":
-        return Refused(401, "this needs the workspace's secret: Authorization: Bearer SECRET")
+        return Rejection(401, "this needs the workspace's secret: Authorization: Bearer SECRET")
     try:
-        # Compares in constant time.
+        # This compares in constant time.
         is_right = WorkspaceSecret.from_text(token) == admission.secret
     except InvalidInput:
         is_right = False
-    return None if is_right else Refused(401, "the token is not the workspace's secret")
+    return None if is_right else Rejection(401, "the token is not the workspace's secret")
 
 
 class Guard:
-    """Lets requests through to an application that have nothing wrong with them.
+    """Passes accepted requests on to an application, and answers the others itself.
 
     Args:
-        application: what is guarded.
-        admission: who is let in.
+        application: the application.
+        admission: which requests are accepted.
     """
 
     def __init__(self, application: ASGIApp, admission: Admission) -> None:
@@ -175,20 +176,20 @@ class Guard:
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on."""
+        """Answer a request or pass it on."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             return
         guarded = _with_headers(send)
         asked = _read(scope)
-        fault = find_fault(asked, self._admission)
+        fault = find_rejection(asked, self._admission)
         if fault is None and asked.method not in _SAFE:
             body = await _read_body(receive)
-            if isinstance(body, Refused):
+            if isinstance(body, Rejection):
                 fault = body
             else:
-                receive = _again(body, receive)
+                receive = _replay(body, receive)
         if fault is None:
             await self._application(scope, receive, guarded)
             return
@@ -199,11 +200,11 @@ class Guard:
         await answer(scope, receive, guarded)
 
 
-def _read(scope: Scope) -> Asked:
+def _read(scope: Scope) -> RequestFacts:
     headers = Headers(scope=scope)
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    return Asked(
+    return RequestFacts(
         method=scope["method"],
         path=path.removeprefix(root) if root else path,
         host=headers.get("host", ""),
@@ -215,19 +216,19 @@ def _read(scope: Scope) -> Asked:
     )
 
 
-async def _read_body(receive: Receive) -> bytes | Refused:
+async def _read_body(receive: Receive) -> bytes | Rejection:
     try:
-        return await asyncio.wait_for(_read_parts(receive), BODY_WITHIN_S)
+        return await asyncio.wait_for(_read_parts(receive), BODY_TIMEOUT_S)
     except asyncio.TimeoutError:
-        return Refused(408, f"the body did not arrive within {BODY_WITHIN_S:g} s")
+        return Rejection(408, f"the body did not arrive within {BODY_TIMEOUT_S:g} s")
 
 
-async def _read_parts(receive: Receive) -> bytes | Refused:
+async def _read_parts(receive: Receive) -> bytes | Rejection:
     parts = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return Refused(400, "the body was cut off")
+            return Rejection(400, "the connection was closed before the body was complete")
         parts += message.get("body", b"")
         if len(parts) > MAX_BODY_BYTES:
             return too_large()
@@ -235,8 +236,8 @@ async def _read_parts(receive: Receive) -> bytes | Refused:
             return bytes(parts)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """A way to receive a body that was read already, and then what else comes."""
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that returns a body that was read already, and then all further messages."""
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

@@ -1,6 +1,6 @@
-"""How many tasks were settled by when: a bounded history that grows coarser as a run grows longer.
+"""How many tasks were settled over time: a history of bounded size, coarser for longer runs.
 
-It is pure: samples come with their time, and nothing here knows a clock.
+It is pure: samples contain their time, and it reads no clock.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 MAX_SAMPLES = 480
-"""From so many on every second sample is given up, and the step between them doubles."""
+"""At this number every second sample is removed, and the step between samples doubles."""
 
 FIRST_STEP_S = 0.25
 
 
 class Sample(NamedTuple):
-    """How many tasks were settled until some moment.
+    """How many tasks were settled at some time.
 
     Args:
         at: when, in seconds.
@@ -28,17 +28,17 @@ class Sample(NamedTuple):
 
 
 class History:
-    """The samples of a run, from its beginning to now."""
+    """The samples of a run from its start to now."""
 
     def __init__(self) -> None:
         self.step_s = FIRST_STEP_S
         self.samples: list[Sample] = []
 
     def add(self, sample: Sample) -> bool:
-        """Take a sample, unless the last one is less than a step ago.
+        """Add a sample, unless the last one is less than a step old.
 
         Returns:
-            Whether the history holds it now.
+            Whether it was added.
         """
         if self.samples and sample.at - self.samples[-1].at < self.step_s:
             return False

@@ -1,4 +1,4 @@
-"""uvicorn in the manager's loop, behind a listener that lets nobody use it up."""
+"""Runs uvicorn in the manager's event loop, with limits on connections and requests."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from ..transport.connection_limits import (
     affordable,
 )
 from .feed import MAX_PAGES
-from .guard import BODY_WITHIN_S
+from .guard import BODY_TIMEOUT_S
 
-LIMITS = ConnectionLimits(connections=2 * MAX_PAGES, ask_within_s=BODY_WITHIN_S + 2.0, reserved=4)
-"""A body that takes too long is answered to before its connection is ended."""
+LIMITS = ConnectionLimits(connections=2 * MAX_PAGES, ask_within_s=BODY_TIMEOUT_S + 2.0, reserved=4)
+"""A request whose body times out is answered before its connection is closed."""
 
 ANSWERS_PER_TURN = 4
-"""How many requests begin to be answered in each turn of the loop, which the run needs, too."""
+"""How many requests start per turn of the event loop, since the run needs it as well."""
 
 HEALTH = frozenset({"/healthz", "/readyz"})
-"""What is answered even when all places are taken, or the process has no descriptor left."""
+"""Paths that are answered even if all connections are in use or no file descriptor is free."""
 
 _FEED = "/api/events"
-_CLOSING_MAY_TAKE_S = 1
+_SHUTDOWN_TIMEOUT_S = 1
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an application at one socket; leaves signals to whoever runs the manager.
+    """Serves an application on one socket; does not handle signals.
 
     Args:
-        application: what answers.
-        listening: the socket, which it closes in the end.
+        application: the application.
+        listening: the socket; it closes it in the end.
     """
 
     def __init__(self, application: ASGIApp, listening: socket.socket) -> None:
@@ -60,11 +60,11 @@ class HttpServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=_CLOSING_MAY_TAKE_S,
+                timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
             )
         )
         limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
-        self._turnstile = Turnstile(ANSWERS_PER_TURN)
+        self._limiter = TurnLimiter(ANSWERS_PER_TURN)
         self._listener = LimitedListener(listening, "live page", limits, self._make_protocol)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -75,7 +75,7 @@ class HttpServer(uvicorn.Server):
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what was asked, for a moment, and end all connections."""
+        """Finish the requests under way, within a timeout, and close all connections."""
         try:
             await self._listener.stop()
             await super().shutdown(sockets)
@@ -84,15 +84,15 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave signals alone."""
+        """Do not handle signals."""
         yield
 
     def _make_protocol(self, connection: LimitedConnection) -> H11Protocol:
-        return _HttpConnection(connection, self._turnstile, self.config, self.server_state)
+        return _HttpConnection(connection, self._limiter, self.config, self.server_state)
 
 
-class Turnstile:
-    """Lets a few through in each turn of the loop, in the order of their coming.
+class TurnLimiter:
+    """Limits how many callers continue per turn of the event loop; the first come first.
 
     Args:
         per_turn: how many.
@@ -103,8 +103,8 @@ class Turnstile:
         self._passed = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def pass_through(self) -> None:
-        """Wait for one's turn."""
+    async def wait(self) -> None:
+        """Wait until the caller may continue."""
         loop = asyncio.get_running_loop()
         if self._passed == 0:
             loop.call_soon(self._turn)
@@ -125,26 +125,26 @@ class Turnstile:
 
 
 class _HttpConnection(H11Protocol):
-    """Tells the listener what its connection is at.
+    """Reports to the listener whether its connection waits for a request or is answered.
 
     Args:
-        connection: as the listener knows it.
-        turnstile: what requests pass through.
-        config: the server's.
-        state: the server's.
+        connection: the listener's view of the connection.
+        limiter: limits how many requests start at once.
+        config: the server's configuration.
+        state: the server's state.
     """
 
     def __init__(
         self,
         connection: LimitedConnection,
-        turnstile: Turnstile,
+        limiter: TurnLimiter,
         config: uvicorn.Config,
         state: ServerState,
     ) -> None:
         super().__init__(config, state, {}, asyncio.get_running_loop())
         self.logger = _logger
         self._connection = connection
-        self._turnstile = turnstile
+        self._limiter = limiter
         self._application: ASGIApp = self.app
         self.app = self._answer
 
@@ -152,29 +152,29 @@ class _HttpConnection(H11Protocol):
         path: str = scope["path"]
         connection = self._connection
 
-        async def receive_noting() -> Message:
+        async def receive_and_note() -> Message:
             message = await receive()
             if connection.is_waiting and not message.get("more_body", False):
                 connection.begin_answer(may_take_any_time=path == _FEED)
             return message
 
         if self.cycle.more_body:
-            # It has asked when its body is there, for which it has as long as for its headers.
+            # The request is complete when its body is, which has the same timeout as the headers.
             connection.await_question()
         else:
             connection.begin_answer(may_take_any_time=path == _FEED)
         if path not in HEALTH:
-            await self._turnstile.pass_through()
+            await self._limiter.wait()
         if connection.is_reserved:
             send = _then_close(send)
             if path not in HEALTH:
-                error = "too many ask at the same time; try again later"
+                error = "too many requests at the same time; try again later"
                 await JSONResponse({"error": error}, 503)(scope, receive, send)
                 return
-        await self._application(scope, receive_noting, send)
+        await self._application(scope, receive_and_note, send)
 
     def on_response_complete(self) -> None:
-        """Called when an answer was given."""
+        """Called when a request has been answered."""
         self._connection.await_question()
         super().on_response_complete()
 
@@ -188,13 +188,13 @@ def _then_close(send: Send) -> Send:
     return send_last
 
 
-class _TellSeldom(logging.Filter):
-    """uvicorn warns of each request that it can't read, so whoever sends them fills the log."""
+class _LogRateLimit(logging.Filter):
+    """Limits uvicorn's log, which gets an entry for each request that it can't read."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._warning = RepeatedWarning("the live page was sent what it can't read")
-        self._error = RepeatedWarning("the live page failed to answer")
+        self._warning = RepeatedWarning("the live page received invalid requests")
+        self._error = RepeatedWarning("the live page failed to answer requests")
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.ERROR:
@@ -206,4 +206,4 @@ class _TellSeldom(logging.Filter):
 
 _logger = logging.getLogger("muster.live.http")
 _logger.setLevel(logging.WARNING)
-_logger.addFilter(_TellSeldom())
+_logger.addFilter(_LogRateLimit())

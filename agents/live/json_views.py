@@ -1,4 +1,4 @@
-"""Payloads as the API tells them: as JSON, unless they are so large that it would take long."""
+"""Payloads as the HTTP API shows them: as JSON, unless that would take long."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ...messages import Payload
 from ..report.json_value import to_json_value
 
 MAX_CHARACTERS = 256 * 1024
-"""About how long a payload may be, as JSON, to be told."""
+"""Up to about which length, as JSON, a payload is shown."""
 
 _PER_VALUE = 8
 
 
 def view_payload(value: Payload) -> JsonValue:
-    """Tell a payload as JSON, or a remark in its place if it is too large."""
+    """A payload as JSON, or a note in its place if it is too large."""
     if _is_short(value):
         return to_json_value(value)
-    return f"(more than {MAX_CHARACTERS // 1024} KiB as JSON, which is not told here)"
+    return f"(more than {MAX_CHARACTERS // 1024} KiB as JSON, which is not shown here)"
 
 
 def _is_short(value: object) -> bool:

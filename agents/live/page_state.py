@@ -1,11 +1,11 @@
-"""What the live page shows, and what of it has changed: plain values made from a board.
+"""The content of the live page and its changes, as plain values made from a board.
 
-It is pure: it is told what occurred and what time it is, and returns what is to be sent. The page
-knows each task by its number, which is its place in the order of adding. A task's row says where
-it stands, never how it changed, so that a row that comes twice or late does no harm.
+It is pure: it takes occurrences and the time, and returns what to send. The page identifies each
+task by its number in the order in which tasks were added. A task's row contains its state, never a
+difference, so that a repeated or late row does no harm.
 
-At 25,000 tasks a second this is told of 75,000 occurrences, so it only keeps the ids of what
-changed; rows are made a few times a second, of so many tasks at most.
+At 25,000 tasks a second it takes 75,000 occurrences a second. Therefore it only keeps the ids of
+changed tasks; rows are made several times a second, for a limited number of tasks.
 """
 
 from __future__ import annotations
@@ -27,58 +27,58 @@ from .history import History, Sample
 from .task_addresses import write_task_id
 
 MAX_LISTED = 100_000
-"""How many tasks the page lists: those added last. All are counted."""
+"""How many tasks the page lists: the latest. All are counted."""
 
 MAX_ROWS_PER_CHANGE = 1_000
-"""How many tasks' rows one change carries at most; the others wait for the next."""
+"""How many rows of tasks one change contains at most; the others wait for the next."""
 
 MAX_WORKERS = 200
-"""How many workers the page shows: those that are connected first, then those lost last."""
+"""How many workers the page shows: first the connected ones, then the latest lost ones."""
 
 MAX_NEWS = 50
-"""How many occurrences are told as news: the latest."""
+"""How many occurrences the page lists as news: the latest."""
 
 MAX_HELD = 5
-"""How many slots a worker's row tells of that handlers have not given back: the longest held."""
+"""How many held slots a worker's row lists: those that were held the longest."""
 
 _MAX_DESCRIPTION_CHARACTERS = 160
 _MAX_REASON_CHARACTERS = 120
 _MAX_NAME_CHARACTERS = 40
 
 View: TypeAlias = "dict[str, JsonValue]"
-"""Something to be sent to the page, as JSON."""
+"""A value to send to the page as JSON."""
 
 
 class PageState:
-    """Knows what the open pages know, and tells what they don't know yet.
+    """Keeps what has been sent to the open pages, and returns what has changed since.
 
     Args:
         title: the manager's name.
-        now: the time in seconds; times are told in milliseconds from here.
+        now: the time in seconds; the page gets all times in milliseconds from here on.
     """
 
     def __init__(self, title: str, now: float) -> None:
         self._title = title
         self._base = now
         self._history = History()
-        self._told_step_s = self._history.step_s
-        self._untold_samples: list[Sample] = []
+        self._sent_step_s = self._history.step_s
+        self._unsent_samples: list[Sample] = []
         self._is_watched = False
-        # Bounded by the tasks of the run, each of which stands here once.
+        # Bounded by the tasks of the run.
         self._changed: dict[TaskId, None] = {}
         self._next_number = 0
         self._named: set[int] = set()
         self._news: deque[Occurrence] = deque(maxlen=MAX_NEWS)
-        self._untold_news: deque[Occurrence] = deque(maxlen=MAX_NEWS)
+        self._unsent_news: deque[Occurrence] = deque(maxlen=MAX_NEWS)
         self._lost: deque[str] = deque(maxlen=MAX_WORKERS)
-        self._told_run: View = {}
-        self._told_counts: View = {}
-        self._told_workers: dict[str, JsonValue] = {}
+        self._sent_run: View = {}
+        self._sent_counts: View = {}
+        self._sent_workers: dict[str, JsonValue] = {}
 
-    # ------------------------------------------------------------------ told
+    # ------------------------------------------------------------------ taking events
 
     def note(self, occurrence: Occurrence) -> None:
-        """Take note of an occurrence; made to be called many thousand times a second."""
+        """Take an occurrence; called many thousand times a second."""
         task_id = occurrence.task_id
         if task_id is not None:
             if self._is_watched:
@@ -90,10 +90,10 @@ class PageState:
             self._lost.append(occurrence.worker)
         self._news.append(occurrence)
         if self._is_watched:
-            self._untold_news.append(occurrence)
+            self._unsent_news.append(occurrence)
 
     def sample(self, board: BoardState, now: float) -> None:
-        """Add to the history how many tasks are settled; until the run has ended."""
+        """Add to the history how many tasks are settled, until the run has ended."""
         if board.began_at is None or board.is_suspended:
             return
         samples = self._history.samples
@@ -106,27 +106,27 @@ class PageState:
             taken.insert(0, Sample(board.began_at, 0, 0))
         for sample in taken:
             if self._history.add(sample) and self._is_watched:
-                self._untold_samples.append(sample)
+                self._unsent_samples.append(sample)
 
     def begin(self, board: BoardState) -> None:
-        """From now on there are pages; the first one knows nothing yet."""
+        """Begin to record changes: the first page was opened."""
         self._is_watched = True
         self._next_number = _next_number(board)
-        self._told_step_s = self._history.step_s
+        self._sent_step_s = self._history.step_s
 
     def end(self) -> None:
-        """From now on there are no pages."""
+        """Stop recording changes: the last page was closed."""
         self._is_watched = False
         self._changed.clear()
-        self._untold_news.clear()
-        self._untold_samples.clear()
+        self._unsent_news.clear()
+        self._unsent_samples.clear()
         self._named.clear()
-        self._told_run, self._told_counts, self._told_workers = {}, {}, {}
+        self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
 
-    # ------------------------------------------------------------------ telling
+    # ------------------------------------------------------------------ what to send
 
     def head(self, board: BoardState, now: float) -> View:
-        """All that a new page is told, except for the rows of the tasks."""
+        """All that a new page is sent, except for the rows of the tasks."""
         return {
             "title": self._title,
             "at": self._since(now),
@@ -144,60 +144,60 @@ class PageState:
         }
 
     def listed(self, board: BoardState) -> list[TaskId]:
-        """The ids of the tasks that the page lists, in the order of their adding."""
+        """The ids of the tasks that the page lists, in the order in which they were added."""
         tasks = cast("dict[TaskId, TaskRecord]", board.tasks)
         latest = list(islice(reversed(tasks), MAX_LISTED))
         latest.reverse()
         return latest
 
     def rows(self, board: BoardState, task_ids: Iterable[TaskId]) -> View:
-        """The whole rows of tasks, without those that were forgotten meanwhile."""
+        """The complete rows of tasks, without those that have been forgotten."""
         found = (board.tasks.get(task_id) for task_id in task_ids)
         return {"added": [self._whole_row(record) for record in found if record is not None]}
 
     def change(self, board: BoardState, now: float) -> View:
-        """What the open pages do not know yet; only the parts that have changed."""
+        """What has changed since the last change; only the parts that have."""
         change: View = {"at": self._since(now)}
         run, counts = self._run(board), _counts(board)
-        if run != self._told_run:
-            change["run"] = self._told_run = run
-        if counts != self._told_counts:
-            change["counts"] = self._told_counts = counts
+        if run != self._sent_run:
+            change["run"] = self._sent_run = run
+        if counts != self._sent_counts:
+            change["counts"] = self._sent_counts = counts
         workers = self._workers(board, now)
-        changed = [row for name, row in workers.items() if self._told_workers.get(name) != row]
-        if changed or len(workers) != len(self._told_workers):
+        changed = [row for name, row in workers.items() if self._sent_workers.get(name) != row]
+        if changed or len(workers) != len(self._sent_workers):
             change["workers"] = changed
             change["shown_workers"] = [worker.order for worker in self._shown(board)]
             change["hidden_workers"] = self._hidden_workers(board)
-            self._told_workers = workers
-        if self._untold_samples:
-            is_coarser = self._history.step_s != self._told_step_s
-            samples = self._history.samples if is_coarser else self._untold_samples
+            self._sent_workers = workers
+        if self._unsent_samples:
+            is_coarser = self._history.step_s != self._sent_step_s
+            samples = self._history.samples if is_coarser else self._unsent_samples
             change["history"] = self._history_view(samples, is_whole=is_coarser)
-            self._told_step_s = self._history.step_s
-            self._untold_samples.clear()
-        if self._untold_news:
-            change["news"] = [self._news_view(each) for each in self._untold_news]
-            self._untold_news.clear()
+            self._sent_step_s = self._history.step_s
+            self._unsent_samples.clear()
+        if self._unsent_news:
+            change["news"] = [self._news_view(each) for each in self._unsent_news]
+            self._unsent_news.clear()
         if self._changed:
             self._add_rows(board, change)
         return change
 
     @property
-    def has_untold_rows(self) -> bool:
-        """Whether more tasks have changed than the last change could carry."""
+    def has_unsent_rows(self) -> bool:
+        """Whether more tasks have changed than the last change could contain."""
         return bool(self._changed)
 
     # ------------------------------------------------------------------ tasks
 
     def _add_rows(self, board: BoardState, change: View) -> None:
-        taken = self._take_changed()
+        task_ids = self._take_changed()
         listed_from = _listed_from(board)
         added: list[JsonValue] = []
         rows: list[JsonValue] = []
         forgotten: list[JsonValue] = []
         names: dict[str, JsonValue] = {}
-        for task_id in taken:
+        for task_id in task_ids:
             record = board.tasks.get(task_id)
             if record is None:
                 forgotten.append(write_task_id(task_id))
@@ -232,7 +232,7 @@ class PageState:
         return [write_task_id(task.id), description, task.difficulty, task.type, self._row(record)]
 
     def _row(self, record: TaskRecord) -> list[JsonValue]:
-        """Number, status, attempts, worker, start and end, priority, percent, and why it failed."""
+        """Number, status, attempts, worker, start and end, priority, percent, and error."""
         status, attempts, priority = record.status, record.attempts, record.task.priority
         error = record.error_message
         if not attempts:
@@ -243,14 +243,14 @@ class PageState:
             last = attempts[-1]
             ended_at = record.finished_at
             if status is TaskStatus.PENDING:
-                # It waits again; its attempt is over.
+                # It waits again; its last attempt is over.
                 ended_at = record.story[-1].at
             row = [
                 record.sequence,
                 _number_of(status),
                 len(attempts),
                 last.worker.order,
-                # What waits at its worker for a slot has not begun.
+                # An attempt that waits for a slot has not started.
                 None if last.is_ahead else self._moment(last.started_at),
                 self._moment(ended_at),
             ]
@@ -267,7 +267,7 @@ class PageState:
         shown = {
             worker.name: worker for worker in islice(board.members.present.values(), MAX_WORKERS)
         }
-        for name in self._gone(board):
+        for name in self._lost_workers(board):
             if len(shown) >= MAX_WORKERS:
                 break
             worker = board.workers.get(name)
@@ -275,9 +275,9 @@ class PageState:
                 shown.setdefault(name, worker)
         return sorted(shown.values(), key=_order)
 
-    def _gone(self, board: BoardState) -> Iterator[str]:
+    def _lost_workers(self, board: BoardState) -> Iterator[str]:
         yield from reversed(self._lost)
-        # Those that were lost before the page was there; a store may know of thousands.
+        # Those that were lost before the page existed; a store may have thousands.
         yield from islice(board.workers, MAX_WORKERS)
 
     def _hidden_workers(self, board: BoardState) -> int:
@@ -310,7 +310,7 @@ class PageState:
             ],
             "succeeded": stats.successful_tasks,
             "ended": stats.completed_tasks,
-            # Whole seconds, so that a worker that works hard is not told anew with each change.
+            # Whole seconds, so that a busy worker is not sent again with each change.
             "heard_at": self._since(worker.last_heard_at) // 1000 * 1000,
         }
 
@@ -355,7 +355,7 @@ class PageState:
 
 
 def run_state(board: BoardState) -> str:
-    """How a run stands, in a word: waiting, running, idle, finished, stopped, or failed."""
+    """The state of a run: waiting, running, idle, finished, stopped, or failed."""
     counts = board.counts
     is_done = not (counts[TaskStatus.PENDING] or counts[TaskStatus.IN_PROGRESS])
     if board.has_ended:
@@ -368,7 +368,7 @@ def run_state(board: BoardState) -> str:
 
 
 def worker_state(worker: WorkerRecord, now: float, heartbeat_s: float) -> str:
-    """How a worker does, in a word: healthy, late, resting, leaving, or lost."""
+    """The state of a worker: healthy, late, resting, leaving, or lost."""
     health = health_of(worker, now, heartbeat_s)
     if health is not Health.HEALTHY:
         return health.value
@@ -378,7 +378,7 @@ def worker_state(worker: WorkerRecord, now: float, heartbeat_s: float) -> str:
 
 
 def _number_of(status: TaskStatus) -> int:
-    # To look it up would take as long as the whole of the rest of a row: enums hash slowly.
+    # A lookup in a dict would take as long as the rest of the row: enums hash slowly.
     if status is TaskStatus.COMPLETED:
         return 2
     if status is TaskStatus.IN_PROGRESS:

@@ -1,4 +1,4 @@
-"""Whether a manager is ready: its doors open, its store writable, its workers there."""
+"""Whether a manager is ready: open for workers, its store writable, its workers connected."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ...messages import StoreUnusable
 from ..manager.task_manager import TaskManager
 from .api_models import Ready
 
-STORE_WITHIN_S = 5.0
-"""How long the store may take to be written to."""
+STORE_TIMEOUT_S = 5.0
+"""How long a write to the store may take, in seconds."""
 
 
 class _Found(NamedTuple):
@@ -20,10 +20,10 @@ class _Found(NamedTuple):
 
 
 async def find_readiness(manager: TaskManager) -> Ready:
-    """See whether tasks that a manager is given now will be done."""
+    """Check whether tasks that are added to a manager now will be done."""
     found = manager.ask(lambda: _look(manager))
-    store, is_store_well = await _try_store(manager, found.doors)
-    is_ready = found.doors == "open" and is_store_well and found.workers >= found.expected
+    store, store_is_writable = await _try_store(manager, found.doors)
+    is_ready = found.doors == "open" and store_is_writable and found.workers >= found.expected
     return Ready(
         ready=is_ready,
         doors=found.doors,
@@ -41,7 +41,7 @@ def _look(manager: TaskManager) -> _Found:
         doors = "not open yet"
     else:
         doors = "open"
-    # Once the assigning has begun the run goes on with fewer, as long as there is one.
+    # Once tasks have been assigned, the run continues with fewer workers, as long as there is one.
     expected = 1 if board.began_at is not None else max(board.rules.expected_workers, 1)
     return _Found(doors, len(board.members.present), expected)
 
@@ -52,9 +52,9 @@ async def _try_store(manager: TaskManager, doors: str) -> tuple[str, bool]:
     if doors != "open":
         return "not tried", False
     try:
-        await asyncio.wait_for(manager.try_store(), STORE_WITHIN_S)
+        await asyncio.wait_for(manager.try_store(), STORE_TIMEOUT_S)
     except StoreUnusable as fault:
         return str(fault), False
     except asyncio.TimeoutError:
-        return f"could not be written to within {STORE_WITHIN_S:g} s", False
+        return f"could not be written to within {STORE_TIMEOUT_S:g} s", False
     return "writable", True

@@ -1,4 +1,4 @@
-"""`LivePage`: serves the live page beside a manager, in the loop that both live in."""
+"""`LivePage`: serves the live page of a manager in the manager's event loop."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .guard import Admission
 from .http_server import HttpServer
 
 DEFAULT_WEB_PORT = 8080
-_UNREAD_FOR_MS = 30_000
+_UNREAD_TIMEOUT_MS = 30_000
 _UNREAD_BYTES = 256 * 1024
 _LARGEST_PORT = 65_535
 
 
 class LivePage:
-    """While it is entered, a manager's run is seen in a browser.
+    """An async context manager during which a manager's run can be seen in a browser.
 
     ```python
     async with LivePage(manager, port=8080) as page:
@@ -34,20 +34,20 @@ class LivePage:
         await manager.start_agent(b"", workers)
     ```
 
-    On loopback whoever can use this machine may look and change. On any other address, or where
-    `names` are given, the workspace's secret is asked for.
+    On loopback, all users of this machine may read and change the run. On any other address, or
+    with `names`, requests need the workspace's secret.
 
     Args:
-        manager: whose run.
+        manager: the manager whose run is shown.
         host: the IP address to listen on.
-        port: the TCP port to listen on; 0 takes a free one.
-        names: host names by which the page is called besides its address, as by a proxy.
-        metrics: what is at `/metrics`; without, nothing is.
+        port: the TCP port to listen on; 0 takes any free one.
+        names: further host names of the page, such as that of a proxy.
+        metrics: what `/metrics` serves; None: there is no `/metrics`.
 
     Raises:
-        InvalidInput: the host is not an IP address, or one that needs a secret, and the
-            workspace has none.
-        PortInUse: the port belongs to somebody else.
+        InvalidInput: the host is not an IP address; or requests need the workspace's secret, and
+            it has none.
+        PortInUse: another program uses the port.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class LivePage:
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         named = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{named}:{self.port}/"
 
@@ -84,15 +84,15 @@ class LivePage:
 
     @property
     def needs_secret(self) -> bool:
-        """Whether it asks for the workspace's secret."""
+        """Whether requests need the workspace's secret."""
         return self._needs_secret
 
     async def __aenter__(self) -> LivePage:
-        """Begin to serve."""
+        """Start serving."""
         if self._needs_secret:
             log.warning(
-                "the live page is not encrypted, and is shown the workspace's secret; let a proxy "
-                "with TLS or an SSH tunnel stand before it",
+                "the live page is not encrypted, and requests contain the workspace's secret; use "
+                "a proxy with TLS or an SSH tunnel",
                 url=self.url,
             )
         self._feed.run()
@@ -109,7 +109,7 @@ class LivePage:
         fault: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Tell the open pages the last of it, and serve no more."""
+        """Send the open pages the final state, and stop serving."""
         await self._feed.close()
         self._server.should_exit = True
         if self._serving is not None:
@@ -118,29 +118,29 @@ class LivePage:
 
 
 def admission_at(manager: TaskManager, host: str, names: Sequence[str] = ()) -> Admission:
-    """Who is let in to a page on some address.
+    """Which requests a page on some address accepts.
 
     Args:
-        manager: whose page.
+        manager: the manager whose run it shows.
         host: the IP address that it listens on, or "localhost".
-        names: host names by which it is called besides.
+        names: further host names of the page.
 
     Raises:
-        InvalidInput: the host is not an IP address, or one that needs a secret, and the
-            workspace has none.
+        InvalidInput: the host is not an IP address; or requests need the workspace's secret, and
+            it has none.
     """
     try:
         is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         raise InvalidInput(
             f"the live page can't listen on {host!r}; give an IP address, such as {LOOPBACK}, or "
-            "that of a network card"
+            "that of a network interface"
         ) from None
     needs_secret = not is_loopback or bool(names)
     if needs_secret and manager.secret is None:
         raise InvalidInput(
-            "others than this machine's users may see the live page only with the workspace's "
-            f"secret, and this workspace is not sealed; leave it on {LOOPBACK}, or let it be sealed"
+            "other machines may use the live page only with the workspace's secret, and this "
+            f"workspace is not encrypted; listen on {LOOPBACK}, or encrypt the workspace"
         )
     return Admission(
         secret=manager.secret,
@@ -162,10 +162,10 @@ def _listen(host: str, port: int) -> socket.socket:
         raise InvalidInput(
             f"the live page can't listen on {host!r}, port {port}: {fault.strerror or fault}"
         ) from None
-    # Accepted connections take both over. What the system holds for a page that reads slowly is
-    # bounded, and a page that reads nothing for long is gone.
+    # Accepted connections inherit both. The system buffers little for a page that reads slowly, and
+    # closes the connection of a page that reads nothing for long.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is not None:
-        made.setsockopt(socket.IPPROTO_TCP, option, _UNREAD_FOR_MS)
+        made.setsockopt(socket.IPPROTO_TCP, option, _UNREAD_TIMEOUT_MS)
     return made

@@ -1,7 +1,7 @@
-"""How a URL names a task: 7 is the integer, "7" with its quotes the text.
+"""Task ids in URLs: 7 is the integer, "7" with quotes the text.
 
-The id stands in the path as JSON. A text that JSON would not take for a number may do without its
-quotes, as `weigh-the-leaf`.
+The path contains the id as JSON. A text that is not a number in JSON, such as `weigh-the-leaf`,
+needs no quotes.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ...messages.wording import show
 
 _INTEGER = re.compile(r"[1-9][0-9]{0,18}")
 _MAX_CHARACTERS = 6 * MAX_NAME_CHARACTERS + 2
-"""As JSON each character may be written as `\\u0041`."""
+"""JSON may escape each character, as in `\\u0041`."""
 
 
 def write_task_id(task_id: TaskId) -> str:
-    """A task's id as JSON. As a text it survives readers whose integers are shorter than ours."""
+    """A task's id as JSON text, so that large integers survive readers with shorter ones."""
     return json.dumps(task_id)
 
 
 def read_task_id(written: str) -> TaskId:
-    """Read a task's id as it stands in a URL, after its percent signs were resolved.
+    """Read a task's id from a URL whose percent-encoding is decoded.
 
     Raises:
-        UnknownTask: no task can have such an id.
+        UnknownTask: it is not a task id.
     """
     if _INTEGER.fullmatch(written):
         return int(written)
@@ -40,6 +40,6 @@ def read_task_id(written: str) -> TaskId:
     if not isinstance(read, str):
         raise UnknownTask(
             f"no task has the id {show(written)}; in a URL an id is JSON, such as 7 or "
-            '"7", and a text that is no number may do without the quotes'
+            '"7", and a text that is not a number needs no quotes'
         )
     return read

@@ -1,4 +1,4 @@
-"""Looks through the tasks of a run part by part, never through all of them at once."""
+"""Finds tasks of a run that match a filter, in parts of bounded size."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import NamedTuple, cast
 from ...messages import TaskId, TaskStatus
 from ..kernel.model.records import TaskRecord
 
-MAX_LOOKED_AT = 20_000
-"""How many tasks one look goes through at most."""
+MAX_CHECKED = 20_000
+"""How many tasks one call checks at most."""
 
 
-class Wanted(NamedTuple):
-    """Which tasks are wanted.
+class TaskFilter(NamedTuple):
+    """Which tasks to find.
 
     Args:
-        status: of this status, or None for any.
-        worker: that this worker had last, or "" for any.
-        text: with this text in id or description, whatever its case, or "" for any.
+        status: tasks of this status; None: any.
+        worker: tasks last assigned to this worker; "": any.
+        text: tasks with this text in their id or description, regardless of case; "": any.
     """
 
     status: TaskStatus | None = None
     worker: str = ""
     text: str = ""
 
-    def fits(self, record: TaskRecord) -> bool:
-        """Whether a task is wanted."""
+    def matches(self, record: TaskRecord) -> bool:
+        """Whether a task matches."""
         if self.status is not None and record.status is not self.status:
             return False
         if self.worker and record.worker != self.worker:
@@ -45,31 +45,31 @@ class TaskListPart(NamedTuple):
 
     Args:
         records: the tasks.
-        after: the number to go on after; None if there are no more.
+        after: the `after` of the next part; None if there are no more tasks.
     """
 
     records: list[TaskRecord]
     after: int | None
 
 
-def look_through(
-    tasks: Mapping[TaskId, TaskRecord], wanted: Wanted, after: int | None, limit: int
+def find_tasks(
+    tasks: Mapping[TaskId, TaskRecord], task_filter: TaskFilter, after: int | None, limit: int
 ) -> TaskListPart:
     """Find some tasks.
 
     Args:
-        tasks: all tasks, in the order of their adding.
-        wanted: which.
-        after: the number after which to begin; None begins with the first.
+        tasks: all tasks, in the order in which they were added.
+        task_filter: which tasks to find.
+        after: the number of the task to start after; None starts with the first.
         limit: how many to find at most.
     """
     records: list[TaskRecord] = []
     last: int | None = None
-    for looked_at, record in enumerate(_records_after(tasks, after)):
-        if len(records) == limit or looked_at == MAX_LOOKED_AT:
+    for checked, record in enumerate(_records_after(tasks, after)):
+        if len(records) == limit or checked == MAX_CHECKED:
             return TaskListPart(records, last)
         last = record.sequence
-        if wanted.fits(record):
+        if task_filter.matches(record):
             records.append(record)
     return TaskListPart(records, None)
 
@@ -80,7 +80,7 @@ def _records_after(tasks: Mapping[TaskId, TaskRecord], after: int | None) -> Ite
         return records
     first = tasks[next(iter(tasks))].sequence
     last = tasks[next(reversed(cast("dict[TaskId, TaskRecord]", tasks)))].sequence
-    # Where none was forgotten a task's place follows from its number; else it is that much before.
+    # If none was forgotten, the number gives the index; otherwise the index is smaller.
     forgotten = last - first + 1 - len(tasks)
-    surely_before = max(after - first + 1 - forgotten, 0)
-    return dropwhile(lambda record: record.sequence <= after, islice(records, surely_before, None))
+    skippable = max(after - first + 1 - forgotten, 0)
+    return dropwhile(lambda record: record.sequence <= after, islice(records, skippable, None))

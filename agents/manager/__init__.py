@@ -1,4 +1,4 @@
-"""`TaskManager`: hands tasks to workers, and collects their results."""
+"""`TaskManager`: assigns tasks to workers and collects their results."""
 
 from __future__ import annotations
 

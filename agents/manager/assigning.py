@@ -1,4 +1,4 @@
-"""What a manager's own `assign_tasks` hands out, and an error if it hands out nothing."""
+"""Assigns the tasks that a manager's own `assign_tasks` selects; an error if it selects none."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ from .shell import ManagerShell
 
 
 class Assigning:
-    """Collects the tasks that are handed out, and watches each call of `assign_tasks`.
+    """Collects the tasks that a subclass selects, and checks each call of `assign_tasks`.
 
-    Tasks that are handed out without a pause between them go to the board together, so that
-    its policy can choose among all of them. What is handed out before the expected workers have
-    come waits for them.
+    Tasks that are selected in one turn of the event loop are passed to the board together, so that
+    its policy can choose among all of them. Tasks that are selected before the expected workers
+    have joined wait for them.
 
     Args:
-        shell: of the manager whose tasks they are.
-        owner: the name of the manager's class, for errors.
+        shell: of the manager.
+        owner: the name of the manager's class, for error messages.
     """
 
     def __init__(self, shell: ManagerShell, owner: str) -> None:
         self._shell = shell
+        self._driver = shell.driver
         self._owner = owner
         # Bounded by the tasks.
         self._orders: dict[TaskId, HandOut] = {}
         self._calls_running = 0
 
     def hand_out(self, assignment: TaskAssignment, worker: str = "") -> None:
-        """Hand out the task of an assignment, from any thread; a task that is new is added.
+        """Make the task of an assignment ready, from any thread; a new task is added first.
 
         Args:
-            assignment: its timeout becomes that of the task, and its worker the only one to get it.
-            worker: the name of the only worker to get it, or "" for what the assignment says.
+            assignment: the task gets its timeout, and only the worker that it names, if any.
+            worker: the name of the worker to assign it to; "": the one that the assignment names.
 
         Raises:
-            DifferentTask: the manager has another task under this id.
+            DifferentTask: the manager has another task of this id.
             InvalidTask: the task can't be added, or the timeout is not above 0.
         """
         if assignment.timeout is not None and not assignment.timeout > 0:
@@ -59,22 +60,22 @@ class Assigning:
                 f"{assignment.timeout!r}; it must be above 0, or None"
             )
         order = HandOut(assignment.task.id, assignment.timeout, worker or assignment.worker)
-        self._shell.entry.ask(lambda: self._note(assignment.task, order))
+        self._driver.gate.ask(lambda: self._note(assignment.task, order))
 
     async def run(self, assign_tasks: Callable[[], object]) -> None:
-        """Call `assign_tasks`, and see what came of it.
+        """Call `assign_tasks` and check that it selected something.
 
         Raises:
-            Exception: whatever it raises; the run ends with `AssigningFailed` then.
+            Exception: whatever it raises; the run then ends with `AssigningFailed`.
         """
-        # With their timeouts, before all others may be.
+        # Before `assign_tasks` can assign all others, so that these keep their timeouts.
         self._flush()
         self._calls_running += 1
         try:
             pending = assign_tasks()
             if inspect.isawaitable(pending):
                 await pending
-            # What it has started and does not wait for may hand out, too.
+            # asyncio tasks that it started may select tasks as well.
             await asyncio.sleep(0)
         except BaseException as fault:
             left = self._describe_left()
@@ -87,13 +88,13 @@ class Assigning:
         finally:
             self._calls_running -= 1
         self._flush()
-        self._judge()
+        self._check_outcome()
 
     def check_same(self, record: TaskRecord, task: Task) -> None:
-        """See that a task is the one that the manager has under its id.
+        """Check that a task is the one that the manager has under its id.
 
         Raises:
-            DifferentTask: it is another.
+            DifferentTask: it is another one.
         """
         if task in (record.added, record.task):
             return
@@ -101,52 +102,52 @@ class Assigning:
         if encoded not in (encode_task(record.added), encode_task(record.task)):
             raise DifferentTask(
                 f"the manager has another task under the id {task.id!r} than the one given now; "
-                "give its own, or take another id"
+                "give that task, or choose another id"
             )
 
     def _note(self, task: Task, order: HandOut) -> None:
-        record = self._shell.board.tasks.get(task.id)
+        record = self._driver.board.tasks.get(task.id)
         if record is None:
-            self._shell.add_tasks((task,))
+            self._driver.add_tasks((task,))
         else:
             self.check_same(record, task)
             if record.status is not TaskStatus.PENDING:
                 if record.status.is_final:
                     log.warning(
-                        "a settled task is not handed out again; "
+                        "a settled task is not assigned again; "
                         "see max_attempts and recover_failed_task",
                         task=task.id,
                         status=record.status.value,
                     )
                 return
         self._orders[task.id] = order
-        # In no loop nothing runs yet, and what is handed out waits for the workers.
+        # Without a running loop the run has not started, and the tasks wait for the workers.
         with contextlib.suppress(RuntimeError):
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        board = self._shell.board
+        board = self._driver.board
         if self._orders and board.roll.is_called and not board.has_ended:
             orders, self._orders = self._orders, {}
             known = tuple(each for each in orders.values() if each.task_id in board.tasks)
-            self._shell.hand_out(known)
+            self._driver.hand_out(known)
 
-    def _judge(self) -> None:
-        """End the run if nothing is handed out although all are there who are waited for."""
-        board = self._shell.board
+    def _check_outcome(self) -> None:
+        """End the run if nothing was selected although all expected workers have joined."""
+        board = self._driver.board
         if self._calls_running or board.began_at is not None or not board.roll.is_called:
             return
         if not any(record.status is TaskStatus.PENDING for record in board.tasks.values()):
-            self._shell.begin_assigning()
+            self._driver.begin_assigning()
         elif not board.has_ended:
             fault = AssigningFailed(
                 f"{self._owner}.assign_tasks returned, but {self._describe_left()}; in it, await "
                 "super().assign_tasks(), or broadcast a TaskAssignment of each task"
             )
-            log.error("assign_tasks failed", manager=self._shell.name, why=str(fault))
+            log.error("assign_tasks failed", manager=self._driver.name, why=str(fault))
             self._shell.fail(fault)
 
     def _describe_left(self) -> str:
-        records = self._shell.board.tasks.values()
+        records = self._driver.board.tasks.values()
         left = sum(record.status is TaskStatus.PENDING for record in records)
-        return f"{left} of {len(records)} tasks are not handed out"
+        return f"{left} of {len(records)} tasks are not assigned"

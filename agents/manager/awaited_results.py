@@ -1,33 +1,20 @@
-"""Who waits for the result of which task: one watcher of the run, and one entry for each task."""
+"""Passes the results of submitted tasks to those who wait for them."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ...messages import RunEnded, Task, TaskId, TaskResult
-from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord
 from .shell import ManagerShell
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeVarTuple, Unpack
-
-    _Arguments = TypeVarTuple("_Arguments")
-
 Settle: TypeAlias = Callable[[TaskId, TaskResult | RunEnded], None]
-"""Called in the manager's loop with a task's result, or with why there will be none."""
-
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
+"""Called in the manager's loop with a task's result, or with the reason why there will be none."""
 
 
 class AwaitedResults:
-    """Adds tasks for those who wait for their results, and tells each as it is recorded.
+    """Adds tasks for those who wait for their results, and passes on each result when recorded.
 
     Args:
         shell: of the manager that has the tasks.
@@ -35,94 +22,94 @@ class AwaitedResults:
 
     def __init__(self, shell: ManagerShell) -> None:
         self._shell = shell
+        self._driver = shell.driver
         # Bounded by the tasks that are not settled.
         self._waiting: dict[TaskId, Settle] = {}
-        self._listeners: set[Callable[[RunEnded], None]] = set()
-        self._is_watching = False
+        self._end_listeners: set[Callable[[RunEnded], None]] = set()
+        self._is_listening = False
         self._is_over = False
 
     def add(self, tasks: Sequence[Task], settle: Settle) -> None:
-        """Add tasks, from any thread, and have a function called with the result of each.
+        """Add tasks, from any thread, and call a function with the result of each.
 
-        A task that a resumed run has settled already has its result at once.
+        The result of a task that a resumed run has settled already is passed on at once.
 
         Raises:
             RunEnded: the run has ended.
-            InvalidTask: they can't be taken; none of them is.
-            EncodeError: a task's data holds what msgpack can't carry; none is added.
-            StoreUnusable: they can't be written.
+            InvalidTask: the tasks are not valid; none of them is added.
+            EncodeError: a task's data can't be encoded by msgpack; none is added.
+            StoreUnusable: the store can't be written to.
         """
-        self._shell.entry.ask(lambda: self._add(tasks, settle))
+        self._driver.gate.ask(lambda: self._add(tasks, settle))
 
     def listen(self, listener: Callable[[RunEnded], None]) -> None:
-        """Have a function called, in the manager's loop, when the run ends or has ended."""
-        self._shell.entry.ask(lambda: self._listen(listener))
+        """Call a function in the manager's loop when the run ends; at once if it has ended."""
+        self._driver.gate.ask(lambda: self._listen(listener))
 
     def unlisten(self, listener: Callable[[RunEnded], None]) -> None:
-        """Have it called no more."""
-        self._shell.entry.ask(lambda: self._listeners.discard(listener))
+        """Do not call a function any more that `listen` was called with."""
+        self._driver.gate.ask(lambda: self._end_listeners.discard(listener))
 
     def close(self) -> None:
         """Tell all who still wait that the run is over, however it ended."""
-        self._shell.entry.ask(self._end)
+        self._driver.gate.ask(self.run_ended)
+
+    def task_settled(self, record: TaskRecord) -> None:
+        """Pass on the result of a task that will not change any more."""
+        settle = self._waiting.pop(record.task_id, None)
+        if settle is not None:
+            settle(record.task_id, result_of(record))
+
+    def run_ended(self) -> None:
+        """Tell all who still wait that no further task will be settled."""
+        self._is_over = True
+        waiting, self._waiting = self._waiting, {}
+        for task_id, settle in waiting.items():
+            settle(task_id, RunEnded(f"the run ended before task {task_id!r} was settled"))
+        listeners, self._end_listeners = self._end_listeners, set()
+        for listener in listeners:
+            listener(_run_has_ended())
 
     def _add(self, tasks: Sequence[Task], settle: Settle) -> None:
-        board = self._shell.board
-        if self._has_ended(board):
-            raise _over()
-        self._watch()
-        self._shell.add_tasks(tasks)
+        if self._has_ended():
+            raise _run_has_ended()
+        self._start_listening()
+        self._driver.add_tasks(tasks)
+        records = self._driver.board.tasks
         for task in tasks:
-            record = self._shell.board.tasks[task.id]
+            record = records[task.id]
             if record.status.is_final:
                 settle(task.id, result_of(record))
             else:
                 self._waiting[task.id] = settle
 
     def _listen(self, listener: Callable[[RunEnded], None]) -> None:
-        self._watch()
-        if self._has_ended(self._shell.board):
-            listener(_over())
+        self._start_listening()
+        if self._has_ended():
+            listener(_run_has_ended())
         else:
-            self._listeners.add(listener)
+            self._end_listeners.add(listener)
 
-    def _has_ended(self, board: BoardState) -> bool:
+    def _has_ended(self) -> bool:
+        board = self._driver.board
         return self._is_over or (board.has_ended and not board.is_suspended)
 
-    def _watch(self) -> None:
-        # Whoever submits nothing pays nothing.
-        if not self._is_watching:
-            self._is_watching = True
-            self._shell.watch(self._notice)
-
-    def _notice(self, occurrence: Occurrence) -> None:
-        what, task_id = occurrence.what, occurrence.task_id
-        if task_id is None:
-            if what is OccurrenceKind.RUN_ENDED:
-                self._end()
-        elif what in _SETTLING:
-            settle = self._waiting.pop(task_id, None)
-            if settle is not None:
-                settle(task_id, result_of(self._shell.board.tasks[task_id]))
-
-    def _end(self) -> None:
-        self._is_over = True
-        waiting, self._waiting = self._waiting, {}
-        for task_id, settle in waiting.items():
-            settle(task_id, RunEnded(f"the run ended before task {task_id!r} was settled"))
-        listeners, self._listeners = self._listeners, set()
-        for listener in listeners:
-            listener(_over())
+    def _start_listening(self) -> None:
+        # A manager that nothing is submitted to saves the notifications.
+        if not self._is_listening:
+            self._is_listening = True
+            self._shell.notify(self)
 
 
-def _over() -> RunEnded:
-    return RunEnded("the run has ended; tasks can be submitted no more")
+def _run_has_ended() -> RunEnded:
+    return RunEnded("the run has ended; no further tasks can be submitted")
 
 
 def result_of(record: TaskRecord) -> TaskResult:
     """The recorded result of a settled task.
 
-    One that was cancelled, or that nobody could do, has none from a worker; then one is made.
+    A task that was cancelled, or that no worker could do, has no result of a worker; then one is
+    made.
     """
     if record.result is not None:
         return record.result
@@ -133,21 +120,3 @@ def result_of(record: TaskRecord) -> TaskResult:
         error_message=record.error_message or record.status.value,
         attempt=max(record.attempt, 1),
     )
-
-
-def call_in(
-    loop: asyncio.AbstractEventLoop,
-    function: Callable[[Unpack[_Arguments]], object],
-    *arguments: Unpack[_Arguments],
-) -> None:
-    """Call a function in a loop: at once, if this is called in it."""
-    try:
-        is_here = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        is_here = False
-    if is_here:
-        function(*arguments)
-    else:
-        # If that loop has closed, nobody wants it any more.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(function, *arguments)

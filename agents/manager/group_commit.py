@@ -1,6 +1,6 @@
-"""Sees to it that what a board says is written to the store before it is done.
+"""Writes a run to its store before the instructions that follow from it are carried out.
 
-What happens while a store is busy gathers for the next write, so that under load one write serves
+Events that happen while the store is busy share the next write, so that under load one write covers
 many events.
 """
 
@@ -8,109 +8,144 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from time import perf_counter
+from typing import NamedTuple, TypeAlias
 
-from ...messages import StoreUnusable
+from ...messages import StoreUnusable, TaskId
 from ..kernel.board.rows import NOTHING, Rows, changed_rows
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Instruction
+from ..kernel.model.events import Instruction, Occurrence
 from ..store.protocol import Store
 
 
+class ConfirmResult(NamedTuple):
+    """Tell a worker that its offloaded result is recorded, or will never count.
+
+    Args:
+        worker_id: the worker's address.
+        task_id: which task.
+        attempt: which attempt.
+        holder: who holds the blobs of the result.
+    """
+
+    worker_id: str
+    task_id: TaskId
+    attempt: int
+    holder: Hashable
+
+
+ManagerInstruction: TypeAlias = Instruction | ConfirmResult
+"""An instruction of the board, or one that the manager adds itself."""
+
+
 class GroupCommit:
-    """Holds back a board's instructions until the store has what led to them.
+    """Holds back instructions until the store has what led to them.
 
     Args:
         store: where the run is kept.
-        board: whose run it is.
-        carry_out: does what an instruction says, once it may be done.
+        board: the run's board.
+        carry_out: carries out instructions that are committed, and removes each from the queue.
     """
 
     def __init__(
-        self, store: Store, board: BoardState, carry_out: Callable[[Instruction], None]
+        self,
+        store: Store,
+        board: BoardState,
+        carry_out: Callable[[deque[ManagerInstruction]], None],
     ) -> None:
         self._store = store
         self._board = board
         self._carry_out = carry_out
-        # One thread: writes follow one another in the order in which they were ordered.
+        # One thread keeps the writes in order.
         self._thread = ThreadPoolExecutor(1, "muster-store") if store.waits else None
-        # Bounded by what happens while one write lasts: frames are not taken in meanwhile.
-        self._held_back: deque[Instruction] = deque()
+        # Bounded by what happens during one write: no frames are handled meanwhile.
+        self._held_back: deque[ManagerInstruction] = deque()
         self._unwritten = 0
-        self._carried_out = 0
-        # When each connected worker had last been heard, as far as that was handed to the store.
+        self._committed = 0
+        self._ready: deque[ManagerInstruction] = deque()
+        self._before_write: Callable[[], None] | None = None
+        # When each connected worker was last heard from, as far as the store has been told.
         self._heard_at: dict[str, float] = {}
-        self._heard: list[str] = []
-        self._watch_write: Callable[[float], None] | None = None
+        self._heard_from: list[str] = []
+        self._write_watcher: Callable[[float], None] | None = None
         self._fault: StoreUnusable | None = None
         self._is_closed = False
 
-    def note(self, said: Sequence[Instruction]) -> None:
-        """Take over what the board said; nothing of it is done yet."""
-        self._held_back.extend(said)
-        self._unwritten += len(said)
+    def add(self, instructions: Sequence[ManagerInstruction]) -> None:
+        """Hold back instructions until the next write."""
+        self._held_back.extend(instructions)
+        self._unwritten += len(instructions)
 
-    def note_seen(self) -> None:
-        """Let the next write tell when each worker was last heard, which nothing else does."""
+    def add_heartbeats(self) -> None:
+        """Include in the next write when each worker was last heard from."""
         alive = [worker for worker in self._board.workers.values() if worker.alive]
-        self._heard = [
+        self._heard_from = [
             worker.name
             for worker in alive
             if self._heard_at.get(worker.name) != worker.last_heard_at
         ]
         self._heard_at = {worker.name: worker.last_heard_at for worker in alive}
 
-    def watch_writes(self, watcher: Callable[[float], None]) -> None:
-        """Have a function called with the seconds that each write took."""
-        self._watch_write = watcher
+    def call_before_write(self, function: Callable[[], None]) -> None:
+        """Call a function once, right before the next `write`."""
+        self._before_write = function
 
-    @property
-    def has_unwritten(self) -> bool:
-        """Whether anything waits to be written."""
-        return self._unwritten > 0 or bool(self._heard)
+    def watch_writes(self, watcher: Callable[[float], None]) -> None:
+        """Call a function with the duration in seconds of each write."""
+        self._write_watcher = watcher
 
     async def write(self) -> None:
-        """Write what the board said so far, and then do it.
+        """Write what is held back, if anything is, and carry it out.
 
         Raises:
-            StoreUnusable: it can't be written; nothing of it is done.
+            StoreUnusable: the store can't be written to; nothing is carried out.
         """
+        if self._before_write is not None:
+            function, self._before_write = self._before_write, None
+            function()
+        if not self._unwritten and not self._heard_from:
+            return
         rows, last = self._take_rows()
         if rows == NOTHING:
             pass
         elif self._thread is None:
-            self._tell_write(self._timed_write(rows))
+            self._report_write(self._timed_write(rows))
         else:
             loop = asyncio.get_running_loop()
-            self._tell_write(await loop.run_in_executor(self._thread, self._timed_write, rows))
+            self._report_write(await loop.run_in_executor(self._thread, self._timed_write, rows))
         self._release(last)
 
-    def write_at_once(self) -> None:
-        """Write what the board said so far, wait for it, and then do it.
+    def write_at_once(self, instructions: Sequence[ManagerInstruction] = ()) -> None:
+        """Write what is held back, wait until it is written, and carry it out.
+
+        Args:
+            instructions: further instructions, as with `add`.
 
         Raises:
-            StoreUnusable: it can't be written; nothing of it is done.
+            StoreUnusable: the store can't be written to; nothing is carried out.
         """
+        if instructions:
+            self.add(instructions)
         rows, last = self._take_rows()
         if rows == NOTHING:
             pass
         elif self._thread is None:
-            self._tell_write(self._timed_write(rows))
+            self._report_write(self._timed_write(rows))
         else:
-            self._tell_write(self._thread.submit(self._timed_write, rows).result())
+            self._report_write(self._thread.submit(self._timed_write, rows).result())
         self._release(last)
 
-    async def try_to_write(self) -> None:
-        """See whether the store can be written to.
+    async def check_store(self) -> None:
+        """Check that the store can be written to.
 
         Raises:
             StoreUnusable: it can't.
         """
         if self._is_closed:
-            # The run may have ended because of this very store.
+            # The run may have ended because of this store.
             raise self._fault or StoreUnusable("the run has ended, and its store is closed")
         if self._thread is None:
             self._store.write(NOTHING)
@@ -119,7 +154,7 @@ class GroupCommit:
             await loop.run_in_executor(self._thread, self._store.write, NOTHING)
 
     def close(self) -> None:
-        """Let go of the store, once what was ordered is written."""
+        """Finish the writes under way and close the store."""
         self._is_closed = True
         if self._thread is not None:
             self._thread.shutdown()
@@ -134,19 +169,23 @@ class GroupCommit:
             raise
         return perf_counter() - began_at
 
-    def _tell_write(self, took_s: float) -> None:
-        if self._watch_write is not None:
-            self._watch_write(took_s)
+    def _report_write(self, took_s: float) -> None:
+        if self._write_watcher is not None:
+            self._write_watcher(took_s)
 
     def _take_rows(self) -> tuple[Rows, int]:
         held_back = self._held_back
-        said = list(islice(held_back, len(held_back) - self._unwritten, None))
+        unwritten = islice(held_back, len(held_back) - self._unwritten, None)
+        occurrences = [each for each in unwritten if isinstance(each, Occurrence)]
         self._unwritten = 0
-        heard, self._heard = self._heard, []
-        return changed_rows(self._board, said, heard), self._carried_out + len(held_back)
+        heard_from, self._heard_from = self._heard_from, []
+        rows = changed_rows(self._board, occurrences, heard_from)
+        return rows, self._committed + len(held_back)
 
     def _release(self, last: int) -> None:
-        # Whoever wrote at once meanwhile has done some of it: its rows came after these.
-        while self._carried_out < last:
-            self._carried_out += 1
-            self._carry_out(self._held_back.popleft())
+        # A later `write_at_once` may have released some already: its rows were written after these.
+        while self._committed < last:
+            self._committed += 1
+            self._ready.append(self._held_back.popleft())
+        # One queue for all: a call that an instruction leads to carries out the older ones first.
+        self._carry_out(self._ready)

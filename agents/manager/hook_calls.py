@@ -1,4 +1,4 @@
-"""Calls a manager's hooks one after the other, and lets those that tell of results end."""
+"""The queue of calls of a manager's hooks, which run one after the other."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import NamedTuple
 
-HOOK_PATIENCE_S = 30.0
-"""How long a run that is over waits for one hook that does not return, in seconds."""
+HOOK_TIMEOUT_S = 30.0
+"""How long a run that is otherwise over waits for a hook that does not return, in seconds."""
 
-_BOUNDED = frozenset({"handle_result", "_handle_timeout"})
+_WITH_TIMEOUT = frozenset({"handle_result", "_handle_timeout"})
 
 in_hook: ContextVar[bool] = ContextVar("muster_in_hook", default=False)
-"""Whether this is called by a hook of a manager, or by what the hook has started."""
+"""Whether the current context is that of a manager's hook, or of a task that a hook started."""
 
 
 class _Call(NamedTuple):
@@ -25,8 +25,8 @@ class HookCalls:
     """The queue of calls of one manager's hooks.
 
     Args:
-        report_fault: told of each exception that a hook raises.
-        is_over: whether nothing is left to do but what the hooks still do.
+        report_fault: called with each exception that a hook raises.
+        is_over: whether the run only waits for hooks.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class HookCalls:
     ) -> None:
         self._report_fault = report_fault
         self._is_over = is_over
-        # Bounded by the tasks themselves: two calls a task at most.
+        # Bounded by the tasks: at most two calls for each.
         self._waiting: asyncio.Queue[_Call] = asyncio.Queue()
         self._doing = ""
         self._running: asyncio.Future[None] | None = None
-        self._takes_no_more_assigning = False
+        self._assigning_is_over = False
 
     def add(self, doing: str, call: Awaitable[None]) -> None:
-        """Have a hook called when all before it have returned.
+        """Queue a call; it runs when all calls before it have returned.
 
         Args:
             doing: the hook's name.
@@ -50,48 +50,48 @@ class HookCalls:
         self._waiting.put_nowait(_Call(doing, call))
 
     async def run(self) -> None:
-        """Make the calls until cancelled."""
+        """Run the calls until cancelled."""
         in_hook.set(True)
         while True:
             doing, call = await self._waiting.get()
             try:
-                if doing == "assign_tasks" and self._takes_no_more_assigning:
-                    _drop(call)
+                if doing == "assign_tasks" and self._assigning_is_over:
+                    _discard(call)
                 else:
-                    await self._make(doing, call)
+                    await self._run_call(doing, call)
             finally:
                 self._waiting.task_done()
 
-    async def see_through(self) -> None:
-        """Wait until all that were added have returned; of no use to assign is what still does."""
-        self._takes_no_more_assigning = True
+    async def finish(self) -> None:
+        """Wait until all queued calls have returned; calls of `assign_tasks` are cancelled."""
+        self._assigning_is_over = True
         if self._running is not None and self._doing == "assign_tasks":
             self._running.cancel()
         joining = asyncio.ensure_future(self._waiting.join())
-        await asyncio.wait([joining], timeout=HOOK_PATIENCE_S)
+        await asyncio.wait([joining], timeout=HOOK_TIMEOUT_S)
         joining.cancel()
 
     def close(self) -> None:
-        """Make no more calls."""
+        """Drop the calls that have not started."""
         while not self._waiting.empty():
-            _drop(self._waiting.get_nowait().call)
+            _discard(self._waiting.get_nowait().call)
 
-    async def _make(self, doing: str, call: Awaitable[None]) -> None:
+    async def _run_call(self, doing: str, call: Awaitable[None]) -> None:
         self._doing = doing
         running = self._running = asyncio.ensure_future(call)
         try:
             while not running.done():
-                await asyncio.wait([running], timeout=HOOK_PATIENCE_S)
-                if not running.done() and doing in _BOUNDED and self._is_over():
-                    # It would keep the run from ending for ever.
+                await asyncio.wait([running], timeout=HOOK_TIMEOUT_S)
+                if not running.done() and doing in _WITH_TIMEOUT and self._is_over():
+                    # Otherwise the run would never end.
                     running.cancel()
-                    late = TimeoutError(f"it has not returned for {HOOK_PATIENCE_S:g} s; given up")
+                    late = TimeoutError(f"it did not return within {HOOK_TIMEOUT_S:g} s; cancelled")
                     self._report_fault(doing, late)
                     return
             if not running.cancelled():
                 running.result()
-            elif not self._takes_no_more_assigning:
-                self._report_fault(doing, asyncio.CancelledError("it was cancelled from within"))
+            elif not self._assigning_is_over:
+                self._report_fault(doing, asyncio.CancelledError("it was cancelled by the program"))
         except asyncio.CancelledError:
             running.cancel()
             raise
@@ -101,6 +101,6 @@ class HookCalls:
             self._running = None
 
 
-def _drop(call: Awaitable[None]) -> None:
+def _discard(call: Awaitable[None]) -> None:
     if asyncio.iscoroutine(call):
         call.close()

@@ -1,4 +1,4 @@
-"""Policies that ask a manager's own methods who gets which task."""
+"""Matching policies that call the methods of a subclass of `TaskManager`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..transport.ceylon_api import AgentDetail
 
 
 class WorkerDetail(AgentDetail):
-    """A connected worker as a manager's own matching sees it: Ceylon's details, and its skill.
+    """A connected worker as a subclass's own matching sees it: Ceylon's details and its skill.
 
     Args:
-        record: what the board knows of the worker.
+        record: the board's record of the worker.
     """
 
     def __init__(self, record: WorkerRecord) -> None:
@@ -27,12 +27,12 @@ class WorkerDetail(AgentDetail):
 
 
 class ScoredByMethod(ByScore):
-    """The hardest task to the worker that a method of the manager gives the highest score.
+    """Assigns the hardest task to the worker of the highest score; a method of the manager scores.
 
     Args:
-        name: what it is called in reports.
-        score: the method; a worker that it gives no number is last.
-        failed: told of what the method raises.
+        name: its name in reports.
+        score: the method; a worker for which it raises comes last.
+        failed: called with an exception of the method.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ScoredByMethod(ByScore):
         self._failed = failed
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
-        """What the method says of the worker."""
+        """The score that the method returns for the worker."""
         try:
             return _read_score(self._score(WorkerDetail(worker)))
         except Exception as fault:  # noqa: BLE001 - a user's override may raise anything
@@ -55,12 +55,12 @@ class ScoredByMethod(ByScore):
 
 
 class PairedByMethod(ByScore):
-    """Who gets what is what a method of the manager says.
+    """Assigns tasks as a method of the manager pairs them with workers.
 
     Args:
-        name: what it is called in reports.
-        match: the method, of waiting tasks and free workers; it returns pairs of both.
-        failed: told of what the method raises.
+        name: its name in reports.
+        match: the method; it takes waiting tasks and free workers, and returns pairs of them.
+        failed: called with an exception of the method.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class PairedByMethod(ByScore):
     def pair(
         self, tasks: Sequence[Task], workers: Sequence[WorkerRecord]
     ) -> Iterable[tuple[WorkerRecord, Task]]:
-        """The pairs that the method returns, as far as they are of these tasks and workers."""
+        """The pairs that the method returns; pairs with unknown workers are ignored."""
         by_name = {worker.name: worker for worker in workers}
         try:
             pairs = self._match(list(tasks), [WorkerDetail(worker) for worker in workers])
@@ -88,18 +88,18 @@ class PairedByMethod(ByScore):
 
 def _read_score(scored: object) -> float:
     if not isinstance(scored, int | float):
-        raise TypeError(f"it returned {scored!r}, which is no number")
+        raise TypeError(f"it returned {scored!r}, which is not a number")
     return float(scored)
 
 
 def _read(pairs: object) -> list[tuple[str, Task]]:
     if inspect.iscoroutine(pairs):
         pairs.close()
-        raise TypeError("it is a coroutine; it must be a plain method")
+        raise TypeError("it is a coroutine function; it must be a plain method")
     if not isinstance(pairs, Iterable):
-        raise TypeError(f"it returned {pairs!r}, which is no list of pairs (worker, task)")
+        raise TypeError(f"it returned {pairs!r}, which is not a list of pairs (worker, task)")
     read: list[tuple[str, Task]] = []
-    for pair in pairs:  # pyright: ignore[reportUnknownVariableType] - a user's own
+    for pair in pairs:  # pyright: ignore[reportUnknownVariableType] - the user's
         worker, task = pair  # pyright: ignore[reportUnknownVariableType]
         name = getattr(worker, "name", worker)  # pyright: ignore[reportUnknownArgumentType]
         if not isinstance(name, str) or not isinstance(task, Task):

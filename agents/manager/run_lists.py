@@ -1,4 +1,4 @@
-"""Lists of a run as a manager's attributes show them: what is appended is not lost, nor doubled."""
+"""The lists that `TaskManager.tasks` and `task_results` return; appending to them works."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...messages import Task, TaskId, TaskResult
 
 
 class RunTaskList(list[Task]):
-    """The tasks of a run as they are now; a task that is appended is added to the run.
+    """The current tasks of a run; appending a task adds it to the run.
 
     Args:
         tasks: the tasks.
@@ -31,27 +31,27 @@ class RunTaskList(list[Task]):
         super().extend(batch)
 
     def insert(self, index: SupportsIndex, task: Task, /) -> None:
-        """Add a task to the run; its place there is the last."""
+        """Add a task to the run, as the last one."""
         self._add((task,))
         super().insert(index, task)
 
 
 class ResultList(list[TaskResult]):
-    """The recorded results as they are now; to append one that is there changes nothing."""
+    """The current recorded results; appending a result of a task that has one changes nothing."""
 
     def append(self, result: TaskResult, /) -> None:
-        """Append a result unless that of its task is there."""
+        """Append a result, unless the list has one of its task."""
         self.extend((result,))
 
     def extend(self, results: Iterable[TaskResult], /) -> None:
-        """Append those whose tasks have none there."""
-        there: set[TaskId] = {each.task_id for each in self}
+        """Append the results of tasks that have none in the list."""
+        known: set[TaskId] = {each.task_id for each in self}
         for result in results:
-            if result.task_id not in there:
-                there.add(result.task_id)
+            if result.task_id not in known:
+                known.add(result.task_id)
                 super().append(result)
 
     def insert(self, index: SupportsIndex, result: TaskResult, /) -> None:
-        """Insert a result unless that of its task is there."""
+        """Insert a result, unless the list has one of its task."""
         if all(each.task_id != result.task_id for each in self):
             super().insert(index, result)

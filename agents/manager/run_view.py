@@ -1,20 +1,28 @@
-"""What a manager tells of its run: tasks, their status and results, and who did what."""
+"""What a manager shows of its run: status, results, statistics, reports, traces and metrics."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
-from typing import TypedDict, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from ...messages import TaskId, TaskResult, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.matching.explanation import Explanation
+from ..kernel.model.events import Watcher
+from ..transport.traffic import Traffic
+from .outgoing import Stamp
+from .shell import ManagerShell
+
+if TYPE_CHECKING:
+    from ..report.model import RunReport
+    from ..trace.file import TraceFile
 
 _Answer = TypeVar("_Answer")
 
 
 class WorkerStatsView(TypedDict):
-    """What `TaskManager.worker_stats` tells of one worker."""
+    """The entry of one worker in `TaskManager.worker_stats`."""
 
     completed_tasks: int
     successful_tasks: int
@@ -23,19 +31,25 @@ class WorkerStatsView(TypedDict):
 
 
 class RunView:
-    """The readings of a run; any thread may take them."""
+    """The readable side of a manager; any thread may use it."""
+
+    name: str
+    _shell: ManagerShell
+    _trace_files: list[TraceFile]
 
     @property
-    @abstractmethod
     def board(self) -> BoardState:
-        """All that the manager knows of tasks and workers, to be read in the manager's loop."""
+        """The state of all tasks and workers; read it in the manager's event loop only."""
+        return self._shell.driver.board
 
-    @abstractmethod
     def ask(self, question: Callable[[], _Answer]) -> _Answer:
-        """Call a function where the run stands still meanwhile."""
+        """Call a function in the manager's event loop, from any thread, and return its result."""
+        return self._shell.driver.gate.ask(question)
+
+    # ---------------------------------------------------------- tasks and workers
 
     def get_task_status(self, task_id: TaskId) -> str:
-        """A task's status in words.
+        """A task's status as text.
 
         Returns:
             "Pending", "In Progress", "Completed", "Failed" or "Cancelled".
@@ -46,16 +60,16 @@ class RunView:
         return self.ask(lambda: self.board.find(task_id)).status.label
 
     def get_all_task_status(self) -> dict[TaskId, str]:
-        """The status of all tasks in words, by id, in the order of their adding."""
+        """The status of all tasks as text, by id, in the order in which they were added."""
         return self.ask(
             lambda: {task_id: record.status.label for task_id, record in self.board.tasks.items()}
         )
 
     def get_task_result(self, task_id: TaskId) -> TaskResult | None:
-        """A task's recorded result: of its success, or of the failure that was its last.
+        """A task's recorded result: that of its success or of its last failure.
 
         Returns:
-            The result; None as long as there is none, and for a task that nobody tried.
+            The result; None as long as there is none, and for a task that was never assigned.
 
         Raises:
             UnknownTask: no task has this id.
@@ -63,7 +77,7 @@ class RunView:
         return self.ask(lambda: self.board.find(task_id)).result
 
     def explain(self, task_id: TaskId) -> Explanation:
-        """Why a task stands where it stands: who was considered for it, or what it waits for.
+        """Why a task is where it is: which workers were considered, or what it waits for.
 
         Raises:
             UnknownTask: no task has this id.
@@ -81,7 +95,7 @@ class RunView:
         )
 
     def recorded_stats(self) -> dict[str, WorkerStatsView]:
-        """What each worker has done, by name; only workers that have finished something."""
+        """The statistics of each worker, by name; only workers that have finished an attempt."""
         return self.ask(
             lambda: {
                 name: WorkerStatsView(
@@ -94,3 +108,74 @@ class RunView:
                 if worker.stats.completed_tasks
             }
         )
+
+    # ---------------------------------------------------------- the run as a whole
+
+    def report(self) -> RunReport:
+        """The report of the run so far, or of the run as it ended."""
+        from ..report.model import build_report  # noqa: PLC0415 - its models take long to build
+
+        return self.ask(
+            lambda: build_report(
+                self.board,
+                name=self.name,
+                now=self._shell.driver.now(),
+                dropped=self._shell.dropped,
+            )
+        )
+
+    def trace_to(self, file: str | Path) -> TraceFile:
+        """Write what happens in the run to a file, from what is known already to the run's end.
+
+        Args:
+            file: the file; an existing one is replaced.
+
+        Returns:
+            The writer of the file; it is closed when the run ends.
+
+        Raises:
+            InvalidInput: the file can't be written.
+        """
+        from ..trace.file import TraceFile  # noqa: PLC0415 - its models take long to build
+        from ..trace.follow import follow  # noqa: PLC0415
+
+        written = TraceFile(file)
+        self._trace_files.append(written)
+        follow(self, written)
+        return written
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call a function with each occurrence, such as an assignment, as it happens."""
+        self._shell.watch(watcher)
+
+    def watch_writes(self, watcher: Callable[[float], None]) -> None:
+        """Call one function with the duration in seconds of each write to the store."""
+        self._shell.driver.watch_writes(watcher)
+
+    def stamp_assignments(self, stamp: Stamp) -> None:
+        """Let one function choose the trace that each assignment carries to its worker."""
+        self._shell.stamp_assignments(stamp)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many frames and messages could not be read, by reason."""
+        return self._shell.dropped
+
+    @property
+    def traffic(self) -> Traffic:
+        """How much has been sent to the workspace and received from it."""
+        return self._shell.traffic
+
+    @property
+    def has_store(self) -> bool:
+        """Whether the run is kept in a store."""
+        return self._shell.driver.commit is not None
+
+    async def try_store(self) -> None:
+        """Check that the store, if there is one, can be written to.
+
+        Raises:
+            StoreUnusable: it can't.
+        """
+        if self._shell.driver.commit is not None:
+            await self._shell.driver.commit.check_store()

@@ -1,64 +1,84 @@
-"""A manager's tasks submitted for their results: one, or any number with backpressure."""
+"""Tasks submitted to a manager for their results: one, or any number with backpressure."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from concurrent.futures import Future
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
 
-from ...messages import RunEnded, Task, TaskId, TaskResult
-from .awaited_results import AwaitedResults, call_in
+from ...messages import (
+    IllegalTransition,
+    InvalidInput,
+    RunEnded,
+    Task,
+    TaskId,
+    TaskResult,
+    UnknownTask,
+)
+from .awaited_results import AwaitedResults
 from .shell import ManagerShell
-from .task_flow import TaskFlow, TaskSource
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVarTuple, Unpack
+
+    _Arguments = TypeVarTuple("_Arguments")
 
 BATCH_SIZE = 250
 MAX_WAITING = 5_000
 
+TaskSource: TypeAlias = Iterable[Task] | AsyncIterable[Task]
+"""Where tasks come from; more are taken only when there is room for them."""
+
 
 class Submission:
-    """What a manager does with tasks whose results somebody waits for.
+    """The methods of a manager that submit tasks and return their results.
 
-    A failure is a result, whose `success` is False. A task that was cancelled, or that nobody could
-    do, has one too, with the reason as its `error_message`. Whoever stops waiting has not cancelled
-    his task: it goes on, and its result can be asked for.
+    A failure is a result whose `success` is False. A task that was cancelled, or that no worker
+    could do, also has a result; its `error_message` says why. To stop waiting does not cancel a
+    task: it continues, and its result can be read later.
     """
 
     _shell: ManagerShell
     _awaited: AwaitedResults
 
     async def submit(self, task: Task) -> TaskResult:
-        """Add a task and wait for its recorded result, in any loop of any thread.
+        """Add a task and wait for its recorded result, in any event loop of any thread.
 
         Args:
-            task: what is to be done. If a resumed run has done it, its result comes at once.
+            task: the task. If a resumed run has settled it, its result is returned at once.
 
         Raises:
             RunEnded: the run has ended, or ends before the task is settled.
-            InvalidTask: its id is taken, or what it depends on is unknown.
-            EncodeError: its data holds what msgpack can't carry.
-            StoreUnusable: it can't be written.
+            InvalidTask: its id is taken, or a dependency is unknown.
+            EncodeError: its data can't be encoded by msgpack.
+            StoreUnusable: the store can't be written to.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[TaskResult] = loop.create_future()
 
         def settle(_: TaskId, outcome: TaskResult | RunEnded) -> None:
-            call_in(loop, _fulfil, future, outcome)
+            _call_in(loop, _fulfil, future, outcome)
 
         self._awaited.add((task,), settle)
         return await future
 
     def submit_nowait(self, task: Task) -> Future[TaskResult]:
-        """Add a task, from any thread, and do not wait for its result.
+        """Add a task, from any thread, without waiting for its result.
 
         Returns:
-            A future that gets the result, or `RunEnded`. To cancel it is to wait no longer; the
-            task goes on. In the manager's own loop it must not be waited for; see `submit`.
+            A future of the result; it raises `RunEnded` if the run ends before. Cancelling it does
+            not cancel the task. Do not block on it in the manager's own event loop; use `submit`
+            there.
 
         Raises:
             RunEnded: the run has ended.
-            InvalidTask: its id is taken, or what it depends on is unknown.
-            EncodeError: its data holds what msgpack can't carry.
-            StoreUnusable: it can't be written.
+            InvalidTask: its id is taken, or a dependency is unknown.
+            EncodeError: its data can't be encoded by msgpack.
+            StoreUnusable: the store can't be written to.
         """
         future: Future[TaskResult] = Future()
 
@@ -78,36 +98,37 @@ class Submission:
         in_order: bool = False,
         forget: bool = False,
     ) -> AsyncGenerator[TaskResult, None]:
-        """Add tasks batch by batch, however many, and give their results as they are recorded.
+        """Add any number of tasks in batches, and yield their results as they are recorded.
 
         ```python
         async for result in manager.submit_many(tasks):
             ...
         ```
 
-        It begins when the first result is asked for, in any loop of any thread. It draws no more
-        tasks than there is room for: of those that were added, at most `max_waiting` are unsettled
-        or have results that were not taken. Whoever leaves the `async for` leaves what was added
-        to go on; nothing more is added.
+        It starts when the first result is requested, in any event loop of any thread. It takes no
+        more tasks from the source than there is room for: at most `max_waiting` of the added tasks
+        are unsettled or have results that were not yielded yet. When you leave the `async for`,
+        the tasks that were added continue, and no more are added.
 
         Args:
-            tasks: an iterable, or an async iterable, whose tasks are added when it lets us wait or
-                a batch is full. A task may depend on others of its batch or of earlier ones.
-            batch_size: how many are added at once, 1 or more; half of `max_waiting` at most.
+            tasks: an iterable or async iterable. Tasks are added when it makes us wait or a batch
+                is full. A task may depend on others of its batch or of earlier batches.
+            batch_size: how many tasks are added at once, 1 or more; at most half of `max_waiting`
+                is used.
             max_waiting: how many tasks there may be at a time, 1 or more.
-            in_order: give the results in the order of the tasks; one that takes long holds back
-                the others.
-            forget: let the manager forget each task after its result was taken, as far as no task
-                that is kept depends on it. Otherwise it keeps all of them for its report, and its
+            in_order: yield the results in the order of the tasks; a slow task holds back the
+                results after it.
+            forget: let the manager forget each task after its result was yielded, unless a task
+                that it keeps depends on it. Otherwise it keeps all tasks for its report, and its
                 memory grows with them.
 
         Raises:
             InvalidInput: a number is below 1.
-            RunEnded: the run has ended, or ends before all tasks are settled; the results that
-                there are come first.
-            InvalidTask: a batch can't be taken, and none of it is; the results of the earlier ones
-                come first. So it is with `EncodeError`, `StoreUnusable`, and whatever the iterable
-                raises.
+            RunEnded: the run has ended, or ends before all tasks are settled; raised after the
+                results that there are.
+            InvalidTask: a batch is not valid, and none of it is added; raised after the results of
+                the earlier batches, as are `EncodeError`, `StoreUnusable` and any exception of the
+                iterable.
         """
         flow = TaskFlow(
             self._awaited,
@@ -122,22 +143,281 @@ class Submission:
     def forget_tasks(self, task_ids: Iterable[TaskId]) -> None:
         """Forget settled tasks and their results, so that a manager can run for years.
 
-        The report tells of them no more. A new task must not bear the id of one.
+        The report does not contain them any more. A new task must not have the id of one.
 
         Raises:
             UnknownTask: there is no such task; none is forgotten.
             IllegalTransition: a task is not settled, its worker has not confirmed that it stopped,
                 or a task that is kept depends on it or is its child; none is forgotten.
         """
-        wanted = tuple(task_ids)
-        self._shell.entry.ask(lambda: self._shell.forget(wanted))
+        forgotten = tuple(task_ids)
+        driver = self._shell.driver
+        driver.gate.ask(lambda: driver.forget(forgotten))
+
+
+class TaskFlow:
+    """Takes tasks from a source, adds them to a manager, and yields their results.
+
+    At most `max_waiting` tasks are taken and unsettled, or settled and not yielded.
+
+    Args:
+        awaited: of the manager that runs the tasks.
+        tasks: the source.
+        batch_size: how many tasks are added at once, 1 or more; at most half of `max_waiting`, so
+            that the workers are busy while the next batch is made.
+        max_waiting: how many tasks there may be at a time, 1 or more.
+        in_order: whether results come in the order of the tasks instead of as they are recorded.
+        forget: makes the manager forget tasks whose results were yielded; None keeps them.
+
+    Raises:
+        InvalidInput: an argument is out of range, or `tasks` is a single task.
+    """
+
+    def __init__(
+        self,
+        awaited: AwaitedResults,
+        tasks: TaskSource,
+        *,
+        batch_size: int,
+        max_waiting: int,
+        in_order: bool,
+        forget: Callable[[Sequence[TaskId]], None] | None,
+    ) -> None:
+        for name, number in (("batch_size", batch_size), ("max_waiting", max_waiting)):
+            if number < 1:
+                raise InvalidInput(f"{name} is {number}; it must be 1 or more")
+        if isinstance(tasks, Task):
+            raise InvalidInput("tasks is a single task; submit it with `submit`")
+        self._awaited = awaited
+        self._tasks = tasks
+        self._max_waiting = max_waiting
+        self._batch_size = min(batch_size, max(max_waiting // 2, 1))
+        self._in_order = in_order
+        self._forget = forget
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # Together the following are bounded by `max_waiting`.
+        self._drawn: list[Task] = []
+        self._unsettled = 0
+        self._ready: deque[TaskResult] = deque()
+        self._order: deque[TaskId] = deque()
+        self._early: dict[TaskId, TaskResult | None] = {}
+        self._to_forget: list[TaskId] = []
+        self._not_forgotten: deque[TaskId] = deque(maxlen=max_waiting)
+        self._yielded_since = 0
+        # Tasks that were added and whose results were not yielded.
+        self._in_flight = 0
+        self._arrived = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._is_drained = False
+        self._is_over = False
+        self._fault: Exception | None = None
+
+    async def results(self) -> AsyncGenerator[TaskResult, None]:
+        """Yield the results; an exception of the source is raised after them."""
+        self._loop = asyncio.get_running_loop()
+        self._awaited.listen(self._run_ended)
+        feeding = self._loop.create_task(self._feed())
+        try:
+            while self._ready or self._unsettled or not self._is_drained:
+                while self._ready:
+                    result = self._take()
+                    yield result
+                    self._note_yielded(result.task_id)
+                if self._unsettled or not self._is_drained:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+            if self._fault is not None:
+                raise self._fault
+        finally:
+            # Also when the consumer stops early. Tasks that were added continue.
+            self._is_over = True
+            feeding.cancel()
+            self._awaited.unlisten(self._run_ended)
+            self._forget_yielded()
+            self._forget_again()
+
+    def _take(self) -> TaskResult:
+        result = self._ready.popleft()
+        self._in_flight -= 1
+        if self._in_flight + self._batch_size <= self._max_waiting:
+            self._has_room.set()
+        return result
+
+    # ------------------------------------------------------------------ adding tasks
+
+    async def _feed(self) -> None:
+        try:
+            if isinstance(self._tasks, AsyncIterable):
+                await self._draw_async(self._tasks)
+            else:
+                await self._draw_batches(self._tasks)
+        except Exception as fault:  # noqa: BLE001 - the user's source may raise anything
+            self._end_drawing(fault)
+        else:
+            self._end_drawing()
+
+    def _end_drawing(self, fault: Exception | None = None) -> None:
+        self._fault = self._fault or fault
+        self._is_drained = True
+        self._arrived.set()
+
+    async def _draw_batches(self, tasks: Iterable[Task]) -> None:
+        left = iter(tasks)
+        while not self._is_drained:
+            await self._wait_for_room()
+            try:
+                self._drawn.extend(islice(left, self._batch_size))
+            finally:
+                # Tasks that came before the source raised are added all the same.
+                count = len(self._drawn)
+                self._add_drawn()
+            if count < self._batch_size:
+                return
+            # The manager may run in the same event loop.
+            await asyncio.sleep(0)
+
+    async def _draw_async(self, tasks: AsyncIterable[Task]) -> None:
+        assert self._loop is not None
+        try:
+            async for task in tasks:
+                if self._is_drained:
+                    return
+                if not self._drawn:
+                    # While a slow source makes us wait, the tasks that it gave so far are added.
+                    self._loop.call_soon(self._add_so_far)
+                self._drawn.append(task)
+                if len(self._drawn) >= self._batch_size:
+                    self._add_drawn()
+                if self._in_flight + len(self._drawn) >= self._max_waiting:
+                    self._add_drawn()
+                    await self._wait_for_room()
+        finally:
+            # Tasks that came before the source raised are added all the same.
+            if not self._is_over:
+                self._add_drawn()
+
+    def _add_so_far(self) -> None:
+        if not self._is_over:
+            try:
+                self._add_drawn()
+            except Exception as fault:  # noqa: BLE001 - raised to whoever takes the results
+                self._end_drawing(fault)
+
+    def _add_drawn(self) -> None:
+        batch, self._drawn = self._drawn, []
+        if not batch:
+            return
+        self._in_flight += len(batch)
+        self._unsettled += len(batch)
+        if self._in_order:
+            self._order.extend(task.id for task in batch)
+        try:
+            self._awaited.add(batch, self._settle)
+        except BaseException:
+            self._in_flight -= len(batch)
+            self._unsettled -= len(batch)
+            for _ in batch if self._in_order else ():
+                self._order.pop()
+            raise
+
+    async def _wait_for_room(self) -> None:
+        # For a whole batch, or batches would shrink to single tasks.
+        while self._in_flight + self._batch_size > self._max_waiting:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    # ------------------------------------------------------------------ taking results
+
+    def _settle(self, task_id: TaskId, outcome: TaskResult | RunEnded) -> None:
+        """Pass a result from the manager's event loop to this flow's."""
+        if not self._is_over and self._loop is not None:
+            _call_in(self._loop, self._take_in, task_id, outcome)
+
+    def _run_ended(self, fault: RunEnded) -> None:
+        if not self._is_over and self._loop is not None:
+            _call_in(self._loop, self._end_drawing, fault)
+
+    def _take_in(self, task_id: TaskId, outcome: TaskResult | RunEnded) -> None:
+        self._unsettled -= 1
+        result: TaskResult | None = None
+        if isinstance(outcome, RunEnded):
+            self._in_flight -= 1
+            self._end_drawing(outcome)
+        else:
+            result = outcome
+        if self._in_order:
+            self._early[task_id] = result
+            while self._order and self._order[0] in self._early:
+                result = self._early.pop(self._order.popleft())
+                if result is not None:
+                    self._ready.append(result)
+        elif result is not None:
+            self._ready.append(result)
+        if self._ready or not self._unsettled:
+            self._arrived.set()
+
+    # ------------------------------------------------------------------ forgetting
+
+    def _note_yielded(self, task_id: TaskId) -> None:
+        if self._forget is not None:
+            self._to_forget.append(task_id)
+            if len(self._to_forget) >= self._batch_size:
+                self._forget_yielded()
+
+    def _forget_yielded(self) -> None:
+        task_ids, self._to_forget = self._to_forget, []
+        if self._forget is None or not task_ids:
+            return
+        try:
+            self._forget(task_ids)
+        except (IllegalTransition, UnknownTask):
+            self._not_forgotten.extend(task_ids)
+        self._yielded_since += len(task_ids)
+        # Not each time, since it takes long for many.
+        if self._yielded_since >= len(self._not_forgotten):
+            self._forget_again()
+
+    def _forget_again(self) -> None:
+        """Forget the tasks that could not be forgotten because others depended on them."""
+        assert self._forget is not None or not self._not_forgotten
+        self._yielded_since = 0
+        kept: deque[TaskId] = deque(maxlen=self._max_waiting)
+        # The latest first: a task depends only on earlier ones.
+        while self._forget is not None and self._not_forgotten:
+            task_id = self._not_forgotten.pop()
+            try:
+                self._forget((task_id,))
+            except IllegalTransition:
+                kept.appendleft(task_id)
+            except UnknownTask:
+                # It has been forgotten by other means.
+                continue
+        self._not_forgotten = kept
+
+
+def _call_in(
+    loop: asyncio.AbstractEventLoop,
+    function: Callable[[Unpack[_Arguments]], object],
+    *arguments: Unpack[_Arguments],
+) -> None:
+    """Call a function in an event loop: at once, if that is the running one."""
+    try:
+        is_running_here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        is_running_here = False
+    if is_running_here:
+        function(*arguments)
+    else:
+        # If that loop is closed, nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(function, *arguments)
 
 
 def _fulfil(
     future: asyncio.Future[TaskResult] | Future[TaskResult], outcome: TaskResult | RunEnded
 ) -> None:
     if future.done():
-        # Whoever waited has gone.
+        # It was cancelled.
         return
     if isinstance(outcome, RunEnded):
         future.set_exception(outcome)

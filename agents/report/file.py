@@ -1,4 +1,4 @@
-"""The report as a file, in the format that its ending names."""
+"""Writes the report to a file; the file's extension selects the format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..runtime.private_file import write_private
 if TYPE_CHECKING:
     from .model import RunReport
 
-# The endings are asked for long before there is a report to be written.
+# The extensions are needed long before a report is written.
 # ruff: noqa: PLC0415
 
 
@@ -46,16 +46,16 @@ _WRITERS: Mapping[str, Callable[[RunReport, str | None], str]] = {
 }
 
 REPORT_ENDINGS = tuple(_WRITERS)
-"""The endings of report files, each of which names a format."""
+"""The extensions of report files, each for one format."""
 
 
 def shows_diagram(path: Path) -> bool:
-    """Whether the format that a file's ending names shows a run's diagram."""
+    """Whether the format of a file contains the run's diagram."""
     return _WRITERS.get(path.suffix.lower()) in {_as_html, _as_markdown}
 
 
 def check_report_file(path: Path | None) -> None:
-    """Make sure, before the work begins, that a report can be written here after it.
+    """Check, before the run, that a report can be written to a file after it.
 
     Raises:
         InvalidInput: it can't.
@@ -72,17 +72,17 @@ def check_report_file(path: Path | None) -> None:
 
 
 def write_report(report: RunReport, path: Path, diagram: str | None = None) -> None:
-    """Write a report in the format that the file's ending names; a new file is its owner's alone.
+    """Write a report to a file; a new file is readable by its owner only.
 
     Args:
-        report: the run.
-        path: where to.
-        diagram: the run as a Mermaid sequence diagram, for the formats that show it.
+        report: the report.
+        path: the file; its extension selects the format.
+        diagram: the run as a Mermaid sequence diagram, for the formats that contain it.
 
     Raises:
-        InvalidInput: the ending names no format, or the file can't be written.
+        InvalidInput: the extension is unknown, or the file can't be written.
     """
-    # Text from anywhere may hold half of a surrogate pair, which no file can.
+    # Text may contain half of a surrogate pair, which UTF-8 can't encode.
     content = _writer_for(path)(report, diagram).encode(errors="replace")
     try:
         write_private(path, content)

@@ -1,20 +1,20 @@
-"""Numbers and texts as the HTML page and the Markdown show them."""
+"""Formats numbers and texts for the HTML page and the Markdown."""
 
 from __future__ import annotations
 
 import math
 
 _UNITS = ((1.0, 0.001, "ms"), (120.0, 1.0, "s"), (7_200.0, 60.0, "min"), (math.inf, 3_600.0, "h"))
-"""Below how many seconds a duration is told in which unit, and how many seconds that unit has."""
+"""Each unit: durations below this number of seconds use it, its length in seconds, its name."""
 
 _NO_DECIMALS_FROM = 100
 
 UNKNOWN = "-"
-"""What stands where there is no number."""
+"""Shown where there is no number."""
 
 
-def tell_duration(seconds: float | None) -> str:
-    """A duration for people, such as "4.2 s"."""
+def format_duration(seconds: float | None) -> str:
+    """A duration with its unit, such as "4.2 s"."""
     if seconds is None:
         return UNKNOWN
     if seconds == 0:
@@ -24,22 +24,22 @@ def tell_duration(seconds: float | None) -> str:
 
 
 def unit_of(seconds: float) -> tuple[float, float, str]:
-    """In which unit a duration is told: below how many seconds, its own seconds, its name."""
+    """The unit for a duration: the limit in seconds, its length in seconds, its name."""
     return next((unit for unit in _UNITS if seconds < unit[0]), _UNITS[-1])
 
 
-def tell_share(share: float | None) -> str:
-    """A share as percent; only what is all is 100 %."""
+def format_share(share: float | None) -> str:
+    """A share as a percentage; only 1.0 becomes 100 %."""
     if share is None:
         return UNKNOWN
-    told = f"{share:.1%}"
-    if told == "100.0%" and share < 1:
-        told = "99.9%"
-    return told.replace(".0%", "%")
+    text = f"{share:.1%}"
+    if text == "100.0%" and share < 1:
+        text = "99.9%"
+    return text.replace(".0%", "%")
 
 
 def clip(text: str, longest: int) -> str:
-    """A text on one line, cut off if it is longer, without invisible characters."""
+    """A text on one line, shortened if necessary, without invisible characters."""
     line = " ".join(text[: longest + 1].split())
     line = "".join(each if each.isprintable() else "�" for each in line)
     return line if len(text) <= longest else f"{line[:longest]}…"

@@ -1,4 +1,4 @@
-"""Payloads as strict JSON: whatever msgpack carries gets a form that every JSON reader takes."""
+"""Converts payloads to strict JSON, which every JSON reader accepts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pydantic import JsonValue
 from ...messages import Payload
 
 MAX_DEPTH = 64
-"""How deep lists and dicts may be nested; what lies deeper is replaced by a remark."""
+"""How deeply lists and dicts may be nested; deeper values are replaced by a note."""
 
 
 def to_json_value(value: Payload) -> JsonValue:
-    """Turn a payload into a value that strict JSON can hold.
+    """Convert a payload to a value of strict JSON.
 
     Bytes become `{"$base64": "..."}`, datetimes ISO 8601 text, and the numbers that JSON lacks the
-    texts "NaN", "Infinity" and "-Infinity". Keys become texts; where two keys of a dict would
-    become the same text, the dict becomes `{"$items": [[key, value], ...]}`.
+    texts "NaN", "Infinity" and "-Infinity". Keys become texts. If two keys of a dict would become
+    the same text, the dict becomes `{"$items": [[key, value], ...]}`.
 
     Args:
-        value: anything msgpack can carry; other objects are told as their `repr`.
+        value: a value that msgpack can encode; other objects become their `repr`.
     """
     return _convert(value, MAX_DEPTH)
 
@@ -76,5 +76,5 @@ def _number_that_json_lacks(value: float) -> str:
 
 
 def _well_formed(text: str) -> str:
-    # Half of a surrogate pair is no character, and no UTF-8 can carry it.
+    # Half of a surrogate pair is not a character, and UTF-8 can't encode it.
     return text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""The report as Markdown, for wherever that is shown: issues, chats, pages of a repository."""
+"""The report as Markdown, for issues, chats and pages of a repository."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeVar
 
 from ...messages import TaskStatus
 from ..kernel.model.records import AttemptOutcome
-from .formatting import clip, tell_duration, tell_share
+from .formatting import clip, format_duration, format_share
 from .model import RunReport, TaskReport
-from .timeline import Timeline, TimelineRow, lay_out
+from .timeline import Timeline, TimelineRow, make_timeline
 
 MAX_TASKS_LISTED = 200
-"""How many tasks are listed: those that did not complete, and the first of the others."""
+"""How many tasks are listed: first those that did not complete, then the first of the others."""
 
 MAX_LISTED = 50
-"""How many workers, and kinds of errors, are listed."""
+"""How many workers and kinds of errors are listed."""
 
 _MAX_CELL_CHARACTERS = 160
 _TIMELINE_CELLS = 60
@@ -31,7 +31,7 @@ _MARKS: Sequence[tuple[AttemptOutcome | None, str]] = (
     (None, ">"),
     (AttemptOutcome.SUCCEEDED, "#"),
 )
-"""The sign of each outcome on the timeline; where several meet in a cell, the first of them."""
+"""The sign of each outcome on the timeline; a cell with several outcomes shows the first one."""
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@])")
 _FENCE = re.compile(r"`{3,}")
@@ -40,15 +40,15 @@ _Row = TypeVar("_Row")
 
 
 def render_markdown(report: RunReport, diagram: str | None = None) -> str:
-    """Tell a run as Markdown.
+    """Render a report as Markdown.
 
     Args:
-        report: the run.
+        report: the report.
         diagram: the run as a Mermaid sequence diagram.
     """
     blocks = [
         *_opening(report),
-        *_timeline(lay_out(report)),
+        *_timeline(make_timeline(report)),
         *_workers(report),
         *_difficulties(report),
         *_errors(report),
@@ -64,16 +64,16 @@ def _opening(report: RunReport) -> Iterator[str]:
     yield f"# {_cell(report.name)}"
     completed = report.counts.get(TaskStatus.COMPLETED, 0)
     of_all = f"{completed:,} of {len(report.tasks):,} tasks completed"
-    told = f"{of_all} ({tell_share(report.success_rate)})" if report.tasks else "No tasks"
-    yield f"**{told}** in {tell_duration(report.duration)}."
+    headline = f"{of_all} ({format_share(report.success_rate)})" if report.tasks else "No tasks"
+    yield f"**{headline}** in {format_duration(report.duration)}."
     if report.failure is not None:
-        yield f"The run could not be carried through: {_cell(report.failure)}"
+        yield f"The run failed: {_cell(report.failure)}"
     lost = sum(worker.lost for worker in report.workers.values())
     rows = [
         *((status.label, f"{report.counts.get(status, 0):,}") for status in TaskStatus),
         ("Workers", f"{len(report.workers):,}" + (f", {lost:,} lost" if lost else "")),
-        ("Work", tell_duration(report.total_time)),
-        ("Mean time", tell_duration(report.mean_time)),
+        ("Work", format_duration(report.total_time)),
+        ("Mean time", format_duration(report.mean_time)),
         ("Policy", _cell(report.policy)),
     ]
     yield _table(("Summary", ">"), rows)
@@ -86,7 +86,7 @@ def _timeline(timeline: Timeline) -> Iterator[str]:
     width = min(max(len(row.worker) for row in timeline.rows), _MAX_NAME_CELLS)
     lines = [
         f"{_plain(row.worker, width):<{width}} |{_strip(row, timeline.length_s)}|"
-        + (f" lost at {tell_duration(row.left_s)}" if row.left_s is not None else "")
+        + (f" lost at {format_duration(row.left_s)}" if row.left_s is not None else "")
         for row in timeline.rows
     ]
     if timeline.hidden:
@@ -96,25 +96,25 @@ def _timeline(timeline: Timeline) -> Iterator[str]:
         f"`{sign}` {'running' if outcome is None else outcome.value}"
         for outcome, sign in reversed(_MARKS)
     )
-    yield f"From 0 to {tell_duration(timeline.length_s)}: {signs}."
+    yield f"From 0 to {format_duration(timeline.length_s)}: {signs}."
 
 
 def _strip(row: TimelineRow, length_s: float) -> str:
-    """One worker's time as so many signs: where several would share a cell, the worst is shown."""
+    """One worker's time as a row of signs."""
     cells = [" "] * _TIMELINE_CELLS
-    came = _place(row.came_s, length_s)
-    left = _TIMELINE_CELLS if row.left_s is None else _place(row.left_s, length_s)
-    cells[came:left] = "." * max(left - came, 0)
+    joined = _cell_at(row.joined_s, length_s)
+    left = _TIMELINE_CELLS if row.left_s is None else _cell_at(row.left_s, length_s)
+    cells[joined:left] = "." * max(left - joined, 0)
     for outcome, sign in reversed(_MARKS):
         for bar in row.bars:
             if bar.outcome is outcome:
-                first = min(_place(bar.began_s, length_s), _TIMELINE_CELLS - 1)
-                last = max(_place(bar.ended_s, length_s), first + 1)
+                first = min(_cell_at(bar.began_s, length_s), _TIMELINE_CELLS - 1)
+                last = max(_cell_at(bar.ended_s, length_s), first + 1)
                 cells[first:last] = sign * (last - first)
     return "".join(cells)
 
 
-def _place(at_s: float, length_s: float) -> int:
+def _cell_at(at_s: float, length_s: float) -> int:
     return round(_TIMELINE_CELLS * at_s / length_s)
 
 
@@ -131,17 +131,17 @@ def _workers(report: RunReport) -> Iterator[str]:
             str(worker.skill_level),
             f"{worker.slots:,}",
             f"{worker.completed:,}",
-            tell_share(worker.success_rate),
-            tell_duration(worker.mean_time),
-            tell_share(worker.busy_share),
+            format_share(worker.success_rate),
+            format_duration(worker.mean_time),
+            format_share(worker.busy_share),
         )
         for name, worker in shown
     ]
     headings = ("Worker", "Health", ">Skill", ">Slots", ">Attempts", ">Success")
     yield _table((*headings, ">Mean time", ">Busy"), rows)
     yield from _more(len(workers) - len(shown), "workers")
-    for told in report.held_slots[:MAX_LISTED]:
-        yield f"- {_cell(told)}"
+    for held in report.held_slots[:MAX_LISTED]:
+        yield f"- {_cell(held)}"
     yield from _more(len(report.held_slots) - MAX_LISTED, "held slots")
 
 
@@ -150,7 +150,7 @@ def _difficulties(report: RunReport) -> Iterator[str]:
         return
     yield "## Success by difficulty"
     rows = [
-        (str(level), f"{group.completed:,}", f"{group.tasks:,}", tell_share(group.success_rate))
+        (str(level), f"{group.completed:,}", f"{group.tasks:,}", format_share(group.success_rate))
         for level, group in report.by_difficulty.items()
     ]
     yield _table((">Difficulty", ">Completed", ">Of", ">Success"), rows)
@@ -185,7 +185,7 @@ def _tasks(tasks: Sequence[TaskReport]) -> Iterator[str]:
             _cell(task.worker),
             str(task.difficulty),
             f"{task.attempts:,}",
-            tell_duration(task.execution_time),
+            format_duration(task.execution_time),
             _cell(task.error_message or ""),
         )
         for task in shown
@@ -196,11 +196,11 @@ def _tasks(tasks: Sequence[TaskReport]) -> Iterator[str]:
 
 
 def _first(rows: Sequence[_Row], is_troubled: Callable[[_Row], bool], most: int) -> Sequence[_Row]:
-    """So many rows: those with trouble, and the first of the others, in their order."""
+    """A limited number of rows: those with trouble and the first of the others, in their order."""
     if len(rows) <= most:
         return rows
-    places = sorted(range(len(rows)), key=lambda place: not is_troubled(rows[place]))[:most]
-    return [rows[place] for place in sorted(places)]
+    indexes = sorted(range(len(rows)), key=lambda index: not is_troubled(rows[index]))[:most]
+    return [rows[index] for index in sorted(indexes)]
 
 
 def _more(count: int, what: str) -> Iterator[str]:
@@ -209,14 +209,14 @@ def _more(count: int, what: str) -> Iterator[str]:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; headings that begin with ">" stand over numbers."""
+    """A table; columns whose heading begins with ">" contain numbers."""
     rule = ["---:" if heading.startswith(">") else "---" for heading in headings]
     lines = [[heading.removeprefix(">") for heading in headings], rule, *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cell(text: str) -> str:
-    """A text that may come from anywhere, on one line, as nothing but text."""
+    """An untrusted text on one line, escaped."""
     return _SPECIAL.sub(r"\\\1", _plain(text, _MAX_CELL_CHARACTERS))
 
 

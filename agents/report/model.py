@@ -1,4 +1,4 @@
-"""The report of a run: what became of each task, what each worker did, and what went wrong."""
+"""The report of a run: the outcome of each task, the work of each worker, and all errors."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ...messages import Payload, TaskId, TaskStatus
-from ..kernel.board.board import Board
 from ..kernel.board.held_slots import held_slots, tell_held_slot
+from ..kernel.board.state import BoardState
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from .json_value import to_json_value
 
 MAX_HISTORY = 20
-"""How many attempts at a task are told: the latest."""
+"""How many attempts of a task are reported: the latest."""
 
 _MAX_KIND_CHARACTERS = 80
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
-# The schema of the enum itself would list `RUNNING`, which is another name, as another value.
+# The schema of the enum itself would list `RUNNING`, an alias, as a value of its own.
 Status = Annotated[
     TaskStatus,
     WithJsonSchema({"type": "string", "enum": [status.value for status in TaskStatus]}),
@@ -36,153 +36,151 @@ class _ReportPart(BaseModel):
 
 
 class AttemptReport(_ReportPart):
-    """One attempt at a task: for how long it was leased to which worker."""
+    """One attempt of a task: which worker had it, and when."""
 
     number: Annotated[int, Field(ge=1)]
-    """Which attempt at the task."""
+    """The number of the attempt, from 1."""
 
     worker: str
-    """The name of the worker that had it."""
+    """The worker's name."""
 
     started_at: float
-    """When it was assigned, or got a slot if it had to wait for one, in seconds since 1970."""
+    """When it was assigned, or got a slot if it waited for one, in seconds since 1970."""
 
     ended_at: float | None
-    """When the lease ended; None if it holds, or if that is not known."""
+    """When the attempt ended; None if it runs, or if that is not known."""
 
     outcome: AttemptOutcome | None
-    """How it ended, such as "not begun" if its worker gave it back; None if the lease holds."""
+    """How it ended, such as "not begun" if its worker returned it; None if it runs."""
 
 
 class TaskReport(_ReportPart):
-    """What became of one task."""
+    """The outcome of one task."""
 
     id: TaskId
     """The task's id."""
 
     description: str
-    """What was to be done."""
+    """The task's description."""
 
     type: str
     """The kind of work, or ""."""
 
     difficulty: int
-    """The skill it takes."""
+    """The skill that it requires."""
 
     priority: int
-    """How urgent it was, in the end."""
+    """Its last priority."""
 
     status: Status
-    """Where it stands."""
+    """Its status."""
 
     worker: str
-    """The name of the worker that had it last, or ""."""
+    """The worker that it was last assigned to, or ""."""
 
     attempts: Count
     """How often it was assigned."""
 
     success: bool | None
-    """True if it completed, False if it failed or was cancelled, None until then."""
+    """True if it completed, False if it failed or was cancelled; None if it is not settled."""
 
     execution_time: Seconds | None
-    """Seconds that the recorded attempt took, None without a result."""
+    """The duration of the recorded attempt in seconds; None without a result."""
 
     waited: Seconds | None
-    """Seconds from its adding, or the run's start if that came later, to its last assignment; None
-    if it was never assigned.
+    """Seconds from when it was added, or the run started if that was later, to its last assignment;
+    None if it was never assigned.
     """
 
     error_message: str | None
-    """Why it is not done, or why its last attempt failed; None once completed."""
+    """Why it failed or was cancelled, or why its last attempt failed; None if it completed."""
 
     output: Output
-    """What the handler returned; in JSON as `muster.agents.report.json_value` says."""
+    """What the handler returned; `muster.agents.report.json_value` defines its form in JSON."""
 
     why: list[str]
-    """Why it went to this worker, or what it waits for, line by line."""
+    """Why it was assigned to this worker, or what it waits for, line by line."""
 
     depends_on: list[TaskId]
-    """Ids of the tasks it depends on."""
+    """The ids of the tasks that it depends on."""
 
     parent_id: TaskId | None
     """The task it belongs to, or None."""
 
     expires_s: Seconds | None = None
-    """How many seconds after its adding it had to have begun; None if there was no limit."""
+    """Within how many seconds after it was added it had to start; None: no limit."""
 
     history: list[AttemptReport] = []
     """Its attempts, the oldest first; the latest 20."""
 
 
 class HeldSlotReport(_ReportPart):
-    """A slot that an attempt holds though it was cancelled, timed out, or was done elsewhere."""
+    """A slot of an attempt that was cancelled, timed out, or done elsewhere, but still runs."""
 
     task_id: TaskId
     """The task."""
 
     attempt: Annotated[int, Field(ge=1)]
-    """Which attempt at it."""
+    """The number of the attempt."""
 
     since: float
     """When it was told to stop, in seconds since 1970."""
 
     reason: str
-    """What had happened, such as "it timed out"."""
+    """Why, such as "it timed out"."""
 
 
 class WorkerReport(_ReportPart):
-    """What one worker did."""
+    """The work of one worker."""
 
     skill_level: int
-    """What it can do."""
+    """Its skill level."""
 
     specialties: list[str]
-    """Types of task for which its skill counts more, in alphabetical order."""
+    """The types of task that its skill counts more for, in alphabetical order."""
 
     slots: int
-    """How many tasks it runs at once."""
+    """How many tasks it can run at once."""
 
     completed: Count
-    """How many attempts it brought to an end, well or not."""
+    """How many attempts it finished, successful or not."""
 
     succeeded: Count
     """How many of them were successful."""
 
     success_rate: Share | None
-    """The share that was, 0 to 1; None before it has ended any."""
+    """The share of successful attempts, 0 to 1; None if it has finished none."""
 
     total_time: Seconds
-    """Seconds that its attempts took, by its own account."""
+    """The total duration of its attempts in seconds, as it reported them."""
 
     mean_time: Seconds | None
-    """Seconds that one took on average; None before it has ended any."""
+    """The mean duration of an attempt in seconds; None if it has finished none."""
 
     busy_share: Share
-    """The share of its slots' time, while it was there, for which they were leased to tasks, 0 to
-    1.
-    """
+    """The share of its slots' time, while it was connected, in which they had tasks, 0 to 1."""
 
     lost: bool
-    """Whether it left, or fell silent, before the run's end."""
+    """Whether it left or was lost before the run's end."""
 
     health: Health | None = None
-    """Whether it is healthy, late (it missed some heartbeats) or lost, at the run's end or now."""
+    """Whether it is healthy, late (missed some heartbeats) or lost, at the run's end or now."""
 
     silent_for: Seconds | None = None
-    """For how many seconds nothing had been heard of it by then."""
+    """For how many seconds it had not been heard from by then."""
 
     joined_at: float | None = None
-    """When it first came, in seconds since 1970."""
+    """When it first joined, in seconds since 1970."""
 
     left_at: float | None = None
     """When it was lost or left, in seconds since 1970; None if it stayed."""
 
     held_slots: list[HeldSlotReport] = []
-    """The slots that its handlers had not given back though they were to stop."""
+    """The slots of handlers that did not stop when they were told to."""
 
 
 class DifficultyReport(_ReportPart):
-    """What became of the tasks of one difficulty."""
+    """The outcome of the tasks of one difficulty."""
 
     tasks: Count
     """How many there are."""
@@ -191,64 +189,64 @@ class DifficultyReport(_ReportPart):
     """How many of them completed."""
 
     success_rate: Share
-    """The share that did, 0 to 1."""
+    """The share that completed, 0 to 1."""
 
 
 class RunReport(_ReportPart):
-    """A run, as it stands or as it ended."""
+    """A run so far, or as it ended."""
 
     name: str
     """The manager's name."""
 
     started_at: float
-    """When tasks began to be handed out, or else when the wait for workers began, in seconds since
-    1970.
+    """When the first tasks were assigned, or else when the manager began to wait for workers, in
+    seconds since 1970.
     """
 
     duration: Seconds
-    """Seconds from then to its end, or until now."""
+    """Seconds from then to the run's end, or until now."""
 
     policy: str
-    """Who got which task, by name."""
+    """The name of the matching policy."""
 
     success_rate: Share
-    """The share of all tasks that completed, 0 to 1; of no tasks at all, 1."""
+    """The share of all tasks that completed, 0 to 1; 1 if there are no tasks."""
 
     counts: dict[Status, Count]
-    """How many tasks there are of each status."""
+    """How many tasks have each status."""
 
     tasks: list[TaskReport]
-    """The tasks, in the order of their adding."""
+    """The tasks, in the order in which they were added."""
 
     workers: dict[str, WorkerReport]
-    """The workers by name, in the order of their coming."""
+    """The workers by name, in the order in which they joined."""
 
     error_counts: dict[str, Count]
-    """How many tasks failed or were cancelled for which kind of reason, the most frequent first.
-    The kind is what stands before ": " in the error message.
+    """How many tasks failed or were cancelled, by kind of error, the most frequent first. The kind
+    is the part of the error message before ": ".
     """
 
     total_time: Seconds
-    """Seconds of work in the recorded results."""
+    """The total duration of the recorded attempts in seconds."""
 
     mean_time: Seconds | None
-    """Seconds of work in one of them on average; None if there are none."""
+    """The mean duration of a recorded attempt in seconds; None if there are none."""
 
     ignored: dict[str, Count]
-    """How many results did not count, by reason, such as those that came twice."""
+    """How many results were ignored, by reason, such as duplicates."""
 
     dropped: dict[str, Count]
-    """How many frames could not be read, by what was wrong with them."""
+    """How many frames could not be read, by reason."""
 
     failure: str | None
-    """Why the run could not be carried through, or None."""
+    """Why the run failed, or None."""
 
     by_difficulty: dict[int, DifficultyReport] = {}
-    """What became of the tasks by their difficulty, the easiest first."""
+    """The outcome of the tasks by their difficulty, the easiest first."""
 
     @property
     def held_slots(self) -> list[str]:
-        """The slots that handlers had not given back though they were to stop, a line each."""
+        """The slots of handlers that did not stop when they were told to, one line for each."""
         until = self.started_at + self.duration
         return [
             f"worker {name!r}: "
@@ -259,21 +257,21 @@ class RunReport(_ReportPart):
 
     @property
     def exit_code(self) -> int:
-        """0 if every task completed and nothing kept the run from its end, otherwise 1."""
+        """0 if every task completed and the run did not fail, otherwise 1."""
         every_task_completed = self.counts.get(TaskStatus.COMPLETED, 0) == len(self.tasks)
         return 0 if every_task_completed and self.failure is None else 1
 
 
 def build_report(
-    board: Board, *, name: str, now: float, dropped: Mapping[str, int] | None = None
+    board: BoardState, *, name: str, now: float, dropped: Mapping[str, int] | None = None
 ) -> RunReport:
-    """Tell a run from its board.
+    """Make the report of a run from its board.
 
     Args:
-        board: the run's board, which may still be at work.
+        board: the run's board; the run may still go on.
         name: the manager's name.
         now: the board's time, in seconds.
-        dropped: how many frames could not be read, by what was wrong with them.
+        dropped: how many frames could not be read, by reason.
     """
     ended_at = now if board.ended_at is None else board.ended_at
     began = (board.began_at, board.roll.opened_at, ended_at)
@@ -342,16 +340,16 @@ def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> T
 
 def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
     attempts: Sequence[Attempt] = record.attempts
-    told: list[AttemptReport] = []
+    reports: list[AttemptReport] = []
     for attempt in attempts[-MAX_HISTORY:]:
         if attempt.is_ahead:
-            # It waits at its worker.
+            # It waits at its worker for a slot.
             continue
         ended_at = attempt.ended_at
         if ended_at is None and attempt.ending is not None and attempt is attempts[-1]:
-            # A store of before this was kept still knows when the task was settled.
+            # A store of an older version only has when the task was settled.
             ended_at = record.finished_at
-        told.append(
+        reports.append(
             AttemptReport(
                 number=attempt.number,
                 worker=attempt.worker.name,
@@ -360,11 +358,11 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
                 outcome=attempt.ending,
             )
         )
-    return told
+    return reports
 
 
 def _report_worker(
-    board: Board, worker: WorkerRecord, started_at: float, ended_at: float
+    board: BoardState, worker: WorkerRecord, started_at: float, ended_at: float
 ) -> WorkerReport:
     stats = worker.stats
     lost = worker.lost_at is not None and worker.lost_at < ended_at
@@ -393,7 +391,7 @@ def _report_worker(
 
 def _health_at_end(worker: WorkerRecord, ended_at: float, heartbeat_s: float) -> Health:
     health = health_of(worker, ended_at, heartbeat_s)
-    # Who was dismissed at the end, or left after it, stayed.
+    # A worker that was dismissed at the end, or left after it, was not lost.
     return Health.HEALTHY if health is Health.LOST else health
 
 
@@ -413,9 +411,9 @@ def _report_difficulties(records: Iterable[TaskRecord]) -> dict[int, DifficultyR
     }
 
 
-def _success_rate(board: Board) -> float:
+def _success_rate(board: BoardState) -> float:
     if not board.tasks:
-        # Nothing was asked for, and nothing was left undone.
+        # Nothing was requested, and nothing failed.
         return 1.0
     return board.counts.get(TaskStatus.COMPLETED, 0) / len(board.tasks)
 

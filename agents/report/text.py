@@ -1,4 +1,4 @@
-"""The report as text: the tutorial's closing lines, and tables for terminals and log files."""
+"""The report as text: the tutorial's summary, and tables for terminals and log files."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ..runtime.terminal_text import one_line
 from .model import RunReport, TaskReport, WorkerReport
 
 DEFAULT_WIDTH = 100
-"""How wide the text is where no terminal says otherwise, in columns."""
+"""The width of the text without a terminal, in columns."""
 
 FOLD_ABOVE = 50
-"""How many tasks, or workers, are all shown; of more than that only the telling ones are."""
+"""Up to this number all tasks, or workers, are shown; of more, only a selection is."""
 
 FIRST_SHOWN = 20
-"""How many are shown from the beginning of a folded table."""
+"""How many rows are shown from the beginning of such a selection."""
 
 TROUBLED_SHOWN = 20
-"""How many further ones are shown because something went wrong with them."""
+"""How many further rows are shown because something went wrong with them."""
 
 MAX_KINDS_LISTED = 20
 """How many kinds of errors are listed by name."""
@@ -37,7 +37,7 @@ _NARROWEST_ERROR = 40
 _GAP = 2
 _UNKNOWN = "-"
 _UNITS = ((1, 0.001, "ms"), (120, 1, "s"), (7_200, 60, "min"))
-"""Below how many seconds a duration is told in which unit, and how many seconds that unit has."""
+"""Each unit: durations below this number of seconds use it, its length in seconds, its name."""
 
 _RESULTS: Mapping[TaskStatus, tuple[str, str]] = {
     TaskStatus.COMPLETED: ("Success", "green"),
@@ -54,7 +54,7 @@ Row = TypeVar("Row")
 
 
 def render_summary(report: RunReport) -> str:
-    """Tell a run in the tutorial's words: a line for each task, between a headline and the rate."""
+    """Render a report as in the tutorial: a headline, a line for each task, the success rate."""
     lines = [_headline(report.tasks), *(_task_line(task) for task in report.tasks)]
     return "\n".join([*lines, f"Success rate: {report.success_rate:.2%}"])
 
@@ -63,7 +63,7 @@ def _headline(tasks: Sequence[TaskReport]) -> str:
     settled = sum(task.status.is_final for task in tasks)
     if settled < len(tasks):
         return f"{settled} of {len(tasks)} tasks settled"
-    # The tutorial's "completed" is said of failed tasks too, but a cancelled one is not that.
+    # In the tutorial failed tasks count as "completed" as well, but cancelled ones do not.
     cancelled = any(task.status is TaskStatus.CANCELLED for task in tasks)
     return "All tasks settled" if cancelled else "All tasks completed"
 
@@ -83,11 +83,11 @@ def _task_line(task: TaskReport) -> str:
 
 
 def render_text(report: RunReport, width: int = DEFAULT_WIDTH) -> str:
-    """Tell a run as plain text: its tasks, its workers, totals and errors.
+    """Render a report as plain text: its tasks, its workers, totals and errors.
 
     Args:
-        report: the run.
-        width: how wide the text may be, in columns.
+        report: the report.
+        width: the maximum width in columns.
     """
     page = StringIO()
     console = Console(
@@ -98,11 +98,11 @@ def render_text(report: RunReport, width: int = DEFAULT_WIDTH) -> str:
 
 
 def print_report(report: RunReport, console: Console) -> None:
-    """Print a run to a console, in colour if it has any.
+    """Print a report to a console, in colour if the console supports it.
 
     Args:
-        report: the run.
-        console: where to; its width decides how much of long texts is shown.
+        report: the report.
+        console: the console; its width limits long texts.
     """
     parts: list[RenderableType] = [_opening(report)]
     if report.tasks:
@@ -117,9 +117,9 @@ def _opening(report: RunReport) -> Text:
     completed = report.counts.get(TaskStatus.COMPLETED, 0)
     text = Text(_one_line(report.name), style="bold")
     text.append(": ")
-    told = f"{completed:,} of {_tasks(len(report.tasks))} succeeded ({report.success_rate:.2%})"
+    headline = f"{completed:,} of {_tasks(len(report.tasks))} succeeded ({report.success_rate:.2%})"
     style = "green" if report.exit_code == 0 else "red"
-    text.append(told if report.tasks else "no tasks", style)
+    text.append(headline if report.tasks else "no tasks", style)
     text.append(f" in {_duration(report.duration)}", style="not bold")
     if report.failure is not None:
         text.append(f"\nThe run failed: {_one_line(report.failure)}", style="red")
@@ -185,8 +185,8 @@ def _mark(worker: WorkerReport) -> tuple[str, str]:
 def _closing(report: RunReport) -> Iterable[Text]:
     yield Text(f"Policy: {_one_line(report.policy)}")
     held = [_one_line(each) for each in report.held_slots]
-    for told in held[:MAX_KINDS_LISTED]:
-        yield Text(told, style="yellow")
+    for line in held[:MAX_KINDS_LISTED]:
+        yield Text(line, style="yellow")
     if len(held) > MAX_KINDS_LISTED:
         yield Text(f"and {len(held) - MAX_KINDS_LISTED:,} slots more that are still held")
     if report.mean_time is not None:
@@ -202,18 +202,18 @@ def _closing(report: RunReport) -> Iterable[Text]:
         if listed := _listed(counts):
             yield Text(f"{heading}: {listed}")
     if len(report.by_difficulty) > 1:
-        told = (
+        parts = (
             f"{group.completed:,} of {group.tasks:,} at {difficulty}"
             for difficulty, group in report.by_difficulty.items()
         )
-        yield Text(f"Completed by difficulty: {', '.join(told)}")
+        yield Text(f"Completed by difficulty: {', '.join(parts)}")
 
 
 # ------------------------------------------------------------------------ words and numbers
 
 
 def _fold(rows: Sequence[Row], is_troubled: Callable[[Row], bool]) -> tuple[list[Row], list[Row]]:
-    """Divide rows into those that are shown and those that are only counted."""
+    """Split rows into those that are shown and those that are only counted."""
     if len(rows) <= FOLD_ABOVE:
         return list(rows), []
     shown, hidden = list(rows[:FIRST_SHOWN]), list[Row]()
@@ -235,18 +235,18 @@ class _Column(NamedTuple):
 
     @property
     def need(self) -> int:
-        """How wide its widest text is."""
+        """The width of its widest text."""
         return max(cell_len(self.heading), *(cell_len(cell.plain) for cell in self.cells))
 
     def only(self, rows: Iterable[int]) -> _Column:
-        """The same column with these of its rows."""
+        """The column with some of its rows only."""
         return self._replace(cells=[self.cells[row] for row in rows])
 
 
 def _table(columns: Sequence[_Column], width: int) -> Table:
-    # What the box draws between two columns is one blank, the padding the other.
+    # The gap between two columns is one blank of the box and one of the padding.
     table = Table(box=box.SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), pad_edge=False, show_edge=False)
-    # Left to itself, rich would drop whole columns to make room for one long text.
+    # By itself, rich would drop whole columns to make room for one long text.
     for column, column_width in zip(columns, _share_out(width, columns), strict=True):
         table.add_column(
             column.heading,
@@ -261,18 +261,18 @@ def _table(columns: Sequence[_Column], width: int) -> Table:
 
 
 def _share_out(width: int, columns: Sequence[_Column]) -> list[int]:
-    """Give each column what it needs; where there is too little, the widest get equal parts."""
+    """Give each column the width it needs; if there is too little, the widest share equally."""
     available = width - _GAP * (len(columns) - 1)
     widths = [0] * len(columns)
-    by_need = sorted(range(len(columns)), key=lambda place: columns[place].need)
-    for place, waiting in zip(by_need, range(len(columns), 0, -1), strict=True):
-        widths[place] = max(min(columns[place].need, available // waiting), 1)
-        available -= widths[place]
+    by_need = sorted(range(len(columns)), key=lambda index: columns[index].need)
+    for index, waiting in zip(by_need, range(len(columns), 0, -1), strict=True):
+        widths[index] = max(min(columns[index].need, available // waiting), 1)
+        available -= widths[index]
     return widths
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    """List what was counted, as far as there is any, such as "2 completed, 1 failed"."""
+    """List the counts above 0, such as "2 completed, 1 failed"."""
     kinds = [f"{count:,} {_one_line(kind)}" for kind, count in counts.items() if count]
     if len(kinds) > MAX_KINDS_LISTED:
         kinds[MAX_KINDS_LISTED:] = [f"and {len(kinds) - MAX_KINDS_LISTED:,} kinds more"]

@@ -1,4 +1,4 @@
-"""Who worked when: the attempts of a run as bars, one row a worker, at most so many in all."""
+"""The timeline of a run: its attempts as bars, one row per worker, in bounded number."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from .formatting import unit_of
 from .model import RunReport
 
 MAX_ROWS = 60
-"""How many workers have a row: those that were lost, and the first of the others."""
+"""How many workers have a row: first those that were lost, then the first of the others."""
 
 MAX_LANES = 8
-"""How many attempts of one worker lie beside one another; further ones share the last lane."""
+"""How many simultaneous attempts of one worker have lanes; further ones share the last lane."""
 
 MAX_BARS = 4_000
-"""How many bars there are at most: of more than that, neighbours that are alike become one."""
+"""How many bars there are at most; if there were more, neighbours of one outcome are merged."""
 
 _FINEST_SHARE = 1 / 2_000
-"""Which share of the time the shortest bars have that are made of several, at first."""
+"""Up to which share of the time bars are merged at first."""
 
 _TICKS = 6
 
 
 class Bar(NamedTuple):
-    """One attempt, or several of one outcome that would not be told apart.
+    """One attempt, or several of one outcome that are merged.
 
     Args:
-        lane: in which lane of its row, from 0.
-        began_s: when the first began, in seconds since the run's start.
-        ended_s: when the last ended.
-        outcome: how they ended; None for one that goes on.
-        told: which task and attempt it was; "" for several.
-        attempts: how many attempts it stands for.
+        lane: its lane in its row, from 0.
+        began_s: when the first attempt began, in seconds since the run's start.
+        ended_s: when the last attempt ended.
+        outcome: how they ended; None for one that runs.
+        label: which task and attempt it is; "" for several.
+        attempts: how many attempts it represents.
     """
 
     lane: int
     began_s: float
     ended_s: float
     outcome: AttemptOutcome | None
-    told: str
+    label: str
     attempts: int = 1
 
 
@@ -51,14 +51,14 @@ class TimelineRow(NamedTuple):
 
     Args:
         worker: its name.
-        came_s: when it came, in seconds since the run's start.
+        joined_s: when it joined, in seconds since the run's start.
         left_s: when it was lost or left; None if it stayed.
         lanes: how many lanes it has.
-        bars: what it did.
+        bars: its attempts.
     """
 
     worker: str
-    came_s: float
+    joined_s: float
     left_s: float | None
     lanes: int
     bars: Sequence[Bar]
@@ -69,8 +69,8 @@ class Timeline(NamedTuple):
 
     Args:
         length_s: from the run's start to its end, or until now, in seconds.
-        rows: one a worker.
-        ticks_s: moments for the axis, in seconds since the run's start.
+        rows: one per worker.
+        ticks_s: the ticks of the axis, in seconds since the run's start.
         hidden: how many workers have no row.
     """
 
@@ -80,8 +80,8 @@ class Timeline(NamedTuple):
     hidden: int
 
 
-def lay_out(report: RunReport) -> Timeline:
-    """Put a run's attempts into rows and lanes."""
+def make_timeline(report: RunReport) -> Timeline:
+    """Arrange a run's attempts in rows and lanes."""
     length_s = max(report.duration, 1e-3)
     bars = _bars_by_worker(report, length_s)
     shown, hidden = _choose_workers(report, bars)
@@ -115,11 +115,11 @@ def _bars_by_worker(report: RunReport, length_s: float) -> dict[str, list[Bar]]:
             elif attempt.outcome is None:
                 ended_s = length_s
             else:
-                # Of an old store: nobody knows.
+                # An old store does not have it.
                 continue
             ended_s = min(max(ended_s, began_s), length_s)
-            told = f"task {task.id}, attempt {attempt.number}"
-            bars[attempt.worker].append(Bar(0, began_s, ended_s, attempt.outcome, told))
+            label = f"task {task.id}, attempt {attempt.number}"
+            bars[attempt.worker].append(Bar(0, began_s, ended_s, attempt.outcome, label))
     return bars
 
 
@@ -128,7 +128,7 @@ def _choose_workers(report: RunReport, bars: Iterable[str]) -> tuple[list[str], 
     if len(workers) <= MAX_ROWS:
         return workers, 0
     lost = {name for name, worker in report.workers.items() if worker.lost}
-    # Sorting keeps the order of those that are alike.
+    # Sorting is stable.
     chosen = set(sorted(workers, key=lambda name: name not in lost)[:MAX_ROWS])
     return [name for name in workers if name in chosen], len(workers) - MAX_ROWS
 
@@ -138,10 +138,10 @@ def _presence(report: RunReport, name: str, length_s: float) -> tuple[float, flo
     if worker is None:
         return 0.0, None
     joined_at = report.started_at if worker.joined_at is None else worker.joined_at
-    came_s = min(max(joined_at - report.started_at, 0.0), length_s)
+    joined_s = min(max(joined_at - report.started_at, 0.0), length_s)
     if worker.left_at is None:
-        return came_s, None
-    return came_s, min(max(worker.left_at - report.started_at, came_s), length_s)
+        return joined_s, None
+    return joined_s, min(max(worker.left_at - report.started_at, joined_s), length_s)
 
 
 def _into_lanes(bars: list[Bar]) -> list[Bar]:
@@ -160,17 +160,17 @@ def _into_lanes(bars: list[Bar]) -> list[Bar]:
 
 
 def _merge(bars: Iterable[Bar], longest_s: float) -> list[Bar]:
-    """Make one of bars of one lane and outcome that together are no longer than that."""
+    """Merge bars of one lane and outcome, up to a total length."""
     merged: list[Bar] = []
     newest: dict[tuple[int, AttemptOutcome | None], int] = {}
     for bar in bars:
         key = (bar.lane, bar.outcome)
-        place = newest.get(key)
-        if place is not None and bar.ended_s - merged[place].began_s <= longest_s:
-            before = merged[place]
-            merged[place] = before._replace(
+        index = newest.get(key)
+        if index is not None and bar.ended_s - merged[index].began_s <= longest_s:
+            before = merged[index]
+            merged[index] = before._replace(
                 ended_s=max(before.ended_s, bar.ended_s),
-                told="",
+                label="",
                 attempts=before.attempts + bar.attempts,
             )
         else:
@@ -180,7 +180,7 @@ def _merge(bars: Iterable[Bar], longest_s: float) -> list[Bar]:
 
 
 def _ticks(length_s: float) -> list[float]:
-    """Moments from 0 on, about so many, that are round in the unit in which they are told."""
+    """About `_TICKS` ticks from 0 on, at round numbers of the unit that they are shown in."""
     _, unit_s, _ = unit_of(length_s)
     rough = length_s / unit_s / _TICKS
     magnitude = 10 ** math.floor(math.log10(rough))

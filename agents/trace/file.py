@@ -1,4 +1,4 @@
-"""A trace in a file, line by line: written beside the run by a thread, and read again."""
+"""Trace files: a thread writes them line by line during the run; and they are read again."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ..runtime.private_file import open_private
 from .lines import MAX_LINE_CHARACTERS, VERSION, LineWriter, line_of_dropped, read_line
 
 MAX_WAITING = 500_000
-"""How many entries wait for a slow disk at most; others are counted, and missing in the file."""
+"""How many entries may wait for a slow disk; more are counted, and are missing in the file."""
 
 WRITE_EVERY_S = 0.2
 PAUSE_PER_WRITING = 40
-"""A writing is followed by a pause of so many times the processor's time that it took, so that it
-takes a fortieth of the run's time at most, until too much waits.
+"""After each write the thread pauses for this multiple of the CPU time that the write took, so that
+it takes at most a fortieth of the run's time, unless too many entries wait.
 """
 
 _BATCH = 2_000
-_CLOSING_MAY_TAKE_S = 10.0
+_CLOSE_TIMEOUT_S = 10.0
 
 
 class TraceFile:
-    """Writes a trace; what happens is handed to a thread, which is all that the run waits for.
+    """Writes a trace; entries are passed to a thread, so that the run does not wait for the disk.
 
-    When the disk is full or gone the run goes on without a trace, and a warning is logged.
+    If the file can't be written any more, a warning is logged, and the run continues without it.
 
     Args:
-        path: the file; one that is there is replaced, a new one is for its owner alone.
-        max_waiting: how many entries wait to be written at most.
+        path: the file; an existing one is replaced, a new one is readable by its owner only.
+        max_waiting: how many entries may wait to be written.
 
     Raises:
         InvalidInput: it can't be written.
@@ -46,7 +46,7 @@ class TraceFile:
     def __init__(self, path: str | Path, max_waiting: int = MAX_WAITING) -> None:
         self.path = Path(path)
         try:
-            self._file = open(  # noqa: SIM115 - it is open as long as the run
+            self._file = open(  # noqa: SIM115 - it stays open during the run
                 self.path, "w", encoding="utf-8", opener=open_private
             )
         except OSError as fault:
@@ -54,17 +54,17 @@ class TraceFile:
                 f"the trace can't be written to {str(path)!r}: {fault.strerror}"
             ) from None
         self._max_waiting = max_waiting
-        # Appending and taking are each one step to Python's threads, so that no lock is needed.
+        # Appending and removing are atomic in Python, so that no lock is needed.
         self._waiting: deque[Entry] = deque()
         self._dropped: Counter[str] = Counter()
         self._writer = LineWriter()
         self._is_closed = threading.Event()
         self._is_broken = False
-        self._thread = threading.Thread(target=self._write_on, name="muster-trace", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="muster-trace", daemon=True)
         self._thread.start()
 
     def note(self, entry: Entry) -> None:
-        """Take in an entry; it is in the file a moment later."""
+        """Take an entry; it is in the file a moment later."""
         waiting = self._waiting
         if len(waiting) < self._max_waiting:
             waiting.append(entry)
@@ -72,16 +72,16 @@ class TraceFile:
             self._dropped[entry.what.value] += 1
 
     def close(self) -> None:
-        """Write what waits, and end; what is noted from now on is not written."""
+        """Write what waits and close the file; later entries are not written."""
         self._is_closed.set()
-        self._thread.join(_CLOSING_MAY_TAKE_S)
+        self._thread.join(_CLOSE_TIMEOUT_S)
 
-    def _write_on(self) -> None:
+    def _run(self) -> None:
         while not self._is_closed.wait(WRITE_EVERY_S):
             self._guard(self._write)
         self._guard(self._write)
         self._guard(self._write_dropped)
-        # What a full disk has not taken, closing tries to write once more.
+        # Closing tries again to write what a full disk has not accepted.
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -91,7 +91,9 @@ class TraceFile:
                 write()
         except OSError as fault:
             self._is_broken = True
-            log.warning("the trace ends here", file=str(self.path), reason=fault.strerror)
+            log.warning(
+                "the trace can't be written any more", file=str(self.path), reason=fault.strerror
+            )
         if self._is_broken:
             self._waiting.clear()
 
@@ -112,11 +114,11 @@ class TraceFile:
 
 
 class TraceRead(NamedTuple):
-    """What was read from a file.
+    """The content of a trace file.
 
     Args:
         trace: the trace.
-        warnings: what is to be known of it, for people, such as that it was cut off.
+        warnings: warnings for the user, such as that the file is incomplete.
     """
 
     trace: Trace
@@ -126,15 +128,14 @@ class TraceRead(NamedTuple):
 def read_trace_file(path: str | Path, max_entries: int = MAX_ENTRIES) -> TraceRead:
     """Read a trace from its file.
 
-    A file that was cut off in the middle of a line, as when its process was killed, is read up to
-    there.
+    A file that ends in the middle of a line, since its process was killed, is read up to there.
 
     Args:
         path: the file.
-        max_entries: how many occurrences are kept; see `TraceLog`.
+        max_entries: how many occurrences to keep; see `TraceLog`.
 
     Raises:
-        InvalidTrace: it can't be read, is not a trace, or is damaged; tells the line.
+        InvalidTrace: it can't be read, is not a trace, or is damaged; names the line.
     """
     log_ = TraceLog(max_entries)
     warnings: list[str] = []
@@ -149,10 +150,10 @@ def read_trace_file(path: str | Path, max_entries: int = MAX_ENTRIES) -> TraceRe
                         "it was read up to here"
                     )
                     if number == 1:
-                        # Not even what it is.
+                        # Even the header is incomplete.
                         raise InvalidTrace(f"{path}:1: {_NO_TRACE}")
                     break
-                _take_in(raw, number, path, log_)
+                _add_line(raw, number, path, log_)
     except OSError as fault:
         raise InvalidTrace(f"the trace {str(path)!r} can't be read: {fault.strerror}") from None
     if not number:
@@ -167,7 +168,7 @@ def read_trace_file(path: str | Path, max_entries: int = MAX_ENTRIES) -> TraceRe
 _NO_TRACE = f'it is not a trace: its first line must be {{"muster_trace":{VERSION},"manager":…}}'
 
 
-def _take_in(raw: bytes, number: int, path: str | Path, log_: TraceLog) -> None:
+def _add_line(raw: bytes, number: int, path: str | Path, log_: TraceLog) -> None:
     try:
         entry = read_line(raw.decode("utf-8"))
     except UnicodeDecodeError as fault:
@@ -181,7 +182,7 @@ def _take_in(raw: bytes, number: int, path: str | Path, log_: TraceLog) -> None:
             else:
                 log_.note(entry)
             return
-        problem = "" if number == 1 else "a trace begins here once more; it must be one run's"
+        problem = "" if number == 1 else "another trace begins here; a file must contain one run"
     if number == 1:
         problem = f"{problem}; {_NO_TRACE}" if problem else _NO_TRACE
     raise InvalidTrace(f"{path}:{number}: {problem}")

@@ -1,4 +1,4 @@
-"""Follows managers, and hands what happens in their runs to whatever keeps a trace."""
+"""Passes the events of managers' runs on to a trace."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..runtime.clock import now
 
 
 class Sink(Protocol):
-    """What keeps a trace, such as a `TraceLog` or a `TraceFile`."""
+    """A destination of trace entries, such as a `TraceLog` or a `TraceFile`."""
 
     def note(self, entry: Entry) -> None:
-        """Take in an entry; must not wait."""
+        """Take an entry; must not block."""
         ...
 
 
 class Traced(Protocol):
-    """What can be followed: a `TaskManager`."""
+    """Something that can be followed: a `TaskManager`."""
 
     @property
     def name(self) -> str:
@@ -28,23 +28,23 @@ class Traced(Protocol):
 
     @property
     def board(self) -> BoardState:
-        """What it knows."""
+        """The state of its tasks and workers."""
         ...
 
     def watch(self, watcher: Watcher) -> None:
-        """Have a function called with each occurrence."""
+        """Call a function with each occurrence."""
         ...
 
 
 def follow(manager: Traced, sink: Sink) -> None:
-    """Hand a manager's run to a sink: what it knows of it already, and what happens from now on."""
+    """Pass a manager's run on to a sink: its state so far, and all further occurrences."""
     for entry in entries_of(manager.board, manager.name):
         sink.note(entry)
     note = sink.note
 
     def watch(occurrence: Occurrence) -> None:
         what = occurrence.what
-        # The two most frequent introduce nobody.
+        # The two most frequent kinds never introduce a task or worker.
         if what is not OccurrenceKind.TASK_ASSIGNED and what is not OccurrenceKind.TASK_COMPLETED:
             facts = introduce(occurrence, manager.board)
             if facts is not None:
@@ -54,6 +54,6 @@ def follow(manager: Traced, sink: Sink) -> None:
     manager.watch(watch)
 
 
-def tell_aside(sink: Sink, sender: str, receiver: str, text: str) -> None:
-    """Hand a sink what passed beside the run, now."""
+def add_side_message(sink: Sink, sender: str, receiver: str, text: str) -> None:
+    """Add a message to a sink that was exchanged outside the run, as of now."""
     sink.note(SideMessage(now(), sender, receiver, text))

@@ -1,7 +1,7 @@
-"""A trace as lines of JSON, and back.
+"""Converts a trace to lines of JSON, and back.
 
-The first line tells whose trace it is. Each other is one entry: an occurrence (`at`, `what`, and
-what it is about), a task, a worker, an aside, or how many occurrences are missing.
+The first line names the manager. Each other line is one entry: an occurrence (`at`, `what` and what
+it concerns), a task, a worker, a message outside the run, or the number of missing occurrences.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..kernel.model.events import Occurrence, OccurrenceKind
 from ..kernel.trace import Entry, RunFacts, SideMessage, TaskFacts
 
 VERSION = 1
-"""The version of the form, which stands in the first line."""
+"""The version of the format; the first line contains it."""
 
 MAX_LINE_CHARACTERS = 1_000_000
 _MAX_KNOWN_NAMES = 10_000
@@ -27,17 +27,17 @@ Dropped: TypeAlias = Mapping[str, int]
 
 
 class LineWriter:
-    """Makes lines; made to be called many thousand times a second."""
+    """Makes lines, many thousand per second."""
 
     def __init__(self) -> None:
-        # What is the same in many lines: kinds, names, and the time of what happened together.
+        # Cached, since many lines share them: kinds, names, and the time of simultaneous events.
         self._kinds = {id(what): f',"what":"{what.value}"' for what in OccurrenceKind}
         self._names: dict[str, str] = {"": ""}
         self._at = 0.0
         self._at_text = "0.0"
 
     def line_of(self, entry: Entry) -> str:
-        """One entry as a line, without its end."""
+        """One entry as a line, without the line break."""
         if not isinstance(entry, Occurrence):
             return _line_of_facts(entry)
         at, what, task_id, attempt, worker, detail = entry
@@ -62,7 +62,7 @@ class LineWriter:
 
 
 def line_of_dropped(dropped: Dropped) -> str:
-    """How many occurrences are missing, as a line."""
+    """The number of missing occurrences as a line."""
     return _dumps({"dropped": dict(dropped)})
 
 
@@ -70,11 +70,11 @@ def read_line(line: str) -> Entry | Dropped:
     """Read a line.
 
     Raises:
-        InvalidTrace: it is not a line of a trace; says why, but not where.
+        InvalidTrace: it is not a line of a trace; the message does not name the line.
     """
     if len(line) > MAX_LINE_CHARACTERS:
         raise InvalidTrace(
-            f"it has {len(line):,} characters, {MAX_LINE_CHARACTERS:,} at most are read"
+            f"it has {len(line):,} characters, at most {MAX_LINE_CHARACTERS:,} are allowed"
         )
     try:
         fields = json.loads(line, parse_constant=_refuse)
@@ -90,10 +90,10 @@ def read_line(line: str) -> Entry | Dropped:
             except ValidationError as fault:
                 raise InvalidTrace(summarize(fault)) from None
     known = ", ".join(_READERS)
-    raise InvalidTrace(f"it has none of the fields by which an entry is known: {known}")
+    raise InvalidTrace(f"it has none of the fields that identify an entry: {known}")
 
 
-# ------------------------------------------------------------------------ what stands in a line
+# ------------------------------------------------------------------------ the fields of a line
 
 
 class _Line(BaseModel):
@@ -112,7 +112,7 @@ class _OccurrenceLine(_Line):
     detail: str = ""
 
 
-class _AsideLine(_Line):
+class _SideMessageLine(_Line):
     at: _Moment
     sender: str
     receiver: str
@@ -130,14 +130,14 @@ class _TaskLine(_Line):
     parent: TaskId | None = None
 
 
-_ALWAYS_TOLD = ("name", "skill_level", "specialties", "slots")
-"""What each line of a worker tells; anything else of its profile it tells if there is something."""
+_ALWAYS_WRITTEN = ("name", "skill_level", "specialties", "slots")
+"""The fields that each line of a worker has; it has other fields of the profile if they are set."""
 
-_IN_A_LINE = {"name": "worker", "skill_level": "skill"}
+_NAME_IN_LINE = {"name": "worker", "skill_level": "skill"}
 
 
 class _WorkerLine(WorkerProfile):
-    model_config = ConfigDict(alias_generator=lambda name: _IN_A_LINE.get(name, name))
+    model_config = ConfigDict(alias_generator=lambda name: _NAME_IN_LINE.get(name, name))
 
 
 class _RunLine(_Line):
@@ -161,16 +161,16 @@ def _line_of_facts(entry: RunFacts | TaskFacts | WorkerProfile | SideMessage) ->
             given = dict(zip(_TASK_FIELDS, entry, strict=True))
             return _dumps({name: value for name, value in given.items() if value not in _OMITTED})
         case WorkerProfile():
-            always = {name: getattr(entry, name) for name in _ALWAYS_TOLD}
-            told = always | entry.added(*_ALWAYS_TOLD)
-            return _dumps({_IN_A_LINE.get(name, name): value for name, value in told.items()})
+            always = {name: getattr(entry, name) for name in _ALWAYS_WRITTEN}
+            fields = always | entry.added(*_ALWAYS_WRITTEN)
+            return _dumps({_NAME_IN_LINE.get(name, name): value for name, value in fields.items()})
         case SideMessage():
-            return _dumps(dict(zip(_ASIDE_FIELDS, entry, strict=True)))
+            return _dumps(dict(zip(_SIDE_MESSAGE_FIELDS, entry, strict=True)))
 
 
 _OMITTED: tuple[object, ...] = ("", None, ())
 _TASK_FIELDS = tuple(_TaskLine.model_fields)
-_ASIDE_FIELDS = tuple(_AsideLine.model_fields)
+_SIDE_MESSAGE_FIELDS = tuple(_SideMessageLine.model_fields)
 
 
 def _read_occurrence(fields: dict[str, object]) -> Entry:
@@ -178,8 +178,8 @@ def _read_occurrence(fields: dict[str, object]) -> Entry:
     return Occurrence(line.at, line.what, line.task, line.attempt, line.worker, line.detail)
 
 
-def _read_aside(fields: dict[str, object]) -> Entry:
-    line = _AsideLine.model_validate(fields)
+def _read_side_message(fields: dict[str, object]) -> Entry:
+    line = _SideMessageLine.model_validate(fields)
     return SideMessage(line.at, line.sender, line.receiver, line.said)
 
 
@@ -201,15 +201,15 @@ def _read_dropped(fields: dict[str, object]) -> Dropped:
 
 
 _READERS: dict[str, Callable[[dict[str, object]], Entry | Dropped]] = {
-    # The first of these keys that a line has says what it is.
+    # The first of these keys that a line has determines its kind.
     "muster_trace": _read_run,
     "dropped": _read_dropped,
     "what": _read_occurrence,
-    "said": _read_aside,
+    "said": _read_side_message,
     "description": _read_task,
     "skill": _read_worker,
 }
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")

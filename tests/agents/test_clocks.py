@@ -132,7 +132,7 @@ def test_a_kept_run_does_not_change_its_clock_under_way() -> None:
     async def go_on() -> Any:
         return await rehearse(manager, [WorkerAgent("Ada", 5)])
 
-    with pytest.raises(InvalidInput, match="has begun in real time, and can't go on in virtual"):
+    with pytest.raises(InvalidInput, match="has begun in real time, and can't continue in virtual"):
         in_virtual_time(go_on)
 
 

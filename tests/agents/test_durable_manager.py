@@ -208,7 +208,7 @@ def test_the_same_tasks_given_again_are_not_added_twice_and_others_are(tmp_path:
 
 def test_another_task_under_a_known_id_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    manager_of(path)._shell._keeper.close()
+    manager_of(path)._shell.driver.commit.close()
     before = read_store(path)
     other = TASKS[0].model_copy(update={"description": "paint"})
     with pytest.raises(DifferentTask, match="description is 'task 1' there and 'paint' here"):

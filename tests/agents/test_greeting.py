@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 
+import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.worker.shell import HELLO_EVERY_S
+from muster.agents.worker.shell import HELLO_EVERY_S, SLOWEST_HELLO_S
 from muster.messages import Task
 
 LATENCY_S = 0.001
@@ -74,3 +76,23 @@ def test_it_greets_once_however_often_its_manager_makes_itself_known() -> None:
 
 def test_others_who_make_themselves_known_are_not_greeted() -> None:
     assert joins_after_s("ben", opens=False)[1] == 0
+
+
+def test_whom_nobody_answers_asks_ever_less_often_but_once_a_second() -> None:
+    async def story() -> list[float]:
+        loop = asyncio.get_running_loop()
+        asked_at: list[float] = []
+        network = MemoryNetwork(LATENCY_S)
+        network.join("boss", lambda _: asked_at.append(loop.time()))
+        worker = WorkerAgent("Ada", 5, admin_peer="boss", time_scale=0.001)
+        serving = asyncio.ensure_future(worker.serve_over(network.join("ada", worker.receive)))
+        await asyncio.sleep(12.0)
+        await worker.stop()
+        await asyncio.gather(serving, return_exceptions=True)
+        return asked_at
+
+    asked_at = run_in_virtual_time(story())
+    pauses = [later - earlier for earlier, later in pairwise(asked_at)]
+    expected = [min(HELLO_EVERY_S * 1.2**n, SLOWEST_HELLO_S) for n in range(len(pauses))]
+    assert pauses == pytest.approx(expected)
+    assert pauses[0] < pauses[-1] == pytest.approx(SLOWEST_HELLO_S)

@@ -28,7 +28,7 @@ def test_worker_and_manager_warn_once_a_minute_of_a_handler_that_does_not_stop(
     limit_s = 10.0 if how == "timeout" else None
     task = Task(id=7, description="x", type="stubborn", timeout=limit_s)
     manager = TaskManager([task, Task(id=8, description="y", type="none such")], 1, quiet=True)
-    manager._shell.stay(reassigns_failed=False)
+    manager._shell.driver.stay(reassigns_failed=False)
 
     async def story() -> Any:
         nonlocal is_let_go

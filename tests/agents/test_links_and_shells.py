@@ -316,6 +316,29 @@ def test_a_users_own_message_reaches_the_handler_declared_for_it() -> None:
     assert in_virtual_time(story) == "good morning from task_manager"
 
 
+class Greeter(WorkerAgent):
+    async def handle_task(self, data: TaskAssignment) -> bool:  # type: ignore[override]
+        await self.broadcast_message(Remark(text=f"{data.task.id} is begun"))
+        return True
+
+
+class Hearer(TaskManager):
+    heard = ""
+
+    @on(Remark)
+    async def listen(self, data: Remark, time: int, agent: Any) -> None:
+        self.heard = f"{data.text} by {agent.id}"
+
+
+def test_a_workers_own_message_reaches_the_managers_handler_for_it() -> None:
+    async def story() -> Any:
+        manager = Hearer(tasks(1), 1, quiet=True)
+        await rehearse(manager, [Greeter("Ada", 5)])
+        return manager.heard
+
+    assert in_virtual_time(story) == "1 is begun by Ada"
+
+
 def test_garbage_old_versions_and_pickles_are_counted_and_dropped() -> None:
     async def story() -> Any:
         network = MemoryNetwork()
@@ -474,7 +497,7 @@ def test_a_worker_whose_manager_forgot_the_end_of_an_attempt_gets_more_work() ->
     async def story() -> Any:
         worker = WorkerAgent("Ada", 5, time_scale=0.01)
         manager = TaskManager((), 1, quiet=True)
-        manager._shell.stay(reassigns_failed=False)
+        manager._shell.driver.stay(reassigns_failed=False)
         running = asyncio.ensure_future(rehearse(manager, [worker]))
         await asyncio.sleep(1)
         record = manager.board.workers["Ada"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
+from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.agents.execution.task_runner import TaskRunner
 from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
 from muster.agents.simulation.faults import FaultKind
@@ -16,6 +16,7 @@ from muster.agents.simulation.workload import StressStory
 from muster.agents.worker.shell import WorkerShell
 from muster.messages import AskAboutAttempts, Task, TaskAssignment, TaskResult, codec
 from muster.messages.codec import decode_message, encode_message
+from muster.messages.frame import decode_frame
 
 
 def work(worker: WorkerAgent, seconds: float = 0.5) -> WorkerAgent:
@@ -168,3 +169,43 @@ def test_slow_and_lossy_lines_do_not_make_work_look_lost() -> None:
 def test_the_question_travels() -> None:
     question = AskAboutAttempts(attempts=((1, 2), ("seven", 1)))
     assert decode_message(encode_message(question)) == question
+
+
+class CutOff:
+    """A network that can lose all from and to Ada, and notes when the manager tells her a thing."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self.told_at: list[float] = []
+
+    def fates(self, sender: str, to: str, frame: bytes, now: float) -> Sequence[float]:
+        if sender == "boss" and any(each.to == "ada" for each in decode_frame(frame).sections):
+            self.told_at.append(now)
+        return () if self.is_cut and "ada" in {sender, to} else (0.0,)
+
+
+def test_what_a_lost_worker_was_told_in_vain_is_not_sent_again_for_ever() -> None:
+    async def story() -> tuple[float, float]:
+        line = CutOff()
+        network = MemoryNetwork(faults=line)
+        manager = manager_of(4, lost_after_s=10.0)
+        agents = {"boss": manager}
+        for name in ("Ada", "Ben"):
+            agents[name.lower()] = work(WorkerAgent(name, 5, admin_peer="boss"), 600.0)
+        serving = [
+            asyncio.ensure_future(agent.serve_over(network.join(address, agent.receive)))
+            for address, agent in agents.items()
+        ]
+        await asyncio.sleep(1.0)
+        line.is_cut = True
+        for task_id in (1, 2):
+            manager.cancel_task(task_id)
+        cut_at = asyncio.get_running_loop().time()
+        await asyncio.sleep(60.0)
+        for each in serving:
+            each.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        return cut_at, line.told_at[-1]
+
+    cut_at, last_told_at = run_in_virtual_time(story())
+    assert cut_at < last_told_at < cut_at + 11.0

@@ -150,7 +150,7 @@ def test_what_it_leaves_is_handed_out_when_the_others_are_done(
     play(lambda: SomeOnly(tasks(4), 3, quiet=True), Doing)
     assert did[0][1] == 2
     assert sorted(task_id for _, task_id in did[1:]) == [1, 3, 4]
-    assert "what assign_tasks has left is handed out" in caplog.text
+    assert "assigning the tasks that assign_tasks left over" in caplog.text
 
 
 class OneAfterTheOther(TaskManager):
@@ -351,7 +351,7 @@ class AnotherTask(TaskManager):
 
 
 FAILING = [
-    (Nothing, "Nothing.assign_tasks returned, but 2 of 2 tasks are not handed out"),
+    (Nothing, "Nothing.assign_tasks returned, but 2 of 2 tasks are not assigned"),
     (FlagOnly, "FlagOnly.assign_tasks returned, but 2 of 2"),
     (Undecided, "Undecided.assign_tasks returned, but 2 of 2"),
     (PlainNothing, "PlainNothing.assign_tasks returned, but 2 of 2"),
@@ -393,7 +393,7 @@ def test_a_service_that_cannot_assign_tells_whoever_stops_it(
 def test_a_manager_without_tasks_has_nothing_to_hand_out() -> None:
     async def go() -> Any:
         manager = Sending(expected_workers=1, quiet=True)
-        manager._shell.stay(reassigns_failed=False)
+        manager._shell.driver.stay(reassigns_failed=False)
         running = asyncio.ensure_future(rehearse(manager, [WorkerAgent("Ada", 5)]))
         await asyncio.sleep(5)
         result = await manager.submit(tasks(1)[0])

@@ -613,11 +613,11 @@ class ScoreIsText(TaskManager):
     ("kind", "told"),
     [
         (MatchingRaises, "MatchingRaises._match_tasks_to_workers raised LookupError: nobody"),
-        (MatchingIsNone, "it returned None, which is no list of pairs"),
+        (MatchingIsNone, "it returned None, which is not a list of pairs"),
         (MatchingIsOfOthers, r"it returned the pair \(1, 2\)"),
         (MatchingIsAwaited, "it must be a plain method"),
         (ScoreRaises, "ScoreRaises._get_worker_score raised LookupError: nobody"),
-        (ScoreIsText, "it returned 'much', which is no number"),
+        (ScoreIsText, "it returned 'much', which is not a number"),
     ],
 )
 def test_a_matching_that_goes_wrong_ends_the_run_with_an_error(
@@ -748,7 +748,7 @@ def test_tasks_are_added_by_setting_and_by_appending() -> None:
     manager.tasks.extend([Task(id=6, description="t6")])
     manager.tasks.insert(0, Task(id=7, description="t7"))
     assert [task.id for task in manager.tasks] == [1, 2, 3, 4, 5, 6, 7]
-    with pytest.raises(InvalidInput, match="taken back by cancel_task"):
+    with pytest.raises(InvalidInput, match="remove tasks with cancel_task"):
         manager.tasks = tasks(2)
     with pytest.raises(DifferentTask, match="another task under the id 1"):
         manager.tasks = [Task(id=1, description="another"), *manager.tasks[1:]]

@@ -16,6 +16,18 @@ KEY = bytes(range(32))
 KEYS = pytest.mark.parametrize("key", [KEY, None], ids=["sealed", "open"])
 
 
+def test_names_and_seals_are_those_that_stores_have_kept() -> None:
+    seal = BlobSeal(KEY)
+    name = "b2d751c6ea67deff837ec8a37085d85ce8a2345b92740a54c6298fb6a441d951"
+    copy = "1af31484bd4063a78e121c6994c2da21ab8dd7ac556e6db1bdec88a60d8e49e6"
+    assert seal.name(b"tea") == name
+    assert seal.name(b"tea", "Ada/1") == f"{copy}-33492fe2498f2e6b"
+    assert seal.seal(name, b"tea").hex() == "71531d4abb85baab7f401f288ca02484948055"
+    assert BlobSeal(None).name(b"tea", "Ada/1") == (
+        "a9f74d1ec36ebdeb2da3f6e5868090cd2a2d20b3dcca7b62f60304b1d3d9ef42-33492fe2498f2e6b"
+    )
+
+
 def test_a_sealed_copy_is_named_by_whose_it_is_and_opens_under_that_name_alone() -> None:
     seal = BlobSeal(bytes(32))
     name, other = seal.name(b"tea", "Ada/1"), seal.name(b"tea", "Ada/2")

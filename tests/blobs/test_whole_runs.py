@@ -343,6 +343,25 @@ def test_a_cancelled_tasks_blobs_go_too(place: Watched) -> None:
     assert there(place) == set()
 
 
+@pytest.mark.parametrize(("is_kept", "stay"), [(False, 0), (True, 3)], ids=["not kept", "kept"])
+def test_what_a_stopped_run_has_not_done_stays_only_where_the_run_may_go_on(
+    place: Watched, is_kept: bool, stay: int
+) -> None:
+    tasks = [task(number, "slow", BIG + bytes([number])) for number in (1, 2)]
+    store = MemoryStore(SharedRows()) if is_kept else None
+    manager = CountedOccurrence(tasks, blobs=place, store=store)
+
+    async def play() -> None:
+        running = asyncio.ensure_future(rehearse(manager, [worker(slots=2)]))
+        await asyncio.sleep(3.0)
+        await manager.stop()
+        await running
+
+    run_in_virtual_time(play())
+    # With the probe, by which workers find out whether they reach the place.
+    assert len(there(place)) == stay
+
+
 def test_a_cancel_right_behind_a_parcel_comes_after_it(place: Watched) -> None:
     manager = CountedOccurrence([task(1, "slow"), task(2, "slow"), task(3, data="x")], blobs=place)
 
@@ -581,14 +600,14 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
         )
         link = network.join("boss 1", first.receive)
         # The read of the result's blob never comes to an end.
-        parcels = first._shell._parcels
+        parcels = first._shell._outgoing.offload
         parcels._unpack = lambda parcel: asyncio.Future()  # type: ignore[method-assign,assignment]
         managing = asyncio.ensure_future(first.serve_over(link))
         await until(lambda: bool(parcels._reads))
         await asyncio.sleep(0.5)
         endpoint = working._shell._endpoint
         assert endpoint is not None
-        assert not endpoint._mailroom.has_unsettled()
+        assert not endpoint._multiplexer.has_unsettled()
         await kill(managing, memory, link)
         second = CountedOccurrence([], store=MemoryStore(memory), blobs=blobs, **options)
         await second.serve_over(network.join("boss 2", second.receive))

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.model.events import CancelRequested, TasksAdded
+from muster.agents.kernel.model.events import (
+    CancelRequested,
+    Occurrence,
+    OccurrenceKind,
+    TasksAdded,
+)
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -65,6 +70,24 @@ def test_a_task_that_depends_on_a_failed_one_is_cancelled_when_added(
     board.add(task(3, depends_on=(2,)), task(2, depends_on=(1,)))
     assert board.status(2) is TaskStatus.CANCELLED
     assert board.record(3).error_message == "dependency: task 1 failed"
+
+
+def test_of_a_batch_that_can_not_start_each_task_is_cancelled_once(
+    crew: Make, task: Make, only: Make
+) -> None:
+    board = crew(Ada=5)
+    board.add(task("x"))
+    board.fail("x")
+    said = board.add(task("a", depends_on=("x",)), task("b", depends_on=("a", "x")))
+    told = [(each.task_id, each.what) for each in only(Occurrence, said)]
+    assert told == [
+        ("a", OccurrenceKind.TASK_ADDED),
+        ("b", OccurrenceKind.TASK_ADDED),
+        ("a", OccurrenceKind.TASK_CANCELLED),
+        ("b", OccurrenceKind.TASK_CANCELLED),
+    ]
+    for task_id in ("a", "b"):
+        assert board.record(task_id).error_message == "dependency: task x failed"
 
 
 def test_what_is_cancelled_for_another_names_the_first_that_went_wrong_when_added_later(

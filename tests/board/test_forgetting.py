@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind, TasksForgotten
+from muster.agents.kernel.board.restoration import read_board
+from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.model.events import ListeningStarted, OccurrenceKind, TasksForgotten
+from muster.agents.kernel.model.records import Rules
 from muster.messages import IllegalTransition, Task, TaskStatus, UnknownTask
 
 MakeTask = Callable[..., Task]
@@ -75,6 +78,19 @@ def test_a_cancelled_task_stays_until_its_worker_has_stopped(running: Any, task:
     assert running.places() == {2: "Ada"}
     running.handle(TasksForgotten((1,)))
     assert list(running.board.tasks) == [2]
+
+
+def test_a_forgotten_task_of_a_restored_run_may_be_added_anew(running: Any, task: MakeTask) -> None:
+    running.add(task(1))
+    running.succeed(1)
+    rows = changed_rows(running.board, running.said)
+    running.board = read_board(rows, Rules(ends_when_done=False), now=1.0)
+    running.now = 1.0
+    running.handle(ListeningStarted())
+    running.handle(TasksForgotten((1,)))
+    running.add(task(1, 7))
+    assert running.status(1) is TaskStatus.PENDING
+    assert running.record(1).task.difficulty == 7
 
 
 def test_an_unknown_task_is_told_and_nothing_is_forgotten(running: Any, task: MakeTask) -> None:

@@ -113,6 +113,15 @@ def test_when_somebody_is_missing_the_run_fails_and_says_who(
     assert board.board.ended_at == 5
 
 
+def test_after_a_failed_end_no_roll_is_called(watched: Make, task: Make, only: Make) -> None:
+    board = watched(expected_workers=2, join_timeout_s=5)
+    board.add(task(1))
+    board.join("Ada")
+    board.wait_until(6, hearing=["Ada"])
+    assert board.board.roll.due_at() is None
+    assert not only(StartAssigning, board.join("Ben"))
+
+
 def test_after_a_failed_end_nothing_is_assigned(watched: Make, task: Make) -> None:
     board = watched(expected_workers=2, join_timeout_s=5)
     board.add(task(1))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.held_slots import held_slots
 from muster.agents.kernel.model.events import OccurrenceKind, SendCancel, TasksGivenBack
-from muster.agents.live.api_models import view_worker
+from muster.agents.live.api_views import view_worker
 from muster.agents.live.page_state import PageState
 from muster.agents.report.html.page import render_html
 from muster.agents.report.markdown import render_markdown
@@ -127,3 +127,18 @@ def test_a_worker_that_was_lost_for_a_while_comes_back_with_its_slots_taken(
     else:
         board.fail(7, worker="Ada", attempt=1)
     assert board.places() == {8: "Ada"}
+
+
+def test_who_claims_what_another_was_to_stop_holds_no_slot_for_it(
+    crew: Make, task: Make, only: Make
+) -> None:
+    board = crew(Ada=5)
+    board.add(task(7, type="dig"))
+    board.cancel(7)
+    said = board.join("Ben", holding=frozenset({(7, 1)}))
+    assert only(SendCancel, said) == []
+    assert board.board.workers["Ben"].taken == 0
+    assert board.board.workers["Ada"].taken == 1
+    # Nor does it free the slot of the other.
+    board.handle(TasksGivenBack("at Ben", ((7, 1),)))
+    assert board.board.workers["Ada"].taken == 1

@@ -131,6 +131,44 @@ def test_each_task_has_its_own_patience(crew: Make, task: Make) -> None:
     assert [board.record(n).finished_at for n in (1, 2, 3)] == [30.0, 35.0, 35.0]
 
 
+def test_no_task_waits_longer_since_others_come_that_can_not_do_it(crew: Make, task: Make) -> None:
+    board = crew(Ada=3)
+    board.add(task(1, 9))
+    board.wait_until(10, hearing=["Ada"])
+    board.join("Ben", 4)
+    board.wait_until(15, hearing=["Ada", "Ben"])
+    board.add(task(2, 9))
+    board.wait_until(20, hearing=["Ada", "Ben"])
+    board.join("Cleo", 4)
+    board.wait_until(60, hearing=["Ada", "Ben", "Cleo"])
+    assert [board.record(n).finished_at for n in (1, 2)] == [30.0, 45.0]
+
+
+def test_a_hard_task_waits_its_whole_time_after_one_of_its_kind_has_failed(
+    crew: Make, task: Make
+) -> None:
+    board = crew(Ada=3)
+    board.add(task(1, 9))
+    board.wait_until(40, hearing=["Ada"])
+    board.add(task(2, 9))
+    board.wait_until(69.9, hearing=["Ada"])
+    assert board.status(2) is TaskStatus.PENDING
+    board.wait_until(70, hearing=["Ada"])
+    assert board.status(2) is TaskStatus.FAILED
+
+
+def test_what_depends_on_a_task_that_nobody_can_do_is_cancelled_with_it(
+    crew: Make, task: Make
+) -> None:
+    board = crew(Ada=3)
+    board.add(task(1, 9), task(2, depends_on=(1,)), task(3, depends_on=(2,)))
+    board.wait_until(30, hearing=["Ada"])
+    assert board.status(1) is TaskStatus.FAILED
+    for task_id in (2, 3):
+        assert board.status(task_id) is TaskStatus.CANCELLED
+        assert board.record(task_id).error_message == "dependency: task 1 failed"
+
+
 def test_the_patience_ends_when_somebody_able_comes(crew: Make, task: Make) -> None:
     board = crew(Ada=3)
     board.add(task(1, 9, type="real"))

@@ -64,15 +64,17 @@ class Managed:
         fields = {"worker_id": f"at {name}", "session": f"{name} 1", "slots": 2, **fields}
         return self.happens(joined(name=name, skill_level=9, **fields))
 
-    def succeed(self, task_id: int, worker: str = "Ada", worker_id: str = "") -> list[Instruction]:
+    def succeed(
+        self, task_id: int, worker: str = "Ada", worker_id: str = "", **fields: Any
+    ) -> list[Instruction]:
         attempt = self.board.tasks[task_id].attempt
-        result = TaskResult(
-            task_id=task_id, worker=worker, success=True, attempt=attempt, output=task_id * 10
-        )
+        fields = {"attempt": attempt, "output": task_id * 10, **fields}
+        result = TaskResult(task_id=task_id, worker=worker, success=True, **fields)
         return self.happens(ResultReceived(worker_id or f"at {worker}", result))
 
-    def restart(self, *again: Task) -> list[Instruction]:
-        self.board = read_board(self.kept.read(), self.rules, now=self.now)
+    def restart(self, *again: Task, policy: str | None = None) -> list[Instruction]:
+        chosen = None if policy is None else find_policy(policy)
+        self.board = read_board(self.kept.read(), self.rules, chosen, now=self.now)
         self.board.validate()
         assert self.happens(TasksAdded(again)) == []
         return self.happens(ListeningStarted())
@@ -281,3 +283,54 @@ def test_a_kept_run_tells_by_which_policy_and_for_whom_it_waits(task: MakeTask) 
     kept = read_board(run.kept.read(), now=run.now)
     assert kept.policy_name == "in_order"
     assert "1 of 2 expected workers have come; missing: Ada" in kept.explain(1).lines()[0]
+
+
+def test_a_run_goes_on_by_the_policy_it_had(task: MakeTask) -> None:
+    run = Managed(expected_workers=1)
+    run.board = Board(run.rules, find_policy("in_order"))
+    run.happens(TasksAdded((task(1, 1), task(2, 9))))
+    run.restart()
+    assert run.board.policy_name == "in_order"
+    run.join(slots=1)
+    # The best fit would hand out the harder one first.
+    assert assigned(run.happens(AssigningBegun())) == [(1, 1, "Ada")]
+
+
+def test_a_policy_given_on_resume_takes_the_place_of_the_one_before(task: MakeTask) -> None:
+    run = Managed(expected_workers=1)
+    run.happens(TasksAdded((task(1, 1), task(2, 9))))
+    run.restart(policy="in_order")
+    assert run.board.policy_name == "in_order"
+    run.join(slots=1)
+    assert assigned(run.happens(AssigningBegun())) == [(1, 1, "Ada")]
+
+
+def test_a_newcomer_after_a_restart_comes_after_all_who_were_there_before(task: MakeTask) -> None:
+    run = Managed(expected_workers=3)
+    run.happens(TasksAdded((task(1),)))
+    run.join("Ada")
+    run.join("Ben")
+    run.restart()
+    run.join("Cleo")
+    assert [(each.name, each.order) for each in run.board.workers.values()] == [
+        ("Ada", 0),
+        ("Ben", 1),
+        ("Cleo", 2),
+    ]
+
+
+def test_an_attempt_that_waited_ahead_when_it_was_kept_times_out_all_the_same(
+    task: MakeTask,
+) -> None:
+    run = Managed(prefetch_s=1.0, lost_after_s=10.0)
+    run.happens(TasksAdded(tuple(task(n, type="sing", timeout=30.0) for n in (1, 2, 3))))
+    run.join(slots=1)
+    run.happens(AssigningBegun())
+    run.succeed(1, execution_time=0.1)
+    assert list(run.board.workers["Ada"].ahead) == [(3, 1)]
+    # It gets the slot, of which no row tells.
+    run.succeed(2, execution_time=0.1)
+    run.now = 5.0
+    run.restart()
+    run.join(slots=1, call=2, holding=frozenset({(3, 1)}))
+    assert run.board.tasks[3].deadline == 35.0

@@ -18,7 +18,7 @@ from muster.agents.diagram import check_diagram, find_diagrams
 from muster.agents.kernel.model.events import OccurrenceKind
 from muster.agents.kernel.trace import Trace, TraceLog
 from muster.agents.runtime.ports import claim_port
-from muster.agents.trace.follow import follow, tell_aside
+from muster.agents.trace.follow import add_side_message, follow
 from muster.messages import PortInUse, Task, TaskAssignment, TaskStatus
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.embedded import Embedded
@@ -37,7 +37,7 @@ SUCCESS_RATES = {AllWell: 1.0, SomeFailures: 2 / 3, Timeout: 0.0}
 def play(scenario: Scenario, **options: Any) -> tuple[Any, Trace]:
     """Play a scenario over real Ceylon; its report, and what happened."""
     log = TraceLog()
-    scenario.tell_aside = functools.partial(tell_aside, log)
+    scenario.tell_aside = functools.partial(add_side_message, log)
 
     def seen(manager: TaskManager) -> None:
         follow(manager, log)

@@ -47,7 +47,7 @@ def test_a_scenario_leaves_its_report(invoke: Invoke) -> None:
 def test_a_store_is_reported_in_every_format(invoke: Invoke) -> None:
     store = SqliteStore("run.db")
     manager = TaskManager([Task(id=1, description="One & only")], port=0, store=store)
-    manager._shell.keeper.close()
+    manager._shell.driver.commit.close()
     for ending in ("html", "md", "txt", "json"):
         assert invoke("report", "--store", "run.db", "--output", f"out.{ending}").code == 0
     assert "One \\u0026 only" in Path("out.html").read_text(encoding="utf-8")

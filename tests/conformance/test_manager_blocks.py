@@ -286,5 +286,5 @@ def test_a_block_that_hands_out_nothing_says_so() -> None:
             super().__init__(*given)
             self.tasks_assigned = True
 
-    with pytest.raises(AssigningFailed, match="3 of 3 tasks are not handed out"):
+    with pytest.raises(AssigningFailed, match="3 of 3 tasks are not assigned"):
         over_memory(lambda: Guarded(harvest(), 3))

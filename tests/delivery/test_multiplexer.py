@@ -231,6 +231,23 @@ def test_the_alarm_is_the_earliest_of_all_retransmissions(boss: Multiplexer) -> 
     assert boss.next_alarm() == 1.55
 
 
+def test_an_outdated_alarm_holds_up_no_other(boss: Multiplexer) -> None:
+    def answer(ack: int, now: float) -> None:
+        segment = Segment("boss-ada", 0, ack, ())
+        boss.receive(framed("ada", "boss", segment), now)
+
+    boss.post("ada", b"one")
+    boss.collect(0.0)
+    answer(1, 0.01)
+    boss.post("bob", b"lost")
+    boss.collect(0.02)
+    # Answered fast, so it is to be sent again before the alarm that was set for the first.
+    boss.post("ada", b"two")
+    boss.collect(0.05)
+    answer(2, 0.06)
+    assert [to for to, _ in opened(boss.collect(0.4))] == ["bob"]
+
+
 def test_an_acknowledgement_takes_its_alarm_back(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
     boss.collect(0.0)
@@ -318,6 +335,26 @@ def test_too_many_loose_bytes_push_out_the_oldest(
     boss.post_datagram("ada", b"123456")
     boss.post_datagram("ada", b"abcdef")
     assert opened(boss.collect(0.0)) == [("ada", Datagram((b"abcdef",)))]
+
+
+def test_loose_bytes_that_have_left_make_room_for_others(
+    boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datagram_queue, "MAX_DATAGRAM_BYTES", 10)
+    for _ in range(5):
+        boss.post_datagram("ada", b"123456")
+        assert opened(boss.collect(0.0)) == [("ada", Datagram((b"123456",)))]
+    assert boss.counters.datagrams_dropped == 0
+
+
+def test_loose_bytes_that_were_pushed_out_make_room_for_others(
+    boss: Multiplexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datagram_queue, "MAX_DATAGRAM_BYTES", 10)
+    for message in (b"123456", b"abcdef", b"ghij"):
+        boss.post_datagram("ada", message)
+    assert opened(boss.collect(0.0)) == [("ada", Datagram((b"abcdef", b"ghij")))]
+    assert boss.counters.datagrams_dropped == 1
 
 
 def test_our_own_frames_are_ignored(boss: Multiplexer) -> None:

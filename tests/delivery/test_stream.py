@@ -78,6 +78,14 @@ def test_a_quarter_of_a_window_is_acknowledged_at_once() -> None:
     assert stream.collect(0.0, ROOM_BYTES) == segment(ack=2)
 
 
+def test_a_quarter_of_a_window_in_bytes_is_acknowledged_at_once() -> None:
+    stream = Stream("c", StreamLimits(window_bytes=40))
+    stream.accept(segment(b"nine byte"), 0.0)
+    assert stream.due_at != -math.inf
+    stream.accept(segment(b"1", first=1), 0.0)
+    assert stream.collect(0.0, ROOM_BYTES) == segment(ack=2)
+
+
 def test_a_stream_is_idle_once_all_is_acknowledged(pair) -> None:
     pair.left.post(b"one")
     assert (pair.left.idle, pair.left.backlog, pair.left.unacknowledged) == (False, 1, 0)

@@ -98,7 +98,7 @@ async def test_tasks_go_by_direct_connection_once_there_is_one(
         )
         by_ceylon.clear()
         tasks = make(500)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         # Heartbeats and what else is for everyone.
         assert sum(by_ceylon) < 2_000
@@ -110,7 +110,7 @@ async def test_without_direct_connections_all_goes_by_ceylon(by_ceylon: list[int
     async with running(manager, [worker]):
         await wait_until(lambda: manager.board.workers.keys() == {"Ada"})
         tasks = make(300)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert connections_of(manager) == {}
         assert sum(by_ceylon) > 2_000
@@ -125,14 +125,14 @@ async def test_a_direct_connection_that_is_cut_loses_nothing_and_another_takes_i
         )
         first = connections_of(manager)["Ada"]
         tasks = make(2_000)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         await wait_until(lambda: manager.get_task_result(200) is not None)
         first.close()
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert all(record.attempt == 1 for record in manager.board.tasks.values())
         await wait_until(lambda: connections_of(manager).get("Ada") not in (None, first))
         more = make(10, first=5_000)
-        manager._shell.add_tasks(more)
+        manager._shell.driver.add_tasks(more)
         assert await results_of(manager, more) == [2 * task.id for task in more]
 
 
@@ -149,7 +149,7 @@ async def test_a_direct_connection_that_swallows_everything_is_found_out() -> No
         ):
             connection._writer.transport.pause_reading()
         tasks = make(50)
-        manager._shell.add_tasks(tasks)
+        manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert all(record.attempt == 1 for record in manager.board.tasks.values())
 

@@ -143,6 +143,31 @@ def test_a_member_that_knows_the_secret_gets_no_direct_connection_in_anothers_na
     assert caught.value.flaw is Flaw.FORGED_SENDER
 
 
+def test_a_request_for_a_direct_connection_that_nobody_has_signed_is_refused_where_frames_are_sealed() -> (
+    None
+):
+    # As one asks who has the secret and leaves the rest out.
+    asked = ConnectionRequest(CONNECTION_NONCE, "12D3KooWAda")
+    sealed = TALK._seal(DiscoveryKind.CONNECT, GREETING.nonce + CONNECTION_NONCE, ["12D3KooWAda"])
+    with pytest.raises(DecodeError) as caught:
+        MANAGERS_TALK.read_connection_request(GREETING, CONNECTION_NONCE + sealed)
+    assert caught.value.flaw is Flaw.INVALID
+    sealed = MANAGERS_TALK._seal(DiscoveryKind.CONNECTED, GREETING.nonce + asked.nonce, [])
+    with pytest.raises(DecodeError) as caught:
+        TALK.read_connection_reply(GREETING, asked, sealed)
+    assert caught.value.flaw is Flaw.INVALID
+
+
+@pytest.mark.parametrize("address", ["", " ", "x" * 201])
+def test_a_request_for_a_direct_connection_that_names_nobody_is_refused(address: str) -> None:
+    request = body_of(
+        OPEN_TALK.pack_connection_request(GREETING, ConnectionRequest(CONNECTION_NONCE, address))
+    )
+    with pytest.raises(DecodeError) as caught:
+        OPEN_TALK.read_connection_request(GREETING, request)
+    assert caught.value.flaw is Flaw.INVALID
+
+
 def test_neither_name_nor_place_stands_in_the_clear() -> None:
     assert b"Ada" not in TALK.pack_question(GREETING, QUESTION)
     assert b"12D3KooWLane" not in TALK.pack_answer(GREETING, QUESTION, PLACE)

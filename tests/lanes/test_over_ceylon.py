@@ -65,7 +65,7 @@ async def wait_until(happens: Callable[[], bool]) -> None:
 
 
 def lanes_of(manager: TaskManager) -> dict[str, int]:
-    return manager._shell._workers_by_lane()
+    return manager._shell.workers_by_lane()
 
 
 def members(manager: TaskManager) -> dict[int, int]:
@@ -129,7 +129,7 @@ async def test_large_data_reaches_and_leaves_workers_of_all_lanes() -> None:
         await wait_until(lambda: manager.report().counts.get("completed") == 24)
         assert members(manager) == {FIRST_LANE: 4, 1: 4}
         # None had it in frames because it could not open blobs.
-        reach = manager._shell._parcels._reach
+        reach = manager._shell._outgoing.offload._reach
         assert [reached.result() for reached in reach.values()] == [True] * 8
     done = manager.report().tasks
     assert {task.worker for task in done} == {worker.name for worker in workers}

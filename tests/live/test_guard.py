@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from muster.agents.live.guard import MAX_BODY_BYTES, Admission, Asked, Guard, find_fault
+from muster.agents.live.guard import MAX_BODY_BYTES, Admission, Guard, RequestFacts, find_rejection
 from muster.agents.security.secret_sources import fresh_secret
 
 SECRET = fresh_secret()
@@ -19,15 +19,15 @@ ABROAD = Admission(
 )
 
 
-def asked(method: str = "GET", path: str = "/api/tasks", **headers: str) -> Asked:
+def asked(method: str = "GET", path: str = "/api/tasks", **headers: str) -> RequestFacts:
     kept = {"host": "localhost:8080", **headers}
     if method == "POST":
         kept.setdefault("content_type", "application/json")
-    return Asked(method, path, **kept)
+    return RequestFacts(method, path, **kept)
 
 
-def status(admission: Admission, request: Asked) -> int | None:
-    fault = find_fault(request, admission)
+def status(admission: Admission, request: RequestFacts) -> int | None:
+    fault = find_rejection(request, admission)
     return None if fault is None else fault.status
 
 
@@ -148,7 +148,7 @@ def test_a_body_says_how_large_it_is_and_is_believed_if_too_large(
 
 def test_no_refusal_shows_the_token() -> None:
     wrong = fresh_secret().reveal()
-    fault = find_fault(asked(host="estate.example", authorization=f"Bearer {wrong}"), ABROAD)
+    fault = find_rejection(asked(host="estate.example", authorization=f"Bearer {wrong}"), ABROAD)
     assert fault is not None
     assert wrong not in fault.error
 

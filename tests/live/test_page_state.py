@@ -102,7 +102,7 @@ def test_a_change_carries_a_bounded_number_of_rows_and_the_next_the_others(
     here.open()
     here.add(*range(1, 26))
     sizes = []
-    while here.page.has_untold_rows:
+    while here.page.has_unsent_rows:
         sizes.append(len(here.change()["added"]))
     assert sizes == [10, 10, 5]
 
@@ -110,11 +110,11 @@ def test_a_change_carries_a_bounded_number_of_rows_and_the_next_the_others(
 def test_nothing_gathers_while_no_page_is_open(desk: Make) -> None:
     here = desk()
     here.add(*range(1, 1001))
-    assert not here.page.has_untold_rows
+    assert not here.page.has_unsent_rows
     here.open()
     here.cancel(1)
     here.page.end()
-    assert not here.page.has_untold_rows
+    assert not here.page.has_unsent_rows
 
 
 def test_of_very_many_tasks_the_last_are_listed_and_all_counted(

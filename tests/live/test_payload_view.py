@@ -31,4 +31,4 @@ def test_what_is_long_is_not_told_and_takes_no_time(value: Any) -> None:
     began = time.process_time()
     told = view_payload(value)
     assert time.process_time() - began < 0.5
-    assert told == "(more than 256 KiB as JSON, which is not told here)"
+    assert told == "(more than 256 KiB as JSON, which is not shown here)"

@@ -110,7 +110,7 @@ async def test_a_page_that_misses_changes_is_told_everything_anew(
 async def test_a_page_that_does_not_read_is_dropped_and_nothing_is_kept_for_it(
     house: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "READ_WITHIN_S", 0.3)
+    monkeypatch.setattr(event_stream, "READ_TIMEOUT_S", 0.3)
     async with house() as here, LivePage(here.manager, port=0) as page:
         tasks = [Task(id=n, description="x" * 160) for n in range(1, 10_001)]
         await here.manager.batch_assign_tasks(tasks, 10_000)
@@ -165,7 +165,7 @@ async def test_it_listens_on_addresses_alone(host: str) -> None:
 
 
 async def test_off_loopback_an_unsealed_workspace_is_not_shown() -> None:
-    with pytest.raises(InvalidInput, match="this workspace is not sealed"):
+    with pytest.raises(InvalidInput, match="this workspace is not encrypted"):
         LivePage(TaskManager(port=0, insecure=True), host="0.0.0.0", port=0)
 
 
@@ -255,11 +255,11 @@ async def test_the_page_answers_on_ipv6(house: Make) -> None:
 
 
 async def test_requests_begin_in_the_order_of_their_coming_a_few_in_each_turn() -> None:
-    turnstile = http_server.Turnstile(2)
+    limiter = http_server.TurnLimiter(2)
     passed: list[list[int]] = [[]]
 
     async def come(number: int) -> None:
-        await turnstile.pass_through()
+        await limiter.wait()
         passed[-1].append(number)
 
     coming = [asyncio.ensure_future(come(number)) for number in range(7)]
@@ -267,4 +267,4 @@ async def test_requests_begin_in_the_order_of_their_coming_a_few_in_each_turn() 
         await asyncio.sleep(0)
         passed.append([])
     assert [turn for turn in passed if turn] == [[0, 1], [2, 3], [4, 5], [6]]
-    await asyncio.wait_for(turnstile.pass_through(), 1)
+    await asyncio.wait_for(limiter.wait(), 1)

@@ -271,3 +271,10 @@ def test_slots_are_refused_with_what_to_write() -> None:
         @dataclass(slots=True)
         class Slotted(Task):
             weight: int
+
+
+def test_a_class_that_says_itself_what_a_match_takes_is_heeded() -> None:
+    class Named(Task):
+        __match_args__ = ("type",)
+
+    assert Named.__match_args__ == ("type",)

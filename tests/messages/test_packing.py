@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
 import pytest
-from muster.messages import EncodeError, TaskResult, encode_message
+from muster.messages import EncodeError, Task, TaskAssignment, TaskResult, encode_message
+from muster.messages.codec import encode_task, pack_task
 from muster.messages.values import pack_scalars
+from pydantic import field_serializer
 
 NEEDED = {"task_id": 7, "worker": "Asha", "success": True}
 
@@ -87,3 +90,27 @@ class _PacksInside(dict[str, int]):
 
 def test_what_is_packed_while_another_is_packed_does_not_mix() -> None:
     assert pack_scalars(["outside", _PacksInside(a=1)]) == b"\x92\xa7outside\x81\xa1a\x01"
+
+
+class Reversed(Task):
+    """A user's own task, which says itself how a field of it is written."""
+
+    word: str = ""
+
+    @field_serializer("word")
+    def _turn(self, word: str) -> str:
+        return word[::-1]
+
+
+@pytest.mark.parametrize(
+    "pack_it",
+    [encode_task, pack_task, lambda task: encode_message(TaskAssignment(task=task))],
+    ids=["kept", "packed once", "assigned"],
+)
+def test_a_users_class_is_written_as_it_says_itself(
+    pack_it: Callable[[Task], bytes | None],
+) -> None:
+    packed = pack_it(Reversed(id=1, description="any", word="tea"))
+    assert packed is not None
+    assert b"aet" in packed
+    assert b"tea" not in packed

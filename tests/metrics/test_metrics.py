@@ -151,7 +151,7 @@ def test_lost_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: 
 
 def test_workers_are_told_by_health_and_by_name(scrape: Scrape) -> None:
     manager = TaskManager(quiet=True)
-    board = manager._shell.board
+    board = manager._shell.driver.board
     at = [1_000.0]
 
     def joined(name: str) -> None:
@@ -182,7 +182,7 @@ def test_workers_are_told_by_health_and_by_name(scrape: Scrape) -> None:
 
 def test_the_labels_are_bounded(scrape: Scrape) -> None:
     manager = TaskManager([Task(task_id=number) for number in range(1, 501)], quiet=True)
-    board = manager._shell.board
+    board = manager._shell.driver.board
     for name in (OTHERS, *(f"W{number}" for number in range(MAX_WORKERS_NAMED + 50))):
         board.handle(WorkerJoined(f"at {name}", WorkerProfile(name, 5), session=name), 1_000.0)
     told = scrape(manager)
@@ -293,7 +293,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
     for name, kind, labels in table:
         documented[name] = (kind, re.findall(r"`(\w+)`", labels))
     manager = TaskManager(quiet=True, store=MemoryStore())
-    board = manager._shell.board
+    board = manager._shell.driver.board
     board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board._ignored["came twice"] = 1
     with pytest.MonkeyPatch.context() as patch:

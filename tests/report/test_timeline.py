@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from muster.agents.kernel.model.records import AttemptOutcome
 from muster.agents.report.model import AttemptReport, RunReport, TaskReport
-from muster.agents.report.timeline import MAX_BARS, MAX_LANES, MAX_ROWS, lay_out
+from muster.agents.report.timeline import MAX_BARS, MAX_LANES, MAX_ROWS, make_timeline
 
 Make = Callable[..., Any]
 START = 1_000.0
@@ -43,9 +43,9 @@ def test_each_worker_has_a_row_of_its_attempts(
 ) -> None:
     tasks = [timed(1, 0, 2), timed(2, 2, 3, AttemptOutcome.FAILED), timed(3, 1, 4, worker="Ben")]
     workers = {"Ada": worker_report(), "Ben": worker_report(joined_at=START + 1)}
-    timeline = lay_out(run_report(tasks, duration=4.0, workers=workers))
+    timeline = make_timeline(run_report(tasks, duration=4.0, workers=workers))
     assert timeline.length_s == 4.0
-    assert [(row.worker, row.came_s, row.left_s, row.lanes) for row in timeline.rows] == [
+    assert [(row.worker, row.joined_s, row.left_s, row.lanes) for row in timeline.rows] == [
         ("Ada", 0.0, None, 1),
         ("Ben", 1.0, None, 1),
     ]
@@ -57,39 +57,39 @@ def test_each_worker_has_a_row_of_its_attempts(
 
 def test_attempts_at_one_time_lie_in_lanes_of_their_own(run_report: Make, timed: Make) -> None:
     tasks = [timed(1, 0, 3), timed(2, 1, 2), timed(3, 2, 4)]
-    (row,) = lay_out(run_report(tasks)).rows
+    (row,) = make_timeline(run_report(tasks)).rows
     assert [bar.lane for bar in row.bars] == [0, 1, 1]
     assert row.lanes == 2
 
 
 def test_there_are_only_so_many_lanes(run_report: Make, timed: Make) -> None:
-    (row,) = lay_out(run_report([timed(number, 0, 4) for number in range(1, 50)])).rows
+    (row,) = make_timeline(run_report([timed(number, 0, 4) for number in range(1, 50)])).rows
     assert row.lanes == MAX_LANES
     assert len(row.bars) == 49
 
 
 def test_what_still_runs_reaches_to_now(run_report: Make, timed: Make) -> None:
-    (row,) = lay_out(run_report([timed(1, 1, None, None)], duration=9.0)).rows
+    (row,) = make_timeline(run_report([timed(1, 1, None, None)], duration=9.0)).rows
     assert (row.bars[0].ended_s, row.bars[0].outcome) == (9.0, None)
 
 
 def test_what_never_began_is_not_drawn(run_report: Make, timed: Make) -> None:
     tasks = [timed(1, 0, 1, AttemptOutcome.NOT_BEGUN), timed(2, 0, 1)]
-    (row,) = lay_out(run_report(tasks)).rows
-    assert [bar.told for bar in row.bars] == ["task 2, attempt 1"]
+    (row,) = make_timeline(run_report(tasks)).rows
+    assert [bar.label for bar in row.bars] == ["task 2, attempt 1"]
 
 
 def test_an_attempt_of_which_nobody_knows_the_end_is_not_drawn(
     run_report: Make, timed: Make, worker_report: Make
 ) -> None:
     report = run_report([timed(1, 1, None, AttemptOutcome.LOST)], workers={"Ada": worker_report()})
-    assert lay_out(report).rows[0].bars == []
+    assert make_timeline(report).rows[0].bars == []
 
 
 def test_a_lost_worker_is_there_until_it_was_lost(run_report: Make, worker_report: Make) -> None:
     worker = worker_report(lost=True, joined_at=START - 5, left_at=START + 3)
-    (row,) = lay_out(run_report([], duration=8.0, workers={"Ada": worker})).rows
-    assert (row.came_s, row.left_s) == (0.0, 3.0)
+    (row,) = make_timeline(run_report([], duration=8.0, workers={"Ada": worker})).rows
+    assert (row.joined_s, row.left_s) == (0.0, 3.0)
 
 
 def test_of_many_workers_those_that_were_lost_have_a_row(
@@ -97,7 +97,7 @@ def test_of_many_workers_those_that_were_lost_have_a_row(
 ) -> None:
     workers = {f"W{number}": worker_report() for number in range(MAX_ROWS + 39)}
     workers["Zoe"] = worker_report(lost=True, left_at=START + 1)
-    timeline = lay_out(run_report([], workers=workers))
+    timeline = make_timeline(run_report([], workers=workers))
     assert len(timeline.rows) == MAX_ROWS
     assert timeline.rows[-1].worker == "Zoe"
     assert timeline.hidden == 40
@@ -111,7 +111,7 @@ def test_short_neighbours_become_one_bar_but_no_failure_is_lost(
         timed(n, n, n + 1, AttemptOutcome.FAILED if n % 1_000 == 0 else AttemptOutcome.SUCCEEDED)
         for n in range(1, count + 1)
     ]
-    timeline = lay_out(run_report(tasks, duration=count + 1.0))
+    timeline = make_timeline(run_report(tasks, duration=count + 1.0))
     bars = timeline.rows[0].bars
     assert len(bars) <= MAX_BARS
     assert sum(bar.attempts for bar in bars) == count
@@ -123,8 +123,8 @@ def test_short_neighbours_become_one_bar_but_no_failure_is_lost(
 def test_long_bars_stay_what_they_are_among_many_short_ones(run_report: Make, timed: Make) -> None:
     tasks = [timed(n, n / 10, (n + 1) / 10) for n in range(1, MAX_BARS + 500)]
     tasks.append(timed(9_999, 500.0, 900.0, worker="Ben"))
-    rows = lay_out(run_report(tasks, duration=1_000.0)).rows
-    assert [bar.told for bar in rows[1].bars] == ["task 9999, attempt 1"]
+    rows = make_timeline(run_report(tasks, duration=1_000.0)).rows
+    assert [bar.label for bar in rows[1].bars] == ["task 9999, attempt 1"]
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_long_bars_stay_what_they_are_among_many_short_ones(run_report: Make, ti
     ],
 )
 def test_the_axis_has_round_moments(run_report: Make, duration: float, ticks: list[float]) -> None:
-    assert lay_out(run_report([], duration=duration)).ticks_s == pytest.approx(ticks)
+    assert make_timeline(run_report([], duration=duration)).ticks_s == pytest.approx(ticks)
 
 
 def test_a_run_of_no_length_can_be_laid_out(run_report: Make, timed: Make) -> None:
     report: RunReport = run_report([timed(1, 0, 0)], duration=0.0)
-    assert len(lay_out(report).rows[0].bars) == 1
+    assert len(make_timeline(report).rows[0].bars) == 1

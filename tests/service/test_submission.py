@@ -164,7 +164,7 @@ def test_a_task_that_the_end_of_the_run_leaves_unsettled_raises_that(hall: Make)
         await manager.stop()
         with pytest.raises(RunEnded, match="before task 7 was settled"):
             await waiting
-        with pytest.raises(RunEnded, match="can be submitted no more"):
+        with pytest.raises(RunEnded, match="no further tasks can be submitted"):
             await manager.submit(doubling(8))
 
     play(story)
@@ -239,13 +239,13 @@ async def take_all(results: AsyncIterator[TaskResult], into: list[TaskResult]) -
 def batches_of(manager: TaskManager) -> list[int]:
     """How many tasks were added at a time, as it is told from now on."""
     sizes: list[int] = []
-    add_tasks = manager._shell.add_tasks
+    add_tasks = manager._shell.driver.add_tasks
 
     def note(tasks: Any) -> None:
         sizes.append(len(tasks))
         add_tasks(tasks)
 
-    manager._shell.add_tasks = note  # type: ignore[method-assign]
+    manager._shell.driver.add_tasks = note  # type: ignore[method-assign]
     return sizes
 
 
@@ -474,7 +474,7 @@ def test_whoever_leaves_lets_what_was_added_go_on_and_adds_nothing_more(hall: Ma
         gc.collect()
         await asyncio.sleep(10)
         states, drawn = manager.get_all_task_status(), source.drawn
-        listeners = manager._awaited._listeners
+        listeners = manager._awaited._end_listeners
         await manager.stop()
         return states, drawn, listeners
 

@@ -129,7 +129,7 @@ def test_a_cancel_that_comes_with_its_assignment_is_confirmed() -> None:
 def test_a_welcome_that_was_long_on_its_way_is_ignored() -> None:
     async def check(shell: WorkerShell) -> None:
         assert shell._endpoint is not None
-        streams = shell._endpoint._mailroom._streams
+        streams = shell._endpoint._multiplexer._streams
         shell._arrived("boss", welcome(admission=1))
         assert streams["boss"].conversation == "7.1/s/2"
         shell._arrived("boss", welcome(admission=3))

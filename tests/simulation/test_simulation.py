@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +17,8 @@ from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.execution.task_runner import TaskRunner
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.model.events import Instruction, OccurrenceKind
+from muster.agents.manager.board_driver import BoardDriver
 from muster.agents.manager.group_commit import GroupCommit
-from muster.agents.manager.shell import ManagerShell
 from muster.agents.simulation import runner as simulation
 from muster.agents.simulation.checker import InvariantViolation
 from muster.agents.simulation.faults import FaultKind
@@ -207,17 +208,16 @@ def test_a_result_that_nobody_worked_for_is_noticed(
 
 
 def test_a_manager_that_acts_before_it_writes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def note(self: GroupCommit, said: Sequence[Instruction]) -> None:
-        for each in said:
-            self._carry_out(each)
-        self._held_back.extend(said)
-        self._unwritten += len(said)
+    def add(self: GroupCommit, instructions: Sequence[Instruction]) -> None:
+        self._carry_out(deque(instructions))
+        self._held_back.extend(instructions)
+        self._unwritten += len(instructions)
 
     def release(self: GroupCommit, last: int) -> None:
         self._held_back.clear()
-        self._carried_out = last
+        self._committed = last
 
-    monkeypatch.setattr(GroupCommit, "note", note)
+    monkeypatch.setattr(GroupCommit, "add", add)
     monkeypatch.setattr(GroupCommit, "_release", release)
     outcome = first_broken(StressStory, range(5, 60), FaultKind.RESTART)
     assert outcome.breach is not None
@@ -250,7 +250,7 @@ def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
 def test_an_assigning_that_begins_nothing_is_an_error_and_no_silent_wait(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    monkeypatch.setattr(ManagerShell, "begin_assigning", lambda self: None)
+    monkeypatch.setattr(BoardDriver, "begin_assigning", lambda self: None)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "the manager does not break down"

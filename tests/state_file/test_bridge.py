@@ -56,7 +56,7 @@ def serve_in_virtual_time(bridge: StateFileBridge, manager: TaskManager, **optio
 def manager() -> TaskManager:
     """One that goes on while there is nothing to do, as a service does."""
     manager = TaskManager(expected_workers=2, quiet=True)
-    manager._shell.stay(reassigns_failed=False)
+    manager._shell.driver.stay(reassigns_failed=False)
     return manager
 
 

@@ -35,7 +35,7 @@ def test_each_task_of_a_state_file_ends(make_either: Any) -> None:
     file = make_either()
     ids = {way: file.create_task(way, {}) for way in (*ENDINGS, *OUTPUTS)}
     manager = TaskManager([Task(task_id="first", type="returns")], 2, quiet=True)
-    manager._shell.stay(reassigns_failed=False)
+    manager._shell.driver.stay(reassigns_failed=False)
 
     async def main() -> None:
         running = asyncio.ensure_future(rehearse(manager, [Odd("Ada", 5), Odd("Ben", 5)]))

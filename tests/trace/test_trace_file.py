@@ -114,8 +114,11 @@ HEAD = '{"muster_trace":1,"manager":"boss"}\n'
         ('{"at":1,"what":"run_ended"}\n', "{path}:1: it is not a trace: its first line must be"),
         ('{"muster_trace":1,"man', "{path}:1: it is not a trace: its first line must be"),
         (HEAD + "[1, 2]\n", "{path}:2: it is a list, not an object"),
-        (HEAD + "{}\n", "{path}:2: it has none of the fields by which an entry is known"),
-        (HEAD + '{"at":NaN,"what":"run_ended"}\n', "{path}:2: it is not JSON: NaN is no number"),
+        (HEAD + "{}\n", "{path}:2: it has none of the fields that identify an entry"),
+        (
+            HEAD + '{"at":NaN,"what":"run_ended"}\n',
+            "{path}:2: it is not JSON: NaN is not a JSON number",
+        ),
         (HEAD + '{"at":1e999,"what":"run_ended"}\n', "{path}:2: at: inf: Input should be a finite"),
         (HEAD + '{"at":1,"what":"tea_break"}\n', "{path}:2: what: 'tea_break': Input should be"),
         (HEAD + '{"at":1,"what":"run_ended","x":1}\n', "{path}:2: x: 1: Extra inputs are not"),
@@ -125,9 +128,12 @@ HEAD = '{"muster_trace":1,"manager":"boss"}\n'
         ),
         (HEAD + '{"worker":"Ada","skill":"good"}\n', "{path}:2: skill: 'good': Input should be"),
         (HEAD + "\n", "{path}:2: it is not JSON"),
-        (HEAD + HEAD, "{path}:2: a trace begins here once more; it must be one run's"),
+        (HEAD + HEAD, "{path}:2: another trace begins here; a file must contain one run"),
         (HEAD + "[" * 100_000 + "\n", "{path}:2: it is not JSON"),
-        (HEAD + '"' + "x" * 1_000_001 + '"\n', "{path}:2: it has 1,000,001 characters, 1,000,000"),
+        (
+            HEAD + '"' + "x" * 1_000_001 + '"\n',
+            "{path}:2: it has 1,000,001 characters, at most 1,000,000",
+        ),
     ],
     ids=range(18),
 )
@@ -184,7 +190,7 @@ def test_a_full_disk_ends_the_trace_and_not_the_run(
     trace = trace_to_sinks(Specialists(), file)
     file.close()
     assert trace.occurrences[-1].what is OccurrenceKind.RUN_ENDED
-    assert "the trace ends here" in caplog.text
+    assert "the trace can't be written any more" in caplog.text
 
 
 IDS = st.one_of(st.integers(1, 2**63 - 1), st.text(min_size=1, max_size=20).filter(str.strip))

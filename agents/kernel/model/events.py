@@ -7,7 +7,7 @@ watches the run. All are plain values; none does anything by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -341,25 +341,6 @@ class AskAboutLeases:
 
 
 @dataclass(frozen=True, slots=True)
-class ConfirmResult:
-    """Tell a worker that its result is recorded, or will never count.
-
-    The shell adds it to what the board says to a result that did not come in a frame.
-
-    Args:
-        worker_id: the worker.
-        task_id: which task.
-        attempt: which attempt.
-        holder: on whose behalf the blobs were kept that the result came in.
-    """
-
-    worker_id: WorkerId
-    task_id: TaskId
-    attempt: int
-    holder: Hashable
-
-
-@dataclass(frozen=True, slots=True)
 class DropWorker:
     """Forget the conversation with a worker that is lost or has left."""
 
@@ -459,7 +440,6 @@ Instruction: TypeAlias = (
     | SendCancel
     | SendRecall
     | AskAboutLeases
-    | ConfirmResult
     | DropWorker
     | RetireWorker
     | StartAssigning

@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page, which opens from disk without a network."""
+"""The report as one self-contained HTML page, which needs no network."""
 
 from .page import MAX_PAGE_BYTES, render_html
 

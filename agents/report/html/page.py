@@ -1,4 +1,4 @@
-"""Puts the page together: its template, its style and its script ship beside this file."""
+"""Renders the HTML page from the template, style and script in this folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from markupsafe import Markup
 from ....messages import TaskStatus
 from ...kernel.model.health import Health
 from ...kernel.model.records import AttemptOutcome
-from ..formatting import clip, tell_duration, tell_share
+from ..formatting import clip, format_duration, format_share
 from ..model import RunReport, TaskReport, WorkerReport
-from ..timeline import Timeline, lay_out
+from ..timeline import Timeline, make_timeline
 from .page_data import embed_tasks
 from .timeline_svg import OUTCOMES, draw_timeline, outcome_class
 
 MAX_PAGE_BYTES = 2_900_000
-"""How large the page may be; of a run that has more, it shows what there is room for."""
+"""The maximum size of the page; of a larger run it shows as much as there is room for."""
 
 MAX_WORKERS_LISTED = 200
-"""How many workers are listed: the lost and the late, and the first of the others."""
+"""How many workers are listed: first the lost and late ones, then the first of the others."""
 
 MAX_KINDS_LISTED = 50
 """How many kinds of errors are listed."""
 
 MAX_DIAGRAM_CHARACTERS = 200_000
-"""How much of a diagram is shown."""
+"""The maximum length of the diagram."""
 
 _MAX_HELD_CHARACTERS = 300
 _MAX_NAME_CHARACTERS = 100
@@ -52,22 +52,22 @@ class _WorkerLine(TypedDict):
 
 
 def render_html(report: RunReport, diagram: str | None = None) -> str:
-    """Tell a run as an HTML page that needs nothing but itself.
+    """Render a report as a self-contained HTML page.
 
     Args:
-        report: the run.
-        diagram: the run as a Mermaid sequence diagram, to be shown as text.
+        report: the report.
+        diagram: the run as a Mermaid sequence diagram; it is shown as text.
     """
     script, style = _read("page.js"), _read("page.css")
-    timeline = lay_out(report)
+    timeline = make_timeline(report)
     template = _environment().from_string(_read("page.html.jinja"))
     context: dict[str, object] = {
         "report": report,
         "name": clip(report.name, _MAX_NAME_CHARACTERS),
         "failure": clip(report.failure or "", _MAX_FAILURE_CHARACTERS),
         "policy": clip(report.policy, _MAX_NAME_CHARACTERS),
-        "began": _tell_moment(report.started_at),
-        "verdict": _tell_verdict(report),
+        "began": _format_time(report.started_at),
+        "verdict": _verdict(report),
         "tiles": _tiles(report),
         "shares": _shares(report),
         "statuses": list(TaskStatus),
@@ -92,7 +92,7 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
     room_bytes = MAX_PAGE_BYTES - len(bare.encode(errors="replace"))
     data = embed_tasks(report, max(room_bytes, 100_000))
     page = template.render(**context, data=data, data_json=Markup(data.json))  # noqa: S704 - escaped
-    # Half of a surrogate pair, which may come from anywhere, is no character.
+    # Half of a surrogate pair is not a character; untrusted texts may contain one.
     return page.encode(errors="replace").decode()
 
 
@@ -101,8 +101,8 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["duration"] = tell_duration
-    environment.filters["share"] = tell_share
+    environment.filters["duration"] = format_duration
+    environment.filters["share"] = format_share
     return environment
 
 
@@ -111,19 +111,19 @@ def _read(name: str) -> str:
 
 
 def _hash(source: str) -> str:
-    """What a Content-Security-Policy calls a script or style, so that no other is heeded."""
+    """The hash of a script or style in the Content-Security-Policy, which allows no other."""
     digest = hashlib.sha256(source.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def _tell_moment(at: float) -> str:
+def _format_time(at: float) -> str:
     try:
         return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):
         return f"second {at:,.0f}"
 
 
-def _tell_verdict(report: RunReport) -> str:
+def _verdict(report: RunReport) -> str:
     completed = report.counts.get(TaskStatus.COMPLETED, 0)
     if not report.tasks:
         return "No tasks"
@@ -134,32 +134,32 @@ def _tell_verdict(report: RunReport) -> str:
 
 def _tiles(report: RunReport) -> list[_Tile]:
     lost = sum(worker.lost for worker in report.workers.values())
-    again = sum(_further_attempts(task) for task in report.tasks)
+    retries = sum(_count_retries(task) for task in report.tasks)
     settled = sum(
         count for status, count in report.counts.items() if status.is_final and report.duration > 0
     )
     pace = f"{settled / report.duration:,.1f} settled a second" if settled else ""
-    mean = "" if report.mean_time is None else f"{tell_duration(report.mean_time)} a task"
+    mean = "" if report.mean_time is None else f"{format_duration(report.mean_time)} a task"
     return [
-        {"label": "Success", "value": tell_share(report.success_rate), "note": "of all tasks"},
-        {"label": "Duration", "value": tell_duration(report.duration), "note": pace},
-        {"label": "Work", "value": tell_duration(report.total_time), "note": mean},
+        {"label": "Success", "value": format_share(report.success_rate), "note": "of all tasks"},
+        {"label": "Duration", "value": format_duration(report.duration), "note": pace},
+        {"label": "Work", "value": format_duration(report.total_time), "note": mean},
         {
             "label": "Workers",
             "value": f"{len(report.workers):,}",
             "note": f"{lost:,} lost" if lost else "none lost",
         },
-        {"label": "Further attempts", "value": f"{again:,}", "note": "after the first ones"},
+        {"label": "Further attempts", "value": f"{retries:,}", "note": "after the first ones"},
     ]
 
 
-def _further_attempts(task: TaskReport) -> int:
+def _count_retries(task: TaskReport) -> int:
     not_begun = sum(attempt.outcome is AttemptOutcome.NOT_BEGUN for attempt in task.history)
     return max(task.attempts - not_begun - 1, 0)
 
 
 def _shares(report: RunReport) -> list[tuple[TaskStatus, int, str, str]]:
-    """Each status that tasks have, with its count, and where its part of the bar is."""
+    """Each status that tasks have, its count, and the start and width of its part of the bar."""
     parts: list[tuple[TaskStatus, int, str, str]] = []
     before, total = 0, max(len(report.tasks), 1)
     for status in TaskStatus:
@@ -174,7 +174,7 @@ def _shares(report: RunReport) -> list[tuple[TaskStatus, int, str, str]]:
 
 def _outcomes_of(timeline: Timeline) -> list[tuple[str, str]]:
     drawn = {bar.outcome for row in timeline.rows for bar in row.bars}
-    return [(outcome_class(each), told) for each, told in OUTCOMES.items() if each in drawn]
+    return [(outcome_class(each), name) for each, name in OUTCOMES.items() if each in drawn]
 
 
 def _worker_lines(report: RunReport) -> list[_WorkerLine]:
@@ -182,25 +182,25 @@ def _worker_lines(report: RunReport) -> list[_WorkerLine]:
     troubled = {
         name for name, worker in workers.items() if worker.lost or worker.health is Health.LATE
     }
-    # Sorting keeps the order of those that are alike.
+    # Sorting is stable.
     chosen = set(sorted(workers, key=lambda name: name not in troubled)[:MAX_WORKERS_LISTED])
     return [
         {
             "name": clip(name, _MAX_NAME_CHARACTERS),
             "worker": worker,
             "health": "lost" if worker.lost else worker.health.value if worker.health else "",
-            "presence": _tell_presence(worker, report),
+            "presence": _describe_presence(worker, report),
         }
         for name, worker in workers.items()
         if name in chosen
     ]
 
 
-def _tell_presence(worker: WorkerReport, report: RunReport) -> str:
+def _describe_presence(worker: WorkerReport, report: RunReport) -> str:
     if worker.left_at is not None:
-        return f"at {tell_duration(max(worker.left_at - report.started_at, 0.0))}"
+        return f"at {format_duration(max(worker.left_at - report.started_at, 0.0))}"
     if worker.health is Health.LATE:
-        return f"last heard {tell_duration(worker.silent_for)} before"
+        return f"last heard {format_duration(worker.silent_for)} before"
     return ""
 
 
@@ -209,8 +209,8 @@ def _listed(counts: dict[str, int]) -> list[tuple[str, int]]:
     if len(listed) <= MAX_KINDS_LISTED:
         return listed
     rest = listed[MAX_KINDS_LISTED:]
-    told = f"{len(rest):,} kinds more"
-    return [*listed[:MAX_KINDS_LISTED], (told, sum(count for _, count in rest))]
+    label = f"{len(rest):,} kinds more"
+    return [*listed[:MAX_KINDS_LISTED], (label, sum(count for _, count in rest))]
 
 
 def _cut_lines(diagram: str) -> str:

@@ -1,4 +1,4 @@
-"""The tasks of a run as JSON inside the page, from which its script draws the table."""
+"""The tasks of a run as JSON in the page; the page's script makes the table from it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ..json_value import to_json_value
 from ..model import RunReport, TaskReport
 
 _TEXT_LIMITS = (4_000, 1_000, 300, 100, 40)
-"""How many characters of each text of a task are kept: the first with which all fits."""
+"""Limits on the length of each text of a task; the first with which all fits is used."""
 
 _MOST_HISTORY_AT = 1_000
-"""From which limit on only the last attempt at a task is told."""
+"""With a limit below this, only the last attempt of each task is included."""
 
 STATUSES = tuple(TaskStatus)
 OUTCOMES: tuple[AttemptOutcome | None, ...] = (None, *AttemptOutcome)
 
 _UNSAFE = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
-"""What could end a script element, or a line of an old one; in JSON only texts can hold them."""
+"""Characters that could end a script element or a line; JSON has them in texts only."""
 
 
 class PageData(NamedTuple):
     """The tasks, as far as there is room for them.
 
     Args:
-        json: them as JSON that can stand in a script element.
-        left_out: how many tasks are not in it.
-        is_shortened: whether texts of those that are had to be cut off.
+        json: JSON that is safe in a script element.
+        left_out: how many tasks it does not contain.
+        is_shortened: whether texts were shortened.
     """
 
     json: str
@@ -44,28 +44,28 @@ class PageData(NamedTuple):
 def embed_tasks(report: RunReport, room_bytes: int) -> PageData:
     """Write a run's tasks as JSON of a limited size.
 
-    Where there is too little room, first long texts are cut off; then tasks that succeeded are left
-    out, and at last others.
+    If there is too little room, first long texts are shortened; then tasks that succeeded are left
+    out, and finally others.
 
     Args:
-        report: the run.
-        room_bytes: how large the JSON may be.
+        report: the report.
+        room_bytes: the maximum size of the JSON.
     """
     tasks: Sequence[TaskReport] = report.tasks
-    told, limit = "", 0
+    text, limit = "", 0
     for limit in _TEXT_LIMITS:
-        told = _write(report, tasks, limit)
-        if len(told) <= room_bytes:
-            return PageData(told, 0, limit < _TEXT_LIMITS[0])
-    while len(told) > room_bytes:
-        kept = len(tasks) * room_bytes // (len(told) + 1)
-        # Sorting keeps the order of those that are alike.
+        text = _write(report, tasks, limit)
+        if len(text) <= room_bytes:
+            return PageData(text, 0, limit < _TEXT_LIMITS[0])
+    while len(text) > room_bytes:
+        kept = len(tasks) * room_bytes // (len(text) + 1)
+        # Sorting is stable.
         chosen = sorted(
-            range(len(tasks)), key=lambda place: tasks[place].status is TaskStatus.COMPLETED
+            range(len(tasks)), key=lambda index: tasks[index].status is TaskStatus.COMPLETED
         )[:kept]
-        tasks = [tasks[place] for place in sorted(chosen)]
-        told = _write(report, tasks, limit)
-    return PageData(told, len(report.tasks) - len(tasks), True)
+        tasks = [tasks[index] for index in sorted(chosen)]
+        text = _write(report, tasks, limit)
+    return PageData(text, len(report.tasks) - len(tasks), True)
 
 
 def _write(report: RunReport, tasks: Sequence[TaskReport], limit: int) -> str:
@@ -77,20 +77,20 @@ def _write(report: RunReport, tasks: Sequence[TaskReport], limit: int) -> str:
         "workers": [clip(name, 200) for name in workers],
         "tasks": rows,
     }
-    # ASCII alone, so that characters are bytes.
+    # It is pure ASCII: one byte per character.
     return json.dumps(data, separators=(",", ":")).translate(_UNSAFE)
 
 
 def _row(
     task: TaskReport, started_at: float, workers: dict[str, int], limit: int
 ) -> list[JsonValue]:
-    def place_of(worker: str) -> int:
+    def index_of(worker: str) -> int:
         return workers.setdefault(worker, len(workers))
 
     history: list[JsonValue] = [
         [
             attempt.number,
-            place_of(attempt.worker),
+            index_of(attempt.worker),
             _milliseconds(attempt.started_at - started_at),
             None if attempt.ended_at is None else _milliseconds(attempt.ended_at - started_at),
             OUTCOMES.index(attempt.outcome),
@@ -104,7 +104,7 @@ def _row(
         task.difficulty,
         task.priority,
         STATUSES.index(task.status),
-        place_of(task.worker) if task.worker else None,
+        index_of(task.worker) if task.worker else None,
         task.attempts,
         None if task.execution_time is None else _milliseconds(task.execution_time),
         None if task.waited is None else _milliseconds(task.waited),
@@ -130,5 +130,5 @@ def _show_output(task: TaskReport) -> str:
 
 def _cut(text: str, limit: int) -> str:
     shown = text if len(text) <= limit else f"{text[:limit]}…"
-    # Half of a surrogate pair is no character.
+    # Half of a surrogate pair is not a character.
     return shown.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""The timeline as inline SVG: its widths are shares, so that it fits any screen unscaled."""
+"""The timeline as inline SVG; its widths are percentages, so that it fits any screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from ...kernel.model.records import AttemptOutcome
-from ..formatting import clip, tell_duration
+from ..formatting import clip, format_duration
 from ..timeline import Bar, Timeline, TimelineRow
 
 OUTCOMES: dict[AttemptOutcome | None, str] = {
@@ -19,19 +19,19 @@ OUTCOMES: dict[AttemptOutcome | None, str] = {
     AttemptOutcome.OVERTAKEN: "overtaken",
     None: "running",
 }
-"""What each way for an attempt to end is called on the page."""
+"""The name of each outcome on the page."""
 
 _TOP_PX = 26
 _NAME_PX = 18
 _LANE_PX = 12
 _BAR_PX = 10
 _QUIET_BAR_PX = 6
-"""How high the bars of attempts are that succeeded: others are told by more than their colour."""
+"""The height of bars of successful attempts, so that others differ not only by colour."""
 
 _ROW_GAP_PX = 12
 _BOTTOM_PX = 4
 _LAST_TICK = 0.94
-"""Behind which share of the width an axis label would be cut off."""
+"""The share of the width after which an axis label would not fit."""
 
 
 def outcome_class(outcome: AttemptOutcome | None) -> str:
@@ -40,12 +40,12 @@ def outcome_class(outcome: AttemptOutcome | None) -> str:
 
 
 def draw_timeline(timeline: Timeline) -> Markup:
-    """Draw a run's time, one row a worker."""
+    """Draw a timeline, one row per worker."""
     height = _TOP_PX + _BOTTOM_PX + sum(map(_height_of, timeline.rows))
     parts = [
         Markup(
             '<svg class="timeline" width="100%" height="{}" role="img"'
-            ' aria-label="Timeline: one row a worker, one bar an attempt">'
+            ' aria-label="Timeline: one row per worker, one bar per attempt">'
         ).format(height),
         *_draw_axis(timeline, height),
     ]
@@ -68,7 +68,7 @@ def _draw_axis(timeline: Timeline, height: int) -> Iterator[Markup]:
         if share <= _LAST_TICK:
             anchor = "start" if tick_s == 0 else "middle"
             yield Markup('<text class="axis" x="{}" y="12" text-anchor="{}">{}</text>').format(
-                at, anchor, tell_duration(tick_s) if tick_s else "0"
+                at, anchor, format_duration(tick_s) if tick_s else "0"
             )
 
 
@@ -77,15 +77,15 @@ def _draw_row(row: TimelineRow, top: int, length_s: float) -> Iterator[Markup]:
     yield Markup('<text class="who" x="0" y="{}">{}').format(top + 12, name)
     if row.left_s is not None:
         yield Markup('<tspan class="gone" dx="8">lost at {}</tspan>').format(
-            tell_duration(row.left_s)
+            format_duration(row.left_s)
         )
     yield Markup("</text>")
     lanes_top = top + _NAME_PX
     here_until_s = length_s if row.left_s is None else row.left_s
     yield Markup('<rect class="here" x="{}" y="{}" width="{}" height="{}"/>').format(
-        _percent(row.came_s / length_s),
+        _percent(row.joined_s / length_s),
         lanes_top,
-        _percent((here_until_s - row.came_s) / length_s),
+        _percent((here_until_s - row.joined_s) / length_s),
         row.lanes * _LANE_PX,
     )
     for bar in row.bars:
@@ -98,7 +98,7 @@ def _draw_row(row: TimelineRow, top: int, length_s: float) -> Iterator[Markup]:
 
 def _draw_bar(bar: Bar, worker: str, lanes_top: int, length_s: float) -> Markup:
     height = _QUIET_BAR_PX if bar.outcome is AttemptOutcome.SUCCEEDED else _BAR_PX
-    told = clip(bar.told, 120) if bar.attempts == 1 else f"{bar.attempts:,} attempts"
+    label = clip(bar.label, 120) if bar.attempts == 1 else f"{bar.attempts:,} attempts"
     return Markup(
         '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{} at {}: {}, {} to {}'
         "</title></rect>"
@@ -108,11 +108,11 @@ def _draw_bar(bar: Bar, worker: str, lanes_top: int, length_s: float) -> Markup:
         lanes_top + bar.lane * _LANE_PX + (_LANE_PX - height) // 2,
         _percent((bar.ended_s - bar.began_s) / length_s),
         height,
-        told,
+        label,
         worker,
         OUTCOMES[bar.outcome],
-        tell_duration(bar.began_s),
-        tell_duration(bar.ended_s),
+        format_duration(bar.began_s),
+        format_duration(bar.ended_s),
     )
 
 

@@ -1,0 +1,145 @@
+"""Makes the answers of the HTTP API from a manager's board."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from ...messages import TaskId, TaskStatus
+from ..kernel.board.held_slots import held_slots
+from ..kernel.board.state import BoardState
+from ..kernel.model.records import TaskRecord, WorkerRecord
+from .api_models import (
+    MAX_TEXT,
+    HeldSlotView,
+    Stats,
+    Story,
+    StoryLine,
+    TaskView,
+    WholeTask,
+    WorkerView,
+)
+from .json_views import view_payload
+from .page_state import run_state, worker_state
+
+
+class TaskFields(TypedDict):
+    """The fields of a `TaskView`."""
+
+    id: TaskId
+    number: int
+    description: str
+    type: str
+    difficulty: int
+    priority: int
+    status: TaskStatus
+    worker: str
+    attempts: int
+    percent: float
+    note: str
+    error: str | None
+    added_at: float
+    assigned_at: float | None
+    finished_at: float | None
+    execution_time: float | None
+    depends_on: list[TaskId]
+    expires_s: float | None
+    parent_id: TaskId | None
+
+
+def view_task(record: TaskRecord) -> TaskView:
+    """The state of a task."""
+    return TaskView(**_fields(record))
+
+
+def view_whole_task(record: TaskRecord) -> WholeTask:
+    """The state of a task, with its data and output."""
+    output = None if record.result is None else view_payload(record.result.output)
+    return WholeTask(**_fields(record), data=view_payload(record.task.data), output=output)
+
+
+def view_story(board: BoardState, task_id: TaskId) -> Story:
+    """What happened to a task, and why it has its status.
+
+    Raises:
+        UnknownTask: no task has this id.
+    """
+    record = board.find(task_id)
+    return Story(
+        task=view_whole_task(record),
+        story=[
+            StoryLine(
+                at=each.at,
+                what=each.what.value,
+                attempt=each.attempt,
+                worker=each.worker,
+                detail=each.detail[:MAX_TEXT],
+            )
+            for each in record.story
+        ],
+        forgotten=record.forgotten,
+        why=board.explain(task_id).lines(),
+    )
+
+
+def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerView:
+    """The state of a worker."""
+    held = held_slots(worker, board.tasks)
+    return WorkerView(
+        name=worker.name,
+        state=worker_state(worker, now, board.rules.heartbeat_s),
+        skill=worker.skill_level,
+        specialties=sorted(worker.specialties),
+        slots=worker.slots,
+        taken=worker.taken,
+        ahead=len(worker.ahead),
+        running=[task_id for task_id, _ in list(worker.running)[:100]],
+        held_slots=[HeldSlotView(**each._asdict()) for each in held[:100]],
+        succeeded=worker.stats.successful_tasks,
+        ended=worker.stats.completed_tasks,
+        heard_s_ago=max(now - worker.last_heard_at, 0.0),
+    )
+
+
+def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stats:
+    """The state of a run."""
+    counts = board.counts
+    completed = counts[TaskStatus.COMPLETED]
+    settled = completed + counts[TaskStatus.FAILED] + counts[TaskStatus.CANCELLED]
+    return Stats(
+        manager=manager,
+        state=run_state(board),
+        failure=board.failure,
+        counts={status.value: count for status, count in counts.items()},
+        success_rate=completed / settled if settled else None,
+        workers=len(board.members.present),
+        expected_workers=board.rules.expected_workers,
+        began_at=board.began_at,
+        ended_at=board.ended_at,
+        ignored=dict(board.ignored),
+        dropped=dropped,
+    )
+
+
+def _fields(record: TaskRecord) -> TaskFields:
+    task, result = record.task, record.result
+    return {
+        "id": task.id,
+        "number": record.sequence,
+        "description": task.description,
+        "type": task.type,
+        "difficulty": task.difficulty,
+        "priority": task.priority,
+        "status": record.status,
+        "worker": record.worker,
+        "attempts": record.attempt,
+        "percent": record.progress,
+        "note": record.note,
+        "error": None if record.error_message is None else record.error_message[:MAX_TEXT],
+        "added_at": record.added_at,
+        "assigned_at": record.assigned_at,
+        "finished_at": record.finished_at,
+        "execution_time": None if result is None else result.execution_time,
+        "depends_on": list(task.depends_on),
+        "expires_s": task.expires_s,
+        "parent_id": task.parent_id,
+    }

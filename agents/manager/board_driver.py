@@ -1,0 +1,309 @@
+"""Feeds the board with events, commits what changes, and has its instructions carried out.
+
+It knows the clock and the event loop, and decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from ...messages import (
+    DecodeError,
+    InvalidInput,
+    StoreUnusable,
+    Task,
+    TaskId,
+    TaskResult,
+)
+from ...messages.codec import pack_task
+from ..kernel.board.board import Board
+from ..kernel.board.restoration import read_board
+from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.model.events import (
+    AssigningBegun,
+    CancelRequested,
+    Event,
+    HandOut,
+    ListeningInterrupted,
+    PriorityChanged,
+    RecoveryRequested,
+    ResultsReceived,
+    RetirementRequested,
+    StopRequested,
+    TasksAdded,
+    TasksForgotten,
+    TasksHandedOut,
+    TimePassed,
+)
+from ..kernel.model.records import Rules
+from ..runtime.clock import Clock
+from ..runtime.loop_watch import LATE_FROM_S, LoopWatch
+from ..runtime.thread_gate import ThreadGate
+from ..store.protocol import Store
+from .group_commit import ConfirmResult, GroupCommit, ManagerInstruction
+
+CarryOut: TypeAlias = Callable[["deque[ManagerInstruction]"], None]
+"""Carries out instructions, the first one first, and removes each from the queue."""
+
+
+class BoardDriver:
+    """Drives one board: applies events and user commands to it, and lets time pass for it.
+
+    Before the run starts, each event is committed at once. While it runs, events are committed
+    together with others, except those of user commands.
+
+    Args:
+        name: the manager's name.
+        rules: the board's configuration.
+        policy: decides which worker gets which task.
+    """
+
+    def __init__(self, name: str, rules: Rules, policy: MatchingPolicy) -> None:
+        self.name = name
+        self.board = Board(rules, policy)
+        self.gate = ThreadGate()
+        self.commit: GroupCommit | None = None
+        """What writes the run to its store; None without a store."""
+        self._carry_out: CarryOut = _discard
+        self._clock = Clock.current()
+        self._wake: Callable[[], None] | None = None
+        self._loop_watch: LoopWatch | None = None
+        self._loop_watched_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._write_watcher: Callable[[float], None] | None = None
+
+    def connect(self, carry_out: CarryOut) -> None:
+        """Set the function that carries out the board's instructions; once, before any event."""
+        self._carry_out = carry_out
+
+    # ------------------------------------------------------------------ events
+
+    def apply(
+        self, event: Event, *, at_once: bool = False, then: ConfirmResult | None = None
+    ) -> None:
+        """Apply an event to the board, and commit and carry out the instructions that result.
+
+        Args:
+            event: what happened.
+            at_once: whether the instructions must be committed and carried out on return.
+            then: one more instruction, after the board's own.
+        """
+        if self._wake is None:
+            self.follow_clock()
+        now = self._clock.now()
+        instructions: Sequence[ManagerInstruction] = self.board.handle(event, now)
+        if then is not None:
+            instructions = [*instructions, then]
+        if self.commit is None:
+            self._carry_out(deque(instructions))
+        elif at_once or self._wake is None:
+            self.commit.write_at_once(instructions)
+        else:
+            self.commit.add(instructions)
+            self._wake()
+        self._set_timer(now)
+
+    def apply_uncommitted(self, event: Event) -> None:
+        """Apply an event that the store must not learn of, so that another manager can resume."""
+        self._carry_out(deque(self.board.handle(event, self.now())))
+
+    def results_received(self, sender: str, results: Sequence[TaskResult]) -> None:
+        """Apply results that arrived together from one worker."""
+        self.apply(ResultsReceived(sender, tuple(results)))
+
+    # ------------------------------------------------------------------ commands
+
+    def add_tasks(self, tasks: Iterable[Task]) -> None:
+        """Add tasks, before or during the run.
+
+        Raises:
+            InvalidTask: an item is not a task, an id is taken, or a dependency is unknown or
+                circular; none of the tasks is added.
+            EncodeError: a task's data can't be encoded by msgpack; none is added.
+        """
+        batch = tuple(tasks)
+        packed = tuple(map(pack_task, batch))
+        self.apply(TasksAdded(batch, packed), at_once=True)
+
+    def begin_assigning(self) -> None:
+        """Assign tasks from now on, whether or not all expected workers have joined."""
+        self.apply(AssigningBegun())
+
+    def hand_out(self, orders: tuple[HandOut, ...]) -> None:
+        """Make single tasks ready for assignment; see `TasksHandedOut`."""
+        self.apply(TasksHandedOut(orders), at_once=True)
+
+    def cancel(self, task_id: TaskId, reason: str) -> None:
+        """Cancel a task that is not settled yet."""
+        self.apply(CancelRequested(task_id, reason), at_once=True)
+
+    def set_priority(self, task_id: TaskId, priority: int) -> None:
+        """Change the priority of a waiting task."""
+        self.apply(PriorityChanged(task_id, priority), at_once=True)
+
+    def recover(self, task_id: TaskId) -> TaskId:
+        """Add a task that replaces a failed one.
+
+        Returns:
+            The id of the new task.
+        """
+        recovery_id = self.board.next_recovery_id(task_id)
+        self.apply(RecoveryRequested(task_id, recovery_id), at_once=True)
+        return recovery_id
+
+    def forget(self, task_ids: tuple[TaskId, ...]) -> None:
+        """Forget settled tasks, all of them or none."""
+        self.apply(TasksForgotten(task_ids))
+
+    def retire(self, worker: str) -> None:
+        """Tell an idle worker to stop."""
+        self.apply(RetirementRequested(worker), at_once=True)
+
+    def request_stop(self, reason: str) -> None:
+        """End the run; workers are told to stop."""
+        self.apply(StopRequested(reason), at_once=True)
+
+    # ------------------------------------------------------------------ configuration
+
+    @property
+    def rules(self) -> Rules:
+        """The board's configuration."""
+        return self.board.rules
+
+    def change_rules(self, rules: Rules) -> None:
+        """Replace the board's configuration."""
+        self.board.change_rules(rules)
+
+    def stay(self, *, reassigns_failed: bool) -> None:
+        """Do not end the run when all tasks are settled; call it before the run starts.
+
+        Args:
+            reassigns_failed: see `Rules`.
+        """
+        self.change_rules(
+            replace(self.rules, ends_when_done=False, reassigns_failed=reassigns_failed)
+        )
+
+    def is_settled(self, task_id: TaskId) -> bool:
+        """Whether a task will not be assigned any more."""
+        record = self.board.tasks.get(task_id)
+        return record is None or record.status.is_final
+
+    def is_all_settled(self) -> bool:
+        """Whether no task will be assigned any more."""
+        return all(record.status.is_final for record in self.board.tasks.values())
+
+    # ------------------------------------------------------------------ store
+
+    def keep_in(self, store: Store) -> None:
+        """Write the run to a store from now on, and resume the run that the store holds.
+
+        Raises:
+            StoreUnusable: the store's content can't be read, or the store can't be written to.
+            DifferentTask: the store holds a task of the same id with other content.
+        """
+        self._clock = Clock.current()
+        try:
+            board = read_board(
+                store.load(), self.rules, self.board.queue.policy, now=self._clock.now()
+            )
+        except DecodeError as fault:
+            raise StoreUnusable(
+                f"the store can't be read: {fault.detail}; import the classes of its tasks before "
+                "you resume the run"
+            ) from None
+        records = self.board.tasks.values()
+        tasks = tuple(record.added for record in records)
+        packed = tuple(record.packed or pack_task(record.added) for record in records)
+        self.board = board
+        self.commit = GroupCommit(store, board, self._carry_out)
+        if self._write_watcher is not None:
+            self.commit.watch_writes(self._write_watcher)
+        self.apply(TasksAdded(tasks, packed))
+
+    def watch_writes(self, watcher: Callable[[float], None]) -> None:
+        """Call a function with the duration in seconds of each write to the store."""
+        self._write_watcher = watcher
+        if self.commit is not None:
+            self.commit.watch_writes(watcher)
+
+    # ------------------------------------------------------------------ time
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Begin the run in the running loop.
+
+        Args:
+            wake: makes the endpoint commit, and send what is due.
+        """
+        self._wake = wake
+
+    def watch_loop(self, loop_watch: LoopWatch) -> None:
+        """Take delays of the event loop into account from now on."""
+        self._loop_watch = loop_watch
+        self._loop_watched_at = self._clock.now()
+
+    def cancel_timer(self) -> None:
+        """Let no more time pass."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def follow_clock(self) -> None:
+        """Use the clock of this thread's loop, although the board was made with another.
+
+        Raises:
+            InvalidInput: the run has begun with the other clock.
+        """
+        clock = Clock.current()
+        if clock == self._clock:
+            return
+        if not self.board.can_move_to_another_clock:
+            raise InvalidInput(
+                f"the run of manager {self.name!r} has begun in {self._clock}, and can't continue "
+                f"in {clock} of another clock; open its store and start it in the same event loop"
+            )
+        self._clock = clock
+        self.board.move_to_another_clock(clock.now())
+
+    def now(self) -> float:
+        """The run's time in seconds; where another clock runs, that of the run's last event."""
+        clock = Clock.current()
+        return clock.now() if clock == self._clock else self.board.last_event_at
+
+    def _set_timer(self, now: float) -> None:
+        due_at = self.board.next_alarm()
+        if self._wake is None or due_at is None:
+            return
+        if self._timer is not None:
+            if self._timer_at <= due_at:
+                return
+            self._timer.cancel()
+        self._timer_at = due_at
+        self._timer = asyncio.get_running_loop().call_later(due_at - now, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        if self.commit is None or self._wake is None:
+            self._let_time_pass()
+        else:
+            # A worker must not count as silent while its frames wait in the inbox.
+            self.commit.call_before_write(self._let_time_pass)
+            self._wake()
+
+    def _let_time_pass(self) -> None:
+        if self._loop_watch is not None:
+            late_s = self._loop_watch.late_since(self._loop_watched_at)
+            self._loop_watched_at = self._clock.now()
+            if late_s >= LATE_FROM_S:
+                # Messages that arrived during the delay are not handled yet.
+                self.apply(ListeningInterrupted(late_s))
+        self.apply(TimePassed())
+
+
+def _discard(instructions: deque[ManagerInstruction]) -> None:
+    """Discard instructions that come before `connect`."""
+    instructions.clear()

@@ -1,0 +1,111 @@
+"""Turns messages that arrive at a manager into events for its board."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from ...messages import (
+    Answer,
+    BlobsReached,
+    BlobsWanted,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    Inquiry,
+    Parcel,
+    ReturnTasks,
+    TaskProgress,
+    UnknownTask,
+    WorkerProfile,
+)
+from ..kernel.model.events import (
+    ProgressReported,
+    TasksGivenBack,
+    WorkerHeard,
+    WorkerJoined,
+    WorkerLeft,
+)
+from ..transport.lane_manager import LaneManager
+from .board_driver import BoardDriver
+from .outgoing import Outgoing
+
+
+class MessageHandlers(Protocol):
+    """The user's handlers of messages."""
+
+    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
+        """Pass a message of the user's own to the user's handlers; False if there are none."""
+        ...
+
+
+class Incoming:
+    """Takes the messages that arrive at one manager, except its workers' results.
+
+    Args:
+        driver: drives the board.
+        outgoing: answers, and knows who is admitted.
+        handlers: take all other messages.
+    """
+
+    def __init__(self, driver: BoardDriver, outgoing: Outgoing, handlers: MessageHandlers) -> None:
+        self._driver = driver
+        self._outgoing = outgoing
+        self._offload = outgoing.offload
+        self._handlers = handlers
+        self._lanes: LaneManager | None = None
+
+    def start(self, lanes: LaneManager | None) -> None:
+        """Take messages from now on, on lanes if there are any."""
+        self._lanes = lanes
+
+    def arrived(self, sender: str, message: BaseModel) -> None:
+        """Take a message.
+
+        Args:
+            sender: its sender's address.
+            message: what arrived.
+        """
+        match message:
+            case Heartbeat():
+                self._driver.apply(WorkerHeard(sender))
+            case TaskProgress():
+                self._driver.apply(ProgressReported(sender, message))
+            case Hello():
+                if self._lanes is not None:
+                    self._lanes.note_seen(message.name, sender)
+                self._driver.apply(_joined(sender, message))
+            case ReturnTasks():
+                self._driver.apply(TasksGivenBack(sender, message.attempts))
+            case Goodbye():
+                left = WorkerLeft(sender, message.reason)
+                self._offload.after_reads(sender, lambda: self._driver.apply(left))
+            case Inquiry():
+                self._outgoing.post_datagram(sender, self._answer(message))
+            case Parcel() if self._outgoing.is_admitted(sender):
+                self._offload.receive(sender, message)
+            case BlobsWanted() if self._outgoing.is_admitted(sender):
+                self._offload.wanted(sender)
+            case BlobsReached() if self._outgoing.is_admitted(sender):
+                self._offload.reached(sender, message)
+            case _:
+                self._handlers.hand_to_handlers(message, sender)
+
+    def _answer(self, inquiry: Inquiry) -> Answer:
+        at = self._driver.now()
+        try:
+            lines = tuple(self._driver.board.explain(inquiry.task_id).lines())
+        except UnknownTask as fault:
+            return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
+        return Answer(session=inquiry.session, lines=lines, at=at)
+
+
+def _joined(sender: str, hello: Hello) -> WorkerJoined:
+    return WorkerJoined(
+        worker_id=sender,
+        profile=WorkerProfile.of(hello),
+        session=hello.session,
+        call=hello.call,
+        holding=frozenset(hello.holding),
+    )

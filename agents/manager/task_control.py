@@ -1,0 +1,110 @@
+"""The methods of a manager that add, change, recover and cancel tasks, and retire workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ..runtime.log import log
+from .options import expected_worker_rules
+from .run_view import RunView
+
+
+class TaskControl(RunView):
+    """Adds, changes, recovers and cancels tasks, and retires workers, from any thread."""
+
+    @property
+    def expected_workers(self) -> int:
+        """How many workers to wait for; may be set, also to their names, before they join."""
+        return self._shell.driver.rules.expected_workers
+
+    @expected_workers.setter
+    def expected_workers(self, expected: int | Sequence[str]) -> None:
+        driver = self._shell.driver
+        self.ask(
+            lambda: driver.change_rules(replace(driver.rules, **expected_worker_rules(expected)))
+        )
+
+    def add_task(self, task: Task) -> None:
+        """Add a task, before or during the run, from any thread.
+
+        When it returns, the task is in the queue, and in the store if there is one.
+
+        Raises:
+            InvalidTask: its id is taken, a dependency is unknown, or the run has ended.
+            EncodeError: its data can't be encoded by msgpack.
+            StoreUnusable: the store can't be written to.
+        """
+        self.ask(lambda: self._shell.driver.add_tasks((task,)))
+
+    async def batch_assign_tasks(self, tasks: Iterable[Task], batch_size: int = 3) -> None:
+        """Add tasks in batches; the tasks of one batch are assigned together.
+
+        Args:
+            tasks: the tasks; a task may depend on others of its batch or of earlier batches.
+            batch_size: how many are added at once, 1 or more.
+
+        Raises:
+            InvalidInput: the batch size is below 1.
+            InvalidTask: a batch is not valid; the earlier batches stay.
+        """
+        if batch_size < 1:
+            raise InvalidInput(f"batch_size is {batch_size}; it must be 1 or more")
+        left = iter(tasks)
+        while batch := tuple(islice(left, batch_size)):
+            self.ask(lambda batch=batch: self._shell.driver.add_tasks(batch))
+            await asyncio.sleep(0)
+
+    async def recover_failed_task(self, task: Task, result: TaskResult) -> TaskId | None:
+        """Try a failed task once more, if a worker is free that could do it.
+
+        The failed task stays failed. A new task replaces it and is its child. It is assigned to the
+        most skilled worker of those that have not failed the task.
+
+        Args:
+            task: the task.
+            result: its result.
+
+        Returns:
+            The id of the new task; None if the task succeeded, or if no such worker is free.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: the task has not failed for good.
+        """
+        if result.success:
+            return None
+        if not self.ask(lambda: self.board.has_free_worker_for(task.id)):
+            log.error("no worker is free for the recovery", manager=self.name, task=task.id)
+            return None
+        return self.ask(lambda: self._shell.driver.recover(task.id))
+
+    def retire_worker(self, name: str) -> None:
+        """Tell an idle worker to stop, since it is not needed any more.
+
+        Raises:
+            UnknownName: no worker of this name is connected.
+            IllegalTransition: it has tasks.
+        """
+        self.ask(lambda: self._shell.driver.retire(name))
+
+    def cancel_task(self, task_id: TaskId, reason: str = "by the user") -> None:
+        """Cancel a task; a worker that runs it is told to stop.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: it is settled already.
+        """
+        self.ask(lambda: self._shell.driver.cancel(task_id, reason))
+
+    def set_priority(self, task_id: TaskId, priority: int) -> None:
+        """Change the priority of a waiting task; higher numbers are assigned sooner.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: it does not wait any more.
+        """
+        self.ask(lambda: self._shell.driver.set_priority(task_id, priority))

@@ -1,0 +1,193 @@
+"""A manager as a member of its Ceylon workspace: opens or joins it, and talks to its members."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from ...messages import InvalidInput, TaskAssignment
+from ..kernel.security.workspace_secret import WorkspaceSecret
+from ..runtime.ports import check_address
+from ..security.shared_secrets import share
+from ..security.ticket import Ticket
+from ..transport.ceylon_agent import CeylonAgent
+from ..transport.ceylon_api import AgentDetail, PeerMode
+from ..transport.host_watch import wait_for_host, watch_host
+from ..transport.lane_manager import LaneManager
+from ..transport.link import Link
+from .assigning import Assigning
+from .options import ROLE, ManagerOptions
+from .own_matching import WorkerDetail
+from .run_view import RunView
+
+if TYPE_CHECKING:
+    from ..transport.ceylon_api import UnifiedAgent
+
+
+class WorkspaceAgent(RunView, CeylonAgent):
+    """The manager's Ceylon agent.
+
+    Args:
+        options: the manager's options.
+    """
+
+    _assigning: Assigning
+
+    def __init__(self, options: ManagerOptions) -> None:
+        super().__init__(
+            options.name,
+            options.peer_mode,
+            ROLE,
+            workspace_id=options.workspace_id,
+            port=options.port,
+            admin_peer=options.admin_peer,
+            host=options.host,
+        )
+        self._manager_options = options
+        self._sealing = options.sealing()
+        self._lane_plan = options.lanes()
+        self._lane_manager: LaneManager | None = None
+        self._is_over_ceylon = True
+
+    @property
+    def secret(self) -> WorkspaceSecret | None:
+        """The secret that the workspace's frames are encrypted with; None if they are not."""
+        return self._sealing.secret
+
+    def details(self) -> AgentDetail:
+        """Name, role and peer id; agents of this process learn the workspace's secret by it."""
+        detail = super().details()
+        share(self.admin_peer or detail.id, self._sealing.secret)
+        return detail
+
+    def ticket(self, host: str | None = None, *, with_secret: bool | None = None) -> Ticket:
+        """All that a worker in another process needs to join.
+
+        Args:
+            host: the IPv4 address by which the worker reaches this machine.
+            with_secret: whether the ticket contains the workspace's secret. By default it does if
+                the manager made the secret itself, since nobody else has it.
+
+        Raises:
+            PortInUse: another program uses the manager's port.
+        """
+        self.claim_port()
+        return Ticket(
+            workspace_id=self.workspace_id,
+            peer_id=self.admin_peer or self.address,
+            host=host or self.admin_ip,
+            port=self.port,
+            sealed=self._sealing.secret is not None,
+            secret=self._sealing.ticket_secret(with_secret),
+        )
+
+    async def broadcast_message(self, message: object) -> None:
+        """Send a message to everyone; the task of a `TaskAssignment` is assigned to one worker.
+
+        Raises:
+            DifferentTask: the manager has another task of the same id as the assigned one.
+            InvalidTask: the task can't be added, or the assignment's timeout is not above 0.
+        """
+        if isinstance(message, TaskAssignment):
+            self._assigning.hand_out(message)
+        else:
+            await super().broadcast_message(message)
+
+    async def send_message(self, peer_id: str, message: object) -> None:
+        """Send a message to one member; the task of a `TaskAssignment` is assigned to this worker.
+
+        Raises:
+            InvalidInput: no worker is known at the address that a task is sent to.
+            DifferentTask: the manager has another task of the same id as the assigned one.
+            InvalidTask: the task can't be added, or the assignment's timeout is not above 0.
+        """
+        if isinstance(message, TaskAssignment):
+            self._assigning.hand_out(message, self._find_worker(peer_id))
+        else:
+            await super().send_message(peer_id, message)
+
+    def send_model(self, to: str, message: BaseModel) -> None:
+        """Send a message of the user's own by Muster's codec, to an address or to everyone."""
+        self._shell.send_to(to, message)
+
+    def receive(self, frame: bytes) -> None:
+        """Take a frame from the workspace."""
+        self._shell.receive(frame)
+
+    def address_changed(self) -> None:
+        """Use the agent's new address from now on."""
+        self._shell.address_changed()
+
+    async def get_connected_agents(self) -> list[AgentDetail]:
+        """The agents that have appeared in its workspaces, in this order.
+
+        Ceylon never removes one. Workers that have joined also have `skill_level`, `specialties`
+        and `slots`. Over another link than Ceylon, only they are listed.
+        """
+        found: list[AgentDetail] = []
+        if self._is_over_ceylon:
+            found += await super().get_connected_agents()
+            if self._lane_manager is not None:
+                found += await self._lane_manager.connected()
+        # A worker may have joined before Ceylon lists it.
+        known = {each.id: each for each in found}
+        joined = {each: WorkerDetail(of) for each, of in self.board.members.present.items()}
+        return list({**known, **joined}.values())
+
+    def has_met_admin(self) -> bool:
+        """Whether the admin of its workspace has appeared."""
+        return self.admin_peer in self.connected_agents
+
+    def count_received(self) -> int:
+        """How many frames have arrived."""
+        return self._shell.traffic.frames_received
+
+    async def _start_in_workspace(
+        self, inputs: bytes, workers: Sequence[UnifiedAgent] | None
+    ) -> None:
+        """Open the workspace, or join it as a guest, and run until the manager is done."""
+        if self.mode != PeerMode.ADMIN:
+            self.go_to_admin(is_starting=True)
+            check_address(self.name, self.admin_peer, self.admin_ip)
+            await wait_for_host(self)
+            await super().start_agent(inputs, workers)
+            return
+        self.claim_port()
+        options = self._manager_options
+        lanes = self._lane_manager = LaneManager(
+            self,
+            self._sealing,
+            self._lane_plan,
+            options.lane_ports,
+            direct_connections=options.direct_connections,
+        )
+        if not (inputs or workers):
+            # Workers that start together with the manager are in its own workspace.
+            self.start_group = lanes.start_group
+            lanes.prepare(self._shell.driver.rules.expected_workers)
+        try:
+            await super().start_agent(inputs, workers)
+        finally:
+            lanes.close()
+            await lanes.closed()
+
+    def _use_link(self, link: Link) -> None:
+        """Note which link the manager runs over."""
+        self._is_over_ceylon = link is self
+
+    def _watch_host(self) -> asyncio.Future[None] | None:
+        """Break off the run of a guest when its host is gone; None for the admin."""
+        if self.mode == PeerMode.ADMIN:
+            return None
+        timeout_s = self._shell.driver.rules.lost_after_s
+        return asyncio.ensure_future(watch_host(self, timeout_s, self._shell.break_off))
+
+    def _find_worker(self, peer_id: str) -> str:
+        worker = self.ask(lambda: self.board.members.find(peer_id))
+        found = worker or self.connected_agents.get(peer_id)
+        if found is None:
+            raise InvalidInput(f"a task is sent to {peer_id!r}, but no worker has this address")
+        return found.name

@@ -1,0 +1,89 @@
+"""The constructor arguments of a `TaskManager` are one checked object."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from muster.agents import PeerMode, TaskManager
+from muster.agents.manager.options import ManagerOptions
+from muster.messages import InvalidInput, MusterError, UnknownName
+
+OTHERS: dict[str, Any] = {
+    "name": "boss",
+    "port": 9_001,
+    "workspace_id": "estate",
+    "mode": PeerMode.ADMIN,
+    "role": "task_manager",
+    "admin_peer": "12D3KooWExample",
+    "host": "127.0.0.2",
+    "expected_workers": 2,
+    "num_workers": 3,
+    "join_timeout_s": 4.0,
+    "on_missing": "start",
+    "allow": ["Ada"],
+    "max_workers": 7,
+    "policy": "score",
+    "unmatched_after_s": None,
+    "lost_after_s": 20.0,
+    "reassign_failed": True,
+    "quarantine_after": 3,
+    "quarantine_s": 5.0,
+    "prefetch_s": 0.0,
+    "time_scale": 0.5,
+    "quiet": True,
+    "secret": None,
+    "insecure": True,
+    "store": None,
+    "trace": None,
+    "blobs": None,
+    "blob_threshold_bytes": 10,
+    "max_lanes": 2,
+    "lane_ports": (9_002, 9_003),
+    "wires": False,
+}
+"""For each argument a value other than its default, as far as it has one that does no I/O."""
+
+
+def test_every_argument_but_the_tasks_is_an_option() -> None:
+    arguments = set(inspect.signature(TaskManager).parameters) - {"tasks"}
+    assert arguments == {field.name for field in fields(ManagerOptions)} == set(OTHERS)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_each_argument_reaches_the_options(name: str) -> None:
+    manager = TaskManager(**{name: OTHERS[name]})
+    assert getattr(manager._manager_options, name) == OTHERS[name]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "message"),
+    [
+        ({"port": 70_000}, InvalidInput, "port is 70000; it must be 0 (any free one) to 65535"),
+        ({"num_workers": 1, "expected_workers": 1}, InvalidInput, "which mean the same"),
+        ({"mode": PeerMode.CLIENT}, InvalidInput, "it opens the workspace, so mode must be"),
+        ({"role": "boss"}, InvalidInput, "role is 'boss'; workers know a manager by the role"),
+        ({"blob_threshold_bytes": -1}, InvalidInput, "blob_threshold_bytes is -1; it must be 0"),
+        ({"allow": "Ada"}, InvalidInput, "allow is the text 'Ada'; give a list of names"),
+        ({"policy": "best"}, UnknownName, "best"),
+        ({"lost_after_s": 0}, InvalidInput, "lost_after_s is 0; it must be above 0"),
+        ({"max_workers": 0}, InvalidInput, "max_workers is 0; it must be 1 or more"),
+        ({"max_lanes": 0}, InvalidInput, "max_lanes"),
+        ({"lane_ports": [0]}, InvalidInput, "a lane port is 0; it must be 1 to 65535"),
+        ({"on_missing": "wait"}, InvalidInput, "on_missing"),
+    ],
+    ids=str,
+)
+def test_the_options_refuse_what_is_out_of_range(
+    given: dict[str, Any], kind: type[MusterError], message: str
+) -> None:
+    options = {name: getattr(TaskManager()._manager_options, name) for name in OTHERS}
+    with pytest.raises(kind) as refused:
+        ManagerOptions(**{**options, **given})
+    assert message in str(refused.value)
+
+
+def test_each_lane_port_is_kept_once() -> None:
+    assert TaskManager(lane_ports=[9_002, 9_002])._manager_options.lane_ports == (9_002,)
