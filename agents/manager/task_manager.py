@@ -113,8 +113,8 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         mode: `PeerMode.ADMIN`, or `PeerMode.CLIENT` for a guest. It follows from `admin_peer`, so
             it can be left out; another value is refused.
         role: "task_manager"; another value is refused.
-        direct_connections: whether frames may use direct connections, which are faster than Ceylon, to workers
-            that reach the TCP port of the same number.
+        direct_connections: whether frames may use direct connections, which are faster than
+            Ceylon, to workers that reach the TCP port of the same number.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or another manager uses it.

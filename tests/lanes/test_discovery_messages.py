@@ -143,9 +143,7 @@ def test_a_member_that_knows_the_secret_gets_no_direct_connection_in_anothers_na
     assert caught.value.flaw is Flaw.FORGED_SENDER
 
 
-def test_a_request_for_a_direct_connection_that_nobody_has_signed_is_refused_where_frames_are_sealed() -> (
-    None
-):
+def test_an_unsigned_request_for_a_direct_connection_is_refused_where_frames_are_sealed() -> None:
     # As one asks who has the secret and leaves the rest out.
     asked = ConnectionRequest(CONNECTION_NONCE, "12D3KooWAda")
     sealed = TALK._seal(DiscoveryKind.CONNECT, GREETING.nonce + CONNECTION_NONCE, ["12D3KooWAda"])

@@ -58,26 +58,26 @@ async def test_who_answers_something_else_is_not() -> None:
 
 async def test_who_says_nothing_is_not() -> None:
     async with answering(lambda data: b"") as (port, _):
-        assert not await answers_probe(LOOPBACK, port, patience_s=0.05)
+        assert not await answers_probe(LOOPBACK, port, timeout_s=0.05)
 
 
 async def test_nobody_is_at_home_behind_a_closed_port() -> None:
-    assert not await answers_probe(LOOPBACK, claim_port(), patience_s=0.2)
+    assert not await answers_probe(LOOPBACK, claim_port(), timeout_s=0.2)
 
 
 async def test_an_address_that_leads_nowhere_is_no_error() -> None:
-    assert not await answers_probe("255.255.255.255", 9, patience_s=0.1)
+    assert not await answers_probe("255.255.255.255", 9, timeout_s=0.1)
 
 
 @pytest.mark.ceylon
 async def test_a_manager_is_at_home_while_it_runs() -> None:
     manager = TaskManager(expected_workers=1, port=0, quiet=True)
     port = manager.ticket().port
-    assert not await answers_probe(LOOPBACK, port, patience_s=0.1)
+    assert not await answers_probe(LOOPBACK, port, timeout_s=0.1)
     running = asyncio.ensure_future(manager.start_agent(b""))
 
     async def opens() -> None:
-        while not await answers_probe(LOOPBACK, port, patience_s=0.2):
+        while not await answers_probe(LOOPBACK, port, timeout_s=0.2):
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(opens(), 10)
