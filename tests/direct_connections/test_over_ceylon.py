@@ -44,8 +44,8 @@ async def wait_until(happens: Callable[[], bool]) -> None:
 
 
 def connections_of(manager: TaskManager) -> dict[str, DirectConnection]:
-    """The wires of a manager, by the names of the workers."""
-    router = manager._shell._endpoint
+    """The direct connections of a manager, by the names of the workers."""
+    router = manager._shell._router
     assert router is not None
     lanes: list[Endpoint] = list(router._lanes.values())
     names = {each.worker_id: each.name for each in manager.board.workers.values()}
@@ -94,7 +94,7 @@ async def test_tasks_go_by_direct_connection_once_there_is_one(
     ]
     async with running(manager, workers):
         await wait_until(
-            lambda: manager._shell._endpoint is not None and len(connections_of(manager)) == 2
+            lambda: manager._shell._router is not None and len(connections_of(manager)) == 2
         )
         by_ceylon.clear()
         tasks = make(500)
@@ -171,8 +171,7 @@ async def test_workers_that_start_with_their_manager_have_direct_connections() -
     managing = asyncio.ensure_future(manager.start_agent(b"", workers))
     await wait_until(
         lambda: (
-            manager._shell._endpoint is not None
-            and connections_of(manager).keys() == {"Ada", "Bob"}
+            manager._shell._router is not None and connections_of(manager).keys() == {"Ada", "Bob"}
         )
     )
     may_end.set()
