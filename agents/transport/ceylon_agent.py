@@ -21,13 +21,7 @@ from pydantic import BaseModel
 from ...messages import InvalidInput, MusterError, PortInUse
 from ...messages.frame import EVERYONE
 from ..runtime.clock import now
-from ..runtime.ports import (
-    LOOPBACK,
-    check_address,
-    claim_port,
-    scratch_folder,
-    standing_in,
-)
+from ..runtime.ports import LOOPBACK, check_address, claim_port, scratch_folder, standing_in
 from .admin_address import AdminAddress, agree_with_admin, read_admin_address
 from .ceylon_api import (
     AgentDetail,
@@ -257,7 +251,7 @@ class CeylonAgent(UserHandlers):
 
     async def dial_again(self) -> None:
         """Replace an instance in Ceylon that has met nobody by a new one that dials again."""
-        await self._redial.replace(self)
+        await self._redial.replace(self, partial(self.settle_like, self))
         self.address_changed()
 
     def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
@@ -283,10 +277,6 @@ class CeylonAgent(UserHandlers):
             admin_peer=other.admin_peer,
             host=other.admin_ip,
         )
-
-    def settle_again(self) -> None:
-        """Place the new instance in Ceylon where the former one was."""
-        self.settle_like(self)
 
     def network_file(self) -> NetworkFile:
         """What Ceylon reads when this agent starts, in place of the constructor's arguments."""

@@ -7,6 +7,7 @@ that was asleep, Ceylon gives up and reports nothing, so the agent would wait fo
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from ..runtime.log import log
@@ -67,10 +68,6 @@ class Redialing(Protocol):
         """Prepare a new instance, with a new peer id."""
         ...
 
-    def settle_again(self) -> None:
-        """Place the new instance where the former one was."""
-        ...
-
 
 class Redial:
     """The replacement of an instance in Ceylon that has met nobody.
@@ -91,13 +88,18 @@ class Redial:
         """Whether an instance runs that has dialed again."""
         return self._running is not None
 
-    async def replace(self, agent: Redialing) -> None:
-        """Start a new instance in place of the current one."""
+    async def replace(self, agent: Redialing, settle: Callable[[], None]) -> None:
+        """Start a new instance in place of the current one.
+
+        Args:
+            agent: the agent.
+            settle: places the new instance where the former one was.
+        """
         replaced = self.replaced or agent.current_instance()
         await self.end()
         agent.renew()
         self.replaced = replaced
-        agent.settle_again()
+        settle()
         self._running = asyncio.ensure_future(
             start_in_ceylon(agent.current_instance().inside, b"", ())
         )
