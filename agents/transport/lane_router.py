@@ -86,6 +86,7 @@ class LaneRouter:
         self._also = also
         self._before_sending = before_sending
         self._turn = asyncio.Lock()
+        self._failure: Exception | None = None
         self._woken = asyncio.Event()
         self._lanes: dict[int, Endpoint] = {}
         # The lanes of admitted peers, and of those that were seen and may be admitted.
@@ -388,8 +389,15 @@ class LaneRouter:
         # A lane with nothing left to do must still wait until another lane has done it.
         async with self._turn:
             # Handle all messages before any worker is judged to be silent.
+            if self._failure is not None:
+                # No other lane may send what could not be stored.
+                raise self._failure
             self.empty_inbox()
-            await self._before_sending()
+            try:
+                await self._before_sending()
+            except Exception as fault:
+                self._failure = fault
+                raise
 
     async def _heed_wakes(self) -> None:
         while True:

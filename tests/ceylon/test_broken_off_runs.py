@@ -339,7 +339,7 @@ def test_a_host_is_gone_if_nobody_answers_and_nothing_comes(
     else:
         assert after_s == pytest.approx(gone_after_s, abs=LOOK_EVERY_S + 0.1)
         (line,) = told
-        assert line.startswith("its host at 127.0.0.1, UDP port 9001, is gone: nobody has answered")
+        assert line.startswith("its host at 127.0.0.1, UDP port 9001, is gone: it has not answered")
 
 
 @pytest.mark.parametrize("met", [True, False])
