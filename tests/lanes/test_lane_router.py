@@ -477,3 +477,28 @@ def test_a_manager_has_its_tasks_done_by_the_workers_of_both_lanes(durable: bool
         "Cleo": 10,
         "Dan": 10,
     }
+
+
+def test_when_the_write_for_one_lane_fails_no_other_lane_sends() -> None:
+    async def story() -> None:
+        unsaved: list[str] = []
+
+        async def write() -> None:
+            if unsaved:
+                unsaved.clear()
+                raise OSError("the disk is full")
+
+        at = Office(write)
+        await at.let_in("Ada", FIRST_LANE)
+        await at.let_in("Ben", 1)
+        at.sent.clear()
+        unsaved.append("a result")
+        at.router.post("Ada", Heartbeat(running=1))
+        at.router.post("Ben", Heartbeat(running=2))
+        with pytest.raises(OSError, match="the disk is full"):
+            await at.running[0]
+        await asyncio.sleep(1)
+        assert at.sent == []
+        at.end()
+
+    run_in_virtual_time(story())
