@@ -29,17 +29,24 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "tests-3.11"]
 
-# pyenv's own commands refuse every version that is not its global one; the interpreters are here.
-os.environ["PATH"] = os.pathsep.join(
-    [
-        *(
-            str(folder)
-            for version in PYTHONS
-            for folder in sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin"))
-        ),
-        os.environ.get("PATH", ""),
+
+def _path_with_pyenv(path: str) -> str:
+    """The search path with pyenv's interpreters, which the commands in `shims` may refuse to run.
+
+    They come behind all else, so that the environment at hand stays the first.
+    """
+    folders = path.split(os.pathsep)
+    shims = [folder for folder in folders if Path(folder).name == "shims"]
+    others = [folder for folder in folders if folder not in shims]
+    versions = [
+        str(folder)
+        for version in PYTHONS
+        for folder in sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin"))
     ]
-)
+    return os.pathsep.join([*others, *versions, *shims])
+
+
+os.environ["PATH"] = _path_with_pyenv(os.environ.get("PATH", ""))
 
 
 def _install(session: nox.Session, *extras: str) -> None:

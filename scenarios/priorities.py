@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..agents.kernel.model.events import Occurrence, OccurrenceKind
+from ..agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..agents.manager.task_manager import TaskManager
 from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import PriorityTask

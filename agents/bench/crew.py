@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...messages import InvalidInput, MeasurementFailed, Payload, Task, TaskId
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..manager.task_manager import TaskManager
 from ..runtime.ports import ANY_PORT
 from ..store.protocol import Store
@@ -24,9 +25,6 @@ SKILL = 10
 
 _LOOK_FOR_DEATHS_EVERY_S = 0.2
 _LOOK_AGAIN_S = 0.02
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +215,7 @@ class BenchWorkers:
         return self._settled
 
     def _note(self, occurrence: Occurrence) -> None:
-        if occurrence.what in _SETTLING:
+        if occurrence.what in SETTLING:
             self._unsettled -= 1
             if occurrence.what is not OccurrenceKind.TASK_COMPLETED:
                 self._failure = f"a task was not completed, but {_words(occurrence)}"
@@ -271,4 +269,5 @@ def _noting_ids(tasks: Iterable[Task], ids: list[TaskId]) -> Iterator[Task]:
 
 def _words(occurrence: Occurrence) -> str:
     how = occurrence.what.value.removeprefix("task_")
-    return f"{how}: {occurrence.detail}" if occurrence.detail else how
+    detail = describe_facts(occurrence)
+    return f"{how}: {detail}" if detail else how

@@ -302,7 +302,7 @@ class ManagerOffload:
 
         reading.add_done_callback(end)
 
-    def after_reads(self, sender: str, then: Callable[[], None]) -> None:
+    def after_reads(self, sender: str, then: Callable[[], object]) -> None:
         """Do something when all that a worker sent so far has been read; at once if it has."""
         reads = self._reads.get(sender)
         if reads is None:
@@ -409,7 +409,7 @@ class ManagerOffload:
             log.error("a parcel could not be handled", exc_info=fault)
 
 
-async def _wait_and(reads: Iterable[asyncio.Task[None]], then: Callable[[], None]) -> None:
+async def _wait_and(reads: Iterable[asyncio.Task[None]], then: Callable[[], object]) -> None:
     await asyncio.wait(tuple(reads))
     then()
 

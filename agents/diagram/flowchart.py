@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...messages import InvalidInput, TaskId
-from ..kernel.model.events import OccurrenceKind
+from ..kernel.model.occurrences import OccurrenceKind
 from ..kernel.trace import TaskFacts, Trace
 from .escaping import escape
 from .run_messages import name_of

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...messages import TaskId
-from ..kernel.model.events import OccurrenceKind
+from ..kernel.model.occurrences import (
+    FailureCause,
+    FailureFacts,
+    Occurrence,
+    OccurrenceKind,
+    RequeueCause,
+    RequeueFacts,
+)
 from ..kernel.trace import Trace
 
 _ENDINGS = {
@@ -17,9 +24,6 @@ _ENDINGS = {
     OccurrenceKind.TASK_REQUEUED: "lost",
     OccurrenceKind.TASK_FAILED: "lost",
 }
-
-_NOT_BEGUN = {OccurrenceKind.TASK_REQUEUED: "given back", OccurrenceKind.TASK_FAILED: "expired: "}
-"""How the detail begins where an attempt ended that had not begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,18 @@ def _leases(trace: Trace) -> Iterator[Lease]:
             attempt, worker, began_at = running.pop(each.task_id)
             is_overtaken = each.what is OccurrenceKind.TASK_COMPLETED and each.attempt != attempt
             ending = "cancelled" if is_overtaken else _ENDINGS[each.what]
-            if each.what in _NOT_BEGUN and each.detail.startswith(_NOT_BEGUN[each.what]):
+            if _has_not_begun(each):
                 ending = "not begun"
             yield Lease(each.task_id, attempt, worker, began_at, each.at, ending)
     last_at = trace.occurrences[-1].at if trace.occurrences else 0.0
     for task_id, (attempt, worker, began_at) in running.items():
         yield Lease(task_id, attempt, worker, began_at, last_at, "running")
+
+
+def _has_not_begun(end: Occurrence) -> bool:
+    """Whether an occurrence ends an attempt that had not begun."""
+    match end.facts:
+        case RequeueFacts(RequeueCause.GIVEN_BACK) | FailureFacts(FailureCause.EXPIRED):
+            return True
+        case _:
+            return False

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..kernel.model.events import OccurrenceKind
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import OccurrenceKind
 from ..kernel.trace import Trace
 from .escaping import tidy
 from .leases import Lease, leases_of
@@ -120,12 +121,13 @@ def _check_task(name: str, outcome: str, reason: str | None, trace: Trace) -> st
         return None
     for each in reversed(trace.occurrences):
         if each.task_id == by_name[name] and each.what in _SETTLED:
-            told = _plain(tidy(each.detail).partition("\n")[0])
+            facts = describe_facts(each)
+            told = _plain(tidy(facts).partition("\n")[0])
             # A long reason is cut short where it is drawn.
             is_so = _SETTLED[each.what] == outcome and (
                 reason is None or told.startswith(_plain(reason.rstrip("…")))
             )
-            detail = f": {each.detail}" if each.detail else ""
+            detail = f": {facts}" if facts else ""
             return None if is_so else f"{name} {_SETTLED[each.what]}{detail}"
     return f"{name} is not settled"
 

@@ -8,7 +8,15 @@ from enum import Enum
 from typing import NamedTuple
 
 from ...messages import TaskId
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import (
+    CancellationCause,
+    CancellationFacts,
+    Occurrence,
+    OccurrenceKind,
+    PriorityFacts,
+    ProgressFacts,
+)
 from ..kernel.trace import SideMessage, TaskFacts, Trace
 from .escaping import tidy
 
@@ -186,7 +194,9 @@ class _Listener:
             case OccurrenceKind.WORKER_LOST:
                 self._present.pop(worker, None)
             case OccurrenceKind.WORKER_REFUSED:
-                yield self._to(worker, at, MessageKind.REFUSAL, facts={"reason": each.detail})
+                yield self._to(
+                    worker, at, MessageKind.REFUSAL, facts={"reason": describe_facts(each)}
+                )
             case OccurrenceKind.WORKER_RETIRED:
                 self._present.pop(worker, None)
                 yield self._to(worker, at, MessageKind.SHUTDOWN)
@@ -217,25 +227,30 @@ class _Listener:
                 self._leases.pop(task_id, None)
             case OccurrenceKind.ATTEMPT_FAILED:
                 self._leases.pop(task_id, None)
-                facts |= {"success": "false", "error": each.detail}
+                facts |= {"success": "false", "error": describe_facts(each)}
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
             case OccurrenceKind.ATTEMPT_TIMED_OUT:
-                yield from self._cancel(at, task_id, each.detail)
+                yield from self._cancel(at, task_id, describe_facts(each))
             case OccurrenceKind.TASK_CANCELLED:
-                if each.detail.startswith("cancelled: "):
+                cause = each.facts.cause if isinstance(each.facts, CancellationFacts) else None
+                if cause is CancellationCause.REQUESTED:
                     ends = (PROGRAM, self._manager)
                     yield self._about(ends, at, MessageKind.CANCEL_REQUEST, task_id, {})
-                yield from self._cancel(at, task_id, each.detail)
+                yield from self._cancel(at, task_id, describe_facts(each))
             case OccurrenceKind.TASK_REQUEUED | OccurrenceKind.TASK_FAILED:
                 self._leases.pop(task_id, None)
             case OccurrenceKind.TASK_PROGRESSED:
-                facts["percent"] = each.detail.partition(" %")[0]
+                if isinstance(each.facts, ProgressFacts):
+                    facts["percent"] = f"{each.facts.percent:g}"
                 yield self._from(worker, at, MessageKind.PROGRESS, task_id, facts)
             case OccurrenceKind.RESULT_IGNORED if worker:
-                facts["reason"] = each.detail
+                facts["reason"] = describe_facts(each)
                 yield self._from(worker, at, MessageKind.IGNORED_RESULT, task_id, facts)
             case OccurrenceKind.TASK_REPRIORITIZED:
-                facts = {"priority": each.detail.rpartition(" ")[2]}
+                changed = each.facts
+                facts = (
+                    {"priority": str(changed.after)} if isinstance(changed, PriorityFacts) else {}
+                )
                 ends = (PROGRAM, self._manager)
                 yield self._about(ends, at, MessageKind.PRIORITY_CHANGE, task_id, facts)
             case _:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from ...messages import InvalidInput, TaskId
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.trace import Trace
 from .escaping import tidy
 from .leases import Lease, leases_of
@@ -214,7 +215,8 @@ class _Teller:
 
     def _note(self, occurrence: Occurrence) -> Iterator[Step]:
         worker = self._ids.get(Party(Role.WORKER, occurrence.worker))
-        detail = f": {occurrence.detail}" if occurrence.detail else ""
+        told = describe_facts(occurrence)
+        detail = f": {told}" if told else ""
         match occurrence.what:
             case OccurrenceKind.ASSIGNING_BEGUN:
                 yield Note("over", (self._manager,), "Assigning begins")
@@ -228,7 +230,7 @@ class _Teller:
             case OccurrenceKind.RUN_RESUMED:
                 yield Note("over", (self._manager,), "The run goes on")
             case OccurrenceKind.RUN_ENDED:
-                yield Note("over", (self._manager,), tidy(self._report(occurrence.detail)))
+                yield Note("over", (self._manager,), tidy(self._report(told)))
             case _:
                 pass
 

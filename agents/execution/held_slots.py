@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...messages import TaskId
-from ..kernel.board.held_slots import FIRST_TOLD_AFTER_S, TOLD_EVERY_S, tell_held_slot
+from ..kernel.board.held_slots import FIRST_WARNING_AFTER_S, WARNING_EVERY_S
+from ..kernel.model.occurrence_text import describe_held_slot
 from ..runtime.log import log
 
 
@@ -58,12 +59,12 @@ class HeldSlotWarnings:
         before, self._due_at = self._due_at, {}
         for each in overdue:
             key = (each.task_id, each.attempt)
-            due_at = before.get(key, each.since + FIRST_TOLD_AFTER_S)
+            due_at = before.get(key, each.since + FIRST_WARNING_AFTER_S)
             if due_at <= now:
                 held_s = now - each.since
-                told = tell_held_slot(each.task_id, each.attempt, held_s, _what_happened(each))
+                told = describe_held_slot(each.task_id, each.attempt, held_s, _what_happened(each))
                 warn_of_held_slot(self._worker, told)
-                due_at = now + TOLD_EVERY_S
+                due_at = now + WARNING_EVERY_S
             self._due_at[key] = due_at
 
 

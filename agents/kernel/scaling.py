@@ -1,8 +1,8 @@
-"""How many workers there should be: a pure decision, which does not flutter.
+"""How many workers there should be: a pure decision that does not oscillate.
 
-Between the load at which workers are added and the one at which they are let go lies a gap, so
-that neither step calls for the other. And nobody is let go whom the work has needed lately, so that
-work which comes and goes does not make workers come and go with it.
+Workers are added above one load and retired below a lower one, so that neither step causes the
+other. A worker that the work has needed lately is not retired, so that a varying load does not make
+workers come and go with it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from ...messages import InvalidInput, TaskStatus
 from .board.state import BoardState
-from .matching.policies import describe_standing
+from .matching.policies import describe_unavailability
 
 SHRINK_BELOW = 0.5
-"""Workers are let go when the load is below this share of the target."""
+"""Workers are retired when the load is below this share of the target."""
 
 
 class Step(str, Enum):
@@ -55,7 +55,7 @@ class Bounds:
 
 
 class ScalingLoad(NamedTuple):
-    """What there is to do, and who there is to do it.
+    """The tasks to do, and the slots to do them.
 
     Args:
         tasks: how many are in progress or ready to start.
@@ -69,8 +69,8 @@ class ScalingLoad(NamedTuple):
     def load(self) -> float:
         """The tasks for each slot.
 
-        1 means that all slots are taken and nothing waits. It is infinite where work waits and
-        nobody is there, and 0 where there is no work.
+        1 means that all slots are taken and no task waits. It is infinite if tasks wait and there
+        are no slots, and 0 if there are no tasks.
         """
         if not self.tasks:
             return 0.0
@@ -78,26 +78,26 @@ class ScalingLoad(NamedTuple):
 
 
 def measure_workload(board: BoardState) -> ScalingLoad:
-    """What there is to do on a board now."""
-    # Who is in quarantine does nothing, and who retires is as good as gone.
-    at_work = (each for each in board.queue.workers if describe_standing(each) is None)
+    """The load of a board now."""
+    # A worker that is in quarantine or retires gets no tasks.
+    at_work = (each for each in board.queue.workers if describe_unavailability(each) is None)
     slots = sum(worker.slots for worker in at_work)
     return ScalingLoad(board.counts[TaskStatus.IN_PROGRESS] + board.queue.count, slots)
 
 
 def measure_load(board: BoardState) -> float:
-    """The work there is for each slot of the connected workers; see `ScalingLoad.load`."""
+    """The tasks for each slot of the connected workers; see `ScalingLoad.load`."""
     return measure_workload(board).load
 
 
 def decide(current_load: float, workers: int, bounds: Bounds, target_load: float) -> Step:
-    """Whether a worker should be added or let go.
+    """Whether a worker should be added or retired.
 
     Args:
-        current_load: the load, as `measure_load` has it.
-        workers: how many there are, those on their way counted.
+        current_load: the load, as `measure_load` returns it.
+        workers: how many there are, including those that are starting.
         bounds: how few and how many there may be.
-        target_load: above this load a worker is added; below half of it one is let go.
+        target_load: above this load a worker is added; below half of it one is retired.
 
     Raises:
         InvalidInput: the target is not above 0, or the load is below 0.
@@ -118,17 +118,16 @@ def decide(current_load: float, workers: int, bounds: Bounds, target_load: float
 
 
 class Scaler:
-    """Says look by look how many workers should come or go.
+    """Says at each look how many workers should be added or retired.
 
-    They come as soon as the load is above the target, twice as many at most as there are. One goes
-    when the most work that there was at any look of the whole cool-down was below half of the
-    target for those who are there, and would not be above it for those who are left. So work that
-    comes again within the cool-down finds its workers still there.
+    Workers are added as soon as the load is above the target; their number is doubled at most. One
+    is retired when the highest load of the whole cool-down was below half of the target, and would
+    not be above the target without it. So work that returns within the cool-down finds its workers.
 
     Args:
         bounds: how few and how many there may be.
-        target_load: the load above which workers come.
-        cool_down_s: how long a worker must not have been needed before it goes, in seconds.
+        target_load: the load above which workers are added.
+        cool_down_s: how long a worker must not have been needed before it is retired, in seconds.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -142,27 +141,27 @@ class Scaler:
         self._target_load = target_load
         self._cool_down_s = cool_down_s
         self._since: float | None = None
-        # The peaks of the cool-down: each later one is lower. Bounded by the looks in it.
+        # The peaks of the cool-down, each lower than the one before. Bounded by the looks in it.
         self._peaks: deque[tuple[float, int]] = deque()
 
     def advise(self, workload: ScalingLoad, workers: int, on_their_way: int, now: float) -> int:
-        """Take a look.
+        """Take a look at the load.
 
         Args:
-            workload: what there is to do, and the slots of all who are connected.
-            workers: how many of ours there are, those on their way counted.
-            on_their_way: how many of them have not come yet.
+            workload: the tasks, and the slots of all connected workers.
+            workers: how many of our own workers there are, including those that are starting.
+            on_their_way: how many of them have not joined yet.
             now: the time in seconds; never less than before.
 
         Returns:
-            How many are to come; -1 if one is to go, if there is one that holds no work.
+            How many to add; -1 to retire one, if there is one that holds no tasks.
         """
         self._note(workload.tasks, now)
         minimum, maximum = self._bounds.minimum, self._bounds.maximum
         if workers < minimum:
             return minimum - workers
         if workload.load > self._target_load:
-            # What those on their way will take over is not known yet.
+            # What the starting workers will do is not known yet.
             wanted = 0 if on_their_way else self._count_lacking(workload, workers)
             coming = min(wanted, max(workers, 1), maximum - workers)
             if coming > 0:
@@ -198,5 +197,5 @@ class Scaler:
 
 
 def _slots_each(workload: ScalingLoad, workers: int) -> int:
-    # Those that came by themselves may have others; then the next looks put it right.
+    # Workers that were started otherwise may have other slots; the next looks correct that.
     return max(workload.slots // max(workers, 1), 1)

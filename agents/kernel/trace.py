@@ -1,7 +1,7 @@
-"""The trace: what happened in a run, in order, and what must be known to tell it.
+"""The trace: what happened in a run, in order, with the facts about its tasks and workers.
 
-It is made of entries: what the board took note of (`Occurrence`), what is known of the tasks and
-workers that these speak of, and what passed beside the run (`SideMessage`).
+It consists of entries: what the board took note of (`Occurrence`), the facts about the tasks and
+workers concerned, and messages outside the run (`SideMessage`).
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import NamedTuple, TypeAlias
 
 from ...messages import InvalidInput, Task, TaskId, WorkerProfile
 from .board.state import BoardState
-from .model.events import Occurrence, OccurrenceKind
 from .model.leases import limit_attempt
+from .model.occurrences import JoinFacts, Occurrence, OccurrenceKind
 from .model.records import MAX_STORY, WorkerRecord
 
 MAX_ENTRIES = 100_000
-"""How many occurrences a trace in memory keeps, and of how many tasks and workers it knows."""
+"""How many occurrences a trace in memory keeps, and the facts of how many tasks and workers."""
 
 MAX_DESCRIPTION_CHARACTERS = 200
-"""What is kept of a task's description."""
+"""How much is kept of a task's description."""
 
 
 class RunFacts(NamedTuple):
-    """Whose run it is.
+    """The manager of the run.
 
     Args:
         manager: the manager's name.
@@ -35,15 +35,15 @@ class RunFacts(NamedTuple):
 
 
 class TaskFacts(NamedTuple):
-    """What is known of a task.
+    """The facts about a task.
 
     Args:
         task_id: its id.
-        description: what is to be done, cut short if it is long.
-        difficulty: the skill it takes.
+        description: its description, cut if it is long.
+        difficulty: its difficulty.
         type: the kind of work, or "".
-        priority: how urgent it is.
-        timeout_s: how long one attempt may take, in seconds of the story; None for no limit.
+        priority: its priority.
+        timeout_s: the timeout of an attempt in seconds, before scaling; None for no limit.
         depends_on: the ids of the tasks it waits for.
         parent_id: the task it belongs to, or None.
     """
@@ -59,7 +59,7 @@ class TaskFacts(NamedTuple):
 
 
 class SideMessage(NamedTuple):
-    """A message that passed beside the run, as whoever embeds the manager tells it.
+    """A message outside the run, as the program that has the manager reports it.
 
     Args:
         at: when, in seconds.
@@ -89,7 +89,7 @@ class Trace:
         tasks: what is known of the tasks, by id, in the order of their adding.
         workers: what is known of the workers, by name, in the order of their coming.
         occurrences: what happened, the oldest first.
-        asides: what passed beside the run, the oldest first.
+        asides: the messages outside the run, the oldest first.
         dropped: how many occurrences are missing, by kind: those between the oldest and the latest.
             What the stories of tasks no longer hold is "forgotten".
     """
@@ -106,8 +106,8 @@ class TraceLog:
     """Keeps the trace of a run in memory: the first entries and the latest.
 
     Args:
-        max_entries: how many occurrences are kept, and of how many tasks and workers what is
-            known, 2 or more.
+        max_entries: how many occurrences are kept, and the facts of how many tasks and workers, 2
+            or more.
 
     Raises:
         InvalidInput: that is too few.
@@ -127,7 +127,7 @@ class TraceLog:
         self._dropped: Counter[str] = Counter()
 
     def note(self, entry: Entry) -> None:
-        """Take in an entry."""
+        """Add an entry."""
         if isinstance(entry, Occurrence):
             if len(self._first) < self._room_for_first:
                 self._first.append(entry)
@@ -148,7 +148,7 @@ class TraceLog:
             self._manager = entry.manager
 
     def count_dropped(self, dropped: Mapping[str, int]) -> None:
-        """Count occurrences that were lost before they came here."""
+        """Count occurrences that were dropped before they came here."""
         self._dropped.update(dropped)
 
     def trace(self) -> Trace:
@@ -173,7 +173,7 @@ def trace_of(board: BoardState, manager: str) -> Trace:
     log = TraceLog()
     for entry in entries_of(board, manager):
         log.note(entry)
-    # Of a story that is not full only progress and the like has gone, each for the next.
+    # A story that is not full has dropped only progress and the like, each for a later one.
     forgotten = sum(
         record.forgotten for record in board.tasks.values() if len(record.story) == MAX_STORY
     )
@@ -198,7 +198,7 @@ def entries_of(board: BoardState, manager: str) -> Iterator[Entry]:
 
 
 def introduce(occurrence: Occurrence, board: BoardState) -> Entry | None:
-    """What must be known for an occurrence, if it tells of somebody or something new."""
+    """The facts that an occurrence needs if its task or worker is new or has changed."""
     what = occurrence.what
     if what in _OF_A_TASK and occurrence.task_id is not None:
         record = board.tasks.get(occurrence.task_id)
@@ -209,7 +209,7 @@ def introduce(occurrence: Occurrence, board: BoardState) -> Entry | None:
 
 
 def facts_of_task(task: Task, time_scale: float = 1.0) -> TaskFacts:
-    """What a trace keeps of a task."""
+    """The facts that a trace keeps of a task."""
     return TaskFacts(
         task.id,
         task.description[:MAX_DESCRIPTION_CHARACTERS],
@@ -228,8 +228,8 @@ def facts_of_worker(worker: WorkerRecord) -> WorkerProfile:
     return worker.profile.model_copy(update={"specialties": in_order, "task_types": None})
 
 
-# Stories of tasks know moments alone. At one moment this is the order in which a board tells:
-# who comes, then what was done, what comes of that, and last what is handed out.
+# Stories have times only. At one time a board takes note in this order: workers that join, results,
+# what follows from them, and at last new assignments.
 _AT_ONE_MOMENT = {
     OccurrenceKind.RUN_RESUMED: 0,
     OccurrenceKind.WORKER_JOINED: 1,
@@ -244,11 +244,11 @@ _IN_BETWEEN = 3
 
 
 def _beside(board: BoardState) -> Iterator[tuple[Occurrence, ...]]:
-    """What a board knows of its run beside the stories of its tasks."""
+    """What a board knows of its run besides the stories of its tasks."""
     for worker in board.workers.values():
-        detail = f"skill {worker.skill_level}, {worker.slots} slots"
+        facts = JoinFacts(worker.skill_level, worker.slots)
         joined = Occurrence(
-            worker.joined_at, OccurrenceKind.WORKER_JOINED, worker=worker.name, detail=detail
+            worker.joined_at, OccurrenceKind.WORKER_JOINED, worker=worker.name, facts=facts
         )
         if worker.lost_at is None or (
             board.ended_at is not None and worker.lost_at > board.ended_at
@@ -259,7 +259,7 @@ def _beside(board: BoardState) -> Iterator[tuple[Occurrence, ...]]:
     if board.began_at is not None:
         yield (Occurrence(board.began_at, OccurrenceKind.ASSIGNING_BEGUN),)
     if board.ended_at is not None:
-        yield (Occurrence(board.ended_at, OccurrenceKind.RUN_ENDED, detail=board.failure or ""),)
+        yield (Occurrence(board.ended_at, OccurrenceKind.RUN_ENDED, facts=board.failure),)
 
 
 def _in_order(stories: Iterable[tuple[Occurrence, ...]]) -> list[Occurrence]:
@@ -268,7 +268,7 @@ def _in_order(stories: Iterable[tuple[Occurrence, ...]]) -> list[Occurrence]:
         key = (float("-inf"), 0)
         for occurrence in story:
             rank = _AT_ONE_MOMENT.get(occurrence.what, _IN_BETWEEN)
-            # A story's own order comes before what is usual.
+            # The order within a story comes before this rank.
             key = max(key, (occurrence.at, rank))
             keyed.append((key, occurrence))
     keyed.sort(key=lambda each: each[0])

@@ -7,6 +7,7 @@ from typing import TypedDict
 from ...messages import TaskId, TaskStatus
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
+from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from .api_models import (
     MAX_TEXT,
@@ -72,7 +73,7 @@ def view_story(board: BoardState, task_id: TaskId) -> Story:
                 what=each.what.value,
                 attempt=each.attempt,
                 worker=each.worker,
-                detail=each.detail[:MAX_TEXT],
+                detail=describe_facts(each)[:MAX_TEXT],
             )
             for each in record.story
         ],
@@ -91,7 +92,7 @@ def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerVi
         specialties=sorted(worker.specialties),
         slots=worker.slots,
         taken=worker.taken,
-        ahead=len(worker.ahead),
+        ahead=len(worker.prefetched),
         running=[task_id for task_id, _ in list(worker.running)[:100]],
         held_slots=[HeldSlotView(**each._asdict()) for each in held[:100]],
         succeeded=worker.stats.successful_tasks,
@@ -111,7 +112,7 @@ def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stat
         failure=board.failure,
         counts={status.value: count for status, count in counts.items()},
         success_rate=completed / settled if settled else None,
-        workers=len(board.members.present),
+        workers=len(board.worker_registry.present),
         expected_workers=board.rules.expected_workers,
         began_at=board.began_at,
         ended_at=board.ended_at,

@@ -20,8 +20,9 @@ from pydantic import JsonValue
 from ...messages import TaskId, TaskStatus
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind
 from ..kernel.model.health import Health, health_of
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from .history import History, Sample
 from .task_addresses import write_task_id
@@ -251,7 +252,7 @@ class PageState:
                 len(attempts),
                 last.worker.order,
                 # An attempt that waits for a slot has not started.
-                None if last.is_ahead else self._moment(last.started_at),
+                None if last.is_prefetched else self._moment(last.started_at),
                 self._moment(ended_at),
             ]
             percent = int(record.progress) if status is TaskStatus.IN_PROGRESS else 0
@@ -265,7 +266,8 @@ class PageState:
 
     def _shown(self, board: BoardState) -> list[WorkerRecord]:
         shown = {
-            worker.name: worker for worker in islice(board.members.present.values(), MAX_WORKERS)
+            worker.name: worker
+            for worker in islice(board.worker_registry.present.values(), MAX_WORKERS)
         }
         for name in self._lost_workers(board):
             if len(shown) >= MAX_WORKERS:
@@ -303,7 +305,7 @@ class PageState:
             "specialties": cast("list[JsonValue]", sorted(worker.specialties)[:5]),
             "slots": worker.slots,
             "taken": worker.taken,
-            "ahead": len(worker.ahead),
+            "ahead": len(worker.prefetched),
             "held": [
                 [str(each.task_id)[:_MAX_NAME_CHARACTERS], self._since(each.since), each.reason]
                 for each in held[:MAX_HELD]
@@ -317,10 +319,10 @@ class PageState:
     # ------------------------------------------------------------------ the rest
 
     def _run(self, board: BoardState) -> View:
-        present = len(board.members.present)
+        present = len(board.worker_registry.present)
         waits_for = ""
-        if board.began_at is None and not board.has_ended and not board.roll.is_called:
-            waits_for = board.roll.progress(board.members)
+        if board.began_at is None and not board.has_ended and not board.start_barrier.is_over:
+            waits_for = board.start_barrier.progress(board.worker_registry)
         return {
             "state": run_state(board),
             "began_at": None if board.began_at is None else self._since(board.began_at),
@@ -344,7 +346,7 @@ class PageState:
             "what": occurrence.what.value,
             "task": None if task_id is None else write_task_id(task_id),
             "worker": occurrence.worker,
-            "detail": occurrence.detail[:_MAX_REASON_CHARACTERS],
+            "detail": describe_facts(occurrence)[:_MAX_REASON_CHARACTERS],
         }
 
     def _since(self, at: float) -> int:

@@ -37,13 +37,13 @@ def _look(manager: TaskManager) -> _Found:
     board = manager.board
     if board.has_ended:
         doors = "closed"
-    elif board.roll.opened_at is None or board.is_suspended:
+    elif board.start_barrier.opened_at is None or board.is_suspended:
         doors = "not open yet"
     else:
         doors = "open"
     # Once tasks have been assigned, the run continues with fewer workers, as long as there is one.
     expected = 1 if board.began_at is not None else max(board.rules.expected_workers, 1)
-    return _Found(doors, len(board.members.present), expected)
+    return _Found(doors, len(board.worker_registry.present), expected)
 
 
 async def _try_store(manager: TaskManager, doors: str) -> tuple[str, bool]:

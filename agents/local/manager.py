@@ -32,24 +32,21 @@ from ...messages.wording import show, summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
 from ..kernel.board.board import Board
+from ..kernel.model.config import Rules
 from ..kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     Event,
-    Instruction,
-    Occurrence,
-    OccurrenceKind,
     PriorityChanged,
     ProgressReported,
     ResultReceived,
-    SendAssignment,
-    SendCancel,
     TasksAdded,
     TasksForgotten,
     WorkerJoined,
     WorkerLeft,
 )
-from ..kernel.model.records import Rules
+from ..kernel.model.instructions import Instruction, SendAssignment, SendCancel
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..runtime.clock import Clock
 from ..runtime.error_text import describe_fault
 from ..runtime.log import log

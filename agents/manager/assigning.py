@@ -127,7 +127,7 @@ class Assigning:
 
     def _flush(self) -> None:
         board = self._driver.board
-        if self._orders and board.roll.is_called and not board.has_ended:
+        if self._orders and board.start_barrier.is_over and not board.has_ended:
             orders, self._orders = self._orders, {}
             known = tuple(each for each in orders.values() if each.task_id in board.tasks)
             self._driver.hand_out(known)
@@ -135,7 +135,7 @@ class Assigning:
     def _check_outcome(self) -> None:
         """End the run if nothing was selected although all expected workers have joined."""
         board = self._driver.board
-        if self._calls_running or board.began_at is not None or not board.roll.is_called:
+        if self._calls_running or board.began_at is not None or not board.start_barrier.is_over:
             return
         if not any(record.status is TaskStatus.PENDING for record in board.tasks.values()):
             self._driver.begin_assigning()

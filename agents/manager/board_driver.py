@@ -21,8 +21,9 @@ from ...messages import (
 )
 from ...messages.codec import pack_task
 from ..kernel.board.board import Board
-from ..kernel.board.restoration import read_board
+from ..kernel.board.restoration import restore_into
 from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.model.config import Rules
 from ..kernel.model.events import (
     AssigningBegun,
     CancelRequested,
@@ -39,7 +40,7 @@ from ..kernel.model.events import (
     TasksHandedOut,
     TimePassed,
 )
-from ..kernel.model.records import Rules
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..runtime.clock import Clock
 from ..runtime.loop_watch import LATE_FROM_S, LoopWatch
 from ..runtime.thread_gate import ThreadGate
@@ -85,13 +86,16 @@ class BoardDriver:
 
     def apply(
         self, event: Event, *, at_once: bool = False, then: ConfirmResult | None = None
-    ) -> None:
+    ) -> Sequence[ManagerInstruction]:
         """Apply an event to the board, and commit and carry out the instructions that result.
 
         Args:
             event: what happened.
             at_once: whether the instructions must be committed and carried out on return.
             then: one more instruction, after the board's own.
+
+        Returns:
+            All these instructions.
         """
         if self._wake is None:
             self.follow_clock()
@@ -107,6 +111,7 @@ class BoardDriver:
             self.commit.add(instructions)
             self._wake()
         self._set_timer(now)
+        return instructions
 
     def apply_uncommitted(self, event: Event) -> None:
         """Apply an event that the store must not learn of, so that another manager can resume."""
@@ -152,9 +157,14 @@ class BoardDriver:
         Returns:
             The id of the new task.
         """
-        recovery_id = self.board.next_recovery_id(task_id)
-        self.apply(RecoveryRequested(task_id, recovery_id), at_once=True)
-        return recovery_id
+        instructions = self.apply(RecoveryRequested(task_id), at_once=True)
+        return next(
+            each.task_id
+            for each in instructions
+            if isinstance(each, Occurrence)
+            and each.what is OccurrenceKind.TASK_ADDED
+            and each.task_id is not None
+        )
 
     def forget(self, task_ids: tuple[TaskId, ...]) -> None:
         """Forget settled tasks, all of them or none."""
@@ -209,22 +219,17 @@ class BoardDriver:
         """
         self._clock = Clock.current()
         try:
-            board = read_board(
-                store.load(), self.rules, self.board.queue.policy, now=self._clock.now()
-            )
+            added = restore_into(self.board, store.load(), self._clock.now())
         except DecodeError as fault:
             raise StoreUnusable(
                 f"the store can't be read: {fault.detail}; import the classes of its tasks before "
                 "you resume the run"
             ) from None
-        records = self.board.tasks.values()
-        tasks = tuple(record.added for record in records)
-        packed = tuple(record.packed or pack_task(record.added) for record in records)
-        self.board = board
-        self.commit = GroupCommit(store, board, self._carry_out)
+        self.commit = GroupCommit(store, self.board, self._carry_out)
         if self._write_watcher is not None:
             self.commit.watch_writes(self._write_watcher)
-        self.apply(TasksAdded(tasks, packed))
+        self.commit.write_at_once(added)
+        self._set_timer(self._clock.now())
 
     def watch_writes(self, watcher: Callable[[float], None]) -> None:
         """Call a function with the duration in seconds of each write to the store."""
@@ -275,7 +280,7 @@ class BoardDriver:
         return clock.now() if clock == self._clock else self.board.last_event_at
 
     def _set_timer(self, now: float) -> None:
-        due_at = self.board.next_alarm()
+        due_at = self.board.next_timer_at()
         if self._wake is None or due_at is None:
             return
         if self._timer is not None:

@@ -17,7 +17,8 @@ from typing import NamedTuple, TypeAlias
 from ...messages import StoreUnusable, TaskId
 from ..kernel.board.rows import NOTHING, Rows, changed_rows
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Instruction, Occurrence
+from ..kernel.model.instructions import Instruction
+from ..kernel.model.occurrences import Occurrence
 from ..store.protocol import Store
 
 

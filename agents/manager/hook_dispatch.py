@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from ...messages import AssigningFailed, InvalidInput, TaskId, TaskResult
 from ..kernel.matching.policies import ByScore, MatchingPolicy
-from ..kernel.model.events import Occurrence, OccurrenceKind
-from ..kernel.model.records import Rules
+from ..kernel.model.config import Rules
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..runtime.async_functions import is_async
 from ..runtime.clock import now
 from ..transport.ceylon_api import AgentDetail

@@ -12,7 +12,7 @@ from ..blobs.places import check_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
 from ..kernel.matching.policies import MatchingPolicy, find_policy
-from ..kernel.model.records import Rules
+from ..kernel.model.config import Rules
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.ports import ANY_PORT, check_lane_ports
 from ..security.sealing import ManagerSealing, choose_manager_sealing

@@ -27,25 +27,22 @@ from ...messages.codec import encode_assignment, has_large_bytes, open_assignmen
 from ..blobs.manager_offload import ManagerOffload
 from ..blobs.store import BlobStore
 from ..execution.held_slots import warn_of_held_slot
-from ..kernel.model.events import (
+from ..kernel.model.events import RestConfirmed, ResultReceived, WorkerLeft
+from ..kernel.model.instructions import (
     AskAboutLeases,
     ComeToRest,
     DropWorker,
     EndRun,
-    Occurrence,
-    OccurrenceKind,
     RefuseWorker,
-    RestConfirmed,
-    ResultReceived,
     RetireWorker,
     SendAssignment,
     SendCancel,
     SendRecall,
     SendWelcome,
     StartAssigning,
-    Watcher,
-    WorkerLeft,
 )
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind, Watcher
 from ..kernel.model.records import TaskRecord
 from ..runtime.log import log
 from ..transport.lane_router import LaneRouter
@@ -55,10 +52,6 @@ from .hook_calls import HookCalls
 
 Stamp: TypeAlias = Callable[[TaskAssignment], str | None]
 """Returns the trace that an assignment belongs to, as a W3C traceparent; must not block."""
-
-_SETTLED = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
 
 
 class OutgoingHooks(Protocol):
@@ -324,14 +317,14 @@ class Outgoing:
     def _report(self, occurrence: Occurrence) -> None:
         what, task_id = occurrence.what, occurrence.task_id
         record = None
-        if what in _SETTLED and task_id is not None:
+        if what in SETTLING and task_id is not None:
             # A task may have been forgotten while the store was written to.
             record = self._driver.board.tasks.get(task_id)
             if record is not None and self._listener is not None:
                 self._listener.task_settled(record)
             self.offload.settle(task_id)
         elif what is OccurrenceKind.SLOT_HELD:
-            warn_of_held_slot(occurrence.worker, occurrence.detail)
+            warn_of_held_slot(occurrence.worker, describe_facts(occurrence))
         elif what is OccurrenceKind.RUN_ENDED and self._listener is not None:
             self._listener.run_ended()
         for watcher in self._watchers:

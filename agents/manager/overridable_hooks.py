@@ -285,7 +285,7 @@ class OverridableHooks(RunView):
             if task_id == timing_out and record.attempts:
                 return (
                     record.status.is_final
-                    and record.attempts[-1].ending != AttemptOutcome.TIMED_OUT
+                    and record.attempts[-1].outcome != AttemptOutcome.TIMED_OUT
                 )
             return record.status.is_final and task_id not in not_passed_on
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 from ...messages import TaskId, TaskResult, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.matching.explanation import Explanation
-from ..kernel.model.events import Watcher
+from ..kernel.model.occurrences import Watcher
 from ..transport.traffic import Traffic
 from .outgoing import Stamp
 from .shell import ManagerShell

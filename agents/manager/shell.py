@@ -16,8 +16,9 @@ from ...messages import Heartbeat, MusterError
 from ...messages.frame import ANY_MANAGER, EVERYONE
 from ..blobs.store import BlobStore
 from ..kernel.matching.policies import MatchingPolicy
-from ..kernel.model.events import ListeningStarted, StopRequested, Watcher
-from ..kernel.model.records import Rules
+from ..kernel.model.config import Rules
+from ..kernel.model.events import ListeningStarted, StopRequested
+from ..kernel.model.occurrences import Watcher
 from ..kernel.security.seal import Seal
 from ..runtime.error_text import describe_fault
 from ..runtime.loop_watch import LoopWatch

@@ -13,7 +13,7 @@ from ..blobs.places import OwnDirectory, open_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import MAX_LANES
 from ..kernel.matching.policies import MatchingPolicy
-from ..kernel.model.records import MAX_WORKERS
+from ..kernel.model.config import MAX_WORKERS
 from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun

@@ -134,7 +134,7 @@ class WorkspaceAgent(RunView, CeylonAgent):
                 found += await self._lane_manager.connected()
         # A worker may have joined before Ceylon lists it.
         known = {each.id: each for each in found}
-        joined = {each: WorkerDetail(of) for each, of in self.board.members.present.items()}
+        joined = {each: WorkerDetail(of) for each, of in self.board.worker_registry.present.items()}
         return list({**known, **joined}.values())
 
     def has_met_admin(self) -> bool:
@@ -186,7 +186,7 @@ class WorkspaceAgent(RunView, CeylonAgent):
         return asyncio.ensure_future(watch_host(self, timeout_s, self._shell.break_off))
 
     def _find_worker(self, peer_id: str) -> str:
-        worker = self.ask(lambda: self.board.members.find(peer_id))
+        worker = self.ask(lambda: self.board.worker_registry.find(peer_id))
         found = worker or self.connected_agents.get(peer_id)
         if found is None:
             raise InvalidInput(f"a task is sent to {peer_id!r}, but no worker has this address")

@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 
 from ...messages import TaskStatus
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind
 from ..kernel.model.health import Health, health_of, silence_of
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import AttemptOutcome, WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now

@@ -35,7 +35,9 @@ from opentelemetry.trace import (
     use_span,
 )
 
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.error_kind import error_kind
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
 from ..runtime.clock import now
 
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 
 _TRACER = "muster"
 _UNTYPED = "task"
-_MAX_KIND_CHARACTERS = 100
 
 _ENDING = frozenset(
     {
@@ -197,14 +198,14 @@ class _ManagerTracing:
         )
 
     def _end(self, record: TaskRecord, attempt: Attempt, occurrence: Occurrence) -> None:
-        if attempt.ending is None:
+        if attempt.outcome is None:
             return
         span = self._spans.pop((record.task_id, attempt.number), None)
         if span is None:
             return
-        span.set_attribute("muster.outcome", attempt.ending.value)
-        if attempt.ending in _FAULTS:
-            _tell_error(span, occurrence.detail or attempt.ending.value)
+        span.set_attribute("muster.outcome", attempt.outcome.value)
+        if attempt.outcome in _FAULTS:
+            _tell_error(span, describe_facts(occurrence) or attempt.outcome.value)
         if not record.status.is_final:
             self._before[record.task_id] = span.get_span_context()
         span.end(_nanoseconds(occurrence.at if attempt.ended_at is None else attempt.ended_at))
@@ -242,7 +243,7 @@ def _read_traceparent(traceparent: str) -> Context:
 
 
 def _tell_error(span: Span, error: str) -> None:
-    span.set_attribute("error.type", error.partition(": ")[0][:_MAX_KIND_CHARACTERS])
+    span.set_attribute("error.type", error_kind(error))
     span.set_status(Status(StatusCode.ERROR, error[:1_000]))
 
 

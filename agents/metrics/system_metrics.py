@@ -7,7 +7,8 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from ...messages import InvalidInput
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.error_kind import error_kind
+from ..kernel.model.occurrences import FailureFacts, Occurrence, OccurrenceKind
 from ..kernel.model.records import WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
@@ -17,9 +18,6 @@ MAX_COMPLETION_TIMES = 10_000
 
 MAX_ERROR_KINDS = 1_000
 """How many kinds of error are told apart; the rest counts as "other"."""
-
-_MAX_KIND_CHARACTERS = 100
-_ERRORS = {OccurrenceKind.ATTEMPT_FAILED, OccurrenceKind.ATTEMPT_TIMED_OUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +105,11 @@ class SystemMetrics:
             record = self._manager.board.tasks.get(occurrence.task_id or 0)
             if record is not None and record.result is not None:
                 self.task_completion_times.append(record.result.execution_time)
-        elif occurrence.what in _ERRORS or (
-            # Other failures were counted with their last attempt.
-            occurrence.what is OccurrenceKind.TASK_FAILED and not occurrence.attempt
+        elif isinstance(occurrence.facts, FailureFacts) and (
+            # Other failures of tasks were counted with their last attempt.
+            occurrence.what is not OccurrenceKind.TASK_FAILED or not occurrence.attempt
         ):
-            self._count(occurrence.detail.partition(": ")[0][:_MAX_KIND_CHARACTERS])
+            self._count(error_kind(occurrence.facts.error))
         elif occurrence.what is OccurrenceKind.WORKER_LOST:
             self._count("worker lost")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
 from .histogram import Histogram
 
@@ -43,7 +43,7 @@ class MetricTallies:
             elif what is OccurrenceKind.WORKER_LOST:
                 self.lost += 1
             return
-        if what in _SETTLING:
+        if what in SETTLING:
             self.settled[what] += 1
         record = board.tasks.get(task_id)
         if record is None or not 1 <= occurrence.attempt <= len(record.attempts):
@@ -57,7 +57,7 @@ class MetricTallies:
 
     def _note_wait(self, record: TaskRecord, attempt: Attempt, board: BoardState) -> None:
         before = attempt.number - 2
-        while before >= 0 and record.attempts[before].ending is AttemptOutcome.NOT_BEGUN:
+        while before >= 0 and record.attempts[before].outcome is AttemptOutcome.NOT_BEGUN:
             before -= 1
         if before >= 0:
             ready_at = record.attempts[before].ended_at
@@ -74,7 +74,7 @@ class MetricTallies:
     def _note_end(
         self, what: OccurrenceKind, record: TaskRecord, attempt: Attempt, board: BoardState
     ) -> None:
-        ending = attempt.ending
+        ending = attempt.outcome
         if what is OccurrenceKind.TASK_REQUEUED:
             if ending is not None:
                 self.retries[ending] += 1
@@ -86,9 +86,9 @@ class MetricTallies:
         elif what is OccurrenceKind.TASK_COMPLETED and ending is not AttemptOutcome.SUCCEEDED:
             # A late success: its own end was told long ago, but it may have overtaken another.
             attempt = record.attempts[-1]
-            if attempt.ending is not AttemptOutcome.OVERTAKEN:
+            if attempt.outcome is not AttemptOutcome.OVERTAKEN:
                 return
-            ending = attempt.ending
+            ending = attempt.outcome
         elif what is OccurrenceKind.TASK_CANCELLED and ending is not AttemptOutcome.CANCELLED:
             # It was cancelled while it waited for another attempt.
             return
@@ -105,11 +105,8 @@ BEGUN = tuple(ending for ending in AttemptOutcome if ending is not AttemptOutcom
 
 _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
 
-_ENDING = _SETTLING | {
+_ENDING = SETTLING | {
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
     OccurrenceKind.TASK_REQUEUED,

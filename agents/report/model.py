@@ -9,9 +9,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ...messages import Payload, TaskId, TaskStatus
-from ..kernel.board.held_slots import held_slots, tell_held_slot
+from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
+from ..kernel.model.error_kind import error_kind
 from ..kernel.model.health import Health, health_of, silence_of
+from ..kernel.model.occurrence_text import describe_held_slot
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from .json_value import to_json_value
 
@@ -250,7 +252,7 @@ class RunReport(_ReportPart):
         until = self.started_at + self.duration
         return [
             f"worker {name!r}: "
-            + tell_held_slot(held.task_id, held.attempt, until - held.since, held.reason)
+            + describe_held_slot(held.task_id, held.attempt, until - held.since, held.reason)
             for name, worker in self.workers.items()
             for held in worker.held_slots
         ]
@@ -274,7 +276,7 @@ def build_report(
         dropped: how many frames could not be read, by reason.
     """
     ended_at = now if board.ended_at is None else board.ended_at
-    began = (board.began_at, board.roll.opened_at, ended_at)
+    began = (board.began_at, board.start_barrier.opened_at, ended_at)
     started_at = next(moment for moment in began if moment is not None)
     records = board.tasks.values()
     results = [record.result for record in records if record.result is not None]
@@ -342,11 +344,11 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
     attempts: Sequence[Attempt] = record.attempts
     reports: list[AttemptReport] = []
     for attempt in attempts[-MAX_HISTORY:]:
-        if attempt.is_ahead:
+        if attempt.is_prefetched:
             # It waits at its worker for a slot.
             continue
         ended_at = attempt.ended_at
-        if ended_at is None and attempt.ending is not None and attempt is attempts[-1]:
+        if ended_at is None and attempt.outcome is not None and attempt is attempts[-1]:
             # A store of an older version only has when the task was settled.
             ended_at = record.finished_at
         reports.append(
@@ -355,7 +357,7 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
                 worker=attempt.worker.name,
                 started_at=attempt.started_at,
                 ended_at=ended_at,
-                outcome=attempt.ending,
+                outcome=attempt.outcome,
             )
         )
     return reports
@@ -421,7 +423,7 @@ def _success_rate(board: BoardState) -> float:
 def _count_errors(records: Iterable[TaskRecord]) -> dict[str, int]:
     undone = (TaskStatus.FAILED, TaskStatus.CANCELLED)
     kinds = Counter(
-        (record.error_message or record.status.value).partition(": ")[0][:_MAX_KIND_CHARACTERS]
+        error_kind(record.error_message or record.status.value)[:_MAX_KIND_CHARACTERS]
         for record in records
         if record.status in undone
     )

@@ -1,4 +1,4 @@
-"""Waits with a timeout."""
+"""Waits for something until a timeout."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _T = TypeVar("_T")
 
 
 async def within(timeout_s: float, awaitable: Awaitable[_T]) -> _T:
-    """Await something with a timeout.
+    """Wait for something, and cancel it after a timeout.
 
-    Unlike `asyncio.wait_for` before Python 3.12, it does not lose a cancellation that arrives at
-    the moment when the result does.
+    Unlike `asyncio.wait_for` before Python 3.12, it does not lose a cancellation that comes at the
+    moment at which the result is there.
 
     Args:
-        timeout_s: the timeout, in seconds.
-        awaitable: what to await; it is cancelled after the timeout.
+        timeout_s: how long to wait, in seconds.
+        awaitable: what to wait for; if it is cancelled, its cancellation is waited for too.
 
     Raises:
         asyncio.TimeoutError: it takes longer.

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...messages import TaskAssignment, TaskId, TaskResult, TaskStatus
+from ..kernel.board.invariants import check_invariants
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrence_text import describe_facts
+from ..kernel.model.occurrences import (
+    SETTLING,
+    Occurrence,
+    OccurrenceKind,
+    RequeueCause,
+    RequeueFacts,
+)
 from .faults import worker_at
 from .memory_network import FaultPlan
-
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
 
 
 class InvariantViolation(NamedTuple):
@@ -63,15 +67,16 @@ class RunChecker:
 
     def note(self, occurrence: Occurrence) -> None:
         """Note what the manager's board took note of."""
-        at, what, task_id, attempt, worker, detail = occurrence
+        at, what, task_id, attempt, worker, facts = occurrence
+        detail = describe_facts(occurrence)
         self._hash.update(f"{at!r} {what.value} {task_id!r} {attempt} {worker} {detail}".encode())
-        if what is OccurrenceKind.TASK_REQUEUED and detail.startswith("attempt lost:"):
+        if isinstance(facts, RequeueFacts) and facts.cause is RequeueCause.ATTEMPT_LOST:
             self.accuse(
                 "what a worker holds, or has told the end of, is not taken for lost",
                 f"attempt {attempt} at task {task_id!r} was taken back from {worker}: {detail}",
                 task_id,
             )
-        if what not in _SETTLING or task_id is None:
+        if what not in SETTLING or task_id is None:
             return
         earlier = self._settled.get(task_id)
         if earlier is not None:
@@ -144,7 +149,7 @@ class RunChecker:
     def examine(self, board: BoardState) -> None:
         """Look at what a run that has ended left behind."""
         try:
-            board.validate()
+            check_invariants(board)
         except AssertionError as fault:
             self.accuse("the board fits together", str(fault))
         for result in board.results:

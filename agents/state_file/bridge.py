@@ -19,7 +19,7 @@ from ...messages import (
     TaskId,
     TaskStatus,
 )
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord
 from ..manager.task_manager import TaskManager
 from ..report.json_value import to_json_value
@@ -29,10 +29,6 @@ from .table import Entry
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
-
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
 
 
 class StateFileBridge:
@@ -115,7 +111,7 @@ class StateFileBridge:
             await self._give_back()
 
     def _note(self, occurrence: Occurrence) -> None:
-        if occurrence.what in _SETTLING and occurrence.task_id in self._in_hand:
+        if occurrence.what in SETTLING and occurrence.task_id in self._in_hand:
             self._settled.append(occurrence.task_id)
             self._news.set()
         elif occurrence.what is OccurrenceKind.RUN_ENDED:

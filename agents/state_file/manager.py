@@ -17,8 +17,8 @@ from ...messages import (
     TaskStatus,
     UnknownDependency,
 )
-from ..kernel.board.board import TRANSITIONS, Cause
-from ..kernel.model.events import OccurrenceKind
+from ..kernel.board.transitions import TRANSITIONS, Cause
+from ..kernel.model.occurrences import OccurrenceKind, RequeueCause, RequeueFacts
 from .queries import StateFileQueries
 from .table import Entry
 from .task_entry import describe_holder, is_held_by, status_of, view
@@ -219,7 +219,11 @@ class StateFileTaskManager(StateFileQueries):
             change.tell(OccurrenceKind.ATTEMPT_FAILED, task_id, agent_id)
             if left > 0:
                 self._move(task_id, entry, Cause.TO_BE_RETRIED)
-                change.tell(OccurrenceKind.TASK_REQUEUED, task_id, detail=f"attempts left: {left}")
+                change.tell(
+                    OccurrenceKind.TASK_REQUEUED,
+                    task_id,
+                    facts=RequeueFacts(RequeueCause.RETRY, left),
+                )
                 return
         cause, what = _OUTCOMES[outcome]
         self._move(task_id, entry, cause)
@@ -308,7 +312,7 @@ class StateFileTaskManager(StateFileQueries):
             if result is not None:
                 entry["result_data"] = result
             self._table.replace(task_id, entry)
-            change.tell(OccurrenceKind.TASK_CANCELLED, task_id, detail=reason)
+            change.tell(OccurrenceKind.TASK_CANCELLED, task_id, facts=reason or None)
 
     def retry_task(self, task_id: str) -> None:
         """Have a failed task tried again: it is pending, at its former place.
@@ -336,7 +340,7 @@ class StateFileTaskManager(StateFileQueries):
             if self._table.has_schedule:
                 entry["failures"] = 0
             self._table.replace(task_id, entry)
-            change.tell(OccurrenceKind.TASK_REQUEUED, task_id, detail="to be tried again")
+            change.tell(OccurrenceKind.TASK_REQUEUED, task_id, facts="to be tried again")
 
     def purge_tasks(
         self, older_than_hours: float, statuses: Collection[TaskStatus | str] = OUTCOMES

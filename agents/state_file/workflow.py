@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ...messages import InvalidInput, UnknownTask
-from ..kernel.model.events import Occurrence, OccurrenceKind, Watcher
+from ..kernel.model.occurrences import Facts, Occurrence, OccurrenceKind, Watcher
 from ..runtime.log import log
 from .json_file import StateFile
 from .sqlite import SqliteTaskTable
@@ -36,9 +36,15 @@ class Change:
         self.at = at
         self.told: list[Occurrence] = []
 
-    def tell(self, what: OccurrenceKind, task_id: str, worker: str = "", detail: str = "") -> None:
+    def tell(
+        self,
+        what: OccurrenceKind,
+        task_id: str,
+        worker: str = "",
+        facts: Facts | str | None = None,
+    ) -> None:
         """Note what happened; it is told when it is written."""
-        self.told.append(Occurrence(self.at, what, task_id, worker=worker, detail=detail))
+        self.told.append(Occurrence(self.at, what, task_id, worker=worker, facts=facts))
 
 
 class StateFileWorkflow:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...messages import InvalidInput, InvalidTrace
-from ..kernel.model.events import Occurrence
+from ..kernel.model.occurrences import Occurrence
 from ..kernel.trace import MAX_ENTRIES, Entry, RunFacts, Trace, TraceLog
 from ..runtime.log import log
 from ..runtime.private_file import open_private

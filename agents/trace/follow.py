@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..kernel.board.state import BoardState
-from ..kernel.model.events import Occurrence, OccurrenceKind, Watcher
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind, Watcher
 from ..kernel.trace import Entry, SideMessage, entries_of, introduce
 from ..runtime.clock import now
 

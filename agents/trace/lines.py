@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from ...messages import InvalidTrace, TaskId, WorkerProfile
 from ...messages.wording import summarize
-from ..kernel.model.events import Occurrence, OccurrenceKind
+from ..kernel.model.occurrence_text import describe_facts, read_older_detail
+from ..kernel.model.occurrences import FACTS_OF, Facts, Occurrence, OccurrenceKind
 from ..kernel.trace import Entry, RunFacts, SideMessage, TaskFacts
 
 VERSION = 1
@@ -40,7 +42,7 @@ class LineWriter:
         """One entry as a line, without the line break."""
         if not isinstance(entry, Occurrence):
             return _line_of_facts(entry)
-        at, what, task_id, attempt, worker, detail = entry
+        at, what, task_id, attempt, worker, facts = entry
         if at != self._at:
             self._at, self._at_text = at, repr(float(at))
         name = self._names.get(worker)
@@ -52,7 +54,11 @@ class LineWriter:
             task = task_id if type(task_id) is int else json.dumps(task_id)
             about = f',"task":{task},"attempt":{attempt}{name}'
             line = f'{{"at":{self._at_text}{self._kinds[id(what)]}{about}'
-        return f'{line},"detail":{json.dumps(detail)}}}' if detail else f"{line}}}"
+        if detail := describe_facts(entry):
+            line = f'{line},"detail":{json.dumps(detail)}'
+        if facts is None or isinstance(facts, str):
+            return f"{line}}}"
+        return f'{line},"facts":{_dumps(facts._asdict())}}}'
 
     def _name(self, worker: str) -> str:
         if len(self._names) > _MAX_KNOWN_NAMES:
@@ -110,6 +116,8 @@ class _OccurrenceLine(_Line):
     attempt: Annotated[int, Field(ge=0)] = 0
     worker: str = ""
     detail: str = ""
+    # Older versions wrote the detail alone.
+    facts: dict[str, JsonValue] | None = None
 
 
 class _SideMessageLine(_Line):
@@ -175,7 +183,24 @@ _SIDE_MESSAGE_FIELDS = tuple(_SideMessageLine.model_fields)
 
 def _read_occurrence(fields: dict[str, object]) -> Entry:
     line = _OccurrenceLine.model_validate(fields)
-    return Occurrence(line.at, line.what, line.task, line.attempt, line.worker, line.detail)
+    facts = (
+        read_older_detail(line.what, line.detail)
+        if line.facts is None
+        else _validator_of(line.what).validate_python(line.facts)
+    )
+    return Occurrence(line.at, line.what, line.task, line.attempt, line.worker, facts)
+
+
+@lru_cache
+def _validator_of(what: OccurrenceKind) -> TypeAdapter[Facts]:
+    """What checks the typed facts of an occurrence.
+
+    Raises:
+        InvalidTrace: such an occurrence has none.
+    """
+    if what not in FACTS_OF:
+        raise InvalidTrace(f"facts: {what.value} has none")
+    return TypeAdapter(FACTS_OF[what])
 
 
 def _read_side_message(fields: dict[str, object]) -> Entry:

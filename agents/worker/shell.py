@@ -44,6 +44,7 @@ from ..blobs.worker_offload import WorkerOffload
 from ..execution.held_slots import HeldSlotWarnings
 from ..execution.task_runner import TaskRunner
 from ..kernel.delivery.connection_life import ConnectionPause
+from ..kernel.model.health import LATE_AFTER_HEARTBEATS
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now
 from ..runtime.error_text import MAX_ERROR_CHARACTERS
@@ -71,9 +72,6 @@ LAST_WORDS_S = 2.0
 
 RESULTS_REST_S = 0.01
 """How long a result may wait for others while the worker has more to do."""
-
-_SILENT_HEARTBEATS = 2.5
-"""After how many missed heartbeats a worker looks whether there is a new manager."""
 
 
 Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
@@ -477,7 +475,7 @@ class WorkerShell:
                 )
                 return
             elif (
-                silent_s > _SILENT_HEARTBEATS * self._heartbeat_s
+                silent_s > LATE_AFTER_HEARTBEATS * self._heartbeat_s
                 and self._hooks.is_line_outdated()
                 and self._hooks.can_dial_again()
             ):

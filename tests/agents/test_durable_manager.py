@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.kernel.board.rows import Rows
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.simulation.memory_network import MemoryNetwork, SeededFaults
 from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.agents.store.memory import MemoryStore, SharedRows

@@ -7,8 +7,8 @@ from typing import Any
 
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.matching.policies import find_policy
-from muster.agents.kernel.model.events import AskAboutLeases
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.instructions import AskAboutLeases
 from muster.agents.manager.group_commit import GroupCommit
 from muster.agents.store.memory import MemoryStore
 

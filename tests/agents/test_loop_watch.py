@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.runtime.clock import now
 from muster.agents.runtime.loop_watch import LoopWatch
 from muster.messages import Task

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.agents.execution.task_runner import TaskRunner
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.simulation.faults import FaultKind
 from muster.agents.simulation.runner import Conditions, simulate
 from muster.agents.simulation.workload import StressStory
@@ -96,7 +97,7 @@ def test_a_lease_that_nobody_works_on_is_taken_back(
     report, told = run_in_virtual_time(story())
     assert report.success_rate == 1.0
     taken_back = [each for each in told if each.what is OccurrenceKind.TASK_REQUEUED]
-    assert [each.detail for each in taken_back] == ["attempt lost: Ada does not hold it"]
+    assert [describe_facts(each) for each in taken_back] == ["attempt lost: Ada does not hold it"]
     losses = [each for each in report.tasks if each.attempts == 2]
     assert len(losses) == 1
 

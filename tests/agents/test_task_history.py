@@ -145,7 +145,8 @@ def test_it_takes_nothing_but_results(value: Any) -> None:
 
 def test_a_full_history_is_appended_to_in_little_time() -> None:
     history = TaskHistory(map(result, range(1, MAX_RESULTS + 1)))
-    began_at = time.perf_counter()
+    # The processor's time, which other programs do not add to.
+    began_at = time.process_time()
     for number in range(MAX_RESULTS + 1, MAX_RESULTS + 21):
         history.append(result(number))
-    assert time.perf_counter() - began_at < 1.0
+    assert time.process_time() - began_at < 1.0

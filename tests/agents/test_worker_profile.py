@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.model.events import SendAssignment
+from muster.agents.kernel.model.instructions import SendAssignment
 from muster.agents.kernel.model.records import WorkerRecord
 from muster.agents.manager.own_matching import WorkerDetail
 from muster.agents.worker_pool.processes import LocalProcesses

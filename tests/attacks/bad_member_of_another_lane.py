@@ -54,17 +54,17 @@ async def suffer(rounds: int) -> Figures:
     hello = Hello(name="mallory", skill_level=0, session="s", task_types=())
     said = member.said(member.address, ANY_MANAGER, hello)
     await member.orders.put([member.in_own_session(said)])
-    await until(lambda: len(manager.board.members.present) == 1)
+    await until(lambda: len(manager.board.worker_registry.present) == 1)
     workers = [Patient(f"Ada{number}", ticket) for number in range(WORKERS)]
     running += [asyncio.ensure_future(worker.start_agent()) for worker in workers]
-    await until(lambda: len(manager.board.members.present) == 1 + WORKERS)
+    await until(lambda: len(manager.board.worker_registry.present) == 1 + WORKERS)
     await until(lambda: any(worker.has_task for worker in workers))
     elsewhere = sum(worker.workspace_id != member.workspace_id for worker in workers)
     for _ in range(rounds):
         await member.orders.put([each for it in workers for each in forgeries(member, it)])
         await asyncio.sleep(0.2)
     await asyncio.sleep(1.0)
-    present = len(manager.board.members.present) - 1
+    present = len(manager.board.worker_registry.present) - 1
     hijacked = sum(worker._shell._manager == member.address for worker in workers)
     stopped = sum(worker._shell.farewell == "forged" for worker in workers)
     for worker in workers:

@@ -134,7 +134,7 @@ def tell_now(work: Work) -> None:
             "at": time.monotonic(),
             "done": work.done,
             "failed": work.failed,
-            "workers": len(work.manager.board.members.present),
+            "workers": len(work.manager.board.worker_registry.present),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "rss_mb": round(resident_bytes() / 2**20, 1),
             "cpu_s": time.process_time(),

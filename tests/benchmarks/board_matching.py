@@ -17,8 +17,8 @@ import time
 
 from board_throughput import assignments_in, make_tasks
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import AssigningBegun, TasksAdded, WorkerJoined
-from muster.agents.kernel.model.records import Rules
 from muster.messages import WorkerProfile
 
 SLOTS = (1, 100)

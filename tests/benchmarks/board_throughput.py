@@ -16,15 +16,14 @@ import tracemalloc
 from collections import deque
 
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
-    Instruction,
     ResultReceived,
-    SendAssignment,
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.instructions import Instruction, SendAssignment
 from muster.messages import Task, TaskAssignment, TaskResult, WorkerProfile
 
 BACKLOGS = (1_000, 10_000, 100_000)
@@ -87,7 +86,7 @@ def measure_throughput(tasks: int, workers: int) -> float:
         now += 0.001
         began = time.perf_counter()
         instructions = board.handle(event, now)
-        board.next_alarm()
+        board.next_timer_at()
         spent += time.perf_counter() - began
         running.extend(assignments_in(instructions))
     assert len(board.results) == tasks

@@ -19,7 +19,7 @@ import json  # noqa: E402
 import sys  # noqa: E402
 
 from muster.agents import TaskManager  # noqa: E402
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind  # noqa: E402
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind  # noqa: E402
 from muster.agents.worker_pool.processes import LocalProcesses  # noqa: E402
 from muster.messages import Task  # noqa: E402
 

@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any
 
 from muster.agents import TaskManager
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.live import LivePage
 from muster.agents.security.ticket import write_ticket_file
 from muster.messages import Task

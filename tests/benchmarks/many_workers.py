@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager, WorkerAgent
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.runtime.garbage import collect_garbage_less_often
 from muster.agents.security.ticket import read_ticket, write_ticket_file
 from muster.messages import Task

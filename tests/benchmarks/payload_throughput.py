@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents import Handlers, TaskManager
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.security.ticket import write_ticket_file
 from muster.messages import Task
 

@@ -23,7 +23,7 @@ from collections import deque
 from pathlib import Path
 
 from muster.agents import Handlers, MemoryNetwork, TaskManager, WorkerAgent, rehearse
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.security.ticket import write_ticket_file
 from muster.agents.trace.lines import LineWriter
 from muster.messages import Task

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from muster.agents import TaskManager
 from muster.agents.kernel.board.restoration import read_snapshot
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.security.ticket import write_ticket_file
 from muster.agents.store.sqlite import read_store
 from muster.messages import StoreUnusable, Task, TaskStatus

@@ -17,7 +17,7 @@ from muster.agents import Handlers, TaskManager, WorkerAgent, rehearse, run_in_v
 from muster.agents.blobs import worker_offload as worker_parcels
 from muster.agents.blobs.directory import DirectoryBlobs
 from muster.agents.blobs.store import BlobStore
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.security.blob_seal import BlobSeal
 from muster.agents.kernel.security.client_seal import ClientSeal
 from muster.agents.kernel.security.identity import Identity

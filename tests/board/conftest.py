@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.matching.policies import MatchingPolicy, find_policy
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     Event,
-    Instruction,
-    Occurrence,
-    OccurrenceKind,
     PriorityChanged,
     ProgressReported,
     ResultReceived,
-    SendAssignment,
     TasksAdded,
     TimePassed,
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.model.records import Rules, TaskRecord
+from muster.agents.kernel.model.instructions import Instruction, SendAssignment
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.records import TaskRecord
 from muster.messages import (
     Task,
     TaskAssignment,
@@ -55,7 +55,7 @@ class WatchedBoard:
 
     def handle(self, event: Event) -> list[Instruction]:
         said = self.board.handle(event, self.now)
-        self.board.validate()
+        check_invariants(self.board)
         self.said += said
         self.given += [each.assignment for each in said if isinstance(each, SendAssignment)]
         return said
@@ -117,13 +117,13 @@ class WatchedBoard:
         The workers named in `hearing` are heard just before each.
         """
         said: list[Instruction] = []
-        while (alarm := self.board.next_alarm()) is not None and alarm <= at:
+        while (alarm := self.board.next_timer_at()) is not None and alarm <= at:
             assert alarm >= self.now, "an alarm in the past"
             self.now = alarm
             for name in hearing:
                 said += self.heard(name)
             said += self.handle(TimePassed())
-            left = self.board.next_alarm()
+            left = self.board.next_timer_at()
             assert left is None or left > alarm, "an alarm that does not go off"
         self.now = at
         for name in hearing:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import (
     DependencyCycle,
     DuplicateTask,

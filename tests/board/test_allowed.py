@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.kernel.model.events import OccurrenceKind, RefuseWorker, SendWelcome
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.instructions import RefuseWorker, SendWelcome
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.simulation.rehearsal import rehearse
 from muster.agents.simulation.virtual_time import run_in_virtual_time
 from muster.messages import InvalidInput, Task

@@ -9,16 +9,16 @@ import pytest
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.model.events import (
-    ComeToRest,
     ListeningStarted,
-    OccurrenceKind,
     RecoveryRequested,
     RestConfirmed,
-    SendCancel,
     StopRequested,
     TasksAdded,
     TasksGivenBack,
 )
+from muster.agents.kernel.model.instructions import ComeToRest, SendCancel
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.model.records import AttemptOutcome
 from muster.agents.store.memory import SharedRows
 from muster.messages import Task, TaskStatus
@@ -74,7 +74,7 @@ def wait_at_a_worker(watched: Make, task: Make) -> Any:
     for number in range(2, 5):
         board.succeed(number, execution_time=0.5)
     board.add(task(1, type="dig", expires_s=30.0))
-    assert (1, 1) in board.board.workers["Ada"].ahead
+    assert (1, 1) in board.board.workers["Ada"].prefetched
     return board
 
 
@@ -103,7 +103,7 @@ def test_a_task_that_has_not_begun_in_time_fails_wherever_it_waits(
     assert board.board.explain(1).headline.startswith("failed: ")
     assert REASON in board.board.explain(1).headline
     failed = [each for each in board.record(1).story if each.what is OccurrenceKind.TASK_FAILED]
-    assert [(each.at, each.detail) for each in failed] == [(30.0, REASON)]
+    assert [(each.at, describe_facts(each)) for each in failed] == [(30.0, REASON)]
     assert board.status("after") is TaskStatus.CANCELLED
 
 
@@ -164,7 +164,7 @@ def test_what_waited_at_a_worker_is_called_back(watched: Make, task: Make, only:
     said = board.wait_until(30.1, hearing=["Ada"])
     cancels = only(SendCancel, said)
     assert [(each.task_id, each.attempt, each.reason) for each in cancels] == [(1, 1, REASON)]
-    assert board.record(1).attempts[0].ending is AttemptOutcome.NOT_BEGUN
+    assert board.record(1).attempts[0].outcome is AttemptOutcome.NOT_BEGUN
 
 
 def test_a_worker_that_comes_back_with_it_is_told_to_let_go(
@@ -206,11 +206,11 @@ def test_a_recovered_task_has_its_whole_time_again(watched: Make, task: Make) ->
 
     board = wait_for_a_worker(watched, task)
     board.wait_until(31.0)
-    board.handle(RecoveryRequested(1, "again"))
+    board.handle(RecoveryRequested(1))
     board.wait_until(60.5)
-    assert board.status("again") is TaskStatus.PENDING
+    assert board.status("1-recovery-1") is TaskStatus.PENDING
     board.wait_until(61.5)
-    assert board.status("again") is TaskStatus.FAILED
+    assert board.status("1-recovery-1") is TaskStatus.FAILED
 
 
 def test_a_run_that_has_ended_lets_nothing_expire(watched: Make, task: Make) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.matching.explanation import MAX_NAMED
+from muster.agents.kernel.model.decision import MAX_NAMED
 from muster.agents.kernel.model.events import StopRequested
 from muster.messages import UnknownTask
 

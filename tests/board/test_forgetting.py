@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
-from muster.agents.kernel.model.events import ListeningStarted, OccurrenceKind, TasksForgotten
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.events import ListeningStarted, TasksForgotten
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import IllegalTransition, Task, TaskStatus, UnknownTask
 
 MakeTask = Callable[..., Task]

@@ -10,13 +10,12 @@ from muster.agents.kernel.matching.policies import ByScore
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
-    ComeToRest,
-    EndRun,
     HandOut,
     RestConfirmed,
     TasksForgotten,
     TasksHandedOut,
 )
+from muster.agents.kernel.model.instructions import ComeToRest, EndRun
 from muster.agents.kernel.model.records import WorkerRecord
 from muster.messages import InvalidTask, Task, TaskStatus
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.held_slots import held_slots
-from muster.agents.kernel.model.events import OccurrenceKind, SendCancel, TasksGivenBack
+from muster.agents.kernel.model.events import TasksGivenBack
+from muster.agents.kernel.model.instructions import SendCancel
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.live.api_views import view_worker
 from muster.agents.live.page_state import PageState
 from muster.agents.report.html.page import render_html

@@ -61,7 +61,7 @@ def test_whoever_is_awaited_back_has_as_long_as_before(crew: Make, task: Make) -
     board = crew(Ada=5)
     board.add(task(1, type="dig"))
     worker = board.board.workers["Ada"]
-    board.board.attendance.expect_back(worker, board.now)
+    board.board.membership.expect_back(worker)
     interrupt(board, 30.0)
     assert worker.may_have_leases
     board.join("Ada", call=2, holding=frozenset({(1, 1)}))

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.board.join_limit import JOINS_AT_ONCE, JOINS_PER_S, TELL_EVERY_S
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind, RefuseWorker, SendWelcome
-from muster.agents.kernel.model.records import MAX_WORKERS, Rules
+from muster.agents.kernel.board.join_limit import JOINS_AT_ONCE, JOINS_PER_S, WARN_EVERY_S
+from muster.agents.kernel.model.config import MAX_WORKERS, Rules
+from muster.agents.kernel.model.instructions import RefuseWorker, SendWelcome
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.messages import InvalidInput
 
 Make = Callable[..., Any]
@@ -73,16 +75,16 @@ def test_of_a_flood_of_newcomers_so_many_a_second_are_answered_and_it_is_told_on
         said += board.handle_join_unchecked(f"w{number}")
     assert len(board.board.workers) == JOINS_AT_ONCE
     told = [
-        each.detail
+        describe_facts(each)
         for each in said
         if isinstance(each, Occurrence) and each.what is OccurrenceKind.WORKER_REFUSED
     ]
     assert len(told) == 1
     assert told[0].startswith("too many workers join at once: only 100 a second are answered")
-    board.now += TELL_EVERY_S
+    board.now += WARN_EVERY_S
     for number in range(3_000, 5_000):
         said += board.handle_join_unchecked(f"w{number}")
-    assert len(board.board.workers) == JOINS_AT_ONCE + JOINS_PER_S * TELL_EVERY_S
+    assert len(board.board.workers) == JOINS_AT_ONCE + JOINS_PER_S * WARN_EVERY_S
     assert sum(isinstance(each, RefuseWorker) for each in said) == 0
 
 

@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.lease_check import MAX_ASKED
 from muster.agents.kernel.board.rows import NOTHING, changed_rows
-from muster.agents.kernel.model.events import (
-    AskAboutLeases,
-    Instruction,
-    ListeningStarted,
-    OccurrenceKind,
-    TasksGivenBack,
-)
+from muster.agents.kernel.model.events import ListeningStarted, TasksGivenBack
+from muster.agents.kernel.model.instructions import AskAboutLeases, Instruction
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.model.records import AttemptOutcome
 from muster.messages import TaskStatus
 
@@ -51,9 +48,9 @@ def test_a_lease_that_nobody_works_on_comes_back_and_the_task_goes_on_elsewhere(
     assert board.places() == {1: "Ben"}
     record = board.record(1)
     assert (record.losses, record.failures) == (1, 0)
-    assert record.attempts[0].ending is AttemptOutcome.LOST
+    assert record.attempts[0].outcome is AttemptOutcome.LOST
     told = [each for each in record.story if each.what is OccurrenceKind.TASK_REQUEUED]
-    assert [each.detail for each in told] == ["attempt lost: Ada does not hold it"]
+    assert [describe_facts(each) for each in told] == ["attempt lost: Ada does not hold it"]
     board.succeed(1)
     assert board.status(1) is TaskStatus.COMPLETED
 
@@ -153,7 +150,7 @@ def test_what_waits_at_its_worker_comes_back_too(watched: Make, task: Make) -> N
     for number in range(1, 4):
         board.succeed(number, execution_time=0.5)
     worker = board.board.workers["Ada"]
-    waiting = tuple(worker.ahead)
+    waiting = tuple(worker.prefetched)
     assert waiting
     beat(board, 4.0, "Ada")
     give_back(board, "Ada", *worker.running, *waiting)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind, SendAssignment, SendCancel, TimePassed
+from muster.agents.kernel.model.events import TimePassed
+from muster.agents.kernel.model.instructions import SendAssignment, SendCancel
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind, ProgressFacts
 from muster.agents.kernel.model.records import MAX_STORY
 from muster.messages import IllegalTransition, InvalidTask, PriorityTask, TaskStatus, UnknownTask
 
@@ -61,7 +64,7 @@ def test_an_attempt_that_takes_too_long_is_stopped_and_the_task_fails(
 ) -> None:
     board = crew(Ada=5)
     board.add(task(1, timeout=4))
-    assert board.board.next_alarm() == 4
+    assert board.board.next_timer_at() == 4
     said = board.wait_until(4)
     assert only(SendCancel, said) == [SendCancel("at Ada", 1, 1, "timed out: after 4 s")]
     assert whats(said) == [OccurrenceKind.ATTEMPT_TIMED_OUT, OccurrenceKind.TASK_FAILED]
@@ -204,7 +207,7 @@ def test_the_priority_of_a_task_that_waits_no_more_cannot_be_changed(
 ) -> None:
     board = crew(Ada=5)
     board.add(task(1))
-    with pytest.raises(IllegalTransition, match="task 1 is in_progress and waits no more"):
+    with pytest.raises(IllegalTransition, match="task 1 is in_progress; only the priority"):
         board.set_priority(1, 5)
 
 
@@ -227,7 +230,7 @@ def test_progress_is_kept_and_told(crew: Make, task: Make) -> None:
     board = crew(Ada=5)
     board.add(task(1))
     (told,) = board.progress(1, 40, note="line 4")
-    assert (told.what, told.detail) == (OccurrenceKind.TASK_PROGRESSED, "40 %: line 4")
+    assert (told.what, describe_facts(told)) == (OccurrenceKind.TASK_PROGRESSED, "40 %: line 4")
     assert (board.record(1).progress, board.record(1).note) == (40, "line 4")
 
 
@@ -253,7 +256,7 @@ def test_a_chatty_worker_does_not_push_out_the_story(crew: Make, task: Make) -> 
         OccurrenceKind.TASK_ASSIGNED,
         OccurrenceKind.TASK_PROGRESSED,
     ]
-    assert board.record(1).story[-1].detail == "99 %"
+    assert board.record(1).story[-1].facts == ProgressFacts(99)
     assert board.record(1).forgotten == 99
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.model.events import RecoveryRequested
-from muster.messages import DuplicateTask, IllegalTransition, InvalidTask, TaskStatus, UnknownTask
+from muster.agents.kernel.model.occurrences import Occurrence
+from muster.messages import IllegalTransition, InvalidTask, TaskStatus, UnknownTask
 
 Make = Callable[..., Any]
 
 
 def recover(board: Any, task_id: Any) -> Any:
-    recovery_id = board.board.next_recovery_id(task_id)
-    board.handle(RecoveryRequested(task_id, recovery_id))
-    return recovery_id
+    said = board.handle(RecoveryRequested(task_id))
+    return next(each.task_id for each in said if isinstance(each, Occurrence))
 
 
 def test_it_goes_to_the_most_skilled_of_those_that_have_not_failed_it(
@@ -50,18 +50,22 @@ def test_each_recovery_has_a_name_of_its_own(crew: Make, task: Make) -> None:
 def test_only_what_has_failed_can_be_recovered(crew: Make, task: Make) -> None:
     board = crew(Ada=9)
     board.add(task(1))
-    with pytest.raises(IllegalTransition, match="task 1 is in_progress, and only what has failed"):
+    with pytest.raises(IllegalTransition, match="task 1 is in_progress; only a failed task"):
         recover(board, 1)
     with pytest.raises(UnknownTask):
         recover(board, 2)
 
 
-def test_a_name_that_is_taken_or_too_long_is_refused(crew: Make, task: Make) -> None:
+def test_an_id_that_is_taken_is_passed_over(crew: Make, task: Make) -> None:
     board = crew(Ada=9)
-    board.add(task(1), task("x" * 200))
+    board.add(task(1), task("1-recovery-1"))
     board.fail(1)
+    assert recover(board, 1) == "1-recovery-2"
+
+
+def test_an_id_that_is_too_long_is_refused(crew: Make, task: Make) -> None:
+    board = crew(Ada=9)
+    board.add(task("x" * 200))
     board.fail("x" * 200)
-    with pytest.raises(DuplicateTask):
-        board.handle(RecoveryRequested(1, 1))
     with pytest.raises(InvalidTask, match="can't be recovered as"):
         recover(board, "x" * 200)

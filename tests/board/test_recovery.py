@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind, TimePassed
+from muster.agents.kernel.model.events import TimePassed
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -101,7 +102,7 @@ def test_a_lost_worker_that_returns_may_have_its_task_again(crew: Make, task: Ma
 def test_a_task_that_nobody_can_do_fails_when_its_patience_ends(crew: Make, task: Make) -> None:
     board = crew(Junior=3, Intermediate=6)
     board.add(task(1, 9))
-    assert board.board.next_alarm() == 10.0
+    assert board.board.next_timer_at() == 10.0
     board.wait_until(29.9, hearing=["Junior", "Intermediate"])
     assert board.status(1) is TaskStatus.PENDING
     board.wait_until(30, hearing=["Junior", "Intermediate"])

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind, ResultReceived, SendCancel
+from muster.agents.kernel.model.events import ResultReceived
+from muster.agents.kernel.model.instructions import SendCancel
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import TaskResult, TaskStatus
 
 Make = Callable[..., Any]
@@ -45,7 +48,7 @@ def test_statistics_tell_what_a_worker_has_done(running: Any) -> None:
 def test_a_result_that_comes_twice_counts_once(running: Any) -> None:
     running.succeed(1, output="first")
     (told,) = running.succeed(1, output="second")
-    assert (told.what, told.detail) == (OccurrenceKind.RESULT_IGNORED, "came twice")
+    assert (told.what, describe_facts(told)) == (OccurrenceKind.RESULT_IGNORED, "came twice")
     assert running.record(1).result.output == "first"
     assert running.board.ignored == {"came twice": 1}
 

@@ -7,27 +7,29 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.board.restoration import read_board
+from muster.agents.kernel.board.invariants import check_invariants
+from muster.agents.kernel.board.restoration import read_board, restore_into
 from muster.agents.kernel.board.rows import Rows, changed_rows
 from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
-    EndRun,
     Event,
-    Instruction,
     ListeningStarted,
-    Occurrence,
-    OccurrenceKind,
     PriorityChanged,
     ResultReceived,
-    SendAssignment,
-    SendCancel,
-    SendWelcome,
     TasksAdded,
     TimePassed,
 )
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.instructions import (
+    EndRun,
+    Instruction,
+    SendAssignment,
+    SendCancel,
+    SendWelcome,
+)
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
     DecodeError,
@@ -55,7 +57,7 @@ class Managed:
 
     def happens(self, event: Event) -> list[Instruction]:
         said = self.board.handle(event, self.now)
-        self.board.validate()
+        check_invariants(self.board)
         self.kept.keep(changed_rows(self.board, said))
         self.said += said
         return said
@@ -75,7 +77,7 @@ class Managed:
     def restart(self, *again: Task, policy: str | None = None) -> list[Instruction]:
         chosen = None if policy is None else find_policy(policy)
         self.board = read_board(self.kept.read(), self.rules, chosen, now=self.now)
-        self.board.validate()
+        check_invariants(self.board)
         assert self.happens(TasksAdded(again)) == []
         return self.happens(ListeningStarted())
 
@@ -149,7 +151,7 @@ def test_tasks_of_a_worker_that_stays_away_go_to_others_after_a_while(task: Make
     run.join("Ben")
     run.now = 19.0
     assert assigned(run.join("Ben")) == []
-    run.now = run.board.next_alarm() or 0.0
+    run.now = run.board.next_timer_at() or 0.0
     assert run.now == 20.0
     assert sorted(assigned(run.happens(TimePassed()))) == [(1, 2, "Ben"), (2, 2, "Ben")]
 
@@ -168,9 +170,9 @@ def test_a_run_that_had_not_begun_waits_for_its_workers_as_before(task: MakeTask
     run.restart()
     assert run.board.began_at is None
     run.join("Ada", call=2)
-    assert not run.board.roll.is_called
+    assert not run.board.start_barrier.is_over
     run.join("Ben")
-    assert run.board.roll.is_called
+    assert run.board.start_barrier.is_over
 
 
 def test_a_run_in_which_all_is_settled_ends_at_once(task: MakeTask) -> None:
@@ -327,10 +329,63 @@ def test_an_attempt_that_waited_ahead_when_it_was_kept_times_out_all_the_same(
     run.join(slots=1)
     run.happens(AssigningBegun())
     run.succeed(1, execution_time=0.1)
-    assert list(run.board.workers["Ada"].ahead) == [(3, 1)]
+    assert list(run.board.workers["Ada"].prefetched) == [(3, 1)]
     # It gets the slot, of which no row tells.
     run.succeed(2, execution_time=0.1)
     run.now = 5.0
     run.restart()
     run.join(slots=1, call=2, holding=frozenset({(3, 1)}))
     assert run.board.tasks[3].deadline == 35.0
+
+
+# ------------------------------------------------------------------ on a board with tasks
+
+
+def _with_tasks(run: Managed, *tasks: Task) -> Board:
+    board = Board(run.rules)
+    board.handle(TasksAdded(tasks), run.now)
+    return board
+
+
+def test_a_board_with_tasks_resumes_a_run_and_adds_those_that_it_lacks(task: MakeTask) -> None:
+    run = Managed()
+    run.happens(TasksAdded((task(1), task(2))))
+    run.join()
+    run.happens(AssigningBegun())
+    run.succeed(1)
+    board = _with_tasks(run, task(2), task(3, depends_on=[2]))
+    lacking = restore_into(board, run.kept.read(), run.now)
+    check_invariants(board)
+    assert [each.task_id for each in lacking if isinstance(each, Occurrence)] == [3]
+    assert {each: record.status.value for each, record in board.tasks.items()} == {
+        1: "completed",
+        2: "in_progress",
+        3: "pending",
+    }
+    assert board.is_suspended
+    board.handle(ListeningStarted(), run.now)
+    check_invariants(board)
+
+
+def test_where_there_is_no_run_yet_a_board_keeps_what_it_has(task: MakeTask) -> None:
+    run = Managed()
+    board = _with_tasks(run, task(1), task(2))
+    board.handle(CancelRequested(1), run.now)
+    lacking = restore_into(board, Rows(), run.now)
+    run.kept.keep(changed_rows(board, lacking))
+    restored = read_board(run.kept.read(), run.rules, now=run.now)
+    assert [record.status for record in restored.tasks.values()] == [
+        TaskStatus.CANCELLED,
+        TaskStatus.PENDING,
+    ]
+
+
+def test_a_board_with_another_task_of_the_same_id_stays_as_it_was(task: MakeTask) -> None:
+    run = Managed()
+    run.happens(TasksAdded((task(1), task(2))))
+    board = _with_tasks(run, task(5), task(2, difficulty=9))
+    with pytest.raises(DifferentTask):
+        restore_into(board, run.kept.read(), run.now)
+    assert list(board.tasks) == [5, 2]
+    assert not board.is_suspended
+    check_invariants(board)

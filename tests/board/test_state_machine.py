@@ -22,22 +22,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.board.task_checks import named_tasks
 from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
-    AskAboutLeases,
     AssigningBegun,
     CancelRequested,
-    DropWorker,
-    EndRun,
     Event,
     HandOut,
     ListeningInterrupted,
     ListeningStarted,
-    Occurrence,
-    OccurrenceKind,
     PriorityChanged,
     ProgressReported,
     RecoveryRequested,
@@ -45,11 +42,6 @@ from muster.agents.kernel.model.events import (
     ResultReceived,
     ResultsReceived,
     RetirementRequested,
-    RetireWorker,
-    SendAssignment,
-    SendCancel,
-    SendRecall,
-    SendWelcome,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -59,7 +51,17 @@ from muster.agents.kernel.model.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.instructions import (
+    AskAboutLeases,
+    DropWorker,
+    EndRun,
+    RetireWorker,
+    SendAssignment,
+    SendCancel,
+    SendRecall,
+    SendWelcome,
+)
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
     IllegalTransition,
@@ -189,8 +191,8 @@ class Muster(RuleBasedStateMachine):
                     self.settled[task_id] += 1
                 case _:
                     pass
-        self.board.validate()
-        alarm = self.board.next_alarm()
+        check_invariants(self.board)
+        alarm = self.board.next_timer_at()
         assert alarm is None or not math.isnan(alarm)
 
     # ------------------------------------------------------------------ tasks
@@ -285,13 +287,14 @@ class Muster(RuleBasedStateMachine):
         record = self.board.tasks.get(task_id)
         if record is None:
             return
-        recovery_id = self.board.next_recovery_id(task_id)
         if record.status is TaskStatus.FAILED:
-            self.tell(RecoveryRequested(task_id, recovery_id))
-            assert self.board.tasks[recovery_id].failed_by == record.failed_by
+            self.tell(RecoveryRequested(task_id))
+            recovery = next(reversed(self.board.tasks.values()))
+            assert recovery.task.parent_id == task_id
+            assert recovery.failed_by == record.failed_by
         else:
             with pytest.raises(IllegalTransition):
-                self.board.handle(RecoveryRequested(task_id, recovery_id), self.now)
+                self.board.handle(RecoveryRequested(task_id), self.now)
 
     @rule(name=st.sampled_from(NAMES))
     def retire(self, name: str) -> None:
@@ -384,7 +387,7 @@ class Muster(RuleBasedStateMachine):
         """Kill the manager, and let another take over from what was kept."""
         before = self.board
         restored = read_board(self.kept.read(), self.rules, self.policy, now=self.now)
-        restored.validate()
+        check_invariants(restored)
         assert _essence(restored) == _essence(before)
         self.board = restored
         self.present.clear()
@@ -458,9 +461,9 @@ class Muster(RuleBasedStateMachine):
         held = {lease[:2] for lease in self.held.get(address, [])}
         missing = self.asked.pop(address, set()) - held
         self.tell(TasksGivenBack(address, tuple(sorted(missing))))
-        for worker in self.board.members.present.values():
+        for worker in self.board.worker_registry.present.values():
             if worker.worker_id == address:
-                books = {*worker.running, *worker.ahead, *worker.stopping}
+                books = {*worker.running, *worker.prefetched, *worker.stopping}
                 assert not books & missing, "a lease that nobody works on"
 
     @rule(
@@ -520,7 +523,7 @@ class Muster(RuleBasedStateMachine):
         """Wake the board late, as a busy machine does."""
         self.now += seconds
         self.tell(TimePassed())
-        alarm = self.board.next_alarm()
+        alarm = self.board.next_timer_at()
         assert alarm is None or alarm > self.now, "an alarm that does not go off"
 
     @rule(seconds=st.sampled_from([1.0, 12.0]))
@@ -537,10 +540,10 @@ class Muster(RuleBasedStateMachine):
             waits_for_name = name in self.board.workers
             assert silent_s >= self.rules.lost_after_s or waits_for_name, "given up unheard"
 
-    @precondition(lambda self: self.board.next_alarm() is not None)
+    @precondition(lambda self: self.board.next_timer_at() is not None)
     @rule()
     def go_to_the_next_alarm(self) -> None:
-        self.now = max(self.board.next_alarm() or 0.0, self.now)
+        self.now = max(self.board.next_timer_at() or 0.0, self.now)
         self.tell(TimePassed())
 
     # ------------------------------------------------------------------ what must hold
@@ -564,7 +567,7 @@ class Muster(RuleBasedStateMachine):
         )
         self.tell(AssigningBegun())
         for _ in range(2_000):
-            if not any(self.held.values()) and self.board.next_alarm() is None:
+            if not any(self.held.values()) and self.board.next_timer_at() is None:
                 break
             for address in sorted(self.held):
                 for task_id, attempt, worker in self.held.pop(address):
@@ -575,7 +578,7 @@ class Muster(RuleBasedStateMachine):
             waiting = [each for each in self.board.tasks.values() if not each.status.is_final]
             if not waiting:
                 break
-            self.now = max(self.board.next_alarm() or 0.0, self.now)
+            self.now = max(self.board.next_timer_at() or 0.0, self.now)
             for address in sorted(self.present):
                 self.tell(WorkerHeard(address))
                 if address in self.asked:
@@ -593,7 +596,7 @@ def _essence(board: Board) -> Any:
         task_id: (
             record.task,
             record.status,
-            [(each.number, each.worker.name, each.ending) for each in record.attempts],
+            [(each.number, each.worker.name, each.outcome) for each in record.attempts],
             record.failures,
             record.losses,
             record.failed_by,
@@ -602,7 +605,7 @@ def _essence(board: Board) -> Any:
             record.finished_at,
             record.unfinished,
             # What is held back is handed out when the run goes on, unless it waits for other tasks.
-            record.place is not None or (task_id in board.held and not record.unfinished),
+            record.queue_entry is not None or (task_id in board.held and not record.unfinished),
             [each for each in record.story if each.what is not OccurrenceKind.TASK_PROGRESSED],
         )
         for task_id, record in board.tasks.items()
@@ -612,7 +615,7 @@ def _essence(board: Board) -> Any:
             worker.worker_id,
             worker.session,
             worker.call,
-            set(worker.running) | set(worker.ahead),
+            set(worker.running) | set(worker.prefetched),
             worker.failures_in_a_row,
             worker.quarantined_until,
         )

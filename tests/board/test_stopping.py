@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from muster.agents.kernel.model.events import EndRun, OccurrenceKind, StopRequested
+from muster.agents.kernel.model.events import StopRequested
+from muster.agents.kernel.model.instructions import EndRun
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -29,7 +32,7 @@ def test_a_stop_is_noted_with_its_reason_and_time(watched: Make, task: Make, onl
     board.now = 7.0
     said = board.handle(StopRequested("by the user"))
     (ended,) = [each for each in said if getattr(each, "what", None) is OccurrenceKind.RUN_ENDED]
-    assert (ended.at, ended.detail) == (7.0, "by the user")
+    assert (ended.at, describe_facts(ended)) == (7.0, "by the user")
     assert board.board.ended_at == 7.0
     assert board.board.failure is None
     assert only(EndRun, said) == []

@@ -7,14 +7,15 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.matching.policies import find_policy
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     ResultReceived,
-    SendAssignment,
     TasksAdded,
     WorkerJoined,
 )
+from muster.agents.kernel.model.instructions import SendAssignment
 from muster.messages import TaskResult, TaskStatus, WorkerProfile
 
 Make = Callable[..., Any]
@@ -64,8 +65,8 @@ def test_of_many_cancelled_tasks_nothing_stays_and_the_rest_goes_on(crew: Make, 
     board.add(*(task(number) for number in range(1, 101)))
     for number in range(2, 90):
         board.cancel(number)
-    (bucket,) = board.board.queue.buckets.values()
-    assert len(bucket.places) <= 2 * bucket.count + 8
+    (group,) = board.board.queue.groups.values()
+    assert len(group.entries) <= 2 * group.count + 8
     board.succeed(1)
     assert board.places() == {90: "Ada"}
 
@@ -77,10 +78,10 @@ def test_the_next_in_line_is_found_after_the_first_was_cancelled_with_many_behin
     board.add(*(task(number) for number in range(1, 41)))
     for number in range(40, 17, -1):
         board.cancel(number)
-    (bucket,) = board.board.queue.buckets.values()
-    before = len(bucket.places)
+    (group,) = board.board.queue.groups.values()
+    before = len(group.entries)
     board.cancel(2)
-    assert len(bucket.places) == 15 < before
+    assert len(group.entries) == 15 < before
     board.succeed(1)
     assert board.places() == {3: "Ada"}
 
@@ -91,8 +92,8 @@ def test_a_task_that_starves_leaves_no_traces_in_the_queue(crew: Make, task: Mak
     for number in range(1, 200):
         board.add(task(number, 1 + number % 5))
         board.succeed(next(iter(board.places())))
-    (crew_of_all,) = board.board.queue.crews.values()
-    assert len(crew_of_all.heads) <= 2 * len(crew_of_all.buckets) + 8
+    (candidate_set,) = board.board.queue.candidate_sets.values()
+    assert len(candidate_set.heads) <= 2 * len(candidate_set.groups) + 8
     assert board.status("starving") is TaskStatus.PENDING
 
 
@@ -106,5 +107,5 @@ def test_kinds_of_tasks_that_come_no_more_are_forgotten(watched: Make, task: Mak
         board.handle(
             ResultReceived("at Ada", TaskResult(task_id=number, worker="Ada", success=True)), 0.0
         )
-    assert len(board.queue.buckets) <= 1_001
-    board.validate()
+    assert len(board.queue.groups) <= 1_001
+    check_invariants(board)

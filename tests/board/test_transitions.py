@@ -10,7 +10,8 @@ from typing import Any
 
 import muster.agents.kernel
 import pytest
-from muster.agents.kernel.board.board import TRANSITIONS, Board, Cause
+from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.board.transitions import TRANSITIONS, Cause
 from muster.agents.kernel.matching.policies import BestFit
 from muster.agents.kernel.model.events import TasksAdded
 from muster.messages import IllegalTransition, Task, TaskStatus
@@ -28,12 +29,12 @@ def test_a_cause_does_what_the_table_says_or_is_refused_with_the_story(
     record = board.tasks[7]
     record.status = status
     if (status, cause) in TRANSITIONS:
-        board._transition(record, cause)
+        board.task_registry.transition(record, cause)
         assert record.status is TRANSITIONS[status, cause]
     else:
         told = rf"task 7 is {status.value}, so it can't be {cause.value}; its story: .*task_added"
         with pytest.raises(IllegalTransition, match=told):
-            board._transition(record, cause)
+            board.task_registry.transition(record, cause)
         assert record.status is status
 
 
@@ -60,7 +61,7 @@ def test_only_the_transition_function_changes_a_status() -> None:
         for target in node.targets
         if isinstance(target, ast.Attribute) and target.attr == "status"
     ]
-    assert changing == [("board", "_transition")]
+    assert changing == [("task_registry", "transition")]
 
 
 def test_the_same_events_give_the_same_instructions(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from muster.agents.kernel.board.context import BoardContext
 from muster.agents.kernel.board.worker_registry import MAX_CHALLENGES, MAX_LOST_KEPT, WorkerRegistry
-from muster.agents.kernel.model.events import (
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.events import WorkerHeard, WorkerJoined, WorkerLeft
+from muster.agents.kernel.model.instructions import (
     DropWorker,
-    OccurrenceKind,
     RefuseWorker,
     SendAssignment,
     SendWelcome,
-    WorkerHeard,
-    WorkerJoined,
-    WorkerLeft,
 )
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import TaskStatus, WorkerProfile
 
 Make = Callable[..., Any]
@@ -117,7 +117,7 @@ def test_a_worker_that_says_goodbye_is_gone_at_once(crew: Make, task: Make, what
     board.add(task(1))
     said = board.leave("Ada", "going home")
     assert whats(said)[0] is OccurrenceKind.WORKER_LOST
-    assert said[0].detail == "going home"
+    assert describe_facts(said[0]) == "going home"
     assert board.places() == {1: "Ben"}
 
 
@@ -204,7 +204,7 @@ def test_a_newcomer_takes_the_place_of_one_that_stays_silent(
     board.add(task(1, type="real"))
     board.now = 1.0
     board.join("Ada", worker_id="second", session="2")
-    assert board.board.next_alarm() == 1.0 + 2.5 * 2
+    assert board.board.next_timer_at() == 1.0 + 2.5 * 2
     said = board.wait_until(6)
     assert whats(said)[0] is OccurrenceKind.WORKER_LOST
     assert only(DropWorker, said) == [DropWorker("at Ada")]
@@ -266,39 +266,39 @@ def test_no_more_newcomers_wait_than_may(watched: Make) -> None:
         board.board.handle(_hello(f"w{number}", f"at {number}"), 0.0)
     for number in range(MAX_CHALLENGES + 5):
         board.board.handle(_hello(f"w{number}", f"second {number}"), 0.0)
-    assert len(board.board.members.challenges) == MAX_CHALLENGES
+    assert len(board.board.worker_registry.challenges) == MAX_CHALLENGES
 
 
 def test_only_the_latest_lost_workers_are_remembered() -> None:
-    members = WorkerRegistry(Rules())
+    workers = WorkerRegistry(BoardContext(Rules()))
     for number in range(MAX_LOST_KEPT + 5):
-        worker, _ = members.admit(_hello(f"w{number}", f"at {number}"), 0.0)
-        members.lose(worker, 1.0)
-    assert len(members.by_name) == MAX_LOST_KEPT
-    assert members.find("at 4") is None
-    assert members.find("at 5") is members.by_name["w5"]
+        worker, _ = workers.connect(_hello(f"w{number}", f"at {number}"), 0.0)
+        workers.lose(worker, 1.0)
+    assert len(workers.by_name) == MAX_LOST_KEPT
+    assert workers.find("at 4") is None
+    assert workers.find("at 5") is workers.by_name["w5"]
 
 
 def test_a_worker_that_has_returned_is_not_forgotten_among_the_lost() -> None:
-    members = WorkerRegistry(Rules())
-    returned, _ = members.admit(_hello("returned", "at first"), 0.0)
-    members.lose(returned, 1.0)
-    members.admit(_hello("returned", "at last"), 2.0)
+    workers = WorkerRegistry(BoardContext(Rules()))
+    returned, _ = workers.connect(_hello("returned", "at first"), 0.0)
+    workers.lose(returned, 1.0)
+    workers.connect(_hello("returned", "at last"), 2.0)
     for number in range(MAX_LOST_KEPT):
-        worker, _ = members.admit(_hello(f"w{number}", f"at {number}"), 3.0)
-        members.lose(worker, 4.0)
-    assert members.by_name["returned"] is returned
+        worker, _ = workers.connect(_hello(f"w{number}", f"at {number}"), 3.0)
+        workers.lose(worker, 4.0)
+    assert workers.by_name["returned"] is returned
 
 
 def _hello(name: str, worker_id: str) -> WorkerJoined:
     return WorkerJoined(worker_id, WorkerProfile(name))
 
 
-def test_a_worker_that_comes_and_goes_leaves_few_alarms(watched: Make) -> None:
+def test_a_worker_that_comes_and_goes_leaves_few_timers(watched: Make) -> None:
     board = watched()
     for _ in range(50):
         board.join("Ada")
         board.now += 1.0
         board.leave("Ada")
-    board.board.next_alarm()
-    assert len(board.board.alarms.watched()) <= 1
+    board.board.next_timer_at()
+    assert len(board.board.timers.watched()) <= 1

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.security.ticket import write_ticket_file
 from muster.messages import Task
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.diagram import check_diagram, find_diagrams
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.trace import Trace, TraceLog
 from muster.agents.runtime.ports import claim_port
 from muster.agents.trace.follow import add_side_message, follow

@@ -12,6 +12,7 @@ import pytest
 from muster.agents import RunReport
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.rows import Rows, changed_rows
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     Event,
@@ -21,7 +22,6 @@ from muster.agents.kernel.model.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.model.records import Rules
 from muster.agents.store.sqlite import SqliteStore
 from muster.messages import Task, TaskResult, WorkerProfile
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ def test_a_run_goes_on_after_its_manager_was_killed(
     working = start("worker", "--join", "ticket", "--name", "Ada", "--skill", 9)
     killed = start(*MANAGER, "--tasks", tasks)
     killed.wait_for("T4 done by Ada")
+    # Stopped, it holds its store for as long as the questions take, and does not end its run.
+    killed.process.send_signal(signal.SIGSTOP)
     told = start("status", "--store", "run.db").end().out
     assert f"a manager holds it, process {killed.process.pid}" in told
     refused = start(*MANAGER, "--tasks", tasks).end()

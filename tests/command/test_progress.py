@@ -9,7 +9,7 @@ import pytest
 from muster.agents.command.console.live_display import LiveDisplay, render
 from muster.agents.command.console.plain_lines import PlainLines
 from muster.agents.command.console.tally import MAX_UNTOLD, RunTally
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import JoinFacts, Occurrence, OccurrenceKind
 from muster.messages import TaskStatus
 from rich.console import Console
 
@@ -24,9 +24,7 @@ def tally_of(tasks: int, *occurrences: Occurrence) -> RunTally:
 
 
 def joined(at: float, name: str) -> Occurrence:
-    return Occurrence(
-        BEGAN + at, OccurrenceKind.WORKER_JOINED, worker=name, detail="skill 3, 2 slots"
-    )
+    return Occurrence(BEGAN + at, OccurrenceKind.WORKER_JOINED, worker=name, facts=JoinFacts(3, 2))
 
 
 def task(
@@ -116,7 +114,7 @@ def test_each_occurrence_that_matters_is_a_line(
 
 
 def test_a_lost_worker_is_told(lines_of: Callable[[RunTally, float], list[str]]) -> None:
-    lost = Occurrence(BEGAN + 2, OccurrenceKind.WORKER_LOST, worker="Ada", detail="silent for 10 s")
+    lost = Occurrence(BEGAN + 2, OccurrenceKind.WORKER_LOST, worker="Ada", facts="silent for 10 s")
     assert lines_of(tally_of(1, lost), 3) == ["    2.0s  Ada lost: silent for 10 s"]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.command.traced_play import trace_scenario
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.trace import RunFacts, SideMessage, TaskFacts, Trace, TraceLog
 from muster.messages import WorkerProfile
 from muster.scenarios.scenario import Scenario

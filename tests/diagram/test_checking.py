@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from muster.agents.diagram import check_diagram, read_sequence
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind, PriorityFacts, ProgressFacts
 from muster.messages import InvalidDiagram, InvalidTrace
 
 TWO = """\
@@ -162,8 +162,9 @@ def test_a_participant_is_known_by_label_or_id_and_described_rightly(make_run: A
 
 def test_what_may_be_left_out_must_be_whole_if_it_is_shown(make_run: Any) -> None:
     make_run.join("Ada").join("Ben").task(1).task(2).assign(1, "Ada")
-    make_run.happens(OccurrenceKind.TASK_PROGRESSED, 1, 1, "Ada", "50 %: half way").then()
-    make_run.happens(OccurrenceKind.TASK_REPRIORITIZED, 2, 0, "", "from 0 to 7").then()
+    half_way = ProgressFacts(50, "half way")
+    make_run.happens(OccurrenceKind.TASK_PROGRESSED, 1, 1, "Ada", half_way).then()
+    make_run.happens(OccurrenceKind.TASK_REPRIORITIZED, 2, 0, "", PriorityFacts(0, 7)).then()
     trace = make_run.complete(1, "Ada").end()
     head = f"sequenceDiagram\nparticipant Main\n{TWO}"
     head = head.replace("    Ada->>", "Main->>TM: AddTasks(T1, T2)\n    Ada->>")

@@ -17,12 +17,21 @@ from muster.agents.diagram import (
     write_gantt,
     write_sequence,
 )
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import (
+    CancellationCause,
+    CancellationFacts,
+    OccurrenceKind,
+    RequeueCause,
+    RequeueFacts,
+)
 from muster.agents.kernel.trace import Trace
 from muster.messages import InvalidInput
 from muster.scenarios.some_failures import SomeFailures
 
 from .conftest import RunMaker
+
+WORKER_LOST = RequeueFacts(RequeueCause.WORKER_LOST)
+BY_THE_USER = CancellationFacts(CancellationCause.REQUESTED, "by the user")
 
 
 def test_a_run_is_told_from_connect_to_shutdown(trace_of_story: Callable[[Any], Any]) -> None:
@@ -104,11 +113,11 @@ def test_fewer_than_two_messages_are_refused(make_run: RunMaker) -> None:
 def test_what_goes_wrong_is_told(make_run: RunMaker) -> None:
     make_run.join("Ada").join("Ben").task(1).assign(1, "Ada").then()
     make_run.happens(OccurrenceKind.WORKER_LOST, None, 0, "Ada", "silent for 10 s")
-    make_run.happens(OccurrenceKind.TASK_REQUEUED, 1, 1, "Ada", "worker lost: Ada")
+    make_run.happens(OccurrenceKind.TASK_REQUEUED, 1, 1, "Ada", WORKER_LOST)
     make_run.assign(1, "Ben", 2).then().happens(
         OccurrenceKind.WORKER_QUARANTINED, None, 0, "Ben", "too bad"
     )
-    make_run.happens(OccurrenceKind.TASK_CANCELLED, 1, 2, "Ben", "cancelled: by the user")
+    make_run.happens(OccurrenceKind.TASK_CANCELLED, 1, 2, "Ben", BY_THE_USER)
     drawn = write_sequence(tell_as_sequence(make_run.end()))
     told = [line.strip() for line in drawn.splitlines()]
     assert "Note over Ada: Lost: silent for 10 s" in told

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from muster.agents.diagram import tell_as_sequence, write_flowchart, write_gantt, write_sequence
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.trace import Trace
 
 from .conftest import REHEARSED, RunMaker

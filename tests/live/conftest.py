@@ -10,18 +10,18 @@ import httpx
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     Event,
     ListeningStarted,
-    Occurrence,
     ResultReceived,
     TasksAdded,
     TasksForgotten,
     WorkerJoined,
 )
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.occurrences import Occurrence
 from muster.agents.live.application import live_application
 from muster.agents.live.guard import Admission
 from muster.agents.live.page_state import PageState

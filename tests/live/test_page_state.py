@@ -283,7 +283,7 @@ def test_what_waits_at_a_worker_for_a_slot_has_not_begun(desk: Make) -> None:
     assert (ada["taken"], ada["slots"], ada["ahead"]) == (
         1,
         1,
-        len(here.board.workers["Ada"].ahead),
+        len(here.board.workers["Ada"].prefetched),
     )
     assert ada["ahead"] > 0
     rows = here.page.rows(here.board, here.page.listed(here.board))["added"]

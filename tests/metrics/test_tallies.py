@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from muster.agents.kernel.board.state import BoardState
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from muster.agents.metrics.tallies import MetricTallies
 from muster.messages import Task, WorkerProfile
@@ -22,7 +22,7 @@ def record() -> TaskRecord:
 def board(record: TaskRecord) -> BoardState:
     """A board with that task."""
     made = BoardState()
-    made._tasks[1] = record
+    made.task_registry.by_id[1] = record
     return made
 
 
@@ -36,7 +36,7 @@ def attempt(
     record.attempts.append(
         Attempt(
             *(len(record.attempts) + 1, ADA, record, began, None, None),
-            ending=ending,
+            outcome=ending,
             ended_at=ended,
             expected_s=expected_s,
         )

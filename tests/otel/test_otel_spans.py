@@ -201,10 +201,10 @@ def test_nothing_is_imported_where_nobody_traces() -> None:
     assert ran.stdout.split()[-1] == "False"
 
 
-@pytest.mark.parametrize("module", ["otel_spans", "metrics"])
+@pytest.mark.parametrize("module", ["metrics.otel", "metrics"])
 def test_without_the_packages_the_extra_is_named(module: str) -> None:
     package, extra = {
-        "otel_spans": ("opentelemetry", "otel"),
+        "metrics.otel": ("opentelemetry", "otel"),
         "metrics": ("prometheus_client", "metrics"),
     }[module]
     code = (

@@ -11,20 +11,20 @@ from typing import Any
 import jsonschema
 import pytest
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
     Event,
-    Instruction,
     ResultReceived,
-    SendAssignment,
     TasksAdded,
     TimePassed,
     WorkerJoined,
     WorkerLeft,
 )
 from muster.agents.kernel.model.health import Health
-from muster.agents.kernel.model.records import AttemptOutcome, Rules
+from muster.agents.kernel.model.instructions import Instruction, SendAssignment
+from muster.agents.kernel.model.records import AttemptOutcome
 from muster.agents.report.model import (
     MAX_HISTORY,
     RunReport,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
-from muster.agents.kernel.model.events import Occurrence
+from muster.agents.kernel.model.occurrences import Occurrence
 from muster.agents.kernel.model.records import Attempt, WorkerStats
 from muster.agents.live.api_models import StoryLine, TaskView, WholeTask, WorkerView
 from muster.agents.report.model import AttemptReport, TaskReport, WorkerReport
@@ -65,7 +65,6 @@ SHOWN = [
     Shown(
         Attempt,
         AttemptReport,
-        {"ending": "outcome"},
         left_out=frozenset(
             {
                 # It stands in the report of this.
@@ -74,15 +73,15 @@ SHOWN = [
                 "deadline",
                 # What the manager goes by while it runs.
                 "is_reported",
-                "is_ahead",
+                "is_prefetched",
                 "is_recalled",
                 "asked_at",
                 "expected_s",
-                "usual",
+                "duration",
             }
         ),
     ),
-    Shown(Occurrence, StoryLine, left_out=frozenset({"task_id"})),
+    Shown(Occurrence, StoryLine, {"facts": "detail"}, left_out=frozenset({"task_id"})),
 ]
 
 

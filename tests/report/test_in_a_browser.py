@@ -17,11 +17,11 @@ from muster.agents.kernel.model.events import (
     AssigningBegun,
     Event,
     ResultReceived,
-    SendAssignment,
     TasksAdded,
     WorkerJoined,
     WorkerLeft,
 )
+from muster.agents.kernel.model.instructions import SendAssignment
 from muster.agents.report.file import write_report
 from muster.agents.report.model import RunReport, build_report
 from muster.messages import Task, TaskResult, WorkerProfile

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     RetirementRequested,
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.model.records import Rules
 from muster.agents.kernel.scaling import Bounds, Step, decide, measure_load
 from muster.messages import InvalidInput, Task, WorkerProfile
 

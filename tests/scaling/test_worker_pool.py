@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.scaling import Step
 from muster.agents.worker_pool.pool import WorkerPool
 from muster.agents.worker_pool.processes import LocalProcesses

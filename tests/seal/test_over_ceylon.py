@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.kernel.delivery.frame_seal import Outgoing
-from muster.agents.kernel.model.events import Occurrence
+from muster.agents.kernel.model.occurrences import Occurrence
 from muster.agents.kernel.security.client_seal import ClientSeal
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.security.sealing import fresh_identity

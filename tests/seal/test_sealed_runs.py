@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from muster.agents import TaskManager, WorkerAgent
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.security.seal import Seal
 from muster.agents.kernel.security.unsealed import Unsealed
 from muster.agents.simulation.memory_network import MemoryNetwork, SeededFaults

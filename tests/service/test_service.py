@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from muster.agents import MemoryStore, TaskManager, WorkerAgent, run_in_virtual_time
 from muster.agents.kernel.board.restoration import read_snapshot
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import (
     IllegalTransition,
     InvalidInput,

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from muster.agents import Handlers, MemoryStore, TaskManager, run_in_virtual_time
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.board.invariants import check_invariants
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import (
     DuplicateTask,
     IllegalTransition,
@@ -494,7 +495,7 @@ def test_results_that_were_taken_are_forgotten_if_that_is_wanted(hall: Make) -> 
             assert manager.get_task_result(result.task_id) is result
             most = max(most, len(manager.board.tasks))
         left = len(manager.board.tasks)
-        manager.board.validate()
+        check_invariants(manager.board)
         await manager.stop()
         return most, left
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from muster.agents import MemoryNetwork, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.worker.shell import WorkerShell
 from muster.messages import CancelTask, Task, TaskAssignment, Welcome
 

@@ -15,10 +15,13 @@ import pytest
 from muster.agents import WorkerAgent
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.execution.task_runner import TaskRunner
+from muster.agents.kernel.board.assigner import Assigner
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.model.events import Instruction, OccurrenceKind
+from muster.agents.kernel.model.instructions import Instruction
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.manager.board_driver import BoardDriver
 from muster.agents.manager.group_commit import GroupCommit
+from muster.agents.simulation import checker
 from muster.agents.simulation import runner as simulation
 from muster.agents.simulation.checker import InvariantViolation
 from muster.agents.simulation.faults import FaultKind
@@ -34,6 +37,7 @@ import logging
 logging.disable()
 from muster.agents.command.scenario_finder import our_scenarios
 from muster.agents.simulation.runner import Conditions, simulate
+from muster.agents.simulation import checker
 from muster.agents.simulation.workload import StressStory
 calm = [each for each in our_scenarios() if not each.needs_the_real_network()]
 stories = [StressStory(5)] + [each() for each in calm]
@@ -183,7 +187,7 @@ def test_a_board_that_does_not_fit_together_is_noticed(
     def untrue(board: Board) -> None:
         raise AssertionError("the counts are wrong")
 
-    monkeypatch.setattr(Board, "validate", untrue)
+    monkeypatch.setattr(checker, "check_invariants", untrue)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach == InvariantViolation("the board fits together", "the counts are wrong")
 
@@ -240,7 +244,7 @@ def test_a_worker_that_forgets_results_with_its_manager_is_noticed(
 def test_a_run_that_hangs_is_noticed_and_tells_what_waits(
     monkeypatch: pytest.MonkeyPatch, small_story: Callable[[], Any]
 ) -> None:
-    monkeypatch.setattr(Board, "_hand_out", lambda self: None)
+    monkeypatch.setattr(Assigner, "assign_waiting", lambda self: None)
     outcome = simulate(small_story(), Conditions(1, ()))
     assert outcome.breach is not None
     assert outcome.breach.invariant == "a run ends once the faults have stopped"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import (
     IllegalTransition,
     InvalidInput,
@@ -336,7 +337,7 @@ def test_what_happens_is_told(make_either: Any, clock: Any) -> None:
         (OccurrenceKind.TASK_CANCELLED, waiting, ""),
         (OccurrenceKind.TASK_FORGOTTEN, waiting, ""),
     ]
-    assert told[2].detail == "why not"
+    assert describe_facts(told[2]) == "why not"
 
 
 def test_a_file_of_an_earlier_muster_is_listed_and_purged(

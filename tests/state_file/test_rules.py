@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from muster.agents.kernel.board.board import TRANSITIONS
-from muster.agents.kernel.model.events import OccurrenceKind
+from muster.agents.kernel.board.transitions import TRANSITIONS
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import (
     IllegalTransition,
     InvalidInput,
@@ -164,7 +165,7 @@ def test_what_happens_is_told_in_the_boards_words(make_either: Any, clock: Any) 
     ]
     assert {each.task_id for each in told} == {task_id}
     assert told[-1].at == clock.at
-    assert "held for too long: by ada" in told[4].detail
+    assert "held for too long: by ada" in describe_facts(told[4])
 
 
 def test_a_watcher_that_raises_changes_nothing(make_either: Any) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.restoration import read_snapshot
 from muster.agents.kernel.board.rows import changed_rows
-from muster.agents.kernel.matching.explanation import Candidates, Decision
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.decision import Candidates, Decision
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.model.records import (
     Attempt,
-    Rules,
     Snapshot,
     TaskRecord,
     WorkerRecord,
@@ -33,24 +33,24 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "unfinished": "counted anew",
         "named_by": "counted anew",
         "dependents": "found anew",
-        "place": "the queue is made anew",
+        "queue_entry": "the queue is made anew",
         "_story": "compared as the story",
         "attempts": "compared one by one",
     },
     Attempt: {
         "worker": "compared by its name",
         "task": "compared by its id",
-        "is_ahead": "what waited at its worker is known to that alone",
+        "is_prefetched": "what waited at its worker is known to that alone",
         "is_recalled": "it is asked for it again",
         "asked_at": "it is asked again",
         "expected_s": "estimated anew",
-        "usual": "learnt anew",
+        "duration": "learnt anew",
     },
     WorkerRecord: {
         "running": "found anew in the attempts",
         "stopping": "told by the worker",
-        "ahead": "told by the worker",
-        "ahead_s": "told by the worker",
+        "prefetched": "told by the worker",
+        "prefetched_s": "told by the worker",
         "withdrawn": "told by the worker",
         "is_retiring": "decided anew",
     },
@@ -65,8 +65,8 @@ def a_worker() -> WorkerRecord:
 
 def a_task(worker: WorkerRecord, payload: Any) -> TaskRecord:
     pairs = (("Ada", 1), ("Ben", 2))
-    lineup = make(Candidates, able=pairs, unable=pairs)
-    decision = make(Decision, lineup=lineup, scored=(("Ada", 1.5),))
+    candidates = make(Candidates, able=pairs, unable=pairs)
+    decision = make(Decision, candidates=candidates, scored=(("Ada", 1.5),))
     nothing = {name: default_of(TaskRecord, name) for name in NOT_KEPT[TaskRecord]}
     task = make(Task, payload)
     record = make(
@@ -82,7 +82,7 @@ def a_task(worker: WorkerRecord, payload: Any) -> TaskRecord:
     record.task = task.model_copy(update={"priority": -1, "timeout": 123.0})
     unkept = {name: default_of(Attempt, name) for name in NOT_KEPT[Attempt]}
     record.attempts.append(make(Attempt, **{**unkept, "worker": worker, "task": record}))
-    record.tell(make(Occurrence, task_id=record.task_id, what=OccurrenceKind.TASK_FAILED))
+    record.add_occurrence(make(Occurrence, task_id=record.task_id, what=OccurrenceKind.TASK_FAILED))
     return record
 
 

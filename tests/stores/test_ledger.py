@@ -10,15 +10,15 @@ import pytest
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.restoration import read_snapshot
 from muster.agents.kernel.board.rows import Rows, changed_rows
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
-    Instruction,
     PriorityChanged,
     ResultReceived,
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.instructions import Instruction
 from muster.agents.store.memory import SharedRows
 from muster.messages import EncodeError, Task, TaskResult, WorkerProfile
 
@@ -70,7 +70,7 @@ def test_what_tasks_share_of_their_decisions_they_share_again(begun: Any) -> Non
     board, memory = begun(5)
     decisions = [record.decision for record in read_snapshot(memory.read()).tasks]
     assert decisions == [record.decision for record in board.tasks.values()]
-    assert {id(each.lineup) for each in decisions} == {id(decisions[0].lineup)}
+    assert {id(each.candidates) for each in decisions} == {id(decisions[0].candidates)}
 
 
 def test_a_task_that_waits_or_runs_is_packed_again_only_if_it_has_changed(begun: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.restoration import read_snapshot
 from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     CancelRequested,
@@ -20,7 +21,7 @@ from muster.agents.kernel.model.events import (
     TasksAdded,
     WorkerJoined,
 )
-from muster.agents.kernel.model.records import Rules, TaskRecord
+from muster.agents.kernel.model.records import TaskRecord
 from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import Task, TaskResult, WorkerProfile
 
@@ -72,7 +73,7 @@ def known(record: TaskRecord) -> tuple[object, ...]:
             (each.number, each.worker.name, each.started_at, each.timeout_s, each.deadline)
             for each in record.attempts
         ],
-        *[(each.ending, each.is_reported, each.ended_at) for each in record.attempts],
+        *[(each.outcome, each.is_reported, each.ended_at) for each in record.attempts],
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents import TaskManager, WorkerAgent, rehearse, run_in_virtual_time
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import FACTS_OF, Occurrence, OccurrenceKind
 from muster.agents.kernel.trace import RunFacts, SideMessage, TaskFacts
 from muster.agents.trace.file import TraceFile, read_trace_file
 from muster.agents.trace.lines import LineWriter, read_line
@@ -203,12 +204,31 @@ def entries_of(kind: Any, *fields: Any) -> Any:
 
 
 TEXTS = st.text()
+VALUES = {int: st.integers(-99, 99), float: MOMENTS, str: TEXTS}
+
+
+def facts_of(what: OccurrenceKind) -> Any:
+    """Nothing, or what an occurrence of a kind may tell beside."""
+    if what not in FACTS_OF:
+        return st.none() | st.text(min_size=50)
+    fields = get_type_hints(FACTS_OF[what])
+    values = {
+        name: st.sampled_from(kind) if issubclass(kind, Enum) else VALUES[kind]
+        for name, kind in fields.items()
+    }
+    return st.none() | st.builds(FACTS_OF[what], **values)
+
+
 ENTRIES = st.one_of(
-    entries_of(
-        Occurrence, MOMENTS, st.sampled_from(OccurrenceKind), IDS, st.integers(0, 100), NAMES, TEXTS
+    st.sampled_from(OccurrenceKind).flatmap(
+        lambda what: entries_of(
+            Occurrence, MOMENTS, st.just(what), IDS, st.integers(0, 100), NAMES, facts_of(what)
+        )
     ),
-    entries_of(
-        Occurrence, MOMENTS, st.sampled_from(OccurrenceKind), st.none(), st.just(0), NAMES, TEXTS
+    st.sampled_from(OccurrenceKind).flatmap(
+        lambda what: entries_of(
+            Occurrence, MOMENTS, st.just(what), st.none(), st.just(0), NAMES, facts_of(what)
+        )
     ),
     entries_of(SideMessage, MOMENTS, NAMES, NAMES, TEXTS),
     entries_of(

@@ -10,7 +10,7 @@ import pytest
 from muster.agents import MemoryStore, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.agents.command.stored_run import read_kept_run
 from muster.agents.diagram.run_messages import conversation_of
-from muster.agents.kernel.model.events import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.trace import (
     RunFacts,
     TaskFacts,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TextIO
 
 from ....messages import TaskId
-from ...kernel.model.events import OccurrenceKind
+from ...kernel.model.occurrence_text import describe_facts
+from ...kernel.model.occurrences import OccurrenceKind
 from ...runtime.terminal_text import one_line
 from .tally import CountedOccurrence, RunTally
 
@@ -60,7 +61,7 @@ class PlainLines:
     def _line(self, told: CountedOccurrence) -> str:
         occurrence = told.occurrence
         task = "" if occurrence.task_id is None else name_of(occurrence.task_id)
-        detail = one_line(occurrence.detail, MAX_DETAIL_CHARACTERS)
+        detail = one_line(describe_facts(occurrence), MAX_DETAIL_CHARACTERS)
         worker = one_line(occurrence.worker, MAX_DETAIL_CHARACTERS)
         match occurrence.what:
             case OccurrenceKind.TASK_ASSIGNED:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ....messages import TaskId, TaskStatus
-from ...kernel.model.events import Occurrence, OccurrenceKind
+from ...kernel.model.occurrences import SETTLING, JoinFacts, Occurrence, OccurrenceKind
 
 MAX_UNTOLD = 10_000
 """How many occurrences are kept for whoever draws; older ones are counted in `forgotten`."""
 
-_SETTLING = frozenset(
-    {OccurrenceKind.TASK_COMPLETED, OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED}
-)
-_ENDING_AN_ATTEMPT = _SETTLING | {
+_ENDING_AN_ATTEMPT = SETTLING | {
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
     OccurrenceKind.TASK_REQUEUED,
@@ -119,7 +115,9 @@ class RunTally:
             case OccurrenceKind.WORKER_JOINED:
                 worker = self._worker(occurrence.worker)
                 worker.present = True
-                worker.about, worker.slots = _split_slots(occurrence.detail)
+                if isinstance(occurrence.facts, JoinFacts):
+                    worker.about = f"skill {occurrence.facts.skill_level}"
+                    worker.slots = str(occurrence.facts.slots)
             case OccurrenceKind.WORKER_LOST:
                 self._worker(occurrence.worker).present = False
             case OccurrenceKind.ASSIGNING_BEGUN:
@@ -146,12 +144,6 @@ class RunTally:
             return None
         worker, since = lease
         worker.running.pop(task_id, None)
-        if what in _SETTLING or what is OccurrenceKind.TASK_REQUEUED:
+        if what in SETTLING or what is OccurrenceKind.TASK_REQUEUED:
             del self._leases[task_id]
         return at - since
-
-
-def _split_slots(told: str) -> tuple[str, str]:
-    """Take the slots off what a worker told of itself, such as "skill 3, 2 slots"."""
-    found = re.fullmatch(r"(.*), ([0-9]+) slots?", told)
-    return (found[1], found[2]) if found else (told, "")

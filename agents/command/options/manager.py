@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ...kernel.lanes import MAX_LANES
-from ...kernel.model.records import MAX_WORKERS
+from ...kernel.model.config import MAX_WORKERS
 from ...runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lane_ports
 from ..console.credentials import take_secret
 from ..console.logging_setup import configure_logging

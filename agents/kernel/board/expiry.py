@@ -9,7 +9,7 @@ from ..model.records import AttemptOutcome, TaskRecord
 
 @dataclass(slots=True, eq=False)
 class Expiry:
-    """The time by which a task's first attempt must have begun.
+    """The timer for a task whose first attempt must have begun by some time.
 
     Args:
         record: the task.
@@ -26,7 +26,7 @@ class Expiry:
 
 
 def expiry_of(record: TaskRecord, time_scale: float) -> Expiry | None:
-    """The time limit of a task's wait, counted from its adding; None if it has none.
+    """The timer for a task's expiry, which counts from its adding; None if it has none.
 
     Args:
         record: the task.
@@ -37,13 +37,13 @@ def expiry_of(record: TaskRecord, time_scale: float) -> Expiry | None:
 
 
 def has_begun(record: TaskRecord) -> bool:
-    """Whether any attempt at a task has had a slot; one that waits at its worker has not."""
+    """Whether any attempt at a task has had a slot; a prefetched attempt has not."""
     return any(
-        not attempt.is_ahead and attempt.ending is not AttemptOutcome.NOT_BEGUN
+        not attempt.is_prefetched and attempt.outcome is not AttemptOutcome.NOT_BEGUN
         for attempt in record.attempts
     )
 
 
 def describe_expiry(record: TaskRecord) -> str:
-    """Why a task failed that did not begin in time."""
+    """The error of a task that has not begun in time."""
     return f"expired: it had not begun {record.task.expires_s:g} s after it was added"

@@ -1,7 +1,7 @@
 """Slots that workers still hold for attempts that were cancelled, timed out or overtaken.
 
-Nobody can stop a handler that does not heed its cancel. Its slot stays taken until it returns, and
-this tells whoever wonders where the slot has gone.
+A handler that ignores its cancellation can't be stopped. Its slot stays taken until it returns, and
+these warnings say why.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ....messages import TaskId
+from ..model.occurrence_text import describe_held_slot
+from ..model.occurrences import HeldSlotFacts
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 
-FIRST_TOLD_AFTER_S = 5.0
-"""How long a handler has to heed its cancel before the first warning."""
+FIRST_WARNING_AFTER_S = 5.0
+"""How long after a cancellation the first warning comes."""
 
-TOLD_EVERY_S = 60.0
-"""How long it is until the next warning."""
+WARNING_EVERY_S = 60.0
+"""How long after a warning the next one comes."""
 
 _WHAT_HAPPENED: Mapping[AttemptOutcome | None, str] = {
     AttemptOutcome.TIMED_OUT: "it timed out",
@@ -27,7 +29,7 @@ _WHAT_HAPPENED: Mapping[AttemptOutcome | None, str] = {
 
 
 class HeldSlot(NamedTuple):
-    """A slot that an attempt holds which is to stop.
+    """A slot that an attempt holds although it was told to stop.
 
     Args:
         task_id: the task.
@@ -42,32 +44,25 @@ class HeldSlot(NamedTuple):
     reason: str
 
     def describe(self, now: float) -> str:
-        """Tell it in words.
+        """The slot in words.
 
         Args:
             now: the time in seconds.
         """
-        return tell_held_slot(self.task_id, self.attempt, now - self.since, self.reason)
+        return describe_held_slot(self.task_id, self.attempt, now - self.since, self.reason)
 
+    def facts(self, now: float) -> HeldSlotFacts:
+        """The slot as facts of an occurrence.
 
-def tell_held_slot(task_id: TaskId, attempt: int, held_s: float, reason: str) -> str:
-    """Say that an attempt still holds its slot.
-
-    Args:
-        task_id: the task.
-        attempt: which attempt at it.
-        held_s: for how many seconds.
-        reason: what happened before, such as "it was cancelled".
-    """
-    return (
-        f"task {task_id} (attempt {attempt}) still holds a slot, {max(held_s, 0.0):.0f} s after "
-        f"{reason}"
-    )
+        Args:
+            now: the time in seconds.
+        """
+        return HeldSlotFacts(now - self.since, self.reason)
 
 
 @dataclass(slots=True, eq=False)
 class HeldSlotWarning:
-    """The next warning about a slot that an attempt holds which is to stop.
+    """The timer for the next warning about a slot that an attempt holds.
 
     Args:
         attempt: the attempt.
@@ -78,14 +73,14 @@ class HeldSlotWarning:
     at: float
 
     def due_at(self) -> float | None:
-        """When to warn, None once the worker has confirmed that it stopped, or is gone."""
+        """When to warn; None once the worker has confirmed the stop, or is lost."""
         attempt = self.attempt
         key = (attempt.task.task_id, attempt.number)
         return self.at if key in attempt.worker.stopping else None
 
 
 def held_slots(worker: WorkerRecord, tasks: Mapping[TaskId, TaskRecord]) -> list[HeldSlot]:
-    """The slots of a worker that attempts hold which are to stop, the longest held first.
+    """The slots of a worker held by attempts that were told to stop, the longest held first.
 
     Args:
         worker: the worker.
@@ -97,9 +92,9 @@ def held_slots(worker: WorkerRecord, tasks: Mapping[TaskId, TaskRecord]) -> list
 
 
 def held_slot_of(attempt: Attempt) -> HeldSlot:
-    """What an attempt holds that is to stop and has not."""
+    """The slot that an attempt holds that was told to stop."""
     since = attempt.started_at if attempt.ended_at is None else attempt.ended_at
-    reason = _WHAT_HAPPENED.get(attempt.ending, "it was cancelled")
+    reason = _WHAT_HAPPENED.get(attempt.outcome, "it was cancelled")
     return HeldSlot(attempt.task.task_id, attempt.number, since, reason)
 
 

@@ -1,243 +1,228 @@
-"""How workers come, stay and go: welcomes, refusals, two of one name, and the roll call."""
+"""How workers join, stay and leave: welcomes, refusals, two of one name, and the start barrier."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from ..matching.task_queue import TaskQueue
-from ..model.events import (
-    DropWorker,
-    Instruction,
-    Occurrence,
-    OccurrenceKind,
-    RefuseWorker,
-    SendWelcome,
-    StartAssigning,
-    WorkerId,
-    WorkerJoined,
-    WorkerLeft,
-)
-from ..model.records import MAX_WORKERS, Attempt, WorkerRecord
+from ..model.events import WorkerId, WorkerJoined, WorkerLeft
+from ..model.instructions import DropWorker, RefuseWorker, SendWelcome, StartAssigning
+from ..model.occurrences import JoinFacts, OccurrenceKind, ReturnFacts
+from ..model.records import Attempt, WorkerRecord
+from .context import BoardContext
 from .join_limit import JoinLimit
 from .prefetch import attempts_of
-from .timer_kinds import BoardAlarms
+from .timer_kinds import BoardTimers
 from .worker_registry import StartBarrier, WorkerRegistry
 
 
 class JoinDecision(NamedTuple):
-    """What came of a worker's asking to be let in.
+    """What came of a worker's request to join.
 
     Args:
         lost: the leases that ended.
         returned: the worker, if it came back to its leases.
-        let_in: the worker, if it was let in without leases.
+        admitted: the worker, if it was admitted without leases.
     """
 
     lost: list[Attempt]
     returned: WorkerRecord | None = None
-    let_in: WorkerRecord | None = None
+    admitted: WorkerRecord | None = None
 
 
 class Membership:
-    """Decides who is let in and who is gone. What it wants said it adds to `said`.
+    """Decides which workers are admitted, and which are lost.
 
     Args:
-        members: who is and was there.
-        roll: whether all that are expected have come.
+        context: what the parts of the board share.
+        workers: the workers.
+        barrier: whether all expected workers have joined.
         queue: where the connected workers are matched with tasks.
-        alarms: where silences, absences and challenges are watched.
-        max_workers: how many may be connected at the same time.
+        timers: where silences, absences and challenges are watched.
     """
 
     def __init__(
         self,
-        members: WorkerRegistry,
-        roll: StartBarrier,
+        context: BoardContext,
+        workers: WorkerRegistry,
+        barrier: StartBarrier,
         queue: TaskQueue,
-        alarms: BoardAlarms,
-        max_workers: int = MAX_WORKERS,
+        timers: BoardTimers,
     ) -> None:
-        self._limit = JoinLimit(max_workers)
-        self._members = members
-        self._roll = roll
+        self._context = context
+        self._limit = JoinLimit()
+        self._workers = workers
+        self._barrier = barrier
         self._queue = queue
-        self._alarms = alarms
+        self._timers = timers
 
-    def meet(self, event: WorkerJoined, now: float, said: list[Instruction]) -> JoinDecision:
-        """Answer a worker that asks to be let in, unless that takes time."""
+    def join(self, event: WorkerJoined) -> JoinDecision:
+        """Answer a worker that asks to join, or leave it unanswered so that it asks again."""
         lost: list[Attempt] = []
-        if not self._members.is_known(event) and self._limit.puts_off(now):
-            warning = self._limit.warning(now)
+        context, workers = self._context, self._workers
+        if not workers.is_known(event) and self._limit.puts_off(context.now):
+            warning = self._limit.warning(context.now)
             if warning is not None:
-                said.append(
-                    Occurrence(
-                        now, OccurrenceKind.WORKER_REFUSED, worker=event.name, detail=warning
-                    )
-                )
+                context.note(OccurrenceKind.WORKER_REFUSED, event.name, warning)
             return JoinDecision(lost)
-        if not self._members.may_come(event.name):
-            _refuse(event, f"{event.name!r} is not among the workers that may come", now, said)
+        if not workers.may_join(event.name):
+            self._refuse(event, f"{event.name!r} is not among the workers that may come")
             return JoinDecision(lost)
-        there = self._members.present.get(event.worker_id)
+        there = workers.present.get(event.worker_id)
         if there is not None and (there.name, there.session) != (event.name, event.session):
-            lost += self.lose(there, "started anew", now, said)
+            lost += self.lose(there, "started anew")
             there = None
-        known = self._members.by_name.get(event.name)
+        known = workers.by_name.get(event.name)
         is_same_start = known is not None and known.session == event.session
         if known is not None and is_same_start and event.call < known.call:
-            # It was long on its way: the worker has begun another conversation since.
+            # The request is late: the worker has begun another conversation since.
             return JoinDecision(lost)
-        present = len(self._members.present)
         keeps_place = known is not None and (
             known.alive or (is_same_start and known.may_have_leases)
         )
+        max_workers = context.rules.max_workers
         if there is not None and event.call == there.call:
-            self.hear(event.worker_id, now, said)
-            said.append(_welcome(event))
-        elif not keeps_place and (full := self._limit.refusal(present)) is not None:
-            _refuse(event, full, now, said)
+            self.hear(event.worker_id)
+            context.instructions.append(_welcome(event))
+        elif not keeps_place and len(workers.present) >= max_workers:
+            self._refuse(event, JoinLimit.refusal(len(workers.present)))
         elif known is None or not known.may_have_leases:
-            return JoinDecision(lost, let_in=self._let_in(event, now, said))
+            return JoinDecision(lost, admitted=self._admit(event))
         elif is_same_start and (event.call > known.call or not known.alive):
-            lost += self._take_back(known, event, now, said)
+            lost += self._take_back(known, event)
             return JoinDecision(lost, known)
         elif not known.alive:
-            lost += self.give_up(known, "started anew", now, said)
-            self._let_in(event, now, said)
+            lost += self.give_up(known, "started anew")
+            self._admit(event)
         else:
-            challenge = self._members.challenge(event, now)
+            challenge = workers.challenge(event, context.now)
             if challenge is not None:
-                self._alarms.set(challenge)
+                self._timers.set(challenge)
         return JoinDecision(lost)
 
-    def hear(self, worker_id: WorkerId, now: float, said: list[Instruction]) -> WorkerRecord | None:
-        """Note that a worker lives; None if it is not connected."""
-        worker = self._members.present.get(worker_id)
+    def hear(self, worker_id: WorkerId) -> WorkerRecord | None:
+        """Note that something arrived from a worker; None if it is not connected."""
+        worker = self._workers.present.get(worker_id)
         if worker is None:
             return None
-        worker.last_heard_at = now
-        if self._members.challenges:
-            self._turn_away(worker.name, now, said)
+        worker.last_heard_at = self._context.now
+        if self._workers.challenges:
+            self._end_challenge(worker.name)
         return worker
 
-    def see_off(self, event: WorkerLeft, now: float, said: list[Instruction]) -> list[Attempt]:
-        """Note that a worker left; the leases that ended."""
-        worker = self._members.present.get(event.worker_id)
+    def leave(self, event: WorkerLeft) -> list[Attempt]:
+        """Count a worker as lost that left; the leases that ended."""
+        worker = self._workers.present.get(event.worker_id)
         if worker is None:
-            self._members.forget_newcomer(event.worker_id)
+            self._workers.forget_newcomer(event.worker_id)
             return []
-        return self.lose(worker, event.reason or "left", now, said)
+        return self.lose(worker, event.reason or "left")
 
-    def lose(
-        self, worker: WorkerRecord, reason: str, now: float, said: list[Instruction]
-    ) -> list[Attempt]:
-        """Count a worker as gone, and let in whoever waits for its name; the leases that ended."""
-        self._members.lose(worker, now)
-        self._queue.dismiss(worker)
-        said.append(Occurrence(now, OccurrenceKind.WORKER_LOST, worker=worker.name, detail=reason))
-        said.append(DropWorker(worker.worker_id))
-        lost = _end_leases(worker, now)
-        newcomer = self._members.end_challenge(worker.name)
+    def lose(self, worker: WorkerRecord, reason: str) -> list[Attempt]:
+        """Count a worker as lost, and admit a newcomer that waits for its name.
+
+        Returns:
+            The leases that ended.
+        """
+        context = self._context
+        self._workers.lose(worker, context.now)
+        self._queue.remove_worker(worker)
+        context.note(OccurrenceKind.WORKER_LOST, worker.name, reason)
+        context.instructions.append(DropWorker(worker.worker_id))
+        lost = self._end_leases(worker)
+        newcomer = self._workers.end_challenge(worker.name)
         if newcomer is not None:
-            self._let_in(newcomer, now, said)
+            self._admit(newcomer)
         return lost
 
-    def expect_back(self, worker: WorkerRecord, now: float) -> None:
-        """Count a worker as away that was connected to a manager which is no more."""
+    def expect_back(self, worker: WorkerRecord) -> None:
+        """Count a worker as away that was connected to the former manager of a restored run."""
         if worker.alive:
-            self._queue.dismiss(worker)
-        self._alarms.set(self._members.expect_back(worker, now))
+            self._queue.remove_worker(worker)
+        self._timers.set(self._workers.expect_back(worker, self._context.now))
 
-    def give_up(
-        self, worker: WorkerRecord, reason: str, now: float, said: list[Instruction]
-    ) -> list[Attempt]:
-        """Await a worker no more that was away; the leases that ended."""
-        self._members.give_up(worker)
-        said.append(Occurrence(now, OccurrenceKind.WORKER_LOST, worker=worker.name, detail=reason))
-        return _end_leases(worker, now)
+    def give_up(self, worker: WorkerRecord, reason: str) -> list[Attempt]:
+        """Count a worker as lost that was away; the leases that ended."""
+        self._workers.give_up(worker)
+        self._context.note(OccurrenceKind.WORKER_LOST, worker.name, reason)
+        return self._end_leases(worker)
 
-    def call_the_roll(self, said: list[Instruction]) -> None:
-        """Say that the assigning may begin; once."""
-        self._roll.is_called = True
-        said.append(StartAssigning())
+    def end_start_barrier(self) -> None:
+        """Let the shell begin assigning; once."""
+        self._barrier.is_over = True
+        self._context.instructions.append(StartAssigning())
 
-    def _let_in(self, event: WorkerJoined, now: float, said: list[Instruction]) -> WorkerRecord:
-        worker = self._admit(event, now)
-        detail = f"skill {worker.skill_level}, {worker.slots} slots"
-        said.append(
-            Occurrence(now, OccurrenceKind.WORKER_JOINED, worker=worker.name, detail=detail)
-        )
-        said.append(_welcome(event))
-        self._look_at_roll(said)
+    def _admit(self, event: WorkerJoined) -> WorkerRecord:
+        worker = self._connect(event)
+        facts = JoinFacts(worker.skill_level, worker.slots)
+        self._context.note(OccurrenceKind.WORKER_JOINED, worker.name, facts)
+        self._context.instructions.append(_welcome(event))
+        self._check_start_barrier()
         return worker
 
-    def _take_back(
-        self, worker: WorkerRecord, event: WorkerJoined, now: float, said: list[Instruction]
-    ) -> list[Attempt]:
-        """Let a worker go on with the leases it has, in a new conversation; those that ended.
+    def _take_back(self, worker: WorkerRecord, event: WorkerJoined) -> list[Attempt]:
+        """Let a worker continue with its leases in a new conversation; those that ended.
 
-        What was under way in the old one when that broke off never arrives. So the worker tells
-        what it holds, and other leases are at an end.
+        What was on its way in the old conversation never arrives. So the worker tells which
+        attempts it holds, and its other leases end.
         """
-        self._turn_away(worker.name, now, said)
+        context = self._context
+        self._end_challenge(worker.name)
         if worker.alive:
-            self._members.part_with(worker, now)
-            self._queue.dismiss(worker)
-            said.append(DropWorker(worker.worker_id))
-        leases = {**worker.running, **worker.ahead}
+            self._workers.disconnect(worker, context.now)
+            self._queue.remove_worker(worker)
+            context.instructions.append(DropWorker(worker.worker_id))
+        leases = {**worker.running, **worker.prefetched}
         held = {key: record for key, record in leases.items() if key in event.holding}
         lost = list(attempts_of({key: leases[key] for key in leases if key not in held}))
         for attempt in lost:
-            if not attempt.is_ahead:
-                worker.stats.busy_time += now - attempt.started_at
+            if not attempt.is_prefetched:
+                worker.stats.busy_time += context.now - attempt.started_at
         worker.running = {key: worker.running[key] for key in held if key in worker.running}
-        worker.ahead = {key: worker.ahead[key] for key in held if key in worker.ahead}
-        worker.ahead_s = sum(attempt.expected_s for attempt in attempts_of(worker.ahead))
+        worker.prefetched = {
+            key: worker.prefetched[key] for key in held if key in worker.prefetched
+        }
+        worker.prefetched_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
         worker.stopping &= event.holding
         worker.withdrawn &= event.holding
-        self._admit(event, now)
-        detail = f"holds {len(held)} of its tasks"
-        said.append(
-            Occurrence(now, OccurrenceKind.WORKER_RETURNED, worker=worker.name, detail=detail)
-        )
-        said.append(_welcome(event))
-        self._look_at_roll(said)
+        self._connect(event)
+        context.note(OccurrenceKind.WORKER_RETURNED, worker.name, ReturnFacts(len(held)))
+        context.instructions.append(_welcome(event))
+        self._check_start_barrier()
         return lost
 
-    def _admit(self, event: WorkerJoined, now: float) -> WorkerRecord:
-        worker, silence = self._members.admit(event, now)
-        self._queue.admit(worker)
-        self._alarms.set(silence)
+    def _connect(self, event: WorkerJoined) -> WorkerRecord:
+        worker, silence = self._workers.connect(event, self._context.now)
+        self._queue.add_worker(worker)
+        self._timers.set(silence)
         return worker
 
-    def _look_at_roll(self, said: list[Instruction]) -> None:
-        if not self._roll.is_called and self._roll.is_complete(self._members):
-            self.call_the_roll(said)
+    def _check_start_barrier(self) -> None:
+        if not self._barrier.is_over and self._barrier.is_complete(self._workers):
+            self.end_start_barrier()
 
-    def _turn_away(self, name: str, now: float, said: list[Instruction]) -> None:
-        """Refuse whoever waits for a name, since its bearer lives."""
-        newcomer = self._members.end_challenge(name)
+    def _end_challenge(self, name: str) -> None:
+        """Refuse a newcomer that waits for a name, since the worker of this name is alive."""
+        newcomer = self._workers.end_challenge(name)
         if newcomer is not None:
-            _refuse(newcomer, f"a worker named {newcomer.name!r} is already here", now, said)
+            self._refuse(newcomer, f"a worker named {newcomer.name!r} is already here")
 
+    def _refuse(self, event: WorkerJoined, reason: str) -> None:
+        self._context.note(OccurrenceKind.WORKER_REFUSED, event.name, reason)
+        self._context.instructions.append(RefuseWorker(event.worker_id, event.session, reason))
 
-def _refuse(event: WorkerJoined, reason: str, now: float, said: list[Instruction]) -> None:
-    said.append(Occurrence(now, OccurrenceKind.WORKER_REFUSED, worker=event.name, detail=reason))
-    said.append(RefuseWorker(event.worker_id, event.session, reason))
+    def _end_leases(self, worker: WorkerRecord) -> list[Attempt]:
+        running = list(attempts_of(worker.running))
+        for attempt in running:
+            worker.stats.busy_time += self._context.now - attempt.started_at
+        prefetched = list(attempts_of(worker.prefetched))
+        worker.running.clear()
+        worker.stopping.clear()
+        worker.prefetched.clear()
+        worker.prefetched_s = 0.0
+        worker.withdrawn.clear()
+        return running + prefetched
 
 
 def _welcome(event: WorkerJoined) -> SendWelcome:
     return SendWelcome(event.worker_id, event.name, event.session, event.call)
-
-
-def _end_leases(worker: WorkerRecord, now: float) -> list[Attempt]:
-    begun = list(attempts_of(worker.running))
-    for attempt in begun:
-        worker.stats.busy_time += now - attempt.started_at
-    waiting = list(attempts_of(worker.ahead))
-    worker.running.clear()
-    worker.stopping.clear()
-    worker.ahead.clear()
-    worker.ahead_s = 0.0
-    worker.withdrawn.clear()
-    return begun + waiting

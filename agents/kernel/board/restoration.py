@@ -1,4 +1,4 @@
-"""A board made from what a store kept."""
+"""Restores a run from the rows of a store."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ from ....messages import (
 )
 from ....messages.codec import decode_task
 from ....messages.values import unpack
-from ..matching.explanation import Candidates, Decision
 from ..matching.policies import POLICIES, MatchingPolicy
-from ..model.events import Occurrence, OccurrenceKind
-from ..model.records import (
-    Attempt,
-    AttemptOutcome,
-    Rules,
-    Snapshot,
-    TaskRecord,
-    WorkerRecord,
-    WorkerStats,
-)
+from ..model.config import Rules
+from ..model.decision import Candidates, Decision
+from ..model.events import TasksAdded
+from ..model.instructions import Instruction
+from ..model.occurrence_text import facts_from_values
+from ..model.occurrences import Occurrence, OccurrenceKind
+from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, WorkerRecord, WorkerStats
 from .board import Board
 from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .task_checks import check_same
+from .worker_registry import Quarantine
 
 
 def read_board(
@@ -39,16 +37,16 @@ def read_board(
     *,
     now: float,
 ) -> Board:
-    """Make a board that stands where the run stood when the rows were written.
+    """Make a board with the run as it was when the rows were written.
 
-    It stands still, to be looked at, until `ListeningStarted`: then it takes the run over.
+    The run is suspended, and can be looked at, until `ListeningStarted` resumes it.
 
     Args:
-        rows: all that a store has.
-        rules: what the board is to go by; by default, for one that is only looked at, it waits for
-            whom the run waited.
-        policy: who gets which task; by default as in the run, or `best_fit` if that was of a
-            user's own.
+        rows: all rows of a store.
+        rules: the rules that the board goes by; by default, for a board that is only looked at, the
+            workers that the run waited for.
+        policy: which worker gets which task; by default as in the run, or `best_fit` if that was a
+            policy of the user's own.
         now: the time in seconds.
 
     Raises:
@@ -58,33 +56,110 @@ def read_board(
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
     board = Board(rules or _rules_of(snapshot), policy or POLICIES.get(snapshot.policy))
-    board.restore(snapshot, now)
+    _restore(board, snapshot, now)
     return board
 
 
+def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
+    """Restore a run on a board to which only tasks have been added so far.
+
+    The run is suspended until `ListeningStarted` resumes it. The board's own tasks are added to it,
+    unless it has them. Where there is no run yet, the board's own run stays as it is.
+
+    Args:
+        board: the board.
+        rows: all rows of a store.
+        now: the time in seconds.
+
+    Returns:
+        What the store lacks.
+
+    Raises:
+        DecodeError: a row can't be read; says which and why. The board is as before.
+        DifferentTask: the run has another task with the id of one of the board's. The board is as
+            before.
+    """
+    own = list(board.tasks.values())
+    if rows == NOTHING:
+        return [occurrence for record in own for occurrence in record.story]
+    snapshot = read_snapshot(rows)
+    known = {record.task_id: record for record in snapshot.tasks}
+    for record in own:
+        if record.task_id in known:
+            check_same(known[record.task_id].added, record.added)
+    for record in own:
+        board.queue.remove(record)
+    board.task_registry.clear()
+    board.timers.clear()
+    board.start_barrier.opened_at = None
+    _restore(board, snapshot, now)
+    tasks = tuple(record.added for record in own)
+    return board.handle(TasksAdded(tasks, tuple(record.packed for record in own)), now)
+
+
+def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
+    """Take over a run on a board without tasks and workers; it is suspended at first."""
+    tasks, timers, workers = board.task_registry, board.timers, board.worker_registry
+    board.context.now = now
+    board.is_suspended = True
+    board.former_policy = snapshot.policy
+    board.began_at = snapshot.began_at
+    board.ended_at = snapshot.ended_at
+    board.failure = snapshot.failure
+    board.start_barrier.is_over = snapshot.began_at is not None
+    tasks.ignored.update(snapshot.ignored)
+    tasks.by_id.update((record.task_id, record) for record in snapshot.tasks)
+    tasks.restored_ids.update(tasks.by_id)
+    for worker in snapshot.workers:
+        silence = workers.restore(worker)
+        if silence is not None:
+            timers.set(silence)
+        timers.set(Quarantine(worker))
+    for record in snapshot.tasks:
+        tasks.restore(record)
+        for needed in board.lifecycle.link_dependencies(record):
+            if needed.dependents is None:
+                needed.dependents = []
+            needed.dependents.append(record)
+        if record.status is TaskStatus.PENDING and not record.unfinished:
+            board.queue.push(record, now)
+        elif record.status is TaskStatus.IN_PROGRESS:
+            if board.prefetch.restore(record.attempts[-1]):
+                timers.set(board.prefetch.recall)
+            timers.set(record.attempts[-1])
+        board.lifecycle.watch_expiry(record)
+    for worker in workers.present.values():
+        board.queue.add_worker(worker)
+    with_result = [record for record in snapshot.tasks if record.result is not None]
+    with_result.sort(key=lambda record: record.finished_at or 0.0)
+    tasks.results.update(
+        (record.task_id, record.result) for record in with_result if record.result is not None
+    )
+
+
 def read_snapshot(rows: Rows) -> Snapshot:
-    """Make a run from its rows.
+    """Make a snapshot of a run from its rows.
 
     Raises:
         DecodeError: a row can't be read, as when the class of a task is not known here.
     """
     workers: dict[str, WorkerRecord] = {}
-    told = "the run"
+    place = "the run"
     try:
         for worker_row in rows.workers:
-            told = f"worker {worker_row.name!r}"
+            place = f"worker {worker_row.name!r}"
             workers[worker_row.name] = _read_worker(worker_row)
         tasks: list[TaskRecord] = []
-        lineups: dict[bytes, Candidates] = {}
+        candidates_by_bytes: dict[bytes, Candidates] = {}
         for row in rows.tasks:
-            told = f"task {row.task_id!r}"
-            tasks.append(_read_task(row, workers, lineups))
-        told = "the run"
+            place = f"task {row.task_id!r}"
+            tasks.append(_read_task(row, workers, candidates_by_bytes))
+        place = "the run"
         snapshot = Snapshot() if rows.run is None else _read_run(rows.run)
     except DecodeError as fault:
-        raise DecodeError(fault.flaw, f"{told}: {fault.detail}") from None
+        raise DecodeError(fault.flaw, f"{place}: {fault.detail}") from None
     except (TypeError, ValueError, IndexError, AttributeError) as fault:
-        raise DecodeError(Flaw.INVALID, f"{told}: {type(fault).__name__}: {fault}") from None
+        raise DecodeError(Flaw.INVALID, f"{place}: {type(fault).__name__}: {fault}") from None
     snapshot.tasks.extend(tasks)
     snapshot.workers.extend(workers.values())
     return snapshot
@@ -99,7 +174,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 def _read_run(state: bytes) -> Snapshot:
     began_at, ended_at, failure, ignored, policy, expected_workers, roster, *pace = unpack(state)
-    # Stores of before health was told do without these two.
+    # Older stores lack these two.
     heartbeat_s, lost_after_s = pace or (None, None)
     return Snapshot(
         began_at=began_at,
@@ -115,7 +190,7 @@ def _read_run(state: bytes) -> Snapshot:
 
 
 def _read_task(
-    row: TaskRow, workers: dict[str, WorkerRecord], lineups: dict[bytes, Candidates]
+    row: TaskRow, workers: dict[str, WorkerRecord], candidates_by_bytes: dict[bytes, Candidates]
 ) -> TaskRecord:
     if row.definition is None:
         raise DecodeError(Flaw.INVALID, "it has no definition")
@@ -148,17 +223,17 @@ def _read_task(
         error_message=error_message,
         finished_at=finished_at,
         progress=100.0 if row.status is TaskStatus.COMPLETED else 0.0,
-        decision=None if decision is None else _read_decision(decision, lineups),
+        decision=None if decision is None else _read_decision(decision, candidates_by_bytes),
     )
     if priority is not None:
-        # It stands there if the task has changed at all; so does a timeout that has.
+        # The row has it if the task has changed, and a timeout that has changed.
         record.task = task.model_copy(update={"priority": priority})
         if timeout:
             record.task.timeout = timeout[0]
     elif not row.status.is_final:
         record.packed = row.definition
-    # Stores of before there was a timeline do without the moment at which an attempt ended.
-    for number, worker, started_at, timeout_s, deadline, ending, is_reported, *ended in attempts:
+    # Older stores lack the time at which an attempt ended.
+    for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *ended in attempts:
         record.attempts.append(
             Attempt(
                 number,
@@ -167,14 +242,16 @@ def _read_task(
                 started_at,
                 timeout_s,
                 deadline,
-                None if ending is None else AttemptOutcome(ending),
+                None if outcome is None else AttemptOutcome(outcome),
                 is_reported,
                 ended_at=ended[0] if ended else None,
             )
         )
-    # What happened comes with the task's id, but for stores of version 1.
-    for at, what, *_, attempt, worker, detail in story:
-        record.tell(Occurrence(at, OccurrenceKind(what), row.task_id, attempt, worker, detail))
+    # An occurrence includes the task's id, except in stores of version 1.
+    for at, kind, *_, attempt, worker, kept in story:
+        what = OccurrenceKind(kind)
+        facts = facts_from_values(what, kept)
+        record.add_occurrence(Occurrence(at, what, row.task_id, attempt, worker, facts))
     record.forgotten = forgotten
     return record
 
@@ -188,20 +265,20 @@ def _read_result(kept: Payload) -> TaskResult:
     return result
 
 
-def _read_decision(kept: Payload, lineups: dict[bytes, Candidates]) -> Decision:
+def _read_decision(kept: Payload, candidates_by_bytes: dict[bytes, Candidates]) -> Decision:
     attempt, packed, scored, scored_count = kept
     if isinstance(packed, bytes):
-        # Many tasks share one.
-        lineup = lineups.get(packed)
-        if lineup is None:
-            lineup = lineups[packed] = _read_lineup(unpack(packed))
+        # Many tasks share the same candidates.
+        candidates = candidates_by_bytes.get(packed)
+        if candidates is None:
+            candidates = candidates_by_bytes[packed] = _read_candidates(unpack(packed))
     else:
-        # In stores of version 1 each has its own.
-        lineup = _read_lineup(packed)
-    return Decision(attempt, lineup, _pairs(scored), scored_count)
+        # In stores of version 1 each task has its own.
+        candidates = _read_candidates(packed)
+    return Decision(attempt, candidates, _pairs(scored), scored_count)
 
 
-def _read_lineup(kept: Payload) -> Candidates:
+def _read_candidates(kept: Payload) -> Candidates:
     able, failed, unable, is_recovery, in_all = kept
     return Candidates(_pairs(able), tuple(failed), _pairs(unable), is_recovery, in_all)
 
@@ -251,7 +328,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
 
 
 def _forgotten(name: str, workers: Mapping[str, WorkerRecord]) -> WorkerRecord:
-    """Stand in for a worker that the board had forgotten: one of too many that were lost."""
+    """Stand in for a worker that was lost so long ago that the board had forgotten it."""
     return WorkerRecord(
         WorkerProfile(name=name, skill_level=0),
         *("", "", len(workers)),

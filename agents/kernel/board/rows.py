@@ -1,7 +1,7 @@
-"""What a store keeps of a run: rows that a board is written to, and made from again.
+"""The rows in which a store keeps a run.
 
-The rows are opaque to stores but for what they are told apart by, so that a store need not change
-when the board learns something new.
+To a store the rows are opaque, except for what identifies them. So a store does not change when the
+board keeps something new.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from ....messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
 from ....messages.codec import encode_task
 from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
-from ..matching.explanation import Candidates, Decision
-from ..model.events import Instruction, Occurrence, OccurrenceKind
+from ..model.decision import Candidates, Decision
+from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import TaskRecord, WorkerRecord
 from .state import BoardState
 
 
 class TaskRow(NamedTuple):
-    """A task as it stands; it replaces the earlier row of the same id.
+    """The current state of a task; it replaces the earlier row with the same id.
 
     Args:
         task_id: the task's id: an integer or a text; 1 and "1" are two tasks.
-        sequence: its place in the order of adding, from 0; never changes.
-        status: where it stands.
-        definition: the task as it was added; None if it has been written before.
-        state: all the rest.
+        sequence: its number in the order of adding, from 0; never changes.
+        status: its status.
+        definition: the task as it was added; None if it was written before.
+        state: everything else.
     """
 
     task_id: TaskId
@@ -39,20 +39,20 @@ class TaskRow(NamedTuple):
 
 
 class WorkerRow(NamedTuple):
-    """A worker as it stands; it replaces the earlier row of the same name."""
+    """The current state of a worker; it replaces the earlier row with the same name."""
 
     name: str
     state: bytes
 
 
 class Rows(NamedTuple):
-    """What is to be written, all of it or nothing; or all that there is.
+    """What is to be written, all of it or nothing; or everything that a store has.
 
     Args:
-        run: what concerns the run as a whole; None if it is as before, or if there is none yet.
-        tasks: tasks; when they are read, in the order of their adding, each with its definition.
-        workers: workers; when they are read, in the order of their first writing.
-        forgotten: tasks whose rows go before these are written; when they are read, none.
+        run: what concerns the run as a whole; None if it has not changed or there is no run yet.
+        tasks: tasks; when read, in the order of adding, each with its definition.
+        workers: workers; when read, in the order in which they were first written.
+        forgotten: tasks whose rows are deleted before these are written; when read, none.
     """
 
     run: bytes | None = None
@@ -64,15 +64,17 @@ class Rows(NamedTuple):
 NOTHING = Rows()
 
 
-def changed_rows(board: BoardState, said: Iterable[Instruction], heard: Iterable[str] = ()) -> Rows:
-    """The rows that must be written before what a board said may be done.
+def changed_rows(
+    board: BoardState, instructions: Iterable[object], heard: Iterable[str] = ()
+) -> Rows:
+    """The rows that must be written before a board's instructions may be carried out.
 
-    Whatever changes is told as an occurrence. Progress is not kept.
+    Every change comes with an occurrence. Progress is not kept.
 
     Args:
-        board: the board, as it stands after it said so.
-        said: what it said since the last rows were written.
-        heard: the names of workers of which something was heard, which no occurrence tells.
+        board: the board, after it has given these instructions.
+        instructions: what it has said since the last rows were written; only occurrences count.
+        heard: the names of workers whose `last_heard_at` has changed, which no occurrence says.
     """
     known = board.tasks
     tasks: dict[TaskId, TaskRecord] = {}
@@ -80,15 +82,15 @@ def changed_rows(board: BoardState, said: Iterable[Instruction], heard: Iterable
     added: set[TaskId] = set()
     forgotten: dict[TaskId, None] = {}
     run_changed = False
-    looked_at: OccurrenceKind | None = None
+    last_kind: OccurrenceKind | None = None
     is_kept = is_added = is_forgotten = False
-    for each in said:
+    for each in instructions:
         if not isinstance(each, Occurrence):
             continue
         _, what, task_id, _, worker, _ = each
-        if what is not looked_at:
-            # Many of one kind come in a row, and to look at a kind takes an enum's time.
-            looked_at = what
+        if what is not last_kind:
+            # Many of one kind come in a row, and comparing enum members takes time.
+            last_kind = what
             is_kept = what is not OccurrenceKind.TASK_PROGRESSED
             is_added = what is OccurrenceKind.TASK_ADDED
             is_forgotten = what is OccurrenceKind.TASK_FORGOTTEN
@@ -147,7 +149,7 @@ _ATTEMPT = attrgetter(
     "started_at",
     "timeout_s",
     "deadline",
-    "ending",
+    "outcome",
     "is_reported",
     "ended_at",
 )
@@ -159,14 +161,14 @@ _RESULT = attrgetter(*RESULT_FIELDS)
 
 
 class _TaskRows:
-    """Makes the rows of one write. Each task has three of them in its life, so they must be cheap.
+    """Makes the rows of one write. They must be cheap: each task is written three times.
 
-    What is a tuple goes into a row as it is, and what many tasks share is packed once.
+    A tuple goes into a row as it is. What many tasks share is packed once.
     """
 
     def __init__(self) -> None:
-        # By identity: they all live as long as this does.
-        self._lineups: dict[int, bytes] = {}
+        # By identity, since all of them live as long as this object.
+        self._candidates: dict[int, bytes] = {}
 
     def to_row(self, record: TaskRecord, is_new: bool) -> TaskRow:
         task, result, decision = record.task, record.result, record.decision
@@ -185,7 +187,7 @@ class _TaskRows:
             None if decision is None else self._decision_state(decision),
         )
         if task.timeout != record.added.timeout:
-            # Most rows do without it, and so do those of before timeouts could be changed.
+            # Most rows lack it, and so do the rows of older stores.
             state = (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(
@@ -193,11 +195,12 @@ class _TaskRows:
         )
 
     def _decision_state(self, decision: Decision) -> Payload:
-        attempt, lineup, scored, scored_count = decision
-        return attempt, self._lineups.get(id(lineup)) or self._add(lineup), scored, scored_count
+        attempt, candidates, scored, scored_count = decision
+        packed = self._candidates.get(id(candidates)) or self._pack(candidates)
+        return attempt, packed, scored, scored_count
 
-    def _add(self, lineup: Candidates) -> bytes:
-        packed = self._lineups[id(lineup)] = pack_scalars(lineup)
+    def _pack(self, candidates: Candidates) -> bytes:
+        packed = self._candidates[id(candidates)] = pack_scalars(candidates)
         return packed
 
 

@@ -1,20 +1,26 @@
-"""Whether a list of new tasks can be taken: ids, dependencies, circles."""
+"""Checks of tasks: whether they can be added or forgotten, and whether two are the same."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Container, Mapping, Sequence
 
 from ....messages import (
     DependencyCycle,
+    DifferentTask,
     DuplicateTask,
+    IllegalTransition,
     InvalidTask,
     Task,
     TaskId,
     UnknownDependency,
+    UnknownTask,
 )
+from ....messages.codec import encode_task
+from ..model.records import TaskRecord
 
 _MAX_NAMED = 10
+_SHOWN_CHARACTERS = 200
 
 
 def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
@@ -59,6 +65,54 @@ def named_tasks(task: Task) -> set[TaskId]:
     if task.parent_id is not None:
         named.add(task.parent_id)
     return named
+
+
+def find_forgettable(
+    task_ids: Sequence[TaskId], tasks: Mapping[TaskId, TaskRecord]
+) -> list[TaskRecord]:
+    """The records of tasks that are to be forgotten together.
+
+    Args:
+        task_ids: which; one that is named twice is forgotten once.
+        tasks: all that the board has.
+
+    Raises:
+        UnknownTask: there is no such task.
+        IllegalTransition: a task is not settled, its worker has not confirmed that it stopped, or
+            a task that is kept depends on it or is its child.
+    """
+    records: list[TaskRecord] = []
+    named_inside: Counter[TaskId] = Counter()
+    for task_id in dict.fromkeys(task_ids):
+        record = tasks.get(task_id)
+        if record is None:
+            raise UnknownTask(f"no task has the id {task_id!r}, so it can't be forgotten")
+        records.append(record)
+        named_inside.update(named_tasks(record.task))
+    for record in records:
+        _check_forgettable(record, record.named_by - named_inside[record.task_id])
+    return records
+
+
+def check_same(known: Task, again: Task) -> None:
+    """See that a task is the one that is known under its id.
+
+    Raises:
+        DifferentTask: it is another; tells what differs, with both.
+    """
+    if encode_task(known) == encode_task(again):
+        return
+    ours, theirs = _fields(known), _fields(again)
+    differing = [
+        f"{name} is {_show(ours.get(name))} there and {_show(theirs.get(name))} here"
+        for name in {**ours, **theirs}
+        if ours.get(name) != theirs.get(name)
+    ]
+    raise DifferentTask(
+        f"task {again.id!r} is in the store already, as another task: "
+        f"{'; '.join(differing) or 'its data differs'}; give it another id, "
+        "put back what it was, or begin with a new store"
+    )
 
 
 def _check_circles(batch: Mapping[TaskId, Task]) -> None:
@@ -107,3 +161,31 @@ def _find_circle(
         # In the order in which the task names them, since sets have none.
         task_id = next(each for each in batch[task_id].depends_on if each in waiting_for)
     return [*path[place[task_id] :], task_id]
+
+
+def _check_forgettable(record: TaskRecord, named_by: int) -> None:
+    told = f"task {record.task_id!r} is {record.status.value}"
+    if not record.status.is_final:
+        raise IllegalTransition(f"{told}, so it can't be forgotten yet; wait until it is settled")
+    if named_by:
+        raise IllegalTransition(
+            f"{told}, but {named_by} other tasks depend on it or are its children, so it can't be "
+            "forgotten; forget them first, or together with it"
+        )
+    for attempt in record.attempts:
+        # Whoever confirms must find it; and until then its slot is not free.
+        key, worker = (record.task_id, attempt.number), attempt.worker
+        if key in worker.stopping or key in worker.withdrawn:
+            raise IllegalTransition(
+                f"{told}, but {attempt.worker.name} has not confirmed yet that it stopped attempt "
+                f"{attempt.number}, so it can't be forgotten yet"
+            )
+
+
+def _fields(task: Task) -> dict[str, object]:
+    return {"class": type(task).__name__, **dict(task)}
+
+
+def _show(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"

@@ -1,4 +1,4 @@
-"""All kinds of alarm that a board sets."""
+"""All kinds of timer that a board sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .prefetch import PrefetchRecall
 from .timers import TimerQueue
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
 
-BoardAlarms: TypeAlias = TimerQueue[
+BoardTimers: TypeAlias = TimerQueue[
     Attempt
     | Silence
     | Absence
@@ -22,4 +22,4 @@ BoardAlarms: TypeAlias = TimerQueue[
     | Expiry
     | HeldSlotWarning
 ]
-"""The alarms of one board."""
+"""The timers of one board."""

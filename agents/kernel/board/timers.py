@@ -1,4 +1,4 @@
-"""When the board must be woken: a heap of things that know themselves when they are due."""
+"""Timers: a heap of objects each of which knows when it is due."""
 
 from __future__ import annotations
 
@@ -9,54 +9,57 @@ _SMALLEST_COMPACTION = 1_024
 
 
 class Timer(Protocol):
-    """Something that is due at some time, which may move later or vanish while it waits."""
+    """Something that is due at some time, which may become later, or never, while it waits."""
 
     def due_at(self) -> float | None:
-        """When it is due, in the board's seconds; None if no more."""
+        """When it is due, in seconds of the board's time; None for never."""
         ...
 
 
-_AlarmT = TypeVar("_AlarmT", bound=Timer)
+_TimerT = TypeVar("_TimerT", bound=Timer)
 
 
-class TimerQueue(Generic[_AlarmT]):
-    """A heap of alarms. Those that vanish are let lie until they come up, or outnumber the rest."""
+class TimerQueue(Generic[_TimerT]):
+    """A heap of timers. Timers that are never due any more stay in it until they come up.
+
+    If they outnumber the others, they are removed.
+    """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, _AlarmT]] = []
+        self._heap: list[tuple[float, int, _TimerT]] = []
         self._set_so_far = 0
         self._compact_at = _SMALLEST_COMPACTION
 
-    def set(self, alarm: _AlarmT) -> None:
-        """Watch an alarm; call it again if its time has moved nearer, not if it has moved away."""
-        at = alarm.due_at()
+    def set(self, timer: _TimerT) -> None:
+        """Watch a timer; must be called again if it is due earlier, not if it is due later."""
+        at = timer.due_at()
         if at is None:
             return
         self._set_so_far += 1
-        heapq.heappush(self._heap, (at, self._set_so_far, alarm))
+        heapq.heappush(self._heap, (at, self._set_so_far, timer))
         if len(self._heap) > self._compact_at:
             self._compact()
 
     def clear(self) -> None:
-        """Watch nothing any more."""
+        """Remove all timers."""
         self._heap.clear()
 
     def next_at(self) -> float | None:
-        """When the earliest alarm is due, None if there is none."""
+        """When the earliest timer is due, None if there is none."""
         heap = self._heap
         while heap:
-            at, number, alarm = heap[0]
-            due_at = alarm.due_at()
+            at, number, timer = heap[0]
+            due_at = timer.due_at()
             if due_at is None:
                 heapq.heappop(heap)
             elif due_at > at:
-                heapq.heapreplace(heap, (due_at, number, alarm))
+                heapq.heapreplace(heap, (due_at, number, timer))
             else:
                 return at
         return None
 
-    def take(self, now: float) -> _AlarmT | None:
-        """Take out the earliest alarm if it is due; it is watched no longer."""
+    def take(self, now: float) -> _TimerT | None:
+        """Remove and return the earliest timer if it is due; else None."""
         if not self._heap or self._heap[0][0] > now:
             return None
         at = self.next_at()
@@ -64,9 +67,9 @@ class TimerQueue(Generic[_AlarmT]):
             return None
         return heapq.heappop(self._heap)[2]
 
-    def watched(self) -> list[_AlarmT]:
-        """All alarms that are still due some time, in no order."""
-        return [alarm for _, _, alarm in self._heap if alarm.due_at() is not None]
+    def watched(self) -> list[_TimerT]:
+        """All timers that are still due some time, in no order."""
+        return [timer for _, _, timer in self._heap if timer.due_at() is not None]
 
     def __len__(self) -> int:
         return len(self._heap)

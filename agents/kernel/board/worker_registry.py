@@ -1,25 +1,24 @@
-"""Who is a member: workers by name and address, the lost ones, and who wants a taken name."""
+"""The workers by name and address, the lost ones, and newcomers that want a taken name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ..model.events import WorkerId, WorkerJoined
-from ..model.records import Rules, WorkerRecord
+from ..model.health import LATE_AFTER_HEARTBEATS
+from ..model.records import WorkerRecord
+from .context import BoardContext
 
 MAX_LOST_KEPT = 10_000
 """How many lost workers, and how many of their addresses, are remembered: the latest."""
 
 MAX_CHALLENGES = 1_000
-"""How many newcomers may wait at once for a name that is taken; others must ask again."""
-
-_SILENT_HEARTBEATS = 2.5
-"""How many heartbeats a worker may miss before a newcomer takes its name: two, and some slack."""
+"""How many newcomers may wait at once for a name that is taken; others ask again."""
 
 
 @dataclass(slots=True, eq=False)
 class Silence:
-    """A worker's silence, which must not last too long."""
+    """The timer for a worker's silence."""
 
     worker: WorkerRecord
     lost_after_s: float
@@ -32,36 +31,36 @@ class Silence:
 
 @dataclass(slots=True, eq=False)
 class Absence:
-    """The absence of a worker that a former manager knew, which may come back to its leases."""
+    """The timer for a worker of a restored run, which may come back to its leases."""
 
     worker: WorkerRecord
 
     def due_at(self) -> float | None:
-        """When its leases go to others unless it is back before."""
+        """When its leases end unless it is back before."""
         return self.worker.awaited_until
 
 
 @dataclass(slots=True, eq=False)
 class Quarantine:
-    """The time for which a worker that failed too often in a row is given nothing."""
+    """The timer for the end of a worker's quarantine."""
 
     worker: WorkerRecord
 
     def due_at(self) -> float | None:
-        """When it may be given tasks again."""
+        """When it may get tasks again."""
         return self.worker.quarantined_until
 
 
 @dataclass(slots=True, eq=False)
 class Challenge:
-    """A newcomer that asks for a name which a connected worker has."""
+    """The timer for a newcomer that asks for the name of a connected worker."""
 
     newcomer: WorkerJoined
     decided_at: float
     is_over: bool = False
 
     def due_at(self) -> float | None:
-        """When the newcomer gets the name unless the other is heard before."""
+        """When the newcomer gets the name unless the other worker is heard before."""
         return None if self.is_over else self.decided_at
 
 
@@ -69,27 +68,27 @@ class WorkerRegistry:
     """The workers that are or were connected.
 
     Args:
-        rules: whom to expect, and how long a silence may be.
+        context: what the parts of the board share.
     """
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+    def __init__(self, context: BoardContext) -> None:
+        self._context = context
         self.by_name: dict[str, WorkerRecord] = {}
-        # Bounded by the members of the link, which decides whom it lets in.
+        # Bounded by `max_workers`.
         self.present: dict[WorkerId, WorkerRecord] = {}
         self.challenges: dict[str, Challenge] = {}
         self._silences: dict[str, Silence] = {}
         self._lost: dict[str, None] = {}
         self._former_ids: dict[WorkerId, str] = {}
-        self._places: dict[str, int] = {}
-        self._newcomers = 0
-        self.change_rules(rules)
+        self._order_of: dict[str, int] = {}
+        self._next_order = 0
+        self.follow_roster()
 
-    def change_rules(self, rules: Rules) -> None:
-        """Go by other rules; the order of those that have come stays."""
-        self._rules = rules
-        self._places = {name: place for place, name in enumerate(rules.roster)}
-        self._newcomers = max(self._newcomers, len(rules.roster))
+    def follow_roster(self) -> None:
+        """Order the workers that have not joined yet by the roster of the rules."""
+        roster = self._context.rules.roster
+        self._order_of = {name: order for order, name in enumerate(roster)}
+        self._next_order = max(self._next_order, len(roster))
 
     def find(self, worker_id: WorkerId) -> WorkerRecord | None:
         """The worker that is, or was, reached at an address."""
@@ -98,14 +97,14 @@ class WorkerRegistry:
             worker = self.by_name.get(self._former_ids[worker_id])
         return worker
 
-    def admit(self, event: WorkerJoined, now: float) -> tuple[WorkerRecord, Silence]:
-        """Take in a worker whose name no connected one has."""
+    def connect(self, event: WorkerJoined, now: float) -> tuple[WorkerRecord, Silence]:
+        """Add a worker whose name no connected worker has; it, and the timer for its silence."""
         worker = self.by_name.get(event.name)
         if worker is None:
-            order = self._places.get(event.name)
+            order = self._order_of.get(event.name)
             if order is None:
-                order = self._newcomers
-                self._newcomers += 1
+                order = self._next_order
+                self._next_order += 1
             worker = self.by_name[event.name] = WorkerRecord(
                 event.profile,
                 event.worker_id,
@@ -118,7 +117,7 @@ class WorkerRegistry:
         else:
             self._lost.pop(event.name, None)
             if worker.session != event.session:
-                # Whoever started it anew may have mended it.
+                # It was restarted, so the reason for its failures may be gone.
                 worker.failures_in_a_row = 0
                 worker.quarantined_until = None
             worker.is_retiring = False
@@ -131,41 +130,41 @@ class WorkerRegistry:
             worker.lost_at = None
             worker.awaited_until = None
         self.present[event.worker_id] = worker
-        silence = self._silences[event.name] = Silence(worker, self._rules.lost_after_s)
+        silence = self._silences[event.name] = Silence(worker, self._context.rules.lost_after_s)
         return worker, silence
 
     def restore(self, worker: WorkerRecord) -> Silence | None:
-        """Take in a worker as a store knew it; its silence, if it was connected."""
+        """Restore a worker; the timer for its silence if it was connected."""
         self.by_name[worker.name] = worker
-        if worker.name not in self._places:
-            self._newcomers = max(self._newcomers, worker.order + 1)
+        if worker.name not in self._order_of:
+            self._next_order = max(self._next_order, worker.order + 1)
         if not worker.alive:
             if not worker.may_have_leases:
                 self._remember(worker)
             return None
         self.present[worker.worker_id] = worker
-        silence = self._silences[worker.name] = Silence(worker, self._rules.lost_after_s)
+        silence = self._silences[worker.name] = Silence(worker, self._context.rules.lost_after_s)
         return silence
 
     def lose(self, worker: WorkerRecord, now: float) -> None:
-        """Count a worker as lost; it is remembered, as one of the last so many."""
-        self.part_with(worker, now)
+        """Count a worker as lost; the latest `MAX_LOST_KEPT` lost workers are remembered."""
+        self.disconnect(worker, now)
         self._remember(worker)
 
     def expect_back(self, worker: WorkerRecord, now: float) -> Absence:
-        """Count a worker as away: the manager that it was connected to is no more."""
+        """Count a worker as away that was connected to the former manager of a restored run."""
         if worker.alive:
-            self.part_with(worker, now)
-        worker.awaited_until = now + self._rules.return_within_s
+            self.disconnect(worker, now)
+        worker.awaited_until = now + self._context.rules.return_within_s
         return Absence(worker)
 
     def give_up(self, worker: WorkerRecord) -> None:
-        """Await a worker no more that was away."""
+        """Count a worker as lost that was away."""
         worker.awaited_until = None
         self._remember(worker)
 
-    def part_with(self, worker: WorkerRecord, now: float) -> None:
-        """Let a worker be connected no more at the address where it was."""
+    def disconnect(self, worker: WorkerRecord, now: float) -> None:
+        """Count a worker as not connected."""
         worker.alive = False
         worker.lost_at = now
         del self.present[worker.worker_id]
@@ -181,7 +180,7 @@ class WorkerRegistry:
             del self._lost[oldest], self.by_name[oldest]
 
     def excuse(self, seconds: float, now: float) -> None:
-        """Hold a time in which nobody could be heard against none of them."""
+        """Extend the timeouts of all workers by a time in which no message could be received."""
         for worker in self.by_name.values():
             if worker.alive:
                 worker.last_heard_at = min(worker.last_heard_at + seconds, now)
@@ -191,16 +190,16 @@ class WorkerRegistry:
             challenge.decided_at += seconds
 
     def is_known(self, event: WorkerJoined) -> bool:
-        """Whether a worker that asks to be let in is, or lately was, in this very start of it."""
+        """Whether a worker that asks to join is, or lately was, connected in this same session."""
         known = self.by_name.get(event.name)
         return known is not None and known.session == event.session
 
-    def may_come(self, name: str) -> bool:
-        """Whether workers of this name are let in at all."""
-        return self._rules.allow is None or name in self._rules.allow
+    def may_join(self, name: str) -> bool:
+        """Whether a worker of this name may join at all."""
+        return self._context.rules.allow is None or name in self._context.rules.allow
 
     def challenge(self, newcomer: WorkerJoined, now: float) -> Challenge | None:
-        """Let a newcomer wait for a name; None if it waits already, or can't for now."""
+        """Let a newcomer wait for a name; None if it waits already, or if too many wait."""
         earlier = self.challenges.get(newcomer.name)
         if earlier is not None:
             if earlier.newcomer.worker_id == newcomer.worker_id:
@@ -208,12 +207,15 @@ class WorkerRegistry:
             return None
         if len(self.challenges) >= MAX_CHALLENGES:
             return None
-        patience_s = min(_SILENT_HEARTBEATS * self._rules.heartbeat_s, self._rules.lost_after_s)
-        challenge = self.challenges[newcomer.name] = Challenge(newcomer, now + patience_s)
+        wait_s = min(
+            LATE_AFTER_HEARTBEATS * self._context.rules.heartbeat_s,
+            self._context.rules.lost_after_s,
+        )
+        challenge = self.challenges[newcomer.name] = Challenge(newcomer, now + wait_s)
         return challenge
 
     def end_challenge(self, name: str) -> WorkerJoined | None:
-        """Let nobody wait for a name any more; who did."""
+        """End the wait of a newcomer for a name; the newcomer, if there was one."""
         challenge = self.challenges.pop(name, None)
         if challenge is None:
             return None
@@ -221,7 +223,7 @@ class WorkerRegistry:
         return challenge.newcomer
 
     def forget_newcomer(self, worker_id: WorkerId) -> None:
-        """Let a newcomer that went away wait no more."""
+        """End the wait of a newcomer that went away."""
         for name, challenge in self.challenges.items():
             if challenge.newcomer.worker_id == worker_id:
                 self.end_challenge(name)
@@ -229,49 +231,52 @@ class WorkerRegistry:
 
 
 class StartBarrier:
-    """Whether all that are expected have come.
+    """Whether all expected workers have joined, so that the assigning may begin.
 
     Args:
-        rules: whom to expect, and for how long.
+        context: what the parts of the board share.
     """
 
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
+    def __init__(self, context: BoardContext) -> None:
+        self._context = context
         self.opened_at: float | None = None
-        self.is_called = False
+        """Since when workers can join, in seconds; None if they can't yet."""
+        self.is_over = False
+        """Whether the wait for the workers is over, and the assigning may begin."""
 
     def due_at(self) -> float | None:
-        """When the patience with those that are missing ends."""
-        if self.is_called or self.opened_at is None or self.rules.join_timeout_s is None:
+        """When the wait for missing workers ends; None if it does not."""
+        timeout_s = self._context.rules.join_timeout_s
+        if self.is_over or self.opened_at is None or timeout_s is None:
             return None
-        return self.opened_at + self.rules.join_timeout_s
+        return self.opened_at + timeout_s
 
-    def is_complete(self, members: WorkerRegistry) -> bool:
-        """Whether all that are expected are connected."""
-        if self.rules.roster:
-            return not self._missing(members)
-        return len(members.present) >= max(self.rules.expected_workers, 1)
+    def is_complete(self, workers: WorkerRegistry) -> bool:
+        """Whether all expected workers are connected."""
+        if self._context.rules.roster:
+            return not self._missing(workers)
+        return len(workers.present) >= max(self._context.rules.expected_workers, 1)
 
-    def verdict(self, members: WorkerRegistry) -> str:
-        """Who came and who did not, once the wait is over."""
-        limit_s = self.rules.join_timeout_s
-        return self._tell(members, "came" if limit_s is None else f"came within {limit_s:g} s")
+    def verdict(self, workers: WorkerRegistry) -> str:
+        """Which workers joined and which did not, once the wait is over."""
+        limit_s = self._context.rules.join_timeout_s
+        return self._describe(workers, "came" if limit_s is None else f"came within {limit_s:g} s")
 
-    def progress(self, members: WorkerRegistry) -> str:
-        """Who has come and who has not, while the wait goes on."""
-        return self._tell(members, "have come")
+    def progress(self, workers: WorkerRegistry) -> str:
+        """Which workers have joined and which have not, during the wait."""
+        return self._describe(workers, "have come")
 
-    def _tell(self, members: WorkerRegistry, came: str) -> str:
-        rules = self.rules
-        missing = self._missing(members)
+    def _describe(self, workers: WorkerRegistry, came: str) -> str:
+        rules = self._context.rules
+        missing = self._missing(workers)
         expected = len(rules.roster) or max(rules.expected_workers, 1)
-        there = expected - len(missing) if rules.roster else len(members.present)
+        there = expected - len(missing) if rules.roster else len(workers.present)
         told = f"{there} of {expected} expected workers {came}"
         if missing:
             return f"{told}; missing: {', '.join(missing)}"
-        names = ", ".join(worker.name for worker in members.present.values())
+        names = ", ".join(worker.name for worker in workers.present.values())
         return f"{told}: {names}" if names else told
 
-    def _missing(self, members: WorkerRegistry) -> list[str]:
-        there = {worker.name for worker in members.present.values()}
-        return [name for name in self.rules.roster if name not in there]
+    def _missing(self, workers: WorkerRegistry) -> list[str]:
+        there = {worker.name for worker in workers.present.values()}
+        return [name for name in self._context.rules.roster if name not in there]

@@ -1,4 +1,4 @@
-"""Tasks that only one worker may have, under whichever policy."""
+"""Restricts some tasks to one worker each, under any policy."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class AddressedPolicy:
-    """A policy under which some tasks are meant for one worker each.
+    """A policy that gives some tasks to one named worker each.
 
     Args:
-        policy: what decides about all other tasks.
+        policy: decides about all other tasks.
     """
 
     def __init__(self, policy: MatchingPolicy) -> None:
@@ -26,21 +26,21 @@ class AddressedPolicy:
 
     @property
     def name(self) -> str:
-        """What the policy beneath is called."""
+        """The name of the wrapped policy."""
         return self._policy.name
 
     def urgency(self, task: Task, sequence: int) -> tuple[float, ...]:
-        """As the policy beneath has it."""
+        """As in the wrapped policy."""
         return self._policy.urgency(task, sequence)
 
     def group(self, task: Task) -> Hashable:
-        """The group of the policy beneath, apart for each addressee."""
+        """The group of the wrapped policy, separate for each addressee."""
         return self._policy.group(task), self.addressees.get(task.id)
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """That the task is meant for another worker; else what the policy beneath says.
+        """That the task is meant for another worker; else as in the wrapped policy.
 
-        An addressee gets its task whatever its skill: whoever named it has decided that.
+        An addressee gets its task whatever its skill, since the caller has named it.
         """
         addressee = self.addressees.get(task.id)
         if addressee is None:
@@ -48,5 +48,5 @@ class AddressedPolicy:
         return None if addressee == worker.name else f"the task is meant for {addressee}"
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
-        """As the policy beneath has it."""
+        """As in the wrapped policy."""
         return self._policy.score(task, worker)

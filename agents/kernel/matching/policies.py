@@ -1,4 +1,4 @@
-"""Policies: which waiting task goes first, who can do it, and who of those gets it."""
+"""Policies: which waiting task goes first, which workers can do it, and which of them gets it."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ SPECIALTY_BONUS = 2
 """How much more a worker's skill counts for tasks of a type it specialises in."""
 
 RATE_OF_THE_UNTRIED = 0.5
-"""The success rate that `score` takes a worker to have before it has ended anything."""
+"""The success rate that `score` assumes for a worker before its first attempt has ended."""
 
 
 class MatchingPolicy(Protocol):
-    """Who gets which task. Pure: it may look at what it is given, and at nothing else."""
+    """Decides which worker gets which task. Pure: it looks at its arguments only."""
 
     @property
     def name(self) -> str:
-        """What the policy is called in reports."""
+        """The policy's name in reports."""
         ...
 
     def urgency(self, task: Task, sequence: int) -> tuple[float, ...]:
-        """Which waiting task goes first: the smallest.
+        """A waiting task's urgency; the smallest goes first.
 
         Args:
             task: the task.
-            sequence: its place in the order of adding.
+            sequence: its number in the order of adding.
         """
         ...
 
     def group(self, task: Task) -> Hashable:
-        """What `obstacle` and `score` look at: tasks of one type and group are alike to them."""
+        """A task's group; to `obstacle` and `score` all tasks of one type and group are alike."""
         ...
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
         """Why the worker can't do the task, for people; None if it can.
 
-        It may look at what the worker told when it joined, not at its load or its statistics.
+        It may look at what the worker sent when it joined, not at its load or its statistics.
         """
         ...
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
-        """How well the task suits a free worker; of those that can do it the highest gets it.
+        """How well a free worker suits the task; the highest of those that can do it gets it.
 
-        Equals are told apart by the order of the roster, and then by who joined first.
+        Of equals the first in the roster gets it, and then the first that joined.
         """
         ...
 
 
 @runtime_checkable
 class PairingPolicy(MatchingPolicy, Protocol):
-    """A policy that looks at all waiting tasks and all free workers at once."""
+    """A policy that pairs waiting tasks and free workers in one call."""
 
     def pair(
         self, tasks: Sequence[Task], workers: Sequence[WorkerRecord]
     ) -> Iterable[tuple[WorkerRecord, Task]]:
-        """Who gets what now; asked again whenever something happens while tasks wait.
+        """Pair tasks and workers; called again whenever something happens while tasks wait.
 
         Args:
-            tasks: the waiting tasks, the most urgent first; not more than 1,000.
-            workers: those with a free slot.
+            tasks: the most urgent waiting tasks, the most urgent first; 1,000 at most.
+            workers: the workers with a free slot.
 
         Returns:
-            Workers and tasks of these. A task that is not among them waits.
+            Pairs of a worker and a task. A task in no pair waits.
         """
         ...
 
 
 class BestFit:
-    """The most urgent first, then the hardest; to a specialist, or else to the least skilled able.
+    """The most urgent task first, then the hardest; to a specialist, else the least skilled able.
 
-    So the strong stay free for what only they can do. The worker's score is
+    So the most skilled stay free for tasks that only they can do. The worker's score is
     10·specialist - skill level - share of its slots taken.
     """
 
@@ -90,10 +90,10 @@ class BestFit:
         return task.difficulty
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """Too little skill, with what a specialty adds."""
-        if reach(task, worker) >= task.difficulty:
+        """Too little skill, including the bonus for a specialty."""
+        if effective_skill(task, worker) >= task.difficulty:
             return None
-        return f"skill {reach(task, worker)} is below difficulty {task.difficulty}"
+        return f"skill {effective_skill(task, worker)} is below difficulty {task.difficulty}"
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
         """Specialists first, then the least skilled, then the least loaded."""
@@ -102,28 +102,28 @@ class BestFit:
 
 
 class InOrder:
-    """The tasks as they were added to the workers in their order, whatever their skill.
+    """The tasks in the order of adding to the workers in their order, whatever their skill.
 
-    With as many workers as tasks these are paired off one by one. Whoever runs fewest comes next,
-    so the tasks go round even if each worker has many slots.
+    With as many workers as tasks each worker gets one. The worker that runs the fewest tasks is
+    next, so tasks are spread evenly even if each worker has many slots.
     """
 
     name = "in_order"
 
     def urgency(self, task: Task, sequence: int) -> tuple[float, ...]:
-        """By the order of adding; priorities count for nothing."""
+        """By the order of adding; priorities are ignored."""
         return (sequence,)
 
     def group(self, task: Task) -> Hashable:
-        """All alike."""
+        """One group for all tasks."""
         return None
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """None: it is tried, and may fail."""
+        """None: any worker may try any task."""
         return None
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
-        """Who runs fewest."""
+        """The worker that runs the fewest tasks."""
         return float(-worker.taken)
 
 
@@ -131,8 +131,8 @@ class ByScore:
     """The hardest task to the worker with the best record, whatever its skill.
 
     The score is 0.7 · success rate + 0.3 · completed tasks. Its second part grows without bound, so
-    that before long whoever has done most gets everything it has a slot for. It is kept for
-    comparison.
+    the worker that has done most soon gets every task that it has a slot for. The policy is kept
+    for comparison.
     """
 
     name = "score"
@@ -142,11 +142,11 @@ class ByScore:
         return (-task.priority, -task.difficulty, sequence)
 
     def group(self, task: Task) -> Hashable:
-        """All alike."""
+        """One group for all tasks."""
         return None
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """None: it is tried, and may fail."""
+        """None: any worker may try any task."""
         return None
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
@@ -159,14 +159,14 @@ class ByScore:
 POLICIES: Mapping[str, MatchingPolicy] = {
     policy.name: policy for policy in (BestFit(), InOrder(), ByScore())
 }
-"""The policies that have a name."""
+"""The built-in policies by name."""
 
 
 def find_policy(name: str) -> MatchingPolicy:
-    """The policy of this name.
+    """The built-in policy with this name.
 
     Raises:
-        UnknownName: there is none; the message lists those there are.
+        UnknownName: there is none; the message lists all names.
     """
     policy = POLICIES.get(name)
     if policy is None:
@@ -174,14 +174,14 @@ def find_policy(name: str) -> MatchingPolicy:
     return policy
 
 
-def reach(task: Task, worker: WorkerRecord) -> int:
+def effective_skill(task: Task, worker: WorkerRecord) -> int:
     """The worker's skill for this task: its level, and the bonus if it specialises in the type."""
     bonus = SPECIALTY_BONUS if task.type in worker.specialties else 0
     return worker.skill_level + bonus
 
 
 def recovery_score(worker: WorkerRecord) -> float:
-    """Who gets a task that has failed before, under every policy: the most skilled."""
+    """The score for a task that has failed before, under every policy: the most skilled first."""
     return worker.skill_level - worker.load
 
 
@@ -190,8 +190,8 @@ def find_obstacle(policy: MatchingPolicy, task: Task, worker: WorkerRecord) -> s
     return _missing_handler(task, worker) or policy.obstacle(task, worker)
 
 
-def describe_standing(worker: WorkerRecord) -> str | None:
-    """Why a connected worker is given no task at all for now; None if it may be given any."""
+def describe_unavailability(worker: WorkerRecord) -> str | None:
+    """Why a connected worker gets no tasks now; None if it does."""
     if worker.is_retiring:
         return "is retiring"
     if worker.quarantined_until is not None:
@@ -200,16 +200,17 @@ def describe_standing(worker: WorkerRecord) -> str | None:
 
 
 def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[WorkerRecord]) -> str:
-    """What a task lacks that none of these workers can do."""
+    """Why none of these workers can do a task."""
     workers = tuple(workers)
     willing = [worker for worker in workers if _missing_handler(task, worker) is None]
     if not willing:
         nearest = workers[0]
         others = f", and {len(workers) - 1} more workers have none either" if workers[1:] else ""
         return f"{nearest.name} {_missing_handler(task, nearest)}{others}"
-    best = max(willing, key=lambda worker: (reach(task, worker), -worker.order))
-    if reach(task, best) < task.difficulty:
-        return f"needs skill {task.difficulty}; the best, {best.name}, has {reach(task, best)}"
+    best = max(willing, key=lambda worker: (effective_skill(task, worker), -worker.order))
+    skill = effective_skill(task, best)
+    if skill < task.difficulty:
+        return f"needs skill {task.difficulty}; the best, {best.name}, has {skill}"
     obstacle = policy.obstacle(task, best)
     return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} gives it to no worker"
 

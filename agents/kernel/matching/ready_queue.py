@@ -1,49 +1,61 @@
-"""The places of waiting tasks, so that the most urgent is found at once."""
+"""Waiting tasks in the order of their urgency: entries, groups of like tasks, and their heads."""
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from .task_queue import QueueEntry
+from ..model.decision import Candidates
+from ..model.duration_estimate import DurationEstimate
+from ..model.records import TaskRecord, WorkerRecord
+
+
+class QueueEntry(NamedTuple):
+    """A task's entry in the queue; it is stale once the record no longer points to it."""
+
+    urgency: tuple[float, ...]
+    sequence: int
+    # Tells entries of one task apart, since records and groups have no order.
+    stamp: int
+    since: float
+    record: TaskRecord
+    group: TaskGroup
 
 
 class ReadyQueue:
-    """Places, the smallest first: a heap, and beside it a row of those that came in order.
+    """Entries, the smallest first: a deque of those that came in order, and a heap of the others.
 
-    Most come so, and cost a row nothing.
+    Most come in order, and a deque takes those at almost no cost.
 
     Args:
-        row: places that are in order.
+        row: entries that are in order.
     """
 
     __slots__ = ("_heap", "_row", "first")
 
     def __init__(self, row: Sequence[QueueEntry] = ()) -> None:
-        # The first of all is the first of the one or of the other.
         self._row = deque(row)
         self._heap: list[QueueEntry] = []
         self.first: QueueEntry | None = row[0] if row else None
-        """The smallest place; None if there is none."""
+        """The smallest entry; None if there is none."""
 
-    def push(self, place: QueueEntry) -> None:
-        """Add a place."""
+    def push(self, entry: QueueEntry) -> None:
+        """Add an entry."""
         row = self._row
-        if row and row[-1] < place:
-            row.append(place)
+        if row and row[-1] < entry:
+            row.append(entry)
             return
         if row:
-            heapq.heappush(self._heap, place)
+            heapq.heappush(self._heap, entry)
         else:
-            row.append(place)
-        if self.first is None or place < self.first:
-            self.first = place
+            row.append(entry)
+        if self.first is None or entry < self.first:
+            self.first = entry
 
     def pop(self) -> None:
-        """Take out the first place; there must be one."""
+        """Remove the first entry; there must be one."""
         row, heap = self._row, self._heap
         if not heap:
             row.popleft()
@@ -59,9 +71,98 @@ class ReadyQueue:
             self.first = row[0]
 
     def __iter__(self) -> Iterator[QueueEntry]:
-        """All places, in no order."""
+        """All entries, in no order."""
         yield from self._row
         yield from self._heap
 
     def __len__(self) -> int:
         return len(self._row) + len(self._heap)
+
+
+class TaskGroup:
+    """Waiting tasks of one type and group that failed at the same workers."""
+
+    __slots__ = (
+        "candidate_set",
+        "candidates",
+        "count",
+        "duration",
+        "entries",
+        "failed_by",
+        "kind",
+        "sample",
+        "unmatched_since",
+    )
+
+    def __init__(self, kind: Hashable, failed_by: frozenset[str], sample: TaskRecord) -> None:
+        self.kind = kind
+        self.failed_by = failed_by
+        self.sample = sample.task
+        self.entries = ReadyQueue()
+        self.count = 0
+        self.candidate_set: CandidateSet | None = None
+        self.candidates: Candidates | None = None
+        self.unmatched_since: float | None = None
+        self.duration = DurationEstimate()
+
+    def current_entries(self) -> Iterator[QueueEntry]:
+        """The entries that are not stale, in no order."""
+        return (entry for entry in self.entries if entry.record.queue_entry is entry)
+
+
+class CandidateSet:
+    """The workers that may get the tasks of some groups, and a heap of these groups' heads."""
+
+    __slots__ = ("groups", "heads", "workers")
+
+    def __init__(self, workers: frozenset[WorkerRecord]) -> None:
+        self.workers = workers
+        self.groups: list[TaskGroup] = []
+        self.heads: list[QueueEntry] = []
+
+    def add(self, group: TaskGroup) -> None:
+        """Add a group."""
+        self.groups.append(group)
+        group.candidate_set = self
+        if group.entries.first is not None:
+            self.push_head(group.entries.first)
+
+    def push_head(self, head: QueueEntry) -> None:
+        """Note the new head of a group."""
+        heapq.heappush(self.heads, head)
+        # Former heads stay in the heap until they come up, unless they outnumber the others.
+        if len(self.heads) > 2 * len(self.groups) + 8:
+            firsts = (group.entries.first for group in self.groups)
+            self.heads = [first for first in firsts if first is not None]
+            heapq.heapify(self.heads)
+
+    def head(self) -> QueueEntry | None:
+        """The most urgent task of all its groups."""
+        while self.heads:
+            entry = self.heads[0]
+            if entry.group.entries.first is not entry:
+                heapq.heappop(self.heads)
+            elif entry.record.queue_entry is entry:
+                return entry
+            else:
+                self.take(entry)
+        return None
+
+    def take(self, head: QueueEntry) -> None:
+        """Remove the entry that `head` just returned."""
+        entries = head.group.entries
+        entries.pop()
+        if entries.first is None:
+            heapq.heappop(self.heads)
+        else:
+            heapq.heapreplace(self.heads, entries.first)
+
+
+def most_urgent(candidate_sets: Iterable[CandidateSet]) -> QueueEntry | None:
+    """The most urgent entry of some candidate sets; None if nothing waits there."""
+    best: QueueEntry | None = None
+    for candidate_set in candidate_sets:
+        entry = candidate_set.head() if candidate_set.heads else None
+        if entry is not None and (best is None or entry < best):
+            best = entry
+    return best

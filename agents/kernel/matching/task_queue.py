@@ -1,134 +1,40 @@
 """The waiting tasks, and who of the free workers gets which of them.
 
-Tasks that are alike to the policy wait in one bucket, in a line by urgency. Buckets that the same
-workers can do form a crew, with a heap of the buckets' heads. So an assignment looks at the heads
-of a few crews, never at the tasks behind them; only a worker's coming or going looks at every
-bucket.
+Tasks that are alike to the policy wait in one group, ordered by urgency. Groups that the same
+workers can do share a candidate set, which has a heap of the groups' heads. So an assignment looks
+at the heads of a few candidate sets, never at the tasks behind them. Only a worker that joins or
+leaves makes the queue look at every group.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ....messages import Task, TaskId
+from ..model.decision import Candidates, Decision
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
-from .explanation import MAX_NAMED, Candidates, Decision
 from .policies import (
     MatchingPolicy,
     PairingPolicy,
-    describe_standing,
+    describe_shortfall,
+    describe_unavailability,
     find_obstacle,
-    recovery_score,
 )
-from .ready_queue import ReadyQueue
+from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
+from .unmatched_timeout import UnmatchedTimeout
+from .worker_ranking import WorkerRanking, name_best
 
-_EMPTY_BUCKETS_KEPT = 1_000
+_EMPTY_GROUPS_KEPT = 1_000
 _PAIRED_AT_ONCE = 1_000
-"""How many waiting tasks a pairing policy is shown: it is asked often."""
-
-_LOOKED_AT = 2 * MAX_NAMED - 1
-"""Of the free workers that can do a task, how many are looked at to name the best of them."""
-
-
-class QueueEntry(NamedTuple):
-    """A task's place in the queue. It is given up when the record no longer points to it."""
-
-    urgency: tuple[float, ...]
-    sequence: int
-    # Tells places of one task apart, since records and buckets have no order.
-    stamp: int
-    since: float
-    record: TaskRecord
-    bucket: TaskGroup
-
+"""How many waiting tasks a pairing policy gets in one call; it is called often."""
 
 Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, DurationEstimate]
-"""A task, the worker it goes to, why it goes there, and how long such tasks take."""
-
-
-class TaskGroup:
-    """Waiting tasks of one type and group that failed at the same workers."""
-
-    __slots__ = (
-        "avoided",
-        "count",
-        "crew",
-        "kind",
-        "lineup",
-        "places",
-        "sample",
-        "unmatched_since",
-        "usual",
-    )
-
-    def __init__(self, kind: Hashable, avoided: frozenset[str], sample: TaskRecord) -> None:
-        self.kind = kind
-        self.avoided = avoided
-        self.sample = sample.task
-        self.places = ReadyQueue()
-        self.count = 0
-        self.crew: CandidateSet | None = None
-        self.lineup: Candidates | None = None
-        self.unmatched_since: float | None = None
-        self.usual = DurationEstimate()
-
-    def living(self) -> Iterator[QueueEntry]:
-        """The places that are not given up, in no order."""
-        return (place for place in self.places if place.record.place is place)
-
-
-class CandidateSet:
-    """The workers that get the tasks of some buckets, and the heads of these buckets."""
-
-    __slots__ = ("buckets", "heads", "workers")
-
-    def __init__(self, workers: frozenset[WorkerRecord]) -> None:
-        self.workers = workers
-        self.buckets: list[TaskGroup] = []
-        self.heads: list[QueueEntry] = []
-
-    def add(self, bucket: TaskGroup) -> None:
-        """Take charge of a bucket."""
-        self.buckets.append(bucket)
-        bucket.crew = self
-        if bucket.places.first is not None:
-            self.put_forward(bucket.places.first)
-
-    def put_forward(self, head: QueueEntry) -> None:
-        """Note the new head of a bucket."""
-        heapq.heappush(self.heads, head)
-        # Heads that were overtaken stay until they come up, unless they outnumber the others.
-        if len(self.heads) > 2 * len(self.buckets) + 8:
-            firsts = (bucket.places.first for bucket in self.buckets)
-            self.heads = [first for first in firsts if first is not None]
-            heapq.heapify(self.heads)
-
-    def head(self) -> QueueEntry | None:
-        """The most urgent task of all its buckets."""
-        while self.heads:
-            place = self.heads[0]
-            if place.bucket.places.first is not place:
-                heapq.heappop(self.heads)
-            elif place.record.place is place:
-                return place
-            else:
-                self.take(place)
-        return None
-
-    def take(self, head: QueueEntry) -> None:
-        """Take out the task that `head` just told of."""
-        places = head.bucket.places
-        places.pop()
-        if places.first is None:
-            heapq.heappop(self.heads)
-        else:
-            heapq.heapreplace(self.heads, places.first)
+"""A task, the worker it goes to, the decision, and how long such tasks take."""
 
 
 class TaskQueue:
@@ -136,8 +42,8 @@ class TaskQueue:
 
     Args:
         policy: who gets which task.
-        patience_s: how long a task waits, in seconds, that no connected worker can do; None for
-            ever.
+        unmatched_after_s: after how many seconds a task fails that no connected worker can do; None
+            never.
         prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots.
         quarantine_after: how many failures in a row begin a worker's quarantine; None never.
     """
@@ -145,7 +51,7 @@ class TaskQueue:
     def __init__(
         self,
         policy: MatchingPolicy,
-        patience_s: float | None,
+        unmatched_after_s: float | None,
         prefetch_s: float = 0.0,
         quarantine_after: int | None = None,
     ) -> None:
@@ -153,106 +59,125 @@ class TaskQueue:
         self.pairs = policy.pair if isinstance(policy, PairingPolicy) else None
         self._prefetch_s = prefetch_s
         self._quarantine_after = quarantine_after
-        # Bounded by the tasks, the link's members, and for buckets by `_forget_empty_buckets`.
+        # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
-        # Those whose slots are taken, and who may be sent some more ahead.
-        self._hungry: set[WorkerRecord] = set()
-        self.buckets: dict[Hashable, TaskGroup] = {}
-        self.crews: dict[frozenset[WorkerRecord], CandidateSet] = {}
-        self.patience = UnmatchedTimeout(math.inf if patience_s is None else patience_s)
-        self._crews_of: dict[WorkerRecord, list[CandidateSet]] = {}
-        self._unplaced: list[TaskGroup] = []
+        # Workers without a free slot that may be sent tasks to prefetch.
+        self._may_prefetch: set[WorkerRecord] = set()
+        self.groups: dict[Hashable, TaskGroup] = {}
+        self.candidate_sets: dict[frozenset[WorkerRecord], CandidateSet] = {}
+        self.unmatched_timeout = UnmatchedTimeout(unmatched_after_s)
+        self._candidate_sets_of: dict[WorkerRecord, list[CandidateSet]] = {}
+        self._new_groups: list[TaskGroup] = []
         self._is_stale = False
-        # The free workers that can do the tasks of a bucket, as a heap, the best first. It holds
-        # from one match to the next: until `refresh`, only whom it gave a task changes.
-        self._ranked_for: TaskGroup | None = None
-        self._ranked: list[tuple[float, int, WorkerRecord]] = []
+        self._ranking = WorkerRanking()
         self._stamp = 0
-        self._buckets_at_most = _EMPTY_BUCKETS_KEPT
+        self._max_groups = _EMPTY_GROUPS_KEPT
         self.count = 0
 
     # ------------------------------------------------------------------ tasks
 
     def push(self, record: TaskRecord, now: float) -> None:
-        """Let a task wait that waits for no other."""
+        """Add a task that waits for no other task."""
         task = record.task
         kind = (task.type, self.policy.group(task))
         key = (kind, record.failed_by)
-        bucket = self.buckets.get(key)
-        if bucket is None:
-            bucket = self._open_bucket(key, TaskGroup(kind, record.failed_by, record))
+        group = self.groups.get(key)
+        if group is None:
+            group = self._add_group(key, TaskGroup(kind, record.failed_by, record))
         sequence = record.sequence
         self._stamp += 1
         urgency = self.policy.urgency(task, sequence)
-        place = QueueEntry(urgency, sequence, self._stamp, now, record, bucket)
-        record.place = place
-        bucket.count += 1
+        entry = QueueEntry(urgency, sequence, self._stamp, now, record, group)
+        record.queue_entry = entry
+        group.count += 1
         self.count += 1
-        places = bucket.places
-        places.push(place)
-        if bucket.crew is None:
-            if bucket.unmatched_since is not None:
-                self.patience.begin(now, place)
-        elif places.first is place:
-            bucket.crew.put_forward(place)
+        entries = group.entries
+        entries.push(entry)
+        if group.candidate_set is None:
+            if group.unmatched_since is not None:
+                self.unmatched_timeout.begin(now, entry)
+        elif entries.first is entry:
+            group.candidate_set.push_head(entry)
 
-    def remove(self, place: QueueEntry) -> None:
-        """Let a task wait no more."""
-        place.record.place = None
+    def remove(self, record: TaskRecord) -> None:
+        """Remove a task, if it waits."""
+        entry = record.queue_entry
+        if isinstance(entry, QueueEntry):
+            self._remove_entry(entry)
+
+    def requeue(self, record: TaskRecord, now: float) -> None:
+        """Let a task that waits wait at another place, since what its place depends on changed."""
+        if record.queue_entry is not None:
+            self.remove(record)
+            self.push(record, now)
+
+    def _remove_entry(self, entry: QueueEntry) -> None:
+        entry.record.queue_entry = None
         self.count -= 1
-        bucket = place.bucket
-        bucket.count -= 1
-        if len(bucket.places) > 2 * bucket.count + 8:
-            bucket.places = ReadyQueue(sorted(bucket.living()))
-            first = bucket.places.first
-            if bucket.crew is not None and first is not None:
-                bucket.crew.put_forward(first)
+        group = entry.group
+        group.count -= 1
+        if len(group.entries) > 2 * group.count + 8:
+            group.entries = ReadyQueue(sorted(group.current_entries()))
+            first = group.entries.first
+            if group.candidate_set is not None and first is not None:
+                group.candidate_set.push_head(first)
 
     def address(self, record: TaskRecord, worker: str, now: float) -> None:
-        """Let only one worker have a task."""
+        """Let only one worker get a task."""
         if not isinstance(self.policy, AddressedPolicy):
             self.policy = AddressedPolicy(self.policy)
         self.policy.addressees[record.task_id] = worker
-        if record.place is not None:
-            self.remove(record.place)
-            self.push(record, now)
+        self.requeue(record, now)
 
     def forget(self, task_id: TaskId) -> None:
-        """Keep nothing of a task that is forgotten."""
+        """Remove what is kept of a forgotten task."""
         if isinstance(self.policy, AddressedPolicy):
             self.policy.addressees.pop(task_id, None)
 
+    def take_unmatched(self, now: float) -> list[tuple[TaskRecord, str]]:
+        """Remove the tasks that no connected worker could do for too long; with the reasons."""
+        self.refresh(now)
+        reasons: dict[TaskGroup, str] = {}
+        unmatched: list[tuple[TaskRecord, str]] = []
+        for entry in self.unmatched_timeout.take(now):
+            record, group = entry.record, entry.group
+            if group not in reasons:
+                reasons[group] = describe_shortfall(self.policy, record.task, self.workers)
+            self._remove_entry(entry)
+            unmatched.append((record, reasons[group]))
+        return unmatched
+
     # ------------------------------------------------------------------ workers
 
-    def admit(self, worker: WorkerRecord) -> None:
-        """Count a worker among those connected."""
+    def add_worker(self, worker: WorkerRecord) -> None:
+        """Add a connected worker."""
         self.workers[worker] = None
         self._is_stale = True
-        self.note_load(worker)
+        self.update_load(worker)
 
-    def dismiss(self, worker: WorkerRecord) -> None:
-        """Count a worker no more."""
+    def remove_worker(self, worker: WorkerRecord) -> None:
+        """Remove a worker that is not connected any more."""
         del self.workers[worker]
         self.free.discard(worker)
-        self._hungry.discard(worker)
+        self._may_prefetch.discard(worker)
         self._is_stale = True
 
-    def note_load(self, worker: WorkerRecord) -> None:
-        """Note that what a worker holds has become more or less."""
+    def update_load(self, worker: WorkerRecord) -> None:
+        """Note that a worker holds more or fewer tasks."""
         if self.is_free(worker):
             self.free.add(worker)
-            self._hungry.discard(worker)
+            self._may_prefetch.discard(worker)
             return
         self.free.discard(worker)
         if self._prefetch_s:
-            if worker.room_ahead_s(self._prefetch_s) > 0:
-                self._hungry.add(worker)
+            if worker.prefetch_room_s(self._prefetch_s) > 0:
+                self._may_prefetch.add(worker)
             else:
-                self._hungry.discard(worker)
+                self._may_prefetch.discard(worker)
 
     def is_free(self, worker: WorkerRecord) -> bool:
-        """Whether a worker may be given a task right now."""
+        """Whether a worker may get a task now."""
         return worker.is_free and not self.is_held_back(worker)
 
     def is_held_back(self, worker: WorkerRecord) -> bool:
@@ -260,94 +185,100 @@ class TaskQueue:
         limit, failures = self._quarantine_after, worker.failures_in_a_row
         return limit is not None and failures > 0 and failures + len(worker.running) >= limit
 
-    def note_standing(self, worker: WorkerRecord) -> None:
-        """Note that a worker is given tasks no longer, or again, though it stays connected."""
-        self.note_load(worker)
-        # Who can do what stays as it is, but what is told of it does not.
-        for bucket in self.buckets.values():
-            bucket.lineup = None
+    def update_availability(self, worker: WorkerRecord) -> None:
+        """Note that a connected worker gets no more tasks, or gets tasks again."""
+        self.update_load(worker)
+        # The candidate sets stay as they are, but explanations must name this worker otherwise.
+        for group in self.groups.values():
+            group.candidates = None
 
     # ------------------------------------------------------------------ matching
 
     def refresh(self, now: float) -> None:
-        """Work out anew who can do what, if that may have changed."""
-        self._ranked_for = None
+        """Work out again which workers can do what, if that may have changed."""
+        self._ranking.reset()
         if self._is_stale:
             self._is_stale = False
-            self.crews.clear()
-            self._crews_of = {worker: [] for worker in self.workers}
-            self._unplaced.clear()
-            self._forget_empty_buckets()
-            waiting = list(self.buckets.values())
-        elif self._unplaced:
-            waiting, self._unplaced = self._unplaced, []
+            self.candidate_sets.clear()
+            self._candidate_sets_of = {worker: [] for worker in self.workers}
+            self._new_groups.clear()
+            self._drop_empty_groups()
+            waiting = list(self.groups.values())
+        elif self._new_groups:
+            waiting, self._new_groups = self._new_groups, []
         else:
             return
         able_for: dict[Hashable, list[WorkerRecord]] = {}
-        for bucket in waiting:
-            able = able_for.get(bucket.kind)
+        for group in waiting:
+            able = able_for.get(group.kind)
             if able is None:
-                able = able_for[bucket.kind] = self._find_able(bucket)
-            self._place(bucket, able, now)
+                able = able_for[group.kind] = self._find_able(group)
+            self._assign_candidates(group, able, now)
 
     def next_match(self) -> Match | None:
-        """Take out the most urgent task that a free worker can do; `refresh` comes first."""
+        """Remove and return the most urgent task that a free worker can do; after `refresh`."""
         free = self.free
         if not self.count or not free:
             return None
         several = len(free) > 1
-        best = _most_urgent(
-            (crew for crew in self.crews.values() if not crew.workers.isdisjoint(free))
+        best = most_urgent(
+            (
+                candidate_set
+                for candidate_set in self.candidate_sets.values()
+                if not candidate_set.workers.isdisjoint(free)
+            )
             if several
-            else self._crews_of[next(iter(free))]
+            else self._candidate_sets_of[next(iter(free))]
         )
         if best is None:
             return None
-        crew = self._take(best)
-        record, bucket = best.record, best.bucket
-        worker, decision = self._choose(record, bucket, crew)
-        return record, worker, decision, bucket.usual
+        candidate_set = self._take(best)
+        record, group = best.record, best.group
+        worker, decision = self._choose(record, group, candidate_set)
+        return record, worker, decision, group.duration
 
     def paired(self, now: float) -> Iterator[Match]:
-        """Take out the tasks that a pairing policy gives to free workers; `refresh` comes first.
+        """Remove the tasks that a pairing policy gives to free workers; after `refresh`.
 
-        Whoever takes a match assigns it before taking the next.
+        The caller must assign each match before it takes the next.
         """
         assert self.pairs is not None
         if not self.count or not self.free:
             return
-        crewed = [bucket for bucket in self.buckets.values() if bucket.count and bucket.crew]
-        places = heapq.nsmallest(
-            _PAIRED_AT_ONCE, (place for bucket in crewed for place in bucket.living())
+        matched = [group for group in self.groups.values() if group.count and group.candidate_set]
+        entries = heapq.nsmallest(
+            _PAIRED_AT_ONCE, (entry for group in matched for entry in group.current_entries())
         )
-        waiting = {place.record.task_id: place for place in places}
+        waiting = {entry.record.task_id: entry for entry in entries}
         free = sorted(self.free, key=lambda worker: worker.order)
         has_paired = False
         for worker, task in [*self._addressed(waiting, free), *self._pair(waiting, free)]:
-            place = waiting.get(task.id)
-            if place is None or place.record.place is not place or worker not in self.free:
+            entry = waiting.get(task.id)
+            if entry is None or entry.record.queue_entry is not entry or worker not in self.free:
                 continue
-            record, bucket = place.record, place.bucket
+            record, group = entry.record, entry.group
             if find_obstacle(self.policy, record.task, worker) is not None:
                 continue
             has_paired = True
-            self.remove(place)
-            decision = Decision(record.attempt + 1, self._lineup(bucket), ((worker.name, 0.0),), 1)
-            yield record, worker, decision, bucket.usual
+            self._remove_entry(entry)
+            decision = Decision(
+                record.attempt + 1, self._candidates_of(group), ((worker.name, 0.0),), 1
+            )
+            yield record, worker, decision, group.duration
         is_busy = has_paired or any(worker.taken for worker in self.workers)
-        for bucket in crewed:
+        for group in matched:
             if is_busy:
-                bucket.unmatched_since = None
-            elif bucket.unmatched_since is None:
-                # Nothing will happen by itself: so it is as if nobody could do them.
-                bucket.unmatched_since = now
-                self.patience.begin(now, bucket)
+                group.unmatched_since = None
+            elif group.unmatched_since is None:
+                # No event is to come that would change the pairing, so no worker can do them.
+                group.unmatched_since = now
+                self.unmatched_timeout.begin(now, group)
 
     def _pair(
         self, waiting: Mapping[TaskId, QueueEntry], free: Sequence[WorkerRecord]
     ) -> Iterable[tuple[WorkerRecord, Task]]:
         assert self.pairs is not None
-        return self.pairs([place.record.task for place in waiting.values()], free)
+        return self.pairs([entry.record.task for entry in waiting.values()], free)
 
     def _addressed(
         self, waiting: Mapping[TaskId, QueueEntry], free: Sequence[WorkerRecord]
@@ -357,55 +288,57 @@ class TaskQueue:
         by_name = {worker.name: worker for worker in free}
         meant = self.policy.addressees
         return [
-            (by_name[meant[task_id]], place.record.task)
-            for task_id, place in waiting.items()
+            (by_name[meant[task_id]], entry.record.task)
+            for task_id, entry in waiting.items()
             if task_id in meant and meant[task_id] in by_name
         ]
 
-    def take_ahead(self) -> list[Match]:
-        """Take out the tasks that go ahead of free slots; `next_match` comes first.
+    def take_prefetched(self) -> list[Match]:
+        """Remove and return the tasks to prefetch; after `next_match`.
 
-        In the order of their urgency: where the most urgent is not short, none goes.
+        They go in the order of their urgency: if the most urgent is not short, none goes.
         """
         matches: list[Match] = []
-        if not self.count or not self._hungry:
+        if not self.count or not self._may_prefetch:
             return matches
-        # The least provided first, and nobody so much that others get less.
-        hungry = sorted(self._hungry, key=lambda each: (each.ahead_s / each.slots, each.order))
-        share = math.ceil(self.count / len(hungry))
-        for worker in hungry:
-            self._provide(worker, share, matches)
+        # The worker with the least work first, and none so much that others get less.
+        may_prefetch = sorted(
+            self._may_prefetch, key=lambda each: (each.prefetched_s / each.slots, each.order)
+        )
+        share = math.ceil(self.count / len(may_prefetch))
+        for worker in may_prefetch:
+            self._prefetch_for(worker, share, matches)
         return matches
 
-    def _provide(self, worker: WorkerRecord, share: int, matches: list[Match]) -> None:
-        room_s = worker.room_ahead_s(self._prefetch_s)
-        held = len(worker.ahead)
-        most = min(held + share, worker.most_ahead(self._quarantine_after))
-        crews = self._crews_of[worker]
+    def _prefetch_for(self, worker: WorkerRecord, share: int, matches: list[Match]) -> None:
+        room_s = worker.prefetch_room_s(self._prefetch_s)
+        held = len(worker.prefetched)
+        most = min(held + share, worker.max_prefetched(self._quarantine_after))
+        candidate_sets = self._candidate_sets_of[worker]
         sampled: TaskGroup | None = None
         scored: tuple[tuple[str, float], ...] = ()
         decision: Decision | None = None
         while held < most:
-            best = _most_urgent(crews)
+            best = most_urgent(candidate_sets)
             if best is None:
                 return
-            record, bucket = best.record, best.bucket
-            usual, number = bucket.usual, len(record.attempts) + 1
-            # What has failed before waits for whom it suits.
-            if bucket.avoided or not usual.may_go_ahead(held) or usual.usual_s > room_s:
+            record, group = best.record, best.group
+            usual, number = group.duration, len(record.attempts) + 1
+            # A task that has failed before waits for the worker that suits it best.
+            if group.failed_by or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
             self._take(best)
-            if bucket is not sampled:
-                sampled, decision = bucket, None
+            if group is not sampled:
+                sampled, decision = group, None
                 scored = ((worker.name, self.policy.score(record.task, worker)),)
             if decision is None or decision.attempt != number:
-                decision = Decision(number, self._lineup(bucket), scored, 1)
+                decision = Decision(number, self._candidates_of(group), scored, 1)
             matches.append((record, worker, decision, usual))
-            room_s -= usual.usual_s
+            room_s -= usual.expected_s
             held += 1
 
     def has_free_for(self, record: TaskRecord) -> bool:
-        """Whether a worker has a free slot that could do a task and has not failed it."""
+        """Whether a worker with a free slot could do a task and has not failed it."""
         return any(
             worker.name not in record.failed_by
             and find_obstacle(self.policy, record.task, worker) is None
@@ -413,159 +346,100 @@ class TaskQueue:
         )
 
     def _choose(
-        self, record: TaskRecord, bucket: TaskGroup, crew: CandidateSet
+        self, record: TaskRecord, group: TaskGroup, candidate_set: CandidateSet
     ) -> tuple[WorkerRecord, Decision]:
-        ranked = self._ranked
-        if self._ranked_for is not bucket:
-            self._ranked_for = bucket
-            free = self.free & crew.workers
-            ranked = self._ranked = [self._rank(record, bucket, worker) for worker in free]
-            heapq.heapify(ranked)
-        elif ranked[0][2] in self.free:
-            # Whoever got the last task has become another; the others are as they were.
-            heapq.heapreplace(ranked, self._rank(record, bucket, ranked[0][2]))
-        else:
-            heapq.heappop(ranked)
-        # The first of a heap are not the best in order, but the best few are among them.
-        first = sorted(ranked[:_LOOKED_AT])[:MAX_NAMED] if len(ranked) > 1 else ranked
-        named = tuple([(worker.name, -score) for score, _, worker in first])
-        decision = Decision(record.attempt + 1, self._lineup(bucket), named, len(ranked))
+        ranked = self._ranking.rank(self.policy, record, group, candidate_set, self.free)
+        scored = name_best(ranked)
+        decision = Decision(record.attempt + 1, self._candidates_of(group), scored, len(ranked))
         return ranked[0][2], decision
 
-    def _rank(
-        self, record: TaskRecord, bucket: TaskGroup, worker: WorkerRecord
-    ) -> tuple[float, int, WorkerRecord]:
-        if bucket.avoided:
-            return -recovery_score(worker), worker.order, worker
-        return -self.policy.score(record.task, worker), worker.order, worker
-
     def _take(self, head: QueueEntry) -> CandidateSet:
-        """Take out the most urgent task of a crew; the crew."""
-        bucket = head.bucket
-        crew = bucket.crew
-        assert crew is not None
-        crew.take(head)
-        head.record.place = None
-        bucket.count -= 1
+        """Remove the most urgent task of a candidate set; this set."""
+        group = head.group
+        candidate_set = group.candidate_set
+        assert candidate_set is not None
+        candidate_set.take(head)
+        head.record.queue_entry = None
+        group.count -= 1
         self.count -= 1
-        return crew
+        return candidate_set
 
-    # ------------------------------------------------------------------ who can do what
+    # ------------------------------------------------------------------ candidates
 
-    def lineup_of(self, place: QueueEntry) -> Candidates:
-        """Who of the connected workers can do a waiting task, and why not the others."""
-        return self._line_up(place.bucket)
+    def candidates_for(self, record: TaskRecord) -> Candidates:
+        """Which connected workers can do a waiting task, and why not the others."""
+        return self._find_candidates(_entry_of(record).group)
 
-    def gives_up_at(self, place: QueueEntry) -> float | None:
-        """When a task fails that nobody can do, infinite if never; None if somebody can."""
-        since = place.bucket.unmatched_since
-        return None if since is None else max(since, place.since) + self.patience.lasts_s
+    def has_candidates(self, record: TaskRecord) -> bool:
+        """Whether a waiting task had candidates when these were last worked out."""
+        return _entry_of(record).group.candidate_set is not None
 
-    def _open_bucket(self, key: Hashable, bucket: TaskGroup) -> TaskGroup:
-        if len(self.buckets) >= self._buckets_at_most:
+    def gives_up_at(self, record: TaskRecord) -> float | None:
+        """When a waiting task fails that no worker can do.
+
+        Returns:
+            The time in seconds, infinite for never; None if a worker can do it.
+        """
+        entry = _entry_of(record)
+        since = entry.group.unmatched_since
+        return None if since is None else max(since, entry.since) + self.unmatched_timeout.lasts_s
+
+    def _add_group(self, key: Hashable, group: TaskGroup) -> TaskGroup:
+        if len(self.groups) >= self._max_groups:
             self._is_stale = True
-        self.buckets[key] = bucket
-        self._unplaced.append(bucket)
-        return bucket
+        self.groups[key] = group
+        self._new_groups.append(group)
+        return group
 
-    def _forget_empty_buckets(self) -> None:
-        if len(self.buckets) >= self._buckets_at_most:
-            self.buckets = {key: bucket for key, bucket in self.buckets.items() if bucket.count}
-            self._buckets_at_most = 2 * len(self.buckets) + _EMPTY_BUCKETS_KEPT
+    def _drop_empty_groups(self) -> None:
+        if len(self.groups) >= self._max_groups:
+            self.groups = {key: group for key, group in self.groups.items() if group.count}
+            self._max_groups = 2 * len(self.groups) + _EMPTY_GROUPS_KEPT
 
-    def _find_able(self, bucket: TaskGroup) -> list[WorkerRecord]:
-        policy, task = self.policy, bucket.sample
+    def _find_able(self, group: TaskGroup) -> list[WorkerRecord]:
+        policy, task = self.policy, group.sample
         return [worker for worker in self.workers if find_obstacle(policy, task, worker) is None]
 
-    def _place(self, bucket: TaskGroup, able: list[WorkerRecord], now: float) -> None:
-        """Give a bucket to the crew of those who can do it, if there are any."""
-        bucket.lineup = None
-        bucket.crew = None
-        chosen = frozenset(worker for worker in able if worker.name not in bucket.avoided)
+    def _assign_candidates(self, group: TaskGroup, able: list[WorkerRecord], now: float) -> None:
+        """Add a group to the candidate set of the workers that can do it, if there are any."""
+        group.candidates = None
+        group.candidate_set = None
+        chosen = frozenset(worker for worker in able if worker.name not in group.failed_by)
         workers = chosen or frozenset(able)
         if workers:
-            bucket.unmatched_since = None
-            crew = self.crews.get(workers)
-            if crew is None:
-                crew = self.crews[workers] = CandidateSet(workers)
+            group.unmatched_since = None
+            candidate_set = self.candidate_sets.get(workers)
+            if candidate_set is None:
+                candidate_set = self.candidate_sets[workers] = CandidateSet(workers)
                 for worker in workers:
-                    self._crews_of[worker].append(crew)
-            crew.add(bucket)
+                    self._candidate_sets_of[worker].append(candidate_set)
+            candidate_set.add(group)
         elif not self.workers:
-            bucket.unmatched_since = None
-        elif bucket.unmatched_since is None:
-            bucket.unmatched_since = now
-            if bucket.count:
-                self.patience.begin(now, bucket)
+            group.unmatched_since = None
+        elif group.unmatched_since is None:
+            group.unmatched_since = now
+            if group.count:
+                self.unmatched_timeout.begin(now, group)
 
-    def _lineup(self, bucket: TaskGroup) -> Candidates:
-        if bucket.lineup is None:
-            bucket.lineup = self._line_up(bucket)
-        return bucket.lineup
+    def _candidates_of(self, group: TaskGroup) -> Candidates:
+        if group.candidates is None:
+            group.candidates = self._find_candidates(group)
+        return group.candidates
 
-    def _line_up(self, bucket: TaskGroup) -> Candidates:
+    def _find_candidates(self, group: TaskGroup) -> Candidates:
         able: list[tuple[str, int]] = []
         unable: list[tuple[str, str]] = []
         for worker in sorted(self.workers, key=lambda worker: worker.order):
-            obstacle = find_obstacle(self.policy, bucket.sample, worker)
-            obstacle = obstacle or describe_standing(worker)
+            obstacle = find_obstacle(self.policy, group.sample, worker)
+            obstacle = obstacle or describe_unavailability(worker)
             if obstacle is None:
                 able.append((worker.name, worker.slots))
             else:
                 unable.append((worker.name, obstacle))
-        return Candidates.of(able, unable, bucket.avoided)
+        return Candidates.of(able, unable, group.failed_by)
 
 
-def _most_urgent(crews: Iterable[CandidateSet]) -> QueueEntry | None:
-    """The most urgent task of some crews."""
-    best: QueueEntry | None = None
-    for crew in crews:
-        place = crew.head() if crew.heads else None
-        if place is not None and (best is None or place < best):
-            best = place
-    return best
-
-
-class UnmatchedTimeout:
-    """When tasks that nobody can do fail. All wait equally long, so the first to wait is first.
-
-    Args:
-        lasts_s: how long a task waits, in seconds; infinite for ever.
-    """
-
-    def __init__(self, lasts_s: float) -> None:
-        self.lasts_s = lasts_s
-        # Bounded by the tasks and by the workers' comings and goings while it lasts.
-        self._begun: deque[tuple[float, TaskGroup | QueueEntry]] = deque()
-
-    def begin(self, now: float, waiting: TaskGroup | QueueEntry) -> None:
-        """Have a task's patience begin, or that of all that wait in a bucket."""
-        if self.lasts_s < math.inf:
-            self._begun.append((now, waiting))
-
-    def due_at(self) -> float | None:
-        """When the next patience ends."""
-        while self._begun:
-            since, waiting = self._begun[0]
-            if _still_waits(since, waiting):
-                return since + self.lasts_s
-            self._begun.popleft()
-        return None
-
-    def take(self, now: float) -> list[QueueEntry]:
-        """The places of tasks whose patience has ended, in the order of their adding."""
-        over: dict[int, QueueEntry] = {}
-        while (due_at := self.due_at()) is not None and due_at <= now:
-            since, waiting = self._begun.popleft()
-            places = (waiting,) if isinstance(waiting, QueueEntry) else waiting.living()
-            over.update((place.sequence, place) for place in places if place.since <= since)
-        return [over[sequence] for sequence in sorted(over)]
-
-
-def _still_waits(since: float, waiting: TaskGroup | QueueEntry) -> bool:
-    if isinstance(waiting, QueueEntry):
-        unmatched_since = waiting.bucket.unmatched_since
-        # A patience begun anew for the whole bucket stands for this one.
-        is_current = unmatched_since is not None and unmatched_since <= since
-        return is_current and waiting.record.place is waiting
-    return waiting.unmatched_since == since and waiting.count > 0
+def _entry_of(record: TaskRecord) -> QueueEntry:
+    entry = record.queue_entry
+    assert isinstance(entry, QueueEntry), f"task {record.task_id!r} does not wait"
+    return entry

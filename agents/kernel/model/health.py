@@ -1,4 +1,4 @@
-"""Whether a worker is healthy, late or lost, by when something was last heard of it."""
+"""Whether a worker is healthy, late or lost, by the time of its last message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 from .records import WorkerRecord
 
 LATE_AFTER_HEARTBEATS = 2.5
-"""After how many heartbeats without a word a worker is late: two missed ones, and some slack."""
+"""After how many intervals without a message a worker is late: two missed heartbeats and slack."""
 
 
 class Health(str, Enum):
@@ -19,16 +19,16 @@ class Health(str, Enum):
 
 
 def health_of(worker: WorkerRecord, now: float, heartbeat_s: float) -> Health:
-    """How a worker is.
+    """The health of a worker.
 
     Args:
         worker: the worker.
         now: the board's time, in seconds.
-        heartbeat_s: how often it is to be heard, in seconds.
+        heartbeat_s: the interval of its heartbeats, in seconds.
 
     Returns:
-        Lost if it left or was silent for so long that it was given up; late if it missed some
-        heartbeats, or is awaited back by a manager that took over its run; otherwise healthy.
+        Lost if it left or was silent for too long; late if it missed some heartbeats, or if a
+        resumed run waits for it; otherwise healthy.
     """
     if not worker.alive:
         return Health.LATE if worker.awaited_until is not None else Health.LOST
@@ -37,5 +37,5 @@ def health_of(worker: WorkerRecord, now: float, heartbeat_s: float) -> Health:
 
 
 def silence_of(worker: WorkerRecord, now: float) -> float:
-    """For how many seconds nothing has been heard of a worker."""
+    """For how many seconds nothing has arrived from a worker."""
     return max(now - worker.last_heard_at, 0.0)

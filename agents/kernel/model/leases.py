@@ -1,4 +1,4 @@
-"""What a lease allows, and what stands in for a result when its worker gives none."""
+"""The time limit of an attempt, and the result of an attempt whose worker reports none."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from ....messages import Task, TaskResult
 from .records import Attempt
 
 SIMULATED_TIMEOUT_S = 2.0
-"""Seconds a level of difficulty that simulated work may take if its task names no timeout."""
+"""The default timeout of simulated work, in seconds for each level of difficulty."""
 
 SHORTEST_DEFAULT_TIMEOUT_S = 1.0
-"""The least it is given, in real seconds: a network takes a moment, however fast the story."""
+"""The shortest default timeout in real seconds, since the network takes time at any time scale."""
 
 
 def limit_attempt(task: Task, now: float, time_scale: float) -> tuple[float | None, float | None]:
-    """How long an attempt may take.
+    """The time limit of an attempt.
 
     Args:
         task: the task.
         now: when it is assigned, in seconds.
-        time_scale: how many seconds a second of its timeout lasts.
+        time_scale: how many real seconds a second of its timeout lasts.
 
     Returns:
-        The seconds of the story that it may take, and until when that is; None for no limit.
+        The timeout in seconds, and the deadline by the board's time; None for no limit.
     """
     if task.timeout is not None:
         return task.timeout, now + task.timeout * time_scale
@@ -32,7 +32,7 @@ def limit_attempt(task: Task, now: float, time_scale: float) -> tuple[float | No
 
 
 def failure_of(attempt: Attempt, error: str, now: float) -> TaskResult:
-    """The result of an attempt whose worker can give none, or not in time."""
+    """A result for an attempt whose worker reports none, or not in time."""
     return TaskResult(
         task_id=attempt.task.task_id,
         worker=attempt.worker.name,

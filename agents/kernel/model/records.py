@@ -1,130 +1,26 @@
-"""What the board keeps about tasks and workers, and the rules it goes by."""
+"""What the board keeps about tasks, attempts and workers."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
 
-from ....messages import InvalidInput, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from .decision import Decision
 from .duration_estimate import DurationEstimate
-from .events import Occurrence, OccurrenceKind, WorkerId
-
-if TYPE_CHECKING:
-    from ..matching.explanation import Decision
-    from ..matching.task_queue import QueueEntry
+from .events import WorkerId
+from .occurrence_text import describe_facts
+from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
 
 MAX_STORY = 64
 """How many occurrences of a task are kept: the latest."""
 
-MAX_AHEAD = 1_000
+MAX_PREFETCHED = 1_000
 """How many tasks a worker may hold beyond its slots."""
-
-LONGEST_PREFETCH_S = 10.0
-
-MAX_WORKERS = 4_096
-"""How many workers may be connected to a manager, unless it is told otherwise."""
 
 _REPLACED_BY_THE_NEXT = frozenset(
     {OccurrenceKind.TASK_PROGRESSED, OccurrenceKind.RESULT_IGNORED, OccurrenceKind.SLOT_HELD}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a board goes by.
-
-    Args:
-        expected_workers: how many workers to wait for; 0 begins with the first.
-        roster: the names of those to wait for, in the order in which they get tasks.
-        join_timeout_s: how long to wait for them, in seconds; None waits for ever.
-        on_missing: whether then to "start" with those present or to "fail".
-        lost_after_s: after how many seconds of silence a worker counts as lost.
-        heartbeat_s: how often a worker is to be heard, in seconds.
-        time_scale: how many seconds a second of a task's timeout lasts.
-        unmatched_after_s: how long a task waits, in seconds, that no connected worker can do,
-            before it fails; None waits for ever.
-        max_losses: how often a task's worker may be lost before the task fails.
-        ends_when_done: whether the run ends as soon as every task is settled.
-        confirms_end: whether it ends only with `RestConfirmed`, since the user may still add tasks.
-        allow: the names of those who may come; None lets in everyone.
-        max_workers: how many may be connected at the same time, 1 or more.
-        reassigns_failed: whether a task that has used up its attempts is tried once more at each
-            connected worker that could do it and has not failed it yet.
-        quarantine_after: after how many failures in a row a worker is given nothing for a while;
-            None never.
-        quarantine_s: for how long, in seconds.
-        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots; 0 gives
-            it none. With `quarantine_after` no more than may fail before a quarantine begins.
-
-    Raises:
-        InvalidInput: one of them is out of range.
-    """
-
-    expected_workers: int = 0
-    roster: tuple[str, ...] = ()
-    join_timeout_s: float | None = None
-    on_missing: Literal["fail", "start"] = "fail"
-    lost_after_s: float = 10.0
-    heartbeat_s: float = 2.0
-    time_scale: float = 1.0
-    unmatched_after_s: float | None = 30.0
-    max_losses: int = 10
-    ends_when_done: bool = True
-    confirms_end: bool = False
-    allow: tuple[str, ...] | None = None
-    max_workers: int = MAX_WORKERS
-    reassigns_failed: bool = False
-    quarantine_after: int | None = None
-    quarantine_s: float = 60.0
-    prefetch_s: float = 0.0
-
-    @property
-    def return_within_s(self) -> float:
-        """How long a manager that took over a run waits for the workers of the former one.
-
-        A worker may first miss its manager for `lost_after_s`; then it has as long for the way.
-        """
-        return 2 * self.lost_after_s
-
-    def __post_init__(self) -> None:
-        for name in ("expected_workers", "max_losses"):
-            count: int = getattr(self, name)
-            if count < 0:
-                raise InvalidInput(f"{name} is {count}; it must be 0 or more")
-        if self.max_workers < max(self.expected_workers, len(self.roster), 1):
-            raise InvalidInput(
-                f"max_workers is {self.max_workers}; it must be 1 or more, and not less than the "
-                f"{max(self.expected_workers, len(self.roster))} workers that are waited for"
-            )
-        if self.quarantine_after is not None and self.quarantine_after < 1:
-            raise InvalidInput(
-                f"quarantine_after is {self.quarantine_after}; it must be 1 or more, or None"
-            )
-        for name in ("lost_after_s", "heartbeat_s", "time_scale", "quarantine_s"):
-            seconds: float = getattr(self, name)
-            if not (seconds > 0 and math.isfinite(seconds)):
-                raise InvalidInput(f"{name} is {seconds}; it must be above 0")
-        if not 0 <= self.prefetch_s <= LONGEST_PREFETCH_S:
-            raise InvalidInput(
-                f"prefetch_s is {self.prefetch_s}; it must be from 0 to {LONGEST_PREFETCH_S:g}"
-            )
-        for name in ("join_timeout_s", "unmatched_after_s"):
-            patience_s: float | None = getattr(self, name)
-            if patience_s is not None and not patience_s >= 0:
-                raise InvalidInput(f"{name} is {patience_s}; it must be 0 or more, or None")
-        if self.on_missing not in ("fail", "start"):
-            raise InvalidInput(f"on_missing is {self.on_missing!r}; it must be 'fail' or 'start'")
-        doubled = {name for name in self.roster if self.roster.count(name) > 1}
-        if doubled:
-            raise InvalidInput(f"the roster names {min(doubled)!r} twice")
-        if self.allow is not None:
-            if not self.allow:
-                raise InvalidInput("allow names nobody; name those who may come, or leave it out")
-            missing = set(self.roster) - set(self.allow)
-            if missing:
-                raise InvalidInput(f"{min(missing)!r} is waited for, but allow does not name it")
 
 
 class AttemptOutcome(str, Enum):
@@ -141,13 +37,13 @@ class AttemptOutcome(str, Enum):
 
 @dataclass(slots=True, eq=False)
 class WorkerStats:
-    """What a worker has done, over all its starts.
+    """What a worker has done, in all its sessions.
 
     Args:
-        completed_tasks: attempts that it brought to an end, well or not, those that timed out too.
+        completed_tasks: attempts that succeeded, failed or timed out.
         successful_tasks: those of them that succeeded.
-        total_time: seconds they took, by the worker's own account.
-        busy_time: seconds for which tasks were leased to it, slot by slot.
+        total_time: how many seconds they took, as the worker reports.
+        busy_time: for how many seconds its slots were taken, in sum.
     """
 
     completed_tasks: int = 0
@@ -157,34 +53,34 @@ class WorkerStats:
 
     @property
     def success_rate(self) -> float:
-        """The share of attempts that succeeded, 0 to 1; 0 before it has ended any."""
+        """The share of attempts that succeeded, 0 to 1; 0 before the first has ended."""
         return self.successful_tasks / self.completed_tasks if self.completed_tasks else 0.0
 
 
 @dataclass(slots=True, eq=False)
 class WorkerRecord:
-    """A worker by its name, through all its starts.
+    """A worker by its name, through all its sessions.
 
     Args:
-        profile: what it says of itself; see `introduce`.
-        worker_id: where it is, or was, reached.
-        session: its number for this start.
-        call: which of this start's conversations it is in.
-        order: its place among the workers: first those of the roster, then as they came.
-        joined_at: when it first came.
+        profile: what it offers; see `introduce`.
+        worker_id: its present or last address.
+        session: identifies its latest start.
+        call: the number of its conversation within the session.
+        order: its number among the workers: first the roster, then in the order of joining.
+        joined_at: when it first joined.
         last_heard_at: when something last arrived from it.
         alive: whether it is connected.
         lost_at: when it was lost or left, None while it is connected.
-        awaited_until: until when it may come back to the leases that it had from a manager that is
-            no more; None if it is not away like this.
+        awaited_until: until when a resumed run waits for it to come back to its leases; None if it
+            does not.
         running: the attempts leased to it, by task and number.
         stopping: attempts it was told to stop, which hold their slots until it confirms.
-        ahead: the attempts leased to it that wait there for a slot, in the order of their coming.
-        ahead_s: how long they will take, in seconds.
-        withdrawn: attempts that it was told to let go of while they waited there.
+        prefetched: the attempts leased to it that wait there for a slot, oldest first.
+        prefetched_s: how long they will take, in seconds.
+        withdrawn: prefetched attempts that it was told to drop.
         stats: what it has done.
         failures_in_a_row: how many of its attempts failed or timed out since one succeeded.
-        quarantined_until: until when it is given nothing because of them; None if it is not.
+        quarantined_until: until when it gets no tasks because of them; None if it does.
         is_retiring: whether it was told to stop because it is not needed any more.
         name: its name, out of its profile, as what follows.
         skill_level: what it can do.
@@ -205,8 +101,8 @@ class WorkerRecord:
     call: int = 1
     running: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
     stopping: set[tuple[TaskId, int]] = field(default_factory=set)
-    ahead: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
-    ahead_s: float = 0.0
+    prefetched: dict[tuple[TaskId, int], TaskRecord] = field(default_factory=dict)
+    prefetched_s: float = 0.0
     withdrawn: set[tuple[TaskId, int]] = field(default_factory=set)
     stats: WorkerStats = field(default_factory=WorkerStats)
     failures_in_a_row: int = 0
@@ -233,7 +129,7 @@ class WorkerRecord:
 
     @property
     def may_have_leases(self) -> bool:
-        """Whether it is connected, or away and awaited."""
+        """Whether it is connected, or a resumed run waits for it."""
         return self.alive or self.awaited_until is not None
 
     @property
@@ -243,7 +139,7 @@ class WorkerRecord:
 
     @property
     def is_free(self) -> bool:
-        """Whether it may be given a task right now."""
+        """Whether it may get a task now."""
         return (
             self.quarantined_until is None
             and not self.is_retiring
@@ -255,37 +151,37 @@ class WorkerRecord:
         """The share of its slots that is taken, 0 to 1."""
         return self.taken / self.slots
 
-    def most_ahead(self, quarantine_after: int | None) -> int:
-        """How many tasks it may hold ahead of its slots.
+    def max_prefetched(self, quarantine_after: int | None) -> int:
+        """How many tasks it may prefetch.
 
-        A worker begins with them on its own. So they are no more than may fail, with those that it
-        runs, before its quarantine begins: then none is left to be begun.
+        A worker begins them on its own. So together with those that it runs they are no more than
+        may fail before its quarantine begins: none is left to begin in the quarantine.
 
         Args:
             quarantine_after: after how many failures in a row that is; None never.
         """
         if quarantine_after is None:
-            return MAX_AHEAD
+            return MAX_PREFETCHED
         may_fail = quarantine_after - self.failures_in_a_row - len(self.running)
-        return min(max(may_fail, 0), MAX_AHEAD)
+        return min(max(may_fail, 0), MAX_PREFETCHED)
 
-    def room_ahead_s(self, prefetch_s: float) -> float:
-        """How much more work it may get ahead of its free slots, in seconds; 0 if none for now.
+    def prefetch_room_s(self, prefetch_s: float) -> float:
+        """How much more work it may prefetch, in seconds; 0 for none now.
 
-        It gets nothing more before it has done half of what it had, so that much goes at once.
+        It gets no more before it has done half of what it had, so that many tasks go together.
 
         Args:
             prefetch_s: how much it may hold beyond each slot, in seconds.
         """
         whole_s = prefetch_s * self.slots
         if (
-            self.ahead_s > whole_s / 2
-            or len(self.ahead) > MAX_AHEAD // 2
+            self.prefetched_s > whole_s / 2
+            or len(self.prefetched) > MAX_PREFETCHED // 2
             or self.quarantined_until is not None
             or self.is_retiring
         ):
             return 0.0
-        return whole_s - self.ahead_s
+        return whole_s - self.prefetched_s
 
 
 @dataclass(slots=True, eq=False)
@@ -296,17 +192,17 @@ class Attempt:
         number: which attempt at the task, from 1.
         worker: the worker it was leased to.
         task: the task.
-        started_at: when it was assigned, or got a slot if it had to wait for one.
-        timeout_s: how long it may take, in seconds of the story; None for no limit.
+        started_at: when it was assigned, or when it got a slot if it was prefetched.
+        timeout_s: its timeout in seconds, before scaling; None for no limit.
         deadline: when it times out, or None.
-        ending: how it ended; None while the lease holds.
+        outcome: how it ended; None while the lease holds.
         ended_at: when it ended; None while the lease holds.
-        is_reported: whether its worker has told how it went.
-        is_ahead: whether it waits at its worker for a slot.
-        is_recalled: whether its worker was asked for it back.
+        is_reported: whether its worker has reported the result.
+        is_prefetched: whether it waits at its worker for a slot.
+        is_recalled: whether its worker was asked to give it back.
         asked_at: when its worker was last asked whether it holds it; None if it never was.
-        expected_s: how long it should take, in seconds, if it was sent ahead.
-        usual: what is learnt from how long it takes; None if nothing is.
+        expected_s: how long it should take, in seconds, if it was prefetched.
+        duration: the estimate that learns how long it takes; None if none does.
     """
 
     number: int
@@ -315,47 +211,47 @@ class Attempt:
     started_at: float
     timeout_s: float | None
     deadline: float | None
-    ending: AttemptOutcome | None = None
+    outcome: AttemptOutcome | None = None
     is_reported: bool = False
-    is_ahead: bool = False
+    is_prefetched: bool = False
     is_recalled: bool = False
     asked_at: float | None = None
     expected_s: float = 0.0
-    usual: DurationEstimate | None = None
+    duration: DurationEstimate | None = None
     ended_at: float | None = None
 
     def due_at(self) -> float | None:
-        """When the lease must be looked at, None if never."""
-        return self.deadline if self.ending is None else None
+        """When it times out; None for never."""
+        return self.deadline if self.outcome is None else None
 
 
 @dataclass(slots=True, eq=False)
 class TaskRecord:
-    """Where a task stands and how it came there.
+    """A task with its status, attempts and story.
 
     Args:
         task_id: the task's id.
         task: the task.
-        sequence: its place in the order of adding.
+        sequence: its number in the order of adding.
         added_at: when it was added.
         added: the task as it was added; its priority may have been changed since.
-        packed: the same, packed; None if nobody has packed it, or it is large.
-        status: where it stands.
+        packed: the same, packed; None if it has not been packed, or is large.
+        status: its status.
         attempts: its leases; bounded by its attempts and the losses it may suffer.
         failures: how many attempts failed or timed out.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
-        result: the recorded result, None until then or if no worker had it.
-        error_message: why it is not done, or why its last attempt failed; None once completed.
+        result: the recorded result; None before, or if no worker ever had the task.
+        error_message: why it or its last attempt failed; None once it is completed.
         finished_at: when it was settled, None before.
         progress: how far the running attempt has come, 0 to 100.
-        note: the remark that came with it.
+        note: the remark that came with the progress.
         unfinished: how many of the tasks it depends on are not completed.
         named_by: how many tasks depend on it or are its children, settled ones too.
         dependents: the tasks that depend on it.
-        place: its place in the queue while it waits there.
-        decision: why it was last given to whom it was given.
-        forgotten: how many occurrences the story no longer holds.
+        queue_entry: its entry in the task queue while it waits there; only the queue looks into it.
+        decision: why its last attempt went to the worker that got it.
+        forgotten: how many occurrences the story has dropped.
     """
 
     task_id: TaskId
@@ -377,7 +273,7 @@ class TaskRecord:
     unfinished: int = 0
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
-    place: QueueEntry | None = None
+    queue_entry: object | None = None
     decision: Decision | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
@@ -410,17 +306,25 @@ class TaskRecord:
         """What happened to it, the oldest first; the latest `MAX_STORY` occurrences."""
         return tuple(self._story)
 
+    @property
+    def cancellation(self) -> CancellationFacts | None:
+        """Why it was cancelled, None if it was not."""
+        for each in reversed(self._story):
+            if each.what is OccurrenceKind.TASK_CANCELLED:
+                return each.facts if isinstance(each.facts, CancellationFacts) else None
+        return None
+
     def move_to(self, at: float) -> None:
-        """Let all that happened so far have happened at another time, in seconds."""
+        """Set the time of all that has happened so far, in seconds."""
         self.added_at = at
         self.finished_at = None if self.finished_at is None else at
         self._story = [each._replace(at=at) for each in self._story]
 
-    def tell(self, occurrence: Occurrence) -> None:
+    def add_occurrence(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
 
-        Of progress in a row only the newest stays, and of ignored results too: a chatty worker
-        must not push out what matters.
+        Of several progress reports or ignored results in a row only the latest stays, so that a
+        worker that sends many does not push out what matters.
         """
         story = self._story
         if story:
@@ -437,20 +341,20 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is known of a run at one moment; who takes it takes over the records in it.
+    """All that is known of a run at one moment; whoever restores it owns the records in it.
 
     Args:
-        tasks: the tasks, in the order of their adding.
+        tasks: the tasks in the order of adding.
         workers: the workers.
         began_at: when the assigning began, None if it has not.
         ended_at: when the run ended, None if it has not.
-        failure: why it could not be carried through, or None.
+        failure: why the run failed, or None.
         ignored: how many results did not count, by reason.
-        policy: the name of the policy that said who gets which task.
+        policy: the name of its matching policy.
         expected_workers: how many workers were waited for.
-        roster: the names of those that were.
-        heartbeat_s: how often a worker was to be heard, in seconds; None if that is not known.
-        lost_after_s: after how many seconds of silence one counted as lost; None if not known.
+        roster: the names of the workers that were waited for.
+        heartbeat_s: the interval of heartbeats, in seconds; None if it is not known.
+        lost_after_s: after how many seconds of silence a worker was lost; None if it is not known.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -469,13 +373,13 @@ class Snapshot:
 def describe_story(record: TaskRecord) -> str:
     """A task's story as one line, for error messages."""
     started = record.added_at
-    told = [
+    parts = [
         f"+{each.at - started:g} s {each.what.value}"
         + (f" {each.attempt}" if each.attempt else "")
         + (f" by {each.worker}" if each.worker else "")
-        + (f" ({each.detail})" if each.detail else "")
+        + (f" ({facts})" if (facts := describe_facts(each)) else "")
         for each in record.story
     ]
     if record.forgotten:
-        told.insert(0, f"{record.forgotten} earlier ones forgotten")
-    return "; ".join(told)
+        parts.insert(0, f"{record.forgotten} earlier ones forgotten")
+    return "; ".join(parts)

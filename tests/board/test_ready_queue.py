@@ -6,8 +6,7 @@ from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.matching.ready_queue import ReadyQueue
-from muster.agents.kernel.matching.task_queue import QueueEntry
+from muster.agents.kernel.matching.ready_queue import QueueEntry, ReadyQueue
 
 
 def place(urgency: int, stamp: int) -> QueueEntry:

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import (
-    EndRun,
-    ListeningStarted,
-    OccurrenceKind,
-    StartAssigning,
-)
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.events import ListeningStarted
+from muster.agents.kernel.model.instructions import EndRun, StartAssigning
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import InvalidInput
 
 Make = Callable[..., Any]
@@ -106,19 +103,19 @@ def test_when_somebody_is_missing_the_run_fails_and_says_who(
     board.add(task(1))
     for name in came:
         board.join(name)
-    assert board.board.next_alarm() == 5
+    assert board.board.next_timer_at() == 5
     said = board.wait_until(5, hearing=came)
     assert only(EndRun, said) == [EndRun(failure)]
     assert board.board.failure == failure
     assert board.board.ended_at == 5
 
 
-def test_after_a_failed_end_no_roll_is_called(watched: Make, task: Make, only: Make) -> None:
+def test_after_a_failed_end_assigning_does_not_start(watched: Make, task: Make, only: Make) -> None:
     board = watched(expected_workers=2, join_timeout_s=5)
     board.add(task(1))
     board.join("Ada")
     board.wait_until(6, hearing=["Ada"])
-    assert board.board.roll.due_at() is None
+    assert board.board.start_barrier.due_at() is None
     assert not only(StartAssigning, board.join("Ben"))
 
 
@@ -155,7 +152,7 @@ def test_the_wait_counts_from_the_opening_of_discoverys(watched: Make, task: Mak
     board.add(task(1))
     board.now = 100.0
     board.handle(ListeningStarted())
-    assert board.board.next_alarm() == 105.0
+    assert board.board.next_timer_at() == 105.0
     assert not board.board.has_ended
 
 

@@ -9,17 +9,12 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.duration_estimate import QUICK_S, SHORTEST_S, DurationEstimate
-from muster.agents.kernel.model.events import (
-    ListeningStarted,
-    OccurrenceKind,
-    RetirementRequested,
-    SendAssignment,
-    SendCancel,
-    SendRecall,
-    TasksGivenBack,
-)
-from muster.agents.kernel.model.records import MAX_AHEAD, AttemptOutcome, Rules
+from muster.agents.kernel.model.events import ListeningStarted, RetirementRequested, TasksGivenBack
+from muster.agents.kernel.model.instructions import SendAssignment, SendCancel, SendRecall
+from muster.agents.kernel.model.occurrences import OccurrenceKind
+from muster.agents.kernel.model.records import MAX_PREFETCHED, AttemptOutcome
 from muster.agents.store.memory import SharedRows
 from muster.messages import IllegalTransition, InvalidInput, Task, TaskStatus
 
@@ -43,7 +38,7 @@ def busy(watched: Watched, task: Callable[..., Task]) -> Callable[..., Any]:
 
 
 def ahead_of(board: Any, name: str) -> list[Any]:
-    return [task_id for task_id, _ in board.board.workers[name].ahead]
+    return [task_id for task_id, _ in board.board.workers[name].prefetched]
 
 
 def running_at(board: Any, name: str) -> list[Any]:
@@ -62,7 +57,7 @@ def test_a_worker_gets_no_more_ahead_than_it_does_in_the_time_allowed(
 ) -> None:
     board = busy(done=12)
     assert len(ahead_of(board, "Ada")) <= 10
-    assert board.board.workers["Ada"].ahead_s <= 1.0
+    assert board.board.workers["Ada"].prefetched_s <= 1.0
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
@@ -170,7 +165,7 @@ def test_what_waits_behind_a_long_task_is_asked_back_for_a_worker_that_is_free(
     said = board.handle(TasksGivenBack("at Ada", ((7, 1), (8, 1))))
     given = [(each.assignment.task.id, each.worker_id) for each in only(SendAssignment, said)]
     assert given[0] == (7, "at Ben")
-    assert board.record(7).attempts[0].ending is AttemptOutcome.NOT_BEGUN
+    assert board.record(7).attempts[0].outcome is AttemptOutcome.NOT_BEGUN
     assert board.record(7).failures == board.record(7).losses == 0
     assert OccurrenceKind.TASK_REQUEUED in board.happened(7)
     # What was not given back has begun there; nobody else gets it.
@@ -256,7 +251,7 @@ def test_workers_are_provided_alike(watched: Watched, task: Callable[..., Task])
     board.succeed(21, execution_time=0.001)
     ahead = sorted(len(ahead_of(board, name)) for name in ("Ada", "Ben"))
     assert ahead[1] <= ahead[0] + 20
-    assert max(ahead) <= MAX_AHEAD
+    assert max(ahead) <= MAX_PREFETCHED
 
 
 def test_what_waits_at_a_worker_that_was_away_is_looked_after_again(
@@ -287,8 +282,8 @@ def test_how_much_goes_ahead_is_bounded(prefetch_s: float) -> None:
 
 def test_before_any_was_done_a_task_takes_for_ever() -> None:
     usual = DurationEstimate()
-    assert usual.usual_s == math.inf
-    assert not usual.may_go_ahead(0)
+    assert usual.expected_s == math.inf
+    assert not usual.allows_prefetch(0)
 
 
 def test_a_pause_of_the_worker_s_own_is_not_taken_for_a_long_task() -> None:
@@ -296,29 +291,29 @@ def test_a_pause_of_the_worker_s_own_is_not_taken_for_a_long_task() -> None:
     for _ in range(10):
         usual.learn(20e-6)
     usual.learn(0.9 * QUICK_S)
-    assert usual.may_go_ahead(10)
+    assert usual.allows_prefetch(10)
     usual.learn(1.1 * QUICK_S)
-    assert not usual.may_go_ahead(1)
+    assert not usual.allows_prefetch(1)
 
 
 def test_that_tasks_have_become_longer_is_believed_at_once() -> None:
     usual = DurationEstimate()
     for _ in range(10):
         usual.learn(0.001)
-    assert usual.may_go_ahead(9)
+    assert usual.allows_prefetch(9)
     usual.learn(4.0)
-    assert usual.usual_s > 2.0
-    assert not usual.may_go_ahead(1)
+    assert usual.expected_s > 2.0
+    assert not usual.allows_prefetch(1)
 
 
 def test_that_tasks_have_become_shorter_is_believed_step_by_step() -> None:
     usual = DurationEstimate()
     usual.learn(8.0)
     usual.learn(0.0)
-    assert usual.usual_s == pytest.approx(7.0, rel=1e-4)
+    assert usual.expected_s == pytest.approx(7.0, rel=1e-4)
 
 
 def test_no_task_is_believed_to_take_no_time() -> None:
     usual = DurationEstimate()
     usual.learn(0.0)
-    assert usual.usual_s == SHORTEST_S
+    assert usual.expected_s == SHORTEST_S

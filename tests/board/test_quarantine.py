@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import OccurrenceKind, RetirementRequested, RetireWorker
-from muster.agents.kernel.model.records import Rules
+from muster.agents.kernel.model.config import Rules
+from muster.agents.kernel.model.events import RetirementRequested
+from muster.agents.kernel.model.instructions import RetireWorker
+from muster.agents.kernel.model.occurrence_text import describe_facts
+from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import IllegalTransition, InvalidInput, TaskStatus, UnknownName
 
 Make = Callable[..., Any]
@@ -24,7 +27,7 @@ def strict(watched: Make, task: Make) -> Any:
 
 def occurrences(board: Any, what: OccurrenceKind) -> list[tuple[float, str, str]]:
     return [
-        (each.at, each.worker, each.detail)
+        (each.at, each.worker, describe_facts(each))
         for each in board.said
         if getattr(each, "what", None) is what
     ]

@@ -1,0 +1,157 @@
+"""Assigns waiting tasks to free workers, and holds back those that are not handed out yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ....messages import Task, TaskId, TaskStatus
+from ..matching.task_queue import Match, TaskQueue
+from ..model.events import TasksHandedOut
+from ..model.instructions import SendAssignment
+from ..model.leases import limit_attempt
+from ..model.occurrences import OccurrenceKind
+from ..model.records import Attempt, WorkerRecord
+from .context import BoardContext
+from .prefetch import Prefetch
+from .task_lifecycle import TaskLifecycle
+from .task_registry import TaskRegistry
+from .timer_kinds import BoardTimers
+from .transitions import Cause
+
+# Members are looked up once: an enum takes longer to find one than the rest of an assignment takes.
+_ASSIGNED = Cause.ASSIGNED
+_TASK_ASSIGNED = OccurrenceKind.TASK_ASSIGNED
+
+
+class Assigner:
+    """Assigns tasks to workers.
+
+    Args:
+        context: what the parts of the board share.
+        tasks: the tasks.
+        queue: where tasks wait for workers.
+        prefetch: what workers hold beyond their slots.
+        lifecycle: enqueues and changes tasks.
+        timers: where deadlines are watched.
+    """
+
+    def __init__(
+        self,
+        context: BoardContext,
+        tasks: TaskRegistry,
+        queue: TaskQueue,
+        prefetch: Prefetch,
+        *,
+        lifecycle: TaskLifecycle,
+        timers: BoardTimers,
+    ) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._queue = queue
+        self._prefetch = prefetch
+        self._lifecycle = lifecycle
+        self._timers = timers
+
+    # ------------------------------------------------------------------ handed out
+
+    def hand_out(self, event: TasksHandedOut, *, holds_others: bool) -> None:
+        """Let pending tasks be assigned that a manager's own `assign_tasks` hands out.
+
+        Args:
+            event: which tasks, and on what terms.
+            holds_others: whether all other pending tasks are held back from now on.
+        """
+        tasks = self._tasks
+        handed_out = {
+            order.task_id: order
+            for order in event.orders
+            if tasks.find(order.task_id).status is TaskStatus.PENDING
+        }
+        for task_id, order in handed_out.items():
+            record = tasks.by_id[task_id]
+            if order.timeout_s is not None and order.timeout_s != record.task.timeout:
+                self._lifecycle.alter(record, "timeout", order.timeout_s)
+            if order.worker:
+                self._queue.address(record, order.worker, self._context.now)
+        if not holds_others:
+            self.release(tuple(handed_out))
+            return
+        for record in tasks.by_id.values():
+            if record.status is TaskStatus.PENDING and record.task_id not in handed_out:
+                tasks.held[record.task_id] = None
+                self._queue.remove(record)
+
+    def release(self, task_ids: Iterable[TaskId]) -> None:
+        """Enqueue the tasks among these that are held back."""
+        held = self._tasks.held
+        for task_id in task_ids:
+            if task_id in held:
+                del held[task_id]
+                self._lifecycle.enqueue(self._tasks.by_id[task_id])
+
+    def release_all(self) -> None:
+        """Enqueue all tasks that are held back."""
+        self.release(tuple(self._tasks.held))
+
+    # ------------------------------------------------------------------ assigned
+
+    def assign_waiting(self) -> None:
+        """Assign what can be assigned now."""
+        queue = self._queue
+        queue.refresh(self._context.now)
+        if queue.pairs:
+            self._assign_in_pairs()
+            return
+        while (match := queue.next_match()) is not None:
+            self._assign(match)
+        given: dict[WorkerRecord, None] = {}
+        for match in queue.take_prefetched():
+            self._assign(match, is_prefetched=True)
+            _, worker, _, _ = match
+            given[worker] = None
+        for worker in given:
+            queue.update_load(worker)
+
+    def _assign_in_pairs(self) -> None:
+        has_assigned = True
+        while has_assigned:
+            has_assigned = False
+            for match in self._queue.paired(self._context.now):
+                self._assign(match)
+                has_assigned = True
+
+    def _assign(self, match: Match, *, is_prefetched: bool = False) -> None:
+        record, worker, decision, duration = match
+        context = self._context
+        now, task, number = context.now, record.task, len(record.attempts) + 1
+        timeout_s, deadline = limit_attempt(task, now, context.rules.time_scale)
+        attempt = Attempt(number, worker, record, now, timeout_s, deadline)
+        attempt.duration = duration
+        self._tasks.transition(record, _ASSIGNED)
+        record.attempts.append(attempt)
+        record.decision = decision
+        record.progress = 0.0
+        record.note = ""
+        if is_prefetched:
+            attempt.is_prefetched = True
+            attempt.deadline = None
+            attempt.expected_s = duration.expected_s
+            if self._prefetch.hold(attempt):
+                self._timers.set(self._prefetch.recall)
+        else:
+            worker.running[record.task_id, number] = record
+            if deadline is not None:
+                self._timers.set(attempt)
+            self._queue.update_load(worker)
+        name = worker.name
+        context.note_task(_TASK_ASSIGNED, record, number, name)
+        inputs = self._inputs(task) if task.depends_on else {}
+        address, packed = worker.worker_id, record.packed
+        context.instructions.append(
+            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed)
+        )
+
+    def _inputs(self, task: Task) -> dict[TaskId, object]:
+        by_id = self._tasks.by_id
+        results = ((task_id, by_id[task_id].result) for task_id in task.depends_on)
+        return {task_id: result.output for task_id, result in results if result is not None}

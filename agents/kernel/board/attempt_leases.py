@@ -1,0 +1,114 @@
+"""The leases of attempts: how they end, and slots that attempts hold which must stop."""
+
+from __future__ import annotations
+
+from ....messages import TaskId
+from ..matching.task_queue import TaskQueue
+from ..model.instructions import SendCancel
+from ..model.occurrences import OccurrenceKind
+from ..model.records import Attempt, AttemptOutcome, WorkerRecord
+from .context import BoardContext
+from .held_slots import FIRST_WARNING_AFTER_S, WARNING_EVERY_S, HeldSlotWarning, held_slot_of
+from .prefetch import Prefetch
+from .timer_kinds import BoardTimers
+
+
+class AttemptLeases:
+    """Ends leases and keeps the slots of workers up to date.
+
+    Args:
+        context: what the parts of the board share.
+        queue: where the connected workers are matched with tasks.
+        prefetch: what workers hold beyond their slots.
+        timers: where deadlines and held slots are watched.
+    """
+
+    def __init__(
+        self, context: BoardContext, queue: TaskQueue, prefetch: Prefetch, timers: BoardTimers
+    ) -> None:
+        self._context = context
+        self._queue = queue
+        self._prefetch = prefetch
+        self._timers = timers
+        self._postponed: dict[WorkerRecord, None] | None = None
+
+    def end(self, attempt: Attempt, outcome: AttemptOutcome) -> None:
+        """End a lease that its worker knows to be at an end, and free its slot."""
+        context = self._context
+        attempt.outcome = outcome
+        attempt.ended_at = context.now
+        worker = attempt.worker
+        if attempt.is_prefetched:
+            self._prefetch.release(attempt)
+        else:
+            del worker.running[attempt.task.task_id, attempt.number]
+            worker.stats.busy_time += context.now - attempt.started_at
+        self.update_slots(worker)
+
+    def update_slots(self, worker: WorkerRecord) -> None:
+        """Give slots that have become free to prefetched attempts."""
+        if self._postponed is not None:
+            self._postponed[worker] = None
+            return
+        if worker.prefetched:
+            for attempt in self._prefetch.promote(worker):
+                if attempt.deadline is not None:
+                    self._timers.set(attempt)
+        if worker.alive:
+            self._queue.update_load(worker)
+
+    def postpone_slot_updates(self) -> None:
+        """Let `update_slots` do nothing until `resume_slot_updates`, for many results at once."""
+        self._postponed = {}
+
+    def resume_slot_updates(self) -> None:
+        """Update the slots of the workers for which that was postponed."""
+        postponed, self._postponed = self._postponed, None
+        for worker in postponed or ():
+            self.update_slots(worker)
+
+    def stop(self, attempt: Attempt, outcome: AttemptOutcome, reason: str) -> None:
+        """End a lease whose worker must be told; its slot stays taken until the worker confirms.
+
+        A worker that is away is told when it comes back.
+        """
+        worker, task_id = attempt.worker, attempt.task.task_id
+        if not worker.alive:
+            self.end(attempt, outcome)
+            return
+        if attempt.is_prefetched:
+            worker.withdrawn.add((task_id, attempt.number))
+        else:
+            self.await_stop(attempt)
+        self.end(attempt, outcome)
+        self._context.instructions.append(
+            SendCancel(worker.worker_id, task_id, attempt.number, reason)
+        )
+
+    def await_stop(self, attempt: Attempt) -> None:
+        """Count an attempt's slot as taken until its worker confirms that it has stopped."""
+        attempt.worker.stopping.add((attempt.task.task_id, attempt.number))
+        self._timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
+
+    def warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
+        """Take note of a slot that is still held, and set the next warning."""
+        context, attempt = self._context, warning.attempt
+        facts = held_slot_of(attempt).facts(context.now)
+        context.note_task(
+            OccurrenceKind.SLOT_HELD, attempt.task, attempt.number, attempt.worker.name, facts
+        )
+        warning.at = context.now + WARNING_EVERY_S
+        self._timers.set(warning)
+
+    def confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:
+        """Free what an attempt held that was to stop; whether there was such an attempt."""
+        if not worker.stopping and not worker.withdrawn:
+            return False
+        if (task_id, number) in worker.withdrawn:
+            worker.withdrawn.remove((task_id, number))
+            return True
+        if (task_id, number) not in worker.stopping:
+            return False
+        worker.stopping.remove((task_id, number))
+        self.update_slots(worker)
+        return True

@@ -1,0 +1,259 @@
+"""How attempts end: results, progress, timeouts, lost workers and attempts that are given back."""
+
+from __future__ import annotations
+
+from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
+from ....messages.task import MAX_ATTEMPTS
+from ..matching.policies import find_obstacle
+from ..matching.task_queue import TaskQueue
+from ..model.events import WorkerId
+from ..model.leases import failure_of
+from ..model.occurrences import (
+    FailureCause,
+    FailureFacts,
+    OccurrenceKind,
+    ProgressFacts,
+    RequeueCause,
+    RequeueFacts,
+)
+from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from .attempt_leases import AttemptLeases
+from .context import BoardContext
+from .quarantine import QuarantinePolicy
+from .task_lifecycle import TaskLifecycle
+from .task_registry import TaskRegistry
+from .transitions import Cause
+from .worker_registry import WorkerRegistry
+
+_SUCCEEDED = AttemptOutcome.SUCCEEDED
+_UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN})
+
+
+class AttemptResults:
+    """Records how attempts end, and settles or requeues their tasks.
+
+    Args:
+        context: what the parts of the board share.
+        tasks: the tasks.
+        workers: the workers.
+        queue: where tasks wait for workers.
+        leases: the leases of the attempts.
+        lifecycle: settles and requeues tasks.
+        quarantine: counts the failures of workers.
+    """
+
+    def __init__(
+        self,
+        context: BoardContext,
+        tasks: TaskRegistry,
+        workers: WorkerRegistry,
+        queue: TaskQueue,
+        *,
+        leases: AttemptLeases,
+        lifecycle: TaskLifecycle,
+        quarantine: QuarantinePolicy,
+    ) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._workers = workers
+        self._queue = queue
+        self._leases = leases
+        self._lifecycle = lifecycle
+        self._quarantine = quarantine
+
+    # ------------------------------------------------------------------ reported
+
+    def take(self, result: TaskResult, worker_id: WorkerId, present: WorkerRecord | None) -> None:
+        """Record the result of an attempt, or ignore it and say why.
+
+        Args:
+            result: the result; it may be late, or a repetition.
+            worker_id: the address that it came from.
+            present: the worker that is connected at this address; None if none is.
+        """
+        record = self._tasks.by_id.get(result.task_id)
+        if record is None:
+            # No occurrence: a worker that invents ids could make up very many.
+            self._tasks.count_ignored("unknown task")
+            return
+        worker = present or self._workers.find(worker_id)
+        if worker is None:
+            self._ignore("unknown worker", record, result)
+            return
+        number, attempts = result.attempt, record.attempts
+        attempt = attempts[number - 1] if 1 <= number <= len(attempts) else None
+        if attempt is None or attempt.worker is not worker or result.worker != worker.name:
+            self._ignore("not this worker's attempt", record, result)
+            return
+        if attempt.outcome is None and present is None:
+            self._ignore("from a former address", record, result)
+            return
+        was_stopping = self._leases.confirm_stop(worker, record.task_id, attempt.number)
+        if attempt.is_reported:
+            self._ignore("came twice", record, result)
+            return
+        attempt.is_reported = True
+        if attempt.duration is not None:
+            attempt.duration.learn(result.execution_time)
+        if attempt.outcome is None:
+            if result.success:
+                self._complete(record, attempt, result)
+            else:
+                error = result.error_message or "failed: no reason given"
+                self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
+        elif result.success and record.finished_at is None:
+            self._complete_late(record, attempt, result)
+        elif result.success or not was_stopping:
+            self._ignore("came too late", record, result)
+
+    def note_progress(self, progress: TaskProgress, worker: WorkerRecord | None) -> None:
+        """Record how far a running attempt has come; ignore it for any other attempt."""
+        record = self._tasks.by_id.get(progress.task_id)
+        if worker is None or record is None or progress.worker != worker.name:
+            return
+        if worker.running.get((progress.task_id, progress.attempt)) is not record:
+            return
+        record.progress = progress.percent
+        record.note = progress.note
+        facts = ProgressFacts(progress.percent, progress.note)
+        self._context.note_task(
+            OccurrenceKind.TASK_PROGRESSED, record, progress.attempt, worker.name, facts
+        )
+
+    def take_back(self, worker: WorkerRecord, attempts: tuple[tuple[TaskId, int], ...]) -> None:
+        """Requeue the tasks of attempts that a worker gives back since it does not hold them.
+
+        An attempt that was to stop, and that it does not hold, takes no slot any more.
+        """
+        for task_id, number in attempts:
+            if self._leases.confirm_stop(worker, task_id, number):
+                continue
+            key = (task_id, number)
+            record = worker.prefetched.get(key) or worker.running.get(key)
+            if record is None:
+                continue
+            attempt = record.attempts[number - 1]
+            if attempt.is_recalled:
+                self._leases.end(attempt, AttemptOutcome.NOT_BEGUN)
+                facts = RequeueFacts(RequeueCause.GIVEN_BACK)
+                self._lifecycle.requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
+            elif attempt.asked_at is not None:
+                self._lose_unheld(attempt)
+
+    # ------------------------------------------------------------------ not reported
+
+    def time_out(self, attempt: Attempt) -> None:
+        """Fail an attempt that took too long."""
+        error = f"timed out: after {attempt.timeout_s:g} s"
+        result = failure_of(attempt, error, self._context.now)
+        self._fail(attempt, FailureFacts(FailureCause.TIMED_OUT, error), result)
+
+    def lose(self, attempts: list[Attempt]) -> None:
+        """Requeue the tasks of attempts whose worker was lost."""
+        for attempt in attempts:
+            record, name = attempt.task, attempt.worker.name
+            attempt.ended_at = self._context.now
+            if attempt.is_prefetched:
+                # It had not begun, so it can't be why the worker was lost.
+                attempt.is_prefetched = False
+                attempt.outcome = AttemptOutcome.NOT_BEGUN
+            else:
+                attempt.outcome = AttemptOutcome.LOST
+                record.losses += 1
+            error = f"worker lost: {record.losses} times, last on {name}"
+            self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
+
+    def _lose_unheld(self, attempt: Attempt) -> None:
+        """Count an attempt as lost that its worker does not hold and did not report the end of."""
+        record, name = attempt.task, attempt.worker.name
+        self._leases.end(attempt, AttemptOutcome.LOST)
+        record.losses += 1
+        # The next attempt goes to another worker if one can do it.
+        record.failed_by |= {name}
+        error = f"attempt lost: {record.losses} times, last on {name}, which does not hold it"
+        self._requeue_lost(attempt, RequeueCause.ATTEMPT_LOST, error)
+
+    def _requeue_lost(self, attempt: Attempt, cause: RequeueCause, error: str) -> None:
+        """Requeue a task whose attempt was lost, unless that has happened too often."""
+        record = attempt.task
+        if record.losses <= self._context.rules.max_losses:
+            name = attempt.worker.name
+            self._lifecycle.requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
+            return
+        record.error_message = error
+        result = failure_of(attempt, error, self._context.now)
+        facts = FailureFacts(FailureCause.LOST, error)
+        self._lifecycle.fail(record, Cause.LOST_TOO_OFTEN, facts, result)
+
+    # ------------------------------------------------------------------ what comes of it
+
+    def _complete(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
+        worker = attempt.worker
+        worker.failures_in_a_row = 0
+        self._leases.end(attempt, _SUCCEEDED)
+        stats = worker.stats
+        stats.completed_tasks += 1
+        stats.successful_tasks += 1
+        stats.total_time += result.execution_time
+        self._lifecycle.complete(record, attempt, result)
+
+    def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
+        """Record the success of an attempt that was given up, since no other was faster."""
+        worker = attempt.worker
+        if record.status is TaskStatus.IN_PROGRESS:
+            reason = f"done elsewhere: by {worker.name}"
+            self._leases.stop(record.attempts[-1], AttemptOutcome.OVERTAKEN, reason)
+        else:
+            self._queue.remove(record)
+        worker.stats.successful_tasks += 1
+        worker.failures_in_a_row = 0
+        self._leases.update_slots(worker)
+        if attempt.outcome in _UNCOUNTED:
+            # An attempt that timed out was counted then.
+            worker.stats.completed_tasks += 1
+            worker.stats.total_time += result.execution_time
+        self._lifecycle.complete(record, attempt, result)
+
+    def _fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
+        """Fail an attempt, and its task if it has no attempts left."""
+        record, worker, error = attempt.task, attempt.worker, facts.error
+        if facts.cause is FailureCause.TIMED_OUT:
+            what = OccurrenceKind.ATTEMPT_TIMED_OUT
+            self._leases.stop(attempt, AttemptOutcome.TIMED_OUT, error)
+        else:
+            what = OccurrenceKind.ATTEMPT_FAILED
+            self._leases.end(attempt, AttemptOutcome.FAILED)
+        worker.stats.completed_tasks += 1
+        worker.stats.total_time += result.execution_time
+        record.failures += 1
+        record.failed_by |= {worker.name}
+        record.error_message = error
+        self._context.note_task(what, record, attempt.number, worker.name, facts)
+        self._quarantine.count_failure(worker)
+        left = record.task.max_attempts - record.failures
+        if left > 0:
+            requeue = RequeueFacts(RequeueCause.RETRY, left)
+            self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
+        elif self._can_be_reassigned(record):
+            requeue = RequeueFacts(RequeueCause.REASSIGNED)
+            self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
+        else:
+            self._lifecycle.fail(record, Cause.FAILED_FOR_GOOD, facts, result)
+
+    def _can_be_reassigned(self, record: TaskRecord) -> bool:
+        """Whether a connected worker could do a task and has not failed it yet."""
+        if not self._context.rules.reassigns_failed or record.failures >= MAX_ATTEMPTS:
+            return False
+        return any(
+            worker.name not in record.failed_by
+            and not worker.is_retiring
+            and find_obstacle(self._queue.policy, record.task, worker) is None
+            for worker in self._queue.workers
+        )
+
+    def _ignore(self, reason: str, record: TaskRecord, result: TaskResult) -> None:
+        self._tasks.count_ignored(reason)
+        worker = result.worker if result.worker in self._workers.by_name else ""
+        self._context.note_task(
+            OccurrenceKind.RESULT_IGNORED, record, result.attempt, worker, reason
+        )

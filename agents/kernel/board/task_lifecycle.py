@@ -1,0 +1,332 @@
+"""The life of a task on the board: added, changed, settled, and what follows for its dependents."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from ....messages import IllegalTransition, InvalidTask, Task, TaskId, TaskResult, TaskStatus
+from ..matching.task_queue import TaskQueue
+from ..model.events import CancelRequested, PriorityChanged, RecoveryRequested, TasksForgotten
+from ..model.occurrences import (
+    CancellationCause,
+    CancellationFacts,
+    Facts,
+    FailureCause,
+    FailureFacts,
+    OccurrenceKind,
+    PriorityFacts,
+    RequeueFacts,
+)
+from ..model.records import Attempt, AttemptOutcome, TaskRecord, describe_story
+from .attempt_leases import AttemptLeases
+from .context import BoardContext
+from .expiry import describe_expiry, expiry_of
+from .task_checks import check_batch, check_same, find_forgettable, named_tasks
+from .task_registry import TaskRegistry
+from .timer_kinds import BoardTimers
+from .transitions import Cause
+
+# Members are looked up once: an enum takes longer to find one than the rest of a transition takes.
+_PENDING = TaskStatus.PENDING
+_SUCCEEDED = Cause.SUCCEEDED
+_TASK_ADDED, _TASK_COMPLETED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_COMPLETED
+
+
+class TaskLifecycle:
+    """Adds, changes and settles tasks.
+
+    Args:
+        context: what the parts of the board share.
+        tasks: the tasks.
+        queue: where tasks wait for workers.
+        leases: the leases of their attempts.
+        timers: where expiries are watched.
+    """
+
+    def __init__(
+        self,
+        context: BoardContext,
+        tasks: TaskRegistry,
+        queue: TaskQueue,
+        leases: AttemptLeases,
+        timers: BoardTimers,
+    ) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._queue = queue
+        self._leases = leases
+        self._timers = timers
+
+    # ------------------------------------------------------------------ added and forgotten
+
+    def add(self, given: Sequence[Task], packed: Sequence[bytes | None] = ()) -> None:
+        """Add tasks, all of them or none.
+
+        Args:
+            given: the tasks; those of a restored run may be among them, once.
+            packed: the same as `pack_task` packs them, as far as that is known.
+
+        Raises:
+            InvalidTask: one can't be added; its subclasses say more.
+            DifferentTask: a restored run has another task of this id.
+        """
+        registry, context = self._tasks, self._context
+        tasks, added_again = self._sift_restored(given)
+        check_batch(tasks, registry.by_id)
+        registry.restored_ids -= added_again
+        added: list[TaskRecord] = []
+        packed_by_id = dict(zip((task.id for task in given), packed, strict=False))
+        for sequence, task in enumerate(tasks, registry.next_sequence):
+            task_id = task.id
+            record = TaskRecord(task_id, task, sequence, context.now)
+            record.packed = packed_by_id.get(task_id)
+            registry.by_id[task_id] = record
+            added.append(record)
+            context.note_task(_TASK_ADDED, record)
+        registry.next_sequence += len(added)
+        registry.counts[_PENDING] += len(added)
+        registry.unsettled += len(added)
+        doomed = [(record, reason) for record in added if (reason := self._link(record))]
+        for record, reason in doomed:
+            if record.status is TaskStatus.PENDING:
+                self._cancel_for_upstream(record, reason)
+                self._cancel_dependents(record)
+        for record in added:
+            if record.status is _PENDING:
+                self.enqueue(record)
+            self.watch_expiry(record)
+
+    def _sift_restored(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], set[TaskId]]:
+        """The new ones of some tasks, and the ids of those that a restored run has already.
+
+        A program that resumes a run adds its tasks again, once.
+        """
+        registry = self._tasks
+        added_again: set[TaskId] = set()
+        if not registry.restored_ids:
+            return tasks, added_again
+        new: list[Task] = []
+        for task in tasks:
+            if task.id in registry.restored_ids and task.id not in added_again:
+                check_same(registry.by_id[task.id].added, task)
+                added_again.add(task.id)
+            else:
+                new.append(task)
+        return new, added_again
+
+    def _link(self, record: TaskRecord) -> str:
+        """Link a new task to those it depends on; why it can never start, or ""."""
+        if not record.task.depends_on and record.task.parent_id is None:
+            return ""
+        reason = ""
+        for needed in self.link_dependencies(record):
+            if needed.finished_at is not None:
+                reason = reason or _upstream_reason(needed)
+            elif needed.dependents is None:
+                needed.dependents = [record]
+            else:
+                needed.dependents.append(record)
+        return reason
+
+    def link_dependencies(self, record: TaskRecord) -> list[TaskRecord]:
+        """Count the tasks that a task names and waits for; those that it waits for."""
+        by_id = self._tasks.by_id
+        for task_id in named_tasks(record.task):
+            by_id[task_id].named_by += 1
+        needed = [by_id[task_id] for task_id in dict.fromkeys(record.task.depends_on)]
+        unfinished = [each for each in needed if each.status is not TaskStatus.COMPLETED]
+        record.unfinished = len(unfinished)
+        return unfinished
+
+    def recover(self, event: RecoveryRequested) -> None:
+        """Add a copy of a failed task, which avoids the workers at which that failed."""
+        failed = self._tasks.find(event.task_id)
+        if failed.status is not TaskStatus.FAILED:
+            raise IllegalTransition(
+                f"task {failed.task_id!r} is {failed.status.value}; only a failed task can be "
+                f"recovered; its story: {describe_story(failed)}"
+            )
+        recovery_id = self._next_recovery_id(failed.task_id)
+        task = failed.task.model_copy()
+        try:
+            task.id = recovery_id
+            task.parent_id = failed.task_id
+        except ValidationError as fault:
+            raise InvalidTask(
+                f"task {failed.task_id!r} can't be recovered as {recovery_id!r}: "
+                f"{fault.errors()[0]['msg']}"
+            ) from None
+        self.add((task,))
+        record = self._tasks.by_id[recovery_id]
+        record.failed_by = failed.failed_by
+        self._queue.requeue(record, self._context.now)
+
+    def _next_recovery_id(self, task_id: TaskId) -> str:
+        number = 1
+        while f"{task_id}-recovery-{number}" in self._tasks.by_id:
+            number += 1
+        return f"{task_id}-recovery-{number}"
+
+    def forget(self, event: TasksForgotten) -> None:
+        """Remove settled tasks, all of them or none."""
+        by_id = self._tasks.by_id
+        records = find_forgettable(event.task_ids, by_id)
+        for record in records:
+            self._tasks.forget(record)
+            self._queue.forget(record.task_id)
+            self._context.note_task(OccurrenceKind.TASK_FORGOTTEN, record)
+        for record in records:
+            for task_id in named_tasks(record.task):
+                if task_id in by_id:
+                    by_id[task_id].named_by -= 1
+
+    # ------------------------------------------------------------------ changed while it waits
+
+    def enqueue(self, record: TaskRecord) -> None:
+        """Let a pending task wait for a worker, unless it waits for something else."""
+        if not record.unfinished and record.task_id not in self._tasks.held:
+            self._queue.push(record, self._context.now)
+
+    def change_priority(self, event: PriorityChanged) -> None:
+        """Give a pending task another priority."""
+        record = self._tasks.find(event.task_id)
+        if record.status is not TaskStatus.PENDING:
+            raise IllegalTransition(
+                f"task {record.task_id!r} is {record.status.value}; only the priority of a pending "
+                f"task can be changed (to {event.priority}); its story: {describe_story(record)}"
+            )
+        before = record.task.priority
+        self.alter(record, "priority", event.priority)
+        self._queue.requeue(record, self._context.now)
+        facts = PriorityFacts(before, event.priority)
+        self._context.note_task(OccurrenceKind.TASK_REPRIORITIZED, record, facts=facts)
+
+    def alter(self, record: TaskRecord, field: str, value: float) -> None:
+        """Change a field of a task in a copy, since the task object belongs to its creator."""
+        task = record.task.model_copy()
+        try:
+            setattr(task, field, value)
+        except ValidationError as fault:
+            raise InvalidTask(
+                f"task {record.task_id!r} can't have the {field} {value!r}: "
+                f"{fault.errors()[0]['msg']}"
+            ) from None
+        record.task = task
+        record.packed = None
+
+    def requeue(
+        self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str = ""
+    ) -> None:
+        """Let a task whose attempt has ended wait for the next one.
+
+        Args:
+            attempt: the attempt.
+            cause: why, for the transition.
+            facts: why, for the story.
+            worker: the name of the worker, if the story is to name it.
+        """
+        record = attempt.task
+        self._tasks.transition(record, cause)
+        self._context.note_task(OccurrenceKind.TASK_REQUEUED, record, attempt.number, worker, facts)
+        self._queue.push(record, self._context.now)
+        self.watch_expiry(record)
+
+    # ------------------------------------------------------------------ settled
+
+    def complete(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
+        """Record the success of a task, and enqueue the tasks that waited for nothing else."""
+        self._tasks.transition(record, _SUCCEEDED)
+        record.result = result
+        record.error_message = None
+        record.progress = 100.0
+        self._tasks.results[record.task_id] = result
+        self._context.note_task(_TASK_COMPLETED, record, attempt.number, attempt.worker.name)
+        dependents, record.dependents = record.dependents, None
+        for dependent in dependents or ():
+            dependent.unfinished -= 1
+            if dependent.status is _PENDING:
+                self.enqueue(dependent)
+
+    def fail(
+        self, record: TaskRecord, cause: Cause, facts: FailureFacts, result: TaskResult
+    ) -> None:
+        """Fail a task with a result, and cancel its dependents."""
+        self._tasks.transition(record, cause)
+        record.result = result
+        self._tasks.results[record.task_id] = result
+        self._settle(OccurrenceKind.TASK_FAILED, record, facts)
+
+    def fail_unmatched(self) -> None:
+        """Fail the tasks that no connected worker could do for too long."""
+        for record, shortfall in self._queue.take_unmatched(self._context.now):
+            self._tasks.transition(record, Cause.NOBODY_CAN)
+            error = record.error_message = f"nobody can: {shortfall}"
+            facts = FailureFacts(FailureCause.UNMATCHED, error)
+            self._context.note_task(OccurrenceKind.TASK_FAILED, record, facts=facts)
+            self._cancel_dependents(record)
+
+    def expire(self, record: TaskRecord) -> None:
+        """Fail a task that has not begun in time, wherever it waits."""
+        error = describe_expiry(record)
+        waits_at_worker = record.status is TaskStatus.IN_PROGRESS
+        self._tasks.transition(record, Cause.EXPIRED)
+        record.error_message = error
+        if waits_at_worker:
+            self._leases.stop(record.attempts[-1], AttemptOutcome.NOT_BEGUN, error)
+        else:
+            self._queue.remove(record)
+        facts = FailureFacts(FailureCause.EXPIRED, error)
+        self._settle(OccurrenceKind.TASK_FAILED, record, facts)
+
+    def watch_expiry(self, record: TaskRecord) -> None:
+        """Set the timer for a task that must have begun by some time."""
+        expiry = expiry_of(record, self._context.rules.time_scale)
+        if expiry is not None:
+            self._timers.set(expiry)
+
+    def cancel(self, event: CancelRequested) -> None:
+        """Cancel a task that is not settled, and its dependents."""
+        record = self._tasks.find(event.task_id)
+        was_pending = record.status is TaskStatus.PENDING
+        self._tasks.transition(record, Cause.CANCELLED)
+        record.error_message = f"cancelled: {event.reason}"
+        if was_pending:
+            self._queue.remove(record)
+        else:
+            self._leases.stop(record.attempts[-1], AttemptOutcome.CANCELLED, record.error_message)
+        facts = CancellationFacts(CancellationCause.REQUESTED, event.reason)
+        self._settle(OccurrenceKind.TASK_CANCELLED, record, facts)
+
+    def _settle(self, what: OccurrenceKind, record: TaskRecord, facts: Facts) -> None:
+        """Take note of how a task that has not been completed was settled."""
+        self._context.note_task(what, record, record.attempt, record.worker, facts)
+        self._cancel_dependents(record)
+
+    def _cancel_dependents(self, record: TaskRecord) -> None:
+        """Cancel all tasks that can never start now; in a loop, since chains may be long."""
+        reason = _upstream_reason(record)
+        settled = deque([record])
+        while settled:
+            upstream = settled.popleft()
+            for dependent in upstream.dependents or ():
+                if dependent.status is TaskStatus.PENDING:
+                    self._cancel_for_upstream(dependent, reason)
+                    settled.append(dependent)
+            upstream.dependents = None
+
+    def _cancel_for_upstream(self, record: TaskRecord, reason: str) -> None:
+        self._tasks.transition(record, Cause.UPSTREAM_FAILED)
+        record.error_message = reason
+        facts = CancellationFacts(CancellationCause.UPSTREAM, reason)
+        self._context.note_task(OccurrenceKind.TASK_CANCELLED, record, facts=facts)
+
+
+def _upstream_reason(record: TaskRecord) -> str:
+    """Why the dependents of a task can never start; names the first task that was not completed."""
+    cancellation = record.cancellation
+    if cancellation is not None and cancellation.cause is CancellationCause.UPSTREAM:
+        return cancellation.reason
+    return f"dependency: task {record.task_id} {record.status.value}"

@@ -1,0 +1,102 @@
+"""The tasks of a board, with results and counts; the only place that changes a status."""
+
+from __future__ import annotations
+
+from ....messages import IllegalTransition, TaskId, TaskResult, TaskStatus, UnknownTask
+from ..model.records import TaskRecord, describe_story
+from .context import BoardContext
+from .transitions import TRANSITIONS, Cause
+
+_FINAL = frozenset(status for status in TaskStatus if status.is_final)
+_LONG_NUMBER = 20
+
+
+class TaskRegistry:
+    """The tasks of a board.
+
+    Args:
+        context: what the parts of the board share.
+    """
+
+    def __init__(self, context: BoardContext) -> None:
+        self._context = context
+        # These two hold every task of the run until it is forgotten, since reports name them all.
+        self.by_id: dict[TaskId, TaskRecord] = {}
+        self.results: dict[TaskId, TaskResult] = {}
+        self.counts = dict.fromkeys(TaskStatus, 0)
+        """How many tasks have each status."""
+        self.unsettled = 0
+        """How many tasks are pending or in progress."""
+        self.held: dict[TaskId, None] = {}
+        """The pending tasks that a manager's own `assign_tasks` has not handed out yet."""
+        self.ignored: dict[str, int] = {}
+        """How many results did not count, by reason."""
+        self.restored_ids: set[TaskId] = set()
+        """The tasks of a restored run that have not been added again since."""
+        self.next_sequence = 0
+
+    def find(self, task_id: TaskId) -> TaskRecord:
+        """The record of a task.
+
+        Raises:
+            UnknownTask: no task has this id.
+        """
+        record = self.by_id.get(task_id)
+        if record is None:
+            other: TaskId = str(task_id)
+            if isinstance(task_id, str) and task_id.isdecimal() and len(task_id) < _LONG_NUMBER:
+                other = int(task_id)
+            hint = f"; there is one with the id {other!r}" if other in self.by_id else ""
+            raise UnknownTask(f"no task has the id {task_id!r}{hint}")
+        return record
+
+    def restore(self, record: TaskRecord) -> None:
+        """Count a task of a restored run, which is known by its id already."""
+        self.counts[record.status] += 1
+        self.unsettled += not record.status.is_final
+        self.next_sequence = max(self.next_sequence, record.sequence + 1)
+
+    def forget(self, record: TaskRecord) -> None:
+        """Remove a settled task, and its result."""
+        del self.by_id[record.task_id]
+        self.results.pop(record.task_id, None)
+        self.restored_ids.discard(record.task_id)
+        self.counts[record.status] -= 1
+
+    def clear(self) -> None:
+        """Remove all tasks."""
+        self.by_id.clear()
+        self.results.clear()
+        self.held.clear()
+        self.ignored.clear()
+        self.restored_ids.clear()
+        self.counts.update(dict.fromkeys(TaskStatus, 0))
+        self.unsettled = 0
+        self.next_sequence = 0
+
+    def count_ignored(self, reason: str) -> None:
+        """Count a result that did not count."""
+        self.ignored[reason] = self.ignored.get(reason, 0) + 1
+
+    def transition(self, record: TaskRecord, cause: Cause) -> None:
+        """Change a task's status as `TRANSITIONS` says.
+
+        Raises:
+            IllegalTransition: there is no such transition.
+        """
+        before = record.status
+        after = TRANSITIONS.get((before, cause))
+        if after is None:
+            raise IllegalTransition(
+                f"task {record.task_id!r} is {before.value}, so it can't be {cause.value}; "
+                f"its story: {describe_story(record)}"
+            )
+        record.status = after
+        if self.held:
+            self.held.pop(record.task_id, None)
+        counts = self.counts
+        counts[before] -= 1
+        counts[after] += 1
+        if after in _FINAL:
+            record.finished_at = self._context.now
+            self.unsettled -= 1

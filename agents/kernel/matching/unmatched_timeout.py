@@ -1,0 +1,55 @@
+"""When tasks fail that no connected worker can do."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from .ready_queue import QueueEntry, TaskGroup
+
+
+class UnmatchedTimeout:
+    """When tasks fail that no connected worker can do.
+
+    All wait equally long, so the first that began to wait is due first.
+
+    Args:
+        after_s: how long a task waits, in seconds; None waits for ever.
+    """
+
+    def __init__(self, after_s: float | None) -> None:
+        self.lasts_s = math.inf if after_s is None else after_s
+        # Bounded by the tasks, and by the workers that join and leave while one waits.
+        self._begun: deque[tuple[float, TaskGroup | QueueEntry]] = deque()
+
+    def begin(self, now: float, waiting: TaskGroup | QueueEntry) -> None:
+        """Start the timeout of a task, or of all tasks that wait in a group."""
+        if self.lasts_s < math.inf:
+            self._begun.append((now, waiting))
+
+    def due_at(self) -> float | None:
+        """When the next timeout is due, in seconds; None if there is none."""
+        while self._begun:
+            since, waiting = self._begun[0]
+            if _still_waits(since, waiting):
+                return since + self.lasts_s
+            self._begun.popleft()
+        return None
+
+    def take(self, now: float) -> list[QueueEntry]:
+        """Remove the timeouts that are due; their entries, in the order of adding."""
+        due: dict[int, QueueEntry] = {}
+        while (due_at := self.due_at()) is not None and due_at <= now:
+            since, waiting = self._begun.popleft()
+            entries = (waiting,) if isinstance(waiting, QueueEntry) else waiting.current_entries()
+            due.update((entry.sequence, entry) for entry in entries if entry.since <= since)
+        return [due[sequence] for sequence in sorted(due)]
+
+
+def _still_waits(since: float, waiting: TaskGroup | QueueEntry) -> bool:
+    if isinstance(waiting, QueueEntry):
+        unmatched_since = waiting.group.unmatched_since
+        # A later timeout of the whole group replaces this one.
+        is_current = unmatched_since is not None and unmatched_since <= since
+        return is_current and waiting.record.queue_entry is waiting
+    return waiting.unmatched_since == since and waiting.count > 0

@@ -1,0 +1,73 @@
+"""Ranks the free workers that can do the tasks of a group, and names the best of them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from ..model.decision import MAX_NAMED
+from ..model.records import TaskRecord, WorkerRecord
+from .policies import MatchingPolicy, recovery_score
+from .ready_queue import CandidateSet, TaskGroup
+
+RankedWorker: TypeAlias = tuple[float, int, WorkerRecord]
+"""A worker with its rank: the lowest is the best; equals follow the order of the workers."""
+
+_SORTED = 2 * MAX_NAMED - 1
+"""How many entries of a heap are sorted to name the best `MAX_NAMED`."""
+
+
+class WorkerRanking:
+    """The free workers that can do the tasks of one group, as a heap, the best first.
+
+    The heap is kept from one match to the next. Until `reset`, only the worker that got the last
+    task has changed.
+    """
+
+    __slots__ = ("_group", "_ranked")
+
+    def __init__(self) -> None:
+        self._group: TaskGroup | None = None
+        self._ranked: list[RankedWorker] = []
+
+    def reset(self) -> None:
+        """Rank anew at the next match, since any worker may have changed."""
+        self._group = None
+
+    def rank(
+        self,
+        policy: MatchingPolicy,
+        record: TaskRecord,
+        group: TaskGroup,
+        candidate_set: CandidateSet,
+        free: set[WorkerRecord],
+    ) -> list[RankedWorker]:
+        """The heap of the free workers for the next task of a group; its first gets the task."""
+        ranked = self._ranked
+        if self._group is not group:
+            self._group = group
+            workers = free & candidate_set.workers
+            ranked = self._ranked = [_rank(policy, record, group, each) for each in workers]
+            heapq.heapify(ranked)
+        elif ranked[0][2] in free:
+            # The worker that got the last task has another rank now.
+            heapq.heapreplace(ranked, _rank(policy, record, group, ranked[0][2]))
+        else:
+            heapq.heappop(ranked)
+        return ranked
+
+
+def name_best(ranked: Sequence[RankedWorker]) -> tuple[tuple[str, float], ...]:
+    """The names and scores of the best workers of a heap, the best first."""
+    # The first entries of a heap are not in order, but the best few are among them.
+    best = sorted(ranked[:_SORTED])[:MAX_NAMED] if len(ranked) > 1 else ranked
+    return tuple([(worker.name, -score) for score, _, worker in best])
+
+
+def _rank(
+    policy: MatchingPolicy, record: TaskRecord, group: TaskGroup, worker: WorkerRecord
+) -> RankedWorker:
+    if group.failed_by:
+        return -recovery_score(worker), worker.order, worker
+    return -policy.score(record.task, worker), worker.order, worker

@@ -1,0 +1,110 @@
+"""The rules that a board goes by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ....messages import InvalidInput
+
+LONGEST_PREFETCH_S = 10.0
+
+MAX_WORKERS = 4_096
+"""How many workers may be connected to a manager by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules that a board goes by.
+
+    Args:
+        expected_workers: how many workers to wait for; 0 begins with the first one.
+        roster: the names of the workers to wait for, in the order in which they get tasks.
+        join_timeout_s: how long to wait for them, in seconds; None waits for ever.
+        on_missing: whether to "start" then with the workers that have joined, or to "fail".
+        lost_after_s: after how many seconds of silence a worker counts as lost.
+        heartbeat_s: the interval of a worker's heartbeats, in seconds.
+        time_scale: how many real seconds a second of a task's timeout lasts.
+        unmatched_after_s: after how many seconds a task fails that no connected worker can do;
+            None never.
+        max_losses: how many attempts at a task may be lost before the task fails.
+        ends_when_done: whether the run ends as soon as every task is settled.
+        confirms_end: whether it ends only with `RestConfirmed`, since tasks may still be added.
+        allow: the names of the workers that may join; None admits all.
+        max_workers: how many workers may be connected at the same time, 1 or more.
+        reassigns_failed: whether a task without attempts left is tried once more at each connected
+            worker that could do it and has not failed it yet.
+        quarantine_after: after how many failures in a row a worker gets no tasks for a while; None
+            never.
+        quarantine_s: how long a quarantine lasts, in seconds.
+        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots; 0 for
+            none. With `quarantine_after` it is no more than may fail before a quarantine begins.
+
+    Raises:
+        InvalidInput: one of them is out of range.
+    """
+
+    expected_workers: int = 0
+    roster: tuple[str, ...] = ()
+    join_timeout_s: float | None = None
+    on_missing: Literal["fail", "start"] = "fail"
+    lost_after_s: float = 10.0
+    heartbeat_s: float = 2.0
+    time_scale: float = 1.0
+    unmatched_after_s: float | None = 30.0
+    max_losses: int = 10
+    ends_when_done: bool = True
+    confirms_end: bool = False
+    allow: tuple[str, ...] | None = None
+    max_workers: int = MAX_WORKERS
+    reassigns_failed: bool = False
+    quarantine_after: int | None = None
+    quarantine_s: float = 60.0
+    prefetch_s: float = 0.0
+
+    @property
+    def return_within_s(self) -> float:
+        """How long a resumed run waits for the workers that it had, in seconds.
+
+        A worker may take `lost_after_s` to notice that its manager is gone, and as long to join.
+        """
+        return 2 * self.lost_after_s
+
+    def __post_init__(self) -> None:
+        for name in ("expected_workers", "max_losses"):
+            count: int = getattr(self, name)
+            if count < 0:
+                raise InvalidInput(f"{name} is {count}; it must be 0 or more")
+        if self.max_workers < max(self.expected_workers, len(self.roster), 1):
+            raise InvalidInput(
+                f"max_workers is {self.max_workers}; it must be 1 or more, and not less than the "
+                f"{max(self.expected_workers, len(self.roster))} workers that are waited for"
+            )
+        if self.quarantine_after is not None and self.quarantine_after < 1:
+            raise InvalidInput(
+                f"quarantine_after is {self.quarantine_after}; it must be 1 or more, or None"
+            )
+        for name in ("lost_after_s", "heartbeat_s", "time_scale", "quarantine_s"):
+            seconds: float = getattr(self, name)
+            if not (seconds > 0 and math.isfinite(seconds)):
+                raise InvalidInput(f"{name} is {seconds}; it must be above 0")
+        if not 0 <= self.prefetch_s <= LONGEST_PREFETCH_S:
+            raise InvalidInput(
+                f"prefetch_s is {self.prefetch_s}; it must be from 0 to {LONGEST_PREFETCH_S:g}"
+            )
+        for name in ("join_timeout_s", "unmatched_after_s"):
+            limit_s: float | None = getattr(self, name)
+            if limit_s is not None and not limit_s >= 0:
+                raise InvalidInput(f"{name} is {limit_s}; it must be 0 or more, or None")
+        if self.on_missing not in ("fail", "start"):
+            raise InvalidInput(f"on_missing is {self.on_missing!r}; it must be 'fail' or 'start'")
+        doubled = {name for name in self.roster if self.roster.count(name) > 1}
+        if doubled:
+            raise InvalidInput(f"the roster names {min(doubled)!r} twice")
+        if self.allow is not None:
+            if not self.allow:
+                raise InvalidInput("allow names nobody; name those who may come, or leave it out")
+            missing = set(self.roster) - set(self.allow)
+            if missing:
+                raise InvalidInput(f"{min(missing)!r} is waited for, but allow does not name it")

@@ -1,0 +1,149 @@
+"""Instructions: what the board tells its shell to do, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from ....messages import Payload, Task, TaskAssignment, TaskId
+from .events import WorkerId
+from .occurrences import Occurrence
+
+
+@dataclass(frozen=True, slots=True)
+class SendWelcome:
+    """Admit a worker; repeated if it asks again."""
+
+    worker_id: WorkerId
+    name: str
+    session: str
+    call: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseWorker:
+    """Tell a worker that it is not admitted, and why."""
+
+    worker_id: WorkerId
+    session: str
+    reason: str
+
+
+class SendAssignment(NamedTuple):
+    """Assign a task to a worker.
+
+    Args:
+        worker_id: the worker's address.
+        task: the task.
+        assigned_at: when, in whole seconds.
+        timeout: seconds this attempt may take, or None for no limit.
+        attempt: which attempt it is, from 1.
+        worker: the worker's name.
+        inputs: the outputs of the tasks it depends on, by their ids.
+        packed: the packed task, if it was packed when it was added.
+    """
+
+    worker_id: WorkerId
+    task: Task
+    assigned_at: int
+    timeout: float | None
+    attempt: int
+    worker: str
+    inputs: dict[TaskId, Payload]
+    packed: bytes | None = None
+
+    @property
+    def assignment(self) -> TaskAssignment:
+        """The message to the worker; made on demand, since a packed task does not need it."""
+        return TaskAssignment(
+            task=self.task,
+            assigned_at=self.assigned_at,
+            timeout=self.timeout,
+            attempt=self.attempt,
+            worker=self.worker,
+            inputs=self.inputs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    """Tell a worker to stop an attempt."""
+
+    worker_id: WorkerId
+    task_id: TaskId
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRecall:
+    """Ask a worker to give back these attempts, as far as it has not begun them."""
+
+    worker_id: WorkerId
+    attempts: tuple[tuple[TaskId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskAboutLeases:
+    """Ask a worker to give back those of these attempts that it does not hold."""
+
+    worker_id: WorkerId
+    attempts: tuple[tuple[TaskId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropWorker:
+    """Close the connection to a worker that is lost or has left."""
+
+    worker_id: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class RetireWorker:
+    """Tell a worker that holds no tasks to stop; it gets no more tasks."""
+
+    worker_id: WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class StartAssigning:
+    """Begin assigning: all expected workers have joined, or the wait for them is over.
+
+    The shell answers with `AssigningBegun`, at once or when the manager's own code says so.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ComeToRest:
+    """Every task is settled, or all that are left are held back.
+
+    The shell answers with `RestConfirmed` when the user's handlers of results have ended. Then the
+    run ends, or the tasks that are held back are handed out.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """End the run: every task is settled, or the run can't go on.
+
+    Args:
+        failure: why the run failed, or None.
+    """
+
+    failure: str | None = None
+
+
+Instruction: TypeAlias = (
+    SendWelcome
+    | RefuseWorker
+    | SendAssignment
+    | SendCancel
+    | SendRecall
+    | AskAboutLeases
+    | DropWorker
+    | RetireWorker
+    | StartAssigning
+    | ComeToRest
+    | EndRun
+    | Occurrence
+)

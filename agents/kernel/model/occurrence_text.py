@@ -1,0 +1,198 @@
+"""The words for the facts of occurrences, and the facts in words that older versions stored.
+
+The words are for people. Only `read_older_detail` reads them back, since older versions kept
+nothing else in trace files and stores.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ....messages import TaskId
+from .occurrences import (
+    FACTS_OF,
+    CancellationCause,
+    CancellationFacts,
+    Facts,
+    FailureCause,
+    FailureFacts,
+    HeldSlotFacts,
+    JoinFacts,
+    Occurrence,
+    OccurrenceKind,
+    PriorityFacts,
+    ProgressFacts,
+    QuarantineFacts,
+    RequeueCause,
+    RequeueFacts,
+    ReturnFacts,
+)
+
+
+def describe_facts(occurrence: Occurrence) -> str:
+    """The facts of an occurrence in words, for people; "" if there are none."""
+    facts, worker = occurrence.facts, occurrence.worker
+    match facts:
+        case None:
+            return _WITHOUT_FACTS.get(occurrence.what, "")
+        case str():
+            return facts
+        case FailureFacts(_, error):
+            return error
+        case CancellationFacts(cause, reason):
+            return f"cancelled: {reason}" if cause is CancellationCause.REQUESTED else reason
+        case RequeueFacts(RequeueCause.RETRY, attempts_left):
+            return f"attempts left: {attempts_left}"
+        case RequeueFacts(RequeueCause.REASSIGNED):
+            return "to another worker"
+        case RequeueFacts(RequeueCause.WORKER_LOST):
+            return f"worker lost: {worker}"
+        case RequeueFacts(RequeueCause.ATTEMPT_LOST):
+            return f"attempt lost: {worker} does not hold it"
+        case RequeueFacts():
+            return "given back, not begun"
+        case PriorityFacts(before, after):
+            return f"from {before} to {after}"
+        case ProgressFacts(percent, note):
+            return f"{percent:g} %: {note}" if note else f"{percent:g} %"
+        case HeldSlotFacts(held_s, reason):
+            return describe_held_slot(occurrence.task_id, occurrence.attempt, held_s, reason)
+        case JoinFacts(skill_level, slots):
+            return f"skill {skill_level}, {slots} slots"
+        case ReturnFacts(leases):
+            return f"holds {leases} of its tasks"
+        case QuarantineFacts(failures_in_a_row, lasts_s):
+            return f"failed {failures_in_a_row} times in a row; for {lasts_s:g} s"
+
+
+_WITHOUT_FACTS = {
+    OccurrenceKind.WORKER_RELEASED: "its quarantine is over",
+    OccurrenceKind.WORKER_RETIRED: "not needed any more",
+}
+
+
+def describe_held_slot(task_id: TaskId | None, attempt: int, held_s: float, reason: str) -> str:
+    """Say that an attempt still holds its slot.
+
+    Args:
+        task_id: the task.
+        attempt: which attempt at it.
+        held_s: for how many seconds.
+        reason: what happened before, such as "it was cancelled".
+    """
+    return (
+        f"task {task_id} (attempt {attempt}) still holds a slot, {max(held_s, 0.0):.0f} s after "
+        f"{reason}"
+    )
+
+
+def facts_from_values(what: OccurrenceKind, values: object) -> Facts | str | None:
+    """The facts of an occurrence as a store kept them.
+
+    Args:
+        what: the kind of occurrence.
+        values: the values of the typed facts; or words: a reason, or what an older version kept.
+
+    Raises:
+        TypeError: they are something else.
+        ValueError: they are not the facts of such an occurrence.
+    """
+    if values is None:
+        return None
+    if isinstance(values, str):
+        return read_older_detail(what, values)
+    if not isinstance(values, list | tuple) or what not in FACTS_OF:
+        raise TypeError(f"the facts of {what.value} are {values!r}")
+    given = list(values)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if what in _CAUSES and given:
+        given[0] = _CAUSES[what](given[0])
+    return FACTS_OF[what](*given)
+
+
+_CAUSES: dict[OccurrenceKind, type[FailureCause | CancellationCause | RequeueCause]] = {
+    OccurrenceKind.TASK_FAILED: FailureCause,
+    OccurrenceKind.ATTEMPT_FAILED: FailureCause,
+    OccurrenceKind.ATTEMPT_TIMED_OUT: FailureCause,
+    OccurrenceKind.TASK_CANCELLED: CancellationCause,
+    OccurrenceKind.TASK_REQUEUED: RequeueCause,
+}
+
+
+def read_older_detail(what: OccurrenceKind, detail: str) -> Facts | str | None:
+    """The facts of an occurrence of which an older version kept only the words.
+
+    Args:
+        what: the kind of occurrence.
+        detail: the words.
+
+    Returns:
+        The facts; the words as they are if these tell none, and None if they say nothing that the
+        kind does not say.
+    """
+    if not detail or _WITHOUT_FACTS.get(what) == detail:
+        return None
+    match what:
+        case OccurrenceKind.TASK_CANCELLED:
+            before, marker, reason = detail.partition("cancelled: ")
+            if marker and not before:
+                return CancellationFacts(CancellationCause.REQUESTED, reason)
+            return CancellationFacts(CancellationCause.UPSTREAM, detail)
+        case OccurrenceKind.TASK_FAILED | OccurrenceKind.ATTEMPT_FAILED:
+            causes = (cause for begins, cause in _OLDER_FAILURES if detail.startswith(begins))
+            return FailureFacts(next(causes, FailureCause.HANDLER), detail)
+        case OccurrenceKind.ATTEMPT_TIMED_OUT:
+            return FailureFacts(FailureCause.TIMED_OUT, detail)
+        case _:
+            pattern = _OLDER_DETAILS.get(what)
+            found = None if pattern is None else pattern.fullmatch(detail)
+            return detail if found is None else _facts_of(what, found)
+
+
+_OLDER_FAILURES = (
+    ("timed out: ", FailureCause.TIMED_OUT),
+    ("worker lost: ", FailureCause.LOST),
+    ("attempt lost: ", FailureCause.LOST),
+    ("nobody can: ", FailureCause.UNMATCHED),
+    ("expired: ", FailureCause.EXPIRED),
+)
+
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+
+_OLDER_DETAILS = {
+    OccurrenceKind.TASK_PROGRESSED: re.compile(rf"({_NUMBER}) %(?:: (.*))?", re.DOTALL),
+    OccurrenceKind.TASK_REPRIORITIZED: re.compile(r"from (-?\d{1,18}) to (-?\d{1,18})"),
+    OccurrenceKind.TASK_REQUEUED: re.compile(
+        r"(?P<retry>attempts left: )(?P<left>\d{1,18})|(?P<reassigned>to another worker)"
+        r"|(?P<worker_lost>worker lost: ).*|(?P<attempt_lost>attempt lost: ).*"
+        r"|(?P<given_back>given back).*",
+        re.DOTALL,
+    ),
+    OccurrenceKind.SLOT_HELD: re.compile(
+        r".* still holds a slot, (\d{1,18}) s after (.*)",
+        re.DOTALL,
+    ),
+    OccurrenceKind.WORKER_JOINED: re.compile(r"skill (-?\d{1,18}), (\d{1,18}) slots?"),
+    OccurrenceKind.WORKER_RETURNED: re.compile(r"holds (\d{1,18}) of its tasks"),
+    OccurrenceKind.WORKER_QUARANTINED: re.compile(
+        rf"failed (\d{{1,18}}) times in a row; for ({_NUMBER}) s"
+    ),
+}
+
+
+def _facts_of(what: OccurrenceKind, found: re.Match[str]) -> Facts:
+    match what:
+        case OccurrenceKind.TASK_PROGRESSED:
+            return ProgressFacts(float(found[1]), found[2] or "")
+        case OccurrenceKind.TASK_REPRIORITIZED:
+            return PriorityFacts(int(found[1]), int(found[2]))
+        case OccurrenceKind.SLOT_HELD:
+            return HeldSlotFacts(float(found[1]), found[2])
+        case OccurrenceKind.WORKER_JOINED:
+            return JoinFacts(int(found[1]), int(found[2]))
+        case OccurrenceKind.WORKER_RETURNED:
+            return ReturnFacts(int(found[1]))
+        case OccurrenceKind.WORKER_QUARANTINED:
+            return QuarantineFacts(int(found[1]), float(found[2]))
+        case _:
+            cause = next(cause for cause in RequeueCause if found[cause.value])
+            return RequeueFacts(cause, int(found["left"] or 0))
