@@ -92,7 +92,8 @@ def unpack(data: bytes) -> Payload:
     Raises:
         DecodeError: the bytes are not one msgpack value, or would unfold to too much.
     """
-    is_shallow = check_extent(data)
+    # Each value and each level takes a byte at least: what is short needs no further check.
+    is_shallow = len(data) <= MAX_NESTING or check_extent(data)
     try:
         value = _unfold(data)
     except msgpack.StackError:

@@ -54,7 +54,7 @@ from pydantic import BaseModel
 
 from ..agents.manager.task_manager import TaskManager
 from ..agents.runtime.ports import claim_port, standing_in
-from ..agents.transport.ceylon_agent import AgentDetail, BaseAgent, PeerMode, on, on_run
+from ..agents.transport.ceylon_api import AgentDetail, BaseAgent, PeerMode, on, on_run
 from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task, TaskResult
 from .scenario import ManagerSeen, Scenario, SideMessageSink, perform

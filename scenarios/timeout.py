@@ -27,7 +27,7 @@ from __future__ import annotations
 import asyncio
 
 from ..agents.manager.task_manager import TaskManager
-from ..agents.transport.ceylon_agent import AgentDetail
+from ..agents.transport.ceylon_api import AgentDetail
 from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task, TaskAssignment, TaskResult
 from .scenario import Scenario, perform

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 
-from ..runtime.startup import load_messages
 from ..worker_pool.fork_server import ForkServer
 
 
@@ -13,7 +12,6 @@ def main() -> None:
     """Get the first result as fast as a program can, and stay until stdin is closed."""
     with ForkServer() as fork_server:
         # This takes long; the fork server loads at the same time.
-        load_messages()
         import asyncio  # noqa: PLC0415
 
         from .first_result import run_to_first_result  # noqa: PLC0415

@@ -14,9 +14,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: the arguments after `muster`; by default those of the command line.
     """
-    from ..runtime.startup import load_messages  # noqa: PLC0415 - other modules here don't need it
-
-    load_messages()
-    from .app import main as run  # noqa: PLC0415 - it imports messages
+    from .app import main as run  # noqa: PLC0415 - other modules here don't need it
 
     run(arguments)

@@ -13,7 +13,7 @@ from ..runtime.ports import LOOPBACK, claim_port, is_ipv4
 from ..security.ticket import Ticket, read_ticket
 from ..transport.ceylon_platform import BUILDS, Platform, why_unsupported
 from ..transport.network_file import FILE_NAME, NetworkFile, read_network_file
-from ..transport.quic_probe import is_at_home
+from ..transport.quic_probe import answers_probe
 from .why import ANSWER_TIMEOUT_S, InquiryClient
 
 CEYLON_VERSION = "0.23.0"
@@ -78,7 +78,7 @@ async def examine_port(port: int) -> NetworkFinding:
         claim_port(port)
     except PortInUse as fault:
         user = "a manager or another QUIC server uses it"
-        if not await is_at_home(LOOPBACK, port):
+        if not await answers_probe(LOOPBACK, port):
             user = "another program uses it, not a manager"
         return NetworkFinding(check, False, f"{user}. {fault}")
     return NetworkFinding(check, True, "free")
@@ -147,7 +147,7 @@ async def _find_problem(found: NetworkFile, expected: NetworkFile | None) -> str
         # The admin writes 127.0.0.1 even if the ticket has a host for other machines.
         agrees = replace(found, host=expected.host) == expected
         return None if agrees else "refers to another workspace than the ticket"
-    if port and not await is_at_home(host or LOOPBACK, int(port)):
+    if port and not await answers_probe(host or LOOPBACK, int(port)):
         return f"is outdated: there is no answer from {host or LOOPBACK}, UDP port {port}"
     return None
 
@@ -175,7 +175,7 @@ async def examine_manager(
         NetworkFinding("ticket", True, f"for Muster {muster}, workspace {ticket.workspace_id!r}")
     ]
     at = f"{ticket.host}, UDP port {ticket.port}"
-    if not await is_at_home(ticket.host, ticket.port):
+    if not await answers_probe(ticket.host, ticket.port):
         detail = (
             f"no answer from {at}; start the manager, open the port in all firewalls in between, "
             "and check that the manager's `--host` is an address at which this machine reaches it"

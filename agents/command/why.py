@@ -17,7 +17,8 @@ from ..report.model import RunReport
 from ..runtime.log import log
 from ..security.sealing import seal_client
 from ..security.ticket import Ticket
-from ..transport.ceylon_agent import CeylonAgent, PeerMode
+from ..transport.ceylon_agent import CeylonAgent
+from ..transport.ceylon_api import PeerMode
 from ..transport.endpoint import Endpoint
 from .stored_run import read_stored_run
 
@@ -206,7 +207,7 @@ class InquiryClient(CeylonAgent):
     def send_model(self, to: str, message: BaseModel) -> None:
         """Send a message with Muster's codec."""
         if self._endpoint is not None:
-            self._endpoint.post_loose(to, message)
+            self._endpoint.post_datagram(to, message)
 
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Log an exception."""
@@ -215,7 +216,7 @@ class InquiryClient(CeylonAgent):
     async def _ask(self, endpoint: Endpoint) -> None:
         # Inquiry and answer are sent without acknowledgement, and may be lost.
         while True:
-            endpoint.post_loose(ANY_MANAGER, self._inquiry)
+            endpoint.post_datagram(ANY_MANAGER, self._inquiry)
             await asyncio.sleep(RESEND_INTERVAL_S)
             if endpoint.refusal is not None:
                 self._answered.set()
@@ -235,7 +236,7 @@ class InquiryClient(CeylonAgent):
             return
         self._inquiry = self._next_inquiry()
         if self._endpoint is not None:
-            self._endpoint.post_loose(ANY_MANAGER, self._inquiry)
+            self._endpoint.post_datagram(ANY_MANAGER, self._inquiry)
 
     def _next_inquiry(self) -> Inquiry:
         return Inquiry(task_id=self._remaining_ids.pop(0), session=secrets.token_hex(8))

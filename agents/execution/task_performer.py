@@ -16,7 +16,7 @@ from .outcome import judge_output, result_of
 from .task_runner import TaskRunner
 
 if TYPE_CHECKING:
-    from ..transport.ceylon_agent import AgentDetail
+    from ..transport.ceylon_api import AgentDetail
     from .handler_executor import HandlerExecutor
     from .own_method import OwnMethod
 

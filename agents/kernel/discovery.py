@@ -1,26 +1,27 @@
-"""What a worker and the manager's door say to each other.
+"""The messages of discovery, between a worker and its manager.
 
 ```
-N . | version 3 | kind | length | inside |
+N . | version 3 | kind | length | content |
  2       1         1       2
+```
 
-| kind | from | inside |
+| kind | from | content |
 |---|---|---|
-| `GREETING` | the door, as soon as somebody comes | 16 random bytes, and whether it seals |
+| `GREETING` | the manager, at once | 16 random bytes, and whether it seals |
 | `QUESTION` | the worker | 16 random bytes of its own, then its name |
-| `ANSWER` | the door | where the worker is to go |
-| `WIRE` | a worker of an earlier version | it gets no wire, and works by Ceylon |
+| `ANSWER` | the manager | the address of the worker's lane |
+| `WIRE` | a worker of an earlier version | it is refused, and works over Ceylon |
 | `CONNECT` | a worker | 16 random bytes of its own, then its address, share, key and signature |
-| `CONNECTED` | the door | its share, key and signature: records follow |
+| `CONNECTED` | the manager | its share, key and signature: records follow |
 
-A worker asks where to go, and leaves; or it asks that the connection become a wire, and stays.
-For a wire both ends show by a signature whose session is theirs, and exchange shares from which
-the keys of its records come; see `wire_keys`.
+A worker asks for its lane, and disconnects; or it requests that the connection become a direct
+connection, and stays. For a direct connection both ends prove by a signature which session is
+theirs, and exchange shares from which the keys of its records are derived; see `derive_keys`.
 
-Name, address and answers are msgpack. Where frames are sealed they are encrypted, each with a key
-of its own: it is derived from the secret, the workspace, the kind, and the random bytes of both
-sides. So a question opens only at the door that greeted with these bytes, and an answer only for
-the question that it answers: who repeats what was said before moves nobody.
+Name, address and answers are msgpack. In a sealed workspace they are encrypted, each with a key of
+its own, derived from the secret, the workspace, the kind, and the random bytes of both sides. So a
+question can be decrypted only by the manager that sent this greeting, and an answer only for its
+question: replaying recorded messages has no effect.
 """
 
 from __future__ import annotations
@@ -42,37 +43,37 @@ from .security.connection_keys import SHARE_BYTES, ConnectionKeys, Exchange
 from .security.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Identity, check_signature
 from .security.workspace_secret import WorkspaceSecret
 
-DOOR_VERSION = 3
+DISCOVERY_VERSION = 3
 NONCE_BYTES = 16
 
 _HEAD = struct.Struct(">2sBBH")
 HEAD_BYTES = _HEAD.size
-MAX_WORD_BYTES = 1024
+MAX_DISCOVERY_BYTES = 1024
 _MAX_TEXT_CHARACTERS = 200
 _MAX_PORT = 65_535
 _KEY_BYTES = 32
 _PURPOSE = b"muster door 1"
-# Each key seals one thing only.
+# Each key seals one message only.
 _ONLY_NONCE = bytes(12)
 
 
 class DiscoveryKind(IntEnum):
-    """What a word at the door is."""
+    """The kinds of discovery messages."""
 
     GREETING = 1
     QUESTION = 2
     ANSWER = 3
-    WIRE = 4
+    FORMER_CONNECT = 4
     CONNECT = 6
     CONNECTED = 7
 
 
 class Greeting(NamedTuple):
-    """What the door says to whoever comes.
+    """The manager's first message.
 
     Args:
-        nonce: 16 random bytes, new for each visit.
-        sealed: whether it takes only questions that are sealed.
+        nonce: 16 random bytes, new for each connection.
+        sealed: whether it accepts only sealed questions.
     """
 
     nonce: bytes
@@ -80,7 +81,7 @@ class Greeting(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What a worker asks.
+    """A worker's question.
 
     Args:
         nonce: 16 random bytes, new for each question.
@@ -92,13 +93,13 @@ class Question(NamedTuple):
 
 
 class ConnectionRequest(NamedTuple):
-    """What a worker asks for that wants its connection to become a wire.
+    """A worker's request for a direct connection.
 
     Args:
         nonce: 16 random bytes, new for each request.
         address: the worker's address.
         share: its part of the key exchange; empty if nothing is sealed.
-        public_key: whose session is its own; empty if nothing is sealed.
+        public_key: the key of its session; empty if nothing is sealed.
     """
 
     nonce: bytes
@@ -108,11 +109,11 @@ class ConnectionRequest(NamedTuple):
 
 
 class ConnectionReply(NamedTuple):
-    """What the door says to whoever gets a wire.
+    """The manager's reply to the request for a direct connection.
 
     Args:
         share: the manager's part of the key exchange; empty if nothing is sealed.
-        public_key: whose session is the manager's; empty if nothing is sealed.
+        public_key: the key of the manager's session; empty if nothing is sealed.
     """
 
     share: bytes = b""
@@ -120,7 +121,7 @@ class ConnectionReply(NamedTuple):
 
 
 class LaneAddress(NamedTuple):
-    """Where a worker is to go, on the host that it came to.
+    """The workspace that a worker should join, on the host that it asked.
 
     Args:
         workspace_id: the workspace.
@@ -134,38 +135,38 @@ class LaneAddress(NamedTuple):
 
 
 def pack_greeting(greeting: Greeting) -> bytes:
-    """Turn a greeting into bytes."""
+    """Encode a greeting."""
     return _pack(DiscoveryKind.GREETING, greeting.nonce + bytes((greeting.sealed,)))
 
 
 def read_head(head: bytes, *kinds: DiscoveryKind) -> tuple[DiscoveryKind, int]:
-    """Which word it is that begins so, and how many bytes follow.
+    """The kind of a message, and how many bytes follow.
 
     Args:
         head: `HEAD_BYTES` bytes.
-        kinds: the words that may come now.
+        kinds: the kinds that may arrive now.
 
     Raises:
-        DecodeError: it is not the head of such a word, or too many would follow.
+        DecodeError: it is not the head of such a message, or too many bytes would follow.
     """
     if len(head) != HEAD_BYTES or not head.startswith(MAGIC):
-        raise DecodeError(Flaw.GARBAGE, "not a word for the door")
+        raise DecodeError(Flaw.GARBAGE, "not a discovery message")
     _, version, told, length = _HEAD.unpack(head)
-    if version != DOOR_VERSION:
-        raise DecodeError(Flaw.VERSION, f"a word for the door of version {version}")
+    if version != DISCOVERY_VERSION:
+        raise DecodeError(Flaw.VERSION, f"a discovery message of version {version}")
     if told not in kinds:
         due = " or ".join(kind.name for kind in kinds)
-        raise DecodeError(Flaw.GARBAGE, f"a word of kind {told} where {due} was due")
-    if length > MAX_WORD_BYTES:
-        raise DecodeError(Flaw.OVERSIZED, f"a word for the door of {length:,} bytes")
+        raise DecodeError(Flaw.GARBAGE, f"a message of kind {told}; expected {due}")
+    if length > MAX_DISCOVERY_BYTES:
+        raise DecodeError(Flaw.OVERSIZED, f"a discovery message of {length:,} bytes")
     return DiscoveryKind(told), length
 
 
 def read_greeting(body: bytes) -> Greeting:
-    """Read what follows the head of a greeting.
+    """Decode the content of a greeting.
 
     Raises:
-        DecodeError: it is none.
+        DecodeError: it is not a greeting.
     """
     if len(body) != NONCE_BYTES + 1 or body[-1] > 1:
         raise DecodeError(Flaw.GARBAGE, "not a greeting")
@@ -173,12 +174,12 @@ def read_greeting(body: bytes) -> Greeting:
 
 
 class DiscoveryCodec:
-    """Packs and reads question and answer, at either end.
+    """Encodes and decodes discovery messages, at either end.
 
     Args:
-        secret: what the workspace's members share; None if it is not sealed.
-        workspace_id: the workspace of the door.
-        identity: signs what this end says about a wire; without one it can only ask where to go.
+        secret: the workspace's secret; None if it is not sealed.
+        workspace_id: the workspace of lane 0.
+        identity: signs requests and replies for direct connections; not needed for questions.
     """
 
     def __init__(
@@ -194,28 +195,30 @@ class DiscoveryCodec:
         return self._secret is not None
 
     def pack_question(self, greeting: Greeting, question: Question) -> bytes:
-        """Turn the question after a greeting into bytes."""
+        """Encode the question after a greeting."""
         said = self._seal(DiscoveryKind.QUESTION, greeting.nonce + question.nonce, [question.name])
         return _pack(DiscoveryKind.QUESTION, question.nonce + said)
 
     def read_question(self, greeting: Greeting, body: bytes) -> Question:
-        """Read what follows the head of a question.
+        """Decode the content of a question.
 
         Raises:
-            DecodeError: it is none, was sealed with another secret, or for another greeting.
+            DecodeError: it is not a question, or was sealed with another secret or for another
+                greeting.
         """
         return Question(*self._read_text(DiscoveryKind.QUESTION, greeting, body))
 
     def pack_answer(self, greeting: Greeting, question: Question, place: LaneAddress) -> bytes:
-        """Turn the answer to a question into bytes."""
+        """Encode the answer to a question."""
         said = self._seal(DiscoveryKind.ANSWER, greeting.nonce + question.nonce, list(place))
         return _pack(DiscoveryKind.ANSWER, said)
 
     def read_answer(self, greeting: Greeting, question: Question, body: bytes) -> LaneAddress:
-        """Read what follows the head of an answer.
+        """Decode the content of an answer.
 
         Raises:
-            DecodeError: it is none, was sealed with another secret, or for another question.
+            DecodeError: it is not an answer, or was sealed with another secret or for another
+                question.
         """
         match self._open(DiscoveryKind.ANSWER, greeting.nonce + question.nonce, body):
             case [str() as workspace_id, str() as peer_id, int() as port] if (
@@ -226,22 +229,24 @@ class DiscoveryCodec:
             ):
                 return LaneAddress(workspace_id, peer_id, port)
             case _:
-                raise DecodeError(Flaw.INVALID, "an answer of the door that names no place")
+                raise DecodeError(Flaw.INVALID, "a discovery answer without a lane address")
 
-    def wire_request(self, nonce: bytes, address: str, exchange: Exchange) -> ConnectionRequest:
-        """Make the request for a wire of this end, which is a worker's."""
+    def connection_request(
+        self, nonce: bytes, address: str, exchange: Exchange
+    ) -> ConnectionRequest:
+        """Create a worker's request for a direct connection."""
         if self._secret is None or self._identity is None:
             return ConnectionRequest(nonce, address)
         return ConnectionRequest(nonce, address, exchange.share, self._identity.public_key)
 
-    def wire_reply(self, exchange: Exchange) -> ConnectionReply:
-        """Make the reply of this end, which is a door's."""
+    def connection_reply(self, exchange: Exchange) -> ConnectionReply:
+        """Create a manager's reply to a request for a direct connection."""
         if self._secret is None or self._identity is None:
             return ConnectionReply()
         return ConnectionReply(exchange.share, self._identity.public_key)
 
-    def pack_wire_request(self, greeting: Greeting, request: ConnectionRequest) -> bytes:
-        """Turn the request for a wire after a greeting into bytes."""
+    def pack_connection_request(self, greeting: Greeting, request: ConnectionRequest) -> bytes:
+        """Encode the request for a direct connection after a greeting."""
         said: list[str | int | bytes] = [request.address]
         if self._secret is not None:
             signature = self._sign(self._asked(greeting, request))
@@ -251,16 +256,16 @@ class DiscoveryCodec:
             DiscoveryKind.CONNECT, request.nonce + self._seal(DiscoveryKind.CONNECT, nonces, said)
         )
 
-    def read_wire_request(self, greeting: Greeting, body: bytes) -> ConnectionRequest:
-        """Read what follows the head of a request for a wire.
+    def read_connection_request(self, greeting: Greeting, body: bytes) -> ConnectionRequest:
+        """Decode the content of a request for a direct connection.
 
         Raises:
-            DecodeError: it is none, was sealed with another secret, for another greeting, or not
-                signed.
+            DecodeError: it is not a request, was sealed with another secret or for another
+                greeting, or is not signed.
         """
         nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
         if len(nonce) < NONCE_BYTES:
-            raise DecodeError(Flaw.GARBAGE, "a request for a wire that is cut off")
+            raise DecodeError(Flaw.GARBAGE, "a truncated request for a direct connection")
         is_sealed = self._secret is not None
         match self._open(DiscoveryKind.CONNECT, greeting.nonce + nonce, said):
             case [str() as address] if not is_sealed and _is_text(address):
@@ -272,12 +277,12 @@ class DiscoveryCodec:
                 check_signature(key, signature, self._asked(greeting, request))
                 return request
             case _:
-                raise DecodeError(Flaw.INVALID, "a request for a wire that is not complete")
+                raise DecodeError(Flaw.INVALID, "an incomplete request for a direct connection")
 
-    def pack_wired(
+    def pack_connection_reply(
         self, greeting: Greeting, request: ConnectionRequest, reply: ConnectionReply
     ) -> bytes:
-        """Turn the word that what follows is a wire into bytes."""
+        """Encode the reply that makes the connection a direct connection."""
         said: list[str | int | bytes] = []
         if self._secret is not None:
             signature = self._sign(self._agreed(greeting, request, reply))
@@ -285,14 +290,14 @@ class DiscoveryCodec:
         nonces = greeting.nonce + request.nonce
         return _pack(DiscoveryKind.CONNECTED, self._seal(DiscoveryKind.CONNECTED, nonces, said))
 
-    def read_wired(
+    def read_connection_reply(
         self, greeting: Greeting, request: ConnectionRequest, body: bytes
     ) -> ConnectionReply:
-        """Read what follows the head of that word.
+        """Decode the content of that reply.
 
         Raises:
-            DecodeError: it is none, was sealed with another secret, for another request, or not
-                signed.
+            DecodeError: it is not a reply, was sealed with another secret or for another request,
+                or is not signed.
         """
         match self._open(DiscoveryKind.CONNECTED, greeting.nonce + request.nonce, body):
             case [] if self._secret is None:
@@ -304,19 +309,19 @@ class DiscoveryCodec:
                 check_signature(public_key, signature, self._agreed(greeting, request, reply))
                 return reply
             case _:
-                raise DecodeError(Flaw.INVALID, "an answer of the door that is no wire's")
+                raise DecodeError(Flaw.INVALID, "an incomplete reply for a direct connection")
 
-    def wire_keys(
+    def derive_keys(
         self,
         greeting: Greeting,
         request: ConnectionRequest,
         reply: ConnectionReply,
         exchange: Exchange,
     ) -> ConnectionKeys | None:
-        """Derive the keys of a wire at either end; None if nothing is sealed.
+        """Derive the keys of a direct connection at either end; None if nothing is sealed.
 
         Raises:
-            DecodeError: what the other end sent leads to no key.
+            DecodeError: the other end's share leads to no key.
         """
         if self._secret is None:
             return None
@@ -335,18 +340,18 @@ class DiscoveryCodec:
 
     def _sign(self, said: bytes) -> bytes:
         if self._identity is None:
-            raise EncodeError("a wire can't be asked for without an identity that signs")
+            raise EncodeError("requesting a direct connection needs an identity that signs")
         return self._identity.sign(said)
 
     def _read_text(self, kind: DiscoveryKind, greeting: Greeting, body: bytes) -> tuple[bytes, str]:
         nonce, said = body[:NONCE_BYTES], body[NONCE_BYTES:]
         if len(nonce) < NONCE_BYTES:
-            raise DecodeError(Flaw.GARBAGE, "a question at the door that is cut off")
+            raise DecodeError(Flaw.GARBAGE, "a truncated discovery question")
         match self._open(kind, greeting.nonce + nonce, said):
             case [str() as text] if _is_text(text):
                 return nonce, text
             case _:
-                raise DecodeError(Flaw.INVALID, "a question at the door that names nobody")
+                raise DecodeError(Flaw.INVALID, "a discovery question without a name")
 
     def _seal(self, kind: DiscoveryKind, nonces: bytes, said: Sequence[str | int | bytes]) -> bytes:
         plain = pack_scalars(said)
@@ -363,8 +368,8 @@ class DiscoveryCodec:
         except InvalidTag:
             raise DecodeError(
                 Flaw.WRONG_SECRET,
-                "a word at the door that can't be opened: it was sealed with another secret, "
-                "for another visit, or altered",
+                "a discovery message that can't be decrypted: it was sealed with another secret, "
+                "for another connection, or altered",
             ) from None
 
     def _cipher(self, secret: WorkspaceSecret, kind: DiscoveryKind, nonces: bytes) -> AESGCM:
@@ -374,7 +379,7 @@ class DiscoveryCodec:
 
 
 def _pack(kind: DiscoveryKind, body: bytes) -> bytes:
-    return _HEAD.pack(MAGIC, DOOR_VERSION, kind, len(body)) + body
+    return _HEAD.pack(MAGIC, DISCOVERY_VERSION, kind, len(body)) + body
 
 
 def _is_text(text: str) -> bool:

@@ -1,8 +1,8 @@
-"""Who of a manager's workers goes to which of its workspaces, and when another one is opened.
+"""Decides which of a manager's workspaces a worker joins, and when another one is opened.
 
-What a frame costs in a Ceylon workspace grows with its members, since everyone hears every frame.
-So a manager spreads its workers over several, its lanes. Lane 0 is the door: the workspace that
-tickets name.
+A frame in a Ceylon workspace costs more with each member, since every member receives every frame.
+So a manager distributes its workers over several workspaces, its lanes. Lane 0 is the workspace in
+tickets.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from ...messages import InvalidInput
-from .model.workspace_names import DOOR
+from .model.workspace_names import FIRST_LANE
 from .security.token_bucket import TokenBucket
 
 MAX_LANES = 16
 WORKERS_PER_LANE = 4
 """How many workers a lane takes while another one may still be opened."""
 
-PLACE_IS_KEPT_S = 15.0
-"""How long a place waits for the worker that was sent to it."""
+PLACE_RESERVED_S = 15.0
+"""How long a place is reserved for a worker that was assigned to it, in seconds."""
 
 CLOSED_AFTER_S = 15.0
-"""After how long a lane is closed in which nobody is."""
+"""After how long an empty lane is closed, in seconds."""
 
 REOPENED_AFTER_S = 30.0
-"""How long no lane is opened after one could not be; and, where lanes were opened over and over,
-how far apart they are opened from then on."""
+"""For how long no lane is opened after one could not be opened, in seconds; and the interval
+between openings after many of them."""
 
 _MAX_ON_THE_WAY = 10_000
 _MAX_STRIKES = 3
 _MAX_TURNS = 2
-"""How many lanes that are not closed there may be for each that may take workers."""
+"""How many unclosed lanes there may be for each lane that may take workers."""
 
 
 class _Sent(NamedTuple):
@@ -41,8 +41,8 @@ class _Sent(NamedTuple):
 
     Args:
         lane: the lane.
-        until: how long its place is kept.
-        came_from: the lane in which it was present then: what it still says there is no news.
+        until: until when its place is reserved, in seconds.
+        came_from: the lane where it was connected then; what still arrives from there is no news.
     """
 
     lane: int
@@ -51,16 +51,15 @@ class _Sent(NamedTuple):
 
 
 class Lanes:
-    """Decides about lanes; opening and closing them is for others to do.
+    """Decides about lanes; others open and close them.
 
-    The first workers all go to the door, and a further lane is opened when those that are open are
-    full. When no more may be opened, all are filled evenly beyond that. A lane to which several in
-    a row were sent in vain is given up, be it the door's, and another may take its place: what goes
-    on inside Ceylon can break down for a whole workspace. A lane in which nobody is for a while is
-    closed, given up or not.
+    The first workers join lane 0, and a further lane is opened when the open ones are full. When no
+    more may be opened, all are filled evenly. A lane that several consecutive workers did not reach
+    gets no more workers, even lane 0, and another may replace it: Ceylon can fail for a whole
+    workspace. A lane that is empty for a while is closed.
 
     Args:
-        max_lanes: how many there may be, the door among them; 1 keeps everyone there.
+        max_lanes: how many there may be, including lane 0; 1 keeps all workers there.
         workers_per_lane: how many workers fill a lane.
 
     Raises:
@@ -76,15 +75,15 @@ class Lanes:
         self._max_lanes = max_lanes
         self._max_unclosed = max_lanes * _MAX_TURNS
         self._workers_per_lane = workers_per_lane
-        # Whether each lane that is not closed takes workers; one that was given up does not.
-        self._usable: dict[int, bool] = {DOOR: True}
-        self._last_lane = DOOR
+        # Whether each lane that is not closed takes workers.
+        self._usable: dict[int, bool] = {FIRST_LANE: True}
+        self._last_lane = FIRST_LANE
         self._opening = TokenBucket(1 / REOPENED_AFTER_S, self._max_unclosed)
         self._none_opened_until = -math.inf
         # How many workers in a row did not arrive, by lane.
         self._strikes: Counter[int] = Counter()
         self._on_the_way: OrderedDict[str, _Sent] = OrderedDict()
-        # Since when nobody is in a lane.
+        # Since when a lane is empty.
         self._empty_since: dict[int, float] = {}
 
     @property
@@ -94,38 +93,38 @@ class Lanes:
 
     @property
     def open_lanes(self) -> tuple[int, ...]:
-        """The lanes that take workers; the door if there is none else."""
-        return tuple(self._in_use()) or (DOOR,)
+        """The lanes that take workers; lane 0 if there is no other."""
+        return tuple(self._in_use()) or (FIRST_LANE,)
 
     def _in_use(self) -> list[int]:
         return [lane for lane, usable in self._usable.items() if usable]
 
     def needed_for(self, workers: int) -> int:
-        """How many lanes so many workers fill, the door among them."""
+        """How many lanes a number of workers fills, including lane 0."""
         return min(max(-(-workers // self._workers_per_lane), 1), self._max_lanes)
 
     def prepare(self, workers: int) -> tuple[int, ...]:
-        """Open the lanes that so many workers need; the ones that were not open before."""
+        """Open the lanes that a number of workers needs; return those that were not open before."""
         opened: list[int] = []
         while len(self.open_lanes) < self.needed_for(workers):
             opened.append(self._open())
         return tuple(opened)
 
     def place(self, name: str, now: float, present: Mapping[str, int]) -> int:
-        """Choose a worker's lane; one that is not among `open_lanes` before is to be opened.
+        """Choose a worker's lane; one that is not in `open_lanes` before has to be opened.
 
-        Whoever asks again has lost its way to the manager, so it goes to another lane if there is
-        room; a lane which several were sent to, and nobody got into, is given up.
+        A worker that asks again has lost its manager, so it joins another lane if there is room. A
+        lane that several workers did not reach gets no more workers.
 
         Args:
             name: the worker's name.
             now: the time in seconds.
-            present: the lane of each worker that is connected, by name.
+            present: the lane of each connected worker, by name.
         """
         self._forget_missing(now)
         if name in self._on_the_way:
             self._strike(self._on_the_way[name].lane)
-        # Who is on the way to another lane is present in the former until it gets there.
+        # A worker on its way to another lane is still connected to the former one.
         lane_of = {**present, **{each: sent.lane for each, sent in self._on_the_way.items()}}
         former = lane_of.pop(name, None)
         members = dict.fromkeys(self._in_use(), 0)
@@ -133,21 +132,21 @@ class Lanes:
             if lane in members:
                 members[lane] += 1
         lane = self._choose(members, former, now)
-        self._on_the_way[name] = _Sent(lane, now + PLACE_IS_KEPT_S, present.get(name))
+        self._on_the_way[name] = _Sent(lane, now + PLACE_RESERVED_S, present.get(name))
         self._on_the_way.move_to_end(name)
         if len(self._on_the_way) > _MAX_ON_THE_WAY:
             self._on_the_way.popitem(last=False)
         return lane
 
     def note_arrived(self, name: str, lane: int) -> None:
-        """Take note that a worker asks to be let in, when it happens.
+        """Record that a worker asks to be admitted.
 
-        Whether it is let in is no matter of the lane: its name may be somebody's still, as when its
-        process was started anew. And it may be lost again before the next one asks for a place.
+        It does not matter whether it is admitted: its name may still be in use, for example after
+        its process was restarted. And it may be lost again before the next worker asks for a lane.
 
         Args:
             name: the worker's name.
-            lane: the lane in which it was heard.
+            lane: the lane where it asks.
         """
         sent = self._on_the_way.get(name)
         if sent is None:
@@ -157,7 +156,7 @@ class Lanes:
         elif lane == sent.came_from:
             return
         else:
-            # It gave up, and went to the door unasked.
+            # It gave up, and joined lane 0 unasked.
             self._strike(sent.lane)
         del self._on_the_way[name]
 
@@ -174,12 +173,12 @@ class Lanes:
     def close_unused(
         self, now: float, present: Mapping[str, int], groups: Iterable[Collection[int]]
     ) -> tuple[int, ...]:
-        """Choose lanes that are to be closed now; they count as closed from here on.
+        """Choose lanes to close now; they count as closed from here on.
 
         Args:
             now: the time in seconds.
-            present: the lane of each worker that is connected, by name.
-            groups: lanes that end together or not at all; what is in none is not closed.
+            present: the lane of each connected worker, by name.
+            groups: lanes that end together or not at all; a lane in no group is not closed.
         """
         self._forget_missing(now)
         used = {*present.values(), *(sent.lane for sent in self._on_the_way.values())}
@@ -197,20 +196,20 @@ class Lanes:
         return tuple(closed)
 
     def _is_unused(self, lane: int, now: float) -> bool:
-        if lane == DOOR:
+        if lane == FIRST_LANE:
             return False
-        # One that is not known any more is closed already.
+        # A lane that is not known any more is already closed.
         since = self._empty_since.get(lane)
         return lane not in self._usable or (since is not None and now - since >= CLOSED_AFTER_S)
 
     def _forget(self, lane: int) -> None:
-        if lane != DOOR:
+        if lane != FIRST_LANE:
             self._usable.pop(lane, None)
         self._empty_since.pop(lane, None)
         self._strikes.pop(lane, None)
 
     def _choose(self, members: Mapping[int, int], former: int | None, now: float) -> int:
-        others = [lane for lane in members if lane != former] or list(members) or [DOOR]
+        others = [lane for lane in members if lane != former] or list(members) or [FIRST_LANE]
         emptiest = min(others, key=lambda lane: (members.get(lane, 0), lane))
         for lane in (emptiest, former):
             if lane is not None and members.get(lane, math.inf) < self._workers_per_lane:
@@ -225,7 +224,7 @@ class Lanes:
         return self._opening.take(now)
 
     def _open(self) -> int:
-        # A number is not given twice: who was sent to a lane of old must not take another for it.
+        # Numbers are not reused: a worker must not confuse a new lane with a former one.
         self._last_lane += 1
         self._usable[self._last_lane] = True
         return self._last_lane

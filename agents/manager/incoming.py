@@ -74,7 +74,7 @@ class Incoming:
                 self._driver.apply(ProgressReported(sender, message))
             case Hello():
                 if self._lanes is not None:
-                    self._lanes.note_heard(message.name, sender)
+                    self._lanes.note_seen(message.name, sender)
                 self._driver.apply(_joined(sender, message))
             case ReturnTasks():
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
@@ -82,7 +82,7 @@ class Incoming:
                 left = WorkerLeft(sender, message.reason)
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
             case Inquiry():
-                self._outgoing.post_loose(sender, self._answer(message))
+                self._outgoing.post_datagram(sender, self._answer(message))
             case Parcel() if self._outgoing.is_admitted(sender):
                 self._offload.receive(sender, message)
             case BlobsWanted() if self._outgoing.is_admitted(sender):

@@ -74,7 +74,7 @@ class ManagerOptions:
     blob_threshold_bytes: int | None
     max_lanes: int
     lane_ports: Sequence[int]
-    wires: bool
+    direct_connections: bool
 
     def __post_init__(self) -> None:
         if not ANY_PORT <= self.port <= _MAX_PORT:

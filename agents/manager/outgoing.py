@@ -45,7 +45,6 @@ from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind, Watcher
 from ..kernel.model.records import TaskRecord
 from ..runtime.log import log
-from ..transport.endpoint import Endpoint
 from ..transport.lane_router import LaneRouter
 from .board_driver import BoardDriver
 from .group_commit import ConfirmResult, ManagerInstruction
@@ -113,7 +112,7 @@ class Outgoing:
         self._hooks = hooks
         self._calls = calls
         self._run_is_over = run_is_over
-        self._endpoint: Endpoint | LaneRouter | None = None
+        self._endpoint: LaneRouter | None = None
         self._session = ""
         # A worker that rejoins after it was lost starts a new conversation: this end has forgotten
         # the old one, the other end has not. One entry for each connected worker.
@@ -135,7 +134,7 @@ class Outgoing:
 
     def start(
         self,
-        endpoint: Endpoint | LaneRouter,
+        endpoint: LaneRouter,
         session: str,
         blob_key: bytes | None,
         models: Mapping[str, type[BaseModel]],
@@ -188,7 +187,7 @@ class Outgoing:
                 case SendWelcome():
                     self._welcome(instruction)
                 case RefuseWorker(worker_id, session, reason):
-                    self.post_loose(worker_id, Refusal(worker_session=session, reason=reason))
+                    self.post_datagram(worker_id, Refusal(worker_session=session, reason=reason))
                 case ConfirmResult():
                     self._confirm(instruction)
                 case DropWorker(worker_id):
@@ -210,10 +209,10 @@ class Outgoing:
             if worker.alive:
                 self._post(worker.worker_id, Shutdown(reason=self.farewell))
 
-    def post_loose(self, to: str, message: BaseModel) -> None:
+    def post_datagram(self, to: str, message: BaseModel) -> None:
         """Send a message that may get lost, to one address or to everyone."""
         if self._endpoint is not None:
-            self._endpoint.post_loose(to, message)
+            self._endpoint.post_datagram(to, message)
 
     # ------------------------------------------------------------------ assignments and results
 
@@ -291,7 +290,7 @@ class Outgoing:
         )
         # The messages of the conversation may arrive by a direct connection before this one
         # arrives by the link.
-        self._endpoint.post_loose(worker_id, welcome, also_by_wire=True)
+        self._endpoint.post_datagram(worker_id, welcome, also_direct=True)
 
     def _drop(self, worker_id: str) -> None:
         self.offload.forget_worker(worker_id)

@@ -22,7 +22,6 @@ from ..kernel.model.occurrences import Watcher
 from ..kernel.security.seal import Seal
 from ..runtime.error_text import describe_fault
 from ..runtime.loop_watch import LoopWatch
-from ..transport.endpoint import Endpoint
 from ..transport.lane_manager import LaneManager
 from ..transport.lane_router import LaneRouter
 from ..transport.link import Link
@@ -82,7 +81,6 @@ class ManagerShell:
         )
         self._incoming = Incoming(self.driver, self._outgoing, hooks)
         self.driver.connect(self._outgoing.carry_out)
-        self._endpoint: Endpoint | LaneRouter | None = None
         self._router: LaneRouter | None = None
         self._session = secrets.token_hex(8)
         self.receive: Callable[[bytes], None] = _ignore
@@ -114,17 +112,17 @@ class ManagerShell:
 
     def send_to(self, address: str, message: BaseModel) -> None:
         """Send a message of the user's own to one member, or to everyone."""
-        self._outgoing.post_loose(address, message)
+        self._outgoing.post_datagram(address, message)
 
     @property
     def dropped(self) -> dict[str, int]:
         """How many frames and messages could not be read, by reason."""
-        return {} if self._endpoint is None else dict(self._endpoint.dropped)
+        return {} if self._router is None else dict(self._router.dropped)
 
     @property
     def traffic(self) -> Traffic:
         """How much has been sent and received."""
-        return Traffic() if self._endpoint is None else self._endpoint.traffic
+        return Traffic() if self._router is None else self._router.traffic
 
     # ------------------------------------------------------------------ the end
 
@@ -207,19 +205,19 @@ class ManagerShell:
     ) -> None:
         driver = self.driver
         driver.follow_clock()
-        endpoint = self._endpoint = self._open_endpoint(link, models, seal, lanes)
-        self._outgoing.start(endpoint, session, None if seal is None else seal.blob_key, models)
+        router = self._router = self._open_router(link, models, seal, lanes)
+        self._outgoing.start(router, session, None if seal is None else seal.blob_key, models)
         self._incoming.start(lanes)
-        self.receive = endpoint.receive
-        driver.start(endpoint.wake)
+        self.receive = router.receive
+        driver.start(router.wake)
         driver.apply(ListeningStarted())
         background = [
-            asyncio.ensure_future(endpoint.run()),
+            asyncio.ensure_future(router.run()),
             asyncio.ensure_future(self._send_heartbeats()),
             asyncio.ensure_future(self._calls.run()),
         ]
-        if lanes is not None and self._router is not None:
-            lane_keeping = lanes.keep(self._router, self.workers_by_lane)
+        if lanes is not None:
+            lane_keeping = lanes.keep(router, self.workers_by_lane)
             background.append(asyncio.ensure_future(lane_keeping))
         ended = asyncio.ensure_future(self._ended.wait())
         loop_watch = LoopWatch.begin(_name_no_task)
@@ -231,7 +229,7 @@ class ManagerShell:
                 future.result()
             await self._calls.finish()
             self._outgoing.dismiss_workers()
-            await endpoint.settle(SHUTDOWN_TIMEOUT_S)
+            await router.settle(SHUTDOWN_TIMEOUT_S)
             if driver.commit is not None:
                 driver.commit.write_at_once()
         except asyncio.CancelledError:
@@ -244,7 +242,7 @@ class ManagerShell:
             loop_watch.end(_name_no_task)
             if lanes is not None:
                 lanes.close()
-            endpoint.close_wires()
+            router.close_direct_connections()
             if driver.commit is not None:
                 driver.commit.close()
             driver.cancel_timer()
@@ -255,39 +253,27 @@ class ManagerShell:
             await self._outgoing.offload.close(keeps=may_be_resumed)
             self._calls.close()
 
-    def _open_endpoint(
+    def _open_router(
         self,
         link: Link,
         models: dict[str, type[BaseModel]],
         seal: Seal | None,
         lanes: LaneManager | None,
-    ) -> Endpoint | LaneRouter:
-        listens_to = frozenset({EVERYONE, ANY_MANAGER})
+    ) -> LaneRouter:
         commit = self.driver.commit
-        before_sending = None if commit is None else commit.write
-        if lanes is not None:
-            self._router = LaneRouter(
-                link,
-                listens_to=listens_to,
-                arrived=self._incoming.arrived,
-                results_arrived=self.driver.results_received,
-                also=models,
-                seal=seal,
-                before_sending=before_sending,
-            )
-            return self._router
-        endpoint = Endpoint(
+        router = LaneRouter(
             link,
-            listens_to=listens_to,
+            listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self._incoming.arrived,
             results_arrived=self.driver.results_received,
             also=models,
             seal=seal,
-            before_sending=before_sending,
+            before_sending=None if commit is None else commit.write,
         )
-        # A manager with lanes opens its workspaces itself, and keeps its address.
-        self.address_changed = endpoint.take_address
-        return endpoint
+        if lanes is None:
+            # A manager with lanes opens its workspaces itself, and keeps its address.
+            self.address_changed = router.take_address
+        return router
 
     def workers_by_lane(self) -> dict[str, int]:
         """The lane of each connected worker by its name; empty for a manager without lanes."""
@@ -303,7 +289,7 @@ class ManagerShell:
     async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(self.driver.rules.heartbeat_s)
-            self._outgoing.post_loose(EVERYONE, Heartbeat())
+            self._outgoing.post_datagram(EVERYONE, Heartbeat())
             if self.driver.commit is not None:
                 self.driver.commit.add_heartbeats()
 
@@ -313,7 +299,7 @@ def _ignore(frame: bytes) -> None:
 
 
 def _nothing() -> None:
-    """Do nothing: there is no endpoint, or its link never changes its address."""
+    """Do nothing: there is no router, or its link never changes its address."""
 
 
 def _name_no_task(_: asyncio.Task[Any]) -> None:

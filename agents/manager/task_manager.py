@@ -113,8 +113,8 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         mode: `PeerMode.ADMIN`, or `PeerMode.CLIENT` for a guest. It follows from `admin_peer`, so
             it can be left out; another value is refused.
         role: "task_manager"; another value is refused.
-        wires: whether frames may use direct connections, which are faster than Ceylon, to workers
-            that reach the TCP port of the same number.
+        direct_connections: whether frames may use direct connections, which are faster than
+            Ceylon, to workers that reach the TCP port of the same number.
 
     Raises:
         StoreUnusable: the store can't be opened or read, or another manager uses it.
@@ -157,7 +157,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         blob_threshold_bytes: int | None = DEFAULT_THRESHOLD_BYTES,
         max_lanes: int = MAX_LANES,
         lane_ports: Sequence[int] = (),
-        wires: bool = True,
+        direct_connections: bool = True,
     ) -> None:
         check_tasks_argument(tasks)
         options = ManagerOptions(
@@ -191,7 +191,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             blob_threshold_bytes=blob_threshold_bytes,
             max_lanes=max_lanes,
             lane_ports=lane_ports,
-            wires=wires,
+            direct_connections=direct_connections,
         )
         self._prepare_hooks()
         super().__init__(options)

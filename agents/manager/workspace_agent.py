@@ -158,11 +158,15 @@ class WorkspaceAgent(RunView, CeylonAgent):
         self.claim_port()
         options = self._manager_options
         lanes = self._lane_manager = LaneManager(
-            self, self._sealing, self._lane_plan, options.lane_ports, wires=options.wires
+            self,
+            self._sealing,
+            self._lane_plan,
+            options.lane_ports,
+            direct_connections=options.direct_connections,
         )
         if not (inputs or workers):
             # Workers that start together with the manager are in its own workspace.
-            self.departures = lanes.departures
+            self.start_group = lanes.start_group
             lanes.prepare(self._shell.driver.rules.expected_workers)
         try:
             await super().start_agent(inputs, workers)

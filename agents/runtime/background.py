@@ -1,4 +1,4 @@
-"""An agent in the background: started, stopped, and what it failed with told."""
+"""Runs an agent in the background: start, stop, and report of its failure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .log import log
 
 
 class BackgroundRun:
-    """Runs one agent beside whatever else its program does.
+    """Runs one agent concurrently with the rest of the program.
 
     Args:
         name: the agent's name.
-        end: lets the agent end; its run then returns by itself.
+        end: makes the agent end; its run then returns.
     """
 
     def __init__(self, name: str, end: Callable[[], None]) -> None:
@@ -25,20 +25,20 @@ class BackgroundRun:
     async def start(
         self, run: Callable[[], Coroutine[None, None, None]], is_up: asyncio.Event
     ) -> None:
-        """Begin to run the agent; returns when it is up.
+        """Start the agent; return when it has started.
 
         Args:
             run: runs the agent until its end.
-            is_up: set once it is up.
+            is_up: set once it has started.
 
         Raises:
             InvalidInput: it was started before.
-            MusterError: what it failed with before it was up.
+            MusterError: the agent's failure before it had started.
         """
         if self._running is not None:
             raise InvalidInput(
-                f"agent {self._name!r} was started before, and none can be started twice; "
-                "make a new one"
+                f"agent {self._name!r} was already started, and no agent can be started twice; "
+                "create a new one"
             )
         self._running = running = asyncio.ensure_future(run())
         up = asyncio.ensure_future(is_up.wait())
@@ -58,13 +58,13 @@ class BackgroundRun:
         """Wait until the agent has ended, if it was started here.
 
         Raises:
-            MusterError: what it failed with.
+            MusterError: the agent's failure.
         """
         if self._running is not None:
             await asyncio.wait([self._running])
             self._running.result()
 
     def _tell_failure(self, running: asyncio.Future[None]) -> None:
-        # Nobody may be waiting.
+        # Possibly nobody waits for it.
         if not running.cancelled() and (fault := running.exception()) is not None:
             log.error("a service failed", agent=self._name, exc_info=fault)

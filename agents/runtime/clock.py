@@ -1,21 +1,21 @@
-"""What time it is: seconds since 1970 that never run backwards, or virtual time in a rehearsal."""
+"""The current time: seconds since 1970 that never run backwards, or virtual time in a rehearsal."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-# Wall clocks are set back now and then; leases and heartbeats must not notice.
+# Wall clocks may be set back; leases and heartbeats must not be affected.
 _EPOCH_S = time.time() - time.monotonic()
 
 
 class LoopInVirtualTime(asyncio.SelectorEventLoop):
-    """The base class of event loops whose `time()` is not the real time."""
+    """The base class of event loops whose `time()` is virtual."""
 
 
 def now() -> float:
-    """The time in seconds: the loop's own in virtual time, else since 1970; never backwards."""
-    # Asked several times for each task: `Clock.current().now()` takes twice as long.
+    """The time in seconds since 1970, never running backwards; the loop's time in virtual time."""
+    # Called several times per task: `Clock.current().now()` takes twice as long.
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -24,9 +24,9 @@ def now() -> float:
 
 
 class Clock:
-    """Which clock tells the time: the real one, or that of a loop in virtual time.
+    """A clock: the real one, or that of a loop in virtual time.
 
-    Moments by different clocks have nothing to do with one another.
+    Times of different clocks can't be compared.
 
     Args:
         loop: the loop in virtual time; None for the real clock.
@@ -39,7 +39,7 @@ class Clock:
 
     @classmethod
     def current(cls) -> Clock:
-        """The clock that tells the time where this is called."""
+        """The clock of the running loop."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -47,7 +47,7 @@ class Clock:
         return cls(loop) if isinstance(loop, LoopInVirtualTime) else _REAL
 
     def now(self) -> float:
-        """The time by this clock, in seconds."""
+        """The time of this clock, in seconds."""
         return _EPOCH_S + time.monotonic() if self._loop is None else self._loop.time()
 
     def __eq__(self, other: object) -> bool:

@@ -1,7 +1,7 @@
-"""An executor of threads that no program waits for when it ends.
+"""An executor whose threads do not keep the process alive.
 
-Python joins the threads of a `ThreadPoolExecutor` at its exit: one function that never returns
-keeps the process for ever.
+Python joins the threads of a `ThreadPoolExecutor` at exit: one function that never returns keeps
+the process running forever.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class _Call(NamedTuple):
 
 
 class DaemonThreads(Executor):
-    """Runs functions in daemon threads, which are started as they are needed.
+    """Runs functions in daemon threads, which are started as needed.
 
     Args:
-        max_workers: how many threads there are at most, 1 or more.
-        thread_name_prefix: what they are called, with a number behind.
+        max_workers: the maximum number of threads, 1 or more.
+        thread_name_prefix: the prefix of their names, followed by a number.
 
     Raises:
         ValueError: `max_workers` is below 1.
@@ -40,7 +40,7 @@ class DaemonThreads(Executor):
             raise ValueError(f"max_workers is {max_workers}; it must be 1 or more")
         self._max_workers = max_workers
         self._prefix = thread_name_prefix
-        self._crew = _Crew()
+        self._shared = _SharedState()
         self._numbers = count()
         self._is_shut_down = False
 
@@ -51,67 +51,67 @@ class DaemonThreads(Executor):
         *args: _Parameters.args,
         **kwargs: _Parameters.kwargs,
     ) -> Future[_Returned]:
-        """Have a function called in a thread.
+        """Call a function in a thread.
 
         Raises:
-            RuntimeError: it was shut down, or the system has no more threads to give.
+            RuntimeError: it was shut down, or the system can't start another thread.
         """
         future: Future[_Returned] = Future()
-        crew = self._crew
-        with crew.lock:
+        shared = self._shared
+        with shared.lock:
             if self._is_shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            are_all_busy = crew.unfinished >= len(self._threads)
+            are_all_busy = shared.unfinished >= len(self._threads)
             if are_all_busy and len(self._threads) < self._max_workers:
                 self._start_one()
-            crew.unfinished += 1
-            crew.calls.put(_Call(future, partial(fn, *args, **kwargs)))
+            shared.unfinished += 1
+            shared.calls.put(_Call(future, partial(fn, *args, **kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more functions, and end the threads once they have nothing to do.
+        """Accept no more functions, and end the threads when they are idle.
 
         Args:
             wait: whether to wait for that.
-            cancel_futures: whether to cancel what has not begun.
+            cancel_futures: whether to cancel functions that have not started.
         """
-        crew = self._crew
-        with crew.lock:
+        shared = self._shared
+        with shared.lock:
             self._is_shut_down = True
             if cancel_futures:
-                crew.cancel_waiting()
+                shared.cancel_waiting()
             for _ in self._threads:
-                crew.calls.put(None)
+                shared.calls.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
 
     def __del__(self) -> None:
-        # Whoever forgets it leaves no threads behind.
+        # An executor that is garbage-collected leaves no threads behind.
         for _ in self._threads:
-            self._crew.calls.put(None)
+            self._shared.calls.put(None)
 
     def _start_one(self) -> None:
         name = f"{self._prefix}_{next(self._numbers)}"
-        # A thread that held on to this would keep it from being forgotten.
-        thread = threading.Thread(target=self._crew.work, name=name, daemon=True)
+        # A reference to this object would keep it from being garbage-collected.
+        thread = threading.Thread(target=self._shared.work, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
 
-class _Crew:
-    """What the threads of one executor share."""
+class _SharedState:
+    """The state that the threads of one executor share."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        # Bounded by whoever submits: a worker by its slots.
+        # Bounded by the caller: a worker submits no more than its slots.
         self.calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self.unfinished = 0
 
     def work(self) -> None:
         while (call := self.calls.get()) is not None:
             _carry_out(call)
-            # What it was called with, and what came of it, may be large.
+            # Arguments and result may be large.
             del call
             with self.lock:
                 self.unfinished -= 1
@@ -132,7 +132,7 @@ def _carry_out(call: _Call) -> None:
         return
     try:
         outcome = call.function()
-    except BaseException as fault:  # noqa: BLE001 - handed to whoever awaits it
+    except BaseException as fault:  # noqa: BLE001 - raised to the awaiting caller
         call.future.set_exception(fault)
     else:
         call.future.set_result(outcome)

@@ -1,4 +1,4 @@
-"""Exceptions as texts, and the text that comes home for one that can't."""
+"""Exceptions as texts, and the exception for one that can't be transferred."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_PART_CHARACTERS = 500
 
 
 class HandlerFailed(Exception):
-    """What a handler raised, as a text, since the exception itself could not come here.
+    """What a handler raised, as a text, since the exception itself could not be transferred.
 
     Args:
         told: the exception as "Type: text".
@@ -40,9 +40,9 @@ def describe_fault(fault: BaseException) -> str:
 def _describe_one(fault: BaseException, max_characters: int) -> str:
     text = ""
     try:
-        # It may be of a class of its own.
+        # The text may be of a subclass of str.
         text = str.__str__(str(fault))
-    except BaseException:  # noqa: BLE001 - it may raise anything, such as what it tells of
+    except BaseException:  # noqa: BLE001 - `__str__` may raise anything
         text = ""
     name = type(fault).__name__
     told = f"{name}: {text}" if text else name

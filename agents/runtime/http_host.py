@@ -1,7 +1,7 @@
-"""Whether a request names a host that is ours.
+"""Whether a request names this server's host.
 
-A browser can be made to send requests here by any page that it shows, under a name that the page's
-owner has rebound to this machine. Such a request names a host that is not ours.
+Any web page can make a browser send requests to this server, under a name that the page's owner has
+rebound to this machine. Such a request names another host.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@]+)(:[0-9]{1,5})?")
 def is_our_host(
     host: str, names: frozenset[str] = LOOPBACK_NAMES, *, takes_addresses: bool = False
 ) -> bool:
-    """Whether the header Host names one of our names, whatever the port.
+    """Whether the header Host names this server, whatever the port.
 
     Args:
-        host: the header, or "" without.
-        names: the names by which we may be called, in lower case.
-        takes_addresses: whether any IP address will do, too.
+        host: the header, or "" if there is none.
+        names: this server's names, in lower case.
+        takes_addresses: whether any IP address is accepted, too.
     """
     parsed = _HOST.fullmatch(host)
     if parsed is None:

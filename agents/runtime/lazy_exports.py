@@ -25,9 +25,6 @@ def export_lazily(
         module = modules.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        from .startup import load_messages  # noqa: PLC0415 - the package alone loads nothing
-
-        load_messages()
         found: object = getattr(import_module(module, package), name)
         # The next access finds it without this function.
         namespace[name] = found

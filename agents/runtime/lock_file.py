@@ -1,9 +1,8 @@
-"""A lock between processes, on a file of its own, that notices when somebody removes the file.
+"""A lock between processes, on a file of its own, that detects when the file is removed.
 
-The system takes the lock back from a process that dies. It belongs to the file and not to the
-file's name: where the file is deleted or replaced while it is locked, others lock the new one. So
-whoever gets the lock sees whether the file still bears the name, and whoever holds it can look
-again.
+The operating system releases the lock of a process that dies. The lock belongs to the file, not to
+its name: if the file is deleted or replaced while it is locked, other processes lock the new one.
+So a process checks after locking that the file still has the name, and its holder can check again.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from .private_file import PRIVATE_MODE, set_mode, take_after
 
 _NAME_CHARACTERS = 20
 _FEWEST_TRIES = 5
-"""How often a lock is tried at least whose file is replaced at that very moment."""
+"""The minimum number of attempts if the file is replaced while it is being locked."""
 
 
 class FileId(NamedTuple):
-    """Tells one file from another, whatever they are called.
+    """Identifies a file, whatever its name.
 
     Args:
         device: the number of its device.
@@ -37,7 +36,7 @@ class FileId(NamedTuple):
 
 
 def find_file_id(path: Path | str) -> FileId | None:
-    """Which file bears a name now; None if there is none, or it can't be seen."""
+    """The file that has a name now; None if there is none, or it can't be examined."""
     try:
         found = os.stat(path)
     except OSError:
@@ -46,17 +45,19 @@ def find_file_id(path: Path | str) -> FileId | None:
 
 
 class LockFile:
-    """A lock that one process at a time has, with the holder's process id in its file.
+    """A lock for one process at a time, with the holder's process id in its file.
 
-    The file stays when the lock is given back: to remove it would split those who wait. It has
-    the owner and mode of the file that it guards, so that whoever may write that one can lock it.
+    The file stays when the lock is released: removing it could give the lock to two processes. It
+    has the owner and mode of the file that it guards, so that whoever may write that file can lock
+    it.
 
     Args:
-        path: the lock's file, which is made if it isn't there; never looked up through a link.
+        path: the lock's file, which is created if necessary; links are not followed.
         guarded: the file that it guards.
-        is_private: whether the lock's file is for its owner alone while there is no guarded one;
-            else the umask says whose it is.
-        look_every_s: how often a lock that another has is tried again, in seconds.
+        is_private: whether only its owner may access the lock's file while there is no guarded
+            file; otherwise the umask applies.
+        look_every_s: the interval between attempts while another process holds the lock, in
+            seconds.
     """
 
     def __init__(
@@ -66,20 +67,20 @@ class LockFile:
         self._guarded = guarded
         self._is_private = is_private
         self._locked: FileId | None = None
-        # Whichever thread has it: it may be given back by another.
+        # Not bound to a thread: another thread may release it.
         self._lock = FileLock(
             path, poll_interval=look_every_s, thread_local=False, on_acquired=self._take_over
         )
 
     def acquire(self, timeout_s: float) -> None:
-        """Have the lock, until `release`.
+        """Acquire the lock.
 
         Args:
             timeout_s: how long to wait for it, in seconds.
 
         Raises:
-            Timeout: another process has it.
-            OSError: it can't be made or locked here.
+            Timeout: another process holds it.
+            OSError: it can't be created or locked here.
         """
         deadline = time.monotonic() + timeout_s
         for attempt in range(1_000_000):
@@ -88,23 +89,23 @@ class LockFile:
             )
             if self.is_in_place():
                 return
-            # It was deleted or replaced before it was locked: others lock another file.
+            # It was deleted or replaced before it was locked: other processes lock another file.
             self._lock.release()
             if attempt >= _FEWEST_TRIES and time.monotonic() >= deadline:
                 break
         raise Timeout(str(self.path))
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         self._locked = None
         self._lock.release()
 
     def is_in_place(self) -> bool:
-        """Whether the locked file still bears its name, so that nobody else has the lock."""
+        """Whether the locked file still has its name, so that no other process has the lock."""
         return self._locked is not None and find_file_id(self.path) == self._locked
 
     def find_holder(self) -> int | None:
-        """The process id of whoever had the lock last, as far as it is known."""
+        """The process id of the last holder, if known."""
         with contextlib.suppress(OSError, ValueError):
             return int(self.path.read_text(encoding="ascii"))
         return None
@@ -112,7 +113,7 @@ class LockFile:
     def _take_over(self, descriptor: int) -> None:
         found = os.fstat(descriptor)
         self._locked = FileId(found.st_dev, found.st_ino)
-        # What follows is for others; where it is not to be had, the lock holds all the same.
+        # What follows is for other processes; if it fails, the lock is still valid.
         with contextlib.suppress(OSError):
             try:
                 take_after(descriptor, self._guarded.stat())
@@ -121,7 +122,7 @@ class LockFile:
                     set_mode(descriptor, PRIVATE_MODE)
         with contextlib.suppress(OSError):
             name = f"{os.getpid():<{_NAME_CHARACTERS - 1}}\n".encode("ascii")
-            # Written over and not emptied: a file that was emptied is flushed to disk when closed.
+            # Overwritten, not truncated: a truncated file is flushed to disk when it is closed.
             if os.read(descriptor, _NAME_CHARACTERS) != name:
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 os.write(descriptor, name)
@@ -130,13 +131,13 @@ class LockFile:
 if sys.platform == "win32":
 
     def try_to_lock(descriptor: int, *, is_shared: bool = False) -> bool:
-        """Lock an open file itself, if nobody else has it locked; on Windows nothing is done.
+        """Lock an open file itself, unless another process has locked it; does nothing on Windows.
 
-        There nobody can delete or replace a file that somebody has open.
+        On Windows nobody can delete or replace an open file.
 
         Args:
             descriptor: the file.
-            is_shared: whether others may lock it so too.
+            is_shared: whether other processes may lock it in the same way.
 
         Returns:
             Whether it is locked.
@@ -145,21 +146,21 @@ if sys.platform == "win32":
         return True
 
     def unlock(descriptor: int) -> None:
-        """Give the lock on an open file back."""
+        """Release the lock on an open file."""
         del descriptor
 
 else:
     import fcntl
 
     def try_to_lock(descriptor: int, *, is_shared: bool = False) -> bool:
-        """Lock an open file itself, if nobody else has it locked.
+        """Lock an open file itself, unless another process has locked it.
 
         Args:
             descriptor: the file.
-            is_shared: whether others may lock it so too.
+            is_shared: whether other processes may lock it in the same way.
 
         Returns:
-            Whether it is locked; also where there are no such locks.
+            Whether it is locked; also True where there are no such locks.
         """
         how = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
         try:
@@ -167,12 +168,12 @@ else:
         except BlockingIOError:
             return False
         except OSError:
-            # What is left then is the lock on a file of its own.
+            # There are no such locks here; the lock on a file of its own remains.
             return True
         return True
 
     def unlock(descriptor: int) -> None:
-        """Give the lock on an open file back."""
+        """Release the lock on an open file."""
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 

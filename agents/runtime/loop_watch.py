@@ -1,7 +1,7 @@
-"""Notices when an event loop does not turn, for how long, and what holds it up.
+"""Detects that an event loop is blocked, for how long, and by what.
 
-What waits in a loop that is held up is late through no fault of its peers. Whoever judges how long
-a peer was silent takes that time off. And whoever wrote the handler that holds it up is told.
+Messages that wait in a blocked loop are late through no fault of their senders. So this time is
+subtracted when a peer's silence is judged. And the log names the handler that blocks the loop.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from .clock import LoopInVirtualTime, now
 from .log import log
 
 TICK_S = 0.5
-"""How often a loop shows that it turns, and how often that is looked at."""
+"""How often a loop proves that it runs, and how often that is checked, in seconds."""
 
 LATE_FROM_S = 0.5
-"""From how many seconds on a loop counts as late; less is what a busy machine does."""
+"""From how many seconds on a loop counts as late; shorter delays are normal on a busy machine."""
 
 TOLD_FROM_S = 1.5
-"""From how many seconds on it is told what holds up a loop."""
+"""From how many seconds on it is logged what blocks a loop."""
 
 TOLD_EVERY_S = 60.0
-"""How often at most it is told of the same culprit."""
+"""The minimum interval between log lines about the same cause, in seconds."""
 
 _MAX_FRAMES = 6
 _MAX_INTERVALS = 256
 _MAX_CULPRITS = 1_000
 
 NameTask: TypeAlias = Callable[[asyncio.Task[Any]], str | None]
-"""Tells which attempt an asyncio task works on, such as "worker 'Ada': task 7 (attempt 1)"."""
+"""Returns the attempt that an asyncio task works on, such as "worker 'Ada': task 7 (attempt 1)"."""
 
 
 class LoopWatch:
-    """Watches one loop, for all agents that live in it.
+    """Watches one loop, for all agents in it.
 
     Args:
         loop: the loop; one in virtual time is never late.
@@ -52,7 +52,7 @@ class LoopWatch:
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
         self._suspected = 0.0
-        # When the loop turned again, and for how long it had not.
+        # When the loop ran again, and for how long it had been blocked.
         self._late: deque[tuple[float, float]] = deque(maxlen=_MAX_INTERVALS)
         # One for each agent in the loop.
         self._namers: list[NameTask] = []
@@ -66,7 +66,7 @@ class LoopWatch:
         """Watch the running loop, until `end` is called with the same function.
 
         Args:
-            name_task: tells of an asyncio task of the loop which attempt it works on.
+            name_task: returns the attempt that an asyncio task of the loop works on.
         """
         loop = asyncio.get_running_loop()
         watch = _watches.get(loop)
@@ -79,7 +79,7 @@ class LoopWatch:
         return watch
 
     def end(self, name_task: NameTask) -> None:
-        """Watch no longer on behalf of one agent."""
+        """Stop watching for one agent."""
         self._namers.remove(name_task)
         if not self._namers:
             _watcher.forget(self)
@@ -88,10 +88,10 @@ class LoopWatch:
                 self._timer = None
 
     def late_since(self, at: float) -> float:
-        """For how many seconds the loop has not turned since some time, all in all.
+        """For how many seconds in total the loop has been blocked since a time.
 
         Args:
-            at: the time, in seconds, as `now` tells it.
+            at: the time, in seconds, as `now` returns it.
         """
         moment = now()
         total_s = 0.0 if self._timer is None else _overlap(at, moment, moment - self._due_at)
@@ -113,16 +113,16 @@ class LoopWatch:
             self._late.append((moment, late_s))
         culprit, self._culprit = self._culprit, ""
         if culprit:
-            log.info(f"the loop turns again after {late_s:.1f} s, held up by {culprit}")
+            log.info(f"the event loop runs again after {late_s:.1f} s, blocked by {culprit}")
 
     # ------------------------------------------------------------------ in the watcher's thread
 
     def look(self) -> None:
-        """Tell what holds up the loop, if anything does."""
+        """Log what blocks the loop, if anything does."""
         due_at = self._due_at
         late_s, was_suspected = now() - due_at, self._suspected == due_at
         self._suspected = due_at if late_s >= LATE_FROM_S else 0.0
-        # Seen once it may be a process that was stopped as a whole, and has just been woken.
+        # Seen only once, the whole process may have been stopped and has just been continued.
         if late_s < TOLD_FROM_S or not was_suspected or self._culprit:
             return
         frame = sys._current_frames().get(self._thread)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -142,10 +142,10 @@ class LoopWatch:
             self._told_at.clear()
         self._told_at[culprit] = moment
         self._culprit = culprit
-        # A busy machine may hold up anything of ours; what a handler does is worth a warning.
+        # A busy machine may delay anything; only a handler is worth a warning.
         tell = log.info if attempt is None else log.warning
         tell(
-            f"{culprit} holds up the loop, which has not turned for {late_s:.1f} s; an async "
+            f"{culprit} has blocked the event loop for {late_s:.1f} s; an async "
             "function must not block: await what takes time, or make it a plain function",
             stack=" < ".join(
                 f"{each.name} ({each.filename}:{each.lineno})"
@@ -164,12 +164,12 @@ class LoopWatch:
 
 
 def _overlap(at: float, ended_at: float, late_s: float) -> float:
-    """How much of a time in which the loop did not turn lies after some time."""
+    """How much of a blocked period lies after a time."""
     return max(min(late_s, ended_at - at), 0.0)
 
 
 class _Watcher:
-    """A thread that looks at the loops of this process, while there are any to look at."""
+    """A thread that checks the watched loops of this process, while there are any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -179,7 +179,7 @@ class _Watcher:
     def watch(self, watch: LoopWatch) -> None:
         with self._lock:
             self._watches.add(watch)
-            # After a fork the thread is only there in the process that forked.
+            # After a fork the thread exists only in the parent process.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._look_again_and_again, name="muster-loop-watch", daemon=True
@@ -202,8 +202,8 @@ class _Watcher:
             for watch in watches:
                 try:
                     watch.look()
-                except Exception as fault:  # noqa: BLE001 - it must not end the watching
-                    log.error("a loop could not be looked at", exc_info=fault)
+                except Exception as fault:  # noqa: BLE001 - it must not end the watcher
+                    log.error("checking an event loop failed", exc_info=fault)
 
 
 _watcher = _Watcher()

@@ -1,4 +1,4 @@
-"""Where an agent stands: its UDP port, its scratch folder, and the address it dials."""
+"""An agent's UDP port, its scratch folder, and the address that it dials."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ...messages import InvalidInput, PortInUse
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_WORKSPACE = "default"
-"""The workspace of each Ceylon admin and worker that names none, and so of ours. Ceylon's constant
-`DEFAULT_WORKSPACE_ID` is another one, which no class of Ceylon uses."""
+"""The workspace of each Ceylon admin and worker that names none, and so of Muster's. Ceylon's
+constant `DEFAULT_WORKSPACE_ID` has another value, which no class of Ceylon uses."""
 ANY_PORT = 0
 _MAX_PORT = 65_535
 
 
 def check_address(name: str, admin_peer: str, host: str) -> None:
-    """See that an agent knows whom to dial, before Ceylon panics over it.
+    """Check the address that an agent will dial, since Ceylon would panic.
 
     Raises:
-        InvalidInput: there is no peer id, or the host is not an IPv4 literal.
+        InvalidInput: there is no peer id, or the host is not a numeric IPv4 address.
     """
     if not admin_peer:
         raise InvalidInput(
-            f"agent {name!r} does not know whom to join: give it admin_peer, or a ticket"
+            f"agent {name!r} does not know which admin to join: give it admin_peer, or a ticket"
         )
     if not is_ipv4(host):
         raise InvalidInput(
@@ -41,7 +41,7 @@ def check_address(name: str, admin_peer: str, host: str) -> None:
 
 
 def is_ipv4(host: str) -> bool:
-    """Whether a host is an IPv4 address in numbers, the only kind that Ceylon dials."""
+    """Whether a host is a numeric IPv4 address, the only kind that Ceylon dials."""
     try:
         socket.inet_pton(socket.AF_INET, host)
     except (OSError, ValueError):
@@ -50,10 +50,10 @@ def is_ipv4(host: str) -> bool:
 
 
 def check_lane_ports(ports: Sequence[int]) -> tuple[int, ...]:
-    """The ports that lanes may listen on, each once.
+    """The ports that lanes may listen on, without duplicates.
 
     Raises:
-        InvalidInput: one of them is no port.
+        InvalidInput: one of them is not a port.
     """
     for port in ports:
         if not 1 <= port <= _MAX_PORT:
@@ -65,7 +65,7 @@ def read_lane_ports(text: str) -> tuple[int, ...]:
     """Read lane ports such as "9001-9016" or "9001,9005-9008".
 
     Raises:
-        InvalidInput: it is none, or a port is out of range.
+        InvalidInput: the text can't be read, or a port is out of range.
     """
     ports: list[int] = []
     for part in text.split(","):
@@ -85,10 +85,10 @@ def _is_port(text: str) -> bool:
 def claim_port(port: int = ANY_PORT) -> int:
     """The UDP port itself if it is free, or any free one for 0.
 
-    Ceylon listens in a background task and says nothing when it can't.
+    Ceylon listens in a background task and reports nothing when it fails.
 
     Raises:
-        PortInUse: it belongs to somebody else.
+        PortInUse: another process uses it.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -103,7 +103,7 @@ _folders: list[Path] = []
 
 
 def scratch_folder() -> Path:
-    """A folder of this process's own, removed when it ends."""
+    """A folder for this process alone, removed when it ends."""
     with _folder_lock:
         if not _folders:
             folder = Path(tempfile.mkdtemp(prefix="muster-"))
@@ -114,10 +114,10 @@ def scratch_folder() -> Path:
 
 @contextlib.contextmanager
 def standing_in(folder: Path) -> Generator[None]:
-    """Make a folder the current one for a moment, for constructing a Ceylon admin.
+    """Change the current directory for a moment, to construct a Ceylon admin.
 
-    The constructor of a Ceylon admin writes `.ceylon_network` into the current directory, and
-    fails where it can't; there is no argument for it.
+    The constructor of a Ceylon admin writes `.ceylon_network` into the current directory, and fails
+    if it can't. There is no argument to change that.
     """
     with _folder_lock:
         before = Path.cwd()
@@ -132,13 +132,13 @@ _Outcome = TypeVar("_Outcome")
 
 
 class AwaitedIn(Generic[_Outcome]):
-    """Awaits something whose every step stands in a folder.
+    """Awaits something whose steps run with another current directory.
 
-    Between the steps, while others have their turn, the current directory is what it was. So
-    agents that Ceylon starts find the `.ceylon_network` of that folder and not the user's.
+    Between the steps, while other tasks run, the current directory is unchanged. So agents that
+    Ceylon starts find the `.ceylon_network` of that folder, not the user's.
 
     Args:
-        folder: the folder.
+        folder: the directory.
         awaited: what to await.
     """
 

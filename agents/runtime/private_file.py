@@ -1,4 +1,4 @@
-"""Who may read a file that we make, and whose it stays when another takes its place."""
+"""The owner and mode of files that Muster creates or replaces."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import stat
 from pathlib import Path
 
 PRIVATE_MODE = 0o600
-"""The mode of whatever holds a run's content: only its owner may read and write it."""
+"""The mode of files with a run's content: only the owner may read and write them."""
 
 
 def open_private(path: str | Path, flags: int) -> int:
-    """Open a file as `os.open` does; a new one is for its owner alone, whatever the umask.
+    """Open a file as `os.open` does; a new file is for its owner alone, whatever the umask.
 
-    A file that is there keeps the mode that its owner gave it. It fits `open(opener=…)`.
+    An existing file keeps its mode. The function can be used as `open(opener=…)`.
 
     Args:
         path: the file.
@@ -39,7 +39,7 @@ def open_private(path: str | Path, flags: int) -> int:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file; a new one is for its owner alone, one that is there keeps its mode.
+    """Write a file; a new one is for its owner alone, an existing one keeps its mode.
 
     Raises:
         OSError: it can't be written.
@@ -49,28 +49,28 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def take_after(descriptor: int, former: os.stat_result) -> bool:
-    """Give an open file of ours the owner, the group and the mode of another, as far as allowed.
+    """Give an open file the owner, group and mode of another, as far as permitted.
 
     Args:
         descriptor: the file.
-        former: the file that it takes after.
+        former: the status of the other file.
 
     Returns:
-        Whether owner and group are those of the other now.
+        Whether owner and group are now those of the other file.
     """
     found = os.fstat(descriptor)
     if hasattr(os, "fchown") and (found.st_uid, found.st_gid) != (former.st_uid, former.st_gid):
         try:
             os.fchown(descriptor, former.st_uid, former.st_gid)
         except OSError:
-            # Only root gives a file away; to one of our own groups we may give it.
+            # Only root may change the owner; a group of this user is permitted.
             with contextlib.suppress(OSError):
                 os.fchown(descriptor, -1, former.st_gid)
         found = os.fstat(descriptor)
     has_group = found.st_gid == former.st_gid
     mode = stat.S_IMODE(former.st_mode)
     if not has_group:
-        # What was for that group would be for another one.
+        # Permissions for that group would apply to another one.
         mode &= ~stat.S_IRWXG
     if stat.S_IMODE(found.st_mode) != mode:
         with contextlib.suppress(OSError):
@@ -79,11 +79,11 @@ def take_after(descriptor: int, former: os.stat_result) -> bool:
 
 
 def set_mode(descriptor: int, mode: int) -> None:
-    """Give an open file a mode, where files have one.
+    """Set the mode of an open file, where files have one.
 
     Raises:
-        OSError: it is not ours.
+        OSError: this user does not own it.
     """
-    # Windows knows no such modes, and its Python no such call before 3.13.
+    # Windows has no such modes, and its Python has no such call before 3.13.
     if hasattr(os, "fchmod"):
         os.fchmod(descriptor, mode)

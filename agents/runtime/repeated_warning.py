@@ -1,4 +1,4 @@
-"""A warning about what may happen thousands of times: told at once, then seldom, with a count."""
+"""A warning about frequent events: logged at once, then rarely, with a count."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ TELL_EVERY_S = 60.0
 
 
 class RepeatedWarning:
-    """Warns of something at most once in a while, so that nobody can fill the log with it.
+    """Logs a warning at most once per interval, so that frequent events can't fill the log.
 
     Args:
-        event: what happens, for people.
-        every_s: how often it is told at most, in seconds.
+        event: the text of the warning.
+        every_s: the minimum interval between log lines, in seconds.
     """
 
     def __init__(self, event: str, every_s: float = TELL_EVERY_S) -> None:
@@ -24,10 +24,10 @@ class RepeatedWarning:
         """How often it has happened."""
 
     def tell(self, **fields: object) -> None:
-        """Count it, and warn of it unless that was done lately.
+        """Count the event, and log it unless that was done lately.
 
         Args:
-            fields: of the log line, besides `times`, which counts from the beginning.
+            fields: fields of the log line, besides `times`, the total count.
         """
         self.times += 1
         at = now()

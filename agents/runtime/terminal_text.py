@@ -1,9 +1,9 @@
-"""The one place where foreign text becomes text for a terminal.
+"""Makes text from elsewhere safe to write to a terminal.
 
 Names, ids, errors and log values may come from a peer, a file or a page. Written raw they could
-move the cursor, set the clipboard, hide what stands beside them or forge lines. Every character
-that a terminal does not simply show (controls, C1, bidirectional marks, unusual spaces) is written
-as its Python escape.
+move the cursor, set the clipboard, hide other text or forge lines. Every character that a terminal
+does not simply show (controls, C1, bidirectional marks, unusual spaces) is written as its Python
+escape.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 _MAY_BE_UNSAFE = re.compile(r"[^ -~]")
-"""Whatever is not printable ASCII is looked at closer."""
+"""Characters outside printable ASCII are examined further."""
 
 
 def one_line(text: str, max_characters: int | None = None) -> str:
@@ -19,7 +19,7 @@ def one_line(text: str, max_characters: int | None = None) -> str:
 
     Args:
         text: any text; runs of white space become one blank.
-        max_characters: how much of it is shown, followed by "…" if there is more; None shows all.
+        max_characters: how much of it is shown, followed by "…" if it is longer; None shows all.
 
     Returns:
         The line, without a newline at its end.
@@ -30,7 +30,7 @@ def one_line(text: str, max_characters: int | None = None) -> str:
 
 
 def terminal_line(text: str) -> str:
-    """Escape a line that is laid out already: blanks stay, and a newline cannot begin another.
+    """Escape a line that is already laid out: blanks stay, and newlines are escaped.
 
     Args:
         text: the line, without a newline at its end.
@@ -39,19 +39,19 @@ def terminal_line(text: str) -> str:
 
 
 def terminal_lines(text: str) -> str:
-    """Escape a text of several lines of our own making; its newlines stay.
+    """Escape a text of several lines; its newlines stay.
 
     Args:
-        text: the text; foreign parts of it must have been put on one line.
+        text: the text; each part from elsewhere must already be on one line.
     """
     return "\n".join(_escape(line) for line in text.split("\n"))
 
 
 def terminal_json(text: str) -> str:
-    """Escape JSON so that it reads back the same, and shows nothing raw.
+    """Escape JSON so that it is safe to show and still has the same value.
 
     Args:
-        text: JSON, laid out over several lines or not.
+        text: JSON, on one or several lines.
     """
     return _MAY_BE_UNSAFE.sub(_escape_for_json, text)
 

@@ -1,4 +1,4 @@
-"""Lets any thread ask something of an agent, whose state belongs to the loop that it lives in."""
+"""Runs functions of any thread in an agent's event loop, which owns the agent's state."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _Answer = TypeVar("_Answer")
 
 
 class ThreadGate:
-    """Answers questions where nothing else happens at the same time.
+    """Runs functions one at a time.
 
-    While it is open that is its loop; before and after, it is one thread after the other.
+    While it is open they run in its loop; before and after, in their own threads.
     """
 
     def __init__(self) -> None:
         self._turn = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
-        # Bounded by the threads: each waits for its answer.
+        # Bounded by the number of threads: each waits for its result.
         self._unanswered: deque[Callable[[], None]] = deque()
 
     @contextlib.contextmanager
     def open(self) -> Generator[None, None, None]:
-        """Answer in the running loop as long as this lasts."""
+        """Run functions in the running loop while this is entered."""
         with self._turn:
             self._loop = asyncio.get_running_loop()
             self._loop_thread = threading.get_ident()
@@ -37,17 +37,17 @@ class ThreadGate:
         finally:
             with self._turn:
                 self._loop = None
-                # Whoever asked last must not wait for a loop that may never run again.
+                # Waiting threads must not wait for a loop that may never run again.
                 self._answer_all()
 
     def ask(self, question: Callable[[], _Answer]) -> _Answer:
-        """Answer a question, from whichever thread it comes; waits for the answer.
+        """Run a function, called from any thread, and wait for its result.
 
         Args:
-            question: what is to be called; it must not wait.
+            question: the function; it must not block.
 
         Returns:
-            What it returned; what it raises is raised here.
+            Its result; its exception is raised here.
         """
         with self._turn:
             if self._loop is None or threading.get_ident() == self._loop_thread:

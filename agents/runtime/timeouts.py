@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
@@ -23,6 +23,8 @@ async def within(timeout_s: float, awaitable: Awaitable[_T]) -> _T:
         asyncio.TimeoutError: it takes longer.
     """
     future = asyncio.ensure_future(awaitable)
+    # If this is cancelled, nobody else looks at the exception, and asyncio would log it.
+    future.add_done_callback(_mark_retrieved)
     try:
         done, _ = await asyncio.wait([future], timeout=max(timeout_s, 0.0))
         if not done:
@@ -32,3 +34,8 @@ async def within(timeout_s: float, awaitable: Awaitable[_T]) -> _T:
         if not future.done():
             future.cancel()
             await asyncio.wait([future])
+
+
+def _mark_retrieved(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,1 +1,1 @@
-"""Tickets and secrets, and the seal that they make."""
+"""Tickets, secrets, and the choice of the seal."""

@@ -1,4 +1,4 @@
-"""Whether an agent seals, and with which secret."""
+"""Whether an agent seals its frames, and with which secret."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ManagerSealing(NamedTuple):
     """How a manager seals.
 
     Args:
-        secret: what it shares with its workers, or None if it does not seal.
-        was_given: whether somebody gave it the secret, and so can give it to the workers as well.
-        identity: signs what it says; new at each start.
+        secret: the secret that it shares with its workers; None if it does not seal.
+        was_given: whether a user supplied the secret, and so can supply it to workers as well.
+        identity: signs its frames; new at each start.
     """
 
     secret: WorkspaceSecret | None
@@ -33,13 +33,13 @@ class ManagerSealing(NamedTuple):
     identity: Identity
 
     def seal(self, workspace_id: str) -> Seal:
-        """What its frames pass through, for one start of it."""
+        """The seal of its frames, for one start."""
         if self.secret is None:
             return _unsealed(manages=True)
         return ManagerSeal(self.secret, workspace_id, self.identity)
 
     def ticket_secret(self, with_secret: bool | None) -> WorkspaceSecret | None:
-        """The secret that a ticket is to carry; by default only one that nobody was given."""
+        """The secret to put into a ticket; by default only a generated one."""
         wanted = not self.was_given if with_secret is None else with_secret
         return self.secret if wanted else None
 
@@ -47,15 +47,15 @@ class ManagerSealing(NamedTuple):
 def choose_manager_sealing(
     secret: WorkspaceSecret | str | None, *, insecure: bool, admin_peer: str
 ) -> ManagerSealing:
-    """Decide how a manager seals: with the secret it was given, else with a fresh one.
+    """Decide how a manager seals: with the supplied secret, otherwise with a generated one.
 
     Args:
-        secret: what it was given, or None to look into `MUSTER_SECRET`.
+        secret: the supplied secret; None reads `MUSTER_SECRET`.
         insecure: do not seal.
-        admin_peer: the peer id of a workspace's admin in which it is a guest, or "".
+        admin_peer: the peer id of the admin whose workspace it joins as a guest, or "".
 
     Raises:
-        InvalidInput: it is to be insecure and was given a secret, or what was given is none.
+        InvalidInput: a secret was supplied with `insecure`, or it is not a valid secret.
     """
     given = _given(secret, insecure=insecure)
     identity = fresh_identity()
@@ -73,7 +73,7 @@ def choose_manager_sealing(
 
 
 def fresh_identity() -> Identity:
-    """Make an identity that nobody else has."""
+    """Generate a new identity."""
     return Identity(secrets.token_bytes(SEED_BYTES))
 
 
@@ -86,18 +86,18 @@ def seal_client(
     insecure: bool = False,
     ticket: Ticket | None = None,
 ) -> Seal:
-    """What the frames of a worker or inquirer pass through, for one start of it.
+    """The seal of a worker's or inquirer's frames, for one start.
 
     Args:
-        name: whose frames, for messages.
+        name: the agent's name, for messages.
         workspace_id: the workspace.
         admin_peer: the peer id of the workspace's admin.
-        secret: what it was given.
+        secret: the supplied secret.
         insecure: do not seal.
-        ticket: by which it joins.
+        ticket: the ticket with which it joins.
 
     Raises:
-        InvalidInput: no secret is found anywhere, or what was given is none.
+        InvalidInput: no secret was found, or it is not a valid secret.
     """
     found = find_client_secret(name, admin_peer, secret=secret, insecure=insecure, ticket=ticket)
     if found is None:
@@ -115,21 +115,21 @@ def find_client_secret(
 ) -> WorkspaceSecret | None:
     """The secret of a worker's or inquirer's workspace; None if that is not sealed.
 
-    It is the one it was given, else its ticket's, else that of a manager in the same process, else
-    that in `MUSTER_SECRET`. Whoever can hand a ticket to a worker must not thereby choose whom it
-    works for: a ticket that says "not sealed", or that carries another secret than the worker has
-    from elsewhere, is refused.
+    It is the supplied one, or the ticket's, or that of a manager in the same process, or that in
+    `MUSTER_SECRET`, in this order. Whoever can replace a worker's ticket must not be able to choose
+    its manager: a ticket that says "not sealed", or that has another secret than the worker has
+    from elsewhere, is rejected.
 
     Args:
-        name: whose it is, for messages.
+        name: the agent's name, for messages.
         admin_peer: the peer id of the workspace's admin.
-        secret: what it was given.
+        secret: the supplied secret.
         insecure: do not seal.
-        ticket: by which it joins.
+        ticket: the ticket with which it joins.
 
     Raises:
-        InvalidInput: no secret is found anywhere, what was given is none, or the ticket contradicts
-            the secret that the agent has.
+        InvalidInput: no secret was found, it is not a valid secret, or the ticket contradicts the
+            agent's secret.
     """
     given = _given(secret, insecure=insecure)
     if insecure:
@@ -146,13 +146,13 @@ def find_client_secret(
         if not ticket.sealed:
             return None
     if known is not None and known.secret is None and given is None:
-        # The program made this manager insecure itself.
+        # The program itself made this manager insecure.
         return None
     found = given or (ticket.secret if ticket is not None else None) or own
     if found is None:
         raise InvalidInput(
             f"agent {name!r} has no secret for its workspace, whose frames are sealed: give it a "
-            f"ticket that carries the secret, a secret file, or {SECRET_VARIABLE}; or let it be "
+            f"ticket that carries the secret, a secret file, or {SECRET_VARIABLE}; or make it "
             "insecure, if its manager is"
         )
     return found
@@ -191,5 +191,5 @@ def _unsealed(*, manages: bool) -> Unsealed:
 @cache
 def _warn_once() -> None:
     log.warning(
-        "frames are not sealed: whoever reaches the manager's UDP port can read and forge them"
+        "frames are not sealed: anyone who reaches the manager's UDP port can read and forge them"
     )

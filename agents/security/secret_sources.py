@@ -1,4 +1,4 @@
-"""Where a workspace's secret comes from: chance, a file, or the environment."""
+"""The sources of a workspace's secret: random bytes, a file, or the environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def fresh_secret() -> WorkspaceSecret:
-    """A secret that nobody can guess."""
+    """Generate a random secret."""
     return WorkspaceSecret(secrets.token_bytes(SECRET_BYTES))
 
 
@@ -27,7 +27,7 @@ def secret_of_environment() -> WorkspaceSecret | None:
     """The secret in the environment variable `MUSTER_SECRET`; None if that is unset or blank.
 
     Raises:
-        InvalidInput: what it holds is no secret.
+        InvalidInput: the value is not a valid secret.
     """
     text = os.environ.get(SECRET_VARIABLE, "")
     if not text.strip():
@@ -39,10 +39,10 @@ def secret_of_environment() -> WorkspaceSecret | None:
 
 
 def read_secret_file(path: str | Path) -> WorkspaceSecret:
-    """Read a secret from a file that should be its owner's alone; warns if it is not.
+    """Read a secret from a file; warns if users other than its owner may read it.
 
     Raises:
-        InvalidInput: the file can't be read, or what it holds is no secret.
+        InvalidInput: the file can't be read, or does not hold a valid secret.
     """
     path = Path(path)
     try:
@@ -58,7 +58,7 @@ def read_secret_file(path: str | Path) -> WorkspaceSecret:
         raise InvalidInput(f"the secret file {str(path)!r}: {fault}") from None
     if mode & _NOT_FOR_OTHERS and os.name == "posix":
         log.warning(
-            "others may read the secret file; let only its owner: chmod 600",
+            "other users can read the secret file; restrict it to its owner: chmod 600",
             file=str(path),
             mode=f"{mode:o}",
         )
@@ -76,7 +76,7 @@ def write_secret_file(path: str | Path, secret: WorkspaceSecret) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise InvalidInput(
-            f"the file {str(path)!r} exists; a secret replaces nothing, so give another name, "
+            f"the file {str(path)!r} already exists and is not overwritten; choose another name, "
             "or remove it first"
         ) from None
     except OSError as fault:

@@ -1,7 +1,7 @@
-"""What the agents of one process know of one another's workspaces without being told.
+"""The seals of the workspaces that managers of this process have opened.
 
-A manager puts its secret here, and workers of the same process find it by the workspace's admin:
-so they are sealed without anybody handing a secret about.
+A manager registers its secret here, and workers of the same process find it by the workspace's
+admin. So they are sealed without configuration.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class SealSetup(NamedTuple):
     """How a workspace is sealed.
 
     Args:
-        secret: what its members share, or None if it is not sealed.
+        secret: its secret; None if it is not sealed.
     """
 
     secret: WorkspaceSecret | None
@@ -28,11 +28,11 @@ _by_admin: OrderedDict[str, SealSetup] = OrderedDict()
 
 
 def share(admin_peer: str, secret: WorkspaceSecret | None) -> None:
-    """Let the agents of this process know how a workspace is sealed.
+    """Register how a workspace is sealed, for the agents of this process.
 
     Args:
         admin_peer: the peer id of the workspace's admin.
-        secret: what its members share, or None if it is not sealed.
+        secret: its secret; None if it is not sealed.
     """
     _by_admin[admin_peer] = SealSetup(secret)
     _by_admin.move_to_end(admin_peer)
@@ -41,5 +41,5 @@ def share(admin_peer: str, secret: WorkspaceSecret | None) -> None:
 
 
 def find_sharing(admin_peer: str) -> SealSetup | None:
-    """How a workspace is sealed, if a manager of this process has told."""
+    """How a workspace is sealed, if a manager of this process has registered it."""
     return _by_admin.get(admin_peer)

@@ -1,9 +1,9 @@
-"""The ticket: one line of text with all that a worker in another process needs to join.
+"""The ticket: one line of text with everything that a worker in another process needs to join.
 
-It reads `muster:2:` and then, in base64url, the msgpack of its fields followed by a checksum. The
-2 is the version: a ticket that carries more gets the next one, so that a worker too old to
-understand it says so instead of joining wrongly. A ticket may carry the workspace's secret; then
-whoever has it can join.
+It consists of `muster:2:` and, in base64url, the msgpack of its fields followed by a checksum. The
+2 is the version: a format with more fields gets the next one, so that a worker that is too old
+reports it instead of joining wrongly. A ticket may carry the workspace's secret; then anyone who
+has the ticket can join.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ VERSION = 2
 
 SCHEME = "muster:"
 TICKET_VARIABLE = "MUSTER_TICKET"
-"""The environment variable that the command takes a ticket from."""
+"""The environment variable from which the command reads a ticket."""
 
 _CHECKSUM_BYTES = 4
 _MAX_TICKET_CHARACTERS = 8_192
 _MAX_FIELD_CHARACTERS = 200
 _SHOWN_CHARACTERS = 40
 _TELLING_CHARACTERS = 20
-"""From so many on, what may be a piece of a ticket may tell of its secret."""
+"""From this length on, a piece of a ticket may reveal part of its secret."""
 _MAX_PORT = 65_535
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _COPY_AGAIN = "copy the whole line that the manager printed"
@@ -42,21 +42,21 @@ _COPY_AGAIN = "copy the whole line that the manager printed"
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """All that a worker needs to join a manager's workspace.
+    """Everything that a worker needs to join a manager's workspace.
 
-    `str(ticket)` is the line to hand on, and `Ticket.parse` reads it. Its `repr` hides the secret.
+    `str(ticket)` is the line to pass on, and `Ticket.parse` reads it. Its `repr` hides the secret.
 
     Args:
-        workspace_id: the workspace; not blank, 200 characters at most.
-        peer_id: the admin's peer id, new at each of its starts; no white space, 200 characters at
-            most.
-        host: the IPv4 address, in numbers, by which workers reach the admin.
+        workspace_id: the workspace; not blank, at most 200 characters.
+        peer_id: the admin's peer id, new at each of its starts; no white space, at most 200
+            characters.
+        host: the numeric IPv4 address at which workers reach the admin.
         port: the UDP port that the admin listens on, 1 to 65535.
         sealed: whether the workspace's frames are sealed.
-        secret: the secret that they are sealed with, or None if workers get it in another way.
+        secret: the secret of the workspace; None if workers get it in another way.
 
     Raises:
-        InvalidInput: a field breaks its rule; names field, value and rule.
+        InvalidInput: a field is invalid; the message names field, value and rule.
     """
 
     workspace_id: str
@@ -123,13 +123,14 @@ class Ticket:
 
 
 def read_ticket(text_or_path: str | Path) -> Ticket:
-    """Read a ticket from its line, or from the file that `write_ticket_file` wrote.
+    """Read a ticket from its line, or from a file written by `write_ticket_file`.
 
     Args:
-        text_or_path: a text that begins with "muster:" is the ticket itself; all else is a path.
+        text_or_path: a text that begins with "muster:" is the ticket itself; anything else is a
+            path.
 
     Raises:
-        InvalidInput: there is no such file, or what it holds is not a ticket.
+        InvalidInput: there is no such file, or it does not hold a ticket.
     """
     text = text_or_path.strip() if isinstance(text_or_path, str) else None
     if text is not None and (not text or text.startswith(SCHEME)):
@@ -156,14 +157,14 @@ def read_ticket(text_or_path: str | Path) -> Ticket:
 
 
 def write_ticket_file(path: str | Path, ticket: Ticket) -> None:
-    """Write a ticket to a file that only its owner may read; a reader sees all of it or none.
+    """Write a ticket to a file that only its owner may read, atomically.
 
     Args:
         path: the file, which is replaced if it exists.
-        ticket: what to write.
+        ticket: the ticket.
 
     Raises:
-        InvalidInput: the file can't be written there.
+        InvalidInput: the file can't be written.
     """
     path = Path(path)
     draft = ""
@@ -219,7 +220,7 @@ def _open(encoded: str) -> Payload:
 
 
 def show_text(text: str) -> str:
-    """A text for an error; one that may be a piece of a ticket, with its secret, is not shown."""
+    """A text for an error message; a possible piece of a ticket, with its secret, is not shown."""
     if len(text) >= _TELLING_CHARACTERS and _BASE64URL.fullmatch(text.replace(":", "")):
         return f"a text of {len(text)} characters"
     return repr(text)

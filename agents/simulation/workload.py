@@ -11,7 +11,7 @@ from typing import cast
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
 from ..kernel.matching.policies import POLICIES
 from ..manager.task_manager import TaskManager
-from ..transport.ceylon_agent import AgentDetail
+from ..transport.ceylon_api import AgentDetail
 from ..worker.worker_agent import WorkerAgent
 from .handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS
 

@@ -1,4 +1,4 @@
-"""Where the admin of a peer id is known to be, and what an agent that wants to join makes of it."""
+"""Where the admin with a peer id is known to be, and which workspace a joining agent uses."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE
 from .network_file import FILE_NAME, read_network_file
 
 _UNCHOSEN_WORKSPACES = frozenset({DEFAULT_WORKSPACE, "ceylon_agent_stack"})
-"""What agents are given as their workspace by those who have chosen none: the default of Ceylon's
-classes and ours, and Ceylon's `DEFAULT_WORKSPACE_ID`, which is not that default."""
+"""The workspaces of agents for which nobody chose one: the default of Ceylon's classes and ours,
+and Ceylon's `DEFAULT_WORKSPACE_ID`, which is not that default."""
 
 
-class AdminPlace(NamedTuple):
+class AdminAddress(NamedTuple):
     """Where an admin is.
 
     Args:
         workspace_id: the workspace that it has opened.
-        port: the UDP port that it listens on, or 0 if that is not known yet.
+        port: the UDP port that it listens on; 0 if unknown.
     """
 
     workspace_id: str
     port: int
 
 
-def read_admin_place(admin_peer: str) -> AdminPlace | None:
-    """Where an admin is by the `.ceylon_network` that it wrote into the current directory.
+def read_admin_address(admin_peer: str) -> AdminAddress | None:
+    """Where an admin is according to the `.ceylon_network` in the current directory.
 
-    A peer id is new for each agent object, so a file that names it was written by that very admin.
+    A peer id is new for each agent object, so a file with that peer id was written by that admin.
     """
     found = read_network_file(Path(FILE_NAME))
     if found is None or found.admin_peer != admin_peer or found.workspace_id is None:
         return None
     port = found.port or ""
-    return AdminPlace(found.workspace_id, int(port) if port.isascii() and port.isdecimal() else 0)
+    return AdminAddress(found.workspace_id, int(port) if port.isascii() and port.isdecimal() else 0)
 
 
-def agree_with_admin(name: str, asked: AdminPlace, known: AdminPlace) -> AdminPlace:
-    """The place to join: the admin's, where nobody has chosen another.
+def agree_with_admin(name: str, asked: AdminAddress, known: AdminAddress) -> AdminAddress:
+    """The workspace and port to join: the admin's, unless others were chosen.
 
     Args:
         name: the agent's name, for messages.
-        asked: the place that the agent was given.
+        asked: the workspace and port that the agent was given.
         known: where the admin is.
 
     Raises:
@@ -52,7 +52,7 @@ def agree_with_admin(name: str, asked: AdminPlace, known: AdminPlace) -> AdminPl
     """
     if asked.workspace_id != known.workspace_id:
         told = (
-            f"agent {name!r} was to join workspace {asked.workspace_id!r}, but its admin is in "
+            f"agent {name!r} should join workspace {asked.workspace_id!r}, but its admin is in "
             f"workspace {known.workspace_id!r}"
         )
         if asked.workspace_id not in _UNCHOSEN_WORKSPACES:
@@ -66,4 +66,4 @@ def agree_with_admin(name: str, asked: AdminPlace, known: AdminPlace) -> AdminPl
         else:
             log.warning(told)
     port = known.port if known.port and asked.port == DEFAULT_PORT else asked.port
-    return AdminPlace(known.workspace_id, port)
+    return AdminAddress(known.workspace_id, port)

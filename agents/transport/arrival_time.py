@@ -1,4 +1,4 @@
-"""The time that handlers are given, which also answers to what their readers take it for."""
+"""The `time` argument of users' handlers, which can also be used like the `time` module."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..runtime.clock import now
 class ArrivalTime(int):
     """When something arrived, in seconds since 1970.
 
-    The documents' handlers have a parameter `time`, and call `time.time()` as if that were still
-    the module. So this tells the time as the module does.
+    The handlers in Ceylon's documents have a parameter `time`, and call `time.time()` as if it were
+    still the module. So this object offers the module's functions.
     """
 
     def time(self) -> float:
-        """Tell the time now, in seconds since 1970; in a rehearsal, virtual time."""
+        """The current time in seconds since 1970; virtual time in a rehearsal."""
         return now()
 
     monotonic = perf_counter = time

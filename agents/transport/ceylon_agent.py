@@ -1,7 +1,7 @@
 """A Ceylon agent that is safe to use, and a `Link`.
 
-Ceylon 0.23 unpickles what it receives, writes a file into the current directory, reads one from
-there that overrides its arguments, and looks up handlers by class name alone. `CeylonAgent` is a
+Ceylon 0.23 unpickles what it receives, writes a file into the current directory, reads a file there
+that overrides its arguments, and finds handlers by class name alone. `CeylonAgent` is a
 `ceylon.BaseAgent` that does none of this.
 """
 
@@ -12,7 +12,7 @@ import contextlib
 import itertools
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,69 +21,47 @@ from pydantic import BaseModel
 from ...messages import InvalidInput, MusterError, PortInUse
 from ...messages.frame import EVERYONE
 from ..runtime.clock import now
-from ..runtime.ports import (
-    LOOPBACK,
-    AwaitedIn,
-    check_address,
-    claim_port,
-    scratch_folder,
-    standing_in,
-)
-from .admin_address import AdminPlace, agree_with_admin, read_admin_place
+from ..runtime.ports import LOOPBACK, check_address, claim_port, scratch_folder, standing_in
+from .admin_address import AdminAddress, agree_with_admin, read_admin_address
 from .ceylon_api import (
-    DEFAULT_WORKSPACE_ID,
     AgentDetail,
-    BaseAgent,
-    InternalError,
     PeerMode,
     UnifiedAgent,
     UnifiedAgentConfig,
-    on,
-    on_connect,
-    on_run,
     uniffi_set_event_loop,
 )
 from .ceylon_instance import CeylonCallbacks, CeylonInstance, find_admin, start_in_ceylon
-from .dial_watch import watch_dial
-from .network_file import FILE_NAME, NetworkFile
+from .network_file import NetworkFile
 from .pickle_compat import message_inside
+from .plain_agents import place_plain_agent, start_with_plain_agents
+from .redial import Redial, watch_dial
 from .start_group import StartGroup
 from .user_handlers import MAX_KNOWN_PEERS, Handler, UserHandlers
 
-__all__ = [
-    "DEFAULT_WORKSPACE_ID",
-    "AgentDetail",
-    "BaseAgent",
-    "CeylonAgent",
-    "PeerMode",
-    "on",
-    "on_connect",
-    "on_run",
-]
-
 _LAST_FRAMES_S = 0.1
 _REGISTERING_S = 0.3
-"""How long a client may take to see that the admin knows it. It says so every 0.1 s until then, and
-panics in there if it has been stopped meanwhile, which harms nothing but stderr."""
+"""How long a client may take to learn that the admin knows it, in seconds. Until then it repeats
+its name every 0.1 s. If it is stopped before, Ceylon panics, which has no effect but a line on
+stderr."""
 _SERVING_ENDS_S = 0.05
-"""How long an agent may take to notice that Ceylon has ended."""
+"""How long an agent may take to notice that Ceylon has ended, in seconds."""
 _serial = itertools.count(1)
 
 
 class CeylonAgent(UserHandlers):
-    """A Ceylon agent that opens no pickles and leaves no traces.
+    """A Ceylon agent that opens no pickles and leaves no files behind.
 
-    The agent inside Ceylon is made when it is first needed, so that an agent which only ever
-    rehearses over a memory link costs nothing.
+    The instance inside Ceylon is created when it is first needed, so that an agent which only
+    rehearses over a memory link does not need one.
 
     Args:
         name: the agent's name.
         mode: admin or client.
-        role: what Ceylon announces it as.
-        workspace_id: the workspace, which is the topic that all frames travel on.
-        port: the UDP port an admin listens on (0: any free one), or a client dials.
+        role: the role that Ceylon announces.
+        workspace_id: the workspace, which is the topic of all frames.
+        port: the UDP port that an admin listens on (0: any free one), or that a client dials.
         admin_peer: the admin's peer id, for a client.
-        host: the IPv4 address a client dials.
+        host: the IPv4 address that a client dials.
     """
 
     def __init__(
@@ -97,7 +75,7 @@ class CeylonAgent(UserHandlers):
         admin_peer: str = "",
         host: str = LOOPBACK,
     ) -> None:
-        # BaseAgent.__init__ would make the Rust agent at once; all else that it does is here.
+        # BaseAgent.__init__ would create the Rust agent at once; the rest of it is repeated here.
         self._handlers: dict[type, Handler] = {}
         self._run_handlers: dict[str, Handler] = {}
         self._connection_handlers: dict[str, Handler] = {}
@@ -119,52 +97,50 @@ class CeylonAgent(UserHandlers):
         self._port_claimed = False
         self._is_placed = False
         self._serving: asyncio.Future[object] | None = None
-        # The agent in Ceylon whose dial came to nothing, and the start of the one in its place.
-        self._undialed: CeylonInstance | None = None
-        self._dialing: asyncio.Future[None] | None = None
+        self._redial = Redial()
         self._callbacks = CeylonCallbacks(self)
-        self.departures: StartGroup | None = None
+        self.start_group: StartGroup | None = None
         """Where it meets others that start together with it; None if it starts by itself."""
 
     # ---------------------------------------------------------- what the shells fill in
 
     @abstractmethod
     async def serve(self) -> None:
-        """What the agent does from its start to its end; returns when it is to stop."""
+        """Do the agent's work; return when the agent should stop."""
 
     def is_done(self) -> bool:
-        """Whether, after `serve` has returned, the agent will not be renewed and serve again."""
+        """Whether the agent, after `serve` has returned, will not be renewed to serve again."""
         return True
 
     @abstractmethod
     def receive(self, frame: bytes) -> None:
-        """Take in a frame from the workspace; must not raise."""
+        """Receive a frame from the workspace; must not raise."""
 
     def member_appeared(self, address: str) -> None:
-        """Called whenever a member makes itself known: by now frames reach it."""
+        """Called whenever a member announces itself: from now on it receives frames."""
 
     def can_dial_again(self) -> bool:
-        """Whether the agent sees by itself that its line is of no use, and replaces it."""
+        """Whether the agent itself detects a useless connection, and replaces it."""
         return False
 
     def address_changed(self) -> None:
-        """Called when the agent, which has met nobody yet, is reached at another address."""
+        """Called when the agent, which has met nobody yet, gets a new address."""
 
     def joining_failed(self, fault: MusterError) -> None:
-        """Called if another agent has started this one, and it could not do what it was to do."""
+        """Called if another agent has started this one, and its work failed."""
         self.report_fault("joining", fault)
 
     @abstractmethod
     def send_model(self, to: str, message: BaseModel) -> None:
-        """Send a model by our codec, to an address or to `EVERYONE`; it may get lost."""
+        """Send a model in Muster's encoding, to an address or to `EVERYONE`; it may get lost."""
 
     # ---------------------------------------------------------- talking
 
     async def broadcast(self, message: bytes) -> None:
         """Send bytes to everyone in the workspace, as Ceylon does.
 
-        A pickle of a message of ours, which is what the tutorial's agents broadcast, is sent in our
-        own way, as is the message itself; see `broadcast_message`.
+        A pickle of one of Muster's messages, which the tutorial's agents broadcast, is sent in
+        Muster's encoding, as is the message itself; see `broadcast_message`.
 
         Raises:
             InvalidInput: it is neither bytes nor a message.
@@ -176,7 +152,7 @@ class CeylonAgent(UserHandlers):
             await self.broadcast_message(inside)
 
     async def send_direct(self, to_peer: str, message: bytes) -> None:
-        """Send bytes to one member, as Ceylon does; for a pickle of ours see `broadcast`."""
+        """Send bytes to one member, as Ceylon does; for a pickled message see `broadcast`."""
         inside = message_inside(message)
         if inside is None:
             await super().send_direct(to_peer, message)
@@ -184,9 +160,9 @@ class CeylonAgent(UserHandlers):
             await self.send_message(to_peer, inside)
 
     async def broadcast_message(self, message: object) -> None:
-        """Send a message to everyone: a pydantic model by our codec, bytes as they are.
+        """Send a message to everyone: a pydantic model in Muster's encoding, bytes as they are.
 
-        Anything else is pickled, as Ceylon does, for plain Ceylon agents; agents of ours drop it.
+        Anything else is pickled, as Ceylon does, for plain Ceylon agents. Muster's agents drop it.
         """
         if isinstance(message, BaseModel):
             self.send_model(EVERYONE, message)
@@ -217,11 +193,11 @@ class CeylonAgent(UserHandlers):
     # ---------------------------------------------------------- life cycle
 
     def _uniffi_clone_pointer(self) -> object:
-        """Every call into Ceylon passes here; the first makes the agent in there."""
+        """Called before every call into Ceylon; the first time, it creates the instance there."""
         if self._config_file is None:
             self._config_file = scratch_folder() / f"network-{next(_serial)}"
             self._callbacks = CeylonCallbacks(self)
-            # A plain admin that starts this agent will not tell it where it is.
+            # A plain admin that starts this agent does not say where it is.
             with contextlib.suppress(InvalidInput):
                 self.go_to_admin()
             config = UnifiedAgentConfig(
@@ -247,9 +223,10 @@ class CeylonAgent(UserHandlers):
         return super()._uniffi_clone_pointer()
 
     def discard(self) -> None:
-        """Let go of the agent in Ceylon, which has run; it goes when whoever still uses it is done.
+        """Drop the instance in Ceylon, which has run; it is freed when its last user is done.
 
-        Without this none would ever be collected: it holds what it calls, and that holds it.
+        Without this none would ever be collected: the instance and its callbacks refer to each
+        other.
         """
         if self._config_file is not None:
             UnifiedAgent.__del__(self)
@@ -259,49 +236,29 @@ class CeylonAgent(UserHandlers):
             self._callbacks.close()
 
     def renew(self) -> None:
-        """Let a new agent in Ceylon take the place of the one that has run, with a new peer id.
+        """Prepare a new instance in Ceylon, with a new peer id, in place of the one that has run.
 
-        No agent can be started twice, and one whose connection broke off never mends it.
+        No instance can be started twice, and one whose connection broke never repairs it.
         """
         self.discard()
         self._agent_failure = None
-        self._undialed = None
+        self._redial.forget()
         self.connected_agents.clear()
 
     def has_met_anyone(self) -> bool:
-        """Whether any other agent was heard, or has made itself known."""
+        """Whether any other agent has sent something or announced itself."""
         return bool(self.connected_agents or self._greeted)
 
     async def dial_again(self) -> None:
-        """Let a new agent in Ceylon dial in the place of one that has met nobody.
-
-        That one goes on, deaf: it may hold others that started with it.
-        """
-        undialed = self._undialed or self.departing()
-        await self._end_dialing()
-        self.renew()
-        self._undialed = undialed
-        self.settle(
-            workspace_id=self.workspace_id,
-            port=self.port,
-            admin_peer=self.admin_peer,
-            host=self.admin_ip,
-        )
-        self._dialing = asyncio.ensure_future(start_in_ceylon(self.departing().inside, b"", ()))
+        """Replace an instance in Ceylon that has met nobody by a new one that dials again."""
+        await self._redial.replace(self, partial(self.settle_like, self))
         self.address_changed()
 
-    async def _end_dialing(self) -> None:
-        """End the agent in Ceylon that has dialed again, if there is one."""
-        if self._dialing is not None:
-            self._dialing.cancel()
-            await asyncio.wait([self._dialing])
-            self._dialing = None
-
     def settle(self, *, workspace_id: str, port: int, admin_peer: str, host: str) -> None:
-        """Decide where this agent belongs; the last word before it starts.
+        """Set this agent's workspace and admin; the last change before it starts.
 
-        The tutorial's workers are built before anyone knows the workspace and port of their
-        manager. Ceylon reads a file when it starts and lets it override the constructor.
+        The tutorial's workers are created before anyone knows the workspace and port of their
+        manager. When Ceylon starts, it reads a file that overrides the constructor's arguments.
         """
         self._is_placed = True
         self.workspace_id = workspace_id
@@ -310,23 +267,33 @@ class CeylonAgent(UserHandlers):
         self.admin_ip = host
         self.details()
         assert self._config_file is not None
-        self._network_file().write(self._config_file)
+        self.network_file().write(self._config_file)
 
-    def _network_file(self) -> NetworkFile:
+    def settle_like(self, other: CeylonAgent) -> None:
+        """Place this agent in the workspace of another one."""
+        self.settle(
+            workspace_id=other.workspace_id,
+            port=other.port,
+            admin_peer=other.admin_peer,
+            host=other.admin_ip,
+        )
+
+    def network_file(self) -> NetworkFile:
+        """What Ceylon reads when this agent starts, in place of the constructor's arguments."""
         return NetworkFile(self.workspace_id, self.admin_peer, self.admin_ip, str(self.port))
 
     def go_to_admin(self, *, is_starting: bool = False) -> None:
-        """Go by where the admin is, if that is known here and nobody has chosen otherwise.
+        """Use the admin's workspace and port if they are known and nobody has chosen others.
 
-        It is known of the admins of this process, ours and Ceylon's own, and of one that left its
-        `.ceylon_network` in the current directory.
+        They are known for the admins of this process, Muster's and Ceylon's own, and for one that
+        left its `.ceylon_network` in the current directory.
 
         Args:
-            is_starting: whether it starts now, so that an admin of ours that has no port yet must
-                choose it, and a failure is told.
+            is_starting: whether the agent starts now: then an admin of Muster's without a port has
+                to choose it, and a failure is reported.
 
         Raises:
-            InvalidInput: the admin is in another workspace than the one that was chosen.
+            InvalidInput: the admin is in another workspace than the chosen one.
         """
         if self.mode == PeerMode.ADMIN or self._is_placed or not self.admin_peer:
             return
@@ -335,11 +302,11 @@ class CeylonAgent(UserHandlers):
             with contextlib.suppress(PortInUse):
                 admin.claim_port()
         if admin is None:
-            known = read_admin_place(self.admin_peer)
+            known = read_admin_address(self.admin_peer)
         else:
-            known = AdminPlace(admin.workspace_id, admin.port or 0)
+            known = AdminAddress(admin.workspace_id, admin.port or 0)
         if known is not None:
-            asked = AdminPlace(self.workspace_id, self.port)
+            asked = AdminAddress(self.workspace_id, self.port)
             try:
                 self.workspace_id, self.port = agree_with_admin(self.name, asked, known)
             except InvalidInput as fault:
@@ -348,10 +315,10 @@ class CeylonAgent(UserHandlers):
                 raise
 
     def claim_port(self) -> None:
-        """Make sure that an admin's port is free, and choose one if it is 0; once is enough.
+        """Check that an admin's port is free, and choose one if it is 0; further calls do nothing.
 
         Raises:
-            PortInUse: the port belongs to somebody else.
+            PortInUse: another process uses the port.
         """
         if self.mode == PeerMode.ADMIN and not self._port_claimed:
             self.port = claim_port(self.port)
@@ -363,12 +330,12 @@ class CeylonAgent(UserHandlers):
         """Join or open the workspace and run until stopped.
 
         Args:
-            inputs: handed to `@on_run` handlers as they are; they are never unpickled.
+            inputs: passed to `@on_run` handlers as they are; they are never unpickled.
             workers: agents that start together with this one and end with it.
 
         Raises:
-            PortInUse: an admin's port belongs to somebody else.
-            InvalidInput: a client knows no admin, or the host is no IPv4 address.
+            PortInUse: another process uses an admin's port.
+            InvalidInput: a client knows no admin, or the host is not an IPv4 address.
         """
         if self.mode == PeerMode.ADMIN:
             self.claim_port()
@@ -384,18 +351,21 @@ class CeylonAgent(UserHandlers):
         )
         companions = list(workers or ())
         for companion in companions:
-            self._bring(companion)
+            if isinstance(companion, CeylonAgent):
+                companion.settle_like(self)
+            else:
+                place_plain_agent(self, companion)
         self._started_by_itself = True
         uniffi_set_event_loop(asyncio.get_running_loop())
         try:
-            if self.departures is None or inputs or companions:
-                starting = start_in_ceylon(self.departing().inside, inputs, companions)
+            if self.start_group is None or inputs or companions:
+                starting = start_in_ceylon(self.current_instance().inside, inputs, companions)
                 if all(isinstance(companion, CeylonAgent) for companion in companions):
                     await starting
                 else:
-                    await self._start_with_plain_agents(starting)
+                    await start_with_plain_agents(self, starting)
             else:
-                await self.departures.start(self)
+                await self.start_group.start(self)
         finally:
             for agent in (self, *companions):
                 if isinstance(agent, CeylonAgent):
@@ -404,55 +374,21 @@ class CeylonAgent(UserHandlers):
             raise self._agent_failure
 
     async def stop_serving(self) -> None:
-        """See that the agent has let go of all that it has once Ceylon is done with it.
+        """Wait until the agent has stopped using Ceylon.
 
-        Ceylon, if it ends by itself, does not wait for it.
+        If Ceylon ends by itself, it does not wait for the agent.
         """
         serving = self._serving
         if serving is not None and not serving.done():
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
             serving.cancel()
             await asyncio.wait([serving], timeout=_SERVING_ENDS_S)
-        await self._end_dialing()
-
-    def _bring(self, companion: UnifiedAgent) -> None:
-        """Tell an agent that starts together with this one where it belongs."""
-        if isinstance(companion, CeylonAgent):
-            companion.settle(
-                workspace_id=self.workspace_id,
-                port=self.port,
-                admin_peer=self.admin_peer,
-                host=self.admin_ip,
-            )
-        elif isinstance(companion, BaseAgent):
-            if companion.mode == PeerMode.ADMIN:
-                raise InvalidInput(
-                    f"agent {companion.name!r} is an admin, which opens a workspace of its own; "
-                    f"start it by itself, not in the workspace of {self.name!r}"
-                )
-            companion.workspace_id = self.workspace_id
-            companion.port = self.port
-            companion.admin_peer = self.admin_peer
-            companion.admin_ip = self.admin_ip
-
-    async def _start_with_plain_agents(self, starting: Awaitable[None]) -> None:
-        # They read `./.ceylon_network` at their start, which overrides what they were made with.
-        folder = scratch_folder() / f"plain-{next(_serial)}"
-        folder.mkdir()
-        self._network_file().write(folder / FILE_NAME)
-        try:
-            await AwaitedIn(folder, starting)
-        except InternalError as fault:
-            raise InvalidInput(
-                f"Ceylon could not start {self.name!r} and the agents with it: {fault}. An agent "
-                "that was made with a config_path of its own needs all of workspace_id, port, "
-                "admin_peer and admin_ip, an IPv4 address in numbers, there or as arguments"
-            ) from fault
+        await self._redial.end()
 
     async def run(self, inputs: bytes) -> None:
-        """Called by Ceylon once the agent is up; runs until the agent is done."""
-        if self._dialing is not None and self._serving is not None:
-            # It serves already, and has dialed again.
+        """Called by Ceylon once the agent has started; runs until the agent is done."""
+        if self._redial.is_under_way and self._serving is not None:
+            # The agent already serves: this is its second instance, which has dialed again.
             await asyncio.wait([self._serving])
             return
         began_at = now()
@@ -477,30 +413,30 @@ class CeylonAgent(UserHandlers):
             if self.is_done():
                 for future in self._handler_calls:
                     future.cancel()
-            # What was sent last has only been queued; Ceylon's stop() would drop it.
+            # The last frames are only queued; Ceylon's stop() would drop them.
             left_s = 0.0
             if self.mode == PeerMode.CLIENT:
                 left_s = began_at + _REGISTERING_S - now()
             await asyncio.sleep(max(left_s, _LAST_FRAMES_S))
-            await self._end_dialing()
-            if self._undialed is not None:
-                await self._undialed.stop()
-            elif self.departures is None or not await self.departures.end(self):
+            await self._redial.end()
+            if self._redial.replaced is not None:
+                await self._redial.replaced.stop()
+            elif self.start_group is None or not await self.start_group.end(self):
                 await UnifiedAgent.stop(self)
 
-    def departing(self) -> CeylonInstance:
-        """The agent in Ceylon as it is now, which can be stopped when another has its place."""
+    def current_instance(self) -> CeylonInstance:
+        """The current instance in Ceylon. It can be stopped even after it was replaced."""
         return CeylonInstance(UnifiedAgent._make_instance_(self._uniffi_clone_pointer()))
 
     # ---------------------------------------------------------- what Ceylon calls
 
     async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
-        """Called by Ceylon with each message; hands it on unopened and returns at once."""
+        """Called by Ceylon with each message; passes it on undecoded and returns at once."""
         self.remember(agent)
         self.receive(bytes(data))
 
     async def on_agent_connected(self, topic: str, agent: AgentDetail) -> None:
-        """Called by Ceylon, again and again for one peer; handlers hear of each peer once."""
+        """Called by Ceylon repeatedly for each peer; handlers are called once per peer."""
         self.member_appeared(agent.id)
         if agent.id in self.connected_agents:
             return

@@ -1,4 +1,4 @@
-"""Imports Ceylon, and is the only file that does.
+"""Imports Ceylon; no other file does.
 
 Ceylon prints when it is imported, and has builds for few platforms.
 """

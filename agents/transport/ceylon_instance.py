@@ -1,4 +1,4 @@
-"""The agent inside Ceylon: what it calls, how it starts, and how one is found in this process."""
+"""The instance inside Ceylon: its callbacks, its start, and how to find one in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .start_group import StartingAgent
 
 
 class Listener(Protocol):
-    """Receives what an agent inside Ceylon reports."""
+    """Receives what an instance inside Ceylon reports."""
 
     async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
         """Called with each message."""
@@ -20,25 +20,25 @@ class Listener(Protocol):
         """Called with each agent that appears."""
 
     async def run(self, inputs: bytes) -> None:
-        """Called once the agent is up."""
+        """Called once the agent has started."""
 
 
 class CeylonCallbacks:
-    """What the agent in Ceylon calls; deaf once another has taken that agent's place.
+    """The callbacks of an instance in Ceylon, which do nothing once it was replaced.
 
-    One that started with others lives on until they have ended, too.
+    An instance that started with others lives until they have ended, too.
     """
 
     def __init__(self, agent: Listener) -> None:
         self._agent: Listener | None = agent
 
     def close(self) -> None:
-        """Hear nothing any more."""
+        """Ignore all further calls."""
         self._agent = None
 
     @property
     def agent(self) -> Listener | None:
-        """Who hears by them, or None if they are deaf."""
+        """The agent that is called; None if calls are ignored."""
         return self._agent
 
     async def on_message(self, agent: AgentDetail, data: bytes, time: int) -> None:
@@ -52,42 +52,42 @@ class CeylonCallbacks:
             await self._agent.on_agent_connected(topic, agent)
 
     async def run(self, inputs: bytes) -> None:
-        """Called once the agent is up."""
+        """Called once the agent has started."""
         if self._agent is not None:
             await self._agent.run(inputs)
 
 
 class CeylonInstance:
-    """An agent in Ceylon, whatever becomes of the one around it."""
+    """An instance in Ceylon, which its agent may replace."""
 
     def __init__(self, inside: UnifiedAgent) -> None:
         self.inside = inside
 
     async def start(self, others: Sequence[StartingAgent]) -> None:
-        """Start together with others, which all live in one runtime of Ceylon's then."""
+        """Start together with others, which then share one runtime of Ceylon."""
         companions = [other.inside for other in others if isinstance(other, CeylonInstance)]
         await start_in_ceylon(self.inside, b"", companions)
 
     async def stop(self) -> None:
-        """End all agents that started with this one, and itself."""
+        """Stop all agents that started with this one, and itself."""
         await self.inside.stop()
 
 
 async def start_in_ceylon(
     agent: UnifiedAgent, inputs: bytes, companions: Sequence[UnifiedAgent]
 ) -> None:
-    """Start an agent in Ceylon; it is over when this is over, also if this is cancelled."""
+    """Start an instance in Ceylon; it has ended when this returns, also if this is cancelled."""
     try:
         # Not `agent.start`: an agent may give that name another meaning.
         await UnifiedAgent.start(agent, inputs, companions)
     except asyncio.CancelledError:
-        # Ceylon may go on, with nobody to wait for it.
+        # Otherwise Ceylon would continue in the background.
         await UnifiedAgent.stop(agent)
         raise
 
 
 def find_admin(peer_id: str) -> BaseAgent | None:
-    """The admin of a peer id, if it lives in this process; Ceylon keeps a list of all agents."""
+    """The admin with a peer id, if it is in this process; Ceylon keeps a list of all agents."""
     handles = ceylon_processors._handle_map  # noqa: SLF001 - there is no public list
     with handles._lock:  # noqa: SLF001
         found = list(handles._map.values())  # noqa: SLF001

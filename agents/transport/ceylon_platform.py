@@ -1,4 +1,4 @@
-"""Where Ceylon runs: it comes as builds for some platforms, and has no source release."""
+"""The platforms that Ceylon runs on: it is distributed as builds only, without sources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 BUILDS = (
     "Linux on x86_64 with glibc 2.31 or newer, macOS, and Windows on amd64, for Python 3.10 to 3.13"
 )
-"""What Ceylon 0.23 has builds for, as Muster uses it."""
+"""The platforms of Ceylon 0.23, as far as Muster supports them."""
 
 _OLDEST_GLIBC = (2, 31)
 _OLDEST_PYTHON = (3, 10)
@@ -19,7 +19,7 @@ _X86_64 = frozenset({"x86_64", "amd64"})
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A machine and its Python, as far as builds tell them apart.
+    """A machine and its Python, as far as it matters for builds.
 
     Args:
         system: such as "Linux", "Darwin" or "Windows".
@@ -35,7 +35,7 @@ class Platform:
 
     @classmethod
     def here(cls) -> Platform:
-        """The one that this runs on."""
+        """The platform of this process."""
         version = (sys.version_info.major, sys.version_info.minor)
         return cls(platform.system(), platform.machine(), platform.libc_ver(), version)
 
@@ -47,7 +47,7 @@ class Platform:
 
 
 def why_unsupported(where: Platform) -> str | None:
-    """What keeps Ceylon from running on a platform; None if it should run."""
+    """Why Ceylon can't run on a platform; None if it should run."""
     if not _OLDEST_PYTHON <= where.python <= _NEWEST_PYTHON:
         return "its Python is too old" if where.python < _OLDEST_PYTHON else "its Python is too new"
     match where.system:

@@ -1,10 +1,10 @@
-"""Listens on TCP without letting strangers use up this process: used by all of its listeners.
+"""TCP listeners that clients can't use to exhaust this process.
 
-asyncio's own servers accept whatever comes, keep it for ever, and log a traceback for each
-connection that finds no descriptor. Here there are only so many connections at once. Each has a
-limited time in which to ask for something, and to read what it is sent. Whoever comes when all
-places are taken gets the place of a connection that only waits; of those, of one from the address
-that has the most. So idle connections keep nobody out.
+asyncio's own servers accept every connection, keep it forever, and log a traceback for each
+connection that finds no file descriptor. Here the number of connections is limited. Each connection
+has a limited time to send a request, and to read its response. When all places are taken, a new
+connection replaces one that is only waiting, from the address with the most such connections. So
+idle connections keep nobody out.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ..kernel.security.token_bucket import TokenBucket
 from ..runtime.repeated_warning import RepeatedWarning
 
 SHARE_OF_DESCRIPTORS = 8
-"""The part of a process' descriptors that one listener may take is 1 in so many."""
+"""One listener may use one part in this many of the process's descriptors."""
 
 FEWEST_CONNECTIONS = 8
 
 BACKLOG = 64
-"""How many connections wait in the system to be accepted."""
+"""How many connections wait in the operating system to be accepted."""
 
 ACCEPTED_PER_S = 500.0
-"""How many are accepted a second at most, in the long run: the run needs the loop, too."""
+"""The maximum rate of accepted connections, in the long run: the event loop has other work."""
 
 LOOK_EVERY_S = 1.0
-"""How often it looks for connections that take too long."""
+"""How often connections are checked for timeouts, in seconds."""
 
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _NO_ROOM_PAUSE_S = 0.1
@@ -44,16 +44,16 @@ _IPV6_SITE_BITS = 64
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What one listener lets others do.
+    """The limits of one listener.
 
     Args:
-        connections: how many there are at once; see also `affordable`.
-        ask_within_s: how long a connection may take to ask for something, in seconds, from its
-            beginning or from the last answer on, however many bytes it sends meanwhile.
-        answer_within_s: how long an answer may take until the other end has it, in seconds.
-        read_within_s: how long the other end may take in nothing of what it is sent, in seconds.
-        reserved: how many more connections are let in when none of the others merely waits, and
-            how many descriptors are kept back for the case that the process has no others.
+        connections: the maximum number at once; see also `affordable`.
+        ask_within_s: how long a connection may take to send a request, in seconds, from its start
+            or from the last response on, however many bytes it sends meanwhile.
+        answer_within_s: how long a response may take until the other end has it, in seconds.
+        read_within_s: how long the other end may read nothing of what it is sent, in seconds.
+        reserved: how many more connections are accepted when none of the others is merely waiting,
+            and how many descriptors are reserved in case the process has no others.
     """
 
     connections: int
@@ -64,7 +64,7 @@ class ConnectionLimits:
 
 
 def affordable(connections: int) -> int:
-    """So many connections, or fewer where the process may have but few descriptors."""
+    """This many connections, or fewer if the process may have only few descriptors."""
     try:
         import resource  # noqa: PLC0415 - Windows has none, nor such a limit
     except ImportError:
@@ -76,13 +76,13 @@ def affordable(connections: int) -> int:
 
 
 class LimitedConnection:
-    """One of a listener's connections; its protocol says what it is at.
+    """One of a listener's connections; its protocol reports its state.
 
     Args:
         accepted: its socket.
-        site: where it comes from.
-        at: when, in seconds of the loop's clock.
-        is_reserved: whether it has one of the places that are kept back.
+        site: the network that it comes from.
+        at: when it was accepted, by the loop's clock, in seconds.
+        is_reserved: whether it has a reserved place.
     """
 
     def __init__(self, accepted: socket.socket, site: str, at: float, *, is_reserved: bool) -> None:
@@ -99,36 +99,36 @@ class LimitedConnection:
         self._is_released = False
 
     def begin_answer(self, *, may_take_any_time: bool = False) -> None:
-        """It has asked for something, and keeps its place until it is answered.
+        """Record that a request has arrived; the connection keeps its place until the response.
 
         Args:
-            may_take_any_time: whether the answer has no end, such as a feed.
+            may_take_any_time: whether the response has no end, such as a feed.
         """
         self._is_waiting = False
         self._may_take_s = float("inf") if may_take_any_time else None
         self._since = self._loop.time()
 
     def await_question(self) -> None:
-        """It was answered, and may ask for something else."""
+        """Record that the response was sent, and that another request may follow."""
         self._is_waiting = True
         self._since = self._loop.time()
 
     def release(self) -> None:
-        """Limit it no more: it is somebody else's now."""
+        """Stop limiting it: it has another owner now."""
         self._is_released = True
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it has asked for nothing."""
+        """Whether it has no request to answer."""
         return self._is_waiting
 
     @property
     def is_over(self) -> bool:
-        """Whether it needs a place no more."""
+        """Whether it no longer needs a place."""
         return self._is_released or self._accepted.fileno() < 0
 
     def find_excess(self, limits: ConnectionLimits) -> str | None:
-        """What of it takes too long; None if nothing does."""
+        """Which limit it exceeds; None if it exceeds none."""
         at = self._loop.time()
         unsent = 0 if self.transport is None else self.transport.get_write_buffer_size()
         if unsent == 0 or unsent < self._unsent:
@@ -143,19 +143,19 @@ class LimitedConnection:
         return "the answer takes too long" if took_s > may_take_s else None
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close it at once."""
         if self.transport is not None:
             self.transport.abort()
 
 
 class LimitedListener:
-    """Accepts connections at one socket, within limits, in the running loop.
+    """Accepts connections on one socket, within limits, in the running loop.
 
     Args:
-        listening: the socket, which it closes in the end.
-        name: whose it is, for the log.
-        limits: what is let happen.
-        make_protocol: makes what talks on a new connection.
+        listening: the socket, which the listener closes.
+        name: the listener's name, for the log.
+        limits: the limits.
+        make_protocol: creates the protocol of a new connection.
     """
 
     def __init__(
@@ -171,15 +171,15 @@ class LimitedListener:
         self._make_protocol = make_protocol
         self._connections: list[LimitedConnection] = []
         self._spare: list[int] = []
-        # One that came in by a spare descriptor is to have a reserved place.
+        # A connection that uses a spare descriptor gets a reserved place.
         self._is_next_reserved = False
         self._allowance = TokenBucket(ACCEPTED_PER_S, 2 * limits.connections)
         self._warning = RepeatedWarning("connections are closed or turned away")
-        self._failure = RepeatedWarning("a connection could not be taken in")
+        self._failure = RepeatedWarning("handling a new connection failed")
         self._running: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start to accept connections."""
         self._listening.setblocking(False)
         self._listening.listen(BACKLOG)
         self._keep_spare()
@@ -189,17 +189,17 @@ class LimitedListener:
         ]
 
     async def stop(self) -> None:
-        """Accept no more; connections that are open stay so, and within their limits."""
+        """Stop accepting; open connections stay open, within their limits."""
         try:
             await _end_tasks(self._running[:1])
         finally:
             if self._listening.fileno() >= 0:
-                # The loop must have let go of it before its descriptor is somebody else's.
+                # The loop must stop watching it before its descriptor is reused.
                 self._stop_watching()
                 self._listening.close()
 
     async def close(self) -> None:
-        """Accept no more, and end all connections, even if it is cancelled meanwhile."""
+        """Stop accepting and close all connections, even if it is cancelled meanwhile."""
         try:
             await self.stop()
             await _end_tasks(self._running)
@@ -225,16 +225,16 @@ class LimitedListener:
             except OSError as fault:
                 if self._listening.fileno() < 0:
                     return
-                # Else the other end has given up already.
+                # Otherwise the other end has already disconnected.
                 is_full = fault.errno in _NO_ROOM
                 await asyncio.sleep(self._free_a_descriptor(fault) if is_full else _PAUSE_S)
                 continue
             await self._let_in(accepted, _site_of(str(address[0])))
 
     async def _accept(self) -> tuple[socket.socket, tuple[object, ...]]:
-        """Wait for the next one, which is accepted only when nothing can be cancelled any more.
+        """Wait for the next connection, and accept it when the call can't be cancelled any more.
 
-        `sock_accept` of the loop loses a connection that it accepts as it is cancelled.
+        The loop's `sock_accept` loses a connection that it accepts while it is cancelled.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -244,7 +244,7 @@ class LimitedListener:
             try:
                 loop.add_reader(self._listening, _settle, is_there)
             except NotImplementedError:
-                # It is the loop that Windows has by default.
+                # This is the default loop on Windows.
                 return await loop.sock_accept(self._listening)
             try:
                 await is_there
@@ -278,7 +278,7 @@ class LimitedListener:
                 self._failure.tell(listener=self._name, exc_info=fault)
 
     def _make_place(self, places: int, *, is_reserved: bool) -> bool:
-        """Whether there is a place of a kind, if need be that of one that waits."""
+        """Whether there is a place of a kind; if necessary, a waiting connection is closed."""
         if len(self._connections) < places:
             return True
         self._connections = [each for each in self._connections if not each.is_over]
@@ -290,13 +290,13 @@ class LimitedListener:
         if not waiting:
             return False
         by_site = Counter(each.site for each in waiting)
-        # They stand in the order of their coming.
+        # They are in the order in which they were accepted.
         chosen = max(waiting, key=lambda each: by_site[each.site])
         self._end(chosen, "another needs its place")
         return True
 
     def _free_a_descriptor(self, fault: OSError) -> float:
-        """Make it possible to accept one; how long to wait for that, in seconds."""
+        """Make a descriptor available; returns how long to wait for it, in seconds."""
         self._warn(str(fault.strerror))
         if self._spare:
             os.close(self._spare.pop())

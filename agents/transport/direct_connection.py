@@ -1,9 +1,10 @@
-"""A wire: a TCP connection between a worker and its manager that carries the same frames as Ceylon.
+"""A direct connection: a TCP connection between a worker and its manager for the frames of Ceylon.
 
-What is lost with a wire is sent again by the link, so a wire needs to promise nothing. On it each
-record follows its length, in four bytes, whose highest bit marks a keepalive. Where frames are
-sealed each record is; see `kernel/wire_keys.py`. Nothing that can't be opened counts for
-anything: it ends the wire.
+Messages that are lost with a direct connection are sent again over the link, so it does not have to
+guarantee anything. Each record is preceded by its length in four bytes, whose highest bit marks a
+keepalive. If the workspace is sealed, each record is encrypted; see
+`kernel/security/connection_keys.py`. A record that can't be decrypted is ignored and ends the
+connection.
 """
 
 from __future__ import annotations
@@ -26,59 +27,57 @@ MAX_RECORD_BYTES = MAX_SEALED_BYTES + RECORD_OVERHEAD_BYTES
 
 
 _LOOK_AFTER_S = 0.1
-"""How long after a keepalive it is looked whether it was answered."""
+"""How long after a keepalive its answer is checked."""
 
 
 class ConnectionHolder(Protocol):
-    """Who has wires to peers, and sends and receives by them."""
+    """The owner of direct connections, which sends and receives over them."""
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
-        """Whether a peer may have a wire, and has shown whose session is its own.
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
+        """Whether a peer that owns a public key may open a direct connection.
 
         Args:
             peer: its address.
-            public_key: whose session it is; empty if nothing is sealed.
+            public_key: the key; empty if nothing is sealed.
         """
         ...
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
-        """Use a wire to a peer from now on; one that was there before is closed."""
+    def attach(self, peer: str, connection: DirectConnection) -> None:
+        """Use a direct connection to a peer from now on; close a former one."""
         ...
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
-        """Use a wire no more, which has ended; nothing happens if another has its place."""
+    def detach(self, peer: str, connection: DirectConnection) -> None:
+        """Stop using a direct connection that has ended, unless another has already replaced it."""
         ...
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
-        """Take in a frame that came by the wire to a peer; an empty one says that it works."""
+    def receive_direct(self, peer: str, frame: bytes) -> None:
+        """Receive a frame of a direct connection; an empty one only shows that it works."""
         ...
 
     def probe_link(self) -> float | None:
-        """Measure the link, if that is possible.
+        """Measure the link's round trip, if possible.
 
         Returns:
-            How long an answer took that was asked for by the last call but one or since, in
-            seconds; None if there is none.
+            The round trip of the previous probe, in seconds; None if it was not answered.
         """
         ...
 
 
 class DirectConnection(asyncio.Protocol):
-    """One end of a wire; `public_key` tells whose session its other end has shown to be its own.
+    """One end of a direct connection; `public_key` is the proved key of the other end.
 
-    What waits to leave by it is bounded by what may be unacknowledged in the conversation with the
-    peer.
+    The bytes that wait to be sent are bounded by what may be unacknowledged in the conversation.
 
     Args:
-        peer: the address at its other end.
-        holder: takes what comes by it, and has it until it ends.
-        writer: of the connection that becomes a wire; all that was to be read there has been read.
-        dials: whether this end asked for it. Only that end may send before it has heard something,
-            since the other may have to become a wire yet; and only that end looks whether its
-            keepalives are answered.
-        outgoing: seals what leaves; None leaves it open.
-        incoming: opens what comes; None if nothing is sealed.
-        public_key: of the other end; empty if nothing is sealed.
+        peer: the address of the other end.
+        holder: owns the connection until it ends, and receives its frames.
+        writer: of the TCP connection, whose buffer has been read completely.
+        dials: whether this end requested it. Only that end may send before it has received
+            something, since the other end may not be ready. Only that end checks that keepalives
+            are answered.
+        outgoing: encrypts outgoing records; None leaves them unencrypted.
+        incoming: decrypts incoming records; None if nothing is sealed.
+        public_key: the other end's key; empty if nothing is sealed.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class DirectConnection(asyncio.Protocol):
         self.public_key = public_key
         self._peer = peer
         self._holder = holder
-        # It closes its connection when nobody has it any more.
+        # It closes its connection when it is garbage-collected, so it has to be kept.
         self._writer = writer
         self._outgoing = outgoing
         self._incoming = incoming
@@ -109,7 +108,7 @@ class DirectConnection(asyncio.Protocol):
         holder.attach(peer, self)
 
     def send(self, frame: bytes) -> None:
-        """Send a frame, or an empty one to say that this end is there; never waits."""
+        """Send a frame, or a keepalive if it is empty; never blocks."""
         if self._may_speak:
             if frame:
                 self._write(frame, 0)
@@ -117,18 +116,18 @@ class DirectConnection(asyncio.Protocol):
                 self._send_keepalive()
 
     def close(self) -> None:
-        """End it; what has not left is lost."""
+        """Close it; unsent data is lost."""
         self._writer.transport.abort()
         self._end()
 
     def give_up(self, reason: str) -> None:
-        """End it, since it does not carry what it should."""
+        """Close it because it does not work, and log the reason."""
         if not self._ended.done():
-            log.info("a direct connection is given up", peer=self._peer, reason=reason)
+            log.info("closing a direct connection", peer=self._peer, reason=reason)
             self.close()
 
     async def keep(self, heartbeat_s: float) -> None:
-        """Show that this end is there; returns when the wire has ended, or is of no use.
+        """Send keepalives; return when the connection has ended.
 
         Args:
             heartbeat_s: how often, in seconds.
@@ -149,7 +148,7 @@ class DirectConnection(asyncio.Protocol):
     # ---------------------------------------------------------- what asyncio calls
 
     def data_received(self, data: bytes) -> None:
-        """Called with what arrived, wherever it is cut."""
+        """Called by asyncio with received data, in pieces of any size."""
         unread = self._unread
         unread += data
         start = 0
@@ -161,7 +160,7 @@ class DirectConnection(asyncio.Protocol):
             shortest = self._overhead_bytes + (_COUNT_BYTES if is_keepalive else 1)
             longest = shortest if is_keepalive else MAX_RECORD_BYTES
             if not shortest <= length <= longest:
-                self.give_up(f"a record of {length:,} bytes came by it")
+                self.give_up(f"it received a record of invalid length, {length:,} bytes")
                 break
             if len(unread) < begin + length:
                 break
@@ -176,7 +175,7 @@ class DirectConnection(asyncio.Protocol):
         del unread[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called when it has ended, whoever ended it."""
+        """Called by asyncio when the connection has ended, whichever end closed it."""
         del exc
         self._end()
 
@@ -186,13 +185,13 @@ class DirectConnection(asyncio.Protocol):
         self._received += 1
         self._may_speak = True
         if not is_keepalive:
-            self._holder.receive_by_wire(self._peer, content)
+            self._holder.receive_direct(self._peer, content)
             return
         if self._dials:
             self._life.answered(int.from_bytes(content, "big"), now())
         else:
             self._send_keepalive()
-        self._holder.receive_by_wire(self._peer, b"")
+        self._holder.receive_direct(self._peer, b"")
 
     def _send_keepalive(self) -> None:
         self._write(self._received.to_bytes(_COUNT_BYTES, "big"), _KEEPALIVE)

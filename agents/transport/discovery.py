@@ -1,7 +1,7 @@
-"""The door: where a worker learns which of the manager's lanes is its own, and gets a wire.
+"""Discovery: where a worker learns which of the manager's lanes to join, and opens a connection.
 
-It is the TCP port of the same number as the UDP port that tickets name. Nobody needs it: a worker
-that gets no answer there goes to the workspace of its ticket, and has no wire.
+It uses the TCP port of the same number as the UDP port in tickets. It is optional: a worker that
+gets no answer joins the workspace of its ticket, and has no direct connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeAlias
 from ...messages import DecodeError, EncodeError, Flaw
 from ..kernel.discovery import (
     HEAD_BYTES,
-    MAX_WORD_BYTES,
+    MAX_DISCOVERY_BYTES,
     NONCE_BYTES,
     DiscoveryCodec,
     DiscoveryKind,
@@ -36,53 +36,54 @@ from .direct_connection import ConnectionHolder, DirectConnection
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the interfaces that Ceylon listens on
 
-COMING_PATIENCE_S = 1.0
-"""How long whoever comes waits until the way is free: a firewall may be between."""
+CONNECT_TIMEOUT_S = 1.0
+"""How long a client waits for the TCP connection, in seconds: a firewall may be in between."""
 
-GREETING_PATIENCE_S = 3.0
-"""How long it waits to be greeted then: the manager may be busy, or somebody else be there."""
+GREETING_TIMEOUT_S = 3.0
+"""How long it then waits for the greeting, in seconds: the manager may be busy."""
 
-ANSWER_PATIENCE_S = 6.0
-"""How long it waits for the answer then; a lane may have to be opened first."""
+ANSWER_TIMEOUT_S = 6.0
+"""How long it then waits for the answer, in seconds: a lane may have to be opened first."""
 
 LIMITS = ConnectionLimits(
     connections=256, ask_within_s=3.0, answer_within_s=20.0, read_within_s=3.0
 )
-"""How many may be at the door at once, and for how long; whoever is sent away joins without asking.
+"""How many clients may be connected at once, and for how long. A rejected worker joins without an
+answer.
 
-An answer takes longer where lanes have to be opened for it.
+An answer takes longer if lanes have to be opened for it.
 """
 
 _MAX_NAME_CHARACTERS = 200
 
-PlaceFinder: TypeAlias = Callable[[str], Awaitable[LaneAddress]]
-"""Tells where the worker of a name is to go."""
+LaneFinder: TypeAlias = Callable[[str], Awaitable[LaneAddress]]
+"""Returns the lane address for the worker with a name."""
 
 
 @contextlib.asynccontextmanager
-async def open_door(
+async def serve_discovery(
     port: int,
     talk: DiscoveryCodec,
-    find_place: PlaceFinder,
+    find_lane: LaneFinder,
     drop: Callable[[DecodeError], None],
     holder: ConnectionHolder | None = None,
 ) -> AsyncGenerator[None, None]:
-    """Answer those that come, as long as it is entered.
+    """Answer discovery requests while it is entered.
 
     Args:
         port: the TCP port.
-        talk: packs and reads what is said.
-        find_place: tells where a worker is to go.
-        drop: called with what was wrong with words that could not be read.
-        holder: has the wires of those that may have one; None gives nobody any.
+        talk: encodes and decodes the messages.
+        find_lane: returns the lane address of a worker.
+        drop: called with the error of a message that could not be decoded.
+        holder: owns the direct connections; None refuses them.
 
     Raises:
-        OSError: the port belongs to somebody else.
+        OSError: another process uses the port.
     """
     limits = dataclasses.replace(LIMITS, connections=affordable(LIMITS.connections))
-    reception = _Reception(talk, find_place, drop, holder)
+    reception = _DiscoveryServer(talk, find_lane, drop, holder)
     listening = socket.create_server((EVERYWHERE, port))
-    listener = LimitedListener(listening, "door", limits, reception.make_protocol)
+    listener = LimitedListener(listening, "discovery", limits, reception.make_protocol)
     listener.start()
     try:
         yield
@@ -94,13 +95,13 @@ async def open_door(
             await listener.close()
 
 
-async def ask_the_door(host: str, port: int, talk: DiscoveryCodec, name: str) -> LaneAddress | None:
-    """Ask a manager where a worker is to go; None if it does not say.
+async def ask_for_lane(host: str, port: int, talk: DiscoveryCodec, name: str) -> LaneAddress | None:
+    """Ask a manager which lane a worker should join; None if it does not answer.
 
     Args:
         host: the IPv4 address of the manager.
-        port: the TCP port of its door.
-        talk: packs and reads what is said.
+        port: the TCP port of its discovery.
+        talk: encodes and decodes the messages.
         name: the worker's name.
     """
     try:
@@ -115,7 +116,7 @@ async def ask_the_door(host: str, port: int, talk: DiscoveryCodec, name: str) ->
         writer.close()
 
 
-async def ask_for_wire(
+async def request_direct_connection(
     host: str,
     port: int,
     talk: DiscoveryCodec,
@@ -124,33 +125,33 @@ async def ask_for_wire(
     manager: str,
     holder: ConnectionHolder,
 ) -> DirectConnection | None:
-    """Ask a manager for a wire; None if it gives none.
+    """Request a direct connection from a manager; None if it refuses.
 
     Args:
         host: the IPv4 address of the manager.
-        port: the TCP port of its door.
-        talk: packs and reads what is said.
-        address: the address of the worker, which the manager has let in.
+        port: the TCP port of its discovery.
+        talk: encodes and decodes the messages.
+        address: the address of the worker, which the manager has admitted.
         manager: the address of the manager.
-        holder: has the wire from then on.
+        holder: owns the direct connection.
     """
     try:
         reader, writer = await _come(host, port)
     except (OSError, asyncio.TimeoutError):
         return None
-    wire: DirectConnection | None = None
+    connection: DirectConnection | None = None
     try:
         greeting = await _be_greeted(reader, talk)
         exchange = Exchange(secrets.token_bytes(SEED_BYTES))
-        request = talk.wire_request(secrets.token_bytes(NONCE_BYTES), address, exchange)
-        writer.write(talk.pack_wire_request(greeting, request))
-        _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DiscoveryKind.CONNECTED))
-        reply = talk.read_wired(greeting, request, answer)
-        if not holder.expects_wire(manager, reply.public_key):
+        request = talk.connection_request(secrets.token_bytes(NONCE_BYTES), address, exchange)
+        writer.write(talk.pack_connection_request(greeting, request))
+        _, answer = await within(ANSWER_TIMEOUT_S, _read(reader, DiscoveryKind.CONNECTED))
+        reply = talk.read_connection_reply(greeting, request, answer)
+        if not holder.accepts_direct(manager, reply.public_key):
             return None
-        keys = talk.wire_keys(greeting, request, reply, exchange)
+        keys = talk.derive_keys(greeting, request, reply, exchange)
         _see_that_it_is_open(writer)
-        wire = DirectConnection(
+        connection = DirectConnection(
             manager,
             holder,
             writer,
@@ -162,20 +163,22 @@ async def ask_for_wire(
     except (OSError, EOFError, asyncio.TimeoutError, DecodeError, EncodeError):
         return None
     finally:
-        if wire is None:
+        if connection is None:
             writer.close()
-    if wire is not None:
-        # The manager's end sends nothing before it has heard something.
-        wire.send(b"")
-    return wire
+    if connection is not None:
+        # The manager's end sends nothing before it has received something.
+        connection.send(b"")
+    return connection
 
 
 async def _come(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    coming = asyncio.ensure_future(asyncio.open_connection(host, port, limit=2 * MAX_WORD_BYTES))
+    coming = asyncio.ensure_future(
+        asyncio.open_connection(host, port, limit=2 * MAX_DISCOVERY_BYTES)
+    )
     try:
-        return await within(COMING_PATIENCE_S, coming)
+        return await within(CONNECT_TIMEOUT_S, coming)
     except BaseException:
-        # It may have come about at the moment at which nobody wanted it any more.
+        # It may have been established just when it was cancelled.
         coming.add_done_callback(_hang_up)
         raise
 
@@ -186,24 +189,24 @@ def _hang_up(coming: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWr
         writer.close()
 
 
-class _Reception:
-    """Answers those that have come; takes what `open_door` takes."""
+class _DiscoveryServer:
+    """Answers clients; takes the arguments of `serve_discovery`."""
 
     def __init__(
         self,
         talk: DiscoveryCodec,
-        find_place: PlaceFinder,
+        find_lane: LaneFinder,
         drop: Callable[[DecodeError], None],
         holder: ConnectionHolder | None,
     ) -> None:
         self._talk = talk
-        self._find_place = find_place
+        self._find_place = find_lane
         self._drop = drop
         self._holder = holder
         self._visits: set[asyncio.Task[None]] = set()
 
     def make_protocol(self, connection: LimitedConnection) -> asyncio.BaseProtocol:
-        """What talks on a new connection."""
+        """The protocol of a new connection."""
 
         def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             visit = asyncio.ensure_future(self._receive(connection, reader, writer))
@@ -211,11 +214,11 @@ class _Reception:
             visit.add_done_callback(self._visits.discard)
 
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=2 * MAX_WORD_BYTES, loop=loop)
+        reader = asyncio.StreamReader(limit=2 * MAX_DISCOVERY_BYTES, loop=loop)
         return asyncio.StreamReaderProtocol(reader, come, loop=loop)
 
     async def close(self) -> None:
-        """See off those that are there."""
+        """Close all connections."""
         for visit in self._visits:
             visit.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
@@ -232,7 +235,7 @@ class _Reception:
         except DecodeError as fault:
             self._drop(fault)
         except (OSError, EOFError):
-            # Who leaves in the middle, or is sent away, has not asked.
+            # A client that disconnects, or is rejected, has not asked.
             pass
         finally:
             if not stays:
@@ -244,19 +247,19 @@ class _Reception:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
-        """Answer one that has come; whether it stays."""
+        """Answer a client; return whether the connection stays open."""
         talk = self._talk
         greeting = Greeting(secrets.token_bytes(NONCE_BYTES), talk.is_sealed)
         writer.write(pack_greeting(greeting))
         kind, body = await _read(
-            reader, DiscoveryKind.QUESTION, DiscoveryKind.WIRE, DiscoveryKind.CONNECT
+            reader, DiscoveryKind.QUESTION, DiscoveryKind.FORMER_CONNECT, DiscoveryKind.CONNECT
         )
-        if kind is DiscoveryKind.WIRE:
-            # It is of an earlier version, whose wires anybody between could hold up.
+        if kind is DiscoveryKind.FORMER_CONNECT:
+            # An earlier version, whose direct connections anybody in between could stall.
             return False
         if kind is DiscoveryKind.CONNECT:
             holder = self._holder
-            if holder is None or not _give_wire(writer, talk, greeting, body, holder):
+            if holder is None or not _make_direct(writer, talk, greeting, body, holder):
                 return False
             connection.release()
             return True
@@ -274,25 +277,25 @@ async def _ask(
     greeting = await _be_greeted(reader, talk)
     question = Question(secrets.token_bytes(NONCE_BYTES), name[:_MAX_NAME_CHARACTERS])
     writer.write(talk.pack_question(greeting, question))
-    _, answer = await within(ANSWER_PATIENCE_S, _read(reader, DiscoveryKind.ANSWER))
+    _, answer = await within(ANSWER_TIMEOUT_S, _read(reader, DiscoveryKind.ANSWER))
     return talk.read_answer(greeting, question, answer)
 
 
-def _give_wire(
+def _make_direct(
     writer: asyncio.StreamWriter,
     talk: DiscoveryCodec,
     greeting: Greeting,
     body: bytes,
     holder: ConnectionHolder,
 ) -> bool:
-    """Let a connection become a wire, if whoever asks for it may have one; whether it has."""
-    request = talk.read_wire_request(greeting, body)
-    if not holder.expects_wire(request.address, request.public_key):
+    """Make a connection a direct connection if the client may have one; return whether it may."""
+    request = talk.read_connection_request(greeting, body)
+    if not holder.accepts_direct(request.address, request.public_key):
         return False
     exchange = Exchange(secrets.token_bytes(SEED_BYTES))
-    reply = talk.wire_reply(exchange)
-    keys = talk.wire_keys(greeting, request, reply, exchange)
-    writer.write(talk.pack_wired(greeting, request, reply))
+    reply = talk.connection_reply(exchange)
+    keys = talk.derive_keys(greeting, request, reply, exchange)
+    writer.write(talk.pack_connection_reply(greeting, request, reply))
     _see_that_it_is_open(writer)
     DirectConnection(
         request.address,
@@ -308,15 +311,15 @@ def _give_wire(
 
 def _see_that_it_is_open(writer: asyncio.StreamWriter) -> None:
     if writer.is_closing():
-        # A wire would never hear that it has ended.
+        # A direct connection would never learn that it has ended.
         raise EOFError
 
 
 async def _be_greeted(reader: asyncio.StreamReader, talk: DiscoveryCodec) -> Greeting:
-    _, body = await within(GREETING_PATIENCE_S, _read(reader, DiscoveryKind.GREETING))
+    _, body = await within(GREETING_TIMEOUT_S, _read(reader, DiscoveryKind.GREETING))
     greeting = read_greeting(body)
     if greeting.sealed is not talk.is_sealed:
-        raise DecodeError(Flaw.UNSEALED, "the door and this worker do not both seal")
+        raise DecodeError(Flaw.UNSEALED, "only one of the manager and this worker seals")
     return greeting
 
 

@@ -1,4 +1,4 @@
-"""Carries letters between a mailroom, a link and wires, and counts what cannot be read."""
+"""Sends and receives one member's messages over a link and direct connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from ...messages import DecodeError, Flaw, TaskResult, decode_message, encode_message
 from ...messages.frame import Section
-from ..kernel.delivery.multiplexer import Multiplexer, Overhearer
+from ..kernel.delivery.arrival import Overhearer
+from ..kernel.delivery.multiplexer import Multiplexer
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now
 from ..runtime.log import log
@@ -21,41 +22,42 @@ from .link import Link
 from .traffic import Traffic
 
 Arrived: TypeAlias = Callable[[str, BaseModel], None]
-"""Called with the sender's address and the message; must not wait."""
+"""Called with the sender's address and the message; must not block."""
 
 ResultsArrived: TypeAlias = Callable[[str, Sequence[TaskResult]], None]
-"""Called with the sender's address and results that came together; must not wait."""
+"""Called with the sender's address and results that arrived together; must not block."""
 
 
 UNHANDLED = "unhandled"
-"""The key under which messages are counted that were understood but could not be dealt with."""
+"""The key that counts messages whose handling raised an exception."""
 
 OVERRUN = "overrun"
-"""The key under which frames are counted for which there was no room."""
+"""The key that counts frames that were dropped because the inbox was full."""
 
 MAX_INBOX_BYTES = 64 * 1024 * 1024
-"""How much may wait to be taken in."""
+"""The maximum size of the frames in the inbox."""
 
 
 class Endpoint:
-    """Drives one member's mailroom over a link.
+    """Drives one member's multiplexer over a link.
 
-    Everything that is due leaves in one frame; while the link is busy more gathers for the next,
-    and when it is idle a message leaves at once. What is for a peer to whom a wire leads goes by
-    that.
+    Everything that is due is sent in one frame. While the link is busy, more is collected for the
+    next frame; while it is idle, a message is sent at once. Messages for a peer with a direct
+    connection are sent over that connection.
 
-    `link_heard_at` tells when anything last came by the link, in seconds.
+    `link_received_at` is the time at which the link last received anything, in seconds.
 
     Args:
-        link: the way into the workspace.
-        listens_to: addresses besides its own that this member answers to.
-        arrived: takes each message that arrives.
-        results_arrived: takes results that arrive together; by default they are taken one by one.
-        also: further classes of message, by qualified name.
-        seal: what all frames pass through on their way out and in; None lets them pass as they are.
-        before_sending: awaited before anything leaves. Frames that arrive from its begin until all
-            has left wait: an acknowledgement never leaves before what came with the frame was
-            dealt with.
+        link: the connection to the workspace.
+        listens_to: addresses besides its own that this member receives for.
+        arrived: called with each message that arrives.
+        results_arrived: called with results that arrive together; by default they arrive one by
+            one.
+        also: further classes of messages, by qualified name.
+        seal: encrypts and decrypts all frames of the link; None leaves them unencrypted.
+        before_sending: awaited before anything is sent. Frames that arrive after its start wait
+            until everything has been sent: an acknowledgement is never sent before the messages of
+            its frame were handled.
     """
 
     def __init__(
@@ -77,162 +79,166 @@ class Endpoint:
         self._results_arrived = results_arrived
         self._also = also
         self._before_sending = before_sending
-        self._multiplexer.give_up_wire = self._give_up_wire
-        # Each frame, and the peer at the other end of the wire by which it came.
+        self._multiplexer.give_up_direct = self._give_up_direct
+        # Each frame, and the peer whose direct connection received it.
         self._inbox: deque[tuple[bytes, str | None]] = deque()
         self._inbox_bytes = 0
         self._due = asyncio.Event()
         self._is_over = False
-        # Bounded by the peers that were let in.
-        self._wires: dict[str, DirectConnection] = {}
-        # Those whose wires are known to lead to them, and not to another member.
+        # Bounded by the admitted peers.
+        self._direct_connections: dict[str, DirectConnection] = {}
+        # Peers whose direct connections are proved to lead to them, not to another member.
         self._proved: set[str] = set()
-        self.link_heard_at = now()
+        self.link_received_at = now()
         self.dropped: Counter[str] = Counter()
         self.traffic = Traffic()
 
     def open(self, peer: str, conversation: str) -> None:
-        """Begin a numbered conversation with a peer; one of the same name goes on."""
+        """Open a numbered conversation with a peer; one of the same name is kept."""
         self._multiplexer.open(peer, conversation)
 
     def take_address(self) -> None:
-        """Go by the link's address anew; only while nobody has been talked to."""
+        """Use the link's new address; only before any conversation was opened."""
         self._multiplexer.address = self._link.address
 
     def close(self, peer: str) -> None:
-        """End the conversation with a peer, and its wire, if there are any."""
+        """Close the conversation and the direct connection with a peer, if there are any."""
         self._multiplexer.close(peer)
-        if peer in self._wires:
-            self._wires[peer].close()
+        if peer in self._direct_connections:
+            self._direct_connections[peer].close()
 
     def post(self, peer: str, message: BaseModel) -> None:
         """Send a message in the conversation with a peer: it arrives once, and in order.
 
         Raises:
-            EncodeError: it holds what msgpack can't carry.
+            EncodeError: msgpack can't encode it.
         """
         self.post_encoded(peer, encode_message(message))
 
     def post_encoded(self, peer: str, message: bytes) -> int:
-        """Send an encoded message, as `post` does; its number in the conversation, from 0."""
+        """Send an encoded message as `post` does; return its number in the conversation, from 0."""
         number = self._multiplexer.post(peer, message)
         self._due.set()
         return number
 
-    def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
-        """Send a message that may get lost, to an address or to everyone; see `Multiplexer`."""
-        self._multiplexer.post_loose(to, encode_message(message), also_by_wire=also_by_wire)
+    def post_datagram(self, to: str, message: BaseModel, *, also_direct: bool = False) -> None:
+        """Send a message that may get lost, to one address or to everyone; see `Multiplexer`."""
+        self._multiplexer.post_datagram(to, encode_message(message), also_direct=also_direct)
         self._due.set()
 
     @property
     def refusal(self) -> str | None:
-        """Why this member can't get in, as far as its seal can tell; None if it may."""
+        """Why the manager refuses this member, as far as its seal knows; None if it does not."""
         return None if self._seal is None else self._seal.refusal
 
     def acknowledged(self, peer: str) -> int:
-        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
-        return self._multiplexer.acknowledged(peer)
+        """The number of the first message posted to a peer that was not acknowledged, or 0."""
+        stream = self._multiplexer.find(peer)
+        return 0 if stream is None else stream.acknowledged
 
-    def heard_at(self, peer: str) -> float | None:
+    def last_received_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
-        return self._multiplexer.heard_at(peer)
+        stream = self._multiplexer.find(peer)
+        return None if stream is None else stream.last_received_at
 
-    # ------------------------------------------------------------------ wires
+    # ------------------------------------------------------------------ direct connections
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
-        """Whether a peer may have a wire: any may that was asked for one, unless it is another."""
-        return self._multiplexer.may_have_wire(peer, public_key) is not False
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
+        """Whether a peer may open a direct connection: unless the key is another member's."""
+        return self._seal is None or self._seal.owns(peer, public_key) is not False
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
-        """Use a wire to a peer as soon as something has come by it; a former one is closed."""
-        former = self._wires.get(peer)
+    def attach(self, peer: str, connection: DirectConnection) -> None:
+        """Use a direct connection to a peer once it has received something; close a former one."""
+        former = self._direct_connections.get(peer)
         if former is not None:
             former.close()
-        self._wires[peer] = wire
+        self._direct_connections[peer] = connection
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
-        """Use a wire no more; what was sent by it and not acknowledged goes by the link."""
-        if self._wires.get(peer) is wire:
-            del self._wires[peer]
+    def detach(self, peer: str, connection: DirectConnection) -> None:
+        """Stop using a direct connection; unacknowledged messages are sent over the link again."""
+        if self._direct_connections.get(peer) is connection:
+            del self._direct_connections[peer]
             self._proved.discard(peer)
-            self._multiplexer.distrust_wire(peer)
+            self._multiplexer.distrust_direct(peer)
             self._due.set()
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
-        """Take in a frame that came by the wire to a peer; an empty one says that it works."""
+    def receive_direct(self, peer: str, frame: bytes) -> None:
+        """Receive a frame of a direct connection; an empty one only shows that it works."""
         if peer not in self._proved and not self._prove(peer):
             return
-        self._multiplexer.trust_wire(peer)
+        self._multiplexer.trust_direct(peer)
         if frame:
             self._receive(frame, peer, now())
 
     def probe_link(self) -> float | None:
-        """Measure the link; see `ConnectionHolder`."""
+        """Measure the link's round trip; see `ConnectionHolder`."""
         round_trip_s = None if self._seal is None else self._seal.probe(now())
         self._due.set()
         return round_trip_s
 
     def _prove(self, peer: str) -> bool:
-        wire = self._wires.get(peer)
-        if wire is None:
+        connection = self._direct_connections.get(peer)
+        if connection is None:
             return False
-        verdict = self._multiplexer.may_have_wire(peer, wire.public_key)
+        verdict = self._seal is None or self._seal.owns(peer, connection.public_key)
         if verdict is False:
-            wire.give_up("it leads to another member than the one whose address it bears")
+            connection.give_up("it leads to another member than its address says")
         elif verdict:
             self._proved.add(peer)
         return bool(verdict)
 
-    def _give_up_wire(self, peer: str) -> None:
-        wire = self._wires.get(peer)
-        if wire is not None:
-            wire.give_up("what went by it was not answered in time")
+    def _give_up_direct(self, peer: str) -> None:
+        connection = self._direct_connections.get(peer)
+        if connection is not None:
+            connection.give_up("a message on it was not acknowledged in time")
 
-    def close_wires(self) -> None:
-        """End all wires."""
-        for wire in tuple(self._wires.values()):
-            wire.close()
+    def close_direct_connections(self) -> None:
+        """Close all direct connections."""
+        for connection in tuple(self._direct_connections.values()):
+            connection.close()
 
     # ------------------------------------------------------------------ frames
 
     def pass_on_to(self, overhear: Overhearer) -> None:
-        """Have a function called with what members of this workspace say to one another."""
+        """Set the function that is called with letters between other members of this workspace."""
         self._multiplexer.overhear = overhear
 
     def relay(self, sender: str, section: Section) -> None:
-        """Pass on, in its sender's name, what was said in another workspace; it may get lost."""
+        """Relay a letter from another workspace in its sender's name; it may get lost."""
         self._multiplexer.relay(sender, section)
         self._due.set()
 
     def wake(self) -> None:
-        """Have what is due leave, although nothing was posted or received."""
+        """Send what is due, although nothing was posted or received."""
         self._due.set()
 
     def receive(self, frame: bytes) -> None:
-        """Take in a frame; what can't be read is counted, told of once a kind, and dropped."""
-        at = self.link_heard_at = now()
+        """Receive a frame. An unreadable one is counted, logged once per kind, and dropped."""
+        at = self.link_received_at = now()
         self._receive(frame, None, at)
 
-    def _receive(self, frame: bytes, by_wire_of: str | None, at: float) -> None:
+    def _receive(self, frame: bytes, from_direct: str | None, at: float) -> None:
         self.traffic.frames_received += 1
         self.traffic.received_bytes += len(frame)
         if self._before_sending is None:
-            self._take_in(frame, by_wire_of, at)
+            self._handle_frame(frame, from_direct, at)
             return
         if self._inbox_bytes + len(frame) > MAX_INBOX_BYTES:
-            # Whoever sent it sends it again.
+            # Its sender will send it again.
             self.dropped[OVERRUN] += 1
             return
-        self._inbox.append((frame, by_wire_of))
+        self._inbox.append((frame, from_direct))
         self._inbox_bytes += len(frame)
         self._due.set()
 
-    def _take_in(self, frame: bytes, by_wire_of: str | None, at: float) -> None:
+    def _handle_frame(self, frame: bytes, from_direct: str | None, at: float) -> None:
         try:
-            arrivals = self._multiplexer.receive(frame, at, self._listens_to, by_wire_of=by_wire_of)
+            arrivals = self._multiplexer.receive(
+                frame, at, self._listens_to, from_direct=from_direct
+            )
         except DecodeError as fault:
             self._drop(fault.flaw, fault.detail)
-            # The seal may have an answer to it.
+            # The seal may have to answer it.
             self._due.set()
             return
         results: list[TaskResult] = []
@@ -251,51 +257,50 @@ class Endpoint:
                 )
                 continue
             if results and (arrival.sender != sender or type(message) is not TaskResult):
-                self._hand_over_results(sender, results)
+                self._deliver_results(sender, results)
                 results = []
             sender = arrival.sender
             if self._results_arrived is not None and type(message) is TaskResult:
                 results.append(message)
             else:
-                self._hand_over(sender, message)
+                self._deliver(sender, message)
         if results:
-            self._hand_over_results(sender, results)
+            self._deliver_results(sender, results)
         self._due.set()
 
     def end(self) -> None:
-        """Let `run` return when what it does is done: it must not be cut off while it writes."""
+        """Make `run` return after its current step: it must not be interrupted while it writes."""
         self._is_over = True
         self._due.set()
 
     async def run(self) -> None:
-        """Send what is due, until it is to end."""
+        """Send what is due, until `end` is called."""
         loop = asyncio.get_running_loop()
         while not self._is_over:
             self._due.clear()
             if self._before_sending is not None:
                 self.empty_inbox()
                 await self._before_sending()
-            at = now()
+            at, loop_at = now(), loop.time()
             outgoing = self._multiplexer.collect(at)
+            alarm = self._multiplexer.next_alarm_at
             if outgoing is not None:
-                wire = self._wires.get(outgoing.to or "")
-                if wire is not None:
-                    # If it is not used, whoever is at its other end may learn that it works.
-                    wire.send(outgoing.frame if outgoing.by_wire else b"")
-                if not outgoing.by_wire:
-                    # What was to go by a wire that has ended meanwhile went by the link as well.
+                connection = self._direct_connections.get(outgoing.to or "")
+                if connection is not None:
+                    # Even if it is not used now, this shows the other end that it works.
+                    connection.send(outgoing.frame if outgoing.is_direct else b"")
+                if not outgoing.is_direct:
+                    # If the direct connection has just ended, the link sent these messages too.
                     await self._link.send(outgoing.frame, outgoing.to)
                 self.traffic.frames_sent += 1
                 self.traffic.sent_bytes += len(outgoing.frame)
-                if self._multiplexer.rest_s > 0:
-                    # What becomes due meanwhile shares a frame.
-                    await asyncio.sleep(self._multiplexer.rest_s)
-                at = now()
-            alarm = self._multiplexer.next_alarm()
+                if self._multiplexer.pacing.delay_s > 0:
+                    # What becomes due during the delay shares a frame.
+                    await asyncio.sleep(self._multiplexer.pacing.delay_s)
             if alarm == -math.inf:
-                # A slow link always has more to send; what arrives has its turn in between.
+                # A slow link always has more to send; arriving frames are handled in between.
                 continue
-            timer = None if alarm is None else loop.call_later(alarm - at, self._due.set)
+            timer = None if alarm is None else loop.call_at(loop_at + (alarm - at), self._due.set)
             try:
                 await self._due.wait()
             finally:
@@ -303,44 +308,44 @@ class Endpoint:
                     timer.cancel()
 
     def empty_inbox(self) -> None:
-        """Take in the frames that wait."""
+        """Handle the frames in the inbox."""
         if not self._inbox:
             return
         at = now()
         for _ in range(len(self._inbox)):
-            frame, by_wire_of = self._inbox.popleft()
+            frame, from_direct = self._inbox.popleft()
             self._inbox_bytes -= len(frame)
-            self._take_in(frame, by_wire_of, at)
+            self._handle_frame(frame, from_direct, at)
 
-    async def settle(self, patience_s: float) -> bool:
-        """Wait until everything posted has been acknowledged; False if that takes too long."""
-        deadline = now() + patience_s
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait until everything posted was acknowledged; return False after the timeout."""
+        deadline = now() + timeout_s
         while self._multiplexer.has_unsettled():
             if now() >= deadline:
                 return False
             await asyncio.sleep(_SETTLE_STEP_S)
         return True
 
-    def _hand_over(self, sender: str, message: BaseModel) -> None:
+    def _deliver(self, sender: str, message: BaseModel) -> None:
         try:
             self._arrived(sender, message)
-        except Exception:  # noqa: BLE001 - whatever a peer sends, the link must live on
+        except Exception:  # noqa: BLE001 - no message may end the endpoint
             self.dropped[UNHANDLED] += 1
-            log.exception("a message could not be handled", kind=type(message).__name__)
+            log.exception("handling a message failed", kind=type(message).__name__)
 
-    def _hand_over_results(self, sender: str, results: Sequence[TaskResult]) -> None:
+    def _deliver_results(self, sender: str, results: Sequence[TaskResult]) -> None:
         assert self._results_arrived is not None
         try:
             self._results_arrived(sender, results)
-        except Exception:  # noqa: BLE001 - whatever a peer sends, the link must live on
+        except Exception:  # noqa: BLE001 - no message may end the endpoint
             self.dropped[UNHANDLED] += len(results)
-            log.exception("results could not be handled", count=len(results))
+            log.exception("handling results failed", count=len(results))
 
     def _drop(self, flaw: Flaw, detail: str) -> None:
         self.dropped[flaw.value] += 1
         if self.dropped[flaw.value] == 1:
             tell = log.debug if flaw.is_usual else log.warning
-            tell("dropped what could not be read", flaw=flaw.value, detail=detail)
+            tell("dropped an unreadable frame or message", flaw=flaw.value, detail=detail)
 
 
 _SETTLE_STEP_S = 0.01

@@ -1,7 +1,7 @@
-"""One postman for each lane of a manager, with the surface of a single one.
+"""One endpoint for each lane of a manager, with the interface of a single one.
 
-Who writes to a worker need not know in which lane it is: that is where it was heard. What workers
-say to one another is passed on from lane to lane.
+A sender does not need to know a worker's lane: it is the lane where the worker was last seen.
+Messages between workers are relayed from lane to lane.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import BaseModel
 
 from ...messages import DecodeError, Flaw, TaskResult, UnknownPeer, decode_message
 from ...messages.frame import EVERYONE, Datagram, Section, decode_letter
-from ..kernel.model.workspace_names import DOOR
+from ..kernel.model.workspace_names import FIRST_LANE
 from ..kernel.security.address_claims import CLAIM_KEPT_S
 from ..kernel.security.seal import Seal
 from ..runtime.clock import now
@@ -26,45 +27,46 @@ from .endpoint import Arrived, Endpoint, ResultsArrived
 from .link import Link
 from .traffic import Traffic, sum_up
 
-MAX_EARLY_WIRES = 256
-EARLY_WIRE_PATIENCE_S = 15.0
-"""How many wires to those that were not let in yet may wait for that, and for how long; fewer where
-the process may open but few files."""
+MAX_EARLY_CONNECTIONS = 256
+EARLY_CONNECTION_TIMEOUT_S = 15.0
+"""How many direct connections of workers that were not admitted yet are kept, and for how long in
+seconds; fewer where the process may open only few files."""
 
 _MAX_HEARD = 20_000
-"""Of how many addresses it is remembered in which lane they were heard last."""
+"""For how many addresses the lane where they were last seen is kept."""
 
 
 @dataclass(slots=True)
-class _EarlyWire:
-    """The wire of one that is about to be let in.
+class _EarlyConnection:
+    """The direct connection of a worker that was not admitted yet.
 
     Args:
-        wire: the wire.
-        expiry: ends it if that takes too long.
-        has_spoken: whether anything has come by it: nothing may be sent there before.
+        connection: the connection.
+        expiry: closes it after a timeout.
+        has_spoken: whether it has received anything: nothing may be sent on it before.
     """
 
-    wire: DirectConnection
+    connection: DirectConnection
     expiry: asyncio.TimerHandle
     has_spoken: bool = False
 
 
 class LaneRouter:
-    """Drives the mailrooms of all lanes; see `Endpoint`, of which it has one for each.
+    """Drives the endpoints of all lanes; see `Endpoint`.
 
-    What is to happen before anything leaves happens once for all lanes: from then on, whatever any
-    of them has to send may leave. So nothing leaves on one lane that follows from what arrived on
-    another before that is dealt with, nor is it acknowledged there.
+    `before_sending` is awaited once for all lanes: after it, any lane may send what is due. So no
+    lane sends, or acknowledges, anything that follows from another lane's message before that
+    message was handled.
 
     Args:
-        link: the way into the door's workspace.
-        listens_to: addresses besides its own that this member answers to.
-        arrived: takes each message that arrives, on whichever lane.
-        results_arrived: takes results that arrive together; by default they are taken one by one.
-        also: further classes of message, by qualified name.
-        seal: what all frames of the door's lane pass through; None lets them pass as they are.
-        before_sending: awaited before anything leaves, by one lane at a time; see `Endpoint`.
+        link: the link of lane 0.
+        listens_to: addresses besides its own that this member receives for.
+        arrived: called with each message that arrives, on any lane.
+        results_arrived: called with results that arrive together; by default they arrive one by
+            one.
+        also: further classes of messages, by qualified name.
+        seal: encrypts and decrypts all frames of lane 0; None leaves them unencrypted.
+        before_sending: awaited before anything is sent, by one lane at a time; see `Endpoint`.
     """
 
     def __init__(
@@ -84,111 +86,116 @@ class LaneRouter:
         self._also = also
         self._before_sending = before_sending
         self._turn = asyncio.Lock()
+        self._failure: Exception | None = None
         self._woken = asyncio.Event()
         self._lanes: dict[int, Endpoint] = {}
-        # Who was let in, as long as it is; and who was heard, since it may be let in.
+        # The lanes of admitted peers, and of those that were seen and may be admitted.
         self._lane_of: dict[str, int] = {}
-        self._heard_on: OrderedDict[str, int] = OrderedDict()
-        self._early_wires: dict[str, _EarlyWire] = {}
+        self._last_lane_of: OrderedDict[str, int] = OrderedDict()
+        self._early_connections: dict[str, _EarlyConnection] = {}
         self._running: dict[int, asyncio.Future[None]] = {}
         self._added = asyncio.Event()
-        # What lanes that are no more had dropped counts as well, and what they carried.
+        # Removed lanes still count.
         self._dropped_elsewhere: Counter[str] = Counter()
         self._carried_before = Traffic()
-        self.add(DOOR, link, seal)
+        self.add(FIRST_LANE, link, seal)
 
     # ------------------------------------------------------------------ lanes
 
     def add(self, lane: int, link: Link, seal: Seal | None) -> Endpoint:
-        """Begin to carry letters on a lane.
+        """Add a lane.
 
         Args:
             lane: its number.
-            link: the way into its workspace.
-            seal: what its frames pass through; of its own, since a lane is a workspace.
+            link: the link to its workspace.
+            seal: the seal of its frames. Each lane has its own, since each lane is a workspace.
 
         Returns:
-            What takes in the frames of the lane.
+            The endpoint of the lane.
         """
-        postman = self._lanes[lane] = Endpoint(
+        endpoint = self._lanes[lane] = Endpoint(
             link,
             listens_to=self._listens_to,
-            arrived=lambda sender, message: self._take(lane, sender, message),
+            arrived=partial(self._take, lane),
             results_arrived=None
             if self._results_arrived is None
-            else lambda sender, results: self._take_results(lane, sender, results),
+            else partial(self._take_results, lane),
             also=self._also,
             seal=seal,
             before_sending=None if self._before_sending is None else self._in_turn,
         )
-        postman.pass_on_to(lambda sender, section: self._pass_on(lane, sender, section))
+        endpoint.pass_on_to(partial(self._pass_on, lane))
         self._added.set()
-        return postman
+        return endpoint
 
     def remove(self, lane: int) -> None:
-        """Carry no more letters on a lane that is closed; whoever is still in it is let go."""
-        postman = self._lanes.pop(lane, None)
-        if postman is None:
+        """Remove a closed lane; workers that are still in it are dropped."""
+        endpoint = self._lanes.pop(lane, None)
+        if endpoint is None:
             return
         for peer in [peer for peer, of in self._lane_of.items() if of == lane]:
             del self._lane_of[peer]
-            postman.close(peer)
-        for peer in [peer for peer, on in self._heard_on.items() if on == lane]:
-            del self._heard_on[peer]
-        postman.close_wires()
-        self._dropped_elsewhere.update(postman.dropped)
-        self._carried_before = sum_up((self._carried_before, postman.traffic))
+            endpoint.close(peer)
+        for peer in [peer for peer, on in self._last_lane_of.items() if on == lane]:
+            del self._last_lane_of[peer]
+        endpoint.close_direct_connections()
+        self._dropped_elsewhere.update(endpoint.dropped)
+        self._carried_before = sum_up((self._carried_before, endpoint.traffic))
         self._running.pop(lane, None)
-        postman.end()
+        endpoint.end()
 
     def lane_of(self, peer: str) -> int:
-        """The lane of a peer that was let in, or where it was heard last; else the door."""
+        """The lane of an admitted peer, or the lane where it was last seen; otherwise lane 0."""
         lane = self._lane_of.get(peer)
-        return self._heard_on.get(peer, DOOR) if lane is None else lane
+        return self._last_lane_of.get(peer, FIRST_LANE) if lane is None else lane
 
     def count(self, flaw: Flaw, detail: str) -> None:
-        """Count something that could not be read before it came to any lane; see `Endpoint`."""
+        """Count something unreadable that did not reach any lane; see `Endpoint`."""
         self._dropped_elsewhere[flaw.value] += 1
         if self._dropped_elsewhere[flaw.value] == 1:
-            log.warning("dropped what could not be read", flaw=flaw.value, detail=detail)
+            log.warning("dropped an unreadable frame or message", flaw=flaw.value, detail=detail)
 
-    # ------------------------------------------------------------------ as a postman
+    # ------------------------------------------------------------------ as an endpoint
 
     @property
     def dropped(self) -> Counter[str]:
-        """How many frames and messages could not be read on all lanes, by what was wrong."""
+        """How many frames and messages were dropped on all lanes, by flaw."""
         total = Counter(self._dropped_elsewhere)
-        for postman in self._lanes.values():
-            total.update(postman.dropped)
+        for endpoint in self._lanes.values():
+            total.update(endpoint.dropped)
         return total
 
     @property
     def traffic(self) -> Traffic:
-        """How much was sent and received on all lanes."""
-        carried = (postman.traffic for postman in self._lanes.values())
+        """The traffic of all lanes."""
+        carried = (endpoint.traffic for endpoint in self._lanes.values())
         return sum_up((self._carried_before, *carried))
 
     @property
     def refusal(self) -> str | None:
-        """Why this member can't get in; see `Endpoint`."""
-        return self._lanes[DOOR].refusal
+        """Why this member is refused; see `Endpoint`."""
+        return self._lanes[FIRST_LANE].refusal
+
+    def take_address(self) -> None:
+        """Use the new address of the link of lane 0; only before any conversation was opened."""
+        self._lanes[FIRST_LANE].take_address()
 
     def open(self, peer: str, conversation: str) -> None:
-        """Begin a numbered conversation with a peer, on the lane where it was heard."""
+        """Open a numbered conversation with a peer, on the lane where it was last seen."""
         lane = self.lane_of(peer)
         self._lane_of[peer] = lane
         self._lanes[lane].open(peer, conversation)
-        early = self._early_wires.pop(peer, None)
+        early = self._early_connections.pop(peer, None)
         if early is not None:
             early.expiry.cancel()
-            self._lanes[lane].attach(peer, early.wire)
-            if not self._lanes[lane].expects_wire(peer, early.wire.public_key):
-                early.wire.give_up("it leads to another member than the one that was let in")
+            self._lanes[lane].attach(peer, early.connection)
+            if not self._lanes[lane].accepts_direct(peer, early.connection.public_key):
+                early.connection.give_up("it leads to another member than the admitted one")
             elif early.has_spoken:
-                self._lanes[lane].receive_by_wire(peer, b"")
+                self._lanes[lane].receive_direct(peer, b"")
 
     def close(self, peer: str) -> None:
-        """End the conversation with a peer, if there is one."""
+        """Close the conversation with a peer, if there is one."""
         lane = self._lane_of.pop(peer, None)
         if lane is not None:
             self._lanes[lane].close(peer)
@@ -198,106 +205,106 @@ class LaneRouter:
         self._with(peer).post(peer, message)
 
     def post_encoded(self, peer: str, message: bytes) -> int:
-        """Send an encoded message, as `post` does; its number in the conversation, from 0."""
+        """Send an encoded message as `post` does; return its number in the conversation, from 0."""
         return self._with(peer).post_encoded(peer, message)
 
-    def post_loose(self, to: str, message: BaseModel, *, also_by_wire: bool = False) -> None:
-        """Send a message that may get lost, to an address or to everyone on all lanes."""
+    def post_datagram(self, to: str, message: BaseModel, *, also_direct: bool = False) -> None:
+        """Send a message that may get lost, to one address or to everyone on all lanes."""
         if to == EVERYONE:
-            for postman in self._lanes.values():
-                postman.post_loose(to, message)
+            for endpoint in self._lanes.values():
+                endpoint.post_datagram(to, message)
         else:
             lane = self._lanes[self.lane_of(to)]
-            lane.post_loose(to, message, also_by_wire=also_by_wire)
+            lane.post_datagram(to, message, also_direct=also_direct)
 
     def acknowledged(self, peer: str) -> int:
-        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
+        """The number of the first message posted to a peer that was not acknowledged, or 0."""
         lane = self._lane_of.get(peer)
         return 0 if lane is None else self._lanes[lane].acknowledged(peer)
 
-    def heard_at(self, peer: str) -> float | None:
+    def last_received_at(self, peer: str) -> float | None:
         """When something of the conversation with a peer last arrived; None if nothing has."""
         lane = self._lane_of.get(peer)
-        return None if lane is None else self._lanes[lane].heard_at(peer)
+        return None if lane is None else self._lanes[lane].last_received_at(peer)
 
     def wake(self) -> None:
-        """Have what is due leave, although nothing was posted or received."""
+        """Send what is due, although nothing was posted or received."""
         if self._before_sending is None:
-            for postman in self._lanes.values():
-                postman.wake()
+            for endpoint in self._lanes.values():
+                endpoint.wake()
         else:
-            # What comes of it wakes the lanes that it concerns.
+            # The lanes that have to send something are woken by that.
             self._woken.set()
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
-        """Whether a peer may have a wire: who was let in, and some that are about to be."""
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
+        """Whether a peer may open a direct connection: admitted peers may, and a few others."""
         lane = self._lane_of.get(peer)
         if lane is not None:
-            return self._lanes[lane].expects_wire(peer, public_key)
-        return len(self._early_wires) < affordable(MAX_EARLY_WIRES)
+            return self._lanes[lane].accepts_direct(peer, public_key)
+        return len(self._early_connections) < affordable(MAX_EARLY_CONNECTIONS)
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
-        """Use a wire to a peer, as soon as it is let in; see `Endpoint`."""
+    def attach(self, peer: str, connection: DirectConnection) -> None:
+        """Use a direct connection to a peer as soon as the peer is admitted; see `Endpoint`."""
         if peer in self._lane_of:
-            self._with(peer).attach(peer, wire)
+            self._with(peer).attach(peer, connection)
             return
-        if peer in self._early_wires:
-            self._early_wires[peer].wire.close()
-        expiry = asyncio.get_running_loop().call_later(EARLY_WIRE_PATIENCE_S, wire.close)
-        self._early_wires[peer] = _EarlyWire(wire, expiry)
+        if peer in self._early_connections:
+            self._early_connections[peer].connection.close()
+        expiry = asyncio.get_running_loop().call_later(EARLY_CONNECTION_TIMEOUT_S, connection.close)
+        self._early_connections[peer] = _EarlyConnection(connection, expiry)
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
-        """Use a wire no more, whose peer may have been seen off."""
-        early = self._early_wires.get(peer)
-        if early is not None and early.wire is wire:
+    def detach(self, peer: str, connection: DirectConnection) -> None:
+        """Stop using a direct connection, whose peer may already be gone."""
+        early = self._early_connections.get(peer)
+        if early is not None and early.connection is connection:
             early.expiry.cancel()
-            del self._early_wires[peer]
-        for postman in self._lanes.values():
-            postman.detach(peer, wire)
+            del self._early_connections[peer]
+        for endpoint in self._lanes.values():
+            endpoint.detach(peer, connection)
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
-        """Take in a frame that came by the wire to a peer."""
+    def receive_direct(self, peer: str, frame: bytes) -> None:
+        """Receive a frame of a direct connection."""
         lane = self._lane_of.get(peer)
         if lane is not None:
-            self._lanes[lane].receive_by_wire(peer, frame)
-        elif peer in self._early_wires:
-            self._early_wires[peer].has_spoken = True
+            self._lanes[lane].receive_direct(peer, frame)
+        elif peer in self._early_connections:
+            self._early_connections[peer].has_spoken = True
 
     def probe_link(self) -> float | None:
-        """None: a manager asked for no wire, and looks after none."""
+        """None: a manager requests no direct connections, so it compares none with the link."""
 
-    def close_wires(self) -> None:
-        """End all wires."""
-        for early in tuple(self._early_wires.values()):
-            early.wire.close()
-        for postman in self._lanes.values():
-            postman.close_wires()
+    def close_direct_connections(self) -> None:
+        """Close all direct connections."""
+        for early in tuple(self._early_connections.values()):
+            early.connection.close()
+        for endpoint in self._lanes.values():
+            endpoint.close_direct_connections()
 
     def receive(self, frame: bytes) -> None:
-        """Take in a frame of the door's lane."""
-        self._lanes[DOOR].receive(frame)
+        """Receive a frame of lane 0."""
+        self._lanes[FIRST_LANE].receive(frame)
 
     def empty_inbox(self) -> None:
-        """Take in the frames that wait on all lanes."""
-        for postman in self._lanes.values():
-            postman.empty_inbox()
+        """Handle the frames in the inboxes of all lanes."""
+        for endpoint in self._lanes.values():
+            endpoint.empty_inbox()
 
     async def run(self) -> None:
-        """Send what is due on every lane, for ever."""
+        """Send what is due on every lane, until cancelled."""
         working = asyncio.ensure_future(self._heed_wakes())
         try:
             while True:
                 self._added.clear()
-                for lane, postman in self._lanes.items():
+                for lane, endpoint in self._lanes.items():
                     if lane not in self._running:
-                        self._running[lane] = asyncio.ensure_future(postman.run())
+                        self._running[lane] = asyncio.ensure_future(endpoint.run())
                 added = asyncio.ensure_future(self._added.wait())
                 everything = [added, working, *self._running.values()]
                 try:
                     done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     added.cancel()
-                # Those of lanes that were removed meanwhile have ended as they should.
+                # The futures of removed lanes have ended as they should.
                 for future in done & {working, *self._running.values()}:
                     future.result()
         finally:
@@ -306,10 +313,10 @@ class LaneRouter:
                 future.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
 
-    async def settle(self, patience_s: float) -> bool:
-        """Wait until everything posted has been acknowledged; False if that takes too long."""
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait until everything posted was acknowledged; return False after the timeout."""
         settled = await asyncio.gather(
-            *(postman.settle(patience_s) for postman in self._lanes.values())
+            *(endpoint.settle(timeout_s) for endpoint in self._lanes.values())
         )
         return all(settled)
 
@@ -325,10 +332,10 @@ class LaneRouter:
         if not self._may_speak(lane, sender):
             return
         if sender not in self._lane_of:
-            self._heard_on[sender] = lane
-            self._heard_on.move_to_end(sender)
-            if len(self._heard_on) > _MAX_HEARD:
-                self._heard_on.popitem(last=False)
+            self._last_lane_of[sender] = lane
+            self._last_lane_of.move_to_end(sender)
+            if len(self._last_lane_of) > _MAX_HEARD:
+                self._last_lane_of.popitem(last=False)
         self._arrived(sender, message)
 
     def _take_results(self, lane: int, sender: str, results: Sequence[TaskResult]) -> None:
@@ -337,33 +344,33 @@ class LaneRouter:
             self._results_arrived(sender, results)
 
     def _may_speak(self, lane: int, sender: str) -> bool:
-        """Whether what arrived on a lane counts.
+        """Whether a message that arrived on a lane is accepted.
 
-        Each lane sees to it that its members speak from their own addresses, and knows nothing of
-        those in other lanes.
+        Each lane checks that its members use their own addresses, but knows nothing about other
+        lanes.
         """
         if lane not in self._lanes:
-            # It was removed, and its agent has not ended yet.
+            # The lane was removed, and its agent has not ended yet.
             return False
         own = self._lane_of.get(sender)
         if own is None or own == lane:
             return True
-        heard_at = self._lanes[own].heard_at(sender)
-        if heard_at is not None and now() - heard_at >= CLAIM_KEPT_S:
-            # It may have come back on another lane.
+        last_received_at = self._lanes[own].last_received_at(sender)
+        if last_received_at is not None and now() - last_received_at >= CLAIM_KEPT_S:
+            # The worker may have returned on another lane.
             return True
         self.count(
             Flaw.FORGED_SENDER,
-            f"a message on lane {lane} in the name of {sender[:80]!r}, who is on lane {own}",
+            f"a message on lane {lane} from the address {sender[:80]!r}, which is on lane {own}",
         )
         return False
 
     def _pass_on(self, lane: int, sender: str, section: Section) -> None:
-        """Let workers of other lanes hear what one says to everyone, or to one of them."""
+        """Relay a worker's message to workers of other lanes."""
         if self._lane_of.get(sender) != lane:
             return
         if not _is_of_members(section.letter):
-            # On the other lane it would come in the manager's frame, and be obeyed.
+            # On the other lane it would arrive in the manager's frame, and be obeyed.
             self.count(
                 Flaw.FORGED_SENDER,
                 f"a message to members, which only a manager may send, from {sender[:80]!r}",
@@ -379,11 +386,18 @@ class LaneRouter:
 
     async def _in_turn(self) -> None:
         assert self._before_sending is not None
-        # A lane that finds nothing left to do must still wait until another one has done it.
+        # A lane with nothing left to do must still wait until another lane has done it.
         async with self._turn:
-            # Before anybody is found to be silent, all that was said is heard.
+            # Handle all messages before any worker is judged to be silent.
+            if self._failure is not None:
+                # No other lane may send what could not be stored.
+                raise self._failure
             self.empty_inbox()
-            await self._before_sending()
+            try:
+                await self._before_sending()
+            except Exception as fault:
+                self._failure = fault
+                raise
 
     async def _heed_wakes(self) -> None:
         while True:
@@ -394,7 +408,7 @@ class LaneRouter:
 
 
 def _is_of_members(letter: bytes) -> bool:
-    """Whether a letter holds nothing but messages of the users' own, and results."""
+    """Whether a letter holds only users' own messages, and results."""
     try:
         read = decode_letter(letter)
     except DecodeError:

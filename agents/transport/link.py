@@ -1,4 +1,4 @@
-"""How frames travel: the protocol that every link follows."""
+"""How frames travel: the protocol that every link implements."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 FrameReceiver: TypeAlias = Callable[[bytes], None]
-"""Called with each frame that arrives; must not raise and must not wait."""
+"""Called with each frame that arrives; must not raise or block."""
 
 
 class Link(Protocol):
-    """A way into one workspace, in which everyone may hear every frame.
+    """A connection to one workspace, in which every member may receive every frame.
 
-    A link promises nothing: frames may be lost, doubled, reordered or forged.
+    A link guarantees nothing: frames may be lost, duplicated, reordered or forged.
     """
 
     @property
     def address(self) -> str:
-        """Where others reach this member; new at every start of it."""
+        """The address of this member; a new one at every start."""
         ...
 
     async def send(self, frame: bytes, to: str | None = None) -> None:
-        """Send a frame, to one member by its address or to everyone.
+        """Send a frame to one member by its address, or to everyone.
 
-        Returns as soon as the link has taken it over, which may wait while the link is busy.
+        Returns as soon as the link has accepted it, which may take a while if the link is busy.
         """
         ...

@@ -1,7 +1,7 @@
-"""Ceylon's `.ceylon_network`: where an admin says where it is, and a starting agent looks.
+"""Ceylon's `.ceylon_network`, in which an admin says where it is.
 
-Ceylon writes the file into the current directory when an admin is constructed. An agent that
-starts reads it, and what it says overrides the agent's own arguments.
+Ceylon writes the file into the current directory when an admin is constructed. A starting agent
+reads it, and its values override the agent's own arguments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAX_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class NetworkFile:
-    """What such a file says; None where it says nothing.
+    """The content of such a file; None for what is missing.
 
     Args:
         workspace_id: the workspace.
@@ -31,7 +31,7 @@ class NetworkFile:
     port: str | None = None
 
     def write(self, path: Path) -> None:
-        """Write the file, as Ceylon reads it."""
+        """Write the file in Ceylon's format."""
         said = {
             "WORKSPACE_ID": self.workspace_id,
             "WORKSPACE_PORT": self.port,

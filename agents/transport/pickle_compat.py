@@ -1,9 +1,9 @@
-"""Reads one of our own messages out of a pickle without unpickling it.
+"""Reads one of Muster's own messages out of a pickle without unpickling it.
 
-The tutorial's agents send their results as `self.broadcast(pickle.dumps(result))`. Messages of
-ours pickle as a call of our codec on msgpack bytes (see `Message.__reduce__`), so the bytes can be
-picked out of the pickle's opcodes; nothing in it is ever executed. A pickle in which there is
-anything else is not ours to read.
+The tutorial's agents send their results as `self.broadcast(pickle.dumps(result))`. Muster's
+messages pickle as a call of its codec on msgpack bytes (see `Message.__reduce__`), so the bytes can
+be read from the pickle's opcodes. Nothing in it is ever executed. A pickle that holds anything else
+is not read.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _SILENT = frozenset({"PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT"})
 
 
 def message_inside(data: object) -> BaseModel | None:
-    """The message that is to be sent as bytes, or None if they are no pickle of a message of ours.
+    """The message in a pickle; None if the bytes are not a pickle of one of Muster's messages.
 
-    A model that nobody has pickled stands for itself.
+    A model that was not pickled is returned as it is.
 
     Args:
-        data: what was given to `broadcast` or `send_direct`.
+        data: the argument of `broadcast` or `send_direct`.
 
     Raises:
         InvalidInput: it is neither bytes nor a model.
@@ -42,7 +42,7 @@ def message_inside(data: object) -> BaseModel | None:
     if not isinstance(data, bytes):
         raise InvalidInput(
             f"{show(data)} can't be sent as it is: broadcast and send_direct take bytes or a "
-            "message; give broadcast_message or send_message what is to be pickled"
+            "message; use broadcast_message or send_message for objects that have to be pickled"
         )
     if not data.startswith(b"\x80") or _MARK not in data[:_HEAD_BYTES]:
         return None
@@ -56,11 +56,11 @@ def message_inside(data: object) -> BaseModel | None:
 class _Call(NamedTuple):
     encoded: bytes
     kind: tuple[str, ...]
-    """Module and qualified name of a user's own class; empty for a message of ours."""
+    """Module and qualified name of a user's own class; empty for one of Muster's messages."""
 
 
 def _read_call(data: bytes) -> _Call | None:
-    """The call of our codec that a pickle is, if that is all that the pickle does."""
+    """The call of the codec in a pickle, if the pickle does nothing else."""
     import pickletools  # noqa: PLC0415 - most agents never see a pickle
 
     names: list[str] = []
@@ -88,7 +88,7 @@ def _read_call(data: bytes) -> _Call | None:
 
 
 def _kinds_called(name: tuple[str, ...]) -> dict[str, type[BaseModel]]:
-    """The user's own class of this module and name, since two modules may use one name."""
+    """The user's class with this module and name, since two modules may use the same name."""
     return {
         kind.__qualname__: kind
         for kind in _subclasses_of(Message)

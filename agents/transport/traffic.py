@@ -1,4 +1,4 @@
-"""How much has gone out to a link and come in from it."""
+"""Counters of the frames that a member sends and receives."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Traffic:
-    """What one member has sent and received, whether it could be read or not.
+    """What one member has sent and received, readable or not.
 
     Args:
         frames_sent: how many frames it sent.
-        sent_bytes: how many bytes they had.
-        frames_received: how many frames came in, those for others too if the link brings them.
-        received_bytes: how many bytes they had.
+        sent_bytes: their total size.
+        frames_received: how many frames it received, including those for other members.
+        received_bytes: their total size.
     """
 
     frames_sent: int = 0
@@ -24,7 +24,7 @@ class Traffic:
 
 
 def sum_up(parts: Iterable[Traffic]) -> Traffic:
-    """The traffic of several, such as of all lanes."""
+    """Add up the traffic of several links, such as of all lanes."""
     whole = Traffic()
     for part in parts:
         whole.frames_sent += part.frames_sent

@@ -1,4 +1,4 @@
-"""Finds and calls the handlers that users declare with `@on`, `@on_connect` and `@on_run`."""
+"""Finds and calls users' handlers, declared with `@on`, `@on_connect` and `@on_run`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_KNOWN_PEERS = 10_000
 
 
 class UserHandlers(BaseAgent):
-    """An agent that finds its user's handlers and calls each beside the message loop."""
+    """An agent that finds its user's handlers and calls each outside the message loop."""
 
     _handlers: dict[type, Handler]
     _connection_handlers: dict[str, Handler]
@@ -36,10 +36,10 @@ class UserHandlers(BaseAgent):
         """Report an exception that a user's handler raised."""
 
     async def handle_connection(self, topic: str, agent: AgentDetail) -> None:
-        """Called once for each agent, of whatever kind, that appears in the workspace."""
+        """Called once for each agent of any kind that appears in the workspace."""
 
     def model_handlers(self) -> Mapping[str, type[BaseModel]]:
-        """The pydantic models that this agent has handlers for, by qualified name."""
+        """The pydantic models that have handlers, by qualified name."""
         models: dict[str, type[BaseModel]] = {}
         prefixes = {f"{cls.__name__}.": cls for cls in type(self).__mro__}
         for key, handler in ceylon_support.message_handlers.items():
@@ -54,7 +54,7 @@ class UserHandlers(BaseAgent):
         return models
 
     def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
-        """Start the user's `@on` handlers for a message; False if there are none.
+        """Start the user's `@on` handlers for a message; return False if there are none.
 
         Args:
             message: what arrived.
@@ -83,7 +83,7 @@ class UserHandlers(BaseAgent):
         return None if name is None else getattr(self, name)
 
     def _connect_handlers(self) -> Iterator[tuple[str, Handler]]:
-        """The handlers of connections, each once, however often subclasses override it."""
+        """The handlers of connections, each once, even if subclasses override it."""
         found: set[str] = set()
         for cls in type(self).__mro__:
             declared = ceylon_support.connect_handlers.get(cls.__name__, {})
@@ -104,7 +104,7 @@ class UserHandlers(BaseAgent):
                 yield getattr(self, handler.__name__)
 
     def _start_handler(self, what: str, call: Callable[[], object]) -> None:
-        """Run a user's handler beside the message loop, and tell of what it raises."""
+        """Run a user's handler outside the message loop, and report its exception."""
 
         async def see_through() -> object:
             outcome = call()
@@ -120,7 +120,7 @@ class UserHandlers(BaseAgent):
         future.add_done_callback(done)
 
     def remember(self, agent: AgentDetail) -> None:
-        """Take note of somebody who spoke."""
+        """Record an agent that has sent something."""
         if agent.id not in self._greeted:
             self._greeted[agent.id] = agent
             if len(self._greeted) > MAX_KNOWN_PEERS:
@@ -135,12 +135,12 @@ class UserHandlers(BaseAgent):
 def _find_declared_name(agent: type, kind: type[BaseModel], declared: int) -> str | None:
     """The name of the method that `@on` declares in a class of agents for a class of messages.
 
-    It is asked for each result; to write a class out for Ceylon's key takes longer than the rest.
+    It is needed for each result; formatting the class for Ceylon's key takes longer than the rest.
 
     Args:
         agent: the class of agents.
         kind: the class of messages.
-        declared: how many methods are declared in all; with another one it is looked for again.
+        declared: how many methods are declared in all; a new number invalidates the cache.
     """
     del declared
     for cls in agent.__mro__:
@@ -155,15 +155,15 @@ def call_with(
     positional: Sequence[object],
     named: Mapping[str, object],
 ) -> _Returned:
-    """Call a user's function with those of the named arguments that it takes.
+    """Call a user's function with those of the named arguments that it accepts.
 
     Args:
         function: a coroutine function or a plain one.
-        positional: what comes first.
-        named: what comes by name, or in this order for parameters of other names.
+        positional: the positional arguments.
+        named: the arguments by name; parameters of other names get them in this order.
 
     Returns:
-        What it returns: of a coroutine function the coroutine.
+        What the function returns: for a coroutine function, the coroutine.
     """
     bound = 0 if getattr(function, "__self__", None) is None else 1
     parameters = _parameters_of(getattr(function, "__func__", function))
@@ -178,7 +178,7 @@ def call_with(
 
 
 class _Parameters(NamedTuple):
-    """What a function takes: names, each with whether it must be given; and whether any name."""
+    """What a function accepts: names, each with whether it is required; and whether any name."""
 
     named: tuple[tuple[str, bool], ...]
     takes_any_name: bool
@@ -199,7 +199,7 @@ def _parameters_of(function: Callable[..., object]) -> _Parameters:
 
 
 def _belongs(handler: Handler, cls: type) -> bool:
-    # Ceylon keys handlers by class name: another class of the same name must not lend us its own.
+    # Ceylon keys handlers by class name: don't use those of another class of the same name.
     return vars(cls).get(handler.__name__) is handler
 
 

@@ -22,9 +22,9 @@ from ..security.sealing import find_client_secret, seal_client
 from ..security.ticket import SCHEME, Ticket, read_ticket
 from ..transport.ceylon_agent import CeylonAgent
 from ..transport.direct_connection import ConnectionHolder, DirectConnection
-from ..transport.discovery import ask_for_wire, ask_the_door
-from ..transport.quic_probe import is_at_home
-from ..transport.start_group import departures_of_workers
+from ..transport.discovery import ask_for_lane, request_direct_connection
+from ..transport.quic_probe import answers_probe
+from ..transport.start_group import start_group_of_workers
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -169,13 +169,13 @@ class Dialer:
             # A firewall may block the lane's port and not the home port.
             self._is_lane_bad = False
             self._set_address(host, home)
-            return await is_at_home(host, home.port)
-        ask = partial(ask_the_door, host, home.port, self._make_codec(home), self._agent.name)
+            return await answers_probe(host, home.port)
+        ask = partial(ask_for_lane, host, home.port, self._make_codec(home), self._agent.name)
         asked_at = now()
         lane = await ask()
         if lane is None:
             may_follow = may_be_starting and now() - asked_at < REFUSED_WITHIN_S
-            if not await is_at_home(host, home.port):
+            if not await answers_probe(host, home.port):
                 self._set_address(host, home)
                 return False
             ends_at = now() + DISCOVERY_LAG_S
@@ -191,7 +191,7 @@ class Dialer:
         while not self._state.is_over:
             has_joined = self._state.has_joined_by_this_connection
             self._is_lane_bad = self._current_address() != self._home and not has_joined
-            departures_of_workers().announce(self._agent)
+            start_group_of_workers().announce(self._agent)
             # Spread out, so that not all workers dial a restarted manager at once.
             await self._wait_for_ticket(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             if self._state.is_over:
@@ -256,7 +256,7 @@ class Dialer:
                 does that its manager started.
         """
         host, home = self._current_address() if uses_own_address else self._home
-        return await ask_for_wire(
+        return await request_direct_connection(
             host,
             home.port,
             self._make_codec(home, identity),

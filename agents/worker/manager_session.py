@@ -179,7 +179,7 @@ class ManagerSession:
             call=self.call,
             holding=tuple(dict.fromkeys(self._owner.held_keys)),
         )
-        self.endpoint.post_loose(ANY_MANAGER, hello)
+        self.endpoint.post_datagram(ANY_MANAGER, hello)
 
     # ------------------------------------------------------------------ sending
 
@@ -235,13 +235,13 @@ class ManagerSession:
         """Whether the connection is to be replaced; asks to join again if the manager is silent."""
         assert self._watch is not None
         owner, watch = self._owner, self._watch
-        heard_at = self._manager_heard_at()
-        silent_s = checked_at - heard_at
+        last_received_at = self._manager_received_at()
+        silent_s = checked_at - last_received_at
         # While the loop was blocked, what the manager sent was not read, and it may have given this
         # worker up.
         absent_s = watch.late_since(last_checked_at) + self.heartbeat_s
         if max(silent_s, absent_s) > self.lost_after_s:
-            late_s = watch.late_since(min(heard_at, last_checked_at))
+            late_s = watch.late_since(min(last_received_at, last_checked_at))
             if silent_s - late_s > self.lost_after_s:
                 log.warning(
                     "the manager is silent; asking to join again", worker=self._profile.name
@@ -285,13 +285,20 @@ class ManagerSession:
     def _is_link_dead(self, checked_at: float) -> bool:
         """Whether not even what the manager sends to everyone arrives through the link."""
         assert self._watch is not None
-        heard_at = self.endpoint.link_heard_at
-        return checked_at - heard_at - self._watch.late_since(heard_at) > self.lost_after_s
+        last_received_at = self.endpoint.link_received_at
+        return (
+            checked_at - last_received_at - self._watch.late_since(last_received_at)
+            > self.lost_after_s
+        )
 
-    def _manager_heard_at(self) -> float:
+    def _manager_received_at(self) -> float:
         """When the manager last sent something to this worker, and not only to everyone.
 
         A manager that has lost this worker still sends its heartbeats to everyone.
         """
-        heard_at = self.endpoint.heard_at(self.manager or "")
-        return self._welcomed_at if heard_at is None else max(heard_at, self._welcomed_at)
+        last_received_at = self.endpoint.last_received_at(self.manager or "")
+        return (
+            self._welcomed_at
+            if last_received_at is None
+            else max(last_received_at, self._welcomed_at)
+        )

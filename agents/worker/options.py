@@ -10,7 +10,7 @@ from ..execution.handler_executor import ExecutorSource
 from ..execution.handlers import Handlers
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..security.ticket import Ticket
-from ..transport.ceylon_agent import PeerMode
+from ..transport.ceylon_api import PeerMode
 
 ROLE = "worker"
 """The role under which Ceylon announces a worker."""

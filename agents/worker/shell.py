@@ -405,7 +405,7 @@ class WorkerShell:
     def send_to(self, address: str, message: BaseModel) -> None:
         """Send a user's own message to one member, or to everyone."""
         if self._manager_session is not None:
-            self._manager_session.endpoint.post_loose(address, message)
+            self._manager_session.endpoint.post_datagram(address, message)
 
     def _post(self, message: BaseModel) -> None:
         if self._manager_session is not None:

@@ -24,8 +24,8 @@ from ..runtime.background import BackgroundRun
 from ..runtime.log import log
 from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK
 from ..security.ticket import Ticket
-from ..transport.ceylon_agent import AgentDetail, PeerMode
-from ..transport.start_group import departures_of_workers
+from ..transport.ceylon_api import AgentDetail, PeerMode
+from ..transport.start_group import start_group_of_workers
 from .activity import WorkerActivity
 from .dialer import Dialer
 from .manager_session import Connect
@@ -33,7 +33,7 @@ from .options import ROLE, WorkerOptions, check_abilities, check_kind
 from .shell import Around, WorkerShell
 
 if TYPE_CHECKING:
-    from ..transport.ceylon_agent import UnifiedAgent
+    from ..transport.ceylon_api import UnifiedAgent
     from ..transport.link import Link
 
 
@@ -312,9 +312,9 @@ class WorkerAgent(WorkerActivity):
         """
         self.dials_again = True
         self._dialer.settle_home()
-        self.departures = departures = departures_of_workers()
+        self.start_group = start_group = start_group_of_workers()
         if not (inputs or workers):
-            departures.announce(self)
+            start_group.announce(self)
         try:
             await self._dialer.wait_for_manager()
             await super().start_agent(inputs, workers)
@@ -322,7 +322,7 @@ class WorkerAgent(WorkerActivity):
                 self.renew()
                 await super().start_agent()
         finally:
-            departures.withdraw(self)
+            start_group.withdraw(self)
 
     def can_dial_again(self) -> bool:
         """Whether the worker dials by itself; one that its manager started does not."""

@@ -89,7 +89,7 @@ def test_a_thread_that_has_nothing_to_do_is_used_again() -> None:
     names = set()
     for _ in range(5):
         names.add(threads.submit(lambda: threading.current_thread().name).result(20))
-        until(lambda: threads._crew.unfinished == 0)
+        until(lambda: threads._shared.unfinished == 0)
     assert names == {"t_0"}
     threads.shutdown()
 

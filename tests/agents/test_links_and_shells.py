@@ -502,7 +502,7 @@ def test_a_worker_whose_manager_forgot_the_end_of_an_attempt_gets_more_work() ->
         await asyncio.sleep(1)
         record = manager.board.workers["Ada"]
         record.stopping.add((99, 1))
-        manager._shell._endpoint.post(record.worker_id, CancelTask(task_id=99, attempt=1))  # type: ignore[union-attr]
+        manager._shell._router.post(record.worker_id, CancelTask(task_id=99, attempt=1))  # type: ignore[union-attr]
         manager.add_task(tasks(1)[0])
         await asyncio.sleep(1)
         assert record.stopping == set()

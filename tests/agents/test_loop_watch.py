@@ -110,12 +110,12 @@ def test_the_culprit_is_named_and_nobody_counts_as_silent(
     assert not [each for each in told if each.what is OccurrenceKind.WORKER_LOST]
     lines = [each.getMessage() for each in caplog.records]
     assert not [each for each in lines if "the manager is silent" in each]
-    culprits = [each for each in lines if "holds up the loop" in each]
+    culprits = [each for each in lines if "has blocked the event loop" in each]
     assert len(culprits) == 1, lines
     if block is block_at_once or sys.version_info >= (3, 12):
         assert culprits[0].startswith("worker 'Ada': task 7 (attempt 1, type 'block') holds up")
     assert "test_loop_watch.py" in culprits[0]
-    assert len([each for each in lines if "the loop turns again" in each]) == 1
+    assert len([each for each in lines if "the event loop runs again" in each]) == 1
 
 
 @pytest.mark.slow

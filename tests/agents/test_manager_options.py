@@ -42,7 +42,7 @@ OTHERS: dict[str, Any] = {
     "blob_threshold_bytes": 10,
     "max_lanes": 2,
     "lane_ports": (9_002, 9_003),
-    "wires": False,
+    "direct_connections": False,
 }
 """For each argument a value other than its default, as far as it has one that does no I/O."""
 

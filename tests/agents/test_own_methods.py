@@ -366,7 +366,7 @@ def test_a_pickle_of_another_class_is_named_as_what_was_missed(
     async def take(self: Any, message: bytes) -> None:
         sent.append(message)
 
-    monkeypatch.setattr("muster.agents.transport.ceylon_agent.BaseAgent.broadcast", take)
+    monkeypatch.setattr("muster.agents.transport.ceylon_api.BaseAgent.broadcast", take)
 
     async def body(self: Any, data: TaskAssignment) -> None:
         await self.broadcast(pickle.dumps(NotOurs(data.task.id, self.name, True)))

@@ -32,8 +32,9 @@ from muster.agents.kernel.security.sealed_frame import (
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.security.sealing import fresh_identity
 from muster.agents.security.ticket import Ticket
-from muster.agents.transport.ceylon_agent import CeylonAgent, PeerMode
-from muster.agents.transport.discovery import ask_for_wire
+from muster.agents.transport.ceylon_agent import CeylonAgent
+from muster.agents.transport.ceylon_api import PeerMode
+from muster.agents.transport.discovery import request_direct_connection
 from muster.messages import (
     DecodeError,
     Goodbye,
@@ -96,8 +97,8 @@ class Member(CeylonAgent):
 
     async def serve(self) -> None:
         while self.seal.manager is None:
-            knock = self.seal.wrap(Outgoing(encode_frame(Frame("mallory", ())), None), 0.0)
-            await self.send(knock.frame)
+            probe = self.seal.wrap(Outgoing(encode_frame(Frame("mallory", ())), None), 0.0)
+            await self.send(probe.frame)
             await asyncio.sleep(0.1)
         while True:
             for frame in await self.orders.get():
@@ -163,22 +164,22 @@ def forgeries(member: Member, worker: str, attempt: int) -> list[bytes]:
     return frames
 
 
-class NoWires:
+class NoConnections:
     """Has the direct connection that a member gets in another's name, if it gets one."""
 
     def __init__(self) -> None:
         self.attached = 0
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
         return True
 
-    def attach(self, peer: str, wire: object) -> None:
+    def attach(self, peer: str, connection: object) -> None:
         self.attached += 1
 
-    def detach(self, peer: str, wire: object) -> None:
+    def detach(self, peer: str, connection: object) -> None:
         pass
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+    def receive_direct(self, peer: str, frame: bytes) -> None:
         pass
 
     def probe_link(self) -> None:
@@ -208,10 +209,10 @@ async def suffer(rounds: int, crowd: int) -> dict[str, float]:
     for _ in range(rounds):
         await member.orders.put(forgeries(member, address, attempt=1))
         await asyncio.sleep(0.1)
-    holder = NoWires()
+    holder = NoConnections()
     talk = DiscoveryCodec(member.secret, ticket.workspace_id, member.identity)
     for _ in range(3):
-        wire = await ask_for_wire(
+        connection = await request_direct_connection(
             ticket.host,
             ticket.port,
             talk,
@@ -219,8 +220,8 @@ async def suffer(rounds: int, crowd: int) -> dict[str, float]:
             manager=ticket.peer_id,
             holder=holder,  # type: ignore[arg-type]
         )
-        if wire is not None:
-            wire.close()
+        if connection is not None:
+            connection.close()
     forged_dropped = manager.dropped.get("forged_sender", 0)
     # Now as thousands, each with an address of its own in its own session.
     numbers = itertools.count()

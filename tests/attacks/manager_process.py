@@ -60,7 +60,7 @@ async def manage(options: argparse.Namespace) -> None:
         ticket = manager.ticket()
         write_ticket_file(options.folder / "ticket", ticket)
         tell({"page": page.port, "metrics": int(metrics.rsplit(":", 1)[1].split("/")[0])})
-        tell({"door": ticket.port})
+        tell({"discovery": ticket.port})
         work = Work(manager, options.rate)
         background = [asyncio.create_task(each) for each in (work.add(), tell_figures(work))]
         ended = asyncio.create_task(over.wait())

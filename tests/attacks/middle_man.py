@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from unittest import mock
 
 from muster.agents import Handlers, TaskManager, WorkerAgent
-from muster.agents.transport import discovery as door_module
+from muster.agents.transport import discovery as discovery_module
 from muster.messages import Task
 from target import Figures, show
 
@@ -168,12 +168,12 @@ class MiddleMan:
         """Be there, and have all workers of this process come to him instead of the manager."""
         server = await asyncio.start_server(self._serve, LOOPBACK, 0)
         self.port = server.sockets[0].getsockname()[1]
-        come = door_module._come
+        come = discovery_module._come
 
         async def come_here(host: str, port: int) -> object:
             return await come(LOOPBACK, self.port if port == self._manager_port else port)
 
-        with mock.patch.object(door_module, "_come", come_here):
+        with mock.patch.object(discovery_module, "_come", come_here):
             yield
         server.close()
 

@@ -10,7 +10,7 @@ def attack(*, quick: bool = False) -> Figures:
     with target() as manager:
         manager.work(2)
         page = Flood(LOOPBACK, manager.ports["page"], 1, resets=True)
-        with Flood(LOOPBACK, manager.ports["door"], 1, resets=True):
+        with Flood(LOOPBACK, manager.ports["discovery"], 1, resets=True):
             return try_out(manager, page, quick=quick)
 
 

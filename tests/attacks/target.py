@@ -69,7 +69,9 @@ class Target:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log)
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
-        wait_until(lambda: "door" in self.ports and bool(self.figures), "the manager has begun")
+        wait_until(
+            lambda: "discovery" in self.ports and bool(self.figures), "the manager has begun"
+        )
 
     def _read(self) -> None:
         assert self.process.stdout is not None

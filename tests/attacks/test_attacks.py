@@ -40,7 +40,7 @@ def test_each_is_called_in_the_same_way(name: str) -> None:
     assert not hasattr(module, "measure")
 
 
-IN_CI = {"half_sent_headers", "idle_at_the_door", "slow_feed_readers"}
+IN_CI = {"half_sent_headers", "idle_at_discovery", "slow_feed_readers"}
 """One of each kind; each attack takes up to half a minute."""
 
 

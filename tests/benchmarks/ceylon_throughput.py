@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--store", choices=("none", "memory", "sqlite"), default="none")
     parser.add_argument("--insecure", action="store_true", help="do not seal")
-    parser.add_argument("--no-wires", action="store_true", help="all frames go by Ceylon")
+    parser.add_argument(
+        "--no-direct-connections", action="store_true", help="all frames go by Ceylon"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     collect_garbage_less_often()
@@ -65,7 +67,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         port=0,
         quiet=True,
         insecure=options.insecure,
-        wires=not options.no_wires,
+        direct_connections=not options.no_direct_connections,
     )
     at: dict[OccurrenceKind, float] = {}
     processor_at: dict[OccurrenceKind, float] = {}

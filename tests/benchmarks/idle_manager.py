@@ -20,7 +20,7 @@ from pathlib import Path
 
 from muster.agents.bench.workers import BenchPlan, BenchWorkers
 from muster.agents.runtime.ports import LOOPBACK, claim_port, standing_in
-from muster.agents.transport.ceylon_agent import AgentDetail, BaseAgent, PeerMode
+from muster.agents.transport.ceylon_api import AgentDetail, BaseAgent, PeerMode
 from sigterm import heed_sigterm
 
 WORKSPACE = "idle"

@@ -112,7 +112,7 @@ def test_what_is_written_again_counts_as_new(place: Place) -> None:
 )
 def test_no_name_leads_elsewhere(store: BlobStore, name: str) -> None:
     for access in (store.read, store.delete, lambda name: store.write(name, b"")):
-        with pytest.raises(BlobUnusable, match="no blob is called") as raised:
+        with pytest.raises(BlobUnusable, match="is not the name of a blob") as raised:
             access(name)
         assert len(str(raised.value)) < 600
 

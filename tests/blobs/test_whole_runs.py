@@ -605,9 +605,9 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
         managing = asyncio.ensure_future(first.serve_over(link))
         await until(lambda: bool(parcels._reads))
         await asyncio.sleep(0.5)
-        postman = working._shell._manager_session
-        assert postman is not None
-        assert not postman.endpoint._multiplexer.has_unsettled()
+        endpoint = working._shell._manager_session
+        assert endpoint is not None
+        assert not endpoint.endpoint._multiplexer.has_unsettled()
         await kill(managing, memory, link)
         second = CountedOccurrence([], store=MemoryStore(memory), blobs=blobs, **options)
         await second.serve_over(network.join("boss 2", second.receive))

@@ -147,7 +147,7 @@ def test_the_wait_is_over_once_all_have_come(watched: Make, only: Make) -> None:
     assert not only(EndRun, board.wait_until(20, hearing=["Ada"]))
 
 
-def test_the_wait_counts_from_the_opening_of_the_doors(watched: Make, task: Make) -> None:
+def test_the_wait_counts_from_the_opening_of_discoverys(watched: Make, task: Make) -> None:
     board = watched(expected_workers=1, join_timeout_s=5)
     board.add(task(1))
     board.now = 100.0

@@ -50,7 +50,9 @@ def hosted() -> tuple[Admin, TaskManager, list[WorkerAgent]]:
 
 
 def own() -> tuple[TaskManager, WorkerAgent]:
-    manager = TaskManager(four_tasks(), expected_workers=1, quiet=True, port=0, wires=False)
+    manager = TaskManager(
+        four_tasks(), expected_workers=1, quiet=True, port=0, direct_connections=False
+    )
     return manager, WorkerAgent("Ada", SKILL, admin_peer=manager.details().id)
 
 
@@ -293,7 +295,7 @@ class Watched:
     def passed(self) -> float:
         return self._loop.time() - self._began
 
-    async def is_at_home(self, host: str, port: int) -> bool:
+    async def answers_probe(self, host: str, port: int) -> bool:
         assert (host, port) == (self.admin_ip, self.port)
         return self._at_home(self.passed())
 
@@ -307,7 +309,7 @@ class Watched:
 async def watch(monkeypatch: pytest.MonkeyPatch, **facts: Any) -> tuple[list[str], float]:
     """What the watch says within a minute, and when it ended."""
     guest = Watched(**{"hears_until": 0.0, "met": True, **facts})
-    monkeypatch.setattr(host_watch, "is_at_home", guest.is_at_home)
+    monkeypatch.setattr(host_watch, "answers_probe", guest.answers_probe)
     told: list[str] = []
     watching = asyncio.ensure_future(watch_host(guest, 10.0, told.append))
     await asyncio.wait([watching], timeout=60)
@@ -337,7 +339,7 @@ def test_a_host_is_gone_if_nobody_answers_and_nothing_comes(
     else:
         assert after_s == pytest.approx(gone_after_s, abs=LOOK_EVERY_S + 0.1)
         (line,) = told
-        assert line.startswith("its host at 127.0.0.1, UDP port 9001, is gone: nobody has answered")
+        assert line.startswith("its host at 127.0.0.1, UDP port 9001, is gone: it has not answered")
 
 
 @pytest.mark.parametrize("met", [True, False])
@@ -348,7 +350,7 @@ def test_a_guest_that_does_not_meet_its_admin_says_so_once(
     told = [each.getMessage() for each in caplog.records]
     assert len(told) == (not met)
     if not met:
-        assert "the admin of its workspace is not met in 'estate'" in told[0]
+        assert "the admin of workspace 'estate' was not met" in told[0]
 
 
 @pytest.mark.parametrize(("comes_at", "waits_s"), [(0.0, 0.0), (3.0, 3.0), (99.0, WAIT_S)])
@@ -357,7 +359,7 @@ def test_a_guest_waits_for_its_host_but_not_for_ever(
 ) -> None:
     async def story() -> float:
         guest = Watched(at_home=lambda t: t >= comes_at, hears_until=0.0, met=False)
-        monkeypatch.setattr(host_watch, "is_at_home", guest.is_at_home)
+        monkeypatch.setattr(host_watch, "answers_probe", guest.answers_probe)
         await wait_for_host(guest)
         return guest.passed()
 

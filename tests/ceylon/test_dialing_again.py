@@ -13,8 +13,8 @@ import pytest
 from ceylon import Admin
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.simulation.virtual_time import run_in_virtual_time
-from muster.agents.transport import dial_watch, host_watch
-from muster.agents.transport.dial_watch import FIRST_LOOKS, LOOK_EVERY_S, MOST_LOOKS, watch_dial
+from muster.agents.transport import host_watch, redial
+from muster.agents.transport.redial import FIRST_LOOKS, LOOK_EVERY_S, MOST_LOOKS, watch_dial
 from muster.messages import Task
 
 DEADLINE_S = 60
@@ -94,12 +94,12 @@ class Dialed:
 async def pauses(met_by: float, is_host_there: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
     """How long each dial lasted until the next, and whether the watch has ended."""
 
-    async def is_at_home(host: str, port: int) -> bool:
+    async def answers_probe(host: str, port: int) -> bool:
         assert (host, port) == (agent.admin_ip, agent.port)
         return is_host_there
 
     agent = Dialed(met_by)
-    monkeypatch.setattr(dial_watch, "is_at_home", is_at_home)
+    monkeypatch.setattr(redial, "answers_probe", answers_probe)
     watching = asyncio.ensure_future(watch_dial(agent))
     await asyncio.wait([watching], timeout=3_600)
     has_ended = watching.done()

@@ -15,7 +15,7 @@ import pytest
 from ceylon import DEFAULT_WORKSPACE_ID, Admin, BaseAgent, PeerMode
 from muster.agents import TaskManager, WorkerAgent
 from muster.agents.runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, claim_port
-from muster.agents.transport.admin_address import AdminPlace, agree_with_admin
+from muster.agents.transport.admin_address import AdminAddress, agree_with_admin
 from muster.agents.transport.network_file import FILE_NAME, NetworkFile
 from muster.messages import InvalidInput, RunEnded, Task
 
@@ -189,23 +189,31 @@ def test_a_worker_of_a_manager_in_another_workspace_says_so_and_joins_that(
 
     assert run(story).success_rate == 1.0
     (told,) = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
-    assert "'Ada' was to join workspace 'default', but its admin is in workspace 'estate'" in told
+    assert "'Ada' should join workspace 'default', but its admin is in workspace 'estate'" in told
     assert "workspace_id='estate'" in told
 
 
 @pytest.mark.parametrize(
     ("asked", "known", "joined"),
     [
-        (AdminPlace("default", DEFAULT_PORT), AdminPlace("estate", 9001), ("estate", 9001)),
-        (AdminPlace(DEFAULT_WORKSPACE_ID, 9000), AdminPlace("default", 9001), ("default", 9000)),
-        (AdminPlace("default", DEFAULT_PORT), AdminPlace("default", 0), ("default", DEFAULT_PORT)),
-        (AdminPlace("estate", 9001), AdminPlace("estate", 9001), ("estate", 9001)),
-        (AdminPlace("mill", 9001), AdminPlace("estate", 9001), None),
-        (AdminPlace("mill", 9001), AdminPlace("default", 9001), None),
+        (AdminAddress("default", DEFAULT_PORT), AdminAddress("estate", 9001), ("estate", 9001)),
+        (
+            AdminAddress(DEFAULT_WORKSPACE_ID, 9000),
+            AdminAddress("default", 9001),
+            ("default", 9000),
+        ),
+        (
+            AdminAddress("default", DEFAULT_PORT),
+            AdminAddress("default", 0),
+            ("default", DEFAULT_PORT),
+        ),
+        (AdminAddress("estate", 9001), AdminAddress("estate", 9001), ("estate", 9001)),
+        (AdminAddress("mill", 9001), AdminAddress("estate", 9001), None),
+        (AdminAddress("mill", 9001), AdminAddress("default", 9001), None),
     ],
 )
 def test_what_nobody_has_chosen_is_the_admins_to_say(
-    asked: AdminPlace, known: AdminPlace, joined: tuple[str, int] | None
+    asked: AdminAddress, known: AdminAddress, joined: tuple[str, int] | None
 ) -> None:
     if joined is None:
         with pytest.raises(InvalidInput, match=f"{asked.workspace_id}.*{known.workspace_id}"):

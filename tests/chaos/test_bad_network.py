@@ -40,14 +40,14 @@ DELAY_S = 0.05
 
 
 @pytest.fixture
-def one_wire() -> Iterator[Network]:
+def one_connection() -> Iterator[Network]:
     """A manager and four workers side by side."""
     with network({"wire": ("manager", *NAMES)}) as built:
         yield built
 
 
 @pytest.fixture
-def two_wires() -> Iterator[Network]:
+def two_connections() -> Iterator[Network]:
     """A manager and four workers, who see each other only through a relay."""
     with network({"hill": ("manager", "relay"), "valley": ("relay", *NAMES)}) as built:
         yield built
@@ -55,7 +55,7 @@ def two_wires() -> Iterator[Network]:
 
 @pytest.mark.parametrize("cut_off", [("Ada", "Ben"), ("manager",)], ids=["two_workers", "manager"])
 def test_a_partition_of_twenty_seconds_costs_no_result(
-    one_wire: Network,
+    one_connection: Network,
     tmp_path: Path,
     processes: Processes,
     chance: random.Random,
@@ -63,17 +63,17 @@ def test_a_partition_of_twenty_seconds_costs_no_result(
     cut_off: Sequence[str],
 ) -> None:
     crew = Crew(processes, tmp_path, workers=NAMES, tasks=TASKS, takes_s=LONG_S, chance=chance)
-    address = one_wire.address("manager", "wire")
-    crew.start_manager(on=one_wire.inside("manager"), host=address, port=PORT)
+    address = one_connection.address("manager", "wire")
+    crew.start_manager(on=one_connection.inside("manager"), host=address, port=PORT)
     for name in NAMES:
-        crew.start_worker(name, on=one_wire.inside(name))
+        crew.start_worker(name, on=one_connection.inside(name))
     crew.wait_for_executions(TASKS // 10, within_s=30)
     for host in cut_off:
-        one_wire.cut(host, "wire")
+        one_connection.cut(host, "wire")
     tell(f"cut off: {', '.join(cut_off)}; {len(crew.executions())} executions")
     pause(PARTITION_S)
     for host in cut_off:
-        one_wire.mend(host, "wire")
+        one_connection.mend(host, "wire")
     begun = len(crew.executions())
     tell(f"mended; {begun} executions")
     if crew.is_over:
@@ -91,26 +91,30 @@ def test_a_partition_of_twenty_seconds_costs_no_result(
 
 
 def test_a_tenth_of_all_datagrams_lost_and_the_rest_late_costs_no_result(
-    two_wires: Network, tmp_path: Path, processes: Processes, chance: random.Random, tell: Tell
+    two_connections: Network,
+    tmp_path: Path,
+    processes: Processes,
+    chance: random.Random,
+    tell: Tell,
 ) -> None:
     crew = Crew(processes, tmp_path, workers=NAMES, tasks=TASKS, takes_s=SHORT_S, chance=chance)
-    server = two_wires.address("manager", "hill")
-    entrance = two_wires.address("relay", "valley")
+    server = two_connections.address("manager", "hill")
+    entrance = two_connections.address("relay", "valley")
     relay = processes.start(
         "relay",
         [
-            *(*two_wires.inside("relay"), sys.executable, str(RELAY)),
+            *(*two_connections.inside("relay"), sys.executable, str(RELAY)),
             *("--listen", f"{entrance}:{PORT}", "--to", f"{server}:{PORT}"),
             *("--loss", str(LOSS), "--delay-s", str(DELAY_S)),
             *("--seed", str(chance.randrange(1_000_000))),
         ],
     )
-    crew.start_manager(on=two_wires.inside("manager"), host=server, port=PORT)
+    crew.start_manager(on=two_connections.inside("manager"), host=server, port=PORT)
     ticket_file = tmp_path / "ticket of the relay"
     ticket = read_ticket(crew.ticket_file)
     write_ticket_file(ticket_file, dataclasses.replace(ticket, host=entrance, port=PORT))
     for name in NAMES:
-        crew.start_worker(name, on=two_wires.inside(name), ticket_file=ticket_file)
+        crew.start_worker(name, on=two_connections.inside(name), ticket_file=ticket_file)
     report = crew.finish(within_s=120)
     relay.end()
     counts = json.loads(relay.out.read_text(encoding="utf-8"))

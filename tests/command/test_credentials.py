@@ -34,7 +34,7 @@ def test_a_fresh_secret_is_written_for_its_owner_alone(
     assert (ended.code, ended.out) == (0, "")
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
     again = invoke("secret", "--file", "s")
-    assert (again.code, "a secret replaces nothing" in again.err) == (2, True)
+    assert (again.code, "already exists and is not overwritten" in again.err) == (2, True)
 
 
 def test_a_ticket_is_read_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_worker_with_the_wrong_secret_ends_with_2_and_is_told_what_to_do(
 ) -> None:
     ended = start(*worker("--join", "ticket", "--secret-file", "wrong")).end(within_s=15)
     assert (ended.code, ended.out) == (2, "")
-    assert "muster: worker 'Ada': wrong secret: the manager can't open what" in ended.err
+    assert "muster: worker 'Ada': wrong secret: the manager can't decrypt what" in ended.err
     assert "--secret-file, MUSTER_SECRET" in ended.err
     assert "Traceback" not in ended.err
     working = start(*worker("--join", "ticket", "--secret-file", "right"))

@@ -23,7 +23,7 @@ from muster.agents import (
     rehearse,
     run_in_virtual_time,
 )
-from muster.agents.transport.ceylon_agent import DEFAULT_WORKSPACE_ID
+from muster.agents.transport.ceylon_api import DEFAULT_WORKSPACE_ID
 from muster.messages import Task, TaskAssignment, TaskResult
 
 DEADLINE_S = 60.0

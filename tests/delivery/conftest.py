@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
 import pytest
+from muster.agents.kernel.delivery.arrival import Arrival
 from muster.agents.kernel.delivery.frame_seal import Outgoing
-from muster.agents.kernel.delivery.multiplexer import Arrival, Multiplexer
+from muster.agents.kernel.delivery.multiplexer import Multiplexer
 from muster.agents.kernel.delivery.stream import Stream
 from muster.agents.kernel.delivery.stream_limits import DEFAULT_LIMITS, StreamLimits
 from muster.messages.frame import ANY_MANAGER, EVERYONE, Segment
 
-WIRE_S = 0.01
-FAIR = (WIRE_S,)
+LINK_DELAY_S = 0.01
+FAIR = (LINK_DELAY_S,)
 A_LONG_TIME_S = 100_000.0
 
 
@@ -37,7 +38,7 @@ class ConnectionPair:
         self.most_held = 0
         self._fates: Iterator[Sequence[float]] = iter(fates)
         self._room_bytes = room_bytes
-        self._on_the_wire: list[tuple[float, int, str, Segment]] = []
+        self._in_transit: list[tuple[float, int, str, Segment]] = []
         self._copies = 0
 
     @property
@@ -56,13 +57,13 @@ class ConnectionPair:
         while True:
             self._send_what_is_due()
             moments = [end.due_at for end in self.ends.values()]
-            moments += [self._on_the_wire[0][0]] if self._on_the_wire else []
+            moments += [self._in_transit[0][0]] if self._in_transit else []
             coming = [moment for moment in moments if moment is not None]
             if not coming or min(coming) > until_s:
                 break
             self.now = max(self.now, min(coming))
-            while self._on_the_wire and self._on_the_wire[0][0] <= self.now:
-                _, _, side, segment = heappop(self._on_the_wire)
+            while self._in_transit and self._in_transit[0][0] <= self.now:
+                _, _, side, segment = heappop(self._in_transit)
                 self.arrived[side] += self.ends[side].accept(segment, self.now)
         self.now = max(self.now, until_s) if until_s < A_LONG_TIME_S else self.now
 
@@ -74,7 +75,7 @@ class ConnectionPair:
                 for delay_s in next(self._fates, FAIR):
                     self._copies += 1
                     landing = (self.now + delay_s, self._copies, other, segment)
-                    heappush(self._on_the_wire, landing)
+                    heappush(self._in_transit, landing)
             assert end.due_at is None or end.due_at > self.now
             self.most_held = max(self.most_held, end.unacknowledged, end.held)
 
@@ -88,20 +89,20 @@ class Exchange:
         self.arrived: dict[str, list[Arrival]] = {room.address: [] for room in rooms}
         self.sent: list[tuple[float, str, Outgoing]] = []
         self._fates: Iterator[Sequence[float]] = iter(fates)
-        self._on_the_wire: list[tuple[float, int, str, Outgoing]] = []
+        self._in_transit: list[tuple[float, int, str, Outgoing]] = []
 
     def run(self, until_s: float = A_LONG_TIME_S) -> None:
         """Let time pass until nothing will happen any more, or until the given time."""
         while True:
             self._send_what_is_due()
             moments = [room.next_alarm() for room in self.rooms.values()]
-            moments += [self._on_the_wire[0][0]] if self._on_the_wire else []
+            moments += [self._in_transit[0][0]] if self._in_transit else []
             coming = [moment for moment in moments if moment is not None]
             if not coming or min(coming) > until_s:
                 break
             self.now = max(self.now, min(coming))
-            while self._on_the_wire and self._on_the_wire[0][0] <= self.now:
-                _, _, sender, outgoing = heappop(self._on_the_wire)
+            while self._in_transit and self._in_transit[0][0] <= self.now:
+                _, _, sender, outgoing = heappop(self._in_transit)
                 self._let_all_hear(sender, outgoing)
 
     def messages(self, address: str) -> list[bytes]:
@@ -119,8 +120,9 @@ class Exchange:
                 self.sent.append((self.now, address, outgoing))
                 for delay_s in next(self._fates, FAIR):
                     landing = (self.now + delay_s, len(self.sent), address, outgoing)
-                    heappush(self._on_the_wire, landing)
-            assert not room.has_due(self.now)
+                    heappush(self._in_transit, landing)
+            alarm = room.next_alarm()
+            assert alarm is None or alarm > self.now
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_an_empty_stream_has_no_alarm() -> None:
     assert Stream("c").due_at is None
 
 
-def test_a_quiet_wire_stays_quiet(pair) -> None:
+def test_a_quiet_direct_connection_stays_quiet(pair) -> None:
     pair.left.post(b"one")
     pair.run()
     assert [(at, side, len(sent.messages)) for at, side, sent in pair.sent] == [

@@ -111,18 +111,21 @@ QUESTION = Question(b"asks for a place", "Asha")
 IDENTITY = Identity(b"somebody".ljust(32))
 EXCHANGE = Exchange(b"exchange".ljust(32))
 TALKS = (DiscoveryCodec(SECRET, "estate", IDENTITY), DiscoveryCodec(None, "estate"))
-WIRE_REQUEST = TALKS[0].wire_request(b"asks for a wire.", "12D3KooWAsha", EXCHANGE)
-AT_THE_DOOR = [
+CONNECTION_REQUEST = TALKS[0].connection_request(b"asks for a wire.", "12D3KooWAsha", EXCHANGE)
+DISCOVERY = [
     pack_greeting(GREETING),
     *(talk.pack_question(GREETING, QUESTION) for talk in TALKS),
     *(
         talk.pack_answer(GREETING, QUESTION, LaneAddress("estate", "12D3KooW", 9001))
         for talk in TALKS
     ),
-    *(talk.pack_wire_request(GREETING, WIRE_REQUEST) for talk in TALKS),
-    *(talk.pack_wired(GREETING, WIRE_REQUEST, talk.wire_reply(EXCHANGE)) for talk in TALKS),
+    *(talk.pack_connection_request(GREETING, CONNECTION_REQUEST) for talk in TALKS),
+    *(
+        talk.pack_connection_reply(GREETING, CONNECTION_REQUEST, talk.connection_reply(EXCHANGE))
+        for talk in TALKS
+    ),
 ]
-SEEDS = MESSAGES + LETTERS + FRAMES + SEALED + AT_THE_DOOR
+SEEDS = MESSAGES + LETTERS + FRAMES + SEALED + DISCOVERY
 TELLING = bytes([0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, *range(0xC0, 0xE0), 0xFF])
 
 
@@ -219,8 +222,10 @@ def decode_all(data: bytes) -> str:
             for read in (
                 lambda body, talk=talk: talk.read_question(GREETING, body),
                 lambda body, talk=talk: talk.read_answer(GREETING, QUESTION, body),
-                lambda body, talk=talk: talk.read_wire_request(GREETING, body),
-                lambda body, talk=talk: talk.read_wired(GREETING, WIRE_REQUEST, body),
+                lambda body, talk=talk: talk.read_connection_request(GREETING, body),
+                lambda body, talk=talk: talk.read_connection_reply(
+                    GREETING, CONNECTION_REQUEST, body
+                ),
             ):
                 if attempt(read, body) is not None:
                     reached = "a word at the door"

@@ -9,11 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.lanes import (
     CLOSED_AFTER_S,
-    PLACE_IS_KEPT_S,
+    PLACE_RESERVED_S,
     REOPENED_AFTER_S,
     Lanes,
 )
-from muster.agents.kernel.model.workspace_names import DOOR, door_workspace, lane_workspace
+from muster.agents.kernel.model.workspace_names import (
+    FIRST_LANE,
+    first_lane_workspace,
+    lane_workspace,
+)
 from muster.messages import InvalidInput
 
 NAMES = [f"worker {number}" for number in range(100)]
@@ -35,22 +39,22 @@ def join(lanes: Lanes, present: dict[str, int], name: str, lane: int) -> None:
 
 def test_one_lane_is_enough_for_the_workers_of_one_lane() -> None:
     lanes = Lanes(workers_per_lane=4)
-    assert set(place_all(lanes, 4).values()) == {DOOR}
-    assert lanes.open_lanes == (DOOR,)
+    assert set(place_all(lanes, 4).values()) == {FIRST_LANE}
+    assert lanes.open_lanes == (FIRST_LANE,)
 
 
 def test_the_next_one_opens_a_lane() -> None:
     lanes = Lanes(workers_per_lane=4)
     assert place_all(lanes, 5)[NAMES[4]] == 1
-    assert lanes.open_lanes == (DOOR, 1)
+    assert lanes.open_lanes == (FIRST_LANE, 1)
 
 
 def test_sixty_four_workers_have_sixteen_lanes_of_four() -> None:
     assert set(Counter(place_all(Lanes(), 64).values()).values()) == {4}
 
 
-def test_with_one_lane_all_go_to_the_door() -> None:
-    assert set(place_all(Lanes(max_lanes=1), 40).values()) == {DOOR}
+def test_with_one_lane_all_go_to_discovery() -> None:
+    assert set(place_all(Lanes(max_lanes=1), 40).values()) == {FIRST_LANE}
 
 
 def test_a_place_is_kept_for_a_worker_that_is_on_its_way() -> None:
@@ -61,8 +65,8 @@ def test_a_place_is_kept_for_a_worker_that_is_on_its_way() -> None:
 def test_a_place_is_free_again_when_nobody_comes() -> None:
     lanes = Lanes(workers_per_lane=1)
     lanes.place("Ada", 0.0, {})
-    assert lanes.place("Ben", PLACE_IS_KEPT_S - 0.1, {}) == 1
-    assert lanes.place("Cleo", PLACE_IS_KEPT_S, {}) == DOOR
+    assert lanes.place("Ben", PLACE_RESERVED_S - 0.1, {}) == 1
+    assert lanes.place("Cleo", PLACE_RESERVED_S, {}) == FIRST_LANE
 
 
 def test_a_place_is_free_again_when_its_worker_is_lost() -> None:
@@ -70,7 +74,7 @@ def test_a_place_is_free_again_when_its_worker_is_lost() -> None:
     present = place_all(lanes, 8)
     del present[NAMES[5]]
     assert lanes.place("Zoe", 60.0, present) == 1
-    assert lanes.open_lanes == (DOOR, 1)
+    assert lanes.open_lanes == (FIRST_LANE, 1)
 
 
 def test_a_worker_that_asks_again_goes_to_another_lane_if_there_is_room() -> None:
@@ -81,28 +85,28 @@ def test_a_worker_that_asks_again_goes_to_another_lane_if_there_is_room() -> Non
 
 def test_a_worker_that_asks_again_opens_no_lane() -> None:
     lanes = Lanes(workers_per_lane=2)
-    assert lanes.place(NAMES[1], 60.0, place_all(lanes, 2)) == DOOR
+    assert lanes.place(NAMES[1], 60.0, place_all(lanes, 2)) == FIRST_LANE
     assert lanes.place(NAMES[3], 60.0, place_all(lanes, 4)) == 1
-    assert lanes.open_lanes == (DOOR, 1)
+    assert lanes.open_lanes == (FIRST_LANE, 1)
 
 
 def test_a_lane_that_somebody_gets_into_is_not_given_up() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=2)
-    present = {"Ada": DOOR, "Ben": DOOR}
+    present = {"Ada": FIRST_LANE, "Ben": FIRST_LANE}
     for now in (0.0, 5.0):
         assert lanes.place("Cleo", now, present) == 1
         assert lanes.place("Dan", now, present) == 1
     join(lanes, present, "Dan", 1)
     assert lanes.place("Cleo", 10.0, present) == 1
-    assert lanes.open_lanes == (DOOR, 1)
+    assert lanes.open_lanes == (FIRST_LANE, 1)
 
 
 def test_those_that_move_at_the_same_time_do_not_all_move_to_the_same_lane() -> None:
     lanes = Lanes(max_lanes=3, workers_per_lane=2)
     place_all(lanes, 6)
-    crowded = dict.fromkeys(NAMES[:6], DOOR)
+    crowded = dict.fromkeys(NAMES[:6], FIRST_LANE)
     for name in NAMES[:6]:
-        lanes.note_arrived(name, DOOR)
+        lanes.note_arrived(name, FIRST_LANE)
     assert [lanes.place(name, 60.0, crowded) for name in NAMES[:6]] == [1, 2, 1, 2, 0, 0]
 
 
@@ -112,48 +116,48 @@ def test_after_a_lane_that_can_not_be_opened_no_other_is_tried_for_a_while() -> 
     join(lanes, present, "Ada", lanes.place("Ada", 0.0, present))
     assert lanes.place("Ben", 0.0, present) == 1
     lanes.give_up(1, 0.0)
-    assert lanes.open_lanes == (DOOR,)
-    assert lanes.place("Ben", 0.0, present) == DOOR
-    assert lanes.place("Cleo", REOPENED_AFTER_S - 0.1, present) == DOOR
+    assert lanes.open_lanes == (FIRST_LANE,)
+    assert lanes.place("Ben", 0.0, present) == FIRST_LANE
+    assert lanes.place("Cleo", REOPENED_AFTER_S - 0.1, present) == FIRST_LANE
     assert lanes.place("Cleo", REOPENED_AFTER_S, present) == 2
 
 
 def test_another_lane_takes_the_place_of_one_that_nobody_gets_into() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=1)
-    present = {"Ada": DOOR}
+    present = {"Ada": FIRST_LANE}
     placed = [lanes.place("Ben", now, present) for now in (0.0, 5.0, 10.0, 14.0)]
     assert placed == [1, 1, 1, 2]
-    assert lanes.open_lanes == (DOOR, 2)
+    assert lanes.open_lanes == (FIRST_LANE, 2)
 
 
-def test_workers_that_went_to_the_door_unasked_tell_of_a_lane_that_nobody_gets_into() -> None:
+def test_workers_that_went_to_discovery_unasked_tell_of_a_lane_that_nobody_gets_into() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=1)
-    present = {"Ada": DOOR}
+    present = {"Ada": FIRST_LANE}
     for name in ("Ben", "Cleo", "Dan"):
         assert lanes.place(name, 0.0, present) == 1
-        join(lanes, present, name, DOOR)
+        join(lanes, present, name, FIRST_LANE)
     assert lanes.place("Eve", 0.0, present) == 2
 
 
-def test_a_lane_takes_the_place_of_a_door_that_nobody_gets_into() -> None:
+def test_a_lane_takes_the_place_of_a_discovery_that_nobody_gets_into() -> None:
     lanes = Lanes(max_lanes=2)
-    present = {"Ada": DOOR}
+    present = {"Ada": FIRST_LANE}
     placed = [lanes.place("Ada", now, present) for now in (0.0, 5.0, 10.0, 14.0)]
-    assert placed == [DOOR, DOOR, DOOR, 1]
+    assert placed == [FIRST_LANE, FIRST_LANE, FIRST_LANE, 1]
     assert lanes.open_lanes == (1,)
 
 
-def test_the_door_is_all_there_is_where_one_lane_is_allowed() -> None:
+def test_discovery_is_all_there_is_where_one_lane_is_allowed() -> None:
     lanes = Lanes(max_lanes=1)
-    assert {lanes.place("Ada", float(now), {}) for now in range(10)} == {DOOR}
+    assert {lanes.place("Ada", float(now), {}) for now in range(10)} == {FIRST_LANE}
 
 
 def test_lanes_are_not_opened_over_and_over_in_vain() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=1)
     opened = set()
     for now in range(3_600):
-        opened.add(lanes.place("Ben", float(now), {"Ada": DOOR}))
-        lanes.close_unused(float(now), {"Ada": DOOR}, [{lane} for lane in lanes.open_lanes])
+        opened.add(lanes.place("Ben", float(now), {"Ada": FIRST_LANE}))
+        lanes.close_unused(float(now), {"Ada": FIRST_LANE}, [{lane} for lane in lanes.open_lanes])
     assert len(opened) <= 4 + 3_600 / REOPENED_AFTER_S + 1
 
 
@@ -164,12 +168,12 @@ def test_a_worker_that_comes_again_and_again_to_its_lane_does_not_wear_it_out() 
     for now in range(0, 400, 4):
         for name in NAMES[:6]:
             join(lanes, present, name, lanes.place(name, float(now), present))
-    assert lanes.open_lanes == (DOOR, 1)
+    assert lanes.open_lanes == (FIRST_LANE, 1)
 
 
 def test_a_worker_that_comes_and_is_lost_before_the_next_one_asks_has_come() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=1)
-    present = {"Ada": DOOR}
+    present = {"Ada": FIRST_LANE}
     for now in range(0, 100, 4):
         assert lanes.place("Ben", float(now), present) == 1
         join(lanes, present, "Ben", 1)
@@ -185,16 +189,16 @@ def test_workers_whose_names_are_taken_still_do_not_wear_a_lane_out() -> None:
     for now in range(4, 400, 4):
         for name in NAMES[:6]:
             lanes.note_arrived(name, lanes.place(name, float(now), present))
-    assert lanes.open_lanes == (DOOR, 1)
+    assert lanes.open_lanes == (FIRST_LANE, 1)
 
 
 def test_what_a_worker_still_says_in_its_former_lane_is_no_news() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=1)
     lanes.prepare(2)
-    present = {"Ada": DOOR, "Ben": DOOR}
+    present = {"Ada": FIRST_LANE, "Ben": FIRST_LANE}
     for _ in range(3):
         assert lanes.place("Ben", 0.0, present) == 1
-        lanes.note_arrived("Ben", DOOR)
+        lanes.note_arrived("Ben", FIRST_LANE)
     # It was sent there three times in vain.
     lanes.place("Ben", 0.0, present)
     assert 1 not in lanes.open_lanes
@@ -205,7 +209,7 @@ GROUPS = [
     ("those of a group that nobody is in", [{1, 2}], (1, 2)),
     ("one beside another that is used", [{1}, {3}], (1,)),
     ("none of a group in which one is used", [{1, 2, 3}], ()),
-    ("none that started with the door", [{DOOR, 1, 2}], ()),
+    ("none that started with the door", [{FIRST_LANE, 1, 2}], ()),
     ("none that is in no group", [], ()),
     ("one whose group has closed already", [{1, 99}], (1,)),
 ]
@@ -215,7 +219,7 @@ GROUPS = [
 def test_it_closes(what: str, groups: list[set[int]], closed: tuple[int, ...]) -> None:
     lanes = Lanes(workers_per_lane=1)
     lanes.prepare(4)
-    present = {"Ada": DOOR, "Ben": 3}
+    present = {"Ada": FIRST_LANE, "Ben": 3}
     assert lanes.close_unused(0.0, present, groups) == ()
     assert lanes.close_unused(CLOSED_AFTER_S - 0.1, present, groups) == ()
     assert lanes.close_unused(CLOSED_AFTER_S, present, groups) == closed
@@ -225,19 +229,19 @@ def test_it_closes(what: str, groups: list[set[int]], closed: tuple[int, ...]) -
 
 def test_a_lane_to_which_somebody_is_on_the_way_is_not_closed() -> None:
     lanes = Lanes(workers_per_lane=1)
-    present = {"Ada": DOOR}
+    present = {"Ada": FIRST_LANE}
     assert lanes.close_unused(0.0, present, []) == ()
     assert lanes.place("Ben", 5.0, present) == 1
-    for now in (5.0, 5.0 + PLACE_IS_KEPT_S - 0.1):
+    for now in (5.0, 5.0 + PLACE_RESERVED_S - 0.1):
         assert lanes.close_unused(now, present, [{1}]) == ()
-    empty_at = 5.0 + PLACE_IS_KEPT_S
+    empty_at = 5.0 + PLACE_RESERVED_S
     assert lanes.close_unused(empty_at, present, [{1}]) == ()
     assert lanes.close_unused(empty_at + CLOSED_AFTER_S, present, [{1}]) == (1,)
 
 
 def test_a_lane_that_was_given_up_is_closed_when_those_in_it_have_gone() -> None:
     lanes = Lanes(max_lanes=2, workers_per_lane=2)
-    present = {"Ada": DOOR, "Ben": DOOR, "Zoe": 1}
+    present = {"Ada": FIRST_LANE, "Ben": FIRST_LANE, "Zoe": 1}
     lanes.prepare(4)
     for now in (0.0, 1.0, 2.0, 3.0):
         lanes.place("Cleo", now, present)
@@ -252,19 +256,19 @@ def test_the_number_of_a_lane_is_not_given_again() -> None:
     lanes = Lanes(workers_per_lane=1)
     given = []
     for now in (0.0, 100.0, 200.0):
-        given.append(lanes.place("Ben", now, {"Ada": DOOR}))
+        given.append(lanes.place("Ben", now, {"Ada": FIRST_LANE}))
         lanes.note_arrived("Ben", given[-1])
-        lanes.close_unused(now, {"Ada": DOOR}, [{given[-1]}])
-        lanes.close_unused(now + CLOSED_AFTER_S, {"Ada": DOOR}, [{given[-1]}])
+        lanes.close_unused(now, {"Ada": FIRST_LANE}, [{given[-1]}])
+        lanes.close_unused(now + CLOSED_AFTER_S, {"Ada": FIRST_LANE}, [{given[-1]}])
     assert given == [1, 2, 3]
 
 
 @pytest.mark.parametrize("workspace", ["default", "my/lane 7", "a/lane ", "/lane 1", ""])
-def test_a_lane_knows_its_door(workspace: str) -> None:
-    assert lane_workspace(workspace, DOOR) == workspace
+def test_a_lane_knows_its_discovery(workspace: str) -> None:
+    assert lane_workspace(workspace, FIRST_LANE) == workspace
     assert lane_workspace("estate", 12) == "estate/lane 12"
-    assert door_workspace(lane_workspace(workspace, 3)) == workspace
-    assert door_workspace("estate") == "estate"
+    assert first_lane_workspace(lane_workspace(workspace, 3)) == workspace
+    assert first_lane_workspace("estate") == "estate"
 
 
 @pytest.mark.parametrize(("workers", "opened"), [(0, ()), (4, ()), (5, (1,)), (99, (1, 2))])
@@ -336,9 +340,9 @@ def test_whatever_happens_lanes_are_bounded_and_none_is_left_when_all_have_gone(
         groups: dict[int, set[int]] = {}
         for lane in unclosed:
             groups.setdefault(lane // group_size, set()).add(lane)
-        groups.setdefault(0, set()).add(DOOR)
+        groups.setdefault(0, set()).add(FIRST_LANE)
         # The door is alone, so that all others can be closed.
-        together = [{DOOR}, *(group - {DOOR} for group in groups.values())]
+        together = [{FIRST_LANE}, *(group - {FIRST_LANE} for group in groups.values())]
         closed = lanes.close_unused(now, present, together)
         assert not set(closed) & {*present.values()}
         assert set(closed) <= unclosed
@@ -350,25 +354,29 @@ def test_whatever_happens_lanes_are_bounded_and_none_is_left_when_all_have_gone(
         name = NAMES[who]
         if doing == "ask":
             lane = lanes.place(name, now, present)
-            if lane != DOOR and lane not in unclosed:
+            if lane != FIRST_LANE and lane not in unclosed:
                 assert lane not in ever
                 unclosed.add(lane)
                 ever.add(lane)
             sent[name] = lane
-        elif doing == "can't open" and name in sent and sent[name] not in {DOOR, *present.values()}:
+        elif (
+            doing == "can't open"
+            and name in sent
+            and sent[name] not in {FIRST_LANE, *present.values()}
+        ):
             lanes.give_up(sent[name], now)
             unclosed.discard(sent.pop(name))
         elif doing.startswith("join") and name in sent:
-            lane = sent.pop(name) if doing == "join" else DOOR
-            if lane == DOOR or lane in unclosed:
+            lane = sent.pop(name) if doing == "join" else FIRST_LANE
+            if lane == FIRST_LANE or lane in unclosed:
                 join(lanes, present, name, lane)
         elif doing == "is lost":
             present.pop(name, None)
         assert len(unclosed) <= 2 * max_lanes
         assert len(lanes.open_lanes) <= max_lanes
-        assert set(lanes.open_lanes) <= {DOOR, *unclosed}
+        assert set(lanes.open_lanes) <= {FIRST_LANE, *unclosed}
     present.clear()
     for _ in range(2):
-        now += PLACE_IS_KEPT_S + CLOSED_AFTER_S
+        now += PLACE_RESERVED_S + CLOSED_AFTER_S
         close()
     assert unclosed == set()

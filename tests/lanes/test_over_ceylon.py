@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from muster.agents import Handlers, TaskManager, WorkerAgent
 from muster.agents.kernel import lanes
-from muster.agents.kernel.lanes import DOOR
+from muster.agents.kernel.lanes import FIRST_LANE
 from muster.agents.runtime.ports import claim_port
-from muster.agents.transport.ceylon_agent import on
+from muster.agents.transport.ceylon_api import on
 from muster.messages import Task
 from pydantic import BaseModel
 
@@ -86,7 +86,7 @@ async def test_twelve_workers_have_three_lanes_and_do_their_tasks() -> None:
 
     async with running(manager, workers):
         await wait_until(lambda: len(lanes_of(manager)) == 12)
-        assert members(manager) == {DOOR: 4, 1: 4, 2: 4}
+        assert members(manager) == {FIRST_LANE: 4, 1: 4, 2: 4}
         await wait_until(lambda: manager.report().counts.get("completed") == 60)
         await wait_until(lambda: appeared >= {worker.name for worker in workers})
         assert len({worker.port for worker in workers}) == 3
@@ -127,7 +127,7 @@ async def test_large_data_reaches_and_leaves_workers_of_all_lanes() -> None:
     workers = [Talker(f"worker {number}", ticket=ticket, handlers=handlers) for number in range(8)]
     async with running(manager, workers):
         await wait_until(lambda: manager.report().counts.get("completed") == 24)
-        assert members(manager) == {DOOR: 4, 1: 4}
+        assert members(manager) == {FIRST_LANE: 4, 1: 4}
         # None had it in frames because it could not open blobs.
         reach = manager._shell._outgoing.offload._reach
         assert [reached.result() for reached in reach.values()] == [True] * 8
@@ -138,12 +138,12 @@ async def test_large_data_reaches_and_leaves_workers_of_all_lanes() -> None:
     ]
 
 
-async def test_the_workers_of_one_lane_stay_at_the_door() -> None:
+async def test_the_workers_of_one_lane_stay_at_discovery() -> None:
     manager = TaskManager([], port=0, quiet=True)
     workers = [Talker(f"worker {number}", ticket=manager.ticket()) for number in range(4)]
     async with running(manager, workers):
         await wait_until(lambda: len(lanes_of(manager)) == 4)
-        assert members(manager) == {DOOR: 4}
+        assert members(manager) == {FIRST_LANE: 4}
         assert {worker.port for worker in workers} == {manager.port}
 
 
@@ -156,17 +156,17 @@ async def test_lanes_are_on_the_ports_that_they_were_given() -> None:
         assert {worker.port for worker in workers} == {manager.port, ports[0]}
 
 
-async def test_where_no_lane_can_be_opened_all_go_to_the_door() -> None:
+async def test_where_no_lane_can_be_opened_all_go_to_discovery() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", 0))
         manager = TaskManager([], port=0, quiet=True, lane_ports=[taken.getsockname()[1]])
         workers = [Talker(f"worker {number}", ticket=manager.ticket()) for number in range(6)]
         async with running(manager, workers):
             await wait_until(lambda: len(lanes_of(manager)) == 6)
-            assert members(manager) == {DOOR: 6}
+            assert members(manager) == {FIRST_LANE: 6}
 
 
-async def test_where_the_door_can_not_be_asked_all_go_to_it() -> None:
+async def test_where_discovery_can_not_be_asked_all_go_to_it() -> None:
     manager = TaskManager([], port=0, quiet=True)
     ticket = manager.ticket()
     with socket.socket() as taken:
@@ -174,7 +174,7 @@ async def test_where_the_door_can_not_be_asked_all_go_to_it() -> None:
         workers = [Talker(f"worker {number}", ticket=ticket) for number in range(6)]
         async with running(manager, workers):
             await wait_until(lambda: len(lanes_of(manager)) == 6)
-            assert members(manager) == {DOOR: 6}
+            assert members(manager) == {FIRST_LANE: 6}
 
 
 @pytest.mark.slow
@@ -191,14 +191,18 @@ async def test_a_worker_that_stops_makes_room_in_its_lane() -> None:
         working = asyncio.ensure_future(late.start_agent())
         # The other lane has fewer members.
         await wait_until(lambda: "late" in lanes_of(manager))
-        assert members(manager) == {DOOR: 3, 1: 3}
+        assert members(manager) == {FIRST_LANE: 3, 1: 3}
     await asyncio.wait_for(working, DEADLINE_S)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wires", [True, False], ids=["wires", "no wires"])
-async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(wires: bool) -> None:
-    manager = TaskManager([], port=0, quiet=True, lost_after_s=2.0, wires=wires)
+@pytest.mark.parametrize("direct_connections", [True, False], ids=["wires", "no wires"])
+async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(
+    direct_connections: bool,
+) -> None:
+    manager = TaskManager(
+        [], port=0, quiet=True, lost_after_s=2.0, direct_connections=direct_connections
+    )
     workers = [Talker(f"worker {number}", ticket=manager.ticket()) for number in range(8)]
     async with running(manager, workers):
         await wait_until(lambda: len(lanes_of(manager)) == 8)
@@ -218,7 +222,7 @@ async def test_lanes_that_nobody_is_in_are_closed_and_give_back_what_they_had(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lanes, "CLOSED_AFTER_S", 0.5)
-    monkeypatch.setattr(lanes, "PLACE_IS_KEPT_S", 0.5)
+    monkeypatch.setattr(lanes, "PLACE_RESERVED_S", 0.5)
     manager = TaskManager([], port=0, quiet=True)
     ticket = manager.ticket()
     async with running(manager, []):
@@ -231,7 +235,7 @@ async def test_lanes_that_nobody_is_in_are_closed_and_give_back_what_they_had(
             workers = worker_process(f"turn-{turn}", 6, str(ticket))
             try:
                 await wait_until(lambda: len(lanes_of(manager)) == 6)
-                assert members(manager) == {DOOR: 4, turn + 1: 2}
+                assert members(manager) == {FIRST_LANE: 4, turn + 1: 2}
                 assert descriptors() > before[0]
             finally:
                 workers.terminate()

@@ -241,7 +241,7 @@ async def test_a_ticket_is_told_to_those_with_the_secret_and_does_not_carry_it(
             assert Ticket.parse(ticket).sealed
 
 
-async def test_it_is_ready_when_doors_store_and_workers_are(house: Make, client: Make) -> None:
+async def test_it_is_ready_when_discoverys_store_and_workers_are(house: Make, client: Make) -> None:
     async with house(expected_workers=1, store=MemoryStore()) as here, client(here.manager) as web:
         early = await web.get("/readyz")
         assert (early.status_code, early.json()["workers"]) == (503, 0)

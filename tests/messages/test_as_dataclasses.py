@@ -170,7 +170,7 @@ def test_positional_arguments_are_validated_too(call: Any) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS, ids=_name)
-def test_it_survives_the_wire_pickles_and_copies(task: Task) -> None:
+def test_it_survives_the_direct_connection_pickles_and_copies(task: Task) -> None:
     arrived = decode_message(encode_message(TaskAssignment(task)))
     assert isinstance(arrived, TaskAssignment)
     others = [

@@ -153,22 +153,11 @@ def test_a_fork_server_is_started_before_anything_that_takes_long() -> None:
         "muster.agents.bench.fresh_process",
         "muster.agents.runtime",
         "muster.agents.runtime.lazy_exports",
-        "muster.agents.runtime.startup",
         "muster.agents.worker_pool",
         "muster.agents.worker_pool.fork_server",
         "muster.agents.worker_pool.worker_spec",
     }
     assert loaded & {"asyncio", "ceylon", "cryptography", "loguru", "pydantic"} == set()
-
-
-def test_pydantic_does_not_build_what_would_check_our_messages() -> None:
-    told = (
-        "from pydantic._internal import _core_utils\n"
-        "def check(schema): raise AssertionError(schema)\n"
-        "_core_utils._validate_core_schema = check\n"
-    )
-    loaded_by(told + "from muster.agents import TaskManager")
-    loaded_by(told + "from muster.agents.command.processes.worker_process import load; load()")
 
 
 def test_what_a_fork_server_loads_for_its_workers_is_no_more_than_they_need(tmp_path: Path) -> None:

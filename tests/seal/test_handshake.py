@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.delivery.frame_seal import Outgoing
-from muster.agents.kernel.security.alerts import PATIENCE_S, Alert, pack_notice
+from muster.agents.kernel.security.alerts import BELIEF_DELAY_S, Alert, pack_alert
 from muster.agents.kernel.security.client_seal import MANAGER_SILENCE_S
 from muster.agents.kernel.security.sealed_frame import (
     HEADER_BYTES,
@@ -26,8 +26,8 @@ PLAIN = encode_frame(Frame("ada", ()))
 
 def test_a_first_frame_is_let_in_after_one_round_trip_more(estate: Any) -> None:
     manager, client = estate.manager(), estate.client()
-    knock = estate.sent(client, b"hello")
-    assert manager.unwrap(knock, 0.0) is None
+    probe = estate.sent(client, b"hello")
+    assert manager.unwrap(probe, 0.0) is None
     (challenge,) = estate.words(manager)
     assert client.unwrap(challenge, 0.0) is None
     (kept,) = estate.words(client)
@@ -36,14 +36,14 @@ def test_a_first_frame_is_let_in_after_one_round_trip_more(estate: Any) -> None:
 
 def test_a_knock_holds_nothing_and_goes_to_everyone(estate: Any) -> None:
     client = estate.client()
-    knock = client.wrap(Outgoing(b"hello" * 100, "somebody"), 0.0)
-    assert (knock.to, len(knock.frame)) == (None, HEADER_BYTES + SIGNED_BYTES + 16)
+    probe = client.wrap(Outgoing(b"hello" * 100, "somebody"), 0.0)
+    assert (probe.to, len(probe.frame)) == (None, HEADER_BYTES + SIGNED_BYTES + 16)
 
 
 def test_of_what_waits_for_the_session_only_the_newest_is_sent(estate: Any) -> None:
     manager, client = estate.manager(), estate.client()
-    knocks = [estate.sent(client, b"%d" % number) for number in range(3)]
-    manager.unwrap(knocks[-1], 0.0)
+    probes = [estate.sent(client, b"%d" % number) for number in range(3)]
+    manager.unwrap(probes[-1], 0.0)
     for challenge in estate.words(manager):
         client.unwrap(challenge, 0.0)
     assert [estate.opened(manager, frame) for frame in estate.words(client)] == [b"2"]
@@ -104,7 +104,7 @@ def test_a_challenge_for_another_client_is_passed_over(estate: Any) -> None:
     manager.unwrap(estate.sent(ada), 0.0)
     (challenge,) = estate.words(manager)
     assert ben.unwrap(challenge, 0.0) is None
-    assert read_header(estate.sent(ben)).kind is FrameKind.KNOCK
+    assert read_header(estate.sent(ben)).kind is FrameKind.PROBE
 
 
 def test_a_challenge_made_without_the_secret_moves_nobody(estate: Any) -> None:
@@ -114,7 +114,7 @@ def test_a_challenge_made_without_the_secret_moves_nobody(estate: Any) -> None:
     estate.sent(client)
     (forged,) = estate.words(stranger)
     assert estate.flaw(client, forged) is Flaw.WRONG_SECRET
-    assert read_header(estate.sent(client)).kind is FrameKind.KNOCK
+    assert read_header(estate.sent(client)).kind is FrameKind.PROBE
 
 
 def test_what_the_manager_said_before_it_let_a_client_in_is_not_for_that_client(
@@ -146,9 +146,9 @@ def test_clients_of_one_manager_open_each_others_frames_once(estate: Any) -> Non
 
 def test_a_question_that_comes_again_gets_no_second_answer(estate: Any) -> None:
     manager, client = estate.manager(), estate.client()
-    knock = estate.sent(client)
-    assert estate.flaw(manager, knock) is None
-    assert estate.flaw(manager, knock, now=10.0) is Flaw.REPLAYED
+    probe = estate.sent(client)
+    assert estate.flaw(manager, probe) is None
+    assert estate.flaw(manager, probe, now=10.0) is Flaw.REPLAYED
     assert len(estate.words(manager)) == 1
 
 
@@ -191,7 +191,7 @@ def test_a_client_forgotten_among_too_many_is_given_a_new_pass_and_nothing_comes
 
 
 @given(seed=st.integers(0, 2**32), restarts=st.integers(0, 3))
-def test_over_a_bad_wire_a_client_gets_in_and_nothing_is_let_in_twice(
+def test_over_a_bad_direct_connection_a_client_gets_in_and_nothing_is_let_in_twice(
     estate: Any, seed: int, restarts: int
 ) -> None:
     chance = random.Random(seed)
@@ -244,32 +244,32 @@ def test_a_client_with_the_wrong_secret_is_told_after_it_has_asked_for_a_while(
     estate: Any,
 ) -> None:
     manager, client = estate.manager(), estate.client(secret=estate.other_secret)
-    for moment, refused in ((0.0, False), (0.5, False), (PATIENCE_S, True)):
+    for moment, refused in ((0.0, False), (0.5, False), (BELIEF_DELAY_S, True)):
         assert estate.flaw(manager, estate.sent(client, now=moment), moment) is Flaw.WRONG_SECRET
-        for notice in estate.words(manager):
-            client.unwrap(notice, moment)
+        for alert in estate.words(manager):
+            client.unwrap(alert, moment)
         assert (client.refusal is not None) is refused
     assert client.refusal.startswith("wrong secret: ")
 
 
 def test_a_client_that_was_let_in_believes_no_notice(estate: Any) -> None:
     _, client = estate.pair()
-    client.unwrap(pack_notice(Alert.WRONG_SECRET, estate.session("ada")), 100.0)
+    client.unwrap(pack_alert(Alert.WRONG_SECRET, estate.session("ada")), 100.0)
     assert client.refusal is None
 
 
 def test_a_notice_to_somebody_else_is_passed_over(estate: Any) -> None:
     client = estate.client()
     estate.sent(client)
-    client.unwrap(pack_notice(Alert.WRONG_SECRET, estate.session("ben")), 100.0)
-    client.unwrap(pack_notice(Alert.SEALED), 100.0)
+    client.unwrap(pack_alert(Alert.WRONG_SECRET, estate.session("ben")), 100.0)
+    client.unwrap(pack_alert(Alert.SEALED), 100.0)
     assert client.refusal is None
 
 
 def test_a_client_that_is_let_in_after_all_forgets_the_notice(estate: Any) -> None:
     manager, client = estate.manager(), estate.client()
     estate.sent(client)
-    client.unwrap(pack_notice(Alert.WRONG_SECRET, estate.session("ada")), 100.0)
+    client.unwrap(pack_alert(Alert.WRONG_SECRET, estate.session("ada")), 100.0)
     assert client.refusal is not None
     estate.let_in(manager, client)
     assert client.refusal is None
@@ -287,8 +287,8 @@ def test_notices_are_limited(estate: Any) -> None:
 def test_a_notice_that_says_nothing_known_is_passed_over(estate: Any, content: bytes) -> None:
     client = estate.client()
     estate.sent(client)
-    notice = pack_notice(Alert.SEALED, estate.session("ada"))[:HEADER_BYTES] + content
-    assert estate.flaw(client, notice, now=100.0) is None
+    alert = pack_alert(Alert.SEALED, estate.session("ada"))[:HEADER_BYTES] + content
+    assert estate.flaw(client, alert, now=100.0) is None
     assert client.refusal is None
 
 
@@ -297,8 +297,8 @@ def test_a_member_that_does_not_seal_is_told_that_the_workspace_does(estate: Any
     for moment in (0.0, 2.0):
         plain = estate.sent(client, PLAIN, now=moment)
         assert estate.flaw(manager, plain, moment) is Flaw.UNSEALED
-        for notice in estate.words(manager):
-            client.unwrap(notice, moment)
+        for alert in estate.words(manager):
+            client.unwrap(alert, moment)
     assert client.refusal.startswith("this workspace is sealed")
 
 
@@ -306,8 +306,8 @@ def test_a_member_that_seals_is_told_that_the_workspace_does_not(estate: Any) ->
     manager, client = Unsealed(manages=True), estate.client()
     for moment in (0.0, 2.0):
         assert estate.flaw(manager, estate.sent(client, now=moment), moment) is Flaw.VERSION
-        for notice in estate.words(manager):
-            client.unwrap(notice, moment)
+        for alert in estate.words(manager):
+            client.unwrap(alert, moment)
     assert client.refusal.startswith("this workspace is not sealed")
 
 

@@ -19,7 +19,7 @@ def tell(estate: Any, frame: bytes, holds: str = "") -> str:
     name = {estate.session("client"): "C", estate.session("manager"): "M"}
     by, to = name[header.sender], name.get(header.bound_to, "")
     match header.kind:
-        case FrameKind.KNOCK:
+        case FrameKind.PROBE:
             return f"probe ({by}, counter {header.counter})"
         case FrameKind.CHALLENGE:
             answered = f"answers {header.pass_number}, counter {header.counter}"
@@ -35,8 +35,8 @@ def test_the_handshake_goes_as_the_page_shows(estate: Any) -> None:
     manager, client = estate.manager("manager"), estate.client("client")
     for _ in range(BEFORE):
         estate.sent(manager)
-    knock = estate.sent(client, b"Hello")
-    manager.unwrap(knock, 0.0)
+    probe = estate.sent(client, b"Hello")
+    manager.unwrap(probe, 0.0)
     (challenge,) = estate.words(manager)
     client.unwrap(challenge, 0.0)
     (kept,) = estate.words(client)
@@ -44,7 +44,7 @@ def test_the_handshake_goes_as_the_page_shows(estate: Any) -> None:
     answer = estate.sent(manager, b"Welcome")
     assert estate.opened(client, answer, 0.0) == b"Welcome"
     texts = [
-        ("client", "manager", tell(estate, knock)),
+        ("client", "manager", tell(estate, probe)),
         ("manager", "client", tell(estate, challenge)),
         ("client", "manager", tell(estate, kept, "Hello")),
         ("manager", "client", tell(estate, answer, "Welcome")),

@@ -16,7 +16,8 @@ from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.security.sealing import fresh_identity
 from muster.agents.security.secret_sources import fresh_secret
 from muster.agents.security.ticket import Ticket
-from muster.agents.transport.ceylon_agent import CeylonAgent, PeerMode
+from muster.agents.transport.ceylon_agent import CeylonAgent
+from muster.agents.transport.ceylon_api import PeerMode
 from muster.messages import (
     DecodeError,
     Hello,

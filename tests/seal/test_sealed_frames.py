@@ -204,10 +204,10 @@ def test_no_bytes_raise_anything_but_decode_error(estate: Any, head: bytes, tail
 
 def test_no_two_frames_of_a_session_use_one_nonce(estate: Any) -> None:
     manager, client = estate.manager(), estate.client()
-    knocks = [read_header(estate.sent(client)) for _ in range(5)]
+    probes = [read_header(estate.sent(client)) for _ in range(5)]
     estate.let_in(manager, client)
     frames = [read_header(estate.sent(client)) for _ in range(5)]
-    counters = [header.counter for header in (*knocks, *frames)]
+    counters = [header.counter for header in (*probes, *frames)]
     assert counters == sorted(set(counters))
 
 

@@ -179,11 +179,11 @@ def forgeries(estate: Any) -> list[bytes]:
                 estate.manager("manager1", estate.other_secret),
                 estate.client("Senior1", estate.other_secret),
             )
-            knock = estate.sent(wrong_client, plain)
-            wrong_manager.unwrap(knock, 0.0)
+            probe = estate.sent(wrong_client, plain)
+            wrong_manager.unwrap(probe, 0.0)
             challenges = estate.words(wrong_manager)
             wrong_client.unwrap(challenges[0], 0.0)
-            frames += [plain, knock, *challenges, *estate.words(wrong_client)]
+            frames += [plain, probe, *challenges, *estate.words(wrong_client)]
             frames.append(estate.sent(wrong_manager, plain))
     return [
         *frames,

@@ -53,13 +53,15 @@ def test_a_secret_file_that_others_may_read_is_warned_of(
     (tmp_path / "secret").chmod(0o640)
     with caplog.at_level(logging.WARNING, "muster"):
         assert read_secret_file(tmp_path / "secret") == secret
-    assert "others may read the secret file; let only its owner: chmod 600" in caplog.text
+    assert (
+        "other users can read the secret file; restrict it to its owner: chmod 600" in caplog.text
+    )
     assert secret.reveal() not in caplog.text
 
 
 def test_a_secret_replaces_no_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("older")
-    with pytest.raises(InvalidInput, match="exists; a secret replaces nothing"):
+    with pytest.raises(InvalidInput, match="already exists and is not overwritten"):
         write_secret_file(tmp_path / "secret", fresh_secret())
     assert (tmp_path / "secret").read_text() == "older"
 
@@ -172,7 +174,7 @@ def test_that_nothing_is_sealed_is_warned_of_once(caplog: pytest.LogCaptureFixtu
             seal_client("Ada", "estate", "p", insecure=True)
             choose_manager_sealing(None, insecure=True, admin_peer="").seal("estate")
     assert [record.getMessage() for record in caplog.records] == [
-        "frames are not sealed: whoever reaches the manager's UDP port can read and forge them"
+        "frames are not sealed: anyone who reaches the manager's UDP port can read and forge them"
     ]
 
 

@@ -169,26 +169,26 @@ def test_a_manager_passes_on_what_members_elsewhere_say(rooms: Rooms) -> None:
     assert rooms.told(rooms.ada, passed_on) == [b"hello from afar"]
 
 
-def test_a_wire_leads_to_the_member_whose_address_it_bears(rooms: Rooms) -> None:
+def test_a_direct_connection_leads_to_the_member_whose_address_it_bears(rooms: Rooms) -> None:
     keys = {name: seal.identity.public_key for name, seal in rooms.seals.items()}
-    assert rooms.boss.may_have_wire("ada", keys["ada"]) is None
+    assert rooms.manager.owns("ada", keys["ada"]) is None
     rooms.told(rooms.boss, rooms.sent("ada", "ada", "boss"))
-    assert rooms.boss.may_have_wire("ada", keys["ada"]) is True
-    assert rooms.boss.may_have_wire("ada", keys["mallory"]) is False
+    assert rooms.manager.owns("ada", keys["ada"]) is True
+    assert rooms.manager.owns("ada", keys["mallory"]) is False
     managers = rooms.manager.identity.public_key
-    assert rooms.ada.may_have_wire("boss", managers) is True
-    assert rooms.ada.may_have_wire("boss", keys["mallory"]) is False
+    assert rooms.seals["ada"].owns("boss", managers) is True
+    assert rooms.seals["ada"].owns("boss", keys["mallory"]) is False
 
 
-def test_by_a_wire_its_peer_speaks_for_itself_alone(rooms: Rooms) -> None:
+def test_by_a_direct_connection_its_peer_speaks_for_itself_alone(rooms: Rooms) -> None:
     for sender, flaw in (("ada", None), ("ben", Flaw.FORGED_SENDER), ("boss", Flaw.FORGED_SENDER)):
         frame = said_by(sender, "boss", b"by wire")
         if flaw is None:
-            (arrival,) = rooms.boss.receive(frame, 0.0, by_wire_of="ada")
+            (arrival,) = rooms.boss.receive(frame, 0.0, from_direct="ada")
             assert arrival.message == b"by wire"
         else:
             with pytest.raises(DecodeError) as caught:
-                rooms.boss.receive(frame, 0.0, by_wire_of="ada")
+                rooms.boss.receive(frame, 0.0, from_direct="ada")
             assert caught.value.flaw is flaw
 
 
@@ -208,8 +208,8 @@ def test_an_address_changes_hands_only_after_silence(
     owners: dict[str, tuple[Speaker, float]] = {}
     for address, speaker, after_s in sayings:
         now += after_s
-        owner, heard_at = owners.get(address, (speaker, now))
-        is_allowed = owner == speaker or now - heard_at >= CLAIM_KEPT_S
+        owner, last_received_at = owners.get(address, (speaker, now))
+        is_allowed = owner == speaker or now - last_received_at >= CLAIM_KEPT_S
         assert claims.allows(address, speaker, now) is is_allowed
         if is_allowed:
             owners[address] = (speaker, now)
@@ -231,9 +231,9 @@ def test_only_so_many_addresses_are_remembered() -> None:
 def test_two_copies_of_a_member_use_a_counter_twice_and_tell_nothing_by_it(estate: Any) -> None:
     manager = estate.manager()
     first, copy = estate.client("ada"), estate.client("ada")
-    knock = estate.sent(first)
+    probe = estate.sent(first)
     estate.sent(copy)
-    manager.unwrap(knock, 0.0)
+    manager.unwrap(probe, 0.0)
     (challenge,) = estate.words(manager)
     contents = (b"attack at dawn, all of you", b"retreat by nightfall, all!")
     sealed = []
@@ -267,8 +267,8 @@ class OlderClient:
         self._counter = 0
         self._manager, self._pass = bytes(16), 0
 
-    def knock(self) -> bytes:
-        return self._seal(Header(FrameKind.KNOCK, self.session))
+    def probe(self) -> bytes:
+        return self._seal(Header(FrameKind.PROBE, self.session))
 
     def say(self, content: bytes) -> bytes:
         header = Header(FrameKind.CLIENT, self.session, self._manager, self._pass)
@@ -293,7 +293,7 @@ class OlderClient:
 def test_an_older_worker_is_let_in_and_is_sent_all_as_it_reads_it(estate: Any) -> None:
     manager, young = estate.pair()
     old = OlderClient(estate, "old")
-    assert manager.unwrap(old.knock(), 0.0) is None
+    assert manager.unwrap(old.probe(), 0.0) is None
     (challenge,) = estate.words(manager)
     old.heed(challenge)
     before = manager.wrap(Outgoing(b"for the young", None), 0.0)
@@ -314,7 +314,7 @@ def test_nobody_passes_for_a_member_that_signs_by_not_signing(estate: Any) -> No
     rooms.told(rooms.boss, rooms.sent("ada", "ada", "boss"))
     impostor = OlderClient(estate, "any")
     impostor.session = rooms.seals["ada"]._session
-    rooms.manager.unwrap(impostor.knock(), 1.0)
+    rooms.manager.unwrap(impostor.probe(), 1.0)
     (challenge,) = estate.words(rooms.manager)
     impostor.heed(challenge)
     frame = impostor.say(said_by("ada", "boss", b"forged"))
@@ -342,8 +342,8 @@ def test_other_versions_are_told_apart(estate: Any, version: int) -> None:
 def test_a_probe_tells_how_long_an_answer_takes_by_the_link(estate: Any) -> None:
     manager, client = estate.pair()
     assert client.probe(10.0) is None
-    (knock,) = estate.words(client)
-    assert manager.unwrap(knock, 10.1) is None
+    (probe,) = estate.words(client)
+    assert manager.unwrap(probe, 10.1) is None
     (challenge,) = estate.words(manager)
     client.unwrap(challenge, 10.25)
     assert client.probe(10.3) == pytest.approx(0.25)
@@ -375,8 +375,8 @@ def test_what_was_sealed_before_a_new_pass_is_let_in_after_it(
     manager, client = estate.pair()
     frames = [estate.sent(client, b"%d" % number) for number in range(5)]
     client.probe(1.0)
-    for knock in estate.words(client):
-        manager.unwrap(knock, 1.0)
+    for probe in estate.words(client):
+        manager.unwrap(probe, 1.0)
     for challenge in estate.words(manager):
         client.unwrap(challenge, 1.0)
     frames += [estate.sent(client, b"%d" % number) for number in range(5, 10)]

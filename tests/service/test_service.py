@@ -281,7 +281,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason(hall: Make) -> None:
             manager.get_task_status("nobody")
         with pytest.raises(UnknownTask):
             manager.get_task_result("nobody")
-        with pytest.raises(InvalidInput, match="'task_manager' was started before"):
+        with pytest.raises(InvalidInput, match="'task_manager' was already started"):
             await manager.start()
         await manager.stop()
         with pytest.raises(InvalidTask, match="the run has ended"):

@@ -300,7 +300,7 @@ def test_a_failing_run_shrinks_to_the_faults_that_matter(monkeypatch: pytest.Mon
         return float("inf")
 
     # A worker that never asks to be let in again, as before admissions were numbered.
-    monkeypatch.setattr(WorkerShell, "_manager_heard_at", deaf_once_silent)
+    monkeypatch.setattr(WorkerShell, "_manager_received_at", deaf_once_silent)
     monkeypatch.setattr(simulation, "CALM_S", 120.0)
     broken = first_broken(StressStory, range(200), *FaultKind)
     shrunk = shrink(StressStory(broken.conditions.seed), broken)

@@ -1,8 +1,9 @@
-"""Work that has only so much time, and cancels that come in the wrong moment."""
+"""Waiting with a timeout, and cancellations at the wrong moment."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from muster.agents import run_in_virtual_time
@@ -45,3 +46,25 @@ def test_a_cancel_in_the_moment_in_which_the_work_is_done_is_not_lost() -> None:
         return waiting.cancelled()
 
     assert run_in_virtual_time(cancel_as_it_ends())
+
+
+def test_work_that_fails_while_the_wait_is_cancelled_leaves_no_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail_when_cancelled() -> None:
+        try:
+            await asyncio.sleep(10.0)
+        except asyncio.CancelledError:
+            raise EOFError from None
+
+    async def story() -> None:
+        waiting = asyncio.ensure_future(within(20.0, fail_when_cancelled()))
+        await asyncio.sleep(1.0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        del waiting
+        gc.collect()
+
+    run_in_virtual_time(story())
+    assert caplog.records == []

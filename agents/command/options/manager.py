@@ -144,9 +144,9 @@ def manager(
             metavar="PORTS", help="The lanes' UDP ports, such as 9001-9016 [default: any]."
         ),
     ] = None,
-    no_wires: Annotated[
+    no_direct_connections: Annotated[
         bool,
-        typer.Option("--no-wires", help="Use Ceylon only, no direct connections."),
+        typer.Option("--no-direct-connections", help="Use Ceylon only, no direct connections."),
     ] = False,
     secret_file: SecretFile = None,
     secret_in_ticket: Annotated[
@@ -202,7 +202,7 @@ def manager(
         max_workers=max_workers,
         max_lanes=max_lanes,
         lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
-        wires=not no_wires,
+        direct_connections=not no_direct_connections,
     )
     if otel:
         enable_opentelemetry(made)

@@ -14,7 +14,6 @@ from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
-from ...runtime.startup import load_messages
 from ...worker_pool.worker_spec import WorkerSpec
 
 
@@ -30,7 +29,6 @@ def main() -> NoReturn:
 def load() -> None:
     """Load everything that any worker needs."""
     gc.disable()
-    load_messages()
     for module in ("console.exit", "user_modules", "console.logging_setup", "worker"):
         import_module(f"..{module}", __package__)
     # What is loaded stays for good. Garbage collection would delay the start, and write to memory

@@ -1,7 +1,7 @@
-"""Whether a direct connection still works, and when another is worth asking for.
+"""Whether a direct connection still works, and when to ask for another one.
 
-A connection counts as alive as of when this end sent the newest keepalive that the other end has
-answered. What was merely held up on the way therefore never prolongs its life.
+A connection counts as alive at the time when this end sent the newest keepalive that was answered.
+A delayed answer therefore never extends its life.
 """
 
 from __future__ import annotations
@@ -9,67 +9,68 @@ from __future__ import annotations
 from collections import deque
 
 SILENT_HEARTBEATS = 3.0
-"""After how many heartbeats without an answer a connection is given up."""
+"""After how many heartbeats without an answer a connection is closed."""
 
 DOUBTFUL_AFTER_S = 0.03
-"""How long an answer may take before it is looked whether the link is faster, in seconds."""
+"""After how long without an answer, in seconds, the link's round trip is measured for comparison.
+"""
 
 TIMES_SLOWER = 3.0
-"""How many times as slow as the link a connection must be to be given up."""
+"""A connection is closed if it is this many times slower than the link."""
 
 GIVEN_UP_AFTER_S = 0.5
-"""For how long it must have been so slow, in seconds."""
+"""How long a connection must have been that slow before it is closed, in seconds."""
 
 SETTLED_FOR_S = 30.0
-"""For how long a connection is not doubted again that turned out not to be slower than the link."""
+"""How long a connection is not compared again after it turned out not to be slower, in seconds."""
 
 UNANSWERED_AFTER_S = 2.0
-"""For how long the link is looked at, in seconds, if it answers nothing."""
+"""How long to try to measure a link that does not answer, in seconds."""
 
 STEADY_S = 60.0
-"""How long a connection must have worked so that the next is asked for at once if it ends."""
+"""How long a connection must have worked so that the next one is requested at once, in seconds."""
 
 FIRST_PAUSE_S = 0.05
 FIRST_PAUSE_AFTER_LOSS_S = 2.0
 LONGEST_PAUSE_S = 60.0
-"""How long to wait before another connection is asked for: if none was to be had, at first; if one
-ended before it was steady, at first; at most."""
+"""The delays before another connection is requested, in seconds: the first one after a refusal, the
+first one after a connection that ended before it was steady, and the maximum."""
 
 
 class ConnectionLife:
-    """What keepalives tell of a connection, at the end that asked for it.
+    """What keepalives tell about a connection, at the end that requested it.
 
     Args:
-        now: the time in seconds, at which the other end was heard.
+        now: the time in seconds, at which the other end answered.
     """
 
     def __init__(self, now: float) -> None:
         self._proved_at = now
         self._round_trip_s = 0.0
         self._doubtful_since: float | None = None
-        # Until then, so long a delay is no reason for doubt.
+        # Until then, a delay of up to `_settled_delay_s` is accepted.
         self._settled_until = now
         self._settled_delay_s = 0.0
-        # Bounded: a connection without answers is given up after a while.
+        # Bounded: a connection without answers is closed.
         self._sent: deque[tuple[int, float]] = deque()
 
     def sent(self, number: int, now: float) -> None:
-        """Take note that a keepalive left.
+        """Record that a keepalive was sent.
 
         Args:
-            number: how many records this end had sent with it.
+            number: how many records this end had sent, including it.
             now: the time in seconds.
         """
         self._sent.append((number, now))
 
     def answered(self, number: int, now: float) -> None:
-        """Take note that the other end has had so many records of this end."""
+        """Record that the other end has received this many records."""
         while self._sent and self._sent[0][0] <= number:
             self._proved_at = self._sent.popleft()[1]
             self._round_trip_s = now - self._proved_at
 
     def is_doubtful(self, now: float) -> bool:
-        """Whether answers take so long that it is worth a look how fast the link is."""
+        """Whether answers are so slow that the link should be measured for comparison."""
         delay_s = self._delay_s(now)
         is_settled = now < self._settled_until and delay_s <= self._settled_delay_s
         if is_settled or delay_s <= DOUBTFUL_AFTER_S:
@@ -79,17 +80,16 @@ class ConnectionLife:
         return self._doubtful_since is not None
 
     def fault(self, heartbeat_s: float, link_round_trip_s: float | None, now: float) -> str | None:
-        """Why the connection is to be given up; None as long as it is not.
+        """Why the connection should be closed; None if it should be kept.
 
         Args:
-            heartbeat_s: how often a keepalive leaves, in seconds.
-            link_round_trip_s: how long an answer by the link has just taken, in seconds; None if
-                that is not known.
+            heartbeat_s: how often a keepalive is sent, in seconds.
+            link_round_trip_s: the link's last round trip in seconds; None if it is unknown.
             now: the time in seconds.
         """
         silent_s = now - self._proved_at
         if silent_s > SILENT_HEARTBEATS * heartbeat_s:
-            return f"its other end has answered nothing for {silent_s:.1f} s"
+            return f"its other end has not answered for {silent_s:.1f} s"
         if not self.is_doubtful(now):
             return None
         assert self._doubtful_since is not None
@@ -101,7 +101,7 @@ class ConnectionLife:
             self._settle(TIMES_SLOWER * link_round_trip_s, now)
         elif doubted_s >= GIVEN_UP_AFTER_S:
             return (
-                f"answers take {1000 * delay_s:.0f} ms, and by Ceylon "
+                f"answers take {1000 * delay_s:.0f} ms; over Ceylon they take "
                 f"{1000 * link_round_trip_s:.0f} ms"
             )
         return None
@@ -117,22 +117,22 @@ class ConnectionLife:
 
 
 class ConnectionPause:
-    """How long to wait before a connection is asked for again; it doubles with each failure."""
+    """The delay before a connection is requested again; it doubles with each failure."""
 
     def __init__(self) -> None:
         self._pause_s = FIRST_PAUSE_S
 
     def after_refusal(self) -> float:
-        """How long to wait if none was to be had, in seconds."""
+        """The delay after a refusal, in seconds."""
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return pause_s
 
     def after_end(self, lasted_s: float) -> float:
-        """How long to wait after one has ended.
+        """The delay after a connection has ended, in seconds.
 
         Args:
-            lasted_s: how long there was one, in seconds.
+            lasted_s: how long it lasted, in seconds.
         """
         if lasted_s >= STEADY_S:
             self._pause_s = FIRST_PAUSE_S

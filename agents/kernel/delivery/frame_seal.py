@@ -1,4 +1,4 @@
-"""What a multiplexer needs of whatever encrypts its frames."""
+"""The interface between a multiplexer and the encryption of its frames."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import NamedTuple, Protocol, TypeVar
 
 
 class Outgoing(NamedTuple):
-    """A frame that is ready to leave.
+    """A frame that is ready to be sent.
 
     Args:
         frame: its bytes.
-        to: the address of the only peer it is for, or None if others may have to receive it.
-        by_wire: whether it must go by the direct connection to that peer, and in no other way.
+        to: the address of its only receiver; None if other members may need it.
+        is_direct: whether it must be sent over the direct connection to that receiver, and nowhere
+            else.
     """
 
     frame: bytes
     to: str | None
-    by_wire: bool = False
+    is_direct: bool = False
 
 
 class OpenedFrame(Protocol):
@@ -29,8 +30,16 @@ class OpenedFrame(Protocol):
         ...
 
     @property
+    def speaker(self) -> object | None:
+        """The sender; None if it is unknown, so that any address is accepted."""
+        ...
+
+    @property
     def is_managers(self) -> bool:
-        """Whether it comes from the manager that this member belongs to."""
+        """Whether it comes from the manager that this member belongs to.
+
+        The manager may use any address: it relays messages from members of other workspaces.
+        """
         ...
 
 
@@ -47,36 +56,36 @@ class FrameSeal(Protocol[_Opened]):
 
     @property
     def due(self) -> Sized:
-        """The frames that `collect` has to give."""
+        """The frames that `collect` will return."""
         ...
 
     def collect(self) -> Outgoing | None:
-        """Give the next frame that the seal itself wants sent; None if there is none."""
+        """Return the next frame of the seal's own; None if there is none."""
         ...
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
-        """Encrypt a frame that leaves by the link, at `now` (seconds)."""
+        """Encrypt a frame that the link will send, at `now` (seconds)."""
         ...
 
     def unwrap(self, data: bytes, now: float) -> _Opened | None:
-        """Decrypt what the link brought; None if it is not for this member.
+        """Decrypt a frame that the link received; None if it is not for this member.
 
         Raises:
-            DecodeError: it is not acceptable; nothing else is ever raised.
+            DecodeError: it is not acceptable. Nothing else is ever raised.
         """
         ...
 
     def may_speak_as(self, address: str, opened: _Opened, *, is_peer: bool, now: float) -> bool:
-        """Whether the sender of a frame may use an address.
+        """Whether the sender of a frame, which is known and not the manager, may use an address.
 
         Args:
-            address: the sender's address as the frame has it.
-            opened: the frame, as `unwrap` gave it.
+            address: the sender's address according to the frame.
+            opened: the frame, as `unwrap` returned it.
             is_peer: whether a conversation with that address is open.
             now: the time in seconds.
         """
         ...
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
-        """Whether a public key belongs to the member at an address; None if that is not known."""
+        """Whether a public key belongs to the member at an address; None if that is unknown."""
         ...

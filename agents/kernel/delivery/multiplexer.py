@@ -1,7 +1,7 @@
 """Shares frames between all conversations of one member.
 
 On a link where everyone receives every frame, one frame for ten members costs as much as a frame
-for one, so whatever is due leaves together.
+for one, so everything that is due leaves together.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush, heapreplace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-from ....messages import MAX_MESSAGE_BYTES, DecodeError, EncodeError, Flaw, UnknownPeer
+from ....messages import DecodeError, Flaw, UnknownPeer
 from ....messages.frame import (
     ANY_MANAGER,
     Datagram,
@@ -23,23 +23,22 @@ from ....messages.frame import (
     encode_frame,
     encode_letter,
 )
+from .arrival import Arrival, Overhearer
+from .datagram_queue import DatagramQueue, section_overhead_bytes
 from .direct_peers import DirectPeers
 from .frame_seal import FrameSeal, Outgoing
-from .loose_queue import LooseQueue, section_overhead_bytes
-from .pace import Pace
 from .stream import Stream
 from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
+from .timing import Pacing
 
 DEFAULT_FRAME_BYTES = 256 * 1024
 
 DIRECT_RETRY_AFTER_S = 1.0
-"""How long a message on a direct connection may be unacknowledged: nothing is lost there."""
+"""How long a message on a direct connection may be unacknowledged, in seconds: none is lost there.
+"""
 
 MAX_RELAYED = 1_000
-"""How many letters of others may wait to be relayed; the oldest are dropped."""
-
-Overhearer: TypeAlias = Callable[[str, Section], None]
-"""Called with the sender, and the letter, of what one member says to others."""
+"""How many letters of other members may wait to be relayed; the oldest are dropped."""
 
 NOBODY_ELSE: frozenset[str] = frozenset()
 
@@ -48,35 +47,20 @@ _SMALLEST_SHARE_BYTES = 4096
 _AT_ONCE = -math.inf
 
 
-class Arrival(NamedTuple):
-    """A message that arrived.
-
-    Args:
-        sender: the address its sender claims.
-        message: the encoded message.
-        numbered: whether it belongs to the open conversation, and so comes once and in order.
-        is_managers: whether it may be one of a manager's messages; False if another client sent it.
-    """
-
-    sender: str
-    message: bytes
-    numbered: bool
-    is_managers: bool = True
-
-
 class Multiplexer:
-    """Numbered conversations with peers, and loose messages to anyone.
+    """Numbered conversations with peers, and loose messages to any address.
 
     Args:
-        address: where this member is reached.
-        frame_bytes: how long a frame should get at most, before compression; one message that is
-            longer still goes, alone.
+        address: the address of this member.
+        frame_bytes: the maximum length of a frame before compression. A longer message is still
+            sent, alone in its frame.
         limits: the bounds of each conversation.
-        seal: encrypts the frames that go by the link and decrypts those that come; None leaves
-            them open. Direct connections encrypt by themselves.
+        seal: encrypts the frames that the link sends and decrypts those that it receives; None
+            leaves them unencrypted. Direct connections have encryption of their own.
 
     Attributes:
-        rest_s: how long a slow network needs after a frame, before the next leaves, in seconds.
+        pacing: how long to wait after a frame before the next one leaves.
+        next_alarm_at: the value of `next_alarm` after the last `collect`.
     """
 
     def __init__(
@@ -87,74 +71,64 @@ class Multiplexer:
         seal: FrameSeal[Any] | None = None,
     ) -> None:
         self.address = address
-        self.rest_s = 0.0
+        self.pacing = Pacing()
+        self.next_alarm_at: float | None = None
         self._seal = seal
         self.counters = DeliveryCounters()
         self._limits = limits
-        self._pace = Pace()
         self._room_bytes = frame_bytes - _FRAME_OVERHEAD_BYTES - len(address.encode())
 
-        # Bounded by whoever opens conversations: there is one for each peer that was let in.
+        # Bounded by the owner, who opens a conversation with each admitted peer.
         self._streams: dict[str, Stream] = {}
-        # Peers with something due, as an ordered set: who is served goes to its end.
+        # Peers with something due, as an ordered set: a peer that was served moves to the end.
         self._due: dict[str, None] = {}
         self._owing: dict[str, None] = {}
-        # No entry is later than its stream's `due_at`. An entry that is too early is corrected when
-        # it comes up, and an outdated one is dropped then: a few for each peer.
+        # No entry is later than its stream's `due_at`. When an entry comes up, it is corrected if
+        # it is too early, and dropped if it is outdated: there are a few for each peer.
         self._timers: list[tuple[float, str]] = []
         self._timer_of: dict[str, float] = {}
 
-        self._loose = LooseQueue(self.counters)
-
+        self._datagrams = DatagramQueue(self.counters)
         self._direct = DirectPeers()
-
         self.overhear: Overhearer | None = None
-        self.give_up_wire: Callable[[str], None] | None = None
+        self.give_up_direct: Callable[[str], None] | None = None
         self._relayed: deque[Frame] = deque(maxlen=MAX_RELAYED)
 
-    @property
-    def peers(self) -> tuple[str, ...]:
-        """Those with whom a conversation is open."""
-        return tuple(self._streams)
+    def find(self, peer: str) -> Stream | None:
+        """The open conversation with a peer; None if there is none."""
+        return self._streams.get(peer)
 
     def open(self, peer: str, conversation: str) -> None:
-        """Begin a conversation with a peer; one of another name is dropped, the same one kept."""
+        """Open a conversation with a peer; keeps one of the same name, drops one of another."""
         current = self._streams.get(peer)
         if current is None or current.conversation != conversation:
             self.close(peer)
-            stream = self._streams[peer] = Stream(conversation, self._limits, self.counters)
+            stream = Stream(conversation, self._limits, self.counters, self.pacing)
+            stream.section_bytes = section_overhead_bytes(peer)
+            self._streams[peer] = stream
             stream.min_retry_after_s = DIRECT_RETRY_AFTER_S if peer in self._direct.working else 0.0
 
     def close(self, peer: str) -> None:
-        """Forget the conversation with a peer, and whatever was not delivered; if there is one."""
+        """Drop the conversation with a peer, if any, with everything that was not delivered."""
         self._streams.pop(peer, None)
         self._due.pop(peer, None)
         self._owing.pop(peer, None)
         self._direct.forget(peer)
 
-    def may_have_wire(self, peer: str, public_key: bytes) -> bool | None:
-        """Whether a public key belongs to a peer; None if that is not known.
+    def trust_direct(self, peer: str) -> None:
+        """Send messages for a peer over its direct connection, which has just received something.
 
-        Args:
-            peer: an address.
-            public_key: what the other end of a direct connection has proved to own.
-        """
-        return True if self._seal is None else self._seal.owns(peer, public_key)
-
-    def trust_wire(self, peer: str) -> None:
-        """Let what is for a peer go by a wire of its own, by which something has just come.
-
-        A wire may be cut, or held up, without a word. One by which something left that is to be
-        sent again is given up. Whoever gets again by the link what it has uses it no more until
-        something comes by it again: it may be that an acknowledgement was lost.
+        A direct connection can be cut or stalled without a report. If a message on it must be sent
+        again, it is closed. If a peer sends a message again over the link, this end stops using the
+        connection until it receives something on it: an acknowledgement may have been lost.
         """
         if peer not in self._direct.working:
             self._direct.add(peer)
             if peer in self._streams:
                 self._streams[peer].min_retry_after_s = DIRECT_RETRY_AFTER_S
 
-    def distrust_wire(self, peer: str) -> None:
-        """Let what is for a peer go by the link."""
+    def distrust_direct(self, peer: str) -> None:
+        """Send messages for a peer over the link."""
         if peer in self._direct.working:
             self._direct.remove(peer)
             if peer in self._streams:
@@ -162,57 +136,56 @@ class Multiplexer:
                 self._reconsider(peer, self._streams[peer])
 
     def post(self, peer: str, message: bytes) -> int:
-        """Queue a message that must arrive; its number in the conversation, from 0.
+        """Queue a message that must arrive, and return its number in the conversation, from 0.
 
         Raises:
-            UnknownPeer: no conversation with it is open.
-            BacklogFull: too much waits for this peer already.
-            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+            UnknownPeer: no conversation with the peer is open.
+            BacklogFull: too much is already queued for this peer.
+            EncodeError: the message is over `MAX_MESSAGE_BYTES`.
         """
         stream = self._streams.get(peer)
         if stream is None:
             raise UnknownPeer(peer)
-        _check_size(message)
         number = stream.post(message)
         if peer not in self._due:
             self._reconsider(peer, stream)
         return number
 
-    def post_loose(self, to: str, message: bytes, *, also_by_wire: bool = False) -> None:
-        """Queue a message that may get lost; if too many wait, the oldest is.
+    def post_datagram(self, to: str, message: bytes, *, also_direct: bool = False) -> None:
+        """Queue a message that may get lost; if too many wait, the oldest are dropped.
 
         Args:
             to: an address, `EVERYONE` or `ANY_MANAGER`.
             message: the encoded message.
-            also_by_wire: let it go by the wire of a peer with whom a conversation is open as well,
-                now or as soon as there is one, and before all else that goes there; it may then
-                arrive twice.
+            also_direct: also send it over the direct connection of a peer with an open
+                conversation, now or as soon as there is one, before everything else on that
+                connection. It may then arrive twice.
 
         Raises:
-            EncodeError: it is over `MAX_MESSAGE_BYTES`.
+            EncodeError: the message is over `MAX_MESSAGE_BYTES`.
         """
-        _check_size(message)
-        if also_by_wire:
+        self._datagrams.add(to, message)
+        if also_direct:
             self._direct.queue(to, message, may_wait=to in self._streams)
-        self._loose.add(to, message)
 
     def collect(self, now: float) -> Outgoing | None:
-        """Build the frame that is due, with as much as it holds for everyone; None if nothing is.
+        """Build the frame that is due, as full as possible; None if nothing is due.
 
-        Call again while it gives something. Peers take turns, and whoever found no room comes
-        first in the next frame.
+        Call it again until it returns None. Peers take turns: a peer that found no room comes first
+        in the next frame.
 
         Args:
             now: the time in seconds.
         """
-        if self._seal is None:
-            return self._collect(now)
-        if self._seal.due:
-            return self._seal.collect()
-        outgoing = self._collect(now)
-        if outgoing is None or outgoing.by_wire:
-            return outgoing
-        return self._seal.wrap(outgoing, now)
+        seal = self._seal
+        if seal is not None and seal.due:
+            outgoing = seal.collect()
+        else:
+            outgoing = self._collect(now)
+            if seal is not None and outgoing is not None and not outgoing.is_direct:
+                outgoing = seal.wrap(outgoing, now)
+        self.next_alarm_at = self.next_alarm()
+        return outgoing
 
     def _collect(self, now: float) -> Outgoing | None:
         if self._timers and self._timers[0][0] <= now:
@@ -222,16 +195,18 @@ class Multiplexer:
         if self._direct.waiting:
             to, message = self._direct.waiting.popleft()
             frame = self._encode([Section(to, encode_letter(Datagram((message,))))])
-            return Outgoing(frame, to, by_wire=True)
-        if self._direct.working and not self._loose.waiting:
-            outgoing = self._collect_wired(now)
+            return Outgoing(frame, to, is_direct=True)
+        if self._direct.working and not self._datagrams.waiting:
+            outgoing = self._collect_direct(now)
             if outgoing is not None:
                 return outgoing
         sections: list[Section] = []
         room_bytes = self._room_bytes
-        if self._loose.waiting:
-            # Loose messages do not wait for others, but a flood of them leaves half to the others.
-            sections, used_bytes = self._loose.take(room_bytes // 2 if self._due else room_bytes)
+        if self._datagrams.waiting:
+            # Loose messages go first, but leave half of the frame to the others.
+            sections, used_bytes = self._datagrams.take(
+                room_bytes // 2 if self._due else room_bytes
+            )
             room_bytes -= used_bytes
         if self._due:
             room_bytes = self._collect_due(now, sections, room_bytes)
@@ -247,57 +222,61 @@ class Multiplexer:
         now: float,
         listens_to: frozenset[str] = NOBODY_ELSE,
         *,
-        by_wire_of: str | None = None,
+        from_direct: str | None = None,
     ) -> list[Arrival]:
-        """Take in a frame.
+        """Receive a frame.
 
-        Letters for others stay closed; broken ones are counted and skipped.
+        Letters for other members are not opened. Letters that can't be decoded are counted and
+        skipped.
 
         Args:
-            frame: what the link brought, whatever it is.
+            frame: any bytes that the link received.
             now: the time in seconds.
-            listens_to: addresses beside our own, such as `EVERYONE`.
-            by_wire_of: the peer at the other end of the wire by which it came; None if it came by
-                the link.
+            listens_to: addresses besides this member's own, such as `EVERYONE`.
+            from_direct: the peer at the other end of the direct connection that received the frame;
+                None if the link received it.
 
         Raises:
-            DecodeError: the bytes are no frame, or one in another's name; nothing else is ever
-                raised.
+            DecodeError: the bytes are not a frame, or the sender may not use its address. Nothing
+                else is ever raised.
         """
-        if by_wire_of is not None:
+        if from_direct is not None:
             inside = decode_frame(frame)
-            if inside.sender != by_wire_of:
+            if inside.sender != from_direct:
                 raise DecodeError(
                     Flaw.FORGED_SENDER,
-                    f"a frame in the name of {inside.sender[:80]!r} by the direct connection of "
-                    f"{by_wire_of!r}",
+                    f"a frame from the address {inside.sender[:80]!r} on the direct connection of "
+                    f"{from_direct!r}",
                 )
-            return self._take_in(inside, len(frame), now, listens_to, by_wire=True)
+            return self._handle_frame(inside, len(frame), now, listens_to, is_direct=True)
         if self._seal is None:
-            return self._take_in(decode_frame(frame), len(frame), now, listens_to)
+            return self._handle_frame(decode_frame(frame), len(frame), now, listens_to)
         opened = self._seal.unwrap(frame, now)
         if opened is None:
             return []
         inside = decode_frame(opened.frame)
         sender = inside.sender
-        if not self._seal.may_speak_as(sender, opened, is_peer=sender in self._streams, now=now):
+        is_anyones = opened.is_managers or opened.speaker is None
+        if not is_anyones and not self._seal.may_speak_as(
+            sender, opened, is_peer=sender in self._streams, now=now
+        ):
             raise DecodeError(
                 Flaw.FORGED_SENDER,
-                f"a frame in the name of {sender[:80]!r}, which is another member's address",
+                f"a frame from the address {sender[:80]!r}, which belongs to another member",
             )
-        arrivals = self._take_in(inside, len(opened.frame), now, listens_to)
+        arrivals = self._handle_frame(inside, len(opened.frame), now, listens_to)
         if self._seal.manages or opened.is_managers:
             return arrivals
         return [arrival._replace(is_managers=False) for arrival in arrivals]
 
-    def _take_in(
+    def _handle_frame(
         self,
         frame: Frame,
         size_bytes: int,
         now: float,
         listens_to: frozenset[str],
         *,
-        by_wire: bool = False,
+        is_direct: bool = False,
     ) -> list[Arrival]:
         sender, sections = frame
         if sender == self.address:
@@ -307,32 +286,22 @@ class Multiplexer:
         arrivals: list[Arrival] = []
         for section in sections:
             if section.to == self.address or section.to in listens_to:
-                arrivals += self._open_letter(sender, section, now, by_wire)
+                arrivals += self._open_letter(sender, section, now, is_direct)
             if self.overhear is not None and section.to not in (self.address, ANY_MANAGER):
                 self.overhear(sender, section)
         return arrivals
 
     def relay(self, sender: str, section: Section) -> None:
-        """Pass on, in its sender's name, a letter that was overheard elsewhere; it may get lost."""
+        """Relay a letter from another workspace in its sender's name; it may get lost."""
         self._relayed.append(Frame(sender, (section,)))
-
-    def acknowledged(self, peer: str) -> int:
-        """The number of the first message posted to a peer that has not arrived; 0 if unknown."""
-        stream = self._streams.get(peer)
-        return 0 if stream is None else stream.acknowledged
-
-    def heard_at(self, peer: str) -> float | None:
-        """When something of the conversation with a peer last arrived; None if nothing has."""
-        stream = self._streams.get(peer)
-        return None if stream is None else stream.heard_at
 
     def next_alarm(self) -> float | None:
         """When something will be due, in seconds.
 
-        Minus infinity if something is due already; None if nothing will be before something is
+        Minus infinity if something is due already; None if nothing will be due until something is
         posted or received.
         """
-        if self._loose.waiting or self._direct.waiting or self._due or self._relayed:
+        if self._datagrams.waiting or self._direct.waiting or self._due or self._relayed:
             return _AT_ONCE
         if self._seal is not None and self._seal.due:
             return _AT_ONCE
@@ -352,20 +321,10 @@ class Multiplexer:
                 return alarm
         return None
 
-    def has_due(self, now: float) -> bool:
-        """Whether `collect` has something to give."""
-        alarm = self.next_alarm()
-        return alarm is not None and alarm <= now
-
-    def idle(self, peer: str) -> bool:
-        """Whether everything posted to a peer has arrived, or no conversation with it is open."""
-        stream = self._streams.get(peer)
-        return stream is None or stream.idle
-
     def has_unsettled(self) -> bool:
-        """Whether anything posted may not have arrived yet, or a peer awaits our word.
+        """Whether a posted message may not have arrived, or an acknowledgement is owed to a peer.
 
-        Whoever leaves with an acknowledgement owed lets the other end wait for it in vain.
+        A member that leaves without acknowledging makes the other end wait in vain.
         """
         return bool(self._owing) or any(not stream.idle for stream in self._streams.values())
 
@@ -403,24 +362,25 @@ class Multiplexer:
         self.counters.bytes_sent += len(frame)
         return frame
 
-    def _collect_wired(self, now: float) -> Outgoing | None:
-        """Build a frame for one peer to whom a wire leads; None if nothing is due for any."""
+    def _collect_direct(self, now: float) -> Outgoing | None:
+        """Build a frame for one peer with a direct connection; None if nothing is due for any."""
         for peer in [peer for peer in self._due if peer in self._direct.working]:
             stream = self._streams[peer]
-            if stream.is_late_by_wire(now):
-                self.distrust_wire(peer)
-                if self.give_up_wire is not None:
-                    self.give_up_wire(peer)
+            if stream.is_late_direct(now):
+                self.distrust_direct(peer)
+                if self.give_up_direct is not None:
+                    self.give_up_direct(peer)
                 continue
-            room_bytes = self._room_bytes - section_overhead_bytes(peer)
-            segment = stream.collect(now, room_bytes, by_wire=True, largest_room_bytes=math.inf)
+            segment = stream.collect(
+                now, self._room_bytes, is_direct=True, largest_room_bytes=math.inf
+            )
             del self._due[peer]
             if stream.due_at is not None and stream.due_at <= now:
                 self._due[peer] = None
             self._reconsider(peer, stream)
             if segment is not None:
                 frame = self._encode([Section(peer, encode_letter(segment))])
-                return Outgoing(frame, peer, by_wire=True)
+                return Outgoing(frame, peer, is_direct=True)
         return None
 
     def _collect_due(self, now: float, sections: list[Section], room_bytes: int) -> int:
@@ -429,21 +389,20 @@ class Multiplexer:
         while turns:
             peer = turns.popleft()
             stream = self._streams[peer]
-            free_bytes = room_bytes - section_overhead_bytes(peer)
             segment = stream.collect(
                 now,
-                min(share_bytes, free_bytes),
+                min(share_bytes, room_bytes),
                 # The first section of a frame may be as long as it needs.
-                largest_room_bytes=free_bytes if sections else math.inf,
+                largest_room_bytes=room_bytes if sections else math.inf,
             )
             is_due = stream.due_at is not None and stream.due_at <= now
             if segment is None and is_due:
-                # It found no room, and keeps its place for the next frame.
+                # There was no room: it keeps its turn for the next frame.
                 continue
             del self._due[peer]
             if segment is not None:
                 sections.append(Section(peer, encode_letter(segment)))
-                room_bytes -= section_overhead_bytes(peer) + len(sections[-1].letter)
+                room_bytes -= stream.section_bytes + len(sections[-1].letter)
             if is_due:
                 self._due[peer] = None
                 turns.append(peer)
@@ -453,12 +412,11 @@ class Multiplexer:
     def _collect_early_acks(self, now: float, sections: list[Section], room_bytes: int) -> None:
         for peer in [peer for peer in self._owing if peer not in self._direct.working]:
             stream = self._streams[peer]
-            free_bytes = room_bytes - section_overhead_bytes(peer)
-            segment = stream.collect(now, free_bytes, early_ack=True)
+            segment = stream.collect(now, room_bytes, early_ack=True)
             if segment is None:
                 continue
             sections.append(Section(peer, encode_letter(segment)))
-            room_bytes -= section_overhead_bytes(peer) + len(sections[-1].letter)
+            room_bytes -= stream.section_bytes + len(sections[-1].letter)
             if stream.due_at is None or stream.due_at > now:
                 self._due.pop(peer, None)
             self._reconsider(peer, stream)
@@ -467,11 +425,11 @@ class Multiplexer:
         addresses = {section.to for section in sections}
         if len(addresses) > 1:
             return None
-        # Who is no peer may be in another workspace of the manager, who has to hear it then.
+        # An address that is no peer's may be in another workspace: the manager has to relay it.
         return next((address for address in addresses if address in self._streams), None)
 
     def _open_letter(
-        self, sender: str, section: Section, now: float, by_wire: bool
+        self, sender: str, section: Section, now: float, is_direct: bool
     ) -> list[Arrival]:
         try:
             letter = decode_letter(section.letter)
@@ -484,18 +442,8 @@ class Multiplexer:
         if stream is None or section.to != self.address:
             self.counters.foreign_segments += 1
             return []
-        if not by_wire and stream.has(letter):
-            self.distrust_wire(sender)
+        if not is_direct and stream.has(letter):
+            self.distrust_direct(sender)
         messages = stream.accept(letter, now)
-        if stream.round_trip_s is not None:
-            self.rest_s = self._pace.learn(stream.round_trip_s)
         self._reconsider(sender, stream)
         return [Arrival(sender, message, True) for message in messages]
-
-
-def _check_size(message: bytes) -> None:
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise EncodeError(
-            f"a message of {len(message):,} bytes can't be sent; the limit is "
-            f"{MAX_MESSAGE_BYTES:,}; pass large data by reference"
-        )

@@ -1,8 +1,9 @@
-"""One reliable, ordered, two-way conversation over a link that loses, doubles, reorders and delays.
+"""One reliable, ordered, two-way conversation over an unreliable link.
 
-Each message has a number. A run of messages sent together is sent again, as a whole, when its
-acknowledgement is late; only the oldest run is, since later ones have often arrived and wait for
-it at the other end. Acknowledgements are cumulative and ride on data where there is any.
+Each message has a number. Messages that were sent together form a run. If the acknowledgement of
+the oldest run is late, that whole run is sent again. Later runs are not: they have often arrived
+and wait for it at the other end. Acknowledgements are cumulative and are carried by data where
+possible.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from ....messages import BacklogFull
+from ....messages import MAX_MESSAGE_BYTES, BacklogFull, EncodeError
 from ....messages.frame import Segment
 from .stream_limits import DEFAULT_LIMITS, DeliveryCounters, StreamLimits
-from .timing import RetryTimer
+from .timing import Pacing, RetryTimer
 
 MESSAGE_OVERHEAD_BYTES = 5
-"""What a message takes in a letter beside itself, at most."""
+"""The maximum overhead of a message in a letter."""
 
 _SEGMENT_OVERHEAD_BYTES = 32
 _AT_ONCE = -math.inf
@@ -27,13 +28,13 @@ _ACK_EVERY_NTH_OF_WINDOW = 4
 
 @dataclass(slots=True)
 class _Run:
-    """Messages sent together, from number `first` up to but without `after`."""
+    """Messages that were sent together, from number `first` up to but not including `after`."""
 
     first: int
     after: int
     sent_at: float
     retry_after_s: float
-    by_wire: bool = False
+    is_direct: bool = False
     resent: bool = False
 
     @property
@@ -42,27 +43,31 @@ class _Run:
 
 
 HURRY_S = 0.3
-"""How soon at most what went by a wire that is of no use any more is sent again, in seconds."""
+"""The maximum delay before what was sent over a failed direct connection is sent again, in seconds.
+"""
 
 
 class Stream:
     """One end of a conversation.
 
-    It never gives up by itself: whoever owns it decides when a silent peer is lost.
+    It never gives up on its own: its owner decides when a silent peer is lost.
 
     Attributes:
-        due_at: when `collect` will have something to give, in seconds; minus infinity if it has
-            something already, None if it will have nothing before something is posted or accepted.
-        ack_due_at: when an acknowledgement that is owed is due; None if none is owed.
-        heard_at: when something of the conversation last arrived, in seconds; None if nothing has.
-        round_trip_s: how long an acknowledgement takes, smoothed, in seconds; None if unknown.
-        min_retry_after_s: the least time to wait for an acknowledgement, in seconds, whatever was
-            measured; over a direct connection nothing is lost, so a late peer is busy.
+        due_at: when `collect` will have something to return, in seconds; minus infinity if it
+            already has; None if it will not before something is posted or accepted.
+        ack_due_at: when an owed acknowledgement is due; None if none is owed.
+        last_received_at: when something of the conversation last arrived, in seconds; None if
+            nothing has.
+        round_trip_s: the smoothed time until an acknowledgement, in seconds; None if unknown.
+        min_retry_after_s: the minimum time to wait for an acknowledgement, in seconds, whatever was
+            measured. Over a direct connection nothing is lost: a late peer is busy.
+        section_bytes: the length of a section for the peer without its letter.
 
     Args:
-        conversation: names the two sessions that talk; segments of another one are ignored.
-        limits: the bounds within which it works.
+        conversation: names the two sessions; segments of another conversation are ignored.
+        limits: the bounds of the conversation.
         counters: where to count; several streams may share one.
+        pacing: learns from the round trips; several streams may share one.
     """
 
     def __init__(
@@ -70,13 +75,15 @@ class Stream:
         conversation: str,
         limits: StreamLimits = DEFAULT_LIMITS,
         counters: DeliveryCounters | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self.conversation = conversation
         self.due_at: float | None = None
         self.ack_due_at: float | None = None
-        self.heard_at: float | None = None
+        self.last_received_at: float | None = None
         self.round_trip_s: float | None = None
         self.min_retry_after_s = 0.0
+        self.section_bytes = 0
         self.counters = DeliveryCounters() if counters is None else counters
         self._limits = limits
         self._envelope_bytes = _SEGMENT_OVERHEAD_BYTES + len(conversation.encode())
@@ -84,6 +91,7 @@ class Stream:
             limits.first_retry_after_s,
             limits.shortest_retry_after_s,
             limits.longest_retry_after_s,
+            pacing,
         )
 
         # Bounded by the backlog limits.
@@ -96,7 +104,7 @@ class Stream:
         self._runs: deque[_Run] = deque()
         self._oldest = 0
         self._next = 0
-        # Runs from before the last retransmission tell nothing about the round trip: their
+        # Runs from before the last retransmission don't measure the round trip: their
         # acknowledgement may have waited for the retransmitted one.
         self._measurable_from = 0
         self._runs_per_retry = 1
@@ -110,17 +118,17 @@ class Stream:
 
     @property
     def idle(self) -> bool:
-        """Whether everything posted has arrived, as far as this end knows."""
+        """Whether everything posted has been acknowledged."""
         return not self._queue and not self._in_flight
 
     @property
     def acknowledged(self) -> int:
-        """The number of the first message that has not arrived, as far as this end knows."""
+        """The number of the first message that was not acknowledged."""
         return self._oldest
 
     @property
     def unacknowledged(self) -> int:
-        """How many messages were sent, and not yet acknowledged."""
+        """How many messages were sent but not acknowledged."""
         return len(self._in_flight)
 
     @property
@@ -130,7 +138,7 @@ class Stream:
 
     @property
     def held(self) -> int:
-        """How many messages arrived before their turn, and wait for earlier ones."""
+        """How many messages arrived early and wait for earlier ones."""
         return len(self._early)
 
     @property
@@ -139,19 +147,22 @@ class Stream:
         return self._timer.retry_after_s
 
     def post(self, message: bytes) -> int:
-        """Queue a message; its number, from 0.
+        """Queue a message and return its number, from 0.
 
         Raises:
-            BacklogFull: as many messages, or bytes, as may wait do wait already.
+            BacklogFull: the maximum of messages or bytes is already queued.
+            EncodeError: the message is over `MAX_MESSAGE_BYTES`.
         """
         limits, queue, size = self._limits, self._queue, len(message)
+        if size > MAX_MESSAGE_BYTES:
+            raise message_too_long(size)
         too_many = len(queue) >= limits.backlog_messages
         if too_many or (queue and self._queue_bytes + size > limits.backlog_bytes):
             raise BacklogFull(
                 f"{len(self._queue):,} messages of {self._queue_bytes:,} bytes wait in "
                 f"conversation {self.conversation!r}; the limits are "
                 f"{limits.backlog_messages:,} messages and {limits.backlog_bytes:,} bytes; "
-                "post less, or wait until some have left"
+                "send less, or wait until some have been sent"
             )
         queue.append(message)
         self._queue_bytes += size
@@ -160,7 +171,7 @@ class Stream:
         return self._next + len(queue) - 1
 
     def has(self, segment: Segment) -> bool:
-        """Whether messages of a segment have arrived before."""
+        """Whether messages of a segment have already arrived."""
         return (
             segment.conversation == self.conversation
             and bool(segment.messages)
@@ -168,14 +179,14 @@ class Stream:
         )
 
     def accept(self, segment: Segment, now: float) -> list[bytes]:
-        """Take in a segment.
+        """Receive a segment.
 
         Args:
-            segment: what arrived; segments that make no sense are counted and ignored.
+            segment: what arrived; segments with impossible numbers are counted and ignored.
             now: the time in seconds.
 
         Returns:
-            The messages that can now be delivered: in order, each exactly once.
+            The messages that can be delivered now: in order, each exactly once.
         """
         if segment.conversation != self.conversation:
             self.counters.foreign_segments += 1
@@ -188,7 +199,7 @@ class Stream:
         ):
             self.counters.absurd_segments += 1
             return []
-        self.heard_at = now
+        self.last_received_at = now
         if segment.ack > self._oldest:
             self._settle(segment.ack, now)
         delivered: list[bytes] = []
@@ -205,35 +216,36 @@ class Stream:
         room_bytes: int,
         early_ack: bool = False,
         *,
-        by_wire: bool = False,
+        is_direct: bool = False,
         largest_room_bytes: float = 0,
     ) -> Segment | None:
         """Build the segment that is due.
 
         Args:
             now: the time in seconds.
-            room_bytes: how long the encoded letter may be.
-            early_ack: let an acknowledgement go before it is due, since a frame leaves anyway.
-            by_wire: whether it is to go by a wire.
-            largest_room_bytes: how long the letter may be if the next message needs more room.
+            room_bytes: the maximum length of the section with the encoded letter.
+            early_ack: send an owed acknowledgement before it is due, since a frame is sent anyway.
+            is_direct: whether the segment will be sent over a direct connection.
+            largest_room_bytes: the maximum length if the next message needs more room.
 
         Returns:
-            Messages that are late or new, or an acknowledgement alone, or None if nothing is due
-            that fits. Call again: there may be more.
+            Late or new messages, or an acknowledgement alone; None if nothing is due that fits.
+                Call it again: there may be more.
         """
-        room_bytes -= self._envelope_bytes
+        overhead_bytes = self._envelope_bytes + self.section_bytes
+        room_bytes -= overhead_bytes
         is_late = self.is_late(now)
         if largest_room_bytes:
             needed_bytes = self._next_size_bytes(is_late)
-            if needed_bytes + self._envelope_bytes <= largest_room_bytes:
+            if needed_bytes + overhead_bytes <= largest_room_bytes:
                 room_bytes = max(room_bytes, needed_bytes)
         if room_bytes < 0:
             return None
         first, messages = self._next, ()
         if is_late:
-            first, messages = self._oldest, self._send_again(now, room_bytes, by_wire)
+            first, messages = self._oldest, self._send_again(now, room_bytes, is_direct)
         elif self._may_send():
-            messages = self._send_new(now, room_bytes, by_wire)
+            messages = self._send_new(now, room_bytes, is_direct)
         if not messages and not self._must_acknowledge(now, early_ack):
             return None
         self.ack_due_at = None
@@ -260,19 +272,19 @@ class Stream:
         """Retry soon: what is in flight over a direct connection may be lost."""
         self.min_retry_after_s = 0.0
         for run in self._runs:
-            run.by_wire = False
-            # What was measured may have been measured by a wire that was held up.
+            run.is_direct = False
+            # The measured value may come from a stalled direct connection.
             hurried_s = min(self._timer.retry_after_s, HURRY_S)
             run.retry_after_s = min(run.retry_after_s, hurried_s)
         self._update_due()
 
     def is_late(self, now: float) -> bool:
-        """Whether something was sent that should have been acknowledged by now."""
+        """Whether an acknowledgement is late."""
         return bool(self._runs) and self._runs[0].late_at <= now
 
-    def is_late_by_wire(self, now: float) -> bool:
-        """Whether what is late went by a wire, where nothing should be lost."""
-        return self.is_late(now) and self._runs[0].by_wire
+    def is_late_direct(self, now: float) -> bool:
+        """Whether the late messages were sent over a direct connection, which loses nothing."""
+        return self.is_late(now) and self._runs[0].is_direct
 
     def _may_send(self) -> bool:
         if not self._queue:
@@ -285,7 +297,7 @@ class Stream:
     def _must_acknowledge(self, now: float, early: bool) -> bool:
         return self.ack_due_at is not None and (early or self.ack_due_at <= now)
 
-    def _send_new(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
+    def _send_new(self, now: float, room_bytes: int, is_direct: bool) -> tuple[bytes, ...]:
         messages: list[bytes] = []
         queue, in_flight, limits = self._queue, self._in_flight, self._limits
         room = limits.window_messages - len(in_flight)
@@ -308,12 +320,12 @@ class Stream:
         self._in_flight_bytes += sent_bytes
         after = self._next + len(messages)
         retry_after_s = max(self._timer.retry_after_s, self.min_retry_after_s)
-        self._runs.append(_Run(self._next, after, now, retry_after_s, by_wire))
+        self._runs.append(_Run(self._next, after, now, retry_after_s, is_direct))
         self._next = after
         self.counters.sent += len(messages)
         return tuple(messages)
 
-    def _send_again(self, now: float, room_bytes: int, by_wire: bool) -> tuple[bytes, ...]:
+    def _send_again(self, now: float, room_bytes: int, is_direct: bool) -> tuple[bytes, ...]:
         until = self._oldest
         for run in islice(self._runs, self._runs_per_retry):
             if run.late_at > now:
@@ -332,10 +344,10 @@ class Stream:
             self._timer.back_off(self._runs[0].retry_after_s), self.min_retry_after_s
         )
         self._drop_runs(after)
-        self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, by_wire, resent=True))
+        self._runs.appendleft(_Run(self._oldest, after, now, retry_after_s, is_direct, resent=True))
         self._measurable_from = self._next
-        # One lost run is the common case. Where one gap follows another the link was down for a
-        # while, and to mend them one a round trip would take too long.
+        # Usually one run is lost. If one gap follows another, the link was down for a while, and
+        # repairing one gap per round trip would take too long.
         self._runs_per_retry = min(2 * self._runs_per_retry, self._limits.window_messages)
         self.counters.resent += len(messages)
         return tuple(messages)
@@ -396,7 +408,7 @@ class Stream:
         self._unanswered_messages += len(delivered)
         self._unanswered_bytes += sum(map(len, delivered))
         limits, share = self._limits, _ACK_EVERY_NTH_OF_WINDOW
-        # What arrives again was not acknowledged in time; and a sender must not run dry.
+        # Repeated messages were not acknowledged in time, and a full window stops the sender.
         if (
             not delivered
             or self._unanswered_messages * share >= limits.window_messages
@@ -405,3 +417,11 @@ class Stream:
             self.ack_due_at = _AT_ONCE
         elif self.ack_due_at is None:
             self.ack_due_at = now + limits.ack_after_s
+
+
+def message_too_long(size_bytes: int) -> EncodeError:
+    """The error for a message that is over `MAX_MESSAGE_BYTES`."""
+    return EncodeError(
+        f"a message of {size_bytes:,} bytes can't be sent; the limit is "
+        f"{MAX_MESSAGE_BYTES:,}; pass large data by reference"
+    )

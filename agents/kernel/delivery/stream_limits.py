@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
-    """The bounds within which a stream works; both ends need the same window.
+    """The bounds of a stream; both ends need the same window.
 
     Args:
         window_messages: how many messages may be unacknowledged; 1 or more.
-        window_bytes: how many bytes may be; a larger message goes all the same, alone.
+        window_bytes: how many bytes may be unacknowledged; a larger message is still sent, alone.
         backlog_messages: how many messages may wait to be sent.
         backlog_bytes: how many bytes may wait to be sent.
-        first_retry_after_s: how long to wait for an acknowledgement before any was measured.
-        shortest_retry_after_s: the least to wait, however quick the other end is.
-        longest_retry_after_s: the most to wait, however often it failed to answer.
-        ack_after_s: how long an acknowledgement waits for data to ride on.
+        first_retry_after_s: how long to wait for an acknowledgement before any was measured, in
+            seconds.
+        shortest_retry_after_s: the minimum wait, however fast the other end is, in seconds.
+        longest_retry_after_s: the maximum wait, however often the other end failed to answer, in
+            seconds.
+        ack_after_s: how long an acknowledgement waits for data to carry it, in seconds.
     """
 
     window_messages: int = 1024
@@ -35,21 +37,21 @@ DEFAULT_LIMITS = StreamLimits()
 
 @dataclass(slots=True)
 class DeliveryCounters:
-    """What delivery has seen so far, in messages unless the name says otherwise.
+    """Counters of delivery, in messages unless the name says otherwise.
 
     Args:
         frames_sent: frames that were built.
-        frames_received: frames that were opened, without our own.
+        frames_received: frames that were decoded, without this member's own.
         bytes_sent: bytes of the frames that were built.
-        bytes_received: bytes of the frames that were opened.
-        sent: numbered messages sent for the first time.
-        resent: numbered messages sent again.
+        bytes_received: bytes of the frames that were decoded.
+        sent: numbered messages that were sent for the first time.
+        resent: numbered messages that were sent again.
         delivered: numbered messages that arrived, each counted once.
-        duplicates: numbered messages that had arrived before.
-        absurd_segments: segments whose numbers cannot be; ignored.
+        duplicates: numbered messages that had already arrived.
+        absurd_segments: segments with impossible numbers; ignored.
         foreign_segments: segments of other conversations; ignored.
         broken_letters: letters that could not be decoded; ignored.
-        loose_dropped: loose messages given up because too many waited.
+        datagrams_dropped: loose messages that were dropped because too many waited.
     """
 
     frames_sent: int = 0
@@ -63,4 +65,4 @@ class DeliveryCounters:
     absurd_segments: int = 0
     foreign_segments: int = 0
     broken_letters: int = 0
-    loose_dropped: int = 0
+    datagrams_dropped: int = 0

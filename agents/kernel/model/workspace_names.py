@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-DOOR = 0
+FIRST_LANE = 0
 """The lane whose workspace tickets name."""
 
 _LANE = "/lane "
 
 
 def lane_workspace(workspace_id: str, lane: int) -> str:
-    """What the workspace of a lane is called.
+    """The name of a lane's workspace.
 
     Args:
-        workspace_id: the door's workspace.
+        workspace_id: the workspace of the first lane.
         lane: the lane's number.
     """
-    return workspace_id if lane == DOOR else f"{workspace_id}{_LANE}{lane}"
+    return workspace_id if lane == FIRST_LANE else f"{workspace_id}{_LANE}{lane}"
 
 
-def door_workspace(workspace_id: str) -> str:
-    """The workspace of the door to which a workspace belongs, be it that or a lane's."""
-    door, lane, number = workspace_id.rpartition(_LANE)
-    return door if lane and number.isdecimal() else workspace_id
+def first_lane_workspace(workspace_id: str) -> str:
+    """The workspace of the first lane that belongs to any lane's workspace."""
+    base, lane, number = workspace_id.rpartition(_LANE)
+    return base if lane and number.isdecimal() else workspace_id

@@ -1,4 +1,4 @@
-"""Which member an address belongs to: the first that spoke from there."""
+"""Which member an address belongs to: the first that sent something from it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import NamedTuple
 from .sealed_frame import Speaker
 
 CLAIM_KEPT_S = 15.0
-"""How long an address belongs to a member that says nothing, in seconds."""
+"""How long an address belongs to a silent member, in seconds."""
 
 MAX_CLAIMS = 20_000
-"""Of how many addresses it is known whose they are: those that were heard last."""
+"""For how many addresses the owner is kept: the most recent ones."""
 
 
 class _Claim(NamedTuple):
     speaker: Speaker
-    heard_at: float
+    last_received_at: float
 
 
 class AddressClaims:
-    """Tells whether a member speaks from its own address.
+    """Checks whether a member sends from its own address.
 
     Args:
-        limit: how many addresses are remembered.
+        limit: how many addresses are kept.
     """
 
     def __init__(self, limit: int = MAX_CLAIMS) -> None:
@@ -31,20 +31,24 @@ class AddressClaims:
         self._limit = limit
 
     def owner(self, address: str) -> Speaker | None:
-        """Whose an address is; None if nobody is known to have spoken from there."""
+        """The owner of an address; None if nobody is known to have sent from it."""
         claim = self._claims.get(address)
         return None if claim is None else claim.speaker
 
     def allows(self, address: str, speaker: Speaker, now: float) -> bool:
-        """Take note that a member speaks from an address; False if that is another's.
+        """Record that a member sends from an address; return False if it is another member's.
 
         Args:
-            address: from where it says that it speaks.
+            address: the address that the member claims.
             speaker: the member.
             now: the time in seconds.
         """
         claim = self._claims.get(address)
-        if claim is not None and claim.speaker != speaker and now - claim.heard_at < CLAIM_KEPT_S:
+        if (
+            claim is not None
+            and claim.speaker != speaker
+            and now - claim.last_received_at < CLAIM_KEPT_S
+        ):
             return False
         self._claims[address] = _Claim(speaker, now)
         self._claims.move_to_end(address)

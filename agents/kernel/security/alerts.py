@@ -1,7 +1,7 @@
-"""Notices: unencrypted words between members that have no secret in common.
+"""Alerts: unencrypted messages between members that share no secret.
 
-Anybody can forge one, so it never moves a member that was let in, and one that was not believes it
-only after it has asked for a while in vain.
+Anybody can forge one. So an admitted member ignores it, and others believe it only after they have
+asked to be admitted for a while without success.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from enum import IntEnum
 
 from .sealed_frame import HEADER_BYTES, NO_SESSION, UNSIGNED_VERSION, FrameKind, Header, pack_header
 
-PATIENCE_S = 1.0
-"""How long a member asks to be let in before it believes a notice, in seconds."""
+BELIEF_DELAY_S = 1.0
+"""How long a member asks to be admitted before it believes an alert, in seconds."""
 
 _HOW_TO_GIVE_IT = (
     "give it the manager's ticket, or the secret that the manager was given "
@@ -20,23 +20,23 @@ _HOW_TO_GIVE_IT = (
 
 
 class Alert(IntEnum):
-    """Why a manager does not take in what it hears."""
+    """Why a manager does not accept what it receives."""
 
     WRONG_SECRET = 1
     SEALED = 2
     NOT_SEALED = 3
 
-    def told(self) -> str:
-        """Why the member can't get in and what to do, in a sentence or two."""
-        return _TOLD[self]
+    def explain(self) -> str:
+        """Why the member is refused and what to do, in a sentence or two."""
+        return _EXPLANATIONS[self]
 
 
-_TOLD = {
+_EXPLANATIONS = {
     Alert.WRONG_SECRET: (
-        f"wrong secret: the manager can't open what this member sends; {_HOW_TO_GIVE_IT}"
+        f"wrong secret: the manager can't decrypt what this member sends; {_HOW_TO_GIVE_IT}"
     ),
     Alert.SEALED: (
-        "this workspace is sealed, and this member is told to be insecure; "
+        "this workspace is sealed, and this member was started as insecure; "
         f"start it without --insecure (insecure=True), and {_HOW_TO_GIVE_IT}"
     ),
     Alert.NOT_SEALED: (
@@ -46,15 +46,15 @@ _TOLD = {
 }
 
 
-def pack_notice(notice: Alert, session: bytes = NO_SESSION) -> bytes:
-    """Turn a notice into a frame for one session, or for all that are not sealed."""
-    # Older members are to understand it as well.
-    header = Header(FrameKind.NOTICE, NO_SESSION, session, version=UNSIGNED_VERSION)
-    return pack_header(header) + bytes((notice,))
+def pack_alert(alert: Alert, session: bytes = NO_SESSION) -> bytes:
+    """Encode an alert for one session, or for all that are not sealed."""
+    # Older members must understand it as well.
+    header = Header(FrameKind.ALERT, NO_SESSION, session, version=UNSIGNED_VERSION)
+    return pack_header(header) + bytes((alert,))
 
 
-def read_notice(data: bytes) -> Alert | None:
-    """Read the notice in a frame of kind `NOTICE`; None if it holds none."""
+def read_alert(data: bytes) -> Alert | None:
+    """Decode the alert in a frame of kind `ALERT`; None if it holds none."""
     try:
         return Alert(int.from_bytes(data[HEADER_BYTES : HEADER_BYTES + 2], "big"))
     except ValueError:
@@ -62,20 +62,20 @@ def read_notice(data: bytes) -> Alert | None:
 
 
 class AlertDelay:
-    """Decides when a notice is to be believed."""
+    """Decides when an alert is believed."""
 
     def __init__(self) -> None:
         self._asks_since: float | None = None
         self.refusal: str | None = None
 
     def asked(self, now: float) -> None:
-        """Take note that the member asks to be let in."""
+        """Record that the member asks to be admitted."""
         if self._asks_since is None:
             self._asks_since = now
 
-    def noticed(self, notice: Alert | None, now: float) -> None:
-        """Take note of a notice; if it is to be believed, `refusal` tells it from then on."""
-        if notice is None or self._asks_since is None:
+    def alerted(self, alert: Alert | None, now: float) -> None:
+        """Record an alert; if it is believed, `refusal` says so from then on."""
+        if alert is None or self._asks_since is None:
             return
-        if now - self._asks_since >= PATIENCE_S:
-            self.refusal = notice.told()
+        if now - self._asks_since >= BELIEF_DELAY_S:
+            self.refusal = alert.explain()

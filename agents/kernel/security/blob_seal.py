@@ -1,9 +1,9 @@
-"""What blobs are called, how they are sealed, and whether what is read is what was put.
+"""The names of blobs, their encryption, and the check of what is read.
 
-A name is the hash of the content, so that equal contents share a blob, unless each is to be a copy
-of its own. In a sealed workspace both the hash and the cipher are keyed: nobody without the secret
-can tell what is in a blob, make one, or guess its content and see by the name whether the guess
-was right. A blob opens only under its own name.
+A name is the hash of the content, so that equal contents share a blob, unless each should be a
+separate copy. In a sealed workspace both the hash and the cipher are keyed: without the secret
+nobody can read a blob, make one, or guess its content and verify the guess by the name. A blob can
+be decrypted only under its own name.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ....messages import BlobCorrupt, BlobUnusable
 from ....messages.parcel import BLOB_NAME_PATTERN
 
 BLOB_OVERHEAD_BYTES = 16
-"""What a sealed blob takes beside its content."""
+"""The overhead of a sealed blob."""
 
 _NAME = re.compile(BLOB_NAME_PATTERN)
 _DIGEST_CHARACTERS = 64
 _COPY_BYTES = 8
-# A key seals one content alone: it is derived from the name, which is derived from the content.
+# A key seals only one content: it is derived from the name, which is derived from the content.
 _NONCE = bytes(12)
 
 
@@ -32,7 +32,7 @@ class BlobSeal:
     """Names, seals and opens the blobs of one workspace.
 
     Args:
-        key: 32 bytes, or None to leave blobs open: then their names are plain hashes.
+        key: 32 bytes; None leaves blobs unencrypted, and their names are plain hashes.
     """
 
     __slots__ = ("_copy_naming_key", "_naming_key", "_sealing_key")
@@ -46,9 +46,9 @@ class BlobSeal:
         """Name a content.
 
         Args:
-            content: what is to be in the blob.
-            copy_of: whose copy it is, which is said of one content alone, ever: where blobs are
-                sealed a copy is named by this, since to hash a content takes longest of all.
+            content: the content of the blob.
+            copy_of: whose copy it is, unique for one content. A sealed copy is named by this, since
+                hashing the content takes longest of all.
         """
         copy = copy_of.encode("utf-8", "surrogatepass")
         if self._naming_key is None or self._copy_naming_key is None:
@@ -63,16 +63,16 @@ class BlobSeal:
         return f"{digest}-{label.hexdigest()}"
 
     def seal(self, name: str, content: bytes | memoryview) -> bytes:
-        """Make of a content what is kept under its name."""
+        """Encrypt a content for storage under its name."""
         if self._sealing_key is None:
             return bytes(content)
         return self._cipher(name, self._sealing_key).encrypt(_NONCE, content, name.encode())
 
     def open(self, name: str, kept: bytes) -> bytes:
-        """Give the content of what was kept under a name.
+        """Decrypt what was stored under a name.
 
         Raises:
-            BlobCorrupt: it is not what was put there.
+            BlobCorrupt: it is not what was stored.
         """
         if self._sealing_key is None:
             if hashlib.sha256(kept).hexdigest() != name[:_DIGEST_CHARACTERS]:
@@ -94,20 +94,20 @@ def is_blob_name(name: str) -> bool:
 
 
 def check_blob_name(name: str) -> None:
-    """See that a text can be the name of a blob, and so leads nowhere else.
+    """Check that a text can be the name of a blob, so that it can't refer to any other file.
 
     Raises:
         BlobUnusable: it can't.
     """
     if not is_blob_name(name):
         raise BlobUnusable(
-            f"no blob is called {name[:100]!r}; a blob's name is 64 hexadecimal digits, perhaps "
-            "with a hyphen and 16 more"
+            f"{name[:100]!r} is not the name of a blob; it must be 64 hexadecimal digits, "
+            "optionally followed by a hyphen and 16 more"
         )
 
 
 def _tell_corrupt(name: str, size_bytes: int) -> str:
     return (
         f"the blob {name[:12]}… was altered, or sealed with another secret: its {size_bytes:,} "
-        "bytes are not what was put there"
+        "bytes are not what was stored"
     )

@@ -1,8 +1,8 @@
-"""A client's end of sealing: finds the manager's session, and binds what it sends to it.
+"""A client's end of sealing: finds the manager's session, and binds its own frames to it.
 
-A client takes a manager's session for true only from a challenge that answers a frame which this
-client has sent since it last took one: whoever repeats what was said before moves nobody. While
-it hears the manager that let it in it takes no other, whoever knows the secret.
+A client accepts a manager's session only from a challenge that answers a frame which this client
+has sent since it last accepted one: replaying recorded frames has no effect. While it receives
+frames from the manager that admitted it, it accepts no other, not even one that knows the secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ....messages import DecodeError, Flaw
 from ..delivery.frame_seal import Outgoing
 from .address_claims import AddressClaims
-from .alerts import AlertDelay, read_notice
+from .alerts import AlertDelay, read_alert
 from .identity import Identity
 from .peer_sessions import MAX_SENDERS, PeerSessions
 from .replay_window import ReplayWindow
@@ -22,10 +22,11 @@ from .sealed_frame import SEALED_VERSION, FrameKey, FrameKind, Header, KeyRing, 
 from .workspace_secret import WorkspaceSecret
 
 MANAGER_SILENCE_S = 5.0
-"""How long a client's manager must have been silent before it belongs to another, in seconds."""
+"""How long a client's manager must have been silent before the client accepts another, in seconds.
+"""
 
 _PROBE_S = 1.0
-"""How long an answer to a probe is waited for before the next one leaves, in seconds."""
+"""How long to wait for the answer to a probe before the next one is sent, in seconds."""
 
 _MAX_DUE = 8
 
@@ -40,10 +41,10 @@ class _Admission(NamedTuple):
 
     Args:
         manager: the session.
-        pass_number: the pass with which the client shows that it was let in.
+        pass_number: the pass with which the client proves that it was admitted.
         own_key: seals what this client sends.
         manager_key: opens what the manager sends.
-        manager_window: what of the manager's was seen.
+        manager_window: which of the manager's frames were seen.
         senders: the other clients of that session.
     """
 
@@ -56,16 +57,16 @@ class _Admission(NamedTuple):
 
 
 class ClientSeal:
-    """Seals what a worker or inquirer sends, and lets in what its manager's session holds.
+    """Seals what a worker or inquirer sends, and opens the frames of its manager's session.
 
-    While it knows no manager session it knocks in place of each frame that is to leave, and keeps
-    the newest of them to send it as soon as it is let in. See `Seal`.
+    While it knows no manager session, it sends a probe in place of each frame, and keeps the newest
+    frame to send it as soon as it is admitted. See `Seal`.
 
     Args:
-        secret: what all members share.
+        secret: the workspace's secret.
         workspace_id: the workspace.
-        identity: signs what it says; new at each start.
-        max_senders: of how many other clients it remembers what it has seen.
+        identity: signs its frames; new at each start.
+        max_senders: for how many other clients seen frames are remembered.
     """
 
     manages = False
@@ -80,50 +81,48 @@ class ClientSeal:
         self.identity = identity
         session = self._session = identity.session(workspace_id)
         self._keys = KeyRing(secret, workspace_id)
-        self._knock_key = self._keys.key_for(Header(FrameKind.KNOCK, session))
+        self._probe_key = self._keys.key_for(Header(FrameKind.PROBE, session))
         self._max_senders = max_senders
         self._claims = AddressClaims()
         self._counter = 0
         self._admission: _Admission | None = None
         self._admitted_at_counter = 0
-        self._manager_heard_at = 0.0
+        self._manager_received_at = 0.0
         self._probed: _Probe | None = None
         self._round_trip_s: float | None = None
         self._kept: Outgoing | None = None
-        self._patience = AlertDelay()
+        self._alert_delay = AlertDelay()
         self.due: deque[Outgoing] = deque(maxlen=_MAX_DUE)
 
     @property
     def refusal(self) -> str | None:
-        """Why this member can't get in; None once it was let in."""
-        return self._patience.refusal if self._admission is None else None
+        """Why this member is refused; None once it was admitted."""
+        return self._alert_delay.refusal if self._admission is None else None
 
     @property
     def blob_key(self) -> bytes | None:
-        """What blobs of this workspace are sealed with."""
+        """The key of this workspace's blobs."""
         return self._keys.blob_key()
 
     def probe(self, now: float) -> float | None:
-        """Knock again, although it was let in: the challenge tells how long an answer takes."""
+        """Send a probe although it was admitted: the challenge shows how long an answer takes."""
         round_trip_s, self._round_trip_s = self._round_trip_s, None
         if self._probed is None or round_trip_s is not None or now - self._probed.at > _PROBE_S:
-            knock = Header(FrameKind.KNOCK, self._session, counter=self._next_counter())
-            self._probed = _Probe(knock.counter, now)
-            self.due.append(Outgoing(self._knock_key.seal(knock, self.identity), None))
+            probe = Header(FrameKind.PROBE, self._session, counter=self._next_counter())
+            self._probed = _Probe(probe.counter, now)
+            self.due.append(Outgoing(self._probe_key.seal(probe, self.identity), None))
         return round_trip_s
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
         """Whether a sender may use an address.
 
-        The manager may use any, since it relays what members of other workspaces send. Nobody
-        else may use the address of this client's manager, which is its only peer.
+        Only the manager may use its own address, which is that of this client's only peer.
         """
-        if opened.speaker is None or opened.is_managers:
-            return True
+        assert opened.speaker is not None
         return not is_peer and self._claims.allows(address, opened.speaker, now)
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
-        """Whether a public key is the manager's; None if no manager admitted this client yet."""
+        """Whether a public key is the manager's; None if no manager has admitted this client."""
         del address
         if self._admission is None:
             return None
@@ -131,30 +130,30 @@ class ClientSeal:
         return self._keys.speaker_of(public_key) == manager
 
     def collect(self) -> Outgoing | None:
-        """Give the frame that waited for the manager's session to be known."""
+        """Return the frame that waited for the manager's session."""
         return self.due.popleft() if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
-        """Seal a frame for the manager's session; knock in its place if none is known."""
+        """Seal a frame for the manager's session; return a probe instead if none is known."""
         if self._admission is None:
-            self._patience.asked(now)
+            self._alert_delay.asked(now)
             self._kept = outgoing
-            knock = Header(FrameKind.KNOCK, self._session, counter=self._next_counter())
-            return Outgoing(self._knock_key.seal(knock, self.identity), None)
+            probe = Header(FrameKind.PROBE, self._session, counter=self._next_counter())
+            return Outgoing(self._probe_key.seal(probe, self.identity), None)
         return self._seal(self._admission, outgoing)
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:
-        """Open a frame of the manager's session; heed a challenge that answers this client."""
+        """Open a frame of the manager's session; handle a challenge that answers this client."""
         header = read_header(data)
-        if header.kind is FrameKind.NOTICE:
+        if header.kind is FrameKind.ALERT:
             if header.bound_to == self._session:
-                self._patience.noticed(read_notice(data), now)
+                self._alert_delay.alerted(read_alert(data), now)
             return None
-        if header.version != SEALED_VERSION or header.kind is FrameKind.KNOCK:
+        if header.version != SEALED_VERSION or header.kind is FrameKind.PROBE:
             # It is for members of an earlier version, or for the manager.
             return None
         if header.sender == self._session:
-            raise DecodeError(Flaw.REPLAYED, "a frame that bears our own session")
+            raise DecodeError(Flaw.REPLAYED, "a frame with this member's own session")
         if header.kind is FrameKind.CHALLENGE:
             self._heed(header, data, now)
             return None
@@ -162,15 +161,15 @@ class ClientSeal:
         manager = header.sender if header.kind is FrameKind.MANAGER else header.bound_to
         if admission is None or manager != admission.manager:
             self._keys.key_for(header).open(header, data)
-            raise DecodeError(Flaw.STALE_SESSION, "a frame of a session we don't belong to")
+            raise DecodeError(Flaw.STALE_SESSION, "a frame of another manager's session")
         if header.kind is FrameKind.CLIENT:
             if admission.senders.is_stale(header):
                 raise DecodeError(Flaw.STALE_SESSION, "a frame with a pass that is too old")
             return Opened(admission.senders.open(header, data), header.speaker)
         content = admission.manager_key.open(header, data)
         if not admission.manager_window.accept(header.counter):
-            raise DecodeError(Flaw.REPLAYED, "a manager's frame that came before")
-        self._manager_heard_at = now
+            raise DecodeError(Flaw.REPLAYED, "a manager's frame that has already arrived")
+        self._manager_received_at = now
         return Opened(content, header.speaker, is_managers=True)
 
     def _heed(self, challenge: Header, data: bytes, now: float) -> None:
@@ -178,20 +177,20 @@ class ClientSeal:
             return
         self._keys.key_for(challenge).open(challenge, data)
         if challenge.pass_number <= self._admitted_at_counter:
-            raise DecodeError(Flaw.REPLAYED, "a challenge that answers nothing we still ask")
+            raise DecodeError(Flaw.REPLAYED, "a challenge for a frame that was already answered")
         before = self._admission
         is_other = before is not None and before.manager != challenge.sender
-        if is_other and now - self._manager_heard_at < MANAGER_SILENCE_S:
+        if is_other and now - self._manager_received_at < MANAGER_SILENCE_S:
             raise DecodeError(
-                Flaw.STALE_SESSION, "a challenge of another manager, while ours is still heard"
+                Flaw.STALE_SESSION, "another manager's challenge while this one's still sends"
             )
         if self._probed is not None and challenge.pass_number == self._probed.counter:
             self._round_trip_s = now - self._probed.at
-        self._manager_heard_at = now
+        self._manager_received_at = now
         pass_number = challenge.counter
         own = Header(FrameKind.CLIENT, self._session, challenge.sender, pass_number)
         if before is not None and not is_other:
-            # Only the pass is new: what was seen of this manager stays seen.
+            # Only the pass is new: frames of this manager that were seen stay seen.
             self._admission = before._replace(
                 pass_number=pass_number, own_key=self._keys.key_for(own)
             )
@@ -201,7 +200,7 @@ class ClientSeal:
                 pass_number=pass_number,
                 own_key=self._keys.key_for(own),
                 manager_key=self._keys.key_for(Header(FrameKind.MANAGER, challenge.sender)),
-                # What the manager said before was not for us, whoever brings it now.
+                # Earlier frames of the manager were not for this client: they are replays.
                 manager_window=ReplayWindow(floor=pass_number),
                 senders=PeerSessions(self._keys, self._max_senders),
             )

@@ -1,18 +1,18 @@
-"""The keys of one direct connection, and the records that they seal.
+"""The keys of one direct connection, and the encryption of its records.
 
 ```
 length and flag | random nonce | ciphertext and tag |
        4             12
 ```
 
-Both ends make an ephemeral key pair (X25519) for each connection. The keys come from what both
-pairs have in common, from the workspace's secret, and from all that was said before: whoever
-learns the secret later opens nothing of what was recorded, and whoever altered a word of the
-handshake has other keys. Each direction has a key of its own, and each record is bound to its
-number: a record that was left out, doubled, moved or sent back opens nowhere.
+Both ends create an ephemeral key pair (X25519) for each connection. The keys are derived from the
+key exchange, the workspace's secret, and the whole handshake. So learning the secret later does not
+decrypt recorded connections, and altering the handshake leads to different keys. Each direction has
+its own key, and each record is bound to its number: a record that was dropped, repeated, moved or
+sent back can't be decrypted.
 
-Records are sealed with AES-256-GCM: on frames of a megabyte AES-GCM-SIV takes 20 times as long.
-The nonces are random and not counted, so that a copy of a running process repeats none.
+Records are encrypted with AES-256-GCM: for frames of a megabyte AES-GCM-SIV takes 20 times as long.
+The nonces are random, not counted, so that a copy of a running process repeats none.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _PURPOSE = b"muster wire 2"
 
 
 class Exchange:
-    """One end's part of the exchange for one connection.
+    """One end's part of the key exchange of one connection.
 
     Args:
-        seed: 32 random bytes, new for each connection, and kept nowhere.
+        seed: 32 random bytes, new for each connection, and stored nowhere.
     """
 
     __slots__ = ("_key", "share")
@@ -57,12 +57,12 @@ class Exchange:
         """Derive the keys of the connection.
 
         Args:
-            their_share: what the other end sent.
-            secret: what the members of the workspace have in common.
-            transcript: all that both ends said before.
+            their_share: the other end's share.
+            secret: the workspace's secret.
+            transcript: everything that both ends sent before.
 
         Raises:
-            DecodeError: what the other end sent leads to no key.
+            DecodeError: the other end's share leads to no key.
         """
         try:
             common = self._key.exchange(X25519PublicKey.from_public_bytes(their_share))
@@ -77,7 +77,7 @@ class Exchange:
 
 
 class RecordKey:
-    """Seals or opens the records of one direction of one connection, in their order.
+    """Encrypts or decrypts the records of one direction of one connection, in order.
 
     Args:
         key: 32 bytes.
@@ -90,19 +90,19 @@ class RecordKey:
         self._number = 0
 
     def seal(self, head: bytes, nonce: bytes, content: bytes) -> bytes:
-        """Give the ciphertext and tag of the next record.
+        """Encrypt the next record; returns ciphertext and tag.
 
         Args:
-            head: what stands before it in the clear.
+            head: the unencrypted bytes before it.
             nonce: `RECORD_NONCE_BYTES` random bytes.
-            content: what it says; it may be empty.
+            content: the content; it may be empty.
         """
         sealed = self._cipher.encrypt(nonce, content, self._bound_to(head))
         self._number += 1
         return sealed
 
     def open(self, head: bytes, nonce: memoryview, sealed: memoryview) -> bytes:
-        """Give what the next record says.
+        """Decrypt the next record.
 
         Raises:
             DecodeError: it is not the next record of this direction of this connection.
@@ -112,8 +112,8 @@ class RecordKey:
         except (InvalidTag, ValueError):
             raise DecodeError(
                 Flaw.WRONG_SECRET,
-                f"record {self._number:,} of a direct connection can't be opened: "
-                "it was altered, left out, doubled or made by somebody else",
+                f"record {self._number:,} of a direct connection can't be decrypted: "
+                "it was altered, dropped, repeated or made by somebody else",
             ) from None
         self._number += 1
         return content
@@ -126,8 +126,8 @@ class ConnectionKeys(NamedTuple):
     """The keys of a connection.
 
     Args:
-        of_dialer: seals what the end says that asked for the connection.
-        of_acceptor: seals what the other end says.
+        of_dialer: for records of the end that requested the connection.
+        of_acceptor: for records of the other end.
     """
 
     of_dialer: RecordKey

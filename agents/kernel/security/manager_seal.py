@@ -1,11 +1,11 @@
-"""The manager's end of sealing: opens what is bound to its session, and answers all else.
+"""The manager's end of sealing: opens frames that are bound to its session, and answers others.
 
-A client must show that it lives now: it binds its frames to the manager's session, which is new
-at each start. It learns the session from a challenge, which the manager sends to whoever knocks,
-or speaks to a session that has passed, with the right secret.
+A client must prove that it is alive: it binds its frames to the manager's session, which is new at
+each start. It learns the session from a challenge. The manager sends one to a client that probes,
+or uses a former session, with the right secret.
 
-Workers of an earlier version neither sign nor open what is signed. As soon as one of them is let
-in, whatever the manager says leaves twice: once as they read it.
+Workers of an earlier version neither sign nor accept signed frames. As soon as one of them was
+admitted, every frame of the manager is sent a second time in their format.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ....messages import DecodeError, Flaw
 from ..delivery.frame_seal import Outgoing
 from .address_claims import AddressClaims
-from .alerts import Alert, pack_notice
+from .alerts import Alert, pack_alert
 from .identity import Identity
 from .peer_sessions import MAX_SENDERS, PeerSessions
 from .seal import Opened
@@ -34,9 +34,9 @@ from .token_bucket import TokenBucket
 from .workspace_secret import WorkspaceSecret
 
 CHALLENGES_PER_S = 200.0
-NOTICES_PER_S = 10.0
+ALERTS_PER_S = 10.0
 _CHALLENGE_PAUSE_S = 0.05
-"""How long a client that was answered waits for another answer."""
+"""How long a client that was answered waits for another answer, in seconds."""
 
 _MAX_ANSWERED = 4096
 _MAX_DUE = 512
@@ -48,13 +48,13 @@ class _Answered(NamedTuple):
 
 
 class ManagerSeal:
-    """Seals what a manager sends, and lets in what is bound to its session; see `Seal`.
+    """Seals what a manager sends, and opens frames that are bound to its session; see `Seal`.
 
     Args:
-        secret: what all members share.
+        secret: the workspace's secret.
         workspace_id: the workspace.
-        identity: signs what it says; new at each start.
-        max_senders: of how many clients it remembers what it has seen.
+        identity: signs its frames; new at each start.
+        max_senders: for how many clients seen frames are remembered.
     """
 
     refusal: str | None = None
@@ -76,33 +76,34 @@ class ManagerSeal:
         self._counter = 0
         self._claims = AddressClaims()
         self._senders = PeerSessions(self._keys, max_senders)
-        # The clients that were answered last: a doubled or repeated question gets no new answer.
+        # The clients that were answered last: a repeated question gets no new answer.
         self._answered: OrderedDict[Speaker, _Answered] = OrderedDict()
         self._challenges = TokenBucket(CHALLENGES_PER_S, int(CHALLENGES_PER_S))
-        self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._alerts = TokenBucket(ALERTS_PER_S, int(ALERTS_PER_S))
         self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
 
     @property
     def blob_key(self) -> bytes | None:
-        """What blobs of this workspace are sealed with."""
+        """The key of this workspace's blobs."""
         return self._keys.blob_key()
 
     def probe(self, now: float) -> float | None:
-        """None: nobody answers."""
+        """None: a manager sends no probes."""
         del now
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
-        """Whether a client may use an address: no other client has spoken from it lately."""
+        """Whether a client may use an address: no other client has used it lately."""
         del is_peer
-        return opened.speaker is None or self._claims.allows(address, opened.speaker, now)
+        assert opened.speaker is not None
+        return self._claims.allows(address, opened.speaker, now)
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
-        """Whether a public key belongs to the client at an address; None if it never spoke."""
+        """Whether a public key belongs to the client at an address; None if it never used one."""
         owner = self._claims.owner(address)
         return None if owner is None else owner == self._keys.speaker_of(public_key)
 
     def collect(self) -> Outgoing | None:
-        """Give the next challenge or notice."""
+        """Return the next challenge or alert."""
         return Outgoing(self.due.popleft(), None) if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
@@ -122,10 +123,10 @@ class ManagerSeal:
             if fault.flaw is Flaw.UNSEALED:
                 self._notify(Alert.SEALED, NO_SESSION, now)
             raise
-        if header.kind is FrameKind.NOTICE:
+        if header.kind is FrameKind.ALERT:
             return None
         if header.sender == self._session:
-            raise DecodeError(Flaw.REPLAYED, "a frame that bears our own session")
+            raise DecodeError(Flaw.REPLAYED, "a frame with this member's own session")
         if header.kind in {FrameKind.MANAGER, FrameKind.CHALLENGE}:
             self._keys.key_for(header).open(header, data)
             raise DecodeError(Flaw.STALE_SESSION, "a frame of another manager's session")
@@ -146,15 +147,15 @@ class ManagerSeal:
             return Opened(content, header.speaker)
         self._keys.key_for(header).open(header, data)
         self._challenge(header, now)
-        if header.kind is FrameKind.KNOCK:
+        if header.kind is FrameKind.PROBE:
             return None
-        raise DecodeError(Flaw.STALE_SESSION, "a client's frame for a session that has passed")
+        raise DecodeError(Flaw.STALE_SESSION, "a client's frame for a former session")
 
     def _challenge(self, header: Header, now: float) -> None:
         before = self._answered.get(header.speaker)
         if before is not None:
             if header.counter <= before.counter:
-                raise DecodeError(Flaw.REPLAYED, "a client's question that was answered")
+                raise DecodeError(Flaw.REPLAYED, "a client's question that was already answered")
             if now - before.at < _CHALLENGE_PAUSE_S:
                 return
         if not self._challenges.take(now):
@@ -173,9 +174,9 @@ class ManagerSeal:
         )
         self.due.append(self._keys.key_for(answer).seal(answer, self.identity))
 
-    def _notify(self, notice: Alert, session: bytes, now: float) -> None:
-        if self._notices.take(now):
-            self.due.append(pack_notice(notice, session))
+    def _notify(self, alert: Alert, session: bytes, now: float) -> None:
+        if self._alerts.take(now):
+            self.due.append(pack_alert(alert, session))
 
     def _next_counter(self) -> int:
         self._counter += 1

@@ -1,4 +1,4 @@
-"""The clients whose frames a member opens: their keys, and what of theirs it has seen."""
+"""The clients whose frames a member opens: their keys, and which of their frames were seen."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _Sender(NamedTuple):
 class PeerSessions:
     """Opens the frames of clients that are bound to one manager session, each frame once.
 
-    Only a frame that opens makes an entry. When there are too many, that of the lowest pass goes;
-    that pass and all below it count as stale from then on, so that forgetting what was seen does
-    not let it in again. A client that is still there is then given a new pass.
+    Only a frame that can be decrypted creates an entry. If there are too many, the one with the
+    lowest pass is dropped. That pass and all below it then count as stale, so that dropping the
+    entry does not allow replays. A client that is still there then gets a new pass.
 
     Args:
         keys: the workspace's keys.
@@ -38,14 +38,14 @@ class PeerSessions:
         self._stale_pass = 0
 
     def is_stale(self, header: Header) -> bool:
-        """Whether the pass of a frame is too old for its replays to be told."""
+        """Whether the pass of a frame is too old to detect replays."""
         return header.pass_number <= self._stale_pass
 
     def open(self, header: Header, data: bytes) -> bytes:
-        """Give what is inside a client's frame whose pass is not stale.
+        """Decrypt a client's frame whose pass is not stale.
 
         Raises:
-            DecodeError: it can't be opened, or was opened before.
+            DecodeError: it can't be decrypted, or has already arrived.
         """
         name = (header.pass_number, header.speaker)
         sender = self._senders.get(name)
@@ -53,7 +53,7 @@ class PeerSessions:
             sender = _Sender(self._keys.key_for(header), ReplayWindow())
         content = sender.key.open(header, data)
         if not sender.window.accept(header.counter):
-            raise DecodeError(Flaw.REPLAYED, "a client's frame that came before")
+            raise DecodeError(Flaw.REPLAYED, "a client's frame that has already arrived")
         if name not in self._senders:
             self._remember(name, sender)
         return content

@@ -1,4 +1,4 @@
-"""Which numbers of a session have been seen, in a window that slides with the highest."""
+"""Which numbers of a session were seen, in a sliding window."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ReplayWindow:
         self._seen = _ALL_SEEN
 
     def accept(self, number: int) -> bool:
-        """Take note of a number; False if it was seen before, or is too old to tell."""
+        """Record a number; return False if it was seen before, or is too old to tell."""
         ahead = number - self._highest
         if ahead > 0:
             kept = self._seen << ahead if ahead < WINDOW_COUNTERS else 0

@@ -1,4 +1,4 @@
-"""Decides which frames a member accepts, and encrypts those that it sends."""
+"""Which frames a member accepts, and the encryption of those that it sends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Opened(NamedTuple):
 
     Args:
         frame: its bytes.
-        speaker: who sent it; None if that can't be told.
+        speaker: the sender; None if it is unknown.
         is_managers: whether it comes from the manager that this member belongs to.
     """
 
@@ -24,16 +24,16 @@ class Opened(NamedTuple):
 
 
 class Seal(FrameSeal[Opened], Protocol):
-    """A `FrameSeal` that also tells whether this member may join, and has keys for more."""
+    """A `FrameSeal` that also knows whether this member may join, and has further keys."""
 
     @property
     def refusal(self) -> str | None:
-        """Why this member can't join, as a sentence to a person; None as long as it may."""
+        """Why this member can't join, as a sentence for users; None as long as it may."""
         ...
 
     @property
     def blob_key(self) -> bytes | None:
-        """What blobs of this workspace are encrypted with; None leaves them open."""
+        """The key of this workspace's blobs; None leaves them unencrypted."""
         ...
 
     @property
@@ -42,13 +42,13 @@ class Seal(FrameSeal[Opened], Protocol):
         ...
 
     def probe(self, now: float) -> float | None:
-        """Ask the manager for an answer by the link.
+        """Ask the manager for an answer over the link.
 
         Args:
             now: the time in seconds.
 
         Returns:
-            How long the last answer took, in seconds; None if there was none since the last call,
-            or none is ever given.
+            The last round trip in seconds; None if there was none since the last call, or there
+                never is one.
         """
         ...

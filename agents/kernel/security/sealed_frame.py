@@ -3,25 +3,25 @@
 ```
 N . | version | kind | from | sender | bound to | pass | inside |
 |---|---|---|---|---|---|
-| `KNOCK` | a client that knows no manager session | its session | zeros | 0 | nothing |
+| `PROBE` | a client that knows no manager session | its session | zeros | 0 | nothing |
 | `CHALLENGE` | the manager | its session | the client's session | what it answers | nothing |
-| `CLIENT` | a client that was let in | its session | the manager's session | its pass | a frame |
+| `CLIENT` | an admitted client | its session | the manager's session | its pass | a frame |
 | `MANAGER` | the manager | its session | zeros | 0 | a frame |
-| `NOTICE` | anybody: nothing is encrypted | zeros | whom it is for, or zeros | 0 | why |
+| `ALERT` | anybody: nothing is encrypted | zeros | its receiver, or zeros | 0 | why |
 
-What a challenge answers is named by its counter; the challenge's own counter becomes the client's
-pass.
+A challenge names the frame that it answers by its counter. The challenge's own counter becomes the
+client's pass.
 
 The key of a frame is derived from the secret, the workspace, the version, the kind, the sender's
-session and what it is bound to; the counter, which a session never uses twice, is the nonce; the
-whole header is authenticated. So a frame opens only as what it was sealed as. What is inside a
-`CLIENT` or `MANAGER` frame is a frame as `messages/frame.py` has it.
+session and what it is bound to. The counter, which a session never uses twice, is the nonce. The
+whole header is authenticated, so that a frame can't be used as anything else. A `CLIENT` or
+`MANAGER` frame contains a frame as in `messages/frame.py`.
 
-A session is the hash of a public key, and behind the content stand that key and a signature: a
-member that knows the secret still can't speak in another's session. The cipher is AES-256-GCM-SIV:
-the copy of a running machine repeats counters, and that tells nobody more than which frames are
-equal. Frames of version 2 were sealed with AES-256-GCM and not signed. A manager still opens those
-of older workers, and sends them theirs; nobody else does.
+A session is the hash of a public key. That key and a signature follow the content: a member that
+knows the secret still can't send in another member's session. The cipher is AES-256-GCM-SIV: a copy
+of a running machine repeats counters, which then only reveals which frames are equal. Frames of
+version 2 were sealed with AES-256-GCM and not signed. Only a manager still accepts and sends them,
+for older workers.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ....messages import DecodeError, Flaw
 from ....messages.frame import FRAME_VERSION, MAGIC, MAX_FRAME_BYTES, read_version
-from ..model.workspace_names import door_workspace
+from ..model.workspace_names import first_lane_workspace
 from .identity import (
     PUBLIC_KEY_BYTES,
     SESSION_BYTES,
     SIGNATURE_BYTES,
     Identity,
-    check_signature,
+    check_speaker,
     session_of,
 )
 from .workspace_secret import WorkspaceSecret
 
 SEALED_VERSION = 3
 UNSIGNED_VERSION = 2
-"""What older workers seal as."""
+"""The version that older workers use."""
 
 NO_SESSION = bytes(SESSION_BYTES)
 
@@ -70,26 +70,26 @@ _BLOB_PURPOSE = b"muster blob 1"
 
 
 class FrameKind(IntEnum):
-    """What a sealed frame is, and in which direction it goes."""
+    """The kinds of sealed frames, and their directions."""
 
-    KNOCK = 1
+    PROBE = 1
     CHALLENGE = 2
     CLIENT = 3
     MANAGER = 4
-    NOTICE = 5
+    ALERT = 5
 
 
 class Header(NamedTuple):
-    """What stands in the clear at the beginning of a sealed frame.
+    """The unencrypted beginning of a sealed frame.
 
     Args:
-        kind: what it is.
+        kind: its kind.
         sender: the session of its sender.
         bound_to: the session at the other end, or zeros.
-        pass_number: which pass of that manager session the sender uses; of a challenge: the
-            counter of the frame that it answers.
+        pass_number: the sender's pass for that manager session; of a challenge: the counter of the
+            frame that it answers.
         counter: the sender's number for this frame; no session uses one twice.
-        version: how it is sealed.
+        version: the version of the format.
     """
 
     kind: FrameKind
@@ -101,15 +101,15 @@ class Header(NamedTuple):
 
     @property
     def speaker(self) -> Speaker:
-        """Who sent it, if it opens."""
+        """The sender, if the frame can be decrypted."""
         return Speaker(self.version, self.sender)
 
 
 class Speaker(NamedTuple):
-    """Who sends frames; sessions of another version are others, since nobody signs there.
+    """A sender of frames. Sessions of different versions differ: older ones don't sign.
 
     Args:
-        version: how its frames are sealed.
+        version: the version of its frames.
         session: its session.
     """
 
@@ -118,12 +118,12 @@ class Speaker(NamedTuple):
 
 
 class FrameKey:
-    """Seals and opens the frames of one kind, from one session, bound to one thing.
+    """Seals and opens the frames of one kind and one sender, bound to one session.
 
     Args:
         key: 32 bytes.
         workspace: authenticated with each frame.
-        version: how it seals.
+        version: the version of the format.
     """
 
     __slots__ = ("_cipher", "_is_signed", "_workspace")
@@ -137,10 +137,9 @@ class FrameKey:
         """Seal a frame.
 
         Args:
-            header: it must belong to this key and to the identity's session, and its counter must
-                be a new one.
-            identity: signs it.
-            content: what is inside.
+            header: it must belong to this key and to the identity's session, with a new counter.
+            identity: signs the frame.
+            content: the content.
         """
         clear = pack_header(header)
         if self._is_signed:
@@ -149,11 +148,11 @@ class FrameKey:
         return clear + self._cipher.encrypt(_nonce(header), content, clear + self._workspace)
 
     def open(self, header: Header, data: bytes) -> bytes:
-        """Give what is inside a sealed frame whose header was read already.
+        """Decrypt a sealed frame whose header was already read, and check its signature.
 
         Raises:
-            DecodeError: it was sealed with another secret, was altered, or is not by the member
-                whose session it bears.
+            DecodeError: it was sealed with another secret, was altered, or does not come from the
+                member whose session it names.
         """
         clear = data[:HEADER_BYTES]
         try:
@@ -163,7 +162,7 @@ class FrameKey:
         except (InvalidTag, ValueError):
             raise DecodeError(
                 Flaw.WRONG_SECRET,
-                f"a frame of {len(data):,} bytes that can't be opened: "
+                f"a frame of {len(data):,} bytes that can't be decrypted: "
                 "it was sealed with another secret, or altered",
             ) from None
         return self._check(header, clear, content) if self._is_signed else content
@@ -174,11 +173,8 @@ class FrameKey:
             inside[-SIGNED_BYTES:-SIGNATURE_BYTES],
             inside[-SIGNATURE_BYTES:],
         )
-        if session_of(public_key, self._workspace) != header.sender:
-            raise DecodeError(
-                Flaw.FORGED_SENDER, "a member spoke in the session of another: it has not its key"
-            )
-        check_signature(public_key, signature, self._signed(clear, content))
+        signed = self._signed(clear, content)
+        check_speaker(header.sender, self._workspace, public_key, signature, signed)
         return content
 
     def _signed(self, clear: bytes, content: bytes) -> bytes:
@@ -189,14 +185,16 @@ class KeyRing:
     """Derives the keys of a workspace from its secret.
 
     Args:
-        secret: what all members share.
+        secret: the workspace's secret.
         workspace_id: the workspace.
     """
 
     def __init__(self, secret: WorkspaceSecret, workspace_id: str) -> None:
         self._secret = secret
         self._workspace = workspace_id.encode("utf-8", "surrogatepass")
-        self._door_workspace = door_workspace(workspace_id).encode("utf-8", "surrogatepass")
+        self._first_lane_workspace = first_lane_workspace(workspace_id).encode(
+            "utf-8", "surrogatepass"
+        )
 
     def key_for(self, header: Header) -> FrameKey:
         """Derive the key for all frames that share this header's kind, sender and binding."""
@@ -207,42 +205,51 @@ class KeyRing:
         return FrameKey(derivation.derive(self._secret.key), self._workspace, header.version)
 
     def speaker_of(self, public_key: bytes) -> Speaker:
-        """Who has shown that a public key is its own."""
+        """The sender that has proved to own a public key."""
         return Speaker(SEALED_VERSION, session_of(public_key, self._workspace))
 
     def blob_key(self) -> bytes:
-        """Derive the key for what travels beside the frames, the same for all lanes."""
-        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._door_workspace, info=_BLOB_PURPOSE)
+        """Derive the key for blobs, the same for all lanes."""
+        derivation = HKDF(SHA256(), _KEY_BYTES, salt=self._first_lane_workspace, info=_BLOB_PURPOSE)
         return derivation.derive(self._secret.key)
 
 
 def pack_header(header: Header) -> bytes:
-    """Turn a header into the bytes that a sealed frame begins with."""
+    """Encode the header of a sealed frame."""
     return _LAYOUT.pack(MAGIC, header.version, *header[:-1])
 
 
 def read_header(data: bytes) -> Header:
-    """Read the header of a sealed frame; nothing is opened, and nothing it says is proved.
+    """Read the header of a sealed frame; nothing is decrypted or verified.
 
     Raises:
-        DecodeError: it is no sealed frame.
+        DecodeError: it is not a sealed frame.
     """
-    version = read_version(data)
-    if version == FRAME_VERSION:
-        raise DecodeError(Flaw.UNSEALED, f"a frame of {len(data):,} bytes that is not sealed")
-    if version not in _PURPOSES:
-        raise DecodeError(
-            Flaw.VERSION, f"a frame of version {version}; this Muster seals as {SEALED_VERSION}"
-        )
+    if len(data) < HEADER_BYTES or data[:2] != MAGIC or data[2] not in _PURPOSES:
+        raise _no_sealed_frame(data)
     if len(data) > MAX_SEALED_BYTES:
         raise DecodeError(Flaw.OVERSIZED, f"a sealed frame of {len(data):,} bytes")
-    if len(data) < HEADER_BYTES:
-        raise DecodeError(Flaw.GARBAGE, "a sealed frame without a whole header")
-    _, _, kind, sender, bound_to, pass_number, counter = _LAYOUT.unpack_from(data)
+    _, version, kind, sender, bound_to, pass_number, counter = _LAYOUT.unpack_from(data)
     try:
         return Header(FrameKind(kind), sender, bound_to, pass_number, counter, version)
     except ValueError:
         raise DecodeError(Flaw.GARBAGE, f"a sealed frame of unknown kind {kind}") from None
+
+
+def _no_sealed_frame(data: bytes) -> DecodeError:
+    """Say why bytes are not a sealed frame.
+
+    Raises:
+        DecodeError: they are not any kind of frame.
+    """
+    version = read_version(data)
+    if version == FRAME_VERSION:
+        return DecodeError(Flaw.UNSEALED, f"a frame of {len(data):,} bytes that is not sealed")
+    if version not in _PURPOSES:
+        return DecodeError(
+            Flaw.VERSION, f"a frame of version {version}; this Muster seals as {SEALED_VERSION}"
+        )
+    return DecodeError(Flaw.GARBAGE, "a sealed frame without a complete header")
 
 
 def _nonce(header: Header) -> bytes:

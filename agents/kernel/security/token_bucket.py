@@ -1,13 +1,13 @@
-"""How often something may be done: a token bucket."""
+"""A rate limit: a token bucket."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """Allows so many a second, and a few at once after a pause.
+    """Allows a number of actions per second, and a few at once after a pause.
 
     Args:
-        rate_per_s: how many a second in the long run.
+        rate_per_s: how many per second in the long run.
         burst: how many at once at most.
     """
 
@@ -18,7 +18,7 @@ class TokenBucket:
         self._filled_at: float | None = None
 
     def take(self, now: float) -> bool:
-        """Use the allowance once; False if nothing is left of it.
+        """Take a token; return False if none is left.
 
         Args:
             now: the time in seconds.

@@ -1,4 +1,4 @@
-"""The end of a member that does not seal: it can still tell, and be told, that others do."""
+"""The end of a member that does not seal: it can still report, and learn, that others do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import deque
 
 from ....messages import DecodeError, Flaw
 from ..delivery.frame_seal import Outgoing
-from .alerts import Alert, AlertDelay, pack_notice, read_notice
+from .alerts import Alert, AlertDelay, pack_alert, read_alert
 from .identity import Identity
-from .manager_seal import NOTICES_PER_S
+from .manager_seal import ALERTS_PER_S
 from .seal import Opened
 from .sealed_frame import NO_SESSION, FrameKind, read_header
 from .token_bucket import TokenBucket
@@ -17,28 +17,28 @@ _MAX_DUE = 32
 
 
 class Unsealed:
-    """Lets frames through as they are, and drops sealed ones; see `Seal`.
+    """Passes frames unencrypted, and drops sealed ones; see `Seal`.
 
     Args:
-        manages: whether this is the manager, who answers those that seal with a notice.
+        manages: whether this is the manager, which answers members that seal with an alert.
     """
 
     identity: Identity | None = None
 
     def __init__(self, *, manages: bool) -> None:
         self._manages = manages
-        self._patience = AlertDelay()
-        self._notices = TokenBucket(NOTICES_PER_S, int(NOTICES_PER_S))
+        self._alert_delay = AlertDelay()
+        self._alerts = TokenBucket(ALERTS_PER_S, int(ALERTS_PER_S))
         self.due: deque[bytes] = deque(maxlen=_MAX_DUE)
 
     @property
     def refusal(self) -> str | None:
-        """Why this member can't get in; only one that was not let in may believe it."""
-        return self._patience.refusal
+        """Why this member is refused; only one that was not admitted may believe it."""
+        return self._alert_delay.refusal
 
     @property
     def blob_key(self) -> bytes | None:
-        """None: blobs are left open as well."""
+        """None: blobs are unencrypted as well."""
         return None
 
     @property
@@ -51,37 +51,37 @@ class Unsealed:
         del now
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
-        """True: nobody proves who it is."""
+        """True: nobody proves its identity."""
         del address, opened, is_peer, now
         return True
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
-        """True: nobody proves who it is."""
+        """True: nobody proves its identity."""
         del address, public_key
         return True
 
     def collect(self) -> Outgoing | None:
-        """Give the next notice."""
+        """Return the next alert."""
         return Outgoing(self.due.popleft(), None) if self.due else None
 
     def wrap(self, outgoing: Outgoing, now: float) -> Outgoing:
-        """Let a frame leave as it is."""
-        self._patience.asked(now)
+        """Return the frame as it is."""
+        self._alert_delay.asked(now)
         return outgoing
 
     def unwrap(self, data: bytes, now: float) -> Opened | None:
-        """Let in a frame that is not sealed."""
+        """Accept a frame that is not sealed."""
         try:
             header = read_header(data)
         except DecodeError as fault:
             if fault.flaw is Flaw.UNSEALED:
                 return Opened(data, is_managers=not self._manages)
             raise
-        if header.kind is FrameKind.NOTICE:
+        if header.kind is FrameKind.ALERT:
             if header.bound_to == NO_SESSION and not self._manages:
-                self._patience.noticed(read_notice(data), now)
+                self._alert_delay.alerted(read_alert(data), now)
             return None
-        asks = header.kind in {FrameKind.KNOCK, FrameKind.CLIENT}
-        if self._manages and asks and self._notices.take(now):
-            self.due.append(pack_notice(Alert.NOT_SEALED, header.sender))
+        asks = header.kind in {FrameKind.PROBE, FrameKind.CLIENT}
+        if self._manages and asks and self._alerts.take(now):
+            self.due.append(pack_alert(Alert.NOT_SEALED, header.sender))
         raise DecodeError(Flaw.VERSION, "a sealed frame; this member does not seal")

@@ -1,4 +1,4 @@
-"""The secret that all members of a workspace share; it never shows itself by accident."""
+"""The secret that all members of a workspace share; it is never shown by accident."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class WorkspaceSecret:
 
     @classmethod
     def from_text(cls, text: str) -> WorkspaceSecret:
-        """Read a secret from hexadecimal digits or base64url; white space around it is no matter.
+        """Read a secret from hexadecimal digits or base64url; surrounding white space is ignored.
 
         Raises:
             InvalidInput: the text is neither. The message does not show it.
@@ -53,11 +53,11 @@ class WorkspaceSecret:
 
     @property
     def key(self) -> bytes:
-        """The bytes themselves, for deriving keys from."""
+        """The bytes, to derive keys from."""
         return self._key
 
     def reveal(self) -> str:
-        """The secret as text, 43 characters of base64url, to be handed on with care."""
+        """The secret as text, 43 characters of base64url; handle it with care."""
         return base64.urlsafe_b64encode(self._key).decode("ascii").rstrip("=")
 
     def __repr__(self) -> str:

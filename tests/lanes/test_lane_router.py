@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from muster.agents import MemoryNetwork, TaskManager, WorkerAgent, run_in_virtual_time
-from muster.agents.kernel.lanes import DOOR
+from muster.agents.kernel.lanes import FIRST_LANE
 from muster.agents.store.memory import MemoryStore
 from muster.agents.transport.endpoint import Endpoint
 from muster.agents.transport.lane_router import LaneRouter
@@ -56,21 +56,21 @@ class Office:
         self.sent: list[tuple[int, float]] = []
         self.networks = [MemoryNetwork(), MemoryNetwork()]
         self.arrived: Callable[[str, Any], None] = self.note
-        self.office = LaneRouter(
-            self.spied(DOOR, self.networks[0].join("boss", self.come_to_the_door)),
+        self.router = LaneRouter(
+            self.spied(FIRST_LANE, self.networks[0].join("boss", self.connect_to_discovery)),
             listens_to=frozenset({EVERYONE, ANY_MANAGER}),
             arrived=self.arrive,
             also=ALSO,
             before_sending=before_sending,
         )
         lane = self.networks[1].join("boss/1", self.come_to_the_lane)
-        self.lane = self.office.add(1, self.spied(1, lane), None)
+        self.lane = self.router.add(1, self.spied(1, lane), None)
         self.members: dict[str, Endpoint] = {}
         self.heard_by: dict[str, list[tuple[str, int]]] = {}
-        self.running = [asyncio.ensure_future(self.office.run())]
+        self.running = [asyncio.ensure_future(self.router.run())]
 
-    def come_to_the_door(self, frame: bytes) -> None:
-        self.office.receive(frame)
+    def connect_to_discovery(self, frame: bytes) -> None:
+        self.router.receive(frame)
 
     def come_to_the_lane(self, frame: bytes) -> None:
         self.lane.receive(frame)
@@ -79,13 +79,13 @@ class Office:
         self.arrived(sender, message)
 
     def spied(self, lane: int, link: Any) -> Any:
-        office = self
+        router = self
 
         class Spied:
             address = link.address
 
             async def send(self, frame: bytes, to: str | None = None) -> None:
-                office.sent.append((lane, asyncio.get_running_loop().time()))
+                router.sent.append((lane, asyncio.get_running_loop().time()))
                 await link.send(frame, to)
 
         return Spied()
@@ -97,24 +97,24 @@ class Office:
         heard = self.heard_by[name] = []
 
         def receive(frame: bytes) -> None:
-            postman.receive(frame)
+            endpoint.receive(frame)
 
-        postman = self.members[name] = Endpoint(
+        endpoint = self.members[name] = Endpoint(
             self.networks[lane].join(name, receive),
             listens_to=frozenset({EVERYONE}),
             arrived=lambda sender, message: heard.append((sender, message.running)),
             also=ALSO,
         )
-        postman.open("boss" if lane == DOOR else "boss/1", f"{name}/1")
-        self.running.append(asyncio.ensure_future(postman.run()))
-        return postman
+        endpoint.open("boss" if lane == FIRST_LANE else "boss/1", f"{name}/1")
+        self.running.append(asyncio.ensure_future(endpoint.run()))
+        return endpoint
 
     async def let_in(self, name: str, lane: int) -> Endpoint:
-        postman = self.member(name, lane)
-        postman.post_loose(ANY_MANAGER, Heartbeat(running=0))
+        endpoint = self.member(name, lane)
+        endpoint.post_datagram(ANY_MANAGER, Heartbeat(running=0))
         await asyncio.sleep(0.1)
-        self.office.open(name, f"{name}/1")
-        return postman
+        self.router.open(name, f"{name}/1")
+        return endpoint
 
     def end(self) -> None:
         for future in self.running:
@@ -124,16 +124,16 @@ class Office:
 def test_a_message_to_a_worker_leaves_on_the_lane_where_it_was_heard_and_on_no_other() -> None:
     async def story() -> None:
         at = Office()
-        await at.let_in("Ada", DOOR)
+        await at.let_in("Ada", FIRST_LANE)
         await at.let_in("Ben", 1)
         at.sent.clear()
-        at.office.post("Ben", Heartbeat(running=7))
+        at.router.post("Ben", Heartbeat(running=7))
         await asyncio.sleep(1)
         assert at.heard_by == {"Ada": [], "Ben": [("boss/1", 7)]}
         assert {lane for lane, _ in at.sent} == {1}
-        assert (at.office.lane_of("Ada"), at.office.lane_of("Ben")) == (DOOR, 1)
-        assert at.office.acknowledged("Ben") == 1
-        assert await at.office.settle(1.0)
+        assert (at.router.lane_of("Ada"), at.router.lane_of("Ben")) == (FIRST_LANE, 1)
+        assert at.router.acknowledged("Ben") == 1
+        assert await at.router.settle(1.0)
         at.end()
 
     run_in_virtual_time(story())
@@ -142,9 +142,9 @@ def test_a_message_to_a_worker_leaves_on_the_lane_where_it_was_heard_and_on_no_o
 def test_a_heartbeat_to_everyone_is_heard_on_all_lanes() -> None:
     async def story() -> None:
         at = Office()
-        await at.let_in("Ada", DOOR)
+        await at.let_in("Ada", FIRST_LANE)
         await at.let_in("Ben", 1)
-        at.office.post_loose(EVERYONE, Heartbeat(running=3))
+        at.router.post_datagram(EVERYONE, Heartbeat(running=3))
         await asyncio.sleep(1)
         assert at.heard_by == {"Ada": [("boss", 3)], "Ben": [("boss/1", 3)]}
         at.end()
@@ -155,13 +155,13 @@ def test_a_heartbeat_to_everyone_is_heard_on_all_lanes() -> None:
 def test_a_loose_message_finds_a_worker_that_was_heard_and_not_let_in() -> None:
     async def story() -> None:
         at = Office()
-        at.member("Ben", 1).post_loose(ANY_MANAGER, Heartbeat(running=0))
+        at.member("Ben", 1).post_datagram(ANY_MANAGER, Heartbeat(running=0))
         await asyncio.sleep(0.1)
-        at.office.post_loose("Ben", Heartbeat(running=9))
+        at.router.post_datagram("Ben", Heartbeat(running=9))
         await asyncio.sleep(1)
         assert at.heard_by["Ben"] == [("boss/1", 9)]
         with pytest.raises(UnknownPeer):
-            at.office.post("Ben", Heartbeat())
+            at.router.post("Ben", Heartbeat())
         at.end()
 
     run_in_virtual_time(story())
@@ -170,10 +170,10 @@ def test_a_loose_message_finds_a_worker_that_was_heard_and_not_let_in() -> None:
 def test_what_workers_say_to_everyone_or_to_one_another_is_passed_on_in_their_name() -> None:
     async def story() -> None:
         at = Office()
-        ada, ben = await at.let_in("Ada", DOOR), await at.let_in("Ben", 1)
+        ada, ben = await at.let_in("Ada", FIRST_LANE), await at.let_in("Ben", 1)
         await at.let_in("Cleo", 1)
-        ada.post_loose(EVERYONE, Remark(running=1))
-        ben.post_loose("Ada", Remark(running=2))
+        ada.post_datagram(EVERYONE, Remark(running=1))
+        ben.post_datagram("Ada", Remark(running=2))
         await asyncio.sleep(1)
         assert at.heard_by == {"Ada": [("Ben", 2)], "Ben": [("Ada", 1)], "Cleo": [("Ada", 1)]}
         assert [each for each in at.heard if each[1]] == [("Ada", 1)]
@@ -185,8 +185,8 @@ def test_what_workers_say_to_everyone_or_to_one_another_is_passed_on_in_their_na
 def test_nothing_is_passed_on_for_one_that_was_not_let_in() -> None:
     async def story() -> None:
         at = Office()
-        await at.let_in("Ada", DOOR)
-        at.member("Mallory", 1).post_loose("Ada", Remark(running=1))
+        await at.let_in("Ada", FIRST_LANE)
+        at.member("Mallory", 1).post_datagram("Ada", Remark(running=1))
         await asyncio.sleep(1)
         assert at.heard_by["Ada"] == []
         at.end()
@@ -217,7 +217,7 @@ def test_what_only_a_manager_may_say_is_not_passed_on(
 ) -> None:
     async def story() -> None:
         at = Office()
-        ada, mallory = await at.let_in("Ada", DOOR), await at.let_in("Mallory", 1)
+        ada, mallory = await at.let_in("Ada", FIRST_LANE), await at.let_in("Mallory", 1)
         heard: list[Any] = []
         ada._arrived = lambda sender, message: heard.append(message)
         if in_conversation:
@@ -226,10 +226,10 @@ def test_what_only_a_manager_may_say_is_not_passed_on(
             frame = Frame("Mallory", (Section(to, encode_letter(letter)),))
             await mallory._link.send(encode_frame(frame))
         else:
-            mallory.post_loose(to, ORDERS[what])
+            mallory.post_datagram(to, ORDERS[what])
         await asyncio.sleep(1)
         assert heard == []
-        assert at.office.dropped[Flaw.FORGED_SENDER.value] > 0
+        assert at.router.dropped[Flaw.FORGED_SENDER.value] > 0
         at.end()
 
     run_in_virtual_time(story())
@@ -244,27 +244,27 @@ FORGED = {
 
 
 @pytest.mark.parametrize("what", FORGED)
-@pytest.mark.parametrize("own", [DOOR, 1])
+@pytest.mark.parametrize("own", [FIRST_LANE, 1])
 def test_nobody_speaks_in_another_lane_in_the_name_of_one_that_was_let_in(
     what: str, own: int
 ) -> None:
     async def story() -> None:
         at = Office()
         ada = await at.let_in("Ada", own)
-        boss = "boss" if own == DOOR else "boss/1"
+        boss = "boss" if own == FIRST_LANE else "boss/1"
         heard: list[Any] = []
         at.arrived = lambda sender, message: heard.append(message)
         forger = at.member("Ada", 1 - own)
         for _ in range(3):
             ada.post(boss, Heartbeat(running=0))
             await asyncio.sleep(0.5)
-            forger.post_loose(ANY_MANAGER, FORGED[what])
+            forger.post_datagram(ANY_MANAGER, FORGED[what])
             await asyncio.sleep(0.5)
         assert heard == [Heartbeat(running=0)] * 3
-        assert at.office.dropped[Flaw.FORGED_SENDER.value] == 3
+        assert at.router.dropped[Flaw.FORGED_SENDER.value] == 3
         # Who has been silent for long may be back.
         await asyncio.sleep(20.0)
-        forger.post_loose(ANY_MANAGER, FORGED[what])
+        forger.post_datagram(ANY_MANAGER, FORGED[what])
         await asyncio.sleep(0.5)
         assert heard[3:] == [FORGED[what]]
         at.end()
@@ -272,14 +272,14 @@ def test_nobody_speaks_in_another_lane_in_the_name_of_one_that_was_let_in(
     run_in_virtual_time(story())
 
 
-def test_what_could_not_be_read_is_added_up_over_the_lanes_and_the_door() -> None:
+def test_what_could_not_be_read_is_added_up_over_the_lanes_and_discovery() -> None:
     async def story() -> None:
         at = Office()
-        at.office.receive(b"garbage")
+        at.router.receive(b"garbage")
         at.lane.receive(b"more garbage")
         at.lane.receive(b"\x80\x04.")
-        at.office.count(Flaw.WRONG_SECRET, "at the door")
-        assert at.office.dropped == {"garbage": 2, "pickle": 1, "wrong_secret": 1}
+        at.router.count(Flaw.WRONG_SECRET, "at the door")
+        assert at.router.dropped == {"garbage": 2, "pickle": 1, "wrong_secret": 1}
         at.end()
 
     run_in_virtual_time(story())
@@ -305,10 +305,10 @@ def test_nothing_leaves_on_any_lane_before_what_led_to_it_is_written() -> None:
             writing -= 1
             for sender, running in taken:
                 if running:
-                    at.office.post("Ben" if sender == "Ada" else "Ada", Heartbeat(running=running))
+                    at.router.post("Ben" if sender == "Ada" else "Ada", Heartbeat(running=running))
 
         at = Office(write)
-        ada, ben = await at.let_in("Ada", DOOR), await at.let_in("Ben", 1)
+        ada, ben = await at.let_in("Ada", FIRST_LANE), await at.let_in("Ben", 1)
         await asyncio.sleep(10)
         at.arrived = lambda sender, message: unwritten.append((sender, message.running))
         written_when_heard: list[bool] = []
@@ -346,7 +346,7 @@ def test_a_wake_has_the_writing_done_though_no_lane_has_anything_to_send() -> No
         at = Office(write)
         await asyncio.sleep(1)
         before = writes
-        at.office.wake()
+        at.router.wake()
         await asyncio.sleep(1)
         assert writes == before + 1
         at.end()
@@ -357,32 +357,32 @@ def test_a_wake_has_the_writing_done_though_no_lane_has_anything_to_send() -> No
 def test_a_lane_that_is_removed_takes_nothing_along_but_its_workers() -> None:
     async def story() -> None:
         at = Office()
-        await at.let_in("Ada", DOOR)
+        await at.let_in("Ada", FIRST_LANE)
         ben = await at.let_in("Ben", 1)
         for frame in (b"garbage", b"N.\x02\xff"):
             at.lane.receive(frame)
         await asyncio.sleep(1)
-        dropped, traffic = at.office.dropped, at.office.traffic
+        dropped, traffic = at.router.dropped, at.router.traffic
         assert sum(dropped.values()) == 2
-        at.office.remove(1)
-        at.office.remove(1)
-        assert (at.office.dropped, at.office.traffic) == (dropped, traffic)
+        at.router.remove(1)
+        at.router.remove(1)
+        assert (at.router.dropped, at.router.traffic) == (dropped, traffic)
         at.sent.clear()
-        at.office.post_loose(EVERYONE, Heartbeat(running=3))
-        ben.post_loose(ANY_MANAGER, Heartbeat(running=4))
+        at.router.post_datagram(EVERYONE, Heartbeat(running=3))
+        ben.post_datagram(ANY_MANAGER, Heartbeat(running=4))
         await asyncio.sleep(1)
-        assert {lane for lane, _ in at.sent} == {DOOR}
+        assert {lane for lane, _ in at.sent} == {FIRST_LANE}
         assert at.heard_by["Ada"] == [("boss", 3)]
-        assert at.office.lane_of("Ben") == DOOR
+        assert at.router.lane_of("Ben") == FIRST_LANE
         with pytest.raises(UnknownPeer):
-            at.office.post("Ben", Heartbeat(running=7))
+            at.router.post("Ben", Heartbeat(running=7))
         # The others are carried on, and another lane may come.
         assert not at.running[0].done()
         link = at.networks[1].join("boss/2", at.come_to_the_lane)
-        at.lane = at.office.add(2, at.spied(2, link), None)
-        at.office.post_loose(EVERYONE, Heartbeat(running=5))
+        at.lane = at.router.add(2, at.spied(2, link), None)
+        at.router.post_datagram(EVERYONE, Heartbeat(running=5))
         await asyncio.sleep(1)
-        assert {lane for lane, _ in at.sent} == {DOOR, 2}
+        assert {lane for lane, _ in at.sent} == {FIRST_LANE, 2}
         at.end()
 
     run_in_virtual_time(story())
@@ -403,7 +403,7 @@ def test_a_lane_that_is_removed_while_it_writes_writes_to_the_end() -> None:
         # The door's writes; the other one's is to come.
         await asyncio.sleep(1)
         assert (begun, written) == (2, 1)
-        at.office.remove(1)
+        at.router.remove(1)
         await asyncio.sleep(2)
         assert begun == written == 2
         assert not at.running[0].done()
@@ -421,17 +421,17 @@ class OneMoreLane:
         self.is_closed = False
         self.heard: set[str] = set()
 
-    def note_heard(self, name: str, address: str) -> None:
+    def note_seen(self, name: str, address: str) -> None:
         self.heard.add(name)
 
-    async def keep(self, office: LaneRouter, present: Callable[[], Mapping[str, int]]) -> None:
+    async def keep(self, router: LaneRouter, present: Callable[[], Mapping[str, int]]) -> None:
         self.present = present
 
         def receive(frame: bytes) -> None:
-            postman.receive(frame)
+            endpoint.receive(frame)
 
         link = self.network.join("boss/1", receive)
-        postman = office.add(1, link, None)
+        endpoint = router.add(1, link, None)
         await asyncio.Event().wait()
 
     def close(self) -> None:
@@ -445,18 +445,18 @@ def test_a_manager_has_its_tasks_done_by_the_workers_of_both_lanes(durable: bool
         manager = TaskManager(
             tasks, 4, quiet=True, store=MemoryStore() if durable else None, name="boss"
         )
-        door, lane = MemoryNetwork(), OneMoreLane()
+        discovery, lane = MemoryNetwork(), OneMoreLane()
         present: list[dict[str, int]] = []
         manager.watch(lambda _: present.append(dict(lane.present())))
         workers = [WorkerAgent(name, 5) for name in ("Ada", "Ben", "Cleo", "Dan")]
         managing = asyncio.ensure_future(
-            manager.serve_over(door.join("boss", manager.receive), lanes=lane)  # type: ignore[arg-type]
+            manager.serve_over(discovery.join("boss", manager.receive), lanes=lane)  # type: ignore[arg-type]
         )
         await asyncio.sleep(1)
         working = [
             asyncio.ensure_future(
                 worker.serve_over(
-                    (door if number < 2 else lane.network).join(worker.name, worker.receive)
+                    (discovery if number < 2 else lane.network).join(worker.name, worker.receive)
                 )
             )
             for number, worker in enumerate(workers)
@@ -477,3 +477,28 @@ def test_a_manager_has_its_tasks_done_by_the_workers_of_both_lanes(durable: bool
         "Cleo": 10,
         "Dan": 10,
     }
+
+
+def test_when_the_write_for_one_lane_fails_no_other_lane_sends() -> None:
+    async def story() -> None:
+        unsaved: list[str] = []
+
+        async def write() -> None:
+            if unsaved:
+                unsaved.clear()
+                raise OSError("the disk is full")
+
+        at = Office(write)
+        await at.let_in("Ada", FIRST_LANE)
+        await at.let_in("Ben", 1)
+        at.sent.clear()
+        unsaved.append("a result")
+        at.router.post("Ada", Heartbeat(running=1))
+        at.router.post("Ben", Heartbeat(running=2))
+        with pytest.raises(OSError, match="the disk is full"):
+            await at.running[0]
+        await asyncio.sleep(1)
+        assert at.sent == []
+        at.end()
+
+    run_in_virtual_time(story())

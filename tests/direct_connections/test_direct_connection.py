@@ -25,7 +25,7 @@ from muster.agents.kernel.security.identity import Identity
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.runtime.ports import LOOPBACK
 from muster.agents.transport.direct_connection import MAX_RECORD_BYTES, DirectConnection
-from muster.agents.transport.discovery import ask_for_wire, open_door
+from muster.agents.transport.discovery import request_direct_connection, serve_discovery
 from muster.messages import DecodeError
 
 SECRET = WorkspaceSecret(bytes(range(32)))
@@ -42,23 +42,23 @@ class Holder:
     """Has wires, and notes what comes by them."""
 
     expected: set[str] = field(default_factory=set)
-    wires: dict[str, DirectConnection] = field(default_factory=dict)
+    direct_connections: dict[str, DirectConnection] = field(default_factory=dict)
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     keys: set[bytes] = field(default_factory=set)
     link_s: float | None = None
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
         self.keys.add(public_key)
         return peer in self.expected
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
-        self.wires[peer] = wire
+    def attach(self, peer: str, connection: DirectConnection) -> None:
+        self.direct_connections[peer] = connection
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
-        if self.wires.get(peer) is wire:
-            del self.wires[peer]
+    def detach(self, peer: str, connection: DirectConnection) -> None:
+        if self.direct_connections.get(peer) is connection:
+            del self.direct_connections[peer]
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+    def receive_direct(self, peer: str, frame: bytes) -> None:
         self.heard.append((peer, frame))
 
     def probe_link(self) -> float | None:
@@ -79,7 +79,7 @@ class Ends:
     dropped: list[str] = field(default_factory=list)
 
     async def ask(self, talk: DiscoveryCodec = TALK, address: str = ADA) -> DirectConnection | None:
-        return await ask_for_wire(
+        return await request_direct_connection(
             LOOPBACK, self.port, talk, address=address, manager=MANAGER, holder=self.worker
         )
 
@@ -96,13 +96,13 @@ def free_tcp_port() -> int:
 async def opened(talk: DiscoveryCodec = MANAGERS_TALK) -> AsyncIterator[Ends]:
     ends = Ends(free_tcp_port())
 
-    async def find_place(name: str) -> LaneAddress:
+    async def find_lane(name: str) -> LaneAddress:
         return LaneAddress("estate", MANAGER, 9000)
 
     def drop(fault: DecodeError) -> None:
         ends.dropped.append(fault.flaw.value)
 
-    async with open_door(ends.port, talk, find_place, drop, ends.manager):
+    async with serve_discovery(ends.port, talk, find_lane, drop, ends.manager):
         yield ends
 
 
@@ -136,11 +136,11 @@ async def raw_end(ends: Ends) -> AsyncIterator[RawEnd]:
     _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.GREETING)
     greeting = read_greeting(await reader.readexactly(length))
     exchange = Exchange(b"exchange".ljust(32))
-    request = TALK.wire_request(bytes(16), ADA, exchange)
-    writer.write(TALK.pack_wire_request(greeting, request))
+    request = TALK.connection_request(bytes(16), ADA, exchange)
+    writer.write(TALK.pack_connection_request(greeting, request))
     _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.CONNECTED)
-    reply = TALK.read_wired(greeting, request, await reader.readexactly(length))
-    keys = TALK.wire_keys(greeting, request, reply, exchange)
+    reply = TALK.read_connection_reply(greeting, request, await reader.readexactly(length))
+    keys = TALK.derive_keys(greeting, request, reply, exchange)
     assert keys is not None
     try:
         yield RawEnd(reader, writer, keys)
@@ -157,53 +157,55 @@ async def wait_until(happens: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("talk", "door"), [(TALK, MANAGERS_TALK), (OPEN_TALK, OPEN_TALK)], ids=["sealed", "insecure"]
+    ("talk", "discovery"),
+    [(TALK, MANAGERS_TALK), (OPEN_TALK, OPEN_TALK)],
+    ids=["sealed", "insecure"],
 )
 async def test_frames_of_any_size_arrive_whole_and_in_order_both_ways(
-    talk: DiscoveryCodec, door: DiscoveryCodec
+    talk: DiscoveryCodec, discovery: DiscoveryCodec
 ) -> None:
     sizes = [1, 3, 1_000_000, 4, 65_536, 2, 300_000]
     frames = [bytes([number]) * size for number, size in enumerate(sizes, 1)]
-    async with opened(door) as ends:
-        wire = await ends.ask(talk)
-        assert wire is not None
+    async with opened(discovery) as ends:
+        connection = await ends.ask(talk)
+        assert connection is not None
         await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
         for frame in frames:
-            wire.send(frame)
-            ends.manager.wires[ADA].send(frame)
+            connection.send(frame)
+            ends.manager.direct_connections[ADA].send(frame)
         await wait_until(lambda: len(ends.manager.frames) == len(ends.worker.frames) == len(sizes))
         assert ends.manager.frames == ends.worker.frames == frames
         assert {peer for peer, _ in ends.worker.heard} == {MANAGER}
-        wire.close()
+        connection.close()
 
 
 async def test_the_manager_s_end_says_nothing_before_it_has_heard_something() -> None:
     async with opened() as ends, raw_end(ends) as end:
-        ends.manager.wires[ADA].send(b"too early")
+        ends.manager.direct_connections[ADA].send(b"too early")
         end.writer.write(end.keepalive())
         await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
-        ends.manager.wires[ADA].send(b"in time")
+        ends.manager.direct_connections[ADA].send(b"in time")
         assert [await end.read() for _ in range(2)] == [(1, bytes(7) + b"\1"), (0, b"in time")]
 
 
 async def test_each_end_is_told_whose_session_the_others_is() -> None:
     async with opened() as ends:
-        wire = await ends.ask()
-        assert wire is not None
-        assert wire.public_key == MANAGERS.public_key
-        assert ends.manager.wires[ADA].public_key == ADAS.public_key
+        connection = await ends.ask()
+        assert connection is not None
+        assert connection.public_key == MANAGERS.public_key
+        assert ends.manager.direct_connections[ADA].public_key == ADAS.public_key
         assert (ends.worker.keys, ends.manager.keys) == (
             {MANAGERS.public_key},
             {ADAS.public_key},
         )
-        wire.close()
+        connection.close()
 
 
-async def test_what_goes_by_a_wire_shows_nothing_of_its_content() -> None:
+async def test_what_goes_by_a_direct_connection_shows_nothing_of_its_content() -> None:
     async with opened() as ends, raw_end(ends) as end:
         end.writer.write(end.keepalive())
         await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
-        ends.manager.wires[ADA].send(b"the secret ingredient is love")
+        ends.manager.direct_connections[ADA].send(b"the secret ingredient is love")
         assert b"ingredient" not in await end.reader.read(1_000)
 
 
@@ -224,17 +226,17 @@ FORGERIES: dict[str, Callable[[bytes, bytes, bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", FORGERIES)
-async def test_what_nobody_sealed_for_this_moment_ends_the_wire_and_counts_for_nothing(
+async def test_what_nobody_sealed_for_this_moment_ends_the_direct_connection_and_counts_for_nothing(
     kind: str,
 ) -> None:
     async with opened() as ends, raw_end(ends) as end:
         good = (end.keepalive(), end.record(b"N.\xffframe"), end.record(b"another"))
         end.writer.write(good[0] + FORGERIES[kind](*good))
-        await wait_until(lambda: ends.manager.wires == {})
+        await wait_until(lambda: ends.manager.direct_connections == {})
         assert ends.manager.heard == [(ADA, b"")]
 
 
-async def test_what_was_recorded_of_a_wire_opens_on_no_other() -> None:
+async def test_what_was_recorded_of_a_direct_connection_opens_on_no_other() -> None:
     async with opened() as ends:
         async with raw_end(ends) as end:
             recorded = end.keepalive()
@@ -242,7 +244,7 @@ async def test_what_was_recorded_of_a_wire_opens_on_no_other() -> None:
             await wait_until(lambda: ends.manager.heard == [(ADA, b"")])
         async with raw_end(ends) as end:
             end.writer.write(recorded)
-            await wait_until(lambda: ends.manager.wires == {})
+            await wait_until(lambda: ends.manager.direct_connections == {})
             assert ends.manager.heard == [(ADA, b"")]
 
 
@@ -251,67 +253,71 @@ async def test_what_comes_back_to_its_sender_counts_for_nothing() -> None:
         end.writer.write(end.keepalive())
         echoed = await end.reader.readexactly(40)
         end.writer.write(echoed)
-        await wait_until(lambda: ends.manager.wires == {})
+        await wait_until(lambda: ends.manager.direct_connections == {})
         assert ends.manager.heard == [(ADA, b"")]
 
 
-async def test_a_worker_of_an_earlier_version_gets_no_wire_and_no_complaint() -> None:
+async def test_a_worker_of_an_earlier_version_gets_no_direct_connection_and_no_complaint() -> None:
     async with opened() as ends:
         reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
         _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.GREETING)
         await reader.readexactly(length)
-        writer.write(b"N.\x03" + bytes((DiscoveryKind.WIRE,)) + b"\0\x40" + bytes(64))
+        writer.write(b"N.\x03" + bytes((DiscoveryKind.FORMER_CONNECT,)) + b"\0\x40" + bytes(64))
         assert await reader.read() == b""
         writer.close()
-        assert (ends.manager.wires, ends.dropped) == ({}, [])
+        assert (ends.manager.direct_connections, ends.dropped) == ({}, [])
 
 
 async def test_who_was_not_let_in_gets_none() -> None:
     async with opened() as ends:
         assert await ends.ask(address="12D3KooWMallory") is None
-        assert ends.manager.wires == {}
+        assert ends.manager.direct_connections == {}
         assert ends.dropped == []
 
 
 async def test_who_has_another_secret_gets_none_and_is_counted() -> None:
     async with opened() as ends:
         assert await ends.ask(DiscoveryCodec(WorkspaceSecret(bytes(32)), "estate", ADAS)) is None
-        assert ends.manager.wires == {}
+        assert ends.manager.direct_connections == {}
         assert ends.dropped == ["wrong_secret"]
 
 
-async def test_nobody_answers_where_there_is_no_door() -> None:
-    wire = await ask_for_wire(
+async def test_nobody_answers_where_there_is_no_discovery() -> None:
+    connection = await request_direct_connection(
         LOOPBACK, free_tcp_port(), TALK, address=ADA, manager=MANAGER, holder=Holder({MANAGER})
     )
-    assert wire is None
+    assert connection is None
 
 
 async def test_a_worker_that_has_lost_its_manager_meanwhile_takes_none() -> None:
     async with opened() as ends:
         ends.worker.expected.clear()
         assert await ends.ask() is None
-        await wait_until(lambda: ends.manager.wires == {})
+        await wait_until(lambda: ends.manager.direct_connections == {})
 
 
 async def test_when_one_end_closes_neither_holder_has_it_any_more() -> None:
     for closes_at_manager in (True, False):
         async with opened() as ends:
-            wire = await ends.ask()
-            assert wire is not None
-            (ends.manager.wires[ADA] if closes_at_manager else wire).close()
-            await wait_until(lambda ends=ends: not ends.manager.wires and not ends.worker.wires)
+            connection = await ends.ask()
+            assert connection is not None
+            (ends.manager.direct_connections[ADA] if closes_at_manager else connection).close()
+            await wait_until(
+                lambda ends=ends: (
+                    not ends.manager.direct_connections and not ends.worker.direct_connections
+                )
+            )
 
 
-async def test_a_request_that_was_recorded_gets_no_wire() -> None:
+async def test_a_request_that_was_recorded_gets_no_direct_connection() -> None:
     async with opened() as ends:
 
         async def visit(said: bytes | None) -> bytes:
             reader, writer = await asyncio.open_connection(LOOPBACK, ends.port)
             _, length = read_head(await reader.readexactly(HEAD_BYTES), DiscoveryKind.GREETING)
             greeting = read_greeting(await reader.readexactly(length))
-            request = TALK.wire_request(bytes(16), ADA, Exchange(bytes(32)))
-            said = said or TALK.pack_wire_request(greeting, request)
+            request = TALK.connection_request(bytes(16), ADA, Exchange(bytes(32)))
+            said = said or TALK.pack_connection_request(greeting, request)
             writer.write(said)
             answer = await reader.read(1)
             writer.close()
@@ -324,25 +330,25 @@ async def test_a_request_that_was_recorded_gets_no_wire() -> None:
         assert ends.dropped == ["wrong_secret"]
 
 
-async def test_a_wire_whose_other_end_is_silent_is_given_up() -> None:
+async def test_a_direct_connection_whose_other_end_is_silent_is_given_up() -> None:
     async with opened() as ends:
-        wire = await ends.ask()
-        assert wire is not None
-        ends.manager.wires[ADA]._may_speak = False
-        ends.manager.wires[ADA]._send_keepalive = lambda: None  # type: ignore[method-assign]
-        await asyncio.wait_for(wire.keep(0.02), DEADLINE_S)
-        assert ends.worker.wires == {}
-        await wait_until(lambda: ends.manager.wires == {})
+        connection = await ends.ask()
+        assert connection is not None
+        ends.manager.direct_connections[ADA]._may_speak = False
+        ends.manager.direct_connections[ADA]._send_keepalive = lambda: None  # type: ignore[method-assign]
+        await asyncio.wait_for(connection.keep(0.02), DEADLINE_S)
+        assert ends.worker.direct_connections == {}
+        await wait_until(lambda: ends.manager.direct_connections == {})
         assert len([frame for _, frame in ends.manager.heard if not frame]) >= 3
 
 
-async def test_a_cancel_is_heeded_though_the_wire_ends_at_that_moment() -> None:
+async def test_a_cancel_is_heeded_though_the_direct_connection_ends_at_that_moment() -> None:
     async with opened() as ends:
-        wire = await ends.ask()
-        assert wire is not None
-        keeping = asyncio.ensure_future(wire.keep(60.0))
+        connection = await ends.ask()
+        assert connection is not None
+        keeping = asyncio.ensure_future(connection.keep(60.0))
         await asyncio.sleep(0)
-        wire.close()
+        connection.close()
         keeping.cancel()
         await asyncio.wait([keeping], timeout=DEADLINE_S)
         assert keeping.cancelled()

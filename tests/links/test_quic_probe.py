@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from muster.agents import TaskManager
 from muster.agents.runtime.ports import LOOPBACK, claim_port
-from muster.agents.transport.quic_probe import is_at_home
+from muster.agents.transport.quic_probe import answers_probe
 
 
 class _Answering(asyncio.DatagramProtocol):
@@ -46,38 +46,38 @@ def as_a_quic_server(data: bytes) -> bytes:
 
 async def test_a_quic_server_is_at_home() -> None:
     async with answering(as_a_quic_server) as (port, protocol):
-        assert await is_at_home(LOOPBACK, port)
+        assert await answers_probe(LOOPBACK, port)
     # Less would not be answered.
     assert [len(data) for data in protocol.heard] == [1_200]
 
 
 async def test_who_answers_something_else_is_not() -> None:
     async with answering(lambda data: b"hello") as (port, _):
-        assert not await is_at_home(LOOPBACK, port)
+        assert not await answers_probe(LOOPBACK, port)
 
 
 async def test_who_says_nothing_is_not() -> None:
     async with answering(lambda data: b"") as (port, _):
-        assert not await is_at_home(LOOPBACK, port, patience_s=0.05)
+        assert not await answers_probe(LOOPBACK, port, timeout_s=0.05)
 
 
 async def test_nobody_is_at_home_behind_a_closed_port() -> None:
-    assert not await is_at_home(LOOPBACK, claim_port(), patience_s=0.2)
+    assert not await answers_probe(LOOPBACK, claim_port(), timeout_s=0.2)
 
 
 async def test_an_address_that_leads_nowhere_is_no_error() -> None:
-    assert not await is_at_home("255.255.255.255", 9, patience_s=0.1)
+    assert not await answers_probe("255.255.255.255", 9, timeout_s=0.1)
 
 
 @pytest.mark.ceylon
 async def test_a_manager_is_at_home_while_it_runs() -> None:
     manager = TaskManager(expected_workers=1, port=0, quiet=True)
     port = manager.ticket().port
-    assert not await is_at_home(LOOPBACK, port, patience_s=0.1)
+    assert not await answers_probe(LOOPBACK, port, timeout_s=0.1)
     running = asyncio.ensure_future(manager.start_agent(b""))
 
     async def opens() -> None:
-        while not await is_at_home(LOOPBACK, port, patience_s=0.2):
+        while not await answers_probe(LOOPBACK, port, timeout_s=0.2):
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(opens(), 10)

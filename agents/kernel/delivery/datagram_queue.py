@@ -1,29 +1,30 @@
-"""Messages that may get lost, such as heartbeats, until they leave in a frame."""
+"""A queue for loose messages: messages that may get lost, such as heartbeats."""
 
 from __future__ import annotations
 
 from collections import deque
 
+from ....messages import MAX_MESSAGE_BYTES
 from ....messages.frame import Datagram, Section, encode_letter
-from .stream import MESSAGE_OVERHEAD_BYTES
+from .stream import MESSAGE_OVERHEAD_BYTES, message_too_long
 from .stream_limits import DeliveryCounters
 
-MAX_LOOSE_MESSAGES = 10_000
-MAX_LOOSE_BYTES = 64 * 1024 * 1024
-"""How many loose messages, and bytes of them, may wait; the oldest are dropped."""
+MAX_DATAGRAMS = 10_000
+MAX_DATAGRAM_BYTES = 64 * 1024 * 1024
+"""How many loose messages, and how many bytes of them, may wait; the oldest are dropped."""
 
 SECTION_OVERHEAD_BYTES = 12
 _DATAGRAM_OVERHEAD_BYTES = 8
 
 
-class LooseQueue:
-    """A bounded queue of loose messages to any address.
+class DatagramQueue:
+    """A bounded queue of loose messages for any address.
 
     Args:
-        counters: where dropped messages are counted.
+        counters: counts dropped messages.
 
     Attributes:
-        waiting: the messages and their addresses; only this class changes it.
+        waiting: the messages and their addresses. Only this class changes it.
     """
 
     def __init__(self, counters: DeliveryCounters) -> None:
@@ -32,18 +33,24 @@ class LooseQueue:
         self._counters = counters
 
     def add(self, to: str, message: bytes) -> None:
-        """Queue a message; the oldest are dropped where too many, or too many bytes, wait."""
+        """Queue a message. If too many messages or bytes wait, the oldest are dropped.
+
+        Raises:
+            EncodeError: the message is over `MAX_MESSAGE_BYTES`.
+        """
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise message_too_long(len(message))
         self.waiting.append((to, message))
         self._bytes += len(message)
-        while len(self.waiting) > MAX_LOOSE_MESSAGES or self._bytes > MAX_LOOSE_BYTES:
+        while len(self.waiting) > MAX_DATAGRAMS or self._bytes > MAX_DATAGRAM_BYTES:
             self._bytes -= len(self.waiting.popleft()[1])
-            self._counters.loose_dropped += 1
+            self._counters.datagrams_dropped += 1
 
     def take(self, room_bytes: int) -> tuple[list[Section], int]:
-        """Take the messages that fit, at least one if any waits.
+        """Remove the messages that fit into a frame, at least one if any waits.
 
         Args:
-            room_bytes: how long their sections may be.
+            room_bytes: the maximum length of their sections.
 
         Returns:
             A section for each address, and how many bytes they take.
@@ -69,5 +76,5 @@ class LooseQueue:
 
 
 def section_overhead_bytes(to: str) -> int:
-    """How long a section is beside its letter, at most."""
+    """The maximum length of a section without its letter."""
     return SECTION_OVERHEAD_BYTES + len(to.encode())

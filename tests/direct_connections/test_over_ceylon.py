@@ -43,13 +43,17 @@ async def wait_until(happens: Callable[[], bool]) -> None:
     await asyncio.wait_for(look(), DEADLINE_S)
 
 
-def wires_of(manager: TaskManager) -> dict[str, DirectConnection]:
-    """The wires of a manager, by the names of the workers."""
-    office = manager._shell._endpoint
-    assert office is not None
-    lanes: list[Endpoint] = list(office._lanes.values())
+def connections_of(manager: TaskManager) -> dict[str, DirectConnection]:
+    """The direct connections of a manager, by the names of the workers."""
+    router = manager._shell._router
+    assert router is not None
+    lanes: list[Endpoint] = list(router._lanes.values())
     names = {each.worker_id: each.name for each in manager.board.workers.values()}
-    return {names[peer]: wire for postman in lanes for peer, wire in postman._wires.items()}
+    return {
+        names[peer]: connection
+        for endpoint in lanes
+        for peer, connection in endpoint._direct_connections.items()
+    }
 
 
 def make(count: int, first: int = 1) -> list[Task]:
@@ -80,7 +84,9 @@ def by_ceylon(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("insecure", [False, True], ids=["sealed", "insecure"])
-async def test_tasks_go_by_wire_once_there_is_one(insecure: bool, by_ceylon: list[int]) -> None:
+async def test_tasks_go_by_direct_connection_once_there_is_one(
+    insecure: bool, by_ceylon: list[int]
+) -> None:
     manager = TaskManager(port=0, quiet=True, insecure=insecure)
     workers = [
         WorkerAgent(name, 5, ticket=manager.ticket(), handlers=handlers, insecure=insecure)
@@ -88,7 +94,7 @@ async def test_tasks_go_by_wire_once_there_is_one(insecure: bool, by_ceylon: lis
     ]
     async with running(manager, workers):
         await wait_until(
-            lambda: manager._shell._endpoint is not None and len(wires_of(manager)) == 2
+            lambda: manager._shell._router is not None and len(connections_of(manager)) == 2
         )
         by_ceylon.clear()
         tasks = make(500)
@@ -98,53 +104,57 @@ async def test_tasks_go_by_wire_once_there_is_one(insecure: bool, by_ceylon: lis
         assert sum(by_ceylon) < 2_000
 
 
-async def test_without_wires_all_goes_by_ceylon(by_ceylon: list[int]) -> None:
-    manager = TaskManager(port=0, quiet=True, wires=False)
+async def test_without_direct_connections_all_goes_by_ceylon(by_ceylon: list[int]) -> None:
+    manager = TaskManager(port=0, quiet=True, direct_connections=False)
     worker = WorkerAgent("Ada", 5, ticket=manager.ticket(), handlers=handlers)
     async with running(manager, [worker]):
         await wait_until(lambda: manager.board.workers.keys() == {"Ada"})
         tasks = make(300)
         manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
-        assert wires_of(manager) == {}
+        assert connections_of(manager) == {}
         assert sum(by_ceylon) > 2_000
 
 
-async def test_a_wire_that_is_cut_loses_nothing_and_another_takes_its_place() -> None:
+async def test_a_direct_connection_that_is_cut_loses_nothing_and_another_takes_its_place() -> None:
     manager = TaskManager(port=0, quiet=True)
     worker = WorkerAgent("Ada", 5, ticket=manager.ticket(), handlers=handlers, slots=4)
     async with running(manager, [worker]):
-        await wait_until(lambda: "Ada" in manager.board.workers and "Ada" in wires_of(manager))
-        first = wires_of(manager)["Ada"]
+        await wait_until(
+            lambda: "Ada" in manager.board.workers and "Ada" in connections_of(manager)
+        )
+        first = connections_of(manager)["Ada"]
         tasks = make(2_000)
         manager._shell.driver.add_tasks(tasks)
         await wait_until(lambda: manager.get_task_result(200) is not None)
         first.close()
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert all(record.attempt == 1 for record in manager.board.tasks.values())
-        await wait_until(lambda: wires_of(manager).get("Ada") not in (None, first))
+        await wait_until(lambda: connections_of(manager).get("Ada") not in (None, first))
         more = make(10, first=5_000)
         manager._shell.driver.add_tasks(more)
         assert await results_of(manager, more) == [2 * task.id for task in more]
 
 
-async def test_a_wire_that_swallows_everything_is_found_out() -> None:
+async def test_a_direct_connection_that_swallows_everything_is_found_out() -> None:
     manager = TaskManager(port=0, quiet=True)
     worker = WorkerAgent("Ada", 5, ticket=manager.ticket(), handlers=handlers, slots=4)
     async with running(manager, [worker]):
-        await wait_until(lambda: "Ada" in manager.board.workers and "Ada" in wires_of(manager))
-        for wire in (
-            wires_of(manager)["Ada"],
-            *worker._shell._manager_session.endpoint._wires.values(),
+        await wait_until(
+            lambda: "Ada" in manager.board.workers and "Ada" in connections_of(manager)
+        )
+        for connection in (
+            connections_of(manager)["Ada"],
+            *worker._shell._manager_session.endpoint._direct_connections.values(),
         ):
-            wire._writer.transport.pause_reading()
+            connection._writer.transport.pause_reading()
         tasks = make(50)
         manager._shell.driver.add_tasks(tasks)
         assert await results_of(manager, tasks) == [2 * task.id for task in tasks]
         assert all(record.attempt == 1 for record in manager.board.tasks.values())
 
 
-async def test_workers_that_start_with_their_manager_have_wires() -> None:
+async def test_workers_that_start_with_their_manager_have_direct_connections() -> None:
     may_end = asyncio.Event()
     patient = Handlers()
 
@@ -160,14 +170,16 @@ async def test_workers_that_start_with_their_manager_have_wires() -> None:
     ]
     managing = asyncio.ensure_future(manager.start_agent(b"", workers))
     await wait_until(
-        lambda: manager._shell._endpoint is not None and wires_of(manager).keys() == {"Ada", "Bob"}
+        lambda: (
+            manager._shell._router is not None and connections_of(manager).keys() == {"Ada", "Bob"}
+        )
     )
     may_end.set()
     await asyncio.wait_for(managing, DEADLINE_S)
     assert manager.report().success_rate == 1.0
 
 
-async def test_what_a_worker_is_first_sent_by_an_early_wire_is_not_lost() -> None:
+async def test_what_a_worker_is_first_sent_by_an_early_direct_connection_is_not_lost() -> None:
     tasks = [Task(id=number, description="Sort leaves", difficulty=1) for number in range(1, 9)]
     for _ in range(3):
         manager = TaskManager(tasks, expected_workers=2, port=0, quiet=True, time_scale=0.01)

@@ -10,7 +10,9 @@ def attack(*, quick: bool = False) -> Figures:
     with target() as manager:
         manager.work(2)
         hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(506)
-        return try_out(manager, Flood(LOOPBACK, manager.ports["door"], 200, hello), quick=quick)
+        return try_out(
+            manager, Flood(LOOPBACK, manager.ports["discovery"], 200, hello), quick=quick
+        )
 
 
 if __name__ == "__main__":

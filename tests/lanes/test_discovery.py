@@ -14,9 +14,13 @@ import pytest
 from muster.agents.kernel.discovery import DiscoveryCodec, LaneAddress
 from muster.agents.kernel.security.workspace_secret import WorkspaceSecret
 from muster.agents.runtime.ports import LOOPBACK
-from muster.agents.transport import discovery as door
+from muster.agents.transport import discovery
 from muster.agents.transport.direct_connection import ConnectionHolder, DirectConnection
-from muster.agents.transport.discovery import ask_for_wire, ask_the_door, open_door
+from muster.agents.transport.discovery import (
+    ask_for_lane,
+    request_direct_connection,
+    serve_discovery,
+)
 from muster.messages import DecodeError
 
 SECRET = WorkspaceSecret(bytes(range(32)))
@@ -25,7 +29,7 @@ HOME = LaneAddress("estate", "peer", 9000)
 
 
 @dataclass
-class Door:
+class Discovery:
     """An open door, who asked at it, and what was dropped."""
 
     port: int
@@ -42,17 +46,17 @@ def free_tcp_port() -> int:
 @contextlib.asynccontextmanager
 async def opened(
     talk: DiscoveryCodec = TALK, holder: ConnectionHolder | None = None
-) -> AsyncIterator[Door]:
-    at = Door(free_tcp_port())
+) -> AsyncIterator[Discovery]:
+    at = Discovery(free_tcp_port())
 
-    async def find_place(name: str) -> LaneAddress:
+    async def find_lane(name: str) -> LaneAddress:
         at.asked.append(name)
         return HOME
 
     def drop(fault: DecodeError) -> None:
         at.dropped.append(fault.flaw.value)
 
-    async with open_door(at.port, talk, find_place, drop, holder):
+    async with serve_discovery(at.port, talk, find_lane, drop, holder):
         yield at
 
 
@@ -69,18 +73,18 @@ async def say(port: int, data: bytes, *, wait: bool = True) -> bytes:
 @pytest.mark.parametrize("talk", [TALK, DiscoveryCodec(None, "estate")], ids=["sealed", "insecure"])
 async def test_who_asks_learns_its_place(talk: DiscoveryCodec) -> None:
     async with opened(talk) as at:
-        assert await ask_the_door(LOOPBACK, at.port, talk, "Ada") == HOME
+        assert await ask_for_lane(LOOPBACK, at.port, talk, "Ada") == HOME
     assert (at.asked, at.dropped) == (["Ada"], [])
 
 
 async def test_sixty_four_at_once_all_learn_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
     # On a machine that does much else, 64 connections to one loop take more than the usual second.
-    monkeypatch.setattr(door, "COMING_PATIENCE_S", 30.0)
-    monkeypatch.setattr(door, "GREETING_PATIENCE_S", 30.0)
+    monkeypatch.setattr(discovery, "CONNECT_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(discovery, "GREETING_TIMEOUT_S", 30.0)
     async with opened() as at:
         names = [f"worker {number}" for number in range(64)]
         answers = await asyncio.gather(
-            *(ask_the_door(LOOPBACK, at.port, TALK, name) for name in names)
+            *(ask_for_lane(LOOPBACK, at.port, TALK, name) for name in names)
         )
     assert answers == [HOME] * 64
     assert sorted(at.asked) == sorted(names)
@@ -88,28 +92,28 @@ async def test_sixty_four_at_once_all_learn_their_place(monkeypatch: pytest.Monk
 
 async def test_a_name_of_any_length_or_kind_does_no_harm() -> None:
     async with opened() as at:
-        assert await ask_the_door(LOOPBACK, at.port, TALK, "A" * 5_000) == HOME
-        assert await ask_the_door(LOOPBACK, at.port, TALK, "\ud800") is None
-        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") == HOME
+        assert await ask_for_lane(LOOPBACK, at.port, TALK, "A" * 5_000) == HOME
+        assert await ask_for_lane(LOOPBACK, at.port, TALK, "\ud800") is None
+        assert await ask_for_lane(LOOPBACK, at.port, TALK, "Ada") == HOME
     assert at.asked == ["A" * 200, "Ada"]
 
 
 async def test_who_has_another_secret_gets_no_answer_and_is_counted() -> None:
     stranger = DiscoveryCodec(WorkspaceSecret(bytes(32)), "estate")
     async with opened() as at:
-        assert await ask_the_door(LOOPBACK, at.port, stranger, "Mallory") is None
+        assert await ask_for_lane(LOOPBACK, at.port, stranger, "Mallory") is None
     assert (at.asked, at.dropped) == ([], ["wrong_secret"])
 
 
-async def test_who_does_not_seal_asks_no_sealed_door() -> None:
+async def test_who_does_not_seal_asks_no_sealed_discovery() -> None:
     async with opened() as at:
-        assert await ask_the_door(LOOPBACK, at.port, DiscoveryCodec(None, "estate"), "Ada") is None
+        assert await ask_for_lane(LOOPBACK, at.port, DiscoveryCodec(None, "estate"), "Ada") is None
     assert at.asked == []
 
 
-async def test_a_secret_is_not_given_away_to_a_door_that_does_not_seal() -> None:
+async def test_a_secret_is_not_given_away_to_a_discovery_that_does_not_seal() -> None:
     async with opened(DiscoveryCodec(None, "estate")) as at:
-        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") is None
+        assert await ask_for_lane(LOOPBACK, at.port, TALK, "Ada") is None
     assert at.asked == []
 
 
@@ -128,7 +132,7 @@ async def test_a_recorded_question_is_not_answered_again() -> None:
     async with opened() as at:
         listening = await asyncio.start_server(relay, LOOPBACK, 0)
         port = listening.sockets[0].getsockname()[1]
-        assert await ask_the_door(LOOPBACK, port, TALK, "Ada") == HOME
+        assert await ask_for_lane(LOOPBACK, port, TALK, "Ada") == HOME
         assert len(await say(at.port, bytes(recorded))) == len(b"N.\x03\x01\0\0") + 17
         listening.close()
     assert (at.asked, at.dropped) == (["Ada"], ["wrong_secret"])
@@ -147,12 +151,12 @@ async def test_a_recorded_question_is_not_answered_again() -> None:
 async def test_garbage_is_counted_and_the_next_one_is_answered(data: bytes, flaw: str) -> None:
     async with opened() as at:
         await say(at.port, data)
-        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") == HOME
+        assert await ask_for_lane(LOOPBACK, at.port, TALK, "Ada") == HOME
     assert at.dropped == [flaw]
 
 
 async def test_who_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "LIMITS", replace(door.LIMITS, ask_within_s=0.05))
+    monkeypatch.setattr(discovery, "LIMITS", replace(discovery.LIMITS, ask_within_s=0.05))
     async with opened() as at:
         heard = await say(at.port, b"N.")
     assert len(heard) == len(b"N.\x03\x01\0\0") + 17
@@ -162,10 +166,10 @@ async def test_who_says_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) ->
 async def test_a_newcomer_gets_the_place_of_one_that_asks_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(door, "LIMITS", replace(door.LIMITS, connections=2))
+    monkeypatch.setattr(discovery, "LIMITS", replace(discovery.LIMITS, connections=2))
     async with opened() as at:
         silent = [await asyncio.open_connection(LOOPBACK, at.port) for _ in range(5)]
-        assert await ask_the_door(LOOPBACK, at.port, TALK, "Ada") == HOME
+        assert await ask_for_lane(LOOPBACK, at.port, TALK, "Ada") == HOME
         heard = await asyncio.gather(*(reader.read() for reader, _ in silent[:3]))
         assert len(heard) == 3
         for _, writer in silent:
@@ -174,21 +178,21 @@ async def test_a_newcomer_gets_the_place_of_one_that_asks_nothing(
 
 
 async def test_who_is_being_answered_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "LIMITS", replace(door.LIMITS, connections=2))
+    monkeypatch.setattr(discovery, "LIMITS", replace(discovery.LIMITS, connections=2))
     may_answer = asyncio.Event()
 
-    async def find_place(name: str) -> LaneAddress:
+    async def find_lane(name: str) -> LaneAddress:
         await may_answer.wait()
         return HOME
 
     port = free_tcp_port()
-    async with open_door(port, TALK, find_place, print):
+    async with serve_discovery(port, TALK, find_lane, print):
         asking = [
-            asyncio.ensure_future(ask_the_door(LOOPBACK, port, TALK, name))
+            asyncio.ensure_future(ask_for_lane(LOOPBACK, port, TALK, name))
             for name in ("Ada", "Ben")
         ]
         await asyncio.sleep(0.2)
-        assert await ask_the_door(LOOPBACK, port, TALK, "Cleo") is None
+        assert await ask_for_lane(LOOPBACK, port, TALK, "Cleo") is None
         may_answer.set()
         assert await asyncio.gather(*asking) == [HOME, HOME]
 
@@ -197,55 +201,55 @@ class Holder:
     """Lets everybody have a wire, and keeps those that have not ended."""
 
     def __init__(self) -> None:
-        self.wires: list[DirectConnection] = []
+        self.direct_connections: list[DirectConnection] = []
         self.heard: list[bytes] = []
 
-    def expects_wire(self, peer: str, public_key: bytes) -> bool:
+    def accepts_direct(self, peer: str, public_key: bytes) -> bool:
         return True
 
-    def attach(self, peer: str, wire: DirectConnection) -> None:
-        self.wires.append(wire)
+    def attach(self, peer: str, connection: DirectConnection) -> None:
+        self.direct_connections.append(connection)
 
-    def detach(self, peer: str, wire: DirectConnection) -> None:
-        self.wires.remove(wire)
+    def detach(self, peer: str, connection: DirectConnection) -> None:
+        self.direct_connections.remove(connection)
 
-    def receive_by_wire(self, peer: str, frame: bytes) -> None:
+    def receive_direct(self, peer: str, frame: bytes) -> None:
         self.heard.append(frame)
 
     def probe_link(self) -> None:
         pass
 
 
-async def test_a_wire_is_under_no_limit_of_the_door_and_takes_no_place_there(
+async def test_a_direct_connection_is_under_no_limit_of_discovery_and_takes_no_place_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    short = replace(door.LIMITS, connections=1, ask_within_s=0.2, answer_within_s=0.2)
-    monkeypatch.setattr(door, "LIMITS", short)
+    short = replace(discovery.LIMITS, connections=1, ask_within_s=0.2, answer_within_s=0.2)
+    monkeypatch.setattr(discovery, "LIMITS", short)
     talk = DiscoveryCodec(None, "estate")
     here, there = Holder(), Holder()
     async with opened(talk, here) as at:
         for _ in range(3):
-            wire = await ask_for_wire(
+            connection = await request_direct_connection(
                 LOOPBACK, at.port, talk, address="ada", manager="boss", holder=there
             )
-            assert wire is not None
+            assert connection is not None
         await asyncio.sleep(1.5)
-        assert await ask_the_door(LOOPBACK, at.port, talk, "Ada") == HOME
-        assert (len(here.wires), len(there.wires)) == (3, 3)
-        there.wires[0].send(b"frame")
+        assert await ask_for_lane(LOOPBACK, at.port, talk, "Ada") == HOME
+        assert (len(here.direct_connections), len(there.direct_connections)) == (3, 3)
+        there.direct_connections[0].send(b"frame")
         for _ in range(500):
             if b"frame" in here.heard:
                 break
             await asyncio.sleep(0.01)
         assert b"frame" in here.heard
     # The door has closed, and wires are their holders' to end.
-    assert (len(here.wires), len(there.wires)) == (3, 3)
-    for each in (*here.wires, *there.wires):
+    assert (len(here.direct_connections), len(there.direct_connections)) == (3, 3)
+    for each in (*here.direct_connections, *there.direct_connections):
         each.close()
 
 
-async def test_a_closed_door_gives_no_answer_and_takes_no_time() -> None:
-    assert await asyncio.wait_for(ask_the_door(LOOPBACK, free_tcp_port(), TALK, "Ada"), 0.5) is None
+async def test_a_closed_discovery_gives_no_answer_and_takes_no_time() -> None:
+    assert await asyncio.wait_for(ask_for_lane(LOOPBACK, free_tcp_port(), TALK, "Ada"), 0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -254,8 +258,8 @@ async def test_a_closed_door_gives_no_answer_and_takes_no_time() -> None:
 async def test_somebody_else_behind_the_port_gives_no_answer(
     says: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "GREETING_PATIENCE_S", 0.05)
-    monkeypatch.setattr(door, "ANSWER_PATIENCE_S", 0.05)
+    monkeypatch.setattr(discovery, "GREETING_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(discovery, "ANSWER_TIMEOUT_S", 0.05)
 
     has_left = asyncio.Event()
 
@@ -268,7 +272,7 @@ async def test_somebody_else_behind_the_port_gives_no_answer(
 
     listening = await asyncio.start_server(receive, LOOPBACK, 0)
     port = listening.sockets[0].getsockname()[1]
-    assert await ask_the_door(LOOPBACK, port, TALK, "Ada") is None
+    assert await ask_for_lane(LOOPBACK, port, TALK, "Ada") is None
     await has_left.wait()
     listening.close()
 
@@ -276,7 +280,7 @@ async def test_somebody_else_behind_the_port_gives_no_answer(
 async def test_a_port_of_somebody_else_is_told() -> None:
     async with opened() as at:
         with pytest.raises(OSError, match="Address already in use"):
-            async with open_door(at.port, TALK, lambda name: asyncio.sleep(0, HOME), print):
+            async with serve_discovery(at.port, TALK, lambda name: asyncio.sleep(0, HOME), print):
                 pass
 
 
@@ -288,7 +292,7 @@ async def come_and_say_nothing(port: int) -> None:
 
 
 async def ask(port: int) -> None:
-    await ask_the_door(LOOPBACK, port, TALK, "Ada")
+    await ask_for_lane(LOOPBACK, port, TALK, "Ada")
 
 
 @pytest.mark.parametrize("come", [come_and_say_nothing, ask])

@@ -9,7 +9,7 @@ def attack(*, quick: bool = False) -> Figures:
     """Hold them while further workers come."""
     with target(descriptors=1_024) as manager:
         manager.work(2)
-        flood = Flood(LOOPBACK, manager.ports["door"], 300 if quick else 1_100)
+        flood = Flood(LOOPBACK, manager.ports["discovery"], 300 if quick else 1_100)
         with flood:
             manager.start_workers("newcomers", 6)
             manager.wait_for_workers(8)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.discovery import (
     HEAD_BYTES,
-    MAX_WORD_BYTES,
+    MAX_DISCOVERY_BYTES,
     ConnectionReply,
     ConnectionRequest,
     DiscoveryCodec,
@@ -36,9 +36,9 @@ OPEN_TALK = DiscoveryCodec(None, "estate")
 GREETING = Greeting(b"greeting".ljust(16, b"."), sealed=True)
 QUESTION = Question(b"question".ljust(16, b"."), "Ada")
 EXCHANGE, MANAGERS_EXCHANGE = Exchange(b"Ada's".ljust(32)), Exchange(b"manager's".ljust(32))
-WIRE_NONCE = b"wire".ljust(16, b".")
-WIRE_REQUEST = TALK.wire_request(WIRE_NONCE, "12D3KooWAda", EXCHANGE)
-WIRE_REPLY = MANAGERS_TALK.wire_reply(MANAGERS_EXCHANGE)
+CONNECTION_NONCE = b"wire".ljust(16, b".")
+CONNECTION_REQUEST = TALK.connection_request(CONNECTION_NONCE, "12D3KooWAda", EXCHANGE)
+CONNECTION_REPLY = MANAGERS_TALK.connection_reply(MANAGERS_EXCHANGE)
 PLACE = LaneAddress("estate/lane 3", "12D3KooWLane", 9003)
 
 
@@ -68,39 +68,41 @@ def test_what_is_packed_is_read_again(talk: DiscoveryCodec) -> None:
 
 
 @pytest.mark.parametrize("talk", [TALK, OPEN_TALK], ids=["sealed", "insecure"])
-def test_a_request_for_a_wire_is_read_again(talk: DiscoveryCodec) -> None:
-    asked = talk.wire_request(WIRE_NONCE, "12D3KooWAda", EXCHANGE)
-    request = body_of(talk.pack_wire_request(GREETING, asked))
-    assert talk.read_wire_request(GREETING, request) == asked
-    reply = talk.wire_reply(MANAGERS_EXCHANGE)
-    said = body_of(talk.pack_wired(GREETING, asked, reply))
-    assert talk.read_wired(GREETING, asked, said) == reply
+def test_a_request_for_a_direct_connection_is_read_again(talk: DiscoveryCodec) -> None:
+    asked = talk.connection_request(CONNECTION_NONCE, "12D3KooWAda", EXCHANGE)
+    request = body_of(talk.pack_connection_request(GREETING, asked))
+    assert talk.read_connection_request(GREETING, request) == asked
+    reply = talk.connection_reply(MANAGERS_EXCHANGE)
+    said = body_of(talk.pack_connection_reply(GREETING, asked, reply))
+    assert talk.read_connection_reply(GREETING, asked, said) == reply
 
 
-def test_a_request_for_a_wire_counts_in_its_own_visit_alone() -> None:
-    request = body_of(TALK.pack_wire_request(GREETING, WIRE_REQUEST))
+def test_a_request_for_a_direct_connection_counts_in_its_own_visit_alone() -> None:
+    request = body_of(TALK.pack_connection_request(GREETING, CONNECTION_REQUEST))
     another = Greeting(b"another visit".ljust(16, b"."), True)
     with pytest.raises(DecodeError) as caught:
-        TALK.read_wire_request(another, request)
+        TALK.read_connection_request(another, request)
     assert caught.value.flaw is Flaw.WRONG_SECRET
     with pytest.raises(DecodeError):
         TALK.read_question(GREETING, request)
 
 
 def records(
-    request: ConnectionRequest = WIRE_REQUEST,
-    reply: ConnectionReply = WIRE_REPLY,
+    request: ConnectionRequest = CONNECTION_REQUEST,
+    reply: ConnectionReply = CONNECTION_REPLY,
     secret: WorkspaceSecret = SECRET,
     greeting: Greeting = GREETING,
 ) -> bytes:
     """The first record that Ada's end seals, if the handshake went as told."""
-    keys = DiscoveryCodec(secret, "estate").wire_keys(greeting, request, reply, EXCHANGE)
+    keys = DiscoveryCodec(secret, "estate").derive_keys(greeting, request, reply, EXCHANGE)
     assert keys is not None
     return keys.of_dialer.seal(b"head", bytes(12), b"said")
 
 
-def test_both_ends_of_a_wire_have_the_same_keys() -> None:
-    keys = MANAGERS_TALK.wire_keys(GREETING, WIRE_REQUEST, WIRE_REPLY, MANAGERS_EXCHANGE)
+def test_both_ends_of_a_direct_connection_have_the_same_keys() -> None:
+    keys = MANAGERS_TALK.derive_keys(
+        GREETING, CONNECTION_REQUEST, CONNECTION_REPLY, MANAGERS_EXCHANGE
+    )
     assert keys is not None
     with memoryview(bytes(12)) as nonce, memoryview(records()) as sealed:
         assert keys.of_dialer.open(b"head", nonce, sealed) == b"said"
@@ -109,11 +111,11 @@ def test_both_ends_of_a_wire_have_the_same_keys() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"request": WIRE_REQUEST._replace(nonce=b"again".ljust(16))},
-        {"request": WIRE_REQUEST._replace(address="12D3KooWBen")},
-        {"request": WIRE_REQUEST._replace(public_key=bytes(32))},
-        {"reply": WIRE_REPLY._replace(public_key=bytes(32))},
-        {"reply": WIRE_REPLY._replace(share=EXCHANGE.share)},
+        {"request": CONNECTION_REQUEST._replace(nonce=b"again".ljust(16))},
+        {"request": CONNECTION_REQUEST._replace(address="12D3KooWBen")},
+        {"request": CONNECTION_REQUEST._replace(public_key=bytes(32))},
+        {"reply": CONNECTION_REPLY._replace(public_key=bytes(32))},
+        {"reply": CONNECTION_REPLY._replace(share=EXCHANGE.share)},
         {"secret": WorkspaceSecret(bytes(32))},
         {"greeting": Greeting(b"later".ljust(16, b"."), sealed=True)},
     ],
@@ -125,40 +127,42 @@ def test_whatever_was_altered_in_the_handshake_leads_to_other_keys(other: dict[s
 
 def test_a_share_that_leads_to_no_key_is_refused() -> None:
     with pytest.raises(DecodeError) as caught:
-        records(reply=WIRE_REPLY._replace(share=bytes(32)))
+        records(reply=CONNECTION_REPLY._replace(share=bytes(32)))
     assert caught.value.flaw is Flaw.INVALID
 
 
-def test_a_member_that_knows_the_secret_gets_no_wire_in_anothers_name() -> None:
+def test_a_member_that_knows_the_secret_gets_no_direct_connection_in_anothers_name() -> None:
     ben = DiscoveryCodec(SECRET, "estate", Identity(b"Ben".ljust(32)))
-    forged = body_of(ben.pack_wire_request(GREETING, WIRE_REQUEST))
+    forged = body_of(ben.pack_connection_request(GREETING, CONNECTION_REQUEST))
     with pytest.raises(DecodeError) as caught:
-        MANAGERS_TALK.read_wire_request(GREETING, forged)
+        MANAGERS_TALK.read_connection_request(GREETING, forged)
     assert caught.value.flaw is Flaw.FORGED_SENDER
-    answer = body_of(ben.pack_wired(GREETING, WIRE_REQUEST, WIRE_REPLY))
+    answer = body_of(ben.pack_connection_reply(GREETING, CONNECTION_REQUEST, CONNECTION_REPLY))
     with pytest.raises(DecodeError) as caught:
-        TALK.read_wired(GREETING, WIRE_REQUEST, answer)
+        TALK.read_connection_reply(GREETING, CONNECTION_REQUEST, answer)
     assert caught.value.flaw is Flaw.FORGED_SENDER
 
 
-def test_a_request_for_a_wire_that_nobody_has_signed_is_refused_where_frames_are_sealed() -> None:
+def test_an_unsigned_request_for_a_direct_connection_is_refused_where_frames_are_sealed() -> None:
     # As one asks who has the secret and leaves the rest out.
-    asked = ConnectionRequest(WIRE_NONCE, "12D3KooWAda")
-    sealed = TALK._seal(DiscoveryKind.CONNECT, GREETING.nonce + WIRE_NONCE, ["12D3KooWAda"])
+    asked = ConnectionRequest(CONNECTION_NONCE, "12D3KooWAda")
+    sealed = TALK._seal(DiscoveryKind.CONNECT, GREETING.nonce + CONNECTION_NONCE, ["12D3KooWAda"])
     with pytest.raises(DecodeError) as caught:
-        MANAGERS_TALK.read_wire_request(GREETING, WIRE_NONCE + sealed)
+        MANAGERS_TALK.read_connection_request(GREETING, CONNECTION_NONCE + sealed)
     assert caught.value.flaw is Flaw.INVALID
     sealed = MANAGERS_TALK._seal(DiscoveryKind.CONNECTED, GREETING.nonce + asked.nonce, [])
     with pytest.raises(DecodeError) as caught:
-        TALK.read_wired(GREETING, asked, sealed)
+        TALK.read_connection_reply(GREETING, asked, sealed)
     assert caught.value.flaw is Flaw.INVALID
 
 
 @pytest.mark.parametrize("address", ["", " ", "x" * 201])
-def test_a_request_for_a_wire_that_names_nobody_is_refused(address: str) -> None:
-    request = body_of(OPEN_TALK.pack_wire_request(GREETING, ConnectionRequest(WIRE_NONCE, address)))
+def test_a_request_for_a_direct_connection_that_names_nobody_is_refused(address: str) -> None:
+    request = body_of(
+        OPEN_TALK.pack_connection_request(GREETING, ConnectionRequest(CONNECTION_NONCE, address))
+    )
     with pytest.raises(DecodeError) as caught:
-        OPEN_TALK.read_wire_request(GREETING, request)
+        OPEN_TALK.read_connection_request(GREETING, request)
     assert caught.value.flaw is Flaw.INVALID
 
 
@@ -176,7 +180,7 @@ def test_a_question_opens_only_after_the_greeting_that_it_answers() -> None:
 def test_an_answer_opens_only_for_the_question_that_it_answers() -> None:
     recorded = body_of(TALK.pack_answer(GREETING, QUESTION, PLACE))
     other = Question(b"other".ljust(16, b"."), "Ada")
-    with pytest.raises(DecodeError, match="can't be opened"):
+    with pytest.raises(DecodeError, match="can't be decrypted"):
         TALK.read_answer(GREETING, other, recorded)
 
 
@@ -223,7 +227,7 @@ def test_altering_any_byte_of_a_question_or_answer_keeps_it_shut(data: st.DataOb
         (MAGIC + b"\x04\x02\x00\x10", Flaw.VERSION),
         (MAGIC + b"\x03\x01\x00\x10", Flaw.GARBAGE),
         (MAGIC + b"\x03\x02\xff\xff", Flaw.OVERSIZED),
-        (MAGIC + b"\x03\x02" + (MAX_WORD_BYTES + 1).to_bytes(2, "big"), Flaw.OVERSIZED),
+        (MAGIC + b"\x03\x02" + (MAX_DISCOVERY_BYTES + 1).to_bytes(2, "big"), Flaw.OVERSIZED),
     ],
 )
 def test_what_is_no_question_is_known_by_its_head(head: bytes, flaw: Flaw) -> None:
@@ -256,8 +260,8 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         for read in (
             lambda data, talk=talk: talk.read_question(GREETING, data),
             lambda data, talk=talk: talk.read_answer(GREETING, QUESTION, data),
-            lambda data, talk=talk: talk.read_wire_request(GREETING, data),
-            lambda data, talk=talk: talk.read_wired(GREETING, WIRE_REQUEST, data),
+            lambda data, talk=talk: talk.read_connection_request(GREETING, data),
+            lambda data, talk=talk: talk.read_connection_reply(GREETING, CONNECTION_REQUEST, data),
             read_greeting,
             lambda data: read_head(data, DiscoveryKind.ANSWER),
         ):
@@ -278,18 +282,18 @@ def test_no_field_of_a_word_is_lost() -> None:
     assert TALK.read_answer(greeting, question, body_of(answer)) == place
 
 
-def test_no_field_of_what_is_said_about_a_wire_is_lost() -> None:
-    theirs = WIRE_REQUEST._asdict()
+def test_no_field_of_what_is_said_about_a_direct_connection_is_lost() -> None:
+    theirs = CONNECTION_REQUEST._asdict()
     request = make(
         ConnectionRequest, **{name: theirs[name] for name in ("nonce", "share", "public_key")}
     )
-    word = TALK.pack_wire_request(GREETING, request)
-    assert MANAGERS_TALK.read_wire_request(GREETING, body_of(word)) == request
-    ours = WIRE_REPLY._asdict()
+    word = TALK.pack_connection_request(GREETING, request)
+    assert MANAGERS_TALK.read_connection_request(GREETING, body_of(word)) == request
+    ours = CONNECTION_REPLY._asdict()
     reply = make(ConnectionReply, **{name: ours[name] for name in ("share", "public_key")})
-    word = MANAGERS_TALK.pack_wired(GREETING, request, reply)
-    assert TALK.read_wired(GREETING, request, body_of(word)) == reply
+    word = MANAGERS_TALK.pack_connection_reply(GREETING, request, reply)
+    assert TALK.read_connection_reply(GREETING, request, body_of(word)) == reply
     # Without a secret nothing but nonce and address is told, and the rest has its default.
-    bare = make(ConnectionRequest, nonce=WIRE_NONCE, share=b"", public_key=b"")
-    word = OPEN_TALK.pack_wire_request(GREETING, bare)
-    assert OPEN_TALK.read_wire_request(GREETING, body_of(word)) == bare
+    bare = make(ConnectionRequest, nonce=CONNECTION_NONCE, share=b"", public_key=b"")
+    word = OPEN_TALK.pack_connection_request(GREETING, bare)
+    assert OPEN_TALK.read_connection_request(GREETING, body_of(word)) == bare

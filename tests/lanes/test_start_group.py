@@ -19,7 +19,7 @@ class Agent:
         self._fault = fault
         self._over = asyncio.Event()
 
-    def departing(self) -> Any:
+    def current_instance(self) -> Any:
         return self
 
     async def start(self, others: Sequence[Any]) -> None:

@@ -23,9 +23,9 @@ def test_a_message_that_makes_its_handler_fail_is_counted_and_the_next_one_arriv
             heard.append(message.running)
 
         def receive(frame: bytes) -> None:
-            postman.receive(frame)
+            endpoint.receive(frame)
 
-        postman = Endpoint(
+        endpoint = Endpoint(
             network.join("here", receive),
             listens_to=frozenset({EVERYONE}),
             arrived=arrived,
@@ -34,12 +34,12 @@ def test_a_message_that_makes_its_handler_fail_is_counted_and_the_next_one_arriv
         there = network.join("there", lambda _: None)
         mailroom = Multiplexer("there")
         for running in (0, 7):
-            mailroom.post_loose(EVERYONE, encode_message(Heartbeat(running=running)))
+            mailroom.post_datagram(EVERYONE, encode_message(Heartbeat(running=running)))
         outgoing = mailroom.collect(0.0)
         assert outgoing is not None
         await there.send(outgoing.frame)
         await asyncio.sleep(1)
-        return heard, dict(postman.dropped)
+        return heard, dict(endpoint.dropped)
 
     assert run_in_virtual_time(story()) == ([7], {UNHANDLED: 1})
 
@@ -57,20 +57,20 @@ def test_who_always_has_more_to_send_still_listens() -> None:
         pass
 
     async def play() -> None:
-        postman = Endpoint(
+        endpoint = Endpoint(
             Slow(),
             listens_to=frozenset({ANY_MANAGER}),
             arrived=lambda sender, message: heard.append(message),
             also={},
             before_sending=nothing_to_save,
         )
-        running = asyncio.ensure_future(postman.run())
+        running = asyncio.ensure_future(endpoint.run())
         mailroom = Multiplexer("Ada")
         for _ in range(40):
-            postman.post_loose(EVERYONE, Heartbeat())
+            endpoint.post_datagram(EVERYONE, Heartbeat())
             await asyncio.sleep(0.05)
-            mailroom.post_loose(ANY_MANAGER, encode_message(Heartbeat()))
-            postman.receive(mailroom.collect(0.0).frame)
+            mailroom.post_datagram(ANY_MANAGER, encode_message(Heartbeat()))
+            endpoint.receive(mailroom.collect(0.0).frame)
         running.cancel()
 
     run_in_virtual_time(play())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from heapq import heappop, heappush
 
 import pytest
@@ -21,7 +22,7 @@ def boss() -> Multiplexer:
     room = Multiplexer("boss")
     for worker in WORKERS:
         room.open(worker, f"boss-{worker}")
-    room.trust_wire("ada")
+    room.trust_direct("ada")
     return room
 
 
@@ -30,36 +31,38 @@ def sections_of(outgoing: Outgoing | None) -> list[str]:
     return [section.to for section in decode_frame(outgoing.frame).sections]
 
 
-def test_what_is_for_a_wired_peer_goes_alone_and_by_the_wire(boss: Multiplexer) -> None:
+def test_what_is_for_a_direct_connectiond_peer_goes_alone_and_by_the_direct_connection(
+    boss: Multiplexer,
+) -> None:
     for worker in WORKERS:
         boss.post(worker, b"hello")
     first, second = boss.collect(0.0), boss.collect(0.0)
     assert first is not None
     assert second is not None
-    assert (first.by_wire, first.to, sections_of(first)) == (True, "ada", ["ada"])
-    assert (second.by_wire, second.to, sections_of(second)) == (False, "bob", ["bob"])
+    assert (first.is_direct, first.to, sections_of(first)) == (True, "ada", ["ada"])
+    assert (second.is_direct, second.to, sections_of(second)) == (False, "bob", ["bob"])
     assert boss.collect(0.0) is None
 
 
 def test_what_is_for_everyone_goes_by_the_link_and_first(boss: Multiplexer) -> None:
     boss.post("ada", b"hello")
-    boss.post_loose(EVERYONE, b"I am here")
+    boss.post_datagram(EVERYONE, b"I am here")
     assert sections_of(boss.collect(0.0)) == [EVERYONE]
     wired = boss.collect(0.0)
     assert wired is not None
-    assert wired.by_wire
+    assert wired.is_direct
 
 
-def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_wire(
+def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_direct_connection(
     boss: Multiplexer,
 ) -> None:
     boss.post("ada", b"work")
-    boss.post_loose("ada", b"welcome", also_by_wire=True)
-    boss.post_loose("bob", b"welcome", also_by_wire=True)
-    assert boss.has_due(0.0)
+    boss.post_datagram("ada", b"welcome", also_direct=True)
+    boss.post_datagram("bob", b"welcome", also_direct=True)
+    assert boss.next_alarm() == -math.inf
     sent = [boss.collect(0.0) for _ in range(4)]
     told = [
-        (outgoing.by_wire, outgoing.to, decode_letter(section.letter).messages)
+        (outgoing.is_direct, outgoing.to, decode_letter(section.letter).messages)
         for outgoing in sent
         if outgoing is not None
         for section in decode_frame(outgoing.frame).sections
@@ -72,78 +75,85 @@ def test_what_is_to_come_first_goes_both_ways_and_before_all_else_by_wire(
     ]
 
 
-def test_what_is_to_come_first_waits_for_the_wire(boss: Multiplexer) -> None:
-    boss.post_loose("bob", b"welcome", also_by_wire=True)
+def test_what_is_to_come_first_waits_for_the_direct_connection(boss: Multiplexer) -> None:
+    boss.post_datagram("bob", b"welcome", also_direct=True)
     boss.post("bob", b"one")
     first = boss.collect(0.0)
     assert first is not None
-    assert not first.by_wire
+    assert not first.is_direct
     boss.post("bob", b"two")
-    boss.trust_wire("bob")
+    boss.trust_direct("bob")
     sent = [boss.collect(0.0), boss.collect(0.0)]
     told = [
-        (outgoing.by_wire, decode_letter(decode_frame(outgoing.frame).sections[0].letter).messages)
+        (
+            outgoing.is_direct,
+            decode_letter(decode_frame(outgoing.frame).sections[0].letter).messages,
+        )
         for outgoing in sent
         if outgoing is not None
     ]
     assert told == [(True, (b"welcome",)), (True, (b"two",))]
-    boss.post_loose("cleo", b"welcome", also_by_wire=True)
+    boss.post_datagram("cleo", b"welcome", also_direct=True)
     boss.collect(0.0)
-    boss.trust_wire("cleo")
+    boss.trust_direct("cleo")
     assert boss.collect(0.0) is None
 
 
-def test_what_is_late_goes_by_the_link_and_so_does_all_else_until_the_wire_works(
+def test_what_is_late_goes_by_the_link_and_so_does_all_else_until_the_direct_connection_works(
     boss: Multiplexer,
 ) -> None:
     boss.post("ada", b"one")
     sent = boss.collect(0.0)
     assert sent is not None
-    assert sent.by_wire
+    assert sent.is_direct
     again = boss.collect(10.0)
     assert again is not None
-    assert not again.by_wire
+    assert not again.is_direct
     assert decode_letter(decode_frame(again.frame).sections[0].letter).messages == (b"one",)
     boss.post("ada", b"two")
     after = boss.collect(10.0)
     assert after is not None
-    assert not after.by_wire
-    boss.trust_wire("ada")
+    assert not after.is_direct
+    boss.trust_direct("ada")
     boss.post("ada", b"three")
     works = boss.collect(10.0)
     assert works is not None
-    assert works.by_wire
+    assert works.is_direct
 
 
-def test_who_is_slow_to_answer_by_wire_is_sent_nothing_twice(boss: Multiplexer) -> None:
+def test_who_is_slow_to_answer_by_direct_connection_is_sent_nothing_twice(
+    boss: Multiplexer,
+) -> None:
     boss.post("ada", b"one")
     assert boss.collect(0.0) is not None
     assert boss.collect(0.9 * DIRECT_RETRY_AFTER_S) is None
 
 
-def test_what_was_under_way_on_a_wire_that_ended_is_soon_sent_again(boss: Multiplexer) -> None:
+def test_what_was_under_way_on_a_direct_connection_that_ended_is_soon_sent_again(
+    boss: Multiplexer,
+) -> None:
     boss.post("ada", b"one")
     assert boss.collect(0.0) is not None
-    boss.distrust_wire("ada")
+    boss.distrust_direct("ada")
     alarm = boss.next_alarm()
     assert alarm is not None
     assert alarm <= 0.3
     again = boss.collect(alarm)
     assert again is not None
-    assert not again.by_wire
+    assert not again.is_direct
     assert decode_letter(decode_frame(again.frame).sections[0].letter).messages == (b"one",)
 
 
-def test_a_wire_that_ended_is_used_no_more(boss: Multiplexer) -> None:
-    boss.distrust_wire("ada")
+def test_a_direct_connection_that_ended_is_used_no_more(boss: Multiplexer) -> None:
+    boss.distrust_direct("ada")
     boss.post("ada", b"hello")
     outgoing = boss.collect(0.0)
     assert outgoing is not None
-    assert not outgoing.by_wire
+    assert not outgoing.is_direct
 
 
 def test_a_peer_without_a_conversation_has_nothing_due(boss: Multiplexer) -> None:
-    boss.trust_wire("stranger")
+    boss.trust_direct("stranger")
     assert boss.collect(0.0) is None
 
 
@@ -159,10 +169,10 @@ class Network:
         self.boss, self.ada = Multiplexer("boss"), Multiplexer("ada")
         self.boss.open("ada", "talk")
         self.ada.open("boss", "talk")
-        self.boss.trust_wire("ada")
-        self.ada.trust_wire("boss")
+        self.boss.trust_direct("ada")
+        self.ada.trust_direct("boss")
         self.arrived: dict[str, list[bytes]] = {"boss": [], "ada": []}
-        self.by_wire = 0
+        self.is_direct = 0
         self._fates = iter(fates)
         self._revives = sorted(revives_at)
         self._under_way: list[tuple[float, int, Multiplexer, Outgoing]] = []
@@ -174,8 +184,8 @@ class Network:
         while True:
             for end, other in ends:
                 while (outgoing := end.collect(self.now)) is not None:
-                    self.by_wire += outgoing.by_wire
-                    if not outgoing.by_wire or next(self._fates, True):
+                    self.is_direct += outgoing.is_direct
+                    if not outgoing.is_direct or next(self._fates, True):
                         self._count += 1
                         landing = (self.now + DELAY_S, self._count, other, outgoing)
                         heappush(self._under_way, landing)
@@ -186,15 +196,15 @@ class Network:
             self.now = max(self.now, min(moments + self._revives[:1]))
             while self._revives and self._revives[0] <= self.now:
                 del self._revives[0]
-                self.boss.trust_wire("ada")
-                self.ada.trust_wire("boss")
+                self.boss.trust_direct("ada")
+                self.ada.trust_direct("boss")
             while self._under_way and self._under_way[0][0] <= self.now:
                 _, _, end, outgoing = heappop(self._under_way)
-                if outgoing.by_wire:
-                    end.trust_wire("ada" if end is self.boss else "boss")
+                if outgoing.is_direct:
+                    end.trust_direct("ada" if end is self.boss else "boss")
                 other = "ada" if end is self.boss else "boss"
-                by_wire_of = other if outgoing.by_wire else None
-                arrivals = end.receive(outgoing.frame, self.now, by_wire_of=by_wire_of)
+                from_direct = other if outgoing.is_direct else None
+                arrivals = end.receive(outgoing.frame, self.now, from_direct=from_direct)
                 for arrival in arrivals:
                     self.arrived[end.address].append(arrival.message)
 
@@ -206,7 +216,7 @@ class Network:
     size=st.sampled_from([10, 5_000, 200_000]),
 )
 @settings(max_examples=200, deadline=None)
-def test_whatever_a_wire_loses_all_arrives_once_and_in_order(
+def test_whatever_a_direct_connection_loses_all_arrives_once_and_in_order(
     fates: list[bool], revives_at: list[float], count: int, size: int
 ) -> None:
     network = Network(fates, revives_at)
@@ -219,17 +229,17 @@ def test_whatever_a_wire_loses_all_arrives_once_and_in_order(
     assert network.arrived == {"ada": there, "boss": back}
 
 
-def test_a_wire_that_is_cut_from_the_start_costs_a_wait_at_either_end_and_no_more() -> None:
+def test_a_direct_connection_that_is_cut_from_the_start_costs_one_wait_at_either_end() -> None:
     network = Network([False] * 1_000, [])
     for number in range(100):
         network.boss.post("ada", b"%d" % number)
     network.run()
     assert len(network.arrived["ada"]) == 100
-    assert network.by_wire <= 3
+    assert network.is_direct <= 3
     assert network.now < 3.0
 
 
-def test_one_section_is_one_message_for_a_wired_peer(boss: Multiplexer) -> None:
+def test_one_section_is_one_message_for_a_direct_connectiond_peer(boss: Multiplexer) -> None:
     for number in range(3):
         boss.post("ada", b"%d" % number)
     outgoing = boss.collect(0.0)
