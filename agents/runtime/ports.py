@@ -21,6 +21,7 @@ DEFAULT_WORKSPACE = "default"
 """The workspace of each Ceylon admin and worker that names none, and so of Muster's. Ceylon's
 constant `DEFAULT_WORKSPACE_ID` has another value, which no class of Ceylon uses."""
 ANY_PORT = 0
+_TRIES = 16
 _MAX_PORT = 65_535
 
 
@@ -85,11 +86,18 @@ def _is_port(text: str) -> bool:
 def claim_port(port: int = ANY_PORT) -> int:
     """The UDP port itself if it is free, or any free one for 0.
 
-    Ceylon listens in a background task and reports nothing when it fails.
+    Ceylon listens in a background task and reports nothing when it fails. For 0, the TCP port of
+    the same number is free as well, since discovery listens there.
 
     Raises:
         PortInUse: another process uses it.
     """
+    if port == ANY_PORT:
+        for _ in range(_TRIES):
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+                tcp.bind(("0.0.0.0", ANY_PORT))  # noqa: S104 - the interface of discovery
+                with contextlib.suppress(PortInUse):
+                    return claim_port(int(tcp.getsockname()[1]))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("0.0.0.0", port))  # noqa: S104 - the interface that Ceylon will listen on

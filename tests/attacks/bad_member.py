@@ -96,7 +96,7 @@ class Member(CeylonAgent):
         self.orders: asyncio.Queue[list[bytes]] = asyncio.Queue()
 
     async def serve(self) -> None:
-        while self.seal.manager is None:
+        while self.seal._admission is None:
             probe = self.seal.wrap(Outgoing(encode_frame(Frame("mallory", ())), None), 0.0)
             await self.send(probe.frame)
             await asyncio.sleep(0.1)

@@ -100,7 +100,7 @@ def test_the_review_has_twelve_articles_the_newest_first() -> None:
 def test_the_review_is_gone_when_the_scenario_is_over() -> None:
     with TeaReview() as site:
         assert site.address_of(site.articles[0]).startswith("http://127.0.0.1:")
-    with pytest.raises(AssertionError, match="only there within its `with` block"):
+    with pytest.raises(AssertionError, match="only served within its `with` block"):
         site.address_of(site.articles[0])
 
 
