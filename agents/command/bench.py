@@ -30,12 +30,12 @@ class BenchSettings:
     """What to measure.
 
     Args:
-        crew: the manager and the workers.
+        plan: the manager and the workers.
         tasks: the number of no-op tasks.
         payload_bytes: the size of each echoed payload.
     """
 
-    crew: BenchPlan
+    plan: BenchPlan
     tasks: int
     payload_bytes: int
 
@@ -87,7 +87,7 @@ class _Measuring:
 
     def __init__(self, settings: BenchSettings) -> None:
         self._settings = settings
-        self.figures = Figures(conditions=_conditions(settings.crew))
+        self.figures = Figures(conditions=_conditions(settings.plan))
 
     async def run(self) -> None:
         """Take all measurements.
@@ -103,30 +103,30 @@ class _Measuring:
     async def _take_all(self, status: Status) -> None:
         settings = self._settings
         # First, because it reports invalid settings.
-        crew = BenchWorkers(settings.crew)
+        bench_workers = BenchWorkers(settings.plan)
         try:
             status.update("cold start")
             cold_start_s = await measure_cold_start(
-                workers=settings.crew.workers,
-                slots=settings.crew.slots,
-                insecure=settings.crew.insecure,
+                workers=settings.plan.workers,
+                slots=settings.plan.slots,
+                insecure=settings.plan.insecure,
             )
             self._take(cold_start_s=cold_start_s)
             status.update("starting the workers")
             with block_sigint_in_children():
-                await crew.start()
-            await crew.wait_until_joined()
+                await bench_workers.start()
+            await bench_workers.wait_until_joined()
             status.update(f"{settings.tasks:,} tasks")
-            self._take(throughput=await measure_throughput(crew, settings.tasks))
+            self._take(throughput=await measure_throughput(bench_workers, settings.tasks))
             status.update("one task at a time")
-            self._take(latency=await measure_latency(crew))
+            self._take(latency=await measure_latency(bench_workers))
             # Before the payloads, because it is the memory for small tasks.
-            self._take(memory=await measure_memory(crew))
+            self._take(memory=await measure_memory(bench_workers))
             status.update("payloads")
-            self._take(payload=await measure_payload(crew, settings.payload_bytes))
+            self._take(payload=await measure_payload(bench_workers, settings.payload_bytes))
         finally:
             status.update("stopping the workers")
-            await crew.end()
+            await bench_workers.end()
 
     def _take(self, **figures: object) -> None:
         self.figures = self.figures.model_copy(update=figures)

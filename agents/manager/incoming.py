@@ -29,7 +29,7 @@ from ..kernel.model.events import (
 )
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
-from .outgoing import Outgoing
+from .outgoing import OutgoingMessages
 
 
 class MessageHandlers(Protocol):
@@ -49,7 +49,9 @@ class Incoming:
         handlers: take all other messages.
     """
 
-    def __init__(self, driver: BoardDriver, outgoing: Outgoing, handlers: MessageHandlers) -> None:
+    def __init__(
+        self, driver: BoardDriver, outgoing: OutgoingMessages, handlers: MessageHandlers
+    ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload

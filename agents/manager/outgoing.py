@@ -86,7 +86,7 @@ class SettlementListener(Protocol):
         ...
 
 
-class Outgoing:
+class OutgoingMessages:
     """Carries out the instructions of one board.
 
     Args:

@@ -29,7 +29,7 @@ from ..transport.traffic import Traffic
 from .board_driver import BoardDriver
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
-from .outgoing import Outgoing, OutgoingHooks, SettlementListener, Stamp
+from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
@@ -71,7 +71,7 @@ class ManagerShell:
         self.driver = BoardDriver(name, rules, policy)
         self._ended = asyncio.Event()
         self._calls = HookCalls(hooks.report_fault, self._is_over)
-        self._outgoing = Outgoing(
+        self._outgoing = OutgoingMessages(
             self.driver,
             hooks,
             self._calls,

@@ -52,7 +52,7 @@ REFUSED_WITHIN_S = 0.2
 """No answer within this time means that a reachable machine has refused the connection."""
 
 
-class WorkerState(Protocol):
+class DialingWorker(Protocol):
     """What the dialer needs to know about the worker."""
 
     @property
@@ -82,7 +82,7 @@ class Dialer:
     def __init__(
         self,
         agent: CeylonAgent,
-        state: WorkerState,
+        state: DialingWorker,
         secret: WorkspaceSecret | str | None,
         insecure: bool,
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,8 @@ NOT_IN_THE_KERNEL = {
     "uuid",
 }
 """Clocks, chance, concurrency, logs and the world outside."""
+
+MAX_LINES = 450
 
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 LOADING = {"load", "loads", "Unpickler", "open", "Shelf"}
@@ -83,6 +86,26 @@ def test_every_module_imports_only_what_the_contracts_in_pyproject_allow(checkou
 def test_nothing_but_packages_is_directly_in_agents(checkout: Path) -> None:
     files = {path.name for path in (checkout / "agents").iterdir() if path.is_file()}
     assert files == {"__init__.py", "py.typed"}
+
+
+def test_no_public_class_name_is_used_twice(checkout: Path) -> None:
+    names = [
+        node.name
+        for package in ("messages", "agents", "scenarios")
+        for path in (checkout / package).rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_no_module_is_longer_than_450_lines(checkout: Path) -> None:
+    lengths = {
+        path.relative_to(checkout).as_posix(): path.read_text(encoding="utf-8").count("\n")
+        for package in ("messages", "agents", "scenarios")
+        for path in (checkout / package).rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_only_one_file_imports_ceylon(source: Path, tree: ast.Module) -> None:

@@ -87,7 +87,7 @@ def run_bench(
 
     configure_logging(verbose)
     settings = BenchSettings(
-        crew=BenchPlan(workers, slots, port=port, insecure=insecure, store=store),
+        plan=BenchPlan(workers, slots, port=port, insecure=insecure, store=store),
         tasks=tasks,
         payload_bytes=read_size(payload),
     )
