@@ -182,7 +182,7 @@ class Printing(TaskManager):
             await self.end_task_management()
 
 
-class AttemptOutcome(TaskManager):
+class EndingManager(TaskManager):
     async def handle_result(self, data: TaskResult) -> None:  # type: ignore[override]
         if len(self.task_results) == len(self.tasks):
             await self._generate_final_report()
@@ -248,7 +248,7 @@ class PlainReport(TaskManager):
     [
         TaskManager,
         Printing,
-        AttemptOutcome,
+        EndingManager,
         Silent,
         OwnEnd,
         OwnEndOfOurs,
@@ -398,14 +398,14 @@ class StoppingAtTheEnd(TaskManager):
         await self.stop()
 
 
-class BackgroundRun(TaskManager):
+class ServiceManager(TaskManager):
     """A service over a memory link."""
 
     async def start_agent(self, *_: Any) -> None:
         await rehearse(self, [WorkerAgent("Ada", 9)])
 
 
-class StoppingService(BackgroundRun, Stopping):
+class StoppingService(ServiceManager, Stopping):
     pass
 
 
@@ -414,7 +414,7 @@ def test_a_hook_that_stops_the_manager_does_not_wait_for_itself(kind: type[TaskM
     async def go() -> float:
         began_at = asyncio.get_running_loop().time()
         manager = kind(tasks(1), 1, quiet=True)
-        if isinstance(manager, BackgroundRun):
+        if isinstance(manager, ServiceManager):
             await manager.start()
             await manager.finished()
             await manager.stop()

@@ -24,7 +24,7 @@ from comparison.competitors import COMPETITORS, Competitor, why_left_out
 from comparison.plot import ENDINGS, draw
 from comparison.rounds import Round, RoundOrder, play_round
 from comparison.table import render
-from comparison.verdict import Figure, QuarantinePolicy, Spread, figures_in, standing_of, summarize
+from comparison.verdict import Figure, Spread, Standing, figures_in, standing_of, summarize
 from muster.agents.bench.sizes import read_size, show_size
 from sigterm import heed_sigterm
 
@@ -52,7 +52,7 @@ class Comparison:
         return [each.name for each in COMPETITORS if each.is_ours and each.name in played]
 
     @property
-    def standings(self) -> dict[str, dict[str, QuarantinePolicy | None]]:
+    def standings(self) -> dict[str, dict[str, Standing | None]]:
         peers = {each.name for each in COMPETITORS if not each.is_ours}
         return {
             name: {

@@ -14,8 +14,8 @@ from .comparison.competitors import COMPETITORS, PEERS_FOLDER, Competitor, why_l
 from .comparison.rounds import Round, RoundOrder, figures_of, marked, play_round
 from .comparison.table import render
 from .comparison.verdict import (
-    QuarantinePolicy,
     Spread,
+    Standing,
     figures_in,
     spread_of,
     standing_of,
@@ -98,12 +98,12 @@ ROUNDS = [
 
 def test_ours_stands_against_the_best_peer_of_the_same_round() -> None:
     times = Spread(median=10.0, lowest=8.0, highest=10.0)
-    assert standing_of("muster", {"dask", "ray"}, ROUNDS, MANY) == QuarantinePolicy("ray", times)
+    assert standing_of("muster", {"dask", "ray"}, ROUNDS, MANY) == Standing("ray", times)
 
 
 def test_where_less_is_better_twice_the_time_is_half_as_good() -> None:
     times = Spread(median=1.5, lowest=0.5, highest=10.0)
-    assert standing_of("muster", {"dask", "ray"}, ROUNDS, P50) == QuarantinePolicy("ray", times)
+    assert standing_of("muster", {"dask", "ray"}, ROUNDS, P50) == Standing("ray", times)
 
 
 def test_without_a_peer_there_is_no_ratio() -> None:

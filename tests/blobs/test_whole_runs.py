@@ -119,7 +119,7 @@ def worker(name: str = "Ada", **options: Any) -> WorkerAgent:
     return WorkerAgent(name, 5, handlers=handlers, **options)
 
 
-class CountedOccurrence(TaskManager):
+class RecordingManager(TaskManager):
     """A manager that remembers which results it was told of."""
 
     def __init__(self, tasks: Any = (), **options: Any) -> None:
@@ -177,7 +177,7 @@ def test_large_data_outputs_and_inputs_arrive_as_they_were(temporary: Path) -> N
         task(5, "measure", None, depends_on=(1, 2, 3)),
         task(6, data="small"),
     ]
-    manager, network = CountedOccurrence(tasks, expected_workers=2), Eavesdropper()
+    manager, network = RecordingManager(tasks, expected_workers=2), Eavesdropper()
     report = run_in_virtual_time(rehearse(manager, [worker("Ada"), worker("Ben")], network))
     assert report.success_rate == 1.0
     assert manager.outputs == {
@@ -199,7 +199,7 @@ def test_where_nothing_is_large_no_directory_is_ever_made(
 ) -> None:
     made: list[Any] = []
     monkeypatch.setattr(tempfile, "mkdtemp", lambda **named: made.append(named))
-    manager = CountedOccurrence([task(1, data="small")])
+    manager = RecordingManager([task(1, data="small")])
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert manager.outputs == {1: "small"}
     assert made == []
@@ -214,7 +214,7 @@ def test_in_a_sealed_workspace_blobs_are_sealed(place: Watched) -> None:
         write(name, content)
 
     place.inner.write = spy  # type: ignore[method-assign]
-    manager = CountedOccurrence([task(1)], blobs=place, secret=SECRET)
+    manager = RecordingManager([task(1)], blobs=place, secret=SECRET)
     run_in_virtual_time(run_sealed(manager, [worker()]))
     assert manager.outputs == {1: BIG}
     assert len(contents) == 2  # the data and the probe; the worker opens the place by itself
@@ -226,7 +226,7 @@ def test_blobs_in_an_fsspec_place_arrive_as_well() -> None:
     from fsspec.implementations.memory import MemoryFileSystem
 
     manager, network = (
-        CountedOccurrence([task(1, "reverse")], blobs="memory://estate"),
+        RecordingManager([task(1, "reverse")], blobs="memory://estate"),
         Eavesdropper(),
     )
     run_in_virtual_time(rehearse(manager, [worker()], network))
@@ -238,7 +238,7 @@ def test_blobs_in_an_fsspec_place_arrive_as_well() -> None:
 @pytest.mark.parametrize("threshold", [None, 10**9])
 def test_without_blobs_all_goes_in_frames(place: Watched, threshold: int | None) -> None:
     manager, network = (
-        CountedOccurrence([task(1)], blobs=place, blob_threshold_bytes=threshold),
+        RecordingManager([task(1)], blobs=place, blob_threshold_bytes=threshold),
         Eavesdropper(),
     )
     run_in_virtual_time(rehearse(manager, [worker()], network))
@@ -260,7 +260,7 @@ def test_a_task_of_the_users_own_class_arrives_whole() -> None:
             return True
 
     network = Eavesdropper()
-    run_in_virtual_time(rehearse(CountedOccurrence([photo]), [Looker("Ada", 5)], network))
+    run_in_virtual_time(rehearse(RecordingManager([photo]), [Looker("Ada", 5)], network))
     assert seen == [photo]
     assert type(seen[0]) is PhotoTask
     assert network.largest_bytes < 4_000
@@ -270,7 +270,7 @@ def test_a_task_of_the_users_own_class_arrives_whole() -> None:
 def test_over_a_bad_network_nothing_is_lost_or_done_twice(seed: int, tmp_path: Path) -> None:
     tasks = [task(number, "reverse", BIG + bytes([number])) for number in range(1, 13)]
     network = MemoryNetwork(faults=SeededFaults(seed, loss=0.2, duplicate=0.2, delay_s=0.3))
-    manager = CountedOccurrence(tasks, expected_workers=2, blobs=tmp_path / "blobs")
+    manager = RecordingManager(tasks, expected_workers=2, blobs=tmp_path / "blobs")
     workers = [worker("Ada", slots=2), worker("Ben", slots=2)]
     run_in_virtual_time(rehearse(manager, workers, network))
     assert manager.outputs == {each.id: each.data[::-1] for each in tasks}
@@ -285,7 +285,7 @@ def test_over_a_bad_network_nothing_is_lost_or_done_twice(seed: int, tmp_path: P
 
 def test_equal_data_shares_a_blob_which_goes_with_the_last_that_needs_it(place: Watched) -> None:
     tasks = [task(number, "slow") for number in range(1, 5)]
-    manager = CountedOccurrence(tasks, blobs=place)
+    manager = RecordingManager(tasks, blobs=place)
     seen: list[set[str]] = []
     manager.watch(
         lambda each: (
@@ -300,7 +300,7 @@ def test_equal_data_shares_a_blob_which_goes_with_the_last_that_needs_it(place: 
 
 
 def test_what_a_task_returns_goes_when_it_is_recorded(place: Watched) -> None:
-    manager = CountedOccurrence([task(1, "grow", 2), task(2, "slow", b"")], blobs=place)
+    manager = RecordingManager([task(1, "grow", 2), task(2, "slow", b"")], blobs=place)
     during: list[int] = []
 
     async def play() -> None:
@@ -321,14 +321,14 @@ def test_a_task_that_is_tried_again_finds_its_data_still_there(place: Watched) -
             assert data.task.data == BIG
             return data.attempt == 3
 
-    manager = CountedOccurrence([task(1, max_attempts=3)], blobs=place)
+    manager = RecordingManager([task(1, max_attempts=3)], blobs=place)
     run_in_virtual_time(rehearse(manager, [Clumsy("Ada", 5)]))
     assert manager.get_task_status(1) == TaskStatus.COMPLETED.label
     assert there(place) == set()
 
 
 def test_a_cancelled_tasks_blobs_go_too(place: Watched) -> None:
-    manager = CountedOccurrence([task(1, "slow"), task(2, "slow", b"small")], blobs=place)
+    manager = RecordingManager([task(1, "slow"), task(2, "slow", b"small")], blobs=place)
 
     async def play() -> None:
         running = asyncio.ensure_future(rehearse(manager, [worker(slots=2)]))
@@ -349,7 +349,7 @@ def test_what_a_stopped_run_has_not_done_stays_only_where_the_run_may_go_on(
 ) -> None:
     tasks = [task(number, "slow", BIG + bytes([number])) for number in (1, 2)]
     store = MemoryStore(SharedRows()) if is_kept else None
-    manager = CountedOccurrence(tasks, blobs=place, store=store)
+    manager = RecordingManager(tasks, blobs=place, store=store)
 
     async def play() -> None:
         running = asyncio.ensure_future(rehearse(manager, [worker(slots=2)]))
@@ -363,7 +363,7 @@ def test_what_a_stopped_run_has_not_done_stays_only_where_the_run_may_go_on(
 
 
 def test_a_cancel_right_behind_a_parcel_comes_after_it(place: Watched) -> None:
-    manager = CountedOccurrence([task(1, "slow"), task(2, "slow"), task(3, data="x")], blobs=place)
+    manager = RecordingManager([task(1, "slow"), task(2, "slow"), task(3, data="x")], blobs=place)
 
     def cancel(occurrence: Any) -> None:
         if occurrence.what is OccurrenceKind.TASK_ASSIGNED and occurrence.task_id == 1:
@@ -389,7 +389,7 @@ def failures(manager: TaskManager) -> dict[Any, str | None]:
 
 def test_a_place_that_can_not_be_written_fails_the_large_tasks_alone(place: Watched) -> None:
     place.fails = {"write"}
-    manager = CountedOccurrence(
+    manager = RecordingManager(
         [task(1), task(2, data="small"), task(3, "grow", 2), task(4)], blobs=place
     )
     run_in_virtual_time(rehearse(manager, [worker()]))
@@ -401,7 +401,7 @@ def test_a_place_that_can_not_be_written_fails_the_large_tasks_alone(place: Watc
 
 def test_a_place_that_can_not_be_opened_fails_the_large_tasks_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    manager = CountedOccurrence(
+    manager = RecordingManager(
         [task(1), task(2, data="small"), task(3, "grow", 2)], blobs=tmp_path / "file"
     )
     run_in_virtual_time(rehearse(manager, [worker()]))
@@ -414,7 +414,7 @@ def test_a_place_that_can_not_be_opened_fails_the_large_tasks_alone(tmp_path: Pa
 
 def test_a_place_that_works_again_is_used_again(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    manager = CountedOccurrence(
+    manager = RecordingManager(
         [task(1, max_attempts=3)], blobs=tmp_path / "file", unmatched_after_s=None
     )
 
@@ -429,7 +429,7 @@ def test_a_place_that_works_again_is_used_again(tmp_path: Path) -> None:
 
 def test_a_result_that_can_not_be_read_fails_with_that_reason(place: Watched) -> None:
     place.fails = {"read"}
-    manager = CountedOccurrence([task(1, "grow", 2), task(2, data="small")], blobs=place)
+    manager = RecordingManager([task(1, "grow", 2), task(2, data="small")], blobs=place)
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert failures(manager)[1] == "BlobUnusable: read: the disk is full"
     assert manager.outputs[2] == "small"
@@ -455,7 +455,7 @@ def test_data_that_was_harmed_is_never_given_to_a_handler(place: Watched, harm: 
                 os.mkfifo(path)
 
     place.inner.write = write_badly  # type: ignore[method-assign]
-    manager = CountedOccurrence([task(1), task(2, data="small")], blobs=place)
+    manager = RecordingManager([task(1), task(2, data="small")], blobs=place)
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert str(failures(manager)[1]).startswith("Blob")
     assert manager.outputs[2] == "small"
@@ -466,7 +466,7 @@ def test_a_worker_that_does_not_reach_the_place_is_served_in_frames(
 ) -> None:
     caplog.set_level(logging.WARNING)
     place.url = "file:///nowhere/on/this/machine"
-    manager, network = CountedOccurrence([task(1), task(2, "grow", 2)], blobs=place), Eavesdropper()
+    manager, network = RecordingManager([task(1), task(2, "grow", 2)], blobs=place), Eavesdropper()
     run_in_virtual_time(rehearse(manager, [worker()], network))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
     assert network.largest_bytes > 1_000
@@ -478,7 +478,7 @@ def test_a_worker_that_reaches_another_place_by_the_same_name_is_found_out(
 ) -> None:
     (tmp_path / "same").mkdir()
     place.url = (tmp_path / "same").as_uri()
-    manager = CountedOccurrence([task(1), task(2, "grow", 2)], blobs=place)
+    manager = RecordingManager([task(1), task(2, "grow", 2)], blobs=place)
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
     assert list((tmp_path / "same").iterdir()) == []
@@ -493,14 +493,14 @@ def test_a_worker_that_may_read_there_and_not_write_is_served_in_frames(
 
     folder = Path(place.url.removeprefix("file://"))
     monkeypatch.setattr(worker_parcels, "open_place", lambda url: ReadOnly(folder))
-    manager = CountedOccurrence([task(1), task(2, "grow", 2)], blobs=place)
+    manager = RecordingManager([task(1), task(2, "grow", 2)], blobs=place)
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
 
 
 def test_a_place_that_others_can_not_open_is_used_by_nobody(place: Watched) -> None:
     place.url = ""
-    manager = CountedOccurrence([task(1), task(2, "grow", 2)], blobs=place)
+    manager = RecordingManager([task(1), task(2, "grow", 2)], blobs=place)
     run_in_virtual_time(rehearse(manager, [worker()]))
     assert manager.outputs == {1: BIG, 2: BIG * 2}
 
@@ -538,7 +538,7 @@ def test_managers_killed_with_parcels_under_way_lose_and_double_nothing(
 
     told: Counter[Any] = Counter()
 
-    async def play() -> CountedOccurrence:
+    async def play() -> RecordingManager:
         faults = SeededFaults(seed, loss=0.1, duplicate=0.1, delay_s=0.05)
         network = MemoryNetwork(faults=faults)
         workers = [Slow(name, 5, slots=2) for name in ("Ada", "Ben")]
@@ -548,7 +548,7 @@ def test_managers_killed_with_parcels_under_way_lose_and_double_nothing(
         ]
         for number in range(1, 4):
             blobs = tmp_path / ("blobs" if same_place else f"blobs{number}")
-            manager = CountedOccurrence(
+            manager = RecordingManager(
                 tasks, store=MemoryStore(memory), blobs=blobs, lost_after_s=2.0, expected_workers=2
             )
             link = network.join(f"boss {number}", manager.receive)
@@ -588,14 +588,14 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
             performed.append(data.attempt)
             return TaskResult(task_id=1, worker="", success=True, output=BIG)
 
-    async def play() -> CountedOccurrence:
+    async def play() -> RecordingManager:
         network = MemoryNetwork()
         working = Once("Ada", 5)
         serving = asyncio.ensure_future(
             working.serve_over(network.join("Ada", working.receive), session="a")
         )
         options: dict[str, Any] = {"lost_after_s": 2.0}
-        first = CountedOccurrence(
+        first = RecordingManager(
             [task(1, data=None)], store=MemoryStore(memory), blobs=blobs, **options
         )
         link = network.join("boss 1", first.receive)
@@ -609,7 +609,7 @@ def test_a_result_is_kept_until_it_is_written_though_its_parcel_has_arrived(
         assert endpoint is not None
         assert not endpoint.endpoint._multiplexer.has_unsettled()
         await kill(managing, memory, link)
-        second = CountedOccurrence([], store=MemoryStore(memory), blobs=blobs, **options)
+        second = RecordingManager([], store=MemoryStore(memory), blobs=blobs, **options)
         await second.serve_over(network.join("boss 2", second.receive))
         await serving
         return second
@@ -625,9 +625,9 @@ def test_beside_a_stores_file_blobs_outlive_a_manager_that_stops_and_go_with_the
     tasks = [task(1, "slow", timeout=600), task(2, "grow", 2)]
     beside = tmp_path / "run.db.blobs"
 
-    async def play() -> CountedOccurrence:
+    async def play() -> RecordingManager:
         network = MemoryNetwork()
-        first = CountedOccurrence(tasks, store=tmp_path / "run.db", lost_after_s=2.0)
+        first = RecordingManager(tasks, store=tmp_path / "run.db", lost_after_s=2.0)
         managing = asyncio.ensure_future(first.serve_over(network.join("boss 1", first.receive)))
         ada = worker(slots=2)
         working = asyncio.ensure_future(ada.serve_over(network.join("Ada", ada.receive)))
@@ -639,7 +639,7 @@ def test_beside_a_stores_file_blobs_outlive_a_manager_that_stops_and_go_with_the
         assert {BlobSeal(None).name(b"\xc6\x00\x03\x20\x00" + BIG)} <= {
             path.name for path in beside.iterdir()
         }
-        second = CountedOccurrence([], store=SqliteStore(tmp_path / "run.db"), lost_after_s=2.0)
+        second = RecordingManager([], store=SqliteStore(tmp_path / "run.db"), lost_after_s=2.0)
         managing = asyncio.ensure_future(second.serve_over(network.join("boss 2", second.receive)))
         ben = worker("Ben")
         await asyncio.gather(managing, ben.serve_over(network.join("Ben", ben.receive)))
@@ -657,7 +657,7 @@ def test_what_a_crashed_run_left_is_swept_by_its_age(tmp_path: Path) -> None:
         blobs.write(name, b"left over")
     os.utime(tmp_path / "blobs" / old, (1, 1))
     run_in_virtual_time(
-        rehearse(CountedOccurrence([task(1)], blobs=tmp_path / "blobs"), [worker()])
+        rehearse(RecordingManager([task(1)], blobs=tmp_path / "blobs"), [worker()])
     )
     assert {path.name for path in (tmp_path / "blobs").iterdir()} == {young}
 
@@ -670,7 +670,7 @@ def test_frames_hold_no_large_value_even_compressed() -> None:
             frames.append(frame)
             super().carry(sender, frame, to)
 
-    run_in_virtual_time(rehearse(CountedOccurrence([task(1)]), [worker()], Tap()))
+    run_in_virtual_time(rehearse(RecordingManager([task(1)]), [worker()], Tap()))
     assert all(
         BIG[:300] not in section.letter
         for frame in frames

@@ -65,7 +65,7 @@ async def not_begun(manager: TaskManager) -> None:
     del manager
 
 
-AttemptOutcome = Callable[[Callable[[TaskManager], Awaitable[None]]], Awaitable[TaskManager]]
+RunEnding = Callable[[Callable[[TaskManager], Awaitable[None]]], Awaitable[TaskManager]]
 
 
 async def host_stops(until: Any) -> TaskManager:
@@ -135,7 +135,7 @@ async def service_is_cut_short(until: Any) -> TaskManager:
     return manager
 
 
-ENDINGS: list[AttemptOutcome] = [
+ENDINGS: list[RunEnding] = [
     host_stops,
     hosts_start_is_cancelled,
     start_is_cancelled,
@@ -149,7 +149,7 @@ ENDINGS: list[AttemptOutcome] = [
 @pytest.mark.parametrize("until", [not_begun, begun])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_who_waits_for_a_run_that_ended_early_is_told(
-    ending: AttemptOutcome, until: Any, caplog: pytest.LogCaptureFixture
+    ending: RunEnding, until: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
         manager = await ending(until)

@@ -20,11 +20,11 @@ class Member:
     heard: list[bytes] = field(default_factory=list)
 
 
-JoinDecision = Callable[[Member, Member], Coroutine[Any, Any, None]]
+Meeting = Callable[[Member, Member], Coroutine[Any, Any, None]]
 """What two members do; the kind of link provides the loop, real or virtual, that it runs in."""
 
 
-def _meet_in_memory(meeting: JoinDecision) -> None:
+def _meet_in_memory(meeting: Meeting) -> None:
     async def meet() -> None:
         network = MemoryNetwork()
         frames: dict[str, list[bytes]] = {"ada": [], "bob": []}
@@ -37,6 +37,6 @@ def _meet_in_memory(meeting: JoinDecision) -> None:
 
 
 @pytest.fixture(params=[_meet_in_memory], ids=["memory"])
-def meet(request: pytest.FixtureRequest) -> Callable[[JoinDecision], None]:
+def meet(request: pytest.FixtureRequest) -> Callable[[Meeting], None]:
     """Lets two joined members meet, once for each kind of link."""
     return request.param

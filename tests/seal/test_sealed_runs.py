@@ -35,7 +35,7 @@ STORIES = [AllWell, MoreTasksThanWorkers, SomeFailures, Specialists, Timeout]
 
 
 @dataclass
-class CountedOccurrence:
+class RecordingManager:
     """What became of a run."""
 
     manager: TaskManager
@@ -61,9 +61,9 @@ async def run_sealed(
     *,
     run: str = "1",
     meddle: Any = None,
-) -> CountedOccurrence:
+) -> RecordingManager:
     """Run manager and workers, all sealed, with somebody else on the link."""
-    told = CountedOccurrence(manager)
+    told = RecordingManager(manager)
     manager.watch(told.happened.append)
     recorder = Recorder(network, told.recorded)
     manager_link = network.join(manager.name, manager.receive)

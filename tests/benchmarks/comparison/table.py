@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .verdict import Figure, QuarantinePolicy, Spread
+from .verdict import Figure, Spread, Standing
 
 WIDTH = 180
 
@@ -33,7 +33,7 @@ def show_spread(spread: Spread | None) -> str:
 def render(
     figures: Sequence[Figure],
     summary: Mapping[str, Mapping[str, Spread]],
-    standings: Mapping[str, Mapping[str, QuarantinePolicy | None]],
+    standings: Mapping[str, Mapping[str, Standing | None]],
 ) -> str:
     """A row for each competitor, and one for how each of ours stands.
 
@@ -58,5 +58,5 @@ def render(
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
 
-def _show_standing(standing: QuarantinePolicy | None) -> str:
+def _show_standing(standing: Standing | None) -> str:
     return "-" if standing is None else f"{show_spread(standing.times)}\n{standing.best_peer}"

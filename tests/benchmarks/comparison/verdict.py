@@ -33,7 +33,7 @@ class Spread(NamedTuple):
     highest: float
 
 
-class QuarantinePolicy(NamedTuple):
+class Standing(NamedTuple):
     """How many times better Muster is than the best peer of the same round; below 1 it is worse.
 
     Args:
@@ -81,7 +81,7 @@ def summarize(rounds: Iterable[Round], figures: Iterable[Figure]) -> dict[str, d
 
 def standing_of(
     ours: str, peers: Iterable[str], rounds: Iterable[Round], figure: Figure
-) -> QuarantinePolicy | None:
+) -> Standing | None:
     """How one of ours stands against the best peer, round by round.
 
     Both are taken from the same round: what slows the machine down slows both.
@@ -105,7 +105,7 @@ def standing_of(
             times.append(ratio if figure.more_is_better else 1 / ratio)
     if not times:
         return None
-    return QuarantinePolicy(statistics.mode(best), spread_of(times))
+    return Standing(statistics.mode(best), spread_of(times))
 
 
 def _best(rivals: Mapping[str, float], figure: Figure) -> str:
