@@ -369,20 +369,22 @@ class LaneRouter:
         """Relay a worker's message to workers of other lanes."""
         if self._lane_of.get(sender) != lane:
             return
-        if not _is_of_members(section.letter):
+        if section.to == EVERYONE:
+            others = [other for other in self._lanes if other != lane]
+        else:
+            others = [self._lane_of.get(section.to, lane)]
+            if others == [lane]:
+                # It is for this lane, or for an address that no worker has any more.
+                return
+        if others and not _is_of_members(section.letter):
             # On the other lane it would arrive in the manager's frame, and be obeyed.
             self.count(
                 Flaw.FORGED_SENDER,
                 f"a message to members, which only a manager may send, from {sender[:80]!r}",
             )
             return
-        if section.to == EVERYONE:
-            others = [other for other in self._lanes if other != lane]
-        else:
-            others = [self._lane_of.get(section.to, lane)]
         for other in others:
-            if other != lane:
-                self._lanes[other].relay(sender, section)
+            self._lanes[other].relay(sender, section)
 
     async def _in_turn(self) -> None:
         assert self._before_sending is not None
