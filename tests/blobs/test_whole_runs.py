@@ -656,9 +656,7 @@ def test_what_a_crashed_run_left_is_swept_by_its_age(tmp_path: Path) -> None:
     for name in (old, young):
         blobs.write(name, b"left over")
     os.utime(tmp_path / "blobs" / old, (1, 1))
-    run_in_virtual_time(
-        rehearse(RecordingManager([task(1)], blobs=tmp_path / "blobs"), [worker()])
-    )
+    run_in_virtual_time(rehearse(RecordingManager([task(1)], blobs=tmp_path / "blobs"), [worker()]))
     assert {path.name for path in (tmp_path / "blobs").iterdir()} == {young}
 
 

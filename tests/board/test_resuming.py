@@ -250,7 +250,9 @@ def test_why_a_task_went_where_it_went_can_be_told_of_a_kept_run(task: MakeTask)
     before = [run.board.explain(number).lines() for number in (1, 2, 3)]
     kept = read_board(run.kept.read(), run.rules, now=run.now)
     assert [kept.explain(number).lines() for number in (1, 2)] == before[:2]
-    assert kept.explain(3).lines()[0] == "task 3 waits for a free slot: all who can do it are busy"
+    assert kept.explain(3).lines()[0] == (
+        "task 3 waits for a free slot: all workers that can run it are busy"
+    )
 
 
 def test_an_old_word_of_a_worker_that_has_dialled_again_is_ignored(task: MakeTask) -> None:
