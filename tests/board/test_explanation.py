@@ -190,7 +190,7 @@ def test_a_task_waits_for_ever_for_somebody_who_can(watched: Make, task: Make) -
     board.join("Ada")
     board.begin()
     headline = board.board.explain(1).headline
-    assert headline.endswith("who can do it: needs skill 9; the best, Ada, has 5")
+    assert headline.endswith("can run it: needs skill 9; the best, Ada, has 5")
 
 
 def test_a_task_of_a_run_that_failed_tells_why_it_was_never_assigned(

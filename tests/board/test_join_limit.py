@@ -100,8 +100,8 @@ def test_a_thousand_workers_that_start_together_are_all_let_in(watched: Make) ->
     ("fields", "told"),
     [
         ({"max_workers": 0}, "max_workers is 0; it must be 1 or more"),
-        ({"max_workers": 2, "expected_workers": 3}, "not less than the 3 workers"),
-        ({"max_workers": 1, "roster": ("Ada", "Ben")}, "not less than the 2 workers"),
+        ({"max_workers": 2, "expected_workers": 3}, "not less than the 3 expected workers"),
+        ({"max_workers": 1, "roster": ("Ada", "Ben")}, "not less than the 2 expected workers"),
     ],
 )
 def test_a_bound_that_keeps_out_who_is_waited_for_is_refused(

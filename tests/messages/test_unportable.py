@@ -163,7 +163,7 @@ def test_a_huge_culprit_is_shown_in_short() -> None:
 @pytest.mark.slow
 def test_more_values_than_can_be_received_are_not_sent() -> None:
     assert _complaint(_result([0] * MAX_VALUES)).endswith(
-        "it can't be read again: more than 2,000,000 values; pass large data by reference"
+        "it can't be decoded again: more than 2,000,000 values; pass large data by reference"
     )
 
 
@@ -171,5 +171,5 @@ def test_more_values_than_can_be_received_are_not_sent() -> None:
     "value", [msgpack.ExtType(5, b"x"), msgpack.Timestamp(2**62, 0), {msgpack.ExtType(5, b""): 1}]
 )
 def test_what_msgpack_packs_but_nobody_reads_is_not_packed(value: object) -> None:
-    with pytest.raises(EncodeError, match="can't be read again"):
+    with pytest.raises(EncodeError, match="can't be decoded again"):
         pack(value)
