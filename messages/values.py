@@ -61,13 +61,14 @@ def pack(value: Payload) -> bytes:
 
 
 def pack_scalars(value: Payload) -> bytes:
-    """Turn a value into msgpack without the proof that it can be read again.
+    """Encode a value as msgpack without checking that it can be decoded again.
 
     Args:
-        value: lists and dicts of text, bytes, numbers and None, which need no such proof.
+        value: nested lists and dicts of strings, bytes, numbers and None; these can always be
+            decoded.
 
     Raises:
-        EncodeError: msgpack can't carry it.
+        EncodeError: msgpack can't encode the value.
     """
     try:
         packer = _idle_packers.pop()

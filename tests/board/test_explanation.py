@@ -129,7 +129,7 @@ def test_a_task_waits_for_the_workers_yet_expected(watched: Make, task: Make, to
     board.add(task(1))
     board.join("Ada")
     assert told(board, 1) == [
-        "task 1 waits for the assigning to begin: 1 of 2 expected workers have come; missing: Ben",
+        "task 1 waits for the assigning to begin: 1 of 2 expected workers have joined; missing: Ben",
         "  Ada: free",
     ]
 
@@ -199,7 +199,7 @@ def test_a_task_of_a_run_that_failed_tells_why_it_was_never_assigned(
     board = watched(roster=("Ada",), join_timeout_s=5)
     board.add(task(1))
     board.wait_until(5)
-    told = "was never assigned: 0 of 1 expected workers came within 5 s; missing: Ada"
+    told = "was never assigned: 0 of 1 expected workers joined within 5 s; missing: Ada"
     assert board.board.explain(1).headline == told
 
 

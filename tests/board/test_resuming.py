@@ -286,7 +286,7 @@ def test_a_kept_run_tells_by_which_policy_and_for_whom_it_waits(task: MakeTask) 
     run.join("Ben")
     kept = read_board(run.kept.read(), now=run.now)
     assert kept.policy_name == "in_order"
-    assert "1 of 2 expected workers have come; missing: Ada" in kept.explain(1).lines()[0]
+    assert "1 of 2 expected workers have joined; missing: Ada" in kept.explain(1).lines()[0]
 
 
 def test_a_run_goes_on_by_the_policy_it_had(task: MakeTask) -> None:

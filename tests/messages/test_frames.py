@@ -152,7 +152,9 @@ def test_a_compressed_frame_must_tell_its_size() -> None:
 def test_a_frame_that_claims_to_unpack_to_too_much_is_refused_unopened() -> None:
     bomb = zstandard.compress(bytes(MAX_FRAME_BYTES + 1))
     assert len(bomb) < 10_000
-    with pytest.raises(DecodeError, match=r"^oversized: a frame that would decompress to 68,157,441"):
+    with pytest.raises(
+        DecodeError, match=r"^oversized: a frame that would decompress to 68,157,441"
+    ):
         decode_frame(ZSTD_HEADER + bomb)
 
 

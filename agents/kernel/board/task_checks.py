@@ -24,18 +24,18 @@ _SHOWN_CHARACTERS = 200
 
 
 def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
-    """See that new tasks fit together and with the known ones.
+    """Check the ids, dependencies and parents of new tasks.
 
     Raises:
         InvalidTask: an id is neither an integer nor a string.
-        DuplicateTask: an id is known, or stands twice.
+        DuplicateTask: an id is already known, or occurs twice.
         UnknownDependency: a dependency or parent is neither known nor among the new tasks.
         DependencyCycle: some of them wait for one another.
     """
     batch: dict[TaskId, Task] = {}
     for task in tasks:
         task_id = task.id
-        # True would pass for 1; a model built without validation may hold anything.
+        # True equals 1; and a model built without validation may contain any value.
         if type(task_id) not in (int, str):
             raise InvalidTask(f"a task's id is {task_id!r}; it must be an integer or a string")
         if task_id in known:
@@ -73,13 +73,13 @@ def find_forgettable(
     """The records of tasks that are to be forgotten together.
 
     Args:
-        task_ids: which; one that is named twice is forgotten once.
-        tasks: all that the board has.
+        task_ids: the ids of the tasks to forget; duplicates are ignored.
+        tasks: all tasks of the board.
 
     Raises:
-        UnknownTask: there is no such task.
+        UnknownTask: a task does not exist.
         IllegalTransition: a task is not settled, its worker has not confirmed that it stopped, or
-            a task that is kept depends on it or is its child.
+            another task that is not forgotten depends on it or is its child.
     """
     records: list[TaskRecord] = []
     named_inside: Counter[TaskId] = Counter()
@@ -95,10 +95,10 @@ def find_forgettable(
 
 
 def check_same(known: Task, again: Task) -> None:
-    """See that a task is the one that is known under its id.
+    """Check that a task equals the stored task with the same id.
 
     Raises:
-        DifferentTask: it is another; tells what differs, with both.
+        DifferentTask: they differ; the message shows the differing fields of both.
     """
     if encode_task(known) == encode_task(again):
         return
@@ -151,14 +151,14 @@ def _check_circles(batch: Mapping[TaskId, Task]) -> None:
 def _find_circle(
     batch: Mapping[TaskId, Task], waiting_for: Mapping[TaskId, set[TaskId]]
 ) -> list[TaskId]:
-    """One circle among tasks each of which waits for another of them."""
+    """Find one cycle among tasks that all wait for another one of them."""
     path: list[TaskId] = []
     place: dict[TaskId, int] = {}
     task_id = next(iter(waiting_for))
     while task_id not in place:
         place[task_id] = len(path)
         path.append(task_id)
-        # In the order in which the task names them, since sets have none.
+        # In the order of `depends_on`, because sets have no order.
         task_id = next(each for each in batch[task_id].depends_on if each in waiting_for)
     return [*path[place[task_id] :], task_id]
 
