@@ -848,5 +848,5 @@ WAYS_TO_ADD = [
 @pytest.mark.parametrize("add", WAYS_TO_ADD)
 @pytest.mark.parametrize("strange", [OwnKindOfTask(1, "a", 2), {"id": 1}, "a task", None, Task])
 def test_what_is_no_task_is_refused_with_what_to_write(add: Any, strange: Any) -> None:
-    with pytest.raises(InvalidTask, match=r"is no task: .*derive your class from it"):
+    with pytest.raises(InvalidTask, match=r"is not a task: .*derive your class from it"):
         add(strange)

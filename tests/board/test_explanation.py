@@ -129,7 +129,10 @@ def test_a_task_waits_for_the_workers_yet_expected(watched: Make, task: Make, to
     board.add(task(1))
     board.join("Ada")
     assert told(board, 1) == [
-        "task 1 waits for the assigning to begin: 1 of 2 expected workers have joined; missing: Ben",
+        (
+            "task 1 waits for the assigning to begin: 1 of 2 expected workers have joined; "
+            "missing: Ben"
+        ),
         "  Ada: free",
     ]
 

@@ -1,4 +1,7 @@
-"""Assigns waiting tasks to free workers at once, and holds back tasks not handed out; no retry delays."""
+"""Assigns waiting tasks to free workers after each event; there is no schedule and no retry delay.
+
+It also holds back the tasks that a manager's custom `assign_tasks` has not handed out yet.
+"""
 
 from __future__ import annotations
 

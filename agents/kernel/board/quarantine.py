@@ -75,7 +75,7 @@ class QuarantinePolicy:
         if worker.taken:
             raise IllegalTransition(
                 f"worker {worker.name!r} holds {worker.taken} tasks, so it can't be retired; "
-                "retire a worker that holds none"
+                "retire a worker without running tasks"
             )
         if not worker.is_retiring:
             worker.is_retiring = True
