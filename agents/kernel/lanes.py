@@ -140,7 +140,7 @@ class Lanes:
         return lane
 
     def note_arrived(self, name: str, lane: int) -> None:
-        """Record that a worker asks to be admitted.
+        """Record a worker's join request.
 
         It does not matter whether it is admitted: its name may still be in use, for example after
         its process was restarted. And it may be lost again before the next worker asks for a lane.

@@ -634,7 +634,7 @@ def test_a_matching_that_gives_nobody_anything_fails_the_tasks() -> None:
 
     manager = play(lambda: NoMatch(tasks(2), 3, quiet=True))
     assert set(manager.get_all_task_status().values()) == {"Failed"}
-    assert "_match_tasks_to_workers gives it to no worker" in manager.explain(1).headline
+    assert "_match_tasks_to_workers assigns it to no worker" in manager.explain(1).headline
 
 
 # ---------------------------------------------------------------------------- timeouts

@@ -99,7 +99,7 @@ def held_slot_of(attempt: Attempt) -> HeldSlot:
 
 
 def holders_of(record: TaskRecord) -> Iterable[tuple[WorkerRecord, HeldSlot]]:
-    """The workers at which a task still holds a slot though its attempt there has ended."""
+    """The workers at which a task still holds a slot although its attempt there has ended."""
     for attempt in record.attempts:
         if (record.task_id, attempt.number) in attempt.worker.stopping:
             yield attempt.worker, held_slot_of(attempt)

@@ -222,4 +222,4 @@ def _check_timers(board: BoardState) -> None:
         for record in board.tasks.values():
             if record.queue_entry is not None and board.queue.gives_up_at(record) is not None:
                 due_at = board.queue.unmatched_timeout.due_at()
-                assert due_at is not None, f"task {record.task_id!r} would wait for ever"
+                assert due_at is not None, f"task {record.task_id!r} would wait forever"

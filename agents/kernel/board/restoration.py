@@ -227,7 +227,7 @@ def _read_task(
         decision=None if decision is None else _read_decision(decision, candidates_by_bytes),
     )
     if priority is not None:
-        # The row has it if the task has changed, and a timeout that has changed.
+        # The row contains the task if it has changed, and the timeout if it has changed.
         record.task = task.model_copy(update={"priority": priority})
         if timeout:
             record.task.timeout = timeout[0]
@@ -290,7 +290,7 @@ def _pairs(kept: Payload) -> Payload:
 
 _FIRST_WORKER_ROWS = 14
 _LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {})
-"""What the first stores had in a worker's row, and the rest where one lacks it."""
+"""The length of a worker's row in the first format, and the defaults of the later values."""
 
 
 def _read_worker(row: WorkerRow) -> WorkerRecord:

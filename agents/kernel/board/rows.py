@@ -211,7 +211,7 @@ def _result_state(result: TaskResult) -> Payload:
 
 
 PROFILE_FIELDS = ("skill_level", "specialties", "slots", "task_types")
-"""What a worker's row has always told of its profile; what came later is at the row's end."""
+"""The profile fields of the first row format; later fields are at the end of the row."""
 
 
 def _worker_row(worker: WorkerRecord) -> WorkerRow:

@@ -45,7 +45,7 @@ class AddressedPolicy:
         addressee = self.addressees.get(task.id)
         if addressee is None:
             return self._policy.obstacle(task, worker)
-        return None if addressee == worker.name else f"the task is meant for {addressee}"
+        return None if addressee == worker.name else f"the task is addressed to {addressee}"
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
         """As in the wrapped policy."""

@@ -212,7 +212,7 @@ def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[Wor
     if skill < task.difficulty:
         return f"needs skill {task.difficulty}; the best, {best.name}, has {skill}"
     obstacle = policy.obstacle(task, best)
-    return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} gives it to no worker"
+    return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} assigns it to no worker"
 
 
 def _missing_handler(task: Task, worker: WorkerRecord) -> str | None:

@@ -1,4 +1,4 @@
-"""Which member an address belongs to: the first that sent something from it."""
+"""Assigns each address to the first member that sends from it, and refuses other senders."""
 
 from __future__ import annotations
 

@@ -54,12 +54,12 @@ class Unsealed:
         del now
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
-        """True: nobody proves its identity."""
+        """True: members of an unsealed workspace prove no identity."""
         del address, opened, is_peer, now
         return True
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
-        """True: nobody proves its identity."""
+        """True: members of an unsealed workspace prove no identity."""
         del address, public_key
         return True
 
