@@ -54,7 +54,7 @@ class WorkerProfile(Record):
         return cls(**fields, **known)
 
     def added(self, *known: str) -> dict[str, Any]:
-        """Its fields but for some, as far as they differ from their defaults.
+        """The fields that differ from their defaults, except the given ones.
 
         Formats older than a field stay unchanged while the field has its default.
 

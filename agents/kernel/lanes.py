@@ -114,7 +114,7 @@ class Lanes:
     def place(self, name: str, now: float, present: Mapping[str, int]) -> int:
         """Choose a worker's lane; one that is not in `open_lanes` before has to be opened.
 
-        A worker that asks again has lost its manager, so it joins another lane if there is room. A
+        A worker that retries has lost its manager, so it joins another lane if there is room. A
         lane that several workers did not reach gets no more workers.
 
         Args:

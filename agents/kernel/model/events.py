@@ -127,7 +127,7 @@ class ResultsReceived:
 
 @dataclass(frozen=True, slots=True)
 class TasksGivenBack:
-    """A worker gave back attempts that it was asked to give back, or asked about."""
+    """A worker returned attempts, after a recall or a question about its leases."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]

@@ -12,7 +12,7 @@ from .occurrences import Occurrence
 
 @dataclass(frozen=True, slots=True)
 class SendWelcome:
-    """Admit a worker; repeated if it asks again."""
+    """Admit a worker; repeated if its join request is repeated."""
 
     worker_id: WorkerId
     name: str

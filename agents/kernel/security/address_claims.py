@@ -31,7 +31,7 @@ class AddressClaims:
         self._limit = limit
 
     def owner(self, address: str) -> Speaker | None:
-        """The owner of an address; None if nobody is known to have sent from it."""
+        """The owner of an address; None if it is unknown."""
         claim = self._claims.get(address)
         return None if claim is None else claim.speaker
 
