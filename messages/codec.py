@@ -97,10 +97,10 @@ _validate_assignment: Callable[[Fields], TaskAssignment] = (
 )
 
 KEPT_PACKED_BYTES = 64 * 1024
-"""How long a packed task may be to be kept beside the task itself."""
+"""The maximum size of an encoded task that is kept in memory beside the task."""
 
 _ENVELOPE_BYTES = 1_024
-"""What an assignment takes beside its task, at most, if no other task's output comes along."""
+"""The maximum overhead of an assignment without inputs, beside its task."""
 
 
 def encode_message(message: BaseModel) -> bytes:
@@ -112,16 +112,16 @@ def encode_message(message: BaseModel) -> bytes:
 
     Raises:
         EncodeError: msgpack can't encode a value, or the message is over `MAX_MESSAGE_BYTES`;
-            names the message and the place.
+            names the message and the field.
     """
     plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
     fields = _dump(message) if plain is None else plain
     try:
         if plain is None:
             packed = pack([type(message).__qualname__, fields])
-        # What is plain needs no proof that it can be read again.
+        # Plain values can always be decoded, so `pack` need not check that.
         elif type(output := fields.get("output")) is bytes and len(output) > KEPT_PACKED_BYTES:
-            # To put a tag in front would copy it once more.
+            # Concatenating a tag would copy the large value once more.
             packed = pack_scalars([type(message).__qualname__, fields])
         else:
             packed = _tag_of(type(message)) + pack_scalars(fields)
@@ -129,7 +129,7 @@ def encode_message(message: BaseModel) -> bytes:
         raise _cannot_be_sent(message, fields, fault) from None
     if len(packed) > MAX_MESSAGE_BYTES:
         raise EncodeError(
-            f"{describe(message)} can't be sent: it takes {len(packed):,} bytes, "
+            f"{describe(message)} can't be sent: it has {len(packed):,} bytes, "
             f"the limit is {MAX_MESSAGE_BYTES:,}; pass large data by reference"
         )
     return packed
@@ -180,10 +180,10 @@ register_reducer(_reduce)
 
 
 def encode_task(task: Task) -> bytes:
-    """Turn a task into bytes, to be kept.
+    """Encode a task for a store.
 
     Raises:
-        EncodeError: it holds what msgpack can't carry.
+        EncodeError: msgpack can't encode a value of the task.
     """
     plain = plain_fields(task) if type(task) in _SERIALIZED_BY_DEFAULT else None
     if plain is not None:
@@ -193,38 +193,38 @@ def encode_task(task: Task) -> bytes:
 
 
 def pack_task(task: Task) -> bytes | None:
-    """Turn a task into the bytes that stand for it in an assignment, and see that they can be sent.
+    """Encode a task as it appears in an assignment, and check that it can be sent.
 
     Returns:
-        The bytes; None if they are over `KEPT_PACKED_BYTES`: then it is packed when it leaves,
-        since to keep it twice until then takes more than that.
+        The encoded task. None if it is over `KEPT_PACKED_BYTES`: a large task is encoded when it
+        is sent, because two copies of it would take too much memory until then.
 
     Raises:
-        InvalidTask: it is no task.
-        EncodeError: it can't be sent; names the task and the place.
+        InvalidTask: `task` is not a `Task`.
+        EncodeError: the task can't be sent; names the task and the field.
     """
     check_is_task(task)
     if _is_surely_sent(task):
         return None
     try:
         packed = encode_task(task)
-    # As when pydantic asks what the user put in whether it equals a default.
+    # pydantic compares the user's values with defaults, and that may raise anything.
     except Exception:  # noqa: BLE001
         packed = b""
     if not packed or len(packed) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
-        # It knows how to say what is wrong.
+        # Raises the error that names the task and the field.
         encode_message(TaskAssignment(task=task))
     return packed if len(packed) <= KEPT_PACKED_BYTES else None
 
 
 def has_large_bytes(task: Task) -> bool:
-    """Whether a task's data are bytes that alone are over `KEPT_PACKED_BYTES`."""
+    """Whether a task's data is a `bytes` object over `KEPT_PACKED_BYTES`."""
     data: object = task.__dict__.get("data")
     return type(data) is bytes and len(data) > KEPT_PACKED_BYTES
 
 
 def _is_surely_sent(task: Task) -> bool:
-    """Whether a task is large but can certainly be sent, as shown without packing it."""
+    """Whether a large task is known to be sendable without encoding it."""
     return (
         has_large_bytes(task)
         and len(task.data) <= MAX_MESSAGE_BYTES // 2
@@ -235,14 +235,14 @@ def _is_surely_sent(task: Task) -> bool:
 
 
 def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:
-    """Turn an assignment into bytes, as `encode_message` does, in less time.
+    """Encode an assignment; faster than `encode_message`.
 
     Args:
         assignment: the assignment.
-        packed_task: its task, as `pack_task` packed it.
+        packed_task: its task, as returned by `pack_task`.
 
     Raises:
-        EncodeError: it holds what msgpack can't carry, or is over `MAX_MESSAGE_BYTES`.
+        EncodeError: msgpack can't encode a value, or the message is over `MAX_MESSAGE_BYTES`.
     """
     fields = plain_fields(assignment, without="task")
     if fields is None or len(fields) >= _LONGEST_SHORT_MAP:
@@ -253,9 +253,10 @@ def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:
 
 @lru_cache(maxsize=256)
 def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worker: str) -> bytes:
-    """The bytes of an assignment up to its task, if nothing but these goes with it.
+    """Encode the part of an assignment before its task, for one that has only these fields.
 
-    What `pack_task` packed completes them. What goes out at one moment mostly has them in common.
+    The bytes that `pack_task` returned complete the message. Assignments sent in the same second
+    mostly share this part, so it is cached.
     """
     told = (assigned_at, timeout, attempt, worker)
     rules = TaskAssignment.model_fields
@@ -270,13 +271,13 @@ def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worke
 
 _IN_OPENING = ("assigned_at", "timeout", "attempt", "worker")
 _NOT_IN_OPENING = ("task", "inputs", "traceparent")
-"""What follows the opening, and what an assignment put together like this must be without."""
+"""The task, which follows the opening, and the fields that such an assignment must not have."""
 
 check_fields(TaskAssignment, (*_IN_OPENING, *_NOT_IN_OPENING), "open_assignment in the codec")
 
 
 def _open_assignment(fields: Fields) -> bytes:
-    # A short map is its length in one byte, and then keys and values.
+    # A short msgpack map is one byte with its length, followed by keys and values.
     opening = bytes((_SHORT_MAP + len(fields) + 1,))
     tag = _tag_of(TaskAssignment)
     return b"".join((tag, opening, pack_scalars(fields)[1:], _TASK_KEY))
@@ -284,15 +285,15 @@ def _open_assignment(fields: Fields) -> bytes:
 
 @lru_cache(maxsize=256)
 def _tag_of(kind: type[BaseModel]) -> bytes:
-    """How a message begins: a list of two, the first of them its kind."""
+    """The first bytes of a message: the header of an array of two items, and its kind."""
     return b"\x92" + pack_scalars(kind.__qualname__)
 
 
 def decode_task(data: bytes) -> Task:
-    """Turn what `encode_task` returned into the task.
+    """Decode a task that `encode_task` encoded.
 
     Raises:
-        DecodeError: the bytes are no task, or its class is not known here.
+        DecodeError: the bytes are not a task, or its class is not known in this process.
     """
     return _load_task(unpack(data))
 
@@ -312,7 +313,7 @@ def _dump(message: BaseModel) -> Fields:
             return message.model_dump(exclude_defaults=True, warnings=False)
         fields = message.model_dump(exclude_defaults=True, warnings=False, exclude=_TASK)
         task = message.task.model_dump(exclude_defaults=True, warnings=False)
-    # pydantic asks what the user put in whether it equals a default, and that may raise anything.
+    # pydantic compares the user's values with defaults, and that may raise anything.
     except Exception as fault:  # noqa: BLE001
         undumped: Fields = dict(message)
         if isinstance(message, TaskAssignment):
@@ -333,7 +334,7 @@ def _cannot_be_sent(message: BaseModel, fields: Fields, fault: Exception) -> Enc
 
 def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:
     try:
-        # What `model_validate` calls, and does nothing else.
+        # `model_validate` does the same with more overhead.
         return message_class.__pydantic_validator__.validate_python(fields)
     except ValidationError as fault:
         raise DecodeError(Flaw.INVALID, summarize(fault)) from None
@@ -347,11 +348,11 @@ def _load_assignment(fields: Fields) -> BaseModel:
     tagged = fields.get("task")
     kind, task_fields = _open_tagged(tagged)
     if find_task_class(kind) is Task:
-        # The assignment's own rule for its task is this class: one call looks at both.
+        # `TaskAssignment` declares this class for its task, so one call validates both.
         fields["task"] = task_fields
         try:
             return _validate_assignment(fields)
-        except Exception:  # noqa: BLE001, S110 - what is wrong is told below, part by part
+        except Exception:  # noqa: BLE001, S110 - the code below raises the detailed error
             pass
     fields["task"] = _load_task(tagged)
     return _load(TaskAssignment, fields)
@@ -363,7 +364,7 @@ def _load_task(tagged: Payload) -> Task:
     if task_class is None:
         raise DecodeError(
             Flaw.UNKNOWN_KIND,
-            f"no class of tasks is called {kind[:100]!r} here; import its module on the worker too",
+            f"no task class is called {kind[:100]!r} here; import its module on the worker too",
         )
     return cast("Task", _load(task_class, fields))
 
@@ -373,7 +374,7 @@ def _open_tagged(value: Payload) -> tuple[str, Fields]:
     if isinstance(tagged, list) and len(tagged) == _TAG_AND_FIELDS:
         kind: str | None = tagged[0]
         fields: Fields | None = tagged[1]
-        # A name that is no text is refused with all that does not belong to the class.
+        # A field name that is not a string is refused by the validation.
         if isinstance(kind, str) and isinstance(fields, dict):
             return kind, fields
     raise DecodeError(Flaw.GARBAGE, "msgpack, but not [kind, fields]")

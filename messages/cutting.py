@@ -28,9 +28,9 @@ class OffloadedParts(NamedTuple):
     """An encoded message in parts.
 
     Args:
-        skeleton: what is left of it.
-        places: where in the skeleton each value was, from the front to the back.
-        values: the values, encoded.
+        skeleton: the message without the removed values.
+        places: the positions in the skeleton at which the values were, in ascending order.
+        values: the removed values, encoded.
     """
 
     skeleton: bytes
@@ -48,22 +48,22 @@ class _Span(NamedTuple):
 
 
 def cut(encoded: bytes, threshold_bytes: int) -> OffloadedParts | None:
-    """Cut the large values out of an encoded message; None if it has none.
+    """Remove the large values from an encoded message; returns None if there are none.
 
-    These are its fields, and of an assignment the fields of the task and each of the inputs. A
-    value is large if it alone takes a quarter of the threshold.
+    Only whole fields are removed; in an assignment, fields of the task and single inputs. A value
+    is large if its size is at least a quarter of the threshold.
 
     Args:
-        encoded: what `encode_message` returned.
-        threshold_bytes: how long the skeleton should be at most. Longer ones happen, if a message
-            is made up of very many small values.
+        encoded: the message, as returned by `encode_message`.
+        threshold_bytes: the intended maximum size of the skeleton. It may be larger if the message
+            consists of many small values.
     """
     fields, inputs, all_inputs = _find_values(encoded)
     worth_bytes = max(1, threshold_bytes // _WORTH_A_BLOB_SHARE)
     spans = [span for span in (*fields, *inputs) if span.size >= worth_bytes]
     left_bytes = len(encoded) - sum(span.size for span in spans)
     if left_bytes > threshold_bytes and all_inputs is not None and all_inputs.size >= worth_bytes:
-        # Many small inputs: together they are one large one.
+        # Many small inputs are removed together, as one value.
         spans = [span for span in fields if span.size >= worth_bytes] + [all_inputs]
     if not spans:
         return None
@@ -77,7 +77,7 @@ def cut(encoded: bytes, threshold_bytes: int) -> OffloadedParts | None:
         places.append(place)
         position = span.end
     kept.append(encoded[position:])
-    # They are large, and so not copied.
+    # The values are large, so they are not copied.
     whole = memoryview(encoded)
     return OffloadedParts(
         b"".join(kept), tuple(places), tuple(whole[span.start : span.end] for span in spans)
@@ -85,10 +85,11 @@ def cut(encoded: bytes, threshold_bytes: int) -> OffloadedParts | None:
 
 
 def splice(cutting: OffloadedParts) -> bytes:
-    """Put together again what `cut` cut.
+    """Restore the encoded message from the parts that `cut` returned.
 
     Raises:
-        DecodeError: it does not fit together, or is over `MAX_MESSAGE_BYTES`.
+        DecodeError: the positions and values do not match, or the message is over
+            `MAX_MESSAGE_BYTES`.
     """
     skeleton, places, values = cutting
     if len(places) != len(values) or not _is_in_order(places, len(skeleton)):
@@ -136,14 +137,14 @@ def _values_of_map(reader: _Reader) -> list[_Span]:
 
 
 class _Reader:
-    """Goes through an encoded message, without a copy of what is large."""
+    """Reads an encoded message value by value, without copying large values."""
 
     def __init__(self, encoded: bytes) -> None:
         self._encoded = encoded
         self.position = 0
 
     def enter(self) -> int:
-        """Go into the list or dict that begins here; how many items it has, or pairs."""
+        """Enter the list or dict at the position; returns the number of its items or pairs."""
         reader = msgpack.Unpacker()
         reader.feed(self._encoded[self.position : self.position + _LONGEST_HEAD_BYTES])
         head = self._encoded[self.position]
@@ -153,12 +154,12 @@ class _Reader:
         return count
 
     def text(self) -> str:
-        """Read the text that begins here."""
+        """Read the string at the position."""
         span = self.skip()
         return cast("str", msgpack.unpackb(self._encoded[span.start : span.end]))
 
     def skip(self) -> _Span:
-        """Pass over the value that begins here; where it is."""
+        """Skip the value at the position; returns its span."""
         start = self.position
         end = find_end(self._encoded, start)
         if end is None:

@@ -1,11 +1,11 @@
 """Checks how many values a msgpack message has and how deeply it is nested, before decoding it.
 
-One byte can stand for an empty list, which takes 64 bytes of memory; and a few kilobytes of zstd
-can stand for 64 MB of such bytes. So the values in a message are bounded as well as its bytes. Its
-nesting is bounded because what is nested more deeply cannot be shown, compared or sent on.
+One byte can encode an empty list, which needs 64 bytes of memory, and a few kilobytes of zstd can
+decompress to 64 MB of such bytes. So a message has a maximum number of values as well as of bytes.
+The nesting is bounded because deeply nested values can't be formatted, compared or encoded again.
 
-To walk through a long message takes some 200 ns a value. It is done only where the message could
-unfold to too much; most are seen to be within bounds by less.
+A full scan takes about 200 ns per value. It runs only if the message is long enough to exceed a
+bound; cheaper checks accept most messages.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from .errors import DecodeError, Flaw
 from .task import Payload
 
 MAX_VALUES = 2_000_000
-"""How many values (lists, dicts, their keys and items, each by itself) a message may hold."""
+"""The maximum number of values in a message; lists, dicts, keys and items all count."""
 
 MAX_NESTING = 200
-"""How many levels of lists and dicts a message may have, its own two to four included."""
+"""The maximum depth of lists and dicts, including the two to four levels of the message itself."""
 
 # By the first byte of a value, see https://github.com/msgpack/msgpack/blob/master/spec.md
-_INSIDE = {  # how many values are inside a short dict or list
+_INSIDE = {  # the number of values inside a short dict or list
     **{0x80 + length: 2 * length for length in range(16)},
     **{0x90 + length: length for length in range(16)},
 }
-_SIZES = {  # how many bytes is a value that tells no length
+_SIZES = {  # the size in bytes of a value without a length field
     **dict.fromkeys([*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC1, 0xC2, 0xC3], 1),
     **{0xA0 + length: 1 + length for length in range(32)},
     **{0xCA: 5, 0xCB: 9, 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9},
     **{0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18},
 }
-_LENGTH_BYTES = {  # how many bytes is the length that the others tell
+_LENGTH_BYTES = {  # the size in bytes of the length field of the others
     **{0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4},
     **{0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4},
 }
@@ -44,7 +44,7 @@ _OTHER_BYTES = bytes(set(range(256)) - _INSIDE.keys() - _LONG_LISTS - _LONG_DICT
 
 _LONG_BYTES = 4096
 _FIRST_STEPS = 256
-"""How far a long message is walked through before anything else: a large one is often one value."""
+"""How many values of a long message are scanned first: many large messages have few values."""
 
 _SCALARS = frozenset({bool, int, float, str, bytes, type(None)})
 _CONTAINERS = frozenset({list, dict, tuple})
@@ -54,16 +54,17 @@ _TOO_MANY = f"more than {MAX_VALUES:,} values; pass large data by reference"
 
 
 def check_extent(data: bytes) -> bool:
-    """Refuse msgpack that would unfold to too much; whether it is msgpack is not looked at.
+    """Refuse msgpack with too many values; does not check that the bytes are valid msgpack.
 
     Returns:
-        Whether its nesting is known to be within bounds. If not, it may be unfolded, since its
-        values are; then see `check_nesting`.
+        True if the nesting is within bounds. If False, only the number of values is within bounds:
+        decode the message, and call `check_nesting` with the result.
 
     Raises:
-        DecodeError: it holds more than `MAX_VALUES`, or is nested more than `MAX_NESTING` deep.
+        DecodeError: it has more than `MAX_VALUES` values, or is nested more than `MAX_NESTING`
+            deep.
     """
-    # Each value and each level takes a byte at least, so that nearly all messages need no walk.
+    # Each value and each level takes at least one byte, so nearly all messages need no scan.
     size_bytes = len(data)
     if size_bytes <= MAX_NESTING:
         return True
@@ -75,10 +76,10 @@ def check_extent(data: bytes) -> bool:
 
 
 def find_end(data: bytes, position: int) -> int | None:
-    """Where the value ends that begins at a position; None if it is a list or a dict.
+    """Find the end of the value that begins at a position; None if it is a list or a dict.
 
     Raises:
-        IndexError: the data ends before it says where.
+        IndexError: the data ends within the value's header.
     """
     head = data[position]
     if head in _SIZES:
@@ -91,10 +92,10 @@ def find_end(data: bytes, position: int) -> int | None:
 
 
 def check_nesting(value: Payload) -> None:
-    """Refuse a value that msgpack was unfolded to, if it is nested too deeply.
+    """Refuse a decoded value that is nested too deeply.
 
     Raises:
-        DecodeError: it is nested more than `MAX_NESTING` deep.
+        DecodeError: the value is nested more than `MAX_NESTING` deep.
     """
     level = [value]
     for _ in range(MAX_NESTING):
@@ -110,9 +111,9 @@ def check_nesting(value: Payload) -> None:
 
 
 def is_surely_read_again(value: Payload) -> bool:
-    """Whether a value is so plain that msgpack surely reads again what it has packed of it.
+    """Whether msgpack can certainly decode the encoded value.
 
-    Of a container whose items are all numbers or text nothing is looked at but their types.
+    Checks only the types of items, so a container with only scalars is checked fast.
     """
     level = [value]
     for _ in range(MAX_NESTING):
@@ -141,9 +142,9 @@ def _items(container: Payload) -> Iterable[Payload]:
 
 
 def _walk(data: bytes, max_steps: int) -> bool:
-    """Go through a message; False if that takes more steps."""
+    """Scan a message within its bounds; returns False if that takes more than `max_steps`."""
     position, values, end = 0, 0, len(data)
-    awaited = [1]  # how many values are still to come, level by level
+    awaited = [1]  # the number of values that are still missing, by level
     while awaited and position < end:
         if values > max_steps:
             return False

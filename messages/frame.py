@@ -28,7 +28,7 @@ MAX_FRAME_BYTES = MAX_MESSAGE_BYTES + 1024 * 1024
 """The largest frame, before compression, that is sent or accepted."""
 
 COMPRESS_ABOVE_BYTES = 256
-"""Smaller bodies leave as they are: on a short body zstd costs more than it saves."""
+"""Bodies up to this size are not compressed: zstd saves nothing on short ones."""
 
 EVERYONE = "*"
 """The address of all members of the workspace."""
@@ -44,9 +44,9 @@ _BYTES = frozenset({bytes})
 
 
 class _Zstd(threading.local):
-    """One compressor and one decompressor for each thread: they bear no use by two at once.
+    """A compressor and a decompressor per thread, because they are not thread-safe.
 
-    To make them anew for each frame takes three times as long as what they do.
+    They are reused: creating them for each frame takes three times as long as using them.
     """
 
     def __init__(self) -> None:
@@ -64,10 +64,10 @@ class Datagram(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A run of messages out of a numbered stream, with an acknowledgement of the other direction.
+    """Consecutive messages of a numbered stream, and an acknowledgement for the other direction.
 
     Args:
-        conversation: names the two sessions that talk; another one's segments are ignored.
+        conversation: identifies the two sessions; segments of other conversations are ignored.
         first: the number of the first message; with no messages, the number the next one will have.
         ack: the number of the next message expected from the other side; all before it arrived.
         messages: encoded messages, numbered on from `first`.
@@ -90,10 +90,10 @@ class Section(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What travels over a link at once.
+    """The unit that a link transmits.
 
     Args:
-        sender: the address that its sender claims; proves nothing.
+        sender: the address that the sender claims; it is not verified here.
         sections: letters and their addresses.
     """
 
@@ -102,21 +102,21 @@ class Frame(NamedTuple):
 
 
 def encode_letter(letter: Letter) -> bytes:
-    """Turn a letter into bytes."""
+    """Encode a letter."""
     if isinstance(letter, Datagram):
         return pack_scalars([_DATAGRAM, letter.messages])
     return pack_scalars([_SEGMENT, letter.conversation, letter.first, letter.ack, letter.messages])
 
 
 def decode_letter(data: bytes) -> Letter:
-    """Turn bytes into the letter they stand for.
+    """Decode a letter.
 
     Raises:
-        DecodeError: they stand for none.
+        DecodeError: the bytes are not a letter.
     """
     letter = _read_letter(unpack_flat(data)) or _read_letter(unpack(data))
     if letter is None:
-        raise DecodeError(Flaw.GARBAGE, "msgpack, but no letter")
+        raise DecodeError(Flaw.GARBAGE, "valid msgpack, but not a letter")
     return letter
 
 
@@ -133,10 +133,10 @@ def _read_letter(value: Payload) -> Letter | None:
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Turn a frame into bytes, compressed if that is worth it.
+    """Encode a frame, compressed if that makes it shorter.
 
     Raises:
-        EncodeError: it is over `MAX_FRAME_BYTES`.
+        EncodeError: the frame is over `MAX_FRAME_BYTES`.
     """
     body = pack_scalars(
         [frame.sender, [[section.to, section.letter] for section in frame.sections]]
@@ -154,29 +154,29 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def decode_frame(data: bytes) -> Frame:
-    """Turn bytes into the frame they stand for; its letters stay closed.
+    """Decode a frame; its letters are not decoded.
 
     Raises:
-        DecodeError: they stand for none; nothing else is ever raised, and nothing unpickled.
+        DecodeError: the bytes are not a frame. No other error is raised, and nothing is unpickled.
     """
     body = _open(data)
     match unpack(body):
         case [str() as sender, [*sections]]:
             return Frame(sender, tuple(_section(section) for section in sections))
         case _:
-            raise DecodeError(Flaw.GARBAGE, "msgpack, but no frame")
+            raise DecodeError(Flaw.GARBAGE, "valid msgpack, but not a frame")
 
 
 def read_version(data: bytes) -> int:
-    """Tell the version of a frame, which says how the rest of it is to be read.
+    """Read the version of a frame, which determines its format.
 
     Raises:
-        DecodeError: the bytes do not begin as a frame does.
+        DecodeError: the bytes do not begin with the header of a frame.
     """
     if not data.startswith(MAGIC):
         if data[:1] and data[0] == _PICKLE_PROTOCOL_2_AND_ABOVE and data.endswith(b"."):
-            raise DecodeError(Flaw.PICKLE, f"a pickle of {len(data):,} bytes; it was not opened")
-        raise DecodeError(Flaw.GARBAGE, f"{len(data):,} bytes that are no frame")
+            raise DecodeError(Flaw.PICKLE, f"a pickle of {len(data):,} bytes; it was not unpickled")
+        raise DecodeError(Flaw.GARBAGE, f"{len(data):,} bytes that are not a frame")
     if len(data) < _HEADER_BYTES:
         raise DecodeError(Flaw.GARBAGE, "a frame without a header")
     return data[2]
@@ -186,7 +186,8 @@ def _open(data: bytes) -> bytes:
     version, flags = read_version(data), data[3]
     if version != FRAME_VERSION:
         raise DecodeError(
-            Flaw.VERSION, f"a frame of version {version}; this Muster speaks {FRAME_VERSION}"
+            Flaw.VERSION,
+            f"a frame of version {version}; this Muster supports version {FRAME_VERSION}",
         )
     body = data[_HEADER_BYTES:]
     if flags == _ZSTD:
@@ -202,12 +203,14 @@ def _decompress(body: bytes) -> bytes:
     try:
         size = zstandard.frame_content_size(body)
         if size > MAX_FRAME_BYTES:
-            raise DecodeError(Flaw.OVERSIZED, f"a frame that would unpack to {size:,} bytes")
+            raise DecodeError(Flaw.OVERSIZED, f"a frame that would decompress to {size:,} bytes")
         if size < 0:
-            raise DecodeError(Flaw.GARBAGE, "a compressed frame that does not tell its size")
+            raise DecodeError(Flaw.GARBAGE, "a compressed frame without a content size")
         return _zstd.decompressor.decompress(body, allow_extra_data=False)
     except (zstandard.ZstdError, MemoryError) as fault:
-        raise DecodeError(Flaw.GARBAGE, f"compressed badly ({fault})") from None
+        raise DecodeError(
+            Flaw.GARBAGE, f"a compressed frame that zstd can't decompress ({fault})"
+        ) from None
 
 
 def _section(value: Payload) -> Section:
@@ -215,7 +218,7 @@ def _section(value: Payload) -> Section:
         case [str() as to, bytes() as letter]:
             return Section(to, letter)
         case _:
-            raise DecodeError(Flaw.GARBAGE, "a frame with a broken section")
+            raise DecodeError(Flaw.GARBAGE, "a frame with an invalid section")
 
 
 def _is_number(value: int) -> bool:

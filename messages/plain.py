@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from .task import Payload
 
 SCALARS: frozenset[type[object]] = frozenset({bool, int, float, str, bytes, type(None)})
-"""Types whose values msgpack carries, and that arrive as they were."""
+"""The scalar types that msgpack encodes and decodes without a change."""
 
 _COLLECTIONS: frozenset[type[object]] = frozenset({dict, list, tuple})
 
 _SHORT = 64
-"""Longer lists and dicts are left to msgpack, which is faster at looking through them."""
+"""The maximum length of a list or dict that is checked here; the slow path handles longer ones."""
 
 _NONE_SUCH = object()
 
@@ -27,11 +27,11 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     """The fields of a message that differ from their defaults.
 
     Args:
-        message: of a class that serializes as pydantic does by default.
-        without: the name of a field that holds a message of its own, and is left out.
+        message: a message whose class has no custom serialization.
+        without: the name of a field that contains another message, and is left out.
 
     Returns:
-        The fields; None if one holds more than scalars and short lists and dicts of these.
+        The fields; None if the value of one is not plain (see `is_plain`).
     """
     held = message.__dict__
     fields: dict[str, Payload] = {}
@@ -49,13 +49,13 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
             elif name != without:
                 return None
     except KeyError:
-        # It was made without being validated: what it lacks, pydantic leaves out.
+        # The message was created without validation and lacks a field; pydantic can dump it.
         return None
     return fields
 
 
 def is_plain(value: object) -> bool:
-    """Whether a value is a scalar, or a short list or dict of scalars, with names for keys."""
+    """Whether a value is a scalar, or a short list or dict of scalars with strings as keys."""
     kind = type(value)
     if kind in SCALARS:
         return True

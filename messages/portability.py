@@ -35,13 +35,13 @@ def explain_unportable(fields: Mapping[str, Payload]) -> str | None:
         if type(value) in _SURELY_PORTABLE:
             continue
         if depth > _MAX_LEVELS and isinstance(value, dict | list | tuple):
-            return f"{_shorten(place)} is nested over {_MAX_LEVELS} levels deep, or holds itself"
+            return f"{_shorten(place)} is nested over {_MAX_LEVELS} levels deep, or contains itself"
         if isinstance(value, dict):
             entries = cast("dict[object, Payload]", value)
             for key in entries:
                 if not _can_be_carried({key: None}):
                     return (
-                        f"msgpack can't carry the key {show(key)} ({type(key).__name__}) "
+                        f"msgpack can't encode the key {show(key)} ({type(key).__name__}) "
                         f"at {_shorten(place)}: keys must be text, bytes, numbers, bools or None"
                     )
             to_look_at += [
@@ -55,7 +55,7 @@ def explain_unportable(fields: Mapping[str, Payload]) -> str | None:
             ]
         elif not _can_be_carried(value):
             return (
-                f"msgpack can't carry {show(value)} ({type(value).__name__}) "
+                f"msgpack can't encode {show(value)} ({type(value).__name__}) "
                 f"at {_shorten(place)}: {_rule_for(value)}"
             )
     return None

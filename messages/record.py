@@ -21,11 +21,14 @@ from .errors import InvalidInput, WrongCall
 RecordT = TypeVar("RecordT", bound="Record")
 
 _KEPT = ("__init__", "__repr__", "__eq__", "__replace__", "__dataclass_fields__")
-"""What `@dataclass` would put into a subclass, for the fields alone that this subclass declares."""
+"""Attributes that `@dataclass` would generate from the fields declared in that subclass alone.
+
+`Record` keeps its own versions, which cover the inherited fields too.
+"""
 
 
 class _DataclassFields:
-    """The fields of the class that asks, as the functions of `dataclasses` want them."""
+    """A descriptor for `__dataclass_fields__`: the fields of the class on which it is read."""
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[type[Record], dict[str, dataclasses.Field[Any]]] = (
@@ -54,7 +57,7 @@ class Record(BaseModel):
     subclass may be decorated with `@dataclass`, which changes nothing.
     """
 
-    # What `@dataclass` was called with, which subclasses, `pprint` and Dask ask for.
+    # The parameters of `@dataclass`, which subclasses, `pprint` and Dask read.
     __dataclass_params__: ClassVar[Any] = _LIKE_THIS.__dataclass_params__
 
     if TYPE_CHECKING:
@@ -62,19 +65,19 @@ class Record(BaseModel):
     else:
         __dataclass_fields__ = _DataclassFields()
 
-        # Not for type checkers, which are to see the fields.
+        # Hidden from type checkers, so that they derive the signature from the fields.
         def __init__(self, /, *arguments: object, **fields: object) -> None:
-            """Make it of its fields, by position or by name.
+            """Create a record from its fields, by position or by name.
 
             Raises:
                 WrongCall: there are too many positional arguments, or a field is given twice.
-                pydantic.ValidationError: a field breaks its rule.
+                pydantic.ValidationError: a field is invalid.
             """
             if arguments:
                 fields = _by_name(type(self), arguments, fields)
             self.__pydantic_validator__.validate_python(fields, self_instance=self)
 
-        # Tells pydantic that there is no need to call this for what it validates itself.
+        # Tells pydantic to skip this method when it validates a value itself.
         __init__.__pydantic_base_init__ = True
 
         def __replace__(self: RecordT, **changes: object) -> RecordT:
@@ -86,7 +89,7 @@ class Record(BaseModel):
         _refuse_init_variables(cls)
         own = vars(cls)
         for name in _KEPT:
-            # `@dataclass` leaves what is there already.
+            # `@dataclass` does not replace attributes that the class already defines.
             if name not in own:
                 setattr(cls, name, _find_in_lineage(cls, name))
         for value in own.values():
@@ -105,22 +108,22 @@ class Record(BaseModel):
 
 
 def _find_in_lineage(cls: type[Record], name: str) -> object:
-    """An attribute as the nearest ancestor defines it; a descriptor is not asked for its value."""
+    """Find an attribute in the nearest ancestor's `__dict__`, without calling descriptors."""
     if name == "__dataclass_fields__":
-        # A decorated ancestor has only its own fields there, and those before it.
+        # In a decorated ancestor this attribute lists only that ancestor's fields.
         return vars(Record)[name]
     return next(vars(each)[name] for each in cls.__mro__[1:] if name in vars(each))
 
 
 def _let_post_init_fill(field: dataclasses.Field[Any]) -> None:
     if field.default is dataclasses.MISSING is field.default_factory:
-        # pydantic would demand it of the caller.
+        # Without a default, pydantic would require the field as an argument.
         field.default = None
 
 
 def _followed_by_post_init(before: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     def model_post_init(self: Any, context: object, /) -> None:
-        # Where there are private attributes, pydantic has put their making here.
+        # pydantic initializes private attributes in `before`.
         before(self, context)
         self.__post_init__()
 
@@ -131,19 +134,19 @@ def _refuse_slots(cls: type[Record]) -> None:
     slots = vars(cls).get("__slots__", ())
     if set(slots) & vars(cls).get("__annotations__", {}).keys():
         raise InvalidInput(
-            f"{cls.__qualname__} can't have slots, since it is a pydantic model; "
-            "write @dataclass without slots=True"
+            f"{cls.__qualname__} can't have slots, because it is a pydantic model; "
+            "use @dataclass without slots=True"
         )
 
 
 def _refuse_init_variables(cls: type[Record]) -> None:
     annotations: dict[str, object] = vars(cls).get("__annotations__", {})
     for name, kind in annotations.items():
-        # As text where the module postpones its annotations.
+        # Postponed annotations are strings.
         told = kind.partition("[")[0] if isinstance(kind, str) else ""
         if isinstance(kind, dataclasses.InitVar) or told.rpartition(".")[2] == "InitVar":
             raise InvalidInput(
-                f"{cls.__qualname__}.{name} can't be an InitVar, since it is a pydantic model; "
+                f"{cls.__qualname__}.{name} can't be an InitVar in a pydantic model; "
                 "make it a field"
             )
 
@@ -158,7 +161,7 @@ def _positional_fields_of(cls: type[BaseModel]) -> tuple[str, ...]:
             names.update(
                 (name, None)
                 for name in chosen or own
-                # Where `dataclasses.field` says nothing of them, they are neither True nor False.
+                # Both are None if `dataclasses.field` did not set them.
                 if fields[name].kw_only is not True and fields[name].init is not False
             )
     return tuple(names)
@@ -183,7 +186,7 @@ def _by_name(
 
 
 def _signature_of(cls: type[Record]) -> Signature:
-    """The signature that pydantic makes, with the fields that may be given by position in front."""
+    """The signature that pydantic generates, with the positional fields moved to the front."""
     by_name = {
         name: parameter
         for name, parameter in cls.__signature__.parameters.items()
@@ -195,7 +198,8 @@ def _signature_of(cls: type[Record]) -> Signature:
         if parameter is None:
             continue
         if in_front and parameter.default is Parameter.empty is not in_front[-1].default:
-            # It may be given by position, but no signature can say so.
+            # A signature can't have a required positional parameter after an optional one. The
+            # field still accepts a positional argument.
             break
         in_front.append(by_name.pop(name).replace(kind=Parameter.POSITIONAL_OR_KEYWORD))
     return Signature([*in_front, *by_name.values()], return_annotation=None)
@@ -211,7 +215,7 @@ def _dataclass_fields_of(cls: type[Record]) -> dict[str, dataclasses.Field[Any]]
             options["default_factory"] = partial(copy.copy, info.default)
             if info.default.__hash__ is not None:
                 options = {"default": info.default}
-        # By keyword, so that a field without default may come after one that has some.
+        # Keyword-only, so that a field without default may follow one with a default.
         declared.append((name, info.annotation, dataclasses.field(kw_only=True, **options)))
     made = dataclasses.make_dataclass(cls.__name__, declared)
     return cast("dict[str, dataclasses.Field[Any]]", made.__dataclass_fields__)

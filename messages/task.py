@@ -194,8 +194,8 @@ def check_is_task(value: object) -> None:
     if not isinstance(value, Task):
         kind = type(value)
         raise InvalidTask(
-            f"{show(value)} is no task: its class is {kind.__module__}.{kind.__qualname__}; make a "
-            "muster.messages.Task, or derive your class from it (your class may be a dataclass)"
+            f"{show(value)} is not a task: its class is {kind.__module__}.{kind.__qualname__}; "
+            "create a muster.messages.Task, or derive your class from it (it may be a dataclass)"
         )
 
 

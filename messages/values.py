@@ -18,15 +18,16 @@ _LONG_BYTES = 4096
 
 _USUAL_BYTES = 256 * 1024
 
-# To make a packer takes as long as to pack a short message. Bounded by how many pack at once: who
-# packs takes one out, so that none is ever in use by two threads, or by one that is interrupted.
+# Creating a packer takes as long as packing a short message, so idle packers are reused. A packer
+# is removed while in use: no two calls share one, even if a call is interrupted. So the number of
+# packers is bounded by the number of concurrent calls.
 _idle_packers: list[msgpack.Packer] = []
 
 Extension = msgpack.ExtType
-"""msgpack's own class for what it has no type for: a tuple, and nothing that we carry."""
+"""msgpack's class for extension types. It is a tuple subclass, and not a plain value."""
 
 ENCODE_FAULTS = (ValueError, TypeError, OverflowError, RecursionError)
-"""What msgpack and pydantic raise about a value that they can't carry."""
+"""The exceptions that msgpack and pydantic raise for a value that they can't encode."""
 
 _DECODE_FAULTS = (
     ValueError,
@@ -39,34 +40,35 @@ _DECODE_FAULTS = (
 
 
 def pack(value: Payload) -> bytes:
-    """Turn a plain value into msgpack that `unpack` is sure to read.
+    """Encode a plain value as msgpack, and check that `unpack` can decode it.
 
     Raises:
-        EncodeError: msgpack can't carry it.
+        EncodeError: msgpack can't encode the value, or `unpack` can't decode it again.
     """
     try:
         packed = msgpack.packb(value, datetime=True)
     except ENCODE_FAULTS as fault:
         raise _cannot_be_packed(fault) from None
     if _LONG_BYTES < len(packed) <= MAX_VALUES and is_surely_read_again(value):
-        # To look at it is the cheaper proof; of a short one it is not.
+        # For a long value this check is faster than decoding; for a short one it is not.
         return packed
     try:
-        # What msgpack packs it may still refuse to unpack, such as a dict with tuples for keys.
+        # msgpack packs some values that it can't unpack, such as a dict with tuples as keys.
         unpack(packed)
     except DecodeError as fault:
-        raise EncodeError(f"it can't be read again: {fault.detail}") from None
+        raise EncodeError(f"it can't be decoded again: {fault.detail}") from None
     return packed
 
 
 def pack_scalars(value: Payload) -> bytes:
-    """Turn a value into msgpack without the proof that it can be read again.
+    """Encode a value as msgpack without checking that it can be decoded again.
 
     Args:
-        value: lists and dicts of text, bytes, numbers and None, which need no such proof.
+        value: nested lists and dicts of strings, bytes, numbers and None; these can always be
+            decoded.
 
     Raises:
-        EncodeError: msgpack can't carry it.
+        EncodeError: msgpack can't encode the value.
     """
     try:
         packer = _idle_packers.pop()
@@ -76,7 +78,7 @@ def pack_scalars(value: Payload) -> bytes:
         packed = packer.pack(value)
     except ENCODE_FAULTS as fault:
         raise _cannot_be_packed(fault) from None
-    # Its buffer stays as long as it once had to be.
+    # A packer's buffer never shrinks.
     if len(packed) <= _USUAL_BYTES:
         _idle_packers.append(packer)
     return packed
@@ -87,12 +89,13 @@ def _cannot_be_packed(fault: Exception) -> EncodeError:
 
 
 def unpack(data: bytes) -> Payload:
-    """Turn msgpack into a plain value.
+    """Decode msgpack as a plain value.
 
     Raises:
-        DecodeError: the bytes are not one msgpack value, or would unfold to too much.
+        DecodeError: the bytes are not one msgpack value, or contain too many or too deeply nested
+            values.
     """
-    # Each value and each level takes a byte at least: what is short needs no further check.
+    # Each value and each level takes at least one byte: a short message needs no further check.
     is_shallow = len(data) <= MAX_NESTING or check_extent(data)
     try:
         value = _unfold(data)
@@ -107,13 +110,13 @@ def unpack(data: bytes) -> Payload:
 
 
 def unpack_flat(data: bytes) -> Payload:
-    """Decode msgpack as a plain value, without a check of its nesting.
+    """Decode msgpack as a plain value without checking how deeply it is nested.
 
-    For what holds much and is nested little, such as a letter: to take what is in it is the cheaper
-    proof that it is nested no deeper.
+    This is faster for long messages with a fixed, shallow structure, such as letters. The caller
+    matches the value against that structure, which bounds the nesting.
 
     Returns:
-        The value; None if `unpack` may know of something wrong with it.
+        The value; None if decoding failed or the message is too long. `unpack` then tells why.
     """
     if len(data) > MAX_VALUES:
         return None

@@ -29,7 +29,7 @@ _short_repr = _ShortRepr()
 
 
 def show(value: object) -> str:
-    """The repr of a value, shortened to about 80 characters; never raises."""
+    """The repr of a value, shortened to about 80 characters."""
     shown = _short_repr.repr(value)
     return shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 3] + "..."
 
@@ -38,8 +38,8 @@ def summarize(fault: ValidationError) -> str:
     """Format a validation error as one line with each field, its value and its rule."""
     count = fault.error_count()
     if count > _MAX_FAULTS_LISTED:
-        # Each listed fault takes most of a kilobyte, and a peer can send millions.
-        return f"{fault.title}: {count:,} values break their rules, too many to list"
+        # Each listed error takes almost a kilobyte, and a peer can cause millions.
+        return f"{fault.title}: {count:,} invalid values, too many to list"
     parts: list[str] = []
     for problem in fault.errors(include_url=False, include_context=False)[:_MAX_FAULTS_SHOWN]:
         place = ".".join(map(_name, problem["loc"][:8])) or fault.title
@@ -50,7 +50,7 @@ def summarize(fault: ValidationError) -> str:
 
 
 def _name(step: int | str) -> str:
-    # Field names may come from a peer, and must not forge log lines.
+    # A peer may choose field names; they must not forge log lines.
     return (
         str(step)[:_MAX_SHOWN] if str(step).isidentifier() or isinstance(step, int) else show(step)
     )

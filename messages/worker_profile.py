@@ -47,19 +47,19 @@ class WorkerProfile(Record):
             known: fields that are not taken from there.
 
         Raises:
-            AttributeError: it lacks one.
-            pydantic.ValidationError: a field breaks its rule.
+            AttributeError: `teller` lacks a field.
+            pydantic.ValidationError: a field is invalid.
         """
         fields = {name: getattr(teller, name) for name in cls.model_fields if name not in known}
         return cls(**fields, **known)
 
     def added(self, *known: str) -> dict[str, Any]:
-        """Its fields but for some, as far as they differ from their defaults.
+        """The fields that differ from their defaults, except the given ones.
 
         Formats older than a field stay unchanged while the field has its default.
 
         Args:
-            known: the names of those that are not asked for.
+            known: the names of the fields to leave out.
         """
         return {
             name: getattr(self, name)

@@ -1,6 +1,6 @@
-"""Decides which of a manager's workspaces a worker joins, and when another one is opened.
+"""Assigns each worker to one of the manager's workspaces, and decides when to open another one.
 
-A frame in a Ceylon workspace costs more with each member, since every member receives every frame.
+A frame in a Ceylon workspace costs more with each member: every member receives every frame.
 So a manager distributes its workers over several workspaces, its lanes. Lane 0 is the workspace in
 tickets.
 """
@@ -18,31 +18,32 @@ from .security.token_bucket import TokenBucket
 
 MAX_LANES = 16
 WORKERS_PER_LANE = 4
-"""How many workers a lane takes while another one may still be opened."""
+"""How many workers fill a lane while another one may still be opened."""
 
 PLACE_RESERVED_S = 15.0
 """How long a place is reserved for a worker that was assigned to it, in seconds."""
 
 CLOSED_AFTER_S = 15.0
-"""After how long an empty lane is closed, in seconds."""
+"""How long a lane must be empty before it is closed, in seconds."""
 
 REOPENED_AFTER_S = 30.0
-"""For how long no lane is opened after one could not be opened, in seconds; and the interval
-between openings after many of them."""
+"""The delay before the next lane is opened after one could not be opened, in seconds; also the
+interval between openings after many of them."""
 
 _MAX_ON_THE_WAY = 10_000
 _MAX_STRIKES = 3
 _MAX_TURNS = 2
-"""How many unclosed lanes there may be for each lane that may take workers."""
+"""The maximum number of lanes that are not closed, as a multiple of `max_lanes`."""
 
 
 class _Sent(NamedTuple):
-    """Where a worker was sent.
+    """A worker's assignment to a lane.
 
     Args:
         lane: the lane.
-        until: until when its place is reserved, in seconds.
-        came_from: the lane where it was connected then; what still arrives from there is no news.
+        until: the time until which its place is reserved, in seconds.
+        came_from: the lane where the worker was connected before, or None. A join request that
+            still arrives from there is ignored.
     """
 
     lane: int
@@ -51,7 +52,7 @@ class _Sent(NamedTuple):
 
 
 class Lanes:
-    """Decides about lanes; others open and close them.
+    """Decides about lanes; the caller opens and closes them.
 
     The first workers join lane 0, and a further lane is opened when the open ones are full. When no
     more may be opened, all are filled evenly. A lane that several consecutive workers did not reach
@@ -59,11 +60,11 @@ class Lanes:
     workspace. A lane that is empty for a while is closed.
 
     Args:
-        max_lanes: how many there may be, including lane 0; 1 keeps all workers there.
+        max_lanes: the maximum number of lanes, including lane 0; 1 keeps all workers there.
         workers_per_lane: how many workers fill a lane.
 
     Raises:
-        InvalidInput: one of them is below 1.
+        InvalidInput: an argument is below 1.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Lanes:
 
     @property
     def max_lanes(self) -> int:
-        """How many there may be."""
+        """The maximum number of lanes."""
         return self._max_lanes
 
     @property
@@ -113,7 +114,7 @@ class Lanes:
     def place(self, name: str, now: float, present: Mapping[str, int]) -> int:
         """Choose a worker's lane; one that is not in `open_lanes` before has to be opened.
 
-        A worker that asks again has lost its manager, so it joins another lane if there is room. A
+        A worker that retries has lost its manager, so it joins another lane if there is room. A
         lane that several workers did not reach gets no more workers.
 
         Args:
@@ -139,7 +140,7 @@ class Lanes:
         return lane
 
     def note_arrived(self, name: str, lane: int) -> None:
-        """Record that a worker asks to be admitted.
+        """Record a worker's join request.
 
         It does not matter whether it is admitted: its name may still be in use, for example after
         its process was restarted. And it may be lost again before the next worker asks for a lane.
@@ -156,12 +157,12 @@ class Lanes:
         elif lane == sent.came_from:
             return
         else:
-            # It gave up, and joined lane 0 unasked.
+            # The worker could not join its lane, and fell back to lane 0.
             self._strike(sent.lane)
         del self._on_the_way[name]
 
     def give_up(self, lane: int, now: float) -> None:
-        """Count a lane as closed that could not be opened, and open no other for a while.
+        """Mark a lane that could not be opened as closed, and open no other for a while.
 
         Args:
             lane: the lane.
@@ -178,7 +179,7 @@ class Lanes:
         Args:
             now: the time in seconds.
             present: the lane of each connected worker, by name.
-            groups: lanes that end together or not at all; a lane in no group is not closed.
+            groups: the lanes that can only be closed together; a lane in no group is not closed.
         """
         self._forget_missing(now)
         used = {*present.values(), *(sent.lane for sent in self._on_the_way.values())}

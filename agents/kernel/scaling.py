@@ -1,8 +1,8 @@
-"""How many workers there should be: a pure decision that does not oscillate.
+"""Decides how many workers to add or retire, without oscillation.
 
 Workers are added above one load and retired below a lower one, so that neither step causes the
-other. A worker that the work has needed lately is not retired, so that a varying load does not make
-workers come and go with it.
+other. A worker that was needed recently is not retired, so a varying load does not constantly start
+and stop workers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHRINK_BELOW = 0.5
 
 
 class Step(str, Enum):
-    """What to do about the number of workers."""
+    """The action on the number of workers."""
 
     GROW = "grow"
     SHRINK = "shrink"
@@ -31,14 +31,14 @@ class Step(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How few and how many workers there may be.
+    """The minimum and maximum number of workers.
 
     Args:
-        minimum: never fewer, 0 or more.
-        maximum: never more, 1 or more.
+        minimum: the minimum, 0 or more.
+        maximum: the maximum, 1 or more.
 
     Raises:
-        InvalidInput: one of them is out of range, or the minimum is above the maximum.
+        InvalidInput: a bound is out of range, or the minimum is above the maximum.
     """
 
     minimum: int
@@ -55,11 +55,11 @@ class Bounds:
 
 
 class ScalingLoad(NamedTuple):
-    """The tasks to do, and the slots to do them.
+    """The numbers of tasks and slots.
 
     Args:
-        tasks: how many are in progress or ready to start.
-        slots: how many the connected workers do at once.
+        tasks: the number of tasks that are in progress or ready to start.
+        slots: the number of tasks that the connected workers can run at once.
     """
 
     tasks: int
@@ -67,7 +67,7 @@ class ScalingLoad(NamedTuple):
 
     @property
     def load(self) -> float:
-        """The tasks for each slot.
+        """The number of tasks per slot.
 
         1 means that all slots are taken and no task waits. It is infinite if tasks wait and there
         are no slots, and 0 if there are no tasks.
@@ -78,15 +78,15 @@ class ScalingLoad(NamedTuple):
 
 
 def measure_workload(board: BoardState) -> ScalingLoad:
-    """The load of a board now."""
-    # A worker that is in quarantine or retires gets no tasks.
+    """Measure the current load of a board."""
+    # Workers in quarantine and retiring workers get no tasks.
     at_work = (each for each in board.queue.workers if describe_unavailability(each) is None)
     slots = sum(worker.slots for worker in at_work)
     return ScalingLoad(board.counts[TaskStatus.IN_PROGRESS] + board.queue.count, slots)
 
 
 def measure_load(board: BoardState) -> float:
-    """The tasks for each slot of the connected workers; see `ScalingLoad.load`."""
+    """The number of tasks per slot of the connected workers; see `ScalingLoad.load`."""
     return measure_workload(board).load
 
 
@@ -95,8 +95,8 @@ def decide(current_load: float, workers: int, bounds: Bounds, target_load: float
 
     Args:
         current_load: the load, as `measure_load` returns it.
-        workers: how many there are, including those that are starting.
-        bounds: how few and how many there may be.
+        workers: the number of workers, including starting ones.
+        bounds: the minimum and maximum number of workers.
         target_load: above this load a worker is added; below half of it one is retired.
 
     Raises:
@@ -118,16 +118,16 @@ def decide(current_load: float, workers: int, bounds: Bounds, target_load: float
 
 
 class Scaler:
-    """Says at each look how many workers should be added or retired.
+    """Decides at each measurement how many workers should be added or retired.
 
     Workers are added as soon as the load is above the target; their number is doubled at most. One
     is retired when the highest load of the whole cool-down was below half of the target, and would
     not be above the target without it. So work that returns within the cool-down finds its workers.
 
     Args:
-        bounds: how few and how many there may be.
+        bounds: the minimum and maximum number of workers.
         target_load: the load above which workers are added.
-        cool_down_s: how long a worker must not have been needed before it is retired, in seconds.
+        cool_down_s: how long a worker must be unneeded before it is retired, in seconds.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -141,27 +141,27 @@ class Scaler:
         self._target_load = target_load
         self._cool_down_s = cool_down_s
         self._since: float | None = None
-        # The peaks of the cool-down, each lower than the one before. Bounded by the looks in it.
+        # The peaks of the cool-down, each lower than the one before; at most one per measurement.
         self._peaks: deque[tuple[float, int]] = deque()
 
     def advise(self, workload: ScalingLoad, workers: int, on_their_way: int, now: float) -> int:
-        """Take a look at the load.
+        """Decide from a measurement of the load.
 
         Args:
             workload: the tasks, and the slots of all connected workers.
-            workers: how many of our own workers there are, including those that are starting.
-            on_their_way: how many of them have not joined yet.
+            workers: the number of workers started by this scaler, including starting ones.
+            on_their_way: how many of these have not joined yet.
             now: the time in seconds; never less than before.
 
         Returns:
-            How many to add; -1 to retire one, if there is one that holds no tasks.
+            The number of workers to add; -1 to retire one, if one has no running tasks.
         """
         self._note(workload.tasks, now)
         minimum, maximum = self._bounds.minimum, self._bounds.maximum
         if workers < minimum:
             return minimum - workers
         if workload.load > self._target_load:
-            # What the starting workers will do is not known yet.
+            # The slots of starting workers are not known yet.
             wanted = 0 if on_their_way else self._count_lacking(workload, workers)
             coming = min(wanted, max(workers, 1), maximum - workers)
             if coming > 0:
@@ -197,5 +197,5 @@ class Scaler:
 
 
 def _slots_each(workload: ScalingLoad, workers: int) -> int:
-    # Workers that were started otherwise may have other slots; the next looks correct that.
+    # Other workers may have different slots; the next measurements correct that.
     return max(workload.slots // max(workers, 1), 1)

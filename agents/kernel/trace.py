@@ -1,7 +1,7 @@
-"""The trace: what happened in a run, in order, with the facts about its tasks and workers.
+"""The trace of a run: its occurrences in order, and the facts about its tasks and workers.
 
-It consists of entries: what the board took note of (`Occurrence`), the facts about the tasks and
-workers concerned, and messages outside the run (`SideMessage`).
+It consists of entries: occurrences recorded by the board, facts about the tasks and workers
+concerned, and messages outside the run (`SideMessage`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .model.occurrences import JoinFacts, Occurrence, OccurrenceKind
 from .model.records import MAX_STORY, WorkerRecord
 
 MAX_ENTRIES = 100_000
-"""How many occurrences a trace in memory keeps, and the facts of how many tasks and workers."""
+"""The maximum number of occurrences in a trace in memory, and of tasks and workers with facts."""
 
 MAX_DESCRIPTION_CHARACTERS = 200
-"""How much is kept of a task's description."""
+"""The maximum length of a task's description in a trace; longer ones are cut."""
 
 
 class RunFacts(NamedTuple):
@@ -44,7 +44,7 @@ class TaskFacts(NamedTuple):
         type: the kind of work, or "".
         priority: its priority.
         timeout_s: the timeout of an attempt in seconds, before scaling; None for no limit.
-        depends_on: the ids of the tasks it waits for.
+        depends_on: the ids of its dependencies.
         parent_id: the task it belongs to, or None.
     """
 
@@ -59,13 +59,13 @@ class TaskFacts(NamedTuple):
 
 
 class SideMessage(NamedTuple):
-    """A message outside the run, as the program that has the manager reports it.
+    """A message outside the run, reported by the program that runs the manager.
 
     Args:
-        at: when, in seconds.
-        sender: who sent it.
-        receiver: to whom.
-        text: what it was.
+        at: the time in seconds.
+        sender: the sender.
+        receiver: the receiver.
+        text: the content.
     """
 
     at: float
@@ -82,16 +82,16 @@ _OF_A_TASK = (OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_REPRIORITIZED)
 
 @dataclass(frozen=True)
 class Trace:
-    """A run as it was traced.
+    """The recorded trace of a run.
 
     Args:
         manager: the manager's name.
-        tasks: what is known of the tasks, by id, in the order of their adding.
-        workers: what is known of the workers, by name, in the order of their coming.
-        occurrences: what happened, the oldest first.
+        tasks: the facts about the tasks, by id, in the order of adding.
+        workers: the facts about the workers, by name, in the order of joining.
+        occurrences: the occurrences, the oldest first.
         asides: the messages outside the run, the oldest first.
-        dropped: how many occurrences are missing, by kind: those between the oldest and the latest.
-            What the stories of tasks no longer hold is "forgotten".
+        dropped: the number of missing occurrences, by kind. They lie between the oldest and the
+            latest. Those dropped from the stories of tasks are "forgotten".
     """
 
     manager: str = "task_manager"
@@ -106,11 +106,11 @@ class TraceLog:
     """Keeps the trace of a run in memory: the first entries and the latest.
 
     Args:
-        max_entries: how many occurrences are kept, and the facts of how many tasks and workers, 2
-            or more.
+        max_entries: the maximum number of occurrences, and of tasks and workers with facts; 2 or
+            more.
 
     Raises:
-        InvalidInput: that is too few.
+        InvalidInput: `max_entries` is below 2.
     """
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
@@ -148,11 +148,11 @@ class TraceLog:
             self._manager = entry.manager
 
     def count_dropped(self, dropped: Mapping[str, int]) -> None:
-        """Count occurrences that were dropped before they came here."""
+        """Count occurrences that were dropped before they reached this trace."""
         self._dropped.update(dropped)
 
     def trace(self) -> Trace:
-        """The trace as it stands."""
+        """The current trace."""
         return Trace(
             self._manager,
             dict(self._tasks),
@@ -164,7 +164,7 @@ class TraceLog:
 
 
 def trace_of(board: BoardState, manager: str) -> Trace:
-    """What a board still knows of its run: of each task the latest part of its story.
+    """Build the trace of a run from its board; it has the latest part of each task's story.
 
     Args:
         board: the run.
@@ -183,7 +183,7 @@ def trace_of(board: BoardState, manager: str) -> Trace:
 
 
 def entries_of(board: BoardState, manager: str) -> Iterator[Entry]:
-    """What a board knows of its run so far.
+    """Build the trace of a run from its board.
 
     Args:
         board: the run.
@@ -223,13 +223,13 @@ def facts_of_task(task: Task, time_scale: float = 1.0) -> TaskFacts:
 
 
 def facts_of_worker(worker: WorkerRecord) -> WorkerProfile:
-    """What a trace keeps of a worker: what it says of itself, without its types of task."""
+    """The facts that a trace keeps of a worker: its profile without the task types."""
     in_order = tuple(sorted(worker.specialties))
     return worker.profile.model_copy(update={"specialties": in_order, "task_types": None})
 
 
-# Stories have times only. At one time a board takes note in this order: workers that join, results,
-# what follows from them, and at last new assignments.
+# Stories have only times. At the same time, a board records occurrences in this order: joins,
+# results, their consequences, and new assignments.
 _AT_ONE_MOMENT = {
     OccurrenceKind.RUN_RESUMED: 0,
     OccurrenceKind.WORKER_JOINED: 1,
@@ -244,7 +244,7 @@ _IN_BETWEEN = 3
 
 
 def _beside(board: BoardState) -> Iterator[tuple[Occurrence, ...]]:
-    """What a board knows of its run besides the stories of its tasks."""
+    """The occurrences of a run that are not in the stories of its tasks."""
     for worker in board.workers.values():
         facts = JoinFacts(worker.skill_level, worker.slots)
         joined = Occurrence(

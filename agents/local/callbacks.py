@@ -232,7 +232,7 @@ class _PlainListener:
             except BaseException as fault:  # noqa: BLE001 - a callback may even call sys.exit()
                 _report_fault(self._name, fault)
         self._is_delivering = False
-        # The loop is closed if the callback took longer than it lived.
+        # The loop may be closed by now, if the callback outlasted it.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._continue)
 

@@ -176,4 +176,7 @@ def check_tasks_argument(tasks: object) -> None:
         InvalidInput: it is.
     """
     if isinstance(tasks, int):
-        raise InvalidInput(f"tasks is {tasks}; for so many workers say num_workers={tasks}")
+        raise InvalidInput(
+            f"tasks is {tasks}, not a list of tasks; to set the number of workers, "
+            f"pass num_workers={tasks}"
+        )

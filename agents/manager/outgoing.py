@@ -309,7 +309,7 @@ class OutgoingMessages:
         try:
             self._endpoint.post_encoded(worker_id, message)
         except BacklogFull:
-            left = WorkerLeft(worker_id, "takes in nothing: too much waits for it")
+            left = WorkerLeft(worker_id, "does not receive: its send queue is full")
             asyncio.get_running_loop().call_soon(self._driver.apply, left)
 
     # ------------------------------------------------------------------ notifications and hooks

@@ -1,4 +1,4 @@
-"""The file of a SQLite store: creates, checks, opens and migrates it.
+"""The SQLite file of a store: its schema (tables run, task, task_state, worker) and migrations.
 
 A file is created under another name and then renamed, so that there is never an incomplete store.
 Readers change nothing: neither the file nor its `-wal`, in which SQLite keeps the last writes.
@@ -46,7 +46,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # The tables are the same, but earlier versions of Muster can't read the state of a task.
     (),
 )
-"""The statements that migrate each version of the tables to the next, from none to version 1 on."""
+"""The statements that migrate each version of the schema to the next, from an empty file on."""
 
 _LOCK_TIMEOUT_S = 5.0
 """How long to wait for another program that writes to the file, such as SQLite's shell."""

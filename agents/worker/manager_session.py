@@ -33,8 +33,6 @@ JOIN_TIMEOUT_S = 5.0
 Ceylon dials once, and tries for about three seconds.
 """
 
-"""After how many missed heartbeats a worker checks whether there is a new manager."""
-
 Connect: TypeAlias = Callable[[ConnectionHolder], Awaitable[DirectConnection | None]]
 """Asks the manager for a direct connection, which the holder uses from then on."""
 

@@ -1,4 +1,4 @@
-"""Results on their way to the manager: each is kept until it has been acknowledged."""
+"""A worker's unacknowledged results, which it sends again on a new connection."""
 
 from __future__ import annotations
 

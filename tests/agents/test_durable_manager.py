@@ -211,7 +211,7 @@ def test_another_task_under_a_known_id_leaves_the_store_as_it_was(tmp_path: Path
     manager_of(path)._shell.driver.commit.close()
     before = read_store(path)
     other = TASKS[0].model_copy(update={"description": "paint"})
-    with pytest.raises(DifferentTask, match="description is 'task 1' there and 'paint' here"):
+    with pytest.raises(DifferentTask, match="description is 'task 1' in the store and 'paint' now"):
         manager_of(path, tasks=[other])
     assert read_store(path) == before
     # And it is not held.

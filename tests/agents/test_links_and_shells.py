@@ -384,7 +384,7 @@ def test_a_second_worker_of_one_name_is_refused_with_the_reason() -> None:
     report, refused = in_virtual_time(story)
     assert report.success_rate == 1.0
     assert isinstance(refused, JoinRefused)
-    assert "a worker named 'Ada' is already here" in str(refused)
+    assert "a worker named 'Ada' is already connected; choose another name" in str(refused)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -634,7 +634,7 @@ def test_a_matching_that_gives_nobody_anything_fails_the_tasks() -> None:
 
     manager = play(lambda: NoMatch(tasks(2), 3, quiet=True))
     assert set(manager.get_all_task_status().values()) == {"Failed"}
-    assert "_match_tasks_to_workers gives it to no worker" in manager.explain(1).headline
+    assert "_match_tasks_to_workers assigns it to no worker" in manager.explain(1).headline
 
 
 # ---------------------------------------------------------------------------- timeouts
@@ -848,5 +848,5 @@ WAYS_TO_ADD = [
 @pytest.mark.parametrize("add", WAYS_TO_ADD)
 @pytest.mark.parametrize("strange", [OwnKindOfTask(1, "a", 2), {"id": 1}, "a task", None, Task])
 def test_what_is_no_task_is_refused_with_what_to_write(add: Any, strange: Any) -> None:
-    with pytest.raises(InvalidTask, match=r"is no task: .*derive your class from it"):
+    with pytest.raises(InvalidTask, match=r"is not a task: .*derive your class from it"):
         add(strange)

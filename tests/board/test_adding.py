@@ -36,7 +36,7 @@ def test_a_new_task_is_pending_and_counted(watched: Make, task: Make) -> None:
 def test_an_id_that_is_known_is_refused(watched: Make, task: Make) -> None:
     board = watched()
     board.add(task(1))
-    with pytest.raises(DuplicateTask, match="there is a task 1 already"):
+    with pytest.raises(DuplicateTask, match="a task with the id 1 already exists"):
         board.add(task(2), task(1))
 
 
@@ -61,7 +61,7 @@ def test_an_id_that_is_neither_integer_nor_text_never_gets_in(
 
 
 def test_a_dependency_that_nobody_added_is_refused(watched: Make, task: Make) -> None:
-    with pytest.raises(UnknownDependency, match="task 2 depends on 9, which nobody has added"):
+    with pytest.raises(UnknownDependency, match="task 2 depends on 9, which was not added"):
         watched().add(task(1), task(2, depends_on=(1, 9)))
 
 

@@ -25,7 +25,7 @@ def test_who_may_not_come_is_refused_and_never_listed(
     board.begin()
     said = board.join("Mallory")
     (refusal,) = only(RefuseWorker, said)
-    assert refusal.reason == "'Mallory' is not among the workers that may come"
+    assert refusal.reason == "worker 'Mallory' is not in the manager's allow list"
     assert whats(said) == [OccurrenceKind.WORKER_REFUSED]
     assert board.places() == {}
     assert only(SendWelcome, board.join("Ben"))
@@ -39,8 +39,11 @@ def test_without_a_list_everyone_may_come(watched: Make, only: Make) -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"allow": ()}, "allow names nobody"),
-        ({"allow": ("Ada",), "roster": ("Ada", "Ben")}, "'Ben' is waited for, but allow does not"),
+        ({"allow": ()}, "allow is empty"),
+        (
+            {"allow": ("Ada",), "roster": ("Ada", "Ben")},
+            "worker 'Ben' is expected, but not in allow",
+        ),
     ],
 )
 def test_a_list_that_lets_nobody_in_who_must_come_is_refused(

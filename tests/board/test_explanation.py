@@ -129,7 +129,10 @@ def test_a_task_waits_for_the_workers_yet_expected(watched: Make, task: Make, to
     board.add(task(1))
     board.join("Ada")
     assert told(board, 1) == [
-        "task 1 waits for the assigning to begin: 1 of 2 expected workers have come; missing: Ben",
+        (
+            "task 1 waits for the assigning to begin: 1 of 2 expected workers have joined; "
+            "missing: Ben"
+        ),
         "  Ada: free",
     ]
 
@@ -151,7 +154,7 @@ def test_a_task_waits_for_a_free_slot(crew: Make, task: Make, told: Make) -> Non
     board = crew(Ada=5, Ben=2)
     board.add(task(1, 5), task(2, 4))
     assert told(board, 2) == [
-        "task 2 waits for a free slot: all who can do it are busy",
+        "task 2 waits for a free slot: all workers that can run it are busy",
         "  Ada: busy 1/1 slots",
         "  Ben: skill 2 is below difficulty 4",
     ]
@@ -162,7 +165,10 @@ def test_a_retry_waits_for_another_worker(crew: Make, task: Make, told: Make) ->
     board.add(task(1, max_attempts=2), task(2))
     board.fail(1)
     assert told(board, 1) == [
-        "task 1 waits for a free slot: all who can do it are busy (its last failure: Error: no)",
+        (
+            "task 1 waits for a free slot: all workers that can run it are busy "
+            "(its last failure: Error: no)"
+        ),
         "  Ben: busy 1/1 slots",
         "  Ada: failed attempt 1",
     ]
@@ -174,8 +180,8 @@ def test_a_task_waits_for_somebody_who_can(crew: Make, task: Make, told: Make) -
     board.wait_until(10, hearing=["Ada"])
     assert told(board, 1) == [
         (
-            "task 1 waits for somebody who can do it: needs skill 9; the best, Ada, has 5; "
-            "it fails after 20.0 s more"
+            "task 1 waits: no connected worker can run it: needs skill 9; the best, Ada, has 5; "
+            "it fails in 20.0 s"
         ),
         "  Ada: skill 5 is below difficulty 9",
     ]
@@ -187,7 +193,7 @@ def test_a_task_waits_for_ever_for_somebody_who_can(watched: Make, task: Make) -
     board.join("Ada")
     board.begin()
     headline = board.board.explain(1).headline
-    assert headline.endswith("who can do it: needs skill 9; the best, Ada, has 5")
+    assert headline.endswith("can run it: needs skill 9; the best, Ada, has 5")
 
 
 def test_a_task_of_a_run_that_failed_tells_why_it_was_never_assigned(
@@ -196,7 +202,7 @@ def test_a_task_of_a_run_that_failed_tells_why_it_was_never_assigned(
     board = watched(roster=("Ada",), join_timeout_s=5)
     board.add(task(1))
     board.wait_until(5)
-    told = "was never assigned: 0 of 1 expected workers came within 5 s; missing: Ada"
+    told = "was never assigned: 0 of 1 expected workers joined within 5 s; missing: Ada"
     assert board.board.explain(1).headline == told
 
 

@@ -120,7 +120,7 @@ def test_a_task_that_is_meant_for_nobody_who_comes_fails(watched: Make, task: Ma
     hand_out(board, HandOut(1, worker="Zoe"))
     board.wait_until(30, hearing=["Ada"])
     assert board.board.tasks[1].status is TaskStatus.FAILED
-    assert "meant for Zoe" in board.board.tasks[1].error_message
+    assert "addressed to Zoe" in board.board.tasks[1].error_message
 
 
 # ---------------------------------------------------------------------------- pairing policies
@@ -186,7 +186,7 @@ def test_where_nothing_is_paired_though_all_are_free_tasks_fail_after_a_while(
     assert board.board.counts[TaskStatus.PENDING] == 2
     board.wait_until(30, hearing=["Ada"])
     assert board.board.counts[TaskStatus.FAILED] == 2
-    assert board.board.tasks[1].error_message == "nobody can: own gives it to no worker"
+    assert board.board.tasks[1].error_message == "nobody can: own assigns it to no worker"
 
 
 def test_a_task_that_waits_for_a_worker_that_is_busy_does_not_fail(

@@ -24,7 +24,7 @@ def test_more_than_so_many_are_refused_and_told_why(watched: Make, only: Make) -
         assert only(SendWelcome, board.join(name))
     (refusal,) = only(RefuseWorker, board.join("Cleo"))
     assert refusal.reason == (
-        "2 workers are connected already, as many as this manager takes (max_workers)"
+        "2 workers are connected already, the maximum of this manager (max_workers)"
     )
     assert "Cleo" not in board.board.workers
 
@@ -80,7 +80,7 @@ def test_of_a_flood_of_newcomers_so_many_a_second_are_answered_and_it_is_told_on
         if isinstance(each, Occurrence) and each.what is OccurrenceKind.WORKER_REFUSED
     ]
     assert len(told) == 1
-    assert told[0].startswith("too many workers join at once: only 100 a second are answered")
+    assert told[0].startswith("too many join requests: 100 per second are answered")
     board.now += WARN_EVERY_S
     for number in range(3_000, 5_000):
         said += board.handle_join_unchecked(f"w{number}")
@@ -100,8 +100,8 @@ def test_a_thousand_workers_that_start_together_are_all_let_in(watched: Make) ->
     ("fields", "told"),
     [
         ({"max_workers": 0}, "max_workers is 0; it must be 1 or more"),
-        ({"max_workers": 2, "expected_workers": 3}, "not less than the 3 workers"),
-        ({"max_workers": 1, "roster": ("Ada", "Ben")}, "not less than the 2 workers"),
+        ({"max_workers": 2, "expected_workers": 3}, "not less than the 3 expected workers"),
+        ({"max_workers": 1, "roster": ("Ada", "Ben")}, "not less than the 2 expected workers"),
     ],
 )
 def test_a_bound_that_keeps_out_who_is_waited_for_is_refused(

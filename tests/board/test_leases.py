@@ -266,7 +266,7 @@ def test_a_long_story_loses_its_beginning_and_says_so(crew: Make, task: Make) ->
     for _ in range(100):
         board.fail(1)
     assert len(board.record(1).story) == MAX_STORY
-    with pytest.raises(IllegalTransition, match=r"\d+ earlier ones forgotten; "):
+    with pytest.raises(IllegalTransition, match=r"\d+ earlier occurrences dropped; "):
         board.cancel(1)
 
 

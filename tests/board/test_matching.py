@@ -122,7 +122,7 @@ def test_best_fit_lets_a_specialty_count_for_two_levels(filled: Make, task: Make
     )
     assert board.places() == {1: "Vera"}
     assert board.board.explain(2).headline.startswith(
-        "waits for somebody who can do it: needs skill 7; the best, Vera, has 6"
+        "waits: no connected worker can run it: needs skill 7; the best, Vera, has 6"
     )
 
 

@@ -97,7 +97,7 @@ def test_a_task_that_waits_for_a_quarantined_worker_says_so_and_does_not_fail(
     strict.fail(2)
     told = strict.board.explain(3).lines()
     assert told == [
-        "task 3 waits for a worker: all who can do it are in quarantine or retiring",
+        "task 3 waits for a worker: all that can run it are in quarantine or retiring",
         "  Ada: is in quarantine: failed 2 times in a row",
     ]
 
@@ -128,8 +128,11 @@ def test_a_worker_that_has_failed_is_given_as_many_as_before_after_a_success(
     board.fail(1)
     assert set(board.places()) == {2, 3}
     assert board.board.explain(4).lines() == [
-        "task 4 waits for a free slot: all who can do it are busy",
-        "  Ada: busy 2/3 slots, and given no more since it has failed",
+        "task 4 waits for a free slot: all workers that can run it are busy",
+        (
+            "  Ada: 2/3 slots in use; gets no more tasks because its last attempts failed "
+            "(close to quarantine)"
+        ),
     ]
     board.succeed(2)
     assert set(board.places()) == {3, 4, 5}

@@ -200,7 +200,7 @@ def test_new_tasks_go_on_with_a_run_that_had_ended(task: MakeTask) -> None:
 def test_another_task_under_a_known_id_is_an_error_that_shows_both(task: MakeTask) -> None:
     run = under_way(task(1, 3), task(2))
     run.board = read_board(run.kept.read(), run.rules, now=run.now)
-    with pytest.raises(DifferentTask, match="difficulty is 3 there and 5 here"):
+    with pytest.raises(DifferentTask, match="difficulty is 3 in the store and 5 now"):
         run.happens(TasksAdded((task(2), task(1, 5))))
     # Nothing of the batch was taken: the right one is still no double.
     run.happens(TasksAdded((task(1, 3), task(2))))
@@ -250,7 +250,9 @@ def test_why_a_task_went_where_it_went_can_be_told_of_a_kept_run(task: MakeTask)
     before = [run.board.explain(number).lines() for number in (1, 2, 3)]
     kept = read_board(run.kept.read(), run.rules, now=run.now)
     assert [kept.explain(number).lines() for number in (1, 2)] == before[:2]
-    assert kept.explain(3).lines()[0] == "task 3 waits for a free slot: all who can do it are busy"
+    assert kept.explain(3).lines()[0] == (
+        "task 3 waits for a free slot: all workers that can run it are busy"
+    )
 
 
 def test_an_old_word_of_a_worker_that_has_dialled_again_is_ignored(task: MakeTask) -> None:
@@ -284,7 +286,7 @@ def test_a_kept_run_tells_by_which_policy_and_for_whom_it_waits(task: MakeTask) 
     run.join("Ben")
     kept = read_board(run.kept.read(), now=run.now)
     assert kept.policy_name == "in_order"
-    assert "1 of 2 expected workers have come; missing: Ada" in kept.explain(1).lines()[0]
+    assert "1 of 2 expected workers have joined; missing: Ada" in kept.explain(1).lines()[0]
 
 
 def test_a_run_goes_on_by_the_policy_it_had(task: MakeTask) -> None:

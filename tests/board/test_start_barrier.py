@@ -85,15 +85,15 @@ def test_to_begin_twice_is_to_begin_once(watched: Make, whats: Make) -> None:
         (
             {"roster": ("Junior", "Intermediate", "Senior")},
             ["Junior", "Intermediate"],
-            "2 of 3 expected workers came within 5 s; missing: Senior",
+            "2 of 3 expected workers joined within 5 s; missing: Senior",
         ),
         (
             {"expected_workers": 3},
             ["Junior", "Ada"],
-            "2 of 3 expected workers came within 5 s: Junior, Ada",
+            "2 of 3 expected workers joined within 5 s: Junior, Ada",
         ),
-        ({"expected_workers": 3}, [], "0 of 3 expected workers came within 5 s"),
-        ({}, [], "0 of 1 expected workers came within 5 s"),
+        ({"expected_workers": 3}, [], "0 of 3 expected workers joined within 5 s"),
+        ({}, [], "0 of 1 expected workers joined within 5 s"),
     ],
 )
 def test_when_somebody_is_missing_the_run_fails_and_says_who(

@@ -184,7 +184,8 @@ def test_a_newcomer_is_refused_once_the_other_is_heard(watched: Make, only: Make
     board.join("Ada", worker_id="second", session="s")
     board.now = 1.5
     (refused,) = only(RefuseWorker, board.heard("Ada"))
-    assert refused == RefuseWorker("second", "s", "a worker named 'Ada' is already here")
+    reason = "a worker named 'Ada' is already connected; choose another name"
+    assert refused == RefuseWorker("second", "s", reason)
     assert board.board.workers["Ada"].worker_id == "at Ada"
 
 

@@ -285,7 +285,7 @@ def test_a_second_worker_of_a_name_is_refused_with_the_reason(
     managing.wait_for("Ada joined")
     ended = start(*worker("Ada", 3)).end()
     assert ended.code == 2
-    assert ended.err == "muster: a worker named 'Ada' is already here\n"
+    assert ended.err == "muster: a worker named 'Ada' is already connected; choose another name\n"
     assert ended.out == ""
     assert first.process.poll() is None
 

@@ -57,7 +57,7 @@ async def test_many_are_submitted_all_or_none(house: Make, client: Make) -> None
         doubled = [{"id": 3, "description": "x"}, {"id": 1, "description": "x"}]
         refused = await web.post("/api/tasks", json=doubled)
         assert refused.status_code == 409
-        assert "there is a task 1 already" in refused.json()["error"]
+        assert "a task with the id 1 already exists" in refused.json()["error"]
         assert list(here.manager.get_all_task_status()) == [1, 2]
 
 

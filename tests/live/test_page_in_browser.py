@@ -159,11 +159,11 @@ def test_a_run_is_seen_from_its_first_worker_to_its_last_task(
 ) -> None:
     page.goto(run.manage(weighings(80, 0.25), "--web-linger", "30"))
     expect(page.locator("#state")).to_have_text("waiting for workers")
-    expect(page.locator("#says")).to_contain_text("0 of 2 expected workers have come")
+    expect(page.locator("#says")).to_contain_text("0 of 2 expected workers have joined")
 
     run.employ("Ada", 8, slots=2)
     expect(page.locator("#workers .name")).to_have_text(["Ada"])
-    expect(page.locator("#says")).to_contain_text("1 of 2 expected workers have come")
+    expect(page.locator("#says")).to_contain_text("1 of 2 expected workers have joined")
     run.employ("Ben", 7)
     expect(page.locator("#state")).to_have_text("running")
     expect(page.locator("#workers .name")).to_have_count(2)

@@ -266,7 +266,7 @@ def test_init_variables_are_refused_with_what_to_write(kind: Any) -> None:
 
 
 def test_slots_are_refused_with_what_to_write() -> None:
-    with pytest.raises(InvalidInput, match="write @dataclass without slots=True"):
+    with pytest.raises(InvalidInput, match="use @dataclass without slots=True"):
 
         @dataclass(slots=True)
         class Slotted(Task):

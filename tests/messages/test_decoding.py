@@ -91,7 +91,7 @@ def test_an_assignment_of_a_task_without_a_class_is_garbage() -> None:
 
 def test_an_assignment_of_what_is_no_task_is_an_unknown_kind() -> None:
     refusal = _refusal(["TaskAssignment", {"task": ["Heartbeat", {}]}])
-    assert refusal.startswith("unknown_kind: no class of tasks is called 'Heartbeat' here")
+    assert refusal.startswith("unknown_kind: no task class is called 'Heartbeat' here")
 
 
 @pytest.mark.parametrize(
@@ -144,14 +144,14 @@ def test_an_assignment_may_name_its_task_by_other_names() -> None:
 
 def test_a_hundred_thousand_bad_fields_make_one_short_complaint() -> None:
     refusal = _refusal(["Heartbeat", {f"f{n}": n for n in range(100_000)}])
-    assert refusal == "invalid: Heartbeat: 100,000 values break their rules, too many to list"
+    assert refusal == "invalid: Heartbeat: 100,000 invalid values, too many to list"
 
 
 def test_a_message_over_the_limit_is_not_sent() -> None:
     result = TaskResult(task_id=7, worker="A", success=True, output=b"x" * MAX_MESSAGE_BYTES)
     with pytest.raises(EncodeError) as caught:
         encode_message(result)
-    assert str(caught.value).startswith("TaskResult of task 7 can't be sent: it takes 67,108,9")
+    assert str(caught.value).startswith("TaskResult of task 7 can't be sent: it has 67,108,9")
     assert str(caught.value).endswith("the limit is 67,108,864; pass large data by reference")
 
 

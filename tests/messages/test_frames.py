@@ -106,7 +106,7 @@ def test_a_frame_of_another_version_names_both() -> None:
     data = MAGIC + b"\x07\x00" + pack(["s", []])
     with pytest.raises(DecodeError) as caught:
         decode_frame(data)
-    assert str(caught.value) == "version: a frame of version 7; this Muster speaks 1"
+    assert str(caught.value) == "version: a frame of version 7; this Muster supports version 1"
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,16 @@ def test_what_is_no_frame_is_garbage(data: bytes) -> None:
 
 def test_a_compressed_frame_must_tell_its_size() -> None:
     secretive = zstandard.ZstdCompressor(write_content_size=False)
-    with pytest.raises(DecodeError, match="does not tell its size"):
+    with pytest.raises(DecodeError, match="without a content size"):
         decode_frame(ZSTD_HEADER + secretive.compress(pack(["s", []])))
 
 
 def test_a_frame_that_claims_to_unpack_to_too_much_is_refused_unopened() -> None:
     bomb = zstandard.compress(bytes(MAX_FRAME_BYTES + 1))
     assert len(bomb) < 10_000
-    with pytest.raises(DecodeError, match=r"^oversized: a frame that would unpack to 68,157,441"):
+    with pytest.raises(
+        DecodeError, match=r"^oversized: a frame that would decompress to 68,157,441"
+    ):
         decode_frame(ZSTD_HEADER + bomb)
 
 

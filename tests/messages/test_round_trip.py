@@ -284,7 +284,7 @@ def test_a_task_of_an_unknown_class_names_it_and_says_what_to_do(
         decode_message(data)
     assert caught.value.flaw is Flaw.UNKNOWN_KIND
     assert caught.value.detail == (
-        "no class of tasks is called 'MeasuringTask' here; import its module on the worker too"
+        "no task class is called 'MeasuringTask' here; import its module on the worker too"
     )
 
 

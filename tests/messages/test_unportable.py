@@ -1,4 +1,4 @@
-"""What msgpack can't carry is refused where it is sent, and its place is named."""
+"""What msgpack can't encode is refused where it is sent, and its place is named."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ EARLY = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
 )
 def test_the_value_its_place_and_the_rule_are_named(output: object, complaint: str) -> None:
     assert _complaint(_result(output)) == (
-        f"TaskResult of task 7 can't be sent: msgpack can't carry {complaint}"
+        f"TaskResult of task 7 can't be sent: msgpack can't encode {complaint}"
     )
 
 
@@ -111,7 +111,7 @@ def test_a_place_in_a_task_is_named_as_the_task_has_it() -> None:
     task = Task(id="t1", description="d", data={"rows": [1, Opaque()]})
     assert _complaint(TaskAssignment(task=task)) == (
         "TaskAssignment of task 't1' can't be sent: "
-        f"msgpack can't carry <opaque> (Opaque) at task.data['rows'][1]: {PLAIN}"
+        f"msgpack can't encode <opaque> (Opaque) at task.data['rows'][1]: {PLAIN}"
     )
 
 
@@ -127,7 +127,7 @@ def test_a_place_in_the_inputs_is_named() -> None:
 
 def test_a_place_in_a_users_own_message_is_named() -> None:
     assert _complaint(Note(text="a", inside={"k": Opaque()})) == (
-        f"Note can't be sent: msgpack can't carry <opaque> (Opaque) at inside['k']: {PLAIN}"
+        f"Note can't be sent: msgpack can't encode <opaque> (Opaque) at inside['k']: {PLAIN}"
     )
 
 
@@ -138,7 +138,7 @@ def test_a_value_that_holds_itself_is_refused(kind: type) -> None:
         value.append(value)
     else:
         value["me"] = value
-    assert _complaint(_result(value)).endswith("is nested over 196 levels deep, or holds itself")
+    assert _complaint(_result(value)).endswith("is nested over 196 levels deep, or contains itself")
 
 
 def test_what_is_nested_as_deeply_as_may_be_is_sent() -> None:
@@ -148,7 +148,7 @@ def test_what_is_nested_as_deeply_as_may_be_is_sent() -> None:
 @pytest.mark.parametrize("levels", [MAX_NESTING, 250, 300, 600, 5000])
 def test_what_is_nested_too_deeply_is_refused(levels: int) -> None:
     complaint = _complaint(_result(_nested(levels)))
-    assert complaint.endswith("is nested over 196 levels deep, or holds itself")
+    assert complaint.endswith("is nested over 196 levels deep, or contains itself")
     assert len(complaint) < 200
 
 
@@ -163,7 +163,7 @@ def test_a_huge_culprit_is_shown_in_short() -> None:
 @pytest.mark.slow
 def test_more_values_than_can_be_received_are_not_sent() -> None:
     assert _complaint(_result([0] * MAX_VALUES)).endswith(
-        "it can't be read again: more than 2,000,000 values; pass large data by reference"
+        "it can't be decoded again: more than 2,000,000 values; pass large data by reference"
     )
 
 
@@ -171,5 +171,5 @@ def test_more_values_than_can_be_received_are_not_sent() -> None:
     "value", [msgpack.ExtType(5, b"x"), msgpack.Timestamp(2**62, 0), {msgpack.ExtType(5, b""): 1}]
 )
 def test_what_msgpack_packs_but_nobody_reads_is_not_packed(value: object) -> None:
-    with pytest.raises(EncodeError, match="can't be read again"):
+    with pytest.raises(EncodeError, match="can't be decoded again"):
         pack(value)

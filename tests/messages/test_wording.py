@@ -47,7 +47,7 @@ def test_after_five_faults_the_rest_is_counted() -> None:
 
 def test_thousands_of_faults_are_counted_and_not_listed() -> None:
     told = summarize(_fault({"id": 1, "description": "d", "depends_on": [0] * 5000}))
-    assert told == "Task: 5,000 values break their rules, too many to list"
+    assert told == "Task: 5,000 invalid values, too many to list"
 
 
 def test_a_summary_is_one_line_of_bounded_length() -> None:

@@ -135,5 +135,5 @@ def test_of_many_tasks_those_that_did_not_complete_are_listed(
 
 
 def test_a_failed_run_says_why(run_report: Make) -> None:
-    told = render_markdown(run_report([], failure="0 of 1 expected workers came"))
-    assert "The run failed: 0 of 1 expected workers came" in told
+    told = render_markdown(run_report([], failure="0 of 1 expected workers joined"))
+    assert "The run failed: 0 of 1 expected workers joined" in told

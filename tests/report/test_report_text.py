@@ -191,10 +191,10 @@ def test_no_line_is_wider_than_asked_for(
 
 
 def test_a_run_that_failed_says_why_at_the_top(run_report: Run) -> None:
-    report = run_report([], failure="1 of 2 expected workers came")
+    report = run_report([], failure="1 of 2 expected workers joined")
     assert render_text(report).splitlines()[:2] == [
         "task_manager: no tasks in 4.0 s",
-        "The run failed: 1 of 2 expected workers came",
+        "The run failed: 1 of 2 expected workers joined",
     ]
 
 

@@ -324,7 +324,7 @@ def test_what_a_service_failed_with_is_logged_and_raised_by_stop(
         manager = hall().manager(num_workers=1, join_timeout_s=5)
         await manager.start()
         await asyncio.sleep(10)
-        with pytest.raises(WorkersMissing, match="0 of 1 expected workers came within 5 s"):
+        with pytest.raises(WorkersMissing, match="0 of 1 expected workers joined within 5 s"):
             await manager.stop()
 
     play(story)

@@ -1,4 +1,7 @@
-"""Assigns waiting tasks to free workers, and holds back those that are not handed out yet."""
+"""Assigns waiting tasks to free workers after each event; there is no schedule and no retry delay.
+
+It also holds back the tasks that a manager's custom `assign_tasks` has not handed out yet.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 from .transitions import Cause
 
-# Members are looked up once: an enum takes longer to find one than the rest of an assignment takes.
+# Module constants, because access to an enum member takes longer than the rest of an assignment.
 _ASSIGNED = Cause.ASSIGNED
 _TASK_ASSIGNED = OccurrenceKind.TASK_ASSIGNED
 
@@ -27,12 +30,12 @@ class Assigner:
     """Assigns tasks to workers.
 
     Args:
-        context: what the parts of the board share.
+        context: the state that the parts of the board share.
         tasks: the tasks.
-        queue: where tasks wait for workers.
-        prefetch: what workers hold beyond their slots.
+        queue: the task queue.
+        prefetch: the prefetched attempts.
         lifecycle: enqueues and changes tasks.
-        timers: where deadlines are watched.
+        timers: the timers for deadlines.
     """
 
     def __init__(
@@ -55,10 +58,10 @@ class Assigner:
     # ------------------------------------------------------------------ handed out
 
     def hand_out(self, event: TasksHandedOut, *, holds_others: bool) -> None:
-        """Let pending tasks be assigned that a manager's own `assign_tasks` hands out.
+        """Release the pending tasks that the manager's custom `assign_tasks` hands out.
 
         Args:
-            event: which tasks, and on what terms.
+            event: the tasks, with their timeouts and workers.
             holds_others: whether all other pending tasks are held back from now on.
         """
         tasks = self._tasks
@@ -82,7 +85,7 @@ class Assigner:
                 self._queue.remove(record)
 
     def release(self, task_ids: Iterable[TaskId]) -> None:
-        """Enqueue the tasks among these that are held back."""
+        """Enqueue the given tasks that are held back."""
         held = self._tasks.held
         for task_id in task_ids:
             if task_id in held:
@@ -96,7 +99,7 @@ class Assigner:
     # ------------------------------------------------------------------ assigned
 
     def assign_waiting(self) -> None:
-        """Assign what can be assigned now."""
+        """Assign all tasks that can be assigned now."""
         queue = self._queue
         queue.refresh(self._context.now)
         if queue.pairs:

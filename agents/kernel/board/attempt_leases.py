@@ -1,4 +1,4 @@
-"""The leases of attempts: how they end, and slots that attempts hold which must stop."""
+"""Ends the leases of attempts, and tracks slots held by attempts that were told to stop."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class AttemptLeases:
     """Ends leases and keeps the slots of workers up to date.
 
     Args:
-        context: what the parts of the board share.
-        queue: where the connected workers are matched with tasks.
-        prefetch: what workers hold beyond their slots.
-        timers: where deadlines and held slots are watched.
+        context: the state that the parts of the board share.
+        queue: the task queue, which matches connected workers with tasks.
+        prefetch: the prefetched attempts.
+        timers: the timers for deadlines and held slots.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class AttemptLeases:
         self._postponed: dict[WorkerRecord, None] | None = None
 
     def end(self, attempt: Attempt, outcome: AttemptOutcome) -> None:
-        """End a lease that its worker knows to be at an end, and free its slot."""
+        """End a lease whose end the worker knows, and free its slot."""
         context = self._context
         attempt.outcome = outcome
         attempt.ended_at = context.now
@@ -46,7 +46,7 @@ class AttemptLeases:
         self.update_slots(worker)
 
     def update_slots(self, worker: WorkerRecord) -> None:
-        """Give slots that have become free to prefetched attempts."""
+        """Move prefetched attempts into slots that have become free."""
         if self._postponed is not None:
             self._postponed[worker] = None
             return
@@ -58,19 +58,19 @@ class AttemptLeases:
             self._queue.update_load(worker)
 
     def postpone_slot_updates(self) -> None:
-        """Let `update_slots` do nothing until `resume_slot_updates`, for many results at once."""
+        """Postpone slot updates until `resume_slot_updates`, for a batch of results."""
         self._postponed = {}
 
     def resume_slot_updates(self) -> None:
-        """Update the slots of the workers for which that was postponed."""
+        """Carry out the postponed slot updates."""
         postponed, self._postponed = self._postponed, None
         for worker in postponed or ():
             self.update_slots(worker)
 
     def stop(self, attempt: Attempt, outcome: AttemptOutcome, reason: str) -> None:
-        """End a lease whose worker must be told; its slot stays taken until the worker confirms.
+        """End a lease and tell the worker to stop; its slot stays taken until the worker confirms.
 
-        A worker that is away is told when it comes back.
+        A worker that is not connected is told when it returns.
         """
         worker, task_id = attempt.worker, attempt.task.task_id
         if not worker.alive:
@@ -91,7 +91,7 @@ class AttemptLeases:
         self._timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
 
     def warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
-        """Take note of a slot that is still held, and set the next warning."""
+        """Record a warning about a slot that is still held, and set the timer for the next."""
         context, attempt = self._context, warning.attempt
         facts = held_slot_of(attempt).facts(context.now)
         context.note_task(
@@ -101,7 +101,7 @@ class AttemptLeases:
         self._timers.set(warning)
 
     def confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:
-        """Free what an attempt held that was to stop; whether there was such an attempt."""
+        """Free the slot of an attempt that was told to stop. Returns whether it held one."""
         if not worker.stopping and not worker.withdrawn:
             return False
         if (task_id, number) in worker.withdrawn:

@@ -1,4 +1,4 @@
-"""How attempts end: results, progress, timeouts, lost workers and attempts that are given back."""
+"""Ends attempts: handles results, progress, timeouts, lost workers and returned attempts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN})
 
 
 class AttemptResults:
-    """Records how attempts end, and settles or requeues their tasks.
+    """Ends attempts, and settles or requeues their tasks.
 
     Args:
         context: what the parts of the board share.
@@ -64,16 +64,16 @@ class AttemptResults:
     # ------------------------------------------------------------------ reported
 
     def take(self, result: TaskResult, worker_id: WorkerId, present: WorkerRecord | None) -> None:
-        """Record the result of an attempt, or ignore it and say why.
+        """Record the result of an attempt, or ignore it and record the reason.
 
         Args:
-            result: the result; it may be late, or a repetition.
-            worker_id: the address that it came from.
-            present: the worker that is connected at this address; None if none is.
+            result: the result; it may be late or a duplicate.
+            worker_id: the address of its sender.
+            present: the worker connected at this address; None if there is none.
         """
         record = self._tasks.by_id.get(result.task_id)
         if record is None:
-            # No occurrence: a worker that invents ids could make up very many.
+            # No occurrence: a worker that sends invented ids could create any number of them.
             self._tasks.count_ignored("unknown task")
             return
         worker = present or self._workers.find(worker_id)
@@ -107,7 +107,7 @@ class AttemptResults:
             self._ignore("came too late", record, result)
 
     def note_progress(self, progress: TaskProgress, worker: WorkerRecord | None) -> None:
-        """Record how far a running attempt has come; ignore it for any other attempt."""
+        """Record the progress of a running attempt; ignored for any other attempt."""
         record = self._tasks.by_id.get(progress.task_id)
         if worker is None or record is None or progress.worker != worker.name:
             return
@@ -121,9 +121,9 @@ class AttemptResults:
         )
 
     def take_back(self, worker: WorkerRecord, attempts: tuple[tuple[TaskId, int], ...]) -> None:
-        """Requeue the tasks of attempts that a worker gives back since it does not hold them.
+        """Requeue the tasks of attempts that a worker returns because it does not hold them.
 
-        An attempt that was to stop, and that it does not hold, takes no slot any more.
+        This also frees the slots of attempts that were told to stop.
         """
         for task_id, number in attempts:
             if self._leases.confirm_stop(worker, task_id, number):
@@ -154,7 +154,7 @@ class AttemptResults:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
             if attempt.is_prefetched:
-                # It had not begun, so it can't be why the worker was lost.
+                # It had not begun, so it can't be the cause of the worker's loss.
                 attempt.is_prefetched = False
                 attempt.outcome = AttemptOutcome.NOT_BEGUN
             else:
@@ -164,11 +164,11 @@ class AttemptResults:
             self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
 
     def _lose_unheld(self, attempt: Attempt) -> None:
-        """Count an attempt as lost that its worker does not hold and did not report the end of."""
+        """Mark an attempt as lost that its worker neither holds nor has reported."""
         record, name = attempt.task, attempt.worker.name
         self._leases.end(attempt, AttemptOutcome.LOST)
         record.losses += 1
-        # The next attempt goes to another worker if one can do it.
+        # The next attempt goes to another worker if one can run it.
         record.failed_by |= {name}
         error = f"attempt lost: {record.losses} times, last on {name}, which does not hold it"
         self._requeue_lost(attempt, RequeueCause.ATTEMPT_LOST, error)
@@ -198,7 +198,7 @@ class AttemptResults:
         self._lifecycle.complete(record, attempt, result)
 
     def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
-        """Record the success of an attempt that was given up, since no other was faster."""
+        """Record the late success of an ended attempt, because no other attempt was faster."""
         worker = attempt.worker
         if record.status is TaskStatus.IN_PROGRESS:
             reason = f"done elsewhere: by {worker.name}"
@@ -209,7 +209,7 @@ class AttemptResults:
         worker.failures_in_a_row = 0
         self._leases.update_slots(worker)
         if attempt.outcome in _UNCOUNTED:
-            # An attempt that timed out was counted then.
+            # A timed-out attempt was counted when it timed out.
             worker.stats.completed_tasks += 1
             worker.stats.total_time += result.execution_time
         self._lifecycle.complete(record, attempt, result)
@@ -241,7 +241,7 @@ class AttemptResults:
             self._lifecycle.fail(record, Cause.FAILED_FOR_GOOD, facts, result)
 
     def _can_be_reassigned(self, record: TaskRecord) -> bool:
-        """Whether a connected worker could do a task and has not failed it yet."""
+        """Whether a connected worker can run a task and has not failed it yet."""
         if not self._context.rules.reassigns_failed or record.failures >= MAX_ATTEMPTS:
             return False
         return any(

@@ -1,7 +1,7 @@
-"""The board: the manager as a pure machine, events in, instructions out.
+"""The board: the manager as a pure state machine that takes events and returns instructions.
 
-It has no clock, no loop and no network. A shell tells it what happened and when, carries out the
-instructions that it returns, and wakes it at `next_timer_at`.
+It has no clock, no event loop and no network. A shell passes events with their times, carries out
+the returned instructions, and passes `TimePassed` at `next_timer_at`.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ _EventT = TypeVar("_EventT", bound=Event)
 
 
 class Board(BoardState):
-    """Tasks, workers and leases, as a machine that takes events and returns instructions.
+    """The state machine of tasks, workers and leases.
 
     Args:
-        rules: the rules that it goes by.
-        policy: which worker gets which task; `best_fit` by default.
+        rules: the configuration.
+        policy: the matching policy; `best_fit` by default.
     """
 
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
@@ -108,17 +108,17 @@ class Board(BoardState):
         """Handle an event.
 
         Args:
-            event: what happened.
-            now: when, in seconds; never less than before.
+            event: the event.
+            now: the time of the event in seconds; never less than before.
 
         Returns:
-            What to do about it, in order.
+            The instructions, in order.
 
         Raises:
-            InvalidTask: new tasks can't be added; none of them is. Its subclasses say more.
-            UnknownTask: there is no task to be cancelled, reprioritised or forgotten.
-            UnknownName: there is no worker to be retired.
-            IllegalTransition: its state does not allow that.
+            InvalidTask: a new task can't be added, so none is. Its subclasses give the reason.
+            UnknownTask: the task to cancel, reprioritise or forget does not exist.
+            UnknownName: the worker to retire does not exist.
+            IllegalTransition: the state of the task or worker does not allow the change.
         """
         context = self.context
         context.now = now
@@ -195,7 +195,7 @@ class Board(BoardState):
         if returned is not None:
             self._note_what_it_still_does(returned, event)
             self._leases.update_slots(returned)
-            # While it was away nothing recalled its prefetched tasks.
+            # Its prefetched tasks were not recalled while it was disconnected.
             if self.prefetch.watch(returned):
                 self.timers.set(self.prefetch.recall)
         elif admitted is not None and event.holding:
@@ -203,9 +203,9 @@ class Board(BoardState):
         self._results.lose(lost)
 
     def _note_what_it_still_does(self, worker: WorkerRecord, event: WorkerJoined) -> None:
-        """Count the slots of attempts that ended here but not at the worker that joined.
+        """Count the slots of attempts that ended on the board but still run at the worker.
 
-        The worker may never have got the message to stop them.
+        The worker may have missed the message to stop them.
         """
         for task_id, number in event.holding - worker.running.keys() - worker.prefetched.keys():
             record = self.tasks.get(task_id)
@@ -217,9 +217,9 @@ class Board(BoardState):
             if worker.taken < worker.slots:
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
-            # The success of an attempt that was only lost still counts if no other was faster.
+            # A lost attempt may continue: its success counts unless another attempt was faster.
             if attempt.outcome in _STOPPED or record.finished_at is not None:
-                reason = record.error_message or "given up"
+                reason = record.error_message or "the manager ended the attempt"
                 self.context.instructions.append(
                     SendCancel(worker.worker_id, task_id, number, reason)
                 )
@@ -235,7 +235,7 @@ class Board(BoardState):
     # ------------------------------------------------------------------ time
 
     def _excuse(self, event: ListeningInterrupted) -> None:
-        """Extend timeouts by a time in which nothing could be received."""
+        """Extend timeouts by the duration of a time in which nothing could be received."""
         now = self.context.now
         self.worker_registry.excuse(event.lasted_s, now)
         for worker in self.worker_registry.present.values():
@@ -244,7 +244,7 @@ class Board(BoardState):
                     attempt.deadline += event.lasted_s
 
     def _fire_timers(self, _: TimePassed) -> None:
-        # Timers fire here alone, so that what arrived in time counts although it is read late.
+        # Timers fire only here, so a message that arrived in time counts even if it is read late.
         has_expired = False
         while (timer := self.timers.take(self.context.now)) is not None:
             match timer:
@@ -260,7 +260,7 @@ class Board(BoardState):
                     self.quarantine.release(timer.worker)
                 case Challenge():
                     known = self.worker_registry.by_name[timer.newcomer.name]
-                    reason = "silent, and replaced by a newcomer"
+                    reason = "silent, and replaced by a new worker with its name"
                     self._results.lose(self.membership.lose(known, reason))
                 case PrefetchRecall():
                     self.prefetch.recall_unbegun()
@@ -277,7 +277,7 @@ class Board(BoardState):
         if self.began_at is not None and not is_over:
             self.lifecycle.fail_unmatched()
         elif has_expired and not (self.unsettled or is_over or self.is_suspended):
-            # The expected workers would find nothing to do.
+            # All tasks expired during the wait for workers, so the run can end now.
             self._look_for_rest()
 
     # ------------------------------------------------------------------ the run
@@ -289,7 +289,7 @@ class Board(BoardState):
         self.timers.set(self.start_barrier)
 
     def _resume(self) -> None:
-        """Continue a restored run: its workers may come back, and the pause costs them nothing."""
+        """Continue a restored run: workers may return to their leases, deadlines are extended."""
         now = self.context.now
         self.is_suspended = False
         self.ended_at = None
@@ -298,7 +298,7 @@ class Board(BoardState):
         for worker in self.worker_registry.by_name.values():
             if worker.may_have_leases:
                 self.membership.expect_back(worker)
-        # A worker that comes back at the last moment still reports what it has done.
+        # A worker that returns at the last moment can still report its results.
         latest = now + self.rules.return_within_s + self.rules.heartbeat_s
         for record in self.tasks.values():
             if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:

@@ -1,4 +1,4 @@
-"""What the parts of a board share: its rules, the time, and the instructions so far."""
+"""The state that the parts of a board share: configuration, time, and instructions so far."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..model.records import TaskRecord
 
 
 class BoardContext:
-    """What the parts of a board share.
+    """The state that the parts of a board share.
 
     Args:
-        rules: the rules that the board goes by; the board's only copy of them.
+        rules: the board's configuration; the parts have no copy of it.
     """
 
     __slots__ = ("instructions", "now", "rules")
@@ -20,14 +20,14 @@ class BoardContext:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.now = 0.0
-        """The time of the event that is being handled, or was last, in seconds."""
+        """The time of the current or last event, in seconds."""
         self.instructions: list[Instruction] = []
-        """What the board has said so far about the event that is being handled."""
+        """The instructions that resulted from the current event so far."""
 
     def note(
         self, what: OccurrenceKind, worker: str = "", facts: Facts | str | None = None
     ) -> None:
-        """Take note of something about the run or a worker."""
+        """Record an occurrence of the run or a worker."""
         self.instructions.append(Occurrence(self.now, what, None, 0, worker, facts))
 
     def note_task(
@@ -38,7 +38,7 @@ class BoardContext:
         worker: str = "",
         facts: Facts | str | None = None,
     ) -> None:
-        """Take note of something about a task, also in its story."""
+        """Record an occurrence of a task, also in its story."""
         occurrence = Occurrence(self.now, what, record.task_id, attempt, worker, facts)
         record.add_occurrence(occurrence)
         self.instructions.append(occurrence)

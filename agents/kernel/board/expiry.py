@@ -1,4 +1,4 @@
-"""Tasks that must have begun by some time, or fail."""
+"""The expiry of tasks: a task fails if it does not begin in time."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from ..model.records import AttemptOutcome, TaskRecord
 
 @dataclass(slots=True, eq=False)
 class Expiry:
-    """The timer for a task whose first attempt must have begun by some time.
+    """The timer for the expiry of a task.
 
     Args:
         record: the task.
-        at: that time, in seconds.
+        at: the time at which the task expires unless an attempt has begun, in seconds.
     """
 
     record: TaskRecord
     at: float
 
     def due_at(self) -> float | None:
-        """When the task fails, None if it is settled or has begun."""
+        """When the task fails; None if it is settled or has begun."""
         record = self.record
         return None if record.status.is_final or has_begun(record) else self.at
 
 
 def expiry_of(record: TaskRecord, time_scale: float) -> Expiry | None:
-    """The timer for a task's expiry, which counts from its adding; None if it has none.
+    """Create the timer for a task's expiry, counted from its adding; None if it has none.
 
     Args:
         record: the task.
-        time_scale: how many seconds a second of the limit lasts.
+        time_scale: the real duration of one second of `expires_s`, in seconds.
     """
     limit_s = record.task.expires_s
     return None if limit_s is None else Expiry(record, record.added_at + limit_s * time_scale)
 
 
 def has_begun(record: TaskRecord) -> bool:
-    """Whether any attempt at a task has had a slot; a prefetched attempt has not."""
+    """Whether any attempt at a task has had a slot; a prefetched attempt has none."""
     return any(
         not attempt.is_prefetched and attempt.outcome is not AttemptOutcome.NOT_BEGUN
         for attempt in record.attempts
@@ -45,5 +45,5 @@ def has_begun(record: TaskRecord) -> bool:
 
 
 def describe_expiry(record: TaskRecord) -> str:
-    """The error of a task that has not begun in time."""
+    """The error of a task that did not begin in time."""
     return f"expired: it had not begun {record.task.expires_s:g} s after it was added"

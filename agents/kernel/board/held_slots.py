@@ -1,7 +1,7 @@
-"""Slots that workers still hold for attempts that were cancelled, timed out or overtaken.
+"""Warns of slots still held by attempts that were cancelled, timed out or overtaken.
 
 A handler that ignores its cancellation can't be stopped. Its slot stays taken until it returns, and
-these warnings say why.
+these warnings give the reason.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class HeldSlot(NamedTuple):
 
     Args:
         task_id: the task.
-        attempt: which attempt at it.
+        attempt: the number of the attempt.
         since: when it was told to stop, in seconds.
-        reason: what happened then, such as "it was cancelled".
+        reason: the reason for the stop, such as "it was cancelled".
     """
 
     task_id: TaskId
@@ -44,7 +44,7 @@ class HeldSlot(NamedTuple):
     reason: str
 
     def describe(self, now: float) -> str:
-        """The slot in words.
+        """Describe the slot in words.
 
         Args:
             now: the time in seconds.
@@ -92,14 +92,14 @@ def held_slots(worker: WorkerRecord, tasks: Mapping[TaskId, TaskRecord]) -> list
 
 
 def held_slot_of(attempt: Attempt) -> HeldSlot:
-    """The slot that an attempt holds that was told to stop."""
+    """The slot held by an attempt that was told to stop."""
     since = attempt.started_at if attempt.ended_at is None else attempt.ended_at
     reason = _WHAT_HAPPENED.get(attempt.outcome, "it was cancelled")
     return HeldSlot(attempt.task.task_id, attempt.number, since, reason)
 
 
 def holders_of(record: TaskRecord) -> Iterable[tuple[WorkerRecord, HeldSlot]]:
-    """The workers at which a task still holds a slot though its attempt there has ended."""
+    """The workers at which a task still holds a slot although its attempt there has ended."""
     for attempt in record.attempts:
         if (record.task_id, attempt.number) in attempt.worker.stopping:
             yield attempt.worker, held_slot_of(attempt)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def check_invariants(board: BoardState) -> None:
-    """Check that everything fits together; looks at every task and worker.
+    """Check that the board's state is consistent, for every task and worker.
 
     Raises:
-        AssertionError: something does not; says what.
+        AssertionError: an invariant does not hold; the message names it.
     """
     for task_id, record in board.tasks.items():
         _check_task(board, task_id, record)
@@ -68,14 +68,14 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         assert record.result.success, f"{label} has the result of a failure"
         assert record.error_message is None, f"{label} has the error {record.error_message!r}"
     elif is_final:
-        assert record.error_message, f"{label} does not say why"
+        assert record.error_message, f"{label} has no error message"
         assert record.result is None or not record.result.success, f"{label} has a success"
 
 
 def _check_names(board: BoardState) -> None:
-    """Check that whatever a task names is there, and knows how many name it."""
+    """Check that the tasks that a task names exist, and that their `named_by` is right."""
     naming = Counter(named for record in board.tasks.values() for named in named_tasks(record.task))
-    assert naming.keys() <= board.tasks.keys(), "a task names one that was forgotten"
+    assert naming.keys() <= board.tasks.keys(), "a task names a forgotten task"
     for task_id, record in board.tasks.items():
         assert record.named_by == naming[task_id], f"task {task_id!r} counts {record.named_by}"
 
@@ -104,11 +104,13 @@ def _check_workers(board: BoardState) -> None:
     alive = {worker for worker in board.workers.values() if worker.alive}
     assert set(board.queue.workers) == alive, "the queue knows other workers than the board"
     present = set(board.worker_registry.present.values())
-    assert present == alive, "the addresses belong to others than the living"
+    assert present == alive, "the addresses belong to other workers than the connected ones"
     for name, worker in board.workers.items():
         assert worker.name == name, f"worker {worker.name} has the key {name}"
         assert worker.taken <= worker.slots, f"{name} has {worker.taken}/{worker.slots} slots taken"
-        assert not worker.running.keys() & worker.stopping, f"{name} runs what it is to stop"
+        assert not worker.running.keys() & worker.stopping, (
+            f"{name} runs an attempt that it was told to stop"
+        )
         is_rid = not worker.taken and not worker.prefetched
         assert worker.may_have_leases or is_rid, f"{name} is lost and holds work"
         assert worker.alive is (worker.lost_at is None), f"{name} was lost at {worker.lost_at}"
@@ -116,23 +118,25 @@ def _check_workers(board: BoardState) -> None:
         assert not (worker.is_retiring and worker.taken), f"{name} retires and holds work"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         assert worker.taken >= worker.slots or not worker.prefetched, (
-            f"{name} has slots for what waits"
+            f"{name} has prefetched tasks although slots are free"
         )
         assert len(worker.prefetched) <= MAX_PREFETCHED, (
-            f"{name} was sent {len(worker.prefetched)} tasks ahead"
+            f"{name} has prefetched {len(worker.prefetched)} tasks"
         )
         most = worker.max_prefetched(board.rules.quarantine_after)
-        assert len(worker.prefetched) <= most, f"{name} would begin tasks in its quarantine"
+        assert len(worker.prefetched) <= most, f"{name} may begin tasks in its quarantine"
         expected_s = sum(attempt.expected_s for attempt in attempts_of(worker.prefetched))
         assert math.isclose(worker.prefetched_s, expected_s, abs_tol=1e-6), f"{name} is miscounted"
-        assert not worker.running.keys() & worker.prefetched.keys(), f"{name} runs what waits"
+        assert not worker.running.keys() & worker.prefetched.keys(), (
+            f"{name} runs an attempt that is prefetched"
+        )
         for (task_id, number), record in (worker.running | worker.prefetched).items():
             attempt = record.attempts[number - 1]
             assert record is board.tasks[task_id], f"{name} runs an unknown task {task_id!r}"
             assert attempt.outcome is None, f"{name} runs an attempt that has ended"
             assert attempt.worker is worker, f"{name} runs {attempt.worker.name}'s attempt"
     for name in board.worker_registry.challenges:
-        assert board.workers[name].alive, f"somebody waits for the free name {name}"
+        assert board.workers[name].alive, f"a newcomer waits for the free name {name}"
 
 
 def _check_queue(board: BoardState) -> None:
@@ -149,7 +153,7 @@ def _check_queue(board: BoardState) -> None:
     groups = board.queue.groups.values()
     waiting = [entry.record.task_id for group in groups for entry in group.current_entries()]
     assert len(waiting) == len(set(waiting)), "a task waits twice"
-    assert set(waiting) == ready, f"{set(waiting) ^ ready} wrongly wait, or wrongly do not"
+    assert set(waiting) == ready, f"{set(waiting) ^ ready} wait or do not wait, wrongly"
     assert board.queue.count == len(waiting), f"the queue counts {board.queue.count}"
     for record in board.tasks.values():
         assert (record.queue_entry is not None) is (record.task_id in ready), (
@@ -163,13 +167,13 @@ def _check_queue(board: BoardState) -> None:
 
 
 def _check_candidate_sets(board: BoardState) -> None:
-    """Check that the caches say what the policy would say now."""
+    """Check that the cached candidates are those that the policy gives now."""
     queue = board.queue
-    # Who can do what is only worked out while there is something to hand out.
+    # Candidates are computed only while tasks are assigned.
     if board.began_at is None or board.has_ended or board.is_suspended:
         return
     if queue.pairs:
-        # What waits there, and at whom, is up to the user's own function.
+        # The user's pairing function decides which tasks wait.
         return
     for group in queue.groups.values():
         able = {
@@ -197,13 +201,13 @@ def _check_timers(board: BoardState) -> None:
     watched = set(board.timers.watched())
     for record in board.tasks.values():
         if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
-            assert record.attempts[-1] in watched, f"nobody watches task {record.task_id!r}"
+            assert record.attempts[-1] in watched, f"task {record.task_id!r} has no timer"
     held = any(worker.prefetched for worker in board.queue.workers)
-    assert not held or board.prefetch.recall in watched, "nobody takes back what waits at workers"
+    assert not held or board.prefetch.recall in watched, "no timer recalls prefetched tasks"
     quarantined = {timer.worker for timer in watched if isinstance(timer, Quarantine)}
     for name, worker in board.workers.items():
         if worker.quarantined_until is not None:
-            assert worker in quarantined, f"nobody releases {name} from its quarantine"
+            assert worker in quarantined, f"no timer ends the quarantine of {name}"
     expiring = {timer.record for timer in watched if isinstance(timer, Expiry)}
     for task_id, record in board.tasks.items():
         may_expire = record.task.expires_s is not None and not record.status.is_final
@@ -213,9 +217,9 @@ def _check_timers(board: BoardState) -> None:
     for name, worker in board.workers.items():
         for task_id, number in worker.stopping:
             attempt = board.tasks[task_id].attempts[number - 1]
-            assert attempt in warned_of, f"nobody warns of what {name} holds"
+            assert attempt in warned_of, f"no timer warns of the slots that {name} holds"
     if board.queue.unmatched_timeout.lasts_s < math.inf:
         for record in board.tasks.values():
             if record.queue_entry is not None and board.queue.gives_up_at(record) is not None:
                 due_at = board.queue.unmatched_timeout.due_at()
-                assert due_at is not None, f"task {record.task_id!r} would wait for ever"
+                assert due_at is not None, f"task {record.task_id!r} would wait forever"

@@ -1,4 +1,4 @@
-"""How many workers may join: how many at once, and how many a second."""
+"""Limits the rate of join requests that the manager answers, and the number of workers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from ..security.token_bucket import TokenBucket
 
 JOINS_PER_S = 100.0
 JOINS_AT_ONCE = 2_000
-"""How many requests to join are answered a second in the long run, and at once after a pause.
+"""The sustained rate and the burst of join requests that are answered.
 
-The other workers get no answer and ask again.
+The other requests get no answer, and their workers retry.
 """
 
 WARN_EVERY_S = 10.0
@@ -24,18 +24,17 @@ class JoinLimit:
 
     @staticmethod
     def refusal(present: int) -> str:
-        """Why no worker may join while the manager has all that it takes.
+        """The reason for a refusal because of `max_workers`.
 
         Args:
-            present: how many are connected.
+            present: the number of connected workers.
         """
         return (
-            f"{present:,} workers are connected already, as many as this manager takes "
-            "(max_workers)"
+            f"{present:,} workers are connected already, the maximum of this manager (max_workers)"
         )
 
     def puts_off(self, now: float) -> bool:
-        """Count a request to join; whether it gets no answer for now.
+        """Returns whether a join request is deferred, that is, gets no answer.
 
         Args:
             now: the time in seconds.
@@ -46,7 +45,7 @@ class JoinLimit:
         return True
 
     def warning(self, now: float) -> str | None:
-        """A warning about the requests without an answer; None if none is due.
+        """The warning about the deferred requests; None if none is due.
 
         Args:
             now: the time in seconds.
@@ -57,6 +56,6 @@ class JoinLimit:
             return None
         asked, self._put_off, self._warned_at = self._put_off, 0, now
         return (
-            f"too many workers join at once: only {JOINS_PER_S:g} a second are answered, the "
-            f"others ask again (put off since this was last said: {asked:,})"
+            f"too many join requests: {JOINS_PER_S:g} per second are answered, the others retry "
+            f"(deferred since the last warning: {asked:,})"
         )

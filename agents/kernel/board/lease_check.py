@@ -1,12 +1,12 @@
-"""Leases that no worker works on: which attempts a worker is asked about, and when.
+"""Finds lost leases: asks workers from time to time whether they still hold their attempts.
 
-A worker reports how each attempt ended. If it failed to, the attempt would hold its slot for ever.
-So the manager sometimes answers a heartbeat with the attempts that the worker has had for a while,
-and the worker gives back those that it does not hold.
+A worker reports the end of each attempt. If a report is missing, the attempt would hold its slot
+forever. So the manager sometimes answers a heartbeat with a list of the worker's older attempts,
+and the worker returns those that it does not hold.
 
-Question and answer travel in the numbered stream. The question follows the assignments that it
-asks about, and the answer follows all results that the worker had to report. So an assignment or a
-result that is still on its way is never taken for lost.
+Question and answer are sent in the numbered stream. The question follows the assignments that it
+names, and the answer follows all results that the worker had to report. So an assignment or a
+result in transit is never mistaken for lost.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from .context import BoardContext
 from .prefetch import attempts_of
 
 MAX_ASKED = 1_000
-"""How many attempts one question names; the others follow at the next heartbeat."""
+"""The maximum number of attempts per question; the others follow at the next heartbeat."""
 
 FIRST_ASKED_AFTER_HEARTBEATS = 2.0
 """How long an attempt is leased before the first question about it, in heartbeats."""
 
 LONGEST_PAUSE_S = 60.0
-"""How long it is at most until the next question about the same attempt."""
+"""The maximum pause until the next question about the same attempt."""
 
 _PAUSE_SHARE = 1 / 8
-"""The pause between two questions, as a share of how long the attempt has been leased."""
+"""The pause between two questions, as a share of the time since the attempt was leased."""
 
 
 class LeaseCheck:
-    """Asks workers whether they still hold what is leased to them.
+    """Asks workers whether they still hold the attempts leased to them.
 
     Args:
-        context: what the parts of the board share.
+        context: the state that the parts of the board share.
         tasks: all tasks by id.
     """
 
@@ -46,7 +46,7 @@ class LeaseCheck:
         self._tasks = tasks
 
     def ask(self, worker: WorkerRecord) -> None:
-        """Ask a worker that was just heard about the attempts that it has had for a while."""
+        """Ask a worker that has just sent a message about its older attempts."""
         if not (worker.running or worker.prefetched or worker.stopping):
             return
         now = self._context.now

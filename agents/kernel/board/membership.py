@@ -1,4 +1,4 @@
-"""How workers join, stay and leave: welcomes, refusals, two of one name, and the start barrier."""
+"""Admits, refuses and loses workers, resolves name conflicts, and ends the start barrier."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .worker_registry import StartBarrier, WorkerRegistry
 
 
 class JoinDecision(NamedTuple):
-    """What came of a worker's request to join.
+    """The result of a worker's join request.
 
     Args:
         lost: the leases that ended.
@@ -31,14 +31,14 @@ class JoinDecision(NamedTuple):
 
 
 class Membership:
-    """Decides which workers are admitted, and which are lost.
+    """Decides which workers are admitted and which are lost.
 
     Args:
         context: what the parts of the board share.
         workers: the workers.
         barrier: whether all expected workers have joined.
-        queue: where the connected workers are matched with tasks.
-        timers: where silences, absences and challenges are watched.
+        queue: the task queue, which matches connected workers with tasks.
+        timers: the timers for silences, absences and challenges.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Membership:
         self._timers = timers
 
     def join(self, event: WorkerJoined) -> JoinDecision:
-        """Answer a worker that asks to join, or leave it unanswered so that it asks again."""
+        """Answer a join request, or defer it: the worker then retries."""
         lost: list[Attempt] = []
         context, workers = self._context, self._workers
         if not workers.is_known(event) and self._limit.puts_off(context.now):
@@ -66,7 +66,7 @@ class Membership:
                 context.note(OccurrenceKind.WORKER_REFUSED, event.name, warning)
             return JoinDecision(lost)
         if not workers.may_join(event.name):
-            self._refuse(event, f"{event.name!r} is not among the workers that may come")
+            self._refuse(event, f"worker {event.name!r} is not in the manager's allow list")
             return JoinDecision(lost)
         there = workers.present.get(event.worker_id)
         if there is not None and (there.name, there.session) != (event.name, event.session):
@@ -75,7 +75,7 @@ class Membership:
         known = workers.by_name.get(event.name)
         is_same_start = known is not None and known.session == event.session
         if known is not None and is_same_start and event.call < known.call:
-            # The request is late: the worker has begun another conversation since.
+            # The request is outdated: the worker has started another conversation since.
             return JoinDecision(lost)
         keeps_place = known is not None and (
             known.alive or (is_same_start and known.may_have_leases)
@@ -101,7 +101,7 @@ class Membership:
         return JoinDecision(lost)
 
     def hear(self, worker_id: WorkerId) -> WorkerRecord | None:
-        """Note that something arrived from a worker; None if it is not connected."""
+        """Record that a worker is alive. Returns the worker; None if it is not connected."""
         worker = self._workers.present.get(worker_id)
         if worker is None:
             return None
@@ -111,7 +111,7 @@ class Membership:
         return worker
 
     def leave(self, event: WorkerLeft) -> list[Attempt]:
-        """Count a worker as lost that left; the leases that ended."""
+        """Mark a worker that left as lost. Returns the leases that ended."""
         worker = self._workers.present.get(event.worker_id)
         if worker is None:
             self._workers.forget_newcomer(event.worker_id)
@@ -119,7 +119,7 @@ class Membership:
         return self.lose(worker, event.reason or "left")
 
     def lose(self, worker: WorkerRecord, reason: str) -> list[Attempt]:
-        """Count a worker as lost, and admit a newcomer that waits for its name.
+        """Mark a worker as lost, and admit a newcomer that waits for its name.
 
         Returns:
             The leases that ended.
@@ -136,19 +136,19 @@ class Membership:
         return lost
 
     def expect_back(self, worker: WorkerRecord) -> None:
-        """Count a worker as away that was connected to the former manager of a restored run."""
+        """Mark a worker of a restored run as absent until it reconnects."""
         if worker.alive:
             self._queue.remove_worker(worker)
         self._timers.set(self._workers.expect_back(worker, self._context.now))
 
     def give_up(self, worker: WorkerRecord, reason: str) -> list[Attempt]:
-        """Count a worker as lost that was away; the leases that ended."""
+        """Mark an absent worker as lost. Returns the leases that ended."""
         self._workers.give_up(worker)
         self._context.note(OccurrenceKind.WORKER_LOST, worker.name, reason)
         return self._end_leases(worker)
 
     def end_start_barrier(self) -> None:
-        """Let the shell begin assigning; once."""
+        """Tell the shell, once, to begin assigning."""
         self._barrier.is_over = True
         self._context.instructions.append(StartAssigning())
 
@@ -161,10 +161,10 @@ class Membership:
         return worker
 
     def _take_back(self, worker: WorkerRecord, event: WorkerJoined) -> list[Attempt]:
-        """Let a worker continue with its leases in a new conversation; those that ended.
+        """Continue a worker's leases in a new conversation. Returns the leases that ended.
 
-        What was on its way in the old conversation never arrives. So the worker tells which
-        attempts it holds, and its other leases end.
+        Messages in transit in the old conversation are lost. So the worker reports which attempts
+        it holds, and its other leases end.
         """
         context = self._context
         self._end_challenge(worker.name)
@@ -202,10 +202,13 @@ class Membership:
             self.end_start_barrier()
 
     def _end_challenge(self, name: str) -> None:
-        """Refuse a newcomer that waits for a name, since the worker of this name is alive."""
+        """Refuse a newcomer that waits for a name, because the worker with this name is alive."""
         newcomer = self._workers.end_challenge(name)
         if newcomer is not None:
-            self._refuse(newcomer, f"a worker named {newcomer.name!r} is already here")
+            self._refuse(
+                newcomer,
+                f"a worker named {newcomer.name!r} is already connected; choose another name",
+            )
 
     def _refuse(self, event: WorkerJoined, reason: str) -> None:
         self._context.note(OccurrenceKind.WORKER_REFUSED, event.name, reason)

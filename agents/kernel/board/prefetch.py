@@ -1,9 +1,9 @@
 """Prefetching: tasks sent to a worker beyond its free slots, and recalled if others are idle.
 
-A worker with short tasks would wait for the network most of the time. So it gets a little work
-beyond its slots: as much as it does in a moment, and none if its tasks are long. It begins these
-tasks in the order in which they came. The board assumes the same order, so an attempt's time runs
-from when it has a slot.
+A worker with short tasks would wait for the network most of the time. So it gets some tasks beyond
+its slots, up to a total expected duration, and none if its tasks are long. It begins these tasks in
+the order of arrival. The board assumes the same order, so an attempt's timeout runs from the moment
+when it has a slot.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from ..model.records import Attempt, TaskRecord, WorkerRecord
 from .context import BoardContext
 
 RECALL_AFTER_S = 0.1
-"""How long a task waits at a worker before it is recalled, if another worker is free for it."""
+"""How long a prefetched task waits before it is recalled, if another worker is free for it."""
 
 
 @dataclass(slots=True, eq=False)
 class PrefetchRecall:
-    """The time of the next look for prefetched tasks to recall."""
+    """The timer for the next check for prefetched tasks to recall."""
 
     at: float | None = None
 
     def due_at(self) -> float | None:
-        """When to look, in seconds; None if no task is prefetched."""
+        """When to check, in seconds; None if no task is prefetched."""
         return self.at
 
 
 class Prefetch:
-    """Keeps track of what workers hold beyond their slots.
+    """Tracks the prefetched attempts of workers.
 
     Args:
-        context: what the parts of the board share.
-        queue: which workers are free.
+        context: the state that the parts of the board share.
+        queue: the task queue, which knows the free workers.
     """
 
     def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
@@ -49,23 +49,23 @@ class Prefetch:
         self.recall = PrefetchRecall()
 
     def hold(self, attempt: Attempt) -> bool:
-        """Count an attempt as prefetched; whether the timer `recall` must be set."""
+        """Add a prefetched attempt. Returns whether the timer `recall` must be set."""
         worker = attempt.worker
         worker.prefetched[attempt.task.task_id, attempt.number] = attempt.task
         worker.prefetched_s += attempt.expected_s
         return self.recall.at is None and self.watch(worker)
 
     def watch(self, worker: WorkerRecord) -> bool:
-        """Look for tasks to recall if a worker has some; whether `recall` must be set for that."""
+        """Plan a check if a worker has prefetched tasks. Returns whether `recall` must be set."""
         if not worker.prefetched or self.recall.at is not None:
             return False
         self.recall.at = self._context.now + RECALL_AFTER_S
         return True
 
     def restore(self, attempt: Attempt) -> bool:
-        """Restore a lease; whether the timer `recall` must be set.
+        """Restore a lease. Returns whether the timer `recall` must be set.
 
-        Its worker began as many attempts as it has slots, in the order of their numbers.
+        The worker began as many attempts as it has slots, in the order of their numbers.
         """
         worker, record = attempt.worker, attempt.task
         if worker.taken >= worker.slots:
@@ -74,20 +74,20 @@ class Prefetch:
             return self.hold(attempt)
         worker.running[record.task_id, attempt.number] = record
         if attempt.deadline is None:
-            # The row may be from when the attempt was still prefetched.
+            # The row may have been written when the attempt was still prefetched.
             _, attempt.deadline = self._limit(record)
         return False
 
     def release(self, attempt: Attempt) -> None:
-        """Note that a prefetched attempt has ended or has got a slot."""
+        """Remove a prefetched attempt that has ended or got a slot."""
         worker = attempt.worker
         del worker.prefetched[attempt.task.task_id, attempt.number]
         attempt.is_prefetched = False
-        # Sums of floats drift, so the last one out sets it to 0.
+        # Sums of floats drift, so the sum is reset to 0 with the last attempt.
         worker.prefetched_s = worker.prefetched_s - attempt.expected_s if worker.prefetched else 0.0
 
     def promote(self, worker: WorkerRecord) -> list[Attempt]:
-        """Give a worker's free slots to the attempts that were prefetched first; these."""
+        """Move the oldest prefetched attempts into a worker's free slots. Returns them."""
         promoted: list[Attempt] = []
         free = max(worker.slots - worker.taken, 0)
         # In one pass: finding the first key of a dict takes long after many removals.
@@ -103,7 +103,7 @@ class Prefetch:
     def recall_unbegun(self) -> None:
         """Recall attempts for which another worker is free, or whose worker gets no tasks now.
 
-        The worker gives back what it has not begun.
+        The worker returns those that it has not begun.
         """
         now = self._context.now
         self.recall.at = None

@@ -1,4 +1,4 @@
-"""Connected workers that get no tasks: in quarantine after failures, or retiring."""
+"""Stops assigning tasks to workers in quarantine after failures, and to retiring workers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class QuarantinePolicy:
     """Decides which connected workers get no tasks.
 
     Args:
-        context: what the parts of the board share.
+        context: the state that the parts of the board share.
         workers: the workers.
-        queue: where the connected workers are matched with tasks.
-        timers: where the ends of quarantines are watched.
+        queue: the task queue, which matches connected workers with tasks.
+        timers: the timers for the ends of quarantines.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class QuarantinePolicy:
         self._timers = timers
 
     def count_failure(self, worker: WorkerRecord) -> None:
-        """Count a failed attempt of a worker; after too many in a row its quarantine begins."""
+        """Count a failed attempt of a worker; too many in a row start its quarantine."""
         worker.failures_in_a_row += 1
         rules = self._context.rules
         limit = rules.quarantine_after
@@ -54,7 +54,7 @@ class QuarantinePolicy:
             self._context.note(OccurrenceKind.WORKER_QUARANTINED, worker.name, facts)
 
     def release(self, worker: WorkerRecord) -> None:
-        """End a worker's quarantine, and forget its failures."""
+        """End a worker's quarantine, and reset its count of failures."""
         worker.quarantined_until = None
         worker.failures_in_a_row = 0
         if worker.alive:
@@ -65,8 +65,8 @@ class QuarantinePolicy:
         """Tell a worker that holds no task to stop.
 
         Raises:
-            UnknownName: no worker of this name is connected.
-            IllegalTransition: it holds work.
+            UnknownName: no worker with this name is connected.
+            IllegalTransition: the worker has running tasks.
         """
         worker = self._workers.by_name.get(event.worker)
         if worker is None or not worker.alive:
@@ -75,7 +75,7 @@ class QuarantinePolicy:
         if worker.taken:
             raise IllegalTransition(
                 f"worker {worker.name!r} holds {worker.taken} tasks, so it can't be retired; "
-                "retire a worker that holds none"
+                "retire a worker without running tasks"
             )
         if not worker.is_retiring:
             worker.is_retiring = True

@@ -37,20 +37,20 @@ def read_board(
     *,
     now: float,
 ) -> Board:
-    """Make a board with the run as it was when the rows were written.
+    """Create a board with the run as it was when the rows were written.
 
-    The run is suspended, and can be looked at, until `ListeningStarted` resumes it.
+    The run is suspended, and can only be read, until `ListeningStarted` resumes it.
 
     Args:
         rows: all rows of a store.
-        rules: the rules that the board goes by; by default, for a board that is only looked at, the
-            workers that the run waited for.
-        policy: which worker gets which task; by default as in the run, or `best_fit` if that was a
-            policy of the user's own.
+        rules: the board's configuration; the default, for a board that is only read, contains the
+            expected workers of the run.
+        policy: the matching policy; by default that of the run, or `best_fit` if the run had a
+            custom policy.
         now: the time in seconds.
 
     Raises:
-        DecodeError: a row can't be read; says which and why.
+        DecodeError: a row can't be read; the message names it and the reason.
     """
     if rows == NOTHING:
         return Board(rules, policy)
@@ -72,12 +72,13 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
         now: the time in seconds.
 
     Returns:
-        What the store lacks.
+        The rows that the store lacks.
 
     Raises:
-        DecodeError: a row can't be read; says which and why. The board is as before.
-        DifferentTask: the run has another task with the id of one of the board's. The board is as
-            before.
+        DecodeError: a row can't be read; the message names it and the reason. The board is
+            unchanged.
+        DifferentTask: the run has a different task with the id of a task of the board. The board is
+            unchanged.
     """
     own = list(board.tasks.values())
     if rows == NOTHING:
@@ -98,7 +99,7 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
 
 
 def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
-    """Take over a run on a board without tasks and workers; it is suspended at first."""
+    """Load a run into a board without tasks and workers; the run is suspended at first."""
     tasks, timers, workers = board.task_registry, board.timers, board.worker_registry
     board.context.now = now
     board.is_suspended = True
@@ -141,7 +142,7 @@ def read_snapshot(rows: Rows) -> Snapshot:
     """Make a snapshot of a run from its rows.
 
     Raises:
-        DecodeError: a row can't be read, as when the class of a task is not known here.
+        DecodeError: a row can't be read, for example because a task's class is not known here.
     """
     workers: dict[str, WorkerRecord] = {}
     place = "the run"
@@ -226,7 +227,7 @@ def _read_task(
         decision=None if decision is None else _read_decision(decision, candidates_by_bytes),
     )
     if priority is not None:
-        # The row has it if the task has changed, and a timeout that has changed.
+        # The row contains the task if it has changed, and the timeout if it has changed.
         record.task = task.model_copy(update={"priority": priority})
         if timeout:
             record.task.timeout = timeout[0]
@@ -289,7 +290,7 @@ def _pairs(kept: Payload) -> Payload:
 
 _FIRST_WORKER_ROWS = 14
 _LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {})
-"""What the first stores had in a worker's row, and the rest where one lacks it."""
+"""The length of a worker's row in the first format, and the defaults of the later values."""
 
 
 def _read_worker(row: WorkerRow) -> WorkerRecord:
@@ -328,7 +329,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
 
 
 def _forgotten(name: str, workers: Mapping[str, WorkerRecord]) -> WorkerRecord:
-    """Stand in for a worker that was lost so long ago that the board had forgotten it."""
+    """Create a placeholder for a lost worker that the board had already forgotten."""
     return WorkerRecord(
         WorkerProfile(name=name, skill_level=0),
         *("", "", len(workers)),

@@ -1,7 +1,7 @@
-"""The rows in which a store keeps a run.
+"""The rows that a store writes for a run: encodes tasks, workers and the run.
 
-To a store the rows are opaque, except for what identifies them. So a store does not change when the
-board keeps something new.
+A store knows only the keys of the rows; their content is opaque. So a store does not change when
+the board saves an additional value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TaskRow(NamedTuple):
     """The current state of a task; it replaces the earlier row with the same id.
 
     Args:
-        task_id: the task's id: an integer or a text; 1 and "1" are two tasks.
+        task_id: the task's id, an integer or a string; 1 and "1" are different tasks.
         sequence: its number in the order of adding, from 0; never changes.
         status: its status.
         definition: the task as it was added; None if it was written before.
@@ -46,10 +46,10 @@ class WorkerRow(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What is to be written, all of it or nothing; or everything that a store has.
+    """The rows of one atomic write, or all rows of a store.
 
     Args:
-        run: what concerns the run as a whole; None if it has not changed or there is no run yet.
+        run: the state of the run itself; None if it has not changed or there is no run yet.
         tasks: tasks; when read, in the order of adding, each with its definition.
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
@@ -69,12 +69,12 @@ def changed_rows(
 ) -> Rows:
     """The rows that must be written before a board's instructions may be carried out.
 
-    Every change comes with an occurrence. Progress is not kept.
+    Every change has an occurrence. Progress is not stored.
 
     Args:
-        board: the board, after it has given these instructions.
-        instructions: what it has said since the last rows were written; only occurrences count.
-        heard: the names of workers whose `last_heard_at` has changed, which no occurrence says.
+        board: the board, after it has returned these instructions.
+        instructions: the instructions since the last rows were written; only occurrences matter.
+        heard: the names of workers whose `last_heard_at` has changed, which has no occurrence.
     """
     known = board.tasks
     tasks: dict[TaskId, TaskRecord] = {}
@@ -155,15 +155,15 @@ _ATTEMPT = attrgetter(
 )
 
 RESULT_FIELDS = tuple(TaskResult.model_fields)
-"""The fields of a result, in the order in which a row has their values."""
+"""The fields of a result, in the order of their values in a row."""
 
 _RESULT = attrgetter(*RESULT_FIELDS)
 
 
 class _TaskRows:
-    """Makes the rows of one write. They must be cheap: each task is written three times.
+    """Creates the rows of one write. This must be fast: each task is written three times.
 
-    A tuple goes into a row as it is. What many tasks share is packed once.
+    Tuples are packed without conversion. Values that many tasks share are packed once.
     """
 
     def __init__(self) -> None:
@@ -211,7 +211,7 @@ def _result_state(result: TaskResult) -> Payload:
 
 
 PROFILE_FIELDS = ("skill_level", "specialties", "slots", "task_types")
-"""What a worker's row has always told of its profile; what came later is at the row's end."""
+"""The profile fields of the first row format; later fields are at the end of the row."""
 
 
 def _worker_row(worker: WorkerRecord) -> WorkerRow:

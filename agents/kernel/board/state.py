@@ -1,4 +1,4 @@
-"""What a board holds, and what can be read of it from outside; nothing here handles events."""
+"""The state of a board, and read access to it; handles no events."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class BoardState:
         )
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
         self.is_suspended = False
-        """Whether it is a restored run that does not go on yet."""
+        """Whether this is a restored run that has not been resumed yet."""
         self.former_policy = ""
         """The name of the policy of a restored run."""
         self.began_at: float | None = None
@@ -70,16 +70,16 @@ class BoardState:
 
     @property
     def rules(self) -> Rules:
-        """The rules that the board goes by."""
+        """The board's configuration."""
         return self.context.rules
 
     @property
     def can_move_to_another_clock(self) -> bool:
-        """Whether nothing has happened yet but that tasks were added, changed or cancelled."""
+        """Whether the only events so far added, changed or cancelled tasks."""
         return self.began_at is None and not self.is_suspended and not self.worker_registry.by_name
 
     def move_to_another_clock(self, now: float) -> None:
-        """Go by another clock from now on; all that has happened so far happens now.
+        """Switch to another clock, and set the time of all past events to now.
 
         Args:
             now: the time by that clock, in seconds.
@@ -97,7 +97,7 @@ class BoardState:
             self.queue.requeue(record, now)
 
     def next_timer_at(self) -> float | None:
-        """When `TimePassed` must be handled unless another event comes before; None for never."""
+        """The time at which `TimePassed` is due; None for never."""
         timer_at, unmatched_at = self.timers.next_at(), self.queue.unmatched_timeout.due_at()
         if timer_at is None or (unmatched_at is not None and unmatched_at < timer_at):
             return unmatched_at
@@ -105,12 +105,12 @@ class BoardState:
 
     @property
     def tasks(self) -> Mapping[TaskId, TaskRecord]:
-        """The tasks by id, in the order in which they were added; without forgotten ones."""
+        """The tasks by id, in the order of adding, without forgotten ones."""
         return self.task_registry.by_id
 
     @property
     def workers(self) -> Mapping[str, WorkerRecord]:
-        """The workers by name, in the order in which they joined; with the latest lost ones."""
+        """The workers by name, in the order of joining, including the latest lost ones."""
         return self.worker_registry.by_name
 
     @property
@@ -120,12 +120,12 @@ class BoardState:
 
     @property
     def results(self) -> Sequence[TaskResult]:
-        """The recorded results in the order of their recording; at most one for a task."""
+        """The recorded results in the order of recording, at most one per task."""
         return tuple(self.task_registry.results.values())
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        """How many results did not count, by reason."""
+        """The number of ignored results, by reason."""
         return self.task_registry.ignored
 
     @property
@@ -135,7 +135,7 @@ class BoardState:
 
     @property
     def last_event_at(self) -> float:
-        """When something last happened, in seconds."""
+        """The time of the last event, in seconds."""
         return self.context.now
 
     @property
@@ -155,7 +155,7 @@ class BoardState:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing is left to do, or only tasks that are held back."""
+        """Whether no task is left to run, except held ones."""
         tasks = self.task_registry
         if not tasks.unsettled:
             return self.rules.ends_when_done
@@ -163,16 +163,15 @@ class BoardState:
         return bool(tasks.held) and is_idle
 
     def change_rules(self, rules: Rules) -> None:
-        """Go by other rules from now on; a worker that has joined keeps its order.
+        """Replace the configuration; a worker that has joined keeps its order.
 
-        The queue keeps what it was made with: the timeout of unmatched tasks, how much is
-        prefetched, and when a quarantine begins.
+        The queue keeps its values of `unmatched_after_s`, `prefetch_s` and `quarantine_after`.
         """
         self.context.rules = rules
         self.worker_registry.follow_roster()
 
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
-        """What happened to a task, the oldest first; the latest 64 occurrences.
+        """The latest 64 occurrences of a task, the oldest first.
 
         Raises:
             UnknownTask: no task has this id.
@@ -188,7 +187,7 @@ class BoardState:
         return self.task_registry.find(task_id)
 
     def has_free_worker_for(self, task_id: TaskId) -> bool:
-        """Whether a free worker could do a task.
+        """Whether a free worker can run a task.
 
         Raises:
             UnknownTask: no task has this id.
@@ -226,7 +225,7 @@ class BoardState:
         candidates, workers = queue.candidates_for(record), queue.workers
         headline = self._describe_wait(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
-            headline = "waits for a worker: all who can do it are in quarantine or retiring"
+            headline = "waits for a worker: all that can run it are in quarantine or retiring"
         held_back = {each.name for each in workers if queue.is_held_back(each)}
         held = {
             worker.name: [each.describe(self.context.now) for each in held_slots(worker, tasks)]
@@ -246,9 +245,9 @@ class BoardState:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
         if gives_up_at is None:
-            return "waits for a free slot: all who can do it are busy"
+            return "waits for a free slot: all workers that can run it are busy"
         shortfall = describe_shortfall(queue.policy, record.task, queue.workers)
-        headline = f"waits for somebody who can do it: {shortfall}"
+        headline = f"waits: no connected worker can run it: {shortfall}"
         if gives_up_at < math.inf:
-            headline += f"; it fails after {gives_up_at - self.context.now:.1f} s more"
+            headline += f"; it fails in {gives_up_at - self.context.now:.1f} s"
         return headline

@@ -24,37 +24,37 @@ _SHOWN_CHARACTERS = 200
 
 
 def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
-    """See that new tasks fit together and with the known ones.
+    """Check the ids, dependencies and parents of new tasks.
 
     Raises:
         InvalidTask: an id is neither an integer nor a string.
-        DuplicateTask: an id is known, or stands twice.
+        DuplicateTask: an id is already known, or occurs twice.
         UnknownDependency: a dependency or parent is neither known nor among the new tasks.
         DependencyCycle: some of them wait for one another.
     """
     batch: dict[TaskId, Task] = {}
     for task in tasks:
         task_id = task.id
-        # True would pass for 1; a model built without validation may hold anything.
+        # True equals 1; and a model built without validation may contain any value.
         if type(task_id) not in (int, str):
             raise InvalidTask(f"a task's id is {task_id!r}; it must be an integer or a string")
         if task_id in known:
-            raise DuplicateTask(f"there is a task {task_id!r} already; give each an id of its own")
+            raise DuplicateTask(f"a task with the id {task_id!r} already exists; use another id")
         if task_id in batch:
-            raise DuplicateTask(f"two of the new tasks have the id {task_id!r}; change one of them")
+            raise DuplicateTask(f"two of the new tasks have the id {task_id!r}; change one id")
         batch[task_id] = task
     for task in tasks:
         for needed in task.depends_on:
             if needed not in batch and needed not in known:
                 raise UnknownDependency(
-                    f"task {task.id!r} depends on {needed!r}, which nobody has added; "
-                    "add it before, or together with it"
+                    f"task {task.id!r} depends on {needed!r}, which was not added; "
+                    "add it before this task or together with it"
                 )
         parent = task.parent_id
         if parent is not None and parent not in batch and parent not in known:
             raise UnknownDependency(
-                f"task {task.id!r} has the parent {parent!r}, which nobody has added; "
-                "add it before, or together with it"
+                f"task {task.id!r} has the parent {parent!r}, which was not added; "
+                "add it before this task or together with it"
             )
     _check_circles(batch)
 
@@ -73,13 +73,13 @@ def find_forgettable(
     """The records of tasks that are to be forgotten together.
 
     Args:
-        task_ids: which; one that is named twice is forgotten once.
-        tasks: all that the board has.
+        task_ids: the ids of the tasks to forget; duplicates are ignored.
+        tasks: all tasks of the board.
 
     Raises:
-        UnknownTask: there is no such task.
+        UnknownTask: a task does not exist.
         IllegalTransition: a task is not settled, its worker has not confirmed that it stopped, or
-            a task that is kept depends on it or is its child.
+            another task that is not forgotten depends on it or is its child.
     """
     records: list[TaskRecord] = []
     named_inside: Counter[TaskId] = Counter()
@@ -95,23 +95,23 @@ def find_forgettable(
 
 
 def check_same(known: Task, again: Task) -> None:
-    """See that a task is the one that is known under its id.
+    """Check that a task equals the stored task with the same id.
 
     Raises:
-        DifferentTask: it is another; tells what differs, with both.
+        DifferentTask: they differ; the message shows the differing fields of both.
     """
     if encode_task(known) == encode_task(again):
         return
     ours, theirs = _fields(known), _fields(again)
     differing = [
-        f"{name} is {_show(ours.get(name))} there and {_show(theirs.get(name))} here"
+        f"{name} is {_show(ours.get(name))} in the store and {_show(theirs.get(name))} now"
         for name in {**ours, **theirs}
         if ours.get(name) != theirs.get(name)
     ]
     raise DifferentTask(
-        f"task {again.id!r} is in the store already, as another task: "
-        f"{'; '.join(differing) or 'its data differs'}; give it another id, "
-        "put back what it was, or begin with a new store"
+        f"the store has a different task with the id {again.id!r}: "
+        f"{'; '.join(differing) or 'its data differs'}; use another id, "
+        "restore the former values, or start with a new store"
     )
 
 
@@ -143,22 +143,22 @@ def _check_circles(batch: Mapping[TaskId, Task]) -> None:
             middle = f"… {len(shown) - _MAX_NAMED} more …"
             shown = [*shown[: _MAX_NAMED - 2], middle, *shown[-2:]]
         raise DependencyCycle(
-            f"tasks wait for one another, so that none can start: {' → '.join(shown)}; "
-            "take one of these dependencies away"
+            f"the dependencies form a cycle, so none of these tasks can start: "
+            f"{' → '.join(shown)}; remove one of the dependencies"
         )
 
 
 def _find_circle(
     batch: Mapping[TaskId, Task], waiting_for: Mapping[TaskId, set[TaskId]]
 ) -> list[TaskId]:
-    """One circle among tasks each of which waits for another of them."""
+    """Find one cycle among tasks that all wait for another one of them."""
     path: list[TaskId] = []
     place: dict[TaskId, int] = {}
     task_id = next(iter(waiting_for))
     while task_id not in place:
         place[task_id] = len(path)
         path.append(task_id)
-        # In the order in which the task names them, since sets have none.
+        # In the order of `depends_on`, because sets have no order.
         task_id = next(each for each in batch[task_id].depends_on if each in waiting_for)
     return [*path[place[task_id] :], task_id]
 
@@ -170,10 +170,10 @@ def _check_forgettable(record: TaskRecord, named_by: int) -> None:
     if named_by:
         raise IllegalTransition(
             f"{told}, but {named_by} other tasks depend on it or are its children, so it can't be "
-            "forgotten; forget them first, or together with it"
+            "forgotten; forget those tasks first, or together with this one"
         )
     for attempt in record.attempts:
-        # Whoever confirms must find it; and until then its slot is not free.
+        # The confirmation must find the record; and until then the slot is not free.
         key, worker = (record.task_id, attempt.number), attempt.worker
         if key in worker.stopping or key in worker.withdrawn:
             raise IllegalTransition(

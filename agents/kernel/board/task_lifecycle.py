@@ -1,4 +1,4 @@
-"""The life of a task on the board: added, changed, settled, and what follows for its dependents."""
+"""Adds, retries, requeues, settles, cancels and forgets tasks, and cancels their dependents."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 from .transitions import Cause
 
-# Members are looked up once: an enum takes longer to find one than the rest of a transition takes.
+# Module constants, because access to an enum member takes longer than the rest of a transition.
 _PENDING = TaskStatus.PENDING
 _SUCCEEDED = Cause.SUCCEEDED
 _TASK_ADDED, _TASK_COMPLETED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_COMPLETED
@@ -41,9 +41,9 @@ class TaskLifecycle:
     Args:
         context: what the parts of the board share.
         tasks: the tasks.
-        queue: where tasks wait for workers.
-        leases: the leases of their attempts.
-        timers: where expiries are watched.
+        queue: the task queue.
+        leases: the leases of the tasks' attempts.
+        timers: the timers for expiries.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class TaskLifecycle:
         """Add tasks, all of them or none.
 
         Args:
-            given: the tasks; those of a restored run may be among them, once.
-            packed: the same as `pack_task` packs them, as far as that is known.
+            given: the tasks; they may include tasks of a restored run, each once.
+            packed: the results of `pack_task` for the tasks; may be empty.
 
         Raises:
-            InvalidTask: one can't be added; its subclasses say more.
-            DifferentTask: a restored run has another task of this id.
+            InvalidTask: a task can't be added; its subclasses give the reason.
+            DifferentTask: a restored run has a different task with the same id.
         """
         registry, context = self._tasks, self._context
         tasks, added_again = self._sift_restored(given)
@@ -100,7 +100,7 @@ class TaskLifecycle:
             self.watch_expiry(record)
 
     def _sift_restored(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], set[TaskId]]:
-        """The new ones of some tasks, and the ids of those that a restored run has already.
+        """Split tasks into new ones and the ids of those that a restored run already has.
 
         A program that resumes a run adds its tasks again, once.
         """
@@ -118,7 +118,7 @@ class TaskLifecycle:
         return new, added_again
 
     def _link(self, record: TaskRecord) -> str:
-        """Link a new task to those it depends on; why it can never start, or ""."""
+        """Link a new task to its dependencies. Returns why it can never start, or ""."""
         if not record.task.depends_on and record.task.parent_id is None:
             return ""
         reason = ""
@@ -132,7 +132,7 @@ class TaskLifecycle:
         return reason
 
     def link_dependencies(self, record: TaskRecord) -> list[TaskRecord]:
-        """Count the tasks that a task names and waits for; those that it waits for."""
+        """Update the counts of the tasks that a task names. Returns those that it waits for."""
         by_id = self._tasks.by_id
         for task_id in named_tasks(record.task):
             by_id[task_id].named_by += 1
@@ -142,7 +142,7 @@ class TaskLifecycle:
         return unfinished
 
     def recover(self, event: RecoveryRequested) -> None:
-        """Add a copy of a failed task, which avoids the workers at which that failed."""
+        """Add a copy of a failed task; it avoids the workers at which the original failed."""
         failed = self._tasks.find(event.task_id)
         if failed.status is not TaskStatus.FAILED:
             raise IllegalTransition(
@@ -186,12 +186,12 @@ class TaskLifecycle:
     # ------------------------------------------------------------------ changed while it waits
 
     def enqueue(self, record: TaskRecord) -> None:
-        """Let a pending task wait for a worker, unless it waits for something else."""
+        """Enqueue a pending task unless it has unfinished dependencies or is held back."""
         if not record.unfinished and record.task_id not in self._tasks.held:
             self._queue.push(record, self._context.now)
 
     def change_priority(self, event: PriorityChanged) -> None:
-        """Give a pending task another priority."""
+        """Change the priority of a pending task."""
         record = self._tasks.find(event.task_id)
         if record.status is not TaskStatus.PENDING:
             raise IllegalTransition(
@@ -205,7 +205,7 @@ class TaskLifecycle:
         self._context.note_task(OccurrenceKind.TASK_REPRIORITIZED, record, facts=facts)
 
     def alter(self, record: TaskRecord, field: str, value: float) -> None:
-        """Change a field of a task in a copy, since the task object belongs to its creator."""
+        """Change a field of a task in a copy, because the task object belongs to its creator."""
         task = record.task.model_copy()
         try:
             setattr(task, field, value)
@@ -220,13 +220,13 @@ class TaskLifecycle:
     def requeue(
         self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str = ""
     ) -> None:
-        """Let a task whose attempt has ended wait for the next one.
+        """Requeue a task for a retry after its attempt has ended.
 
         Args:
-            attempt: the attempt.
-            cause: why, for the transition.
-            facts: why, for the story.
-            worker: the name of the worker, if the story is to name it.
+            attempt: the attempt that ended.
+            cause: the cause of the status transition.
+            facts: the facts for the task's story.
+            worker: the worker's name for the story; "" to leave it out.
         """
         record = attempt.task
         self._tasks.transition(record, cause)
@@ -237,7 +237,7 @@ class TaskLifecycle:
     # ------------------------------------------------------------------ settled
 
     def complete(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
-        """Record the success of a task, and enqueue the tasks that waited for nothing else."""
+        """Complete a task, and enqueue the dependents that have no other unfinished dependency."""
         self._tasks.transition(record, _SUCCEEDED)
         record.result = result
         record.error_message = None
@@ -260,7 +260,7 @@ class TaskLifecycle:
         self._settle(OccurrenceKind.TASK_FAILED, record, facts)
 
     def fail_unmatched(self) -> None:
-        """Fail the tasks that no connected worker could do for too long."""
+        """Fail the tasks whose unmatched timeout has expired."""
         for record, shortfall in self._queue.take_unmatched(self._context.now):
             self._tasks.transition(record, Cause.NOBODY_CAN)
             error = record.error_message = f"nobody can: {shortfall}"
@@ -269,7 +269,7 @@ class TaskLifecycle:
             self._cancel_dependents(record)
 
     def expire(self, record: TaskRecord) -> None:
-        """Fail a task that has not begun in time, wherever it waits."""
+        """Fail a task that did not begin before it expired."""
         error = describe_expiry(record)
         waits_at_worker = record.status is TaskStatus.IN_PROGRESS
         self._tasks.transition(record, Cause.EXPIRED)
@@ -282,7 +282,7 @@ class TaskLifecycle:
         self._settle(OccurrenceKind.TASK_FAILED, record, facts)
 
     def watch_expiry(self, record: TaskRecord) -> None:
-        """Set the timer for a task that must have begun by some time."""
+        """Set the timer for a task that expires."""
         expiry = expiry_of(record, self._context.rules.time_scale)
         if expiry is not None:
             self._timers.set(expiry)
@@ -301,12 +301,12 @@ class TaskLifecycle:
         self._settle(OccurrenceKind.TASK_CANCELLED, record, facts)
 
     def _settle(self, what: OccurrenceKind, record: TaskRecord, facts: Facts) -> None:
-        """Take note of how a task that has not been completed was settled."""
+        """Record why a task that was not completed is settled."""
         self._context.note_task(what, record, record.attempt, record.worker, facts)
         self._cancel_dependents(record)
 
     def _cancel_dependents(self, record: TaskRecord) -> None:
-        """Cancel all tasks that can never start now; in a loop, since chains may be long."""
+        """Cancel all tasks that can never start now; iterative, because chains may be long."""
         reason = _upstream_reason(record)
         settled = deque([record])
         while settled:

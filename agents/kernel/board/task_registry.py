@@ -1,4 +1,4 @@
-"""The tasks of a board, with results and counts; the only place that changes a status."""
+"""The tasks of a board, with their results and counts; only this module changes a status."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class TaskRegistry:
 
     def __init__(self, context: BoardContext) -> None:
         self._context = context
-        # These two hold every task of the run until it is forgotten, since reports name them all.
+        # These two contain every task of the run until it is forgotten: reports list all tasks.
         self.by_id: dict[TaskId, TaskRecord] = {}
         self.results: dict[TaskId, TaskResult] = {}
         self.counts = dict.fromkeys(TaskStatus, 0)
-        """How many tasks have each status."""
+        """The number of tasks by status."""
         self.unsettled = 0
-        """How many tasks are pending or in progress."""
+        """The number of tasks that are pending or in progress."""
         self.held: dict[TaskId, None] = {}
-        """The pending tasks that a manager's own `assign_tasks` has not handed out yet."""
+        """The pending tasks that the manager's custom `assign_tasks` has not handed out yet."""
         self.ignored: dict[str, int] = {}
-        """How many results did not count, by reason."""
+        """The number of ignored results, by reason."""
         self.restored_ids: set[TaskId] = set()
-        """The tasks of a restored run that have not been added again since."""
+        """The tasks of a restored run that were not added again since."""
         self.next_sequence = 0
 
     def find(self, task_id: TaskId) -> TaskRecord:
@@ -51,7 +51,7 @@ class TaskRegistry:
         return record
 
     def restore(self, record: TaskRecord) -> None:
-        """Count a task of a restored run, which is known by its id already."""
+        """Update the counts for a restored task, whose record is already in `by_id`."""
         self.counts[record.status] += 1
         self.unsettled += not record.status.is_final
         self.next_sequence = max(self.next_sequence, record.sequence + 1)
@@ -75,14 +75,14 @@ class TaskRegistry:
         self.next_sequence = 0
 
     def count_ignored(self, reason: str) -> None:
-        """Count a result that did not count."""
+        """Count an ignored result."""
         self.ignored[reason] = self.ignored.get(reason, 0) + 1
 
     def transition(self, record: TaskRecord, cause: Cause) -> None:
-        """Change a task's status as `TRANSITIONS` says.
+        """Change a task's status according to `TRANSITIONS`.
 
         Raises:
-            IllegalTransition: there is no such transition.
+            IllegalTransition: the table has no such transition.
         """
         before = record.status
         after = TRANSITIONS.get((before, cause))

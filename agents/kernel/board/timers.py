@@ -1,4 +1,4 @@
-"""Timers: a heap of objects each of which knows when it is due."""
+"""A timer queue: a heap of objects that have a due time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SMALLEST_COMPACTION = 1_024
 
 
 class Timer(Protocol):
-    """Something that is due at some time, which may become later, or never, while it waits."""
+    """An object with a due time, which may become later, or None, while the timer is set."""
 
     def due_at(self) -> float | None:
         """When it is due, in seconds of the board's time; None for never."""
@@ -20,7 +20,7 @@ _TimerT = TypeVar("_TimerT", bound=Timer)
 
 
 class TimerQueue(Generic[_TimerT]):
-    """A heap of timers. Timers that are never due any more stay in it until they come up.
+    """A heap of timers. Timers that are no longer due stay in it until they reach the top.
 
     If they outnumber the others, they are removed.
     """
@@ -31,7 +31,7 @@ class TimerQueue(Generic[_TimerT]):
         self._compact_at = _SMALLEST_COMPACTION
 
     def set(self, timer: _TimerT) -> None:
-        """Watch a timer; must be called again if it is due earlier, not if it is due later."""
+        """Add a timer. Call it again if the timer becomes due earlier, not if later."""
         at = timer.due_at()
         if at is None:
             return
@@ -68,7 +68,7 @@ class TimerQueue(Generic[_TimerT]):
         return heapq.heappop(self._heap)[2]
 
     def watched(self) -> list[_TimerT]:
-        """All timers that are still due some time, in no order."""
+        """All timers that are still due, in no particular order."""
         return [timer for _, _, timer in self._heap if timer.due_at() is not None]
 
     def __len__(self) -> int:

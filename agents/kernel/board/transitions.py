@@ -26,7 +26,7 @@ class Cause(str, Enum):
 
 TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.PENDING, Cause.ASSIGNED): TaskStatus.IN_PROGRESS,
-    # A late success counts even if the task waits again.
+    # A late success counts even if the task was requeued.
     (TaskStatus.PENDING, Cause.SUCCEEDED): TaskStatus.COMPLETED,
     (TaskStatus.PENDING, Cause.CANCELLED): TaskStatus.CANCELLED,
     (TaskStatus.PENDING, Cause.UPSTREAM_FAILED): TaskStatus.CANCELLED,

@@ -1,4 +1,4 @@
-"""The workers by name and address, the lost ones, and newcomers that want a taken name."""
+"""The workers by name and address, including lost ones, and newcomers that claim a name in use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..model.records import WorkerRecord
 from .context import BoardContext
 
 MAX_LOST_KEPT = 10_000
-"""How many lost workers, and how many of their addresses, are remembered: the latest."""
+"""The maximum number of lost workers, and of their addresses, that are kept: the latest."""
 
 MAX_CHALLENGES = 1_000
-"""How many newcomers may wait at once for a name that is taken; others ask again."""
+"""The maximum number of newcomers that wait for a name in use; others retry."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,18 +25,18 @@ class Silence:
     is_over: bool = False
 
     def due_at(self) -> float | None:
-        """When the worker counts as lost unless it is heard before."""
+        """When the worker is lost unless a message arrives before."""
         return None if self.is_over else self.worker.last_heard_at + self.lost_after_s
 
 
 @dataclass(slots=True, eq=False)
 class Absence:
-    """The timer for a worker of a restored run, which may come back to its leases."""
+    """The timer for a worker of a restored run, which may return to its leases."""
 
     worker: WorkerRecord
 
     def due_at(self) -> float | None:
-        """When its leases end unless it is back before."""
+        """When its leases end unless it returns before."""
         return self.worker.awaited_until
 
 
@@ -53,14 +53,14 @@ class Quarantine:
 
 @dataclass(slots=True, eq=False)
 class Challenge:
-    """The timer for a newcomer that asks for the name of a connected worker."""
+    """The timer for a newcomer that claims the name of a connected worker."""
 
     newcomer: WorkerJoined
     decided_at: float
     is_over: bool = False
 
     def due_at(self) -> float | None:
-        """When the newcomer gets the name unless the other worker is heard before."""
+        """When the newcomer gets the name unless the other worker sends a message before."""
         return None if self.is_over else self.decided_at
 
 
@@ -68,7 +68,7 @@ class WorkerRegistry:
     """The workers that are or were connected.
 
     Args:
-        context: what the parts of the board share.
+        context: the state that the parts of the board share.
     """
 
     def __init__(self, context: BoardContext) -> None:
@@ -85,7 +85,7 @@ class WorkerRegistry:
         self.follow_roster()
 
     def follow_roster(self) -> None:
-        """Order the workers that have not joined yet by the roster of the rules."""
+        """Order the workers that have not joined yet by the configured roster."""
         roster = self._context.rules.roster
         self._order_of = {name: order for order, name in enumerate(roster)}
         self._next_order = max(self._next_order, len(roster))
@@ -98,7 +98,7 @@ class WorkerRegistry:
         return worker
 
     def connect(self, event: WorkerJoined, now: float) -> tuple[WorkerRecord, Silence]:
-        """Add a worker whose name no connected worker has; it, and the timer for its silence."""
+        """Connect a worker whose name is free. Returns it and the timer for its silence."""
         worker = self.by_name.get(event.name)
         if worker is None:
             order = self._order_of.get(event.name)
@@ -117,7 +117,7 @@ class WorkerRegistry:
         else:
             self._lost.pop(event.name, None)
             if worker.session != event.session:
-                # It was restarted, so the reason for its failures may be gone.
+                # It was restarted, so the cause of its failures may be gone.
                 worker.failures_in_a_row = 0
                 worker.quarantined_until = None
             worker.is_retiring = False
@@ -134,7 +134,7 @@ class WorkerRegistry:
         return worker, silence
 
     def restore(self, worker: WorkerRecord) -> Silence | None:
-        """Restore a worker; the timer for its silence if it was connected."""
+        """Restore a worker. Returns the timer for its silence if it was connected."""
         self.by_name[worker.name] = worker
         if worker.name not in self._order_of:
             self._next_order = max(self._next_order, worker.order + 1)
@@ -147,24 +147,24 @@ class WorkerRegistry:
         return silence
 
     def lose(self, worker: WorkerRecord, now: float) -> None:
-        """Count a worker as lost; the latest `MAX_LOST_KEPT` lost workers are remembered."""
+        """Mark a worker as lost; the latest `MAX_LOST_KEPT` lost workers are kept."""
         self.disconnect(worker, now)
         self._remember(worker)
 
     def expect_back(self, worker: WorkerRecord, now: float) -> Absence:
-        """Count a worker as away that was connected to the former manager of a restored run."""
+        """Mark a worker of a restored run as absent until it reconnects."""
         if worker.alive:
             self.disconnect(worker, now)
         worker.awaited_until = now + self._context.rules.return_within_s
         return Absence(worker)
 
     def give_up(self, worker: WorkerRecord) -> None:
-        """Count a worker as lost that was away."""
+        """Mark an absent worker as lost."""
         worker.awaited_until = None
         self._remember(worker)
 
     def disconnect(self, worker: WorkerRecord, now: float) -> None:
-        """Count a worker as not connected."""
+        """Mark a worker as not connected."""
         worker.alive = False
         worker.lost_at = now
         del self.present[worker.worker_id]
@@ -180,7 +180,7 @@ class WorkerRegistry:
             del self._lost[oldest], self.by_name[oldest]
 
     def excuse(self, seconds: float, now: float) -> None:
-        """Extend the timeouts of all workers by a time in which no message could be received."""
+        """Extend the timeouts of all workers by the time in which nothing could be received."""
         for worker in self.by_name.values():
             if worker.alive:
                 worker.last_heard_at = min(worker.last_heard_at + seconds, now)
@@ -190,16 +190,16 @@ class WorkerRegistry:
             challenge.decided_at += seconds
 
     def is_known(self, event: WorkerJoined) -> bool:
-        """Whether a worker that asks to join is, or lately was, connected in this same session."""
+        """Whether the worker of a join request is or recently was connected in the same session."""
         known = self.by_name.get(event.name)
         return known is not None and known.session == event.session
 
     def may_join(self, name: str) -> bool:
-        """Whether a worker of this name may join at all."""
+        """Whether a worker with this name is allowed to join."""
         return self._context.rules.allow is None or name in self._context.rules.allow
 
     def challenge(self, newcomer: WorkerJoined, now: float) -> Challenge | None:
-        """Let a newcomer wait for a name; None if it waits already, or if too many wait."""
+        """Let a newcomer wait for a name; returns None if it already waits or too many wait."""
         earlier = self.challenges.get(newcomer.name)
         if earlier is not None:
             if earlier.newcomer.worker_id == newcomer.worker_id:
@@ -215,7 +215,7 @@ class WorkerRegistry:
         return challenge
 
     def end_challenge(self, name: str) -> WorkerJoined | None:
-        """End the wait of a newcomer for a name; the newcomer, if there was one."""
+        """End the wait of a newcomer for a name. Returns the newcomer, if there was one."""
         challenge = self.challenges.pop(name, None)
         if challenge is None:
             return None
@@ -223,7 +223,7 @@ class WorkerRegistry:
         return challenge.newcomer
 
     def forget_newcomer(self, worker_id: WorkerId) -> None:
-        """End the wait of a newcomer that went away."""
+        """End the wait of a newcomer that left."""
         for name, challenge in self.challenges.items():
             if challenge.newcomer.worker_id == worker_id:
                 self.end_challenge(name)
@@ -231,21 +231,21 @@ class WorkerRegistry:
 
 
 class StartBarrier:
-    """Whether all expected workers have joined, so that the assigning may begin.
+    """The start condition: assigning begins when all expected workers have joined.
 
     Args:
-        context: what the parts of the board share.
+        context: the state that the parts of the board share.
     """
 
     def __init__(self, context: BoardContext) -> None:
         self._context = context
         self.opened_at: float | None = None
-        """Since when workers can join, in seconds; None if they can't yet."""
+        """The time from which workers can join, in seconds; None if they can't yet."""
         self.is_over = False
-        """Whether the wait for the workers is over, and the assigning may begin."""
+        """Whether the wait for workers is over."""
 
     def due_at(self) -> float | None:
-        """When the wait for missing workers ends; None if it does not."""
+        """When the wait for missing workers times out; None for never."""
         timeout_s = self._context.rules.join_timeout_s
         if self.is_over or self.opened_at is None or timeout_s is None:
             return None
@@ -260,11 +260,12 @@ class StartBarrier:
     def verdict(self, workers: WorkerRegistry) -> str:
         """Which workers joined and which did not, once the wait is over."""
         limit_s = self._context.rules.join_timeout_s
-        return self._describe(workers, "came" if limit_s is None else f"came within {limit_s:g} s")
+        within = "" if limit_s is None else f" within {limit_s:g} s"
+        return self._describe(workers, f"joined{within}")
 
     def progress(self, workers: WorkerRegistry) -> str:
         """Which workers have joined and which have not, during the wait."""
-        return self._describe(workers, "have come")
+        return self._describe(workers, "have joined")
 
     def _describe(self, workers: WorkerRegistry, came: str) -> str:
         rules = self._context.rules

@@ -1,4 +1,4 @@
-"""Whether a direct connection still works, and when to ask for another one.
+"""Decides whether a direct connection still works, and when to request another one.
 
 A connection counts as alive at the time when this end sent the newest keepalive that was answered.
 A delayed answer therefore never extends its life.
@@ -38,7 +38,7 @@ first one after a connection that ended before it was steady, and the maximum.""
 
 
 class ConnectionLife:
-    """What keepalives tell about a connection, at the end that requested it.
+    """The state of a connection according to its keepalives, at the end that requested it.
 
     Args:
         now: the time in seconds, at which the other end answered.

@@ -1,7 +1,7 @@
 """Shares frames between all conversations of one member.
 
-On a link where everyone receives every frame, one frame for ten members costs as much as a frame
-for one, so everything that is due leaves together.
+On a link where every member receives every frame, one frame for ten members costs as much as a
+frame for one, so everything that is due is sent together.
 """
 
 from __future__ import annotations
@@ -324,7 +324,7 @@ class Multiplexer:
     def has_unsettled(self) -> bool:
         """Whether a posted message may not have arrived, or an acknowledgement is owed to a peer.
 
-        A member that leaves without acknowledging makes the other end wait in vain.
+        If a member leaves without acknowledging, the other end waits until its timeout.
         """
         return bool(self._owing) or any(not stream.idle for stream in self._streams.values())
 

@@ -1,9 +1,8 @@
-"""One reliable, ordered, two-way conversation over an unreliable link.
+"""A reliable, ordered stream over an unreliable link: numbers, acknowledges and resends messages.
 
-Each message has a number. Messages that were sent together form a run. If the acknowledgement of
-the oldest run is late, that whole run is sent again. Later runs are not: they have often arrived
-and wait for it at the other end. Acknowledgements are cumulative and are carried by data where
-possible.
+Messages that were sent together form a run. If the acknowledgement of the oldest run is late, that
+whole run is sent again. Later runs are not: they have often arrived and wait for the oldest one at
+the other end. Acknowledgements are cumulative, and piggybacked on data where possible.
 """
 
 from __future__ import annotations
@@ -50,14 +49,14 @@ HURRY_S = 0.3
 class Stream:
     """One end of a conversation.
 
-    It never gives up on its own: its owner decides when a silent peer is lost.
+    It retries without limit: its owner decides when a silent peer is lost.
 
     Attributes:
-        due_at: when `collect` will have something to return, in seconds; minus infinity if it
-            already has; None if it will not before something is posted or accepted.
-        ack_due_at: when an owed acknowledgement is due; None if none is owed.
-        last_received_at: when something of the conversation last arrived, in seconds; None if
-            nothing has.
+        due_at: when `collect` returns a segment next, in seconds; minus infinity if one is due
+            already; None if none is due until a message is posted or accepted.
+        ack_due_at: when a pending acknowledgement is due; None if none is pending.
+        last_received_at: when the last segment of the conversation arrived, in seconds; None if
+            none has.
         round_trip_s: the smoothed time until an acknowledgement, in seconds; None if unknown.
         min_retry_after_s: the minimum time to wait for an acknowledgement, in seconds, whatever was
             measured. Over a direct connection nothing is lost: a late peer is busy.

@@ -38,14 +38,14 @@ class AddressedPolicy:
         return self._policy.group(task), self.addressees.get(task.id)
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """That the task is meant for another worker; else as in the wrapped policy.
+        """An obstacle if another worker is the addressee; else that of the wrapped policy.
 
-        An addressee gets its task whatever its skill, since the caller has named it.
+        The addressee may run its task whatever its skill, because the caller has named it.
         """
         addressee = self.addressees.get(task.id)
         if addressee is None:
             return self._policy.obstacle(task, worker)
-        return None if addressee == worker.name else f"the task is meant for {addressee}"
+        return None if addressee == worker.name else f"the task is addressed to {addressee}"
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
         """As in the wrapped policy."""

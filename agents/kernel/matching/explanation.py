@@ -1,7 +1,7 @@
 """Explains a task's status: which workers were considered for it, or what it waits for.
 
-A decision keeps names and numbers only, and shares what many decisions have in common. The words
-are made on demand.
+A decision stores only names and numbers, and decisions share common parts. The text is generated on
+demand.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class Explanation:
     """Why a task has its status.
 
     Args:
-        task_id: which task.
-        status: its status.
-        policy: the name of the policy that decides.
+        task_id: the task's id.
+        status: the task's status.
+        policy: the name of the matching policy.
         headline: the answer in one line.
         considered: the workers that were considered, the chosen one first; `MAX_NAMED` at most.
-        others: how many more were considered.
-        remarks: more about the task, a line each.
+        others: how many more workers were considered.
+        remarks: further facts about the task, one line each.
     """
 
     task_id: TaskId
@@ -48,7 +48,7 @@ class Explanation:
 
 
 def explain_decision(record: TaskRecord, policy: str) -> Explanation:
-    """Explain why the last attempt at a task went to its worker, and what became of it."""
+    """Explain the assignment of the last attempt at a task, and the task's status."""
     headline = _describe_status(record)
     decision = record.decision
     if decision is None:
@@ -73,12 +73,12 @@ def explain_wait(
 
     Args:
         record: the task.
-        policy: the name of the policy that decides.
-        headline: what it waits for, in one line.
-        candidates: which workers could do it; None if that does not matter yet.
-        workers: the workers that are connected.
-        held_back: the names of workers whose slots are not all used, since they have failed.
-        held: what holds slots of workers although it was told to stop, by the workers' names.
+        policy: the name of the matching policy.
+        headline: the reason for the wait, in one line.
+        candidates: the workers that can run it; None if that does not matter yet.
+        workers: the connected workers.
+        held_back: the names of the workers that get no more tasks because their attempts failed.
+        held: by worker name, the attempts that still hold slots after they were told to stop.
     """
     if record.error_message is not None:
         headline = f"{headline} (its last failure: {record.error_message})"
@@ -90,7 +90,10 @@ def explain_wait(
         is_free = taken[name] < slots
         verdict = "free" if is_free else f"busy {taken[name]}/{slots} slots"
         if is_free and name in held_back:
-            verdict = f"busy {taken[name]}/{slots} slots, and given no more since it has failed"
+            verdict = (
+                f"{taken[name]}/{slots} slots in use; gets no more tasks because its last attempts "
+                "failed (close to quarantine)"
+            )
         verdict = "; ".join((verdict, *held.get(name, ())[:MAX_NAMED]))
         considered.append(Considered(name, None, verdict))
     considered += _passed_over(candidates, record)
@@ -144,7 +147,7 @@ def _busy(decision: Decision) -> list[Considered]:
     if decision.scored_count > MAX_NAMED:
         return []
     scored = {name for name, _ in decision.scored}
-    # A worker that could do it and was not scored had no free slot.
+    # A worker that can run the task and was not scored had no free slot.
     return [
         Considered(name, None, f"busy {slots}/{slots} slots")
         for name, slots in decision.candidates.able

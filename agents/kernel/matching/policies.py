@@ -1,4 +1,4 @@
-"""Policies: which waiting task goes first, which workers can do it, and which of them gets it."""
+"""The criteria of assignment: urgency of tasks, obstacles and scores of workers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from ..model.records import WorkerRecord
 
 SPECIALTY_BONUS = 2
-"""How much more a worker's skill counts for tasks of a type it specialises in."""
+"""The bonus on a worker's skill level for tasks of a type in which it specialises."""
 
 RATE_OF_THE_UNTRIED = 0.5
 """The success rate that `score` assumes for a worker before its first attempt has ended."""
 
 
 class MatchingPolicy(Protocol):
-    """Decides which worker gets which task. Pure: it looks at its arguments only."""
+    """Decides which worker gets which task. Its methods are pure functions of their arguments."""
 
     @property
     def name(self) -> str:
@@ -26,7 +26,7 @@ class MatchingPolicy(Protocol):
         ...
 
     def urgency(self, task: Task, sequence: int) -> tuple[float, ...]:
-        """A waiting task's urgency; the smallest goes first.
+        """A waiting task's urgency; the task with the smallest value is assigned first.
 
         Args:
             task: the task.
@@ -35,20 +35,20 @@ class MatchingPolicy(Protocol):
         ...
 
     def group(self, task: Task) -> Hashable:
-        """A task's group; to `obstacle` and `score` all tasks of one type and group are alike."""
+        """A task's group. `obstacle` and `score` must treat tasks of one type and group alike."""
         ...
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """Why the worker can't do the task, for people; None if it can.
+        """The reason why the worker can't run the task, as text for people; None if it can.
 
-        It may look at what the worker sent when it joined, not at its load or its statistics.
+        It may depend on the profile that the worker sent, not on its load or its statistics.
         """
         ...
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
-        """How well a free worker suits the task; the highest of those that can do it gets it.
+        """A free worker's score for the task; the worker with the highest score gets it.
 
-        Of equals the first in the roster gets it, and then the first that joined.
+        If scores are equal, the order of the roster decides, then the order of joining.
         """
         ...
 
@@ -60,10 +60,10 @@ class PairingPolicy(MatchingPolicy, Protocol):
     def pair(
         self, tasks: Sequence[Task], workers: Sequence[WorkerRecord]
     ) -> Iterable[tuple[WorkerRecord, Task]]:
-        """Pair tasks and workers; called again whenever something happens while tasks wait.
+        """Pair tasks and workers; called after every event while tasks wait.
 
         Args:
-            tasks: the most urgent waiting tasks, the most urgent first; 1,000 at most.
+            tasks: the 1,000 most urgent waiting tasks, the most urgent first.
             workers: the workers with a free slot.
 
         Returns:
@@ -73,10 +73,10 @@ class PairingPolicy(MatchingPolicy, Protocol):
 
 
 class BestFit:
-    """The most urgent task first, then the hardest; to a specialist, else the least skilled able.
+    """Assigns the most urgent task, then the hardest, to a specialist or the least skilled worker.
 
-    So the most skilled stay free for tasks that only they can do. The worker's score is
-    10·specialist - skill level - share of its slots taken.
+    So the most skilled workers stay free for tasks that only they can run. The worker's score is
+    10·specialist - skill level - share of its slots in use.
     """
 
     name = "best_fit"
@@ -102,10 +102,10 @@ class BestFit:
 
 
 class InOrder:
-    """The tasks in the order of adding to the workers in their order, whatever their skill.
+    """Assigns tasks in the order of adding to workers in their order; ignores skill.
 
-    With as many workers as tasks each worker gets one. The worker that runs the fewest tasks is
-    next, so tasks are spread evenly even if each worker has many slots.
+    With as many workers as tasks, each worker gets one. The worker with the fewest running tasks is
+    next, so tasks are spread evenly even if workers have many slots.
     """
 
     name = "in_order"
@@ -119,7 +119,7 @@ class InOrder:
         return None
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """None: any worker may try any task."""
+        """None: any worker may run any task."""
         return None
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
@@ -128,11 +128,11 @@ class InOrder:
 
 
 class ByScore:
-    """The hardest task to the worker with the best record, whatever its skill.
+    """Assigns the hardest task to the worker with the best statistics; ignores skill.
 
     The score is 0.7 · success rate + 0.3 · completed tasks. Its second part grows without bound, so
-    the worker that has done most soon gets every task that it has a slot for. The policy is kept
-    for comparison.
+    the worker with the most completed tasks soon gets every task for which it has a slot. The
+    policy is kept for comparison.
     """
 
     name = "score"
@@ -146,7 +146,7 @@ class ByScore:
         return None
 
     def obstacle(self, task: Task, worker: WorkerRecord) -> str | None:
-        """None: any worker may try any task."""
+        """None: any worker may run any task."""
         return None
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
@@ -175,23 +175,23 @@ def find_policy(name: str) -> MatchingPolicy:
 
 
 def effective_skill(task: Task, worker: WorkerRecord) -> int:
-    """The worker's skill for this task: its level, and the bonus if it specialises in the type."""
+    """The worker's skill for this task: its level, plus the bonus if it specialises in the type."""
     bonus = SPECIALTY_BONUS if task.type in worker.specialties else 0
     return worker.skill_level + bonus
 
 
 def recovery_score(worker: WorkerRecord) -> float:
-    """The score for a task that has failed before, under every policy: the most skilled first."""
+    """The score for a task that failed before, under every policy: the effective skill."""
     return worker.skill_level - worker.load
 
 
 def find_obstacle(policy: MatchingPolicy, task: Task, worker: WorkerRecord) -> str | None:
-    """Why the worker can't do the task: no handler, or what the policy says; None if it can."""
+    """Why the worker can't run the task: no handler, or the policy's obstacle; None if it can."""
     return _missing_handler(task, worker) or policy.obstacle(task, worker)
 
 
 def describe_unavailability(worker: WorkerRecord) -> str | None:
-    """Why a connected worker gets no tasks now; None if it does."""
+    """Why a connected worker gets no tasks now; None if it may get some."""
     if worker.is_retiring:
         return "is retiring"
     if worker.quarantined_until is not None:
@@ -200,7 +200,7 @@ def describe_unavailability(worker: WorkerRecord) -> str | None:
 
 
 def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[WorkerRecord]) -> str:
-    """Why none of these workers can do a task."""
+    """Why none of these workers can run a task."""
     workers = tuple(workers)
     willing = [worker for worker in workers if _missing_handler(task, worker) is None]
     if not willing:
@@ -212,7 +212,7 @@ def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[Wor
     if skill < task.difficulty:
         return f"needs skill {task.difficulty}; the best, {best.name}, has {skill}"
     obstacle = policy.obstacle(task, best)
-    return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} gives it to no worker"
+    return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} assigns it to no worker"
 
 
 def _missing_handler(task: Task, worker: WorkerRecord) -> str | None:

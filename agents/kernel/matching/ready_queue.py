@@ -1,4 +1,4 @@
-"""Waiting tasks in the order of their urgency: entries, groups of like tasks, and their heads."""
+"""Priority queues of waiting tasks: entries, groups of similar tasks, and candidate sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class QueueEntry(NamedTuple):
 
     urgency: tuple[float, ...]
     sequence: int
-    # Tells entries of one task apart, since records and groups have no order.
+    # Breaks ties between entries of one task, because records and groups have no order.
     stamp: int
     since: float
     record: TaskRecord
@@ -25,12 +25,12 @@ class QueueEntry(NamedTuple):
 
 
 class ReadyQueue:
-    """Entries, the smallest first: a deque of those that came in order, and a heap of the others.
+    """A priority queue of entries: a deque for those pushed in order, a heap for the others.
 
-    Most come in order, and a deque takes those at almost no cost.
+    Most entries are pushed in order, and a deque is much faster than a heap.
 
     Args:
-        row: entries that are in order.
+        row: entries in ascending order.
     """
 
     __slots__ = ("_heap", "_row", "first")
@@ -80,7 +80,7 @@ class ReadyQueue:
 
 
 class TaskGroup:
-    """Waiting tasks of one type and group that failed at the same workers."""
+    """The waiting tasks of one type and group that failed at the same workers."""
 
     __slots__ = (
         "candidate_set",
@@ -128,9 +128,9 @@ class CandidateSet:
             self.push_head(group.entries.first)
 
     def push_head(self, head: QueueEntry) -> None:
-        """Note the new head of a group."""
+        """Record the new head of a group."""
         heapq.heappush(self.heads, head)
-        # Former heads stay in the heap until they come up, unless they outnumber the others.
+        # Stale heads stay in the heap until they reach the top or outnumber the current ones.
         if len(self.heads) > 2 * len(self.groups) + 8:
             firsts = (group.entries.first for group in self.groups)
             self.heads = [first for first in firsts if first is not None]
@@ -159,7 +159,7 @@ class CandidateSet:
 
 
 def most_urgent(candidate_sets: Iterable[CandidateSet]) -> QueueEntry | None:
-    """The most urgent entry of some candidate sets; None if nothing waits there."""
+    """The most urgent entry of some candidate sets; None if they are empty."""
     best: QueueEntry | None = None
     for candidate_set in candidate_sets:
         entry = candidate_set.head() if candidate_set.heads else None

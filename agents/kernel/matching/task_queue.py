@@ -1,9 +1,9 @@
-"""The waiting tasks, and who of the free workers gets which of them.
+"""The waiting tasks: selects the next task and its worker.
 
-Tasks that are alike to the policy wait in one group, ordered by urgency. Groups that the same
-workers can do share a candidate set, which has a heap of the groups' heads. So an assignment looks
-at the heads of a few candidate sets, never at the tasks behind them. Only a worker that joins or
-leaves makes the queue look at every group.
+Tasks that the policy treats alike wait in one group, ordered by urgency. Groups that the same
+workers can run share a candidate set, which has a heap of the groups' first tasks. So an assignment
+reads only the heads of a few candidate sets. The queue goes through all groups only when a worker
+joins or leaves.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ from .worker_ranking import WorkerRanking, name_best
 
 _EMPTY_GROUPS_KEPT = 1_000
 _PAIRED_AT_ONCE = 1_000
-"""How many waiting tasks a pairing policy gets in one call; it is called often."""
+"""The maximum number of waiting tasks that a pairing policy gets per call; calls are frequent."""
 
 Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, DurationEstimate]
-"""A task, the worker it goes to, the decision, and how long such tasks take."""
+"""A task, its worker, the decision, and the duration estimate for such tasks."""
 
 
 class TaskQueue:
     """The waiting tasks and the connected workers.
 
     Args:
-        policy: who gets which task.
-        unmatched_after_s: after how many seconds a task fails that no connected worker can do; None
+        policy: the matching policy.
+        unmatched_after_s: the time after which a task fails that no connected worker can run, in
+            seconds; None never.
+        prefetch_s: the amount of work that a worker may prefetch per slot, in seconds.
+        quarantine_after: the number of consecutive failures that start a worker's quarantine; None
             never.
-        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots.
-        quarantine_after: how many failures in a row begin a worker's quarantine; None never.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class TaskQueue:
         # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
-        # Workers without a free slot that may be sent tasks to prefetch.
+        # Workers without a free slot that may prefetch tasks.
         self._may_prefetch: set[WorkerRecord] = set()
         self.groups: dict[Hashable, TaskGroup] = {}
         self.candidate_sets: dict[frozenset[WorkerRecord], CandidateSet] = {}
@@ -101,13 +102,13 @@ class TaskQueue:
             group.candidate_set.push_head(entry)
 
     def remove(self, record: TaskRecord) -> None:
-        """Remove a task, if it waits."""
+        """Remove a task if it is waiting."""
         entry = record.queue_entry
         if isinstance(entry, QueueEntry):
             self._remove_entry(entry)
 
     def requeue(self, record: TaskRecord, now: float) -> None:
-        """Let a task that waits wait at another place, since what its place depends on changed."""
+        """Reposition a waiting task, after its urgency or its possible workers have changed."""
         if record.queue_entry is not None:
             self.remove(record)
             self.push(record, now)
@@ -124,19 +125,19 @@ class TaskQueue:
                 group.candidate_set.push_head(first)
 
     def address(self, record: TaskRecord, worker: str, now: float) -> None:
-        """Let only one worker get a task."""
+        """Restrict a task to one worker."""
         if not isinstance(self.policy, AddressedPolicy):
             self.policy = AddressedPolicy(self.policy)
         self.policy.addressees[record.task_id] = worker
         self.requeue(record, now)
 
     def forget(self, task_id: TaskId) -> None:
-        """Remove what is kept of a forgotten task."""
+        """Remove a forgotten task's address, if any."""
         if isinstance(self.policy, AddressedPolicy):
             self.policy.addressees.pop(task_id, None)
 
     def take_unmatched(self, now: float) -> list[tuple[TaskRecord, str]]:
-        """Remove the tasks that no connected worker could do for too long; with the reasons."""
+        """Remove and return the tasks whose unmatched timeout has expired, with the reasons."""
         self.refresh(now)
         reasons: dict[TaskGroup, str] = {}
         unmatched: list[tuple[TaskRecord, str]] = []
@@ -164,7 +165,7 @@ class TaskQueue:
         self._is_stale = True
 
     def update_load(self, worker: WorkerRecord) -> None:
-        """Note that a worker holds more or fewer tasks."""
+        """Update whether a worker is free, after its number of tasks has changed."""
         if self.is_free(worker):
             self.free.add(worker)
             self._may_prefetch.discard(worker)
@@ -181,21 +182,24 @@ class TaskQueue:
         return worker.is_free and not self.is_held_back(worker)
 
     def is_held_back(self, worker: WorkerRecord) -> bool:
-        """Whether a worker has failed, and its quarantine begins if all that it runs fails too."""
+        """Whether a worker gets no more tasks for now, because it is close to its quarantine.
+
+        It has failed, and its quarantine would begin if all its running tasks failed too.
+        """
         limit, failures = self._quarantine_after, worker.failures_in_a_row
         return limit is not None and failures > 0 and failures + len(worker.running) >= limit
 
     def update_availability(self, worker: WorkerRecord) -> None:
-        """Note that a connected worker gets no more tasks, or gets tasks again."""
+        """Update a worker that entered or left quarantine, or is retiring."""
         self.update_load(worker)
-        # The candidate sets stay as they are, but explanations must name this worker otherwise.
+        # The candidate sets do not change, but explanations describe this worker differently.
         for group in self.groups.values():
             group.candidates = None
 
     # ------------------------------------------------------------------ matching
 
     def refresh(self, now: float) -> None:
-        """Work out again which workers can do what, if that may have changed."""
+        """Compute the candidate sets again if they may have changed."""
         self._ranking.reset()
         if self._is_stale:
             self._is_stale = False
@@ -216,7 +220,7 @@ class TaskQueue:
             self._assign_candidates(group, able, now)
 
     def next_match(self) -> Match | None:
-        """Remove and return the most urgent task that a free worker can do; after `refresh`."""
+        """Remove and return the most urgent task that a free worker can run, after `refresh`."""
         free = self.free
         if not self.count or not free:
             return None
@@ -238,9 +242,9 @@ class TaskQueue:
         return record, worker, decision, group.duration
 
     def paired(self, now: float) -> Iterator[Match]:
-        """Remove the tasks that a pairing policy gives to free workers; after `refresh`.
+        """Remove and yield the tasks that a pairing policy assigns; call `refresh` first.
 
-        The caller must assign each match before it takes the next.
+        The caller must assign each match before it requests the next.
         """
         assert self.pairs is not None
         if not self.count or not self.free:
@@ -270,7 +274,7 @@ class TaskQueue:
             if is_busy:
                 group.unmatched_since = None
             elif group.unmatched_since is None:
-                # No event is to come that would change the pairing, so no worker can do them.
+                # All workers are idle, so no event will change the pairing: they are unmatched.
                 group.unmatched_since = now
                 self.unmatched_timeout.begin(now, group)
 
@@ -294,14 +298,14 @@ class TaskQueue:
         ]
 
     def take_prefetched(self) -> list[Match]:
-        """Remove and return the tasks to prefetch; after `next_match`.
+        """Remove and return the tasks to prefetch; call it after `next_match` returned None.
 
-        They go in the order of their urgency: if the most urgent is not short, none goes.
+        Tasks are taken in the order of urgency. If the most urgent one is not short, none is taken.
         """
         matches: list[Match] = []
         if not self.count or not self._may_prefetch:
             return matches
-        # The worker with the least work first, and none so much that others get less.
+        # The worker with the least work is first; each gets at most an equal share of the tasks.
         may_prefetch = sorted(
             self._may_prefetch, key=lambda each: (each.prefetched_s / each.slots, each.order)
         )
@@ -324,7 +328,7 @@ class TaskQueue:
                 return
             record, group = best.record, best.group
             usual, number = group.duration, len(record.attempts) + 1
-            # A task that has failed before waits for the worker that suits it best.
+            # A task that failed before is not prefetched; it waits for its best worker.
             if group.failed_by or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
             self._take(best)
@@ -338,7 +342,7 @@ class TaskQueue:
             held += 1
 
     def has_free_for(self, record: TaskRecord) -> bool:
-        """Whether a worker with a free slot could do a task and has not failed it."""
+        """Whether a worker with a free slot can run a task and has not failed it."""
         return any(
             worker.name not in record.failed_by
             and find_obstacle(self.policy, record.task, worker) is None
@@ -354,7 +358,7 @@ class TaskQueue:
         return ranked[0][2], decision
 
     def _take(self, head: QueueEntry) -> CandidateSet:
-        """Remove the most urgent task of a candidate set; this set."""
+        """Remove the most urgent task of a candidate set. Returns the set."""
         group = head.group
         candidate_set = group.candidate_set
         assert candidate_set is not None
@@ -367,18 +371,18 @@ class TaskQueue:
     # ------------------------------------------------------------------ candidates
 
     def candidates_for(self, record: TaskRecord) -> Candidates:
-        """Which connected workers can do a waiting task, and why not the others."""
+        """The connected workers that can run a waiting task, and why the others can't."""
         return self._find_candidates(_entry_of(record).group)
 
     def has_candidates(self, record: TaskRecord) -> bool:
-        """Whether a waiting task had candidates when these were last worked out."""
+        """Whether a waiting task had candidates at the last `refresh`."""
         return _entry_of(record).group.candidate_set is not None
 
     def gives_up_at(self, record: TaskRecord) -> float | None:
-        """When a waiting task fails that no worker can do.
+        """When a waiting task fails because no worker can run it.
 
         Returns:
-            The time in seconds, infinite for never; None if a worker can do it.
+            The time in seconds, infinite for never; None if a worker can run it.
         """
         entry = _entry_of(record)
         since = entry.group.unmatched_since
@@ -401,7 +405,7 @@ class TaskQueue:
         return [worker for worker in self.workers if find_obstacle(policy, task, worker) is None]
 
     def _assign_candidates(self, group: TaskGroup, able: list[WorkerRecord], now: float) -> None:
-        """Add a group to the candidate set of the workers that can do it, if there are any."""
+        """Add a group to the candidate set of the workers that can run it, if there are any."""
         group.candidates = None
         group.candidate_set = None
         chosen = frozenset(worker for worker in able if worker.name not in group.failed_by)
@@ -441,5 +445,5 @@ class TaskQueue:
 
 def _entry_of(record: TaskRecord) -> QueueEntry:
     entry = record.queue_entry
-    assert isinstance(entry, QueueEntry), f"task {record.task_id!r} does not wait"
+    assert isinstance(entry, QueueEntry), f"task {record.task_id!r} is not waiting"
     return entry

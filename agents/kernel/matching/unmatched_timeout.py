@@ -1,4 +1,4 @@
-"""When tasks fail that no connected worker can do."""
+"""The timeout after which a task fails that no connected worker can run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .ready_queue import QueueEntry, TaskGroup
 
 
 class UnmatchedTimeout:
-    """When tasks fail that no connected worker can do.
+    """The timeouts of tasks that no connected worker can run.
 
-    All wait equally long, so the first that began to wait is due first.
+    The timeout is the same for all tasks, so they are due in the order in which they began to wait.
 
     Args:
-        after_s: how long a task waits, in seconds; None waits for ever.
+        after_s: the timeout in seconds; None waits without limit.
     """
 
     def __init__(self, after_s: float | None) -> None:
@@ -37,7 +37,7 @@ class UnmatchedTimeout:
         return None
 
     def take(self, now: float) -> list[QueueEntry]:
-        """Remove the timeouts that are due; their entries, in the order of adding."""
+        """Remove the timeouts that are due. Returns their entries in the order of adding."""
         due: dict[int, QueueEntry] = {}
         while (due_at := self.due_at()) is not None and due_at <= now:
             since, waiting = self._begun.popleft()

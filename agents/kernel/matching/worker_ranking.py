@@ -1,4 +1,4 @@
-"""Ranks the free workers that can do the tasks of a group, and names the best of them."""
+"""Ranks the free workers that can run the tasks of a group, and names the best of them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SORTED = 2 * MAX_NAMED - 1
 
 
 class WorkerRanking:
-    """The free workers that can do the tasks of one group, as a heap, the best first.
+    """The free workers that can run the tasks of one group, as a heap with the best at the top.
 
-    The heap is kept from one match to the next. Until `reset`, only the worker that got the last
-    task has changed.
+    The heap is reused for the next match: until `reset`, only the worker that got the last task has
+    changed.
     """
 
     __slots__ = ("_group", "_ranked")
@@ -32,7 +32,7 @@ class WorkerRanking:
         self._ranked: list[RankedWorker] = []
 
     def reset(self) -> None:
-        """Rank anew at the next match, since any worker may have changed."""
+        """Rebuild the heap at the next match, because any worker may have changed."""
         self._group = None
 
     def rank(

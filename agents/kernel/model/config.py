@@ -1,4 +1,4 @@
-"""The rules that a board goes by."""
+"""The configuration of a board."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from ....messages import InvalidInput
 LONGEST_PREFETCH_S = 10.0
 
 MAX_WORKERS = 4_096
-"""How many workers may be connected to a manager by default."""
+"""The default maximum number of workers connected to a manager."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules that a board goes by.
+    """The configuration of a board.
 
     Args:
-        expected_workers: how many workers to wait for; 0 begins with the first one.
+        expected_workers: the number of workers to wait for; 0 begins with the first one.
         roster: the names of the workers to wait for, in the order in which they get tasks.
-        join_timeout_s: how long to wait for them, in seconds; None waits for ever.
-        on_missing: whether to "start" then with the workers that have joined, or to "fail".
-        lost_after_s: after how many seconds of silence a worker counts as lost.
+        join_timeout_s: how long to wait for them, in seconds; None waits without limit.
+        on_missing: on that timeout, "start" with the workers that have joined, or "fail".
+        lost_after_s: the time without a message after which a worker is lost, in seconds.
         heartbeat_s: the interval of a worker's heartbeats, in seconds.
-        time_scale: how many real seconds a second of a task's timeout lasts.
-        unmatched_after_s: after how many seconds a task fails that no connected worker can do;
-            None never.
-        max_losses: how many attempts at a task may be lost before the task fails.
+        time_scale: the real duration of one second of a task's timeout, in seconds.
+        unmatched_after_s: the time after which a task fails that no connected worker can run, in
+            seconds; None never.
+        max_losses: the number of attempts at a task that may be lost before the task fails.
         ends_when_done: whether the run ends as soon as every task is settled.
         confirms_end: whether it ends only with `RestConfirmed`, since tasks may still be added.
         allow: the names of the workers that may join; None admits all.
-        max_workers: how many workers may be connected at the same time, 1 or more.
-        reassigns_failed: whether a task without attempts left is tried once more at each connected
-            worker that could do it and has not failed it yet.
-        quarantine_after: after how many failures in a row a worker gets no tasks for a while; None
+        max_workers: the maximum number of connected workers, 1 or more.
+        reassigns_failed: whether a task without attempts left gets one more attempt at each
+            connected worker that can run it and has not failed it yet.
+        quarantine_after: the number of consecutive failures that start a worker's quarantine; None
             never.
-        quarantine_s: how long a quarantine lasts, in seconds.
-        prefetch_s: how much work, in seconds, a worker may hold beyond each of its slots; 0 for
-            none. With `quarantine_after` it is no more than may fail before a quarantine begins.
+        quarantine_s: the duration of a quarantine, in seconds.
+        prefetch_s: the amount of work that a worker may prefetch per slot, in seconds; 0 for none.
+            `quarantine_after` limits it further: no prefetched task begins in a quarantine.
 
     Raises:
-        InvalidInput: one of them is out of range.
+        InvalidInput: a value is out of range.
     """
 
     expected_workers: int = 0
@@ -65,9 +65,9 @@ class Rules:
 
     @property
     def return_within_s(self) -> float:
-        """How long a resumed run waits for the workers that it had, in seconds.
+        """How long a resumed run waits for its former workers, in seconds.
 
-        A worker may take `lost_after_s` to notice that its manager is gone, and as long to join.
+        A worker may take `lost_after_s` to detect the loss of its manager, and as long to join.
         """
         return 2 * self.lost_after_s
 
@@ -79,7 +79,7 @@ class Rules:
         if self.max_workers < max(self.expected_workers, len(self.roster), 1):
             raise InvalidInput(
                 f"max_workers is {self.max_workers}; it must be 1 or more, and not less than the "
-                f"{max(self.expected_workers, len(self.roster))} workers that are waited for"
+                f"{max(self.expected_workers, len(self.roster))} expected workers"
             )
         if self.quarantine_after is not None and self.quarantine_after < 1:
             raise InvalidInput(
@@ -101,10 +101,10 @@ class Rules:
             raise InvalidInput(f"on_missing is {self.on_missing!r}; it must be 'fail' or 'start'")
         doubled = {name for name in self.roster if self.roster.count(name) > 1}
         if doubled:
-            raise InvalidInput(f"the roster names {min(doubled)!r} twice")
+            raise InvalidInput(f"the roster names {min(doubled)!r} twice; name each worker once")
         if self.allow is not None:
             if not self.allow:
-                raise InvalidInput("allow names nobody; name those who may come, or leave it out")
+                raise InvalidInput("allow is empty; list the workers that may join, or omit it")
             missing = set(self.roster) - set(self.allow)
             if missing:
-                raise InvalidInput(f"{min(missing)!r} is waited for, but allow does not name it")
+                raise InvalidInput(f"worker {min(missing)!r} is expected, but not in allow; add it")

@@ -1,4 +1,4 @@
-"""What is kept of a decision about which worker gets a task, for explanations on demand."""
+"""The stored part of an assignment decision, from which explanations are generated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MAX_NAMED = 8
-"""How many workers an explanation names; the others are counted."""
+"""The maximum number of workers that an explanation names; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +15,9 @@ class Considered:
     """A worker that was considered for a task.
 
     Args:
-        worker: its name.
-        score: its score, None if it was not scored.
-        verdict: why it got the task or did not, for people.
+        worker: the worker's name.
+        score: its score; None if it was not scored.
+        verdict: why it got the task or did not, as text for people.
     """
 
     worker: str
@@ -26,14 +26,14 @@ class Considered:
 
 
 class Candidates(NamedTuple):
-    """The workers that could do tasks of one kind; shared by decisions until workers change.
+    """The workers that can run tasks of one kind; shared by decisions until workers change.
 
     Args:
-        able: names and slots of workers that could; enough of them, not all.
-        failed: names of workers that could, but at which the task had failed.
-        unable: names of workers that could not, and why.
-        is_recovery: whether the task had failed before.
-        in_all: how many workers there were.
+        able: names and slots of workers that can run them; as many as an explanation needs.
+        failed: names of workers that can run them, but at which the task failed.
+        unable: names of workers that can't run them, and why.
+        is_recovery: whether the task failed before.
+        in_all: the number of connected workers.
     """
 
     able: tuple[tuple[str, int], ...]
@@ -49,7 +49,7 @@ class Candidates(NamedTuple):
         unable: Sequence[tuple[str, str]],
         failed_by: frozenset[str],
     ) -> Candidates:
-        """Sum up which workers can do a task; those at which it failed only if no other can."""
+        """Summarize a task's candidates; workers at which it failed count only if no other can."""
         untried = [each for each in able if each[0] not in failed_by]
         failed = [name for name, _ in able if name in failed_by] if untried else []
         # An explanation names the scored workers and, after them, as many busy ones.
@@ -64,13 +64,13 @@ class Candidates(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is kept of a decision.
+    """The stored part of an assignment decision.
 
     Args:
-        attempt: the attempt it led to.
-        candidates: which workers could do the task.
-        scored: names and scores of free workers that could, the best first; not all of them.
-        scored_count: how many free workers could do it in all.
+        attempt: the number of the resulting attempt.
+        candidates: the workers that could run the task.
+        scored: names and scores of the best free candidates, the best first.
+        scored_count: the number of free candidates.
     """
 
     attempt: int

@@ -1,33 +1,32 @@
-"""Estimates how long tasks of one kind take, from the times that workers report."""
+"""Estimates the duration of tasks of one kind from the durations that workers report."""
 
 from __future__ import annotations
 
 import math
 
 SHORTEST_S = 20e-6
-"""The shortest estimate, since a worker takes longer than this to receive and report a task."""
+"""The minimum estimate; receiving and reporting a task takes a worker longer than this."""
 
 QUICK_S = 1e-3
-"""A task that takes no longer counts as quick even if others were much quicker, since a worker has
-pauses of its own, such as garbage collection."""
+"""A task up to this duration counts as quick even if others were much quicker, because a worker has
+pauses, such as garbage collection."""
 
 
 class DurationEstimate:
-    """An estimate that learns from each result.
+    """A duration estimate that is updated with each result.
 
-    It rises at once and falls slowly, since short tasks are prefetched and would wait behind a task
-    that is long.
+    It rises at once and falls slowly, because prefetched short tasks would wait behind a long one.
     """
 
     __slots__ = ("_quick_in_a_row", "expected_s")
 
     def __init__(self) -> None:
         self.expected_s = math.inf
-        """How long a task takes, in seconds; infinite before the first result."""
+        """The expected duration of a task, in seconds; infinite before the first result."""
         self._quick_in_a_row = 0
 
     def learn(self, took_s: float) -> None:
-        """Learn from a task that took so many seconds."""
+        """Update the estimate with the duration of a task, in seconds."""
         expected_s = self.expected_s
         took_s = max(took_s, SHORTEST_S)
         if took_s <= max(2 * expected_s, QUICK_S) and expected_s < math.inf:
@@ -38,8 +37,8 @@ class DurationEstimate:
             self._quick_in_a_row = 1
 
     def allows_prefetch(self, held: int) -> bool:
-        """Whether a worker that has prefetched `held` tasks may get another one of this kind.
+        """Whether a worker with `held` prefetched tasks may get another one of this kind.
 
-        The limit is how many were quick in a row.
+        The limit is the number of consecutive quick tasks.
         """
         return held < self._quick_in_a_row

@@ -1,6 +1,6 @@
-"""Events: what happened to a run, for the board to handle.
+"""Events: the inputs of the board, such as joins, results and requests.
 
-All are plain values in the past tense. `Board.handle(event, now)` turns each into instructions.
+All are plain values. `Board.handle(event, now)` returns the resulting instructions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class WorkerJoined:
 
     Args:
         worker_id: its address.
-        profile: what it offers.
+        profile: its profile.
         session: identifies this start of the worker.
         call: the number of this conversation within the session.
         holding: the attempts that it runs, or whose results it has not delivered yet.
@@ -75,8 +75,8 @@ class HandOut(NamedTuple):
     """One task that a manager's own `assign_tasks` hands out.
 
     Args:
-        task_id: which task.
-        timeout_s: the timeout of its attempts from now on, in seconds; None keeps the present one.
+        task_id: the task's id.
+        timeout_s: the timeout of its attempts from now on, in seconds; None keeps the current one.
         worker: the name of the only worker that may get it, or "" for any.
     """
 
@@ -111,7 +111,7 @@ class ProgressReported:
 
 @dataclass(frozen=True, slots=True)
 class ResultReceived:
-    """A worker reported the result of an attempt; it may be late, or a repetition."""
+    """A worker reported the result of an attempt; it may be late or a duplicate."""
 
     worker_id: WorkerId
     result: TaskResult
@@ -127,7 +127,7 @@ class ResultsReceived:
 
 @dataclass(frozen=True, slots=True)
 class TasksGivenBack:
-    """A worker gave back attempts that it was asked to give back, or asked about."""
+    """A worker returned attempts, after a recall or a question about its leases."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -151,10 +151,10 @@ class PriorityChanged:
 
 @dataclass(frozen=True, slots=True)
 class TasksForgotten:
-    """Some settled tasks are not needed any more; all of them are forgotten, or none.
+    """Some settled tasks are no longer needed; all of them are forgotten, or none.
 
-    A new task must not have the id of a forgotten one, since late messages about that one would be
-    taken for messages about the new one.
+    A new task must not have the id of a forgotten one, because late messages would be attributed to
+    the new task.
     """
 
     task_ids: tuple[TaskId, ...]
@@ -162,9 +162,9 @@ class TasksForgotten:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryRequested:
-    """The user wants a failed task to be tried again, as a new task; the failed one stays failed.
+    """The user wants to run a failed task again, as a new task; the failed one stays failed.
 
-    The id of the new task is that of the failed one with "-recovery-" and a number behind it.
+    The id of the new task is that of the failed one, followed by "-recovery-" and a number.
 
     Args:
         task_id: the failed task.
@@ -175,7 +175,7 @@ class RecoveryRequested:
 
 @dataclass(frozen=True, slots=True)
 class RetirementRequested:
-    """A worker is not needed any more; one that holds tasks is not retired."""
+    """A worker is no longer needed; a worker with running tasks can't be retired."""
 
     worker: str
 
@@ -185,8 +185,8 @@ class StopRequested:
     """The run is stopped; unfinished tasks keep their status.
 
     Args:
-        reason: why.
-        is_failure: whether the run is stopped since it can't go on.
+        reason: the reason.
+        is_failure: whether the run is stopped because it can't continue.
     """
 
     reason: str = "stopped"
@@ -203,10 +203,10 @@ class ListeningStarted:
 
 @dataclass(frozen=True, slots=True)
 class ListeningInterrupted:
-    """The shell could receive nothing for a while; the messages of that time are still to come.
+    """The shell could not receive for a while; the messages of that time are still unread.
 
     Args:
-        lasted_s: for how many seconds, since the last such event or the beginning.
+        lasted_s: the duration since the last such event or the start, in seconds.
     """
 
     lasted_s: float

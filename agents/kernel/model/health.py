@@ -7,11 +7,11 @@ from enum import Enum
 from .records import WorkerRecord
 
 LATE_AFTER_HEARTBEATS = 2.5
-"""After how many intervals without a message a worker is late: two missed heartbeats and slack."""
+"""The number of heartbeat intervals after which a silent worker is late: two, and some slack."""
 
 
 class Health(str, Enum):
-    """How a worker is, as far as its manager can hear."""
+    """The health of a worker, as observed by its manager."""
 
     HEALTHY = "healthy"
     LATE = "late"
@@ -37,5 +37,5 @@ def health_of(worker: WorkerRecord, now: float, heartbeat_s: float) -> Health:
 
 
 def silence_of(worker: WorkerRecord, now: float) -> float:
-    """For how many seconds nothing has arrived from a worker."""
+    """The time since the last message of a worker, in seconds."""
     return max(now - worker.last_heard_at, 0.0)

@@ -12,7 +12,7 @@ from .occurrences import Occurrence
 
 @dataclass(frozen=True, slots=True)
 class SendWelcome:
-    """Admit a worker; repeated if it asks again."""
+    """Admit a worker; repeated if its join request is repeated."""
 
     worker_id: WorkerId
     name: str
@@ -35,9 +35,9 @@ class SendAssignment(NamedTuple):
     Args:
         worker_id: the worker's address.
         task: the task.
-        assigned_at: when, in whole seconds.
-        timeout: seconds this attempt may take, or None for no limit.
-        attempt: which attempt it is, from 1.
+        assigned_at: the time of the assignment, in whole seconds.
+        timeout: the timeout of the attempt, in seconds; None for no limit.
+        attempt: the number of the attempt, from 1.
         worker: the worker's name.
         inputs: the outputs of the tasks it depends on, by their ids.
         packed: the packed task, if it was packed when it was added.
@@ -54,7 +54,7 @@ class SendAssignment(NamedTuple):
 
     @property
     def assignment(self) -> TaskAssignment:
-        """The message to the worker; made on demand, since a packed task does not need it."""
+        """The message to the worker; created on demand, because a packed task does not need it."""
         return TaskAssignment(
             task=self.task,
             assigned_at=self.assigned_at,
@@ -77,7 +77,7 @@ class SendCancel:
 
 @dataclass(frozen=True, slots=True)
 class SendRecall:
-    """Ask a worker to give back these attempts, as far as it has not begun them."""
+    """Ask a worker to return those of these attempts that it has not begun."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -85,7 +85,7 @@ class SendRecall:
 
 @dataclass(frozen=True, slots=True)
 class AskAboutLeases:
-    """Ask a worker to give back those of these attempts that it does not hold."""
+    """Ask a worker to return those of these attempts that it does not hold."""
 
     worker_id: WorkerId
     attempts: tuple[tuple[TaskId, int], ...]
@@ -109,22 +109,22 @@ class RetireWorker:
 class StartAssigning:
     """Begin assigning: all expected workers have joined, or the wait for them is over.
 
-    The shell answers with `AssigningBegun`, at once or when the manager's own code says so.
+    The shell answers with `AssigningBegun`, at once or when the manager's custom code starts it.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ComeToRest:
-    """Every task is settled, or all that are left are held back.
+    """Every task is settled or held back.
 
-    The shell answers with `RestConfirmed` when the user's handlers of results have ended. Then the
-    run ends, or the tasks that are held back are handed out.
+    The shell answers with `RestConfirmed` when the user's result handlers have ended. Then the run
+    ends, or the held tasks are released.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class EndRun:
-    """End the run: every task is settled, or the run can't go on.
+    """End the run: every task is settled, or the run can't continue.
 
     Args:
         failure: why the run failed, or None.

@@ -17,8 +17,8 @@ def limit_attempt(task: Task, now: float, time_scale: float) -> tuple[float | No
 
     Args:
         task: the task.
-        now: when it is assigned, in seconds.
-        time_scale: how many real seconds a second of its timeout lasts.
+        now: the time of the assignment, in seconds.
+        time_scale: the real duration of one second of its timeout, in seconds.
 
     Returns:
         The timeout in seconds, and the deadline by the board's time; None for no limit.
@@ -32,7 +32,7 @@ def limit_attempt(task: Task, now: float, time_scale: float) -> tuple[float | No
 
 
 def failure_of(attempt: Attempt, error: str, now: float) -> TaskResult:
-    """A result for an attempt whose worker reports none, or not in time."""
+    """Create a result for an attempt whose worker reports none, or not in time."""
     return TaskResult(
         task_id=attempt.task.task_id,
         worker=attempt.worker.name,

@@ -1,7 +1,7 @@
-"""The words for the facts of occurrences, and the facts in words that older versions stored.
+"""Formats the facts of occurrences as text, and parses the text that older versions stored.
 
-The words are for people. Only `read_older_detail` reads them back, since older versions kept
-nothing else in trace files and stores.
+The text is for people. Only `read_older_detail` parses it, because older versions stored nothing
+else in trace files and stores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .occurrences import (
 
 
 def describe_facts(occurrence: Occurrence) -> str:
-    """The facts of an occurrence in words, for people; "" if there are none."""
+    """The facts of an occurrence as text for people; "" if there are none."""
     facts, worker = occurrence.facts, occurrence.worker
     match facts:
         case None:
@@ -72,13 +72,13 @@ _WITHOUT_FACTS = {
 
 
 def describe_held_slot(task_id: TaskId | None, attempt: int, held_s: float, reason: str) -> str:
-    """Say that an attempt still holds its slot.
+    """Describe a slot that an attempt still holds.
 
     Args:
-        task_id: the task.
-        attempt: which attempt at it.
-        held_s: for how many seconds.
-        reason: what happened before, such as "it was cancelled".
+        task_id: the task's id.
+        attempt: the number of the attempt.
+        held_s: the time since it was told to stop, in seconds.
+        reason: the reason for the stop, such as "it was cancelled".
     """
     return (
         f"task {task_id} (attempt {attempt}) still holds a slot, {max(held_s, 0.0):.0f} s after "
@@ -91,11 +91,11 @@ def facts_from_values(what: OccurrenceKind, values: object) -> Facts | str | Non
 
     Args:
         what: the kind of occurrence.
-        values: the values of the typed facts; or words: a reason, or what an older version kept.
+        values: the values of the typed facts, or a text: a reason, or the text of an older version.
 
     Raises:
-        TypeError: they are something else.
-        ValueError: they are not the facts of such an occurrence.
+        TypeError: the values have another type.
+        ValueError: the values are not the facts of such an occurrence.
     """
     if values is None:
         return None
@@ -119,15 +119,14 @@ _CAUSES: dict[OccurrenceKind, type[FailureCause | CancellationCause | RequeueCau
 
 
 def read_older_detail(what: OccurrenceKind, detail: str) -> Facts | str | None:
-    """The facts of an occurrence of which an older version kept only the words.
+    """Parse the text that an older version stored for an occurrence.
 
     Args:
         what: the kind of occurrence.
-        detail: the words.
+        detail: the text.
 
     Returns:
-        The facts; the words as they are if these tell none, and None if they say nothing that the
-        kind does not say.
+        The facts; the text itself if it contains none, and None if it only repeats the kind.
     """
     if not detail or _WITHOUT_FACTS.get(what) == detail:
         return None

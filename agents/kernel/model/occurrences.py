@@ -1,6 +1,6 @@
-"""Occurrences: what the board took note of, with its facts as typed fields.
+"""Occurrences: the events that the board records, with their facts as typed fields.
 
-`occurrence_text.py` puts them into words. No other module makes words of them or reads words back.
+Only `occurrence_text.py` converts them to text and back.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class FailureCause(str, Enum):
     LOST = "lost"
     """Its worker was lost, or did not hold it, too often."""
     UNMATCHED = "unmatched"
-    """No connected worker could do it for too long."""
+    """No connected worker could run it before the timeout."""
     EXPIRED = "expired"
-    """It had not begun in time."""
+    """It did not begin in time."""
 
 
 class FailureFacts(NamedTuple):
@@ -76,7 +76,7 @@ class CancellationCause(str, Enum):
     """Why a task was cancelled."""
 
     REQUESTED = "requested"
-    """Somebody asked for it."""
+    """The user or a client requested it."""
     UPSTREAM = "upstream"
     """A task that it depends on was not completed."""
 
@@ -85,8 +85,8 @@ class CancellationFacts(NamedTuple):
     """Why a task was cancelled.
 
     Args:
-        cause: who or what cancelled it.
-        reason: the reason in words.
+        cause: the cause.
+        reason: the reason as text.
     """
 
     cause: CancellationCause
@@ -94,25 +94,25 @@ class CancellationFacts(NamedTuple):
 
 
 class RequeueCause(str, Enum):
-    """Why a task waits again."""
+    """Why a task was requeued."""
 
     RETRY = "retry"
     """Its attempt failed or timed out, and it has attempts left."""
     REASSIGNED = "reassigned"
-    """Its last attempt failed or timed out, and another worker could do it."""
+    """Its last attempt failed or timed out, and another worker can run it."""
     WORKER_LOST = "worker_lost"
     ATTEMPT_LOST = "attempt_lost"
-    """Its worker does not hold the attempt and has not reported its end."""
+    """Its worker neither holds the attempt nor has reported its end."""
     GIVEN_BACK = "given_back"
-    """Its worker gave it back before it had begun."""
+    """Its worker returned it before it had begun."""
 
 
 class RequeueFacts(NamedTuple):
-    """Why a task waits again.
+    """Why a task was requeued.
 
     Args:
-        cause: why.
-        attempts_left: how many attempts it has left after a failure.
+        cause: the cause.
+        attempts_left: the number of attempts left after a failure.
     """
 
     cause: RequeueCause
@@ -120,7 +120,7 @@ class RequeueFacts(NamedTuple):
 
 
 class PriorityFacts(NamedTuple):
-    """How a task's priority changed.
+    """A change of a task's priority.
 
     Args:
         before: the former priority.
@@ -132,11 +132,11 @@ class PriorityFacts(NamedTuple):
 
 
 class ProgressFacts(NamedTuple):
-    """How far an attempt has come.
+    """The progress of an attempt.
 
     Args:
         percent: 0 to 100.
-        note: the worker's remark, or "".
+        note: the worker's note, or "".
     """
 
     percent: float
@@ -147,8 +147,8 @@ class HeldSlotFacts(NamedTuple):
     """A slot that an ended attempt still holds.
 
     Args:
-        held_s: for how many seconds since it was told to stop.
-        reason: what had happened then, such as "it was cancelled".
+        held_s: the time since it was told to stop, in seconds.
+        reason: the reason for the stop, such as "it was cancelled".
     """
 
     held_s: float
@@ -156,7 +156,7 @@ class HeldSlotFacts(NamedTuple):
 
 
 class JoinFacts(NamedTuple):
-    """What a worker that joined offers.
+    """The capabilities of a worker that joined.
 
     Args:
         skill_level: its skill level.
@@ -168,10 +168,10 @@ class JoinFacts(NamedTuple):
 
 
 class ReturnFacts(NamedTuple):
-    """What a worker still holds that came back.
+    """The leases that a returned worker still holds.
 
     Args:
-        leases: how many of its attempts.
+        leases: the number of its attempts.
     """
 
     leases: int
@@ -181,8 +181,8 @@ class QuarantineFacts(NamedTuple):
     """Why a worker is in quarantine, and for how long.
 
     Args:
-        failures_in_a_row: how many of its attempts failed in a row.
-        lasts_s: how long the quarantine lasts, in seconds.
+        failures_in_a_row: the number of consecutive failed attempts.
+        lasts_s: the duration of the quarantine, in seconds.
     """
 
     failures_in_a_row: int
@@ -215,20 +215,20 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.WORKER_RETURNED: ReturnFacts,
     OccurrenceKind.WORKER_QUARANTINED: QuarantineFacts,
 }
-"""Which facts an occurrence of a kind has. One of another kind has a reason in words, or none."""
+"""The type of the facts by kind of occurrence. Other kinds have a reason as text, or no facts."""
 
 
 class Occurrence(NamedTuple):
-    """Something the board took note of; a task's story is a list of them.
+    """An event that the board records; a task's story is a list of them.
 
     Args:
-        at: when, in the board's time (seconds).
-        what: what kind of thing happened.
-        task_id: which task, if one.
-        attempt: which attempt, or 0.
-        worker: which worker's name, or "".
-        facts: what else is known: typed facts, or a reason in words that is only passed on and
-            shown; None for nothing. `describe_facts` puts it into words.
+        at: the board's time, in seconds.
+        what: the kind of occurrence.
+        task_id: the task's id, or None.
+        attempt: the number of the attempt, or 0.
+        worker: the worker's name, or "".
+        facts: typed facts, or a reason as text that is only shown; None for nothing.
+            `describe_facts` formats them.
     """
 
     at: float
@@ -240,4 +240,4 @@ class Occurrence(NamedTuple):
 
 
 Watcher: TypeAlias = Callable[[Occurrence], None]
-"""Called with each occurrence as it happens; must not wait."""
+"""Called with each occurrence as it happens; must not block."""

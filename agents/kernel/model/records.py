@@ -1,4 +1,4 @@
-"""What the board keeps about tasks, attempts and workers."""
+"""The board's records of tasks, attempts and workers, and the snapshot of a run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
 
 MAX_STORY = 64
-"""How many occurrences of a task are kept: the latest."""
+"""The maximum number of occurrences of a task that are kept; the oldest are dropped."""
 
 MAX_PREFETCHED = 1_000
-"""How many tasks a worker may hold beyond its slots."""
+"""The maximum number of tasks that a worker may prefetch."""
 
 _REPLACED_BY_THE_NEXT = frozenset(
     {OccurrenceKind.TASK_PROGRESSED, OccurrenceKind.RESULT_IGNORED, OccurrenceKind.SLOT_HELD}
@@ -37,13 +37,13 @@ class AttemptOutcome(str, Enum):
 
 @dataclass(slots=True, eq=False)
 class WorkerStats:
-    """What a worker has done, in all its sessions.
+    """The statistics of a worker over all its sessions.
 
     Args:
-        completed_tasks: attempts that succeeded, failed or timed out.
-        successful_tasks: those of them that succeeded.
-        total_time: how many seconds they took, as the worker reports.
-        busy_time: for how many seconds its slots were taken, in sum.
+        completed_tasks: the number of attempts that succeeded, failed or timed out.
+        successful_tasks: the number of attempts that succeeded.
+        total_time: the duration of these attempts as the worker reports it, in seconds.
+        busy_time: the time for which its slots were taken, summed over slots, in seconds.
     """
 
     completed_tasks: int = 0
@@ -59,11 +59,11 @@ class WorkerStats:
 
 @dataclass(slots=True, eq=False)
 class WorkerRecord:
-    """A worker by its name, through all its sessions.
+    """The record of a worker; it is identified by name and kept over all sessions.
 
     Args:
-        profile: what it offers; see `introduce`.
-        worker_id: its present or last address.
+        profile: the profile that the worker sent; see `introduce`.
+        worker_id: its current or last address.
         session: identifies its latest start.
         call: the number of its conversation within the session.
         order: its number among the workers: first the roster, then in the order of joining.
@@ -71,22 +71,22 @@ class WorkerRecord:
         last_heard_at: when something last arrived from it.
         alive: whether it is connected.
         lost_at: when it was lost or left, None while it is connected.
-        awaited_until: until when a resumed run waits for it to come back to its leases; None if it
-            does not.
+        awaited_until: the time until which a resumed run waits for its return; None if the run does
+            not wait for it.
         running: the attempts leased to it, by task and number.
         stopping: attempts it was told to stop, which hold their slots until it confirms.
         prefetched: the attempts leased to it that wait there for a slot, oldest first.
-        prefetched_s: how long they will take, in seconds.
+        prefetched_s: the expected total duration of `prefetched`, in seconds.
         withdrawn: prefetched attempts that it was told to drop.
-        stats: what it has done.
-        failures_in_a_row: how many of its attempts failed or timed out since one succeeded.
-        quarantined_until: until when it gets no tasks because of them; None if it does.
-        is_retiring: whether it was told to stop because it is not needed any more.
-        name: its name, out of its profile, as what follows.
-        skill_level: what it can do.
-        specialties: types of task for which its skill counts more.
+        stats: its statistics.
+        failures_in_a_row: how many attempts failed or timed out since the last success.
+        quarantined_until: the end of its quarantine, in seconds; None if it is not in quarantine.
+        is_retiring: whether it was told to stop because it is no longer needed.
+        name: its name; this and the following fields are copied from the profile.
+        skill_level: its skill level.
+        specialties: the task types for which its skill counts more.
         slots: how many tasks it runs at once.
-        task_types: types it has handlers for; None takes any.
+        task_types: the task types for which it has handlers; None for any.
     """
 
     profile: WorkerProfile
@@ -118,9 +118,9 @@ class WorkerRecord:
         self.introduce(self.profile)
 
     def introduce(self, profile: WorkerProfile) -> None:
-        """Take in what it says of itself."""
+        """Set the worker's profile, and the fields derived from it."""
         self.profile = profile
-        # The matching asks for these so often that a look into the profile would cost too much.
+        # Copies, because matching reads them so often that access through the profile is too slow.
         self.name = profile.name
         self.skill_level = profile.skill_level
         self.specialties = frozenset(profile.specialties)
@@ -129,17 +129,17 @@ class WorkerRecord:
 
     @property
     def may_have_leases(self) -> bool:
-        """Whether it is connected, or a resumed run waits for it."""
+        """Whether the worker is connected, or a resumed run waits for its return."""
         return self.alive or self.awaited_until is not None
 
     @property
     def taken(self) -> int:
-        """How many of its slots are taken."""
+        """The number of its slots that are in use."""
         return len(self.running) + len(self.stopping)
 
     @property
     def is_free(self) -> bool:
-        """Whether it may get a task now."""
+        """Whether the worker may get a task now."""
         return (
             self.quarantined_until is None
             and not self.is_retiring
@@ -148,17 +148,19 @@ class WorkerRecord:
 
     @property
     def load(self) -> float:
-        """The share of its slots that is taken, 0 to 1."""
+        """The share of its slots that is in use, 0 to 1."""
         return self.taken / self.slots
 
     def max_prefetched(self, quarantine_after: int | None) -> int:
-        """How many tasks it may prefetch.
+        """The maximum number of tasks that the worker may prefetch.
 
-        A worker begins them on its own. So together with those that it runs they are no more than
-        may fail before its quarantine begins: none is left to begin in the quarantine.
+        A worker begins prefetched tasks without asking the manager. So the running and prefetched
+        tasks together are limited to the number of failures that would start its quarantine. Then
+        no task begins during a quarantine.
 
         Args:
-            quarantine_after: after how many failures in a row that is; None never.
+            quarantine_after: the number of consecutive failures that start a quarantine; None
+                never.
         """
         if quarantine_after is None:
             return MAX_PREFETCHED
@@ -166,12 +168,12 @@ class WorkerRecord:
         return min(max(may_fail, 0), MAX_PREFETCHED)
 
     def prefetch_room_s(self, prefetch_s: float) -> float:
-        """How much more work it may prefetch, in seconds; 0 for none now.
+        """How much more work the worker may prefetch now, in seconds.
 
-        It gets no more before it has done half of what it had, so that many tasks go together.
+        It gets none until half of its prefetched work is done, so that tasks are sent in batches.
 
         Args:
-            prefetch_s: how much it may hold beyond each slot, in seconds.
+            prefetch_s: the maximum amount of prefetched work per slot, in seconds.
         """
         whole_s = prefetch_s * self.slots
         if (
@@ -199,10 +201,10 @@ class Attempt:
         ended_at: when it ended; None while the lease holds.
         is_reported: whether its worker has reported the result.
         is_prefetched: whether it waits at its worker for a slot.
-        is_recalled: whether its worker was asked to give it back.
-        asked_at: when its worker was last asked whether it holds it; None if it never was.
-        expected_s: how long it should take, in seconds, if it was prefetched.
-        duration: the estimate that learns how long it takes; None if none does.
+        is_recalled: whether the worker was asked to give it back.
+        asked_at: when the worker was last asked whether it holds the attempt; None for never.
+        expected_s: the expected duration of a prefetched attempt, in seconds.
+        duration: the estimate that is updated with its duration; None for none.
     """
 
     number: int
@@ -235,23 +237,23 @@ class TaskRecord:
         sequence: its number in the order of adding.
         added_at: when it was added.
         added: the task as it was added; its priority may have been changed since.
-        packed: the same, packed; None if it has not been packed, or is large.
+        packed: the encoded form of `added`; None if it is not encoded yet, or large.
         status: its status.
-        attempts: its leases; bounded by its attempts and the losses it may suffer.
+        attempts: its attempts; their number is bounded by `max_attempts` and `max_losses`.
         failures: how many attempts failed or timed out.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
-        result: the recorded result; None before, or if no worker ever had the task.
-        error_message: why it or its last attempt failed; None once it is completed.
+        result: the recorded result; None if there is none, also if no worker ever ran the task.
+        error_message: why the task or its last attempt failed; None once it is completed.
         finished_at: when it was settled, None before.
-        progress: how far the running attempt has come, 0 to 100.
-        note: the remark that came with the progress.
-        unfinished: how many of the tasks it depends on are not completed.
-        named_by: how many tasks depend on it or are its children, settled ones too.
+        progress: the progress of the running attempt, 0 to 100.
+        note: the note sent with the progress.
+        unfinished: how many of its dependencies are not completed.
+        named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
-        queue_entry: its entry in the task queue while it waits there; only the queue looks into it.
-        decision: why its last attempt went to the worker that got it.
-        forgotten: how many occurrences the story has dropped.
+        queue_entry: its entry in the task queue while it waits there; only the queue reads it.
+        decision: the decision that assigned its last attempt.
+        forgotten: the number of occurrences dropped from the story.
     """
 
     task_id: TaskId
@@ -288,7 +290,7 @@ class TaskRecord:
 
     @property
     def worker(self) -> str:
-        """The name of the worker that had it last, or ""."""
+        """The name of the worker of the last attempt, or ""."""
         return self.attempts[-1].worker.name if self.attempts else ""
 
     @property
@@ -298,12 +300,12 @@ class TaskRecord:
 
     @property
     def deadline(self) -> float | None:
-        """When the last attempt times out, or would have; None if it has no limit."""
+        """The deadline of the last attempt; None if it has none."""
         return self.attempts[-1].deadline if self.attempts else None
 
     @property
     def story(self) -> tuple[Occurrence, ...]:
-        """What happened to it, the oldest first; the latest `MAX_STORY` occurrences."""
+        """The latest `MAX_STORY` occurrences of the task, the oldest first."""
         return tuple(self._story)
 
     @property
@@ -315,7 +317,7 @@ class TaskRecord:
         return None
 
     def move_to(self, at: float) -> None:
-        """Set the time of all that has happened so far, in seconds."""
+        """Set the time of all past occurrences, in seconds."""
         self.added_at = at
         self.finished_at = None if self.finished_at is None else at
         self._story = [each._replace(at=at) for each in self._story]
@@ -323,8 +325,8 @@ class TaskRecord:
     def add_occurrence(self, occurrence: Occurrence) -> None:
         """Add an occurrence to the story.
 
-        Of several progress reports or ignored results in a row only the latest stays, so that a
-        worker that sends many does not push out what matters.
+        Of consecutive progress reports or ignored results only the latest is kept, so that a worker
+        that sends many does not displace other occurrences.
         """
         story = self._story
         if story:
@@ -341,20 +343,21 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is known of a run at one moment; whoever restores it owns the records in it.
+    """The state of a run at one moment; the board that is restored from it owns the records.
 
     Args:
         tasks: the tasks in the order of adding.
         workers: the workers.
-        began_at: when the assigning began, None if it has not.
+        began_at: when assigning began, None if it has not.
         ended_at: when the run ended, None if it has not.
         failure: why the run failed, or None.
-        ignored: how many results did not count, by reason.
+        ignored: the number of ignored results, by reason.
         policy: the name of its matching policy.
-        expected_workers: how many workers were waited for.
-        roster: the names of the workers that were waited for.
-        heartbeat_s: the interval of heartbeats, in seconds; None if it is not known.
-        lost_after_s: after how many seconds of silence a worker was lost; None if it is not known.
+        expected_workers: the number of expected workers.
+        roster: the names of the expected workers.
+        heartbeat_s: the interval of heartbeats, in seconds; None if unknown.
+        lost_after_s: the time of silence after which a worker was lost, in seconds; None if
+            unknown.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -381,5 +384,5 @@ def describe_story(record: TaskRecord) -> str:
         for each in record.story
     ]
     if record.forgotten:
-        parts.insert(0, f"{record.forgotten} earlier ones forgotten")
+        parts.insert(0, f"{record.forgotten} earlier occurrences dropped")
     return "; ".join(parts)

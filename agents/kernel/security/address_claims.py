@@ -1,4 +1,4 @@
-"""Which member an address belongs to: the first that sent something from it."""
+"""Assigns each address to the first member that sends from it, and refuses other senders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AddressClaims:
         self._limit = limit
 
     def owner(self, address: str) -> Speaker | None:
-        """The owner of an address; None if nobody is known to have sent from it."""
+        """The owner of an address; None if it is unknown."""
         claim = self._claims.get(address)
         return None if claim is None else claim.speaker
 

@@ -1,7 +1,7 @@
 """Alerts: unencrypted messages between members that share no secret.
 
-Anybody can forge one. So an admitted member ignores it, and others believe it only after they have
-asked to be admitted for a while without success.
+Alerts can be forged. So an admitted member ignores them, and others believe them only after their
+join requests got no answer for a while.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 from .sealed_frame import HEADER_BYTES, NO_SESSION, UNSIGNED_VERSION, FrameKind, Header, pack_header
 
 BELIEF_DELAY_S = 1.0
-"""How long a member asks to be admitted before it believes an alert, in seconds."""
+"""How long join requests must go unanswered before a member believes an alert, in seconds."""
 
 _HOW_TO_GIVE_IT = (
     "give it the manager's ticket, or the secret that the manager was given "
@@ -20,14 +20,14 @@ _HOW_TO_GIVE_IT = (
 
 
 class Alert(IntEnum):
-    """Why a manager does not accept what it receives."""
+    """The reason why a manager does not accept a frame."""
 
     WRONG_SECRET = 1
     SEALED = 2
     NOT_SEALED = 3
 
     def explain(self) -> str:
-        """Why the member is refused and what to do, in a sentence or two."""
+        """The reason for the refusal and the remedy, as a sentence or two."""
         return _EXPLANATIONS[self]
 
 
@@ -48,7 +48,7 @@ _EXPLANATIONS = {
 
 def pack_alert(alert: Alert, session: bytes = NO_SESSION) -> bytes:
     """Encode an alert for one session, or for all that are not sealed."""
-    # Older members must understand it as well.
+    # Older members must be able to decode it.
     header = Header(FrameKind.ALERT, NO_SESSION, session, version=UNSIGNED_VERSION)
     return pack_header(header) + bytes((alert,))
 
@@ -69,7 +69,7 @@ class AlertDelay:
         self.refusal: str | None = None
 
     def asked(self, now: float) -> None:
-        """Record that the member asks to be admitted."""
+        """Record a join request of the member."""
         if self._asks_since is None:
             self._asks_since = now
 

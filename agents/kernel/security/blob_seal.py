@@ -1,4 +1,4 @@
-"""The names of blobs, their encryption, and the check of what is read.
+"""Names and encrypts blobs, and verifies them when they are read.
 
 A name is the hash of the content, so that equal contents share a blob, unless each should be a
 separate copy. In a sealed workspace both the hash and the cipher are keyed: without the secret
@@ -72,7 +72,7 @@ class BlobSeal:
         """Decrypt what was stored under a name.
 
         Raises:
-            BlobCorrupt: it is not what was stored.
+            BlobCorrupt: the bytes differ from the stored ones.
         """
         if self._sealing_key is None:
             if hashlib.sha256(kept).hexdigest() != name[:_DIGEST_CHARACTERS]:
@@ -109,5 +109,5 @@ def check_blob_name(name: str) -> None:
 def _tell_corrupt(name: str, size_bytes: int) -> str:
     return (
         f"the blob {name[:12]}… was altered, or sealed with another secret: its {size_bytes:,} "
-        "bytes are not what was stored"
+        "bytes differ from the stored ones"
     )

@@ -113,7 +113,7 @@ class RecordKey:
             raise DecodeError(
                 Flaw.WRONG_SECRET,
                 f"record {self._number:,} of a direct connection can't be decrypted: "
-                "it was altered, dropped, repeated or made by somebody else",
+                "it was altered, dropped, repeated or forged",
             ) from None
         self._number += 1
         return content

@@ -1,4 +1,4 @@
-"""A member's key pair, so that no other member can send in its session.
+"""A member's key pair for signatures, so that no other member can send in its session.
 
 All members share the workspace's secret, so keys derived from it tell members from strangers, but
 not one member from another. A session is the hash of a public key, and its owner signs its frames.
@@ -37,7 +37,7 @@ class Identity:
         sign: signs bytes; the signature has `SIGNATURE_BYTES`.
 
     Raises:
-        InvalidInput: they are not 32 bytes.
+        InvalidInput: `seed` does not have 32 bytes.
     """
 
     __slots__ = ("_key", "public_key", "sign")
@@ -45,7 +45,7 @@ class Identity:
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
             raise InvalidInput(
-                f"an identity from {len(seed)} bytes; it takes {SEED_BYTES} random bytes"
+                f"an identity's seed has {len(seed)} bytes; it must have {SEED_BYTES} random bytes"
             )
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public_key = self._key.public_key().public_bytes_raw()
@@ -79,7 +79,7 @@ def check_speaker(
     if session_of(public_key, workspace) != session:
         raise DecodeError(
             Flaw.FORGED_SENDER,
-            "a member sent in the session of another member: it presented another public key",
+            "a frame claims the session of another member: its public key does not match",
         )
     check_signature(public_key, signature, data)
 
@@ -94,7 +94,7 @@ def check_signature(public_key: bytes, signature: bytes, data: bytes) -> None:
         _load(public_key).verify(signature, data)
     except (InvalidSignature, ValueError):
         raise DecodeError(
-            Flaw.FORGED_SENDER, "a member sent in the name of another: the signature is not valid"
+            Flaw.FORGED_SENDER, "a frame's signature is not valid for its claimed sender"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The clients whose frames a member opens: their keys, and which of their frames were seen."""
+"""The known clients of a manager session: their keys, and replay windows for their frames."""
 
 from __future__ import annotations
 

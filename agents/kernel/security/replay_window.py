@@ -1,4 +1,4 @@
-"""Which numbers of a session were seen, in a sliding window."""
+"""A sliding window of the frame numbers that were received in a session, against replays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frames a member accepts, and the encryption of those that it sends."""
+"""The seal of a member: verifies the frames that it receives, and encrypts those that it sends."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ N . | version | kind | from | sender | bound to | pass | inside |
 | `CHALLENGE` | the manager | its session | the client's session | what it answers | nothing |
 | `CLIENT` | an admitted client | its session | the manager's session | its pass | a frame |
 | `MANAGER` | the manager | its session | zeros | 0 | a frame |
-| `ALERT` | anybody: nothing is encrypted | zeros | its receiver, or zeros | 0 | why |
+| `ALERT` | any sender, unencrypted | zeros | its receiver, or zeros | 0 | the reason |
 
 A challenge names the frame that it answers by its counter. The challenge's own counter becomes the
 client's pass.

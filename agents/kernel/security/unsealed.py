@@ -1,4 +1,7 @@
-"""The end of a member that does not seal: it can still report, and learn, that others do."""
+"""The seal of a member of an unsealed workspace: passes frames unencrypted, and reports a mismatch.
+
+If only one side seals, an alert tells the member that can't join the reason.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class Unsealed:
     """Passes frames unencrypted, and drops sealed ones; see `Seal`.
 
     Args:
-        manages: whether this is the manager, which answers members that seal with an alert.
+        manages: whether this is the manager, which sends an alert to members that seal.
     """
 
     identity: Identity | None = None
@@ -33,7 +36,7 @@ class Unsealed:
 
     @property
     def refusal(self) -> str | None:
-        """Why this member is refused; only one that was not admitted may believe it."""
+        """Why this member is refused; ignore it if the member was admitted."""
         return self._alert_delay.refusal
 
     @property
@@ -47,16 +50,16 @@ class Unsealed:
         return self._manages
 
     def probe(self, now: float) -> float | None:
-        """None: nobody answers."""
+        """None: an unsealed manager answers no probes."""
         del now
 
     def may_speak_as(self, address: str, opened: Opened, *, is_peer: bool, now: float) -> bool:
-        """True: nobody proves its identity."""
+        """True: members of an unsealed workspace prove no identity."""
         del address, opened, is_peer, now
         return True
 
     def owns(self, address: str, public_key: bytes) -> bool | None:
-        """True: nobody proves its identity."""
+        """True: members of an unsealed workspace prove no identity."""
         del address, public_key
         return True
 

@@ -1,4 +1,4 @@
-"""The secret that all members of a workspace share; it is never shown by accident."""
+"""The secret that all members of a workspace share; `str` and `repr` do not show it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class WorkspaceSecret:
     Neither `str` nor `repr` shows them; `reveal` does.
 
     Args:
-        key: 32 bytes that nobody can guess.
+        key: 32 unpredictable bytes.
 
     Raises:
-        InvalidInput: they are not 32 bytes.
+        InvalidInput: `key` does not have 32 bytes.
     """
 
     __slots__ = ("_key",)
