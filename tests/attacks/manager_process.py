@@ -146,7 +146,7 @@ def tell_now(work: Work) -> None:
 
 
 def lanes_of(manager: TaskManager) -> Any:
-    keeper = manager._lane_keeper
+    keeper = manager._lane_manager
     return {} if keeper is None else keeper._agents
 
 

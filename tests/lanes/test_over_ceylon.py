@@ -206,7 +206,7 @@ async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(
     workers = [Talker(f"worker {number}", ticket=manager.ticket()) for number in range(8)]
     async with running(manager, workers):
         await wait_until(lambda: len(lanes_of(manager)) == 8)
-        keeper = manager._lane_keeper
+        keeper = manager._lane_manager
         assert keeper is not None
         # As when it panics in there: nobody is told.
         keeper._agents[1].close()
@@ -226,7 +226,7 @@ async def test_lanes_that_nobody_is_in_are_closed_and_give_back_what_they_had(
     manager = TaskManager([], port=0, quiet=True)
     ticket = manager.ticket()
     async with running(manager, []):
-        keeper = manager._lane_keeper
+        keeper = manager._lane_manager
         assert keeper is not None
         await asyncio.sleep(1)
         before = [descriptors(), threads()]
