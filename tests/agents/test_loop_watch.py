@@ -113,7 +113,9 @@ def test_the_culprit_is_named_and_nobody_counts_as_silent(
     culprits = [each for each in lines if "has blocked the event loop" in each]
     assert len(culprits) == 1, lines
     if block is block_at_once or sys.version_info >= (3, 12):
-        assert culprits[0].startswith("worker 'Ada': task 7 (attempt 1, type 'block') holds up")
+        assert culprits[0].startswith(
+            "worker 'Ada': task 7 (attempt 1, type 'block') has blocked the event loop"
+        )
     assert "test_loop_watch.py" in culprits[0]
     assert len([each for each in lines if "the event loop runs again" in each]) == 1
 

@@ -67,7 +67,7 @@ def test_ctrl_c_while_tasks_are_done_tells_what_was_measured_before(
     # The workers that are started second are not those of the cold start, which is over then.
     running.wait_until(
         lambda: (
-            any("local_worker" in each for each in left_of(tmp_path))
+            any("worker_process" in each for each in left_of(tmp_path))
             and not any("fresh_process" in each for each in left_of(tmp_path))
         )
     )

@@ -176,7 +176,7 @@ def test_the_command_tells_a_line_a_finding_and_fails_if_one_is_not_well(tmp_pat
     assert lines[-1] == "ok    clock: agrees with the manager's"
     code, lines = doctor("--join", str(tmp_path / "ticket"))
     assert code == 1
-    assert lines[-1].startswith("FAIL  port: nobody answers")
+    assert lines[-1].startswith("FAIL  port: no answer from")
     code, lines = doctor("--port", "0")
     assert (code, lines[-1]) == (0, "ok    UDP port 0: free")
 

@@ -27,8 +27,8 @@ from muster.agents.simulation.checker import InvariantViolation
 from muster.agents.simulation.faults import FaultKind
 from muster.agents.simulation.runner import Conditions, SimulationOutcome, shrink, simulate
 from muster.agents.simulation.workload import StressStory
+from muster.agents.worker.manager_session import ManagerSession
 from muster.agents.worker.outbox import ResultOutbox
-from muster.agents.worker.shell import WorkerShell
 from muster.messages import TaskAssignment, TaskResult
 
 DIGESTS = """
@@ -296,11 +296,11 @@ def test_a_worker_that_breaks_down_is_noticed(
 
 @pytest.mark.slow
 def test_a_failing_run_shrinks_to_the_faults_that_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    def deaf_once_silent(self: WorkerShell) -> float:
+    def deaf_once_silent(self: ManagerSession) -> float:
         return float("inf")
 
     # A worker that never asks to be let in again, as before admissions were numbered.
-    monkeypatch.setattr(WorkerShell, "_manager_received_at", deaf_once_silent)
+    monkeypatch.setattr(ManagerSession, "_manager_received_at", deaf_once_silent)
     monkeypatch.setattr(simulation, "CALM_S", 120.0)
     broken = first_broken(StressStory, range(200), *FaultKind)
     shrunk = shrink(StressStory(broken.conditions.seed), broken)
