@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import gc
+import threading
+from collections.abc import Callable, Generator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +19,31 @@ CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 
 _Result = TypeVar("_Result")
+
+
+_collecting = threading.Lock()
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Generator[None]:
+    """Collect no garbage in this process while a client connects or closes.
+
+    Dask holds a lock meanwhile that a client which is collected acquires as well: if the collector
+    runs in the thread that holds the lock, the thread waits for itself for ever.
+    """
+    with _collecting:
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_enabled:
+                gc.enable()
+
+
+def _close(client: Client) -> None:
+    with _no_garbage_collection():
+        client.close(timeout=CLOSE_TIMEOUT_S)
 
 
 class DaskCluster:
@@ -56,14 +84,20 @@ class DaskCluster:
         Raises:
             InvalidInput: no scheduler answers at the address.
         """
-        with self._connect() as client:
+        client = self._connect()
+        try:
             return max(sum(client.nthreads().values()), 1)
+        finally:
+            _close(client)
 
     def _connect(self) -> Client:
         from distributed import Client  # noqa: PLC0415 - optional, and takes a second to import
 
         try:
-            return Client(self.address, timeout=self._connecting_may_take_s, set_as_default=False)
+            with _no_garbage_collection():
+                return Client(
+                    self.address, timeout=self._connecting_may_take_s, set_as_default=False
+                )
         except (OSError, TimeoutError, ValueError, TypeError) as fault:
             raise InvalidInput(
                 f"no Dask scheduler answers at {self.address!r}: {fault}; give the address that "
@@ -99,4 +133,4 @@ class DaskExecutor(Executor):
         """Disconnect from the cluster; functions that run there are dropped, unless waited for."""
         if wait and not cancel_futures:
             self._executor.shutdown(wait=True)
-        self._client.close(timeout=CLOSE_TIMEOUT_S)
+        _close(self._client)

@@ -209,6 +209,50 @@ def test_a_worker_that_lost_its_cluster_leaves_the_work_to_others(tmp_path: Path
     assert [task.output for task in others].count("by the other") >= 2
 
 
+CONNECT_AMONG_GARBAGE = """
+import gc
+from distributed.utils import LoopRunner
+from muster.agents import DaskCluster
+from muster.messages import InvalidInput
+
+class Garbage:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        # As a client does.
+        with LoopRunner._lock:
+            pass
+
+start = LoopRunner._start_unlocked
+
+def start_while_garbage_is_collected(self):
+    # As if the collector, which runs at any time, ran now.
+    if gc.isenabled():
+        gc.collect()
+    start(self)
+
+gc.set_threshold(0)
+Garbage()
+LoopRunner._start_unlocked = start_while_garbage_is_collected
+try:
+    DaskCluster("tcp://127.0.0.1:9", connecting_may_take_s=0.2).count_threads()
+except InvalidInput:
+    print("no scheduler")
+"""
+
+
+def test_a_client_that_is_garbage_does_not_block_the_next_connection() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", CONNECT_AMONG_GARBAGE],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert ran.stdout == "no scheduler\n", ran.stderr
+
+
 def test_an_address_where_no_scheduler_answers_is_told() -> None:
     for address in ("tcp://127.0.0.1:9", "ftp://nowhere"):
         with pytest.raises(InvalidInput, match="no Dask scheduler answers at"):
