@@ -37,6 +37,9 @@ _V4_IN_V6 = (
 )
 """IPv6 networks that embed IPv4 addresses, and by how many bits these are shifted."""
 
+_OF_IPV6_ALONE = frozenset(ipaddress.ip_address(each) for each in ("::", "::1"))
+"""Addresses in the first of these networks that embed no IPv4 address."""
+
 
 class AddressRules:
     """Which addresses may be connected to.
@@ -93,7 +96,8 @@ def _objection(address: Address) -> str | None:
 
 
 def _embedded(address: Address) -> ipaddress.IPv4Address | None:
-    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback or address.is_unspecified:
+    # Not `is_loopback`: since Python 3.13 it is true of ::ffff:127.0.0.1 as well.
+    if isinstance(address, ipaddress.IPv4Address) or address in _OF_IPV6_ALONE:
         return None
     for network, shift in _V4_IN_V6:
         if address in network:
