@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any
 
 from ...messages import TaskId, TaskStatus
 from ..kernel.board.held_slots import held_slots
@@ -21,30 +21,6 @@ from .api_models import (
 )
 from .json_views import view_payload
 from .page_state import run_state, worker_state
-
-
-class TaskFields(TypedDict):
-    """The fields of a `TaskView`."""
-
-    id: TaskId
-    number: int
-    description: str
-    type: str
-    difficulty: int
-    priority: int
-    status: TaskStatus
-    worker: str
-    attempts: int
-    percent: float
-    note: str
-    error: str | None
-    added_at: float
-    assigned_at: float | None
-    finished_at: float | None
-    execution_time: float | None
-    depends_on: list[TaskId]
-    expires_s: float | None
-    parent_id: TaskId | None
 
 
 def view_task(record: TaskRecord) -> TaskView:
@@ -121,7 +97,7 @@ def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stat
     )
 
 
-def _fields(record: TaskRecord) -> TaskFields:
+def _fields(record: TaskRecord) -> dict[str, Any]:
     task, result = record.task, record.result
     return {
         "id": task.id,

@@ -85,7 +85,7 @@ class LaneAgent(CeylonAgent):
 
     def send_model(self, to: str, message: object) -> None:
         """Not supported: only the lane's endpoint sends here."""
-        raise NotImplementedError
+        raise NotImplementedError("an agent of a lane sends no models; use the manager")
 
 
 class LaneManager:

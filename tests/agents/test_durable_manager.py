@@ -266,6 +266,7 @@ async def test_a_store_whose_files_are_deleted_ends_the_run_and_nothing_told_is_
     working.cancel()
     assert len(told) >= 3
     kept = manager_of(str(lost.value.copy))
+    kept._shell.driver.commit.close()
     assert told <= set(kept.completed_tasks)
     assert len(kept.completed_tasks) < 20
 
