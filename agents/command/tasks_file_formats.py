@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple, NoReturn, TypeAlias, cast
 
 from ...messages import MAX_MESSAGE_BYTES, Payload, Task, TaskId
 from ...messages.wording import show
+from .skill_options import add_named_level
 
 MAX_PROBLEMS = 10
 """How many problems of a file are reported."""
@@ -273,19 +274,9 @@ def _levels_in(text: str) -> Payload:
     if text.startswith("{"):
         return _json_in(text)
     levels: dict[str, float] = {}
-    for each in (part for part in text.split(";") if part.strip()):
-        name, _, level = (part.strip() for part in each.rpartition("="))
-        try:
-            number = float(level)
-        except ValueError:
-            number = None
-        if not name or number is None:
-            raise ValueError(
-                f"{show(each.strip())} is not a name with a level; write vision=7; text=4"
-            )
-        if name in levels:
-            raise ValueError(f"the skill {show(name)} is given twice")
-        levels[name] = number
+    for each in text.split(";"):
+        if each.strip():
+            add_named_level(each, levels)
     return levels
 
 

@@ -117,23 +117,23 @@ def test_a_csv_cell_is_told_as_it_stands_in_the_file(problems_of: ProblemsOf) ->
         (
             "required_skills",
             "vision",
-            "'vision': 'vision' is not a name with a level; write vision=7; text=4",
+            "'vision': 'vision' is not a name with a level; write vision=7",
         ),
         (
             "required_skills",
             "a=1; =3",
-            "'a=1; =3': '=3' is not a name with a level; write vision=7; text=4",
+            "'a=1; =3': '=3' is not a name with a level; write vision=7",
         ),
         ("required_skills", "a=1;a=2", "'a=1;a=2': the skill 'a' is given twice"),
         (
             "required_skills",
             "a=1001",
-            "{'a': 1001.0}: must be a dict of at most 100 names, each with a level from 0 to 1,000",
+            "'a=1001': the level is 1001; it must be from 0 to 1,000",
         ),
         (
             "required_skills",
             "a=nan",
-            "{'a': nan}: must be a dict of at most 100 names, each with a level from 0 to 1,000",
+            "'a=nan': 'a=nan' is not a name with a level; write vision=7",
         ),
         ("required_skills", "{7}", "'{7}': not JSON: Expecting property name"),
         ("votes", "2", "2: must be 1, 3, 5, 7 or 9, so that votes have a majority"),
