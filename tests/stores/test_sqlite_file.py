@@ -65,7 +65,7 @@ def test_a_closed_store_is_one_file_and_its_lock(path) -> None:
 def test_the_file_bears_our_mark_and_its_version(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_file.MIGRATIONS),)
     assert path.read_bytes()[68:72] == b"Mstr"
 
 
@@ -113,7 +113,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     for refusal in refusals(path):
-        assert "has version 99, and this Muster supports versions up to 2" in refusal
+        assert "has version 99, and this Muster supports versions up to 3" in refusal
         assert "open it with the Muster that wrote it" in refusal
 
 
