@@ -65,7 +65,9 @@ def test_a_closed_store_is_one_file_and_its_lock(path) -> None:
 def test_the_file_bears_our_mark_and_its_version(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (len(sqlite_file.MIGRATIONS),)
+        assert connection.execute("PRAGMA user_version").fetchone() == (
+            len(sqlite_file.MIGRATIONS),
+        )
     assert path.read_bytes()[68:72] == b"Mstr"
 
 
@@ -322,7 +324,7 @@ def version(path: Path) -> int:
 
 def test_an_old_store_is_brought_to_the_newest_version(path, monkeypatch) -> None:
     newest = len(sqlite_file.MIGRATIONS) + 2
-    mark = "UPDATE run SET note = 'was of the version before'"
+    mark = "UPDATE run SET note = 'was older'"
     monkeypatch.setattr(
         sqlite_file, "MIGRATIONS", (*sqlite_file.MIGRATIONS, (ADD_A_COLUMN,), (mark,))
     )
@@ -331,7 +333,9 @@ def test_an_old_store_is_brought_to_the_newest_version(path, monkeypatch) -> Non
     store.close()
     assert version(path) == newest
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT note FROM run").fetchone() == ("was of the version before",)
+        assert connection.execute("SELECT note FROM run").fetchone() == (
+            "was of the version before",
+        )
 
 
 def test_an_old_store_is_read_as_if_it_were_new_and_stays_old(path, monkeypatch) -> None:
