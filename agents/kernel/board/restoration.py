@@ -11,12 +11,13 @@ from ....messages import (
     Payload,
     TaskResult,
     TaskStatus,
+    UnknownName,
     WorkerProfile,
     decode_message,
 )
 from ....messages.codec import decode_task
 from ....messages.values import unpack
-from ..matching.policies import POLICIES, MatchingPolicy
+from ..matching.policies import MatchingPolicy, find_policy
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision, WorkerFigures
 from ..model.events import TasksAdded
@@ -25,6 +26,7 @@ from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, WorkerRecord, WorkerStats
 from .board import Board
+from .learned_rows import restore_learned
 from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 from .task_checks import check_same
 from .worker_registry import Quarantine
@@ -55,7 +57,8 @@ def read_board(
     if rows == NOTHING:
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
-    board = Board(rules or _rules_of(snapshot), policy or POLICIES.get(snapshot.policy))
+    board = Board(rules or _rules_of(snapshot), policy or _built_in(snapshot.policy))
+    restore_learned(board.queue.policy, rows.learned)
     _restore(board, snapshot, now)
     return board
 
@@ -81,13 +84,15 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows == NOTHING:
+    if rows._replace(learned=()) == NOTHING:
+        restore_learned(board.queue.policy, rows.learned)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
     for record in own:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
+    restore_learned(board.queue.policy, rows.learned)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()
@@ -164,6 +169,13 @@ def read_snapshot(rows: Rows) -> Snapshot:
     snapshot.tasks.extend(tasks)
     snapshot.workers.extend(workers.values())
     return snapshot
+
+
+def _built_in(policy: str) -> MatchingPolicy | None:
+    try:
+        return find_policy(policy)
+    except UnknownName:
+        return None
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:
