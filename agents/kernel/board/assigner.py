@@ -17,6 +17,7 @@ from ..model.occurrences import OccurrenceKind
 from ..model.records import Attempt, WorkerRecord
 from .context import BoardContext
 from .prefetch import Prefetch
+from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -37,6 +38,7 @@ class Assigner:
         prefetch: the prefetched attempts.
         lifecycle: enqueues and changes tasks.
         timers: the timers for deadlines.
+        spending: reserves what attempts are expected to cost.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Assigner:
         *,
         lifecycle: TaskLifecycle,
         timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -55,6 +58,7 @@ class Assigner:
         self._prefetch = prefetch
         self._lifecycle = lifecycle
         self._timers = timers
+        self._spending = spending
 
     # ------------------------------------------------------------------ handed out
 
@@ -148,6 +152,8 @@ class Assigner:
             if deadline is not None:
                 self._timers.set(attempt)
             self._queue.update_load(worker)
+        if self._queue.budget.limit is not None:
+            self._spending.reserve(attempt, duration)
         name = worker.name
         context.note_task(_TASK_ASSIGNED, record, number, name)
         inputs = self._inputs(task) if task.depends_on else {}
