@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     )
     from .worker.dask_cluster import DaskCluster
     from .worker.health import check_worker_health
-    from .worker.worker_agent import SpecializedWorker, WorkerAgent
+    from .worker.specialized_worker import SpecializedWorker
+    from .worker.worker_agent import WorkerAgent
     from .worker_pool.fork_server import ForkServer
     from .worker_pool.pool import WorkerPool
     from .worker_pool.processes import LocalProcesses
@@ -138,7 +139,7 @@ _MODULES = {
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
     "SeededFaults": ".simulation.memory_network",
-    "SpecializedWorker": ".worker.worker_agent",
+    "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",
     "StateFileBridge": ".state_file.bridge",
     "StateFileTaskManager": ".state_file.manager",

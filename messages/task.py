@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import (
     ConfigDict,
@@ -22,6 +22,9 @@ from .wording import show
 MIN_DIFFICULTY = 1
 MAX_DIFFICULTY = 10
 MAX_ATTEMPTS = 100
+MAX_STEPS = 20
+MAX_SKILL = 1_000
+MAX_SKILLS = 100
 
 _OTHER_NAMES = {"task_id": "id", "task_data": "data"}
 
@@ -40,6 +43,18 @@ _Difficulty = Annotated[
     Field(ge=MIN_DIFFICULTY, le=MAX_DIFFICULTY),
     Rule(f"must be an integer from {MIN_DIFFICULTY} to {MAX_DIFFICULTY}"),
 ]
+
+_Step = Annotated[str, StringConstraints(pattern=r"\S", max_length=MAX_NAME_CHARACTERS)]
+_SkillLevel = Annotated[float, Field(ge=0, le=MAX_SKILL, allow_inf_nan=False)]
+
+SkillLevels: TypeAlias = Annotated[
+    dict[_Step, _SkillLevel],
+    Field(max_length=MAX_SKILLS),
+    Rule(
+        f"must be a dict of at most {MAX_SKILLS} names, each with a level from 0 to {MAX_SKILL:,}"
+    ),
+]
+"""Named skills with their levels, 0 to 1,000."""
 
 TaskId: TypeAlias = Annotated[
     _PositiveId | _NamedId,
@@ -118,6 +133,18 @@ class Task(Record):
             worker was lost does not count.
         expires_s: the task fails unless its first attempt starts within this many seconds after it
             was added. The time in which it waits for dependencies counts. None sets no limit.
+        required_skills: named skills with the level that the task wants of each, 0 to 1,000. The
+            wish widens while the task waits, unless it is `strict`.
+        strict: whether a worker below a level of `required_skills` never gets the task.
+        deadline: how soon the task should be completed, in seconds after it was added. Among tasks
+            of equal priority, the one with the earliest deadline goes first; see `on_late` of
+            `TaskManager` for what happens to a task that is late.
+        escalate: the steps of a ladder, each the name of a worker or of a skill or specialty. The
+            first attempt goes to the first step, and each failed attempt moves one step on. The
+            task has at least one attempt for each step.
+        review: whether a second worker reviews a successful attempt before it counts.
+        votes: how many workers run the task, 1 to 9, an odd number; the answer of the majority
+            counts.
 
     Raises:
         pydantic.ValidationError: a field is invalid; names the field, the value and the rule.
@@ -136,6 +163,18 @@ class Task(Record):
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_attempts: int = Field(default=1, ge=1, le=MAX_ATTEMPTS)
     expires_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    required_skills: SkillLevels = Field(default_factory=dict)
+    strict: bool = False
+    deadline: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    escalate: Annotated[
+        tuple[_Step, ...],
+        Field(max_length=MAX_STEPS),
+        Rule(f"must be a list of names that are not blank, {MAX_STEPS} at most"),
+    ] = ()
+    review: bool = False
+    votes: Annotated[
+        Literal[1, 3, 5, 7, 9], Rule("must be 1, 3, 5, 7 or 9, so that votes have a majority")
+    ] = 1
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:

@@ -88,6 +88,11 @@ class TaskResult(Message):
             None on success.
         attempt: the number of the attempt, from 1.
         output: the return value of the handler.
+        cost: what the attempt cost; None if only the worker's rates tell.
+        cost_unit: the unit of `cost`, such as "USD"; "" for the manager's.
+        quality: the grade of the output, 0 to 1; None for none.
+        declined: whether the worker declined the task, which is no failure. `error_message` has the
+            reason.
     """
 
     task_id: TaskId = Field(kw_only=False)
@@ -97,6 +102,10 @@ class TaskResult(Message):
     error_message: str | None = Field(default=None, kw_only=False)
     attempt: int = Field(default=1, ge=1)
     output: Payload = None
+    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cost_unit: str = Field(default="", max_length=20)
+    quality: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    declined: bool = False
 
 
 class TaskProgress(Message):

@@ -13,10 +13,10 @@ from pydantic import ConfigDict, Field
 from typing_extensions import Self
 
 from .record import Record
+from .task import MAX_SKILL, SkillLevels
 from .work import Name
 
 MAX_SLOTS = 10_000
-MAX_SKILL = 1_000
 
 
 class WorkerProfile(Record):
@@ -28,6 +28,10 @@ class WorkerProfile(Record):
         specialties: the task types for which its skill counts 2 more.
         slots: how many tasks it runs at once.
         task_types: the task types that it has handlers for; None if it takes any type.
+        skills: its named skills with their levels, 0 to 1,000.
+        cost_per_s: what a second of its work costs, in the manager's unit of cost, 0 or more.
+        cost_per_task: what each attempt costs besides, 0 or more.
+        review_types: the task types whose results it reviews.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -37,6 +41,10 @@ class WorkerProfile(Record):
     specialties: tuple[str, ...] = Field(default=(), max_length=1_000)
     slots: int = Field(default=1, ge=1, le=MAX_SLOTS)
     task_types: tuple[str, ...] | None = Field(default=None, max_length=1_000)
+    skills: SkillLevels = Field(default_factory=dict)
+    cost_per_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    cost_per_task: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    review_types: tuple[str, ...] = Field(default=(), max_length=1_000)
 
     @classmethod
     def of(cls, teller: object, **known: Any) -> Self:
@@ -64,5 +72,6 @@ class WorkerProfile(Record):
         return {
             name: getattr(self, name)
             for name, field in WorkerProfile.model_fields.items()
-            if name not in known and getattr(self, name) != field.default
+            if name not in known
+            and getattr(self, name) != field.get_default(call_default_factory=True)
         }

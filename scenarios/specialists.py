@@ -41,7 +41,8 @@ sequenceDiagram
 from __future__ import annotations
 
 from ..agents.manager.task_manager import TaskManager
-from ..agents.worker.worker_agent import SpecializedWorker, WorkerAgent
+from ..agents.worker.specialized_worker import SpecializedWorker
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import Task
 from .scenario import Scenario, perform
 

@@ -54,7 +54,8 @@ from ..agents.runtime.ports import LOOPBACK
 from ..agents.runtime.private_file import write_private
 from ..agents.web import FetchLimits, Summary, web_handlers
 from ..agents.web.backends import WEB_PACKAGES, require_packages
-from ..agents.worker.worker_agent import SpecializedWorker, WorkerAgent
+from ..agents.worker.specialized_worker import SpecializedWorker
+from ..agents.worker.worker_agent import WorkerAgent
 from ..messages import InvalidInput, Task
 from .scenario import ManagerSeen, Scenario, perform
 from .tea_review import Article, TeaReview

@@ -23,7 +23,8 @@ from ..runtime.garbage import collect_garbage_less_often
 from ..security.ticket import SCHEME, Ticket, read_ticket, show_text
 from ..worker.dask_cluster import DaskCluster
 from ..worker.history import TaskHistory
-from ..worker.worker_agent import SpecializedWorker, WorkerOptions
+from ..worker.options import WorkerOptions
+from ..worker.specialized_worker import SpecializedWorker
 from .console.exit import EXIT_OK, print_message
 from .console.interrupts import Interrupts
 from .console.parent_watch import stop_with_parent

@@ -64,6 +64,11 @@ class ManagerOptions:
     quarantine_after: int | None
     quarantine_s: float
     prefetch_s: float
+    thrift: float
+    budget: float | None
+    cost_unit: str
+    aging_s: float | None
+    on_late: Literal["run", "fail"]
     time_scale: float
     quiet: bool
     secret: WorkspaceSecret | str | None
@@ -141,6 +146,11 @@ class ManagerOptions:
             quarantine_s=self.quarantine_s,
             prefetch_s=self.prefetch_s if prefetches else 0.0,
             confirms_end=confirms_end,
+            thrift=self.thrift,
+            budget=self.budget,
+            cost_unit=self.cost_unit,
+            aging_s=self.aging_s,
+            on_late=self.on_late,
         )
 
     def matching_policy(self) -> MatchingPolicy:

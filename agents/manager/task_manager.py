@@ -88,6 +88,14 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         prefetch_s: how much work, in seconds, a worker with short tasks may hold beyond each of its
             slots, so that it need not wait for the network; 0: none. With `quarantine_after` it
             holds no more than may fail before its quarantine begins.
+        thrift: how much of a success one unit of cost is worth, 0 or more; with 0 cost does not
+            matter.
+        budget: what all attempts together may cost, in `cost_unit`; None for no limit.
+        cost_unit: the unit of the workers' costs.
+        aging_s: a waiting task gains one level of priority each time this many seconds pass; None
+            never.
+        on_late: what happens to a task that can't be completed by its deadline any more: "run" it
+            all the same, or "fail" it.
         time_scale: how long a second of a task's timeout lasts, in seconds; see `WorkerAgent`.
         quiet: do not print the results at the end.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
@@ -143,6 +151,11 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         quarantine_after: int | None = None,
         quarantine_s: float = 60.0,
         prefetch_s: float = PREFETCH_S,
+        thrift: float = 0.0,
+        budget: float | None = None,
+        cost_unit: str = "USD",
+        aging_s: float | None = None,
+        on_late: Literal["run", "fail"] = "run",
         time_scale: float = 1.0,
         quiet: bool = False,
         admin_peer: str = "",
@@ -181,6 +194,11 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             quarantine_after=quarantine_after,
             quarantine_s=quarantine_s,
             prefetch_s=prefetch_s,
+            thrift=thrift,
+            budget=budget,
+            cost_unit=cost_unit,
+            aging_s=aging_s,
+            on_late=on_late,
             time_scale=time_scale,
             quiet=quiet,
             secret=secret,

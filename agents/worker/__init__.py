@@ -9,7 +9,8 @@ from ..runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from .dask_cluster import DaskCluster
     from .health import check_worker_health
-    from .worker_agent import SpecializedWorker, WorkerAgent
+    from .specialized_worker import SpecializedWorker
+    from .worker_agent import WorkerAgent
 
 __all__ = [
     "DaskCluster",
@@ -20,7 +21,7 @@ __all__ = [
 
 _MODULES = {
     "DaskCluster": ".dask_cluster",
-    "SpecializedWorker": ".worker_agent",
+    "SpecializedWorker": ".specialized_worker",
     "WorkerAgent": ".worker_agent",
     "check_worker_health": ".health",
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
 from ...messages import InvalidInput
+from ...messages.task import MAX_SKILL
 from ..execution.handler_executor import ExecutorSource
 from ..execution.handlers import Handlers
 from ..kernel.security.workspace_secret import WorkspaceSecret
@@ -23,6 +26,9 @@ class WorkerOptions(TypedDict, total=False):
     admin_peer: str
     mode: PeerMode
     role: str
+    skills: Mapping[str, float] | None
+    cost_per_s: float
+    cost_per_task: float
     slots: int
     handlers: Handlers | None
     executor: ExecutorSource | None
@@ -72,3 +78,22 @@ def check_abilities(name: str, skill_level: int | None, slots: int, time_scale: 
     if not time_scale >= 0:
         raise InvalidInput(f"worker {name!r}: time_scale is {time_scale!r}; it must be 0 or more")
     return skill_level
+
+
+def check_costs(
+    name: str, cost_per_s: float, cost_per_task: float, skills: Mapping[str, float]
+) -> None:
+    """Check the costs and the named skills of a worker.
+
+    Raises:
+        InvalidInput: one is out of range.
+    """
+    for argument, cost in (("cost_per_s", cost_per_s), ("cost_per_task", cost_per_task)):
+        if not (cost >= 0 and math.isfinite(cost)):
+            raise InvalidInput(f"worker {name!r}: {argument} is {cost!r}; it must be 0 or more")
+    for skill, level in skills.items():
+        if not skill.strip() or not 0 <= level <= MAX_SKILL:
+            raise InvalidInput(
+                f"worker {name!r}: skill {skill!r} has the level {level!r}; give a name that is "
+                f"not blank, and a level from 0 to {MAX_SKILL:,}"
+            )

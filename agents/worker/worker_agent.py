@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from typing_extensions import Unpack
 
 from ...messages import Task, TaskAssignment, TaskResult, WorkerProfile
 from ...messages.frame import EVERYONE
@@ -29,7 +28,7 @@ from ..transport.start_group import start_group_of_workers
 from .activity import WorkerActivity
 from .dialer import Dialer
 from .manager_session import Connect
-from .options import ROLE, WorkerOptions, check_abilities, check_kind
+from .options import ROLE, check_abilities, check_costs, check_kind
 from .shell import Around, WorkerShell
 
 if TYPE_CHECKING:
@@ -63,6 +62,9 @@ class WorkerAgent(WorkerActivity):
         mode: must be `PeerMode.CLIENT`.
         role: must be "worker".
         specialties: task types for which its skill counts 2 more; may be set like `skill_level`.
+        skills: named skills with their levels, 0 to 1,000, for tasks with `required_skills`.
+        cost_per_s: what a second of its work costs, in the manager's unit of cost, 0 or more.
+        cost_per_task: what each attempt costs besides, 0 or more.
         slots: how many tasks it runs at once, 1 or more.
         handlers: functions that perform tasks, by type.
         executor: where plain functions run, or a function that makes it, and makes a new one if it
@@ -95,6 +97,9 @@ class WorkerAgent(WorkerActivity):
         mode: PeerMode = PeerMode.CLIENT,
         role: str = ROLE,
         specialties: Iterable[str] | None = None,
+        skills: Mapping[str, float] | None = None,
+        cost_per_s: float = 0.0,
+        cost_per_task: float = 0.0,
         slots: int = 1,
         handlers: Handlers | None = None,
         executor: ExecutorSource | None = None,
@@ -112,6 +117,7 @@ class WorkerAgent(WorkerActivity):
         if specialties is None:
             specialties = getattr(self, "specialties", ())
         skill_level = check_abilities(name, skill_level, slots, time_scale)
+        check_costs(name, cost_per_s, cost_per_task, skills or {})
         check_kind(name, mode, role)
         super().__init__(
             name,
@@ -129,6 +135,8 @@ class WorkerAgent(WorkerActivity):
             self.join(ticket)
         self.skill_level: int = skill_level
         self.specialties = list(specialties or ())
+        self.skills = dict(skills or {})
+        self.cost_per_s, self.cost_per_task = cost_per_s, cost_per_task
         self.slots = slots
         self.time_scale = time_scale
         self.handlers = handlers if handlers is not None else Handlers()
@@ -379,7 +387,7 @@ class WorkerAgent(WorkerActivity):
             InvalidInput: a plain handler takes a context that its executor can't pass.
         """
         task_types = tuple(self.handlers) if len(self.handlers) else None
-        profile = WorkerProfile.of(self, task_types=task_types)
+        profile = WorkerProfile.of(self, task_types=task_types, review_types=())
         await self._check_executor()
         try:
             also = dict(self.model_handlers())
@@ -422,23 +430,3 @@ class WorkerAgent(WorkerActivity):
     def report_fault(self, doing: str, fault: BaseException) -> None:
         """Log an exception that a user's handler raised."""
         log.error("a handler failed", worker=self.name, doing=doing, exc_info=fault)
-
-
-class SpecializedWorker(WorkerAgent):
-    """A worker whose skill counts 2 more for some task types.
-
-    Args:
-        name: unique in its workspace.
-        skill_level: compared with the difficulty of tasks.
-        specialties: the task types for which its skill counts 2 more.
-        options: anything else that `WorkerAgent` takes.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        skill_level: int,
-        specialties: Iterable[str],
-        **options: Unpack[WorkerOptions],
-    ) -> None:
-        super().__init__(name, skill_level, specialties=specialties, **options)

@@ -190,6 +190,10 @@ def _read_run(state: bytes) -> Snapshot:
     )
 
 
+_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
+"""The defaults of the last values of an attempt, which older stores lack."""
+
+
 def _read_task(
     row: TaskRow, workers: dict[str, WorkerRecord], candidates_by_bytes: dict[bytes, Candidates]
 ) -> TaskRecord:
@@ -233,8 +237,8 @@ def _read_task(
             record.task.timeout = timeout[0]
     elif not row.status.is_final:
         record.packed = row.definition
-    # Older stores lack the time at which an attempt ended.
-    for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *ended in attempts:
+    for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
+        ended_at, cost, quality = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
         record.attempts.append(
             Attempt(
                 number,
@@ -245,7 +249,9 @@ def _read_task(
                 deadline,
                 None if outcome is None else AttemptOutcome(outcome),
                 is_reported,
-                ended_at=ended[0] if ended else None,
+                ended_at=ended_at,
+                cost=cost,
+                quality=quality,
             )
         )
     # An occurrence includes the task's id, except in stores of version 1.

@@ -152,6 +152,8 @@ _ATTEMPT = attrgetter(
     "outcome",
     "is_reported",
     "ended_at",
+    "cost",
+    "quality",
 )
 
 RESULT_FIELDS = tuple(TaskResult.model_fields)

@@ -10,6 +10,8 @@ from ....messages import InvalidInput
 
 LONGEST_PREFETCH_S = 10.0
 
+MAX_UNIT_CHARACTERS = 20
+
 MAX_WORKERS = 4_096
 """The default maximum number of workers connected to a manager."""
 
@@ -40,6 +42,13 @@ class Rules:
         quarantine_s: the duration of a quarantine, in seconds.
         prefetch_s: the amount of work that a worker may prefetch per slot, in seconds; 0 for none.
             `quarantine_after` limits it further: no prefetched task begins in a quarantine.
+        thrift: how much of a success one unit of cost is worth, 0 or more.
+        budget: what all attempts together may cost; None for no limit.
+        cost_unit: the unit of costs.
+        aging_s: a waiting task gains one level of priority each time this many seconds pass; None
+            never.
+        on_late: what happens to a task that can't be completed by its deadline any more: "run" it
+            all the same, or "fail" it.
 
     Raises:
         InvalidInput: a value is out of range.
@@ -62,6 +71,11 @@ class Rules:
     quarantine_after: int | None = None
     quarantine_s: float = 60.0
     prefetch_s: float = 0.0
+    thrift: float = 0.0
+    budget: float | None = None
+    cost_unit: str = "USD"
+    aging_s: float | None = None
+    on_late: Literal["run", "fail"] = "run"
 
     @property
     def return_within_s(self) -> float:
@@ -92,6 +106,19 @@ class Rules:
         if not 0 <= self.prefetch_s <= LONGEST_PREFETCH_S:
             raise InvalidInput(
                 f"prefetch_s is {self.prefetch_s}; it must be from 0 to {LONGEST_PREFETCH_S:g}"
+            )
+        if not (self.thrift >= 0 and math.isfinite(self.thrift)):
+            raise InvalidInput(f"thrift is {self.thrift}; it must be 0 or more")
+        if self.budget is not None and not (self.budget >= 0 and math.isfinite(self.budget)):
+            raise InvalidInput(f"budget is {self.budget}; it must be 0 or more, or None")
+        if self.aging_s is not None and not (self.aging_s > 0 and math.isfinite(self.aging_s)):
+            raise InvalidInput(f"aging_s is {self.aging_s}; it must be above 0, or None")
+        if self.on_late not in ("run", "fail"):
+            raise InvalidInput(f"on_late is {self.on_late!r}; it must be 'run' or 'fail'")
+        if not self.cost_unit.strip() or len(self.cost_unit) > MAX_UNIT_CHARACTERS:
+            raise InvalidInput(
+                f"cost_unit is {self.cost_unit!r}; it must be text that is not blank, "
+                f"{MAX_UNIT_CHARACTERS} characters at most"
             )
         for name in ("join_timeout_s", "unmatched_after_s"):
             limit_s: float | None = getattr(self, name)

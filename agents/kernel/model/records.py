@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -33,6 +34,8 @@ class AttemptOutcome(str, Enum):
     CANCELLED = "cancelled"
     OVERTAKEN = "overtaken"
     NOT_BEGUN = "not begun"
+    DECLINED = "declined"
+    REJECTED = "rejected"
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +90,9 @@ class WorkerRecord:
         specialties: the task types for which its skill counts more.
         slots: how many tasks it runs at once.
         task_types: the task types for which it has handlers; None for any.
+        skills: its named skills with their levels.
+        cost_per_s: what a second of its work costs.
+        cost_per_task: what each attempt costs besides.
     """
 
     profile: WorkerProfile
@@ -113,6 +119,9 @@ class WorkerRecord:
     specialties: frozenset[str] = field(init=False)
     slots: int = field(init=False)
     task_types: frozenset[str] | None = field(init=False)
+    skills: Mapping[str, float] = field(init=False)
+    cost_per_s: float = field(init=False)
+    cost_per_task: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.introduce(self.profile)
@@ -126,6 +135,9 @@ class WorkerRecord:
         self.specialties = frozenset(profile.specialties)
         self.slots = profile.slots
         self.task_types = None if profile.task_types is None else frozenset(profile.task_types)
+        self.skills = profile.skills
+        self.cost_per_s = profile.cost_per_s
+        self.cost_per_task = profile.cost_per_task
 
     @property
     def may_have_leases(self) -> bool:
@@ -205,6 +217,8 @@ class Attempt:
         asked_at: when the worker was last asked whether it holds the attempt; None for never.
         expected_s: the expected duration of a prefetched attempt, in seconds.
         duration: the estimate that is updated with its duration; None for none.
+        cost: what it cost, in the manager's unit; 0 while the lease holds.
+        quality: the grade of its output, 0 to 1; None for none.
     """
 
     number: int
@@ -221,6 +235,8 @@ class Attempt:
     expected_s: float = 0.0
     duration: DurationEstimate | None = None
     ended_at: float | None = None
+    cost: float = 0.0
+    quality: float | None = None
 
     def due_at(self) -> float | None:
         """When it times out; None for never."""
