@@ -18,7 +18,7 @@ from ...messages import Task
 TYPES = ("code", "text", "vision", "math")
 """The task types of the generated worlds."""
 
-SHARPNESS = 0.8
+SHARPNESS = 0.7
 """How strongly one level of skill above the difficulty raises the logit of success."""
 
 LOAD = 0.6
@@ -46,6 +46,7 @@ class HiddenWorker:
         falls_to: its true skill from `FALL_AT` on; None if it stays what it is.
         slots: how many tasks it runs at once.
         cost_per_task: what each attempt costs.
+        hangs: whether an attempt that would fail goes on until its timeout.
     """
 
     name: str
@@ -58,6 +59,7 @@ class HiddenWorker:
     falls_to: float | None = None
     slots: int = 1
     cost_per_task: float = 0.0
+    hangs: bool = False
 
 
 class Draw(NamedTuple):
@@ -72,6 +74,36 @@ class Draw(NamedTuple):
     lasts_s: float
 
 
+class Outage(NamedTuple):
+    """A time for which a worker is gone; what it runs then is lost.
+
+    Args:
+        worker: the worker's name.
+        begins_at: when it is killed, in seconds.
+        lasts_s: how long it stays away, in seconds.
+    """
+
+    worker: str
+    begins_at: float
+    lasts_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Tasks that arrive together or one after another.
+
+    Args:
+        tasks: the tasks in the order in which they arrive.
+        rate: how many arrive a second on average, at random moments; None: all at once.
+        backlog: how many are unsettled at a time at most; the next arrives when one is settled.
+            None: any number.
+    """
+
+    tasks: tuple[Task, ...]
+    rate: float | None = None
+    backlog: int | None = None
+
+
 @dataclass(frozen=True)
 class HiddenWorld:
     """Workers, tasks, and the chance that each worker has at each task.
@@ -79,22 +111,22 @@ class HiddenWorld:
     Args:
         seed: the seed of everything drawn.
         workers: the workers in the order in which they join.
-        waves: the tasks of each wave; a wave begins when all tasks of the one before are settled.
-        rates: for each wave, how many tasks arrive a second on average; None: all at its start.
+        waves: the waves of tasks; each begins when all tasks of the one before are settled.
         sharpness: the factor from a level of skill to the logit of success; infinite: a task
             succeeds exactly if the skill reaches its difficulty.
+        outages: when workers are gone.
     """
 
     seed: int
     workers: tuple[HiddenWorker, ...]
-    waves: tuple[tuple[Task, ...], ...]
-    rates: tuple[float | None, ...]
+    waves: tuple[Wave, ...]
     sharpness: float = SHARPNESS
+    outages: tuple[Outage, ...] = ()
 
     @property
     def tasks(self) -> list[Task]:
         """All tasks in the order of adding."""
-        return [task for wave in self.waves for task in wave]
+        return [task for wave in self.waves for task in wave.tasks]
 
     def era(self, task: Task) -> int:
         """Which of the times of constant skills a task belongs to."""
@@ -117,24 +149,32 @@ class HiddenWorld:
 
     def expected_s(self, worker: HiddenWorker, task: Task) -> float:
         """How long a worker takes for a task on average, in seconds."""
-        return _FAILS_IN_S if task.type in worker.broken_types else worker.pace_s
+        if task.type in worker.broken_types:
+            return _FAILS_IN_S
+        if worker.hangs and task.timeout is not None:
+            chance = self.chance(worker, task)
+            return chance * worker.pace_s + (1.0 - chance) * task.timeout
+        return worker.pace_s
 
     def draw(self, worker: HiddenWorker, task: Task, attempt: int) -> Draw:
         """What luck makes of an attempt; the same for every policy."""
         luck = seeded(self.seed, task.id, worker.name, attempt)
         succeeds = luck.random() < self.chance(worker, task)
-        factor = math.exp(luck.gauss(0.0, _SPREAD) - _SPREAD**2 / 2)
-        return Draw(succeeds, self.expected_s(worker, task) * factor)
+        if task.type in worker.broken_types:
+            return Draw(succeeds, _FAILS_IN_S)
+        if worker.hangs and task.timeout is not None and not succeeds:
+            return Draw(succeeds, 2.0 * task.timeout)
+        return Draw(succeeds, worker.pace_s * math.exp(luck.gauss(0.0, _SPREAD) - _SPREAD**2 / 2))
 
     def arrivals(self, wave: int) -> list[float]:
         """When the tasks of a wave arrive, in seconds after it began."""
-        rate = self.rates[wave]
+        rate = self.waves[wave].rate
         if rate is None:
-            return [0.0] * len(self.waves[wave])
+            return [0.0] * len(self.waves[wave].tasks)
         luck = seeded(self.seed, "arrivals", wave)
         moments: list[float] = []
         at = 0.0
-        for _ in self.waves[wave]:
+        for _ in self.waves[wave].tasks:
             at += luck.expovariate(rate)
             moments.append(at)
         return moments
@@ -152,14 +192,14 @@ def seeded(*key: object) -> random.Random:
 def mixed_cast() -> tuple[HiddenWorker, ...]:
     """Eight workers, half of which are not what they say."""
     return (
-        HiddenWorker("honest", 8, 8.0),
-        HiddenWorker("says_9_is_4", 9, 4.0),
-        HiddenWorker("says_3_is_8", 3, 8.0),
-        HiddenWorker("falls", 8, 8.0, falls_to=3.0),
-        HiddenWorker("broken_on_code", 7, 7.0, broken_types=("code",)),
-        HiddenWorker("fast_bad", 6, 3.0, pace_s=1.0),
-        HiddenWorker("slow_good", 6, 8.5, pace_s=6.0),
-        HiddenWorker("specialist", 5, 5.0, ("vision",), {"vision": 8.0}),
+        HiddenWorker("honest", 9, 9.0, cost_per_task=5.0),
+        HiddenWorker("says_9_is_4", 9, 4.0, cost_per_task=5.0),
+        HiddenWorker("says_3_is_8", 3, 8.0, cost_per_task=1.0),
+        HiddenWorker("falls", 8, 8.0, falls_to=3.0, cost_per_task=4.0),
+        HiddenWorker("broken_on_code", 8, 7.0, broken_types=("code",), cost_per_task=3.0),
+        HiddenWorker("fast_bad", 7, 3.5, pace_s=1.2, cost_per_task=1.0),
+        HiddenWorker("slow_good", 8, 9.0, pace_s=5.0, cost_per_task=3.0),
+        HiddenWorker("specialist", 6, 5.0, ("vision",), {"vision": 8.0}, cost_per_task=2.0),
     )
 
 
@@ -228,4 +268,4 @@ def streaming_world(
 ) -> HiddenWorld:
     """A world whose tasks stream in at the usual load."""
     tasks = make_tasks(seed, count)
-    return HiddenWorld(seed, tuple(cast), (tasks,), (arrival_rate(cast),), sharpness)
+    return HiddenWorld(seed, tuple(cast), (Wave(tasks, arrival_rate(cast)),), sharpness)

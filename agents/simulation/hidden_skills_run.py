@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...messages import Payload, Task, TaskId
 from ..execution.handlers import Handlers, TaskContext
 from ..kernel.matching.policies import MatchingPolicy
-from ..kernel.model.records import AttemptOutcome, TaskRecord
+from ..kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..worker.worker_agent import WorkerAgent
 from .hidden_skills import HiddenWorker, HiddenWorld
 from .memory_network import MemoryNetwork
-from .rehearsal import rehearse
 from .virtual_time import run_in_virtual_time
 
+Predictor: TypeAlias = Callable[[Task, WorkerRecord], float]
+"""Tells the chance that a policy predicts for a task at a worker."""
+
+_COUNTED = (AttemptOutcome.SUCCEEDED, AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT)
 _CHECK_EVERY_S = 0.25
 _LONGEST_WAVE_S = 50_000.0
 
@@ -35,7 +38,7 @@ class PlayedAttempt:
         started_at: when it was assigned, in seconds.
         ended_at: when it ended, in seconds.
         outcome: how it ended.
-        figures: what the policy's decision said, if it was still known when the attempt began.
+        predicted: the chance that the policy predicted when it began; None if it predicts none.
     """
 
     task: Task
@@ -46,12 +49,22 @@ class PlayedAttempt:
     started_at: float
     ended_at: float
     outcome: AttemptOutcome
-    figures: Any = None
+    predicted: float | None = None
 
     @property
     def busy_s(self) -> float:
         """How long it held its slot."""
         return self.ended_at - self.started_at
+
+    @property
+    def counts(self) -> bool:
+        """Whether its worker ended it, rather than was lost with it."""
+        return self.outcome in _COUNTED
+
+    @property
+    def cost(self) -> float:
+        """What it cost."""
+        return self.worker.cost_per_task
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ class PlayedWorld:
 
     def of_wave(self, wave: int) -> list[PlayedAttempt]:
         """The attempts at the tasks of a wave."""
-        ids = {task.id for task in self.world.waves[wave]}
+        ids = {task.id for task in self.world.waves[wave].tasks}
         return [attempt for attempt in self.attempts if attempt.task.id in ids]
 
     def span_s(self, wave: int) -> float:
@@ -90,11 +103,24 @@ class _OpenManager(TaskManager):
     def keep_open(self) -> None:
         self._shell.driver.stay(reassigns_failed=False)
 
+    def add_at_once(self, tasks: Sequence[Task]) -> None:
+        """Add tasks before any of them is assigned."""
+        self._shell.driver.add_tasks(tasks)
+
+
+async def _submit(manager: TaskManager, source: Iterator[Task]) -> None:
+    """Add tasks, each when the one before is settled."""
+    for task in source:
+        await manager.submit(task)
+
 
 @dataclass
 class _Play:
     world: HiddenWorld
-    figures: dict[tuple[TaskId, int], Any] = field(default_factory=dict[tuple[TaskId, int], Any])
+    predict: Predictor | None
+    predicted: dict[tuple[TaskId, int], float] = field(
+        default_factory=dict[tuple[TaskId, int], float]
+    )
     wave_began_at: list[float] = field(default_factory=list[float])
 
     def worker_agent(self, worker: HiddenWorker, manager: TaskManager) -> WorkerAgent:
@@ -103,8 +129,10 @@ class _Play:
 
         async def perform(task: Task, context: TaskContext) -> Payload:
             record = manager.board.tasks.get(task.id)
-            if record is not None and record.attempt == context.attempt:
-                self.figures[task.id, context.attempt] = record.decision
+            if record is not None and self.predict is not None:
+                self.predicted[task.id, context.attempt] = self.predict(
+                    task, record.attempts[context.attempt - 1].worker
+                )
             draw = world.draw(worker, task, context.attempt)
             await asyncio.sleep(draw.lasts_s)
             if not draw.succeeds:
@@ -119,34 +147,64 @@ class _Play:
             specialties=worker.specialties,
             slots=worker.slots,
             handlers=handlers,
+            cost_per_task=worker.cost_per_task,
         )
 
-    async def direct(self, manager: TaskManager) -> None:
+    async def direct(self, manager: _OpenManager) -> None:
         loop = asyncio.get_running_loop()
         while manager.board.began_at is None:
             await asyncio.sleep(0.01)
         for number, wave in enumerate(self.world.waves):
-            began_at = loop.time()
-            self.wave_began_at.append(began_at)
-            if self.world.rates[number] is None:
-                manager.add_tasks(wave)
+            self.wave_began_at.append(loop.time())
+            if wave.backlog is not None:
+                source = iter(wave.tasks)
+                await asyncio.gather(*(_submit(manager, source) for _ in range(wave.backlog)))
+            elif wave.rate is None:
+                manager.add_at_once(wave.tasks)
             else:
-                for task, moment in zip(wave, self.world.arrivals(number), strict=True):
+                began_at = loop.time()
+                for task, moment in zip(wave.tasks, self.world.arrivals(number), strict=True):
                     await asyncio.sleep(began_at + moment - loop.time())
                     manager.add_task(task)
-            unsettled = [manager.board.tasks[task.id] for task in wave]
-            while unsettled and loop.time() - began_at < _LONGEST_WAVE_S:
-                await asyncio.sleep(_CHECK_EVERY_S)
-                unsettled = [record for record in unsettled if not record.status.is_final]
+            await self._wait_until_settled(manager, wave.tasks)
         await manager.stop()
+
+    async def _wait_until_settled(self, manager: TaskManager, tasks: Sequence[Task]) -> None:
+        loop = asyncio.get_running_loop()
+        gives_up_at = loop.time() + _LONGEST_WAVE_S
+        unsettled = [manager.board.tasks[task.id] for task in tasks]
+        while unsettled and loop.time() < gives_up_at:
+            await asyncio.sleep(_CHECK_EVERY_S)
+            unsettled = [record for record in unsettled if not record.status.is_final]
+
+    async def serve(
+        self, worker: HiddenWorker, manager: TaskManager, network: MemoryNetwork
+    ) -> None:
+        """Let a worker serve until the run ends, and start it again after each outage."""
+        loop = asyncio.get_running_loop()
+        outages = [each for each in self.world.outages if each.worker == worker.name]
+        for number, outage in enumerate([*outages, None]):
+            agent = self.worker_agent(worker, manager)
+            link = network.join(f"{worker.name}/{number}", agent.receive)
+            serving = asyncio.ensure_future(agent.serve_over(link))
+            try:
+                left_s = None if outage is None else outage.begins_at - loop.time()
+                await asyncio.wait([serving], timeout=left_s)
+            finally:
+                # The link goes first: a killed worker sends no goodbye.
+                link.leave()
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+            if manager.board.ended_at is not None or outage is None:
+                return
+            await asyncio.sleep(outage.lasts_s)
 
 
 def play_world(
     world: HiddenWorld,
     policy: str | MatchingPolicy,
     *,
-    seen: Callable[[TaskManager], None] | None = None,
-    network: MemoryNetwork | None = None,
+    predict: Predictor | None = None,
     **options: Any,
 ) -> PlayedWorld:
     """Play a world in virtual time.
@@ -154,33 +212,36 @@ def play_world(
     Args:
         world: the world.
         policy: the matching policy, by name or as an object.
-        seen: called with the manager before it starts.
-        network: the network; by default one without faults.
+        predict: tells the chance that the policy predicts for a task at a worker.
         options: further arguments of the `TaskManager`.
     """
-    return run_in_virtual_time(_play_world(world, policy, seen, network, options))
+    return run_in_virtual_time(_play_world(world, policy, predict, options))
 
 
 async def _play_world(
     world: HiddenWorld,
     policy: str | MatchingPolicy,
-    seen: Callable[[TaskManager], None] | None,
-    network: MemoryNetwork | None,
+    predict: Predictor | None,
     options: dict[str, Any],
 ) -> PlayedWorld:
     names = [worker.name for worker in world.workers]
     manager = _OpenManager((), names, policy=policy, quiet=True, **options)
     manager.keep_open()
-    if seen is not None:
-        seen(manager)
-    play = _Play(world)
-    workers = [play.worker_agent(worker, manager) for worker in world.workers]
+    play = _Play(world, predict)
+    network = MemoryNetwork()
+    link = network.join(manager.name, manager.receive)
     directing = asyncio.ensure_future(play.direct(manager))
+    serving = [
+        asyncio.ensure_future(manager.serve_over(link)),
+        *(asyncio.ensure_future(play.serve(each, manager, network)) for each in world.workers),
+    ]
     try:
-        await rehearse(manager, workers, network)
+        await directing
+        await serving[0]
     finally:
-        directing.cancel()
-        await asyncio.gather(directing, return_exceptions=True)
+        for future in (directing, *serving):
+            future.cancel()
+        await asyncio.gather(directing, *serving, return_exceptions=True)
     return _summarize(play, manager)
 
 
@@ -204,7 +265,7 @@ def _summarize(play: _Play, manager: TaskManager) -> PlayedWorld:
                     attempt.started_at,
                     attempt.ended_at,
                     attempt.outcome,
-                    play.figures.get((record.task_id, attempt.number)),
+                    play.predicted.get((record.task_id, attempt.number)),
                 )
             )
     attempts.sort(key=lambda each: each.started_at)

@@ -13,10 +13,10 @@ from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.model.records import WorkerRecord
 from .hidden_skills import HiddenWorker, HiddenWorld, seeded
 
-TOLERANCE = 0.02
+TOLERANCE = 0.03
 """How much worse than the best pair a pair may be at once, in chance of success."""
 
-RELAX_PER_S = 0.005
+RELAX_PER_S = 0.01
 """How much more it may be worse for each second that the task has waited."""
 
 _PRICE_ROUNDS = 400
@@ -120,13 +120,18 @@ class Oracle(_IgnoresSkill):
         self._value: dict[tuple[int, TaskId], tuple[float, dict[str, float]]] = {}
         self._since: dict[TaskId, float] = {}
         self._wave_of = {
-            task.id: number for number, wave in enumerate(world.waves) for task in wave
+            task.id: number for number, wave in enumerate(world.waves) for task in wave.tasks
         }
         self._failed: dict[TaskId, set[str]] = {}
 
     def score(self, task: Task, worker: WorkerRecord) -> float:
         """The true chance of success; `pair` decides."""
         return self._world.chance(self._workers[worker.name], task)
+
+    def loss(self, worker: HiddenWorker, task: Task) -> float:
+        """How much worse this worker is for a task than the best pair of the task, 0 or more."""
+        best, values = self._values(task)
+        return best - values[worker.name]
 
     def pair(
         self, tasks: Sequence[Task], workers: Sequence[WorkerRecord]
@@ -174,8 +179,8 @@ class Oracle(_IgnoresSkill):
     def _find_prices(self, wave: int, era: int) -> dict[str, float]:
         """The prices at which the tasks of a wave and an era fit into the workers' time."""
         world = self._world
-        tasks = [task for task in world.waves[wave] if world.era(task) == era]
-        rate = world.rates[wave]
+        tasks = [task for task in world.waves[wave].tasks if world.era(task) == era]
+        rate = world.waves[wave].rate
         capacity = {worker.name: float(worker.slots) for worker in world.workers}
         window_s = shortest_span_s(world, tasks) if rate is None else len(tasks) / rate
         kinds = Counter((task.type, task.difficulty) for task in tasks)
@@ -184,7 +189,11 @@ class Oracle(_IgnoresSkill):
             (
                 number,
                 [
-                    (each.name, self._worth(each, samples[kind]), world.expected_s(each, samples[kind]))
+                    (
+                        each.name,
+                        self._worth(each, samples[kind]),
+                        world.expected_s(each, samples[kind]),
+                    )
                     for each in world.workers
                 ],
             )
