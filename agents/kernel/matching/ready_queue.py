@@ -80,7 +80,10 @@ class ReadyQueue:
 
 
 class TaskGroup:
-    """The waiting tasks of one type and group that failed at the same workers."""
+    """The waiting tasks of one type and group that failed at the same workers.
+
+    Those that wait for a review or a vote also have the same restriction.
+    """
 
     __slots__ = (
         "candidate_set",
@@ -90,6 +93,7 @@ class TaskGroup:
         "entries",
         "failed_by",
         "kind",
+        "restriction",
         "sample",
         "unmatched_since",
     )
@@ -97,6 +101,7 @@ class TaskGroup:
     def __init__(self, kind: Hashable, failed_by: frozenset[str], sample: TaskRecord) -> None:
         self.kind = kind
         self.failed_by = failed_by
+        self.restriction = sample.restriction
         self.sample = sample.task
         self.entries = ReadyQueue()
         self.count = 0

@@ -17,15 +17,15 @@ from ....messages import Task, TaskId
 from ..model.decision import Candidates, Decision
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
+from ..model.second_opinions import needs_second_opinion, restriction_of
 from .addressed import AddressedPolicy
 from .policies import (
     MatchingPolicy,
     PairingPolicy,
-    describe_shortfall,
     describe_unavailability,
-    find_obstacle,
 )
 from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
+from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 from .unmatched_timeout import UnmatchedTimeout
 from .worker_ranking import WorkerRanking, name_best
 
@@ -81,11 +81,16 @@ class TaskQueue:
     def push(self, record: TaskRecord, now: float) -> None:
         """Add a task that waits for no other task."""
         task = record.task
-        kind = (task.type, self.policy.group(task))
-        key = (kind, record.failed_by)
+        kind: Hashable = (task.type, self.policy.group(task))
+        avoided = record.failed_by
+        if needs_second_opinion(task):
+            restriction = record.restriction = restriction_of(record)
+            if restriction is not None:
+                kind, avoided = (kind, restriction), restriction.avoided
+        key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
-            group = self._add_group(key, TaskGroup(kind, record.failed_by, record))
+            group = self._add_group(key, TaskGroup(kind, avoided, record))
         sequence = record.sequence
         self._stamp += 1
         urgency = self.policy.urgency(task, sequence)
@@ -144,7 +149,7 @@ class TaskQueue:
         for entry in self.unmatched_timeout.take(now):
             record, group = entry.record, entry.group
             if group not in reasons:
-                reasons[group] = describe_shortfall(self.policy, record.task, self.workers)
+                reasons[group] = self.describe_shortfall(record)
             self._remove_entry(entry)
             unmatched.append((record, reasons[group]))
         return unmatched
@@ -261,7 +266,7 @@ class TaskQueue:
             if entry is None or entry.record.queue_entry is not entry or worker not in self.free:
                 continue
             record, group = entry.record, entry.group
-            if find_obstacle(self.policy, record.task, worker) is not None:
+            if self._find_obstacle(record, worker) is not None:
                 continue
             has_paired = True
             self._remove_entry(entry)
@@ -329,7 +334,8 @@ class TaskQueue:
             record, group = best.record, best.group
             usual, number = group.duration, len(record.attempts) + 1
             # A task that failed before is not prefetched; it waits for its best worker.
-            if group.failed_by or not usual.allows_prefetch(held) or usual.expected_s > room_s:
+            is_first = not group.failed_by and group.restriction is None
+            if not is_first or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
             self._take(best)
             if group is not sampled:
@@ -344,9 +350,18 @@ class TaskQueue:
     def has_free_for(self, record: TaskRecord) -> bool:
         """Whether a worker with a free slot can run a task and has not failed it."""
         return any(
-            worker.name not in record.failed_by
-            and find_obstacle(self.policy, record.task, worker) is None
+            worker.name not in record.failed_by and self._find_obstacle(record, worker) is None
             for worker in self.free
+        )
+
+    def _find_obstacle(self, record: TaskRecord | TaskGroup, worker: WorkerRecord) -> str | None:
+        task = record.sample if isinstance(record, TaskGroup) else record.task
+        return find_restricted_obstacle(self.policy, task, record.restriction, worker)
+
+    def describe_shortfall(self, record: TaskRecord) -> str:
+        """Why no connected worker can have the next attempt at a task."""
+        return describe_restricted_shortfall(
+            self.policy, record.task, record.restriction, self.workers
         )
 
     def _choose(
@@ -401,8 +416,7 @@ class TaskQueue:
             self._max_groups = 2 * len(self.groups) + _EMPTY_GROUPS_KEPT
 
     def _find_able(self, group: TaskGroup) -> list[WorkerRecord]:
-        policy, task = self.policy, group.sample
-        return [worker for worker in self.workers if find_obstacle(policy, task, worker) is None]
+        return [worker for worker in self.workers if self._find_obstacle(group, worker) is None]
 
     def _assign_candidates(self, group: TaskGroup, able: list[WorkerRecord], now: float) -> None:
         """Add a group to the candidate set of the workers that can run it, if there are any."""
@@ -434,8 +448,7 @@ class TaskQueue:
         able: list[tuple[str, int]] = []
         unable: list[tuple[str, str]] = []
         for worker in sorted(self.workers, key=lambda worker: worker.order):
-            obstacle = find_obstacle(self.policy, group.sample, worker)
-            obstacle = obstacle or describe_unavailability(worker)
+            obstacle = self._find_obstacle(group, worker) or describe_unavailability(worker)
             if obstacle is None:
                 able.append((worker.name, worker.slots))
             else:
