@@ -13,11 +13,12 @@ from ..matching.explanation import (
     explain_decision,
     explain_wait,
 )
-from ..matching.policies import POLICIES, MatchingPolicy, describe_shortfall, find_obstacle
+from ..matching.policies import POLICIES, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
 from ..model.occurrences import Occurrence
 from ..model.records import TaskRecord, WorkerRecord
+from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
@@ -195,8 +196,8 @@ class BoardState:
         Raises:
             UnknownTask: no task has this id.
         """
-        task, policy = self.find(task_id).task, self.queue.policy
-        return any(find_obstacle(policy, task, worker) is None for worker in self.queue.free)
+        record, queue = self.find(task_id), self.queue
+        return any(queue.find_obstacle(record, worker) is None for worker in queue.free)
 
     def explain(self, task_id: TaskId) -> Explanation:
         """Why a task has its status: which workers were considered for it, or what it waits for.
@@ -209,7 +210,16 @@ class BoardState:
         expiry = expiry_of(record, self.rules.time_scale)
         if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
             remarks.append(f"it expires in {max(due_at - now, 0.0):.1f} s unless it begins")
+        remarks += self._describe_opinions(record)
         return replace(self._explain(record), remarks=tuple(remarks))
+
+    def _describe_opinions(self, record: TaskRecord) -> list[str]:
+        """What is known of a task's review, or of the votes on it."""
+        remarks = describe_opinions(record)
+        is_voted_on = record.status is TaskStatus.IN_PROGRESS and record.queue_entry is not None
+        if is_voted_on and not self.has_ended:
+            remarks.append(f"one more vote {self._describe_wait(record)}")
+        return remarks
 
     def _explain(self, record: TaskRecord) -> Explanation:
         policy, tasks, queue = self.policy_name, self.tasks, self.queue
@@ -228,7 +238,8 @@ class BoardState:
         candidates, workers = queue.candidates_for(record), queue.workers
         headline = self._describe_wait(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
-            headline = "waits for a worker: all that can run it are in quarantine or retiring"
+            what = describe_next(record)
+            headline = f"waits for a worker: all that can {what} are in quarantine or retiring"
         held_back = {each.name for each in workers if queue.is_held_back(each)}
         held = {
             worker.name: [each.describe(self.context.now) for each in held_slots(worker, tasks)]
@@ -248,9 +259,10 @@ class BoardState:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
         if gives_up_at is None:
-            return "waits for a free slot: all workers that can run it are busy"
-        shortfall = describe_shortfall(queue.policy, record.task, queue.workers)
-        headline = f"waits: no connected worker can run it: {shortfall}"
+            what = describe_next(record)
+            return f"waits for a free slot: all workers that can {what} are busy"
+        shortfall = queue.describe_shortfall(record)
+        headline = f"waits: no connected worker can {describe_next(record)}: {shortfall}"
         if gives_up_at < math.inf:
             headline += f"; it fails in {gives_up_at - self.context.now:.1f} s"
         return headline

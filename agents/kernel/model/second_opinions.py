@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from ....messages import Task, TaskResult
+from ....messages import Task, TaskResult, TaskStatus
 from .answers import answer_key
 from .records import Attempt, AttemptOutcome, TaskRecord
 from .restriction import Restriction
@@ -105,6 +105,36 @@ def lacks_votes(record: TaskRecord) -> bool:
         return False
     task = record.task
     return votes + running + record.failures < task.votes + EXTRA_VOTES + task.max_attempts - 1
+
+
+def wants_vote(record: TaskRecord) -> bool:
+    """Whether a task that workers vote on now waits for one more worker."""
+    is_voted_on = record.task.votes > 1 and record.status is TaskStatus.IN_PROGRESS
+    return is_voted_on and lacks_votes(record)
+
+
+def describe_next(record: TaskRecord) -> str:
+    """What the next worker does with a waiting task, in words: such as "review it"."""
+    if record.restriction is None:
+        return "run it"
+    return "review it" if record.restriction.is_review else "vote on it"
+
+
+def describe_opinions(record: TaskRecord) -> list[str]:
+    """The state of a task's review or votes, one line each."""
+    if record.status.is_final:
+        return []
+    reviewed = result_to_review(record)
+    if reviewed is not None:
+        result = f"the result of attempt {reviewed.number} by {reviewed.worker.name}"
+        running = open_attempts(record)
+        if running:
+            return [f"in review by {running[0].worker.name}: {result}"]
+        return [f"{result} waits for a review"]
+    if record.task.votes == 1 or not record.attempts:
+        return []
+    voting = ", ".join(each.worker.name for each in open_attempts(record))
+    return [describe_votes(record) + (f"; voting now: {voting}" if voting else "")]
 
 
 def describe_votes(record: TaskRecord) -> str:
