@@ -634,7 +634,8 @@ def _essence(board: Board) -> Any:
             record.finished_at,
             record.unfinished,
             # What is held back is handed out when the run goes on, unless it waits for other tasks.
-            record.queue_entry is not None or (task_id in board.held and not record.unfinished)
+            record.queue_entry is not None
+            or (task_id in board.held and not record.unfinished)
             # One more vote was asked for in vain while others are on their way; it is asked again.
             or wants_vote(record),
             [each for each in record.story if each.what is not OccurrenceKind.TASK_PROGRESSED],

@@ -161,7 +161,9 @@ def test_failures_without_end_end_at_the_bound(watched: Watched) -> None:
         board.fail(1, worker=open_one.worker.name, attempt=open_one.number)
     record = board.record(1)
     assert record.status is TaskStatus.FAILED
-    assert record.error_message == "no majority: 0 of 3 votes; 8 attempts failed, last with: Error: no"
+    assert (
+        record.error_message == "no majority: 0 of 3 votes; 8 attempts failed, last with: Error: no"
+    )
 
 
 def test_a_lost_vote_is_replaced(watched: Watched) -> None:
