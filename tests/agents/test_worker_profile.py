@@ -18,7 +18,7 @@ from muster.messages.worker_profile import FOLLOW_FROM_HANDLERS
 from ..every_field import make, names_of, values_of
 
 GIVEN = [name for name in names_of(WorkerProfile) if name not in FOLLOW_FROM_HANDLERS]
-"""What a worker is told; its types of task are those of its handlers."""
+"""What a worker is told; the types that it runs and reviews are those of its handlers."""
 
 
 def a_worker() -> WorkerAgent:
