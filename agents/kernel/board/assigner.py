@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ....messages import Task, TaskId, TaskStatus
+from ..matching.paired_matches import PairedMatches
 from ..matching.task_queue import Match, TaskQueue
 from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
@@ -16,6 +17,7 @@ from ..model.occurrences import OccurrenceKind
 from ..model.records import Attempt, WorkerRecord
 from .context import BoardContext
 from .prefetch import Prefetch
+from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -36,6 +38,7 @@ class Assigner:
         prefetch: the prefetched attempts.
         lifecycle: enqueues and changes tasks.
         timers: the timers for deadlines.
+        spending: reserves what attempts are expected to cost.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Assigner:
         *,
         lifecycle: TaskLifecycle,
         timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -54,6 +58,7 @@ class Assigner:
         self._prefetch = prefetch
         self._lifecycle = lifecycle
         self._timers = timers
+        self._spending = spending
 
     # ------------------------------------------------------------------ handed out
 
@@ -101,11 +106,12 @@ class Assigner:
     def assign_waiting(self) -> None:
         """Assign all tasks that can be assigned now."""
         queue = self._queue
-        queue.refresh(self._context.now)
+        now = self._context.now
+        queue.refresh(now)
         if queue.pairs:
-            self._assign_in_pairs()
+            self._assign_in_pairs(queue.pairs)
             return
-        while (match := queue.next_match()) is not None:
+        while (match := queue.next_match(now)) is not None:
             self._assign(match)
         given: dict[WorkerRecord, None] = {}
         for match in queue.take_prefetched():
@@ -115,11 +121,11 @@ class Assigner:
         for worker in given:
             queue.update_load(worker)
 
-    def _assign_in_pairs(self) -> None:
+    def _assign_in_pairs(self, pairs: PairedMatches) -> None:
         has_assigned = True
         while has_assigned:
             has_assigned = False
-            for match in self._queue.paired(self._context.now):
+            for match in pairs.take(self._context.now):
                 self._assign(match)
                 has_assigned = True
 
@@ -146,6 +152,8 @@ class Assigner:
             if deadline is not None:
                 self._timers.set(attempt)
             self._queue.update_load(worker)
+        if self._queue.budget.limit is not None:
+            self._spending.reserve(attempt, duration)
         name = worker.name
         context.note_task(_TASK_ASSIGNED, record, number, name)
         inputs = self._inputs(task) if task.depends_on else {}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
 from ....messages.task import MAX_ATTEMPTS
-from ..matching.policies import find_obstacle
+from ..matching.eligibility import describe_declines, max_attempts_of
 from ..matching.task_queue import TaskQueue
 from ..model.events import WorkerId
 from ..model.leases import failure_of
 from ..model.occurrences import (
+    DeclineFacts,
     FailureCause,
     FailureFacts,
     OccurrenceKind,
@@ -19,11 +20,16 @@ from ..model.occurrences import (
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
+from .lessons import Lessons
 from .quarantine import QuarantinePolicy
+from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
 from .transitions import Cause
 from .worker_registry import WorkerRegistry
+
+MAX_DECLINES = 100
+"""How many workers may decline a task before it fails even if others could have it."""
 
 _SUCCEEDED = AttemptOutcome.SUCCEEDED
 _UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN})
@@ -40,6 +46,8 @@ class AttemptResults:
         leases: the leases of the attempts.
         lifecycle: settles and requeues tasks.
         quarantine: counts the failures of workers.
+        lessons: tells a learning policy of ended attempts.
+        spending: charges attempts.
     """
 
     def __init__(
@@ -52,6 +60,8 @@ class AttemptResults:
         leases: AttemptLeases,
         lifecycle: TaskLifecycle,
         quarantine: QuarantinePolicy,
+        lessons: Lessons,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -60,6 +70,8 @@ class AttemptResults:
         self._leases = leases
         self._lifecycle = lifecycle
         self._quarantine = quarantine
+        self._lessons = lessons
+        self._spending = spending
 
     # ------------------------------------------------------------------ reported
 
@@ -93,15 +105,20 @@ class AttemptResults:
             self._ignore("came twice", record, result)
             return
         attempt.is_reported = True
-        if attempt.duration is not None:
+        self._spending.note_result(attempt, result)
+        if attempt.duration is not None and not result.declined:
             attempt.duration.learn(result.execution_time)
+            if result.success and attempt.duration.note_success(result.execution_time):
+                self._lifecycle.watch_deadlines(attempt.duration)
         if attempt.outcome is None:
-            if result.success:
+            if result.declined:
+                self._decline(attempt, result)
+            elif result.success:
                 self._complete(record, attempt, result)
             else:
                 error = result.error_message or "failed: no reason given"
                 self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
-        elif result.success and record.finished_at is None:
+        elif result.success and not result.declined and record.finished_at is None:
             self._complete_late(record, attempt, result)
         elif result.success or not was_stopping:
             self._ignore("came too late", record, result)
@@ -153,6 +170,7 @@ class AttemptResults:
         for attempt in attempts:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
+            self._spending.end(attempt, AttemptOutcome.LOST)
             if attempt.is_prefetched:
                 # It had not begun, so it can't be the cause of the worker's loss.
                 attempt.is_prefetched = False
@@ -160,6 +178,7 @@ class AttemptResults:
             else:
                 attempt.outcome = AttemptOutcome.LOST
                 record.losses += 1
+                self._lessons.tell(attempt, AttemptOutcome.LOST)
             error = f"worker lost: {record.losses} times, last on {name}"
             self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
 
@@ -167,6 +186,7 @@ class AttemptResults:
         """Mark an attempt as lost that its worker neither holds nor has reported."""
         record, name = attempt.task, attempt.worker.name
         self._leases.end(attempt, AttemptOutcome.LOST)
+        self._lessons.tell(attempt, AttemptOutcome.LOST)
         record.losses += 1
         # The next attempt goes to another worker if one can run it.
         record.failed_by |= {name}
@@ -195,6 +215,7 @@ class AttemptResults:
         stats.completed_tasks += 1
         stats.successful_tasks += 1
         stats.total_time += result.execution_time
+        self._lessons.tell(attempt, _SUCCEEDED, result)
         self._lifecycle.complete(record, attempt, result)
 
     def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
@@ -212,6 +233,7 @@ class AttemptResults:
             # A timed-out attempt was counted when it timed out.
             worker.stats.completed_tasks += 1
             worker.stats.total_time += result.execution_time
+        self._lessons.tell(attempt, _SUCCEEDED, result)
         self._lifecycle.complete(record, attempt, result)
 
     def _fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
@@ -229,8 +251,9 @@ class AttemptResults:
         record.failed_by |= {worker.name}
         record.error_message = error
         self._context.note_task(what, record, attempt.number, worker.name, facts)
+        self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
         self._quarantine.count_failure(worker)
-        left = record.task.max_attempts - record.failures
+        left = max_attempts_of(record.task) - record.failures
         if left > 0:
             requeue = RequeueFacts(RequeueCause.RETRY, left)
             self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
@@ -244,12 +267,43 @@ class AttemptResults:
         """Whether a connected worker can run a task and has not failed it yet."""
         if not self._context.rules.reassigns_failed or record.failures >= MAX_ATTEMPTS:
             return False
+        eligibility, workers = self._queue.eligibility_of(record), self._queue.workers
         return any(
             worker.name not in record.failed_by
             and not worker.is_retiring
-            and find_obstacle(self._queue.policy, record.task, worker) is None
-            for worker in self._queue.workers
+            and eligibility.may_get(worker, workers)
+            for worker in workers
         )
+
+    def _decline(self, attempt: Attempt, result: TaskResult) -> None:
+        """Give a task that its worker declined to another one; fail it if there is no other."""
+        record, name = attempt.task, attempt.worker.name
+        self._leases.end(attempt, AttemptOutcome.DECLINED)
+        record.declined_by |= {name}
+        reason = result.error_message or "no reason given"
+        self._context.note_task(
+            OccurrenceKind.ATTEMPT_DECLINED, record, attempt.number, name, DeclineFacts(reason)
+        )
+        self._lessons.tell(attempt, AttemptOutcome.DECLINED, result)
+        if self._can_be_taken(record):
+            facts = RequeueFacts(RequeueCause.DECLINED)
+            self._lifecycle.requeue(attempt, Cause.DECLINED, facts, worker=name)
+            return
+        error = record.error_message = f"declined: {describe_declines(record)}"
+        facts = FailureFacts(FailureCause.DECLINED, error)
+        result = result.model_copy(update={"success": False, "error_message": error})
+        self._lifecycle.fail(record, Cause.DECLINED_BY_ALL, facts, result)
+
+    def _can_be_taken(self, record: TaskRecord) -> bool:
+        """Whether a worker that is here, or expected back, may get a declined task."""
+        if len(record.declined_by) >= MAX_DECLINES:
+            return False
+        workers = [
+            each
+            for each in self._workers.by_name.values()
+            if each.may_have_leases and not each.is_retiring
+        ]
+        return bool(self._queue.eligibility_of(record).able_if_paid(workers))
 
     def _ignore(self, reason: str, record: TaskRecord, result: TaskResult) -> None:
         self._tasks.count_ignored(reason)
