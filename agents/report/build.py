@@ -21,6 +21,7 @@ from .model import (
     TypeReport,
     WorkerReport,
 )
+from .skill_map import read_skills
 from .sums import AttemptSum, RunSums, cost_of, sum_attempts
 
 MAX_HISTORY = 20
@@ -78,6 +79,7 @@ def build_report(
         budget=rules.budget,
         budget_left=None if rules.budget is None else max(rules.budget - sums.run.cost, 0.0),
         quality=sums.run.quality,
+        skills=read_skills(board.queue.policy),
     )
 
 

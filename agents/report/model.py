@@ -246,13 +246,16 @@ class TypeReport(_ReportPart):
 
 
 class SkillCell(_ReportPart):
-    """What the results of one worker in one type of task have shown."""
+    """What the results of one worker in one type of task, or in one named skill, have shown."""
 
     worker: str
     """The worker's name."""
 
     type: str
-    """The type of task, or ""."""
+    """The type of task, or "", or the name of the skill."""
+
+    is_named_skill: bool
+    """Whether `type` is the name of a skill."""
 
     skill: float
     """The skill that its results suggest, on the scale of skill levels."""
@@ -261,7 +264,7 @@ class SkillCell(_ReportPart):
     """The standard deviation of that estimate."""
 
     chance: Share
-    """The chance of success in a task of the difficulty that is usual for the type."""
+    """The chance of success in a task of difficulty 5, 0 to 1."""
 
     results: Count
     """How many results the estimate rests on."""
@@ -270,7 +273,10 @@ class SkillCell(_ReportPart):
     """How long a successful attempt is expected to last, in seconds; None if that is not known."""
 
     cost: Cost | None
-    """What an attempt is expected to cost; None if that is not known."""
+    """What an attempt has cost on average, the latest ones most; None if that is not known."""
+
+    blocked: str | None
+    """Why the worker gets no task of the type but a probe now and then; None if it does."""
 
 
 class DifficultyReport(_ReportPart):
@@ -369,6 +375,11 @@ class RunReport(_ReportPart):
             for name, worker in self.workers.items()
             for held in worker.held_slots
         ]
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether anything costs: there is a budget, or an attempt cost something."""
+        return self.budget is not None or self.cost > 0
 
     @property
     def exit_code(self) -> int:
