@@ -42,8 +42,8 @@ from .assigner import Assigner
 from .attempt_leases import AttemptLeases
 from .attempt_results import AttemptResults
 from .expiry import Expiry
-from .lessons import Lessons
 from .held_slots import HeldSlotWarning
+from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .state import BoardState
 from .task_lifecycle import TaskLifecycle
