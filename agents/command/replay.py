@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...messages import InvalidInput
-from ..kernel.matching.policies import find_policy
+from ..kernel.matching.policy_names import find_policy
 from ..replay.comparison import Comparison, compare
 from ..replay.recorded_run import RecordedRun, recorded_in_store, recorded_in_trace
 from ..replay.replaying import replay_run

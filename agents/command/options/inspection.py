@@ -1,4 +1,4 @@
-"""The options of the commands that inspect a run: `why`, `status`, `report`, `replay` and others."""
+"""The options of the commands that inspect a run, such as `why`, `status` and `replay`."""
 
 from __future__ import annotations
 
