@@ -5,14 +5,22 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from ....messages import Payload, Task
+from ....messages import InvalidInput, Payload, Task
+from ....messages.wording import show
+from .adaptive_state import (
+    KindTasks,
+    read_kinds,
+    read_prices,
+    read_shares,
+    write_prices,
+)
 from .declared_skills import DeclaredSkills
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .policies import BestFit, recovery_score
 from .prices import Price, adjust_prices
-from .scorecards.scorecards import Scorecards
+from .scorecards.scorecards import SHARED_ROW, Scorecards
 from .task_kinds import Crew, TaskKind
 
 if TYPE_CHECKING:
@@ -82,6 +90,7 @@ class AdaptivePolicy:
         self._backlog = 0
         self._lasted_s = 0.0
         self._adjusted_at: float | None = None
+        self._kind_tasks = KindTasks()
 
     # ------------------------------------------------------------------ as every policy
 
@@ -313,7 +322,9 @@ class AdaptivePolicy:
         for head in heads:
             kind = self._kind_of(head)
             backlog[kind] = backlog.get(kind, 0) + head.count
-        kinds = [kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN or kind in backlog]
+        kinds = [
+            kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN or kind in backlog
+        ]
         needed = max(len(kinds) * len(self._crew.workers), CELLS_PER_EVENT * FEWEST_EVENTS)
         in_all = sum(backlog.values())
         self._credit += CELLS_PER_EVENT * max(in_all - self._backlog, 0)
@@ -340,11 +351,66 @@ class AdaptivePolicy:
     # ------------------------------------------------------------------ keeping
 
     def export_state(self) -> Mapping[str, Payload]:
-        """What it has learned, as plain values."""
-        return {}
+        """What it has learned: a part for each worker, and `SHARED_ROW` with the rest."""
+        scorecards = self.scorecards
+        scorecards.settle()
+        parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
+        parts.update((name, scorecards.worker_row(name)) for name in scorecards.workers)
+        return parts
+
+    def changed_state(self) -> Mapping[str, Payload]:
+        """The parts that may have changed since the last call."""
+        scorecards = self.scorecards
+        scorecards.settle()
+        parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
+        parts.update(
+            (name, scorecards.worker_row(name))
+            for name in scorecards.rows_changed()
+            if name != SHARED_ROW
+        )
+        return parts
 
     def restore_state(self, state: Mapping[str, Payload]) -> None:
-        """Continue with what `export_state` returned."""
+        """Continue with what `export_state` returned.
+
+        Raises:
+            InvalidInput: a part can't be read; nothing has changed.
+        """
+        scorecards = Scorecards()
+        shares = read_shares(state.get(SHARED_ROW, {}))
+        kinds = read_kinds(shares.kinds)
+        if shares.skills:
+            scorecards.load_row(SHARED_ROW, shares.skills)
+        for name, part in state.items():
+            if name != SHARED_ROW:
+                if not isinstance(part, dict):
+                    raise InvalidInput(f"skills of worker {name!r}: {show(part)} is no object")
+                scorecards.load_row(name, cast("Mapping[str, Payload]", part))
+        self.scorecards = scorecards
+        self.declared.results = shares.results
+        self.declared.contradictions = shares.contradictions
+        self._prices = read_prices(shares.prices)
+        for kind in kinds:
+            key = (kind.task.type, self.group(kind.task), kind.may_retry)
+            self._kinds[key] = kind
+            self._kinds_by_type.setdefault(kind.task.type, []).append(kind)
+            kind.meet(self._crew, self, scorecards, self._thrift)
+        self._credit, self._backlog = shares.credit, shares.backlog
+        self._lasted_s, self._adjusted_at = shares.lasted_s, shares.adjusted_at
+
+    def _write_shares(self) -> Payload:
+        return {
+            "skills": self.scorecards.worker_row(SHARED_ROW),
+            "results": self.declared.results,
+            "contradictions": self.declared.contradictions,
+            "prices": write_prices(self._prices),
+            # All of them, in their order, since prices depend on it.
+            "kinds": self._kind_tasks.write(self._kinds.values()),
+            "credit": self._credit,
+            "backlog": self._backlog,
+            "lasted_s": self._lasted_s,
+            "adjusted_at": self._adjusted_at,
+        }
 
 
 def _comes_first(worker: WorkerRecord, other: WorkerRecord | None) -> bool:
