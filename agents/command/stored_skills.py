@@ -9,7 +9,7 @@ from pathlib import Path
 from ...messages import DecodeError, StoreUnusable
 from ..kernel.board.learned_rows import LearnedRows, restore_learned
 from ..kernel.board.rows import Rows
-from ..kernel.matching.policies import find_policy
+from ..kernel.matching.policy_names import find_policy
 from ..kernel.matching.scorecards.scorecard_file import SkillsFile, read_skills_file
 from ..runtime.clock import now
 from ..skills.policy_skills import content_of, find_scorecards, load_skills

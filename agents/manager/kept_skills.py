@@ -34,7 +34,8 @@ class KeptSkills:
     """
 
     def __init__(self, source: str | Path | Mapping[str, Payload], policy: MatchingPolicy) -> None:
-        self._scorecards = find_scorecards(policy, "skills")
+        self._policy = policy
+        find_scorecards(policy, "skills")
         self._path: Path | None = None
         content: Mapping[str, Payload] | None = None
         if isinstance(source, Mapping):
@@ -49,7 +50,7 @@ class KeptSkills:
                 f"skills is {source!r}; it must be a file, the content of a skills file, or None"
             )
         if content is not None:
-            load_skills(self._scorecards, content, now())
+            load_skills(find_scorecards(policy, "skills"), content, now())
         self._saving: asyncio.Future[None] | None = None
         self._lock = threading.Lock()
         self._exported = 0
@@ -74,7 +75,7 @@ class KeptSkills:
 
     def _export(self) -> tuple[Mapping[str, Payload], int]:
         self._exported += 1
-        return self._scorecards.export(), self._exported
+        return find_scorecards(self._policy, "skills").export(), self._exported
 
     def _write(self, content: Mapping[str, Payload], number: int) -> None:
         if self._path is None:

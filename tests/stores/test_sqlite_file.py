@@ -333,9 +333,7 @@ def test_an_old_store_is_brought_to_the_newest_version(path, monkeypatch) -> Non
     store.close()
     assert version(path) == newest
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT note FROM run").fetchone() == (
-            "was of the version before",
-        )
+        assert connection.execute("SELECT note FROM run").fetchone() == ("was older",)
 
 
 def test_an_old_store_is_read_as_if_it_were_new_and_stays_old(path, monkeypatch) -> None:

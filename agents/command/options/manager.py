@@ -100,8 +100,8 @@ def manager(
         str, typer.Option(metavar="IPV4", help="The address at which workers reach this machine.")
     ] = LOOPBACK,
     policy: Annotated[
-        str, typer.Option(help="How tasks are assigned: best_fit, in_order or score.")
-    ] = "best_fit",
+        str, typer.Option(help="How tasks are assigned: adaptive, best_fit, in_order or score.")
+    ] = "adaptive",
     thrift: Annotated[
         float,
         typer.Option(
@@ -219,7 +219,7 @@ def manager(
 ) -> None:
     """Run the tasks of a file.
 
-    The first line of output is the ticket, with which workers join; with --ticket-file it names the
+    The first line of output is the ticket, with which workers join, or --ticket-file names the
     file instead.
     """
     from ...manager.task_manager import TaskManager

@@ -11,13 +11,13 @@ from ....messages import (
     Payload,
     TaskResult,
     TaskStatus,
-    UnknownName,
     WorkerProfile,
     decode_message,
 )
 from ....messages.codec import decode_task
 from ....messages.values import unpack
-from ..matching.policies import MatchingPolicy, find_policy
+from ..matching.policies import MatchingPolicy
+from ..matching.policy_names import POLICIES
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision, WorkerFigures
 from ..model.events import TasksAdded
@@ -58,7 +58,7 @@ def read_board(
     if rows == NOTHING:
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
-    board = Board(rules or _rules_of(snapshot), policy or _built_in(snapshot.policy))
+    board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
     restore_learned(board.queue.policy, rows.learned)
     _restore(board, snapshot, now)
     return board
@@ -177,11 +177,9 @@ def read_snapshot(rows: Rows) -> Snapshot:
     return snapshot
 
 
-def _built_in(policy: str) -> MatchingPolicy | None:
-    try:
-        return find_policy(policy)
-    except UnknownName:
-        return None
+def _policy_of(snapshot: Snapshot) -> MatchingPolicy | None:
+    make = POLICIES.get(snapshot.policy)
+    return None if make is None else make()
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:
