@@ -18,7 +18,7 @@ from ....messages.codec import decode_task
 from ....messages.values import unpack
 from ..matching.policies import POLICIES, MatchingPolicy
 from ..model.config import Rules
-from ..model.decision import Candidates, Decision
+from ..model.decision import Candidates, Decision, WorkerFigures
 from ..model.events import TasksAdded
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
@@ -273,7 +273,8 @@ def _read_result(kept: Payload) -> TaskResult:
 
 
 def _read_decision(kept: Payload, candidates_by_bytes: dict[bytes, Candidates]) -> Decision:
-    attempt, packed, scored, scored_count = kept
+    # Only decisions of learning policies have figures.
+    attempt, packed, scored, scored_count, *figures = kept
     if isinstance(packed, bytes):
         # Many tasks share the same candidates.
         candidates = candidates_by_bytes.get(packed)
@@ -282,7 +283,8 @@ def _read_decision(kept: Payload, candidates_by_bytes: dict[bytes, Candidates]) 
     else:
         # In stores of version 1 each task has its own.
         candidates = _read_candidates(packed)
-    return Decision(attempt, candidates, _pairs(scored), scored_count)
+    told = tuple(WorkerFigures(*each) for each in figures[0]) if figures else ()
+    return Decision(attempt, candidates, _pairs(scored), scored_count, told)
 
 
 def _read_candidates(kept: Payload) -> Candidates:

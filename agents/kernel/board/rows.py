@@ -197,9 +197,10 @@ class _TaskRows:
         )
 
     def _decision_state(self, decision: Decision) -> Payload:
-        attempt, candidates, scored, scored_count = decision
+        attempt, candidates, scored, scored_count, figures = decision
         packed = self._candidates.get(id(candidates)) or self._pack(candidates)
-        return attempt, packed, scored, scored_count
+        state = (attempt, packed, scored, scored_count)
+        return (*state, figures) if figures else state
 
     def _pack(self, candidates: Candidates) -> bytes:
         packed = self._candidates[id(candidates)] = pack_scalars(candidates)
