@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.matching.policies import POLICIES, find_policy
+from muster.agents.kernel.matching.policy_names import POLICIES, find_policy
 from muster.agents.kernel.model.records import WorkerRecord
 from muster.messages import Task, UnknownName, WorkerProfile
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ....messages import Task, TaskId, TaskStatus
+from ..matching.paired_matches import PairedMatches
 from ..matching.task_queue import Match, TaskQueue
 from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
@@ -101,11 +102,12 @@ class Assigner:
     def assign_waiting(self) -> None:
         """Assign all tasks that can be assigned now."""
         queue = self._queue
-        queue.refresh(self._context.now)
+        now = self._context.now
+        queue.refresh(now)
         if queue.pairs:
-            self._assign_in_pairs()
+            self._assign_in_pairs(queue.pairs)
             return
-        while (match := queue.next_match()) is not None:
+        while (match := queue.next_match(now)) is not None:
             self._assign(match)
         given: dict[WorkerRecord, None] = {}
         for match in queue.take_prefetched():
@@ -115,11 +117,11 @@ class Assigner:
         for worker in given:
             queue.update_load(worker)
 
-    def _assign_in_pairs(self) -> None:
+    def _assign_in_pairs(self, pairs: PairedMatches) -> None:
         has_assigned = True
         while has_assigned:
             has_assigned = False
-            for match in self._queue.paired(self._context.now):
+            for match in pairs.take(self._context.now):
                 self._assign(match)
                 has_assigned = True
 

@@ -19,6 +19,7 @@ from ..model.occurrences import (
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
+from .lessons import Lessons
 from .quarantine import QuarantinePolicy
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
@@ -40,6 +41,7 @@ class AttemptResults:
         leases: the leases of the attempts.
         lifecycle: settles and requeues tasks.
         quarantine: counts the failures of workers.
+        lessons: tells a learning policy of ended attempts.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class AttemptResults:
         leases: AttemptLeases,
         lifecycle: TaskLifecycle,
         quarantine: QuarantinePolicy,
+        lessons: Lessons,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -60,6 +63,7 @@ class AttemptResults:
         self._leases = leases
         self._lifecycle = lifecycle
         self._quarantine = quarantine
+        self._lessons = lessons
 
     # ------------------------------------------------------------------ reported
 
@@ -160,6 +164,7 @@ class AttemptResults:
             else:
                 attempt.outcome = AttemptOutcome.LOST
                 record.losses += 1
+                self._lessons.tell(attempt, AttemptOutcome.LOST)
             error = f"worker lost: {record.losses} times, last on {name}"
             self._requeue_lost(attempt, RequeueCause.WORKER_LOST, error)
 
@@ -167,6 +172,7 @@ class AttemptResults:
         """Mark an attempt as lost that its worker neither holds nor has reported."""
         record, name = attempt.task, attempt.worker.name
         self._leases.end(attempt, AttemptOutcome.LOST)
+        self._lessons.tell(attempt, AttemptOutcome.LOST)
         record.losses += 1
         # The next attempt goes to another worker if one can run it.
         record.failed_by |= {name}
@@ -195,6 +201,7 @@ class AttemptResults:
         stats.completed_tasks += 1
         stats.successful_tasks += 1
         stats.total_time += result.execution_time
+        self._lessons.tell(attempt, _SUCCEEDED, result)
         self._lifecycle.complete(record, attempt, result)
 
     def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
@@ -212,6 +219,7 @@ class AttemptResults:
             # A timed-out attempt was counted when it timed out.
             worker.stats.completed_tasks += 1
             worker.stats.total_time += result.execution_time
+        self._lessons.tell(attempt, _SUCCEEDED, result)
         self._lifecycle.complete(record, attempt, result)
 
     def _fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
@@ -229,6 +237,7 @@ class AttemptResults:
         record.failed_by |= {worker.name}
         record.error_message = error
         self._context.note_task(what, record, attempt.number, worker.name, facts)
+        self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
         self._quarantine.count_failure(worker)
         left = record.task.max_attempts - record.failures
         if left > 0:

@@ -43,6 +43,7 @@ from .attempt_leases import AttemptLeases
 from .attempt_results import AttemptResults
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
+from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .state import BoardState
 from .task_lifecycle import TaskLifecycle
@@ -74,6 +75,7 @@ class Board(BoardState):
             leases=self._leases,
             lifecycle=self.lifecycle,
             quarantine=self.quarantine,
+            lessons=Lessons(context, queue),
         )
         self._assigner = Assigner(
             context, tasks, queue, self.prefetch, lifecycle=self.lifecycle, timers=timers

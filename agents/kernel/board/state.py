@@ -13,7 +13,7 @@ from ..matching.explanation import (
     explain_decision,
     explain_wait,
 )
-from ..matching.policies import POLICIES, MatchingPolicy, describe_shortfall, find_obstacle
+from ..matching.policies import BestFit, MatchingPolicy, describe_shortfall, find_obstacle
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
 from ..model.occurrences import Occurrence
@@ -43,7 +43,7 @@ class BoardState:
         rules = rules or Rules()
         self.context = BoardContext(rules)
         self.queue = TaskQueue(
-            policy or POLICIES["best_fit"],
+            policy or BestFit(),
             rules.unmatched_after_s,
             rules.prefetch_s,
             rules.quarantine_after,
@@ -100,8 +100,11 @@ class BoardState:
         """The time at which `TimePassed` is due; None for never."""
         timer_at, unmatched_at = self.timers.next_at(), self.queue.unmatched_timeout.due_at()
         if timer_at is None or (unmatched_at is not None and unmatched_at < timer_at):
-            return unmatched_at
-        return timer_at
+            timer_at = unmatched_at
+        offers = self.queue.offers
+        if offers is None or offers.wakes_at is None or self.has_ended:
+            return timer_at
+        return offers.wakes_at if timer_at is None else min(timer_at, offers.wakes_at)
 
     @property
     def tasks(self) -> Mapping[TaskId, TaskRecord]:
