@@ -146,7 +146,7 @@ class ModelTeam(Scenario):
     takes: ClassVar[str] = f"QUESTIONS: how many questions are asked ({QUESTIONS})"
     in_virtual_time: ClassVar[bool] = True
 
-    policy: ClassVar[str | MatchingPolicy] = "best_fit"
+    policy: ClassVar[str | MatchingPolicy] = "adaptive"
 
     def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
         super().__init__(time_scale, arguments)
