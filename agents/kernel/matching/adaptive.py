@@ -26,14 +26,14 @@ from .task_kinds import Crew, TaskKind
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
 
-TOLERANCE = 0.03
+TOLERANCE = 0.02
 """How much less than the best a worker may be worth and still get a task at once, as a value."""
 
-RELAXED_PER_DURATION = 0.04
+RELAXED_PER_DURATION = 0.03
 """How much this grows while the task waits, for each expected duration of such a task."""
 
-RELAXED_PER_S = 0.01
-"""How much this grows while the task waits, for each second."""
+LONGEST_HOLD_S = 600.0
+"""How long a task is held back at most, for however good a worker, in seconds."""
 
 GUESS_AFTER_S = 5.0
 """How long a task waits for a worker with the declared skill if none is connected, in seconds. Then
@@ -214,10 +214,11 @@ class AdaptivePolicy:
         if chosen is None:
             return None
         loss = self._best_value(kind, head) - best_free
-        due_at = head.waits_since + self._patience_s(kind, loss)
-        if due_at <= now + _AT_ONCE_S:
-            return loss, place, head, chosen
-        self._wake(due_at, waiting)
+        relaxed_per_s = max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)
+        excess = loss - relaxed_per_s * (now - head.waits_since)
+        if excess <= TOLERANCE + 1e-9:
+            return excess, place, head, chosen
+        self._wake(head.waits_since + (loss - TOLERANCE) / relaxed_per_s, waiting)
         return None
 
     def _declared_pair(
@@ -266,12 +267,6 @@ class AdaptivePolicy:
             return kind.best
         index, values = self._crew.index, kind.values
         return max((values[index[worker]] for worker in head.able if worker in index), default=0.0)
-
-    def _patience_s(self, kind: TaskKind, loss: float) -> float:
-        """How long a task is held back for a better worker, in seconds."""
-        if loss <= TOLERANCE:
-            return -inf
-        return (loss - TOLERANCE) / (RELAXED_PER_S + RELAXED_PER_DURATION / kind.mean_s)
 
     def _wake(self, at: float, waiting: WaitingTasks) -> None:
         if not waiting.is_ahead and (self._wakes_at is None or at < self._wakes_at):
