@@ -18,6 +18,7 @@ from ..model.records import Attempt, TaskRecord, WorkerRecord
 from ..model.second_opinions import lacks_votes, result_to_review
 from .context import BoardContext
 from .prefetch import Prefetch
+from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -39,6 +40,7 @@ class Assigner:
         prefetch: the prefetched attempts.
         lifecycle: enqueues and changes tasks.
         timers: the timers for deadlines.
+        spending: reserves what attempts are expected to cost.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Assigner:
         *,
         lifecycle: TaskLifecycle,
         timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -57,6 +60,7 @@ class Assigner:
         self._prefetch = prefetch
         self._lifecycle = lifecycle
         self._timers = timers
+        self._spending = spending
 
     # ------------------------------------------------------------------ handed out
 
@@ -151,6 +155,8 @@ class Assigner:
             if deadline is not None:
                 self._timers.set(attempt)
             self._queue.update_load(worker)
+        if self._queue.budget.limit is not None:
+            self._spending.reserve(attempt, duration)
         name = worker.name
         reviewed = result_to_review(record) if task.review else None
         attempt.is_review = reviewed is not None

@@ -7,14 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
+from ..matching.eligibility import terms_of
 from ..model.records import MAX_PREFETCHED, MAX_STORY, Attempt, AttemptOutcome, TaskRecord
 from ..model.second_opinions import (
     needs_second_opinion,
     open_attempts,
-    restriction_of,
     votes_of,
     wants_vote,
 )
+from .deadlines import Lateness
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
 from .prefetch import attempts_of
@@ -39,6 +40,7 @@ def check_invariants(board: BoardState) -> None:
     _check_queue(board)
     _check_candidate_sets(board)
     _check_timers(board)
+    _check_costs(board)
 
 
 def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
@@ -60,8 +62,13 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         attempt.outcome in _FAILURES and not attempt.is_review for attempt in record.attempts
     )
     assert record.failures == failures, f"{label} counts {record.failures} failures"
-    losses = sum(attempt.outcome is AttemptOutcome.LOST for attempt in record.attempts)
-    assert record.losses == losses, f"{label} counts {record.losses} losses"
+    ended = Counter(attempt.outcome for attempt in record.attempts)
+    assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
+    declined_by = {
+        each.worker.name for each in record.attempts if each.outcome is AttemptOutcome.DECLINED
+    }
+    assert record.declined_by == declined_by, f"{label} was declined by {record.declined_by}"
+    assert len(declined_by) == ended[AttemptOutcome.DECLINED], f"{label} was declined twice by one"
     _check_opinions(label, record)
     is_final = record.status.is_final
     assert (record.finished_at is not None) is is_final, f"{label} finished {record.finished_at}"
@@ -102,6 +109,28 @@ def _check_opinions(label: str, record: TaskRecord) -> None:
     else:
         voters = [each.worker.name for each in (*kept, *open_attempts(record))]
         assert len(voters) == len(set(voters)), f"{label} has a worker with two votes"
+
+
+def _check_costs(board: BoardState) -> None:
+    """Check that what is spent and reserved is what the attempts say."""
+    budget, spending = board.budget, board.spending
+    attempts = [attempt for record in board.tasks.values() for attempt in record.attempts]
+    spent = spending.on_forgotten + math.fsum(attempt.cost for attempt in attempts)
+    assert math.isclose(budget.spent, spent, rel_tol=1e-9, abs_tol=1e-6), (
+        f"{budget.spent} is spent, the attempts cost {spent}"
+    )
+    reserved = math.fsum(attempt.reserved for attempt in attempts)
+    assert math.isclose(budget.reserved, reserved, rel_tol=1e-9, abs_tol=1e-6), (
+        f"{budget.reserved} is reserved, the attempts need {reserved}"
+    )
+    for attempt in attempts:
+        assert attempt.outcome is None or not attempt.reserved, "an ended attempt has a reserve"
+    dear = [worker for worker in board.queue.free if worker.is_paid]
+    assert not (budget.is_committed and dear), "a paid worker is free at the end of the budget"
+    has_limit = budget.limit is not None and board.began_at is not None
+    for worker in board.queue.workers:
+        ahead = worker.prefetched and (worker.cost_per_s or worker.cost_per_task)
+        assert not (has_limit and ahead), f"{worker.name} prefetched tasks of unknown cost"
 
 
 def _check_names(board: BoardState) -> None:
@@ -197,12 +226,11 @@ def _check_queue(board: BoardState) -> None:
         current = list(group.current_entries())
         assert group.count == len(current), f"a group counts {group.count}, not {len(current)}"
         for entry in current:
-            restriction = entry.record.restriction
+            terms = terms_of(entry.record)
+            assert terms == group.terms, "a task in a group with other terms"
+            restriction = terms.restriction
             avoided = entry.record.failed_by if restriction is None else restriction.avoided
             assert avoided == group.failed_by, "a task in a wrong group"
-            if needs_second_opinion(entry.record.task):
-                assert restriction == restriction_of(entry.record), "a task in a wrong group"
-            assert restriction == group.restriction, "a task in a wrong group"
 
 
 def _check_candidate_sets(board: BoardState) -> None:
@@ -215,7 +243,7 @@ def _check_candidate_sets(board: BoardState) -> None:
         # The user's pairing function decides which tasks wait.
         return
     for group in queue.groups.values():
-        able = {worker for worker in queue.workers if queue.find_obstacle(group, worker) is None}
+        able = set(queue.eligibility_for(group).able(queue.workers))
         chosen = {worker for worker in able if worker.name not in group.failed_by} or able
         assert (group.candidate_set.workers if group.candidate_set else frozenset()) == chosen, (
             "a stale candidate set"
@@ -249,6 +277,11 @@ def _check_timers(board: BoardState) -> None:
         may_expire = record.task.expires_s is not None and not record.status.is_final
         if may_expire and not board.has_ended:
             assert has_begun(record) or record in expiring, f"task {task_id!r} never expires"
+    if board.rules.on_late == "fail" and not board.has_ended:
+        late = {timer.record for timer in watched if isinstance(timer, Lateness)}
+        for task_id, record in board.tasks.items():
+            waits = record.status is TaskStatus.PENDING and record.task.deadline is not None
+            assert not waits or record in late, f"task {task_id!r} never is late"
     warned_of = {timer.attempt for timer in watched if isinstance(timer, HeldSlotWarning)}
     for name, worker in board.workers.items():
         for task_id, number in worker.stopping:

@@ -131,8 +131,12 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         if is_waiting or wants_vote(record):
             board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
+        board.lifecycle.watch_deadline(record)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
+    board.spending.in_other_units.update(snapshot.spent_in_other_units)
+    attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
+    board.spending.restore(attempts, snapshot.spent_on_forgotten)
     with_result = [record for record in snapshot.tasks if record.result is not None]
     with_result.sort(key=lambda record: record.finished_at or 0.0)
     tasks.results.update(
@@ -176,9 +180,11 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 
 def _read_run(state: bytes) -> Snapshot:
-    began_at, ended_at, failure, ignored, policy, expected_workers, roster, *pace = unpack(state)
-    # Older stores lack these two.
-    heartbeat_s, lost_after_s = pace or (None, None)
+    began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units = (
+        *later,
+        *_LATER_IN_THE_RUN[len(later) :],
+    )
     return Snapshot(
         began_at=began_at,
         ended_at=ended_at,
@@ -189,8 +195,13 @@ def _read_run(state: bytes) -> Snapshot:
         roster=tuple(roster),
         heartbeat_s=heartbeat_s,
         lost_after_s=lost_after_s,
+        spent_on_forgotten=on_forgotten,
+        spent_in_other_units=in_other_units,
     )
 
+
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, 0.0, {})
+"""The defaults of the last values of a run, which older stores lack."""
 
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
 """The defaults of the last values of an attempt, which older stores lack."""
@@ -268,12 +279,17 @@ def _read_task(
         facts = facts_from_values(what, kept)
         record.add_occurrence(Occurrence(at, what, row.task_id, attempt, worker, facts))
     record.forgotten = forgotten
+    record.declined_by = frozenset(
+        attempt.worker.name
+        for attempt in record.attempts
+        if attempt.outcome is AttemptOutcome.DECLINED
+    )
     return record
 
 
 def _read_opinions(record: TaskRecord, kept: Payload) -> None:
     for number, is_review, result in kept:
-        attempt: Attempt = record.attempts[number - 1]
+        attempt = record.attempts[int(number) - 1]
         attempt.is_review = is_review
         attempt.result = None if result is None else _read_result(result)
 

@@ -16,7 +16,7 @@ from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import TaskRecord, WorkerRecord
+from ..model.records import TaskRecord, WorkerRecord, WorkerStats
 from ..model.second_opinions import needs_second_opinion
 from .state import BoardState
 
@@ -123,25 +123,29 @@ _OF_THE_RUN = frozenset(
         OccurrenceKind.RUN_RESUMED,
         OccurrenceKind.RUN_ENDED,
         OccurrenceKind.RESULT_IGNORED,
+        OccurrenceKind.TASK_FORGOTTEN,
+        OccurrenceKind.ATTEMPT_CHARGED,
     }
 )
 
 
 def _run_state(board: BoardState) -> bytes:
-    rules = board.rules
-    return pack_scalars(
-        [
-            board.began_at,
-            board.ended_at,
-            board.failure,
-            dict(board.ignored),
-            board.policy_name,
-            rules.expected_workers,
-            rules.roster,
-            rules.heartbeat_s,
-            rules.lost_after_s,
-        ]
-    )
+    rules, spending = board.rules, board.spending
+    state: list[Payload] = [
+        board.began_at,
+        board.ended_at,
+        board.failure,
+        dict(board.ignored),
+        board.policy_name,
+        rules.expected_workers,
+        rules.roster,
+        rules.heartbeat_s,
+        rules.lost_after_s,
+    ]
+    if spending.on_forgotten or spending.in_other_units:
+        # Most rows lack these, and so do the rows of older stores.
+        state += [spending.on_forgotten, dict(spending.in_other_units)]
+    return pack_scalars(state)
 
 
 _ATTEMPT = attrgetter(
@@ -224,6 +228,12 @@ def _result_state(result: TaskResult) -> Payload:
     return encode_message(result)
 
 
+def _stats_state(stats: WorkerStats) -> list[float]:
+    state = [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time]
+    # Most rows lack the cost, and so do the rows of older stores.
+    return [*state, stats.cost] if stats.cost else state
+
+
 PROFILE_FIELDS = ("skill_level", "specialties", "slots", "task_types")
 """The profile fields of the first row format; later fields are at the end of the row."""
 
@@ -241,7 +251,7 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.alive,
         worker.lost_at,
         worker.awaited_until,
-        [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
+        _stats_state(stats),
         worker.failures_in_a_row,
         worker.quarantined_until,
     ]

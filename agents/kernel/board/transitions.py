@@ -23,6 +23,9 @@ class Cause(str, Enum):
     UPSTREAM_FAILED = "upstream failed"
     NOBODY_CAN = "nobody can"
     EXPIRED = "expired"
+    LATE = "late"
+    DECLINED = "declined"
+    DECLINED_BY_ALL = "declined by all"
 
 
 TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
@@ -33,6 +36,7 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.PENDING, Cause.UPSTREAM_FAILED): TaskStatus.CANCELLED,
     (TaskStatus.PENDING, Cause.NOBODY_CAN): TaskStatus.FAILED,
     (TaskStatus.PENDING, Cause.EXPIRED): TaskStatus.FAILED,
+    (TaskStatus.PENDING, Cause.LATE): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.SUCCEEDED): TaskStatus.COMPLETED,
     (TaskStatus.IN_PROGRESS, Cause.FAILED_FOR_GOOD): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.TO_BE_RETRIED): TaskStatus.PENDING,
@@ -41,7 +45,10 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.IN_PROGRESS, Cause.GIVEN_BACK): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.TO_BE_REVIEWED): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.CANCELLED): TaskStatus.CANCELLED,
+    (TaskStatus.IN_PROGRESS, Cause.DECLINED): TaskStatus.PENDING,
+    (TaskStatus.IN_PROGRESS, Cause.DECLINED_BY_ALL): TaskStatus.FAILED,
     # It was prefetched and waits at its worker for a slot.
     (TaskStatus.IN_PROGRESS, Cause.EXPIRED): TaskStatus.FAILED,
+    (TaskStatus.IN_PROGRESS, Cause.LATE): TaskStatus.FAILED,
 }
 """Every legal change of a task's status; all others are refused."""

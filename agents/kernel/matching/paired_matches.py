@@ -52,7 +52,7 @@ class PairedMatches:
             if entry is None or entry.record.queue_entry is not entry or worker not in queue.free:
                 continue
             record, group = entry.record, entry.group
-            if queue.find_obstacle(record, worker) is not None:
+            if not queue.eligibility_of(record).may_get(worker, queue.workers):
                 continue
             has_paired = True
             queue.remove(record)

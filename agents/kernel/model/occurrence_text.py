@@ -11,8 +11,11 @@ import re
 from ....messages import TaskId
 from .occurrences import (
     FACTS_OF,
+    BudgetFacts,
     CancellationCause,
     CancellationFacts,
+    ChargeFacts,
+    DeclineFacts,
     Facts,
     FailureCause,
     FailureFacts,
@@ -52,8 +55,16 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"worker lost: {worker}"
         case RequeueFacts(RequeueCause.ATTEMPT_LOST):
             return f"attempt lost: {worker} does not hold it"
+        case RequeueFacts(RequeueCause.DECLINED):
+            return f"declined: {worker}"
         case RequeueFacts():
             return "given back, not begun"
+        case DeclineFacts(reason):
+            return reason
+        case ChargeFacts(cost, unit, is_counted):
+            return f"{cost:g} {unit}" + ("" if is_counted else ", not counted: another unit")
+        case BudgetFacts(before, after, unit):
+            return f"from {_describe_budget(before, unit)} to {_describe_budget(after, unit)}"
         case PriorityFacts(before, after):
             return f"from {before} to {after}"
         case ProgressFacts(percent, note):
@@ -72,6 +83,10 @@ def _describe_review(facts: ReviewFacts) -> str:
     reviewed, grade, reason = facts
     graded = "accepted" if grade is None else f"graded {grade:g}"
     return f"attempt {reviewed} {graded}" + (f": {reason}" if reason else "")
+
+
+def _describe_budget(budget: float | None, unit: str) -> str:
+    return "no limit" if budget is None else f"{budget:g} {unit}"
 
 
 _WITHOUT_FACTS = {

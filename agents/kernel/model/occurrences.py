@@ -31,6 +31,8 @@ class OccurrenceKind(str, Enum):
     ATTEMPT_REVIEWED = "attempt_reviewed"
     """An attempt that was the review of an earlier one."""
     ATTEMPT_REJECTED = "attempt_rejected"
+    ATTEMPT_DECLINED = "attempt_declined"
+    ATTEMPT_CHARGED = "attempt_charged"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -41,6 +43,7 @@ class OccurrenceKind(str, Enum):
     WORKER_RELEASED = "worker_released"
     WORKER_RETIRED = "worker_retired"
     ASSIGNING_BEGUN = "assigning_begun"
+    BUDGET_CHANGED = "budget_changed"
     RUN_RESUMED = "run_resumed"
     RUN_ENDED = "run_ended"
 
@@ -67,6 +70,12 @@ class FailureCause(str, Enum):
     """A reviewer rejected its result."""
     UNDECIDED = "undecided"
     """The votes of its workers have no majority."""
+    LATE = "late"
+    """It could not be completed by its deadline any more."""
+    DECLINED = "declined"
+    """Each worker that could run it declined it."""
+    BUDGET = "budget"
+    """The budget was spent, and only workers that cost something could run it."""
 
 
 class FailureFacts(NamedTuple):
@@ -128,6 +137,8 @@ class RequeueCause(str, Enum):
     """Its worker neither holds the attempt nor has reported its end."""
     GIVEN_BACK = "given_back"
     """Its worker returned it before it had begun."""
+    DECLINED = "declined"
+    """Its worker declined it."""
 
 
 class RequeueFacts(NamedTuple):
@@ -140,6 +151,44 @@ class RequeueFacts(NamedTuple):
 
     cause: RequeueCause
     attempts_left: int = 0
+
+
+class DeclineFacts(NamedTuple):
+    """Why a worker declined a task.
+
+    Args:
+        reason: the worker's reason.
+    """
+
+    reason: str
+
+
+class ChargeFacts(NamedTuple):
+    """A cost that was reported after the attempt had ended, or in another unit than the run's.
+
+    Args:
+        cost: what the attempt cost.
+        unit: the unit of this cost.
+        is_counted: whether it counts to the budget; not if it is in another unit.
+    """
+
+    cost: float
+    unit: str
+    is_counted: bool
+
+
+class BudgetFacts(NamedTuple):
+    """A change of the budget.
+
+    Args:
+        before: the former budget; None for no limit.
+        after: the new one.
+        unit: their unit.
+    """
+
+    before: float | None
+    after: float | None
+    unit: str
 
 
 class PriorityFacts(NamedTuple):
@@ -217,6 +266,9 @@ Facts: TypeAlias = (
     | ReviewFacts
     | CancellationFacts
     | RequeueFacts
+    | DeclineFacts
+    | ChargeFacts
+    | BudgetFacts
     | PriorityFacts
     | ProgressFacts
     | HeldSlotFacts
@@ -236,6 +288,9 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureFacts,
     OccurrenceKind.ATTEMPT_REVIEWED: ReviewFacts,
     OccurrenceKind.ATTEMPT_REJECTED: FailureFacts,
+    OccurrenceKind.ATTEMPT_DECLINED: DeclineFacts,
+    OccurrenceKind.ATTEMPT_CHARGED: ChargeFacts,
+    OccurrenceKind.BUDGET_CHANGED: BudgetFacts,
     OccurrenceKind.SLOT_HELD: HeldSlotFacts,
     OccurrenceKind.WORKER_JOINED: JoinFacts,
     OccurrenceKind.WORKER_RETURNED: ReturnFacts,

@@ -12,7 +12,6 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
-from .restriction import Restriction
 
 MAX_STORY = 64
 """The maximum number of occurrences of a task that are kept; the oldest are dropped."""
@@ -48,12 +47,14 @@ class WorkerStats:
         successful_tasks: the number of attempts that succeeded.
         total_time: the duration of these attempts as the worker reports it, in seconds.
         busy_time: the time for which its slots were taken, summed over slots, in seconds.
+        cost: what its attempts have cost, in the manager's unit.
     """
 
     completed_tasks: int = 0
     successful_tasks: int = 0
     total_time: float = 0.0
     busy_time: float = 0.0
+    cost: float = 0.0
 
     @property
     def success_rate(self) -> float:
@@ -163,6 +164,11 @@ class WorkerRecord:
         )
 
     @property
+    def is_paid(self) -> bool:
+        """Whether its work costs anything, by its rates or by what its results have said."""
+        return self.cost_per_s > 0 or self.cost_per_task > 0 or self.stats.cost > 0
+
+    @property
     def load(self) -> float:
         """The share of its slots that is in use, 0 to 1."""
         return self.taken / self.slots
@@ -226,6 +232,7 @@ class Attempt:
         is_review: whether it reviews the result of an earlier attempt.
         result: its successful result while that waits for a review or for other votes; None
             before and after.
+        reserved: what it is expected to cost while it runs, as far as the budget is concerned.
     """
 
     number: int
@@ -246,6 +253,7 @@ class Attempt:
     quality: float | None = None
     is_review: bool = False
     result: TaskResult | None = None
+    reserved: float = 0.0
 
     def due_at(self) -> float | None:
         """When it times out; None for never."""
@@ -264,10 +272,12 @@ class TaskRecord:
         added: the task as it was added; its priority may have been changed since.
         packed: the encoded form of `added`; None if it is not encoded yet, or large.
         status: its status.
-        attempts: its attempts; their number is bounded by `max_attempts` and `max_losses`.
+        attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
+            number of workers that may decline it.
         failures: how many attempts failed, timed out or were rejected, without failed reviews.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
+        declined_by: the names of the workers that declined it.
         result: the recorded result; None if there is none, also if no worker ever ran the task.
         error_message: why the task or its last attempt failed; None once it is completed.
         finished_at: when it was settled, None before.
@@ -277,8 +287,6 @@ class TaskRecord:
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
-        restriction: the workers that may not have its next attempt; None if all may. The queue
-            sets it.
         decision: the decision that assigned its last attempt.
         forgotten: the number of occurrences dropped from the story.
     """
@@ -294,6 +302,7 @@ class TaskRecord:
     failures: int = 0
     losses: int = 0
     failed_by: frozenset[str] = frozenset()
+    declined_by: frozenset[str] = frozenset()
     result: TaskResult | None = None
     error_message: str | None = None
     finished_at: float | None = None
@@ -303,7 +312,6 @@ class TaskRecord:
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
     queue_entry: object | None = None
-    restriction: Restriction | None = None
     decision: Decision | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
@@ -386,6 +394,8 @@ class Snapshot:
         heartbeat_s: the interval of heartbeats, in seconds; None if unknown.
         lost_after_s: the time of silence after which a worker was lost, in seconds; None if
             unknown.
+        spent_on_forgotten: what the attempts of forgotten tasks have cost.
+        spent_in_other_units: what was reported in other units than the run's, by unit.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -399,6 +409,8 @@ class Snapshot:
     roster: tuple[str, ...] = ()
     heartbeat_s: float | None = None
     lost_after_s: float | None = None
+    spent_on_forgotten: float = 0.0
+    spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def describe_story(record: TaskRecord) -> str:
