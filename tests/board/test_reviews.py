@@ -196,6 +196,25 @@ def test_a_review_goes_on_after_a_restart(watched: Watched, moment: str) -> None
     assert (after.queue_entry is None) == (before.queue_entry is None)
 
 
+@pytest.mark.parametrize("quarantine_after", [1, 2])
+def test_a_worker_whose_results_were_rejected_while_it_was_away_works_again(
+    watched: Watched, quarantine_after: int
+) -> None:
+    board = team(watched, "Ada", "Ben", quarantine_after=quarantine_after)
+    for number in range(1, quarantine_after + 1):
+        board.add(to_review(number))
+        board.succeed(number)
+    board.leave("Ada")
+    for number in range(1, quarantine_after + 1):
+        assert board.record(number).worker == "Ben"
+        board.succeed(number, quality=0.0)
+    assert board.board.workers["Ada"].failures_in_a_row == quarantine_after
+    board.leave("Ben")
+    board.join("Ada", 5, session="2")
+    board.add(Task(id=9, description="any"))
+    assert board.places() == {9: "Ada"}
+
+
 def test_the_story_tells_of_the_review(watched: Watched) -> None:
     board = team(watched, "Ada", "Ben")
     board.add(to_review())
