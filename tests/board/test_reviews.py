@@ -210,7 +210,8 @@ def test_a_worker_whose_results_were_rejected_while_it_was_away_works_again(
         board.succeed(number, quality=0.0)
     assert board.board.workers["Ada"].failures_in_a_row == quarantine_after
     board.leave("Ben")
-    board.join("Ada", 5, session="2")
+    board.join("Ada", 5, call=2)
+    assert board.board.workers["Ada"].failures_in_a_row == quarantine_after
     board.add(Task(id=9, description="any"))
     assert board.places() == {9: "Ada"}
 
