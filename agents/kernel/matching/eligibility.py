@@ -56,9 +56,6 @@ def terms_of(record: TaskRecord) -> Terms:
         return Terms(declined_by=declined_by, restriction=restriction)
     if not (task.strict or task.escalate or declined_by or restriction):
         return NO_TERMS
-    if restriction is not None and restriction.is_review:
-        # A reviewer needs neither the skills of the worker nor its step of the ladder.
-        return Terms(declined_by=declined_by, restriction=restriction)
     step = 0
     if task.escalate:
         taken = sum(attempt.outcome in _STEPPING for attempt in record.attempts)
