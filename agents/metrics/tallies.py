@@ -136,5 +136,6 @@ _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 _ENDING = SETTLING | {
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }
