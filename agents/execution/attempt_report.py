@@ -38,8 +38,7 @@ class AttemptReport:
         """
         if not _is_number(amount) or not (amount >= 0 and math.isfinite(amount)):
             raise InvalidInput(f"cost is {show(amount)}; it must be a finite number of 0 or more")
-        given: object = unit
-        if not isinstance(given, str) or len(unit) > MAX_UNIT_CHARACTERS:
+        if not _is_unit(unit):
             raise InvalidInput(
                 f"the unit of the cost is {show(unit)}; it must be text of at most "
                 f"{MAX_UNIT_CHARACTERS} characters"
@@ -94,6 +93,10 @@ class AttemptReport:
         if result.quality is None and self._quality is not None:
             added["quality"] = self._quality
         return result.model_copy(update=added) if added else result
+
+
+def _is_unit(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_UNIT_CHARACTERS
 
 
 def _is_number(value: object) -> bool:

@@ -29,7 +29,7 @@ from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.board.task_checks import named_tasks
 from muster.agents.kernel.matching.eligibility import is_on_step
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
@@ -130,7 +130,7 @@ class Muster(RuleBasedStateMachine):
             on_late=on_late,
         )
         self.rules = rules
-        self.policy = POLICIES[policy]
+        self.policy = POLICIES[policy]()
         self.board = Board(rules, self.policy)
         self.kept = SharedRows()
         self.now = 0.0

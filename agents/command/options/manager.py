@@ -81,8 +81,8 @@ def manager(
         str, typer.Option(metavar="IPV4", help="The address at which workers reach this machine.")
     ] = LOOPBACK,
     policy: Annotated[
-        str, typer.Option(help="How tasks are assigned: best_fit, in_order or score.")
-    ] = "best_fit",
+        str, typer.Option(help="How tasks are assigned: adaptive, best_fit, in_order or score.")
+    ] = "adaptive",
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
@@ -166,7 +166,8 @@ def manager(
 ) -> None:
     """Run the tasks of a file.
 
-    The first line of output is the ticket, with which workers join.
+    The first line of output is the ticket, with which workers join; with --ticket-file it names the
+    file instead.
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
