@@ -236,7 +236,7 @@ class _TraceReader:
                 if isinstance(each.facts, ReviewFacts) and each.facts.grade is not None:
                     facts["grade"] = f"{each.facts.grade:g}"
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
-            case OccurrenceKind.ATTEMPT_FAILED:
+            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_DECLINED:
                 self._end(each, task_id)
                 facts |= {"success": "false", "error": describe_facts(each)}
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)

@@ -142,5 +142,6 @@ _ENDING = SETTLING | {
     OccurrenceKind.ATTEMPT_REVIEWED,
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }
