@@ -50,6 +50,10 @@ class MetricTallies:
         self.writes = Histogram(_WRITE_BOUNDS_S)
         self.settled: Counter[OccurrenceKind] = Counter()
         self.retries: Counter[AttemptOutcome] = Counter()
+        self.declined = 0
+        self.rejected = 0
+        self.grades = 0
+        self.grade_sum = 0.0
         self.joined = 0
         self.lost = 0
 
@@ -76,6 +80,8 @@ class MetricTallies:
         if record is None or not 1 <= occurrence.attempt <= len(record.attempts):
             return
         attempt = record.attempts[occurrence.attempt - 1]
+        if what is OccurrenceKind.ATTEMPT_DECLINED:
+            self.declined += 1
         if what is _ASSIGNED:
             if not attempt.expected_s:
                 self._note_wait(record, attempt, board)
@@ -121,6 +127,9 @@ class MetricTallies:
             return
         if ending is None or ending not in self.attempts or attempt.ended_at is None:
             return
+        if attempt.quality is not None:
+            self.grades += 1
+            self.grade_sum += attempt.quality
         if attempt.expected_s:
             # It was prefetched, and waited at its worker too.
             self._note_wait(record, attempt, board)
@@ -136,5 +145,6 @@ _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 _ENDING = SETTLING | {
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }

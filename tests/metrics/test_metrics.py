@@ -88,6 +88,38 @@ def test_a_run_is_counted(scrape: Scrape) -> None:
     assert told["muster_run_info", "task_manager", "in_order", "0.1.0"] == 1
 
 
+def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
+    async def story() -> Samples:
+        tasks = [Task(task_id=1, type="judge"), Task(task_id=2, type="judge")]
+        manager = TaskManager(tasks, 2, quiet=True, budget=20.0, cost_unit="EUR", policy="in_order")
+        render_metrics(manager)
+        ada = WorkerAgent("Ada", 5, cost_per_task=2.0)
+        ben = WorkerAgent("Ben", 5, cost_per_task=1.0)
+
+        @ada.task("judge")
+        async def judge(task: Task, context: TaskContext) -> str:
+            context.grade(0.5 if task.id == 1 else 1.0)
+            return "good"
+
+        @ben.task("judge")
+        async def decline(task: Task, context: TaskContext) -> None:
+            context.decline("not my kind of leaf")
+
+        await rehearse(manager, [ada, ben])
+        return scrape(manager)
+
+    told = run_in_virtual_time(story())
+    assert told["muster_cost_total", "EUR"] == 4.0
+    assert told["muster_budget_remaining", "EUR"] == 16.0
+    assert told["muster_worker_cost_total", "Ada"] == 4.0
+    assert told["muster_worker_cost_total", "Ben"] == 0.0
+    assert told[("muster_attempts_declined_total",)] == 1
+    assert told["muster_attempt_seconds_count", "declined"] == 1
+    assert told[("muster_attempts_rejected_total",)] == 0
+    assert told[("muster_attempt_quality_count",)] == 2
+    assert told[("muster_attempt_quality_sum",)] == 1.5
+
+
 def test_traffic_and_what_could_not_be_read_is_counted(scrape: Scrape) -> None:
     async def story() -> tuple[Samples, int]:
         network = MemoryNetwork()
@@ -142,6 +174,8 @@ def test_lost_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: 
         "failed": 0,
         "timed_out": 1,
         "lost": 1,
+        "declined": 0,
+        "rejected": 0,
         "cancelled": 1,
         "overtaken": 0,
     }
@@ -190,7 +224,7 @@ def test_the_labels_are_bounded(scrape: Scrape) -> None:
     assert len(slots) == MAX_WORKERS_NAMED + 1
     # The fifty that came last, and the one who bears that name.
     assert slots[OTHERS] == 51
-    assert len(told) < 4 * MAX_WORKERS_NAMED
+    assert len(told) < 5 * MAX_WORKERS_NAMED
 
 
 def test_metrics_keep_no_manager_alive_and_are_in_no_global_registry() -> None:
@@ -292,7 +326,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
     )
     for name, kind, labels in table:
         documented[name] = (kind, re.findall(r"`(\w+)`", labels))
-    manager = TaskManager(quiet=True, store=MemoryStore())
+    manager = TaskManager(quiet=True, store=MemoryStore(), budget=1.0)
     board = manager._shell.driver.board
     board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board.task_registry.ignored["came twice"] = 1

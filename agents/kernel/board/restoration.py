@@ -17,7 +17,7 @@ from ....messages import (
 from ....messages.codec import decode_task
 from ....messages.values import unpack
 from ..matching.policies import POLICIES, MatchingPolicy
-from ..model.config import Rules
+from ..model.config import DEFAULT_COST_UNIT, Rules
 from ..model.decision import Candidates, Decision, WorkerFigures
 from ..model.events import TasksAdded
 from ..model.instructions import Instruction
@@ -171,7 +171,12 @@ def read_snapshot(rows: Rows) -> Snapshot:
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:
-    waited_for = Rules(expected_workers=snapshot.expected_workers, roster=snapshot.roster)
+    waited_for = Rules(
+        expected_workers=snapshot.expected_workers,
+        roster=snapshot.roster,
+        cost_unit=snapshot.cost_unit,
+        budget=snapshot.budget,
+    )
     if snapshot.heartbeat_s is None or snapshot.lost_after_s is None:
         return waited_for
     return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)
@@ -179,7 +184,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 def _read_run(state: bytes) -> Snapshot:
     began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units = (
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units, cost_unit, budget = (
         *later,
         *_LATER_IN_THE_RUN[len(later) :],
     )
@@ -195,10 +200,12 @@ def _read_run(state: bytes) -> Snapshot:
         lost_after_s=lost_after_s,
         spent_on_forgotten=on_forgotten,
         spent_in_other_units=in_other_units,
+        cost_unit=cost_unit,
+        budget=budget,
     )
 
 
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, 0.0, {})
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, 0.0, {}, DEFAULT_COST_UNIT, None)
 """The defaults of the last values of a run, which older stores lack."""
 
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)

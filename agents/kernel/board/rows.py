@@ -14,6 +14,7 @@ from ....messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
 from ....messages.codec import encode_task
 from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
+from ..model.config import DEFAULT_COST_UNIT
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import TaskRecord, WorkerRecord, WorkerStats
@@ -124,6 +125,7 @@ _OF_THE_RUN = frozenset(
         OccurrenceKind.RESULT_IGNORED,
         OccurrenceKind.TASK_FORGOTTEN,
         OccurrenceKind.ATTEMPT_CHARGED,
+        OccurrenceKind.BUDGET_CHANGED,
     }
 )
 
@@ -141,9 +143,15 @@ def _run_state(board: BoardState) -> bytes:
         rules.heartbeat_s,
         rules.lost_after_s,
     ]
-    if spending.on_forgotten or spending.in_other_units:
+    later: list[Payload] = [
+        spending.on_forgotten,
+        dict(spending.in_other_units),
+        rules.cost_unit,
+        rules.budget,
+    ]
+    if later != [0.0, {}, DEFAULT_COST_UNIT, None]:
         # Most rows lack these, and so do the rows of older stores.
-        state += [spending.on_forgotten, dict(spending.in_other_units)]
+        state += later
     return pack_scalars(state)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from .config import DEFAULT_COST_UNIT
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
@@ -388,6 +389,8 @@ class Snapshot:
             unknown.
         spent_on_forgotten: what the attempts of forgotten tasks have cost.
         spent_in_other_units: what was reported in other units than the run's, by unit.
+        cost_unit: the unit of costs.
+        budget: what all attempts together may cost; None for no limit.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -403,6 +406,8 @@ class Snapshot:
     lost_after_s: float | None = None
     spent_on_forgotten: float = 0.0
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
+    cost_unit: str = DEFAULT_COST_UNIT
+    budget: float | None = None
 
 
 def describe_story(record: TaskRecord) -> str:
