@@ -224,7 +224,7 @@ class _TraceReader:
                     # The worker that holds the task now is overtaken.
                     yield from self._cancel(at, task_id, "done elsewhere")
                 self._leases.pop(task_id, None)
-            case OccurrenceKind.ATTEMPT_FAILED:
+            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_DECLINED:
                 self._leases.pop(task_id, None)
                 facts |= {"success": "false", "error": describe_facts(each)}
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)

@@ -24,13 +24,14 @@ from functools import cached_property
 from typing import TypeAlias, TypeVar, cast
 
 from ...messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
+from .attempt_report import AttemptReport
 from .handler_executor import HandlerExecutor, Work
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 HandlerT = TypeVar("HandlerT", bound=Handler)
 
 
-class TaskContext:
+class TaskContext(AttemptReport):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:

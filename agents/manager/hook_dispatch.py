@@ -37,6 +37,7 @@ _ATTEMPT_ENDED = frozenset(
     {
         OccurrenceKind.TASK_COMPLETED,
         OccurrenceKind.ATTEMPT_FAILED,
+        OccurrenceKind.ATTEMPT_DECLINED,
         OccurrenceKind.TASK_CANCELLED,
         OccurrenceKind.TASK_REQUEUED,
     }

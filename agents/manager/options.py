@@ -11,7 +11,8 @@ from ...messages import InvalidInput
 from ..blobs.places import check_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
-from ..kernel.matching.policies import MatchingPolicy, find_policy
+from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.matching.policy_names import find_policy
 from ..kernel.model.config import Rules
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.ports import ANY_PORT, check_lane_ports

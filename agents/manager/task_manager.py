@@ -142,7 +142,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         role: str = ROLE,
         num_workers: int | None = None,
         workspace_id: str = DEFAULT_WORKSPACE,
-        policy: str | MatchingPolicy = "best_fit",
+        policy: str | MatchingPolicy = "adaptive",
         join_timeout_s: float | None = None,
         on_missing: Literal["start", "fail"] = "fail",
         unmatched_after_s: float | None = 30.0,

@@ -35,6 +35,7 @@ from opentelemetry.trace import (
     use_span,
 )
 
+from ..execution.declining import TaskDeclined
 from ..kernel.model.error_kind import error_kind
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
@@ -58,6 +59,7 @@ _ENDING = frozenset(
         OccurrenceKind.TASK_REQUEUED,
         OccurrenceKind.ATTEMPT_FAILED,
         OccurrenceKind.ATTEMPT_TIMED_OUT,
+        OccurrenceKind.ATTEMPT_DECLINED,
     }
 )
 
@@ -122,11 +124,13 @@ def trace_worker(worker: WorkerAgent, provider: TracerProvider | None = None) ->
         try:
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 result = await do(assignment)
-            if not result.success:
+            if not (result.success or result.declined):
                 _set_error(span, result.error_message or "failed")
             return result
         except asyncio.CancelledError:
             _set_error(span, "cancelled")
+            raise
+        except TaskDeclined:
             raise
         except BaseException as fault:
             _set_error(span, type(fault).__name__)

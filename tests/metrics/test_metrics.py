@@ -20,6 +20,7 @@ import pytest
 from muster.agents import (
     MemoryNetwork,
     MemoryStore,
+    TaskContext,
     TaskManager,
     WorkerAgent,
     rehearse,
@@ -98,7 +99,7 @@ def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
 
         @ada.task("judge")
         async def judge(task: Task, context: TaskContext) -> str:
-            context.grade(0.5 if task.id == 1 else 1.0)
+            context.quality(0.5 if task.id == 1 else 1.0)
             return "good"
 
         @ben.task("judge")

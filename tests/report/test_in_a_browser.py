@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     Event,
@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 @pytest.fixture(scope="module")
 def large_run() -> RunReport:
     """5,000 tasks at ten workers, one of which leaves on the way; each seventh task is evil."""
-    board = Board(policy=POLICIES["in_order"])
+    board = Board(policy=POLICIES["in_order"]())
     tasks = tuple(
         Task(
             id=number,

@@ -15,6 +15,7 @@ MAX_PENDING = 10_000
 _ENDING_AN_ATTEMPT = SETTLING | {
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }
 

@@ -100,8 +100,8 @@ def manager(
         str, typer.Option(metavar="IPV4", help="The address at which workers reach this machine.")
     ] = LOOPBACK,
     policy: Annotated[
-        str, typer.Option(help="How tasks are assigned: best_fit, in_order or score.")
-    ] = "best_fit",
+        str, typer.Option(help="How tasks are assigned: adaptive, best_fit, in_order or score.")
+    ] = "adaptive",
     thrift: Annotated[
         float,
         typer.Option(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
 from ..matching.eligibility import terms_of
+from ..matching.ready_queue import TaskGroup
+from ..matching.task_queue import TaskQueue
 from ..model.records import MAX_PREFETCHED, MAX_STORY, Attempt, AttemptOutcome, TaskRecord
 from .deadlines import Lateness
 from .expiry import Expiry, has_begun
@@ -216,12 +218,28 @@ def _check_candidate_sets(board: BoardState) -> None:
         assert is_unmatched is (bool(queue.workers) and not able), "a group wrongly unmatched"
         if group.candidate_set is None or not group.count:
             continue
+        if queue.offers is not None:
+            _check_offer(queue, group)
+            continue
         head = group.candidate_set.head()
         assert head is not None, "a candidate set does not see its tasks"
         assert head <= min(group.current_entries()), (
             "a candidate set does not see its most urgent task"
         )
         assert not chosen & queue.free, f"tasks wait though {len(chosen & queue.free)} are free"
+
+
+def _check_offer(queue: TaskQueue, group: TaskGroup) -> None:
+    """Check that a learning policy is offered a group's most urgent task, and will be again."""
+    offers = queue.offers
+    assert offers is not None
+    assert group.listed is min(group.current_entries()), "a task is not offered"
+    assert group in offers.waiting.heads, "a group is not offered"
+    assert group.candidate_set is not None
+    assert group.able == group.candidate_set.workers, "a group is offered with other workers"
+    if group.able & queue.free and offers.wakes_at is None:
+        is_busy = any(worker.taken or worker.prefetched for worker in queue.workers)
+        assert is_busy, "a task waits for ever though a worker is free"
 
 
 def _check_timers(board: BoardState) -> None:

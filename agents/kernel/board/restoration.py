@@ -16,7 +16,8 @@ from ....messages import (
 )
 from ....messages.codec import decode_task
 from ....messages.values import unpack
-from ..matching.policies import POLICIES, MatchingPolicy
+from ..matching.policies import MatchingPolicy
+from ..matching.policy_names import POLICIES
 from ..model.config import DEFAULT_COST_UNIT, Rules
 from ..model.decision import Candidates, Decision, WorkerFigures
 from ..model.events import TasksAdded
@@ -55,7 +56,7 @@ def read_board(
     if rows == NOTHING:
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
-    board = Board(rules or _rules_of(snapshot), policy or POLICIES.get(snapshot.policy))
+    board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
     _restore(board, snapshot, now)
     return board
 
@@ -168,6 +169,11 @@ def read_snapshot(rows: Rows) -> Snapshot:
     snapshot.tasks.extend(tasks)
     snapshot.workers.extend(workers.values())
     return snapshot
+
+
+def _policy_of(snapshot: Snapshot) -> MatchingPolicy | None:
+    make = POLICIES.get(snapshot.policy)
+    return None if make is None else make()
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:

@@ -15,7 +15,7 @@ from ..matching.explanation import (
     explain_decision,
     explain_wait,
 )
-from ..matching.policies import POLICIES, MatchingPolicy
+from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
 from ..model.occurrences import FailureCause, Occurrence
@@ -47,7 +47,7 @@ class BoardState:
         rules = rules or Rules()
         self.context = BoardContext(rules)
         self.queue = TaskQueue(
-            policy or POLICIES["best_fit"],
+            policy or BestFit(),
             rules.unmatched_after_s,
             rules.prefetch_s,
             rules.quarantine_after,
