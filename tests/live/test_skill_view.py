@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from muster.agents.kernel.matching.adaptive import AdaptivePolicy
 from muster.agents.kernel.matching.learning_policy import SettledAttempt
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policies import BestFit
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
 from muster.agents.kernel.model.events import WorkerJoined
 from muster.agents.kernel.model.records import AttemptOutcome, WorkerRecord
@@ -16,7 +17,7 @@ from muster.messages import Task, WorkerProfile
 Make = Callable[..., Any]
 
 
-def learned(*results: tuple[str, str, bool]) -> Any:
+def learned(*results: tuple[str, str, bool]) -> AdaptivePolicy:
     """A policy that has learned from these results: worker, type, and whether it succeeded."""
     scorecards = Scorecards()
     for at, (name, task_type, succeeded) in enumerate(results):
@@ -35,9 +36,7 @@ def learned(*results: tuple[str, str, bool]) -> Any:
             )
         )
     scorecards.settle()
-    policy = type(POLICIES["best_fit"])()
-    policy.scorecards = scorecards  # type: ignore[attr-defined]
-    return policy
+    return AdaptivePolicy(scorecards)
 
 
 def test_costs_are_shown_with_the_budget_and_of_each_worker(desk: Make) -> None:
@@ -113,5 +112,5 @@ async def test_the_api_tells_costs_and_skills(house: Make, client: Make) -> None
         assert (told["cost_unit"], told["difficulty"]) == ("EUR", 5)
         (cell,) = told["cells"]
         assert (cell["worker"], cell["type"], cell["results"]) == ("Ada", "vision", 1)
-        here.manager.board.queue.policy = POLICIES["best_fit"]
+        here.manager.board.queue.policy = BestFit()
         assert (await web.get("/api/skills")).json()["cells"] == []

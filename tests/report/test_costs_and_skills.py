@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from muster.agents.kernel.matching.adaptive import AdaptivePolicy
 from muster.agents.kernel.matching.learning_policy import SettledAttempt
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
 from muster.agents.kernel.model.records import AttemptOutcome, WorkerRecord
 from muster.agents.report.formatting import format_cost
@@ -21,15 +22,6 @@ from muster.agents.report.text import render_text
 from muster.messages import Task, WorkerProfile
 
 Make = Callable[..., Any]
-
-
-class Learned:
-    """A policy that has learned something."""
-
-    name = "learned"
-
-    def __init__(self, scorecards: Scorecards) -> None:
-        self.scorecards = scorecards
 
 
 def cell(worker: str = "Ada", task_type: str = "vision", **fields: Any) -> SkillCell:
@@ -150,13 +142,13 @@ def test_a_map_shows_the_workers_and_types_with_the_most_results() -> None:
 
 
 def test_a_policy_that_does_not_learn_has_no_skills() -> None:
-    assert all(read_skills(policy) == [] for policy in POLICIES.values())
+    assert all(read_skills(make()) == [] for make in POLICIES.values())
 
 
 def test_what_scorecards_hold_is_read_and_left_as_it_was() -> None:
     scorecards = Scorecards()
     ada = WorkerRecord(WorkerProfile("Ada", 5), "at Ada", "1", 1, 0.0, 0.0)
-    policy: Any = Learned(scorecards)
+    policy = AdaptivePolicy(scorecards)
     for number in range(30):
         task = Task(id=1, description="a task", difficulty=5, type="vision")
         scorecards.learn(
