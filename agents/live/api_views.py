@@ -116,7 +116,7 @@ def view_skills(board: BoardState) -> Skills:
         policy=board.policy_name,
         cost_unit=board.budget.unit,
         difficulty=DIFFICULTY,
-        cells=read_skills(board.queue.policy),
+        cells=read_skills(board),
     )
 
 

@@ -27,7 +27,7 @@ class SkillView:
 
     def whole(self, board: BoardState) -> JsonValue:
         """The map, or None if nothing is learned."""
-        cells = read_skills(board.queue.policy)
+        cells = read_skills(board)
         return _view(make_skill_map(cells, MAX_ROWS, MAX_COLUMNS)) if cells else None
 
     def change(self, board: BoardState, now: float) -> JsonValue:

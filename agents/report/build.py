@@ -79,7 +79,7 @@ def build_report(
         budget=budget.limit,
         budget_left=budget.unspent,
         quality=sums.run.quality,
-        skills=read_skills(board.queue.policy),
+        skills=read_skills(board),
     )
 
 
