@@ -87,7 +87,12 @@ class PageState:
             if self._is_watched:
                 self._changed[task_id] = None
             what = occurrence.what
-            if what is not OccurrenceKind.TASK_FAILED and what is not OccurrenceKind.ATTEMPT_FAILED:
+            # Not in a set: enums hash slowly.
+            if (
+                what is not OccurrenceKind.TASK_FAILED
+                and what is not OccurrenceKind.ATTEMPT_FAILED
+                and what is not OccurrenceKind.ATTEMPT_REJECTED
+            ):
                 return
         elif occurrence.what is OccurrenceKind.WORKER_LOST:
             self._lost.append(occurrence.worker)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...messages import TaskStatus
 from ..kernel.board.held_slots import held_slots
+from ..kernel.board.prefetch import attempts_of
 from ..kernel.board.state import BoardState
 from ..kernel.model.error_kind import error_kind
 from ..kernel.model.health import Health, health_of, silence_of
@@ -139,6 +140,7 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
                 outcome=attempt.outcome,
                 cost=attempt.cost,
                 quality=attempt.quality,
+                is_review=attempt.is_review,
             )
         )
     return reports
@@ -151,8 +153,8 @@ def _report_worker(
     lost = worker.lost_at is not None and worker.lost_at < ended_at
     left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
     slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
-    attempts = (record.attempts[-1] for record in worker.running.values())
-    busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in attempts)
+    running = attempts_of(worker.running)
+    busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in running)
     return WorkerReport(
         skill_level=worker.skill_level,
         specialties=sorted(worker.specialties),

@@ -121,6 +121,33 @@ def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
     assert told[("muster_attempt_quality_sum",)] == 1.5
 
 
+def test_reviews_and_votes_are_counted_with_the_grades_they_give(scrape: Scrape) -> None:
+    async def story() -> Samples:
+        tasks = [
+            Task(task_id=1, type="write", review=True, max_attempts=2),
+            Task(task_id=2, type="count", votes=3),
+        ]
+        manager = TaskManager(tasks, 4, quiet=True, policy="in_order")
+        render_metrics(manager)
+        workers = [WorkerAgent(name, 5) for name in ("Ada", "Ben", "Cleo", "Dora")]
+        for worker in workers[:2]:
+            worker.task("write")(lambda task: "a note")
+        for worker, answer in zip(workers, (7, 8, 7, 7), strict=True):
+            worker.task("count")(lambda task, *, answer=answer: answer)
+        grades = iter((0.25, 0.75))
+        workers[2].review("write")(lambda task, result: next(grades))
+        await rehearse(manager, workers)
+        return scrape(manager)
+
+    told = run_in_virtual_time(story())
+    assert told["muster_tasks_settled_total", "completed"] == 2
+    assert told[("muster_attempts_rejected_total",)] == 1
+    votes = told[("muster_attempt_quality_count",)] - 2
+    assert votes in (2, 3)
+    # Those that agree have 1, and Ben, if he was asked, has 0.
+    assert told[("muster_attempt_quality_sum",)] == 0.25 + 0.75 + 2
+
+
 def test_traffic_and_what_could_not_be_read_is_counted(scrape: Scrape) -> None:
     async def story() -> tuple[Samples, int]:
         network = MemoryNetwork()
@@ -175,10 +202,10 @@ def test_lost_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: 
         "failed": 0,
         "timed_out": 1,
         "lost": 1,
-        "declined": 0,
-        "rejected": 0,
         "cancelled": 1,
         "overtaken": 0,
+        "declined": 0,
+        "rejected": 0,
     }
     assert told["muster_retries_total", "lost"] == 1
     assert told[("muster_workers_lost_total",)] == 1

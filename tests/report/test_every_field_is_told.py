@@ -82,6 +82,8 @@ SHOWN = [
                 "expected_s",
                 "duration",
                 "reserved",
+                # Until it is decided whether it is the result of the task.
+                "result",
             }
         ),
     ),

@@ -94,6 +94,7 @@ class WorkerRecord:
         slots: how many tasks it runs at once.
         task_types: the task types for which it has handlers; None for any.
         skills: its named skills with their levels.
+        review_types: the task types whose results it can review.
         cost_per_s: what a second of its work costs.
         cost_per_task: what each attempt costs besides.
     """
@@ -125,6 +126,7 @@ class WorkerRecord:
     skills: Mapping[str, float] = field(init=False)
     cost_per_s: float = field(init=False)
     cost_per_task: float = field(init=False)
+    review_types: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.introduce(self.profile)
@@ -141,6 +143,7 @@ class WorkerRecord:
         self.skills = profile.skills
         self.cost_per_s = profile.cost_per_s
         self.cost_per_task = profile.cost_per_task
+        self.review_types = frozenset(profile.review_types)
 
     @property
     def may_have_leases(self) -> bool:
@@ -227,6 +230,9 @@ class Attempt:
         duration: the estimate that is updated with its duration; None for none.
         cost: what it cost, in the manager's unit; 0 while the lease holds.
         quality: the grade of its output, 0 to 1; None for none.
+        is_review: whether it reviews the result of an earlier attempt.
+        result: its successful result while that waits for a review or for other votes; None
+            before and after.
         reserved: what it is expected to cost while it runs, as far as the budget is concerned.
     """
 
@@ -246,6 +252,8 @@ class Attempt:
     ended_at: float | None = None
     cost: float = 0.0
     quality: float | None = None
+    is_review: bool = False
+    result: TaskResult | None = None
     reserved: float = 0.0
 
     def due_at(self) -> float | None:
@@ -267,7 +275,7 @@ class TaskRecord:
         status: its status.
         attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
             number of workers that may decline it.
-        failures: how many attempts failed or timed out.
+        failures: how many attempts failed, timed out or were rejected, without failed reviews.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
         declined_by: the names of the workers that declined it.
