@@ -118,6 +118,24 @@ def test_wrong_arguments_of_a_scenario_are_refused_in_its_words(invoke: Invoke) 
     assert (ended.code, ended.err) == (2, "muster: late_worker takes start or fail, not 'wait'\n")
 
 
+@pytest.mark.parametrize("given", ["x", "0", "-5", "20001", "1 2", "\u0663"])
+def test_a_number_of_questions_that_makes_no_sense_is_refused(invoke: Invoke, given: str) -> None:
+    ended = invoke("run", "--", "model_team", *given.split())
+    assert ended.code == 2
+    assert ended.err.startswith(
+        "muster: model_team takes a number of questions from 1 to 20,000, not "
+    )
+
+
+@pytest.mark.parametrize("option", [("--processes",), ("--web", "0")])
+def test_virtual_time_has_neither_processes_nor_a_live_page(
+    invoke: Invoke, option: tuple[str, ...]
+) -> None:
+    ended = invoke("run", "model_team", *option)
+    assert ended.code == 2
+    assert ended.err.startswith("muster: scenario 'model_team' runs in virtual time")
+
+
 def test_a_time_scale_of_nothing_is_refused(invoke: Invoke) -> None:
     ended = invoke("run", "all_well", "--time-scale", "0")
     assert (ended.code, ended.err) == (2, "muster: time_scale is 0.0; it must be above 0\n")

@@ -162,6 +162,14 @@ def manager(
             help="Keep the run in this store; if it already holds one, continue that run.",
         ),
     ] = None,
+    skills: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Begin with the skills in this file, if it exists, and save there what workers "
+            "have shown.",
+        ),
+    ] = None,
     trace: TraceOut = None,
     blobs: Annotated[
         str | None,
@@ -211,7 +219,7 @@ def manager(
 ) -> None:
     """Run the tasks of a file.
 
-    The first line of output is the ticket, with which workers join; with --ticket-file it names the
+    The first line of output is the ticket, with which workers join, or --ticket-file names the
     file instead.
     """
     from ...manager.task_manager import TaskManager
@@ -253,6 +261,7 @@ def manager(
         time_scale=time_scale,
         quiet=True,
         store=store,
+        skills=skills,
         trace=trace,
         blobs=blobs,
         secret=take_secret(secret_file, insecure=insecure),

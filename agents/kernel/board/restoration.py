@@ -27,6 +27,7 @@ from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, WorkerRecord, WorkerStats
 from ..model.second_opinions import open_attempts, wants_vote
 from .board import Board
+from .learned_rows import restore_learned
 from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 from .task_checks import check_same
 from .worker_registry import Quarantine
@@ -58,6 +59,7 @@ def read_board(
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
     board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
+    restore_learned(board.queue.policy, rows.learned)
     _restore(board, snapshot, now)
     return board
 
@@ -83,13 +85,15 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows == NOTHING:
+    if rows._replace(learned=()) == NOTHING:
+        restore_learned(board.queue.policy, rows.learned)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
     for record in own:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
+    restore_learned(board.queue.policy, rows.learned)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()
