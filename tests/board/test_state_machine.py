@@ -67,6 +67,7 @@ from muster.agents.kernel.model.instructions import (
 )
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
+from muster.agents.kernel.model.second_opinions import wants_vote
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
     IllegalTransition,
@@ -80,6 +81,8 @@ from muster.messages import (
 from muster.messages.codec import pack_task
 
 NAMES = [f"w{number}" for number in range(5)]
+ABLE_VOTERS = [f"voter {number}" for number in range(8)]
+"""So that at the end even a task with five votes that all differed gets a majority."""
 TYPES = ["", "", "paint", "sing"]
 EVERY_STEP = ("nobody", "vision", "paint", "w0", "w1", "w2")
 FAILED = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT)
@@ -237,6 +240,7 @@ class Muster(RuleBasedStateMachine):
         deadline=st.sampled_from([None, None, 2.0, 25.0]),
         escalate=st.sampled_from([(), (), ("w0", "w1"), ("vision", "paint", "w2"), ("nobody",)]),
         vision=st.sampled_from([None, None, 4.0]),
+        opinion=st.sampled_from(["", "", "review", "3", "5"]),
     )
     def add(
         self,
@@ -250,8 +254,10 @@ class Muster(RuleBasedStateMachine):
         deadline: float | None = None,
         escalate: tuple[str, ...] = (),
         vision: float | None = None,
+        opinion: str = "",
     ) -> int:
         task_id = next(self.ids)
+        is_reviewed = opinion == "review" and bool(kind)
         task = Task(
             id=task_id,
             description="any",
@@ -266,6 +272,8 @@ class Muster(RuleBasedStateMachine):
             escalate=escalate,
             required_skills={} if vision is None else {"vision": vision},
             strict=vision is not None,
+            review=is_reviewed,
+            votes=int(opinion) if opinion.isdigit() else 1,
         )
         self.tell(TasksAdded((task,)))
         return task_id
@@ -375,6 +383,7 @@ class Muster(RuleBasedStateMachine):
                 {"skills": {"vision": 2.0}},
             ]
         ),
+        review_types=st.sampled_from([(), ("paint", "sing")]),
     )
     def join(
         self,
@@ -384,6 +393,7 @@ class Muster(RuleBasedStateMachine):
         specialties: frozenset[str],
         task_types: frozenset[str] | None,
         also: Mapping[str, Any] = MappingProxyType({}),
+        review_types: tuple[str, ...] = (),
     ) -> None:
         session = str(next(self.sessions))
         address = f"{name}@{session}"
@@ -392,7 +402,15 @@ class Muster(RuleBasedStateMachine):
         self.tell(
             WorkerJoined(
                 address,
-                WorkerProfile(name, skill, specialties, slots, task_types, **also),
+                WorkerProfile(
+                    name,
+                    skill,
+                    specialties,
+                    slots,
+                    task_types,
+                    review_types=review_types,
+                    **also,
+                ),
                 session=session,
             )
         )
@@ -462,6 +480,8 @@ class Muster(RuleBasedStateMachine):
         together=st.booleans(),
         cost=st.sampled_from([None, None, 0.0, 0.75]),
         unit=st.sampled_from(["", "", "USD", "EUR"]),
+        output=st.sampled_from([None, None, 1, "b"]),
+        quality=st.sampled_from([None, 0.0, 0.5, 1.0]),
     )
     def answer(
         self,
@@ -472,6 +492,8 @@ class Muster(RuleBasedStateMachine):
         together: bool,
         cost: float | None,
         unit: str,
+        output: int | str | None,
+        quality: float | None,
     ) -> None:
         address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
         lease = data.draw(st.sampled_from(self.held[address]))
@@ -486,6 +508,8 @@ class Muster(RuleBasedStateMachine):
             error_message=None if success else "Error: no",
             cost=cost,
             cost_unit=unit,
+            output=output,
+            quality=quality,
         )
         if together:
             self.tell(ResultsReceived(address, (result,) * (1 + twice)))
@@ -651,13 +675,18 @@ class Muster(RuleBasedStateMachine):
             # consequence, and would be reported in place of the cause.
             return
         session = str(next(self.sessions))
-        self.tell(
-            WorkerJoined(
-                "able",
-                WorkerProfile("able", 10, EVERY_STEP, 100, None, skills={"vision": 10.0}),
-                session=session,
-            )
+        able = WorkerProfile(
+            "able",
+            10,
+            EVERY_STEP,
+            100,
+            None,
+            skills={"vision": 10.0},
+            review_types=("paint", "sing"),
         )
+        for name in ("able", "abler", *ABLE_VOTERS):
+            profile = able.model_copy(update={"name": name})
+            self.tell(WorkerJoined(name, profile, session=session))
         self.tell(AssigningBegun())
         for _ in range(2_000):
             if not any(self.held.values()) and self.board.next_timer_at() is None:
@@ -689,7 +718,10 @@ def _essence(board: Board) -> Any:
         task_id: (
             record.task,
             record.status,
-            [(each.number, each.worker.name, each.outcome) for each in record.attempts],
+            [
+                (each.number, each.worker.name, each.outcome, each.is_review, each.result)
+                for each in record.attempts
+            ],
             record.failures,
             record.losses,
             record.failed_by,
@@ -700,7 +732,10 @@ def _essence(board: Board) -> Any:
             record.finished_at,
             record.unfinished,
             # What is held back is handed out when the run goes on, unless it waits for other tasks.
-            record.queue_entry is not None or (task_id in board.held and not record.unfinished),
+            record.queue_entry is not None
+            or (task_id in board.held and not record.unfinished)
+            # One more vote was asked for in vain while others are on their way; it is asked again.
+            or wants_vote(record),
             [each for each in record.story if each.what is not OccurrenceKind.TASK_PROGRESSED],
         )
         for task_id, record in board.tasks.items()

@@ -18,10 +18,12 @@ from ..model.occurrences import (
     RequeueFacts,
 )
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.second_opinions import needs_second_opinion
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .lessons import Lessons
 from .quarantine import QuarantinePolicy
+from .second_opinions import SecondOpinions
 from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
@@ -72,6 +74,14 @@ class AttemptResults:
         self._quarantine = quarantine
         self._lessons = lessons
         self._spending = spending
+        self._opinions = SecondOpinions(
+            context,
+            queue,
+            lifecycle=lifecycle,
+            quarantine=quarantine,
+            lessons=lessons,
+            retry=self._retry_or_fail,
+        )
 
     # ------------------------------------------------------------------ reported
 
@@ -118,7 +128,12 @@ class AttemptResults:
             else:
                 error = result.error_message or "failed: no reason given"
                 self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
-        elif result.success and not result.declined and record.finished_at is None:
+        elif (
+            result.success
+            and not result.declined
+            and record.finished_at is None
+            and not needs_second_opinion(record.task)
+        ):
             self._complete_late(record, attempt, result)
         elif result.success or not was_stopping:
             self._ignore("came too late", record, result)
@@ -153,7 +168,7 @@ class AttemptResults:
             if attempt.is_recalled:
                 self._leases.end(attempt, AttemptOutcome.NOT_BEGUN)
                 facts = RequeueFacts(RequeueCause.GIVEN_BACK)
-                self._lifecycle.requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
+                self._requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
             elif attempt.asked_at is not None:
                 self._lose_unheld(attempt)
 
@@ -198,7 +213,7 @@ class AttemptResults:
         record = attempt.task
         if record.losses <= self._context.rules.max_losses:
             name = attempt.worker.name
-            self._lifecycle.requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
+            self._requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
             return
         record.error_message = error
         result = failure_of(attempt, error, self._context.now)
@@ -215,8 +230,12 @@ class AttemptResults:
         stats.completed_tasks += 1
         stats.successful_tasks += 1
         stats.total_time += result.execution_time
-        self._lessons.tell(attempt, _SUCCEEDED, result)
-        self._lifecycle.complete(record, attempt, result)
+        attempt.quality = result.quality
+        if needs_second_opinion(record.task):
+            self._opinions.take(record, attempt, result)
+        else:
+            self._lessons.tell(attempt, _SUCCEEDED, result)
+            self._lifecycle.complete(record, attempt, result)
 
     def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
         """Record the late success of an ended attempt, because no other attempt was faster."""
@@ -247,12 +266,24 @@ class AttemptResults:
             self._leases.end(attempt, AttemptOutcome.FAILED)
         worker.stats.completed_tasks += 1
         worker.stats.total_time += result.execution_time
-        record.failures += 1
-        record.failed_by |= {worker.name}
         record.error_message = error
         self._context.note_task(what, record, attempt.number, worker.name, facts)
-        self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
         self._quarantine.count_failure(worker)
+        if attempt.is_review:
+            self._opinions.fail_review(attempt, facts, result)
+            return
+        self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
+        record.failures += 1
+        record.failed_by |= {worker.name}
+        self._retry_or_fail(attempt, facts, result)
+
+    def _retry_or_fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
+        """Requeue a task whose attempt failed, or fail it if it has no attempts left."""
+        record = attempt.task
+        if record.task.votes > 1:
+            requeue = RequeueFacts(RequeueCause.REASSIGNED)
+            self._opinions.go_on(attempt, Cause.TO_BE_RETRIED, requeue)
+            return
         left = max_attempts_of(record.task) - record.failures
         if left > 0:
             requeue = RequeueFacts(RequeueCause.RETRY, left)
@@ -262,6 +293,12 @@ class AttemptResults:
             self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
         else:
             self._lifecycle.fail(record, Cause.FAILED_FOR_GOOD, facts, result)
+
+    def _requeue(self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str) -> None:
+        if attempt.task.task.votes > 1:
+            self._opinions.go_on(attempt, cause, facts, worker=worker)
+        else:
+            self._lifecycle.requeue(attempt, cause, facts, worker=worker)
 
     def _can_be_reassigned(self, record: TaskRecord) -> bool:
         """Whether a connected worker can run a task and has not failed it yet."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from ....messages import InvalidTask, TaskStatus
+from ....messages import InvalidTask
 from ..matching.policies import MatchingPolicy
 from ..model.config import Rules
 from ..model.events import (
@@ -40,6 +40,7 @@ from ..model.events import (
 from ..model.instructions import ComeToRest, EndRun, Instruction, SendCancel
 from ..model.occurrences import BudgetFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, WorkerRecord
+from ..model.second_opinions import needs_second_opinion, open_attempts
 from .assigner import Assigner
 from .attempt_leases import AttemptLeases
 from .attempt_results import AttemptResults
@@ -234,7 +235,8 @@ class Board(BoardState):
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
             # A lost attempt may continue: its success counts unless another attempt was faster.
-            if attempt.outcome in _STOPPED or record.finished_at is not None:
+            is_useless = record.finished_at is not None or needs_second_opinion(record.task)
+            if attempt.outcome in _STOPPED or is_useless:
                 reason = record.error_message or "the manager ended the attempt"
                 self.context.instructions.append(
                     SendCancel(worker.worker_id, task_id, number, reason)
@@ -327,10 +329,10 @@ class Board(BoardState):
         # A worker that returns at the last moment can still report its results.
         latest = now + self.rules.return_within_s + self.rules.heartbeat_s
         for record in self.tasks.values():
-            if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
-                attempt = record.attempts[-1]
-                attempt.deadline = max(record.deadline, latest)
-                self.timers.set(attempt)
+            for attempt in open_attempts(record):
+                if attempt.deadline is not None:
+                    attempt.deadline = max(attempt.deadline, latest)
+                    self.timers.set(attempt)
 
     def _end_start_barrier(self) -> None:
         if self.rules.on_missing == "start" and self.worker_registry.present:

@@ -18,6 +18,7 @@ from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import TaskRecord, WorkerRecord, WorkerStats
+from ..model.second_opinions import needs_second_opinion
 from .state import BoardState
 
 
@@ -46,6 +47,20 @@ class WorkerRow(NamedTuple):
     state: bytes
 
 
+class LearnedRow(NamedTuple):
+    """A part of what a policy has learned; it replaces the earlier row with the same two names.
+
+    Args:
+        policy: the name of the policy.
+        part: the name of the part: a worker's name, or another one that the policy chose.
+        state: the part; None deletes the row. When read, never None.
+    """
+
+    policy: str
+    part: str
+    state: bytes | None
+
+
 class Rows(NamedTuple):
     """The rows of one atomic write, or all rows of a store.
 
@@ -54,12 +69,14 @@ class Rows(NamedTuple):
         tasks: tasks; when read, in the order of adding, each with its definition.
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
+        learned: what policies have learned; when read, in the order of policy and part.
     """
 
     run: bytes | None = None
     tasks: tuple[TaskRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
+    learned: tuple[LearnedRow, ...] = ()
 
 
 NOTHING = Rows()
@@ -204,9 +221,10 @@ class _TaskRows:
             record.forgotten,
             None if decision is None else self._decision_state(decision),
         )
-        if task.timeout != record.added.timeout:
-            # Most rows lack it, and so do the rows of older stores.
-            state = (*state, task.timeout)
+        opinions = _opinions_state(record) if needs_second_opinion(task) else ()
+        if opinions or task.timeout != record.added.timeout:
+            # Most rows lack these two, and so do the rows of older stores.
+            state = (*state, task.timeout, opinions) if opinions else (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(
             record.task_id, record.sequence, record.status, definition, pack_scalars(state)
@@ -221,6 +239,15 @@ class _TaskRows:
     def _pack(self, candidates: Candidates) -> bytes:
         packed = self._candidates[id(candidates)] = pack_scalars(candidates)
         return packed
+
+
+def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:
+    """The reviews among a task's attempts, and the results that wait for a review or a vote."""
+    return tuple(
+        (each.number, each.is_review, None if each.result is None else _result_state(each.result))
+        for each in record.attempts
+        if each.is_review or each.result is not None
+    )
 
 
 def _result_state(result: TaskResult) -> Payload:

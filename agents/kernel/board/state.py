@@ -20,6 +20,7 @@ from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
 from ..model.occurrences import FailureCause, Occurrence
 from ..model.records import TaskRecord, WorkerRecord
+from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
 from .deadlines import describe_deadline, lateness_of
 from .expiry import expiry_of
@@ -227,7 +228,16 @@ class BoardState:
         deadline = describe_deadline(record, self.rules.time_scale, now)
         if deadline is not None:
             remarks.append(deadline)
+        remarks += self._describe_opinions(record)
         return replace(self._explain(record), remarks=tuple(remarks))
+
+    def _describe_opinions(self, record: TaskRecord) -> list[str]:
+        """What is known of a task's review, or of the votes on it."""
+        remarks = describe_opinions(record)
+        is_voted_on = record.status is TaskStatus.IN_PROGRESS and record.queue_entry is not None
+        if is_voted_on and not self.has_ended:
+            remarks.append(f"one more vote {self._describe_wait(record)}")
+        return remarks
 
     def _explain(self, record: TaskRecord) -> Explanation:
         policy, tasks, queue = self.policy_name, self.tasks, self.queue
@@ -246,7 +256,8 @@ class BoardState:
         candidates, workers = queue.candidates_for(record), queue.workers
         headline = self._describe_wait(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
-            headline = "waits for a worker: all that can run it are in quarantine or retiring"
+            what = describe_next(record)
+            headline = f"waits for a worker: all that can {what} are in quarantine or retiring"
         held_back = {each.name for each in workers if queue.is_held_back(each)}
         held = {
             worker.name: [each.describe(self.context.now) for each in held_slots(worker, tasks)]
@@ -281,9 +292,10 @@ class BoardState:
             able = self.queue.eligibility_of(record).able(queue.workers)
             if able and all(map(queue.is_too_dear, able)):
                 return f"waits: {self.budget.describe()}, and all that can run it cost something"
-            return "waits for a free slot: all workers that can run it are busy"
+            what = describe_next(record)
+            return f"waits for a free slot: all workers that can {what} are busy"
         shortfall = queue.shortfall_of(record)
-        headline = f"waits: no connected worker can run it: {shortfall.text}"
+        headline = f"waits: no connected worker can {describe_next(record)}: {shortfall.text}"
         if shortfall.cause is FailureCause.BUDGET:
             headline = f"waits: {shortfall.text}"
         elif shortfall.cause is FailureCause.DECLINED:

@@ -23,6 +23,7 @@ from ..model.occurrences import (
     RequeueFacts,
 )
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, describe_story
+from ..model.second_opinions import describe_votes, lacks_votes, open_attempts
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of
@@ -245,11 +246,31 @@ class TaskLifecycle:
             worker: the worker's name for the story; "" to leave it out.
         """
         record = attempt.task
-        self._tasks.transition(record, cause)
         self._context.note_task(OccurrenceKind.TASK_REQUEUED, record, attempt.number, worker, facts)
-        self._queue.push(record, self._context.now)
+        if record.task.votes > 1:
+            self.wait_for_opinion(record, cause)
+        else:
+            self._tasks.transition(record, cause)
+            self._queue.push(record, self._context.now)
         self.watch_expiry(record)
         self._check_deadline(record)
+
+    def wait_for_opinion(self, record: TaskRecord, cause: Cause = Cause.TO_BE_REVIEWED) -> None:
+        """Enqueue a task for its review, or for one more vote if it lacks one.
+
+        It stays in progress while other workers vote.
+        """
+        self._queue.remove(record)
+        if not open_attempts(record):
+            self._tasks.transition(record, cause)
+        if record.task.review or lacks_votes(record):
+            self._queue.push(record, self._context.now)
+
+    def _withdraw(self, record: TaskRecord, outcome: AttemptOutcome, reason: str) -> None:
+        """Remove a task from the queue, and stop its attempts."""
+        self._queue.remove(record)
+        for attempt in open_attempts(record):
+            self._leases.stop(attempt, outcome, reason)
 
     # ------------------------------------------------------------------ settled
 
@@ -271,6 +292,7 @@ class TaskLifecycle:
         self, record: TaskRecord, cause: Cause, facts: FailureFacts, result: TaskResult
     ) -> None:
         """Fail a task with a result, and cancel its dependents."""
+        self._withdraw(record, AttemptOutcome.CANCELLED, facts.error)
         self._tasks.transition(record, cause)
         record.result = result
         self._tasks.results[record.task_id] = result
@@ -279,11 +301,21 @@ class TaskLifecycle:
     def fail_unmatched(self) -> None:
         """Fail the tasks whose unmatched timeout has expired."""
         for record, shortfall in self._queue.take_unmatched(self._context.now):
-            self._tasks.transition(record, Cause.NOBODY_CAN)
+            if record.status is not _PENDING:
+                # Other workers vote. When they have ended, it may wait for one more again.
+                continue
             reason = shortfall.text
             if shortfall.cause is FailureCause.DECLINED:
                 reason = describe_declines(record)
-            error = record.error_message = f"{_UNMATCHED[shortfall.cause]}: {reason}"
+            error = f"{_UNMATCHED[shortfall.cause]}: {reason}"
+            restriction = record.restriction
+            if restriction is not None and shortfall.cause is FailureCause.UNMATCHED:
+                what = "review it" if restriction.is_review else "vote"
+                voted = "" if restriction.is_review else f"{describe_votes(record)}; "
+                error = f"nobody can {what}: {voted}{reason}"
+            # The transition drops the votes.
+            self._tasks.transition(record, Cause.NOBODY_CAN)
+            record.error_message = error
             facts = FailureFacts(shortfall.cause, error)
             self._context.note_task(OccurrenceKind.TASK_FAILED, record, facts=facts)
             self._cancel_dependents(record)
@@ -300,14 +332,9 @@ class TaskLifecycle:
 
     def _fail_unbegun(self, record: TaskRecord, cause: Cause, facts: FailureFacts) -> None:
         """Fail a task that no worker runs; it may have been prefetched."""
-        error = facts.error
-        waits_at_worker = record.status is TaskStatus.IN_PROGRESS
+        self._withdraw(record, AttemptOutcome.NOT_BEGUN, facts.error)
         self._tasks.transition(record, cause)
-        record.error_message = error
-        if waits_at_worker:
-            self._leases.stop(record.attempts[-1], AttemptOutcome.NOT_BEGUN, error)
-        else:
-            self._queue.remove(record)
+        record.error_message = facts.error
         self._settle(OccurrenceKind.TASK_FAILED, record, facts)
 
     def watch_expiry(self, record: TaskRecord) -> None:
@@ -348,13 +375,9 @@ class TaskLifecycle:
     def cancel(self, event: CancelRequested) -> None:
         """Cancel a task that is not settled, and its dependents."""
         record = self._tasks.find(event.task_id)
-        was_pending = record.status is TaskStatus.PENDING
         self._tasks.transition(record, Cause.CANCELLED)
         record.error_message = f"cancelled: {event.reason}"
-        if was_pending:
-            self._queue.remove(record)
-        else:
-            self._leases.stop(record.attempts[-1], AttemptOutcome.CANCELLED, record.error_message)
+        self._withdraw(record, AttemptOutcome.CANCELLED, record.error_message)
         facts = CancellationFacts(CancellationCause.REQUESTED, event.reason)
         self._settle(OccurrenceKind.TASK_CANCELLED, record, facts)
 

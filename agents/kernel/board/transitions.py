@@ -18,6 +18,7 @@ class Cause(str, Enum):
     WORKER_LOST = "worker lost"
     LOST_TOO_OFTEN = "lost too often"
     GIVEN_BACK = "given back"
+    TO_BE_REVIEWED = "to be reviewed or voted on"
     CANCELLED = "cancelled"
     UPSTREAM_FAILED = "upstream failed"
     NOBODY_CAN = "nobody can"
@@ -42,6 +43,7 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     (TaskStatus.IN_PROGRESS, Cause.WORKER_LOST): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.LOST_TOO_OFTEN): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.GIVEN_BACK): TaskStatus.PENDING,
+    (TaskStatus.IN_PROGRESS, Cause.TO_BE_REVIEWED): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.CANCELLED): TaskStatus.CANCELLED,
     (TaskStatus.IN_PROGRESS, Cause.DECLINED): TaskStatus.PENDING,
     (TaskStatus.IN_PROGRESS, Cause.DECLINED_BY_ALL): TaskStatus.FAILED,

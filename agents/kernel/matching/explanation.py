@@ -125,6 +125,7 @@ def _describe_status(record: TaskRecord) -> str:
         case TaskStatus.COMPLETED if record.result is not None:
             return f"is completed: attempt {record.result.attempt} at {record.result.worker}"
         case TaskStatus.FAILED if record.result is not None:
+            at = f"attempt {record.result.attempt} at {record.result.worker}"
             return f"failed: {at}: {record.error_message}"
         case TaskStatus.FAILED:
             return f"failed: {record.error_message}"

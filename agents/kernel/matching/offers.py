@@ -81,7 +81,8 @@ class Offers:
         for head in self.waiting.heads:
             assert isinstance(head, TaskGroup)
             duration = head.duration
-            if head.failed_by or not duration.allows_prefetch(held) or duration.expected_s > room_s:
+            is_first = not head.failed_by and head.terms.restriction is None
+            if not is_first or not duration.allows_prefetch(held) or duration.expected_s > room_s:
                 break
             short.append(head)
         if not short:

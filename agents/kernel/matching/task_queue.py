@@ -83,12 +83,14 @@ class TaskQueue:
         task = record.task
         terms = terms_of(record)
         kind: Hashable = (task.type, self.policy.group(task))
+        avoided = record.failed_by
         if terms is not NO_TERMS:
-            kind = (kind, terms)
-        key = (kind, record.failed_by)
+            kind, avoided = (kind, terms), terms.avoided(avoided)
+        record.restriction = terms.restriction
+        key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
-            group = self._add_group(key, TaskGroup(kind, record.failed_by, record))
+            group = self._add_group(key, TaskGroup(kind, avoided, record))
         sequence = record.sequence
         self._stamp += 1
         urgency = self.policy.urgency(task, sequence)

@@ -29,6 +29,7 @@ from .occurrences import (
     RequeueCause,
     RequeueFacts,
     ReturnFacts,
+    ReviewFacts,
 )
 
 
@@ -42,6 +43,8 @@ def describe_facts(occurrence: Occurrence) -> str:
             return facts
         case FailureFacts(_, error):
             return error
+        case ReviewFacts():
+            return _describe_review(facts)
         case CancellationFacts(cause, reason):
             return f"cancelled: {reason}" if cause is CancellationCause.REQUESTED else reason
         case RequeueFacts(RequeueCause.RETRY, attempts_left):
@@ -78,6 +81,12 @@ def describe_facts(occurrence: Occurrence) -> str:
 
 def _describe_budget(budget: float | None, unit: str) -> str:
     return "no limit" if budget is None else f"{budget:g} {unit}"
+
+
+def _describe_review(facts: ReviewFacts) -> str:
+    reviewed, grade, reason = facts
+    graded = "accepted" if grade is None else f"graded {grade:g}"
+    return f"attempt {reviewed} {graded}" + (f": {reason}" if reason else "")
 
 
 _WITHOUT_FACTS = {
@@ -128,6 +137,7 @@ _CAUSES: dict[OccurrenceKind, type[FailureCause | CancellationCause | RequeueCau
     OccurrenceKind.TASK_FAILED: FailureCause,
     OccurrenceKind.ATTEMPT_FAILED: FailureCause,
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureCause,
+    OccurrenceKind.ATTEMPT_REJECTED: FailureCause,
     OccurrenceKind.TASK_CANCELLED: CancellationCause,
     OccurrenceKind.TASK_REQUEUED: RequeueCause,
 }

@@ -24,10 +24,15 @@ class OccurrenceKind(str, Enum):
     TASK_REQUEUED = "task_requeued"
     TASK_REPRIORITIZED = "task_reprioritized"
     TASK_FORGOTTEN = "task_forgotten"
+    ATTEMPT_SUCCEEDED = "attempt_succeeded"
+    """An attempt whose result waits for a review or for other votes."""
     ATTEMPT_FAILED = "attempt_failed"
     ATTEMPT_TIMED_OUT = "attempt_timed_out"
     ATTEMPT_DECLINED = "attempt_declined"
     ATTEMPT_CHARGED = "attempt_charged"
+    ATTEMPT_REVIEWED = "attempt_reviewed"
+    """An attempt that was the review of an earlier one."""
+    ATTEMPT_REJECTED = "attempt_rejected"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -67,6 +72,10 @@ class FailureCause(str, Enum):
     """Each worker that could run it declined it."""
     BUDGET = "budget"
     """The budget was spent, and only workers that cost something could run it."""
+    REJECTED = "rejected"
+    """A reviewer rejected its result."""
+    UNDECIDED = "undecided"
+    """The votes of its workers have no majority."""
 
 
 class FailureFacts(NamedTuple):
@@ -79,6 +88,20 @@ class FailureFacts(NamedTuple):
 
     cause: FailureCause
     error: str
+
+
+class ReviewFacts(NamedTuple):
+    """The verdict of a review.
+
+    Args:
+        reviewed: the number of the attempt whose result was reviewed.
+        grade: the grade, 0 to 1; None if the reviewer accepted the result without one.
+        reason: the reviewer's reason, or "".
+    """
+
+    reviewed: int
+    grade: float | None
+    reason: str = ""
 
 
 class CancellationCause(str, Enum):
@@ -240,6 +263,7 @@ class QuarantineFacts(NamedTuple):
 
 Facts: TypeAlias = (
     FailureFacts
+    | ReviewFacts
     | CancellationFacts
     | RequeueFacts
     | DeclineFacts
@@ -265,6 +289,8 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.ATTEMPT_DECLINED: DeclineFacts,
     OccurrenceKind.ATTEMPT_CHARGED: ChargeFacts,
     OccurrenceKind.BUDGET_CHANGED: BudgetFacts,
+    OccurrenceKind.ATTEMPT_REVIEWED: ReviewFacts,
+    OccurrenceKind.ATTEMPT_REJECTED: FailureFacts,
     OccurrenceKind.SLOT_HELD: HeldSlotFacts,
     OccurrenceKind.WORKER_JOINED: JoinFacts,
     OccurrenceKind.WORKER_RETURNED: ReturnFacts,

@@ -12,6 +12,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
+from .restriction import Restriction
 
 MAX_STORY = 64
 """The maximum number of occurrences of a task that are kept; the oldest are dropped."""
@@ -93,6 +94,7 @@ class WorkerRecord:
         slots: how many tasks it runs at once.
         task_types: the task types for which it has handlers; None for any.
         skills: its named skills with their levels.
+        review_types: the task types whose results it can review.
         cost_per_s: what a second of its work costs.
         cost_per_task: what each attempt costs besides.
     """
@@ -124,6 +126,7 @@ class WorkerRecord:
     skills: Mapping[str, float] = field(init=False)
     cost_per_s: float = field(init=False)
     cost_per_task: float = field(init=False)
+    review_types: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.introduce(self.profile)
@@ -140,6 +143,7 @@ class WorkerRecord:
         self.skills = profile.skills
         self.cost_per_s = profile.cost_per_s
         self.cost_per_task = profile.cost_per_task
+        self.review_types = frozenset(profile.review_types)
 
     @property
     def may_have_leases(self) -> bool:
@@ -227,6 +231,9 @@ class Attempt:
         cost: what it cost, in the manager's unit; 0 while the lease holds.
         quality: the grade of its output, 0 to 1; None for none.
         reserved: what it is expected to cost while it runs, as far as the budget is concerned.
+        is_review: whether it reviews the result of an earlier attempt.
+        result: its successful result while that waits for a review or for other votes; None
+            before and after.
     """
 
     number: int
@@ -246,6 +253,8 @@ class Attempt:
     cost: float = 0.0
     quality: float | None = None
     reserved: float = 0.0
+    is_review: bool = False
+    result: TaskResult | None = None
 
     def due_at(self) -> float | None:
         """When it times out; None for never."""
@@ -265,8 +274,8 @@ class TaskRecord:
         packed: the encoded form of `added`; None if it is not encoded yet, or large.
         status: its status.
         attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
-            number of workers that may decline it.
-        failures: how many attempts failed or timed out.
+            number of workers that may decline it, review it or vote.
+        failures: how many attempts failed, timed out or were rejected, without failed reviews.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
         declined_by: the names of the workers that declined it.
@@ -279,6 +288,8 @@ class TaskRecord:
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
+        restriction: the workers that may not have its next attempt; None if all may. The queue
+            sets it.
         decision: the decision that assigned its last attempt.
         forgotten: the number of occurrences dropped from the story.
     """
@@ -304,6 +315,7 @@ class TaskRecord:
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
     queue_entry: object | None = None
+    restriction: Restriction | None = None
     decision: Decision | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
