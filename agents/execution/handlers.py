@@ -24,8 +24,8 @@ from functools import cached_property
 from typing import TypeAlias, TypeVar, cast
 
 from ...messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
-from .attempt_report import AttemptReport
 from .handler_executor import HandlerExecutor, Work
+from .handler_report import HandlerReport
 from .reviews import ReviewCall, Reviewer
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
@@ -33,7 +33,7 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(AttemptReport):
+class TaskContext(HandlerReport):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:

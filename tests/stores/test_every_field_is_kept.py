@@ -34,9 +34,9 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "named_by": "counted anew",
         "dependents": "found anew",
         "queue_entry": "the queue is made anew",
-        "declined_by": "found anew in the attempts",
         "_story": "compared as the story",
         "attempts": "compared one by one",
+        "declined_by": "found anew in the attempts",
     },
     Attempt: {
         "worker": "compared by its name",
@@ -46,7 +46,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "asked_at": "it is asked again",
         "expected_s": "estimated anew",
         "duration": "learnt anew",
-        "reserved": "reserved anew",
+        "reserved": "estimated anew",
     },
     WorkerRecord: {
         "running": "found anew in the attempts",
@@ -83,9 +83,7 @@ def a_task(worker: WorkerRecord, payload: Any) -> TaskRecord:
     # Changed since it was added.
     record.task = task.model_copy(update={"priority": -1, "timeout": 123.0})
     unkept = {name: default_of(Attempt, name) for name in NOT_KEPT[Attempt]}
-    record.attempts.append(
-        make(Attempt, **{**unkept, "number": 1, "worker": worker, "task": record})
-    )
+    record.attempts.append(make(Attempt, **{**unkept, "worker": worker, "task": record}))
     record.add_occurrence(make(Occurrence, task_id=record.task_id, what=OccurrenceKind.TASK_FAILED))
     return record
 
@@ -99,7 +97,10 @@ def kept(snapshot: Snapshot) -> Snapshot:
     board.spending = SimpleNamespace(
         on_forgotten=snapshot.spent_on_forgotten, in_other_units=snapshot.spent_in_other_units
     )
-    of_rules = ("expected_workers", "roster", "heartbeat_s", "lost_after_s", "cost_unit", "budget")
+    of_rules = (
+        *("expected_workers", "roster", "heartbeat_s", "lost_after_s"),
+        *("budget", "cost_unit"),
+    )
     told = {name: getattr(snapshot, name) for name in of_rules}
     board.rules = Rules(**{name: value for name, value in told.items() if value is not None})
     said = [Occurrence(0.0, OccurrenceKind.TASK_ADDED, task_id) for task_id in board.tasks]

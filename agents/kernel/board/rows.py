@@ -14,7 +14,7 @@ from ....messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
 from ....messages.codec import encode_task
 from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
-from ..model.config import DEFAULT_COST_UNIT
+from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import TaskRecord, WorkerRecord, WorkerStats
@@ -147,6 +147,10 @@ _OF_THE_RUN = frozenset(
 )
 
 
+NO_COSTS: list[Payload] = [0.0, {}, None, Rules().cost_unit]
+"""What a run without costs has spent on forgotten tasks and in other units, its budget and unit."""
+
+
 def _run_state(board: BoardState) -> bytes:
     rules, spending = board.rules, board.spending
     state: list[Payload] = [
@@ -160,15 +164,15 @@ def _run_state(board: BoardState) -> bytes:
         rules.heartbeat_s,
         rules.lost_after_s,
     ]
-    later: list[Payload] = [
+    costs = [
         spending.on_forgotten,
         dict(spending.in_other_units),
-        rules.cost_unit,
         rules.budget,
+        rules.cost_unit,
     ]
-    if later != [0.0, {}, DEFAULT_COST_UNIT, None]:
+    if costs != NO_COSTS:
         # Most rows lack these, and so do the rows of older stores.
-        state += later
+        state += costs
     return pack_scalars(state)
 
 

@@ -20,7 +20,9 @@ from .budget import Budget, describe_rates
 from .policies import MatchingPolicy, describe_shortfall, find_obstacle
 from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
-_STEPPING = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+FAILED_OUTCOMES = frozenset(
+    {AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED}
+)
 """The outcomes that move a task one step up its ladder."""
 
 _MAX_REASON_CHARACTERS = 200
@@ -72,7 +74,7 @@ def terms_of(record: TaskRecord) -> Terms:
         return Terms(declined_by=declined_by, restriction=restriction)
     step = 0
     if task.escalate:
-        taken = sum(attempt.outcome in _STEPPING for attempt in record.attempts)
+        taken = sum(attempt.outcome in FAILED_OUTCOMES for attempt in record.attempts)
         step = min(taken, len(task.escalate) - 1)
     skills = tuple(sorted(task.required_skills.items())) if task.strict else ()
     return Terms(skills, task.escalate, step, declined_by, restriction)

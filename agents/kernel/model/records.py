@@ -400,6 +400,8 @@ class Snapshot:
             unknown.
         spent_on_forgotten: what the attempts of forgotten tasks have cost.
         spent_in_other_units: what was reported in other units than the run's, by unit.
+        budget: what all attempts together may cost; None for no limit.
+        cost_unit: the unit of costs.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -415,6 +417,8 @@ class Snapshot:
     lost_after_s: float | None = None
     spent_on_forgotten: float = 0.0
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
+    budget: float | None = None
+    cost_unit: str = "USD"
 
 
 def describe_story(record: TaskRecord) -> str:

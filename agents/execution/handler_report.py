@@ -16,7 +16,7 @@ _adding = threading.Lock()
 """Held while a cost is added, since several threads of one handler may report costs."""
 
 
-class AttemptReport:
+class HandlerReport:
     """The cost and the grade of one attempt, as its handler reports them."""
 
     # Class attributes, since most attempts report nothing and should not pay for it.
