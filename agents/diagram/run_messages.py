@@ -115,7 +115,7 @@ class RunMessage:
         return f"{self.kind.value}({', '.join(parts)})" if parts else self.kind.value
 
 
-_SHOWN = ("success", "grade", "difficulty", "type", "review", "percent")
+_SHOWN = ("success", "declined", "grade", "difficulty", "type", "review", "percent")
 _MAX_NAME_CHARACTERS = 60
 
 

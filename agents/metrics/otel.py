@@ -212,6 +212,10 @@ class _ManagerTracing:
         if span is None:
             return
         span.set_attribute("muster.outcome", attempt.outcome.value)
+        if attempt.cost:
+            span.set_attribute("muster.cost", attempt.cost)
+        if attempt.quality is not None:
+            span.set_attribute("muster.quality", attempt.quality)
         if attempt.outcome in _FAULTS:
             _set_error(span, describe_facts(occurrence) or attempt.outcome.value)
         if not record.status.is_final:
