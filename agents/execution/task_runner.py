@@ -293,8 +293,7 @@ class TaskRunner:
         if is_complete:
             self._report_result(outcome)
             return
-        # It may be anything if the result was made without validation, which follows here.
-        success = False if outcome.declined else outcome.success
+        success = outcome.success and not outcome.declined
         no_reason = "no reason given" if outcome.declined else "failed: no reason"
         self._report_result(
             TaskResult(
