@@ -64,6 +64,11 @@ class Breaker:
         return bool(self.reason)
 
     @property
+    def is_disturbed(self) -> bool:
+        """Whether a success would change anything."""
+        return bool(self.failures or self.reason)
+
+    @property
     def probes_from(self) -> float:
         """When the next probe may begin, in seconds of the board."""
         return self.opened_at + self.pause_s
@@ -87,8 +92,7 @@ class Breaker:
             kind: the kind of error.
             chance: the chance of success that was expected; None if skill plays no part in it.
             at: when it failed, in seconds of the board.
-            is_hasty: whether the worker has never succeeded, and failed in far less time than others
-                need.
+            is_hasty: whether the worker has never succeeded, and fails faster than others work.
         """
         self.successes = 0
         if self.reason:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
+from .....messages import InvalidInput
 from .additive_belief import AdditiveCell, SharedBelief
 from .pace_model import new_pace
 from .scorecard_file import (
@@ -72,9 +73,18 @@ def load_worker(
         name: its name.
         commons_of: what all workers have in common for a type.
         ease_of: the ease of a named skill.
+
+    Raises:
+        InvalidInput: it has a general skill, but no prior.
     """
     card = WorkerCard()
-    card.general.move_prior(section.prior)
+    if section.prior is not None:
+        card.general.move_prior(section.prior)
+    elif section.skill is not None:
+        raise InvalidInput(
+            f"workers.{name}.skill: {section.skill:g} has no prior, so it was not exported; "
+            "write skills of your own under types or skills"
+        )
     card.shift = section.shift
     card.detector.fall, card.detector.rise = section.change
     for type_name, each in section.types.items():
@@ -150,7 +160,7 @@ def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
     if section.evidence is None:
         precision = 1.0 / (section.deviation * section.deviation)
         card.skill.gain(precision, precision * section.skill, 1.0)
-        card.skill.tell()
+        card.skill.tell_worker()
     else:
         _load_cell(section.evidence, card.skill)
     if card.pace is not None:
@@ -158,7 +168,7 @@ def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
             _load_cell(section.pace_evidence, card.pace)
         elif section.expected_s:
             card.pace.gain(_PACE_RESULTS, _PACE_RESULTS * log(section.expected_s), 1.0)
-            card.pace.tell()
+            card.pace.tell_worker()
     return card
 
 

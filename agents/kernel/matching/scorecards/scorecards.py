@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SHARED_ROW = ""
 """The key of the row of what is common to all workers."""
 
+MAX_TYPES = 1_000
+"""So many types are known of each worker; a further one displaces the oldest."""
+
 _GRADED = {
     AttemptOutcome.SUCCEEDED: 1.0,
     AttemptOutcome.REJECTED: 0.0,
@@ -42,6 +45,8 @@ _GRADED = {
 }
 _GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
 _NONE = (0, 0.0)
+_EPOCH = 2**32
+_NO_SKILLS: list[tuple[str, float]] = []
 _COST_WEIGHT = 2.0
 _COSTS_KEPT = 0.98
 _PATIENCE = 16
@@ -83,6 +88,7 @@ class Scorecards:
         self.named: dict[str, SharedBelief] = {}
         self._buffer: list[SettledAttempt] = []
         self._changed: set[str] = set()
+        self._epoch = 0
 
     def learn(self, settled: SettledAttempt) -> None:
         """Note an attempt that has ended; `settle` takes it into account."""
@@ -172,7 +178,7 @@ class Scorecards:
         assert pace is not None
         version = skill.version + skill.worker.version + skill.type.version
         version += pace.version + pace.worker.version + pace.type.version
-        version += of_type.version + self.sharpness.version
+        version += of_type.version + self.sharpness.version + self._epoch
         for each in card.named.values():
             skill = each.skill
             version += skill.version + skill.worker.version + skill.type.version + each.version
@@ -227,8 +233,19 @@ class Scorecards:
         """
         if name == SHARED_ROW:
             load_shared(read_shared_row(row), self.sharpness, self.common_ease)
+            for each in self.types.values():
+                each.ease.move_prior(self.common_ease.mean)
         else:
             self._load_worker(name, read_worker_row(row, name))
+
+    def forget(self, name: str) -> None:
+        """Forget what a worker has shown; nothing happens if there is nothing."""
+        card = self.workers.pop(name, None)
+        if card is not None:
+            for task_type in card.types:
+                self._drop_type(card, task_type)
+            for each in card.named.values():
+                each.skill.withdraw()
 
     # ------------------------------------------------------------------ learning
 
@@ -248,7 +265,8 @@ class Scorecards:
             noted.costs += 1
             noted.cost_sum += cost
         if outcome is AttemptOutcome.SUCCEEDED:
-            of_type.breaker.note_success()
+            if of_type.breaker.is_disturbed:
+                of_type.breaker.note_success()
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
         elif outcome is not AttemptOutcome.REJECTED:
@@ -368,9 +386,25 @@ class Scorecards:
         return card.types.get(task_type) or self._add_type(card, worker, task_type)
 
     def _add_type(self, card: WorkerCard, worker: WorkerRecord, task_type: str) -> TypeCard:
+        if len(card.types) >= MAX_TYPES:
+            oldest = next(iter(card.types))
+            self._drop_type(card, oldest)
+            del card.types[oldest]
         return card.add_type(worker, task_type, self._commons(task_type))
 
+    def _drop_type(self, card: WorkerCard, task_type: str) -> None:
+        of_type, commons = card.types[task_type], self.types[task_type]
+        of_type.skill.withdraw()
+        if of_type.pace is not None:
+            of_type.pace.withdraw()
+        commons.results -= of_type.results
+        # Figures that begin anew must not have versions that they had before.
+        self._epoch += _EPOCH
+        if not any(task_type in each.types for each in self.workers.values() if each is not card):
+            del self.types[task_type]
+
     def _load_worker(self, name: str, section: WorkerSection) -> None:
+        self.forget(name)
         self.workers[name] = load_worker(section, name, self._commons, self._ease)
 
     def _commons(self, task_type: str) -> TypeCommons:
@@ -393,17 +427,18 @@ class Scorecards:
 
 
 def _canonical(settled: SettledAttempt) -> tuple[object, ...]:
-    task, quality = settled.task, settled.quality
+    # Everything that `settle` reads, so that results with equal keys are interchangeable.
+    task, worker, _, outcome, duration_s, error_kind, quality, cost, counts, at = settled
     return (
-        settled.worker.name,
+        worker.name,
         task.type,
-        settled.at,
+        at,
         task.difficulty,
-        settled.outcome.value,
-        settled.error_kind,
+        outcome,
+        error_kind,
         -1.0 if quality is None else quality,
-        settled.duration_s,
-        settled.cost,
-        settled.counts_as_skill,
-        sorted(task.required_skills.items()),
+        duration_s,
+        cost,
+        counts,
+        sorted(task.required_skills.items()) if task.required_skills else _NO_SKILLS,
     )
