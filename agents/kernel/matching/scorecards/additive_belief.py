@@ -65,6 +65,13 @@ class SharedBelief:
         self.version += 1
         self._known = None
 
+    def drop_message(self, cell: str) -> None:
+        """Drop the message of a cell, if there is one."""
+        if self.precisions.pop(cell, None) is not None:
+            del self.weights[cell]
+            self.version += 1
+            self._known = None
+
     def evidence(self) -> tuple[float, float]:
         """The precision and weight of all messages together."""
         return fsum(self.precisions.values()), fsum(self.weights.values())
@@ -178,16 +185,20 @@ class AdditiveCell:
     def tell(self) -> None:
         """Send the messages about the worker and the type."""
         worker = self.worker.without(self.type_name)
+        self.tell_worker()
+        part = 1.0 / (1.0 + self.precision * (self.special_variance + worker.variance))
+        weight = self.weight - self.precision * (self.special + worker.mean)
+        self.type.tell(self.worker_name, self.precision * part, weight * part)
+
+    def tell_worker(self) -> None:
+        """Send the message about the worker alone."""
         type_ = self.type.without(self.worker_name)
-        precision, weight, special = self.precision, self.weight, self.special
-        part = 1.0 / (1.0 + precision * (self.special_variance + type_.variance))
-        self.worker.tell(
-            self.type_name, precision * part, (weight - precision * (special + type_.mean)) * part
-        )
-        part = 1.0 / (1.0 + precision * (self.special_variance + worker.variance))
-        self.type.tell(
-            self.worker_name,
-            precision * part,
-            (weight - precision * (special + worker.mean)) * part,
-        )
+        part = 1.0 / (1.0 + self.precision * (self.special_variance + type_.variance))
+        weight = self.weight - self.precision * (self.special + type_.mean)
+        self.worker.tell(self.type_name, self.precision * part, weight * part)
         self.version += 1
+
+    def withdraw(self) -> None:
+        """Take back both messages, before the cell is dropped."""
+        self.worker.drop_message(self.type_name)
+        self.type.drop_message(self.worker_name)

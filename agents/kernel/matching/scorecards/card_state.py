@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
+from .....messages import InvalidInput
 from .additive_belief import AdditiveCell, SharedBelief
-from .pace_model import expect_duration_s, new_pace
+from .pace_model import new_pace
 from .scorecard_file import (
     BreakerSection,
     Evidence6,
@@ -72,15 +73,25 @@ def load_worker(
         name: its name.
         commons_of: what all workers have in common for a type.
         ease_of: the ease of a named skill.
+
+    Raises:
+        InvalidInput: it has a general skill, but no prior.
     """
     card = WorkerCard()
-    card.general.move_prior(section.prior)
+    if section.prior is not None:
+        card.general.move_prior(section.prior)
+    elif section.skill is not None:
+        raise InvalidInput(
+            f"workers.{name}.skill: {section.skill:g} has no prior, so it was not exported; "
+            "write skills of your own under types or skills"
+        )
     card.shift = section.shift
     card.detector.fall, card.detector.rise = section.change
     for type_name, each in section.types.items():
         commons = commons_of(type_name)
         skill = new_skill(card.general, commons.ease, name, type_name, each.special or 0.0)
         pace = new_pace(card.pace, commons.pace, name, type_name)
+        commons.results += each.results
         card.types[type_name] = _load_type(each, TypeCard(skill, pace))
     for skill_name, each in section.skills.items():
         level = SharedBelief(each.prior or 0.0, GENERAL_DEVIATION)
@@ -104,7 +115,7 @@ def _save_type(card: TypeCard) -> TypeSection:
         deviation=round(sqrt(variance), _DIGITS),
         results=card.results,
         successes=card.successes,
-        expected_s=None if pace is None else float(f"{expect_duration_s(pace):.4g}"),
+        expected_s=None if pace is None else float(f"{card.expected_s():.4g}"),
         evidence=_save_cell(card.skill),
         pace_evidence=None if pace is None else _save_cell(pace),
         special=card.skill.special if pace is not None else None,
@@ -149,7 +160,7 @@ def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
     if section.evidence is None:
         precision = 1.0 / (section.deviation * section.deviation)
         card.skill.gain(precision, precision * section.skill, 1.0)
-        card.skill.tell()
+        card.skill.tell_worker()
     else:
         _load_cell(section.evidence, card.skill)
     if card.pace is not None:
@@ -157,7 +168,7 @@ def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
             _load_cell(section.pace_evidence, card.pace)
         elif section.expected_s:
             card.pace.gain(_PACE_RESULTS, _PACE_RESULTS * log(section.expected_s), 1.0)
-            card.pace.tell()
+            card.pace.tell_worker()
     return card
 
 

@@ -11,7 +11,7 @@ from ...model.records import AttemptOutcome
 from .additive_belief import SharedBelief
 from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
-from .pace_model import expect_duration_s, log_duration, observe_pace
+from .pace_model import log_duration, observe_pace
 from .scorecard_file import (
     FORMAT,
     VERSION,
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SHARED_ROW = ""
 """The key of the row of what is common to all workers."""
 
+MAX_TYPES = 1_000
+"""So many types are known of each worker; a further one displaces the oldest."""
+
 _GRADED = {
     AttemptOutcome.SUCCEEDED: 1.0,
     AttemptOutcome.REJECTED: 0.0,
@@ -42,6 +45,8 @@ _GRADED = {
 }
 _GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
 _NONE = (0, 0.0)
+_EPOCH = 2**32
+_NO_SKILLS: list[tuple[str, float]] = []
 _COST_WEIGHT = 2.0
 _COSTS_KEPT = 0.98
 _PATIENCE = 16
@@ -83,6 +88,7 @@ class Scorecards:
         self.named: dict[str, SharedBelief] = {}
         self._buffer: list[SettledAttempt] = []
         self._changed: set[str] = set()
+        self._epoch = 0
 
     def learn(self, settled: SettledAttempt) -> None:
         """Note an attempt that has ended; `settle` takes it into account."""
@@ -123,9 +129,7 @@ class Scorecards:
 
     def expected_s(self, worker: WorkerRecord, task: Task) -> float:
         """How long an attempt of this worker at this task will take, in seconds."""
-        pace = self._type_card(worker, task.type).pace
-        assert pace is not None
-        return expect_duration_s(pace)
+        return self._type_card(worker, task.type).expected_s()
 
     def expected_cost(self, worker: WorkerRecord, task: Task) -> float:
         """What an attempt of this worker at this task will cost, in the manager's unit of cost.
@@ -135,7 +139,7 @@ class Scorecards:
         card = self._type_card(worker, task.type)
         declared = worker.cost_per_task
         if worker.cost_per_s:
-            declared += worker.cost_per_s * self.expected_s(worker, task)
+            declared += worker.cost_per_s * card.expected_s()
         return (card.cost_sum + _COST_WEIGHT * declared) / (card.costs + _COST_WEIGHT)
 
     def is_blocked(self, worker: WorkerRecord, task_type: str, now: float) -> str | None:
@@ -180,7 +184,7 @@ class Scorecards:
         assert pace is not None
         version = skill.version + skill.worker.version + skill.type.version
         version += pace.version + pace.worker.version + pace.type.version
-        version += of_type.version + self.sharpness.version
+        version += of_type.version + self.sharpness.version + self._epoch
         for each in card.named.values():
             skill = each.skill
             version += skill.version + skill.worker.version + skill.type.version + each.version
@@ -235,8 +239,19 @@ class Scorecards:
         """
         if name == SHARED_ROW:
             load_shared(read_shared_row(row), self.sharpness, self.common_ease)
+            for each in self.types.values():
+                each.ease.move_prior(self.common_ease.mean)
         else:
             self._load_worker(name, read_worker_row(row, name))
+
+    def forget(self, name: str) -> None:
+        """Forget what a worker has shown; nothing happens if there is nothing."""
+        card = self.workers.pop(name, None)
+        if card is not None:
+            for task_type in card.types:
+                self._drop_type(card, task_type)
+            for each in card.named.values():
+                each.skill.withdraw()
 
     # ------------------------------------------------------------------ learning
 
@@ -256,7 +271,8 @@ class Scorecards:
             noted.costs += 1
             noted.cost_sum += cost
         if outcome is AttemptOutcome.SUCCEEDED:
-            of_type.breaker.note_success()
+            if of_type.breaker.is_disturbed:
+                of_type.breaker.note_success()
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
         elif outcome is not AttemptOutcome.REJECTED:
@@ -267,6 +283,7 @@ class Scorecards:
                 graded = quality
             of_type.results += 1
             of_type.successes += graded
+            self._commons(task.type).results += 1
             if task.required_skills:
                 self._learn_named(card, of_type, worker, task, graded)
             else:
@@ -342,7 +359,7 @@ class Scorecards:
     def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
         pace, noted, duration_s = of_type.pace, of_type.noted, settled.duration_s
         assert pace is not None
-        expected_s = expect_duration_s(pace)
+        expected_s = of_type.expected_s()
         if settled.outcome is AttemptOutcome.TIMED_OUT and duration_s > expected_s:
             # It would have taken still longer.
             noted.paces += 1
@@ -350,7 +367,14 @@ class Scorecards:
         chance = None
         if settled.counts_as_skill:
             chance = of_type.success(of_type.outlook(self.sharpness, settled.task.difficulty))
-        is_hasty = bool(pace.type.precisions) and duration_s < _HASTY * expected_s
+        # Who fails at once is free at once, and so gets the next task, too. Before anybody has
+        # succeeded, it is known by having failed more often than all others together.
+        if of_type.successes:
+            is_hasty = False
+        elif pace.type.precisions:
+            is_hasty = duration_s < _HASTY * expected_s
+        else:
+            is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
         of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
 
     # ------------------------------------------------------------------ cards
@@ -368,9 +392,25 @@ class Scorecards:
         return card.types.get(task_type) or self._add_type(card, worker, task_type)
 
     def _add_type(self, card: WorkerCard, worker: WorkerRecord, task_type: str) -> TypeCard:
+        if len(card.types) >= MAX_TYPES:
+            oldest = next(iter(card.types))
+            self._drop_type(card, oldest)
+            del card.types[oldest]
         return card.add_type(worker, task_type, self._commons(task_type))
 
+    def _drop_type(self, card: WorkerCard, task_type: str) -> None:
+        of_type, commons = card.types[task_type], self.types[task_type]
+        of_type.skill.withdraw()
+        if of_type.pace is not None:
+            of_type.pace.withdraw()
+        commons.results -= of_type.results
+        # Figures that begin anew must not have versions that they had before.
+        self._epoch += _EPOCH
+        if not any(task_type in each.types for each in self.workers.values() if each is not card):
+            del self.types[task_type]
+
     def _load_worker(self, name: str, section: WorkerSection) -> None:
+        self.forget(name)
         self.workers[name] = load_worker(section, name, self._commons, self._ease)
 
     def _commons(self, task_type: str) -> TypeCommons:
@@ -393,17 +433,18 @@ class Scorecards:
 
 
 def _canonical(settled: SettledAttempt) -> tuple[object, ...]:
-    task, quality = settled.task, settled.quality
+    # Everything that `settle` reads, so that results with equal keys are interchangeable.
+    task, worker, _, outcome, duration_s, error_kind, quality, cost, counts, at = settled
     return (
-        settled.worker.name,
+        worker.name,
         task.type,
-        settled.at,
+        at,
         task.difficulty,
-        settled.outcome.value,
-        settled.error_kind,
+        outcome,
+        error_kind,
         -1.0 if quality is None else quality,
-        settled.duration_s,
-        settled.cost,
-        settled.counts_as_skill,
-        sorted(task.required_skills.items()),
+        duration_s,
+        cost,
+        counts,
+        sorted(task.required_skills.items()) if task.required_skills else _NO_SKILLS,
     )
