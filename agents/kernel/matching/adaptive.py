@@ -13,7 +13,7 @@ from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingT
 from .market import Market
 from .policies import BestFit, recovery_score
 from .scorecards.scorecards import Scorecards
-from .task_kinds import TaskKind
+from .task_kinds import BLOCKED, TaskKind
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
@@ -42,6 +42,10 @@ LONGEST_BONUS = 0.3
 
 LOAD = 0.01
 """How much value a worker loses if all its slots are in use, so that equals share the work."""
+
+PROBE = 0.5
+"""How much it is worth to learn whether a blocked worker can do such tasks again, as a value, if
+the task has another attempt."""
 
 _AT_ONCE = 1e-9
 _best_fit = BestFit()
@@ -241,19 +245,23 @@ class AdaptivePolicy:
         kind = self.market.kind_of(head)
         able, free = head.able, waiting.free
         index, values = self.market.crew.index, kind.values
+        probation = kind.figures.on_probation
         chosen: WorkerRecord | None = None
         best_free = -inf
         for worker in free:
             if worker in able:
                 value = values[index[worker]] - LOAD * worker.taken / worker.slots
+                if probation and index[worker] in probation:
+                    value += self._probe_bonus(kind, worker, now)
                 if value > best_free or (
                     value == best_free and (chosen is None or worker.order < chosen.order)
                 ):
                     chosen, best_free = worker, value
         if chosen is None:
             return None
-        loss = self._best_value(kind, head) - values[index[chosen]]
+        loss = self._best_value(kind, head) - best_free
         if not loss < inf:
+            # It is addressed to a worker that could not run it otherwise.
             loss = 0.0
         relaxed_per_s = max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)
         bonus = relaxed_per_s * (now - head.waits_since)
@@ -261,6 +269,12 @@ class AdaptivePolicy:
             return loss - min(bonus, LONGEST_BONUS), place, head, chosen
         self._wake(head.waits_since + (loss - TOLERANCE) / relaxed_per_s, waiting)
         return None
+
+    def _probe_bonus(self, kind: TaskKind, worker: WorkerRecord, now: float) -> float:
+        """What makes up for the penalty of a worker whose next task is a probe."""
+        if self.scorecards.is_blocked(worker, kind.task.type, now) is not None:
+            return 0.0
+        return BLOCKED + (PROBE if kind.may_retry else 0.0)
 
     def _best_value(self, kind: TaskKind, head: WaitingHead) -> float:
         able = head.able

@@ -27,7 +27,8 @@ UNEVEN_PACE = 2.0
 """Workers whose paces differ more are not alike, whatever skills they declare."""
 
 _NAMED_OTHERS = 2
-_BLOCKED = 10.0
+BLOCKED = 10.0
+"""How much less a worker is worth for a type of task that it keeps failing."""
 
 
 class Crew:
@@ -220,7 +221,7 @@ class TaskKind:
     def _price(self, index: int) -> None:
         value = self.gross[index] - self._crew.per_s[index] * self.seconds[index]
         if index in self.figures.on_probation:
-            value -= _BLOCKED
+            value -= BLOCKED
         self.values[index] = value
 
     def _find_best(self) -> None:
