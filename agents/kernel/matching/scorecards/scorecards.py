@@ -121,6 +121,12 @@ class Scorecards:
                 success *= named.success(named.outlook(self.sharpness, scale_level(level)))
         return Chance(success, outlook.mean, sqrt(outlook.variance), of_type.results)
 
+    def skill(self, worker: WorkerRecord, task: Task) -> tuple[float, float, int]:
+        """The mean and variance of a worker's skill for tasks of this type, and its results."""
+        of_type = self._type_card(worker, task.type)
+        mean, variance = of_type.skill.belief()
+        return mean, variance, of_type.results
+
     def expected_s(self, worker: WorkerRecord, task: Task) -> float:
         """How long an attempt of this worker at this task will take, in seconds."""
         return self._type_card(worker, task.type).expected_s()
