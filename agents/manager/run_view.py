@@ -124,7 +124,7 @@ class RunView:
 
     def report(self) -> RunReport:
         """The report of the run so far, or of the run as it ended."""
-        from ..report.model import build_report  # noqa: PLC0415 - its models take long to build
+        from ..report.build import build_report  # noqa: PLC0415 - its models take long to build
 
         return self.ask(
             lambda: build_report(
