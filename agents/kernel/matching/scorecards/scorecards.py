@@ -325,6 +325,7 @@ class Scorecards:
             card.take_for_changed(change)
         for difficulty, (count, total) in ordered:
             observe_outcomes(of_type.skill, sharpness, difficulty, total / count, weight * count)
+        sharpness.follow()
         of_type.skill.tell()
         self.common_ease.count_update(self.types)
 
@@ -348,6 +349,7 @@ class Scorecards:
                 part.skill, self.sharpness, level, success + (1.0 - success) * innocent, 1.0
             )
             part.skill.tell()
+        self.sharpness.follow()
         self.common_ease.count_update(self.types)
 
     def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
