@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SHARED_ROW = ""
 """The key of the row of what is common to all workers."""
 
+MAX_COST = 1e12
+"""A higher cost of an attempt counts as this."""
+
 MAX_TYPES = 1_000
 """So many types are known of each worker; a further one displaces the oldest."""
 
@@ -263,7 +266,7 @@ class Scorecards:
         self._changed.add(name)
         if cost or of_type.costs or noted.costs:
             noted.costs += 1
-            noted.cost_sum += cost
+            noted.cost_sum += min(cost, MAX_COST)
         if outcome is AttemptOutcome.SUCCEEDED:
             if of_type.breaker.is_disturbed:
                 of_type.breaker.note_success()
