@@ -172,7 +172,7 @@ class Scorecards:
         return of_type.breaker.probes_from
 
     def version(self, worker_name: str, task_type: str) -> int:
-        """A number that changes when the figures of the worker for the type change."""
+        """A number that changes when the figures of the worker for the type, or its breaker, do."""
         card = self.workers.get(worker_name)
         of_type = None if card is None else card.types.get(task_type)
         if card is None or of_type is None:
@@ -270,6 +270,7 @@ class Scorecards:
         if outcome is AttemptOutcome.SUCCEEDED:
             if of_type.breaker.is_disturbed:
                 of_type.breaker.note_success()
+                of_type.version += 1
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
         elif outcome is not AttemptOutcome.REJECTED:
@@ -375,6 +376,8 @@ class Scorecards:
         else:
             is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
         of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
+        if of_type.breaker.is_open:
+            of_type.version += 1
 
     # ------------------------------------------------------------------ cards
 
