@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from ....messages import Payload, Task
@@ -43,43 +43,50 @@ class SettledAttempt(NamedTuple):
     at: float
 
 
-class WaitingHead(NamedTuple):
-    """The most urgent task of a group: tasks of one kind that failed at the same workers.
+class WaitingHead(Protocol):
+    """The most urgent task of a group: tasks of one type and group that failed at the same workers.
 
-    Args:
-        task: the task.
-        kind: the type of the task and its group by the policy; equal for all tasks of the kind.
-        able: the connected workers that may run it by hard facts: they have the handler and the
-            skills that the task insists on, and have not failed it unless everybody has.
-        failed_by: the names of the workers at which it failed.
-        failures: how many attempts at it failed.
-        attempts_left: how many attempts are left, this one included; 1 or more.
-        waits_since: when it began to wait, in seconds of the board.
-        backlog: how many tasks wait in the group.
+    The object is the same as long as the group exists; its fields follow the queue.
     """
 
     task: Task
-    kind: Hashable
+    """The task."""
     able: frozenset[WorkerRecord]
+    """The connected workers that may run it by hard facts, without those at which it failed; these
+    are included if there are no others."""
     failed_by: frozenset[str]
-    failures: int
-    attempts_left: int
+    """The names of the workers at which it failed."""
+    level: float
+    """The first value of its urgency; tasks of a lower level come first."""
     waits_since: float
-    backlog: int
+    """When it began to wait, in seconds of the board."""
+    count: int
+    """How many tasks wait in the group."""
+    notes: object
+    """For the policy, which may keep here what it knows of the group; None at first."""
+
+    @property
+    def attempts_left(self) -> int:
+        """How many attempts at it are left, the next one included; 1 or more."""
+        ...
 
 
 class WaitingTasks(NamedTuple):
     """The tasks and workers among which a learning policy chooses.
 
     Args:
-        heads: the heads of the groups with the highest urgency, the most urgent first; bounded.
-        free: the workers with a free slot.
+        heads: the heads of the groups, the most urgent first; it changes with each choice.
+        free: the workers with a free slot; it changes with each choice.
+        thrift: how much of a success one unit of cost is worth.
         budget_left: the cost that may still be spent; None for no limit.
+        is_ahead: whether the workers are busy, and prefetch the tasks.
     """
 
     heads: Sequence[WaitingHead]
     free: Collection[WorkerRecord]
+    thrift: float
     budget_left: float | None
+    is_ahead: bool
 
 
 class Choice(NamedTuple):
@@ -88,7 +95,7 @@ class Choice(NamedTuple):
     Args:
         head: one of the heads that were offered.
         worker: one of the free workers that may run it.
-        figures: what the policy knew of the workers that it considered, the chosen one first.
+        figures: what the policy expected of the workers that it considered, the chosen one first.
     """
 
     head: WaitingHead
@@ -125,15 +132,23 @@ class LearningPolicy(MatchingPolicy, Protocol):
         """Note an attempt that has ended; called before the next choice, so it must be cheap."""
         ...
 
-    def choose(self, waiting: WaitingTasks, now: float) -> Choice | None:
-        """Choose the next pair; called until it returns None.
+    def meet(self, workers: Sequence[WorkerRecord]) -> None:
+        """Note which connected workers may get tasks; called whenever that changes.
+
+        Args:
+            workers: the workers in their order, without those in quarantine or retiring.
+        """
+        ...
+
+    def choose(self, waiting: WaitingTasks, now: float) -> Iterator[Choice]:
+        """Choose pairs, one after the other, until all that is left had better wait.
+
+        Each pair is carried out before the next one is requested: `waiting` has changed then. The
+        board may stop requesting at any time.
 
         Args:
             waiting: the tasks and workers to choose from.
             now: the time in seconds of the board.
-
-        Returns:
-            A pair; None if all these tasks had better wait.
         """
         ...
 
@@ -145,7 +160,7 @@ class LearningPolicy(MatchingPolicy, Protocol):
         ...
 
     def wakes_at(self) -> float | None:
-        """When a task that the last `choose` held back is due; None if it held none back."""
+        """When a task that the last `choose` held back may go to another worker; None for never."""
         ...
 
     def export_state(self) -> Mapping[str, Payload]:
