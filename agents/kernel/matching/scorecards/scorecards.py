@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SHARED_ROW = ""
 """The key of the row of what is common to all workers."""
 
+MAX_COST = 1e12
+"""A higher cost of an attempt counts as this."""
+
 MAX_TYPES = 1_000
 """So many types are known of each worker; a further one displaces the oldest."""
 
@@ -175,7 +178,7 @@ class Scorecards:
         return of_type.breaker.probes_from
 
     def version(self, worker_name: str, task_type: str) -> int:
-        """A number that changes when the figures of the worker for the type change."""
+        """A number that changes when the figures of the worker for the type, or its breaker, do."""
         card = self.workers.get(worker_name)
         of_type = None if card is None else card.types.get(task_type)
         if card is None or of_type is None:
@@ -269,10 +272,11 @@ class Scorecards:
         self._changed.add(name)
         if cost or of_type.costs or noted.costs:
             noted.costs += 1
-            noted.cost_sum += cost
+            noted.cost_sum += min(cost, MAX_COST)
         if outcome is AttemptOutcome.SUCCEEDED:
             if of_type.breaker.is_disturbed:
                 of_type.breaker.note_success()
+                of_type.version += 1
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
         elif outcome is not AttemptOutcome.REJECTED:
@@ -331,6 +335,7 @@ class Scorecards:
             card.take_for_changed(change)
         for difficulty, (count, total) in ordered:
             observe_outcomes(of_type.skill, sharpness, difficulty, total / count, weight * count)
+        sharpness.follow()
         of_type.skill.tell()
         self.common_ease.count_update(self.types)
 
@@ -354,6 +359,7 @@ class Scorecards:
                 part.skill, self.sharpness, level, success + (1.0 - success) * innocent, 1.0
             )
             part.skill.tell()
+        self.sharpness.follow()
         self.common_ease.count_update(self.types)
 
     def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
@@ -376,6 +382,8 @@ class Scorecards:
         else:
             is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
         of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
+        if of_type.breaker.is_open:
+            of_type.version += 1
 
     # ------------------------------------------------------------------ cards
 
