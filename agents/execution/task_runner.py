@@ -293,7 +293,8 @@ class TaskRunner:
         if is_complete:
             self._report_result(outcome)
             return
-        success = outcome.success and not outcome.declined
+        # It may be anything if the result was made without validation, which follows here.
+        success = False if outcome.declined else outcome.success
         no_reason = "no reason given" if outcome.declined else "failed: no reason"
         self._report_result(
             TaskResult(

@@ -59,7 +59,7 @@ class StressStory:
         """A new manager with its tasks."""
         chance = self._chance("manager")
         return TaskManager(
-            [self._make_task(chance, number) for number in range(1, TASKS + 1)],
+            [_make_task(chance, number) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
             policy=chance.choice(sorted(POLICIES)),
@@ -110,19 +110,7 @@ class StressStory:
                     case 2:
                         manager.set_priority(task_id, chance.randint(-3, 3))
                     case _:
-                        manager.add_task(self._make_task(chance, number, most_needed=TASKS))
-
-    def _make_task(
-        self, chance: random.Random, number: int, most_needed: int | None = None
-    ) -> Task:
-        task = _make_task(chance, number, most_needed)
-        # Drawn apart, so that all else stays as it was before there were reviews and votes.
-        opinion = self._chance(f"opinion/{number}").random()
-        if opinion < _REVIEWED and task.type:
-            task.review = True
-        elif opinion > 1 - _VOTED_ON:
-            task.votes = 3
-        return task
+                        manager.add_task(_make_task(chance, number, most_needed=TASKS))
 
     def _chance(self, role: str) -> random.Random:
         return random.Random(f"{self._seed}/{role}")  # noqa: S311 - reproducible, no secret

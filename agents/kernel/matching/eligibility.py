@@ -147,7 +147,6 @@ class Eligibility:
 
     def shortfall(self, workers: Iterable[WorkerRecord]) -> Shortfall:
         """Why none of the connected workers may get the tasks."""
-        policy, task, restriction = self.policy, self.task, self.terms.restriction
         workers, unmatched = tuple(workers), FailureCause.UNMATCHED
         by_policy = [each for each in workers if self._find_obstacle(each) is None]
         if not by_policy:
@@ -170,8 +169,7 @@ class Eligibility:
             names = ", ".join(sorted(each.name for each in on_steps)[:MAX_NAMED])
             return Shortfall(FailureCause.DECLINED, f"declined by all that could run it: {names}")
         if not self.budget.is_spent or not all(each.is_paid for each in willing):
-            text = describe_restricted_shortfall(policy, task, restriction, willing)
-            return Shortfall(unmatched, text)
+            return Shortfall(unmatched, describe_shortfall(self.policy, self.task, willing))
         first = min(willing, key=lambda worker: worker.order)
         return Shortfall(FailureCause.BUDGET, self._dearness(first))
 
