@@ -128,7 +128,12 @@ class AttemptResults:
             else:
                 error = result.error_message or "failed: no reason given"
                 self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
-        elif self._may_complete_late(record, result):
+        elif (
+            result.success
+            and not result.declined
+            and record.finished_at is None
+            and not needs_second_opinion(record.task)
+        ):
             self._complete_late(record, attempt, result)
         elif result.success or not was_stopping:
             self._ignore("came too late", record, result)
