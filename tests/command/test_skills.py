@@ -53,7 +53,9 @@ def test_show_as_json_has_all_figures(invoke: Invoke) -> None:
 @pytest.mark.usefixtures("recorded")
 def test_what_is_exported_can_be_imported_elsewhere(invoke: Invoke, tmp_path: Path) -> None:
     printed = invoke("skills", "export", "--store", "run.db").out
-    assert results_of(json.loads(printed)) == results_of(json.loads(Path("skills.json").read_text()))
+    assert results_of(json.loads(printed)) == results_of(
+        json.loads(Path("skills.json").read_text())
+    )
     assert invoke("skills", "export", "--store", "run.db", "--output", "out.json").out == ""
     assert Path("out.json").read_text() == printed
     # Into a store that does not exist yet, whose run then begins with it.
@@ -158,9 +160,7 @@ def test_replay_estimates_what_another_policy_would_have_done(invoke: Invoke, pl
     assert lines[0] == "30 tasks, replayed with best_fit: an estimate"
     assert lines[1].split() == ["recorded", "replayed"]
     told = json.loads(
-        invoke(
-            *("replay", *place, "--policy", "adaptive", "--skills", "skills.json", "--json")
-        ).out
+        invoke(*("replay", *place, "--policy", "adaptive", "--skills", "skills.json", "--json")).out
     )
     assert told["tasks"] == 30
     assert told["recorded"]["attempts"] == 30

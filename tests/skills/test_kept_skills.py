@@ -72,9 +72,7 @@ def test_they_are_saved_while_the_run_goes_on_and_when_it_is_stopped(tmp_path: P
 
     async def play() -> tuple[int, int]:
         manager = TaskManager(tasks(200), 2, quiet=True, policy="adaptive", skills=path)
-        rehearsal = asyncio.ensure_future(
-            rehearse(manager, [worker(name) for name in TRUE_SKILLS])
-        )
+        rehearsal = asyncio.ensure_future(rehearse(manager, [worker(name) for name in TRUE_SKILLS]))
         await asyncio.sleep(kept_skills.SAVE_EVERY_S + 10)
         while not path.exists():
             await asyncio.sleep(0.1)

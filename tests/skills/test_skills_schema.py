@@ -1,6 +1,6 @@
 """`docs/skills.schema.json` describes skills files; whoever changes them renews it:
 
-    MUSTER_RENEW_SKILLS_SCHEMA=1 pytest tests/skills/test_skills_schema.py
+MUSTER_RENEW_SKILLS_SCHEMA=1 pytest tests/skills/test_skills_schema.py
 """
 
 from __future__ import annotations
