@@ -313,7 +313,9 @@ class AdaptivePolicy:
         for head in heads:
             kind = self._kind_of(head)
             backlog[kind] = backlog.get(kind, 0) + head.count
-        kinds = [kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN or kind in backlog]
+        kinds = [
+            kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN or kind in backlog
+        ]
         needed = max(len(kinds) * len(self._crew.workers), CELLS_PER_EVENT * FEWEST_EVENTS)
         in_all = sum(backlog.values())
         self._credit += CELLS_PER_EVENT * max(in_all - self._backlog, 0)

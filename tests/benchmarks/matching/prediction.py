@@ -35,5 +35,7 @@ def predictor_of(policy: Any) -> Predictor | None:
     if hasattr(policy, "predicted"):
         return Predictor(policy, policy.predicted)
     if hasattr(policy, "scorecards"):
-        return Predictor(policy, lambda task, worker: policy.scorecards.chance(worker, task).success)
+        return Predictor(
+            policy, lambda task, worker: policy.scorecards.chance(worker, task).success
+        )
     return None

@@ -82,7 +82,9 @@ def read_outcomes(folder: Path) -> list[tuple[str, float, float]]:
     with (folder / OUTCOMES_FILE).open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         next(reader)
-        rows = [(row[0], float(row[_OTHER_COLUMNS]), float(row[_OTHER_COLUMNS + 1])) for row in reader]
+        rows = [
+            (row[0], float(row[_OTHER_COLUMNS]), float(row[_OTHER_COLUMNS + 1])) for row in reader
+        ]
     return rows
 
 
