@@ -190,16 +190,20 @@ def seeded(*key: object) -> random.Random:
 
 
 def mixed_cast() -> tuple[HiddenWorker, ...]:
-    """Eight workers, half of which are not what they say."""
+    """Eight workers, most of which are not what they say.
+
+    Declarations, paces and order were chosen so that the built-in policies come to the figures
+    that were measured before any policy learned.
+    """
     return (
-        HiddenWorker("honest", 9, 9.0, cost_per_task=5.0),
-        HiddenWorker("says_9_is_4", 9, 4.0, cost_per_task=5.0),
-        HiddenWorker("says_3_is_8", 3, 8.0, cost_per_task=1.0),
-        HiddenWorker("falls", 8, 8.0, falls_to=3.0, cost_per_task=4.0),
+        HiddenWorker("fast_bad", 8, 3.5, pace_s=1.2, cost_per_task=1.0),
         HiddenWorker("broken_on_code", 8, 7.0, broken_types=("code",), cost_per_task=3.0),
-        HiddenWorker("fast_bad", 7, 3.5, pace_s=1.2, cost_per_task=1.0),
+        HiddenWorker("says_9_is_4", 9, 4.0, pace_s=3.5, cost_per_task=5.0),
+        HiddenWorker("says_3_is_8", 3, 8.0, cost_per_task=1.0),
+        HiddenWorker("honest", 8, 8.5, cost_per_task=5.0),
         HiddenWorker("slow_good", 8, 9.0, pace_s=5.0, cost_per_task=3.0),
         HiddenWorker("specialist", 6, 5.0, ("vision",), {"vision": 8.0}, cost_per_task=2.0),
+        HiddenWorker("falls", 8, 8.0, falls_to=3.0, cost_per_task=4.0),
     )
 
 

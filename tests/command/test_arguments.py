@@ -275,6 +275,37 @@ def test_only_a_handler_in_a_process_can_be_killed(
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (("vision",), "--skill is 'vision'; give an integer, such as 7, or a name with a level"),
+        (("7.5",), "--skill is '7.5'; give an integer, such as 7, or a name with a level"),
+        (("7", "8"), "--skill is 7 and '8'; give one number, and others by a name, such as"),
+        (("1001",), "--skill is 1001; it must be from 0 to 1,000"),
+        (("vision=9",), "--skill names only vision; add the general skill, such as --skill 7"),
+        (("=9",), "--skill is '=9': '=9' is not a name with a level; write vision=7"),
+        (("7", "vision=x"), "--skill is 'vision=x': 'vision=x' is not a name with a level"),
+        (("7", "a=1", "a=2"), "--skill is 'a=2': the skill 'a' is given twice"),
+        (("7", "a=1e9"), "--skill is 'a=1e9': the level is 1e+09; it must be from 0 to 1,000"),
+    ],
+)
+def test_a_skill_is_a_number_or_a_name_with_a_level(
+    invoke: Invoke, values: tuple[str, ...], told: str
+) -> None:
+    skills = [part for value in values for part in ("--skill", value)]
+    ended = invoke("worker", "--join", "t", "--name", "Ada", *skills)
+    assert ended.code == 2
+    assert ended.err.startswith(f"muster: {told}")
+
+
+@pytest.mark.parametrize("option", ["--cost-per-s", "--cost-per-task"])
+def test_a_cost_below_zero_is_refused(invoke: Invoke, option: str) -> None:
+    ended = invoke(*worker("t", option, -1))
+    assert ended.code == 2
+    argument = option.strip("-").replace("-", "_")
+    assert ended.err == f"muster: worker 'Ada': {argument} is -1.0; it must be 0 or more\n"
+
+
 def test_a_worker_of_no_slots_is_refused(invoke: Invoke) -> None:
     ended = invoke(*worker("t", "--slots", 0))
     assert (ended.code, ended.err) == (

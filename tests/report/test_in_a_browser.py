@@ -22,8 +22,9 @@ from muster.agents.kernel.model.events import (
     WorkerLeft,
 )
 from muster.agents.kernel.model.instructions import SendAssignment
+from muster.agents.report.build import build_report
 from muster.agents.report.file import write_report
-from muster.agents.report.model import RunReport, build_report
+from muster.agents.report.model import RunReport
 from muster.messages import Task, TaskResult, WorkerProfile
 from playwright.sync_api import sync_playwright
 

@@ -5,27 +5,35 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from ....messages import Payload, Task
+from ....messages import InvalidInput, Payload, Task
+from ....messages.wording import show
+from .adaptive_state import (
+    KindTasks,
+    read_kinds,
+    read_prices,
+    read_shares,
+    write_prices,
+)
 from .declared_skills import DeclaredSkills
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .policies import BestFit, recovery_score
 from .prices import Price, adjust_prices
-from .scorecards.scorecards import Scorecards
+from .scorecards.scorecards import SHARED_ROW, Scorecards
 from .task_kinds import Crew, TaskKind
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
 
-TOLERANCE = 0.03
+TOLERANCE = 0.02
 """How much less than the best a worker may be worth and still get a task at once, as a value."""
 
-RELAXED_PER_DURATION = 0.04
+RELAXED_PER_DURATION = 0.03
 """How much this grows while the task waits, for each expected duration of such a task."""
 
-RELAXED_PER_S = 0.01
-"""How much this grows while the task waits, for each second."""
+LONGEST_HOLD_S = 600.0
+"""How long a task is held back at most, for however good a worker, in seconds."""
 
 GUESS_AFTER_S = 5.0
 """How long a task waits for a worker with the declared skill if none is connected, in seconds. Then
@@ -82,6 +90,7 @@ class AdaptivePolicy:
         self._backlog = 0
         self._lasted_s = 0.0
         self._adjusted_at: float | None = None
+        self._kind_tasks = KindTasks()
 
     # ------------------------------------------------------------------ as every policy
 
@@ -205,10 +214,11 @@ class AdaptivePolicy:
         if chosen is None:
             return None
         loss = self._best_value(kind, head) - best_free
-        due_at = head.waits_since + self._patience_s(kind, loss)
-        if due_at <= now + _AT_ONCE_S:
-            return loss, place, head, chosen
-        self._wake(due_at, waiting)
+        relaxed_per_s = max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)
+        excess = loss - relaxed_per_s * (now - head.waits_since)
+        if excess <= TOLERANCE + 1e-9:
+            return excess, place, head, chosen
+        self._wake(head.waits_since + (loss - TOLERANCE) / relaxed_per_s, waiting)
         return None
 
     def _declared_pair(
@@ -257,12 +267,6 @@ class AdaptivePolicy:
             return kind.best
         index, values = self._crew.index, kind.values
         return max((values[index[worker]] for worker in head.able if worker in index), default=0.0)
-
-    def _patience_s(self, kind: TaskKind, loss: float) -> float:
-        """How long a task is held back for a better worker, in seconds."""
-        if loss <= TOLERANCE:
-            return -inf
-        return (loss - TOLERANCE) / (RELAXED_PER_S + RELAXED_PER_DURATION / kind.mean_s)
 
     def _wake(self, at: float, waiting: WaitingTasks) -> None:
         if not waiting.is_ahead and (self._wakes_at is None or at < self._wakes_at):
@@ -342,11 +346,66 @@ class AdaptivePolicy:
     # ------------------------------------------------------------------ keeping
 
     def export_state(self) -> Mapping[str, Payload]:
-        """What it has learned, as plain values."""
-        return {}
+        """What it has learned: a part for each worker, and `SHARED_ROW` with the rest."""
+        scorecards = self.scorecards
+        scorecards.settle()
+        parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
+        parts.update((name, scorecards.worker_row(name)) for name in scorecards.workers)
+        return parts
+
+    def changed_state(self) -> Mapping[str, Payload]:
+        """The parts that may have changed since the last call."""
+        scorecards = self.scorecards
+        scorecards.settle()
+        parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
+        parts.update(
+            (name, scorecards.worker_row(name))
+            for name in scorecards.rows_changed()
+            if name != SHARED_ROW
+        )
+        return parts
 
     def restore_state(self, state: Mapping[str, Payload]) -> None:
-        """Continue with what `export_state` returned."""
+        """Continue with what `export_state` returned.
+
+        Raises:
+            InvalidInput: a part can't be read; nothing has changed.
+        """
+        scorecards = Scorecards()
+        shares = read_shares(state.get(SHARED_ROW, {}))
+        kinds = read_kinds(shares.kinds)
+        if shares.skills:
+            scorecards.load_row(SHARED_ROW, shares.skills)
+        for name, part in state.items():
+            if name != SHARED_ROW:
+                if not isinstance(part, dict):
+                    raise InvalidInput(f"skills of worker {name!r}: {show(part)} is no object")
+                scorecards.load_row(name, cast("Mapping[str, Payload]", part))
+        self.scorecards = scorecards
+        self.declared.results = shares.results
+        self.declared.contradictions = shares.contradictions
+        self._prices = read_prices(shares.prices)
+        for kind in kinds:
+            key = (kind.task.type, self.group(kind.task), kind.may_retry)
+            self._kinds[key] = kind
+            self._kinds_by_type.setdefault(kind.task.type, []).append(kind)
+            kind.meet(self._crew, self, scorecards, self._thrift)
+        self._credit, self._backlog = shares.credit, shares.backlog
+        self._lasted_s, self._adjusted_at = shares.lasted_s, shares.adjusted_at
+
+    def _write_shares(self) -> Payload:
+        return {
+            "skills": self.scorecards.worker_row(SHARED_ROW),
+            "results": self.declared.results,
+            "contradictions": self.declared.contradictions,
+            "prices": write_prices(self._prices),
+            # All of them, in their order, since prices depend on it.
+            "kinds": self._kind_tasks.write(self._kinds.values()),
+            "credit": self._credit,
+            "backlog": self._backlog,
+            "lasted_s": self._lasted_s,
+            "adjusted_at": self._adjusted_at,
+        }
 
 
 def _comes_first(worker: WorkerRecord, other: WorkerRecord | None) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import exp
 from typing import Protocol
 
-SPREAD = 0.02
+SPREAD = 0.01
 """How much less valuable a worker may be and still take part in a kind's work, as a value."""
 
-BUSY_SHARE = 0.9
+BUSY_SHARE = 0.97
 """The share of its time that a worker may be busy before its time gets dearer."""
 
 _CUT = 6.0 * SPREAD

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
@@ -54,7 +54,7 @@ def measure_decision_us(policy: Any, workers: int, waiting: int, events: int) ->
         result = TaskResult(
             task_id=assignment.task.id,
             worker=assignment.worker,
-            success=luck.random() < 0.7,  # noqa: PLR2004 - most
+            success=luck.random() < 0.7,
             execution_time=0.1,
             attempt=assignment.attempt,
         )

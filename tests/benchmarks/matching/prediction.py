@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.records import WorkerRecord
 from muster.agents.simulation.reference_policies import Oracle, TrueSkills
 from muster.messages import Task

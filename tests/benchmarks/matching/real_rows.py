@@ -151,7 +151,7 @@ def play_outcomes(job: Job, max_attempts: int) -> Outcome:
     strong_cost = COSTS[STRONG] * len(known)
     weak = sum(each[WEAK] for each in known)
     chance = seeded(job.seed, "either")
-    either = [chance.random() < 0.5 for _ in known]  # noqa: PLR2004 - a coin
+    either = [chance.random() < 0.5 for _ in known]
     oracle_right, oracle_cost = oracle_by_type(world, RIGHT_SHARE * strong)
     fixed = {
         "always strong": (strong, strong_cost),

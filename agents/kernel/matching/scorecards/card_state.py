@@ -6,7 +6,7 @@ from math import log, sqrt
 from typing import TYPE_CHECKING
 
 from .additive_belief import AdditiveCell, SharedBelief
-from .pace_model import expect_duration_s, new_pace
+from .pace_model import new_pace
 from .scorecard_file import (
     BreakerSection,
     Evidence6,
@@ -81,6 +81,7 @@ def load_worker(
         commons = commons_of(type_name)
         skill = new_skill(card.general, commons.ease, name, type_name, each.special or 0.0)
         pace = new_pace(card.pace, commons.pace, name, type_name)
+        commons.results += each.results
         card.types[type_name] = _load_type(each, TypeCard(skill, pace))
     for skill_name, each in section.skills.items():
         level = SharedBelief(each.prior or 0.0, GENERAL_DEVIATION)
@@ -104,7 +105,7 @@ def _save_type(card: TypeCard) -> TypeSection:
         deviation=round(sqrt(variance), _DIGITS),
         results=card.results,
         successes=card.successes,
-        expected_s=None if pace is None else float(f"{expect_duration_s(pace):.4g}"),
+        expected_s=None if pace is None else float(f"{card.expected_s():.4g}"),
         evidence=_save_cell(card.skill),
         pace_evidence=None if pace is None else _save_cell(pace),
         special=card.skill.special if pace is not None else None,

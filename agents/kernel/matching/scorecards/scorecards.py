@@ -11,7 +11,7 @@ from ...model.records import AttemptOutcome
 from .additive_belief import SharedBelief
 from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
-from .pace_model import expect_duration_s, log_duration, observe_pace
+from .pace_model import log_duration, observe_pace
 from .scorecard_file import (
     FORMAT,
     VERSION,
@@ -117,9 +117,7 @@ class Scorecards:
 
     def expected_s(self, worker: WorkerRecord, task: Task) -> float:
         """How long an attempt of this worker at this task will take, in seconds."""
-        pace = self._type_card(worker, task.type).pace
-        assert pace is not None
-        return expect_duration_s(pace)
+        return self._type_card(worker, task.type).expected_s()
 
     def expected_cost(self, worker: WorkerRecord, task: Task) -> float:
         """What an attempt of this worker at this task will cost, in the manager's unit of cost.
@@ -129,7 +127,7 @@ class Scorecards:
         card = self._type_card(worker, task.type)
         declared = worker.cost_per_task
         if worker.cost_per_s:
-            declared += worker.cost_per_s * self.expected_s(worker, task)
+            declared += worker.cost_per_s * card.expected_s()
         return (card.cost_sum + _COST_WEIGHT * declared) / (card.costs + _COST_WEIGHT)
 
     def is_blocked(self, worker: WorkerRecord, task_type: str, now: float) -> str | None:
@@ -261,6 +259,7 @@ class Scorecards:
                 graded = quality
             of_type.results += 1
             of_type.successes += graded
+            self._commons(task.type).results += 1
             if task.required_skills:
                 self._learn_named(card, of_type, worker, task, graded)
             else:
@@ -336,7 +335,7 @@ class Scorecards:
     def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
         pace, noted, duration_s = of_type.pace, of_type.noted, settled.duration_s
         assert pace is not None
-        expected_s = expect_duration_s(pace)
+        expected_s = of_type.expected_s()
         if settled.outcome is AttemptOutcome.TIMED_OUT and duration_s > expected_s:
             # It would have taken still longer.
             noted.paces += 1
@@ -344,7 +343,14 @@ class Scorecards:
         chance = None
         if settled.counts_as_skill:
             chance = of_type.success(of_type.outlook(self.sharpness, settled.task.difficulty))
-        is_hasty = bool(pace.type.precisions) and duration_s < _HASTY * expected_s
+        # Who fails at once is free at once, and so gets the next task, too. Before anybody has
+        # succeeded, it is known by having failed more often than all others together.
+        if of_type.successes:
+            is_hasty = False
+        elif pace.type.precisions:
+            is_hasty = duration_s < _HASTY * expected_s
+        else:
+            is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
         of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
 
     # ------------------------------------------------------------------ cards

@@ -21,11 +21,13 @@ class TypeCommons:
         ease: the expected ease of a type.
     """
 
-    __slots__ = ("ease", "pace")
+    __slots__ = ("ease", "pace", "results")
 
     def __init__(self, ease: float) -> None:
         self.ease = SharedBelief(ease, EASE_DEVIATION)
         self.pace = new_type_pace()
+        # The number of results of all workers.
+        self.results = 0
 
 
 class CommonEase:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .additive_belief import AdditiveCell, SharedBelief
 from .breaker import Breaker
 from .change_detector import ChangeDetector
-from .pace_model import new_pace, new_worker_pace
+from .pace_model import expect_duration_s, new_pace, new_worker_pace
 from .sharpness import Sharpness
 from .skill_model import (
     GENERAL_DEVIATION,
@@ -85,13 +85,15 @@ class TypeCard:
     """
 
     __slots__ = (
+        "_expected_s",
+        "_outlooks",
+        "_outlooks_version",
+        "_pace_version",
         "breaker",
         "broken",
         "cost_sum",
         "costs",
         "noted",
-        "outlooks",
-        "outlooks_version",
         "pace",
         "results",
         "skill",
@@ -110,22 +112,34 @@ class TypeCard:
         self.broken: float = BROKEN_PRIOR
         self.version = 0
         self.noted = NotedResults()
-        self.outlooks: dict[float, Outlook] = {}
-        self.outlooks_version = -1
+        self._outlooks: dict[float, Outlook] = {}
+        self._outlooks_version = -1
+        self._expected_s: float = 0.0
+        self._pace_version = -1
 
     def outlook(self, sharpness: Sharpness, difficulty: float) -> Outlook:
         """What is expected of an attempt at a task of this difficulty."""
         skill = self.skill
         version = skill.version + skill.worker.version + skill.type.version + sharpness.version
-        if version != self.outlooks_version:
-            self.outlooks.clear()
-            self.outlooks_version = version
-        known = self.outlooks.get(difficulty)
+        if version != self._outlooks_version:
+            self._outlooks.clear()
+            self._outlooks_version = version
+        known = self._outlooks.get(difficulty)
         if known is None:
             mean, variance = skill.belief()
             known = Outlook(sharpness.chance(mean - difficulty, variance), mean, variance)
-            self.outlooks[difficulty] = known
+            self._outlooks[difficulty] = known
         return known
+
+    def expected_s(self) -> float:
+        """How long an attempt takes, in seconds; not for a named skill."""
+        pace = self.pace
+        assert pace is not None
+        version = pace.version + pace.worker.version + pace.type.version
+        if version != self._pace_version:
+            self._pace_version = version
+            self._expected_s = expect_duration_s(pace)
+        return self._expected_s
 
     def success(self, outlook: Outlook) -> float:
         """The probability of success, as the worker may be broken for the type."""
