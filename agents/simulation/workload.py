@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Sequence
 from typing import cast
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
-from ..kernel.matching.policy_names import POLICIES
+from ..execution.handlers import TaskContext
+from ..kernel.matching.policies import POLICIES
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
 from ..worker.worker_agent import WorkerAgent
@@ -26,12 +27,16 @@ _SPECIAL_ENDINGS = 0.25
 """The share of attempts that end in one of the ways of `handler_endings`."""
 
 _IN_THREADS = 0.5
+_REVIEWED = 0.2
+_VOTED_ON = 0.1
+"""The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
 
 
 class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
-    A quarter of the attempts ends in a random one of all the ways in which a handler can end.
+    Some tasks are reviewed, and on some the workers vote. A quarter of the attempts ends in a
+    random one of all the ways in which a handler can end.
 
     Args:
         seed: the seed of the workload.
@@ -44,7 +49,7 @@ class StressStory:
         """A new manager with its tasks."""
         chance = self._chance("manager")
         return TaskManager(
-            [_make_task(chance, number) for number in range(1, TASKS + 1)],
+            [self._make_task(chance, number) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
             policy=chance.choice(sorted(POLICIES)),
@@ -90,7 +95,19 @@ class StressStory:
                     case 2:
                         manager.set_priority(task_id, chance.randint(-3, 3))
                     case _:
-                        manager.add_task(_make_task(chance, number, most_needed=TASKS))
+                        manager.add_task(self._make_task(chance, number, most_needed=TASKS))
+
+    def _make_task(
+        self, chance: random.Random, number: int, most_needed: int | None = None
+    ) -> Task:
+        task = _make_task(chance, number, most_needed)
+        # Drawn apart, so that all else stays as it was before there were reviews and votes.
+        opinion = self._chance(f"opinion/{number}").random()
+        if opinion < _REVIEWED and task.type:
+            task.review = True
+        elif opinion > 1 - _VOTED_ON:
+            task.votes = 3
+        return task
 
     def _chance(self, role: str) -> random.Random:
         return random.Random(f"{self._seed}/{role}")  # noqa: S311 - reproducible, no secret
@@ -106,6 +123,16 @@ class _RandomEndingWorker(WorkerAgent):
             name, skill_level, specialties=specialties, slots=slots, time_scale=TIME_SCALE
         )
         self._seed = seed
+        for task_type in sorted(set(_TYPES) - {""}):
+            self.review(task_type)(self._review)
+
+    async def _review(self, task: Task, result: TaskResult, context: TaskContext) -> float:
+        """Give a random grade, after a while, or fail."""
+        chance = random.Random(f"{self._seed}/review/{task.id}/{context.attempt}")  # noqa: S311 - as above
+        await asyncio.sleep(chance.uniform(0.0, 2.0) * TIME_SCALE)
+        if chance.random() < _SPECIAL_ENDINGS:
+            raise KeyError(result.task_id)
+        return chance.random()
 
     async def handle_task(
         self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
