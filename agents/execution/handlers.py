@@ -25,6 +25,7 @@ from typing import TypeAlias, TypeVar, cast
 
 from ...messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
 from .handler_executor import HandlerExecutor, Work
+from .handler_report import HandlerReport
 from .reviews import ReviewCall, Reviewer
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
@@ -32,7 +33,7 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext:
+class TaskContext(HandlerReport):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:

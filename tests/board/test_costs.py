@@ -222,6 +222,16 @@ def test_paid_workers_prefetch_nothing_within_a_budget(paid: Make, task: Make) -
     assert board.places() == {5: "Ada"}
 
 
+def test_who_only_reads_a_store_is_told_of_the_budget(paid: Make, task: Make) -> None:
+    board, kept = paid("Ada", budget=5.0, cost_unit="EUR"), SharedRows()
+    board.add(task(1, type="dig"), task(2, type="dig"))
+    board.succeed(1, cost=5.5)
+    kept.keep(changed_rows(board.board, board.said))
+    read = read_board(kept.read(), now=board.now)
+    assert (read.rules.budget, read.rules.cost_unit) == (5.0, "EUR")
+    assert read.budget.describe() == "the budget of 5.00 EUR is spent (5.50)"
+
+
 @pytest.mark.parametrize("forgets", [False, True])
 def test_what_is_spent_survives_the_manager_and_forgotten_tasks(
     paid: Make, task: Make, forgets: bool

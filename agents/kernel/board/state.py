@@ -292,7 +292,6 @@ class BoardState:
         gives_up_at = queue.gives_up_at(record)
         if gives_up_at is None:
             able = self.queue.eligibility_of(record).able(queue.workers)
-            what = describe_next(record)
             if able and all(map(queue.is_too_dear, able)):
                 return f"waits: {self.budget.describe()}, and all that can {what} cost something"
             return f"waits for a free slot: all workers that can {what} are busy"

@@ -23,7 +23,7 @@ from ..model.occurrences import (
     RequeueFacts,
 )
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, describe_story
-from ..model.second_opinions import describe_missing, lacks_votes, open_attempts
+from ..model.second_opinions import describe_votes, lacks_votes, open_attempts
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of

@@ -20,7 +20,9 @@ from .budget import Budget, describe_rates
 from .policies import MatchingPolicy, find_obstacle
 from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
-_STEPPING = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+FAILED_OUTCOMES = frozenset(
+    {AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED}
+)
 """The outcomes that move a task one step up its ladder."""
 
 _MAX_REASON_CHARACTERS = 200
@@ -58,7 +60,7 @@ def terms_of(record: TaskRecord) -> Terms:
         return NO_TERMS
     step = 0
     if task.escalate:
-        taken = sum(attempt.outcome in _STEPPING for attempt in record.attempts)
+        taken = sum(attempt.outcome in FAILED_OUTCOMES for attempt in record.attempts)
         step = min(taken, len(task.escalate) - 1)
     skills = tuple(sorted(task.required_skills.items())) if task.strict else ()
     return Terms(skills, task.escalate, step, declined_by, restriction)
@@ -145,7 +147,6 @@ class Eligibility:
 
     def shortfall(self, workers: Iterable[WorkerRecord]) -> Shortfall:
         """Why none of the connected workers may get the tasks."""
-        policy, task, restriction = self.policy, self.task, self.terms.restriction
         workers, unmatched = tuple(workers), FailureCause.UNMATCHED
         by_policy = [each for each in workers if self._find_obstacle(each) is None]
         if not by_policy:
@@ -168,8 +169,7 @@ class Eligibility:
             names = ", ".join(sorted(each.name for each in on_steps)[:MAX_NAMED])
             return Shortfall(FailureCause.DECLINED, f"declined by all that could run it: {names}")
         if not self.budget.is_spent or not all(each.is_paid for each in willing):
-            text = describe_restricted_shortfall(policy, task, restriction, willing)
-            return Shortfall(unmatched, text)
+            return Shortfall(unmatched, describe_shortfall(self.policy, self.task, willing))
         first = min(willing, key=lambda worker: worker.order)
         return Shortfall(FailureCause.BUDGET, self._dearness(first))
 

@@ -12,6 +12,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
+from .restriction import Restriction
 
 MAX_STORY = 64
 """The maximum number of occurrences of a task that are kept; the oldest are dropped."""
@@ -287,6 +288,8 @@ class TaskRecord:
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
+        restriction: the workers that may not have its next attempt; None if all may. The queue
+            sets it.
         decision: the decision that assigned its last attempt.
         forgotten: the number of occurrences dropped from the story.
     """
@@ -312,6 +315,7 @@ class TaskRecord:
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
     queue_entry: object | None = None
+    restriction: Restriction | None = None
     decision: Decision | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
@@ -396,6 +400,8 @@ class Snapshot:
             unknown.
         spent_on_forgotten: what the attempts of forgotten tasks have cost.
         spent_in_other_units: what was reported in other units than the run's, by unit.
+        budget: what all attempts together may cost; None for no limit.
+        cost_unit: the unit of costs.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -411,6 +417,8 @@ class Snapshot:
     lost_after_s: float | None = None
     spent_on_forgotten: float = 0.0
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
+    budget: float | None = None
+    cost_unit: str = "USD"
 
 
 def describe_story(record: TaskRecord) -> str:
