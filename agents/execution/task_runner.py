@@ -233,8 +233,6 @@ class TaskRunner:
         started_at = now()
         try:
             outcome: object = await self._perform(assignment)
-            if context.grade is not None:
-                outcome = _graded(outcome, context.grade)
         except BaseException as fault:
             if is_from_signal(fault) or _is_garbage_collected(own_task):
                 attempt.is_reported = True
@@ -346,13 +344,6 @@ class _Progress:
             )
         )
         self._timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._pass_on)
-
-
-def _graded(outcome: object, grade: float) -> object:
-    """A result with the grade that its own handler gave it."""
-    if not isinstance(outcome, TaskResult):
-        return outcome
-    return outcome.model_copy(update={"quality": grade})
 
 
 def _is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:

@@ -17,7 +17,7 @@ from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.restriction import Restriction
 from ..model.second_opinions import needs_second_opinion, restriction_of
 from .budget import Budget, describe_rates
-from .policies import MatchingPolicy, find_obstacle
+from .policies import MatchingPolicy, describe_shortfall, find_obstacle
 from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
 FAILED_OUTCOMES = frozenset(
@@ -150,7 +150,9 @@ class Eligibility:
         workers, unmatched = tuple(workers), FailureCause.UNMATCHED
         by_policy = [each for each in workers if self._find_obstacle(each) is None]
         if not by_policy:
-            text = describe_restricted_shortfall(policy, task, restriction, workers)
+            text = describe_restricted_shortfall(
+                self.policy, self.task, self.terms.restriction, workers
+            )
             return Shortfall(unmatched, text)
         skilled = [each for each in by_policy if self._missing_skill(each) is None]
         if not skilled:
