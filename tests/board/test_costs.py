@@ -251,3 +251,18 @@ def test_what_is_spent_survives_the_manager_and_forgotten_tasks(
     restored.handle(TasksAdded((task(4, type="dig"),)), board.now)
     restored.handle(ListeningStarted(), board.now)
     assert restored.tasks[4].status is TaskStatus.PENDING
+
+
+@pytest.mark.parametrize("thrift", [0.0, 0.5])
+@pytest.mark.parametrize("is_set_later", [False, True])
+def test_thrift_reaches_a_learning_policy(
+    watched: Make, task: Make, thrift: float, is_set_later: bool
+) -> None:
+    board = watched("adaptive", ends_when_done=False, thrift=0.0 if is_set_later else thrift)
+    if is_set_later:
+        board.board.change_rules(Rules(ends_when_done=False, thrift=thrift))
+    board.join("Cheap", 9)
+    board.join("Dear", 9, cost_per_task=1.0, specialties=("dig",))
+    board.begin()
+    board.add(task(1, 5, type="dig"))
+    assert board.places() == {1: "Cheap" if thrift else "Dear"}

@@ -54,6 +54,7 @@ class BoardState:
             rules.quarantine_after,
             Budget(rules.budget, rules.cost_unit),
         )
+        self.queue.set_thrift(rules.thrift)
         self.spending = Spending(self.context, self.queue)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
@@ -187,6 +188,7 @@ class BoardState:
         """
         self.context.rules = rules
         self.spending.change_limit(rules.budget, rules.cost_unit)
+        self.queue.set_thrift(rules.thrift)
         self.worker_registry.follow_roster()
 
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:

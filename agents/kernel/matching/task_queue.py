@@ -222,6 +222,11 @@ class TaskQueue:
         for group in self.groups.values():
             group.candidates = None
 
+    def set_thrift(self, thrift: float) -> None:
+        """Set how much of a success one unit of cost is worth to a learning policy."""
+        if self.offers is not None:
+            self.offers.thrift = thrift
+
     def follow_budget(self, *, has_new_costs: bool = False) -> None:
         """Update which workers may get tasks, after the budget has changed.
 
