@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ...messages import Payload, Task, TaskId
 from ..execution.handlers import Handlers, TaskContext
 from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.model.occurrences import OccurrenceKind
 from ..kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..worker.worker_agent import WorkerAgent
@@ -103,6 +104,14 @@ class _OpenManager(TaskManager):
     def keep_open(self) -> None:
         self._shell.driver.stay(reassigns_failed=False)
 
+    async def has_begun(self) -> None:
+        """Wait until all workers have joined."""
+        began = asyncio.Event()
+        self.watch(
+            lambda each: began.set() if each.what is OccurrenceKind.ASSIGNING_BEGUN else None
+        )
+        await began.wait()
+
     def add_at_once(self, tasks: Sequence[Task]) -> None:
         """Add tasks before any of them is assigned."""
         self._shell.driver.add_tasks(tasks)
@@ -152,8 +161,7 @@ class _Play:
 
     async def direct(self, manager: _OpenManager) -> None:
         loop = asyncio.get_running_loop()
-        while manager.board.began_at is None:
-            await asyncio.sleep(0.01)
+        await manager.has_begun()
         for number, wave in enumerate(self.world.waves):
             self.wave_began_at.append(loop.time())
             if wave.backlog is not None:

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.simulation.estimate import Estimate
 
 from .decision_row import DECISION_ROWS
 from .generated_rows import GENERATED_ROWS
 from .plots import draw_plots
 from .real_rows import OUTCOMES_FILE, REAL_ROWS
 from .row import Job, Outcome, Row
-from .statistic import Estimate
 from .table import render_row
 
 ROWS: dict[str, Row] = {row.name: row for row in (*GENERATED_ROWS, *REAL_ROWS, *DECISION_ROWS)}

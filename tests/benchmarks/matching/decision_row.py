@@ -54,7 +54,7 @@ def measure_decision_us(policy: Any, workers: int, waiting: int, events: int) ->
         result = TaskResult(
             task_id=assignment.task.id,
             worker=assignment.worker,
-            success=luck.random() < 0.7,  # noqa: PLR2004 - most
+            success=luck.random() < 0.7,
             execution_time=0.1,
             attempt=assignment.attempt,
         )
@@ -70,9 +70,7 @@ def measure_decision_us(policy: Any, workers: int, waiting: int, events: int) ->
 
 
 def _given(said: list[Any]) -> list[Any]:
-    return [
-        (each.worker_id, each.assignment) for each in said if isinstance(each, SendAssignment)
-    ]
+    return [(each.worker_id, each.assignment) for each in said if isinstance(each, SendAssignment)]
 
 
 def play_decisions(job: Job) -> Outcome:

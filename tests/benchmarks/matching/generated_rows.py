@@ -82,8 +82,10 @@ def stream_row(
                 "right": len(played.done) / count,
                 "wait_s": wait_s(played, played.attempts),
             }
-            lost = [oracle.get(each.task.id, 0.0) - each.chance for each in
-                    sorted(played.attempts, key=lambda each: int(each.task.id))]
+            lost = [
+                oracle.get(each.task.id, 0.0) - each.chance
+                for each in sorted(played.attempts, key=lambda each: int(each.task.id))
+            ]
             outcome.curves[policy] = {"regret": [round(each, 4) for each in accumulate(lost)]}
         return outcome
 
@@ -245,12 +247,19 @@ def _stream(cast_of: Callable[[int], tuple], **options: float) -> Callable[[int,
 
 GENERATED_ROWS = (
     stream_row(
-        "streaming", "tasks stream in, a worker falls", _stream(lambda _: mixed_cast()),
-        0.93, ".66", ALL,
+        "streaming",
+        "tasks stream in, a worker falls",
+        _stream(lambda _: mixed_cast()),
+        0.93,
+        ".66",
+        ALL,
     ),
     stream_row(
-        "no_fall", "the same without the fall", _stream(lambda _: without_fall(mixed_cast())),
-        0.95, ".68",
+        "no_fall",
+        "the same without the fall",
+        _stream(lambda _: without_fall(mixed_cast())),
+        0.95,
+        ".68",
     ),
     stream_row("drawn", "workers drawn by chance", _stream(drawn_cast), 0.95, ".77"),
     Row(
@@ -276,12 +285,18 @@ GENERATED_ROWS = (
         ALL,
     ),
     stream_row(
-        "hard", "success exactly if the skill suffices",
-        _stream(lambda _: without_fall(mixed_cast()), sharpness=math.inf), 0.90, ".62",
+        "hard",
+        "success exactly if the skill suffices",
+        _stream(lambda _: without_fall(mixed_cast()), sharpness=math.inf),
+        0.90,
+        ".62",
     ),
     stream_row(
-        "all_say_10", "everyone declares 10", _stream(lambda _: declaring(mixed_cast(), 10)),
-        0.93, ".69",
+        "all_say_10",
+        "everyone declares 10",
+        _stream(lambda _: declaring(mixed_cast(), 10)),
+        0.93,
+        ".69",
     ),
     Row(
         "thrift",

@@ -82,8 +82,9 @@ def read_outcomes(folder: Path) -> list[tuple[str, float, float]]:
     with (folder / OUTCOMES_FILE).open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         next(reader)
-        rows = [(row[0], float(row[_OTHER_COLUMNS]), float(row[_OTHER_COLUMNS + 1])) for row in reader]
-    return rows
+        return [
+            (row[0], float(row[_OTHER_COLUMNS]), float(row[_OTHER_COLUMNS + 1])) for row in reader
+        ]
 
 
 def read_rates(folder: Path) -> dict[str, dict[str, float]]:
@@ -149,7 +150,7 @@ def play_outcomes(job: Job, max_attempts: int) -> Outcome:
     strong_cost = COSTS[STRONG] * len(known)
     weak = sum(each[WEAK] for each in known)
     chance = seeded(job.seed, "either")
-    either = [chance.random() < 0.5 for _ in known]  # noqa: PLR2004 - a coin
+    either = [chance.random() < 0.5 for _ in known]
     oracle_right, oracle_cost = oracle_by_type(world, RIGHT_SHARE * strong)
     fixed = {
         "always strong": (strong, strong_cost),

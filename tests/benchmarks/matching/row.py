@@ -100,7 +100,7 @@ class Row:
     pool: Callable[[list[dict[str, list[Any]]]], dict[str, float]] | None = None
 
 
-def find(name: str, world: HiddenWorld) -> str | MatchingPolicy:
+def find(name: str, world: HiddenWorld) -> MatchingPolicy:
     """A policy by its name, new for each run.
 
     Args:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from muster.agents.simulation.estimate import Estimate
+
 from .row import Figure, Row
-from .statistic import Estimate
 
 
 def render_row(
