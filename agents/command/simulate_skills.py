@@ -34,7 +34,7 @@ class SkillFigures(NamedTuple):
 
     Args:
         successes: the expected successes: the sum of the true chances of its attempts.
-        later: the same of the tasks after the one at which a worker falls.
+        later: the same of the second half, in which a worker has become worse.
         right: the share of tasks that were completed.
     """
 
@@ -69,10 +69,11 @@ def play_seed(seed: int) -> dict[str, SkillFigures]:
     """Play the world of a seed with each policy."""
     logging.getLogger("muster").setLevel(logging.ERROR)
     world = streaming_world(seed, mixed_cast(), TASKS)
+    second_half = {task.id for task in world.tasks[TASKS // 2 :]}
     found: dict[str, SkillFigures] = {}
     for name in (*POLICIES, *REFERENCE_POLICIES):
         played = play_world(world, make_policy(name, world))
-        later = [each for each in played.attempts if world.era(each.task)]
+        later = [each for each in played.attempts if each.task.id in second_half]
         found[name] = SkillFigures(
             _sum_chances(played.attempts), _sum_chances(later), len(played.done) / TASKS
         )

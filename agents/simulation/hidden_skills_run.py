@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ...messages import Payload, Task, TaskId
 from ..execution.handlers import Handlers, TaskContext
 from ..kernel.matching.policies import MatchingPolicy
-from ..kernel.model.occurrences import OccurrenceKind
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..worker.worker_agent import WorkerAgent
@@ -107,9 +107,12 @@ class _OpenManager(TaskManager):
     async def has_begun(self) -> None:
         """Wait until all workers have joined."""
         began = asyncio.Event()
-        self.watch(
-            lambda each: began.set() if each.what is OccurrenceKind.ASSIGNING_BEGUN else None
-        )
+
+        def note(occurrence: Occurrence) -> None:
+            if occurrence.what is OccurrenceKind.ASSIGNING_BEGUN:
+                began.set()
+
+        self.watch(note)
         await began.wait()
 
     def add_at_once(self, tasks: Sequence[Task]) -> None:
