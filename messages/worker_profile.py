@@ -18,6 +18,9 @@ from .work import Name
 
 MAX_SLOTS = 10_000
 
+FOLLOW_FROM_HANDLERS = frozenset({"task_types", "review_types"})
+"""The fields that are no arguments of `WorkerAgent`, because they follow from its handlers."""
+
 
 class WorkerProfile(Record):
     """The attributes of a worker.

@@ -44,7 +44,9 @@ class WorkerSpec(NamedTuple):
 
     def worker_arguments(self) -> dict[str, Any]:
         """The arguments of `WorkerAgent` that are in the profile."""
-        return self.profile.model_dump(exclude={"task_types"})
+        from ...messages.worker_profile import FOLLOW_FROM_HANDLERS  # noqa: PLC0415 - as above
+
+        return self.profile.model_dump(exclude=set(FOLLOW_FROM_HANDLERS))
 
 
 class ForkRequest(NamedTuple):

@@ -144,6 +144,8 @@ import asyncio, signal, sys, time
 from muster.agents import WorkerAgent
 from muster.messages import Task
 
+# Whoever starts the tests may ignore SIGINT, as a shell does for a job in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 worker = WorkerAgent("Ada", 5)
 

@@ -15,6 +15,7 @@ _WORDS = {
     "maxLength": "characters <=",
     "minItems": "items >=",
     "maxItems": "items <=",
+    "maxProperties": "entries <=",
 }
 
 ID = "> 0, <= 9223372036854775807, characters <= 200"
@@ -28,6 +29,9 @@ BOUNDS = {
     "TaskResult.task_id": ID,
     "TaskResult.execution_time": ">= 0",
     "TaskResult.attempt": ">= 1",
+    "TaskResult.cost": ">= 0",
+    "TaskResult.cost_unit": "characters <= 20",
+    "TaskResult.quality": ">= 0, <= 1",
     "TaskProgress.task_id": ID,
     "TaskProgress.attempt": ">= 1",
     "TaskProgress.percent": ">= 0, <= 100",
@@ -48,6 +52,10 @@ BOUNDS = {
     "Hello.call": ">= 1",
     "Hello.holding": "items <= 100000",
     "Hello.holding[]": KEYS,
+    "Hello.skills": "entries <= 100",
+    "Hello.cost_per_s": ">= 0",
+    "Hello.cost_per_task": ">= 0",
+    "Hello.review_types": "items <= 1000",
     "Welcome.manager": NAME,
     "Welcome.worker": NAME,
     "Welcome.session": SESSION,

@@ -166,7 +166,8 @@ def manager(
 ) -> None:
     """Run the tasks of a file.
 
-    The first line of output is the ticket, with which workers join.
+    The first line of output is the ticket, with which workers join; with --ticket-file it names the
+    file instead.
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
