@@ -140,7 +140,8 @@ def combine(
         for policy, by_key in values.items()
     }
     if row.pool is not None:
-        for policy, each in curves.items():
-            for key, value in row.pool(each).items():
-                estimates[policy][key] = Estimate.of([value])
+        for policy, by_key in estimates.items():
+            means = {key: each.mean for key, each in by_key.items()}
+            pooled = row.pool(means, curves.get(policy, []))
+            by_key.update({key: Estimate.of([value]) for key, value in pooled.items()})
     return estimates, curves
