@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .blobs.store import BlobStore
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
+    from .execution.reviews import Rejected, Review
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
     from .kernel.matching.policies import BestFit, ByScore, InOrder, MatchingPolicy
@@ -79,6 +80,8 @@ __all__ = [
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
+    "Rejected",
+    "Review",
     "Rows",
     "RunReport",
     "SeededFaults",
@@ -136,6 +139,8 @@ _MODULES = {
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
+    "Rejected": ".execution.reviews",
+    "Review": ".execution.reviews",
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
     "SeededFaults": ".simulation.memory_network",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from ..kernel.matching.policies import POLICIES
+from ..kernel.matching.policy_names import POLICIES
 from ..simulation.estimate import Estimate
 from ..simulation.hidden_skills import FALL_AT, mixed_cast, streaming_world
 from ..simulation.hidden_skills_run import PlayedAttempt, play_world

@@ -231,7 +231,9 @@ class TaskRunner:
         own_task = asyncio.current_task()
         started_at = now()
         try:
-            outcome = await self._perform(assignment)
+            outcome: object = await self._perform(assignment)
+            if context.grade is not None:
+                outcome = _graded(outcome, context.grade)
         except BaseException as fault:
             if is_from_signal(fault) or _is_garbage_collected(own_task):
                 attempt.is_reported = True
@@ -297,6 +299,10 @@ class TaskRunner:
                 else outcome.error_message or "failed: no reason",
                 attempt=key[1],
                 output=outcome.output,
+                cost=outcome.cost,
+                cost_unit=outcome.cost_unit,
+                quality=outcome.quality,
+                declined=outcome.declined,
             )
         )
 
@@ -334,6 +340,13 @@ class _Progress:
             )
         )
         self._timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._pass_on)
+
+
+def _graded(outcome: object, grade: float) -> object:
+    """A result with the grade that its own handler gave it."""
+    if not isinstance(outcome, TaskResult):
+        return outcome
+    return outcome.model_copy(update={"quality": grade})
 
 
 def _is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:

@@ -50,6 +50,15 @@ View: TypeAlias = "dict[str, JsonValue]"
 """A value to send to the page as JSON."""
 
 
+_NEWS_OF_TASKS = frozenset(
+    {
+        OccurrenceKind.TASK_FAILED,
+        OccurrenceKind.ATTEMPT_FAILED,
+        OccurrenceKind.ATTEMPT_REJECTED,
+    }
+)
+
+
 class PageState:
     """Keeps what has been sent to the open pages, and returns what has changed since.
 
@@ -85,7 +94,7 @@ class PageState:
             if self._is_watched:
                 self._changed[task_id] = None
             what = occurrence.what
-            if what is not OccurrenceKind.TASK_FAILED and what is not OccurrenceKind.ATTEMPT_FAILED:
+            if what not in _NEWS_OF_TASKS:
                 return
         elif occurrence.what is OccurrenceKind.WORKER_LOST:
             self._lost.append(occurrence.worker)

@@ -36,6 +36,8 @@ _Hook: TypeAlias = Callable[..., object]
 _ATTEMPT_ENDED = frozenset(
     {
         OccurrenceKind.TASK_COMPLETED,
+        OccurrenceKind.ATTEMPT_SUCCEEDED,
+        OccurrenceKind.ATTEMPT_REVIEWED,
         OccurrenceKind.ATTEMPT_FAILED,
         OccurrenceKind.TASK_CANCELLED,
         OccurrenceKind.TASK_REQUEUED,

@@ -56,6 +56,8 @@ _ENDING = frozenset(
         OccurrenceKind.TASK_FAILED,
         OccurrenceKind.TASK_CANCELLED,
         OccurrenceKind.TASK_REQUEUED,
+        OccurrenceKind.ATTEMPT_SUCCEEDED,
+        OccurrenceKind.ATTEMPT_REVIEWED,
         OccurrenceKind.ATTEMPT_FAILED,
         OccurrenceKind.ATTEMPT_TIMED_OUT,
     }
@@ -165,8 +167,10 @@ class _ManagerTracing:
         elif what in _ENDING:
             if occurrence.attempt:
                 self._end(record, record.attempts[occurrence.attempt - 1], occurrence)
-                # A late result may have overtaken the latest attempt.
-                self._end(record, record.attempts[-1], occurrence)
+                # A late result may have overtaken another attempt.
+                for attempt in record.attempts:
+                    if attempt.outcome is AttemptOutcome.OVERTAKEN:
+                        self._end(record, attempt, occurrence)
             if record.status.is_final:
                 self._before.pop(task_id, None)
 

@@ -10,6 +10,7 @@ from itertools import accumulate
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
+from ..kernel.model.second_opinions import needs_second_opinion
 
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
 _RUN_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
@@ -110,6 +111,9 @@ class MetricTallies:
                 return
         elif what is OccurrenceKind.TASK_FAILED and ending is not AttemptOutcome.LOST:
             return
+        elif what is OccurrenceKind.TASK_COMPLETED and needs_second_opinion(record.task):
+            # The attempt was counted before its review, or before other votes.
+            return
         elif what is OccurrenceKind.TASK_COMPLETED and ending is not AttemptOutcome.SUCCEEDED:
             # A late success: its own end was counted before, but it may have overtaken another.
             attempt = record.attempts[-1]
@@ -134,6 +138,8 @@ _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 
 
 _ENDING = SETTLING | {
+    OccurrenceKind.ATTEMPT_SUCCEEDED,
+    OccurrenceKind.ATTEMPT_REVIEWED,
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
     OccurrenceKind.TASK_REQUEUED,

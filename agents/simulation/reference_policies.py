@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from ...messages import Task, TaskId
-from ..kernel.matching.policies import MatchingPolicy, find_policy
+from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.matching.policy_names import find_policy
 from ..kernel.model.records import WorkerRecord
 from .hidden_skills import HiddenWorker, HiddenWorld, seeded
 

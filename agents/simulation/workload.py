@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from typing import cast
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
-from ..kernel.matching.policies import POLICIES
+from ..kernel.matching.policy_names import POLICIES
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
 from ..worker.worker_agent import WorkerAgent

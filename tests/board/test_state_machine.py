@@ -26,7 +26,7 @@ from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.board.task_checks import named_tasks
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
@@ -62,6 +62,7 @@ from muster.agents.kernel.model.instructions import (
     SendWelcome,
 )
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.second_opinions import wants_vote
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
     IllegalTransition,
@@ -75,6 +76,8 @@ from muster.messages import (
 from muster.messages.codec import pack_task
 
 NAMES = [f"w{number}" for number in range(5)]
+ABLE_VOTERS = [f"voter {number}" for number in range(8)]
+"""So that at the end even a task with five votes that all differed gets a majority."""
 TYPES = ["", "", "paint", "sing"]
 
 
@@ -117,7 +120,7 @@ class Muster(RuleBasedStateMachine):
             prefetch_s=prefetch_s,
         )
         self.rules = rules
-        self.policy = POLICIES[policy]
+        self.policy = POLICIES[policy]()
         self.board = Board(rules, self.policy)
         self.kept = SharedRows()
         self.now = 0.0
@@ -206,6 +209,7 @@ class Muster(RuleBasedStateMachine):
         timeout=st.sampled_from([None, 0.5, 3.0]),
         expires_s=st.sampled_from([None, None, 0.5, 20.0]),
         needed=st.lists(task_ids, max_size=2),
+        opinion=st.sampled_from(["", "", "review", "3", "5"]),
     )
     def add(
         self,
@@ -216,8 +220,10 @@ class Muster(RuleBasedStateMachine):
         timeout: float | None,
         expires_s: float | None,
         needed: list[int],
+        opinion: str = "",
     ) -> int:
         task_id = next(self.ids)
+        is_reviewed = opinion == "review" and bool(kind)
         task = Task(
             id=task_id,
             description="any",
@@ -228,6 +234,8 @@ class Muster(RuleBasedStateMachine):
             timeout=timeout,
             expires_s=expires_s,
             depends_on=tuple(each for each in needed if each in self.board.tasks),
+            review=is_reviewed,
+            votes=int(opinion) if opinion.isdigit() else 1,
         )
         self.tell(TasksAdded((task,)))
         return task_id
@@ -329,6 +337,7 @@ class Muster(RuleBasedStateMachine):
         slots=st.integers(1, 3),
         specialties=st.sampled_from([frozenset[str](), frozenset({"paint"})]),
         task_types=st.sampled_from([None, None, frozenset({"paint", ""})]),
+        review_types=st.sampled_from([(), ("paint", "sing")]),
     )
     def join(
         self,
@@ -337,6 +346,7 @@ class Muster(RuleBasedStateMachine):
         slots: int,
         specialties: frozenset[str],
         task_types: frozenset[str] | None,
+        review_types: tuple[str, ...] = (),
     ) -> None:
         session = str(next(self.sessions))
         address = f"{name}@{session}"
@@ -344,7 +354,11 @@ class Muster(RuleBasedStateMachine):
         self.starts[name] = (session, 1)
         self.tell(
             WorkerJoined(
-                address, WorkerProfile(name, skill, specialties, slots, task_types), session=session
+                address,
+                WorkerProfile(
+                    name, skill, specialties, slots, task_types, review_types=review_types
+                ),
+                session=session,
             )
         )
 
@@ -411,9 +425,18 @@ class Muster(RuleBasedStateMachine):
         twice=st.booleans(),
         took_s=st.sampled_from([0.0, 0.0, 0.5, 5.0]),
         together=st.booleans(),
+        output=st.sampled_from([None, None, 1, "b"]),
+        quality=st.sampled_from([None, 0.0, 0.5, 1.0]),
     )
     def answer(
-        self, data: st.DataObject, success: bool, twice: bool, took_s: float, together: bool
+        self,
+        data: st.DataObject,
+        success: bool,
+        twice: bool,
+        took_s: float,
+        together: bool,
+        output: int | str | None,
+        quality: float | None,
     ) -> None:
         address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
         lease = data.draw(st.sampled_from(self.held[address]))
@@ -426,6 +449,8 @@ class Muster(RuleBasedStateMachine):
             attempt=attempt,
             execution_time=took_s,
             error_message=None if success else "Error: no",
+            output=output,
+            quality=quality,
         )
         if together:
             self.tell(ResultsReceived(address, (result,) * (1 + twice)))
@@ -562,9 +587,10 @@ class Muster(RuleBasedStateMachine):
             # consequence, and would be reported in place of the cause.
             return
         session = str(next(self.sessions))
-        self.tell(
-            WorkerJoined("able", WorkerProfile("able", 10, frozenset(), 100, None), session=session)
-        )
+        able = WorkerProfile("able", 10, frozenset(), 100, None, review_types=("paint", "sing"))
+        for name in ("able", "abler", *ABLE_VOTERS):
+            profile = able.model_copy(update={"name": name})
+            self.tell(WorkerJoined(name, profile, session=session))
         self.tell(AssigningBegun())
         for _ in range(2_000):
             if not any(self.held.values()) and self.board.next_timer_at() is None:
@@ -596,7 +622,10 @@ def _essence(board: Board) -> Any:
         task_id: (
             record.task,
             record.status,
-            [(each.number, each.worker.name, each.outcome) for each in record.attempts],
+            [
+                (each.number, each.worker.name, each.outcome, each.is_review, each.result)
+                for each in record.attempts
+            ],
             record.failures,
             record.losses,
             record.failed_by,
@@ -605,7 +634,10 @@ def _essence(board: Board) -> Any:
             record.finished_at,
             record.unfinished,
             # What is held back is handed out when the run goes on, unless it waits for other tasks.
-            record.queue_entry is not None or (task_id in board.held and not record.unfinished),
+            record.queue_entry is not None
+            or (task_id in board.held and not record.unfinished)
+            # One more vote was asked for in vain while others are on their way; it is asked again.
+            or wants_vote(record),
             [each for each in record.story if each.what is not OccurrenceKind.TASK_PROGRESSED],
         )
         for task_id, record in board.tasks.items()

@@ -144,6 +144,8 @@ def test_lost_timed_out_cancelled_and_overtaken_attempts_are_told_apart(scrape: 
         "lost": 1,
         "cancelled": 1,
         "overtaken": 0,
+        "declined": 0,
+        "rejected": 0,
     }
     assert told["muster_retries_total", "lost"] == 1
     assert told[("muster_workers_lost_total",)] == 1

@@ -70,7 +70,15 @@ class PlainLines:
                 return f"{task} -> {worker}{again}"
             case OccurrenceKind.TASK_COMPLETED:
                 return f"{task} done by {worker}{_in(timed.took_s)}"
-            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_TIMED_OUT:
+            case OccurrenceKind.ATTEMPT_SUCCEEDED:
+                return f"{task} run by {worker}{_in(timed.took_s)}"
+            case OccurrenceKind.ATTEMPT_REVIEWED:
+                return f"{task} reviewed by {worker}{_in(timed.took_s)}: {detail}"
+            case (
+                OccurrenceKind.ATTEMPT_FAILED
+                | OccurrenceKind.ATTEMPT_TIMED_OUT
+                | OccurrenceKind.ATTEMPT_REJECTED
+            ):
                 # The next event says whether the task failed or is retried: one line for both.
                 self._errors[occurrence.task_id or 0] = f" on {worker}{_in(timed.took_s)}: {detail}"
                 return ""

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ....messages import Task, TaskId, TaskStatus
+from ..matching.paired_matches import PairedMatches
 from ..matching.task_queue import Match, TaskQueue
 from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
 from ..model.leases import limit_attempt
 from ..model.occurrences import OccurrenceKind
-from ..model.records import Attempt, WorkerRecord
+from ..model.records import Attempt, TaskRecord, WorkerRecord
+from ..model.second_opinions import lacks_votes, result_to_review
 from .context import BoardContext
 from .prefetch import Prefetch
+from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -23,6 +26,7 @@ from .transitions import Cause
 
 # Module constants, because access to an enum member takes longer than the rest of an assignment.
 _ASSIGNED = Cause.ASSIGNED
+_PENDING = TaskStatus.PENDING
 _TASK_ASSIGNED = OccurrenceKind.TASK_ASSIGNED
 
 
@@ -36,6 +40,7 @@ class Assigner:
         prefetch: the prefetched attempts.
         lifecycle: enqueues and changes tasks.
         timers: the timers for deadlines.
+        spending: reserves what attempts are expected to cost.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Assigner:
         *,
         lifecycle: TaskLifecycle,
         timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -54,6 +60,7 @@ class Assigner:
         self._prefetch = prefetch
         self._lifecycle = lifecycle
         self._timers = timers
+        self._spending = spending
 
     # ------------------------------------------------------------------ handed out
 
@@ -101,11 +108,12 @@ class Assigner:
     def assign_waiting(self) -> None:
         """Assign all tasks that can be assigned now."""
         queue = self._queue
-        queue.refresh(self._context.now)
+        now = self._context.now
+        queue.refresh(now)
         if queue.pairs:
-            self._assign_in_pairs()
+            self._assign_in_pairs(queue.pairs)
             return
-        while (match := queue.next_match()) is not None:
+        while (match := queue.next_match(now)) is not None:
             self._assign(match)
         given: dict[WorkerRecord, None] = {}
         for match in queue.take_prefetched():
@@ -115,11 +123,11 @@ class Assigner:
         for worker in given:
             queue.update_load(worker)
 
-    def _assign_in_pairs(self) -> None:
+    def _assign_in_pairs(self, pairs: PairedMatches) -> None:
         has_assigned = True
         while has_assigned:
             has_assigned = False
-            for match in self._queue.paired(self._context.now):
+            for match in pairs.take(self._context.now):
                 self._assign(match)
                 has_assigned = True
 
@@ -130,7 +138,8 @@ class Assigner:
         timeout_s, deadline = limit_attempt(task, now, context.rules.time_scale)
         attempt = Attempt(number, worker, record, now, timeout_s, deadline)
         attempt.duration = duration
-        self._tasks.transition(record, _ASSIGNED)
+        if record.status is _PENDING:
+            self._tasks.transition(record, _ASSIGNED)
         record.attempts.append(attempt)
         record.decision = decision
         record.progress = 0.0
@@ -146,15 +155,33 @@ class Assigner:
             if deadline is not None:
                 self._timers.set(attempt)
             self._queue.update_load(worker)
+        if self._queue.budget.limit is not None:
+            self._spending.reserve(attempt, duration)
         name = worker.name
-        context.note_task(_TASK_ASSIGNED, record, number, name)
+        reviewed = result_to_review(record) if task.review else None
+        attempt.is_review = reviewed is not None
+        told = None if reviewed is None else _describe_review(reviewed)
+        context.note_task(_TASK_ASSIGNED, record, number, name, told)
         inputs = self._inputs(task) if task.depends_on else {}
         address, packed = worker.worker_id, record.packed
+        result = None if reviewed is None else reviewed.result
         context.instructions.append(
-            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed)
+            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed, result)
         )
+        if task.votes > 1:
+            self._ask_for_votes(record)
+
+    def _ask_for_votes(self, record: TaskRecord) -> None:
+        """Enqueue a task again while fewer workers run it than have to vote."""
+        if lacks_votes(record):
+            self._queue.push(record, self._context.now)
+            self._queue.refresh(self._context.now)
 
     def _inputs(self, task: Task) -> dict[TaskId, object]:
         by_id = self._tasks.by_id
         results = ((task_id, by_id[task_id].result) for task_id in task.depends_on)
         return {task_id: result.output for task_id, result in results if result is not None}
+
+
+def _describe_review(reviewed: Attempt) -> str:
+    return f"review of attempt {reviewed.number} by {reviewed.worker.name}"

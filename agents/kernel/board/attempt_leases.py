@@ -10,6 +10,7 @@ from ..model.records import Attempt, AttemptOutcome, WorkerRecord
 from .context import BoardContext
 from .held_slots import FIRST_WARNING_AFTER_S, WARNING_EVERY_S, HeldSlotWarning, held_slot_of
 from .prefetch import Prefetch
+from .spending import Spending
 from .timer_kinds import BoardTimers
 
 
@@ -21,15 +22,22 @@ class AttemptLeases:
         queue: the task queue, which matches connected workers with tasks.
         prefetch: the prefetched attempts.
         timers: the timers for deadlines and held slots.
+        spending: charges attempts.
     """
 
     def __init__(
-        self, context: BoardContext, queue: TaskQueue, prefetch: Prefetch, timers: BoardTimers
+        self,
+        context: BoardContext,
+        queue: TaskQueue,
+        prefetch: Prefetch,
+        timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._queue = queue
         self._prefetch = prefetch
         self._timers = timers
+        self._spending = spending
         self._postponed: dict[WorkerRecord, None] | None = None
 
     def end(self, attempt: Attempt, outcome: AttemptOutcome) -> None:
@@ -38,6 +46,8 @@ class AttemptLeases:
         attempt.outcome = outcome
         attempt.ended_at = context.now
         worker = attempt.worker
+        if attempt.reserved or worker.cost_per_s or worker.cost_per_task:
+            self._spending.end(attempt, outcome)
         if attempt.is_prefetched:
             self._prefetch.release(attempt)
         else:

@@ -16,7 +16,8 @@ from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import TaskRecord, WorkerRecord
+from ..model.records import TaskRecord, WorkerRecord, WorkerStats
+from ..model.second_opinions import needs_second_opinion
 from .state import BoardState
 
 
@@ -45,6 +46,20 @@ class WorkerRow(NamedTuple):
     state: bytes
 
 
+class LearnedRow(NamedTuple):
+    """A part of what a policy has learned; it replaces the earlier row with the same two names.
+
+    Args:
+        policy: the name of the policy.
+        part: the name of the part: a worker's name, or another one that the policy chose.
+        state: the part; None deletes the row. When read, never None.
+    """
+
+    policy: str
+    part: str
+    state: bytes | None
+
+
 class Rows(NamedTuple):
     """The rows of one atomic write, or all rows of a store.
 
@@ -53,12 +68,14 @@ class Rows(NamedTuple):
         tasks: tasks; when read, in the order of adding, each with its definition.
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
+        learned: what policies have learned; when read, in the order of policy and part.
     """
 
     run: bytes | None = None
     tasks: tuple[TaskRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
+    learned: tuple[LearnedRow, ...] = ()
 
 
 NOTHING = Rows()
@@ -122,25 +139,29 @@ _OF_THE_RUN = frozenset(
         OccurrenceKind.RUN_RESUMED,
         OccurrenceKind.RUN_ENDED,
         OccurrenceKind.RESULT_IGNORED,
+        OccurrenceKind.TASK_FORGOTTEN,
+        OccurrenceKind.ATTEMPT_CHARGED,
     }
 )
 
 
 def _run_state(board: BoardState) -> bytes:
-    rules = board.rules
-    return pack_scalars(
-        [
-            board.began_at,
-            board.ended_at,
-            board.failure,
-            dict(board.ignored),
-            board.policy_name,
-            rules.expected_workers,
-            rules.roster,
-            rules.heartbeat_s,
-            rules.lost_after_s,
-        ]
-    )
+    rules, spending = board.rules, board.spending
+    state: list[Payload] = [
+        board.began_at,
+        board.ended_at,
+        board.failure,
+        dict(board.ignored),
+        board.policy_name,
+        rules.expected_workers,
+        rules.roster,
+        rules.heartbeat_s,
+        rules.lost_after_s,
+    ]
+    if spending.on_forgotten or spending.in_other_units:
+        # Most rows lack these, and so do the rows of older stores.
+        state += [spending.on_forgotten, dict(spending.in_other_units)]
+    return pack_scalars(state)
 
 
 _ATTEMPT = attrgetter(
@@ -188,28 +209,45 @@ class _TaskRows:
             record.forgotten,
             None if decision is None else self._decision_state(decision),
         )
-        if task.timeout != record.added.timeout:
-            # Most rows lack it, and so do the rows of older stores.
-            state = (*state, task.timeout)
+        opinions = _opinions_state(record) if needs_second_opinion(task) else ()
+        if opinions or task.timeout != record.added.timeout:
+            # Most rows lack these two, and so do the rows of older stores.
+            state = (*state, task.timeout, opinions) if opinions else (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(
             record.task_id, record.sequence, record.status, definition, pack_scalars(state)
         )
 
     def _decision_state(self, decision: Decision) -> Payload:
-        attempt, candidates, scored, scored_count = decision
+        attempt, candidates, scored, scored_count, figures = decision
         packed = self._candidates.get(id(candidates)) or self._pack(candidates)
-        return attempt, packed, scored, scored_count
+        state = (attempt, packed, scored, scored_count)
+        return (*state, figures) if figures else state
 
     def _pack(self, candidates: Candidates) -> bytes:
         packed = self._candidates[id(candidates)] = pack_scalars(candidates)
         return packed
 
 
+def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:
+    """The reviews among a task's attempts, and the results that wait for a review or a vote."""
+    return tuple(
+        (each.number, each.is_review, None if each.result is None else _result_state(each.result))
+        for each in record.attempts
+        if each.is_review or each.result is not None
+    )
+
+
 def _result_state(result: TaskResult) -> Payload:
     if type(result) is TaskResult and is_plain(result.output):
         return _RESULT(result)
     return encode_message(result)
+
+
+def _stats_state(stats: WorkerStats) -> list[float]:
+    state = [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time]
+    # Most rows lack the cost, and so do the rows of older stores.
+    return [*state, stats.cost] if stats.cost else state
 
 
 PROFILE_FIELDS = ("skill_level", "specialties", "slots", "task_types")
@@ -229,7 +267,7 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.alive,
         worker.lost_at,
         worker.awaited_until,
-        [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
+        _stats_state(stats),
         worker.failures_in_a_row,
         worker.quarantined_until,
     ]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..model.decision import Candidates
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
+from .eligibility import max_attempts_of, terms_of
 
 
 class QueueEntry(NamedTuple):
@@ -80,9 +81,14 @@ class ReadyQueue:
 
 
 class TaskGroup:
-    """The waiting tasks of one type and group that failed at the same workers."""
+    """The waiting tasks of one type and group that failed at the same workers.
+
+    Those that wait for a review or a vote also have the same restriction. For learning policies it
+    is the `WaitingHead` of its most urgent task.
+    """
 
     __slots__ = (
+        "able",
         "candidate_set",
         "candidates",
         "count",
@@ -90,20 +96,49 @@ class TaskGroup:
         "entries",
         "failed_by",
         "kind",
+        "level",
+        "listed",
+        "notes",
         "sample",
+        "task",
+        "terms",
         "unmatched_since",
+        "waits_since",
     )
 
     def __init__(self, kind: Hashable, failed_by: frozenset[str], sample: TaskRecord) -> None:
         self.kind = kind
         self.failed_by = failed_by
         self.sample = sample.task
+        self.terms = terms_of(sample)
         self.entries = ReadyQueue()
         self.count = 0
         self.candidate_set: CandidateSet | None = None
         self.candidates: Candidates | None = None
         self.unmatched_since: float | None = None
         self.duration = DurationEstimate()
+        # The following fields are for learning policies; `WaitingHeads` keeps them up to date.
+        self.listed: QueueEntry | None = None
+        self.task = sample.task
+        self.able: frozenset[WorkerRecord] = frozenset()
+        self.level = 0.0
+        self.waits_since = 0.0
+        self.notes: object = None
+
+    @property
+    def attempts_left(self) -> int:
+        """How many attempts at its most urgent task are left, the next one included."""
+        if self.listed is None:
+            return 1
+        record = self.listed.record
+        return max(max_attempts_of(record.task) - record.failures, 1)
+
+    def drop_stale(self) -> QueueEntry | None:
+        """Remove stale entries before the first current one. Returns it; None if there is none."""
+        entries = self.entries
+        while (first := entries.first) is not None and first.record.queue_entry is not first:
+            entries.pop()
+        return first
 
     def current_entries(self) -> Iterator[QueueEntry]:
         """The entries that are not stale, in no order."""

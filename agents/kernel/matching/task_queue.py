@@ -8,30 +8,26 @@ joins or leaves.
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable
 from typing import TypeAlias
 
-from ....messages import Task, TaskId
+from ....messages import TaskId
 from ..model.decision import Candidates, Decision
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
-from .policies import (
-    MatchingPolicy,
-    PairingPolicy,
-    describe_shortfall,
-    describe_unavailability,
-    find_obstacle,
-)
+from .budget import Budget
+from .eligibility import NO_TERMS, Eligibility, Shortfall, terms_of
+from .learning_policy import LearningPolicy
+from .offers import Offers
+from .paired_matches import PairedMatches
+from .policies import MatchingPolicy, PairingPolicy, describe_unavailability
+from .prefetched_matches import PrefetchedMatches
 from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
 from .unmatched_timeout import UnmatchedTimeout
 from .worker_ranking import WorkerRanking, name_best
 
 _EMPTY_GROUPS_KEPT = 1_000
-_PAIRED_AT_ONCE = 1_000
-"""The maximum number of waiting tasks that a pairing policy gets per call; calls are frequent."""
 
 Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, DurationEstimate]
 """A task, its worker, the decision, and the duration estimate for such tasks."""
@@ -47,6 +43,7 @@ class TaskQueue:
         prefetch_s: the amount of work that a worker may prefetch per slot, in seconds.
         quarantine_after: the number of consecutive failures that start a worker's quarantine; None
             never.
+        budget: the budget of the run; None for one without a limit.
     """
 
     def __init__(
@@ -55,20 +52,23 @@ class TaskQueue:
         unmatched_after_s: float | None,
         prefetch_s: float = 0.0,
         quarantine_after: int | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.policy = policy
-        self.pairs = policy.pair if isinstance(policy, PairingPolicy) else None
-        self._prefetch_s = prefetch_s
+        self.budget = budget or Budget(None, "")
+        self._is_committed = self.budget.is_committed
+        self._is_spent = self.budget.is_spent
+        self.pairs = PairedMatches(self, policy) if isinstance(policy, PairingPolicy) else None
+        self.offers = Offers(self, policy) if isinstance(policy, LearningPolicy) else None
+        self._prefetched = PrefetchedMatches(self, prefetch_s, quarantine_after)
         self._quarantine_after = quarantine_after
         # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
-        # Workers without a free slot that may prefetch tasks.
-        self._may_prefetch: set[WorkerRecord] = set()
         self.groups: dict[Hashable, TaskGroup] = {}
         self.candidate_sets: dict[frozenset[WorkerRecord], CandidateSet] = {}
         self.unmatched_timeout = UnmatchedTimeout(unmatched_after_s)
-        self._candidate_sets_of: dict[WorkerRecord, list[CandidateSet]] = {}
+        self.candidate_sets_of: dict[WorkerRecord, list[CandidateSet]] = {}
         self._new_groups: list[TaskGroup] = []
         self._is_stale = False
         self._ranking = WorkerRanking()
@@ -81,11 +81,16 @@ class TaskQueue:
     def push(self, record: TaskRecord, now: float) -> None:
         """Add a task that waits for no other task."""
         task = record.task
-        kind = (task.type, self.policy.group(task))
-        key = (kind, record.failed_by)
+        terms = terms_of(record)
+        kind: Hashable = (task.type, self.policy.group(task))
+        avoided = record.failed_by
+        if terms is not NO_TERMS:
+            kind, avoided = (kind, terms), terms.avoided(avoided)
+        record.restriction = terms.restriction
+        key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
-            group = self._add_group(key, TaskGroup(kind, record.failed_by, record))
+            group = self._add_group(key, TaskGroup(kind, avoided, record))
         sequence = record.sequence
         self._stamp += 1
         urgency = self.policy.urgency(task, sequence)
@@ -99,7 +104,7 @@ class TaskQueue:
             if group.unmatched_since is not None:
                 self.unmatched_timeout.begin(now, entry)
         elif entries.first is entry:
-            group.candidate_set.push_head(entry)
+            self._show_head(group, entry)
 
     def remove(self, record: TaskRecord) -> None:
         """Remove a task if it is waiting."""
@@ -122,7 +127,16 @@ class TaskQueue:
             group.entries = ReadyQueue(sorted(group.current_entries()))
             first = group.entries.first
             if group.candidate_set is not None and first is not None:
-                group.candidate_set.push_head(first)
+                self._show_head(group, first)
+        if group.listed is entry and self.offers is not None:
+            self.offers.waiting.update(group)
+
+    def _show_head(self, group: TaskGroup, head: QueueEntry) -> None:
+        """Show the new head of a group to whatever chooses among the groups."""
+        if self.offers is not None:
+            self.offers.waiting.update(group)
+        elif group.candidate_set is not None:
+            group.candidate_set.push_head(head)
 
     def address(self, record: TaskRecord, worker: str, now: float) -> None:
         """Restrict a task to one worker."""
@@ -136,15 +150,15 @@ class TaskQueue:
         if isinstance(self.policy, AddressedPolicy):
             self.policy.addressees.pop(task_id, None)
 
-    def take_unmatched(self, now: float) -> list[tuple[TaskRecord, str]]:
+    def take_unmatched(self, now: float) -> list[tuple[TaskRecord, Shortfall]]:
         """Remove and return the tasks whose unmatched timeout has expired, with the reasons."""
         self.refresh(now)
-        reasons: dict[TaskGroup, str] = {}
-        unmatched: list[tuple[TaskRecord, str]] = []
+        reasons: dict[TaskGroup, Shortfall] = {}
+        unmatched: list[tuple[TaskRecord, Shortfall]] = []
         for entry in self.unmatched_timeout.take(now):
             record, group = entry.record, entry.group
             if group not in reasons:
-                reasons[group] = describe_shortfall(self.policy, record.task, self.workers)
+                reasons[group] = self.eligibility_for(group).shortfall(self.workers)
             self._remove_entry(entry)
             unmatched.append((record, reasons[group]))
         return unmatched
@@ -156,30 +170,36 @@ class TaskQueue:
         self.workers[worker] = None
         self._is_stale = True
         self.update_load(worker)
+        if self.offers is not None:
+            self.offers.forget_workers()
 
     def remove_worker(self, worker: WorkerRecord) -> None:
         """Remove a worker that is not connected any more."""
         del self.workers[worker]
         self.free.discard(worker)
-        self._may_prefetch.discard(worker)
+        self._prefetched.update(worker, is_busy=False)
         self._is_stale = True
+        if self.offers is not None:
+            self.offers.forget_workers()
 
     def update_load(self, worker: WorkerRecord) -> None:
         """Update whether a worker is free, after its number of tasks has changed."""
         if self.is_free(worker):
             self.free.add(worker)
-            self._may_prefetch.discard(worker)
-            return
-        self.free.discard(worker)
-        if self._prefetch_s:
-            if worker.prefetch_room_s(self._prefetch_s) > 0:
-                self._may_prefetch.add(worker)
-            else:
-                self._may_prefetch.discard(worker)
+            self._prefetched.update(worker, is_busy=False)
+        else:
+            self.free.discard(worker)
+            # What a prefetched task will cost is not known when the worker begins it.
+            is_limited = self.budget.limit is not None and worker.is_paid
+            self._prefetched.update(worker, is_busy=not is_limited)
 
     def is_free(self, worker: WorkerRecord) -> bool:
         """Whether a worker may get a task now."""
-        return worker.is_free and not self.is_held_back(worker)
+        return worker.is_free and not self.is_held_back(worker) and not self.is_too_dear(worker)
+
+    def is_too_dear(self, worker: WorkerRecord) -> bool:
+        """Whether a worker gets no more tasks for now, because nothing of the budget is left."""
+        return self._is_committed and worker.is_paid
 
     def is_held_back(self, worker: WorkerRecord) -> bool:
         """Whether a worker gets no more tasks for now, because it is close to its quarantine.
@@ -192,19 +212,43 @@ class TaskQueue:
     def update_availability(self, worker: WorkerRecord) -> None:
         """Update a worker that entered or left quarantine, or is retiring."""
         self.update_load(worker)
+        if self.offers is not None:
+            self.offers.forget_workers()
         # The candidate sets do not change, but explanations describe this worker differently.
         for group in self.groups.values():
             group.candidates = None
+
+    def follow_budget(self, *, has_new_costs: bool = False) -> None:
+        """Update which workers may get tasks, after the budget has changed.
+
+        Args:
+            has_new_costs: whether a worker turned out to cost something.
+        """
+        budget = self.budget
+        is_committed, is_spent = budget.is_committed, budget.is_spent
+        if is_committed is not self._is_committed or (has_new_costs and is_committed):
+            self._is_committed = is_committed
+            for worker in self.workers:
+                if worker.is_paid:
+                    self.update_load(worker)
+            self._ranking.reset()
+            if self.offers is not None:
+                self.offers.begin()
+        if is_spent is not self._is_spent or (has_new_costs and is_spent):
+            self._is_spent = is_spent
+            self._is_stale = True
 
     # ------------------------------------------------------------------ matching
 
     def refresh(self, now: float) -> None:
         """Compute the candidate sets again if they may have changed."""
         self._ranking.reset()
+        if self.offers is not None:
+            self.offers.begin()
         if self._is_stale:
             self._is_stale = False
             self.candidate_sets.clear()
-            self._candidate_sets_of = {worker: [] for worker in self.workers}
+            self.candidate_sets_of = {worker: [] for worker in self.workers}
             self._new_groups.clear()
             self._drop_empty_groups()
             waiting = list(self.groups.values())
@@ -218,12 +262,16 @@ class TaskQueue:
             if able is None:
                 able = able_for[group.kind] = self._find_able(group)
             self._assign_candidates(group, able, now)
+        if self.offers is not None:
+            self.offers.waiting.rebuild(self.groups.values(), waiting)
 
-    def next_match(self) -> Match | None:
-        """Remove and return the most urgent task that a free worker can run, after `refresh`."""
+    def next_match(self, now: float) -> Match | None:
+        """Remove and return the next task to assign with its worker; call `refresh` first."""
         free = self.free
         if not self.count or not free:
             return None
+        if self.offers is not None:
+            return self.offers.next_match(now)
         several = len(free) > 1
         best = most_urgent(
             (
@@ -232,120 +280,20 @@ class TaskQueue:
                 if not candidate_set.workers.isdisjoint(free)
             )
             if several
-            else self._candidate_sets_of[next(iter(free))]
+            else self.candidate_sets_of[next(iter(free))]
         )
         if best is None:
             return None
-        candidate_set = self._take(best)
+        candidate_set = self.take(best)
         record, group = best.record, best.group
         worker, decision = self._choose(record, group, candidate_set)
         return record, worker, decision, group.duration
 
-    def paired(self, now: float) -> Iterator[Match]:
-        """Remove and yield the tasks that a pairing policy assigns; call `refresh` first.
-
-        The caller must assign each match before it requests the next.
-        """
-        assert self.pairs is not None
-        if not self.count or not self.free:
-            return
-        matched = [group for group in self.groups.values() if group.count and group.candidate_set]
-        entries = heapq.nsmallest(
-            _PAIRED_AT_ONCE, (entry for group in matched for entry in group.current_entries())
-        )
-        waiting = {entry.record.task_id: entry for entry in entries}
-        free = sorted(self.free, key=lambda worker: worker.order)
-        has_paired = False
-        for worker, task in [*self._addressed(waiting, free), *self._pair(waiting, free)]:
-            entry = waiting.get(task.id)
-            if entry is None or entry.record.queue_entry is not entry or worker not in self.free:
-                continue
-            record, group = entry.record, entry.group
-            if find_obstacle(self.policy, record.task, worker) is not None:
-                continue
-            has_paired = True
-            self._remove_entry(entry)
-            decision = Decision(
-                record.attempt + 1, self._candidates_of(group), ((worker.name, 0.0),), 1
-            )
-            yield record, worker, decision, group.duration
-        is_busy = has_paired or any(worker.taken for worker in self.workers)
-        for group in matched:
-            if is_busy:
-                group.unmatched_since = None
-            elif group.unmatched_since is None:
-                # All workers are idle, so no event will change the pairing: they are unmatched.
-                group.unmatched_since = now
-                self.unmatched_timeout.begin(now, group)
-
-    def _pair(
-        self, waiting: Mapping[TaskId, QueueEntry], free: Sequence[WorkerRecord]
-    ) -> Iterable[tuple[WorkerRecord, Task]]:
-        assert self.pairs is not None
-        return self.pairs([entry.record.task for entry in waiting.values()], free)
-
-    def _addressed(
-        self, waiting: Mapping[TaskId, QueueEntry], free: Sequence[WorkerRecord]
-    ) -> Iterable[tuple[WorkerRecord, Task]]:
-        if not isinstance(self.policy, AddressedPolicy):
-            return []
-        by_name = {worker.name: worker for worker in free}
-        meant = self.policy.addressees
-        return [
-            (by_name[meant[task_id]], entry.record.task)
-            for task_id, entry in waiting.items()
-            if task_id in meant and meant[task_id] in by_name
-        ]
-
-    def take_prefetched(self) -> list[Match]:
-        """Remove and return the tasks to prefetch; call it after `next_match` returned None.
-
-        Tasks are taken in the order of urgency. If the most urgent one is not short, none is taken.
-        """
-        matches: list[Match] = []
-        if not self.count or not self._may_prefetch:
-            return matches
-        # The worker with the least work is first; each gets at most an equal share of the tasks.
-        may_prefetch = sorted(
-            self._may_prefetch, key=lambda each: (each.prefetched_s / each.slots, each.order)
-        )
-        share = math.ceil(self.count / len(may_prefetch))
-        for worker in may_prefetch:
-            self._prefetch_for(worker, share, matches)
-        return matches
-
-    def _prefetch_for(self, worker: WorkerRecord, share: int, matches: list[Match]) -> None:
-        room_s = worker.prefetch_room_s(self._prefetch_s)
-        held = len(worker.prefetched)
-        most = min(held + share, worker.max_prefetched(self._quarantine_after))
-        candidate_sets = self._candidate_sets_of[worker]
-        sampled: TaskGroup | None = None
-        scored: tuple[tuple[str, float], ...] = ()
-        decision: Decision | None = None
-        while held < most:
-            best = most_urgent(candidate_sets)
-            if best is None:
-                return
-            record, group = best.record, best.group
-            usual, number = group.duration, len(record.attempts) + 1
-            # A task that failed before is not prefetched; it waits for its best worker.
-            if group.failed_by or not usual.allows_prefetch(held) or usual.expected_s > room_s:
-                return
-            self._take(best)
-            if group is not sampled:
-                sampled, decision = group, None
-                scored = ((worker.name, self.policy.score(record.task, worker)),)
-            if decision is None or decision.attempt != number:
-                decision = Decision(number, self._candidates_of(group), scored, 1)
-            matches.append((record, worker, decision, usual))
-            room_s -= usual.expected_s
-            held += 1
-
     def has_free_for(self, record: TaskRecord) -> bool:
         """Whether a worker with a free slot can run a task and has not failed it."""
+        eligibility = self.eligibility_of(record)
         return any(
-            worker.name not in record.failed_by
-            and find_obstacle(self.policy, record.task, worker) is None
+            worker.name not in record.failed_by and eligibility.may_get(worker, self.workers)
             for worker in self.free
         )
 
@@ -354,21 +302,40 @@ class TaskQueue:
     ) -> tuple[WorkerRecord, Decision]:
         ranked = self._ranking.rank(self.policy, record, group, candidate_set, self.free)
         scored = name_best(ranked)
-        decision = Decision(record.attempt + 1, self._candidates_of(group), scored, len(ranked))
+        decision = Decision(record.attempt + 1, self.candidates_of(group), scored, len(ranked))
         return ranked[0][2], decision
 
-    def _take(self, head: QueueEntry) -> CandidateSet:
+    def take_prefetched(self) -> list[Match]:
+        """Remove and return the tasks to prefetch; call it after `next_match` returned None."""
+        return self._prefetched.take()
+
+    def take(self, head: QueueEntry) -> CandidateSet:
         """Remove the most urgent task of a candidate set. Returns the set."""
         group = head.group
         candidate_set = group.candidate_set
         assert candidate_set is not None
-        candidate_set.take(head)
+        if self.offers is None:
+            candidate_set.take(head)
         head.record.queue_entry = None
         group.count -= 1
         self.count -= 1
+        if self.offers is not None:
+            self.offers.waiting.update(group)
         return candidate_set
 
     # ------------------------------------------------------------------ candidates
+
+    def eligibility_for(self, group: TaskGroup) -> Eligibility:
+        """Which workers may get the tasks of a group."""
+        return Eligibility(self.policy, group.sample, group.terms, self.budget)
+
+    def eligibility_of(self, record: TaskRecord) -> Eligibility:
+        """Which workers may get a task, whether it waits or not."""
+        return Eligibility(self.policy, record.task, terms_of(record), self.budget)
+
+    def shortfall_of(self, record: TaskRecord) -> Shortfall:
+        """Why no connected worker may get a waiting task."""
+        return self.eligibility_of(record).shortfall(self.workers)
 
     def candidates_for(self, record: TaskRecord) -> Candidates:
         """The connected workers that can run a waiting task, and why the others can't."""
@@ -401,8 +368,7 @@ class TaskQueue:
             self._max_groups = 2 * len(self.groups) + _EMPTY_GROUPS_KEPT
 
     def _find_able(self, group: TaskGroup) -> list[WorkerRecord]:
-        policy, task = self.policy, group.sample
-        return [worker for worker in self.workers if find_obstacle(policy, task, worker) is None]
+        return self.eligibility_for(group).able(self.workers)
 
     def _assign_candidates(self, group: TaskGroup, able: list[WorkerRecord], now: float) -> None:
         """Add a group to the candidate set of the workers that can run it, if there are any."""
@@ -416,7 +382,7 @@ class TaskQueue:
             if candidate_set is None:
                 candidate_set = self.candidate_sets[workers] = CandidateSet(workers)
                 for worker in workers:
-                    self._candidate_sets_of[worker].append(candidate_set)
+                    self.candidate_sets_of[worker].append(candidate_set)
             candidate_set.add(group)
         elif not self.workers:
             group.unmatched_since = None
@@ -425,7 +391,8 @@ class TaskQueue:
             if group.count:
                 self.unmatched_timeout.begin(now, group)
 
-    def _candidates_of(self, group: TaskGroup) -> Candidates:
+    def candidates_of(self, group: TaskGroup) -> Candidates:
+        """The connected workers that can run the tasks of a group, and why the others can't."""
         if group.candidates is None:
             group.candidates = self._find_candidates(group)
         return group.candidates
@@ -433,8 +400,10 @@ class TaskQueue:
     def _find_candidates(self, group: TaskGroup) -> Candidates:
         able: list[tuple[str, int]] = []
         unable: list[tuple[str, str]] = []
+        eligibility = self.eligibility_for(group)
+        eligible = eligibility.able(self.workers)
         for worker in sorted(self.workers, key=lambda worker: worker.order):
-            obstacle = find_obstacle(self.policy, group.sample, worker)
+            obstacle = eligibility.obstacle(worker, eligible)
             obstacle = obstacle or describe_unavailability(worker)
             if obstacle is None:
                 able.append((worker.name, worker.slots))

@@ -63,6 +63,32 @@ class Candidates(NamedTuple):
         )
 
 
+class WorkerFigures(NamedTuple):
+    """What a learning policy expected of a worker for a task.
+
+    Args:
+        worker: the worker's name.
+        chance: the expected chance of success, 0 to 1.
+        skill: its skill for tasks of this type.
+        deviation: the standard deviation of that skill.
+        results: the number of results from which it was learned.
+        duration_s: the expected duration, in seconds.
+        price_per_s: what a second of the worker's time is worth to other tasks.
+        cost: the expected cost.
+        value: what all of this comes to; the highest is the best.
+    """
+
+    worker: str
+    chance: float
+    skill: float
+    deviation: float
+    results: int
+    duration_s: float
+    price_per_s: float
+    cost: float
+    value: float
+
+
 class Decision(NamedTuple):
     """The stored part of an assignment decision.
 
@@ -71,9 +97,11 @@ class Decision(NamedTuple):
         candidates: the workers that could run the task.
         scored: names and scores of the best free candidates, the best first.
         scored_count: the number of free candidates.
+        figures: what a learning policy expected of the workers, the chosen one first.
     """
 
     attempt: int
     candidates: Candidates
     scored: tuple[tuple[str, float], ...]
     scored_count: int
+    figures: tuple[WorkerFigures, ...] = ()

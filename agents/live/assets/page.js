@@ -16,6 +16,7 @@ const NEWS = {
   worker_returned: "WORKER came back", worker_lost: "WORKER was lost", worker_refused: "WORKER was not let in",
   worker_quarantined: "WORKER was sent to rest", worker_released: "WORKER is back from its rest", worker_retired: "WORKER was sent home",
   task_failed: "TASK failed", attempt_failed: "an attempt at TASK failed on WORKER",
+  attempt_rejected: "a result of TASK by WORKER was rejected",
 };
 const MOVES_EVERY_MS = 50;
 const ADVANCES_EVERY_MS = 250;

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.simulation.estimate import Estimate
 
 from .decision_row import DECISION_ROWS

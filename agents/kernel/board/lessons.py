@@ -1,0 +1,74 @@
+"""Tells a learning policy of the attempts that have ended."""
+
+from __future__ import annotations
+
+from ....messages import TaskResult
+from ..matching.learning_policy import SettledAttempt
+from ..matching.scorecards.skill_errors import is_skill_error
+from ..matching.task_queue import TaskQueue
+from ..model.error_kind import error_kind
+from ..model.records import Attempt, AttemptOutcome
+from .context import BoardContext
+
+_UNSKILLED = frozenset(
+    {
+        AttemptOutcome.LOST,
+        AttemptOutcome.CANCELLED,
+        AttemptOutcome.NOT_BEGUN,
+        AttemptOutcome.OVERTAKEN,
+        AttemptOutcome.DECLINED,
+    }
+)
+"""The outcomes that say nothing about the skill of the worker."""
+
+
+class Lessons:
+    """Tells a learning policy of the attempts that have ended, before it chooses again.
+
+    Args:
+        context: the state that the parts of the board share.
+        queue: the task queue, which knows the policy.
+    """
+
+    def __init__(self, context: BoardContext, queue: TaskQueue) -> None:
+        self._context = context
+        self._queue = queue
+
+    def tell(
+        self,
+        attempt: Attempt,
+        outcome: AttemptOutcome,
+        result: TaskResult | None = None,
+        error: str = "",
+    ) -> None:
+        """Tell the policy of an attempt.
+
+        Args:
+            attempt: the attempt.
+            outcome: how it ended; a late success replaces the outcome that the board gave it.
+            result: the result that its worker reported; None if there is none.
+            error: its error message; "" for a success.
+        """
+        offers = self._queue.offers
+        if offers is None:
+            return
+        now = self._context.now
+        if result is not None:
+            duration_s = result.execution_time
+        else:
+            duration_s = 0.0 if attempt.is_prefetched else now - attempt.started_at
+        offers.policy.learn(
+            SettledAttempt(
+                attempt.task.task,
+                attempt.worker,
+                attempt.number,
+                outcome,
+                duration_s,
+                error_kind(error) if error else "",
+                attempt.quality,
+                attempt.cost,
+                outcome not in _UNSKILLED
+                and (not error or is_skill_error(error_kind(error), error)),
+                now,
+            )
+        )

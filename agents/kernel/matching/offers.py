@@ -1,0 +1,127 @@
+"""Offers waiting tasks and free workers to a learning policy, and takes the pairs it chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..model.decision import Decision
+from ..model.records import WorkerRecord
+from .learning_policy import Choice, LearningPolicy, WaitingHead, WaitingTasks
+from .policies import describe_unavailability
+from .ready_queue import TaskGroup
+from .waiting_heads import WaitingHeads
+
+if TYPE_CHECKING:
+    from .task_queue import Match, TaskQueue
+
+
+class Offers:
+    """The matches that a learning policy makes.
+
+    Args:
+        queue: the waiting tasks and the workers.
+        policy: the learning policy.
+    """
+
+    def __init__(self, queue: TaskQueue, policy: LearningPolicy) -> None:
+        self._queue = queue
+        self.policy = policy
+        self.waiting = WaitingHeads()
+        self.thrift = 0.0
+        """How much of a success one unit of cost is worth."""
+        self.wakes_at: float | None = None
+        """When a task that is held back may go to another worker, in seconds; None for never."""
+        self._choices: Iterator[Choice] | None = None
+        self._has_met = False
+
+    def forget_workers(self) -> None:
+        """Tell the policy before its next choice that other workers may get tasks."""
+        self._has_met = False
+
+    def next_match(self, now: float) -> Match | None:
+        """Remove and return a task with the worker that the policy has chosen.
+
+        Call `begin` first, and assign it before the next call. None if all tasks had better wait.
+        """
+        queue = self._queue
+        while queue.count and queue.free and self.waiting.heads:
+            is_first = self._choices is None
+            if self._choices is None:
+                self._choices = self._choose(self.waiting.heads, queue.free, now)
+            choice = next(self._choices, None)
+            if choice is not None:
+                return self._take(choice)
+            self._choices = None
+            self.wakes_at = self.policy.wakes_at()
+            if is_first:
+                # Nothing has changed since the policy began to choose.
+                return None
+        self._choices = None
+        return None
+
+    def begin(self) -> None:
+        """Begin to match after an event."""
+        self._choices = None
+        self.wakes_at = None
+
+    def take_ahead(
+        self, worker: WorkerRecord, room_s: float, held: int, most: int
+    ) -> Iterator[Match]:
+        """Remove and yield the tasks that a busy worker prefetches.
+
+        Args:
+            worker: the worker.
+            room_s: the expected duration of the tasks that it may prefetch, in seconds.
+            held: how many tasks it has prefetched.
+            most: how many it may prefetch at most.
+        """
+        # A task that failed before is not prefetched; it waits for its best worker.
+        short: list[WaitingHead] = []
+        for head in self.waiting.heads:
+            assert isinstance(head, TaskGroup)
+            duration = head.duration
+            is_first = not head.failed_by and head.terms.restriction is None
+            if not is_first or not duration.allows_prefetch(held) or duration.expected_s > room_s:
+                break
+            short.append(head)
+        if not short:
+            return
+        for choice in self._choose(short, (worker,), 0.0, is_ahead=True):
+            group = choice.head
+            assert isinstance(group, TaskGroup)
+            usual = group.duration
+            if held >= most or not usual.allows_prefetch(held) or usual.expected_s > room_s:
+                return
+            yield self._take(choice)
+            room_s -= usual.expected_s
+            held += 1
+
+    def _choose(
+        self,
+        heads: Sequence[WaitingHead],
+        free: Sequence[WorkerRecord] | set[WorkerRecord],
+        now: float,
+        *,
+        is_ahead: bool = False,
+    ) -> Iterator[Choice]:
+        queue = self._queue
+        if not self._has_met:
+            self._has_met = True
+            able = (each for each in queue.workers if describe_unavailability(each) is None)
+            self.policy.meet(sorted(able, key=lambda worker: worker.order))
+        waiting = WaitingTasks(heads, free, self.thrift, queue.budget.left, is_ahead)
+        return self.policy.choose(waiting, now)
+
+    def _take(self, choice: Choice) -> Match:
+        group, worker, figures = choice
+        assert isinstance(group, TaskGroup)
+        entry = group.listed
+        assert entry is not None
+        record, queue = entry.record, self._queue
+        queue.take(entry)
+        scored = tuple([(each.worker, each.value) for each in figures])
+        decision = Decision(
+            len(record.attempts) + 1, queue.candidates_of(group), scored, len(figures), figures
+        )
+        return record, worker, decision, group.duration

@@ -1,0 +1,89 @@
+"""The matches of busy workers with short tasks, which are sent ahead of free slots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..model.decision import Decision
+from ..model.records import WorkerRecord
+from .ready_queue import TaskGroup, most_urgent
+
+if TYPE_CHECKING:
+    from .task_queue import Match, TaskQueue
+
+
+class PrefetchedMatches:
+    """Which tasks are prefetched by which workers.
+
+    Args:
+        queue: the waiting tasks and the workers.
+        prefetch_s: the amount of work that a worker may prefetch per slot, in seconds.
+        quarantine_after: the number of consecutive failures that start a worker's quarantine; None
+            never.
+    """
+
+    def __init__(self, queue: TaskQueue, prefetch_s: float, quarantine_after: int | None) -> None:
+        self._queue = queue
+        self._prefetch_s = prefetch_s
+        self._quarantine_after = quarantine_after
+        # Workers without a free slot that may prefetch tasks; bounded by the workers.
+        self._ready: set[WorkerRecord] = set()
+
+    def update(self, worker: WorkerRecord, *, is_busy: bool) -> None:
+        """Update whether a worker may prefetch tasks."""
+        if self._prefetch_s and is_busy and worker.prefetch_room_s(self._prefetch_s) > 0:
+            self._ready.add(worker)
+        else:
+            self._ready.discard(worker)
+
+    def take(self) -> list[Match]:
+        """Remove and return the tasks to prefetch; call it when no free worker gets a task.
+
+        Tasks are taken in the order of urgency. If the most urgent one is not short, none is taken.
+        """
+        matches: list[Match] = []
+        queue = self._queue
+        if not queue.count or not self._ready:
+            return matches
+        # The worker with the least work is first; each gets at most an equal share of the tasks.
+        ready = sorted(self._ready, key=lambda each: (each.prefetched_s / each.slots, each.order))
+        share = math.ceil(queue.count / len(ready))
+        for worker in ready:
+            room_s = worker.prefetch_room_s(self._prefetch_s)
+            held = len(worker.prefetched)
+            most = min(held + share, worker.max_prefetched(self._quarantine_after))
+            if queue.offers is None:
+                matches += self._most_urgent_for(worker, room_s, held, most)
+            else:
+                matches += queue.offers.take_ahead(worker, room_s, held, most)
+        return matches
+
+    def _most_urgent_for(
+        self, worker: WorkerRecord, room_s: float, held: int, most: int
+    ) -> Iterator[Match]:
+        queue = self._queue
+        candidate_sets = queue.candidate_sets_of[worker]
+        sampled: TaskGroup | None = None
+        scored: tuple[tuple[str, float], ...] = ()
+        decision: Decision | None = None
+        while held < most:
+            best = most_urgent(candidate_sets)
+            if best is None:
+                return
+            record, group = best.record, best.group
+            usual, number = group.duration, len(record.attempts) + 1
+            # A task that failed before is not prefetched; it waits for its best worker.
+            is_first = not group.failed_by and group.terms.restriction is None
+            if not is_first or not usual.allows_prefetch(held) or usual.expected_s > room_s:
+                return
+            queue.take(best)
+            if group is not sampled:
+                sampled, decision = group, None
+                scored = ((worker.name, queue.policy.score(record.task, worker)),)
+            if decision is None or decision.attempt != number:
+                decision = Decision(number, queue.candidates_of(group), scored, 1)
+            yield record, worker, decision, usual
+            room_s -= usual.expected_s
+            held += 1

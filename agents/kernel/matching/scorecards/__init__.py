@@ -1,0 +1,1 @@
+"""What workers have shown: their skill by task type, their pace, and what they keep failing."""

@@ -1,0 +1,182 @@
+"""Copies cards to the sections of a skills file, and back."""
+
+from __future__ import annotations
+
+from math import log, sqrt
+from typing import TYPE_CHECKING
+
+from .additive_belief import AdditiveCell, SharedBelief
+from .pace_model import new_pace
+from .scorecard_file import (
+    BreakerSection,
+    Evidence6,
+    NotedSection,
+    SharedSection,
+    TypeSection,
+    WorkerSection,
+)
+from .sharpness import Sharpness
+from .skill_model import GENERAL_DEVIATION, new_skill
+from .type_commons import CommonEase, TypeCommons
+from .worker_card import TypeCard, WorkerCard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DIGITS = 4
+_PACE_RESULTS = 10
+
+
+def save_shared(sharpness: Sharpness, common_ease: CommonEase) -> SharedSection:
+    """The section of what is common to all workers."""
+    return SharedSection(
+        noise=round(sharpness.noise, _DIGITS),
+        log_weights=list(sharpness.log_weights),
+        weights=list(sharpness.published),
+        ease=common_ease.mean,
+        updates=(common_ease.updates, common_ease.due),
+    )
+
+
+def load_shared(section: SharedSection, sharpness: Sharpness, common_ease: CommonEase) -> None:
+    """Set what is common to all workers."""
+    sharpness.restore(section.log_weights, section.weights)
+    common_ease.mean = section.ease
+    common_ease.updates, common_ease.due = section.updates
+
+
+def save_worker(card: WorkerCard) -> WorkerSection:
+    """The section of a worker."""
+    mean, variance = card.general.without("")
+    return WorkerSection(
+        skill=round(mean, _DIGITS),
+        deviation=round(sqrt(variance), _DIGITS),
+        prior=card.general.mean,
+        shift=card.shift,
+        change=(card.detector.fall, card.detector.rise),
+        types={name: _save_type(each) for name, each in card.types.items() if _says_more(each)},
+        skills={name: _save_type(each) for name, each in card.named.items() if _says_more(each)},
+    )
+
+
+def load_worker(
+    section: WorkerSection,
+    name: str,
+    commons_of: Callable[[str], TypeCommons],
+    ease_of: Callable[[str], SharedBelief],
+) -> WorkerCard:
+    """The card of a worker.
+
+    Args:
+        section: its section.
+        name: its name.
+        commons_of: what all workers have in common for a type.
+        ease_of: the ease of a named skill.
+    """
+    card = WorkerCard()
+    card.general.move_prior(section.prior)
+    card.shift = section.shift
+    card.detector.fall, card.detector.rise = section.change
+    for type_name, each in section.types.items():
+        commons = commons_of(type_name)
+        skill = new_skill(card.general, commons.ease, name, type_name, each.special or 0.0)
+        pace = new_pace(card.pace, commons.pace, name, type_name)
+        commons.results += each.results
+        card.types[type_name] = _load_type(each, TypeCard(skill, pace))
+    for skill_name, each in section.skills.items():
+        level = SharedBelief(each.prior or 0.0, GENERAL_DEVIATION)
+        skill = new_skill(level, ease_of(skill_name), name, skill_name, 0.0)
+        card.named[skill_name] = _load_type(each, TypeCard(skill, None))
+    return card
+
+
+def _says_more(card: TypeCard) -> bool:
+    breaker = card.breaker
+    return bool(card.results or card.costs or card.noted.weight or card.skill.precision) or bool(
+        breaker.failures or breaker.strikes or (card.pace is not None and card.pace.precision)
+    )
+
+
+def _save_type(card: TypeCard) -> TypeSection:
+    mean, variance = card.skill.belief()
+    breaker, noted, pace = card.breaker, card.noted, card.pace
+    return TypeSection(
+        skill=round(mean, _DIGITS),
+        deviation=round(sqrt(variance), _DIGITS),
+        results=card.results,
+        successes=card.successes,
+        expected_s=None if pace is None else float(f"{card.expected_s():.4g}"),
+        evidence=_save_cell(card.skill),
+        pace_evidence=None if pace is None else _save_cell(pace),
+        special=card.skill.special if pace is not None else None,
+        prior=card.skill.worker.mean if pace is None else None,
+        broken=card.broken,
+        noted=NotedSection(
+            outcomes=[(difficulty, *each) for difficulty, each in noted.outcomes.items()],
+            weight=noted.weight,
+            paces=(noted.paces, noted.pace_sum),
+            costs=(noted.costs, noted.cost_sum),
+        ),
+        costs=(card.costs, card.cost_sum),
+        breaker=BreakerSection(
+            failures=dict(breaker.failures),
+            strikes=dict(breaker.strikes),
+            reason=breaker.reason,
+            opened_at=breaker.opened_at,
+            pause_s=breaker.pause_s,
+            successes=breaker.successes,
+        ),
+    )
+
+
+def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
+    card.results = section.results
+    card.successes = section.successes
+    if section.broken is not None:
+        card.broken = section.broken
+    noted = card.noted
+    noted.outcomes = {difficulty: (n, total) for difficulty, n, total in section.noted.outcomes}
+    noted.weight = section.noted.weight
+    noted.paces, noted.pace_sum = section.noted.paces
+    noted.costs, noted.cost_sum = section.noted.costs
+    card.costs, card.cost_sum = section.costs
+    breaker, saved = card.breaker, section.breaker
+    breaker.failures = dict(saved.failures)
+    breaker.strikes = dict(saved.strikes)
+    breaker.reason = saved.reason
+    breaker.opened_at = saved.opened_at
+    breaker.pause_s = saved.pause_s
+    breaker.successes = saved.successes
+    if section.evidence is None:
+        precision = 1.0 / (section.deviation * section.deviation)
+        card.skill.gain(precision, precision * section.skill, 1.0)
+        card.skill.tell()
+    else:
+        _load_cell(section.evidence, card.skill)
+    if card.pace is not None:
+        if section.pace_evidence is not None:
+            _load_cell(section.pace_evidence, card.pace)
+        elif section.expected_s:
+            card.pace.gain(_PACE_RESULTS, _PACE_RESULTS * log(section.expected_s), 1.0)
+            card.pace.tell()
+    return card
+
+
+def _save_cell(cell: AdditiveCell) -> Evidence6:
+    worker, type_ = cell.type_name, cell.worker_name
+    return (
+        cell.precision,
+        cell.weight,
+        cell.worker.precisions.get(worker, 0.0),
+        cell.worker.weights.get(worker, 0.0),
+        cell.type.precisions.get(type_, 0.0),
+        cell.type.weights.get(type_, 0.0),
+    )
+
+
+def _load_cell(evidence: Evidence6, cell: AdditiveCell) -> None:
+    cell.precision, cell.weight = evidence[0], evidence[1]
+    if evidence[2]:
+        cell.worker.set_message(cell.type_name, evidence[2], evidence[3])
+    if evidence[4]:
+        cell.type.set_message(cell.worker_name, evidence[4], evidence[5])

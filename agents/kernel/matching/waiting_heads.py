@@ -1,0 +1,71 @@
+"""The most urgent task of each group, in the order of urgency, for learning policies."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+
+from .learning_policy import WaitingHead
+from .ready_queue import QueueEntry, TaskGroup
+
+
+class WaitingHeads:
+    """A sorted list of the groups that some connected worker can run, by their first entries."""
+
+    def __init__(self) -> None:
+        # In parallel; bounded by the groups.
+        self._entries: list[QueueEntry] = []
+        self.heads: list[WaitingHead] = []
+        """The groups, the most urgent first."""
+
+    def rebuild(self, groups: Collection[TaskGroup], changed: Sequence[TaskGroup]) -> None:
+        """List groups anew, because the workers that can run them may have changed.
+
+        Args:
+            groups: all groups.
+            changed: the groups that have changed.
+        """
+        if len(changed) < len(groups) // 8:
+            for group in changed:
+                if group.candidate_set is not None:
+                    group.able = group.candidate_set.workers
+                self.update(group)
+            return
+        for entry in self._entries:
+            entry.group.listed = None
+        listed: list[QueueEntry] = []
+        for group in groups:
+            first = group.drop_stale() if group.candidate_set is not None else None
+            if first is not None:
+                _show(group, first)
+                listed.append(first)
+        listed.sort()
+        self._entries = listed
+        self.heads = [entry.group for entry in listed]
+
+    def update(self, group: TaskGroup) -> None:
+        """Move a group to the place of its first entry, or remove it."""
+        first = group.drop_stale() if group.candidate_set is not None else None
+        listed = group.listed
+        if first is listed:
+            return
+        entries, heads = self._entries, self.heads
+        if listed is not None:
+            place = bisect_left(entries, listed)
+            del entries[place]
+            del heads[place]
+            group.listed = None
+        if first is not None:
+            _show(group, first)
+            place = bisect_left(entries, first)
+            entries.insert(place, first)
+            heads.insert(place, group)
+
+
+def _show(group: TaskGroup, first: QueueEntry) -> None:
+    group.listed = first
+    group.task = first.record.task
+    group.level = first.urgency[0]
+    group.waits_since = first.since
+    if group.candidate_set is not None:
+        group.able = group.candidate_set.workers
