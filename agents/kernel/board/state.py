@@ -291,7 +291,10 @@ class BoardState:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
         if gives_up_at is None:
-            what, able = describe_next(record), self.queue.eligibility_of(record).able(queue.workers)
+            what, able = (
+                describe_next(record),
+                self.queue.eligibility_of(record).able(queue.workers),
+            )
             if able and all(map(queue.is_too_dear, able)):
                 return f"waits: {self.budget.describe()}, and all that can {what} cost something"
             return f"waits for a free slot: all workers that can {what} are busy"
