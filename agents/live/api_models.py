@@ -338,6 +338,9 @@ class Skills(_Model):
     cells: list[SkillCell]
     """A cell for each worker and each type of task, or named skill, of which it has results."""
 
+    hidden_workers: int
+    """How many more workers there are than `limit`."""
+
 
 class TicketView(_Model):
     """The ticket that a worker joins with; it also needs the workspace's secret."""

@@ -110,13 +110,15 @@ def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stat
     )
 
 
-def view_skills(board: BoardState) -> Skills:
-    """What a run's policy has learned."""
+def view_skills(board: BoardState, max_workers: int) -> Skills:
+    """What a run's policy has learned of the workers with the most results."""
+    cells, hidden_workers = read_skills(board, max_workers)
     return Skills(
         policy=board.policy_name,
         cost_unit=board.budget.unit,
         difficulty=DIFFICULTY,
-        cells=read_skills(board),
+        cells=cells,
+        hidden_workers=hidden_workers,
     )
 
 

@@ -65,6 +65,9 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 MAX_FAULTS = 10
 
+MAX_WORKERS_PER_CALL = 1_000
+"""Of how many workers one call tells the skills."""
+
 MetricsSource: TypeAlias = Callable[[TaskManager], bytes]
 """Returns a manager's metrics in Prometheus' text format."""
 
@@ -240,9 +243,11 @@ class _Routes:
 
         return self._manager.ask(view)
 
-    async def skills(self) -> Skills:
-        """Return what the policy has learned of each worker and type of task."""
-        return self._manager.ask(lambda: view_skills(self._manager.board))
+    async def skills(
+        self, limit: Annotated[int, Query(ge=1, le=MAX_WORKERS_PER_CALL)] = 100
+    ) -> Skills:
+        """Return what the policy has learned of the workers with the most results, by type."""
+        return self._manager.ask(lambda: view_skills(self._manager.board, limit))
 
     async def ticket(self) -> TicketView:
         """Return the ticket that workers join with, without the workspace's secret.

@@ -27,8 +27,10 @@ class SkillView:
 
     def whole(self, board: BoardState) -> JsonValue:
         """The map, or None if nothing is learned."""
-        cells = read_skills(board)
-        return _view(make_skill_map(cells, MAX_ROWS, MAX_COLUMNS)) if cells else None
+        cells, hidden_workers = read_skills(board, MAX_ROWS)
+        if not cells:
+            return None
+        return _view(make_skill_map(cells, MAX_ROWS, MAX_COLUMNS), hidden_workers)
 
     def change(self, board: BoardState, now: float) -> JsonValue:
         """The map if it differs from the one that was sent last; None if it does not."""
@@ -46,7 +48,7 @@ class SkillView:
         self._made_at, self._sent = float("-inf"), None
 
 
-def _view(shown: SkillMap) -> JsonValue:
+def _view(shown: SkillMap, hidden_workers: int) -> JsonValue:
     return {
         "difficulty": DIFFICULTY,
         "columns": [[column.name, column.is_named_skill] for column in shown.columns],
@@ -54,7 +56,7 @@ def _view(shown: SkillMap) -> JsonValue:
             [row.worker, [None if cell is None else _cell(cell) for cell in row.cells]]
             for row in shown.rows
         ],
-        "hidden": [shown.hidden_rows, shown.hidden_columns],
+        "hidden": [shown.hidden_rows + hidden_workers, shown.hidden_columns],
     }
 
 

@@ -80,7 +80,7 @@ def build_report(
         budget=budget.limit,
         budget_left=budget.unspent,
         quality=sums.run.quality,
-        skills=read_skills(board),
+        skills=read_skills(board).cells,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import nlargest
 from math import sqrt
 from typing import NamedTuple
 
 from ..kernel.board.state import BoardState
 from ..kernel.matching.scorecards.pace_model import expect_duration_s
 from ..kernel.matching.scorecards.scorecards import Scorecards
-from ..kernel.matching.scorecards.worker_card import TypeCard
+from ..kernel.matching.scorecards.worker_card import TypeCard, WorkerCard
 from .model import SkillCell
 
 DIFFICULTY = 5
@@ -63,18 +64,39 @@ class SkillMap(NamedTuple):
     hidden_columns: int
 
 
-def read_skills(board: BoardState) -> list[SkillCell]:
-    """What the policy of a run has learned; empty if it does not learn.
+class LearnedSkills(NamedTuple):
+    """What a policy has learned.
+
+    Args:
+        cells: a cell for each worker and each type or named skill of which it has results.
+        hidden_workers: of how many more workers it has results, or has thought.
+    """
+
+    cells: list[SkillCell]
+    hidden_workers: int
+
+
+def read_skills(board: BoardState, max_workers: int | None = None) -> LearnedSkills:
+    """What the policy of a run has learned; no cells if it does not learn.
 
     The policy takes results into account before its next choice. Reading does not make it do so
     earlier, since a run must not depend on who looks at it; after the run's end it can't.
+
+    Args:
+        board: the run.
+        max_workers: of how many workers to tell at most: those with the most results; None for all.
     """
     scorecards: object = getattr(board.queue.policy, "scorecards", None)
     if not isinstance(scorecards, Scorecards):
-        return []
+        return LearnedSkills([], 0)
     if board.has_ended:
         scorecards.settle()
-    return list(_cells_of(scorecards))
+    cards = scorecards.workers
+    names = list(cards)
+    if max_workers is not None and len(names) > max_workers:
+        names = nlargest(max_workers, names, key=lambda name: _count_results(cards[name]))
+    cells = [cell for name in sorted(names) for cell in _cells_of(scorecards, name)]
+    return LearnedSkills(cells, len(cards) - len(names))
 
 
 def make_skill_map(
@@ -102,12 +124,16 @@ def make_skill_map(
     )
 
 
-def _cells_of(scorecards: Scorecards) -> Iterator[SkillCell]:
-    for worker, card in sorted(scorecards.workers.items()):
-        for is_named_skill, known in ((False, card.types), (True, card.named)):
-            for name, of_type in sorted(known.items()):
-                if of_type.results or of_type.breaker.reason:
-                    yield _cell(scorecards, worker, name, of_type, is_named_skill=is_named_skill)
+def _count_results(card: WorkerCard) -> int:
+    return sum(of_type.results for of_type in card.types.values())
+
+
+def _cells_of(scorecards: Scorecards, worker: str) -> Iterator[SkillCell]:
+    card = scorecards.workers[worker]
+    for is_named_skill, known in ((False, card.types), (True, card.named)):
+        for name, of_type in sorted(known.items()):
+            if of_type.results or of_type.breaker.reason:
+                yield _cell(scorecards, worker, name, of_type, is_named_skill=is_named_skill)
 
 
 def _cell(

@@ -26,13 +26,15 @@ def a_worker() -> WorkerAgent:
     told = values_of(make(WorkerProfile))
     worker = WorkerAgent(**{name: told[name] for name in GIVEN})
     worker.task("task_types")(lambda task: task.id)
+    worker.review("review_types")(lambda task, result: True)
     return worker
 
 
 def test_a_worker_takes_every_attribute_as_an_argument_and_has_it() -> None:
     assert set(GIVEN) <= set(inspect.signature(WorkerAgent).parameters)
     worker = a_worker()
-    assert WorkerProfile.of(worker, task_types=("task_types",)) == make(WorkerProfile)
+    follows = {name: (name,) for name in FOLLOW_FROM_HANDLERS}
+    assert WorkerProfile.of(worker, **follows) == make(WorkerProfile)
 
 
 def test_every_attribute_reaches_the_manager_and_its_matching() -> None:

@@ -112,5 +112,12 @@ async def test_the_api_tells_costs_and_skills(house: Make, client: Make) -> None
         assert (told["cost_unit"], told["difficulty"]) == ("EUR", 5)
         (cell,) = told["cells"]
         assert (cell["worker"], cell["type"], cell["results"]) == ("Ada", "vision", 1)
+        here.manager.board.queue.policy = learned(
+            ("Ada", "a", True), ("Ben", "a", True), ("Ben", "a", True)
+        )
+        told = (await web.get("/api/skills", params={"limit": 1})).json()
+        assert [cell["worker"] for cell in told["cells"]] == ["Ben"]
+        assert told["hidden_workers"] == 1
+        assert (await web.get("/api/skills", params={"limit": 0})).status_code == 422
         here.manager.board.queue.policy = BestFit()
         assert (await web.get("/api/skills")).json()["cells"] == []

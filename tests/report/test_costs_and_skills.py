@@ -144,7 +144,7 @@ def test_a_map_shows_the_workers_and_types_with_the_most_results() -> None:
 
 
 def test_a_policy_that_does_not_learn_has_no_skills() -> None:
-    assert all(read_skills(Board(policy=make())) == [] for make in POLICIES.values())
+    assert all(read_skills(Board(policy=make())) == ([], 0) for make in POLICIES.values())
 
 
 def test_what_scorecards_hold_is_read_and_left_as_it_was() -> None:
@@ -159,13 +159,13 @@ def test_what_scorecards_hold_is_read_and_left_as_it_was() -> None:
             )
         )
     # The policy takes them into account when it chooses, and not because somebody looks.
-    assert read_skills(board) == []
+    assert read_skills(board).cells == []
     board.handle(StopRequested("enough"), 100.0)
-    assert [known.results for known in read_skills(board)] == [30]
+    assert [known.results for known in read_skills(board).cells] == [30]
     # A task that was only considered leaves no trace in the map.
     scorecards.chance(ada, Task(id=2, description="another", type="text"))
     before = scorecards.export()
-    (known,) = read_skills(board)
+    ((known,), _) = read_skills(board)
     assert scorecards.export() == before
     assert (known.worker, known.type, known.results, known.blocked) == ("Ada", "vision", 30, None)
     assert known.chance > 0.8

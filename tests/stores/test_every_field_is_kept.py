@@ -34,6 +34,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "named_by": "counted anew",
         "dependents": "found anew",
         "queue_entry": "the queue is made anew",
+        "restriction": "found anew in the attempts",
         "_story": "compared as the story",
         "attempts": "compared one by one",
         "declined_by": "found anew in the attempts",
@@ -83,7 +84,7 @@ def a_task(worker: WorkerRecord, payload: Any) -> TaskRecord:
     # Changed since it was added.
     record.task = task.model_copy(update={"priority": -1, "timeout": 123.0})
     unkept = {name: default_of(Attempt, name) for name in NOT_KEPT[Attempt]}
-    record.attempts.append(make(Attempt, **{**unkept, "worker": worker, "task": record}))
+    record.attempts.append(make(Attempt, **{**unkept, "number": 1, "worker": worker, "task": record}))
     record.add_occurrence(make(Occurrence, task_id=record.task_id, what=OccurrenceKind.TASK_FAILED))
     return record
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -204,7 +203,13 @@ def entries_of(kind: Any, *fields: Any) -> Any:
 
 
 TEXTS = st.text()
-VALUES = {int: st.integers(-99, 99), float: MOMENTS, str: TEXTS}
+VALUES = {
+    bool: st.booleans(),
+    int: st.integers(-99, 99),
+    float: MOMENTS,
+    float | None: st.none() | MOMENTS,
+    str: TEXTS,
+}
 
 
 def facts_of(what: OccurrenceKind) -> Any:
@@ -213,7 +218,7 @@ def facts_of(what: OccurrenceKind) -> Any:
         return st.none() | st.text(min_size=50)
     fields = get_type_hints(FACTS_OF[what])
     values = {
-        name: st.sampled_from(kind) if issubclass(kind, Enum) else VALUES[kind]
+        name: VALUES[kind] if kind in VALUES else st.sampled_from(kind)
         for name, kind in fields.items()
     }
     return st.none() | st.builds(FACTS_OF[what], **values)
@@ -241,6 +246,12 @@ ENTRIES = st.one_of(
         st.none() | st.floats(0.1, 100),
         st.lists(IDS).map(tuple),
         st.none() | IDS,
+        st.dictionaries(NAMES, st.floats(0, 1_000), max_size=3),
+        st.booleans(),
+        st.none() | st.floats(0.1, 100),
+        st.lists(NAMES, max_size=3).map(tuple),
+        st.booleans(),
+        st.sampled_from([1, 3]),
     ),
     entries_of(
         WorkerProfile,
