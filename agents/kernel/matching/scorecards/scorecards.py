@@ -12,6 +12,7 @@ from .additive_belief import SharedBelief
 from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
 from .pace_model import log_duration, observe_pace
+from .result_order import canonical_order
 from .scorecard_file import (
     FORMAT,
     VERSION,
@@ -49,7 +50,6 @@ _GRADED = {
 _GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
 _NONE = (0, 0.0)
 _EPOCH = 2**32
-_NO_SKILLS: list[tuple[str, float]] = []
 _COST_WEIGHT = 2.0
 _COSTS_KEPT = 0.98
 _PATIENCE = 16
@@ -108,7 +108,7 @@ class Scorecards:
             return
         self._buffer = []
         if len(buffer) > 1:
-            buffer.sort(key=_canonical)
+            buffer.sort(key=canonical_order)
         for settled in buffer:
             self._take(settled)
 
@@ -438,21 +438,3 @@ class Scorecards:
         if named is None:
             named = card.add_named(worker, name, self._ease(name))
         return named
-
-
-def _canonical(settled: SettledAttempt) -> tuple[object, ...]:
-    # Everything that `settle` reads, so that results with equal keys are interchangeable.
-    task, worker, _, outcome, duration_s, error_kind, quality, cost, counts, at = settled
-    return (
-        worker.name,
-        task.type,
-        at,
-        task.difficulty,
-        outcome,
-        error_kind,
-        -1.0 if quality is None else quality,
-        duration_s,
-        cost,
-        counts,
-        sorted(task.required_skills.items()) if task.required_skills else _NO_SKILLS,
-    )
