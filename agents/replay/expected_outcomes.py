@@ -26,6 +26,7 @@ class ExpectedOutcome(NamedTuple):
         quality: the grade of its output; None for none.
         error: its error message; "" for a success.
         is_seen: whether an attempt of this worker at this task was recorded.
+        is_declined: whether the worker declines the task.
     """
 
     is_success: bool
@@ -34,6 +35,7 @@ class ExpectedOutcome(NamedTuple):
     quality: float | None
     error: str
     is_seen: bool
+    is_declined: bool = False
 
 
 class ExpectedOutcomes:
@@ -77,6 +79,7 @@ class ExpectedOutcomes:
             attempt.quality,
             attempt.error,
             is_seen=True,
+            is_declined=attempt.outcome is AttemptOutcome.DECLINED,
         )
 
     def _expect(self, task: Task, worker: WorkerRecord) -> ExpectedOutcome:
@@ -115,7 +118,8 @@ def _learn(recorded: RecordedRun) -> Scorecards:
                 kind,
                 each.quality,
                 each.cost,
-                not each.error or is_skill_error(kind, each.error),
+                each.outcome is not AttemptOutcome.DECLINED
+                and (not each.error or is_skill_error(kind, each.error)),
                 each.ended_at,
             )
         )

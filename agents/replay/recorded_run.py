@@ -12,6 +12,7 @@ from ..kernel.model.occurrences import (
     SETTLING,
     CancellationCause,
     CancellationFacts,
+    DeclineFacts,
     FailureFacts,
     Occurrence,
     OccurrenceKind,
@@ -105,6 +106,8 @@ def recorded_in_store(board: BoardState) -> RecordedRun:
     attempts: list[RecordedAttempt] = []
     for each in recorded.attempts:
         kept = board.tasks[each.task_id].attempts[each.number - 1]
+        if kept.is_review:
+            continue
         # It got a slot later than it was assigned if it was prefetched.
         attempts.append(
             each._replace(
@@ -131,6 +134,7 @@ _FAILED = {
     OccurrenceKind.ATTEMPT_FAILED: AttemptOutcome.FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT: AttemptOutcome.TIMED_OUT,
 }
+_SUCCEEDED = frozenset({OccurrenceKind.TASK_COMPLETED, OccurrenceKind.ATTEMPT_SUCCEEDED})
 _OF_TASKS = [field for field in TaskFacts._fields if field in Task.model_fields]
 
 
@@ -174,8 +178,17 @@ class _Reading:
             error = facts.error if isinstance(facts, FailureFacts) else "failed: no reason known"
             self._failures[task_id] = self._failures.get(task_id, 0) + 1
             self._end(occurrence, task_id, _FAILED[what], error)
-        elif what is OccurrenceKind.TASK_COMPLETED:
+        elif what in _SUCCEEDED:
             self._end(occurrence, task_id, AttemptOutcome.SUCCEEDED)
+        elif what is OccurrenceKind.ATTEMPT_DECLINED:
+            reason = facts.reason if isinstance(facts, DeclineFacts) else ""
+            self._end(occurrence, task_id, AttemptOutcome.DECLINED, reason or "declined")
+        elif what is OccurrenceKind.ATTEMPT_REJECTED:
+            self._failures[task_id] = self._failures.get(task_id, 0) + 1
+            self._reject(task_id, number, facts)
+        elif what is OccurrenceKind.ATTEMPT_REVIEWED:
+            # A review is no attempt at the task.
+            self._assigned.pop((task_id, number), None)
         elif what is OccurrenceKind.TASK_REQUEUED and isinstance(facts, RequeueFacts):
             if self._assigned.pop((task_id, number), None) is not None:
                 self._lost += 1
@@ -202,6 +215,13 @@ class _Reading:
                 task_id, number, assigned[1], outcome, assigned[0], occurrence.at, error
             )
         )
+
+    def _reject(self, task_id: TaskId, number: int, facts: object) -> None:
+        error = facts.error if isinstance(facts, FailureFacts) else "rejected: no reason known"
+        for place, each in enumerate(self._attempts):
+            if each.task_id == task_id and each.number == number:
+                rejected = each._replace(outcome=AttemptOutcome.REJECTED, error=error)
+                self._attempts[place] = rejected
 
     def run(self) -> RecordedRun:
         usual = max(self._max_attempts.values(), default=1)

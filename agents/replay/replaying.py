@@ -170,6 +170,7 @@ class _Replay:
             attempt=sent.attempt,
             cost=outcome.cost,
             quality=outcome.quality,
+            declined=outcome.is_declined,
         )
         self._push(ended_at, ResultReceived(sent.worker_id, result))
 

@@ -19,9 +19,16 @@ from muster.agents.kernel.model.events import (
     WorkerJoined,
     WorkerLeft,
 )
-from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.occurrences import (
+    DeclineFacts,
+    FailureCause,
+    FailureFacts,
+    Occurrence,
+    OccurrenceKind,
+    ReviewFacts,
+)
 from muster.agents.kernel.model.records import AttemptOutcome
-from muster.agents.kernel.trace import trace_of
+from muster.agents.kernel.trace import TaskFacts, Trace, trace_of
 from muster.agents.replay.comparison import Comparison, compare, comparison_lines
 from muster.agents.replay.expected_outcomes import ExpectedOutcomes
 from muster.agents.replay.recorded_run import (
@@ -144,6 +151,40 @@ def test_what_came_from_outside_comes_again_at_its_time() -> None:
         # What Ben and Ada had under way is expected to end some time.
         assert found.replayed.unsettled == 0
         assert found.replayed.completed + found.replayed.failed == 4
+
+
+def test_declined_and_rejected_attempts_end_so_again_and_reviews_are_left_out() -> None:
+    def at(now: float, what: OccurrenceKind, worker: str = "", attempt: int = 0, facts: Any = None):
+        return Occurrence(now, what, 1, attempt, worker, facts)
+
+    kinds = OccurrenceKind
+    occurrences = (
+        at(0, kinds.TASK_ADDED),
+        at(0, kinds.TASK_ASSIGNED, "Ada", 1),
+        at(1, kinds.ATTEMPT_DECLINED, "Ada", 1, DeclineFacts("not me")),
+        at(1, kinds.TASK_ASSIGNED, "Ben", 2),
+        at(3, kinds.ATTEMPT_SUCCEEDED, "Ben", 2),
+        at(3, kinds.TASK_ASSIGNED, "Ada", 3),
+        at(4, kinds.ATTEMPT_REVIEWED, "Ada", 3, ReviewFacts(2, 0.1)),
+        at(4, kinds.ATTEMPT_REJECTED, "Ben", 2, FailureFacts(FailureCause.REJECTED, "bad: poor")),
+        at(4, kinds.TASK_FAILED, "Ben", 2, FailureFacts(FailureCause.REJECTED, "bad: poor")),
+    )
+    workers = {name: WorkerProfile(name, 5) for name in ("Ada", "Ben")}
+    task = TaskFacts(1, "work", type="t", review=True)
+    recorded = recorded_in_trace(Trace("boss", {1: task}, workers, occurrences))
+    assert [(each.worker, each.outcome, each.error) for each in recorded.attempts] == [
+        ("Ada", AttemptOutcome.DECLINED, "not me"),
+        ("Ben", AttemptOutcome.REJECTED, "bad: poor"),
+    ]
+    assert recorded.lost == 0
+    board = Board()
+    board.handle(joined("Ada"), 0.0)
+    board.handle(joined("Ben"), 0.0)
+    outcomes = ExpectedOutcomes(recorded)
+    declined = outcomes.next(recorded.tasks[1], board.workers["Ada"])
+    rejected = outcomes.next(recorded.tasks[1], board.workers["Ben"])
+    assert (declined.is_declined, declined.is_success, declined.duration_s) == (True, False, 1.0)
+    assert (rejected.is_declined, rejected.is_success, rejected.duration_s) == (False, False, 2.0)
 
 
 def recorded_of(*attempts: tuple[int, str, bool]) -> RecordedRun:
