@@ -50,7 +50,7 @@ from .errors import (
     WrongCall,
     WrongSecret,
 )
-from .inquiry import Answer, Inquiry
+from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .task import (
@@ -133,6 +133,8 @@ __all__ = [
     "RunEnded",
     "SearchFailed",
     "Shutdown",
+    "SkillsAnswer",
+    "SkillsInquiry",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",

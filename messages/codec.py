@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
-from .inquiry import Answer, Inquiry
+from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain import plain_fields
@@ -77,6 +77,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Shutdown,
         Inquiry,
         Answer,
+        SkillsInquiry,
+        SkillsAnswer,
         Parcel,
         BlobPlace,
         BlobsWanted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -11,15 +12,16 @@ from typing import TextIO
 
 from ...messages import RunEnded, WorkersMissing
 from ..manager.task_manager import TaskManager
-from ..report.file import write_report
 from ..runtime.garbage import collect_garbage_less_often
-from ..security.ticket import Ticket, write_ticket_file
+from ..runtime.terminal_text import terminal_line
+from ..security.ticket import Ticket
+from ..security.ticket_file import TicketFile
 from ..worker_pool.pool import WorkerPool
 from .console.exit import EXIT_FAILED, print_message
 from .console.interrupts import Interrupts
 from .console.logging_setup import load_for_logging
 from .console.progress import Progress, find_display
-from .report import follow_for_report, show_report
+from .report import finish_with_report, follow_for_report
 from .web_page import WebPage, WebPageOptions
 
 _LOAD_LOG_AFTER_S = 1.0
@@ -73,11 +75,11 @@ async def _manage(
     progress.follow(manager)
     draw = follow_for_report(manager, report_file)
     failure: RunEnded | WorkersMissing | None = None
-    with _ticket_in_file(ticket, ticket_file):
+    with contextlib.nullcontext() if ticket_file is None else TicketFile(ticket_file, ticket):
         async with Interrupts(manager.stop):
             # After the signal handlers: a program that reads the ticket may stop this process.
             stream = _messages_stream(as_json=as_json)
-            stream.write(f"{ticket}\n")
+            stream.write(_how_to_join(ticket, ticket_file))
             stream.flush()
             page.follow(manager)
             loop = asyncio.get_running_loop()
@@ -90,10 +92,7 @@ async def _manage(
                 except (RunEnded, WorkersMissing) as fault:
                     failure = fault
     report = manager.report()
-    if report_file is not None:
-        # Before the output to stdout, whose reader may have gone.
-        write_report(report, report_file, draw())
-    show_report(report, as_json=as_json)
+    finish_with_report(report, report_file, draw, as_json=as_json)
     await page.linger()
     if failure is not None:
         print_message(str(failure))
@@ -119,17 +118,8 @@ def _metrics_server(manager: TaskManager, port: int | None) -> Generator[None, N
         yield
 
 
-@contextlib.contextmanager
-def _ticket_in_file(ticket: Ticket, file: Path | None) -> Generator[None, None, None]:
-    """Keep a ticket in a file while it is valid."""
-    if file is None:
-        yield
-        return
-    write_ticket_file(file, ticket)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            # Another manager may have written its own ticket to the file meanwhile.
-            if file.read_text(encoding="utf-8").strip() == str(ticket):
-                file.unlink()
+def _how_to_join(ticket: Ticket, ticket_file: Path | None) -> str:
+    """The first line of output: the ticket or, since a ticket carries the secret, its file."""
+    if ticket_file is None:
+        return f"{ticket}\n"
+    return terminal_line(f"join with: muster worker --join {shlex.quote(str(ticket_file))}") + "\n"

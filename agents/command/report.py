@@ -8,15 +8,52 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...messages import InvalidInput
 from ..diagram import tell_as_sequence, write_sequence
 from ..kernel.trace import Trace, TraceLog, trace_of
 from ..manager.task_manager import TaskManager
-from ..report.file import shows_diagram
+from ..report.file import shows_diagram, write_report
 from ..report.model import RunReport
 from ..report.text import print_report, render_text
 from ..trace.follow import follow
+from .console.exit import discard_stdout
 from .output import write_json, write_lines
 from .stored_run import StoredRun
+
+
+def finish_with_report(
+    report: RunReport,
+    report_file: Path | None,
+    draw: Callable[[], str | None],
+    *,
+    as_json: bool,
+    conclusion: str = "",
+) -> None:
+    """Write the report to its file and print it; what went wrong with the file is raised last.
+
+    Args:
+        report: the report.
+        report_file: the file for it, in the format of its extension, or None.
+        draw: what `follow_for_report` returned.
+        as_json: print the report as JSON and nothing else.
+        conclusion: text of the scenario to print after the report, or "".
+
+    Raises:
+        InvalidInput: the file can't be written.
+    """
+    fault: InvalidInput | None = None
+    if report_file is not None:
+        try:
+            write_report(report, report_file, draw())
+        except InvalidInput as failed:
+            fault = failed
+    try:
+        show_report(report, as_json=as_json, conclusion=conclusion)
+    except BrokenPipeError:
+        # The reader has seen enough, such as `head -1`. The run itself is not affected.
+        discard_stdout()
+    if fault is not None:
+        raise fault
 
 
 def show_report(report: RunReport, *, as_json: bool, conclusion: str = "") -> None:

@@ -12,12 +12,11 @@ from pathlib import Path
 from ...messages import RunEnded, WorkersMissing
 from ...scenarios.scenario import Scenario
 from ..manager.task_manager import TaskManager
-from ..report.file import write_report
 from ..trace.follow import add_side_message
 from .console.exit import EXIT_FAILED, print_message
 from .console.interrupts import Interrupts, block_sigint_in_children, unblock_sigint
 from .console.progress import Progress, find_display
-from .report import follow_for_report, show_report
+from .report import finish_with_report, follow_for_report
 from .web_page import WebPage, WebPageOptions
 
 SIGINT_BLOCK_S = 0.5
@@ -33,7 +32,7 @@ async def play_scenario(
     report_file: Path | None = None,
     web: WebPageOptions | None = None,
 ) -> int:
-    """Run a scenario over real Ceylon, show its progress and print its report.
+    """Run a scenario, over real Ceylon or in virtual time, and print its report.
 
     Args:
         scenario: the scenario.
@@ -63,7 +62,9 @@ async def _play_scenario(
 ) -> int:
     managers: list[TaskManager] = []
     diagrams: list[Callable[[], str | None]] = []
-    progress = Progress(None if as_json else find_display())
+    # In virtual time a run of minutes takes a moment: nobody could read its progress.
+    is_shown = not as_json and not scenario.in_virtual_time
+    progress = Progress(find_display() if is_shown else None)
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)
@@ -91,11 +92,8 @@ async def _play_scenario(
             except (RunEnded, WorkersMissing) as fault:
                 failure = fault
     report = managers[-1].report()
-    if report_file is not None:
-        # Before the output to stdout, whose reader may have gone.
-        write_report(report, report_file, diagrams[-1]())
     conclusion = "" if failure is not None else scenario.conclusion(report)
-    show_report(report, as_json=as_json, conclusion=conclusion)
+    finish_with_report(report, report_file, diagrams[-1], as_json=as_json, conclusion=conclusion)
     await page.linger()
     if failure is not None:
         print_message(str(failure))

@@ -114,6 +114,30 @@ class TaskView(_Model):
     parent_id: TaskId | None
     """The task it belongs to."""
 
+    required_skills: dict[str, float]
+    """The named skills that it wants, with their levels."""
+
+    strict: bool
+    """Whether a worker below one of those levels never gets it."""
+
+    deadline: float | None
+    """How soon it should be completed, in seconds after it was added; null: no deadline."""
+
+    escalate: list[str]
+    """The steps of its ladder: names of workers, skills or specialties."""
+
+    review: bool
+    """Whether a second worker reviews a successful attempt before it counts."""
+
+    votes: int
+    """How many workers run it; the answer of the majority counts."""
+
+    cost: float
+    """What its attempts cost together, in the run's unit."""
+
+    quality: float | None
+    """The grade of its result, 0 to 1; null for none."""
+
 
 class WholeTask(TaskView):
     """The state of a task, with its data and output."""
@@ -229,6 +253,18 @@ class WorkerView(_Model):
 
     heard_s_ago: float
     """Seconds since it was last heard from."""
+
+    skills: dict[str, float]
+    """Its named skills with their levels, as it declares them."""
+
+    cost_per_s: float
+    """What a second of its work costs, in the run's unit."""
+
+    cost_per_task: float
+    """What each of its attempts costs besides."""
+
+    review_types: list[str]
+    """The types of task whose results it reviews."""
 
 
 class Stats(_Model):

@@ -9,6 +9,7 @@ from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.records import TaskRecord, WorkerRecord
+from ..report.sums import cost_of
 from .api_models import (
     MAX_TEXT,
     HeldSlotView,
@@ -74,6 +75,10 @@ def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerVi
         succeeded=worker.stats.successful_tasks,
         ended=worker.stats.completed_tasks,
         heard_s_ago=max(now - worker.last_heard_at, 0.0),
+        skills=dict(worker.skills),
+        cost_per_s=worker.cost_per_s,
+        cost_per_task=worker.cost_per_task,
+        review_types=sorted(worker.profile.review_types),
     )
 
 
@@ -119,4 +124,12 @@ def _fields(record: TaskRecord) -> dict[str, Any]:
         "depends_on": list(task.depends_on),
         "expires_s": task.expires_s,
         "parent_id": task.parent_id,
+        "required_skills": task.required_skills,
+        "strict": task.strict,
+        "deadline": task.deadline,
+        "escalate": list(task.escalate),
+        "review": task.review,
+        "votes": task.votes,
+        "cost": cost_of(record),
+        "quality": None if result is None else result.quality,
     }

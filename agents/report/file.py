@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,12 @@ def check_report_file(path: Path | None) -> None:
     if not path.parent.is_dir():
         raise InvalidInput(
             f"the report can't be written to {str(path)!r}: there is no folder {str(path.parent)!r}"
+        )
+    place, need = (path, os.W_OK) if path.exists() else (path.parent, os.W_OK | os.X_OK)
+    if not os.access(place, need):
+        raise InvalidInput(
+            f"the report can't be written to {str(path)!r}: this user may not write to "
+            f"{str(place)!r}"
         )
 
 

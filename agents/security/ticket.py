@@ -178,9 +178,12 @@ def write_ticket_file(path: str | Path, ticket: Ticket) -> None:
         if draft:
             with contextlib.suppress(OSError):
                 os.unlink(draft)
-        raise InvalidInput(
-            f"the ticket file {str(path)!r} can't be written: {_reason(fault)}"
-        ) from None
+        raise ticket_file_fault(path, fault) from None
+
+
+def ticket_file_fault(path: Path, fault: OSError | ValueError) -> InvalidInput:
+    """What to raise when a ticket file can't be written."""
+    return InvalidInput(f"the ticket file {str(path)!r} can't be written: {_reason(fault)}")
 
 
 def _take_off_version(line: str) -> str:

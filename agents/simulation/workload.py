@@ -10,7 +10,7 @@ from typing import cast
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
 from ..execution.handlers import TaskContext
-from ..kernel.matching.policies import POLICIES
+from ..kernel.matching.policy_names import POLICIES
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
 from ..worker.worker_agent import WorkerAgent

@@ -46,7 +46,7 @@ class WorkerSpec(NamedTuple):
         """The arguments of `WorkerAgent` that are in the profile."""
         from ...messages.worker_profile import FOLLOW_FROM_HANDLERS  # noqa: PLC0415 - as above
 
-        return self.profile.model_dump(exclude=FOLLOW_FROM_HANDLERS)
+        return self.profile.model_dump(exclude=set(FOLLOW_FROM_HANDLERS))
 
 
 class ForkRequest(NamedTuple):

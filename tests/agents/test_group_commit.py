@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.instructions import AskAboutLeases
 from muster.agents.manager.group_commit import GroupCommit

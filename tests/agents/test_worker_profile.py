@@ -13,11 +13,12 @@ from muster.agents.manager.own_matching import WorkerDetail
 from muster.agents.worker_pool.processes import LocalProcesses
 from muster.agents.worker_pool.worker_spec import WorkerSpec
 from muster.messages import Hello, Task, TaskAssignment, WorkerProfile
+from muster.messages.worker_profile import FOLLOW_FROM_HANDLERS
 
 from ..every_field import make, names_of, values_of
 
-GIVEN = [name for name in names_of(WorkerProfile) if name != "task_types"]
-"""What a worker is told; its types of task are those of its handlers."""
+GIVEN = [name for name in names_of(WorkerProfile) if name not in FOLLOW_FROM_HANDLERS]
+"""What a worker is told; the types that it runs and reviews are those of its handlers."""
 
 
 def a_worker() -> WorkerAgent:

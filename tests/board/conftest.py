@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.invariants import check_invariants
-from muster.agents.kernel.matching.policies import MatchingPolicy, find_policy
+from muster.agents.kernel.matching.policies import MatchingPolicy
+from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,

@@ -12,9 +12,9 @@ from muster.agents.kernel.model.instructions import SendCancel
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.live.api_views import view_worker
 from muster.agents.live.page_state import PageState
+from muster.agents.report.build import build_report
 from muster.agents.report.html.page import render_html
 from muster.agents.report.markdown import render_markdown
-from muster.agents.report.model import build_report
 from muster.agents.report.text import render_text
 from muster.messages import TaskStatus
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.matching.policies import POLICIES, find_policy
+from muster.agents.kernel.matching.policy_names import POLICIES, find_policy
 from muster.agents.kernel.model.records import WorkerRecord
 from muster.messages import Task, UnknownName, WorkerProfile
 
@@ -31,7 +31,9 @@ def filled(watched: Make) -> Make:
 
 
 def test_an_unknown_policy_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="no policy 'best'; known: best_fit, in_order, score"):
+    with pytest.raises(
+        UnknownName, match="no policy 'best'; known: adaptive, best_fit, in_order, score"
+    ):
         find_policy("best")
 
 

@@ -10,7 +10,7 @@ from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.restoration import read_board, restore_into
 from muster.agents.kernel.board.rows import Rows, changed_rows
-from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,

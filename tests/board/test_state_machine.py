@@ -26,7 +26,7 @@ from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.board.task_checks import named_tasks
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
@@ -120,7 +120,7 @@ class Muster(RuleBasedStateMachine):
             prefetch_s=prefetch_s,
         )
         self.rules = rules
-        self.policy = POLICIES[policy]
+        self.policy = POLICIES[policy]()
         self.board = Board(rules, self.policy)
         self.kept = SharedRows()
         self.now = 0.0

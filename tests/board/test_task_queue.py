@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from muster.agents.kernel.board.invariants import check_invariants
-from muster.agents.kernel.matching.policies import find_policy
+from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     ResultReceived,

@@ -89,7 +89,7 @@ def secrets(tmp_path: Path) -> tuple[WorkspaceSecret, WorkspaceSecret]:
 @pytest.fixture
 def managing(start: Start, tasks_file: Callable[..., Path], secrets: Any) -> Any:
     running = start(*manager(tasks_file(5), "--secret-file", "right"))
-    running.wait_for("muster:2:")
+    running.wait_for("join with:")
     return running
 
 
@@ -135,7 +135,7 @@ def test_whoever_has_a_secret_refuses_the_ticket_of_an_insecure_manager(
     start: Start, tasks_file: Callable[..., Path], secrets: Any
 ) -> None:
     managing = start(*manager(tasks_file(5), "--insecure"))
-    managing.wait_for("muster:2:")
+    managing.wait_for("join with:")
     ended = start(*worker("--join", "ticket", "--secret-file", "right")).end(within_s=15)
     assert (ended.code, "says that the workspace is not sealed" in ended.err) == (2, True)
     working = start(*worker("--join", "ticket"))
@@ -150,7 +150,8 @@ def test_a_typed_ticket_is_hidden_from_those_who_list_processes(
     start: Start, tasks_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     managing = start(*manager(tasks_file(5, 5), "--time-scale", "20"))
-    line = managing.wait_for("muster:2:").strip()
+    managing.wait_for("join with:")
+    line = (tmp_path / "ticket").read_text(encoding="utf-8").strip()
     working = start(*worker("--join", line, "--time-scale", "20"))
     working.wait_until(lambda: b"muster:..." in shown_of(working.process.pid))
     assert line.encode() not in shown_of(working.process.pid)

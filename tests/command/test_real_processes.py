@@ -193,11 +193,11 @@ def test_a_run_goes_on_when_the_reader_of_its_lines_leaves(
     nobody_reads, pipe = os.pipe()
     managing = start(*manager(tasks_file(1, 2), "--workers", 1, "--report", "r.json"), stdout=pipe)
     os.close(pipe)
-    assert os.read(nobody_reads, 7) == b"muster:"
+    assert os.read(nobody_reads, 7) == b"join wi"
     os.close(nobody_reads)
     start(*worker("Ada", 9))
     ended = managing.end()
-    assert (ended.code, ended.err) == (1, "")
+    assert (ended.code, ended.err) == (0, "")
     assert json.loads((tmp_path / "r.json").read_text())["success_rate"] == 1.0
 
 
@@ -241,12 +241,27 @@ def test_a_manager_and_two_workers_find_each_other_through_a_ticket_file(
     managing = start(*manager(tasks_file(8, 3, 2), "--workers", 2, "--report", "report.json"))
     ended = managing.end()
     assert ended.code == 0
-    assert ended.out.startswith("muster:2:")
+    assert ended.out.startswith("join with: muster worker --join ticket\n")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["counts"]["completed"] == 3
     assert ada.end().out == "Ada: 1 task, 1 succeeded\n"
     assert ben.end().out == "Ben: 2 tasks, 2 succeeded\n"
     assert not (tmp_path / "ticket").exists()
+
+
+def test_a_second_manager_does_not_take_the_ticket_file_of_a_running_one(
+    start: Start, tasks_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    tasks = tasks_file(1)
+    managing = start(*manager(tasks, "--workers", 1))
+    managing.wait_for("join with:")
+    ticket = (tmp_path / "ticket").read_bytes()
+    ended = start(*manager(tasks, "--workers", 1)).end()
+    assert (ended.code, ended.out) == (2, "")
+    assert "the ticket file 'ticket' belongs to a manager that is running" in ended.err
+    assert (tmp_path / "ticket").read_bytes() == ticket
+    start(*worker("Ada", 9))
+    assert managing.end().code == 0
 
 
 def test_a_worker_that_comes_before_its_manager_waits_for_the_ticket_file(
@@ -266,13 +281,13 @@ def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(
     start(*worker("Ada", 9))
     ended = managing.end()
     assert json.loads(ended.out)["success_rate"] == 1.0
-    assert ended.err.startswith("muster:2:")
+    assert ended.err.startswith("join with: muster worker --join ticket\n")
 
 
 def test_only_its_owner_may_read_a_ticket_file(
     start: Start, tasks_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    start(*manager(tasks_file(1), "--workers", 1)).wait_for("muster:2:")
+    start(*manager(tasks_file(1), "--workers", 1)).wait_for("join with:")
     assert stat.S_IMODE((tmp_path / "ticket").stat().st_mode) == 0o600
 
 
@@ -305,7 +320,7 @@ def test_a_running_manager_tells_why_a_task_waits(
 def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
-    start(*manager(tasks_file(8), "--workers", 2)).wait_for("muster:2:")
+    start(*manager(tasks_file(8), "--workers", 2)).wait_for("join with:")
     ended = start("why", 7, "--join", "ticket").end()
     assert ended.code == 2
     assert ended.err.startswith("muster: ")
@@ -330,7 +345,7 @@ def test_sigterm_ends_a_manager_as_ctrl_c_does(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
     managing = start(*manager(tasks_file(9), "--workers", 1))
-    managing.wait_for("muster:2:")
+    managing.wait_for("join with:")
     managing.interrupt(signal.SIGTERM)
     assert managing.end(within_s=5).code == 1
 
@@ -375,7 +390,7 @@ def test_handlers_run_in_threads_or_processes(start: Start, tmp_path: Path, wher
         '{"id": 1, "description": "x", "type": "add", "data": [3, 4]}\n'
     )
     managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1, "--json"))
-    managing.wait_for("muster:2:")
+    managing.wait_for("join with:")
     working = start(*worker("Ada", 9, "--handlers", "adding", where, 2))
     assert json.loads(managing.end().out)["tasks"][0]["output"] == 7
     ended = working.end()

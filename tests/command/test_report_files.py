@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,37 @@ def test_an_unknown_ending_is_told_before_anything_begins(
     assert ended.err == (
         "muster: the report can't be written to 'report.pdf': its ending names the format, which "
         "is one of .html, .md, .json, .txt\n"
+    )
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_a_place_that_may_not_be_written_to_is_told_before_anything_begins(
+    invoke: Invoke,
+    tasks_file: Callable[..., Path],
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tasks_file(1)
+    # The tests may run as root, who may write anywhere.
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, *how, **more: str(path) != "." and access(path, *how, **more)
+    )
+    ended = invoke(*ASKED[command], "report.md")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        "muster: the report can't be written to 'report.md': this user may not write to '.'\n"
+    )
+
+
+@pytest.mark.ceylon
+def test_the_report_is_printed_even_if_its_file_can_not_be_written(invoke: Invoke) -> None:
+    Path("out.md").symlink_to("/dev/full")
+    ended = invoke("run", "all_well", "--time-scale", "0.01", "--report", "out.md")
+    assert ended.code == 2
+    assert "3 of 3 tasks succeeded" in ended.out
+    assert ended.err.endswith(
+        "muster: the report can't be written to 'out.md': No space left on device\n"
     )
 
 

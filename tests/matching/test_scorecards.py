@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.agents.kernel.matching.learning_policy import SettledAttempt
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
-from muster.agents.kernel.model.records import AttemptOutcome
 
 from .conftest import attempt, task, worker
 

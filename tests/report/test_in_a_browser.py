@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.board import Board
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     Event,
@@ -22,8 +22,9 @@ from muster.agents.kernel.model.events import (
     WorkerLeft,
 )
 from muster.agents.kernel.model.instructions import SendAssignment
+from muster.agents.report.build import build_report
 from muster.agents.report.file import write_report
-from muster.agents.report.model import RunReport, build_report
+from muster.agents.report.model import RunReport
 from muster.messages import Task, TaskResult, WorkerProfile
 from playwright.sync_api import sync_playwright
 
@@ -39,7 +40,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 @pytest.fixture(scope="module")
 def large_run() -> RunReport:
     """5,000 tasks at ten workers, one of which leaves on the way; each seventh task is evil."""
-    board = Board(policy=POLICIES["in_order"])
+    board = Board(policy=POLICIES["in_order"]())
     tasks = tuple(
         Task(
             id=number,

@@ -42,6 +42,17 @@ def replace_unencodable_characters() -> None:
             stream.reconfigure(errors="replace")
 
 
+def discard_stdout() -> None:
+    """Discard what is still written to stdout, because its reader has gone.
+
+    Without this, Python would report the broken pipe again at exit.
+    """
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
 def exit_code_of(command: Callable[[], object]) -> int:
     """Run a command, print the error that ends it, and return its exit code.
 
@@ -59,9 +70,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
         print_message(f"{fault.title}: {summarize(fault)}")
         return EXIT_CANNOT_RUN
     except BrokenPipeError:
-        # The reader of stdout has gone. Without this, Python would report it again at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         return EXIT_FAILED
     except Exception:  # noqa: BLE001 - the last place that can report it
         sys.stderr.write(terminal_lines(traceback.format_exc()))

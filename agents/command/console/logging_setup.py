@@ -95,7 +95,11 @@ def _formatter(*, for_people: bool) -> structlog.stdlib.ProcessorFormatter:
             structlog.processors.JSONRenderer(),
         ]
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[_take_fields, structlog.stdlib.add_log_level],
+        foreign_pre_chain=[
+            _take_fields,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+        ],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -80,7 +81,9 @@ class Progress:
         self._drawing.cancel()
         await asyncio.gather(self._drawing, return_exceptions=True)
         if self._tally is not None and not reader_left:
-            self._display.close(self._tally, now())
+            # The reader may leave at any time; the run is not affected.
+            with contextlib.suppress(BrokenPipeError):
+                self._display.close(self._tally, now())
 
     async def _draw_periodically(self, display: Display) -> None:
         while True:

@@ -60,6 +60,7 @@ def run(
     The exit code is 0 if every task succeeded.
     """
     from ...report.file import check_report_file
+    from ...simulation.virtual_time import run_in_virtual_time
     from ..run import play_scenario
     from ..scenario_finder import find_scenario, make_scenario
     from ..web_page import web_page_options
@@ -68,6 +69,11 @@ def run(
     check_report_file(report)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
     page = web_page_options(web, web_host, web_name, web_linger)
+    if made.in_virtual_time and (processes or page is not None):
+        raise InvalidInput(
+            f"scenario {made.name()!r} runs in virtual time, in which there are no processes and "
+            "no live page; leave out --processes and --web"
+        )
     playing = play_scenario(
         made,
         processes=processes,
@@ -76,7 +82,8 @@ def run(
         report_file=report,
         web=page,
     )
-    raise typer.Exit(asyncio.run(playing))
+    run = run_in_virtual_time if made.in_virtual_time else asyncio.run
+    raise typer.Exit(run(playing))
 
 
 def scenarios(verbose: Verbose = 0) -> None:

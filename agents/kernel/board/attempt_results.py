@@ -128,16 +128,15 @@ class AttemptResults:
             else:
                 error = result.error_message or "failed: no reason given"
                 self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
-        elif self._may_complete_late(record, result):
+        elif (
+            result.success
+            and not result.declined
+            and record.finished_at is None
+            and not needs_second_opinion(record.task)
+        ):
             self._complete_late(record, attempt, result)
         elif result.success or not was_stopping:
             self._ignore("came too late", record, result)
-
-    @staticmethod
-    def _may_complete_late(record: TaskRecord, result: TaskResult) -> bool:
-        """Whether a late success settles a task; one that needs a second opinion is run again."""
-        is_success = result.success and not result.declined
-        return is_success and record.finished_at is None and not needs_second_opinion(record.task)
 
     def note_progress(self, progress: TaskProgress, worker: WorkerRecord | None) -> None:
         """Record the progress of a running attempt; ignored for any other attempt."""
@@ -231,6 +230,7 @@ class AttemptResults:
         stats.completed_tasks += 1
         stats.successful_tasks += 1
         stats.total_time += result.execution_time
+        attempt.quality = result.quality
         if needs_second_opinion(record.task):
             self._opinions.take(record, attempt, result)
         else:
@@ -322,9 +322,9 @@ class AttemptResults:
             OccurrenceKind.ATTEMPT_DECLINED, record, attempt.number, name, DeclineFacts(reason)
         )
         self._lessons.tell(attempt, AttemptOutcome.DECLINED, result)
-        if record.task.votes > 1 or self._can_be_taken(record):
+        if self._can_be_taken(record):
             facts = RequeueFacts(RequeueCause.DECLINED)
-            self._requeue(attempt, Cause.DECLINED, facts, worker=name)
+            self._lifecycle.requeue(attempt, Cause.DECLINED, facts, worker=name)
             return
         error = record.error_message = f"declined: {describe_declines(record)}"
         facts = FailureFacts(FailureCause.DECLINED, error)

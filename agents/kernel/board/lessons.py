@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ....messages import TaskResult
 from ..matching.learning_policy import SettledAttempt
+from ..matching.scorecards.skill_errors import is_skill_error
 from ..matching.task_queue import TaskQueue
 from ..model.error_kind import error_kind
 from ..model.records import Attempt, AttemptOutcome
@@ -66,7 +67,8 @@ class Lessons:
                 error_kind(error) if error else "",
                 attempt.quality,
                 attempt.cost,
-                outcome not in _UNSKILLED and (not error or is_skill_error(error_kind(error), error)),
+                outcome not in _UNSKILLED
+                and (not error or is_skill_error(error_kind(error), error)),
                 now,
             )
         )

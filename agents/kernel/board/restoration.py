@@ -16,7 +16,8 @@ from ....messages import (
 )
 from ....messages.codec import decode_task
 from ....messages.values import unpack
-from ..matching.policies import POLICIES, MatchingPolicy
+from ..matching.policies import MatchingPolicy
+from ..matching.policy_names import POLICIES
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision, WorkerFigures
 from ..model.events import TasksAdded
@@ -26,6 +27,7 @@ from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, WorkerRecord, WorkerStats
 from ..model.second_opinions import open_attempts, wants_vote
 from .board import Board
+from .learned_rows import restore_learned
 from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 from .task_checks import check_same
 from .worker_registry import Quarantine
@@ -56,7 +58,8 @@ def read_board(
     if rows == NOTHING:
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
-    board = Board(rules or _rules_of(snapshot), policy or POLICIES.get(snapshot.policy))
+    board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
+    restore_learned(board.queue.policy, rows.learned)
     _restore(board, snapshot, now)
     return board
 
@@ -82,13 +85,15 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows == NOTHING:
+    if rows._replace(learned=()) == NOTHING:
+        restore_learned(board.queue.policy, rows.learned)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
     for record in own:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
+    restore_learned(board.queue.policy, rows.learned)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()
@@ -170,6 +175,11 @@ def read_snapshot(rows: Rows) -> Snapshot:
     snapshot.tasks.extend(tasks)
     snapshot.workers.extend(workers.values())
     return snapshot
+
+
+def _policy_of(snapshot: Snapshot) -> MatchingPolicy | None:
+    make = POLICIES.get(snapshot.policy)
+    return None if make is None else make()
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:

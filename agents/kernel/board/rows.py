@@ -46,6 +46,20 @@ class WorkerRow(NamedTuple):
     state: bytes
 
 
+class LearnedRow(NamedTuple):
+    """A part of what a policy has learned; it replaces the earlier row with the same two names.
+
+    Args:
+        policy: the name of the policy.
+        part: the name of the part: a worker's name, or another one that the policy chose.
+        state: the part; None deletes the row. When read, never None.
+    """
+
+    policy: str
+    part: str
+    state: bytes | None
+
+
 class Rows(NamedTuple):
     """The rows of one atomic write, or all rows of a store.
 
@@ -54,12 +68,14 @@ class Rows(NamedTuple):
         tasks: tasks; when read, in the order of adding, each with its definition.
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
+        learned: what policies have learned; when read, in the order of policy and part.
     """
 
     run: bytes | None = None
     tasks: tuple[TaskRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
+    learned: tuple[LearnedRow, ...] = ()
 
 
 NOTHING = Rows()

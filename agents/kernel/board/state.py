@@ -15,7 +15,7 @@ from ..matching.explanation import (
     explain_decision,
     explain_wait,
 )
-from ..matching.policies import POLICIES, MatchingPolicy
+from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
 from ..model.occurrences import FailureCause, Occurrence
@@ -48,7 +48,7 @@ class BoardState:
         rules = rules or Rules()
         self.context = BoardContext(rules)
         self.queue = TaskQueue(
-            policy or POLICIES["best_fit"],
+            policy or BestFit(),
             rules.unmatched_after_s,
             rules.prefetch_s,
             rules.quarantine_after,
@@ -290,9 +290,9 @@ class BoardState:
         gives_up_at = queue.gives_up_at(record)
         if gives_up_at is None:
             able = self.queue.eligibility_of(record).able(queue.workers)
-            what = describe_next(record)
             if able and all(map(queue.is_too_dear, able)):
-                return f"waits: {self.budget.describe()}, and all that can {what} cost something"
+                return f"waits: {self.budget.describe()}, and all that can run it cost something"
+            what = describe_next(record)
             return f"waits for a free slot: all workers that can {what} are busy"
         shortfall = queue.shortfall_of(record)
         headline = f"waits: no connected worker can {describe_next(record)}: {shortfall.text}"

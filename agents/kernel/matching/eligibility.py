@@ -17,7 +17,7 @@ from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.restriction import Restriction
 from ..model.second_opinions import needs_second_opinion, restriction_of
 from .budget import Budget, describe_rates
-from .policies import MatchingPolicy, find_obstacle
+from .policies import MatchingPolicy, describe_shortfall, find_obstacle
 from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
 _STEPPING = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
@@ -34,7 +34,8 @@ class Terms(NamedTuple):
         ladder: the steps of its ladder.
         step: the current step, from 0.
         declined_by: the names of the workers that declined it.
-        restriction: who may not review it or vote on it; None if it needs neither now.
+        restriction: the workers that may not have its next attempt, which is a review or a further
+            vote; None if all may.
     """
 
     skills: tuple[tuple[str, float], ...] = ()
@@ -42,6 +43,19 @@ class Terms(NamedTuple):
     step: int = 0
     declined_by: frozenset[str] = frozenset()
     restriction: Restriction | None = None
+
+    @property
+    def is_review(self) -> bool:
+        """Whether the next attempt is a review, for which other rules hold than for the work."""
+        return self.restriction is not None and self.restriction.is_review
+
+    def avoided(self, failed_by: frozenset[str]) -> frozenset[str]:
+        """The names of the workers that get the task only if no other can.
+
+        Args:
+            failed_by: the names of the workers at which it failed.
+        """
+        return failed_by if self.restriction is None else self.restriction.avoided
 
 
 NO_TERMS = Terms()
@@ -51,11 +65,11 @@ def terms_of(record: TaskRecord) -> Terms:
     """What a task insists on now."""
     task, declined_by = record.task, record.declined_by
     restriction = restriction_of(record) if needs_second_opinion(task) else None
-    if restriction is not None and restriction.is_review:
-        # A reviewer needs neither the skills nor the step of a worker that runs the task.
-        return Terms(declined_by=declined_by, restriction=restriction)
     if not (task.strict or task.escalate or declined_by or restriction):
         return NO_TERMS
+    if restriction is not None and restriction.is_review:
+        # A reviewer needs neither the skills of the worker nor its step of the ladder.
+        return Terms(declined_by=declined_by, restriction=restriction)
     step = 0
     if task.escalate:
         taken = sum(attempt.outcome in _STEPPING for attempt in record.attempts)
@@ -145,11 +159,12 @@ class Eligibility:
 
     def shortfall(self, workers: Iterable[WorkerRecord]) -> Shortfall:
         """Why none of the connected workers may get the tasks."""
-        policy, task, restriction = self.policy, self.task, self.terms.restriction
         workers, unmatched = tuple(workers), FailureCause.UNMATCHED
-        by_policy = [each for each in workers if self._find_obstacle(each) is None]
+        by_policy = [each for each in workers if self._basic_obstacle(each) is None]
         if not by_policy:
-            text = describe_restricted_shortfall(policy, task, restriction, workers)
+            text = describe_restricted_shortfall(
+                self.policy, self.task, self.terms.restriction, workers
+            )
             return Shortfall(unmatched, text)
         skilled = [each for each in by_policy if self._missing_skill(each) is None]
         if not skilled:
@@ -168,20 +183,19 @@ class Eligibility:
             names = ", ".join(sorted(each.name for each in on_steps)[:MAX_NAMED])
             return Shortfall(FailureCause.DECLINED, f"declined by all that could run it: {names}")
         if not self.budget.is_spent or not all(each.is_paid for each in willing):
-            text = describe_restricted_shortfall(policy, task, restriction, willing)
-            return Shortfall(unmatched, text)
+            return Shortfall(unmatched, describe_shortfall(self.policy, self.task, willing))
         first = min(willing, key=lambda worker: worker.order)
         return Shortfall(FailureCause.BUDGET, self._dearness(first))
 
     def _obstacle_besides_steps(self, worker: WorkerRecord) -> str | None:
-        obstacle = self._find_obstacle(worker) or self._missing_skill(worker)
+        obstacle = self._basic_obstacle(worker) or self._missing_skill(worker)
         if obstacle is None and worker.name in self.terms.declined_by:
             return "declined it"
         if obstacle is None and worker.is_paid and self.budget.is_spent:
             return self._dearness(worker)
         return obstacle
 
-    def _find_obstacle(self, worker: WorkerRecord) -> str | None:
+    def _basic_obstacle(self, worker: WorkerRecord) -> str | None:
         return find_restricted_obstacle(self.policy, self.task, self.terms.restriction, worker)
 
     def _missing_skill(self, worker: WorkerRecord) -> str | None:

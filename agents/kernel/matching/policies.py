@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ....messages import Task, UnknownName
+from ....messages import Task
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
@@ -154,24 +154,6 @@ class ByScore:
         stats = worker.stats
         rate = stats.success_rate if stats.completed_tasks else RATE_OF_THE_UNTRIED
         return 0.7 * rate + 0.3 * stats.completed_tasks
-
-
-POLICIES: Mapping[str, MatchingPolicy] = {
-    policy.name: policy for policy in (BestFit(), InOrder(), ByScore())
-}
-"""The built-in policies by name."""
-
-
-def find_policy(name: str) -> MatchingPolicy:
-    """The built-in policy with this name.
-
-    Raises:
-        UnknownName: there is none; the message lists all names.
-    """
-    policy = POLICIES.get(name)
-    if policy is None:
-        raise UnknownName("policy", name, POLICIES)
-    return policy
 
 
 def effective_skill(task: Task, worker: WorkerRecord) -> int:

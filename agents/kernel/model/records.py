@@ -12,6 +12,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
+from .restriction import Restriction
 
 MAX_STORY = 64
 """The maximum number of occurrences of a task that are kept; the oldest are dropped."""
@@ -229,10 +230,10 @@ class Attempt:
         duration: the estimate that is updated with its duration; None for none.
         cost: what it cost, in the manager's unit; 0 while the lease holds.
         quality: the grade of its output, 0 to 1; None for none.
+        reserved: what it is expected to cost while it runs, as far as the budget is concerned.
         is_review: whether it reviews the result of an earlier attempt.
         result: its successful result while that waits for a review or for other votes; None
             before and after.
-        reserved: what it is expected to cost while it runs, as far as the budget is concerned.
     """
 
     number: int
@@ -251,9 +252,9 @@ class Attempt:
     ended_at: float | None = None
     cost: float = 0.0
     quality: float | None = None
+    reserved: float = 0.0
     is_review: bool = False
     result: TaskResult | None = None
-    reserved: float = 0.0
 
     def due_at(self) -> float | None:
         """When it times out; None for never."""
@@ -273,7 +274,7 @@ class TaskRecord:
         packed: the encoded form of `added`; None if it is not encoded yet, or large.
         status: its status.
         attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
-            number of workers that may decline it.
+            number of workers that may decline it, review it or vote.
         failures: how many attempts failed, timed out or were rejected, without failed reviews.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
@@ -287,6 +288,8 @@ class TaskRecord:
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
+        restriction: the workers that may not have its next attempt; None if all may. The queue
+            sets it.
         decision: the decision that assigned its last attempt.
         forgotten: the number of occurrences dropped from the story.
     """
@@ -312,6 +315,7 @@ class TaskRecord:
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
     queue_entry: object | None = None
+    restriction: Restriction | None = None
     decision: Decision | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from math import fsum
 from typing import NamedTuple
 
+_LEAST_MOVE = 0.02
+_LEAST_GAIN = 0.02
+
 
 class Belief(NamedTuple):
     """A Gaussian belief about a skill.
@@ -41,11 +44,30 @@ class SharedBelief:
         self._known: tuple[float, float] | None = None
 
     def tell(self, cell: str, precision: float, weight: float) -> None:
-        """Take the message of a cell: its precision, and its mean times its precision."""
+        """Take the message of a cell: its precision, and its mean times its precision.
+
+        A message that hardly changes the belief is dropped, so that others that depend on the
+        belief need not follow it.
+        """
+        known = self.precisions.get(cell)
+        if known is not None:
+            mean, variance = self.without("")
+            gained = precision - known
+            moved = (weight - self.weights[cell] - gained * mean) * variance
+            if abs(moved) < _LEAST_MOVE and abs(gained) * variance < _LEAST_GAIN:
+                return
+        self.set_message(cell, precision, weight)
+
+    def set_message(self, cell: str, precision: float, weight: float) -> None:
+        """Set the message of a cell, as when it is restored."""
         self.precisions[cell] = precision
         self.weights[cell] = weight
         self.version += 1
         self._known = None
+
+    def evidence(self) -> tuple[float, float]:
+        """The precision and weight of all messages together."""
+        return fsum(self.precisions.values()), fsum(self.weights.values())
 
     def move_prior(self, mean: float) -> None:
         """Set the mean of the prior."""
@@ -56,9 +78,10 @@ class SharedBelief:
     def without(self, cell: str) -> Belief:
         """The belief, without what this cell has told; "" leaves nothing out."""
         if self._known is None:
+            precision, weight = self.evidence()
             self._known = (
-                self.prior_precision + fsum(self.precisions.values()),
-                self.mean * self.prior_precision + fsum(self.weights.values()),
+                self.prior_precision + precision,
+                self.mean * self.prior_precision + weight,
             )
         precision, weight = self._known
         own = self.precisions.get(cell)
@@ -139,16 +162,17 @@ class AdditiveCell:
             # The new evidence says that the evidence so far means nothing.
             precision = weight = 0.0
         self.precision, self.weight = precision, weight
+        self.version += 1
 
-    def widen(self, kept: float) -> None:
-        """Keep the mean, but only a part of the evidence.
+    def shift(self, by: float, kept: float) -> None:
+        """Move the mean of the evidence, and keep only a part of it.
 
         Args:
+            by: how far it moves.
             kept: the part that is kept, 0 to 1.
         """
-        mean, _ = self.belief()
+        self.weight = kept * (self.weight + by * self.precision)
         self.precision *= kept
-        self.weight = mean * self.precision
         self.tell()
 
     def tell(self) -> None:

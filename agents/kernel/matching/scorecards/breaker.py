@@ -7,8 +7,12 @@ from math import log
 OPENS_AFTER = 3
 """So many failures of one kind in a row open a breaker, if skill does not explain them."""
 
-OPENS_AT = 2.5
-"""The surprise, as the sum of -log(chance of failure), from which a breaker opens."""
+OPENS_AT = 6.0
+"""The surprise of a row of failures, as the sum of -log(chance of failure), that opens a breaker.
+
+About one row in exp(6) = 400 is that surprising by chance. A kind of error that has opened the
+breaker before needs half of it.
+"""
 
 FIRST_PAUSE_S = 60.0
 """How long a breaker stays open before its first probe, in seconds."""
@@ -19,10 +23,16 @@ LONGEST_PAUSE_S = 3600.0
 CLOSES_AFTER = 3
 """So many successes in a row close a breaker."""
 
-_GROWTH = 4.0
-_SURPRISE_OF_NO_SKILL = 1.0
-_SURPRISE_OF_HASTE = 1.0
+SURPRISE_OF_NO_SKILL = 2.0
+"""The surprise of a failure that says nothing about skill: three in a row open a breaker."""
+
+SURPRISE_OF_HASTE = 1.7
+"""What haste adds: four hasty failures in a row open a breaker, however hard the tasks."""
+
 MAX_KINDS = 8
+"""So many kinds of error are told apart; further kinds are not counted."""
+
+_GROWTH = 4.0
 
 
 class Breaker:
@@ -30,7 +40,7 @@ class Breaker:
 
     Closed, it lets every task pass. Open, it lets none pass until its pause is over; then one easy
     task at a time, the probe. A failed probe makes the next pause longer. A few successes in a row
-    close it, and what opened it is kept: the next failure of that kind opens it again.
+    close it, and what opened it is kept: fewer failures of that kind open it again, for longer.
 
     Args:
         none; it begins closed.
@@ -77,7 +87,8 @@ class Breaker:
             kind: the kind of error.
             chance: the chance of success that was expected; None if skill plays no part in it.
             at: when it failed, in seconds of the board.
-            is_hasty: whether it took far less time than a success takes.
+            is_hasty: whether the worker has never succeeded, and failed in far less time than others
+                need.
         """
         self.successes = 0
         if self.reason:
@@ -85,16 +96,18 @@ class Breaker:
             if at >= self.probes_from:
                 self._open(kind, 0, at)
             return
-        surprise = _SURPRISE_OF_NO_SKILL if chance is None else -log(max(1.0 - chance, 1e-3))
+        surprise = SURPRISE_OF_NO_SKILL if chance is None else -log(max(1.0 - chance, 1e-3))
         if is_hasty:
-            surprise += _SURPRISE_OF_HASTE
+            surprise += SURPRISE_OF_HASTE
         if kind not in self.failures and len(self.failures) >= MAX_KINDS:
             return
         count, total = self.failures.get(kind, (0, 0.0))
         count, total = count + 1, total + surprise
         self.failures[kind] = (count, total)
-        opened_before = kind in self.strikes
-        if (count >= OPENS_AFTER and total >= OPENS_AT) or (opened_before and surprise >= log(2.0)):
+        needed, needed_surprise = OPENS_AFTER, OPENS_AT
+        if kind in self.strikes:
+            needed, needed_surprise = OPENS_AFTER - 1, OPENS_AT / 2.0
+        if count >= needed and total >= needed_surprise:
             self._open(kind, count, at)
 
     def describe(self, task_type: str) -> str:
@@ -108,8 +121,6 @@ class Breaker:
             self.strikes[kind] = strikes
         if count:
             self.reason = f"{kind or 'failure'}, {count} times in a row"
-            if count == 1:
-                self.reason = f"{kind or 'failure'} again"
         self.opened_at = at
         self.pause_s = min(FIRST_PAUSE_S * _GROWTH ** min(strikes - 1, 10), LONGEST_PAUSE_S)
         self.failures.clear()

@@ -6,11 +6,19 @@ from math import log, sqrt
 from typing import TYPE_CHECKING
 
 from .additive_belief import AdditiveCell, SharedBelief
-from .pace_model import expect_duration_s, new_pace
-from .scorecard_file import BreakerSection, Evidence6, SharedSection, TypeSection, WorkerSection
-from .sharpness import NOISES, Sharpness
+from .pace_model import new_pace
+from .scorecard_file import (
+    BreakerSection,
+    Evidence6,
+    NotedSection,
+    SharedSection,
+    TypeSection,
+    WorkerSection,
+)
+from .sharpness import Sharpness
 from .skill_model import GENERAL_DEVIATION, new_skill
-from .worker_card import TypeCard, TypeCommons, WorkerCard
+from .type_commons import CommonEase, TypeCommons
+from .worker_card import TypeCard, WorkerCard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,19 +27,22 @@ _DIGITS = 4
 _PACE_RESULTS = 10
 
 
-def save_sharpness(sharpness: Sharpness) -> SharedSection:
+def save_shared(sharpness: Sharpness, common_ease: CommonEase) -> SharedSection:
     """The section of what is common to all workers."""
     return SharedSection(
         noise=round(sharpness.noise, _DIGITS),
         log_weights=list(sharpness.log_weights),
-        weights=[weight for _, weight in sharpness.used],
+        weights=list(sharpness.published),
+        ease=common_ease.mean,
+        updates=(common_ease.updates, common_ease.due),
     )
 
 
-def load_sharpness(section: SharedSection, sharpness: Sharpness) -> None:
+def load_shared(section: SharedSection, sharpness: Sharpness, common_ease: CommonEase) -> None:
     """Set what is common to all workers."""
-    used = [(noise * noise, each) for noise, each in zip(NOISES, section.weights, strict=True)]
-    sharpness.restore(section.log_weights, used, sharpness.version + 1)
+    sharpness.restore(section.log_weights, section.weights)
+    common_ease.mean = section.ease
+    common_ease.updates, common_ease.due = section.updates
 
 
 def save_worker(card: WorkerCard) -> WorkerSection:
@@ -70,6 +81,7 @@ def load_worker(
         commons = commons_of(type_name)
         skill = new_skill(card.general, commons.ease, name, type_name, each.special or 0.0)
         pace = new_pace(card.pace, commons.pace, name, type_name)
+        commons.results += each.results
         card.types[type_name] = _load_type(each, TypeCard(skill, pace))
     for skill_name, each in section.skills.items():
         level = SharedBelief(each.prior or 0.0, GENERAL_DEVIATION)
@@ -80,28 +92,31 @@ def load_worker(
 
 def _says_more(card: TypeCard) -> bool:
     breaker = card.breaker
-    return bool(card.results or card.costs or card.pending_pace or card.skill.precision) or bool(
+    return bool(card.results or card.costs or card.noted.weight or card.skill.precision) or bool(
         breaker.failures or breaker.strikes or (card.pace is not None and card.pace.precision)
     )
 
 
 def _save_type(card: TypeCard) -> TypeSection:
     mean, variance = card.skill.belief()
-    breaker = card.breaker
-    pace = card.pace
+    breaker, noted, pace = card.breaker, card.noted, card.pace
     return TypeSection(
         skill=round(mean, _DIGITS),
         deviation=round(sqrt(variance), _DIGITS),
         results=card.results,
         successes=card.successes,
-        expected_s=None if pace is None else float(f"{expect_duration_s(pace):.4g}"),
+        expected_s=None if pace is None else float(f"{card.expected_s():.4g}"),
         evidence=_save_cell(card.skill),
         pace_evidence=None if pace is None else _save_cell(pace),
         special=card.skill.special if pace is not None else None,
         prior=card.skill.worker.mean if pace is None else None,
-        change=(card.detector.fall, card.detector.rise),
-        pending=[(difficulty, share, n) for (difficulty, share), n in card.pending.items()],
-        pending_pace=(card.pending_pace, card.pending_pace_sum),
+        broken=card.broken,
+        noted=NotedSection(
+            outcomes=[(difficulty, *each) for difficulty, each in noted.outcomes.items()],
+            weight=noted.weight,
+            paces=(noted.paces, noted.pace_sum),
+            costs=(noted.costs, noted.cost_sum),
+        ),
         costs=(card.costs, card.cost_sum),
         breaker=BreakerSection(
             failures=dict(breaker.failures),
@@ -117,10 +132,13 @@ def _save_type(card: TypeCard) -> TypeSection:
 def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
     card.results = section.results
     card.successes = section.successes
-    card.detector.fall, card.detector.rise = section.change
-    card.pending = {(difficulty, share): n for difficulty, share, n in section.pending}
-    card.pending_count = sum(card.pending.values())
-    card.pending_pace, card.pending_pace_sum = section.pending_pace
+    if section.broken is not None:
+        card.broken = section.broken
+    noted = card.noted
+    noted.outcomes = {difficulty: (n, total) for difficulty, n, total in section.noted.outcomes}
+    noted.weight = section.noted.weight
+    noted.paces, noted.pace_sum = section.noted.paces
+    noted.costs, noted.cost_sum = section.noted.costs
     card.costs, card.cost_sum = section.costs
     breaker, saved = card.breaker, section.breaker
     breaker.failures = dict(saved.failures)
@@ -159,6 +177,6 @@ def _save_cell(cell: AdditiveCell) -> Evidence6:
 def _load_cell(evidence: Evidence6, cell: AdditiveCell) -> None:
     cell.precision, cell.weight = evidence[0], evidence[1]
     if evidence[2]:
-        cell.worker.tell(cell.type_name, evidence[2], evidence[3])
+        cell.worker.set_message(cell.type_name, evidence[2], evidence[3])
     if evidence[4]:
-        cell.type.tell(cell.worker_name, evidence[4], evidence[5])
+        cell.type.set_message(cell.worker_name, evidence[4], evidence[5])

@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 from math import log
-from typing import NamedTuple
 
 from .sharpness import Sharpness
 
 SHIFT = 2.5
 """The change of skill that is looked for, in units of skill."""
 
-
-class Evidence(NamedTuple):
-    """What one outcome says for a change: log likelihood ratios against no change.
-
-    Args:
-        success_fallen: of a success, if the skill has fallen.
-        failure_fallen: of a failure, if the skill has fallen.
-        success_risen: of a success, if the skill has risen.
-        failure_risen: of a failure, if the skill has risen.
-    """
-
-    success_fallen: float
-    failure_fallen: float
-    success_risen: float
-    failure_risen: float
+ALARM = 5.5
+"""The sum of log likelihood ratios for a change from which a worker is taken for changed."""
 
 
-def weigh_change(sharpness: Sharpness, margin: float, variance: float) -> Evidence:
-    """What an outcome would say for a change of skill by `SHIFT`.
+def weigh_change(
+    sharpness: Sharpness, margin: float, variance: float, success: float
+) -> tuple[float, float]:
+    """What an outcome says for a change of skill by `SHIFT`: log likelihood ratios against none.
 
     Args:
         sharpness: how sharply success depends on skill.
         margin: the mean of skill minus difficulty.
         variance: the variance of the skill.
+        success: the share of success, 0 to 1.
+
+    Returns:
+        For a fall and for a rise.
     """
     same = sharpness.chance(margin, variance)
     fallen = sharpness.chance(margin - SHIFT, variance)
     risen = sharpness.chance(margin + SHIFT, variance)
-    return Evidence(
-        log(fallen / same),
-        log((1.0 - fallen) / (1.0 - same)),
-        log(risen / same),
-        log((1.0 - risen) / (1.0 - same)),
+    if success == 1.0:
+        return log(fallen / same), log(risen / same)
+    failure = 1.0 - success
+    return (
+        success * log(fallen / same) + failure * log((1.0 - fallen) / (1.0 - same)),
+        success * log(risen / same) + failure * log((1.0 - risen) / (1.0 - same)),
     )
 
 
@@ -53,36 +46,30 @@ class ChangeDetector:
     does not hide it. A sum that reaches the threshold is an alarm (Page 1954).
 
     Args:
-        threshold: the sum of log likelihood ratios that is an alarm.
+        none; it begins without evidence.
     """
 
-    __slots__ = ("fall", "rise", "threshold")
+    __slots__ = ("fall", "rise")
 
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
+    def __init__(self) -> None:
         self.fall = 0.0
         self.rise = 0.0
 
-    def notice(self, evidence: Evidence, success: float) -> bool:
-        """Add the evidence of one outcome; after an alarm the sums start from 0.
+    def notice(self, fall: float, rise: float) -> float:
+        """Add evidence; after an alarm the sums start from 0.
 
         Args:
-            evidence: what outcomes say for a change.
-            success: the share of success, 0 to 1.
+            fall: the log likelihood ratio for a fall.
+            rise: the log likelihood ratio for a rise.
 
         Returns:
-            Whether it is an alarm.
+            The change of skill that it is an alarm of; 0 for none.
         """
-        failure = 1.0 - success
-        fall = self.fall + success * evidence[0] + failure * evidence[1]
-        rise = self.rise + success * evidence[2] + failure * evidence[3]
-        if fall >= self.threshold or rise >= self.threshold:
+        fall += self.fall
+        rise += self.rise
+        if fall >= ALARM or rise >= ALARM:
             self.fall = self.rise = 0.0
-            return True
-        self.fall = max(0.0, fall)
-        self.rise = max(0.0, rise)
-        return False
-
-    def reset(self) -> None:
-        """Start again, as after an alarm."""
-        self.fall = self.rise = 0.0
+            return -SHIFT if fall >= rise else SHIFT
+        self.fall = max(fall, 0.0)
+        self.rise = max(rise, 0.0)
+        return 0.0

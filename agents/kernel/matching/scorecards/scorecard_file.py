@@ -42,6 +42,17 @@ class BreakerSection(_Section):
     successes: _Count = 0
 
 
+class NotedSection(_Section):
+    """Results that are counted but not yet taken into account; see `NotedResults`."""
+
+    outcomes: Annotated[list[tuple[_Figure, _Count, _Positive]], Field(max_length=1_000)] = Field(
+        default_factory=list
+    )
+    weight: _Count = 0
+    paces: tuple[_Count, _Figure] = (0, 0.0)
+    costs: tuple[_Count, _Figure] = (0, 0.0)
+
+
 class TypeSection(_Section):
     """What is known of a worker for one type of task, or for one named skill.
 
@@ -54,9 +65,8 @@ class TypeSection(_Section):
         evidence: what exactly is known of the skill; without it, `skill` and `deviation` count.
         pace_evidence: what exactly is known of the pace; without it, `expected_s` counts.
         special: how much the skill was expected to differ from the general one.
-        change: the evidence for a fall and for a rise of the skill.
-        pending: outcomes that are counted but not yet applied: difficulty, share of success, count.
-        pending_pace: durations that are not yet applied: their number and the sum of logarithms.
+        broken: the logarithm of the odds that it always fails tasks of the type.
+        noted: results that are counted but not yet taken into account.
         costs: how many attempts' costs count, and their sum; both fade.
         breaker: the state of its breaker.
     """
@@ -70,11 +80,8 @@ class TypeSection(_Section):
     pace_evidence: Evidence6 | None = None
     special: _Figure | None = None
     prior: _Figure | None = None
-    change: tuple[_Positive, _Positive] = (0.0, 0.0)
-    pending: Annotated[list[tuple[_Figure, _Share, _Count]], Field(max_length=1_000)] = Field(
-        default_factory=list
-    )
-    pending_pace: tuple[_Count, _Figure] = (0, 0.0)
+    broken: _Figure | None = None
+    noted: NotedSection = Field(default_factory=NotedSection)
     costs: tuple[_Positive, _Positive] = (0.0, 0.0)
     breaker: BreakerSection = Field(default_factory=BreakerSection)
 
@@ -111,11 +118,15 @@ class SharedSection(_Section):
         noise: the luck in one attempt, as a standard deviation in units of skill.
         log_weights: the logarithms of the weights of the candidates for it.
         weights: the weights that are in use.
+        ease: how much easier all types are than their tasks' difficulty says.
+        updates: the number of updates of skills, and at which one `ease` is computed again.
     """
 
     noise: _Positive | None = None
     log_weights: _PerNoise
     weights: _PerNoise
+    ease: _Figure = 0.0
+    updates: tuple[_Count, _Count] = (0, 1)
 
 
 class SkillsFile(_Section):

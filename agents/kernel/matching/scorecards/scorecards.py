@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
+from math import log, prod, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from .....messages import Payload, Task
 from ...model.records import AttemptOutcome
 from .additive_belief import SharedBelief
-from .card_state import load_sharpness, load_worker, save_sharpness, save_worker
-from .pace_model import expect_duration_s, log_duration, observe_pace
+from .card_state import load_shared, load_worker, save_shared, save_worker
+from .change_detector import weigh_change
+from .pace_model import log_duration, observe_pace
 from .scorecard_file import (
     FORMAT,
     VERSION,
@@ -23,7 +24,8 @@ from .scorecard_file import (
 )
 from .sharpness import Sharpness
 from .skill_model import EASE_DEVIATION, observe_outcomes, scale_level
-from .worker_card import KEPT_AT_ALARM, TypeCard, TypeCommons, WorkerCard
+from .type_commons import CommonEase, TypeCommons
+from .worker_card import BROKEN_SUCCESS, NotedResults, TypeCard, WorkerCard
 
 if TYPE_CHECKING:
     from ...model.records import WorkerRecord
@@ -38,10 +40,13 @@ _GRADED = {
     AttemptOutcome.FAILED: 0.0,
     AttemptOutcome.TIMED_OUT: 0.0,
 }
+_GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
+_NONE = (0, 0.0)
 _COST_WEIGHT = 2.0
-_COSTS_REMEMBERED = 0.98
+_COSTS_KEPT = 0.98
 _PATIENCE = 16
-_LONGEST_PATIENCE = 32
+_LONGEST_PATIENCE = 64
+_FAILURE_WEIGHT = 3
 _HASTY = 0.2
 
 
@@ -72,6 +77,7 @@ class Scorecards:
 
     def __init__(self) -> None:
         self.sharpness = Sharpness()
+        self.common_ease = CommonEase()
         self.workers: dict[str, WorkerCard] = {}
         self.types: dict[str, TypeCommons] = {}
         self.named: dict[str, SharedBelief] = {}
@@ -102,18 +108,16 @@ class Scorecards:
         card = self._card(worker)
         of_type = card.types.get(task.type) or self._add_type(card, worker, task.type)
         outlook = of_type.outlook(self.sharpness, task.difficulty)
-        success = outlook.success
+        success = of_type.success(outlook)
         if task.required_skills:
             for name, level in task.required_skills.items():
                 named = self._named_card(card, worker, name)
-                success *= named.outlook(self.sharpness, scale_level(level)).success
+                success *= named.success(named.outlook(self.sharpness, scale_level(level)))
         return Chance(success, outlook.mean, sqrt(outlook.variance), of_type.results)
 
     def expected_s(self, worker: WorkerRecord, task: Task) -> float:
         """How long an attempt of this worker at this task will take, in seconds."""
-        pace = self._type_card(worker, task.type).pace
-        assert pace is not None
-        return expect_duration_s(pace)
+        return self._type_card(worker, task.type).expected_s()
 
     def expected_cost(self, worker: WorkerRecord, task: Task) -> float:
         """What an attempt of this worker at this task will cost, in the manager's unit of cost.
@@ -123,7 +127,7 @@ class Scorecards:
         card = self._type_card(worker, task.type)
         declared = worker.cost_per_task
         if worker.cost_per_s:
-            declared += worker.cost_per_s * self.expected_s(worker, task)
+            declared += worker.cost_per_s * card.expected_s()
         return (card.cost_sum + _COST_WEIGHT * declared) / (card.costs + _COST_WEIGHT)
 
     def is_blocked(self, worker: WorkerRecord, task_type: str, now: float) -> str | None:
@@ -166,10 +170,12 @@ class Scorecards:
             return -1
         skill, pace = of_type.skill, of_type.pace
         assert pace is not None
-        version = skill.worker.version + skill.type.version + self.sharpness.version
-        version += pace.worker.version + pace.type.version
+        version = skill.version + skill.worker.version + skill.type.version
+        version += pace.version + pace.worker.version + pace.type.version
+        version += of_type.version + self.sharpness.version
         for each in card.named.values():
-            version += each.skill.worker.version + each.skill.type.version
+            skill = each.skill
+            version += skill.version + skill.worker.version + skill.type.version + each.version
         return version
 
     # ------------------------------------------------------------------ keeping
@@ -178,7 +184,7 @@ class Scorecards:
         """All scorecards as the content of a skills file, which `restore` reads."""
         self.settle()
         workers = {name: save_worker(card) for name, card in sorted(self.workers.items())}
-        content = SkillsFile(shared=save_sharpness(self.sharpness), workers=workers)
+        content = SkillsFile(shared=save_shared(self.sharpness, self.common_ease), workers=workers)
         return {"format": FORMAT, "version": VERSION, **write_section(content)}
 
     @classmethod
@@ -191,7 +197,7 @@ class Scorecards:
         read = read_skills_file(content)
         scorecards = cls()
         if read.shared is not None:
-            load_sharpness(read.shared, scorecards.sharpness)
+            load_shared(read.shared, scorecards.sharpness, scorecards.common_ease)
         for name, section in read.workers.items():
             scorecards._load_worker(name, section)
         return scorecards
@@ -210,7 +216,7 @@ class Scorecards:
     def worker_row(self, name: str) -> dict[str, Payload]:
         """A worker's row as plain values; `SHARED_ROW` names that of all workers."""
         if name == SHARED_ROW:
-            return write_section(save_sharpness(self.sharpness))
+            return write_section(save_shared(self.sharpness, self.common_ease))
         return write_section(save_worker(self.workers[name]))
 
     def load_row(self, name: str, row: Mapping[str, Payload]) -> None:
@@ -220,70 +226,89 @@ class Scorecards:
             InvalidInput: the row is not valid; the message names the place and the value.
         """
         if name == SHARED_ROW:
-            load_sharpness(read_shared_row(row), self.sharpness)
+            load_shared(read_shared_row(row), self.sharpness, self.common_ease)
         else:
             self._load_worker(name, read_worker_row(row, name))
 
     # ------------------------------------------------------------------ learning
 
     def _take(self, settled: SettledAttempt) -> None:
-        worker, task = settled.worker, settled.task
-        outcome = settled.outcome
+        task, worker, _, outcome, duration_s, _, quality, cost, counts_as_skill, _ = settled
         graded = _GRADED.get(outcome)
         if graded is None:
             return
-        card = self._card(worker)
+        name = worker.name
+        card = self.workers.get(name)
+        if card is None or card.profile is not worker.profile:
+            card = self._card(worker)
         of_type = card.types.get(task.type) or self._add_type(card, worker, task.type)
-        self._changed.add(worker.name)
-        if settled.cost or of_type.costs:
-            of_type.cost_sum = of_type.cost_sum * _COSTS_REMEMBERED + settled.cost
-            of_type.costs = of_type.costs * _COSTS_REMEMBERED + 1.0
-        succeeded = outcome is AttemptOutcome.SUCCEEDED
-        outlook = of_type.outlook(self.sharpness, task.difficulty)
-        if succeeded:
+        noted = of_type.noted
+        self._changed.add(name)
+        if cost or of_type.costs or noted.costs:
+            noted.costs += 1
+            noted.cost_sum += cost
+        if outcome is AttemptOutcome.SUCCEEDED:
             of_type.breaker.note_success()
+            noted.paces += 1
+            noted.pace_sum += log_duration(duration_s)
         elif outcome is not AttemptOutcome.REJECTED:
-            self._note_failure(of_type, settled, outlook.success)
-        if succeeded or outcome is AttemptOutcome.TIMED_OUT:
-            self._note_duration(of_type, settled.duration_s, at_least=not succeeded)
-        if not settled.counts_as_skill:
-            return
-        # A grade lowers a success. It raises a rejection, but not a failure, which grades itself.
-        if settled.quality is not None and (succeeded or outcome is AttemptOutcome.REJECTED):
-            graded = settled.quality
-        of_type.results += 1
-        of_type.successes += graded
-        if task.required_skills:
-            self._learn_named(card, of_type, worker, task, graded)
-        else:
-            self._learn_skill(card, of_type, task.difficulty, graded)
+            self._note_failure(of_type, settled)
+        if counts_as_skill:
+            # A grade lowers a success. It raises a rejection, but not a failure.
+            if quality is not None and outcome in _GRADABLE:
+                graded = quality
+            of_type.results += 1
+            of_type.successes += graded
+            self._commons(task.type).results += 1
+            if task.required_skills:
+                self._learn_named(card, of_type, worker, task, graded)
+            else:
+                difficulty = task.difficulty
+                count, total = noted.outcomes.get(difficulty, _NONE)
+                noted.outcomes[difficulty] = count + 1, total + graded
+        noted.weight += 1 if graded == 1.0 else _FAILURE_WEIGHT
+        if noted.weight > of_type.results // _PATIENCE or noted.weight > _LONGEST_PATIENCE:
+            self._apply(card, of_type)
 
-    def _learn_skill(
-        self, card: WorkerCard, of_type: TypeCard, difficulty: float, success: float
+    def _apply(self, card: WorkerCard, of_type: TypeCard) -> None:
+        noted, pace = of_type.noted, of_type.pace
+        of_type.noted = NotedResults()
+        if noted.outcomes:
+            self._apply_outcomes(card, of_type, noted.outcomes)
+        if noted.paces:
+            assert pace is not None
+            observe_pace(pace, noted.pace_sum, noted.paces)
+        if noted.costs:
+            kept = _COSTS_KEPT**noted.costs
+            of_type.costs = of_type.costs * kept + noted.costs
+            of_type.cost_sum = of_type.cost_sum * kept + noted.cost_sum
+            of_type.version += 1
+
+    def _apply_outcomes(
+        self, card: WorkerCard, of_type: TypeCard, outcomes: Mapping[float, tuple[int, float]]
     ) -> None:
-        evidence = of_type.outlook(self.sharpness, difficulty).evidence
-        key = (difficulty, success)
-        of_type.pending[key] = of_type.pending.get(key, 0) + 1
-        of_type.pending_count += 1
-        type_changed = of_type.detector.notice(evidence, success)
-        worker_changed = card.detector.notice(evidence, success)
-        patience = min(of_type.results // _PATIENCE, _LONGEST_PATIENCE)
-        if of_type.pending_count > patience or type_changed or worker_changed:
-            if worker_changed:
-                card.take_for_changed()
-                of_type.detector.reset()
-            elif type_changed:
-                of_type.skill.widen(KEPT_AT_ALARM)
-            self._apply(of_type)
-
-    def _apply(self, of_type: TypeCard) -> None:
-        pending = of_type.pending
-        for difficulty, success in sorted(pending):
-            count = pending[difficulty, success]
-            observe_outcomes(of_type.skill, self.sharpness, difficulty, success, count)
-        pending.clear()
-        of_type.pending_count = 0
+        sharpness = self.sharpness
+        mean, variance = of_type.skill.belief()
+        ordered = sorted(outcomes.items())
+        odds = fall = rise = 0.0
+        for difficulty, (count, total) in ordered:
+            success = total / count
+            chance = of_type.outlook(sharpness, difficulty).success
+            odds += count * (
+                success * log(BROKEN_SUCCESS / chance)
+                + (1.0 - success) * log((1.0 - BROKEN_SUCCESS) / (1.0 - chance))
+            )
+            fallen, risen = weigh_change(sharpness, mean - difficulty, variance, success)
+            fall += count * fallen
+            rise += count * risen
+        weight = of_type.judge(odds)
+        change = card.detector.notice(weight * fall, weight * rise)
+        if change:
+            card.take_for_changed(change)
+        for difficulty, (count, total) in ordered:
+            observe_outcomes(of_type.skill, sharpness, difficulty, total / count, weight * count)
         of_type.skill.tell()
+        self.common_ease.count_update(self.types)
 
     def _learn_named(
         self, card: WorkerCard, of_type: TypeCard, worker: WorkerRecord, task: Task, success: float
@@ -295,41 +320,38 @@ class Scorecards:
         for name, level in sorted(task.required_skills.items()):
             parts.append((self._named_card(card, worker, name), scale_level(level)))
         chances = [part.outlook(self.sharpness, level).success for part, level in parts]
-        whole = 1.0
-        for each in chances:
-            whole *= each
+        whole = prod(chances)
         for (part, level), chance in zip(parts, chances, strict=True):
             innocent = (chance - whole) / (1.0 - whole)
             if part is not of_type:
                 part.results += 1
                 part.successes += success
             observe_outcomes(
-                part.skill, self.sharpness, level, success + (1.0 - success) * innocent, 1
+                part.skill, self.sharpness, level, success + (1.0 - success) * innocent, 1.0
             )
             part.skill.tell()
+        self.common_ease.count_update(self.types)
 
-    def _note_failure(self, of_type: TypeCard, settled: SettledAttempt, chance: float) -> None:
-        expected = chance if settled.counts_as_skill else None
-        pace = of_type.pace
-        is_hasty = (
-            pace is not None
-            and bool(pace.type.precisions)
-            and settled.duration_s < _HASTY * expect_duration_s(pace)
-        )
-        of_type.breaker.note_failure(settled.error_kind, expected, settled.at, is_hasty=is_hasty)
-
-    def _note_duration(self, of_type: TypeCard, duration_s: float, *, at_least: bool) -> None:
-        pace = of_type.pace
+    def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
+        pace, noted, duration_s = of_type.pace, of_type.noted, settled.duration_s
         assert pace is not None
-        if at_least and duration_s <= expect_duration_s(pace):
-            # It would have taken longer, which is what is expected anyway.
-            return
-        of_type.pending_pace += 1
-        of_type.pending_pace_sum += log_duration(duration_s)
-        if of_type.pending_pace > min(of_type.results // _PATIENCE, _LONGEST_PATIENCE):
-            observe_pace(pace, of_type.pending_pace_sum, of_type.pending_pace)
-            of_type.pending_pace = 0
-            of_type.pending_pace_sum = 0.0
+        expected_s = of_type.expected_s()
+        if settled.outcome is AttemptOutcome.TIMED_OUT and duration_s > expected_s:
+            # It would have taken still longer.
+            noted.paces += 1
+            noted.pace_sum += log_duration(duration_s)
+        chance = None
+        if settled.counts_as_skill:
+            chance = of_type.success(of_type.outlook(self.sharpness, settled.task.difficulty))
+        # Who fails at once is free at once, and so gets the next task, too. Before anybody has
+        # succeeded, it is known by having failed more often than all others together.
+        if of_type.successes:
+            is_hasty = False
+        elif pace.type.precisions:
+            is_hasty = duration_s < _HASTY * expected_s
+        else:
+            is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
+        of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
 
     # ------------------------------------------------------------------ cards
 
@@ -354,7 +376,7 @@ class Scorecards:
     def _commons(self, task_type: str) -> TypeCommons:
         commons = self.types.get(task_type)
         if commons is None:
-            commons = self.types[task_type] = TypeCommons()
+            commons = self.types[task_type] = TypeCommons(self.common_ease.mean)
         return commons
 
     def _ease(self, name: str) -> SharedBelief:

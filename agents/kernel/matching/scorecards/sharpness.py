@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import erfc, exp, log, pi, sqrt
 
-NOISES = (0.15, 0.5, 1.0, 1.7, 3.0)
+NOISES = (0.15, 0.5, 1.0, 1.8, 3.0, 5.0)
 """Candidate standard deviations of the luck in one attempt, in units of skill.
 
 The first is a hard threshold: an attempt succeeds if and only if the skill reaches the difficulty.
 A logistic curve with slope a has about the noise 1.7 / a.
 """
 
-LAPSE = 0.01
+LAPSE = 0.005
 """The share of attempts whose outcome has nothing to do with skill."""
 
 _STEADY = 1.0 - 2.0 * LAPSE
-_PRIORS = (0.1, 0.2, 0.3, 0.3, 0.1)
+_PRIORS = (0.1, 0.15, 0.25, 0.25, 0.15, 0.1)
 _FORGETTING = 0.999
-_SHIFT_TO_PUBLISH = 0.01
-_LEAST_WEIGHT = 1e-3
+_SHIFT_TO_PUBLISH = 0.02
+_LEAST_WEIGHT = 2e-3
 _PER_ROOT_2 = 1.0 / sqrt(2.0)
 _PER_ROOT_2_PI = 1.0 / sqrt(2.0 * pi)
 
@@ -36,11 +36,13 @@ class Sharpness:
         weights: the weights of `NOISES`; None for the prior.
     """
 
-    __slots__ = ("_log_weights", "_used", "version")
+    __slots__ = ("_log_weights", "_used", "published", "version")
 
     def __init__(self, weights: Sequence[float] | None = None) -> None:
         self._log_weights = [log(each) for each in weights or _PRIORS]
         self._used: list[tuple[float, float]] = []
+        # The weights that `chance` uses; they follow the learned ones in steps.
+        self.published: tuple[float, ...] = ()
         self.version = 0
         self._publish(self._weights())
 
@@ -50,23 +52,15 @@ class Sharpness:
         return tuple(self._log_weights)
 
     @property
-    def used(self) -> tuple[tuple[float, float], ...]:
-        """The variances and weights that `chance` uses; they follow the weights in small steps."""
-        return tuple(self._used)
-
-    @property
     def noise(self) -> float:
         """The mean noise, in units of skill."""
         weights = self._weights()
         return sum(weight * noise for weight, noise in zip(weights, NOISES, strict=True))
 
-    def restore(
-        self, log_weights: Sequence[float], used: Sequence[tuple[float, float]], version: int
-    ) -> None:
-        """Set the weights, and the weights in use."""
+    def restore(self, log_weights: Sequence[float], published: Sequence[float]) -> None:
+        """Set the learned weights, and those in use."""
         self._log_weights = list(log_weights)
-        self._used = list(used)
-        self.version = version
+        self._publish(published)
 
     def chance(self, margin: float, variance: float) -> float:
         """The probability of success.
@@ -112,7 +106,7 @@ class Sharpness:
         bend *= sign * _STEADY * _PER_ROOT_2_PI / probability
         return slope, slope * slope + bend
 
-    def learn(self, margin: float, variance: float, success: float, count: int) -> None:
+    def learn(self, margin: float, variance: float, success: float, count: float) -> None:
         """Update the weights by outcomes of attempts.
 
         Args:
@@ -131,11 +125,10 @@ class Sharpness:
         greatest = max(self._log_weights)
         self._log_weights = [max(each - greatest, -12.0) for each in self._log_weights]
         weights = self._weights()
-        shift = max(
-            abs(weight - used) for weight, (_, used) in zip(weights, self._used, strict=True)
-        )
-        if shift > _SHIFT_TO_PUBLISH:
-            self._publish(weights)
+        for weight, published in zip(weights, self.published, strict=True):
+            if abs(weight - published) > _SHIFT_TO_PUBLISH:
+                self._publish(weights)
+                break
 
     def _weights(self) -> list[float]:
         weights = [exp(each) for each in self._log_weights]
@@ -143,7 +136,10 @@ class Sharpness:
         return [weight / total for weight in weights]
 
     def _publish(self, weights: Sequence[float]) -> None:
+        self.published = tuple(weights)
         self._used = [
-            (noise * noise, weight) for noise, weight in zip(NOISES, weights, strict=True)
+            (noise * noise, weight)
+            for noise, weight in zip(NOISES, weights, strict=True)
+            if weight >= _LEAST_WEIGHT
         ]
         self.version += 1

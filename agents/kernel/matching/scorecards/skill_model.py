@@ -23,8 +23,11 @@ GENERAL_DEVIATION = 2.2
 SPECIAL_DEVIATION = 1.2
 """How much a worker's skill for one type differs from its general skill."""
 
-EASE_DEVIATION = 1.5
+EASE_DEVIATION = 2.0
 """How much easier or harder than its tasks' difficulty says a type is."""
+
+COMMON_EASE_DEVIATION = 2.0
+"""How much easier or harder all types together are than their tasks' difficulty says."""
 
 SPECIALTY_SKILL = 1.0
 """How much more skill is expected for a specialty."""
@@ -32,6 +35,7 @@ SPECIALTY_SKILL = 1.0
 REMEMBERED = 200.0
 """Evidence fades as if only about this many results of a worker and type counted."""
 
+_LARGEST_STEP = 0.25
 _FADING = 1.0 - 1.0 / REMEMBERED
 _HIGHEST = 10.0
 
@@ -54,46 +58,39 @@ def new_skill(
 
 
 def observe_outcomes(
-    cell: AdditiveCell, sharpness: Sharpness, difficulty: float, success: float, count: int
+    cell: AdditiveCell, sharpness: Sharpness, difficulty: float, success: float, count: float
 ) -> None:
     """Take outcomes of attempts at tasks of one difficulty, and tell nobody yet.
 
-    Many equal outcomes are taken in steps that double, which costs the logarithm of their number:
-    the first ones move the belief most.
+    Many equal outcomes are taken in steps, each small enough that it hardly moves the belief on
+    which it is computed.
 
     Args:
         cell: the skill of the worker for the type.
         sharpness: how sharply success depends on skill.
         difficulty: the difficulty of the tasks.
         success: the share of success of each, 0 to 1.
-        count: the number of attempts.
+        count: the number of attempts; each may count in part.
     """
-    step = 1
-    while count > 0:
-        step = min(step, count)
-        _observe_once(cell, sharpness, difficulty, success, step)
+    while count > 0.0:
+        mean, variance = cell.belief()
+        margin = mean - difficulty
+        slope = bend = 0.0
+        if success > 0.0:
+            up, up_bend = sharpness.slopes(margin, variance, success=True)
+            slope, bend = success * up, success * up_bend
+        if success < 1.0:
+            down, down_bend = sharpness.slopes(margin, variance, success=False)
+            slope += (1.0 - success) * down
+            bend += (1.0 - success) * down_bend
+        # The posterior has mean m + v·a and variance v - v²·b. Divided by the prior, it is an
+        # observation of precision b / (1 - v·b).
+        told = variance * bend
+        step = min(count, max(1.0, _LARGEST_STEP / max(abs(told), 1e-9)))
+        per_remaining = step / max(1.0 - told, 0.02)
+        sharpness.learn(margin, variance, success, step)
+        cell.gain(bend * per_remaining, (slope + mean * bend) * per_remaining, _FADING**step)
         count -= step
-        step *= 2
-
-
-def _observe_once(
-    cell: AdditiveCell, sharpness: Sharpness, difficulty: float, success: float, count: int
-) -> None:
-    mean, variance = cell.belief()
-    margin = mean - difficulty
-    sharpness.learn(margin, variance, success, count)
-    slope = bend = 0.0
-    if success > 0.0:
-        up, up_bend = sharpness.slopes(margin, variance, success=True)
-        slope, bend = success * up, success * up_bend
-    if success < 1.0:
-        down, down_bend = sharpness.slopes(margin, variance, success=False)
-        slope += (1.0 - success) * down
-        bend += (1.0 - success) * down_bend
-    # The posterior has mean m + v·a and variance v - v²·b. Divided by the prior, it is an
-    # observation of precision b / (1 - v·b).
-    per_remaining = count / max(1.0 - variance * bend, 0.02)
-    cell.gain(bend * per_remaining, (slope + mean * bend) * per_remaining, _FADING**count)
 
 
 def believe_declared(level: float) -> float:

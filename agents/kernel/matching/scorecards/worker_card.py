@@ -2,127 +2,166 @@
 
 from __future__ import annotations
 
+from math import exp
 from typing import TYPE_CHECKING, NamedTuple
 
 from .additive_belief import AdditiveCell, SharedBelief
 from .breaker import Breaker
-from .change_detector import ChangeDetector, Evidence, weigh_change
-from .pace_model import new_pace, new_type_pace, new_worker_pace
+from .change_detector import ChangeDetector
+from .pace_model import expect_duration_s, new_pace, new_worker_pace
 from .sharpness import Sharpness
 from .skill_model import (
-    EASE_DEVIATION,
     GENERAL_DEVIATION,
     believe_declared,
     believe_general,
     expect_special,
     new_skill,
 )
+from .type_commons import TypeCommons
 
 if TYPE_CHECKING:
     from .....messages import WorkerProfile
     from ...model.records import WorkerRecord
 
-WORKER_ALARM = 5.0
-"""The evidence for a change of all of a worker's skills from which it is taken for changed."""
-
-TYPE_ALARM = 4.0
-"""The evidence for a change of a worker's skill for one type from which it is taken for changed."""
-
-KEPT_AT_ALARM = 0.15
+KEPT_AT_ALARM = 0.1
 """The part of the evidence that is kept when a skill has changed."""
 
 
-class TypeCommons:
-    """What all workers have in common for one type of task.
+BROKEN_PRIOR = -3.5
+"""The logarithm of the odds that a worker always fails tasks of a type, before its first result."""
+
+BROKEN_SUCCESS = 0.01
+"""The chance of success of a worker that always fails."""
+
+BROKEN_LEAST = -8.0
+"""The least logarithm of these odds, so that few failures tell of a change."""
+
+BROKEN_MOST = 8.0
+"""The greatest logarithm of these odds, so that few successes tell of a change."""
+
+
+class NotedResults:
+    """Results of a worker and type that are counted, but not yet taken into account.
+
+    The more results are known, the less one more tells, so it waits for others. That keeps the cost
+    of a result low.
 
     Args:
-        none.
+        none; it begins empty.
     """
 
-    __slots__ = ("ease", "pace")
+    __slots__ = ("cost_sum", "costs", "outcomes", "pace_sum", "paces", "weight")
 
     def __init__(self) -> None:
-        self.ease = SharedBelief(0.0, EASE_DEVIATION)
-        self.pace = new_type_pace()
+        # By difficulty: the number of results, and the sum of their shares of success.
+        self.outcomes: dict[float, tuple[int, float]] = {}
+        self.weight = 0
+        self.paces = 0
+        self.pace_sum: float = 0.0
+        self.costs = 0
+        self.cost_sum: float = 0.0
 
 
 class Outlook(NamedTuple):
-    """What is expected of an attempt at a task of one difficulty.
+    """What is expected of an attempt at a task of one difficulty, unless the worker is broken.
 
     Args:
         success: the probability of success.
         mean: the mean of the skill.
         variance: its variance.
-        evidence: what an outcome would say for a change of the skill.
     """
 
     success: float
     mean: float
     variance: float
-    evidence: Evidence
 
 
 class TypeCard:
-    """What is known of one worker's attempts at one type of task.
+    """What is known of one worker's attempts at one type of task, or with one named skill.
 
     Args:
         skill: its skill.
-        pace: its pace.
+        pace: its pace; None for a named skill.
     """
 
     __slots__ = (
+        "_expected_s",
+        "_outlooks",
+        "_outlooks_version",
+        "_pace_version",
         "breaker",
+        "broken",
         "cost_sum",
         "costs",
-        "detector",
-        "outlooks",
-        "outlooks_version",
+        "noted",
         "pace",
-        "pending",
-        "pending_count",
-        "pending_pace",
-        "pending_pace_sum",
         "results",
         "skill",
         "successes",
+        "version",
     )
 
     def __init__(self, skill: AdditiveCell, pace: AdditiveCell | None) -> None:
         self.skill = skill
         self.pace = pace
-        self.detector = ChangeDetector(TYPE_ALARM)
         self.breaker = Breaker()
         self.results = 0
-        self.successes = 0.0
-        self.costs = 0.0
-        self.cost_sum = 0.0
-        # Outcomes that are counted, but not yet applied: by difficulty and share of success.
-        self.pending: dict[tuple[float, float], int] = {}
-        self.pending_count = 0
-        self.pending_pace = 0
-        self.pending_pace_sum = 0.0
-        self.outlooks: dict[float, Outlook] = {}
-        self.outlooks_version = -1
+        self.successes: float = 0.0
+        self.costs: float = 0.0
+        self.cost_sum: float = 0.0
+        self.broken: float = BROKEN_PRIOR
+        self.version = 0
+        self.noted = NotedResults()
+        self._outlooks: dict[float, Outlook] = {}
+        self._outlooks_version = -1
+        self._expected_s: float = 0.0
+        self._pace_version = -1
 
     def outlook(self, sharpness: Sharpness, difficulty: float) -> Outlook:
         """What is expected of an attempt at a task of this difficulty."""
         skill = self.skill
-        version = skill.worker.version + skill.type.version + sharpness.version
-        if version != self.outlooks_version:
-            self.outlooks.clear()
-            self.outlooks_version = version
-        known = self.outlooks.get(difficulty)
+        version = skill.version + skill.worker.version + skill.type.version + sharpness.version
+        if version != self._outlooks_version:
+            self._outlooks.clear()
+            self._outlooks_version = version
+        known = self._outlooks.get(difficulty)
         if known is None:
             mean, variance = skill.belief()
-            margin = mean - difficulty
-            known = Outlook(
-                sharpness.chance(margin, variance),
-                mean,
-                variance,
-                weigh_change(sharpness, margin, variance),
-            )
-            self.outlooks[difficulty] = known
+            known = Outlook(sharpness.chance(mean - difficulty, variance), mean, variance)
+            self._outlooks[difficulty] = known
         return known
+
+    def expected_s(self) -> float:
+        """How long an attempt takes, in seconds; not for a named skill."""
+        pace = self.pace
+        assert pace is not None
+        version = pace.version + pace.worker.version + pace.type.version
+        if version != self._pace_version:
+            self._pace_version = version
+            self._expected_s = expect_duration_s(pace)
+        return self._expected_s
+
+    def success(self, outlook: Outlook) -> float:
+        """The probability of success, as the worker may be broken for the type."""
+        healthy = 1.0 / (1.0 + exp(self.broken))
+        return healthy * outlook.success + (1.0 - healthy) * BROKEN_SUCCESS
+
+    def judge(self, odds: float) -> float:
+        """Update the probability that the worker is broken for the type.
+
+        By Bayes' rule: a mixture of the probit model and of a worker that always fails.
+
+        Args:
+            odds: the log likelihood ratio of results for a broken worker.
+
+        Returns:
+            The probability that it is not, which is how much the results tell about its skill.
+        """
+        odds = min(max(self.broken + odds, BROKEN_LEAST), BROKEN_MOST)
+        if odds != self.broken:
+            self.broken = odds
+            self.version += 1
+        return 1.0 / (1.0 + exp(odds))
 
 
 class WorkerCard:
@@ -141,7 +180,7 @@ class WorkerCard:
         declared = 0.0 if worker is None else believe_general(worker)
         self.general = SharedBelief(declared, GENERAL_DEVIATION)
         self.pace = new_worker_pace()
-        self.detector = ChangeDetector(WORKER_ALARM)
+        self.detector = ChangeDetector()
         self.types: dict[str, TypeCard] = {}
         self.named: dict[str, TypeCard] = {}
 
@@ -178,10 +217,14 @@ class WorkerCard:
         self.named[name] = card
         return card
 
-    def take_for_changed(self) -> None:
-        """Keep what is believed of all skills, but hold it uncertain."""
-        mean = self.general.without("").mean
+    def take_for_changed(self, shift: float) -> None:
+        """Believe that all skills have changed, and hold them uncertain.
+
+        Args:
+            shift: by how much they have changed.
+        """
+        mean = self.general.without("").mean + shift
         self.shift += mean - self.general.mean
         self.general.move_prior(mean)
         for card in self.types.values():
-            card.skill.widen(KEPT_AT_ALARM)
+            card.skill.shift(shift, KEPT_AT_ALARM)

@@ -1,0 +1,52 @@
+"""Whether declared skills may be believed: until results contradict them too often."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....messages import Task
+from ..model.records import AttemptOutcome
+from .policies import effective_skill
+
+if TYPE_CHECKING:
+    from ..model.records import WorkerRecord
+    from .learning_policy import SettledAttempt
+
+BELIEVED_TO = 0.1
+"""Declared skills are believed while at most this share of the results contradicts them."""
+
+
+class DeclaredSkills:
+    """Counts results that the declared skills predicted, and results that contradict them.
+
+    A result contradicts them if a worker fails a task that it should be able to do, or does one
+    that should be too difficult.
+    """
+
+    __slots__ = ("contradictions", "results")
+
+    def __init__(self) -> None:
+        self.results = 0
+        self.contradictions = 0
+
+    @property
+    def are_believed(self) -> bool:
+        """Whether declared skills decide."""
+        return self.contradictions <= BELIEVED_TO * self.results
+
+    def learn(self, settled: SettledAttempt) -> None:
+        """Count an attempt that tells something about skill."""
+        if not settled.counts_as_skill:
+            return
+        self.results += 1
+        succeeded = settled.outcome is AttemptOutcome.SUCCEEDED
+        if succeeded is not is_declared_able(settled.task, settled.worker):
+            self.contradictions += 1
+
+
+def is_declared_able(task: Task, worker: WorkerRecord) -> bool:
+    """Whether a worker can do a task by the skills that it declares."""
+    if effective_skill(task, worker) < task.difficulty:
+        return False
+    skills = worker.skills
+    return all(skills.get(name, 0.0) >= level for name, level in task.required_skills.items())

@@ -1,0 +1,51 @@
+"""The table of the benchmark, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .row import Figure, Row
+from .statistic import Estimate
+
+
+def render_row(
+    row: Row, estimates: Mapping[str, Mapping[str, Estimate]], measured: Sequence[str]
+) -> str:
+    """A row of the benchmark: a line for each policy, and whether those measured reach the target.
+
+    Args:
+        row: the row.
+        estimates: by policy and figure.
+        measured: the policies that are to reach the targets.
+    """
+    head = [row.name, *(figure.label for figure in row.figures)]
+    lines = [head]
+    if any(figure.today for figure in row.figures):
+        lines.append(["  (best_fit elsewhere)", *(figure.today for figure in row.figures)])
+    if any(figure.target is not None for figure in row.figures):
+        lines.append(["  (target)", *(_target(figure) for figure in row.figures)])
+    for policy, by_key in estimates.items():
+        is_measured = any(policy.startswith(each) for each in measured)
+        cells = [_cell(figure, by_key, is_measured=is_measured) for figure in row.figures]
+        lines.append([f"  {policy}", *cells])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return "\n".join([f"\n{row.title}", *text])
+
+
+def _target(figure: Figure) -> str:
+    if figure.target is None:
+        return ""
+    return f"{'≤' if figure.at_most else '≥'} {figure.target:g}"
+
+
+def _cell(figure: Figure, by_key: Mapping[str, Estimate], *, is_measured: bool) -> str:
+    if figure.key not in by_key:
+        return ""
+    estimate = by_key[figure.key]
+    met = figure.is_met(estimate.mean) if is_measured else None
+    mark = "" if met is None else (" ✓" if met else " ✗")
+    return estimate.text(figure.digits) + mark
