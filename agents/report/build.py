@@ -139,6 +139,7 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
                 outcome=attempt.outcome,
                 cost=attempt.cost,
                 quality=attempt.quality,
+                is_review=attempt.is_review,
             )
         )
     return reports

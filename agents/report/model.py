@@ -52,6 +52,9 @@ class AttemptReport(_ReportPart):
     quality: Share | None = None
     """The grade of its output, 0 to 1; None for none."""
 
+    is_review: bool = False
+    """Whether it reviewed the result of an earlier attempt."""
+
 
 class TaskReport(_ReportPart):
     """The outcome of one task."""
