@@ -30,7 +30,7 @@ class Review(NamedTuple):
     reason: str = ""
 
 
-Reviewer: TypeAlias = Callable[..., "Review | float | None | Awaitable[Review | float | None]"]
+Reviewer: TypeAlias = Callable[..., "Review | float | Awaitable[Review | float | None] | None"]
 """Takes a task, a result of it and, if it has a third parameter, the context."""
 
 

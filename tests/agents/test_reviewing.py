@@ -160,6 +160,8 @@ def test_a_rejected_task_is_done_again_by_another_worker() -> None:
     manager = run(workers, picture(max_attempts=2))
     (result,) = manager.task_results
     assert (result.worker, result.attempt, result.quality) == ("Ben", 3, 1.0)
+    history = [(each.worker, each.is_review) for each in manager.report().tasks[0].history]
+    assert history == [("Ada", False), ("Cara", True), ("Ben", False), ("Cara", True)]
 
 
 def test_an_own_handle_task_runs_tasks_and_reviewers_review() -> None:

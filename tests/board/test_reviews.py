@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.matching.adaptive import AdaptivePolicy
+from muster.agents.kernel.matching.learning_policy import SettledAttempt
 from muster.agents.kernel.model.instructions import SendCancel
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.model.records import AttemptOutcome
@@ -245,3 +247,46 @@ def test_a_review_that_could_never_be_is_refused(
 ) -> None:
     with pytest.raises(InvalidTask, match=told):
         watched().add(Task(id=1, description="any", review=True, **fields))
+
+
+class Told(AdaptivePolicy):
+    """The adaptive policy, which also notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, int, AttemptOutcome, float | None, str, bool]] = []
+
+    def learn(self, settled: SettledAttempt) -> None:
+        worker, number = settled.worker.name, settled.attempt
+        quality, error, counts = settled.quality, settled.error_kind, settled.counts_as_skill
+        self.told.append((worker, number, settled.outcome, quality, error, counts))
+        super().learn(settled)
+
+
+@pytest.mark.parametrize(
+    ("grade", "outcome", "error"),
+    [(0.75, AttemptOutcome.SUCCEEDED, ""), (0.25, AttemptOutcome.REJECTED, "rejected")],
+)
+def test_a_learning_policy_is_told_once_of_a_reviewed_attempt_with_its_grade(
+    watched: Watched, grade: float, outcome: AttemptOutcome, error: str
+) -> None:
+    policy = Told()
+    board = team(watched, "Ada", "Ben", policy=policy)
+    board.add(to_review())
+    first = board.record(1).worker
+    board.succeed(1, quality=1.0)
+    assert policy.told == []
+    # The words of a reviewer are not taken for a cause such as a rate limit.
+    verdict(board, grade, "overloaded with words")
+    assert policy.told == [(first, 1, outcome, grade, error, True)]
+
+
+def test_a_learning_policy_is_told_of_agreement_as_quality(watched: Watched) -> None:
+    policy = Told()
+    board = team(watched, "Ada", "Ben", "Cara", policy=policy)
+    board.add(Task(id=1, description="any", type="paint", votes=3))
+    answers = {"Ada": "a", "Ben": "b", "Cara": "a"}
+    for attempt in tuple(board.record(1).attempts):
+        name = attempt.worker.name
+        board.succeed(1, worker=name, attempt=attempt.number, output=answers[name], quality=1.0)
+    assert {each[0]: each[3] for each in policy.told} == {"Ada": 1.0, "Ben": 0.0, "Cara": 1.0}

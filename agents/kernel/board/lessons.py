@@ -67,8 +67,15 @@ class Lessons:
                 error_kind(error) if error else "",
                 attempt.quality,
                 attempt.cost,
-                outcome not in _UNSKILLED
-                and (not error or is_skill_error(error_kind(error), error)),
+                _counts_as_skill(outcome, error),
                 now,
             )
         )
+
+
+def _counts_as_skill(outcome: AttemptOutcome, error: str) -> bool:
+    if outcome in _UNSKILLED:
+        return False
+    # The text of a rejection is the reviewer's, whatever words it has.
+    is_rejected = outcome is AttemptOutcome.REJECTED
+    return is_rejected or not error or is_skill_error(error_kind(error), error)

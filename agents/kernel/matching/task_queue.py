@@ -85,9 +85,8 @@ class TaskQueue:
         kind: Hashable = (task.type, self.policy.group(task))
         avoided = record.failed_by
         if terms is not NO_TERMS:
-            kind = (kind, terms)
-            if terms.restriction is not None:
-                avoided = terms.restriction.avoided
+            kind, avoided = (kind, terms), terms.avoided(avoided)
+        record.restriction = terms.restriction
         key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
