@@ -81,6 +81,7 @@ SHOWN = [
                 "asked_at",
                 "expected_s",
                 "duration",
+                "reserved",
             }
         ),
     ),
