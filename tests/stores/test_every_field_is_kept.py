@@ -38,6 +38,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "_story": "compared as the story",
         "attempts": "compared one by one",
         "declined_by": "found anew in the attempts",
+        "restriction": "found anew in the attempts",
     },
     Attempt: {
         "worker": "compared by its name",

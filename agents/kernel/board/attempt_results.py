@@ -74,6 +74,8 @@ class AttemptResults:
         self._quarantine = quarantine
         self._lessons = lessons
         self._spending = spending
+        # It never changes, and this is asked for every result.
+        self._fails_late = context.rules.on_late == "fail"
         self._opinions = SecondOpinions(
             context,
             queue,
@@ -116,10 +118,12 @@ class AttemptResults:
             return
         attempt.is_reported = True
         self._spending.note_result(attempt, result)
-        if attempt.duration is not None and not result.declined:
-            attempt.duration.learn(result.execution_time)
-            if result.success and attempt.duration.note_success(result.execution_time):
-                self._lifecycle.watch_deadlines(attempt.duration)
+        duration = attempt.duration
+        if duration is not None and not result.declined:
+            took_s = result.execution_time
+            duration.learn(took_s)
+            if self._fails_late and result.success and duration.note_success(took_s):
+                self._lifecycle.watch_deadlines(duration)
         if attempt.outcome is None:
             if result.declined:
                 self._decline(attempt, result)

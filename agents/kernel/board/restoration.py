@@ -305,8 +305,9 @@ def _read_task(
 
 
 def _read_opinions(record: TaskRecord, kept: Payload) -> None:
+    by_number = {attempt.number: attempt for attempt in record.attempts}
     for number, is_review, result in kept:
-        attempt = record.attempts[int(number) - 1]
+        attempt = by_number[number]
         attempt.is_review = is_review
         attempt.result = None if result is None else _read_result(result)
 

@@ -61,14 +61,12 @@ class Spending:
 
     def note_result(self, attempt: Attempt, result: TaskResult) -> None:
         """Charge an attempt by its worker's report; called once for each attempt, also late."""
-        if result.quality is not None:
-            attempt.quality = result.quality
-        worker, unit = attempt.worker, self.budget.unit
-        cost = result.cost
-        if cost is None:
-            if not (worker.cost_per_s or worker.cost_per_task or attempt.cost):
-                return
-        elif result.cost_unit not in ("", unit):
+        attempt.quality = result.quality
+        worker, cost = attempt.worker, result.cost
+        if cost is None and not (worker.cost_per_s or worker.cost_per_task or attempt.cost):
+            return
+        unit = self.budget.unit
+        if cost is not None and result.cost_unit not in ("", unit):
             self._note_other_unit(attempt, cost, result.cost_unit)
             cost = None
         if cost is None:

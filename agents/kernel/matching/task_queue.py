@@ -195,11 +195,9 @@ class TaskQueue:
 
     def is_free(self, worker: WorkerRecord) -> bool:
         """Whether a worker may get a task now."""
-        return worker.is_free and not self.is_held_back(worker) and not self.is_too_dear(worker)
-
-    def is_too_dear(self, worker: WorkerRecord) -> bool:
-        """Whether a worker gets no more tasks for now, because nothing of the budget is left."""
-        return self._is_committed and worker.is_paid
+        if not worker.is_free or (self._is_committed and worker.is_paid):
+            return False
+        return not self.is_held_back(worker)
 
     def is_held_back(self, worker: WorkerRecord) -> bool:
         """Whether a worker gets no more tasks for now, because it is close to its quarantine.
