@@ -24,7 +24,7 @@ MAX_COLUMNS = 24
 """How many types and skills a map shows: those with the most results."""
 
 
-class SkillColumn(NamedTuple):
+class SkillMapColumn(NamedTuple):
     """A column of a map.
 
     Args:
@@ -36,7 +36,7 @@ class SkillColumn(NamedTuple):
     is_named_skill: bool
 
 
-class SkillRow(NamedTuple):
+class SkillMapRow(NamedTuple):
     """A row of a map.
 
     Args:
@@ -58,8 +58,8 @@ class SkillMap(NamedTuple):
         hidden_columns: how many more types and skills there are.
     """
 
-    columns: Sequence[SkillColumn]
-    rows: Sequence[SkillRow]
+    columns: Sequence[SkillMapColumn]
+    rows: Sequence[SkillMapRow]
     hidden_rows: int
     hidden_columns: int
 
@@ -103,11 +103,11 @@ def make_skill_map(
     cells: Iterable[SkillCell], max_rows: int = MAX_ROWS, max_columns: int = MAX_COLUMNS
 ) -> SkillMap:
     """Lay out cells as a map."""
-    placed: dict[tuple[str, SkillColumn], SkillCell] = {}
+    placed: dict[tuple[str, SkillMapColumn], SkillCell] = {}
     workers: Counter[str] = Counter()
-    columns: Counter[SkillColumn] = Counter()
+    columns: Counter[SkillMapColumn] = Counter()
     for cell in cells:
-        column = SkillColumn(cell.type, cell.is_named_skill)
+        column = SkillMapColumn(cell.type, cell.is_named_skill)
         placed[cell.worker, column] = cell
         workers[cell.worker] += cell.results
         columns[column] += cell.results
@@ -118,7 +118,7 @@ def make_skill_map(
     names = sorted(worker for worker, _ in workers.most_common(max_rows))
     return SkillMap(
         shown,
-        [SkillRow(name, [placed.get((name, column)) for column in shown]) for name in names],
+        [SkillMapRow(name, [placed.get((name, column)) for column in shown]) for name in names],
         len(workers) - len(names),
         len(columns) - len(shown),
     )

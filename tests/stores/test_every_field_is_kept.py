@@ -85,7 +85,9 @@ def a_task(worker: WorkerRecord, payload: Any) -> TaskRecord:
     # Changed since it was added.
     record.task = task.model_copy(update={"priority": -1, "timeout": 123.0})
     unkept = {name: default_of(Attempt, name) for name in NOT_KEPT[Attempt]}
-    record.attempts.append(make(Attempt, **{**unkept, "number": 1, "worker": worker, "task": record}))
+    record.attempts.append(
+        make(Attempt, **{**unkept, "number": 1, "worker": worker, "task": record})
+    )
     record.add_occurrence(make(Occurrence, task_id=record.task_id, what=OccurrenceKind.TASK_FAILED))
     return record
 
