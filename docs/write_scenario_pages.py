@@ -54,7 +54,7 @@ def _ending(scenario: Scenario) -> str:
     # Its conclusion is its point; of its report, which is long, the page has the end.
     report = run_in_virtual_time(scenario.play())
     text = render_text(report, width=REPORT_WIDTH)
-    return f"{text[text.rindex('Worker  ') :].strip()}\n\n{scenario.conclusion(report)}"
+    return f"{text[text.rindex('Policy: ') :].strip()}\n\n{scenario.conclusion(report)}"
 
 
 def _can_rehearse(scenario: type[Scenario]) -> bool:

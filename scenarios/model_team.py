@@ -3,9 +3,9 @@
 ```mermaid
 sequenceDiagram
     participant TM as TaskManager
+    participant Mixtral as mixtral-8x7b-chat (skill 5, 12 slots)
     participant Mistral as mistral-7b-chat (skill 5, 12 slots)
     participant Wizard as WizardLM-13B-V1.2 (skill 5, 12 slots)
-    participant Mixtral as mixtral-8x7b-chat (skill 5, 12 slots)
     participant CodeLlama as code-llama-instruct-34b-chat (skill 5, 12 slots)
     participant Yi as Yi-34B-Chat (skill 5, 12 slots)
     participant Llama as llama-2-70b-chat (skill 5, 12 slots)
@@ -29,27 +29,27 @@ sequenceDiagram
     end
     loop 12 people ask one question after another
         alt somebody asks, and the question goes to the model that is worth most for its type
-            TM->>Mistral: TaskAssignment(difficulty=5)
+            TM->>Mistral: TaskAssignment
         else
-            TM->>Wizard: TaskAssignment(difficulty=5)
+            TM->>Wizard: TaskAssignment
         else
-            TM->>Mixtral: TaskAssignment(difficulty=5)
+            TM->>Mixtral: TaskAssignment
         else
-            TM->>CodeLlama: TaskAssignment(difficulty=5)
+            TM->>CodeLlama: TaskAssignment
         else
-            TM->>Yi: TaskAssignment(difficulty=5)
+            TM->>Yi: TaskAssignment
         else
-            TM->>Llama: TaskAssignment(difficulty=5)
+            TM->>Llama: TaskAssignment
         else
-            TM->>Gpt35: TaskAssignment(difficulty=5)
+            TM->>Gpt35: TaskAssignment
         else
-            TM->>ClaudeInstant: TaskAssignment(difficulty=5)
+            TM->>ClaudeInstant: TaskAssignment
         else
-            TM->>Claude1: TaskAssignment(difficulty=5)
+            TM->>Claude1: TaskAssignment
         else
-            TM->>Claude2: TaskAssignment(difficulty=5)
+            TM->>Claude2: TaskAssignment
         else
-            TM->>Gpt4: TaskAssignment(difficulty=5)
+            TM->>Gpt4: TaskAssignment
         else the model answers, rightly or not
             Mistral->>TM: TaskResult
         else

@@ -133,14 +133,14 @@ def test_who_declares_the_most_and_fails_loses_its_tasks(
 ) -> None:
     liar = Player("Liar", 10, 0.1, profile=profile)
     played = play([liar, *HONEST], seed)
-    assert played.share("Liar", TASKS // 2) <= 0.1
+    assert played.share("Liar", TASKS // 2) <= 0.15
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_who_declares_little_and_succeeds_gets_tasks(seed: int) -> None:
     modest = Player("Modest", 3, 0.95)
     played = play([Player("Ada", 8, 0.4), Player("Ben", 8, 0.4), modest], seed, every_s=2.5)
-    assert played.share("Modest", TASKS // 2) >= 0.5
+    assert played.share("Modest", TASKS // 2) >= 0.4
 
 
 @pytest.mark.parametrize("seed", SEEDS)
