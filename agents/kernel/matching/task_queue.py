@@ -199,6 +199,10 @@ class TaskQueue:
             return False
         return not self.is_held_back(worker)
 
+    def is_too_dear(self, worker: WorkerRecord) -> bool:
+        """Whether a worker gets no more tasks for now, because nothing of the budget is left."""
+        return self._is_committed and worker.is_paid
+
     def is_held_back(self, worker: WorkerRecord) -> bool:
         """Whether a worker gets no more tasks for now, because it is close to its quarantine.
 
