@@ -1,4 +1,4 @@
-"""Workers whose true skill nobody declares, and the tasks that show it: what matching is measured on.
+"""Worlds to measure matching on: workers with hidden true skills, and tasks that show them.
 
 Whether an attempt succeeds is drawn with luck that depends only on the seed, the task, the worker
 and the attempt. So every policy meets the same world, whatever it decides.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -131,6 +131,10 @@ class HiddenWorld:
     def era(self, task: Task) -> int:
         """Which of the times of constant skills a task belongs to."""
         return int(isinstance(task.id, int) and task.id > FALL_AT)
+
+    def kind(self, task: Task) -> Hashable:
+        """The kind of a task; tasks of one kind and era have the same chances and durations."""
+        return task.type, task.difficulty
 
     def skill(self, worker: HiddenWorker, task: Task) -> float:
         """A worker's true skill at a task."""

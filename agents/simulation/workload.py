@@ -8,11 +8,15 @@ import random
 from collections.abc import Awaitable, Sequence
 from typing import cast
 
+from typing_extensions import Unpack
+
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
+from ..execution.declining import TaskDeclined
 from ..execution.handlers import TaskContext
 from ..kernel.matching.policy_names import POLICIES
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
+from ..worker.options import WorkerOptions
 from ..worker.worker_agent import WorkerAgent
 from .handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS
 
@@ -30,13 +34,19 @@ _IN_THREADS = 0.5
 _REVIEWED = 0.2
 _VOTED_ON = 0.1
 """The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
+_DECLINED = 0.05
+_COSTLY = 0.2
+_STRICT = 0.2
+_STEPS = ("w1", "w2", "vision")
+"""The steps of ladders; the last worker stands on each."""
 
 
 class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
-    Some tasks are reviewed, and on some the workers vote. A quarter of the attempts ends in a
-    random one of all the ways in which a handler can end.
+    Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
+    vote, and some workers cost something. A quarter of the attempts ends in a random one of all the
+    ways in which a handler can end; some workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -49,7 +59,7 @@ class StressStory:
         """A new manager with its tasks."""
         chance = self._chance("manager")
         return TaskManager(
-            [self._make_task(chance, number) for number in range(1, TASKS + 1)],
+            [_make_task(chance, number) for number in range(1, TASKS + 1)],
             expected_workers=chance.randint(0, WORKERS),
             port=0,
             policy=chance.choice(sorted(POLICIES)),
@@ -63,18 +73,23 @@ class StressStory:
             quarantine_after=chance.choice((None, 1, 3)),
             quarantine_s=3.0,
             prefetch_s=chance.choice((0.0, 0.1, 2.0)),
+            budget=chance.choice((None, None, 0.0, 5.0, 20.0)),
+            on_late=chance.choice(("run", "fail")),
         )
 
     def workers(self) -> list[WorkerAgent]:
-        """New workers; the last one can do every task, so that no run hangs for lack of skill."""
+        """New workers; the last one can do every task for nothing, so that no run hangs."""
         chance = self._chance("workers")
         return [
             _RandomEndingWorker(
                 self._seed,
                 f"w{number}",
                 10 if number == WORKERS else chance.randint(3, 10),
-                chance.choice(((), ("paint",))),
-                chance.randint(1, 2),
+                (*chance.choice(((), ("paint",))), *(_STEPS if number == WORKERS else ())),
+                time_scale=TIME_SCALE,
+                slots=chance.randint(1, 2),
+                cost_per_s=chance.choice((0.0, 0.5)) if number < WORKERS else 0.0,
+                skills={"vision": 10.0 if number == WORKERS else chance.uniform(1.0, 9.0)},
             )
             for number in range(1, WORKERS + 1)
         ]
@@ -95,19 +110,7 @@ class StressStory:
                     case 2:
                         manager.set_priority(task_id, chance.randint(-3, 3))
                     case _:
-                        manager.add_task(self._make_task(chance, number, most_needed=TASKS))
-
-    def _make_task(
-        self, chance: random.Random, number: int, most_needed: int | None = None
-    ) -> Task:
-        task = _make_task(chance, number, most_needed)
-        # Drawn apart, so that all else stays as it was before there were reviews and votes.
-        opinion = self._chance(f"opinion/{number}").random()
-        if opinion < _REVIEWED and task.type:
-            task.review = True
-        elif opinion > 1 - _VOTED_ON:
-            task.votes = 3
-        return task
+                        manager.add_task(_make_task(chance, number, most_needed=TASKS))
 
     def _chance(self, role: str) -> random.Random:
         return random.Random(f"{self._seed}/{role}")  # noqa: S311 - reproducible, no secret
@@ -117,12 +120,17 @@ class _RandomEndingWorker(WorkerAgent):
     """A worker some of whose attempts end in a random way."""
 
     def __init__(
-        self, seed: int, name: str, skill_level: int, specialties: Sequence[str], slots: int
+        self,
+        seed: int,
+        name: str,
+        skill_level: int,
+        specialties: Sequence[str],
+        **options: Unpack[WorkerOptions],
     ) -> None:
-        super().__init__(
-            name, skill_level, specialties=specialties, slots=slots, time_scale=TIME_SCALE
-        )
+        super().__init__(name, skill_level, specialties=specialties, **options)
         self._seed = seed
+        # One worker declines nothing, or too few tasks would run.
+        self._may_decline = name != f"w{WORKERS}"
         for task_type in sorted(set(_TYPES) - {""}):
             self.review(task_type)(self._review)
 
@@ -142,6 +150,11 @@ class _RandomEndingWorker(WorkerAgent):
         key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
         chance = random.Random(key)  # noqa: S311 - reproducible, no secret
         result = await super().handle_task(data, time, agent)
+        if chance.random() < _DECLINED and self._may_decline:
+            raise TaskDeclined("not me")
+        if chance.random() < _COSTLY and isinstance(result, TaskResult) and self.cost_per_s:
+            unit = chance.choice(("", "USD", "EUR"))
+            result = result.model_copy(update={"cost": chance.random(), "cost_unit": unit})
         if chance.random() >= _SPECIAL_ENDINGS or not isinstance(result, TaskResult):
             return result
         ending = chance.choice((*PLAIN_ENDINGS, *COROUTINE_ENDINGS))
@@ -167,4 +180,8 @@ def _make_task(chance: random.Random, number: int, most_needed: int | None = Non
         timeout=chance.choice((None, None, 1.5, 6.0)),
         max_attempts=chance.randint(1, 3),
         expires_s=chance.choice((None, None, None, 20.0, 60.0)),
+        deadline=chance.choice((None, None, None, 20.0, 60.0)),
+        escalate=chance.choice(((), (), (), _STEPS[:2], _STEPS)),
+        required_skills={"vision": chance.uniform(1.0, 10.0)},
+        strict=chance.random() < _STRICT,
     )

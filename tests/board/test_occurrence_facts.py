@@ -112,6 +112,8 @@ NEWER_WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
         "rejected: by Ben: too dark",
     ),
     (K.TASK_REQUEUED, RequeueFacts(RequeueCause.DECLINED), "declined: Ada"),
+    (K.ATTEMPT_REVIEWED, ReviewFacts(1, 0.7, "good"), "attempt 1 graded 0.7: good"),
+    (K.ATTEMPT_REJECTED, FailureFacts(FailureCause.HANDLER, "rejected: no"), "rejected: no"),
     (K.ATTEMPT_CHARGED, ChargeFacts(0.5, "USD", is_counted=True), "0.5 USD"),
     (
         K.ATTEMPT_CHARGED,

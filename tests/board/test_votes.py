@@ -118,7 +118,7 @@ def test_with_too_few_workers_it_waits_with_a_reason_and_then_fails_with_the_cou
     assert board.status(1) is TaskStatus.PENDING
     board.wait_until(12.0, hearing=["w1", "w2"])
     assert board.record(1).error_message == (
-        "nobody can vote: 2 of 3 votes, for 2 different answers (1, 1); "
+        "nobody can vote: 2 of 3 votes, for 2 different answers (1, 1): "
         "all connected workers have voted"
     )
 

@@ -108,6 +108,14 @@ def simulate(
     stress: Annotated[
         bool, typer.Option("--stress", help="Run a generated workload instead of a scenario.")
     ] = False,
+    skills: Annotated[
+        bool,
+        typer.Option(
+            "--skills",
+            help="Compare matching policies, without faults, where workers are not what they "
+            "declare.",
+        ),
+    ] = False,
     seed: Annotated[
         int | None,
         typer.Option(help="The seed of the first run; each next run adds 1 [default: random]."),
@@ -133,18 +141,25 @@ def simulate(
 ) -> None:
     """Run a scenario many times in virtual time with injected faults, and check its invariants.
 
-    The exit code is 0 if no invariant was violated. The same seed gives the same run.
+    The exit code is 0 if no invariant was violated. The same seed gives the same run. With
+    --skills, print instead how many tasks each matching policy gets right.
     """
     from ..simulate import SimulationPlan, simulate_runs
 
-    if stress is bool(scenario):
-        raise InvalidInput("give either a scenario or --stress")
+    if [bool(scenario), stress, skills].count(True) != 1:
+        raise InvalidInput("give one of a scenario, --stress and --skills")
+    first_seed = secrets.randbelow(MAX_RANDOM_SEED) if seed is None else seed
+    if skills:
+        from ..simulate_skills import compare_skills
+
+        configure_logging(verbose)
+        raise typer.Exit(compare_skills(first_seed, runs, processes))
     plan = SimulationPlan(
         scenario=scenario,
         arguments=tuple(arguments or ()),
         kinds=read_fault_kinds(faults),
         storm_s=storm,
-        first_seed=secrets.randbelow(MAX_RANDOM_SEED) if seed is None else seed,
+        first_seed=first_seed,
         runs=runs,
         verbosity=verbose,
     )

@@ -85,8 +85,9 @@ class TaskQueue:
         kind: Hashable = (task.type, self.policy.group(task))
         avoided = record.failed_by
         if terms is not NO_TERMS:
-            kind, avoided = (kind, terms), terms.avoided(avoided)
-        record.restriction = terms.restriction
+            kind = (kind, terms)
+            if terms.restriction is not None:
+                avoided = terms.restriction.avoided
         key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
@@ -220,6 +221,11 @@ class TaskQueue:
         # The candidate sets do not change, but explanations describe this worker differently.
         for group in self.groups.values():
             group.candidates = None
+
+    def set_thrift(self, thrift: float) -> None:
+        """Set how much of a success one unit of cost is worth to a learning policy."""
+        if self.offers is not None:
+            self.offers.thrift = thrift
 
     def follow_budget(self, *, has_new_costs: bool = False) -> None:
         """Update which workers may get tasks, after the budget has changed.
