@@ -200,7 +200,10 @@ def test_an_own_grade_out_of_range_fails_the_attempt(grade: float) -> None:
         context.quality(grade)
 
     (result,) = run([ada], Task(1, "paint", type="paint")).task_results
-    assert result.error_message == f"InvalidInput: the quality is {grade!r}; it goes from 0 to 1"
+    assert (
+        result.error_message
+        == f"InvalidInput: quality is {grade!r}; it must be a number from 0 to 1"
+    )
 
 
 def test_three_workers_vote_at_once_and_the_majority_counts() -> None:

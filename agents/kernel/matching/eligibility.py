@@ -45,14 +45,6 @@ class Terms(NamedTuple):
     declined_by: frozenset[str] = frozenset()
     restriction: Restriction | None = None
 
-    def avoided(self, failed_by: frozenset[str]) -> frozenset[str]:
-        """The names of the workers that get the task only if no other can.
-
-        Args:
-            failed_by: the names of the workers at which it failed.
-        """
-        return failed_by if self.restriction is None else self.restriction.avoided
-
 
 NO_TERMS = Terms()
 

@@ -85,8 +85,9 @@ class TaskQueue:
         kind: Hashable = (task.type, self.policy.group(task))
         avoided = record.failed_by
         if terms is not NO_TERMS:
-            kind, avoided = (kind, terms), terms.avoided(avoided)
-        record.restriction = terms.restriction
+            kind = (kind, terms)
+            if terms.restriction is not None:
+                avoided = terms.restriction.avoided
         key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
@@ -195,9 +196,7 @@ class TaskQueue:
 
     def is_free(self, worker: WorkerRecord) -> bool:
         """Whether a worker may get a task now."""
-        if not worker.is_free or (self._is_committed and worker.is_paid):
-            return False
-        return not self.is_held_back(worker)
+        return worker.is_free and not self.is_held_back(worker) and not self.is_too_dear(worker)
 
     def is_too_dear(self, worker: WorkerRecord) -> bool:
         """Whether a worker gets no more tasks for now, because nothing of the budget is left."""
