@@ -58,8 +58,10 @@ def test_costs_refusals_ladders_and_budgets_work_across_processes(tmp_path: Path
     tasks = [
         Task(id=1, description="declined by the small one", type="look"),
         Task(id=2, description="goes up", type="try", escalate=["small", "large"]),
-        Task(id=3, description="ends the budget", type="try", escalate=["large"], priority=-1),
-        Task(id=4, description="is too dear", type="try", escalate=["large"], priority=-2),
+        Task(
+            id=3, description="ends the budget", type="try", escalate=["large"], depends_on=[1, 2]
+        ),
+        Task(id=4, description="is too dear", type="try", escalate=["large"], depends_on=[3]),
     ]
 
     async def go() -> TaskManager:
