@@ -218,6 +218,9 @@ class Muster(RuleBasedStateMachine):
         task, budget = record.task, self.board.budget
         assert not (worker.is_paid and budget.is_spent), "a paid attempt at the budget's end"
         assert (task.id, worker.name) not in self.declined, "a task for who declined it"
+        if record.attempts[-1].is_review:
+            # A reviewer needs neither the skills nor the step of a worker that runs the task.
+            return
         if task.strict:
             for skill, level in task.required_skills.items():
                 assert worker.skills.get(skill, 0.0) >= level, "a task for who lacks a skill"
