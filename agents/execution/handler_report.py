@@ -57,7 +57,8 @@ class HandlerReport:
     def quality(self, grade: float) -> None:
         """Grade the output of the attempt; the last call counts.
 
-        The grade can only lower what counts as the worker's success. A reviewer's grade replaces it.
+        The grade can only lower what counts as the worker's success. That of a reviewer replaces
+        it.
 
         Args:
             grade: 0 (useless) to 1 (perfect).

@@ -301,8 +301,8 @@ def _takes_context(function: Callable[..., object], given: int = 1) -> bool:
         if given == 1:
             raise InvalidInput(f"handler {name} takes no argument; it must take the task")
         raise InvalidInput(
-            f"reviewer {name} takes {len(positional)} of the two arguments task and result; it must "
-            "take both"
+            f"reviewer {name} takes {len(positional)} of the two arguments task and result; it "
+            "must take both"
         )
     return len(positional) > given or (variadic and len(positional) < given)
 

@@ -166,7 +166,9 @@ def test_an_unknown_policy_lists_the_known_ones(
 ) -> None:
     ended = invoke("manager", "--tasks", tasks_file(1), "--workers", 1, "--policy", "best")
     assert ended.code == 2
-    assert ended.err == "muster: there is no policy 'best'; known: adaptive, best_fit, in_order, score\n"
+    assert ended.err == (
+        "muster: there is no policy 'best'; known: adaptive, best_fit, in_order, score\n"
+    )
 
 
 def test_a_host_that_is_no_address_is_refused(

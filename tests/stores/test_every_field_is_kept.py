@@ -34,7 +34,6 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "named_by": "counted anew",
         "dependents": "found anew",
         "queue_entry": "the queue is made anew",
-        "restriction": "found anew in the attempts",
         "_story": "compared as the story",
         "attempts": "compared one by one",
         "declined_by": "found anew in the attempts",
