@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from ....messages import Payload, Task
+from ....messages import InvalidInput, Payload, Task
 from .declared_skills import DeclaredSkills
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .market import Market
@@ -74,7 +74,6 @@ class AdaptivePolicy:
         self._wakes_at: float | None = None
         self._is_declared = True
         self._noted: list[SettledAttempt] = []
-        self._favourites: dict[WorkerRecord, tuple[int, WaitingHead]] = {}
 
     # ------------------------------------------------------------------ as every policy
 
@@ -108,7 +107,6 @@ class AdaptivePolicy:
     def meet(self, workers: Sequence[WorkerRecord]) -> None:
         """Note which connected workers may get tasks."""
         self.market.meet(workers)
-        self._favourites.clear()
 
     def wakes_at(self) -> float | None:
         """When a task that the last `choose` held back may go to another worker."""
@@ -120,9 +118,7 @@ class AdaptivePolicy:
         """Choose pairs until all that is left had better wait."""
         market = self.market
         if self._noted:
-            self.scorecards.settle()
-            market.note_results(self._noted)
-            self._noted.clear()
+            self._follow_results()
         if waiting.thrift != market.thrift:
             market.set_thrift(waiting.thrift)
         self._is_declared = self.declared.are_believed and not waiting.thrift
@@ -149,6 +145,11 @@ class AdaptivePolicy:
                 yield from self._pair_declared(level_heads, waiting, now)
             else:
                 yield from self._pair_learned(level_heads, waiting, now)
+
+    def _follow_results(self) -> None:
+        self.scorecards.settle()
+        self.market.note_results(self._noted)
+        self._noted.clear()
 
     def _choice(self, kind: TaskKind, head: WaitingHead, worker: WorkerRecord) -> Choice:
         kind.recent += 1.0
@@ -199,7 +200,7 @@ class AdaptivePolicy:
         ]
         if not suitable and len(able) > 1:
             places = [index[worker] for worker in able if worker in index]
-            if any([declared[place] and place not in probation for place in places]):
+            if any(declared[place] and place not in probation for place in places):
                 return []
             if not waiting.is_ahead and now + _AT_ONCE < head.waits_since + GUESS_AFTER_S:
                 self._wake(head.waits_since + GUESS_AFTER_S, waiting)
@@ -295,10 +296,30 @@ class AdaptivePolicy:
 
     def export_state(self) -> Mapping[str, Payload]:
         """What it has learned, as plain values."""
-        return {}
+        self._follow_results()
+        return {
+            "scorecards": self.scorecards.export(),
+            "declared": [
+                self.declared.results,
+                self.declared.contradictions,
+                self.declared.are_believed,
+            ],
+            "market": self.market.export(),
+        }
 
     def restore_state(self, state: Mapping[str, Payload]) -> None:
         """Continue with what `export_state` returned."""
+        scorecards = Scorecards.restore(state["scorecards"])
+        market = Market(self, scorecards)
+        declared = DeclaredSkills()
+        try:
+            declared.results, declared.contradictions, declared.are_believed = state["declared"]
+            market.restore(state["market"])
+        except (KeyError, TypeError, ValueError) as fault:
+            raise InvalidInput(
+                f"the state of the adaptive policy can't be read: {type(fault).__name__}: {fault}"
+            ) from None
+        self.scorecards, self.declared, self.market = scorecards, declared, market
 
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ....messages import Task
+from ....messages import Payload, Task
 from .policies import MatchingPolicy
 from .prices import Price, adjust_prices
 from .scorecards.scorecards import Scorecards
+from .scorecards.sharpness import Sharpness
 from .task_kinds import Crew, TaskKind
-from .type_figures import TypeFigures
+from .type_figures import FiguresRow, TypeFigures
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
     from .learning_policy import SettledAttempt, WaitingHead
 
-CELLS_PER_EVENT = 16
+CELLS_PER_EVENT = 32
 """How many cells of the tables are looked at for each event, so that its cost stays bounded."""
 
-FEWEST_EVENTS = 16
+FEWEST_EVENTS = 8
 """The least number of events between two adjustments of the prices."""
 
 SETTLED_AFTER = 500
@@ -60,6 +61,10 @@ class Market:
         # Bounded by `MAX_KINDS`.
         self._kinds: dict[Hashable, TaskKind] = {}
         self._types: dict[str, tuple[TypeFigures, list[TaskKind]]] = {}
+        self._sharpness = Sharpness()
+        # What a run left that is continued: until its workers are there again.
+        self._known: dict[str, Mapping[str, FiguresRow]] = {}
+        self._kept: list[tuple[Task, bool, Sequence[float]]] = []
 
     @property
     def is_due(self) -> bool:
@@ -76,14 +81,19 @@ class Market:
             price.slots = worker.slots
             prices.append(price)
         self.crew = Crew(workers, prices)
-        recent = {key: kind.recent for key, kind in self._kinds.items()}
-        known, self._kinds = self._kinds, {}
+        for task_type, (figures, _) in self._types.items():
+            self._known[task_type] = {**self._known.get(task_type, {}), **figures.rows()}
+        before, self._kinds = self._kinds, {}
         self._types.clear()
-        for key, kind in known.items():
+        for key, kind in before.items():
             kind.is_dropped = True
-            if recent[key] > _FORGOTTEN:
-                self._add_kind(key, kind.task, may_retry=kind.may_retry).recent = recent[key]
-        self._due_after = 0.0
+            if kind.recent > _FORGOTTEN:
+                self._add_kind(key, kind.task, may_retry=kind.may_retry).recent = kind.recent
+        for task, may_retry, kept in self._kept if workers else ():
+            key = (task.type, self._policy.group(task), may_retry)
+            self._add_kind(key, task, may_retry=may_retry).restore(kept)
+        if before or not workers:
+            self._due_after = 0.0
 
     def set_thrift(self, thrift: float) -> None:
         """Set how much of a success one unit of cost is worth."""
@@ -128,7 +138,8 @@ class Market:
     def _add_kind(self, key: Hashable, task: Task, *, may_retry: bool) -> TaskKind:
         known = self._types.get(task.type)
         if known is None:
-            figures = TypeFigures(task, self.crew.workers, self._scorecards)
+            rows = self._known.get(task.type, {})
+            figures = TypeFigures(task, self.crew.workers, self._scorecards, self._sharpness, rows)
             known = self._types[task.type] = (figures, [])
         kind = self._kinds[key] = TaskKind(
             task,
@@ -182,6 +193,8 @@ class Market:
         self._adjusted_at = now
         kept = min(RECENT_TASKS / recent, 1.0) if recent else 1.0
         self._lasted_s *= kept
+        if self._scorecards.sharpness.published != self._sharpness.published:
+            self._publish_sharpness()
         for figures, of_type in self._types.values():
             changed = [
                 index
@@ -201,3 +214,59 @@ class Market:
             adjust_prices(crew.prices, kinds, self._lasted_s)
         crew.per_s[:] = [price.per_s for price in crew.prices]
         self._price_version += 1
+
+    def _publish_sharpness(self) -> None:
+        current = self._scorecards.sharpness
+        self._sharpness.restore(current.log_weights, current.published)
+        for kind in self._kinds.values():
+            kind.update_all()
+
+    # ------------------------------------------------------------------ keeping
+
+    def export(self) -> dict[str, Payload]:
+        """The prices, figures and recent work as plain values, for `restore`."""
+        sharpness = self._sharpness
+        return {
+            "prices": {name: price.export() for name, price in self._prices.items()},
+            "sharpness": [sharpness.log_weights, sharpness.published],
+            "figures": {task_type: known[0].rows() for task_type, known in self._types.items()},
+            "kinds": [kind.export() for kind in self._kinds.values()],
+            "events": [self.events, self._all_events, self._due_after, self._backlog],
+            "time": [self._lasted_s, self._adjusted_at],
+        }
+
+    def restore(self, state: Mapping[str, Payload]) -> None:
+        """Continue with what `export` returned; call it before the workers are met.
+
+        Raises:
+            KeyError, TypeError, ValueError: the state is not readable.
+        """
+        for name, each in state["prices"].items():
+            self._prices[name] = Price(1)
+            self._prices[name].restore(each)
+        self._sharpness.restore(*state["sharpness"])
+        self._known = {
+            task_type: {name: tuple(row) for name, row in rows.items()}
+            for task_type, rows in state["figures"].items()
+        }
+        self._kept = [
+            (
+                Task(
+                    id=1,
+                    description="a sample",
+                    type=task_type,
+                    difficulty=difficulty,
+                    required_skills=skills,
+                    strict=strict,
+                    max_attempts=2 if may_retry_first else 1,
+                ),
+                may_retry,
+                figures,
+            )
+            for (task_type, difficulty, skills, strict), (may_retry_first, may_retry), figures in (
+                state["kinds"]
+            )
+        ]
+        events = state["events"]
+        self.events, self._all_events, self._due_after, self._backlog = events
+        self._lasted_s, self._adjusted_at = state["time"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from ....messages import Task
+from ....messages import Payload, Task
 from ..model.decision import WorkerFigures
 from .declared_skills import is_declared_able
 from .policies import MatchingPolicy, find_obstacle
@@ -134,6 +134,25 @@ class TaskKind:
         self._fastest_s = self.mean_s = 1.0
         self.is_uneven = False
         self.update_all()
+
+    def export(self) -> list[Payload]:
+        """What distinguishes the kind, and what is kept of it, for `restore`."""
+        if self.stale:
+            self.update_stale()
+        task = self.task
+        return [
+            [task.type, task.difficulty, dict(task.required_skills), task.strict],
+            [task.max_attempts > 1, self.may_retry],
+            [self.recent, self._fastest_s, self.mean_s, self._next, self.is_uneven],
+        ]
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Continue with the last part of what `export` returned."""
+        self.recent, self._fastest_s, self.mean_s, self._next, is_uneven = state
+        self.is_uneven = bool(is_uneven)
+        for index in self.worker_indices:
+            self._appraise(index)
+        self.reprice(self.price_version)
 
     def update_all(self) -> None:
         """Follow the figures of all workers."""
