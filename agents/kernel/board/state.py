@@ -13,6 +13,7 @@ from ..matching.explanation import (
     explain_decision,
     explain_wait,
 )
+from ..matching.learning_policy import Hold
 from ..matching.policies import BestFit, MatchingPolicy, describe_shortfall, find_obstacle
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
@@ -235,9 +236,25 @@ class BoardState:
             for worker in workers
             if worker.stopping
         }
+        hold = queue.hold(record, self.context.now) if self.began_at is not None else None
+        if hold is not None:
+            headline = self._describe_hold(hold)
         return explain_wait(
-            record, policy, headline, candidates, workers, held_back=held_back, held=held
+            record,
+            policy,
+            headline,
+            candidates,
+            workers,
+            held_back=held_back,
+            held=held,
+            figures=() if hold is None else hold.figures,
         )
+
+    def _describe_hold(self, hold: Hold) -> str:
+        if hold.until == math.inf:
+            return f"is held back: {hold.reason}"
+        left_s = max(hold.until - self.context.now, 0.0)
+        return f"is held back: {hold.reason} in {left_s:.1f} s at most"
 
     def _describe_wait(self, record: TaskRecord) -> str:
         queue, barrier = self.queue, self.start_barrier

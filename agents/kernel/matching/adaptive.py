@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ....messages import InvalidInput, Payload, Task
+from ..model.decision import MAX_NAMED
 from .declared_skills import DeclaredSkills
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .market import Market
@@ -166,7 +167,7 @@ class AdaptivePolicy:
         level = heads[0].level
         for head in tuple(heads):
             kind = self.market.kind_of(head)
-            if kind.is_uneven or kind.task.required_skills:
+            if not self._decides_by_declared(kind):
                 others.append(head)
                 continue
             ranked = self._rank_declared(kind, head, waiting, now)
@@ -264,7 +265,7 @@ class AdaptivePolicy:
         if not loss < inf:
             # It is addressed to a worker that could not run it otherwise.
             loss = 0.0
-        relaxed_per_s = max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)
+        relaxed_per_s = _relaxed_per_s(kind)
         bonus = relaxed_per_s * (now - head.waits_since)
         if loss <= TOLERANCE + bonus + _AT_ONCE:
             return loss - min(bonus, LONGEST_BONUS), place, head, chosen
@@ -288,9 +289,47 @@ class AdaptivePolicy:
         if not waiting.is_ahead and (self._wakes_at is None or at < self._wakes_at):
             self._wakes_at = at
 
+    # ------------------------------------------------------------------ explaining
+
     def hold(self, head: WaitingHead, now: float) -> Hold | None:
         """For which worker a task is held back, and until when at most."""
-        return None
+        kind, crew = self.market.kind_of(head), self.market.crew
+        places = sorted(
+            (crew.index[worker] for worker in head.able if worker in crew.index),
+            key=lambda place: (-kind.values[place], place),
+        )
+        free = [place for place in places if crew.workers[place].is_free]
+        if not free:
+            return None
+        if self._decides_by_declared(kind):
+            suitable = [place for place in places if kind.declared[place]]
+            if suitable:
+                names = ", ".join([crew.workers[place].name for place in suitable[:MAX_NAMED]])
+                reason = (
+                    f"waits for {names}, since by the declared skills no free worker can run it"
+                )
+                return Hold(reason, inf, kind.figures_for(suitable[0]))
+            until = head.waits_since + GUESS_AFTER_S
+            best = crew.workers[places[0]].name
+            reason = f"no connected worker declares the skill; {best}, the best guess, gets it"
+            return Hold(reason, until, kind.figures_for(places[0]))
+        reason = f"waits for {crew.workers[places[0]].name}; another worker gets it"
+        loss = kind.values[places[0]] - kind.values[free[0]]
+        until = head.waits_since + max(loss - TOLERANCE, 0.0) / _relaxed_per_s(kind)
+        return Hold(reason, max(until, now), kind.figures_for(places[0]))
+
+    def suits(self, task: Task, worker: WorkerRecord) -> bool:
+        """Whether the worker is as good for the task as the best, within the tolerance."""
+        kind = self.market.find_kind(task, may_retry=task.max_attempts > 1)
+        place = self.market.crew.index.get(worker)
+        if place is None:
+            return False
+        if self._decides_by_declared(kind):
+            return kind.declared[place] and place not in kind.figures.on_probation
+        return kind.best - kind.values[place] <= TOLERANCE
+
+    def _decides_by_declared(self, kind: TaskKind) -> bool:
+        return self._is_declared and not kind.is_uneven and not kind.task.required_skills
 
     # ------------------------------------------------------------------ keeping
 
@@ -324,3 +363,7 @@ class AdaptivePolicy:
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:
     return recovery_score(worker) if head.failed_by else _best_fit.score(head.task, worker)
+
+
+def _relaxed_per_s(kind: TaskKind) -> float:
+    return max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)

@@ -107,12 +107,13 @@ class Hold(NamedTuple):
     """Why a task is held back although a worker that may run it is free.
 
     Args:
-        worker: the name of the worker for which it waits.
-        until: when it stops waiting for that worker, in seconds of the board.
-        figures: what the policy knows of the workers, the one that it waits for first.
+        reason: what it waits for, as text for people.
+        until: when it may go to another worker, in seconds of the board; infinite if it waits
+            until a worker is free.
+        figures: what the policy expects of the workers, the one that it waits for first.
     """
 
-    worker: str
+    reason: str
     until: float
     figures: tuple[WorkerFigures, ...] = ()
 
@@ -153,10 +154,11 @@ class LearningPolicy(MatchingPolicy, Protocol):
         ...
 
     def hold(self, head: WaitingHead, now: float) -> Hold | None:
-        """For which worker a task is held back, and until when at most; None if it is not.
+        """For which worker a task is held back, and until when at most; for explanations."""
+        ...
 
-        The board asks for the next choice at that time, so nothing waits for ever.
-        """
+    def suits(self, task: Task, worker: WorkerRecord) -> bool:
+        """Whether a task that waits at a busy worker had better go to this free one."""
         ...
 
     def wakes_at(self) -> float | None:

@@ -118,21 +118,31 @@ class Market:
         """The kind of a task, up to date."""
         kind = head.notes
         if not isinstance(kind, TaskKind) or kind.is_dropped:
-            kind = head.notes = self._find_kind(head)
+            kind = head.notes = self.find_kind(head.task, may_retry=head.attempts_left > 1)
+        elif kind.stale or kind.price_version != self._price_version:
+            self._update(kind)
+        return kind
+
+    def _update(self, kind: TaskKind) -> None:
         if kind.stale:
             kind.update_stale()
         if kind.price_version != self._price_version:
             kind.reprice(self._price_version)
-        return kind
 
-    def _find_kind(self, head: WaitingHead) -> TaskKind:
-        task, may_retry = head.task, head.attempts_left > 1
+    def find_kind(self, task: Task, *, may_retry: bool) -> TaskKind:
+        """The kind of a task, up to date.
+
+        Args:
+            task: the task.
+            may_retry: whether another attempt follows a failed one.
+        """
         key = (task.type, self._policy.group(task), may_retry)
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= MAX_KINDS:
                 self._drop_kinds()
             kind = self._add_kind(key, task, may_retry=may_retry)
+        self._update(kind)
         return kind
 
     def _add_kind(self, key: Hashable, task: Task, *, may_retry: bool) -> TaskKind:

@@ -16,7 +16,7 @@ from ..model.decision import Candidates, Decision
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
-from .learning_policy import LearningPolicy
+from .learning_policy import Hold, LearningPolicy
 from .offers import Offers
 from .paired_matches import PairedMatches
 from .policies import (
@@ -262,6 +262,7 @@ class TaskQueue:
         return any(
             worker.name not in record.failed_by
             and find_obstacle(self.policy, record.task, worker) is None
+            and (self.offers is None or self.offers.policy.suits(record.task, worker))
             for worker in self.free
         )
 
@@ -300,6 +301,13 @@ class TaskQueue:
     def has_candidates(self, record: TaskRecord) -> bool:
         """Whether a waiting task had candidates at the last `refresh`."""
         return _entry_of(record).group.candidate_set is not None
+
+    def hold(self, record: TaskRecord, now: float) -> Hold | None:
+        """Why a learning policy holds a waiting task back, if it does."""
+        group = _entry_of(record).group
+        if self.offers is None or group.listed is None:
+            return None
+        return self.offers.policy.hold(group, now)
 
     def gives_up_at(self, record: TaskRecord) -> float | None:
         """When a waiting task fails because no worker can run it.
