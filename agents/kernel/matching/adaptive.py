@@ -75,6 +75,8 @@ class AdaptivePolicy:
         self._wakes_at: float | None = None
         self._is_declared = True
         self._noted: list[SettledAttempt] = []
+        # What each worker last got as the only free one; bounded by the workers.
+        self._favourites: dict[WorkerRecord, tuple[int, int, WaitingHead]] = {}
 
     # ------------------------------------------------------------------ as every policy
 
@@ -108,6 +110,7 @@ class AdaptivePolicy:
     def meet(self, workers: Sequence[WorkerRecord]) -> None:
         """Note which connected workers may get tasks."""
         self.market.meet(workers)
+        self._favourites.clear()
 
     def wakes_at(self) -> float | None:
         """When a task that the last `choose` held back may go to another worker."""
@@ -128,7 +131,7 @@ class AdaptivePolicy:
             heads = heads[:HEADS_AT_ONCE]
         if not waiting.is_ahead:
             self._wakes_at = None
-            if market.is_due:
+            if not self._is_declared and market.is_due:
                 market.adjust(heads, now)
         start, count, free = 0, len(heads), waiting.free
         levels: list[Sequence[WaitingHead]] = []
@@ -220,12 +223,11 @@ class AdaptivePolicy:
         self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
     ) -> Iterator[Choice]:
         free, level = waiting.free, heads[0].level
-        pairs: list[_Pair] = []
-        for place, head in enumerate(tuple(heads)):
-            if head.level == level and head.count:
-                pair = self._best_pair(head, place, waiting, now)
-                if pair is not None:
-                    pairs.append(pair)
+        if len(free) == 1 and len(heads) > 1:
+            yield from self._pair_one(heads, waiting, now)
+            return
+        current = [head for head in heads if head.count and head.level == level]
+        pairs = self._pairs(current, waiting, now)
         heapq.heapify(pairs)
         while pairs and free:
             _, place, head, worker = pairs[0]
@@ -239,6 +241,59 @@ class AdaptivePolicy:
                 heapq.heappop(pairs)
             else:
                 heapq.heapreplace(pairs, pair)
+
+    def _pair_one(
+        self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
+    ) -> Iterator[Choice]:
+        """Choose for the only free worker, which is what happens most under load."""
+        market, free, level = self.market, waiting.free, heads[0].level
+        (worker,) = free
+        for changed in market.changed:
+            self._favourites.pop(changed, None)
+        market.changed.clear()
+        while worker in free:
+            epoch, version = market.epoch, waiting.version
+            favourite = self._favourites.get(worker)
+            if (
+                favourite is not None
+                and favourite[0] == epoch
+                and favourite[1] == version
+                and favourite[2].count
+                and favourite[2].level == level
+            ):
+                head = favourite[2]
+            else:
+                current = [head for head in heads if head.count and head.level == level]
+                pairs = self._pairs(self._nearest(current, worker), waiting, now)
+                pairs = pairs or self._pairs(current, waiting, now)
+                if not pairs:
+                    return
+                head = min(pairs)[2]
+                self._favourites[worker] = (epoch, version, head)
+            yield self._choice(market.kind_of(head), head, worker)
+
+    def _nearest(self, heads: Sequence[WaitingHead], worker: WorkerRecord) -> Sequence[WaitingHead]:
+        """The tasks from which the next one for a worker comes, unless all of them are held back.
+
+        The others have so much more loss that their waiting does not make up for it.
+        """
+        market, place = self.market, self.market.crew.index[worker]
+        losses: list[float] = []
+        for head in heads:
+            kind = market.kind_of(head)
+            losses.append(kind.best - kind.values[place] if head.able is kind.able else -inf)
+        least = min([loss for loss in losses if loss > -inf], default=0.0) + LONGEST_BONUS
+        return [head for head, loss in zip(heads, losses, strict=True) if loss <= least]
+
+    def _pairs(
+        self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
+    ) -> list[_Pair]:
+        pairs: list[_Pair] = []
+        for place, head in enumerate(heads):
+            pair = self._best_pair(head, place, waiting, now)
+            if pair is not None:
+                pairs.append(pair)
+        return pairs
 
     def _best_pair(
         self, head: WaitingHead, place: int, waiting: WaitingTasks, now: float
@@ -280,7 +335,11 @@ class AdaptivePolicy:
 
     def _best_value(self, kind: TaskKind, head: WaitingHead) -> float:
         able = head.able
-        if able is kind.able or able == kind.able:
+        if able is kind.able:
+            return kind.best
+        if able == kind.able:
+            # From now on comparing them takes no time.
+            kind.able = able
             return kind.best
         index, values = self.market.crew.index, kind.values
         return max([values[index[worker]] for worker in able if worker in index], default=-inf)

@@ -80,6 +80,7 @@ class WaitingTasks(NamedTuple):
         thrift: how much of a success one unit of cost is worth.
         budget_left: the cost that may still be spent; None for no limit.
         is_ahead: whether the workers are busy, and prefetch the tasks.
+        version: a number that changes when a group is offered that was not offered before.
     """
 
     heads: Sequence[WaitingHead]
@@ -87,6 +88,7 @@ class WaitingTasks(NamedTuple):
     thrift: float
     budget_left: float | None
     is_ahead: bool
+    version: int
 
 
 class Choice(NamedTuple):

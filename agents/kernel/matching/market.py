@@ -23,10 +23,11 @@ CELLS_PER_EVENT = 32
 FEWEST_EVENTS = 8
 """The least number of events between two adjustments of the prices."""
 
-SETTLED_AFTER = 500
+SETTLED_AFTER = 250
 """After so many events, prices are adjusted half as often, then less and less."""
 
-LONGEST_INTERVAL = 4.0
+LONGEST_INTERVAL = 16.0
+"""How much longer the time between two adjustments becomes at most."""
 
 RECENT_TASKS = 128.0
 """For about how many tasks what was handed out lately counts as demand."""
@@ -34,6 +35,7 @@ RECENT_TASKS = 128.0
 MAX_KINDS = 1_000
 _CATCHES_UP = 40
 _FORGOTTEN = 0.05
+_NOTABLE = 0.01
 
 
 class Market:
@@ -51,6 +53,10 @@ class Market:
         self.thrift = 0.0
         self.events = 0
         """The number of results and choices since the prices were last adjusted."""
+        self.epoch = 0
+        """A number that changes with the prices, and when somebody's value changes much."""
+        self.changed: set[WorkerRecord] = set()
+        """The workers whose own figures have changed; whoever reads it clears it."""
         self._all_events = 0
         self._due_after = 0.0
         self._backlog = 0
@@ -81,6 +87,7 @@ class Market:
             price.slots = worker.slots
             prices.append(price)
         self.crew = Crew(workers, prices)
+        self.epoch += 1
         for task_type, (figures, _) in self._types.items():
             self._known[task_type] = {**self._known.get(task_type, {}), **figures.rows()}
         before, self._kinds = self._kinds, {}
@@ -111,8 +118,18 @@ class Market:
                 continue
             figures, kinds = known
             if figures.note_result(index, each.task):
+                self.changed.add(each.worker)
                 for kind in kinds:
-                    kind.stale.add(index)
+                    self._follow(kind, index)
+
+    def _follow(self, kind: TaskKind, index: int) -> None:
+        """Follow the figures of one worker, at once if the kind has work."""
+        kind.stale.add(index)
+        if kind.recent > _FORGOTTEN:
+            best = kind.best
+            kind.update_stale()
+            if abs(kind.best - best) > _NOTABLE:
+                self.epoch += 1
 
     def kind_of(self, head: WaitingHead) -> TaskKind:
         """The kind of a task, up to date."""
@@ -224,6 +241,7 @@ class Market:
             adjust_prices(crew.prices, kinds, self._lasted_s)
         crew.per_s[:] = [price.per_s for price in crew.prices]
         self._price_version += 1
+        self.epoch += 1
 
     def _publish_sharpness(self) -> None:
         current = self._scorecards.sharpness

@@ -110,7 +110,8 @@ class Offers:
             self._has_met = True
             able = (each for each in self._queue.workers if describe_unavailability(each) is None)
             self.policy.meet(sorted(able, key=lambda worker: worker.order))
-        waiting = WaitingTasks(heads, free, self.thrift, self.budget_left, is_ahead)
+        version = self.waiting.version
+        waiting = WaitingTasks(heads, free, self.thrift, self.budget_left, is_ahead, version)
         return self.policy.choose(waiting, now)
 
     def _take(self, choice: Choice) -> Match:

@@ -13,10 +13,10 @@ from .scorecards.sharpness import Sharpness
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
 
-SKILL_STEP = 0.03
+SKILL_STEP = 0.05
 """A change of a skill that is large enough to look at, in units of skill."""
 
-DEVIATION_STEP = 0.1
+DEVIATION_STEP = 0.15
 """A change of a skill or its uncertainty that is large enough, as a part of the uncertainty."""
 
 PACE_STEP = 0.05
