@@ -49,6 +49,7 @@ class BoardState:
             rules.prefetch_s,
             rules.quarantine_after,
         )
+        self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
         self.worker_registry = WorkerRegistry(self.context)
@@ -172,7 +173,15 @@ class BoardState:
         The queue keeps its values of `unmatched_after_s`, `prefetch_s` and `quarantine_after`.
         """
         self.context.rules = rules
+        self._follow_rules(rules)
         self.worker_registry.follow_roster()
+
+    def _follow_rules(self, rules: Rules) -> None:
+        queue = self.queue
+        queue.aging_s, queue.time_scale = rules.aging_s, rules.time_scale
+        if queue.offers is not None:
+            queue.offers.thrift = rules.thrift
+            queue.offers.budget_left = rules.budget
 
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
         """The latest 64 occurrences of a task, the oldest first.

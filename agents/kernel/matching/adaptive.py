@@ -67,6 +67,7 @@ class AdaptivePolicy:
     """
 
     name = "adaptive"
+    puts_priority_first = True
 
     def __init__(self, scorecards: Scorecards | None = None) -> None:
         self.scorecards = scorecards or Scorecards()
@@ -264,7 +265,7 @@ class AdaptivePolicy:
                 head = favourite[2]
             else:
                 current = [head for head in heads if head.count and head.level == level]
-                pairs = self._pairs(self._nearest(current, worker), waiting, now)
+                pairs = self._pairs(self._nearest(current, worker, now), waiting, now)
                 pairs = pairs or self._pairs(current, waiting, now)
                 if not pairs:
                     return
@@ -272,18 +273,28 @@ class AdaptivePolicy:
                 self._favourites[worker] = (epoch, version, head)
             yield self._choice(market.kind_of(head), head, worker)
 
-    def _nearest(self, heads: Sequence[WaitingHead], worker: WorkerRecord) -> Sequence[WaitingHead]:
+    def _nearest(
+        self, heads: Sequence[WaitingHead], worker: WorkerRecord, now: float
+    ) -> Sequence[WaitingHead]:
         """The tasks from which the next one for a worker comes, unless all of them are held back.
 
         The others have so much more loss that their waiting does not make up for it.
         """
-        market, place = self.market, self.market.crew.index[worker]
+        kind_of, place = self.market.kind_of, self.market.crew.index[worker]
         losses: list[float] = []
+        least, nearest = inf, None
         for head in heads:
-            kind = market.kind_of(head)
-            losses.append(kind.best - kind.values[place] if head.able is kind.able else -inf)
-        least = min([loss for loss in losses if loss > -inf], default=0.0) + LONGEST_BONUS
-        return [head for head, loss in zip(heads, losses, strict=True) if loss <= least]
+            kind = kind_of(head)
+            # What others than the usual workers may run is looked at in any case.
+            loss = kind.best - kind.values[place] if head.able is kind.able else -inf
+            losses.append(loss)
+            if -inf < loss < least:
+                least, nearest = loss, head
+        if nearest is None:
+            return heads
+        bonus = _relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)
+        limit = least + LONGEST_BONUS - min(bonus, LONGEST_BONUS)
+        return [head for head, loss in zip(heads, losses, strict=True) if loss <= limit]
 
     def _pairs(
         self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
@@ -395,6 +406,8 @@ class AdaptivePolicy:
     def export_state(self) -> Mapping[str, Payload]:
         """What it has learned, as plain values."""
         self._follow_results()
+        # Whoever continues has none of them either.
+        self._favourites.clear()
         return {
             "scorecards": self.scorecards.export(),
             "declared": [
@@ -407,10 +420,10 @@ class AdaptivePolicy:
 
     def restore_state(self, state: Mapping[str, Payload]) -> None:
         """Continue with what `export_state` returned."""
-        scorecards = Scorecards.restore(state["scorecards"])
-        market = Market(self, scorecards)
         declared = DeclaredSkills()
         try:
+            scorecards = Scorecards.restore(state["scorecards"])
+            market = Market(self, scorecards)
             declared.results, declared.contradictions, declared.are_believed = state["declared"]
             market.restore(state["market"])
         except (KeyError, TypeError, ValueError) as fault:

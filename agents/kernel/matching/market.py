@@ -99,6 +99,8 @@ class Market:
         for task, may_retry, kept in self._kept if workers else ():
             key = (task.type, self._policy.group(task), may_retry)
             self._add_kind(key, task, may_retry=may_retry).restore(kept)
+        if workers:
+            self._kept = []
         if before or not workers:
             self._due_after = 0.0
 
@@ -134,7 +136,7 @@ class Market:
     def kind_of(self, head: WaitingHead) -> TaskKind:
         """The kind of a task, up to date."""
         kind = head.notes
-        if not isinstance(kind, TaskKind) or kind.is_dropped:
+        if type(kind) is not TaskKind or kind.is_dropped:
             kind = head.notes = self.find_kind(head.task, may_retry=head.attempts_left > 1)
         elif kind.stale or kind.price_version != self._price_version:
             self._update(kind)
@@ -213,8 +215,8 @@ class Market:
         self._all_events += self.events
         self.events = 0
         self._due_after = cells / CELLS_PER_EVENT
-        rounds = int(min(events / self._due_after, _CATCHES_UP)) or 1
         self._due_after *= min(1.0 + self._all_events / SETTLED_AFTER, LONGEST_INTERVAL)
+        rounds = int(min(events / self._due_after, _CATCHES_UP)) or 1
         recent = sum([kind.recent for kind in kinds])
         self._lasted_s += 0.0 if self._adjusted_at is None else now - self._adjusted_at
         self._adjusted_at = now

@@ -23,6 +23,13 @@ failed is likely to be a hard one, and its time is lost."""
 SPEED = 0.01
 """How much value a worker loses for each time that it takes as long as the fastest."""
 
+HOPELESS = 0.25
+"""Below this chance of success a worker loses more value than its chance alone says: an attempt
+that is likely to fail uses up a task, however busy the others are."""
+
+HOPELESS_LOSS = 0.5
+"""How much more value it loses at no chance at all."""
+
 UNEVEN_PACE = 2.0
 """Workers whose paces differ more are not alike, whatever skills they declare."""
 
@@ -236,6 +243,8 @@ class TaskKind:
             - self.thrift * self.figures.costs[index]
             - SPEED * self.seconds[index] / self._fastest_s
         )
+        if chance < HOPELESS:
+            self.gross[index] -= HOPELESS_LOSS * (1.0 - chance / HOPELESS)
 
     def _price(self, index: int) -> None:
         value = self.gross[index] - self._crew.per_s[index] * self.seconds[index]

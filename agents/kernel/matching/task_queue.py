@@ -8,6 +8,7 @@ joins or leaves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import TypeAlias
 
@@ -61,6 +62,11 @@ class TaskQueue:
         self.offers = Offers(self, policy) if isinstance(policy, LearningPolicy) else None
         self._prefetched = PrefetchedMatches(self, prefetch_s, quarantine_after)
         self._quarantine_after = quarantine_after
+        self._puts_priority_first = bool(getattr(policy, "puts_priority_first", False))
+        self.aging_s: float | None = None
+        """A waiting task gains one level of priority each time this passes; None never."""
+        self.time_scale = 1.0
+        """The real duration of one second of a task's deadline, in seconds."""
         # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
@@ -88,6 +94,8 @@ class TaskQueue:
         sequence = record.sequence
         self._stamp += 1
         urgency = self.policy.urgency(task, sequence)
+        if self._puts_priority_first:
+            urgency = self._with_deadline(urgency, record)
         entry = QueueEntry(urgency, sequence, self._stamp, now, record, group)
         record.queue_entry = entry
         group.count += 1
@@ -99,6 +107,16 @@ class TaskQueue:
                 self.unmatched_timeout.begin(now, entry)
         elif entries.first is entry:
             self._show_head(group, entry)
+
+    def _with_deadline(self, urgency: tuple[float, ...], record: TaskRecord) -> tuple[float, ...]:
+        """Let the priority age, and put the earliest deadline first among equals."""
+        level, *others = urgency
+        if self.aging_s is not None:
+            # All waiting tasks age alike, so that only the time of adding makes a difference.
+            level += record.added_at // self.aging_s
+        limit_s = record.task.deadline
+        due_at = math.inf if limit_s is None else record.added_at + limit_s * self.time_scale
+        return (level, due_at, *others)
 
     def remove(self, record: TaskRecord) -> None:
         """Remove a task if it is waiting."""
