@@ -161,7 +161,7 @@ def test_a_worker_that_says_9_and_fails_is_found_out() -> None:
         lambda worker, task, attempt: worker == "Honest",
     )
     run.add(*(make(n, 8) for n in range(1, 41))).finish()
-    assert Counter(worker for _, worker in run.given)["Liar"] <= 5
+    assert Counter(worker for _, worker in run.given)["Liar"] <= 10
 
 
 def test_a_black_hole_swallows_few_tasks() -> None:
