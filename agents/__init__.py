@@ -12,8 +12,10 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
+    from .execution.declining import TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
+    from .execution.reviews import Rejected, Review
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
     from .kernel.matching.policies import BestFit, ByScore, InOrder, MatchingPolicy
@@ -79,6 +81,8 @@ __all__ = [
     "OverridableHooks",
     "PeerMode",
     "ProcessPool",
+    "Rejected",
+    "Review",
     "Rows",
     "RunReport",
     "SeededFaults",
@@ -89,6 +93,7 @@ __all__ = [
     "Store",
     "StressStory",
     "TaskContext",
+    "TaskDeclined",
     "TaskManager",
     "TaskReport",
     "TaskState",
@@ -136,6 +141,8 @@ _MODULES = {
     "OverridableHooks": ".manager.overridable_hooks",
     "PeerMode": ".transport.ceylon_api",
     "ProcessPool": ".execution.process_pool",
+    "Rejected": ".execution.reviews",
+    "Review": ".execution.reviews",
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
     "SeededFaults": ".simulation.memory_network",
@@ -146,6 +153,7 @@ _MODULES = {
     "Store": ".store.protocol",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
+    "TaskDeclined": ".execution.declining",
     "TaskManager": ".manager.task_manager",
     "TaskReport": ".report.model",
     "TaskState": ".local.task",

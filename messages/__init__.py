@@ -32,6 +32,7 @@ from .errors import (
     PageUnavailable,
     PeerError,
     PortInUse,
+    Rejected,
     RobotsForbid,
     RunEnded,
     SearchFailed,
@@ -49,7 +50,7 @@ from .errors import (
     WrongCall,
     WrongSecret,
 )
-from .inquiry import Answer, Inquiry
+from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .task import (
@@ -125,12 +126,15 @@ __all__ = [
     "PriorityTask",
     "RecallTasks",
     "Refusal",
+    "Rejected",
     "ResultRecorded",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
     "SearchFailed",
     "Shutdown",
+    "SkillsAnswer",
+    "SkillsInquiry",
     "StoreBusy",
     "StoreCorrupt",
     "StoreLost",

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
-from .inquiry import Answer, Inquiry
+from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain import plain_fields
@@ -77,6 +77,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Shutdown,
         Inquiry,
         Answer,
+        SkillsInquiry,
+        SkillsAnswer,
         Parcel,
         BlobPlace,
         BlobsWanted,
@@ -270,7 +272,7 @@ def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worke
 
 
 _IN_OPENING = ("assigned_at", "timeout", "attempt", "worker")
-_NOT_IN_OPENING = ("task", "inputs", "traceparent")
+_NOT_IN_OPENING = ("task", "inputs", "traceparent", "reviewed")
 """The task, which follows the opening, and the fields that such an assignment must not have."""
 
 check_fields(TaskAssignment, (*_IN_OPENING, *_NOT_IN_OPENING), "open_assignment in the codec")

@@ -13,6 +13,7 @@ MusterError
 │   ├── RunEnded               the run ended before the task was settled or added
 │   ├── IllegalTransition      the task's status does not allow this transition
 │   │   └── NotTheHolder       the agent does not hold the task's lease
+│   ├── Rejected               a reviewer rejects the result of another worker
 │   ├── UnknownName            no policy, scenario, handler or task type has this name
 │   ├── InvalidInput           a file, ticket or argument is invalid
 │   │   ├── InvalidTrace       the file is not a trace, or is damaged
@@ -105,6 +106,10 @@ class IllegalTransition(LocalError):
 
 class NotTheHolder(IllegalTransition):
     """The agent does not hold the task's lease; the message says which agent does."""
+
+
+class Rejected(LocalError):
+    """A reviewer rejects the result of another worker; its text is the reason."""
 
 
 class UnknownName(LocalError):

@@ -54,28 +54,6 @@ def register_reducer(reducer: Callable[[Message], Reduced]) -> None:
     _reducers.append(reducer)
 
 
-class TaskAssignment(Message):
-    """The manager gives a task to one worker.
-
-    Args:
-        task: the task.
-        assigned_at: the time of the assignment, in seconds since 1970.
-        timeout: the timeout of this attempt in seconds; None for no limit.
-        attempt: the number of the attempt, from 1.
-        worker: the name of the worker; no other worker runs it.
-        inputs: the outputs of the tasks it depends on, by task id.
-        traceparent: the W3C traceparent of the attempt, or None.
-    """
-
-    task: SerializeAsAny[Task] = Field(kw_only=False)
-    assigned_at: int = Field(default=0, kw_only=False)
-    timeout: float | None = Field(default=None, kw_only=False)
-    attempt: int = Field(default=1, ge=1)
-    worker: str = ""
-    inputs: dict[TaskId, Payload] = Field(default_factory=dict)
-    traceparent: TraceParent | None = None
-
-
 class TaskResult(Message):
     """The result of one attempt at a task.
 
@@ -106,6 +84,30 @@ class TaskResult(Message):
     cost_unit: str = Field(default="", max_length=20)
     quality: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     declined: bool = False
+
+
+class TaskAssignment(Message):
+    """The manager gives a task to one worker.
+
+    Args:
+        task: the task.
+        assigned_at: the time of the assignment, in seconds since 1970.
+        timeout: the timeout of this attempt in seconds; None for no limit.
+        attempt: the number of the attempt, from 1.
+        worker: the name of the worker; no other worker runs it.
+        inputs: the outputs of the tasks it depends on, by task id.
+        traceparent: the W3C traceparent of the attempt, or None.
+        reviewed: the result that the worker reviews; None if it runs the task.
+    """
+
+    task: SerializeAsAny[Task] = Field(kw_only=False)
+    assigned_at: int = Field(default=0, kw_only=False)
+    timeout: float | None = Field(default=None, kw_only=False)
+    attempt: int = Field(default=1, ge=1)
+    worker: str = ""
+    inputs: dict[TaskId, Payload] = Field(default_factory=dict)
+    traceparent: TraceParent | None = None
+    reviewed: TaskResult | None = None
 
 
 class TaskProgress(Message):

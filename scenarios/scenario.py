@@ -56,6 +56,10 @@ class Scenario:
     talks_over_sockets: ClassVar[bool] = False
     """Whether its tasks wait for sockets, so that it can't be rehearsed in virtual time."""
 
+    in_virtual_time: ClassVar[bool] = False
+    """Whether `muster run` plays it in virtual time over a memory link, so that it takes a moment.
+    """
+
     def __init__(self, time_scale: float = 1.0, arguments: Sequence[str] = ()) -> None:
         if arguments and not self.takes:
             raise InvalidInput(f"scenario {self.name()!r} takes no arguments, not {arguments[0]!r}")
@@ -104,7 +108,7 @@ class Scenario:
     # ---------------------------------------------------------- playing
 
     async def play(self, *, processes: bool = False, seen: ManagerSeen | None = None) -> RunReport:
-        """Play the scenario over real Ceylon.
+        """Play the scenario over real Ceylon, or over a memory link if it is `in_virtual_time`.
 
         Args:
             processes: whether each worker runs in its own process.
@@ -113,6 +117,8 @@ class Scenario:
         Raises:
             WorkersMissing: workers did not join in time, and the scenario needs them.
         """
+        if self.in_virtual_time:
+            return await self.rehearse(seen=seen)
         manager = self.manager()
         if seen is not None:
             seen(manager)

@@ -18,6 +18,7 @@ from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
 from .options import scenarios as scenario_commands
+from .options import skills as skills_commands
 from .options import superagi as superagi_commands
 from .options import worker as worker_command
 from .web_page import add_default_web_port
@@ -96,8 +97,10 @@ application.command("bench")(machine_commands.run_bench)
 application.command()(machine_commands.secret)
 application.command()(inspection_commands.status)
 application.command("report")(inspection_commands.report_run)
+application.command()(inspection_commands.replay)
 application.command()(inspection_commands.diagram)
 application.command("check")(inspection_commands.check_diagrams)
+application.add_typer(skills_commands.skills, name="skills")
 application.add_typer(superagi_commands.superagi, name="superagi")
 
 

@@ -14,7 +14,8 @@ from ..security.ticket import Ticket, read_ticket
 from ..transport.ceylon_platform import BUILDS, Platform, why_unsupported
 from ..transport.network_file import FILE_NAME, NetworkFile, read_network_file
 from ..transport.quic_probe import answers_probe
-from .why import ANSWER_TIMEOUT_S, InquiryClient
+from .manager_client import ANSWER_TIMEOUT_S
+from .why import InquiryClient
 
 CEYLON_VERSION = "0.23.0"
 MAX_CLOCK_SKEW_S = 2.0

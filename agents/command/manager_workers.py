@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...messages import InvalidInput
 from ..kernel.scaling import Bounds
@@ -12,6 +13,7 @@ from ..manager.task_manager import TaskManager
 from ..runtime.ports import LOOPBACK
 from ..worker_pool.pool import WorkerPool
 from ..worker_pool.processes import LocalProcesses
+from .skill_options import SkillOptions
 from .user_modules import find_handlers
 
 DEFAULT_SKILL = 10
@@ -35,18 +37,22 @@ class WorkerCount:
 class StartedWorkerOptions:
     """The options of the workers that the manager starts; None and () where not given."""
 
-    skill: int | None = None
+    skills: SkillOptions = field(default_factory=SkillOptions)
     specialties: Sequence[str] = ()
     slots: int | None = None
     handlers: Sequence[str] = ()
+    cost_per_s: float | None = None
+    cost_per_task: float | None = None
 
     def given(self) -> list[str]:
         """The names of the given command line options."""
         options = {
-            "--skill": self.skill is not None,
+            "--skill": self.skills.level is not None or bool(self.skills.named),
             "--specialty": bool(self.specialties),
             "--slots": self.slots is not None,
             "--handlers": bool(self.handlers),
+            "--cost-per-s": self.cost_per_s is not None,
+            "--cost-per-task": self.cost_per_task is not None,
         }
         return [option for option, is_given in options.items() if is_given]
 
@@ -92,8 +98,12 @@ def check_options(
         )
     if options.slots is not None and options.slots < 1:
         raise InvalidInput(f"--slots is {options.slots}; it must be 1 or more")
-    if options.skill is not None and options.skill < 0:
-        raise InvalidInput(f"--skill is {options.skill}; it must be 0 or more")
+    for option, cost in (
+        ("--cost-per-s", options.cost_per_s),
+        ("--cost-per-task", options.cost_per_task),
+    ):
+        if cost is not None and not (cost >= 0 and math.isfinite(cost)):
+            raise InvalidInput(f"{option} is {cost:g}; it must be 0 or more")
     if options.handlers:
         # Otherwise each worker process would fail by itself.
         find_handlers(options.handlers)
@@ -106,8 +116,11 @@ def make_pool(
     spawner = LocalProcesses(
         # They run on this machine, so they always get the secret with the ticket.
         manager.ticket(LOOPBACK, with_secret=True),
-        DEFAULT_SKILL if options.skill is None else options.skill,
+        DEFAULT_SKILL if options.skills.level is None else options.skills.level,
         specialties=options.specialties,
+        skills=options.skills.named,
+        cost_per_s=options.cost_per_s or 0.0,
+        cost_per_task=options.cost_per_task or 0.0,
         slots=options.slots,
         handlers=options.handlers,
         time_scale=time_scale,

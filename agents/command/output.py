@@ -21,7 +21,12 @@ def write_lines(text: str) -> None:
 
 def write_json(model: BaseModel) -> None:
     """Write a model to stdout as JSON."""
-    _write(terminal_json(model.model_dump_json(indent=2)))
+    write_json_text(model.model_dump_json(indent=2))
+
+
+def write_json_text(text: str) -> None:
+    """Write JSON to stdout, with characters escaped in JSON's own way."""
+    _write(terminal_json(text))
 
 
 def _write(text: str) -> None:

@@ -32,7 +32,7 @@ async def play_scenario(
     report_file: Path | None = None,
     web: WebPageOptions | None = None,
 ) -> int:
-    """Run a scenario over real Ceylon, show its progress and print its report.
+    """Run a scenario, over real Ceylon or in virtual time, and print its report.
 
     Args:
         scenario: the scenario.
@@ -62,7 +62,9 @@ async def _play_scenario(
 ) -> int:
     managers: list[TaskManager] = []
     diagrams: list[Callable[[], str | None]] = []
-    progress = Progress(None if as_json else find_display())
+    # In virtual time a run of minutes takes a moment: nobody could read its progress.
+    is_shown = not as_json and not scenario.in_virtual_time
+    progress = Progress(find_display() if is_shown else None)
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)

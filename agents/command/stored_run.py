@@ -9,7 +9,8 @@ from pathlib import Path
 from ...messages import DecodeError, StoreUnusable
 from ..kernel.board.board import Board
 from ..kernel.board.restoration import read_board
-from ..report.model import RunReport, build_report
+from ..report.build import build_report
+from ..report.model import RunReport
 from ..runtime.clock import now
 from ..store.file_lock import Holder, find_holder
 from ..store.sqlite import read_store

@@ -43,7 +43,9 @@ def read_tasks(path: str | Path) -> list[Task]:
             `.json`: a list of such objects, or `{"tasks": [...]}`.
             `.csv`: a header with field names, then a line for each task. An empty cell leaves the
             field at its default; `data` is JSON text; ids in `depends_on` are separated by spaces
-            or semicolons; ids written as integers are integers.
+            or semicolons; ids written as integers are integers; `required_skills` has names with
+            levels, such as `vision=7; text=4`; names in `escalate` are separated by semicolons;
+            both may be JSON too.
             In each format, the field `class` may name an imported subclass of `Task`.
 
     Returns:

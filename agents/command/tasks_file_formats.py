@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple, NoReturn, TypeAlias, cast
 
 from ...messages import MAX_MESSAGE_BYTES, Payload, Task, TaskId
 from ...messages.wording import show
+from .skill_options import add_named_level
 
 MAX_PROBLEMS = 10
 """How many problems of a file are reported."""
@@ -237,23 +238,58 @@ def _cells_row(place: str, cells: Mapping[str, str], problems: Problems) -> Iter
         text = cell.strip()
         if not text:
             continue
-        if name in ("id", "parent_id"):
-            fields[name] = _id_in(text)
-        elif name == "depends_on":
-            fields[name] = [_id_in(each) for each in _BETWEEN_IDS.split(text) if each]
-        elif name == "data":
-            try:
-                fields[name] = _DECODER.decode(text)
-            except (ValueError, RecursionError) as fault:
-                problems.add(place, f"data: {show(text)}: not JSON: {_describe_json_fault(fault)}")
-                return
-        else:
-            fields[name] = cell if name == "description" else text
+        reader = _CELL_READERS.get(name)
+        try:
+            fields[name] = reader(text) if reader else cell if name == "description" else text
+        except (ValueError, RecursionError) as fault:
+            problems.add(place, f"{name}: {show(text)}: {_describe_json_fault(fault)}")
+            return
     yield TaskFileRow(place, fields)
 
 
 def _id_in(text: str) -> TaskId:
     return int(text) if _INTEGER.fullmatch(text) else text
+
+
+def _ids_in(text: str) -> list[TaskId]:
+    return [_id_in(each) for each in _BETWEEN_IDS.split(text) if each]
+
+
+def _json_in(text: str) -> Payload:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as fault:
+        raise ValueError(f"not JSON: {fault}") from None
+
+
+def _names_in(text: str) -> Payload:
+    """Names separated by semicolons, since a name may contain spaces; or JSON."""
+    if text.startswith("["):
+        return _json_in(text)
+    return [each.strip() for each in text.split(";") if each.strip()]
+
+
+def _levels_in(text: str) -> Payload:
+    """Names with levels, such as "vision=7; text=4"; or JSON."""
+    if text.startswith("{"):
+        return _json_in(text)
+    levels: dict[str, float] = {}
+    for each in text.split(";"):
+        if each.strip():
+            add_named_level(each, levels)
+    return levels
+
+
+_CELL_READERS: Mapping[str, Callable[[str], Payload]] = {
+    "id": _id_in,
+    "parent_id": _id_in,
+    "depends_on": _ids_in,
+    "data": _json_in,
+    "votes": _id_in,
+    "escalate": _names_in,
+    "required_skills": _levels_in,
+}
+"""What reads the cells of a column, if they are more than text for pydantic."""
 
 
 def _describe_csv_fault(fault: csv.Error) -> str:

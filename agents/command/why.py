@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Sequence
@@ -10,20 +9,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask, WrongSecret
-from ...messages.frame import ANY_MANAGER
+from ...messages import Answer, Inquiry, InvalidInput, SkillsInquiry, TaskId, UnknownTask
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..report.model import RunReport
-from ..runtime.log import log
-from ..security.sealing import seal_client
 from ..security.ticket import Ticket
-from ..transport.ceylon_agent import CeylonAgent
-from ..transport.ceylon_api import PeerMode
-from ..transport.endpoint import Endpoint
+from .manager_client import ManagerClient, no_answer
 from .stored_run import read_stored_run
 
-RESEND_INTERVAL_S = 0.3
-ANSWER_TIMEOUT_S = 10.0
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
 
 
@@ -75,10 +67,7 @@ async def ask_manager(
         return client.lines
     if client.refusal is not None:
         raise UnknownTask(client.refusal)
-    raise InvalidInput(
-        f"no answer from a manager at {ticket.host}, UDP port {ticket.port}, within "
-        f"{ANSWER_TIMEOUT_S:g} s; check that it is running and that this is its latest ticket"
-    )
+    raise no_answer(ticket)
 
 
 def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
@@ -119,7 +108,7 @@ def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
     raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
 
 
-class InquiryClient(CeylonAgent):
+class InquiryClient(ManagerClient):
     """A short-lived agent that asks the manager about one task and then leaves the workspace.
 
     Args:
@@ -137,106 +126,27 @@ class InquiryClient(CeylonAgent):
         *,
         insecure: bool = False,
     ) -> None:
-        super().__init__(
-            f"inquirer-{secrets.token_hex(4)}",
-            PeerMode.CLIENT,
-            "inquirer",
-            workspace_id=ticket.workspace_id,
-            port=ticket.port,
-            admin_peer=ticket.peer_id,
-            host=ticket.host,
-        )
-        self._ticket = ticket
-        self._secret = secret
-        self._insecure = insecure
+        self._remaining_ids = list(task_ids)
+        super().__init__(self._next_inquiry(), ticket, secret, insecure=insecure)
         self.lines: Sequence[str] | None = None
         self.refusal: str | None = None
         self.manager_time: float | None = None
-        self._remaining_ids = list(task_ids)
-        self._inquiry = self._next_inquiry()
-        self._answered = asyncio.Event()
-        self._endpoint: Endpoint | None = None
 
     @property
     def is_answered(self) -> bool:
         """Whether the manager has answered, even if it does not know the task."""
         return self.lines is not None or self.refusal is not None
 
-    @property
-    def dropped(self) -> dict[str, int]:
-        """The number of frames that could not be decoded, by reason."""
-        return {} if self._endpoint is None else dict(self._endpoint.dropped)
-
-    async def serve(self) -> None:
-        """Ask until the answer arrives or the timeout ends."""
-        seal = seal_client(
-            self.name,
-            self.workspace_id,
-            self.admin_peer,
-            secret=self._secret,
-            insecure=self._insecure,
-            ticket=self._ticket,
-        )
-        self._endpoint = Endpoint(
-            self, listens_to=frozenset(), arrived=self._arrived, also={}, seal=seal
-        )
-        running = asyncio.create_task(self._endpoint.run())
-        asking = asyncio.create_task(self._ask(self._endpoint))
-        try:
-            await asyncio.wait_for(self._answered.wait(), ANSWER_TIMEOUT_S)
-        except asyncio.TimeoutError:
-            return
-        else:
-            if self.lines is None and self._endpoint.refusal is not None:
-                raise WrongSecret(self._endpoint.refusal)
-        finally:
-            running.cancel()
-            asking.cancel()
-            await asyncio.gather(running, asking, return_exceptions=True)
-
-    def address_changed(self) -> None:
-        """Use the new address of this agent."""
-        if self._endpoint is not None:
-            self._endpoint.take_address()
-
-    def receive(self, frame: bytes) -> None:
-        """Process a frame from the workspace."""
-        if self._endpoint is not None:
-            self._endpoint.receive(frame)
-
-    def send_model(self, to: str, message: BaseModel) -> None:
-        """Send a message with Muster's codec."""
-        if self._endpoint is not None:
-            self._endpoint.post_datagram(to, message)
-
-    def report_fault(self, doing: str, fault: BaseException) -> None:
-        """Log an exception."""
-        log.error("an inquiry failed", doing=doing, exc_info=fault)
-
-    async def _ask(self, endpoint: Endpoint) -> None:
-        # Inquiry and answer are sent without acknowledgement, and may be lost.
-        while True:
-            endpoint.post_datagram(ANY_MANAGER, self._inquiry)
-            await asyncio.sleep(RESEND_INTERVAL_S)
-            if endpoint.refusal is not None:
-                self._answered.set()
-
-    def _arrived(self, sender: str, message: BaseModel) -> None:
-        del sender
-        if not isinstance(message, Answer) or message.session != self._inquiry.session:
-            return
+    def take(self, message: BaseModel) -> Inquiry | SkillsInquiry | None:
+        """Take an answer; ask for the next possible id if the manager does not know this one."""
+        if not isinstance(message, Answer) or message.session != self.inquiry.session:
+            return self.inquiry
         self.manager_time = message.at
         if message.found:
             self.lines = message.lines
-            self._answered.set()
-            return
+            return None
         self.refusal = self.refusal or " ".join(message.lines)
-        if not self._remaining_ids:
-            self._answered.set()
-            return
-        self._inquiry = self._next_inquiry()
-        if self._endpoint is not None:
-            self._endpoint.post_datagram(ANY_MANAGER, self._inquiry)
+        return self._next_inquiry() if self._remaining_ids else None
 
     def _next_inquiry(self) -> Inquiry:
         return Inquiry(task_id=self._remaining_ids.pop(0), session=secrets.token_hex(8))

@@ -16,6 +16,7 @@ from ..kernel.model.occurrences import (
     OccurrenceKind,
     PriorityFacts,
     ProgressFacts,
+    ReviewFacts,
 )
 from ..kernel.trace import SideMessage, TaskFacts, Trace
 from .escaping import tidy
@@ -114,7 +115,7 @@ class RunMessage:
         return f"{self.kind.value}({', '.join(parts)})" if parts else self.kind.value
 
 
-_SHOWN = ("success", "difficulty", "type", "percent")
+_SHOWN = ("success", "declined", "grade", "difficulty", "type", "review", "percent")
 _MAX_NAME_CHARACTERS = 60
 
 
@@ -166,7 +167,9 @@ class _TraceReader:
         self._trace = trace
         self._manager = Party(Role.MANAGER, trace.manager)
         self._present: dict[str, None] = {}
-        self._leases: dict[TaskId, tuple[int, str]] = {}
+        # By task, the running attempts with their workers, and those with a result already.
+        self._leases: dict[TaskId, dict[int, str]] = {}
+        self._reported: dict[TaskId, set[int]] = {}
 
     def read(self) -> Iterator[RunMessage]:
         added: list[Occurrence] = []
@@ -210,34 +213,47 @@ class _TraceReader:
                 pass
 
     def _read_task(self, each: Occurrence, task_id: TaskId) -> Iterator[RunMessage]:
-        at, worker, lease = each.at, each.worker, self._leases.get(task_id)
+        at, worker = each.at, each.worker
         facts = {"attempt": str(each.attempt)}
         match each.what:
             case OccurrenceKind.TASK_ASSIGNED:
-                self._leases[task_id] = (each.attempt, worker)
+                self._leases.setdefault(task_id, {})[each.attempt] = worker
                 facts |= self._of_task(task_id)
+                if each.facts is not None:
+                    facts["review"] = "true"
                 yield self._to(worker, at, MessageKind.ASSIGNMENT, task_id, facts)
             case OccurrenceKind.TASK_COMPLETED:
                 facts["success"] = "true"
+                if each.attempt not in self._reported.pop(task_id, ()):
+                    yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
+                self._end(each, task_id)
+                # A worker that holds the task now is overtaken.
+                yield from self._cancel(at, task_id, "done elsewhere")
+            case OccurrenceKind.ATTEMPT_SUCCEEDED | OccurrenceKind.ATTEMPT_REVIEWED:
+                self._end(each, task_id)
+                self._reported.setdefault(task_id, set()).add(each.attempt)
+                facts["success"] = "true"
+                if isinstance(each.facts, ReviewFacts) and each.facts.grade is not None:
+                    facts["grade"] = f"{each.facts.grade:g}"
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
-                if lease is not None and lease != (each.attempt, worker):
-                    # The worker that holds the task now is overtaken.
-                    yield from self._cancel(at, task_id, "done elsewhere")
-                self._leases.pop(task_id, None)
-            case OccurrenceKind.ATTEMPT_FAILED:
-                self._leases.pop(task_id, None)
+            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_DECLINED:
+                self._end(each, task_id)
                 facts |= {"success": "false", "error": describe_facts(each)}
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
             case OccurrenceKind.ATTEMPT_TIMED_OUT:
-                yield from self._cancel(at, task_id, describe_facts(each))
+                yield from self._cancel(at, task_id, describe_facts(each), each.attempt)
             case OccurrenceKind.TASK_CANCELLED:
+                self._reported.pop(task_id, None)
                 cause = each.facts.cause if isinstance(each.facts, CancellationFacts) else None
                 if cause is CancellationCause.REQUESTED:
                     ends = (PROGRAM, self._manager)
                     yield self._about(ends, at, MessageKind.CANCEL_REQUEST, task_id, {})
                 yield from self._cancel(at, task_id, describe_facts(each))
-            case OccurrenceKind.TASK_REQUEUED | OccurrenceKind.TASK_FAILED:
+            case OccurrenceKind.TASK_REQUEUED:
+                self._end(each, task_id)
+            case OccurrenceKind.TASK_FAILED:
                 self._leases.pop(task_id, None)
+                self._reported.pop(task_id, None)
             case OccurrenceKind.TASK_PROGRESSED:
                 if isinstance(each.facts, ProgressFacts):
                     facts["percent"] = f"{each.facts.percent:g}"
@@ -255,12 +271,26 @@ class _TraceReader:
             case _:
                 pass
 
-    def _cancel(self, at: float, task_id: TaskId, reason: str) -> Iterator[RunMessage]:
-        lease = self._leases.pop(task_id, None)
-        if lease is not None and lease[1] in self._present:
-            attempt, worker = lease
-            facts = {"attempt": str(attempt), "reason": reason}
-            yield self._to(worker, at, MessageKind.CANCEL, task_id, facts)
+    def _end(self, each: Occurrence, task_id: TaskId) -> None:
+        """Note that an attempt has ended; all attempts at its task if it has no number."""
+        running = self._leases.get(task_id, {})
+        if each.attempt:
+            running.pop(each.attempt, None)
+        if not each.attempt or not running:
+            self._leases.pop(task_id, None)
+
+    def _cancel(
+        self, at: float, task_id: TaskId, reason: str, only: int = 0
+    ) -> Iterator[RunMessage]:
+        """The messages that stop the running attempts at a task, or only one of them."""
+        running = self._leases.get(task_id, {})
+        for attempt in [each for each in running if only in (0, each)]:
+            worker = running.pop(attempt)
+            if worker in self._present:
+                facts = {"attempt": str(attempt), "reason": reason}
+                yield self._to(worker, at, MessageKind.CANCEL, task_id, facts)
+        if not running:
+            self._leases.pop(task_id, None)
 
     def _added(self, added: Iterable[Occurrence]) -> RunMessage:
         each = list(added)

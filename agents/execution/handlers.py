@@ -25,12 +25,15 @@ from typing import TypeAlias, TypeVar, cast
 
 from ...messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
 from .handler_executor import HandlerExecutor, Work
+from .handler_report import HandlerReport
+from .reviews import ReviewCall, Reviewer
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 HandlerT = TypeVar("HandlerT", bound=Handler)
+ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext:
+class TaskContext(HandlerReport):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -101,10 +104,11 @@ class _Registered:
 
 
 class Handlers:
-    """The functions that perform a worker's tasks, by task type."""
+    """The functions that perform a worker's tasks or review results, by task type."""
 
     def __init__(self) -> None:
         self._by_type: dict[str, _Registered] = {}
+        self._reviewers: dict[str, _Registered] = {}
 
     def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
         """Register the decorated function for a task type.
@@ -131,6 +135,32 @@ class Handlers:
 
         return register
 
+    def review(self, task_type: str) -> Callable[[ReviewerT], ReviewerT]:
+        """Register the decorated function as the reviewer of results for a task type.
+
+        It gets the results of tasks with `review=True` that other workers ran. It takes the `Task`,
+        the `TaskResult` and, if it has a third parameter, the `TaskContext`. It returns a grade
+        from 0 to 1, a bool, or a `Review(grade, reason)`; a grade below 0.5 or `raise
+        Rejected(reason)` rejects the result, and None accepts it without a grade. Any other
+        exception is a failure of the reviewer, not of the reviewed worker.
+
+        Raises:
+            InvalidInput: the type is blank or already has a reviewer, or the function takes fewer
+                than two arguments.
+        """
+        if not task_type.strip():
+            raise InvalidInput(f"a reviewer needs a type of task, not the blank {task_type!r}")
+        if task_type in self._reviewers:
+            raise InvalidInput(f"there is a reviewer for tasks of type {task_type!r} already")
+
+        def register(function: ReviewerT) -> ReviewerT:
+            self._reviewers[task_type] = _Registered(
+                function, inspect.iscoroutinefunction(function), _takes_context(function, given=2)
+            )
+            return function
+
+        return register
+
     def update(self, others: Handlers) -> None:
         """Add all handlers of another collection.
 
@@ -140,7 +170,11 @@ class Handlers:
         for task_type in others:
             if task_type in self._by_type:
                 raise InvalidInput(f"there are two handlers for tasks of type {task_type!r}")
+        for task_type in others._reviewers:
+            if task_type in self._reviewers:
+                raise InvalidInput(f"there are two reviewers for tasks of type {task_type!r}")
         self._by_type.update(others._by_type)
+        self._reviewers.update(others._reviewers)
 
     def __iter__(self) -> Iterator[str]:
         """The task types that have a handler."""
@@ -150,9 +184,23 @@ class Handlers:
         return len(self._by_type)
 
     @property
-    def plain(self) -> Iterator[str]:
-        """The task types whose handlers are not async."""
-        return (each for each, registered in self._by_type.items() if not registered.is_async)
+    def task_types(self) -> tuple[str, ...] | None:
+        """The task types that have a handler; None if there are neither handlers nor reviewers."""
+        return tuple(self._by_type) if self._by_type or self._reviewers else None
+
+    @property
+    def review_types(self) -> tuple[str, ...]:
+        """The task types that have a reviewer."""
+        return tuple(self._reviewers)
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether a handler or reviewer is not async, so that it needs an executor."""
+        return any(not each.is_async for _, each in self._all())
+
+    def _all(self) -> Iterator[tuple[str, _Registered]]:
+        yield from ((f"handler for {each!r}", it) for each, it in self._by_type.items())
+        yield from ((f"reviewer for {each!r}", it) for each, it in self._reviewers.items())
 
     def refuse_contexts(self) -> None:
         """Check that no plain function takes a context, which it gets in a thread only.
@@ -160,11 +208,11 @@ class Handlers:
         Raises:
             InvalidInput: one takes a context.
         """
-        for task_type in self.plain:
-            if self._by_type[task_type].takes_context:
+        for name, registered in self._all():
+            if registered.takes_context and not registered.is_async:
                 raise InvalidInput(
-                    f"the handler for {task_type!r} takes a context, which can't go where the "
-                    "worker's executor runs it; run it in threads, or let it take the task alone"
+                    f"the {name} takes a context, which can't go where the worker's executor runs "
+                    "it; run it in threads, or let it take no context"
                 )
 
     def start(
@@ -205,12 +253,38 @@ class Handlers:
             raise UnknownName("handler for tasks of type", task_type, self._by_type)
         return await _call(registered, assignment.task, executor)
 
+    def start_review(
+        self, assignment: TaskAssignment, executor: HandlerExecutor | None
+    ) -> Awaitable[object]:
+        """What reviews a result once it is awaited.
+
+        Args:
+            assignment: the assignment of the review.
+            executor: runs plain functions; async ones need none.
+
+        Raises:
+            UnknownName: there is no reviewer for the type.
+        """
+        task_type, result = assignment.task.type, assignment.reviewed
+        registered = self._reviewers.get(task_type)
+        if registered is None or result is None:
+            raise UnknownName("reviewer for tasks of type", task_type, self._reviewers)
+        call = ReviewCall(cast("Reviewer", registered.function), result)
+        bound = _Registered(call, registered.is_async, registered.takes_context)
+        return _call(bound, assignment.task, executor)
+
 
 current_context: ContextVar[TaskContext] = ContextVar("muster_task_context")
 """The context of the task that the running code belongs to."""
 
 
-def _takes_context(function: Handler) -> bool:
+def _takes_context(function: Callable[..., object], given: int = 1) -> bool:
+    """Whether a function takes the context.
+
+    Args:
+        function: the function.
+        given: how many arguments it must take before: the task and, for a reviewer, the result.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:
@@ -222,10 +296,15 @@ def _takes_context(function: Handler) -> bool:
         and each.default is each.empty
     ]
     variadic = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    if not positional and not variadic:
+    if len(positional) < given and not variadic:
         name = getattr(function, "__name__", repr(function))
-        raise InvalidInput(f"handler {name} takes no argument; it must take the task")
-    return len(positional) > 1 or (variadic and not positional)
+        if given == 1:
+            raise InvalidInput(f"handler {name} takes no argument; it must take the task")
+        raise InvalidInput(
+            f"reviewer {name} takes {len(positional)} of the two arguments task and result; it "
+            "must take both"
+        )
+    return len(positional) > given or (variadic and len(positional) < given)
 
 
 def _call(

@@ -13,6 +13,7 @@ from ..runtime.clock import now
 from .attempt_state import AttemptState, AttemptStates
 from .handlers import Handlers, TaskContext, current_context
 from .outcome import judge_output, result_of
+from .reviews import result_of_review
 from .task_runner import TaskRunner
 
 if TYPE_CHECKING:
@@ -62,7 +63,18 @@ class TaskPerformer:
         Raises:
             Exception: what that raised.
         """
+        if assignment.reviewed is not None:
+            return await self._review(assignment)
         return await self._perform_by(assignment, self._find_method())
+
+    async def _review(self, assignment: TaskAssignment) -> TaskResult:
+        """Review the result of another worker."""
+        attempt = self._attempts.begin(assignment, is_own=False)
+        try:
+            reviewing = self._worker.handlers.start_review(assignment, self._executor)
+            return await result_of_review(assignment, reviewing, now)
+        finally:
+            self._attempts.end(attempt)
 
     async def _perform_by(self, assignment: TaskAssignment, method: OwnMethod | None) -> TaskResult:
         attempt = self._attempts.begin(assignment, is_own=method is not None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from ...messages import InvalidInput, Task, TaskId, WorkerProfile
@@ -46,6 +47,12 @@ class TaskFacts(NamedTuple):
         timeout_s: the timeout of an attempt in seconds, before scaling; None for no limit.
         depends_on: the ids of its dependencies.
         parent_id: the task it belongs to, or None.
+        required_skills: the named skills that it wants, with their levels.
+        strict: whether a worker below one of those levels never gets it.
+        deadline: how soon it should be completed, in seconds after it was added; None: no deadline.
+        escalate: the steps of its ladder.
+        review: whether a second worker reviews it.
+        votes: how many workers run it.
     """
 
     task_id: TaskId
@@ -56,6 +63,12 @@ class TaskFacts(NamedTuple):
     timeout_s: float | None = None
     depends_on: tuple[TaskId, ...] = ()
     parent_id: TaskId | None = None
+    required_skills: Mapping[str, float] = MappingProxyType({})
+    strict: bool = False
+    deadline: float | None = None
+    escalate: tuple[str, ...] = ()
+    review: bool = False
+    votes: int = 1
 
 
 class SideMessage(NamedTuple):
@@ -219,6 +232,12 @@ def facts_of_task(task: Task, time_scale: float = 1.0) -> TaskFacts:
         limit_attempt(task, 0.0, time_scale)[0],
         task.depends_on,
         task.parent_id,
+        task.required_skills,
+        task.strict,
+        task.deadline,
+        task.escalate,
+        task.review,
+        task.votes,
     )
 
 

@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
 from ...messages import StoreUnusable, TaskId
+from ..kernel.board.learned_rows import LearnedRows
 from ..kernel.board.rows import NOTHING, Rows, changed_rows
 from ..kernel.board.state import BoardState
 from ..kernel.model.instructions import Instruction
@@ -60,6 +61,7 @@ class GroupCommit:
         self._store = store
         self._board = board
         self._carry_out = carry_out
+        self._learned = LearnedRows(board.queue.policy)
         # One thread keeps the writes in order.
         self._thread = ThreadPoolExecutor(1, "muster-store") if store.waits else None
         # Bounded by what happens during one write: no frames are handled meanwhile.
@@ -181,6 +183,9 @@ class GroupCommit:
         self._unwritten = 0
         heard_from, self._heard_from = self._heard_from, []
         rows = changed_rows(self._board, occurrences, heard_from)
+        if occurrences and (learned := self._learned.changed()):
+            # With the results that they were learned from.
+            rows = rows._replace(learned=learned)
         return rows, self._committed + len(held_back)
 
     def _release(self, last: int) -> None:

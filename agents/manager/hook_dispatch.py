@@ -36,7 +36,10 @@ _Hook: TypeAlias = Callable[..., object]
 _ATTEMPT_ENDED = frozenset(
     {
         OccurrenceKind.TASK_COMPLETED,
+        OccurrenceKind.ATTEMPT_SUCCEEDED,
+        OccurrenceKind.ATTEMPT_REVIEWED,
         OccurrenceKind.ATTEMPT_FAILED,
+        OccurrenceKind.ATTEMPT_DECLINED,
         OccurrenceKind.TASK_CANCELLED,
         OccurrenceKind.TASK_REQUEUED,
     }

@@ -16,6 +16,7 @@ from ...messages import (
     Inquiry,
     Parcel,
     ReturnTasks,
+    SkillsInquiry,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
@@ -27,6 +28,7 @@ from ..kernel.model.events import (
     WorkerJoined,
     WorkerLeft,
 )
+from ..skills.policy_skills import answer_skills_inquiry
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .outgoing import OutgoingMessages
@@ -85,6 +87,10 @@ class Incoming:
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
             case Inquiry():
                 self._outgoing.post_datagram(sender, self._answer(message))
+            case SkillsInquiry():
+                policy = self._driver.board.queue.policy
+                answer = answer_skills_inquiry(policy, message)
+                self._outgoing.post_datagram(sender, answer)
             case Parcel() if self._outgoing.is_admitted(sender):
                 self._offload.receive(sender, message)
             case BlobsWanted() if self._outgoing.is_admitted(sender):

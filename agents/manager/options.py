@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from ...messages import InvalidInput
+from ...messages import InvalidInput, Payload
 from ..blobs.places import check_place
 from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
@@ -70,6 +70,7 @@ class ManagerOptions:
     cost_unit: str
     aging_s: float | None
     on_late: Literal["run", "fail"]
+    skills: str | Path | Mapping[str, Payload] | None
     time_scale: float
     quiet: bool
     secret: WorkspaceSecret | str | None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from ...messages import TaskId, TaskResult, TaskStatus
+from ...messages import Payload, TaskId, TaskResult, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.matching.explanation import Explanation
 from ..kernel.model.occurrences import Watcher
@@ -109,11 +109,22 @@ class RunView:
             }
         )
 
+    def export_skills(self) -> dict[str, Payload]:
+        """What workers have shown so far: the content of a skills file, for another manager.
+
+        Raises:
+            InvalidInput: the policy learns no skills.
+        """
+        from ..skills.policy_skills import find_scorecards  # noqa: PLC0415 - not all policies learn
+
+        policy = self.board.queue.policy
+        return self.ask(lambda: find_scorecards(policy, "export_skills").export())
+
     # ---------------------------------------------------------- the run as a whole
 
     def report(self) -> RunReport:
         """The report of the run so far, or of the run as it ended."""
-        from ..report.model import build_report  # noqa: PLC0415 - its models take long to build
+        from ..report.build import build_report  # noqa: PLC0415 - its models take long to build
 
         return self.ask(
             lambda: build_report(

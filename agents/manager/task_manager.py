@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...messages import MusterError, RunEnded, Task, WorkersMissing
+from ...messages import MusterError, Payload, RunEnded, Task, WorkersMissing
 from ..blobs.offload import DEFAULT_THRESHOLD_BYTES
 from ..blobs.places import OwnDirectory, open_place
 from ..blobs.store import BlobStore
@@ -36,6 +37,7 @@ from .workspace_agent import WorkspaceAgent
 if TYPE_CHECKING:
     from ..trace.file import TraceFile
     from ..transport.ceylon_api import UnifiedAgent
+    from .kept_skills import KeptSkills
 
 PREFETCH_S = 0.05
 """How much work a worker may hold beyond each of its slots, in seconds: a few round trips."""
@@ -96,6 +98,9 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             never.
         on_late: what happens to a task that can't be completed by its deadline any more: "run" it
             all the same, or "fail" it.
+        skills: what workers have shown in earlier runs: a skills file, which is read now and saved
+            during the run and at its end, or the content of one. A store that has learned more of
+            this run comes first.
         time_scale: how long a second of a task's timeout lasts, in seconds; see `WorkerAgent`.
         quiet: do not print the results at the end.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
@@ -156,6 +161,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         cost_unit: str = "USD",
         aging_s: float | None = None,
         on_late: Literal["run", "fail"] = "run",
+        skills: str | Path | Mapping[str, Payload] | None = None,
         time_scale: float = 1.0,
         quiet: bool = False,
         admin_peer: str = "",
@@ -199,6 +205,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             cost_unit=cost_unit,
             aging_s=aging_s,
             on_late=on_late,
+            skills=skills,
             time_scale=time_scale,
             quiet=quiet,
             secret=secret,
@@ -231,10 +238,18 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         self._watch_timeouts()
         self._shell.driver.add_tasks(tasks)
         self.tasks_assigned = False
+        self._kept_skills = (
+            contextlib.nullcontext() if skills is None else self._keep_skills(skills)
+        )
         if store is not None:
             self.keep_in(store)
         if trace is not None:
             self.trace_to(trace)
+
+    def _keep_skills(self, skills: str | Path | Mapping[str, Payload]) -> KeptSkills:
+        from .kept_skills import KeptSkills  # noqa: PLC0415 - most runs begin without skills
+
+        return KeptSkills(skills, self.board.queue.policy)
 
     def keep_in(self, store: Store | str | Path) -> None:
         """Keep the run in a store, before it starts, and resume a run that the store holds.
@@ -366,7 +381,8 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         """
         self._use_link(link)
         try:
-            await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
+            async with self._kept_skills:
+                await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
         finally:
             self._awaited.close()
             self._cancel_timers()

@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 
 from ...messages import InvalidInput
+from ..kernel.board.prefetch import attempts_of
 from ..kernel.model.error_kind import error_kind
 from ..kernel.model.occurrences import FailureFacts, Occurrence, OccurrenceKind
 from ..kernel.model.records import WorkerRecord
@@ -122,5 +123,5 @@ class SystemMetrics:
 
 
 def _busy_time(worker: WorkerRecord, at: float) -> float:
-    unfinished = (record.attempts[-1].started_at for record in worker.running.values())
+    unfinished = (attempt.started_at for attempt in attempts_of(worker.running))
     return worker.stats.busy_time + sum(at - started_at for started_at in unfinished)

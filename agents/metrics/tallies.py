@@ -10,6 +10,7 @@ from itertools import accumulate
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
+from ..kernel.model.second_opinions import needs_second_opinion
 
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
 _RUN_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
@@ -50,6 +51,10 @@ class MetricTallies:
         self.writes = Histogram(_WRITE_BOUNDS_S)
         self.settled: Counter[OccurrenceKind] = Counter()
         self.retries: Counter[AttemptOutcome] = Counter()
+        self.declined = 0
+        self.rejected = 0
+        self.grades = 0
+        self.grade_sum = 0.0
         self.joined = 0
         self.lost = 0
 
@@ -76,6 +81,16 @@ class MetricTallies:
         if record is None or not 1 <= occurrence.attempt <= len(record.attempts):
             return
         attempt = record.attempts[occurrence.attempt - 1]
+        if what is OccurrenceKind.ATTEMPT_DECLINED:
+            self.declined += 1
+        elif what is OccurrenceKind.ATTEMPT_REJECTED:
+            self.rejected += 1
+            self._note_grade(attempt)
+        elif what is OccurrenceKind.TASK_COMPLETED:
+            # A review or a vote grades attempts that ended before.
+            of_votes = record.attempts if record.task.votes > 1 else (attempt,)
+            for each in of_votes:
+                self._note_grade(each)
         if what is _ASSIGNED:
             if not attempt.expected_s:
                 self._note_wait(record, attempt, board)
@@ -98,6 +113,11 @@ class MetricTallies:
                     ready_at = max(ready_at, needed.finished_at)
         self.waits.observe(max(attempt.started_at - ready_at, 0.0))
 
+    def _note_grade(self, attempt: Attempt) -> None:
+        if attempt.quality is not None:
+            self.grades += 1
+            self.grade_sum += attempt.quality
+
     def _note_end(
         self, what: OccurrenceKind, record: TaskRecord, attempt: Attempt, board: BoardState
     ) -> None:
@@ -109,6 +129,9 @@ class MetricTallies:
                 # It was counted when it failed or timed out.
                 return
         elif what is OccurrenceKind.TASK_FAILED and ending is not AttemptOutcome.LOST:
+            return
+        elif what is OccurrenceKind.TASK_COMPLETED and needs_second_opinion(record.task):
+            # The attempt was counted before its review, or before other votes.
             return
         elif what is OccurrenceKind.TASK_COMPLETED and ending is not AttemptOutcome.SUCCEEDED:
             # A late success: its own end was counted before, but it may have overtaken another.
@@ -134,7 +157,10 @@ _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 
 
 _ENDING = SETTLING | {
+    OccurrenceKind.ATTEMPT_SUCCEEDED,
+    OccurrenceKind.ATTEMPT_REVIEWED,
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }

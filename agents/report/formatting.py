@@ -8,6 +8,7 @@ _UNITS = ((1.0, 0.001, "ms"), (120.0, 1.0, "s"), (7_200.0, 60.0, "min"), (math.i
 """Each unit: durations below this number of seconds use it, its length in seconds, its name."""
 
 _NO_DECIMALS_FROM = 100
+_NO_DECIMALS_OF_COST_FROM = 10_000
 
 UNKNOWN = "-"
 """Shown where there is no number."""
@@ -36,6 +37,19 @@ def format_share(share: float | None) -> str:
     if text == "100.0%" and share < 1:
         text = "99.9%"
     return text.replace(".0%", "%")
+
+
+def format_cost(cost: float | None, unit: str = "") -> str:
+    """A cost with its unit, such as "0.0124 USD"."""
+    if cost is None:
+        return UNKNOWN
+    number = f"{cost:,.0f}" if cost >= _NO_DECIMALS_OF_COST_FROM else f"{cost:.4g}"
+    return f"{number} {unit}" if unit else number
+
+
+def format_grade(grade: float | None) -> str:
+    """A grade from 0 to 1 with two decimals."""
+    return UNKNOWN if grade is None else f"{grade:.2f}"
 
 
 def clip(text: str, longest: int) -> str:

@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from ...messages import TaskStatus
 from ..kernel.model.records import AttemptOutcome
-from .formatting import clip, format_duration, format_share
-from .model import RunReport, TaskReport
+from .formatting import clip, format_cost, format_duration, format_grade, format_share
+from .model import RunReport
+from .skill_map import DIFFICULTY
 from .timeline import Timeline, TimelineRow, make_timeline
+from .words import NO_TYPE, describe_cost, name_of_column, rare_figures
 
 MAX_TASKS_LISTED = 200
 """How many tasks are listed: first those that did not complete, then the first of the others."""
@@ -27,6 +29,8 @@ _MARKS: Sequence[tuple[AttemptOutcome | None, str]] = (
     (AttemptOutcome.TIMED_OUT, "t"),
     (AttemptOutcome.FAILED, "x"),
     (AttemptOutcome.CANCELLED, "c"),
+    (AttemptOutcome.REJECTED, "r"),
+    (AttemptOutcome.DECLINED, "d"),
     (AttemptOutcome.OVERTAKEN, "o"),
     (None, ">"),
     (AttemptOutcome.SUCCEEDED, "#"),
@@ -50,9 +54,11 @@ def render_markdown(report: RunReport, diagram: str | None = None) -> str:
         *_opening(report),
         *_timeline(make_timeline(report)),
         *_workers(report),
+        *_skills(report),
         *_difficulties(report),
+        *_types(report),
         *_errors(report),
-        *_tasks(report.tasks),
+        *_tasks(report),
     ]
     if diagram:
         fence = max([3, *(len(each) + 1 for each in _FENCE.findall(diagram))]) * "`"
@@ -76,6 +82,10 @@ def _opening(report: RunReport) -> Iterator[str]:
         ("Mean time", format_duration(report.mean_time)),
         ("Policy", _cell(report.policy)),
     ]
+    if report.has_costs:
+        rows.append(("Cost", _cell(describe_cost(report))))
+    if report.quality is not None:
+        rows.append(("Quality", format_grade(report.quality)))
     yield _table(("Summary", ">"), rows)
 
 
@@ -123,6 +133,7 @@ def _workers(report: RunReport) -> Iterator[str]:
     if not workers:
         return
     yield "## Workers"
+    rare = rare_figures(report)
     shown = _first(list(workers.items()), lambda item: item[1].lost, MAX_LISTED)
     rows = [
         (
@@ -134,15 +145,59 @@ def _workers(report: RunReport) -> Iterator[str]:
             format_share(worker.success_rate),
             format_duration(worker.mean_time),
             format_share(worker.busy_share),
+            *(tell(worker) for tell in rare.values()),
         )
         for name, worker in shown
     ]
     headings = ("Worker", "Health", ">Skill", ">Slots", ">Attempts", ">Success")
-    yield _table((*headings, ">Mean time", ">Busy"), rows)
+    yield _table((*headings, ">Mean time", ">Busy", *(f">{heading}" for heading in rare)), rows)
     yield from _more(len(workers) - len(shown), "workers")
     for held in report.held_slots[:MAX_LISTED]:
         yield f"- {_cell(held)}"
     yield from _more(len(report.held_slots) - MAX_LISTED, "held slots")
+
+
+def _skills(report: RunReport) -> Iterator[str]:
+    if not report.skills:
+        return
+    yield "## What workers have shown"
+    shown = report.skills[:MAX_TASKS_LISTED]
+    rows = [
+        (
+            _cell(cell.worker),
+            _cell(name_of_column(cell)),
+            f"{cell.skill:.1f} ± {cell.deviation:.1f}",
+            format_share(cell.chance),
+            f"{cell.results:,}",
+            format_duration(cell.pace_s),
+            format_cost(cell.cost),
+            _cell(cell.blocked or ""),
+        )
+        for cell in shown
+    ]
+    headings = ("Worker", "Type", ">Skill", f">Chance at {DIFFICULTY}", ">Results", ">Pace")
+    yield _table((*headings, ">Cost", "Blocked"), rows)
+    yield from _more(len(report.skills) - len(shown), "pairs of a worker and a type")
+
+
+def _types(report: RunReport) -> Iterator[str]:
+    if len(report.by_type) <= 1:
+        return
+    yield "## Success by type"
+    shown = list(report.by_type.items())[:MAX_LISTED]
+    rows = [
+        (
+            _cell(name or NO_TYPE),
+            f"{group.completed:,}",
+            f"{group.tasks:,}",
+            format_share(group.success_rate),
+            format_cost(group.cost),
+            format_grade(group.quality),
+        )
+        for name, group in shown
+    ]
+    yield _table(("Type", ">Completed", ">Of", ">Success", ">Cost", ">Quality"), rows)
+    yield from _more(len(report.by_type) - len(shown), "types")
 
 
 def _difficulties(report: RunReport) -> Iterator[str]:
@@ -172,7 +227,8 @@ def _errors(report: RunReport) -> Iterator[str]:
             yield from _more(len(counts) - len(listed), "kinds")
 
 
-def _tasks(tasks: Sequence[TaskReport]) -> Iterator[str]:
+def _tasks(report: RunReport) -> Iterator[str]:
+    tasks = report.tasks
     if not tasks:
         return
     yield "## Tasks"
@@ -186,12 +242,14 @@ def _tasks(tasks: Sequence[TaskReport]) -> Iterator[str]:
             str(task.difficulty),
             f"{task.attempts:,}",
             format_duration(task.execution_time),
+            *((format_cost(task.cost),) if report.has_costs else ()),
             _cell(task.error_message or ""),
         )
         for task in shown
     ]
     headings = ("Task", "Description", "Status", "Worker", ">Difficulty", ">Attempts", ">Time")
-    yield _table((*headings, "Error"), rows)
+    costs = (">Cost",) if report.has_costs else ()
+    yield _table((*headings, *costs, "Error"), rows)
     yield from _more(len(tasks) - len(shown), "tasks")
 
 

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ...messages import Payload, TaskId, TaskStatus
-from ..kernel.board.held_slots import held_slots
-from ..kernel.board.state import BoardState
-from ..kernel.model.error_kind import error_kind
-from ..kernel.model.health import Health, health_of, silence_of
+from ..kernel.model.health import Health
 from ..kernel.model.occurrence_text import describe_held_slot
-from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..kernel.model.records import AttemptOutcome
 from .json_value import to_json_value
-
-MAX_HISTORY = 20
-"""How many attempts of a task are reported: the latest."""
-
-_MAX_KIND_CHARACTERS = 80
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+Cost = Annotated[float, Field(ge=0)]
 # The schema of the enum itself would list `RUNNING`, an alias, as a value of its own.
 Status = Annotated[
     TaskStatus,
@@ -54,6 +45,15 @@ class AttemptReport(_ReportPart):
 
     outcome: AttemptOutcome | None
     """How it ended, such as "not begun" if its worker returned it; None if it runs."""
+
+    cost: Cost = 0.0
+    """What it cost, in the run's unit."""
+
+    quality: Share | None = None
+    """The grade of its output, 0 to 1; None for none."""
+
+    is_review: bool = False
+    """Whether it reviewed the result of an earlier attempt."""
 
 
 class TaskReport(_ReportPart):
@@ -114,6 +114,30 @@ class TaskReport(_ReportPart):
 
     history: list[AttemptReport] = []
     """Its attempts, the oldest first; the latest 20."""
+
+    required_skills: dict[str, float] = {}
+    """The named skills that it wants, with their levels."""
+
+    strict: bool = False
+    """Whether a worker below one of those levels never gets it."""
+
+    deadline: Seconds | None = None
+    """How soon it should be completed, in seconds after it was added; None: no deadline."""
+
+    escalate: list[str] = []
+    """The steps of its ladder: names of workers, skills or specialties."""
+
+    review: bool = False
+    """Whether a second worker reviews a successful attempt before it counts."""
+
+    votes: Annotated[int, Field(ge=1)] = 1
+    """How many workers run it; the answer of the majority counts."""
+
+    cost: Cost = 0.0
+    """What its attempts cost together, in the run's unit."""
+
+    quality: Share | None = None
+    """The grade of its result, 0 to 1; None for none."""
 
 
 class HeldSlotReport(_ReportPart):
@@ -179,6 +203,83 @@ class WorkerReport(_ReportPart):
 
     held_slots: list[HeldSlotReport] = []
     """The slots of handlers that did not stop when they were told to."""
+
+    skills: dict[str, float] = {}
+    """Its named skills with their levels, as it declares them."""
+
+    cost_per_s: Cost = 0.0
+    """What a second of its work costs, in the run's unit."""
+
+    cost_per_task: Cost = 0.0
+    """What each of its attempts costs besides."""
+
+    review_types: list[str] = []
+    """The types of task whose results it reviews, in alphabetical order."""
+
+    cost: Cost = 0.0
+    """What its attempts cost together."""
+
+    quality: Share | None = None
+    """The mean grade of its attempts; None if none has a grade."""
+
+    declined: Count = 0
+    """How many tasks it declined."""
+
+    rejected: Count = 0
+    """How many of its results were rejected by a review or a vote."""
+
+
+class TypeReport(_ReportPart):
+    """The outcome of the tasks of one type."""
+
+    tasks: Count
+    """How many there are."""
+
+    completed: Count
+    """How many of them completed."""
+
+    success_rate: Share
+    """The share that completed, 0 to 1."""
+
+    cost: Cost
+    """What their attempts cost together."""
+
+    quality: Share | None
+    """The mean grade of their results; None if none has a grade."""
+
+
+class SkillCell(_ReportPart):
+    """What the results of one worker in one type of task, or in one named skill, have shown."""
+
+    worker: str
+    """The worker's name."""
+
+    type: str
+    """The type of task, or "", or the name of the skill."""
+
+    is_named_skill: bool
+    """Whether `type` is the name of a skill."""
+
+    skill: float
+    """The skill that its results suggest, on the scale of skill levels."""
+
+    deviation: Annotated[float, Field(ge=0)]
+    """The standard deviation of that estimate."""
+
+    chance: Share
+    """The chance of success in a task of difficulty 5, 0 to 1."""
+
+    results: Count
+    """How many results the estimate rests on."""
+
+    pace_s: Seconds | None
+    """How long a successful attempt is expected to last, in seconds; None if that is not known."""
+
+    cost: Cost | None
+    """What an attempt has cost on average, the latest ones most; None if that is not known."""
+
+    blocked: str | None
+    """Why the worker gets no task of the type but a probe now and then; None if it does."""
 
 
 class DifficultyReport(_ReportPart):
@@ -246,6 +347,30 @@ class RunReport(_ReportPart):
     by_difficulty: dict[int, DifficultyReport] = {}
     """The outcome of the tasks by their difficulty, the easiest first."""
 
+    by_type: dict[str, TypeReport] = {}
+    """The outcome of the tasks by their type, in alphabetical order."""
+
+    cost: Cost = 0.0
+    """What all attempts cost together."""
+
+    cost_unit: str = "USD"
+    """The unit of all costs."""
+
+    cost_in_other_units: dict[str, Cost] = {}
+    """What workers reported in other units, by unit; it counts to no budget."""
+
+    budget: Cost | None = None
+    """What all attempts together may cost; None: no limit."""
+
+    budget_left: Cost | None = None
+    """What is left of the budget; None without one."""
+
+    quality: Share | None = None
+    """The mean grade of the results; None if none has a grade."""
+
+    skills: list[SkillCell] = []
+    """What a policy that learns knows of each worker and type of task; empty for other policies."""
+
     @property
     def held_slots(self) -> list[str]:
         """The slots of handlers that did not stop when they were told to, one line for each."""
@@ -258,173 +383,18 @@ class RunReport(_ReportPart):
         ]
 
     @property
+    def has_costs(self) -> bool:
+        """Whether anything costs: there is a budget, or an attempt cost something."""
+        return self.budget is not None or self.cost > 0 or bool(self.cost_in_other_units)
+
+    @property
     def exit_code(self) -> int:
         """0 if every task completed and the run did not fail, otherwise 1."""
         every_task_completed = self.counts.get(TaskStatus.COMPLETED, 0) == len(self.tasks)
         return 0 if every_task_completed and self.failure is None else 1
 
 
-def build_report(
-    board: BoardState, *, name: str, now: float, dropped: Mapping[str, int] | None = None
-) -> RunReport:
-    """Make the report of a run from its board.
-
-    Args:
-        board: the run's board; the run may still go on.
-        name: the manager's name.
-        now: the board's time, in seconds.
-        dropped: how many frames could not be read, by reason.
-    """
-    ended_at = now if board.ended_at is None else board.ended_at
-    began = (board.began_at, board.start_barrier.opened_at, ended_at)
-    started_at = next(moment for moment in began if moment is not None)
-    records = board.tasks.values()
-    results = [record.result for record in records if record.result is not None]
-    total_time = sum(result.execution_time for result in results)
-    return RunReport(
-        name=name,
-        started_at=started_at,
-        duration=max(ended_at - started_at, 0.0),
-        policy=board.policy_name,
-        success_rate=_success_rate(board),
-        counts={status: board.counts.get(status, 0) for status in TaskStatus},
-        tasks=[
-            _report_task(record, board.explain(task_id).lines(), started_at)
-            for task_id, record in board.tasks.items()
-        ],
-        workers={
-            worker_name: _report_worker(board, worker, started_at, ended_at)
-            for worker_name, worker in board.workers.items()
-        },
-        error_counts=_count_errors(records),
-        total_time=total_time,
-        mean_time=total_time / len(results) if results else None,
-        ignored=dict(board.ignored),
-        dropped=dict(dropped or {}),
-        failure=board.failure,
-        by_difficulty=_report_difficulties(records),
-    )
-
-
 def report_schema() -> dict[str, JsonValue]:
     """The JSON Schema of a report as JSON."""
     schema = RunReport.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> TaskReport:
-    task, result = record.task, record.result
-    completed = record.status is TaskStatus.COMPLETED
-    waited = None
-    if record.assigned_at is not None:
-        waited = max(record.assigned_at - max(record.added_at, started_at), 0.0)
-    return TaskReport(
-        id=task.id,
-        description=task.description,
-        type=task.type,
-        difficulty=task.difficulty,
-        priority=task.priority,
-        status=record.status,
-        worker=record.worker,
-        attempts=record.attempt,
-        success=completed if record.status.is_final else None,
-        execution_time=None if result is None else result.execution_time,
-        waited=waited,
-        error_message=None if completed else record.error_message,
-        output=None if result is None else result.output,
-        why=list(why),
-        depends_on=list(task.depends_on),
-        parent_id=task.parent_id,
-        expires_s=task.expires_s,
-        history=_report_attempts(record),
-    )
-
-
-def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
-    attempts: Sequence[Attempt] = record.attempts
-    reports: list[AttemptReport] = []
-    for attempt in attempts[-MAX_HISTORY:]:
-        if attempt.is_prefetched:
-            # It waits at its worker for a slot.
-            continue
-        ended_at = attempt.ended_at
-        if ended_at is None and attempt.outcome is not None and attempt is attempts[-1]:
-            # A store of an older version only has when the task was settled.
-            ended_at = record.finished_at
-        reports.append(
-            AttemptReport(
-                number=attempt.number,
-                worker=attempt.worker.name,
-                started_at=attempt.started_at,
-                ended_at=ended_at,
-                outcome=attempt.outcome,
-            )
-        )
-    return reports
-
-
-def _report_worker(
-    board: BoardState, worker: WorkerRecord, started_at: float, ended_at: float
-) -> WorkerReport:
-    stats = worker.stats
-    lost = worker.lost_at is not None and worker.lost_at < ended_at
-    left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
-    slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
-    attempts = (record.attempts[-1] for record in worker.running.values())
-    busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in attempts)
-    return WorkerReport(
-        skill_level=worker.skill_level,
-        specialties=sorted(worker.specialties),
-        slots=worker.slots,
-        completed=stats.completed_tasks,
-        succeeded=stats.successful_tasks,
-        success_rate=stats.success_rate if stats.completed_tasks else None,
-        total_time=stats.total_time,
-        mean_time=stats.total_time / stats.completed_tasks if stats.completed_tasks else None,
-        busy_share=min(busy_time / slots_time, 1.0) if slots_time > 0 else 0.0,
-        lost=lost,
-        health=Health.LOST if lost else _health_at_end(worker, ended_at, board.rules.heartbeat_s),
-        silent_for=silence_of(worker, ended_at),
-        joined_at=worker.joined_at,
-        left_at=worker.lost_at if lost else None,
-        held_slots=[HeldSlotReport(**each._asdict()) for each in held_slots(worker, board.tasks)],
-    )
-
-
-def _health_at_end(worker: WorkerRecord, ended_at: float, heartbeat_s: float) -> Health:
-    health = health_of(worker, ended_at, heartbeat_s)
-    # A worker that was dismissed at the end, or left after it, was not lost.
-    return Health.HEALTHY if health is Health.LOST else health
-
-
-def _report_difficulties(records: Iterable[TaskRecord]) -> dict[int, DifficultyReport]:
-    tasks: Counter[int] = Counter()
-    completed: Counter[int] = Counter()
-    for record in records:
-        tasks[record.task.difficulty] += 1
-        completed[record.task.difficulty] += record.status is TaskStatus.COMPLETED
-    return {
-        difficulty: DifficultyReport(
-            tasks=count,
-            completed=completed[difficulty],
-            success_rate=completed[difficulty] / count,
-        )
-        for difficulty, count in sorted(tasks.items())
-    }
-
-
-def _success_rate(board: BoardState) -> float:
-    if not board.tasks:
-        # Nothing was requested, and nothing failed.
-        return 1.0
-    return board.counts.get(TaskStatus.COMPLETED, 0) / len(board.tasks)
-
-
-def _count_errors(records: Iterable[TaskRecord]) -> dict[str, int]:
-    undone = (TaskStatus.FAILED, TaskStatus.CANCELLED)
-    kinds = Counter(
-        error_kind(record.error_message or record.status.value)[:_MAX_KIND_CHARACTERS]
-        for record in records
-        if record.status in undone
-    )
-    return dict(kinds.most_common())

@@ -15,7 +15,10 @@ from rich.text import Text
 from ...messages import TaskStatus
 from ..kernel.model.health import Health
 from ..runtime.terminal_text import one_line
-from .model import RunReport, TaskReport, WorkerReport
+from .formatting import format_cost, format_grade
+from .model import RunReport, SkillCell, TaskReport, WorkerReport
+from .skill_map import DIFFICULTY
+from .words import describe_cost, name_of_column, rare_figures
 
 DEFAULT_WIDTH = 100
 """The width of the text without a terminal, in columns."""
@@ -106,9 +109,11 @@ def print_report(report: RunReport, console: Console) -> None:
     """
     parts: list[RenderableType] = [_opening(report)]
     if report.tasks:
-        parts += [Text(), *_task_table(report.tasks, console.width)]
+        parts += [Text(), *_task_table(report, console.width)]
     if report.workers:
-        parts += [Text(), *_worker_table(report.workers, console.width)]
+        parts += [Text(), *_worker_table(report, console.width)]
+    if report.skills:
+        parts += [Text(), *_skill_table(report, console.width)]
     parts += [Text(), *_closing(report)]
     console.print(Group(*parts))
 
@@ -126,8 +131,8 @@ def _opening(report: RunReport) -> Text:
     return text
 
 
-def _task_table(tasks: Sequence[TaskReport], width: int) -> Iterable[RenderableType]:
-    shown, hidden = _fold(tasks, lambda task: task.status is not TaskStatus.COMPLETED)
+def _task_table(report: RunReport, width: int) -> Iterable[RenderableType]:
+    shown, hidden = _fold(report.tasks, lambda task: task.status is not TaskStatus.COMPLETED)
     ids = _Column("Task", [Text(_one_line(str(task.id))) for task in shown])
     columns = [
         ids,
@@ -137,6 +142,9 @@ def _task_table(tasks: Sequence[TaskReport], width: int) -> Iterable[RenderableT
         _Column("Result", [Text(*_RESULTS[task.status]) for task in shown]),
         _Column("Time", [Text(_duration(task.execution_time)) for task in shown], is_number=True),
     ]
+    if report.has_costs:
+        costs = [Text(format_cost(task.cost)) for task in shown]
+        columns.append(_Column("Cost", costs, is_number=True))
     errors = _Column(
         "Error", [Text(_one_line(task.error_message or "")) for task in shown], wraps=True
     )
@@ -156,9 +164,10 @@ def _task_table(tasks: Sequence[TaskReport], width: int) -> Iterable[RenderableT
         yield _table([column.only(faulty) for column in (ids, errors)], width)
 
 
-def _worker_table(workers: Mapping[str, WorkerReport], width: int) -> Iterable[RenderableType]:
+def _worker_table(report: RunReport, width: int) -> Iterable[RenderableType]:
+    workers = report.workers
     shown, hidden = _fold(list(workers.items()), lambda item: item[1].lost)
-    numbers: Mapping[str, Callable[[WorkerReport], str]] = {
+    numbers: dict[str, Callable[[WorkerReport], str]] = {
         "Skill": lambda worker: str(worker.skill_level),
         "Slots": lambda worker: f"{worker.slots:,}",
         "Completed": lambda worker: f"{worker.completed:,}",
@@ -166,6 +175,7 @@ def _worker_table(workers: Mapping[str, WorkerReport], width: int) -> Iterable[R
         "Mean time": lambda worker: _duration(worker.mean_time),
         "Busy": lambda worker: _share(worker.busy_share),
     }
+    numbers |= rare_figures(report)
     names = [Text.assemble(_one_line(name), _mark(worker)) for name, worker in shown]
     columns = [
         _Column(heading, [Text(tell(worker)) for _, worker in shown], is_number=True)
@@ -174,6 +184,32 @@ def _worker_table(workers: Mapping[str, WorkerReport], width: int) -> Iterable[R
     yield _table([_Column("Worker", names), *columns], width)
     lost = sum(worker.lost for _, worker in hidden)
     yield from _remarks((len(hidden) - lost, "that stayed"), (lost, "that were lost"))
+
+
+def _skill_table(report: RunReport, width: int) -> Iterable[RenderableType]:
+    shown, hidden = report.skills[:FOLD_ABOVE], report.skills[FOLD_ABOVE:]
+    headings: Mapping[str, Callable[[SkillCell], str]] = {
+        "Skill": lambda cell: f"{cell.skill:.1f} ± {cell.deviation:.1f}",
+        f"Chance at {DIFFICULTY}": lambda cell: _share(cell.chance),
+        "Results": lambda cell: f"{cell.results:,}",
+        "Pace": lambda cell: _duration(cell.pace_s),
+    }
+    if report.has_costs:
+        headings = {**headings, "Cost": lambda cell: format_cost(cell.cost)}
+    columns = [
+        _Column("Worker", [Text(_one_line(cell.worker)) for cell in shown]),
+        _Column("Type", [Text(_one_line(name_of_column(cell))) for cell in shown]),
+        *(
+            _Column(heading, [Text(tell(cell)) for cell in shown], is_number=True)
+            for heading, tell in headings.items()
+        ),
+    ]
+    if any(cell.blocked for cell in shown):
+        blocked = [Text(_one_line(cell.blocked or "")) for cell in shown]
+        columns.append(_Column("Blocked", blocked, wraps=True))
+    yield Text("What workers have shown")
+    yield _table(columns, width)
+    yield from _remarks((len(hidden), "pairs of a worker and a type"))
 
 
 def _mark(worker: WorkerReport) -> tuple[str, str]:
@@ -192,6 +228,10 @@ def _closing(report: RunReport) -> Iterable[Text]:
     if report.mean_time is not None:
         work, mean = _duration(report.total_time), _duration(report.mean_time)
         yield Text(f"Work: {work}, {mean} a task")
+    if report.has_costs:
+        yield Text(f"Cost: {_one_line(describe_cost(report))}")
+    if report.quality is not None:
+        yield Text(f"Quality: {format_grade(report.quality)}")
     statuses = {status.label.lower(): report.counts.get(status, 0) for status in TaskStatus}
     for heading, counts in (
         ("Tasks", statuses),

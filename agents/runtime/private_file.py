@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 PRIVATE_MODE = 0o600
@@ -46,6 +47,33 @@ def write_private(path: Path, content: bytes) -> None:
     """
     with open(path, "wb", opener=open_private) as file:
         file.write(content)
+
+
+def replace_file(path: str | Path, content: bytes) -> None:
+    """Replace a file atomically: whoever reads it finds all of the old content, or of the new.
+
+    A new file is for its owner alone; an existing one keeps its mode, and its owner as far as
+    permitted. A link stays, and the file that it names is replaced.
+
+    Raises:
+        OSError: it can't be written; an existing file is unchanged.
+    """
+    # Through links first, so that the new file is on the same disk as the old one.
+    target = Path(os.path.realpath(path))
+    # It has an unused name and mode 0600.
+    descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                take_after(descriptor, target.stat())
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(draft, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
 
 
 def take_after(descriptor: int, former: os.stat_result) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias
 from ...messages import Payload, Task, TaskId
 from ..execution.handlers import Handlers, TaskContext
 from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from ..manager.task_manager import TaskManager
 from ..worker.worker_agent import WorkerAgent
@@ -22,7 +24,8 @@ Predictor: TypeAlias = Callable[[Task, WorkerRecord], float]
 
 _COUNTED = (AttemptOutcome.SUCCEEDED, AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT)
 _CHECK_EVERY_S = 0.25
-_LONGEST_WAVE_S = 50_000.0
+_LONGEST_WAVE_S = 5_000.0
+"""After this time a wave is left as it is, so that a policy that starves tasks ends too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,17 @@ class _OpenManager(TaskManager):
     def keep_open(self) -> None:
         self._shell.driver.stay(reassigns_failed=False)
 
+    async def has_begun(self) -> None:
+        """Wait until all workers have joined."""
+        began = asyncio.Event()
+
+        def note(occurrence: Occurrence) -> None:
+            if occurrence.what is OccurrenceKind.ASSIGNING_BEGUN:
+                began.set()
+
+        self.watch(note)
+        await began.wait()
+
     def add_at_once(self, tasks: Sequence[Task]) -> None:
         """Add tasks before any of them is assigned."""
         self._shell.driver.add_tasks(tasks)
@@ -152,8 +166,7 @@ class _Play:
 
     async def direct(self, manager: _OpenManager) -> None:
         loop = asyncio.get_running_loop()
-        while manager.board.began_at is None:
-            await asyncio.sleep(0.01)
+        await manager.has_begun()
         for number, wave in enumerate(self.world.waves):
             self.wave_began_at.append(loop.time())
             if wave.backlog is not None:
@@ -194,7 +207,8 @@ class _Play:
                 # The link goes first: a killed worker sends no goodbye.
                 link.leave()
                 serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await serving
             if manager.board.ended_at is not None or outage is None:
                 return
             await asyncio.sleep(outage.lasts_s)
@@ -230,18 +244,22 @@ async def _play_world(
     play = _Play(world, predict)
     network = MemoryNetwork()
     link = network.join(manager.name, manager.receive)
-    directing = asyncio.ensure_future(play.direct(manager))
-    serving = [
+    managing = [
+        asyncio.ensure_future(play.direct(manager)),
         asyncio.ensure_future(manager.serve_over(link)),
-        *(asyncio.ensure_future(play.serve(each, manager, network)) for each in world.workers),
     ]
+    working = [asyncio.ensure_future(play.serve(each, manager, network)) for each in world.workers]
+    pending = {*managing, *working}
     try:
-        await directing
-        await serving[0]
+        while not pending.isdisjoint(managing):
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            # If one fails, the others would wait for it without end.
+            for future in done:
+                future.result()
     finally:
-        for future in (directing, *serving):
+        for future in (*managing, *working):
             future.cancel()
-        await asyncio.gather(directing, *serving, return_exceptions=True)
+        await asyncio.gather(*managing, *working, return_exceptions=True)
     return _summarize(play, manager)
 
 

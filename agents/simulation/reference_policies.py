@@ -6,10 +6,11 @@ import asyncio
 import heapq
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from ...messages import Task, TaskId
 from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.matching.policy_names import find_policy
 from ..kernel.model.records import WorkerRecord
 from .hidden_skills import HiddenWorker, HiddenWorld, seeded
 
@@ -20,7 +21,8 @@ RELAX_PER_S = 0.01
 """How much more it may be worse for each second that the task has waited."""
 
 _PRICE_ROUNDS = 400
-_CAPACITY_USED = 0.97
+_PRICE_STEP = 0.05
+_PLANNED = 0.97
 """The share of its time for which the oracle plans a worker; the rest is lost to waiting."""
 
 
@@ -181,29 +183,19 @@ class Oracle(_IgnoresSkill):
         world = self._world
         tasks = [task for task in world.waves[wave].tasks if world.era(task) == era]
         rate = world.waves[wave].rate
-        capacity = {worker.name: float(worker.slots) for worker in world.workers}
-        window_s = shortest_span_s(world, tasks) if rate is None else len(tasks) / rate
-        kinds = Counter((task.type, task.difficulty) for task in tasks)
-        samples = {(task.type, task.difficulty): task for task in tasks}
-        table = [
-            (
-                number,
-                [
-                    (
-                        each.name,
-                        self._worth(each, samples[kind]),
-                        world.expected_s(each, samples[kind]),
-                    )
-                    for each in world.workers
-                ],
-            )
-            for kind, number in kinds.items()
-        ]
-        budget_s = {
-            name: window_s * slots * (_CAPACITY_USED if rate is not None else 1.0)
-            for name, slots in capacity.items()
-        }
-        return _dual_prices(table, budget_s, may_drop=False)
+        window_s = shortest_span_s(world, tasks) if rate is None else _PLANNED * len(tasks) / rate
+        # Real outcomes differ from task to task; then there is one of each kind.
+        kinds = Counter(map(world.kind, tasks))
+        samples = {world.kind(task): task for task in tasks}
+        table: list[tuple[int, list[tuple[str, float, float]]]] = []
+        for kind, number in kinds.items():
+            task = samples[kind]
+            row = [
+                (each.name, self._worth(each, task), world.expected_s(each, task))
+                for each in world.workers
+            ]
+            table.append((number, row))
+        return _dual_prices(table, {each.name: window_s * each.slots for each in world.workers})
 
 
 def shortest_span_s(world: HiddenWorld, tasks: Sequence[Task]) -> float:
@@ -215,29 +207,25 @@ def shortest_span_s(world: HiddenWorld, tasks: Sequence[Task]) -> float:
 def _dual_prices(
     table: Sequence[tuple[int, Sequence[tuple[str, float, float]]]],
     budget_s: dict[str, float],
-    *,
-    may_drop: bool,
 ) -> dict[str, float]:
     """The workers' prices a second, by subgradient descent on the dual of the assignment."""
     prices = dict.fromkeys(budget_s, 0.0)
     mean = dict.fromkeys(budget_s, 0.0)
     weight = 0.0
-    step = 0.2
     for turn in range(1, _PRICE_ROUNDS + 1):
         used = dict.fromkeys(budget_s, 0.0)
         for number, row in table:
-            best_value = 0.0 if may_drop else -math.inf
+            best_value = -math.inf
             best_name, best_s = "", 0.0
             for name, worth, lasts_s in row:
                 value = worth - prices[name] * lasts_s
                 if value > best_value:
                     best_value, best_name, best_s = value, name, lasts_s
-            if best_name:
-                used[best_name] += number * best_s
-        size = step / math.sqrt(turn)
+            used[best_name] += number * best_s
+        size = _PRICE_STEP / math.sqrt(turn)
         for name, whole_s in budget_s.items():
             over = min(used[name] / whole_s - 1.0, 2.0)
-            prices[name] = max(0.0, prices[name] + size * over * 0.25)
+            prices[name] = max(0.0, prices[name] + size * over)
         if turn > _PRICE_ROUNDS // 3:
             weight += size
             for name, price in prices.items():
@@ -245,16 +233,20 @@ def _dual_prices(
     return {name: total / weight for name, total in mean.items()}
 
 
-def make_policy(name: str, world: HiddenWorld) -> str | MatchingPolicy:
-    """The policy of this name for a world: one of this room, or else the name itself."""
-    match name:
-        case "random":
-            return RandomPolicy(world.seed)
-        case "round_robin":
-            return RoundRobin()
-        case "true_skills":
-            return TrueSkills(world)
-        case "oracle":
-            return Oracle(world)
-        case _:
-            return name
+REFERENCE_POLICIES: Mapping[str, Callable[[HiddenWorld], MatchingPolicy]] = {
+    RandomPolicy.name: lambda world: RandomPolicy(world.seed),
+    RoundRobin.name: lambda _: RoundRobin(),
+    TrueSkills.name: TrueSkills,
+    Oracle.name: Oracle,
+}
+"""The policies of this room by name; each is made for one world."""
+
+
+def make_policy(name: str, world: HiddenWorld) -> MatchingPolicy:
+    """The policy of this name, new for a world: one of this room, or a built-in one.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    make = REFERENCE_POLICIES.get(name)
+    return find_policy(name) if make is None else make(world)

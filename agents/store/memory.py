@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...messages import StoreUnusable, TaskId
-from ..kernel.board.rows import Rows, TaskRow, WorkerRow
+from ..kernel.board.rows import LearnedRow, Rows, TaskRow, WorkerRow
 
 
 class SharedRows:
@@ -16,12 +16,14 @@ class SharedRows:
         self._run: bytes | None = None
         self._tasks: dict[TaskId, TaskRow] = {}
         self._workers: dict[str, WorkerRow] = {}
+        self._learned: dict[tuple[str, str], LearnedRow] = {}
         self._holder: MemoryStore | None = None
 
     def read(self) -> Rows:
         """Read all rows, whether a store holds them or not."""
         in_order = sorted(self._tasks.values(), key=lambda row: row.sequence)
-        return Rows(self._run, tuple(in_order), tuple(self._workers.values()))
+        learned = tuple(self._learned[key] for key in sorted(self._learned))
+        return Rows(self._run, tuple(in_order), tuple(self._workers.values()), learned=learned)
 
     def release(self) -> None:
         """Take it away from its store, as a dead process loses its lock; this closes the store."""
@@ -71,6 +73,12 @@ class SharedRows:
             self._tasks.pop(task_id, None)
         self._tasks.update(defined)
         self._workers.update((row.name, row) for row in rows.workers)
+        for learned in rows.learned:
+            key = (learned.policy, learned.part)
+            if learned.state is None:
+                self._learned.pop(key, None)
+            else:
+                self._learned[key] = learned
 
 
 class MemoryStore:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from ...messages import StoreUnusable, TaskStatus
-from ..kernel.board.rows import Rows, TaskRow, WorkerRow
+from ..kernel.board.rows import LearnedRow, Rows, TaskRow, WorkerRow
 from .file_guard import StoreGuard
 from .file_lock import StoreFileLock
 from .sqlite_file import (
@@ -51,12 +51,18 @@ _WRITE_WORKER = """
     INSERT INTO worker (name, state, checksum) VALUES (?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
 """
+_WRITE_LEARNED = """
+    INSERT INTO learned (policy, part, state, checksum) VALUES (?, ?, ?, ?)
+    ON CONFLICT (policy, part) DO UPDATE SET state = excluded.state, checksum = excluded.checksum
+"""
+_FORGET_LEARNED = "DELETE FROM learned WHERE policy = ? AND part = ?"
 _READ_RUN = "SELECT state, checksum FROM run"
 _READ_TASKS = """
     SELECT id, sequence, status, definition, task.checksum, state, task_state.checksum
     FROM task LEFT JOIN task_state USING (sequence) ORDER BY sequence
 """
 _READ_WORKERS = "SELECT name, state, checksum FROM worker ORDER BY place"
+_READ_LEARNED = "SELECT policy, part, state, checksum FROM learned ORDER BY policy, part"
 
 
 class SqliteStore:
@@ -201,6 +207,12 @@ def _write(connection: sqlite3.Connection, rows: Rows) -> None:
     _insert(connection, _WRITE_TASK_STATE, _WRITE_TASK_STATES, states)
     workers = [(row.name, row.state, _sum_up(row.state, row.name)) for row in rows.workers]
     connection.executemany(_WRITE_WORKER, workers)
+    for policy, part, state in rows.learned:
+        if state is None:
+            connection.execute(_FORGET_LEARNED, (policy, part))
+        else:
+            checksum = _sum_up(state, _name_of_part(policy, part))
+            connection.execute(_WRITE_LEARNED, (policy, part, state, checksum))
 
 
 def _insert(
@@ -223,9 +235,13 @@ def _read(connection: sqlite3.Connection, path: Path) -> Rows:
             WorkerRow(name, _check(state, checksum, name))
             for name, state, checksum in connection.execute(_READ_WORKERS)
         )
+        learned = tuple(
+            LearnedRow(policy, part, _check(state, checksum, _name_of_part(policy, part)))
+            for policy, part, state, checksum in connection.execute(_READ_LEARNED)
+        )
     except ValueError as fault:
         raise damage_error(path, str(fault)) from None
-    return Rows(runs[0] if runs else None, tasks, workers)
+    return Rows(runs[0] if runs else None, tasks, workers, learned=learned)
 
 
 def _read_tasks(connection: sqlite3.Connection) -> Iterator[TaskRow]:
@@ -238,6 +254,10 @@ def _read_tasks(connection: sqlite3.Connection) -> Iterator[TaskRow]:
             _check(definition, definition_sum, str(task_id)),
             _check(state, state_sum, status),
         )
+
+
+def _name_of_part(policy: str, part: str) -> str:
+    return f"{policy}\0{part}"
 
 
 def _sum_up(kept: bytes, belonging_to: str) -> int:

@@ -1,4 +1,4 @@
-"""The SQLite file of a store: its schema (tables run, task, task_state, worker) and migrations.
+"""The SQLite file of a store: its schema (run, task, task_state, worker, learned) and migrations.
 
 A file is created under another name and then renamed, so that there is never an incomplete store.
 Readers change nothing: neither the file nor its `-wal`, in which SQLite keeps the last writes.
@@ -40,11 +40,18 @@ _CREATE_WORKER = """
         place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state BLOB, checksum INTEGER
     )
 """
+# SQLite compares texts by their UTF-8 bytes, as Python orders them by code points.
+_CREATE_LEARNED = """
+    CREATE TABLE learned (
+        policy TEXT, part TEXT, state BLOB, checksum INTEGER, PRIMARY KEY (policy, part)
+    ) WITHOUT ROWID
+"""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_CREATE_RUN, _CREATE_TASK, _CREATE_TASK_STATE, _CREATE_WORKER),
     # The tables are the same, but earlier versions of Muster can't read the state of a task.
     (),
+    (_CREATE_LEARNED,),
 )
 """The statements that migrate each version of the schema to the next, from an empty file on."""
 

@@ -136,6 +136,12 @@ class _TaskLine(_Line):
     timeout_s: float | None = None
     depends_on: tuple[TaskId, ...] = ()
     parent: TaskId | None = None
+    required_skills: dict[str, float] = {}
+    strict: bool = False
+    deadline: float | None = None
+    escalate: tuple[str, ...] = ()
+    review: bool = False
+    votes: int = 1
 
 
 _ALWAYS_WRITTEN = ("name", "skill_level", "specialties", "slots")
@@ -167,7 +173,9 @@ def _line_of_facts(entry: RunFacts | TaskFacts | WorkerProfile | SideMessage) ->
             return _dumps({"muster_trace": VERSION, "manager": entry.manager})
         case TaskFacts():
             given = dict(zip(_TASK_FIELDS, entry, strict=True))
-            return _dumps({name: value for name, value in given.items() if value not in _OMITTED})
+            return _dumps(
+                {name: value for name, value in given.items() if value != _OMITTED.get(name, ...)}
+            )
         case WorkerProfile():
             always = {name: getattr(entry, name) for name in _ALWAYS_WRITTEN}
             fields = always | entry.added(*_ALWAYS_WRITTEN)
@@ -176,8 +184,14 @@ def _line_of_facts(entry: RunFacts | TaskFacts | WorkerProfile | SideMessage) ->
             return _dumps(dict(zip(_SIDE_MESSAGE_FIELDS, entry, strict=True)))
 
 
-_OMITTED: tuple[object, ...] = ("", None, ())
 _TASK_FIELDS = tuple(_TaskLine.model_fields)
+_OMITTED: dict[str, object] = {
+    name: field.default
+    for name, field in _TaskLine.model_fields.items()
+    if name not in ("difficulty", "priority")
+}
+"""The values with which a task's line leaves a field out; it always has the others."""
+
 _SIDE_MESSAGE_FIELDS = tuple(_SideMessageLine.model_fields)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -14,7 +14,7 @@ from ...messages import Task, TaskAssignment, TaskResult, WorkerProfile
 from ...messages.frame import EVERYONE
 from ..execution.attempt_state import AttemptStates
 from ..execution.handler_executor import ExecutorSource, HandlerExecutor
-from ..execution.handlers import Handlers, HandlerT
+from ..execution.handlers import Handlers, HandlerT, ReviewerT
 from ..execution.own_method import OwnMethod
 from ..execution.task_performer import TaskPerformer
 from ..kernel.security.seal import Seal
@@ -34,6 +34,9 @@ from .shell import Around, WorkerShell
 if TYPE_CHECKING:
     from ..transport.ceylon_api import UnifiedAgent
     from ..transport.link import Link
+
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class WorkerAgent(WorkerActivity):
@@ -158,9 +161,16 @@ class WorkerAgent(WorkerActivity):
 
     def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
         """Register the decorated function for a task type; see `Handlers.task`."""
-        register = self.handlers.task(task_type)
+        return self._check_contexts(self.handlers.task(task_type))
 
-        def register_here(function: HandlerT) -> HandlerT:
+    def review(self, task_type: str) -> Callable[[ReviewerT], ReviewerT]:
+        """Register the decorated function as a reviewer; see `Handlers.review`."""
+        return self._check_contexts(self.handlers.review(task_type))
+
+    def _check_contexts(
+        self, register: Callable[[FunctionT], FunctionT]
+    ) -> Callable[[FunctionT], FunctionT]:
+        def register_here(function: FunctionT) -> FunctionT:
             register(function)
             if self._executor.is_known_to_pass_no_context:
                 self.handlers.refuse_contexts()
@@ -386,8 +396,13 @@ class WorkerAgent(WorkerActivity):
             WrongSecret: the manager and this worker do not share a secret.
             InvalidInput: a plain handler takes a context that its executor can't pass.
         """
-        task_types = tuple(self.handlers) if len(self.handlers) else None
-        profile = WorkerProfile.of(self, task_types=task_types, review_types=())
+        task_types = self.handlers.task_types
+        if not len(self.handlers) and self._find_own_method() is not None:
+            # Its own method takes any type, also if it has reviewers besides.
+            task_types = None
+        profile = WorkerProfile.of(
+            self, task_types=task_types, review_types=self.handlers.review_types
+        )
         await self._check_executor()
         try:
             also = dict(self.model_handlers())
@@ -398,7 +413,7 @@ class WorkerAgent(WorkerActivity):
 
     async def _check_executor(self) -> None:
         """Check, before it joins, that its plain handlers can run."""
-        if any(self.handlers.plain):
+        if self.handlers.has_plain:
             await self._executor.open()
             if self._executor.is_known_to_pass_no_context:
                 self.handlers.refuse_contexts()

@@ -9,7 +9,7 @@ import select
 import signal
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -62,6 +62,9 @@ class LocalProcesses:
             user sees it.
         skill_level: compared with the difficulty of tasks.
         specialties: task types for which its skill counts 2 more.
+        skills: named skills with their levels, 0 to 1,000.
+        cost_per_s: what a second of its work costs, in the manager's unit, 0 or more.
+        cost_per_task: what each attempt costs besides, 0 or more.
         slots: how many tasks each runs at once; None for the default of `muster worker`.
         handlers: modules with the functions that perform tasks, each as "module" or
             "module:attribute"; without any, work is simulated.
@@ -79,6 +82,9 @@ class LocalProcesses:
         skill_level: int,
         *,
         specialties: Iterable[str] = (),
+        skills: Mapping[str, float] | None = None,
+        cost_per_s: float = 0.0,
+        cost_per_task: float = 0.0,
         slots: int | None = 1,
         handlers: Iterable[str] = (),
         time_scale: float = 1.0,
@@ -91,6 +97,9 @@ class LocalProcesses:
                 name=_PLACEHOLDER_NAME,
                 skill_level=skill_level,
                 specialties=tuple(specialties),
+                skills=dict(skills or {}),
+                cost_per_s=cost_per_s,
+                cost_per_task=cost_per_task,
                 slots=1 if slots is None else slots,
             )
         except ValidationError as fault:

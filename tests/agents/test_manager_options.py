@@ -37,6 +37,7 @@ OTHERS: dict[str, Any] = {
     "cost_unit": "EUR",
     "aging_s": 60.0,
     "on_late": "fail",
+    "skills": None,
     "time_scale": 0.5,
     "quiet": True,
     "secret": None,

@@ -58,6 +58,11 @@ BENCHMARKS = (
     ),
     Benchmark("board throughput", ("board_throughput.py", "--json"), ("--tasks", "2000")),
     Benchmark("board matching", ("board_matching.py", "--json"), ("--tasks", "500")),
+    Benchmark(
+        "matching",
+        ("matching/__main__.py", "--json", "-", "--processes", "2"),
+        ("--quick", "--only", "streaming", "batch", "llm_rates", "decision"),
+    ),
     Benchmark("million tasks", ("million_tasks.py", "--json"), ("--tasks", "2000")),
     Benchmark("idle manager", ("idle_manager.py", "--json"), ("--workers", "2", "--seconds", "1")),
     Benchmark("local throughput", ("local_throughput.py", "--json"), ("--tasks", "1000")),

@@ -31,7 +31,9 @@ def filled(watched: Make) -> Make:
 
 
 def test_an_unknown_policy_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="no policy 'best'; known: adaptive, best_fit, in_order, score"):
+    with pytest.raises(
+        UnknownName, match="no policy 'best'; known: adaptive, best_fit, in_order, score"
+    ):
         find_policy("best")
 
 

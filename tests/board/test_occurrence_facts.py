@@ -17,8 +17,11 @@ from muster.agents.kernel.model.occurrence_text import (
 )
 from muster.agents.kernel.model.occurrences import (
     FACTS_OF,
+    BudgetFacts,
     CancellationCause,
     CancellationFacts,
+    ChargeFacts,
+    DeclineFacts,
     Facts,
     FailureCause,
     FailureFacts,
@@ -32,6 +35,7 @@ from muster.agents.kernel.model.occurrences import (
     RequeueCause,
     RequeueFacts,
     ReturnFacts,
+    ReviewFacts,
 )
 from muster.messages.values import pack_scalars, unpack
 
@@ -98,8 +102,35 @@ WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
     (K.TASK_ADDED, None, ""),
 ]
 
+NEWER_WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
+    (K.ATTEMPT_DECLINED, DeclineFacts("needs a vision model"), "needs a vision model"),
+    (K.ATTEMPT_REVIEWED, ReviewFacts(1, 0.25, "too dark"), "attempt 1 graded 0.25: too dark"),
+    (K.ATTEMPT_REVIEWED, ReviewFacts(3, None), "attempt 3 accepted"),
+    (
+        K.ATTEMPT_REJECTED,
+        FailureFacts(FailureCause.REJECTED, "rejected: by Ben: too dark"),
+        "rejected: by Ben: too dark",
+    ),
+    (K.TASK_REQUEUED, RequeueFacts(RequeueCause.DECLINED), "declined: Ada"),
+    (K.ATTEMPT_REVIEWED, ReviewFacts(1, 0.7, "good"), "attempt 1 graded 0.7: good"),
+    (K.ATTEMPT_REJECTED, FailureFacts(FailureCause.HANDLER, "rejected: no"), "rejected: no"),
+    (K.ATTEMPT_CHARGED, ChargeFacts(0.5, "USD", is_counted=True), "0.5 USD"),
+    (
+        K.ATTEMPT_CHARGED,
+        ChargeFacts(0.5, "EUR", is_counted=False),
+        "0.5 EUR, not counted: another unit",
+    ),
+    (K.BUDGET_CHANGED, BudgetFacts(None, 5, "USD"), "from no limit to 5 USD"),
+    (
+        K.TASK_FAILED,
+        FailureFacts(FailureCause.BUDGET, "budget: it is spent"),
+        "budget: it is spent",
+    ),
+]
+"""What no version kept in words alone."""
 
-@pytest.mark.parametrize(("what", "facts", "words"), WORDS, ids=str)
+
+@pytest.mark.parametrize(("what", "facts", "words"), [*WORDS, *NEWER_WORDS], ids=str)
 def test_facts_have_the_words_that_they_always_had(
     what: OccurrenceKind, facts: Facts | str | None, words: str
 ) -> None:
@@ -114,7 +145,7 @@ def test_what_older_versions_kept_in_words_is_read_as_facts(
     assert facts_from_values(what, words) == facts
 
 
-@pytest.mark.parametrize(("what", "facts", "words"), WORDS, ids=str)
+@pytest.mark.parametrize(("what", "facts", "words"), [*WORDS, *NEWER_WORDS], ids=str)
 def test_facts_survive_a_store(what: OccurrenceKind, facts: Facts | str | None, words: str) -> None:
     kept = unpack(pack_scalars(facts))
     read = facts_from_values(what, kept)
@@ -123,7 +154,7 @@ def test_facts_survive_a_store(what: OccurrenceKind, facts: Facts | str | None, 
 
 
 def test_each_kind_with_typed_facts_stands_in_the_table_above() -> None:
-    shown = {(what, type(facts)) for what, facts, _ in WORDS}
+    shown = {(what, type(facts)) for what, facts, _ in (*WORDS, *NEWER_WORDS)}
     assert {(what, kind) for what, kind in FACTS_OF.items()} <= shown
 
 

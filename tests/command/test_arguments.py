@@ -118,6 +118,24 @@ def test_wrong_arguments_of_a_scenario_are_refused_in_its_words(invoke: Invoke) 
     assert (ended.code, ended.err) == (2, "muster: late_worker takes start or fail, not 'wait'\n")
 
 
+@pytest.mark.parametrize("given", ["x", "0", "-5", "20001", "1 2", "\u0663"])
+def test_a_number_of_questions_that_makes_no_sense_is_refused(invoke: Invoke, given: str) -> None:
+    ended = invoke("run", "--", "model_team", *given.split())
+    assert ended.code == 2
+    assert ended.err.startswith(
+        "muster: model_team takes a number of questions from 1 to 20,000, not "
+    )
+
+
+@pytest.mark.parametrize("option", [("--processes",), ("--web", "0")])
+def test_virtual_time_has_neither_processes_nor_a_live_page(
+    invoke: Invoke, option: tuple[str, ...]
+) -> None:
+    ended = invoke("run", "model_team", *option)
+    assert ended.code == 2
+    assert ended.err.startswith("muster: scenario 'model_team' runs in virtual time")
+
+
 def test_a_time_scale_of_nothing_is_refused(invoke: Invoke) -> None:
     ended = invoke("run", "all_well", "--time-scale", "0")
     assert (ended.code, ended.err) == (2, "muster: time_scale is 0.0; it must be above 0\n")
@@ -255,6 +273,37 @@ def test_only_a_handler_in_a_process_can_be_killed(
         "muster: --kill-after kills the process of a handler, but handlers run in threads; "
         "add --processes N or remove --kill-after\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (("vision",), "--skill is 'vision'; give an integer, such as 7, or a name with a level"),
+        (("7.5",), "--skill is '7.5'; give an integer, such as 7, or a name with a level"),
+        (("7", "8"), "--skill is 7 and '8'; give one number, and others by a name, such as"),
+        (("1001",), "--skill is 1001; it must be from 0 to 1,000"),
+        (("vision=9",), "--skill names only vision; add the general skill, such as --skill 7"),
+        (("=9",), "--skill is '=9': '=9' is not a name with a level; write vision=7"),
+        (("7", "vision=x"), "--skill is 'vision=x': 'vision=x' is not a name with a level"),
+        (("7", "a=1", "a=2"), "--skill is 'a=2': the skill 'a' is given twice"),
+        (("7", "a=1e9"), "--skill is 'a=1e9': the level is 1e+09; it must be from 0 to 1,000"),
+    ],
+)
+def test_a_skill_is_a_number_or_a_name_with_a_level(
+    invoke: Invoke, values: tuple[str, ...], told: str
+) -> None:
+    skills = [part for value in values for part in ("--skill", value)]
+    ended = invoke("worker", "--join", "t", "--name", "Ada", *skills)
+    assert ended.code == 2
+    assert ended.err.startswith(f"muster: {told}")
+
+
+@pytest.mark.parametrize("option", ["--cost-per-s", "--cost-per-task"])
+def test_a_cost_below_zero_is_refused(invoke: Invoke, option: str) -> None:
+    ended = invoke(*worker("t", option, -1))
+    assert ended.code == 2
+    argument = option.strip("-").replace("-", "_")
+    assert ended.err == f"muster: worker 'Ada': {argument} is -1.0; it must be 0 or more\n"
 
 
 def test_a_worker_of_no_slots_is_refused(invoke: Invoke) -> None:

@@ -64,7 +64,18 @@ def test_a_number_of_workers_that_makes_no_sense_is_refused(
             "--skill and --slots: only for workers that the manager starts; set a minimum and",
         ),
         (("--workers", "1:2", "--slots", 0), "--slots is 0; it must be 1 or more"),
-        (("--workers", "1:2", "--skill", -1), "--skill is -1; it must be 0 or more"),
+        (
+            ("--workers", 2, "--skill", "vision=3", "--cost-per-s", 0),
+            "--skill and --cost-per-s: only for workers that the manager starts; set a minimum and",
+        ),
+        (("--workers", "1:2", "--skill", -1), "--skill is -1; it must be from 0 to 1,000"),
+        (("--workers", "1:2", "--skill", "vision=-1"), "--skill is 'vision=-1': the level is -1;"),
+        (("--workers", "1:2", "--cost-per-s", -1), "--cost-per-s is -1; it must be 0 or more"),
+        (("--workers", "1:2", "--cost-per-task", "nan"), "--cost-per-task is nan; it must be 0"),
+        (("--workers", 1, "--thrift", -1), "thrift is -1.0; it must be 0 or more"),
+        (("--workers", 1, "--budget", "inf"), "budget is inf; it must be 0 or more, or None"),
+        (("--workers", 1, "--cost-unit", " "), "cost_unit is ' '; it must be text that is not"),
+        (("--workers", 1, "--aging-s", 0), "aging_s is 0.0; it must be above 0, or None"),
         (("--workers", "1:2", "--handlers", "nowhere"), "there is no module 'nowhere'"),
         (("--workers", "1:2", "--allow", "Ada"), "--allow and --workers MIN:MAX exclude each"),
     ],
@@ -108,6 +119,7 @@ def test_a_burst_makes_it_grow_to_its_maximum_and_its_end_leaves_no_process(
     assert start("secret", "--file", "own").end().code == 0
     managing = start(
         *manager("--workers", "2:3", "--slots", 2, "--skill", 4, "--specialty", "work"),
+        *("--skill", "vision=9", "--cost-per-s", 0.5, "--cost-per-task", 2),
         *("--handlers", "working", "--report", "report.json", "--secret-file", "own"),
     )
     managing.wait_for("worker-3 joined")
@@ -119,6 +131,11 @@ def test_a_burst_makes_it_grow_to_its_maximum_and_its_end_leaves_no_process(
     assert set(report["workers"]) == {"worker-1", "worker-2", "worker-3"}
     told = {(each["skill_level"], each["slots"]) for each in report["workers"].values()}
     assert told == {(4, 2)}
+    told = [
+        (each["skills"], each["cost_per_s"], each["cost_per_task"])
+        for each in report["workers"].values()
+    ]
+    assert told == [({"vision": 9.0}, 0.5, 2.0)] * 3
     assert len({task["output"] for task in report["tasks"]}) >= 2
     assert {task["attempts"] for task in report["tasks"]} == {1}
     managing.wait_until(lambda: started_by(managing.process.pid) == [])

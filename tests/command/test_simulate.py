@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from muster.agents.command import simulate_skills
 from muster.agents.execution.task_runner import TaskRunner
 from muster.messages import TaskAssignment, TaskResult
 
@@ -86,9 +87,30 @@ def test_an_unknown_fault_lists_the_known_ones(invoke: Invoke) -> None:
     assert ended.err.startswith("muster: there is no fault 'los'; known: delay, duplicate, kill, ")
 
 
-@pytest.mark.parametrize("arguments", [(), ("all_well", "--stress")])
-def test_it_takes_a_scenario_or_the_stress_story(
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("all_well", "--stress"), ("all_well", "--skills"), ("--stress", "--skills")],
+)
+def test_it_takes_one_of_a_scenario_the_stress_story_and_skills(
     invoke: Invoke, arguments: tuple[str, ...]
 ) -> None:
     ended = invoke("simulate", *arguments)
-    assert (ended.code, ended.err) == (2, "muster: give either a scenario or --stress\n")
+    assert (ended.code, ended.err) == (
+        2,
+        "muster: give one of a scenario, --stress and --skills\n",
+    )
+
+
+def test_skills_compares_policies_and_the_same_seed_gives_the_same_table(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate_skills, "TASKS", 16)
+    ended, again = (invoke("simulate", "--skills", "--seed", 1, "--runs", 2) for _ in range(2))
+    lines = ended.out.splitlines()
+    assert ended.code == 0
+    assert lines[0] == "hidden skills: 16 tasks, 8 workers, seeds 1 to 2"
+    figures = {line.split()[0]: line.split()[1:] for line in lines[2:-1]}
+    assert {"best_fit", "in_order", "score", "random", "true_skills", "oracle"} <= set(figures)
+    assert figures["oracle"][:3] == ["1.000", "±", "0.000"]
+    assert float(figures["best_fit"][0]) < 1
+    assert again.out.splitlines()[:-1] == lines[:-1]

@@ -239,7 +239,7 @@ def test_a_restored_policy_decides_as_the_one_that_went_on(seed: int) -> None:
     assert run.given[before:] == again.given
 
 
-@pytest.mark.parametrize("state", [{}, {"scorecards": {"format": "x"}}, {"declared": []}])
+@pytest.mark.parametrize("state", [{"Ada": 3}, {"": {"market": 3}}, {"": {"results": -1}}])
 def test_a_state_that_is_not_readable_is_refused(state: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         AdaptivePolicy().restore_state(state)

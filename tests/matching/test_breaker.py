@@ -94,7 +94,9 @@ def test_successful_probes_close_it_and_two_failures_open_it_again():
     fall_into(scorecards, 5)
     due = scorecards.probes_from("hole", "t")
     assert due is not None
+    known = scorecards.version("hole", "t")
     learned(*[attempt(HOLE, task(1), at=due + n) for n in range(3)], scorecards=scorecards)
+    assert scorecards.version("hole", "t") > known
     assert not scorecards.is_on_probation("hole", "t")
     unlucky = attempt(HOLE, task(1), False, at=due + 9, counts_as_skill=False)
     learned(unlucky, scorecards=scorecards)

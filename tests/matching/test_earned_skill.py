@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
@@ -198,6 +200,22 @@ def test_many_types_do_not_grow_for_ever():
         learned(attempt(ada, task(5, f"type {number}")), scorecards=scorecards)
     assert len(scorecards.types) == 1_000
     assert scorecards.chance(ada, task(5, "type 1099")).results == 1
+
+
+@pytest.mark.parametrize("success", [True, False])
+def test_the_most_extreme_results_can_be_exported_and_restored(success):
+    ada, extreme = worker("Ada", 1_000, skills={"s": 1_000.0}), 1.7e308
+    of = task(10, "t" * 200, required_skills={"s": 1_000.0})
+    facts: dict[str, Any] = {"duration_s": extreme, "cost": extreme, "error_kind": "e" * 999}
+    results = [attempt(ada, of, success, at=n * 1e5, **facts) for n in range(200)]
+    results += [attempt(ada, task(1, "u"), success, duration_s=0.0)] * 2_000
+    scorecards = learned(*results)
+    restored = Scorecards.restore(scorecards.export())
+    assert restored.export() == scorecards.export()
+    for each in (of, task(10, "u")):
+        assert 0 < restored.chance(ada, each).success < 1
+        assert math.isfinite(restored.expected_s(ada, each))
+        assert math.isfinite(restored.expected_cost(ada, each))
 
 
 def test_a_steady_worker_costs_few_updates():

@@ -30,6 +30,8 @@ from muster.messages import (
     ResultRecorded,
     ReturnTasks,
     Shutdown,
+    SkillsAnswer,
+    SkillsInquiry,
     Task,
     TaskAssignment,
     TaskProgress,
@@ -194,6 +196,15 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         session=short_texts,
         lines=st.lists(notes, max_size=3).map(tuple),
         found=st.booleans(),
+    ),
+    SkillsInquiry: st.builds(SkillsInquiry, session=short_texts, after=short_texts),
+    SkillsAnswer: st.builds(
+        SkillsAnswer,
+        session=short_texts,
+        after=short_texts,
+        content=st.binary(max_size=40),
+        is_last=st.booleans(),
+        problem=notes,
     ),
 }
 

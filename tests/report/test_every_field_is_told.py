@@ -37,18 +37,21 @@ class Shown(NamedTuple):
 
 RESULT_IN_TASK = {"task_id": "id", "attempt": "attempts"}
 
+OF_THE_ATTEMPT = frozenset({"cost_unit", "declined"})
+"""All costs are in the run's unit; that an attempt was declined is its outcome."""
+
 SHOWN = [
     # The data are the user's own, and may be large.
     Shown(Task, TaskReport, left_out=frozenset({"data", "timeout", "max_attempts"})),
     Shown(Task, TaskView, left_out=frozenset({"data", "timeout", "max_attempts"})),
     Shown(Task, WholeTask, left_out=frozenset({"timeout", "max_attempts"})),
-    Shown(TaskResult, TaskReport, RESULT_IN_TASK),
+    Shown(TaskResult, TaskReport, RESULT_IN_TASK, OF_THE_ATTEMPT),
     Shown(
         TaskResult,
         WholeTask,
         {**RESULT_IN_TASK, "error_message": "error"},
-        # That is its status.
-        left_out=frozenset({"success"}),
+        # Whether it succeeded is its status.
+        left_out=OF_THE_ATTEMPT | {"success"},
     ),
     # A report has its workers by their names.
     Shown(WorkerProfile, WorkerReport, left_out=frozenset({"name", "task_types"})),
@@ -78,6 +81,9 @@ SHOWN = [
                 "asked_at",
                 "expected_s",
                 "duration",
+                "reserved",
+                # Until it is decided whether it is the result of the task.
+                "result",
             }
         ),
     ),

@@ -11,6 +11,7 @@ from muster.messages import TaskStatus, WorkersMissing
 from muster.scenarios.all_well import AllWell
 from muster.scenarios.error_handling import ErrorHandling
 from muster.scenarios.late_worker import LateWorker
+from muster.scenarios.model_team import ModelTeam
 from muster.scenarios.more_tasks_than_workers import MoreTasksThanWorkers
 from muster.scenarios.normal_operation import NormalOperation
 from muster.scenarios.priorities import Priorities
@@ -31,6 +32,7 @@ STORIES = [
     MoreTasksThanWorkers,
     LateWorker,
     WordCount,
+    ModelTeam,
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.restoration import read_snapshot
-from muster.agents.kernel.board.rows import changed_rows
+from muster.agents.kernel.board.rows import LearnedRow, Rows, changed_rows
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
@@ -23,6 +23,7 @@ from muster.agents.kernel.model.events import (
 )
 from muster.agents.kernel.model.records import TaskRecord
 from muster.agents.store.sqlite import SqliteStore, read_store
+from muster.agents.store.sqlite_file import MIGRATIONS
 from muster.messages import Task, TaskResult, WorkerProfile
 
 VERSION_1 = Path(__file__).with_name("version_1.sql")
@@ -109,5 +110,14 @@ def test_a_store_of_version_1_is_brought_to_the_newest_and_told_the_same(old: Pa
     store = SqliteStore(old)
     assert store.load() == before
     store.close()
-    assert version(old) == 2
+    assert version(old) == len(MIGRATIONS)
     assert read_store(old) == before
+
+
+def test_a_store_without_learned_rows_has_learned_nothing_and_can_learn(old: Path) -> None:
+    assert read_store(old).learned == ()
+    store = SqliteStore(old)
+    row = LearnedRow("adaptive", "Ada", b"7")
+    store.write(Rows(learned=(row,)))
+    store.close()
+    assert read_store(old).learned == (row,)

@@ -65,7 +65,9 @@ def test_a_closed_store_is_one_file_and_its_lock(path) -> None:
 def test_the_file_bears_our_mark_and_its_version(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (
+            len(sqlite_file.MIGRATIONS),
+        )
     assert path.read_bytes()[68:72] == b"Mstr"
 
 
@@ -113,7 +115,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     for refusal in refusals(path):
-        assert "has version 99, and this Muster supports versions up to 2" in refusal
+        assert "has version 99, and this Muster supports versions up to 3" in refusal
         assert "open it with the Muster that wrote it" in refusal
 
 
@@ -321,16 +323,17 @@ def version(path: Path) -> int:
 
 
 def test_an_old_store_is_brought_to_the_newest_version(path, monkeypatch) -> None:
-    mark = "UPDATE run SET note = 'was version 3'"
+    newest = len(sqlite_file.MIGRATIONS) + 2
+    mark = "UPDATE run SET note = 'was older'"
     monkeypatch.setattr(
         sqlite_file, "MIGRATIONS", (*sqlite_file.MIGRATIONS, (ADD_A_COLUMN,), (mark,))
     )
     store = SqliteStore(path)
     assert store.load() == ROWS
     store.close()
-    assert version(path) == 4
+    assert version(path) == newest
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT note FROM run").fetchone() == ("was version 3",)
+        assert connection.execute("SELECT note FROM run").fetchone() == ("was older",)
 
 
 def test_an_old_store_is_read_as_if_it_were_new_and_stays_old(path, monkeypatch) -> None:
@@ -354,7 +357,7 @@ def test_a_migration_that_fails_leaves_the_old_store_as_it_was(path, monkeypatch
         with pytest.raises(StoreUnusable, match="can't be opened: no such table: nowhere"):
             SqliteStore(path)
     assert path.read_bytes() == before
-    assert version(path) == 2
+    assert version(path) == len(sqlite_file.MIGRATIONS)
     assert columns(path) == {"only", "state", "checksum"}
     store = SqliteStore(path)
     assert store.load() == ROWS

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from muster.agents.kernel.board.rows import Rows, TaskRow, WorkerRow
+from muster.agents.kernel.board.rows import LearnedRow, Rows, TaskRow, WorkerRow
 from muster.messages import StoreUnusable, TaskId, TaskStatus
 
 from .conftest import KINDS, task_row
@@ -72,6 +72,27 @@ def test_workers_come_in_the_order_of_their_first_writing(place) -> None:
         WorkerRow("Zoe", b"2"),
         WorkerRow("Ada", b"1"),
         WorkerRow("Mia", b"1"),
+    )
+
+
+def test_what_policies_have_learned_comes_back_by_policy_and_part(place) -> None:
+    store = place.open()
+    everything = bytes(range(256))
+    store.write(
+        Rows(
+            learned=(
+                LearnedRow("mine", "", b""),
+                LearnedRow("adaptive", "Zoe \0 ☂", everything),
+                LearnedRow("adaptive", "Ada", b"1"),
+            )
+        )
+    )
+    store.write(Rows(learned=(LearnedRow("adaptive", "Ada", b"2"), LearnedRow("mine", "", None))))
+    store.write(Rows(learned=(LearnedRow("never", "there", None),)))
+    store.close()
+    assert place.read().learned == (
+        LearnedRow("adaptive", "Ada", b"2"),
+        LearnedRow("adaptive", "Zoe \0 ☂", everything),
     )
 
 
@@ -235,6 +256,7 @@ class Model:
     run: bytes | None = None
     tasks: dict[TaskId, TaskRow] = field(default_factory=dict)
     workers: dict[str, WorkerRow] = field(default_factory=dict)
+    learned: dict[tuple[str, str], LearnedRow] = field(default_factory=dict)
 
     def write(self, rows: Rows) -> None:
         self.run = self.run if rows.run is None else rows.run
@@ -247,10 +269,13 @@ class Model:
             self.tasks[row.task_id] = row._replace(definition=definition)
         for worker in rows.workers:
             self.workers[worker.name] = worker
+        for learned in rows.learned:
+            self.learned[learned.policy, learned.part] = learned
 
     def load(self) -> Rows:
         tasks = tuple(self.tasks[each] for each in IDS if each in self.tasks)
-        return Rows(self.run, tasks, tuple(self.workers.values()))
+        kept = sorted(each for each in self.learned.values() if each.state is not None)
+        return Rows(self.run, tasks, tuple(self.workers.values()), learned=tuple(kept))
 
 
 @st.composite
@@ -271,8 +296,14 @@ def some_writes(draw: st.DrawFn) -> list[Rows | None]:
             status = draw(st.sampled_from(TaskStatus))
             tasks.append(TaskRow(task_id, IDS.index(task_id), status, definition, draw(a_state)))
         workers = draw(st.lists(st.builds(WorkerRow, st.sampled_from("ABCD"), a_state), max_size=3))
+        a_part = st.builds(
+            LearnedRow, st.sampled_from("pq"), st.sampled_from("AB"), st.none() | a_state
+        )
+        learned = draw(st.lists(a_part, max_size=3))
         run = draw(st.none() | a_state)
-        writes.append(Rows(run, tuple(tasks), tuple(workers), tuple(forgotten)))
+        writes.append(
+            Rows(run, tuple(tasks), tuple(workers), tuple(forgotten), learned=tuple(learned))
+        )
     return writes
 
 

@@ -19,7 +19,7 @@ ProblemsOf = Callable[[str, str | bytes], list[str]]
 
 FIELDS = (
     "id, description, difficulty, type, data, priority, depends_on, parent_id, timeout, "
-    "max_attempts, expires_s, class"
+    "max_attempts, expires_s, required_skills, strict, deadline, escalate, review, votes, class"
 )
 ID_RULE = (
     "must be an integer above 0 (63 bits at most) "
@@ -109,6 +109,48 @@ def test_a_csv_cell_is_told_as_it_stands_in_the_file(problems_of: ProblemsOf) ->
     assert problems_of("t.csv", "id,description,difficulty\n1,a,hard\n") == [
         "line 2: difficulty: 'hard': must be an integer from 1 to 10"
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "told"),
+    [
+        (
+            "required_skills",
+            "vision",
+            "'vision': 'vision' is not a name with a level; write vision=7",
+        ),
+        (
+            "required_skills",
+            "a=1; =3",
+            "'a=1; =3': '=3' is not a name with a level; write vision=7",
+        ),
+        ("required_skills", "a=1;a=2", "'a=1;a=2': the skill 'a' is given twice"),
+        (
+            "required_skills",
+            "a=1001",
+            "'a=1001': the level is 1001; it must be from 0 to 1,000",
+        ),
+        (
+            "required_skills",
+            "a=nan",
+            "'a=nan': 'a=nan' is not a name with a level; write vision=7",
+        ),
+        ("required_skills", "{7}", "'{7}': not JSON: Expecting property name"),
+        ("votes", "2", "2: must be 1, 3, 5, 7 or 9, so that votes have a majority"),
+        ("votes", "many", "'many': must be 1, 3, 5, 7 or 9, so that votes have a majority"),
+        ("deadline", "0", "'0': Input should be greater than 0"),
+        (
+            "escalate",
+            ";".join("abcdefghijklmnopqrstu"),
+            "['a', 'b', ",
+        ),
+    ],
+)
+def test_a_cell_of_the_wrong_form_is_told_with_an_example(
+    problems_of: ProblemsOf, column: str, cell: str, told: str
+) -> None:
+    (problem,) = problems_of("t.csv", f"id,description,{column}\n1,a,{cell}\n")
+    assert problem.startswith(f"line 2: {column}: {told}")
 
 
 def test_an_id_out_of_range_is_told_once(problems_of: ProblemsOf) -> None:

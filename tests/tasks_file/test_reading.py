@@ -44,6 +44,12 @@ def task_lists(draw: st.DrawFn) -> list[Task]:
             "timeout": draw(st.none() | st.floats(0.001, 1e9)),
             "max_attempts": draw(st.integers(1, 100)),
             "expires_s": draw(st.none() | st.floats(0.001, 1e9)),
+            "required_skills": draw(st.dictionaries(words.filter(str.strip), st.floats(0, 1_000))),
+            "strict": draw(st.booleans()),
+            "deadline": draw(st.none() | st.floats(0.001, 1e9)),
+            "escalate": draw(st.lists(words.filter(str.strip), max_size=3)),
+            "review": draw(st.booleans()),
+            "votes": draw(st.sampled_from([1, 3, 5])),
         }
         if draw(st.booleans()):
             tasks.append(PriorityTask(**fields, priority=draw(st.integers(1, 9))))
@@ -63,6 +69,8 @@ def write_csv(tasks: list[Task]) -> str:
     for task in tasks:
         cells = fields_of(task)
         cells["data"] = "" if task.data is None else json.dumps(task.data)
+        cells["required_skills"] = json.dumps(task.required_skills)
+        cells["escalate"] = json.dumps(task.escalate)
         cells["depends_on"] = " ".join(map(str, task.depends_on))
         writer.writerow(cells)
     return page.getvalue()
@@ -121,6 +129,29 @@ def test_csv_cells_become_what_their_columns_hold(read: Read) -> None:
         ),
         Task(id="second", description=" Sort ", parent_id=1),
         Task(id="007", description="Pack", depends_on=(1, "second")),
+    ]
+
+
+def test_skills_and_ladders_are_written_in_cells_without_json(read: Read) -> None:
+    text = (
+        "id,description,required_skills,strict,escalate,review,votes,deadline\n"
+        "1,a,vision=7; fine print = 4.5,yes,small; Ada Lovelace,true,3,60\n"
+        "2,b,vision=7;,no,large,,,\n"
+        "3,c,,,,,,\n"
+    )
+    assert read("tasks.csv", text) == [
+        Task(
+            id=1,
+            description="a",
+            required_skills={"vision": 7, "fine print": 4.5},
+            strict=True,
+            escalate=("small", "Ada Lovelace"),
+            review=True,
+            votes=3,
+            deadline=60,
+        ),
+        Task(id=2, description="b", required_skills={"vision": 7}, escalate=("large",)),
+        Task(id=3, description="c"),
     ]
 
 

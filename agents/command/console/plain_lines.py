@@ -6,7 +6,7 @@ from typing import TextIO
 
 from ....messages import TaskId
 from ...kernel.model.occurrence_text import describe_facts
-from ...kernel.model.occurrences import OccurrenceKind
+from ...kernel.model.occurrences import OccurrenceKind, RequeueCause, RequeueFacts
 from ...runtime.terminal_text import one_line
 from .tally import RunTally, TimedOccurrence
 
@@ -15,6 +15,8 @@ MANY_TASKS = 200
 
 SUMMARY_INTERVAL_S = 1.0
 MAX_DETAIL_CHARACTERS = 200
+
+_DECLINED = RequeueFacts(RequeueCause.DECLINED)
 
 
 class PlainLines:
@@ -70,13 +72,28 @@ class PlainLines:
                 return f"{task} -> {worker}{again}"
             case OccurrenceKind.TASK_COMPLETED:
                 return f"{task} done by {worker}{_in(timed.took_s)}"
-            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_TIMED_OUT:
+            case OccurrenceKind.ATTEMPT_SUCCEEDED:
+                return f"{task} run by {worker}{_in(timed.took_s)}"
+            case OccurrenceKind.ATTEMPT_REVIEWED:
+                return f"{task} reviewed by {worker}{_in(timed.took_s)}: {detail}"
+            case (
+                OccurrenceKind.ATTEMPT_FAILED
+                | OccurrenceKind.ATTEMPT_TIMED_OUT
+                | OccurrenceKind.ATTEMPT_REJECTED
+            ):
                 # The next event says whether the task failed or is retried: one line for both.
                 self._errors[occurrence.task_id or 0] = f" on {worker}{_in(timed.took_s)}: {detail}"
                 return ""
+            case OccurrenceKind.ATTEMPT_DECLINED:
+                return f"{task} declined by {worker}: {detail}"
+            case OccurrenceKind.BUDGET_CHANGED:
+                return f"budget changed {detail}"
             case OccurrenceKind.TASK_FAILED:
                 error = self._errors.pop(occurrence.task_id or 0, None)
                 return f"{task} failed{error or ': ' + detail}"
+            case OccurrenceKind.TASK_REQUEUED if occurrence.facts == _DECLINED:
+                # The line before says who declined it, and why.
+                return ""
             case OccurrenceKind.TASK_REQUEUED:
                 error = self._errors.pop(occurrence.task_id or 0, None)
                 return f"{task} failed{error} ({detail})" if error else f"{task} requeued: {detail}"

@@ -13,10 +13,17 @@ MAX_PENDING = 10_000
 """How many events are kept for the display; older ones are counted in `dropped`."""
 
 _ENDING_AN_ATTEMPT = SETTLING | {
+    OccurrenceKind.ATTEMPT_SUCCEEDED,
+    OccurrenceKind.ATTEMPT_REVIEWED,
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }
+
+
+_TOLD_AGAIN = frozenset({OccurrenceKind.ATTEMPT_FAILED, OccurrenceKind.ATTEMPT_TIMED_OUT})
+"""What another event follows that ends the same attempt."""
 
 
 @dataclass(slots=True)
@@ -76,7 +83,8 @@ class RunTally:
         self.workers: dict[str, WorkerTally] = {}
         self.pending: deque[TimedOccurrence] = deque(maxlen=MAX_PENDING)
         self.dropped = 0
-        self._leases: dict[TaskId, tuple[WorkerTally, float]] = {}
+        # By task and the number of the attempt.
+        self._leases: dict[TaskId, dict[int, tuple[WorkerTally, float]]] = {}
 
     @property
     def settled(self) -> int:
@@ -96,9 +104,10 @@ class RunTally:
         if what is OccurrenceKind.TASK_ASSIGNED and task_id is not None:
             worker = self._worker(occurrence.worker)
             worker.running[task_id] = None
-            self._leases[task_id] = (worker, occurrence.at)
+            lease = (worker, occurrence.at)
+            self._leases.setdefault(task_id, {})[occurrence.attempt] = lease
         elif what in _ENDING_AN_ATTEMPT and task_id is not None:
-            took_s = self._end_attempt(what, task_id, occurrence.at)
+            took_s = self._end_attempt(occurrence, task_id)
         match what:
             case OccurrenceKind.TASK_ADDED:
                 self.tasks += 1
@@ -109,7 +118,11 @@ class RunTally:
                 self.failed += 1
             case OccurrenceKind.TASK_CANCELLED:
                 self.cancelled += 1
-            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_TIMED_OUT:
+            case (
+                OccurrenceKind.ATTEMPT_FAILED
+                | OccurrenceKind.ATTEMPT_TIMED_OUT
+                | OccurrenceKind.ATTEMPT_REJECTED
+            ):
                 self._worker(occurrence.worker).failed += 1
             case OccurrenceKind.WORKER_JOINED:
                 worker = self._worker(occurrence.worker)
@@ -137,12 +150,17 @@ class RunTally:
             worker = self.workers[name] = WorkerTally(name)
         return worker
 
-    def _end_attempt(self, what: OccurrenceKind, task_id: TaskId, at: float) -> float | None:
-        lease = self._leases.get(task_id)
-        if lease is None:
-            return None
-        worker, since = lease
-        worker.running.pop(task_id, None)
-        if what in SETTLING or what is OccurrenceKind.TASK_REQUEUED:
-            del self._leases[task_id]
-        return at - since
+    def _end_attempt(self, end: Occurrence, task_id: TaskId) -> float | None:
+        leases = self._leases.get(task_id, {})
+        took_s = None
+        # What settles a task ends all its attempts.
+        ends_all = end.what in SETTLING or not end.attempt
+        for attempt in [each for each in leases if ends_all or each == end.attempt]:
+            worker, since = leases[attempt]
+            worker.running.pop(task_id, None)
+            took_s = end.at - since
+            if end.what not in _TOLD_AGAIN:
+                del leases[attempt]
+        if not leases:
+            self._leases.pop(task_id, None)
+        return took_s

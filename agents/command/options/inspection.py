@@ -1,4 +1,4 @@
-"""The options of the commands that inspect a run: `why`, `status`, `report`, `diagram`, `check`."""
+"""The options of the commands that inspect a run, such as `why`, `status` and `replay`."""
 
 from __future__ import annotations
 
@@ -121,6 +121,42 @@ def report_run(
     if output is not None:
         write_report(report, output, draw_stored_run(found, output))
     show_report(report, as_json=as_json)
+
+
+def replay(
+    policy: Annotated[
+        str, typer.Option(metavar="NAME", help="The policy with which to replay the run.")
+    ],
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Replay the run in this store.")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Replay the run in this trace.")
+    ] = None,
+    skills: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="The skills file with which the policy begins [default: none]"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Estimate what another policy would have done with a recorded run.
+
+    Tasks and workers come as they did. An attempt that was seen ends as it did; another one ends as
+    what workers have shown in the recorded run lets expect.
+    """
+    from ...replay.comparison import comparison_lines
+    from ..replay import replay as replay_record
+
+    configure_logging(verbose)
+    comparison = replay_record(store, trace, policy, skills)
+    if as_json:
+        write_json(comparison)
+        return
+    for line in comparison_lines(comparison):
+        write_line(line)
 
 
 def diagram(

@@ -42,6 +42,13 @@ class OnMissing(str, Enum):
     FAIL = "fail"
 
 
+class OnLate(str, Enum):
+    """What to do with a task that can't be completed by its deadline any more."""
+
+    RUN = "run"
+    FAIL = "fail"
+
+
 def manager(
     tasks: Annotated[
         Path, typer.Option(metavar="FILE", help="The tasks: a .json, .jsonl or .csv file.")
@@ -55,8 +62,12 @@ def manager(
         ),
     ],
     skill: Annotated[
-        int | None,
-        typer.Option(help="With MIN:MAX, the skill of each worker [default: 10]."),
+        list[str] | None,
+        typer.Option(
+            metavar="LEVEL|NAME=LEVEL",
+            help="With MIN:MAX, the skill of each worker [default: 10]; repeatable for named "
+            "skills, such as vision=9.",
+        ),
     ] = None,
     specialty: Annotated[
         list[str] | None,
@@ -74,6 +85,14 @@ def manager(
             help="With MIN:MAX, the module with the handlers; without it, work is simulated.",
         ),
     ] = None,
+    cost_per_s: Annotated[
+        float | None,
+        typer.Option("--cost-per-s", help="With MIN:MAX, what a second of a worker's work costs."),
+    ] = None,
+    cost_per_task: Annotated[
+        float | None,
+        typer.Option("--cost-per-task", help="With MIN:MAX, what each attempt costs besides."),
+    ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The UDP port to listen on; 0 takes a free one.")
     ] = DEFAULT_PORT,
@@ -83,6 +102,32 @@ def manager(
     policy: Annotated[
         str, typer.Option(help="How tasks are assigned: adaptive, best_fit, in_order or score.")
     ] = "adaptive",
+    thrift: Annotated[
+        float,
+        typer.Option(
+            help="How much of a success one unit of cost is worth; with 0 cost does not matter."
+        ),
+    ] = 0.0,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="What all attempts together may cost [default: no limit]."),
+    ] = None,
+    cost_unit: Annotated[str, typer.Option(help="The unit of the workers' costs.")] = "USD",
+    aging_s: Annotated[
+        float | None,
+        typer.Option(
+            "--aging-s",
+            metavar="SECONDS",
+            help="A waiting task gains one level of priority each time this many seconds pass "
+            "[default: never].",
+        ),
+    ] = None,
+    on_late: Annotated[
+        OnLate,
+        typer.Option(
+            help="When a task can't be completed by its deadline any more: run it, or fail it."
+        ),
+    ] = OnLate.RUN,
     workspace: Annotated[str, typer.Option(help="The workspace to open.")] = DEFAULT_WORKSPACE,
     join_timeout: Annotated[
         float | None,
@@ -115,6 +160,14 @@ def manager(
         typer.Option(
             metavar="FILE",
             help="Keep the run in this store; if it already holds one, continue that run.",
+        ),
+    ] = None,
+    skills: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Begin with the skills in this file, if it exists, and save there what workers "
+            "have shown.",
         ),
     ] = None,
     trace: TraceOut = None,
@@ -166,20 +219,28 @@ def manager(
 ) -> None:
     """Run the tasks of a file.
 
-    The first line of output is the ticket, with which workers join; with --ticket-file it names the
+    The first line of output is the ticket, with which workers join, or --ticket-file names the
     file instead.
     """
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
     from ..manager import manage
     from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
+    from ..skill_options import read_skill_options
     from ..tasks_file import read_tasks
     from ..telemetry import enable_opentelemetry
     from ..web_page import web_page_options
 
     configure_logging(verbose)
     count = read_worker_count(workers)
-    options = StartedWorkerOptions(skill, specialty or (), slots, handlers or ())
+    options = StartedWorkerOptions(
+        read_skill_options(skill or ()),
+        specialty or (),
+        slots,
+        handlers or (),
+        cost_per_s,
+        cost_per_task,
+    )
     check_options(count, options, allow or ())
     read = read_tasks(tasks)
     check_report_file(report)
@@ -190,11 +251,17 @@ def manager(
         port=port,
         workspace_id=workspace,
         policy=policy,
+        thrift=thrift,
+        budget=budget,
+        cost_unit=cost_unit,
+        aging_s=aging_s,
+        on_late=on_late.value,
         join_timeout_s=join_timeout,
         on_missing=on_missing.value,
         time_scale=time_scale,
         quiet=True,
         store=store,
+        skills=skills,
         trace=trace,
         blobs=blobs,
         secret=take_secret(secret_file, insecure=insecure),

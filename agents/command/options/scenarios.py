@@ -60,6 +60,7 @@ def run(
     The exit code is 0 if every task succeeded.
     """
     from ...report.file import check_report_file
+    from ...simulation.virtual_time import run_in_virtual_time
     from ..run import play_scenario
     from ..scenario_finder import find_scenario, make_scenario
     from ..web_page import web_page_options
@@ -68,6 +69,11 @@ def run(
     check_report_file(report)
     made = make_scenario(find_scenario(scenario), time_scale, arguments or ())
     page = web_page_options(web, web_host, web_name, web_linger)
+    if made.in_virtual_time and (processes or page is not None):
+        raise InvalidInput(
+            f"scenario {made.name()!r} runs in virtual time, in which there are no processes and "
+            "no live page; leave out --processes and --web"
+        )
     playing = play_scenario(
         made,
         processes=processes,
@@ -76,7 +82,8 @@ def run(
         report_file=report,
         web=page,
     )
-    raise typer.Exit(asyncio.run(playing))
+    run = run_in_virtual_time if made.in_virtual_time else asyncio.run
+    raise typer.Exit(run(playing))
 
 
 def scenarios(verbose: Verbose = 0) -> None:
@@ -100,6 +107,14 @@ def simulate(
     ] = None,
     stress: Annotated[
         bool, typer.Option("--stress", help="Run a generated workload instead of a scenario.")
+    ] = False,
+    skills: Annotated[
+        bool,
+        typer.Option(
+            "--skills",
+            help="Compare matching policies, without faults, where workers are not what they "
+            "declare.",
+        ),
     ] = False,
     seed: Annotated[
         int | None,
@@ -126,18 +141,25 @@ def simulate(
 ) -> None:
     """Run a scenario many times in virtual time with injected faults, and check its invariants.
 
-    The exit code is 0 if no invariant was violated. The same seed gives the same run.
+    The exit code is 0 if no invariant was violated. The same seed gives the same run. With
+    --skills, print instead how many tasks each matching policy gets right.
     """
     from ..simulate import SimulationPlan, simulate_runs
 
-    if stress is bool(scenario):
-        raise InvalidInput("give either a scenario or --stress")
+    if [bool(scenario), stress, skills].count(True) != 1:
+        raise InvalidInput("give one of a scenario, --stress and --skills")
+    first_seed = secrets.randbelow(MAX_RANDOM_SEED) if seed is None else seed
+    if skills:
+        from ..simulate_skills import compare_skills
+
+        configure_logging(verbose)
+        raise typer.Exit(compare_skills(first_seed, runs, processes))
     plan = SimulationPlan(
         scenario=scenario,
         arguments=tuple(arguments or ()),
         kinds=read_fault_kinds(faults),
         storm_s=storm,
-        first_seed=secrets.randbelow(MAX_RANDOM_SEED) if seed is None else seed,
+        first_seed=first_seed,
         runs=runs,
         verbosity=verbose,
     )

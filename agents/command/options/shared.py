@@ -11,6 +11,13 @@ from ...report.file import REPORT_ENDINGS
 from ...security.secret_sources import SECRET_VARIABLE
 from ...security.ticket import TICKET_VARIABLE
 
+CostPerS = Annotated[
+    float,
+    typer.Option("--cost-per-s", help="What a second of its work costs, in the manager's unit."),
+]
+CostPerTask = Annotated[
+    float, typer.Option("--cost-per-task", help="What each of its attempts costs besides.")
+]
 Verbose = Annotated[
     int,
     typer.Option(

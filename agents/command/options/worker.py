@@ -6,9 +6,19 @@ from typing import Annotated
 
 import typer
 
+from ....messages import InvalidInput
 from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
-from .shared import Insecure, Join, Otel, SecretFile, TimeScale, Verbose
+from .shared import (
+    CostPerS,
+    CostPerTask,
+    Insecure,
+    Join,
+    Otel,
+    SecretFile,
+    TimeScale,
+    Verbose,
+)
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
 # ruff: noqa: PLC0415
@@ -20,7 +30,12 @@ def worker(
     join: Join,
     name: Annotated[str, typer.Option(help="The worker's name, unique in the workspace.")],
     skill: Annotated[
-        int, typer.Option(help="The worker's skill; tasks have a difficulty of 1 to 10.")
+        list[str],
+        typer.Option(
+            metavar="LEVEL|NAME=LEVEL",
+            help="The worker's skill; tasks have a difficulty of 1 to 10. Repeatable for named "
+            "skills, such as vision=9.",
+        ),
     ],
     specialty: Annotated[
         list[str] | None,
@@ -37,6 +52,8 @@ def worker(
             help="The module with the handlers; without it, work is simulated. Repeatable.",
         ),
     ] = None,
+    cost_per_s: CostPerS = 0.0,
+    cost_per_task: CostPerTask = 0.0,
     time_scale: TimeScale = 1.0,
     threads: Annotated[
         int | None,
@@ -88,18 +105,28 @@ def worker(
     verbose: Verbose = 0,
 ) -> None:
     """Work for a manager until it shuts down."""
+    from ..skill_options import read_skill_options
     from ..user_modules import find_handlers
     from ..worker import CountingWorker, agent_names, choose_executor, run_workers, wait_for_ticket
 
     configure_logging(verbose)
+    skills = read_skill_options(skill)
+    if skills.level is None:
+        raise InvalidInput(
+            f"--skill names only {', '.join(skills.named)}; add the general skill, such as "
+            "--skill 7"
+        )
     found = find_handlers(handlers) if handlers else None
     executor = choose_executor(threads, processes, dask, kill_after_s=kill_after_s)
     secret = take_secret(secret_file, insecure=insecure)
     made = [
         CountingWorker(
             each,
-            skill,
+            skills.level,
             specialty or (),
+            skills=skills.named,
+            cost_per_s=cost_per_s,
+            cost_per_task=cost_per_task,
             slots=executor.slots if slots is None else slots,
             handlers=found,
             executor=executor.create,

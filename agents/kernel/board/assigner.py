@@ -14,9 +14,11 @@ from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
 from ..model.leases import limit_attempt
 from ..model.occurrences import OccurrenceKind
-from ..model.records import Attempt, WorkerRecord
+from ..model.records import Attempt, TaskRecord, WorkerRecord
+from ..model.second_opinions import lacks_votes, result_to_review
 from .context import BoardContext
 from .prefetch import Prefetch
+from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -24,6 +26,7 @@ from .transitions import Cause
 
 # Module constants, because access to an enum member takes longer than the rest of an assignment.
 _ASSIGNED = Cause.ASSIGNED
+_PENDING = TaskStatus.PENDING
 _TASK_ASSIGNED = OccurrenceKind.TASK_ASSIGNED
 
 
@@ -37,6 +40,7 @@ class Assigner:
         prefetch: the prefetched attempts.
         lifecycle: enqueues and changes tasks.
         timers: the timers for deadlines.
+        spending: reserves what attempts are expected to cost.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Assigner:
         *,
         lifecycle: TaskLifecycle,
         timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -55,6 +60,7 @@ class Assigner:
         self._prefetch = prefetch
         self._lifecycle = lifecycle
         self._timers = timers
+        self._spending = spending
 
     # ------------------------------------------------------------------ handed out
 
@@ -132,7 +138,8 @@ class Assigner:
         timeout_s, deadline = limit_attempt(task, now, context.rules.time_scale)
         attempt = Attempt(number, worker, record, now, timeout_s, deadline)
         attempt.duration = duration
-        self._tasks.transition(record, _ASSIGNED)
+        if record.status is _PENDING:
+            self._tasks.transition(record, _ASSIGNED)
         record.attempts.append(attempt)
         record.decision = decision
         record.progress = 0.0
@@ -148,15 +155,33 @@ class Assigner:
             if deadline is not None:
                 self._timers.set(attempt)
             self._queue.update_load(worker)
+        if self._queue.budget.limit is not None:
+            self._spending.reserve(attempt, duration)
         name = worker.name
-        context.note_task(_TASK_ASSIGNED, record, number, name)
+        reviewed = result_to_review(record) if task.review else None
+        attempt.is_review = reviewed is not None
+        told = None if reviewed is None else _describe_review(reviewed)
+        context.note_task(_TASK_ASSIGNED, record, number, name, told)
         inputs = self._inputs(task) if task.depends_on else {}
         address, packed = worker.worker_id, record.packed
+        result = None if reviewed is None else reviewed.result
         context.instructions.append(
-            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed)
+            SendAssignment(address, task, int(now), timeout_s, number, name, inputs, packed, result)
         )
+        if task.votes > 1:
+            self._ask_for_votes(record)
+
+    def _ask_for_votes(self, record: TaskRecord) -> None:
+        """Enqueue a task again while fewer workers run it than have to vote."""
+        if lacks_votes(record):
+            self._queue.push(record, self._context.now)
+            self._queue.refresh(self._context.now)
 
     def _inputs(self, task: Task) -> dict[TaskId, object]:
         by_id = self._tasks.by_id
         results = ((task_id, by_id[task_id].result) for task_id in task.depends_on)
         return {task_id: result.output for task_id, result in results if result is not None}
+
+
+def _describe_review(reviewed: Attempt) -> str:
+    return f"review of attempt {reviewed.number} by {reviewed.worker.name}"

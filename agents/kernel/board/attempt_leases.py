@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from ....messages import TaskId
 from ..matching.task_queue import TaskQueue
 from ..model.instructions import SendCancel
@@ -10,6 +12,7 @@ from ..model.records import Attempt, AttemptOutcome, WorkerRecord
 from .context import BoardContext
 from .held_slots import FIRST_WARNING_AFTER_S, WARNING_EVERY_S, HeldSlotWarning, held_slot_of
 from .prefetch import Prefetch
+from .spending import Spending
 from .timer_kinds import BoardTimers
 
 
@@ -21,15 +24,22 @@ class AttemptLeases:
         queue: the task queue, which matches connected workers with tasks.
         prefetch: the prefetched attempts.
         timers: the timers for deadlines and held slots.
+        spending: charges attempts.
     """
 
     def __init__(
-        self, context: BoardContext, queue: TaskQueue, prefetch: Prefetch, timers: BoardTimers
+        self,
+        context: BoardContext,
+        queue: TaskQueue,
+        prefetch: Prefetch,
+        timers: BoardTimers,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._queue = queue
         self._prefetch = prefetch
         self._timers = timers
+        self._spending = spending
         self._postponed: dict[WorkerRecord, None] | None = None
 
     def end(self, attempt: Attempt, outcome: AttemptOutcome) -> None:
@@ -38,6 +48,8 @@ class AttemptLeases:
         attempt.outcome = outcome
         attempt.ended_at = context.now
         worker = attempt.worker
+        if attempt.reserved or worker.cost_per_s or worker.cost_per_task:
+            self._spending.end(attempt, outcome)
         if attempt.is_prefetched:
             self._prefetch.release(attempt)
         else:
@@ -91,13 +103,25 @@ class AttemptLeases:
         self._timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
 
     def warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
-        """Record a warning about a slot that is still held, and set the timer for the next."""
+        """Record a warning about a slot that is still held, and set the timer for the next.
+
+        An attempt whose worker was lost for a while has not been told to stop, since its success
+        may still count. It is told to once it has timed out, or its task is settled.
+        """
         context, attempt = self._context, warning.attempt
         facts = held_slot_of(attempt).facts(context.now)
         context.note_task(
             OccurrenceKind.SLOT_HELD, attempt.task, attempt.number, attempt.worker.name, facts
         )
         warning.at = context.now + WARNING_EVERY_S
+        if attempt.outcome is AttemptOutcome.LOST:
+            times_out_at = inf if attempt.deadline is None else attempt.deadline
+            if times_out_at <= context.now or attempt.task.finished_at is not None:
+                reason = "it runs on after its worker was lost for a while"
+                worker_id, task_id = attempt.worker.worker_id, attempt.task.task_id
+                context.instructions.append(SendCancel(worker_id, task_id, attempt.number, reason))
+            else:
+                warning.at = min(warning.at, times_out_at)
         self._timers.set(warning)
 
     def confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:

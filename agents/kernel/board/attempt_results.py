@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ....messages import TaskId, TaskProgress, TaskResult, TaskStatus
 from ....messages.task import MAX_ATTEMPTS
-from ..matching.policies import find_obstacle
+from ..matching.eligibility import describe_declines, max_attempts_of
 from ..matching.task_queue import TaskQueue
 from ..model.events import WorkerId
 from ..model.leases import failure_of
 from ..model.occurrences import (
+    DeclineFacts,
     FailureCause,
     FailureFacts,
     OccurrenceKind,
@@ -17,14 +18,20 @@ from ..model.occurrences import (
     RequeueFacts,
 )
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.second_opinions import needs_second_opinion
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .lessons import Lessons
 from .quarantine import QuarantinePolicy
+from .second_opinions import SecondOpinions
+from .spending import Spending
 from .task_lifecycle import TaskLifecycle
 from .task_registry import TaskRegistry
 from .transitions import Cause
 from .worker_registry import WorkerRegistry
+
+MAX_DECLINES = 100
+"""How many workers may decline a task before it fails even if others could have it."""
 
 _SUCCEEDED = AttemptOutcome.SUCCEEDED
 _UNCOUNTED = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_BEGUN})
@@ -42,6 +49,7 @@ class AttemptResults:
         lifecycle: settles and requeues tasks.
         quarantine: counts the failures of workers.
         lessons: tells a learning policy of ended attempts.
+        spending: charges attempts.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class AttemptResults:
         lifecycle: TaskLifecycle,
         quarantine: QuarantinePolicy,
         lessons: Lessons,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -64,6 +73,15 @@ class AttemptResults:
         self._lifecycle = lifecycle
         self._quarantine = quarantine
         self._lessons = lessons
+        self._spending = spending
+        self._opinions = SecondOpinions(
+            context,
+            queue,
+            lifecycle=lifecycle,
+            quarantine=quarantine,
+            lessons=lessons,
+            retry=self._retry_or_fail,
+        )
 
     # ------------------------------------------------------------------ reported
 
@@ -97,15 +115,25 @@ class AttemptResults:
             self._ignore("came twice", record, result)
             return
         attempt.is_reported = True
-        if attempt.duration is not None:
+        self._spending.note_result(attempt, result)
+        if attempt.duration is not None and not result.declined:
             attempt.duration.learn(result.execution_time)
+            if result.success and attempt.duration.note_success(result.execution_time):
+                self._lifecycle.watch_deadlines(attempt.duration)
         if attempt.outcome is None:
-            if result.success:
+            if result.declined:
+                self._decline(attempt, result)
+            elif result.success:
                 self._complete(record, attempt, result)
             else:
                 error = result.error_message or "failed: no reason given"
                 self._fail(attempt, FailureFacts(FailureCause.HANDLER, error), result)
-        elif result.success and record.finished_at is None:
+        elif (
+            result.success
+            and not result.declined
+            and record.finished_at is None
+            and not needs_second_opinion(record.task)
+        ):
             self._complete_late(record, attempt, result)
         elif result.success or not was_stopping:
             self._ignore("came too late", record, result)
@@ -140,7 +168,7 @@ class AttemptResults:
             if attempt.is_recalled:
                 self._leases.end(attempt, AttemptOutcome.NOT_BEGUN)
                 facts = RequeueFacts(RequeueCause.GIVEN_BACK)
-                self._lifecycle.requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
+                self._requeue(attempt, Cause.GIVEN_BACK, facts, worker=worker.name)
             elif attempt.asked_at is not None:
                 self._lose_unheld(attempt)
 
@@ -157,6 +185,7 @@ class AttemptResults:
         for attempt in attempts:
             record, name = attempt.task, attempt.worker.name
             attempt.ended_at = self._context.now
+            self._spending.end(attempt, AttemptOutcome.LOST)
             if attempt.is_prefetched:
                 # It had not begun, so it can't be the cause of the worker's loss.
                 attempt.is_prefetched = False
@@ -184,7 +213,7 @@ class AttemptResults:
         record = attempt.task
         if record.losses <= self._context.rules.max_losses:
             name = attempt.worker.name
-            self._lifecycle.requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
+            self._requeue(attempt, Cause.WORKER_LOST, RequeueFacts(cause), worker=name)
             return
         record.error_message = error
         result = failure_of(attempt, error, self._context.now)
@@ -201,8 +230,12 @@ class AttemptResults:
         stats.completed_tasks += 1
         stats.successful_tasks += 1
         stats.total_time += result.execution_time
-        self._lessons.tell(attempt, _SUCCEEDED, result)
-        self._lifecycle.complete(record, attempt, result)
+        attempt.quality = result.quality
+        if needs_second_opinion(record.task):
+            self._opinions.take(record, attempt, result)
+        else:
+            self._lessons.tell(attempt, _SUCCEEDED, result)
+            self._lifecycle.complete(record, attempt, result)
 
     def _complete_late(self, record: TaskRecord, attempt: Attempt, result: TaskResult) -> None:
         """Record the late success of an ended attempt, because no other attempt was faster."""
@@ -233,13 +266,25 @@ class AttemptResults:
             self._leases.end(attempt, AttemptOutcome.FAILED)
         worker.stats.completed_tasks += 1
         worker.stats.total_time += result.execution_time
-        record.failures += 1
-        record.failed_by |= {worker.name}
         record.error_message = error
         self._context.note_task(what, record, attempt.number, worker.name, facts)
-        self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
         self._quarantine.count_failure(worker)
-        left = record.task.max_attempts - record.failures
+        if attempt.is_review:
+            self._opinions.fail_review(attempt, facts, result)
+            return
+        self._lessons.tell(attempt, attempt.outcome or AttemptOutcome.FAILED, result, error)
+        record.failures += 1
+        record.failed_by |= {worker.name}
+        self._retry_or_fail(attempt, facts, result)
+
+    def _retry_or_fail(self, attempt: Attempt, facts: FailureFacts, result: TaskResult) -> None:
+        """Requeue a task whose attempt failed, or fail it if it has no attempts left."""
+        record = attempt.task
+        if record.task.votes > 1:
+            requeue = RequeueFacts(RequeueCause.REASSIGNED)
+            self._opinions.go_on(attempt, Cause.TO_BE_RETRIED, requeue)
+            return
+        left = max_attempts_of(record.task) - record.failures
         if left > 0:
             requeue = RequeueFacts(RequeueCause.RETRY, left)
             self._lifecycle.requeue(attempt, Cause.TO_BE_RETRIED, requeue)
@@ -249,16 +294,53 @@ class AttemptResults:
         else:
             self._lifecycle.fail(record, Cause.FAILED_FOR_GOOD, facts, result)
 
+    def _requeue(self, attempt: Attempt, cause: Cause, facts: RequeueFacts, *, worker: str) -> None:
+        if attempt.task.task.votes > 1:
+            self._opinions.go_on(attempt, cause, facts, worker=worker)
+        else:
+            self._lifecycle.requeue(attempt, cause, facts, worker=worker)
+
     def _can_be_reassigned(self, record: TaskRecord) -> bool:
         """Whether a connected worker can run a task and has not failed it yet."""
         if not self._context.rules.reassigns_failed or record.failures >= MAX_ATTEMPTS:
             return False
+        eligibility, workers = self._queue.eligibility_of(record), self._queue.workers
         return any(
             worker.name not in record.failed_by
             and not worker.is_retiring
-            and find_obstacle(self._queue.policy, record.task, worker) is None
-            for worker in self._queue.workers
+            and eligibility.may_get(worker, workers)
+            for worker in workers
         )
+
+    def _decline(self, attempt: Attempt, result: TaskResult) -> None:
+        """Give a task that its worker declined to another one; fail it if there is no other."""
+        record, name = attempt.task, attempt.worker.name
+        self._leases.end(attempt, AttemptOutcome.DECLINED)
+        record.declined_by |= {name}
+        reason = result.error_message or "no reason given"
+        self._context.note_task(
+            OccurrenceKind.ATTEMPT_DECLINED, record, attempt.number, name, DeclineFacts(reason)
+        )
+        self._lessons.tell(attempt, AttemptOutcome.DECLINED, result)
+        if self._can_be_taken(record):
+            facts = RequeueFacts(RequeueCause.DECLINED)
+            self._lifecycle.requeue(attempt, Cause.DECLINED, facts, worker=name)
+            return
+        error = record.error_message = f"declined: {describe_declines(record)}"
+        facts = FailureFacts(FailureCause.DECLINED, error)
+        result = result.model_copy(update={"success": False, "error_message": error})
+        self._lifecycle.fail(record, Cause.DECLINED_BY_ALL, facts, result)
+
+    def _can_be_taken(self, record: TaskRecord) -> bool:
+        """Whether a worker that is here, or expected back, may get a declined task."""
+        if len(record.declined_by) >= MAX_DECLINES:
+            return False
+        workers = [
+            each
+            for each in self._workers.by_name.values()
+            if each.may_have_leases and not each.is_retiring
+        ]
+        return bool(self._queue.eligibility_of(record).able_if_paid(workers))
 
     def _ignore(self, reason: str, record: TaskRecord, result: TaskResult) -> None:
         self._tasks.count_ignored(reason)

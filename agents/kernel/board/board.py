@@ -7,13 +7,15 @@ the returned instructions, and passes `TimePassed` at `next_timer_at`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar, cast
 
-from ....messages import InvalidTask, TaskStatus
+from ....messages import InvalidTask
 from ..matching.policies import MatchingPolicy
 from ..model.config import Rules
 from ..model.events import (
     AssigningBegun,
+    BudgetChanged,
     CancelRequested,
     Event,
     ListeningInterrupted,
@@ -36,11 +38,13 @@ from ..model.events import (
     WorkerLeft,
 )
 from ..model.instructions import ComeToRest, EndRun, Instruction, SendCancel
-from ..model.occurrences import OccurrenceKind
+from ..model.occurrences import BudgetFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, WorkerRecord
+from ..model.second_opinions import needs_second_opinion, open_attempts
 from .assigner import Assigner
 from .attempt_leases import AttemptLeases
 from .attempt_results import AttemptResults
+from .deadlines import Lateness
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .lessons import Lessons
@@ -65,8 +69,11 @@ class Board(BoardState):
     def __init__(self, rules: Rules | None = None, policy: MatchingPolicy | None = None) -> None:
         super().__init__(rules, policy)
         context, tasks, queue, timers = self.context, self.task_registry, self.queue, self.timers
-        self._leases = AttemptLeases(context, queue, self.prefetch, timers)
-        self.lifecycle = TaskLifecycle(context, tasks, queue, self._leases, timers)
+        spending = self.spending
+        self._leases = AttemptLeases(context, queue, self.prefetch, timers, spending)
+        self.lifecycle = TaskLifecycle(
+            context, tasks, queue, self._leases, timers, spending=spending
+        )
         self._results = AttemptResults(
             context,
             tasks,
@@ -76,9 +83,16 @@ class Board(BoardState):
             lifecycle=self.lifecycle,
             quarantine=self.quarantine,
             lessons=Lessons(context, queue),
+            spending=spending,
         )
         self._assigner = Assigner(
-            context, tasks, queue, self.prefetch, lifecycle=self.lifecycle, timers=timers
+            context,
+            tasks,
+            queue,
+            self.prefetch,
+            lifecycle=self.lifecycle,
+            timers=timers,
+            spending=spending,
         )
         self._is_rest_announced = False
         self._handlers: dict[type[Event], Callable[[Event], None]] = {}
@@ -99,6 +113,7 @@ class Board(BoardState):
         self._on(RecoveryRequested, self._recover)
         self._on(RetirementRequested, self.quarantine.retire)
         self._on(ListeningStarted, self._start_listening)
+        self._on(BudgetChanged, self._change_budget)
         self._on(StopRequested, self._stop)
         self._on(ListeningInterrupted, self._excuse)
         self._on(TimePassed, self._fire_timers)
@@ -220,7 +235,8 @@ class Board(BoardState):
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
             # A lost attempt may continue: its success counts unless another attempt was faster.
-            if attempt.outcome in _STOPPED or record.finished_at is not None:
+            is_useless = record.finished_at is not None or needs_second_opinion(record.task)
+            if attempt.outcome in _STOPPED or is_useless:
                 reason = record.error_message or "the manager ended the attempt"
                 self.context.instructions.append(
                     SendCancel(worker.worker_id, task_id, number, reason)
@@ -273,6 +289,10 @@ class Board(BoardState):
                     if not self.has_ended:
                         self.lifecycle.expire(timer.record)
                     has_expired = True
+                case Lateness():
+                    if not self.has_ended:
+                        self.lifecycle.fail_late(timer.record)
+                    has_expired = True
                 case HeldSlotWarning():
                     self._leases.warn_of_held_slot(timer)
         is_over = self.has_ended
@@ -283,6 +303,12 @@ class Board(BoardState):
             self._look_for_rest()
 
     # ------------------------------------------------------------------ the run
+
+    def _change_budget(self, event: BudgetChanged) -> None:
+        rules = replace(self.rules, budget=event.budget)
+        facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
+        self.change_rules(rules)
+        self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
 
     def _start_listening(self, _: ListeningStarted | None = None) -> None:
         if self.is_suspended:
@@ -303,10 +329,10 @@ class Board(BoardState):
         # A worker that returns at the last moment can still report its results.
         latest = now + self.rules.return_within_s + self.rules.heartbeat_s
         for record in self.tasks.values():
-            if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
-                attempt = record.attempts[-1]
-                attempt.deadline = max(record.deadline, latest)
-                self.timers.set(attempt)
+            for attempt in open_attempts(record):
+                if attempt.deadline is not None:
+                    attempt.deadline = max(attempt.deadline, latest)
+                    self.timers.set(attempt)
 
     def _end_start_barrier(self) -> None:
         if self.rules.on_missing == "start" and self.worker_registry.present:

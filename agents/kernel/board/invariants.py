@@ -7,10 +7,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ....messages import TaskId, TaskStatus
-from ..matching.policies import find_obstacle
+from ..matching.eligibility import terms_of
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
 from ..model.records import MAX_PREFETCHED, MAX_STORY, Attempt, AttemptOutcome, TaskRecord
+from ..model.second_opinions import (
+    needs_second_opinion,
+    open_attempts,
+    votes_of,
+    wants_vote,
+)
+from .deadlines import Lateness
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
 from .prefetch import attempts_of
@@ -35,6 +42,7 @@ def check_invariants(board: BoardState) -> None:
     _check_queue(board)
     _check_candidate_sets(board)
     _check_timers(board)
+    _check_costs(board)
 
 
 def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
@@ -45,15 +53,25 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     assert numbers == list(range(1, len(numbers) + 1)), f"{label} has the attempts {numbers}"
     holding = [attempt for attempt in record.attempts if attempt.outcome is None]
     if record.status is TaskStatus.IN_PROGRESS:
-        assert holding == record.attempts[-1:], f"{label} has {len(holding)} leases"
-        _check_lease(label, holding[0])
+        if record.task.votes == 1:
+            assert holding == record.attempts[-1:], f"{label} has {len(holding)} leases"
+        assert 1 <= len(holding) <= record.task.votes, f"{label} has {len(holding)} leases"
+        for attempt in holding:
+            _check_lease(label, attempt)
     else:
         assert not holding, f"{label} still has a lease"
-    failed = Counter(attempt.outcome for attempt in record.attempts)
-    assert record.failures == failed[AttemptOutcome.FAILED] + failed[AttemptOutcome.TIMED_OUT], (
-        f"{label} counts {record.failures} failures"
+    failures = sum(
+        attempt.outcome in _FAILURES and not attempt.is_review for attempt in record.attempts
     )
-    assert record.losses == failed[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
+    assert record.failures == failures, f"{label} counts {record.failures} failures"
+    ended = Counter(attempt.outcome for attempt in record.attempts)
+    assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
+    declined_by = {
+        each.worker.name for each in record.attempts if each.outcome is AttemptOutcome.DECLINED
+    }
+    assert record.declined_by == declined_by, f"{label} was declined by {record.declined_by}"
+    assert len(declined_by) == ended[AttemptOutcome.DECLINED], f"{label} was declined twice by one"
+    _check_opinions(label, record)
     is_final = record.status.is_final
     assert (record.finished_at is not None) is is_final, f"{label} finished {record.finished_at}"
     needed = [board.tasks[each] for each in dict.fromkeys(record.task.depends_on)]
@@ -72,6 +90,49 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     elif is_final:
         assert record.error_message, f"{label} has no error message"
         assert record.result is None or not record.result.success, f"{label} has a success"
+
+
+_FAILURES = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+
+
+def _check_opinions(label: str, record: TaskRecord) -> None:
+    """Check the results that wait for a review or for other votes."""
+    kept = votes_of(record)
+    if not needs_second_opinion(record.task) or record.status.is_final:
+        assert not kept, f"{label} keeps a result that waits for nothing"
+        return
+    for attempt in kept:
+        assert attempt.outcome is AttemptOutcome.SUCCEEDED, f"{label} keeps a failed result"
+    if record.task.review:
+        assert len(kept) <= 1, f"{label} has {len(kept)} results to review"
+        authors = {each.worker.name for each in kept}
+        reviewers = {each.worker.name for each in open_attempts(record) if each.is_review}
+        assert not authors & reviewers, f"{label} is reviewed by its own worker"
+    else:
+        voters = [each.worker.name for each in (*kept, *open_attempts(record))]
+        assert len(voters) == len(set(voters)), f"{label} has a worker with two votes"
+
+
+def _check_costs(board: BoardState) -> None:
+    """Check that what is spent and reserved is what the attempts say."""
+    budget, spending = board.budget, board.spending
+    attempts = [attempt for record in board.tasks.values() for attempt in record.attempts]
+    spent = spending.on_forgotten + math.fsum(attempt.cost for attempt in attempts)
+    assert math.isclose(budget.spent, spent, rel_tol=1e-9, abs_tol=1e-6), (
+        f"{budget.spent} is spent, the attempts cost {spent}"
+    )
+    reserved = math.fsum(attempt.reserved for attempt in attempts)
+    assert math.isclose(budget.reserved, reserved, rel_tol=1e-9, abs_tol=1e-6), (
+        f"{budget.reserved} is reserved, the attempts need {reserved}"
+    )
+    for attempt in attempts:
+        assert attempt.outcome is None or not attempt.reserved, "an ended attempt has a reserve"
+    dear = [worker for worker in board.queue.free if worker.is_paid]
+    assert not (budget.is_committed and dear), "a paid worker is free at the end of the budget"
+    has_limit = budget.limit is not None and board.began_at is not None
+    for worker in board.queue.workers:
+        ahead = worker.prefetched and (worker.cost_per_s or worker.cost_per_task)
+        assert not (has_limit and ahead), f"{worker.name} prefetched tasks of unknown cost"
 
 
 def _check_names(board: BoardState) -> None:
@@ -155,17 +216,23 @@ def _check_queue(board: BoardState) -> None:
     groups = board.queue.groups.values()
     waiting = [entry.record.task_id for group in groups for entry in group.current_entries()]
     assert len(waiting) == len(set(waiting)), "a task waits twice"
-    assert set(waiting) == ready, f"{set(waiting) ^ ready} wait or do not wait, wrongly"
+    voted_on = {task_id for task_id, record in board.tasks.items() if wants_vote(record)}
+    assert set(waiting) - voted_on == ready, f"{set(waiting) ^ ready} wait or do not wait, wrongly"
     assert board.queue.count == len(waiting), f"the queue counts {board.queue.count}"
     for record in board.tasks.values():
-        assert (record.queue_entry is not None) is (record.task_id in ready), (
-            f"task {record.task_id!r} has a wrong entry"
-        )
+        if record.queue_entry is None or not wants_vote(record):
+            assert (record.queue_entry is not None) is (record.task_id in ready), (
+                f"task {record.task_id!r} has a wrong entry"
+            )
     for group in groups:
         current = list(group.current_entries())
         assert group.count == len(current), f"a group counts {group.count}, not {len(current)}"
-        failed_by = {entry.record.failed_by for entry in current}
-        assert failed_by <= {group.failed_by}, "a task in a wrong group"
+        for entry in current:
+            terms = terms_of(entry.record)
+            assert terms == group.terms, "a task in a group with other terms"
+            restriction = terms.restriction
+            avoided = entry.record.failed_by if restriction is None else restriction.avoided
+            assert avoided == group.failed_by, "a task in a wrong group"
 
 
 def _check_candidate_sets(board: BoardState) -> None:
@@ -178,11 +245,7 @@ def _check_candidate_sets(board: BoardState) -> None:
         # The user's pairing function decides which tasks wait.
         return
     for group in queue.groups.values():
-        able = {
-            worker
-            for worker in queue.workers
-            if find_obstacle(queue.policy, group.sample, worker) is None
-        }
+        able = set(queue.eligibility_for(group).able(queue.workers))
         chosen = {worker for worker in able if worker.name not in group.failed_by} or able
         assert (group.candidate_set.workers if group.candidate_set else frozenset()) == chosen, (
             "a stale candidate set"
@@ -218,8 +281,9 @@ def _check_offer(queue: TaskQueue, group: TaskGroup) -> None:
 def _check_timers(board: BoardState) -> None:
     watched = set(board.timers.watched())
     for record in board.tasks.values():
-        if record.status is TaskStatus.IN_PROGRESS and record.deadline is not None:
-            assert record.attempts[-1] in watched, f"task {record.task_id!r} has no timer"
+        for attempt in open_attempts(record):
+            if attempt.deadline is not None:
+                assert attempt in watched, f"task {record.task_id!r} has no timer"
     held = any(worker.prefetched for worker in board.queue.workers)
     assert not held or board.prefetch.recall in watched, "no timer recalls prefetched tasks"
     quarantined = {timer.worker for timer in watched if isinstance(timer, Quarantine)}
@@ -231,6 +295,11 @@ def _check_timers(board: BoardState) -> None:
         may_expire = record.task.expires_s is not None and not record.status.is_final
         if may_expire and not board.has_ended:
             assert has_begun(record) or record in expiring, f"task {task_id!r} never expires"
+    if board.rules.on_late == "fail" and not board.has_ended:
+        late = {timer.record for timer in watched if isinstance(timer, Lateness)}
+        for task_id, record in board.tasks.items():
+            waits = record.status is TaskStatus.PENDING and record.task.deadline is not None
+            assert not waits or record in late, f"task {task_id!r} never is late"
     warned_of = {timer.attempt for timer in watched if isinstance(timer, HeldSlotWarning)}
     for name, worker in board.workers.items():
         for task_id, number in worker.stopping:

@@ -111,7 +111,9 @@ class Prefetch:
             if not worker.prefetched:
                 continue
             self.recall.at = now + RECALL_AFTER_S
-            is_idled = describe_unavailability(worker) is not None
+            is_idled = describe_unavailability(worker) is not None or self._queue.is_too_dear(
+                worker
+            )
             stuck = [
                 (attempt.task.task_id, attempt.number)
                 for attempt in attempts_of(worker.prefetched)

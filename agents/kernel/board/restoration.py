@@ -25,8 +25,10 @@ from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, WorkerRecord, WorkerStats
+from ..model.second_opinions import open_attempts, wants_vote
 from .board import Board
-from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .learned_rows import restore_learned
+from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 from .task_checks import check_same
 from .worker_registry import Quarantine
 
@@ -57,6 +59,7 @@ def read_board(
         return Board(rules, policy)
     snapshot = read_snapshot(rows)
     board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
+    restore_learned(board.queue.policy, rows.learned)
     _restore(board, snapshot, now)
     return board
 
@@ -82,13 +85,15 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows == NOTHING:
+    if rows._replace(learned=()) == NOTHING:
+        restore_learned(board.queue.policy, rows.learned)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
     for record in own:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
+    restore_learned(board.queue.policy, rows.learned)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()
@@ -123,15 +128,20 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
             if needed.dependents is None:
                 needed.dependents = []
             needed.dependents.append(record)
-        if record.status is TaskStatus.PENDING and not record.unfinished:
-            board.queue.push(record, now)
-        elif record.status is TaskStatus.IN_PROGRESS:
-            if board.prefetch.restore(record.attempts[-1]):
+        for attempt in open_attempts(record):
+            if board.prefetch.restore(attempt):
                 timers.set(board.prefetch.recall)
-            timers.set(record.attempts[-1])
+            timers.set(attempt)
+        is_waiting = record.status is TaskStatus.PENDING and not record.unfinished
+        if is_waiting or wants_vote(record):
+            board.queue.push(record, now)
         board.lifecycle.watch_expiry(record)
+        board.lifecycle.watch_deadline(record)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
+    board.spending.in_other_units.update(snapshot.spent_in_other_units)
+    attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
+    board.spending.restore(attempts, snapshot.spent_on_forgotten)
     with_result = [record for record in snapshot.tasks if record.result is not None]
     with_result.sort(key=lambda record: record.finished_at or 0.0)
     tasks.results.update(
@@ -173,16 +183,23 @@ def _policy_of(snapshot: Snapshot) -> MatchingPolicy | None:
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:
-    waited_for = Rules(expected_workers=snapshot.expected_workers, roster=snapshot.roster)
+    waited_for = Rules(
+        expected_workers=snapshot.expected_workers,
+        roster=snapshot.roster,
+        budget=snapshot.budget,
+        cost_unit=snapshot.cost_unit,
+    )
     if snapshot.heartbeat_s is None or snapshot.lost_after_s is None:
         return waited_for
     return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)
 
 
 def _read_run(state: bytes) -> Snapshot:
-    began_at, ended_at, failure, ignored, policy, expected_workers, roster, *pace = unpack(state)
-    # Older stores lack these two.
-    heartbeat_s, lost_after_s = pace or (None, None)
+    began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit = (
+        *later,
+        *_LATER_IN_THE_RUN[len(later) :],
+    )
     return Snapshot(
         began_at=began_at,
         ended_at=ended_at,
@@ -193,11 +210,22 @@ def _read_run(state: bytes) -> Snapshot:
         roster=tuple(roster),
         heartbeat_s=heartbeat_s,
         lost_after_s=lost_after_s,
+        spent_on_forgotten=on_forgotten,
+        spent_in_other_units=in_other_units,
+        budget=budget,
+        cost_unit=cost_unit,
     )
 
 
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS)
+"""The defaults of the last values of a run, which older stores lack."""
+
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
 """The defaults of the last values of an attempt, which older stores lack."""
+
+
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, ())
+"""The defaults of the last values of a task, which most rows lack."""
 
 
 def _read_task(
@@ -218,8 +246,9 @@ def _read_task(
         story,
         forgotten,
         decision,
-        *timeout,
+        *later,
     ) = unpack(row.state)
+    timeout, opinions = (*later, *_LATER_IN_TASKS[len(later) :])
     task = decode_task(row.definition)
     record = TaskRecord(
         row.task_id,
@@ -239,8 +268,8 @@ def _read_task(
     if priority is not None:
         # The row contains the task if it has changed, and the timeout if it has changed.
         record.task = task.model_copy(update={"priority": priority})
-        if timeout:
-            record.task.timeout = timeout[0]
+        if later:
+            record.task.timeout = timeout
     elif not row.status.is_final:
         record.packed = row.definition
     for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
@@ -260,13 +289,26 @@ def _read_task(
                 quality=quality,
             )
         )
+    _read_opinions(record, opinions)
     # An occurrence includes the task's id, except in stores of version 1.
     for at, kind, *_, attempt, worker, kept in story:
         what = OccurrenceKind(kind)
         facts = facts_from_values(what, kept)
         record.add_occurrence(Occurrence(at, what, row.task_id, attempt, worker, facts))
     record.forgotten = forgotten
+    record.declined_by = frozenset(
+        attempt.worker.name
+        for attempt in record.attempts
+        if attempt.outcome is AttemptOutcome.DECLINED
+    )
     return record
+
+
+def _read_opinions(record: TaskRecord, kept: Payload) -> None:
+    for number, is_review, result in kept:
+        attempt = record.attempts[int(number) - 1]
+        attempt.is_review = is_review
+        attempt.result = None if result is None else _read_result(result)
 
 
 def _read_result(kept: Payload) -> TaskResult:

@@ -14,9 +14,11 @@ from ....messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
 from ....messages.codec import encode_task
 from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
+from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import TaskRecord, WorkerRecord
+from ..model.records import TaskRecord, WorkerRecord, WorkerStats
+from ..model.second_opinions import needs_second_opinion
 from .state import BoardState
 
 
@@ -45,6 +47,20 @@ class WorkerRow(NamedTuple):
     state: bytes
 
 
+class LearnedRow(NamedTuple):
+    """A part of what a policy has learned; it replaces the earlier row with the same two names.
+
+    Args:
+        policy: the name of the policy.
+        part: the name of the part: a worker's name, or another one that the policy chose.
+        state: the part; None deletes the row. When read, never None.
+    """
+
+    policy: str
+    part: str
+    state: bytes | None
+
+
 class Rows(NamedTuple):
     """The rows of one atomic write, or all rows of a store.
 
@@ -53,12 +69,14 @@ class Rows(NamedTuple):
         tasks: tasks; when read, in the order of adding, each with its definition.
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
+        learned: what policies have learned; when read, in the order of policy and part.
     """
 
     run: bytes | None = None
     tasks: tuple[TaskRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
+    learned: tuple[LearnedRow, ...] = ()
 
 
 NOTHING = Rows()
@@ -122,25 +140,40 @@ _OF_THE_RUN = frozenset(
         OccurrenceKind.RUN_RESUMED,
         OccurrenceKind.RUN_ENDED,
         OccurrenceKind.RESULT_IGNORED,
+        OccurrenceKind.TASK_FORGOTTEN,
+        OccurrenceKind.ATTEMPT_CHARGED,
+        OccurrenceKind.BUDGET_CHANGED,
     }
 )
 
 
+NO_COSTS: list[Payload] = [0.0, {}, None, Rules().cost_unit]
+"""What a run without costs has spent on forgotten tasks and in other units, its budget and unit."""
+
+
 def _run_state(board: BoardState) -> bytes:
-    rules = board.rules
-    return pack_scalars(
-        [
-            board.began_at,
-            board.ended_at,
-            board.failure,
-            dict(board.ignored),
-            board.policy_name,
-            rules.expected_workers,
-            rules.roster,
-            rules.heartbeat_s,
-            rules.lost_after_s,
-        ]
-    )
+    rules, spending = board.rules, board.spending
+    state: list[Payload] = [
+        board.began_at,
+        board.ended_at,
+        board.failure,
+        dict(board.ignored),
+        board.policy_name,
+        rules.expected_workers,
+        rules.roster,
+        rules.heartbeat_s,
+        rules.lost_after_s,
+    ]
+    costs = [
+        spending.on_forgotten,
+        dict(spending.in_other_units),
+        rules.budget,
+        rules.cost_unit,
+    ]
+    if costs != NO_COSTS:
+        # Most rows lack these, and so do the rows of older stores.
+        state += costs
+    return pack_scalars(state)
 
 
 _ATTEMPT = attrgetter(
@@ -188,9 +221,10 @@ class _TaskRows:
             record.forgotten,
             None if decision is None else self._decision_state(decision),
         )
-        if task.timeout != record.added.timeout:
-            # Most rows lack it, and so do the rows of older stores.
-            state = (*state, task.timeout)
+        opinions = _opinions_state(record) if needs_second_opinion(task) else ()
+        if opinions or task.timeout != record.added.timeout:
+            # Most rows lack these two, and so do the rows of older stores.
+            state = (*state, task.timeout, opinions) if opinions else (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(
             record.task_id, record.sequence, record.status, definition, pack_scalars(state)
@@ -207,10 +241,25 @@ class _TaskRows:
         return packed
 
 
+def _opinions_state(record: TaskRecord) -> tuple[Payload, ...]:
+    """The reviews among a task's attempts, and the results that wait for a review or a vote."""
+    return tuple(
+        (each.number, each.is_review, None if each.result is None else _result_state(each.result))
+        for each in record.attempts
+        if each.is_review or each.result is not None
+    )
+
+
 def _result_state(result: TaskResult) -> Payload:
     if type(result) is TaskResult and is_plain(result.output):
         return _RESULT(result)
     return encode_message(result)
+
+
+def _stats_state(stats: WorkerStats) -> list[float]:
+    state = [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time]
+    # Most rows lack the cost, and so do the rows of older stores.
+    return [*state, stats.cost] if stats.cost else state
 
 
 PROFILE_FIELDS = ("skill_level", "specialties", "slots", "task_types")
@@ -230,7 +279,7 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.alive,
         worker.lost_at,
         worker.awaited_until,
-        [stats.completed_tasks, stats.successful_tasks, stats.total_time, stats.busy_time],
+        _stats_state(stats),
         worker.failures_in_a_row,
         worker.quarantined_until,
     ]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ....messages import TaskId, TaskResult, TaskStatus
+from ..matching.budget import Budget, describe_rates
+from ..matching.eligibility import describe_declines
 from ..matching.explanation import (
     Explanation,
     describe_dependencies,
@@ -14,18 +16,21 @@ from ..matching.explanation import (
     explain_wait,
 )
 from ..matching.learning_policy import Hold
-from ..matching.policies import BestFit, MatchingPolicy, describe_shortfall, find_obstacle
+from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
-from ..model.occurrences import Occurrence
+from ..model.occurrences import FailureCause, Occurrence
 from ..model.records import TaskRecord, WorkerRecord
+from ..model.second_opinions import describe_next, describe_opinions
 from .context import BoardContext
+from .deadlines import describe_deadline, lateness_of
 from .expiry import expiry_of
 from .held_slots import held_slots, holders_of
 from .lease_check import LeaseCheck
 from .membership import Membership
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 from .timers import TimerQueue
@@ -48,7 +53,10 @@ class BoardState:
             rules.unmatched_after_s,
             rules.prefetch_s,
             rules.quarantine_after,
+            Budget(rules.budget, rules.cost_unit),
         )
+        self.queue.set_thrift(rules.thrift)
+        self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
@@ -96,6 +104,9 @@ class BoardState:
             expiry = expiry_of(record, self.rules.time_scale)
             if expiry is not None:
                 self.timers.set(expiry)
+            lateness = lateness_of(record, self.rules.time_scale)
+            if lateness is not None and self.rules.on_late == "fail":
+                self.timers.set(lateness)
             self.queue.requeue(record, now)
 
     def next_timer_at(self) -> float | None:
@@ -139,6 +150,11 @@ class BoardState:
         return (self.is_suspended and self.former_policy) or self.queue.policy.name
 
     @property
+    def budget(self) -> Budget:
+        """What the run may cost, and what it has cost."""
+        return self.queue.budget
+
+    @property
     def last_event_at(self) -> float:
         """The time of the last event, in seconds."""
         return self.context.now
@@ -173,15 +189,14 @@ class BoardState:
         The queue keeps its values of `unmatched_after_s`, `prefetch_s` and `quarantine_after`.
         """
         self.context.rules = rules
+        self.spending.change_limit(rules.budget, rules.cost_unit)
+        self.queue.set_thrift(rules.thrift)
         self._follow_rules(rules)
         self.worker_registry.follow_roster()
 
     def _follow_rules(self, rules: Rules) -> None:
-        queue = self.queue
-        queue.aging_s, queue.time_scale = rules.aging_s, rules.time_scale
-        if queue.offers is not None:
-            queue.offers.thrift = rules.thrift
-            queue.offers.budget_left = rules.budget
+        urgency = self.queue.urgency
+        urgency.aging_s, urgency.time_scale = rules.aging_s, rules.time_scale
 
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
         """The latest 64 occurrences of a task, the oldest first.
@@ -205,8 +220,8 @@ class BoardState:
         Raises:
             UnknownTask: no task has this id.
         """
-        task, policy = self.find(task_id).task, self.queue.policy
-        return any(find_obstacle(policy, task, worker) is None for worker in self.queue.free)
+        eligibility, queue = self.queue.eligibility_of(self.find(task_id)), self.queue
+        return any(eligibility.may_get(worker, queue.workers) for worker in queue.free)
 
     def explain(self, task_id: TaskId) -> Explanation:
         """Why a task has its status: which workers were considered for it, or what it waits for.
@@ -219,7 +234,19 @@ class BoardState:
         expiry = expiry_of(record, self.rules.time_scale)
         if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
             remarks.append(f"it expires in {max(due_at - now, 0.0):.1f} s unless it begins")
+        deadline = describe_deadline(record, self.rules.time_scale, now)
+        if deadline is not None:
+            remarks.append(deadline)
+        remarks += self._describe_opinions(record)
         return replace(self._explain(record), remarks=tuple(remarks))
+
+    def _describe_opinions(self, record: TaskRecord) -> list[str]:
+        """What is known of a task's review, or of the votes on it."""
+        remarks = describe_opinions(record)
+        is_voted_on = record.status is TaskStatus.IN_PROGRESS and record.queue_entry is not None
+        if is_voted_on and not self.has_ended:
+            remarks.append(f"one more vote {self._describe_wait(record)}")
+        return remarks
 
     def _explain(self, record: TaskRecord) -> Explanation:
         policy, tasks, queue = self.policy_name, self.tasks, self.queue
@@ -238,7 +265,8 @@ class BoardState:
         candidates, workers = queue.candidates_for(record), queue.workers
         headline = self._describe_wait(record)
         if self.began_at is not None and queue.has_candidates(record) and not candidates.able:
-            headline = "waits for a worker: all that can run it are in quarantine or retiring"
+            what = describe_next(record)
+            headline = f"waits for a worker: all that can {what} are in quarantine or retiring"
         held_back = {each.name for each in workers if queue.is_held_back(each)}
         held = {
             worker.name: [each.describe(self.context.now) for each in held_slots(worker, tasks)]
@@ -248,6 +276,11 @@ class BoardState:
         hold = queue.hold(record, self.context.now) if self.began_at is not None else None
         if hold is not None:
             headline = self._describe_hold(hold)
+        too_dear = {
+            each.name: f"{self.budget.describe()}; {each.name} costs {describe_rates(each)}"
+            for each in workers
+            if queue.is_too_dear(each)
+        }
         return explain_wait(
             record,
             policy,
@@ -257,6 +290,7 @@ class BoardState:
             held_back=held_back,
             held=held,
             figures=() if hold is None else hold.figures,
+            too_dear=too_dear,
         )
 
     def _describe_hold(self, hold: Hold) -> str:
@@ -274,9 +308,19 @@ class BoardState:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
         if gives_up_at is None:
-            return "waits for a free slot: all workers that can run it are busy"
-        shortfall = describe_shortfall(queue.policy, record.task, queue.workers)
-        headline = f"waits: no connected worker can run it: {shortfall}"
+            what, able = (
+                describe_next(record),
+                self.queue.eligibility_of(record).able(queue.workers),
+            )
+            if able and all(map(queue.is_too_dear, able)):
+                return f"waits: {self.budget.describe()}, and all that can {what} cost something"
+            return f"waits for a free slot: all workers that can {what} are busy"
+        shortfall = queue.shortfall_of(record)
+        headline = f"waits: no connected worker can {describe_next(record)}: {shortfall.text}"
+        if shortfall.cause is FailureCause.BUDGET:
+            headline = f"waits: {shortfall.text}"
+        elif shortfall.cause is FailureCause.DECLINED:
+            headline = f"waits: declined: {describe_declines(record)}"
         if gives_up_at < math.inf:
             headline += f"; it fails in {gives_up_at - self.context.now:.1f} s"
         return headline

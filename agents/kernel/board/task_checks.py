@@ -42,6 +42,8 @@ def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
             raise DuplicateTask(f"a task with the id {task_id!r} already exists; use another id")
         if task_id in batch:
             raise DuplicateTask(f"two of the new tasks have the id {task_id!r}; change one id")
+        if task.review:
+            _check_review(task)
         batch[task_id] = task
     for task in tasks:
         for needed in task.depends_on:
@@ -57,6 +59,18 @@ def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
                 "add it before this task or together with it"
             )
     _check_circles(batch)
+
+
+def _check_review(task: Task) -> None:
+    if not task.type:
+        raise InvalidTask(
+            f"task {task.id!r} has review=True and no type, but reviewers belong to a type; give "
+            "it the type of a reviewer"
+        )
+    if task.votes > 1:
+        raise InvalidTask(
+            f"task {task.id!r} has review=True and votes={task.votes}; choose one of the two"
+        )
 
 
 def named_tasks(task: Task) -> set[TaskId]:

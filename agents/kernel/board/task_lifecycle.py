@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from ....messages import IllegalTransition, InvalidTask, Task, TaskId, TaskResult, TaskStatus
+from ..matching.eligibility import describe_declines
 from ..matching.task_queue import TaskQueue
+from ..model.duration_estimate import DurationEstimate
 from ..model.events import CancelRequested, PriorityChanged, RecoveryRequested, TasksForgotten
 from ..model.occurrences import (
     CancellationCause,
@@ -21,9 +23,12 @@ from ..model.occurrences import (
     RequeueFacts,
 )
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, describe_story
+from ..model.second_opinions import describe_missing, lacks_votes, open_attempts
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
+from .deadlines import describe_lateness, lateness_of
 from .expiry import describe_expiry, expiry_of
+from .spending import Spending
 from .task_checks import check_batch, check_same, find_forgettable, named_tasks
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -32,6 +37,11 @@ from .transitions import Cause
 # Module constants, because access to an enum member takes longer than the rest of a transition.
 _PENDING = TaskStatus.PENDING
 _SUCCEEDED = Cause.SUCCEEDED
+_UNMATCHED = {
+    FailureCause.UNMATCHED: "nobody can",
+    FailureCause.DECLINED: "declined",
+    FailureCause.BUDGET: "budget",
+}
 _TASK_ADDED, _TASK_COMPLETED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_COMPLETED
 
 
@@ -43,7 +53,8 @@ class TaskLifecycle:
         tasks: the tasks.
         queue: the task queue.
         leases: the leases of the tasks' attempts.
-        timers: the timers for expiries.
+        timers: the timers for expiries and deadlines.
+        spending: sums up what attempts cost.
     """
 
     def __init__(
@@ -53,12 +64,15 @@ class TaskLifecycle:
         queue: TaskQueue,
         leases: AttemptLeases,
         timers: BoardTimers,
+        *,
+        spending: Spending,
     ) -> None:
         self._context = context
         self._tasks = tasks
         self._queue = queue
         self._leases = leases
         self._timers = timers
+        self._spending = spending
 
     # ------------------------------------------------------------------ added and forgotten
 
@@ -98,6 +112,7 @@ class TaskLifecycle:
             if record.status is _PENDING:
                 self.enqueue(record)
             self.watch_expiry(record)
+            self.watch_deadline(record)
 
     def _sift_restored(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], set[TaskId]]:
         """Split tasks into new ones and the ids of those that a restored run already has.
@@ -177,6 +192,7 @@ class TaskLifecycle:
         for record in records:
             self._tasks.forget(record)
             self._queue.forget(record.task_id)
+            self._spending.forget(record)
             self._context.note_task(OccurrenceKind.TASK_FORGOTTEN, record)
         for record in records:
             for task_id in named_tasks(record.task):
@@ -189,6 +205,7 @@ class TaskLifecycle:
         """Enqueue a pending task unless it has unfinished dependencies or is held back."""
         if not record.unfinished and record.task_id not in self._tasks.held:
             self._queue.push(record, self._context.now)
+            self._check_deadline(record)
 
     def change_priority(self, event: PriorityChanged) -> None:
         """Change the priority of a pending task."""
@@ -229,10 +246,31 @@ class TaskLifecycle:
             worker: the worker's name for the story; "" to leave it out.
         """
         record = attempt.task
-        self._tasks.transition(record, cause)
         self._context.note_task(OccurrenceKind.TASK_REQUEUED, record, attempt.number, worker, facts)
-        self._queue.push(record, self._context.now)
+        if record.task.votes > 1:
+            self.wait_for_opinion(record, cause)
+        else:
+            self._tasks.transition(record, cause)
+            self._queue.push(record, self._context.now)
         self.watch_expiry(record)
+        self._check_deadline(record)
+
+    def wait_for_opinion(self, record: TaskRecord, cause: Cause = Cause.TO_BE_REVIEWED) -> None:
+        """Enqueue a task for its review, or for one more vote if it lacks one.
+
+        It stays in progress while other workers vote.
+        """
+        self._queue.remove(record)
+        if not open_attempts(record):
+            self._tasks.transition(record, cause)
+        if record.task.review or lacks_votes(record):
+            self._queue.push(record, self._context.now)
+
+    def _withdraw(self, record: TaskRecord, outcome: AttemptOutcome, reason: str) -> None:
+        """Remove a task from the queue, and stop its attempts."""
+        self._queue.remove(record)
+        for attempt in open_attempts(record):
+            self._leases.stop(attempt, outcome, reason)
 
     # ------------------------------------------------------------------ settled
 
@@ -254,6 +292,7 @@ class TaskLifecycle:
         self, record: TaskRecord, cause: Cause, facts: FailureFacts, result: TaskResult
     ) -> None:
         """Fail a task with a result, and cancel its dependents."""
+        self._withdraw(record, AttemptOutcome.CANCELLED, facts.error)
         self._tasks.transition(record, cause)
         record.result = result
         self._tasks.results[record.task_id] = result
@@ -262,23 +301,34 @@ class TaskLifecycle:
     def fail_unmatched(self) -> None:
         """Fail the tasks whose unmatched timeout has expired."""
         for record, shortfall in self._queue.take_unmatched(self._context.now):
+            if record.status is not _PENDING:
+                # Other workers vote. When they have ended, it may wait for one more again.
+                continue
+            reason = shortfall.text
+            if shortfall.cause is FailureCause.DECLINED:
+                reason = describe_declines(record)
+            error = f"{_UNMATCHED[shortfall.cause]}{describe_missing(record)}: {reason}"
             self._tasks.transition(record, Cause.NOBODY_CAN)
-            error = record.error_message = f"nobody can: {shortfall}"
-            facts = FailureFacts(FailureCause.UNMATCHED, error)
+            record.error_message = error
+            facts = FailureFacts(shortfall.cause, error)
             self._context.note_task(OccurrenceKind.TASK_FAILED, record, facts=facts)
             self._cancel_dependents(record)
 
     def expire(self, record: TaskRecord) -> None:
         """Fail a task that did not begin before it expired."""
-        error = describe_expiry(record)
-        waits_at_worker = record.status is TaskStatus.IN_PROGRESS
-        self._tasks.transition(record, Cause.EXPIRED)
-        record.error_message = error
-        if waits_at_worker:
-            self._leases.stop(record.attempts[-1], AttemptOutcome.NOT_BEGUN, error)
-        else:
-            self._queue.remove(record)
-        facts = FailureFacts(FailureCause.EXPIRED, error)
+        facts = FailureFacts(FailureCause.EXPIRED, describe_expiry(record))
+        self._fail_unbegun(record, Cause.EXPIRED, facts)
+
+    def fail_late(self, record: TaskRecord) -> None:
+        """Fail a waiting task that can't be completed by its deadline any more."""
+        facts = FailureFacts(FailureCause.LATE, describe_lateness(record))
+        self._fail_unbegun(record, Cause.LATE, facts)
+
+    def _fail_unbegun(self, record: TaskRecord, cause: Cause, facts: FailureFacts) -> None:
+        """Fail a task that no worker runs; it may have been prefetched."""
+        self._withdraw(record, AttemptOutcome.NOT_BEGUN, facts.error)
+        self._tasks.transition(record, cause)
+        record.error_message = facts.error
         self._settle(OccurrenceKind.TASK_FAILED, record, facts)
 
     def watch_expiry(self, record: TaskRecord) -> None:
@@ -287,16 +337,41 @@ class TaskLifecycle:
         if expiry is not None:
             self._timers.set(expiry)
 
+    def watch_deadline(self, record: TaskRecord) -> None:
+        """Set the timer for a task that fails if it is late."""
+        rules = self._context.rules
+        if record.task.deadline is not None and rules.on_late == "fail":
+            lateness = lateness_of(record, rules.time_scale)
+            if lateness is not None:
+                self._timers.set(lateness)
+
+    def _check_deadline(self, record: TaskRecord) -> None:
+        """Fail a task that was just queued if it is late already; else set its timer."""
+        rules = self._context.rules
+        if record.task.deadline is None or rules.on_late != "fail":
+            return
+        lateness = lateness_of(record, rules.time_scale)
+        due_at = None if lateness is None else lateness.due_at()
+        if due_at is not None and due_at <= self._context.now:
+            self.fail_late(record)
+        else:
+            self.watch_deadline(record)
+
+    def watch_deadlines(self, duration: DurationEstimate) -> None:
+        """Set the timers of waiting tasks anew, since it is known how long they take at least."""
+        if self._context.rules.on_late != "fail":
+            return
+        for group in self._queue.groups.values():
+            if group.duration is duration:
+                for entry in group.current_entries():
+                    self.watch_deadline(entry.record)
+
     def cancel(self, event: CancelRequested) -> None:
         """Cancel a task that is not settled, and its dependents."""
         record = self._tasks.find(event.task_id)
-        was_pending = record.status is TaskStatus.PENDING
         self._tasks.transition(record, Cause.CANCELLED)
         record.error_message = f"cancelled: {event.reason}"
-        if was_pending:
-            self._queue.remove(record)
-        else:
-            self._leases.stop(record.attempts[-1], AttemptOutcome.CANCELLED, record.error_message)
+        self._withdraw(record, AttemptOutcome.CANCELLED, record.error_message)
         facts = CancellationFacts(CancellationCause.REQUESTED, event.reason)
         self._settle(OccurrenceKind.TASK_CANCELLED, record, facts)
 

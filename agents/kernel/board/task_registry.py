@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ....messages import IllegalTransition, TaskId, TaskResult, TaskStatus, UnknownTask
 from ..model.records import TaskRecord, describe_story
+from ..model.second_opinions import needs_second_opinion
 from .context import BoardContext
 from .transitions import TRANSITIONS, Cause
 
@@ -100,3 +101,6 @@ class TaskRegistry:
         if after in _FINAL:
             record.finished_at = self._context.now
             self.unsettled -= 1
+            if needs_second_opinion(record.task):
+                for attempt in record.attempts:
+                    attempt.result = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ..model.records import Attempt
+from .deadlines import Lateness
 from .expiry import Expiry
 from .held_slots import HeldSlotWarning
 from .prefetch import PrefetchRecall
@@ -20,6 +21,7 @@ BoardTimers: TypeAlias = TimerQueue[
     | PrefetchRecall
     | StartBarrier
     | Expiry
+    | Lateness
     | HeldSlotWarning
 ]
 """The timers of one board."""

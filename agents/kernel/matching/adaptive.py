@@ -5,15 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
+from ....messages.wording import show
 from ..model.decision import MAX_NAMED
+from .adaptive_state import read_shares
 from .declared_skills import DeclaredSkills
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .market import Market
 from .policies import BestFit, recovery_score
-from .scorecards.scorecards import Scorecards
+from .scorecards.scorecards import SHARED_ROW, Scorecards
 from .task_kinds import BLOCKED, TaskKind
 
 if TYPE_CHECKING:
@@ -122,8 +124,7 @@ class AdaptivePolicy:
     def choose(self, waiting: WaitingTasks, now: float) -> Iterator[Choice]:
         """Choose pairs until all that is left had better wait."""
         market = self.market
-        if self._noted:
-            self._follow_results()
+        self._take_noted()
         if waiting.thrift != market.thrift:
             market.set_thrift(waiting.thrift)
         self._is_declared = self.declared.are_believed and not waiting.thrift
@@ -150,11 +151,6 @@ class AdaptivePolicy:
                 yield from self._pair_declared(level_heads, waiting, now)
             else:
                 yield from self._pair_learned(level_heads, waiting, now)
-
-    def _follow_results(self) -> None:
-        self.scorecards.settle()
-        self.market.note_results(self._noted)
-        self._noted.clear()
 
     def _choice(self, kind: TaskKind, head: WaitingHead, worker: WorkerRecord) -> Choice:
         kind.recent += 1.0
@@ -404,33 +400,63 @@ class AdaptivePolicy:
     # ------------------------------------------------------------------ keeping
 
     def export_state(self) -> Mapping[str, Payload]:
-        """What it has learned, as plain values."""
-        self._follow_results()
+        """What it has learned: a part for each worker, and `SHARED_ROW` with the rest."""
+        self._take_noted()
         # Whoever continues has none of them either.
         self._favourites.clear()
-        return {
-            "scorecards": self.scorecards.export(),
-            "declared": [
-                self.declared.results,
-                self.declared.contradictions,
-                self.declared.are_believed,
-            ],
-            "market": self.market.export(),
-        }
+        scorecards = self.scorecards
+        parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
+        parts.update((name, scorecards.worker_row(name)) for name in scorecards.workers)
+        return parts
+
+    def changed_state(self) -> Mapping[str, Payload]:
+        """The parts that may have changed since the last call."""
+        self._take_noted()
+        scorecards = self.scorecards
+        parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
+        for name in scorecards.rows_changed():
+            if name != SHARED_ROW:
+                is_known = name in scorecards.workers
+                parts[name] = scorecards.worker_row(name) if is_known else None
+        return parts
 
     def restore_state(self, state: Mapping[str, Payload]) -> None:
-        """Continue with what `export_state` returned."""
-        declared = DeclaredSkills()
-        try:
-            scorecards = Scorecards.restore(state["scorecards"])
-            market = Market(self, scorecards)
-            declared.results, declared.contradictions, declared.are_believed = state["declared"]
-            market.restore(state["market"])
-        except (KeyError, TypeError, ValueError) as fault:
-            raise InvalidInput(
-                f"the state of the adaptive policy can't be read: {type(fault).__name__}: {fault}"
-            ) from None
-        self.scorecards, self.declared, self.market = scorecards, declared, market
+        """Continue with what `export_state` returned.
+
+        Raises:
+            InvalidInput: a part can't be read; nothing has changed.
+        """
+        scorecards = Scorecards()
+        shares = read_shares(state.get(SHARED_ROW, {}))
+        if shares.skills:
+            scorecards.load_row(SHARED_ROW, shares.skills)
+        for name, part in state.items():
+            if name != SHARED_ROW:
+                if not isinstance(part, dict):
+                    raise InvalidInput(f"skills of worker {name!r}: {show(part)} is no object")
+                scorecards.load_row(name, cast("Mapping[str, Payload]", part))
+        market = Market(self, scorecards)
+        market.restore_state(shares.market)
+        self.scorecards, self.market = scorecards, market
+        self.declared.results = shares.results
+        self.declared.contradictions = shares.contradictions
+        self.declared.are_believed = shares.are_believed
+
+    def _write_shares(self) -> Payload:
+        return {
+            "skills": self.scorecards.worker_row(SHARED_ROW),
+            "results": self.declared.results,
+            "contradictions": self.declared.contradictions,
+            "are_believed": self.declared.are_believed,
+            "market": self.market.write_state(),
+        }
+
+    def _take_noted(self) -> None:
+        """Take the results into account that came since the last choice."""
+        if self._noted:
+            self.scorecards.settle()
+            self.market.note_results(self._noted)
+            self._noted.clear()
 
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:

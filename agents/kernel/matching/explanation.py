@@ -72,6 +72,7 @@ def explain_wait(
     held_back: Container[str] = (),
     held: Mapping[str, Sequence[str]] = MappingProxyType({}),
     figures: Sequence[WorkerFigures] = (),
+    too_dear: Mapping[str, str] = MappingProxyType({}),
 ) -> Explanation:
     """Explain what a task waits for, and why no connected worker has it.
 
@@ -84,6 +85,7 @@ def explain_wait(
         held_back: the names of the workers that get no more tasks because their attempts failed.
         held: by worker name, the attempts that still hold slots after they were told to stop.
         figures: what a learning policy expects of the best of them.
+        too_dear: by worker name, why the budget allows it no more tasks.
     """
     if record.error_message is not None:
         headline = f"{headline} (its last failure: {record.error_message})"
@@ -100,6 +102,8 @@ def explain_wait(
                 f"{taken[name]}/{slots} slots in use; gets no more tasks because its last attempts "
                 "failed (close to quarantine)"
             )
+        elif is_free and name in too_dear:
+            verdict = too_dear[name]
         verdict = "; ".join((verdict, *held.get(name, ())[:MAX_NAMED]))
         if name in expected:
             verdict += f"; {describe_figures(expected[name])}"
@@ -129,6 +133,7 @@ def _describe_status(record: TaskRecord) -> str:
         case TaskStatus.COMPLETED if record.result is not None:
             return f"is completed: attempt {record.result.attempt} at {record.result.worker}"
         case TaskStatus.FAILED if record.result is not None:
+            at = f"attempt {record.result.attempt} at {record.result.worker}"
             return f"failed: {at}: {record.error_message}"
         case TaskStatus.FAILED:
             return f"failed: {record.error_message}"

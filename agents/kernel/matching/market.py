@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ....messages import Payload, Task
+from .adaptive_state import KindWriter, StoredMarket, read_prices, write_prices
 from .policies import MatchingPolicy
 from .prices import Price, adjust_prices
 from .scorecards.scorecards import Scorecards
@@ -33,6 +34,10 @@ RECENT_TASKS = 128.0
 """For about how many tasks what was handed out lately counts as demand."""
 
 MAX_KINDS = 1_000
+
+MAX_FIGURES_KEPT = 500
+"""A store keeps no more looked-up figures than this; others are looked up anew."""
+
 _CATCHES_UP = 40
 _FORGOTTEN = 0.05
 _NOTABLE = 0.01
@@ -66,6 +71,7 @@ class Market:
         self._prices: dict[str, Price] = {}
         # Bounded by `MAX_KINDS`.
         self._kinds: dict[Hashable, TaskKind] = {}
+        self._kind_writer = KindWriter()
         self._types: dict[str, tuple[TypeFigures, list[TaskKind]]] = {}
         self._sharpness = Sharpness()
         # What a run left that is continued: until its workers are there again.
@@ -253,50 +259,37 @@ class Market:
 
     # ------------------------------------------------------------------ keeping
 
-    def export(self) -> dict[str, Payload]:
-        """The prices, figures and recent work as plain values, for `restore`."""
-        sharpness = self._sharpness
+    def write_state(self) -> Payload:
+        """What `restore_state` reads, as plain values."""
+        figures = {task_type: known[0].rows() for task_type, known in self._types.items()}
+        is_small = sum(map(len, figures.values())) <= MAX_FIGURES_KEPT
         return {
-            "prices": {name: price.export() for name, price in self._prices.items()},
-            "sharpness": [sharpness.log_weights, sharpness.published],
-            "figures": {task_type: known[0].rows() for task_type, known in self._types.items()},
-            "kinds": [kind.export() for kind in self._kinds.values()],
-            "events": [self.events, self._all_events, self._due_after, self._backlog],
-            "time": [self._lasted_s, self._adjusted_at],
+            "prices": write_prices(self._prices),
+            # The order counts. Others are dropped when workers come, as they do after a restart.
+            "kinds": self._kind_writer.write(
+                kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN
+            ),
+            "figures": figures if is_small else {},
+            "sharpness": list(self._sharpness.published),
+            "events": self.events,
+            "all_events": self._all_events,
+            "due_after": self._due_after,
+            "backlog": self._backlog,
+            "lasted_s": self._lasted_s,
+            "adjusted_at": self._adjusted_at,
         }
 
-    def restore(self, state: Mapping[str, Payload]) -> None:
-        """Continue with what `export` returned; call it before the workers are met.
+    def restore_state(self, stored: StoredMarket) -> None:
+        """Continue with what `write_state` returned; of a new market, before workers come.
 
         Raises:
-            KeyError, TypeError, ValueError: the state is not readable.
+            InvalidInput: the task of a kind is not valid.
         """
-        for name, each in state["prices"].items():
-            self._prices[name] = Price(1)
-            self._prices[name].restore(each)
-        self._sharpness.restore(*state["sharpness"])
-        self._known = {
-            task_type: {name: tuple(row) for name, row in rows.items()}
-            for task_type, rows in state["figures"].items()
-        }
-        self._kept = [
-            (
-                Task(
-                    id=1,
-                    description="a sample",
-                    type=task_type,
-                    difficulty=difficulty,
-                    required_skills=skills,
-                    strict=strict,
-                    max_attempts=2 if may_retry_first else 1,
-                ),
-                may_retry,
-                figures,
-            )
-            for (task_type, difficulty, skills, strict), (may_retry_first, may_retry), figures in (
-                state["kinds"]
-            )
-        ]
-        events = state["events"]
-        self.events, self._all_events, self._due_after, self._backlog = events
-        self._lasted_s, self._adjusted_at = state["time"]
+        self._kept = [(each.task(), each.may_retry, each.kept) for each in stored.kinds]
+        self._known = dict(stored.figures)
+        if stored.sharpness is not None:
+            self._sharpness.restore(self._sharpness.log_weights, stored.sharpness)
+        self._prices = read_prices(stored.prices)
+        self.events, self._all_events = stored.events, stored.all_events
+        self._due_after, self._backlog = stored.due_after, stored.backlog
+        self._lasted_s, self._adjusted_at = stored.lasted_s, stored.adjusted_at

@@ -30,8 +30,6 @@ class Offers:
         self.waiting = WaitingHeads()
         self.thrift = 0.0
         """How much of a success one unit of cost is worth."""
-        self.budget_left: float | None = None
-        """The cost that may still be spent; None for no limit."""
         self.wakes_at: float | None = None
         """When a task that is held back may go to another worker, in seconds; None for never."""
         self._choices: Iterator[Choice] | None = None
@@ -83,7 +81,8 @@ class Offers:
         for head in self.waiting.heads:
             assert isinstance(head, TaskGroup)
             duration = head.duration
-            if head.failed_by or not duration.allows_prefetch(held) or duration.expected_s > room_s:
+            is_first = not head.failed_by and head.terms.restriction is None
+            if not is_first or not duration.allows_prefetch(held) or duration.expected_s > room_s:
                 break
             short.append(head)
         if not short:
@@ -106,12 +105,14 @@ class Offers:
         *,
         is_ahead: bool = False,
     ) -> Iterator[Choice]:
+        queue = self._queue
         if not self._has_met:
             self._has_met = True
-            able = (each for each in self._queue.workers if describe_unavailability(each) is None)
+            able = (each for each in queue.workers if describe_unavailability(each) is None)
             self.policy.meet(sorted(able, key=lambda worker: worker.order))
         version = self.waiting.version
-        waiting = WaitingTasks(heads, free, self.thrift, self.budget_left, is_ahead, version)
+        left = queue.budget.left
+        waiting = WaitingTasks(heads, free, self.thrift, left, is_ahead, version)
         return self.policy.choose(waiting, now)
 
     def _take(self, choice: Choice) -> Match:

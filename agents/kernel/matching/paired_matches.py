@@ -10,7 +10,7 @@ from ....messages import Task, TaskId
 from ..model.decision import Decision
 from ..model.records import WorkerRecord
 from .addressed import AddressedPolicy
-from .policies import PairingPolicy, find_obstacle
+from .policies import PairingPolicy
 from .ready_queue import QueueEntry
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class PairedMatches:
             if entry is None or entry.record.queue_entry is not entry or worker not in queue.free:
                 continue
             record, group = entry.record, entry.group
-            if find_obstacle(queue.policy, record.task, worker) is not None:
+            if not queue.eligibility_of(record).may_get(worker, queue.workers):
                 continue
             has_paired = True
             queue.remove(record)

@@ -75,7 +75,8 @@ class PrefetchedMatches:
             record, group = best.record, best.group
             usual, number = group.duration, len(record.attempts) + 1
             # A task that failed before is not prefetched; it waits for its best worker.
-            if group.failed_by or not usual.allows_prefetch(held) or usual.expected_s > room_s:
+            is_first = not group.failed_by and group.terms.restriction is None
+            if not is_first or not usual.allows_prefetch(held) or usual.expected_s > room_s:
                 return
             queue.take(best)
             if group is not sampled:

@@ -52,15 +52,6 @@ class Price:
         self.step = _FIRST_STEP
         self.rising = False
 
-    def export(self) -> list[float]:
-        """The price and how it moves, for `restore`."""
-        return [self.per_s, self.step, float(self.rising)]
-
-    def restore(self, state: Sequence[float]) -> None:
-        """Continue with what `export` returned."""
-        self.per_s, self.step, rising = state
-        self.rising = bool(rising)
-
 
 def adjust_prices(prices: Sequence[Price], kinds: Sequence[DemandedKind], lasted_s: float) -> None:
     """Adjust the prices by one step of tatonnement.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..model.decision import Candidates
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
+from .eligibility import max_attempts_of, terms_of
 
 
 class QueueEntry(NamedTuple):
@@ -82,7 +83,8 @@ class ReadyQueue:
 class TaskGroup:
     """The waiting tasks of one type and group that failed at the same workers.
 
-    For learning policies it is the `WaitingHead` of its most urgent task.
+    They also insist on the same. For learning policies it is the `WaitingHead` of its most urgent
+    task.
     """
 
     __slots__ = (
@@ -99,6 +101,7 @@ class TaskGroup:
         "notes",
         "sample",
         "task",
+        "terms",
         "unmatched_since",
         "waits_since",
     )
@@ -107,6 +110,7 @@ class TaskGroup:
         self.kind = kind
         self.failed_by = failed_by
         self.sample = sample.task
+        self.terms = terms_of(sample)
         self.entries = ReadyQueue()
         self.count = 0
         self.candidate_set: CandidateSet | None = None
@@ -127,7 +131,7 @@ class TaskGroup:
         if self.listed is None:
             return 1
         record = self.listed.record
-        return max(record.task.max_attempts - record.failures, 1)
+        return max(max_attempts_of(record.task) - record.failures, 1)
 
     def drop_stale(self) -> QueueEntry | None:
         """Remove stale entries before the first current one. Returns it; None if there is none."""

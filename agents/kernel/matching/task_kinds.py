@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from ....messages import Payload, Task
+from ....messages import Task
 from ..model.decision import WorkerFigures
 from .declared_skills import is_declared_able
 from .policies import MatchingPolicy, find_obstacle
@@ -142,19 +142,14 @@ class TaskKind:
         self.is_uneven = False
         self.update_all()
 
-    def export(self) -> list[Payload]:
-        """What distinguishes the kind, and what is kept of it, for `restore`."""
+    def export(self) -> list[float]:
+        """What `restore` needs."""
         if self.stale:
             self.update_stale()
-        task = self.task
-        return [
-            [task.type, task.difficulty, dict(task.required_skills), task.strict],
-            [task.max_attempts > 1, self.may_retry],
-            [self.recent, self._fastest_s, self.mean_s, self._next, self.is_uneven],
-        ]
+        return [self.recent, self._fastest_s, self.mean_s, self._next, float(self.is_uneven)]
 
     def restore(self, state: Sequence[float]) -> None:
-        """Continue with the last part of what `export` returned."""
+        """Continue with what `export` returned."""
         self.recent, self._fastest_s, self.mean_s, self._next, is_uneven = state
         self.is_uneven = bool(is_uneven)
         for index in self.worker_indices:

@@ -8,7 +8,6 @@ joins or leaves.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from typing import TypeAlias
 
@@ -17,19 +16,16 @@ from ..model.decision import Candidates, Decision
 from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
+from .budget import Budget
+from .eligibility import NO_TERMS, Eligibility, Shortfall, terms_of
 from .learning_policy import Hold, LearningPolicy
 from .offers import Offers
 from .paired_matches import PairedMatches
-from .policies import (
-    MatchingPolicy,
-    PairingPolicy,
-    describe_shortfall,
-    describe_unavailability,
-    find_obstacle,
-)
+from .policies import MatchingPolicy, PairingPolicy, describe_unavailability
 from .prefetched_matches import PrefetchedMatches
 from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
 from .unmatched_timeout import UnmatchedTimeout
+from .urgency import Urgency
 from .worker_ranking import WorkerRanking, name_best
 
 _EMPTY_GROUPS_KEPT = 1_000
@@ -48,6 +44,7 @@ class TaskQueue:
         prefetch_s: the amount of work that a worker may prefetch per slot, in seconds.
         quarantine_after: the number of consecutive failures that start a worker's quarantine; None
             never.
+        budget: the budget of the run; None for one without a limit.
     """
 
     def __init__(
@@ -56,17 +53,17 @@ class TaskQueue:
         unmatched_after_s: float | None,
         prefetch_s: float = 0.0,
         quarantine_after: int | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.policy = policy
+        self.budget = budget or Budget(None, "")
+        self._is_committed = self.budget.is_committed
+        self._is_spent = self.budget.is_spent
         self.pairs = PairedMatches(self, policy) if isinstance(policy, PairingPolicy) else None
         self.offers = Offers(self, policy) if isinstance(policy, LearningPolicy) else None
         self._prefetched = PrefetchedMatches(self, prefetch_s, quarantine_after)
         self._quarantine_after = quarantine_after
-        self._puts_priority_first = bool(getattr(policy, "puts_priority_first", False))
-        self.aging_s: float | None = None
-        """A waiting task gains one level of priority each time this passes; None never."""
-        self.time_scale = 1.0
-        """The real duration of one second of a task's deadline, in seconds."""
+        self.urgency = Urgency(policy)
         # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
@@ -86,16 +83,20 @@ class TaskQueue:
     def push(self, record: TaskRecord, now: float) -> None:
         """Add a task that waits for no other task."""
         task = record.task
-        kind = (task.type, self.policy.group(task))
-        key = (kind, record.failed_by)
+        terms = terms_of(record)
+        kind: Hashable = (task.type, self.policy.group(task))
+        avoided = record.failed_by
+        if terms is not NO_TERMS:
+            kind = (kind, terms)
+            if terms.restriction is not None:
+                avoided = terms.restriction.avoided
+        key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
-            group = self._add_group(key, TaskGroup(kind, record.failed_by, record))
+            group = self._add_group(key, TaskGroup(kind, avoided, record))
         sequence = record.sequence
         self._stamp += 1
-        urgency = self.policy.urgency(task, sequence)
-        if self._puts_priority_first:
-            urgency = self._with_deadline(urgency, record)
+        urgency = self.urgency.of(self.policy, record)
         entry = QueueEntry(urgency, sequence, self._stamp, now, record, group)
         record.queue_entry = entry
         group.count += 1
@@ -107,16 +108,6 @@ class TaskQueue:
                 self.unmatched_timeout.begin(now, entry)
         elif entries.first is entry:
             self._show_head(group, entry)
-
-    def _with_deadline(self, urgency: tuple[float, ...], record: TaskRecord) -> tuple[float, ...]:
-        """Let the priority age, and put the earliest deadline first among equals."""
-        level, *others = urgency
-        if self.aging_s is not None:
-            # All waiting tasks age alike, so that only the time of adding makes a difference.
-            level += record.added_at // self.aging_s
-        limit_s = record.task.deadline
-        due_at = math.inf if limit_s is None else record.added_at + limit_s * self.time_scale
-        return (level, due_at, *others)
 
     def remove(self, record: TaskRecord) -> None:
         """Remove a task if it is waiting."""
@@ -162,15 +153,15 @@ class TaskQueue:
         if isinstance(self.policy, AddressedPolicy):
             self.policy.addressees.pop(task_id, None)
 
-    def take_unmatched(self, now: float) -> list[tuple[TaskRecord, str]]:
+    def take_unmatched(self, now: float) -> list[tuple[TaskRecord, Shortfall]]:
         """Remove and return the tasks whose unmatched timeout has expired, with the reasons."""
         self.refresh(now)
-        reasons: dict[TaskGroup, str] = {}
-        unmatched: list[tuple[TaskRecord, str]] = []
+        reasons: dict[TaskGroup, Shortfall] = {}
+        unmatched: list[tuple[TaskRecord, Shortfall]] = []
         for entry in self.unmatched_timeout.take(now):
             record, group = entry.record, entry.group
             if group not in reasons:
-                reasons[group] = describe_shortfall(self.policy, record.task, self.workers)
+                reasons[group] = self.eligibility_for(group).shortfall(self.workers)
             self._remove_entry(entry)
             unmatched.append((record, reasons[group]))
         return unmatched
@@ -201,11 +192,17 @@ class TaskQueue:
             self._prefetched.update(worker, is_busy=False)
         else:
             self.free.discard(worker)
-            self._prefetched.update(worker, is_busy=True)
+            # What a prefetched task will cost is not known when the worker begins it.
+            is_limited = self.budget.limit is not None and worker.is_paid
+            self._prefetched.update(worker, is_busy=not is_limited)
 
     def is_free(self, worker: WorkerRecord) -> bool:
         """Whether a worker may get a task now."""
-        return worker.is_free and not self.is_held_back(worker)
+        return worker.is_free and not self.is_held_back(worker) and not self.is_too_dear(worker)
+
+    def is_too_dear(self, worker: WorkerRecord) -> bool:
+        """Whether a worker gets no more tasks for now, because nothing of the budget is left."""
+        return self._is_committed and worker.is_paid
 
     def is_held_back(self, worker: WorkerRecord) -> bool:
         """Whether a worker gets no more tasks for now, because it is close to its quarantine.
@@ -213,7 +210,10 @@ class TaskQueue:
         It has failed, and its quarantine would begin if all its running tasks failed too.
         """
         limit, failures = self._quarantine_after, worker.failures_in_a_row
-        return limit is not None and failures > 0 and failures + len(worker.running) >= limit
+        running = len(worker.running)
+        # A worker that runs nothing is never held back: nothing would end that. It may have failed
+        # too often while it was away, such as by a rejection.
+        return limit is not None and failures > 0 and running > 0 and failures + running >= limit
 
     def update_availability(self, worker: WorkerRecord) -> None:
         """Update a worker that entered or left quarantine, or is retiring."""
@@ -223,6 +223,31 @@ class TaskQueue:
         # The candidate sets do not change, but explanations describe this worker differently.
         for group in self.groups.values():
             group.candidates = None
+
+    def set_thrift(self, thrift: float) -> None:
+        """Set how much of a success one unit of cost is worth to a learning policy."""
+        if self.offers is not None:
+            self.offers.thrift = thrift
+
+    def follow_budget(self, *, has_new_costs: bool = False) -> None:
+        """Update which workers may get tasks, after the budget has changed.
+
+        Args:
+            has_new_costs: whether a worker turned out to cost something.
+        """
+        budget = self.budget
+        is_committed, is_spent = budget.is_committed, budget.is_spent
+        if is_committed is not self._is_committed or (has_new_costs and is_committed):
+            self._is_committed = is_committed
+            for worker in self.workers:
+                if worker.is_paid:
+                    self.update_load(worker)
+            self._ranking.reset()
+            if self.offers is not None:
+                self.offers.begin()
+        if is_spent is not self._is_spent or (has_new_costs and is_spent):
+            self._is_spent = is_spent
+            self._is_stale = True
 
     # ------------------------------------------------------------------ matching
 
@@ -277,9 +302,10 @@ class TaskQueue:
 
     def has_free_for(self, record: TaskRecord) -> bool:
         """Whether a worker with a free slot can run a task and has not failed it."""
+        eligibility = self.eligibility_of(record)
         return any(
             worker.name not in record.failed_by
-            and find_obstacle(self.policy, record.task, worker) is None
+            and eligibility.may_get(worker, self.workers)
             and (self.offers is None or self.offers.policy.suits(record.task, worker))
             for worker in self.free
         )
@@ -311,6 +337,18 @@ class TaskQueue:
         return candidate_set
 
     # ------------------------------------------------------------------ candidates
+
+    def eligibility_for(self, group: TaskGroup) -> Eligibility:
+        """Which workers may get the tasks of a group."""
+        return Eligibility(self.policy, group.sample, group.terms, self.budget)
+
+    def eligibility_of(self, record: TaskRecord) -> Eligibility:
+        """Which workers may get a task, whether it waits or not."""
+        return Eligibility(self.policy, record.task, terms_of(record), self.budget)
+
+    def shortfall_of(self, record: TaskRecord) -> Shortfall:
+        """Why no connected worker may get a waiting task."""
+        return self.eligibility_of(record).shortfall(self.workers)
 
     def candidates_for(self, record: TaskRecord) -> Candidates:
         """The connected workers that can run a waiting task, and why the others can't."""
@@ -350,8 +388,7 @@ class TaskQueue:
             self._max_groups = 2 * len(self.groups) + _EMPTY_GROUPS_KEPT
 
     def _find_able(self, group: TaskGroup) -> list[WorkerRecord]:
-        policy, task = self.policy, group.sample
-        return [worker for worker in self.workers if find_obstacle(policy, task, worker) is None]
+        return self.eligibility_for(group).able(self.workers)
 
     def _assign_candidates(self, group: TaskGroup, able: list[WorkerRecord], now: float) -> None:
         """Add a group to the candidate set of the workers that can run it, if there are any."""
@@ -383,8 +420,10 @@ class TaskQueue:
     def _find_candidates(self, group: TaskGroup) -> Candidates:
         able: list[tuple[str, int]] = []
         unable: list[tuple[str, str]] = []
+        eligibility = self.eligibility_for(group)
+        eligible = eligibility.able(self.workers)
         for worker in sorted(self.workers, key=lambda worker: worker.order):
-            obstacle = find_obstacle(self.policy, group.sample, worker)
+            obstacle = eligibility.obstacle(worker, eligible)
             obstacle = obstacle or describe_unavailability(worker)
             if obstacle is None:
                 able.append((worker.name, worker.slots))

@@ -84,10 +84,11 @@ class TypeFigures:
             row = known.get(worker.name)
             if row is not None:
                 self._restore(index, row)
-            self.look_up(index, task)
+            else:
+                self.look_up(index, task)
 
     def rows(self) -> dict[str, FiguresRow]:
-        """The figures of all workers that had results, by name, from which to begin again."""
+        """The figures of all workers by name, from which to begin again."""
         return {
             worker.name: (
                 self.skills[index],
@@ -99,7 +100,6 @@ class TypeFigures:
                 self._due[index],
             )
             for index, worker in enumerate(self._workers)
-            if self.results[index]
         }
 
     def _restore(self, index: int, row: FiguresRow) -> None:

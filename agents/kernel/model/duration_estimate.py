@@ -18,12 +18,20 @@ class DurationEstimate:
     It rises at once and falls slowly, because prefetched short tasks would wait behind a long one.
     """
 
-    __slots__ = ("_quick_in_a_row", "expected_s")
+    __slots__ = ("_quick_in_a_row", "expected_s", "shortest_s")
 
     def __init__(self) -> None:
         self.expected_s = math.inf
         """The expected duration of a task, in seconds; infinite before the first result."""
+        self.shortest_s: float | None = None
+        """The shortest duration of a success, in seconds; None before the first."""
         self._quick_in_a_row = 0
+
+    def note_success(self, took_s: float) -> bool:
+        """Note the duration of a success, in seconds. Returns whether it is the first."""
+        is_first = self.shortest_s is None
+        self.shortest_s = took_s if self.shortest_s is None else min(self.shortest_s, took_s)
+        return is_first
 
     def learn(self, took_s: float) -> None:
         """Update the estimate with the duration of a task, in seconds."""

@@ -194,6 +194,17 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetChanged:
+    """The user changes what the run may cost.
+
+    Args:
+        budget: what all attempts together may cost; None for no limit.
+    """
+
+    budget: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ListeningStarted:
     """From now on workers can join; the timeout for missing workers begins.
 
@@ -234,6 +245,7 @@ Event: TypeAlias = (
     | RecoveryRequested
     | RetirementRequested
     | TasksForgotten
+    | BudgetChanged
     | ListeningStarted
     | StopRequested
     | ListeningInterrupted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Payload, Task, TaskAssignment, TaskId
+from ....messages import Payload, Task, TaskAssignment, TaskId, TaskResult
 from .events import WorkerId
 from .occurrences import Occurrence
 
@@ -41,6 +41,7 @@ class SendAssignment(NamedTuple):
         worker: the worker's name.
         inputs: the outputs of the tasks it depends on, by their ids.
         packed: the packed task, if it was packed when it was added.
+        reviewed: the result to review; None if the task is to be run.
     """
 
     worker_id: WorkerId
@@ -51,6 +52,7 @@ class SendAssignment(NamedTuple):
     worker: str
     inputs: dict[TaskId, Payload]
     packed: bytes | None = None
+    reviewed: TaskResult | None = None
 
     @property
     def assignment(self) -> TaskAssignment:
@@ -62,6 +64,7 @@ class SendAssignment(NamedTuple):
             attempt=self.attempt,
             worker=self.worker,
             inputs=self.inputs,
+            reviewed=self.reviewed,
         )
 
 

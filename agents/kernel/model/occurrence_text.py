@@ -11,8 +11,11 @@ import re
 from ....messages import TaskId
 from .occurrences import (
     FACTS_OF,
+    BudgetFacts,
     CancellationCause,
     CancellationFacts,
+    ChargeFacts,
+    DeclineFacts,
     Facts,
     FailureCause,
     FailureFacts,
@@ -26,6 +29,7 @@ from .occurrences import (
     RequeueCause,
     RequeueFacts,
     ReturnFacts,
+    ReviewFacts,
 )
 
 
@@ -39,6 +43,8 @@ def describe_facts(occurrence: Occurrence) -> str:
             return facts
         case FailureFacts(_, error):
             return error
+        case ReviewFacts():
+            return _describe_review(facts)
         case CancellationFacts(cause, reason):
             return f"cancelled: {reason}" if cause is CancellationCause.REQUESTED else reason
         case RequeueFacts(RequeueCause.RETRY, attempts_left):
@@ -49,8 +55,16 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"worker lost: {worker}"
         case RequeueFacts(RequeueCause.ATTEMPT_LOST):
             return f"attempt lost: {worker} does not hold it"
+        case RequeueFacts(RequeueCause.DECLINED):
+            return f"declined: {worker}"
         case RequeueFacts():
             return "given back, not begun"
+        case DeclineFacts(reason):
+            return reason
+        case ChargeFacts(cost, unit, is_counted):
+            return f"{cost:g} {unit}" + ("" if is_counted else ", not counted: another unit")
+        case BudgetFacts(before, after, unit):
+            return f"from {_describe_budget(before, unit)} to {_describe_budget(after, unit)}"
         case PriorityFacts(before, after):
             return f"from {before} to {after}"
         case ProgressFacts(percent, note):
@@ -63,6 +77,16 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"holds {leases} of its tasks"
         case QuarantineFacts(failures_in_a_row, lasts_s):
             return f"failed {failures_in_a_row} times in a row; for {lasts_s:g} s"
+
+
+def _describe_review(facts: ReviewFacts) -> str:
+    reviewed, grade, reason = facts
+    graded = "accepted" if grade is None else f"graded {grade:g}"
+    return f"attempt {reviewed} {graded}" + (f": {reason}" if reason else "")
+
+
+def _describe_budget(budget: float | None, unit: str) -> str:
+    return "no limit" if budget is None else f"{budget:g} {unit}"
 
 
 _WITHOUT_FACTS = {
@@ -113,6 +137,7 @@ _CAUSES: dict[OccurrenceKind, type[FailureCause | CancellationCause | RequeueCau
     OccurrenceKind.TASK_FAILED: FailureCause,
     OccurrenceKind.ATTEMPT_FAILED: FailureCause,
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureCause,
+    OccurrenceKind.ATTEMPT_REJECTED: FailureCause,
     OccurrenceKind.TASK_CANCELLED: CancellationCause,
     OccurrenceKind.TASK_REQUEUED: RequeueCause,
 }

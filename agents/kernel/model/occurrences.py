@@ -24,8 +24,15 @@ class OccurrenceKind(str, Enum):
     TASK_REQUEUED = "task_requeued"
     TASK_REPRIORITIZED = "task_reprioritized"
     TASK_FORGOTTEN = "task_forgotten"
+    ATTEMPT_SUCCEEDED = "attempt_succeeded"
+    """An attempt whose result waits for a review or for other votes."""
     ATTEMPT_FAILED = "attempt_failed"
     ATTEMPT_TIMED_OUT = "attempt_timed_out"
+    ATTEMPT_REVIEWED = "attempt_reviewed"
+    """An attempt that was the review of an earlier one."""
+    ATTEMPT_REJECTED = "attempt_rejected"
+    ATTEMPT_DECLINED = "attempt_declined"
+    ATTEMPT_CHARGED = "attempt_charged"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -36,6 +43,7 @@ class OccurrenceKind(str, Enum):
     WORKER_RELEASED = "worker_released"
     WORKER_RETIRED = "worker_retired"
     ASSIGNING_BEGUN = "assigning_begun"
+    BUDGET_CHANGED = "budget_changed"
     RUN_RESUMED = "run_resumed"
     RUN_ENDED = "run_ended"
 
@@ -58,6 +66,16 @@ class FailureCause(str, Enum):
     """No connected worker could run it before the timeout."""
     EXPIRED = "expired"
     """It did not begin in time."""
+    REJECTED = "rejected"
+    """A reviewer rejected its result."""
+    UNDECIDED = "undecided"
+    """The votes of its workers have no majority."""
+    LATE = "late"
+    """It could not be completed by its deadline any more."""
+    DECLINED = "declined"
+    """Each worker that could run it declined it."""
+    BUDGET = "budget"
+    """The budget was spent, and only workers that cost something could run it."""
 
 
 class FailureFacts(NamedTuple):
@@ -70,6 +88,20 @@ class FailureFacts(NamedTuple):
 
     cause: FailureCause
     error: str
+
+
+class ReviewFacts(NamedTuple):
+    """The verdict of a review.
+
+    Args:
+        reviewed: the number of the attempt whose result was reviewed.
+        grade: the grade, 0 to 1; None if the reviewer accepted the result without one.
+        reason: the reviewer's reason, or "".
+    """
+
+    reviewed: int
+    grade: float | None
+    reason: str = ""
 
 
 class CancellationCause(str, Enum):
@@ -105,6 +137,8 @@ class RequeueCause(str, Enum):
     """Its worker neither holds the attempt nor has reported its end."""
     GIVEN_BACK = "given_back"
     """Its worker returned it before it had begun."""
+    DECLINED = "declined"
+    """Its worker declined it."""
 
 
 class RequeueFacts(NamedTuple):
@@ -117,6 +151,44 @@ class RequeueFacts(NamedTuple):
 
     cause: RequeueCause
     attempts_left: int = 0
+
+
+class DeclineFacts(NamedTuple):
+    """Why a worker declined a task.
+
+    Args:
+        reason: the worker's reason.
+    """
+
+    reason: str
+
+
+class ChargeFacts(NamedTuple):
+    """A cost that was reported after the attempt had ended, or in another unit than the run's.
+
+    Args:
+        cost: what the attempt cost.
+        unit: the unit of this cost.
+        is_counted: whether it counts to the budget; not if it is in another unit.
+    """
+
+    cost: float
+    unit: str
+    is_counted: bool
+
+
+class BudgetFacts(NamedTuple):
+    """A change of the budget.
+
+    Args:
+        before: the former budget; None for no limit.
+        after: the new one.
+        unit: their unit.
+    """
+
+    before: float | None
+    after: float | None
+    unit: str
 
 
 class PriorityFacts(NamedTuple):
@@ -191,8 +263,12 @@ class QuarantineFacts(NamedTuple):
 
 Facts: TypeAlias = (
     FailureFacts
+    | ReviewFacts
     | CancellationFacts
     | RequeueFacts
+    | DeclineFacts
+    | ChargeFacts
+    | BudgetFacts
     | PriorityFacts
     | ProgressFacts
     | HeldSlotFacts
@@ -210,6 +286,11 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.TASK_REPRIORITIZED: PriorityFacts,
     OccurrenceKind.ATTEMPT_FAILED: FailureFacts,
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureFacts,
+    OccurrenceKind.ATTEMPT_REVIEWED: ReviewFacts,
+    OccurrenceKind.ATTEMPT_REJECTED: FailureFacts,
+    OccurrenceKind.ATTEMPT_DECLINED: DeclineFacts,
+    OccurrenceKind.ATTEMPT_CHARGED: ChargeFacts,
+    OccurrenceKind.BUDGET_CHANGED: BudgetFacts,
     OccurrenceKind.SLOT_HELD: HeldSlotFacts,
     OccurrenceKind.WORKER_JOINED: JoinFacts,
     OccurrenceKind.WORKER_RETURNED: ReturnFacts,

@@ -12,6 +12,7 @@ from .duration_estimate import DurationEstimate
 from .events import WorkerId
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
+from .restriction import Restriction
 
 MAX_STORY = 64
 """The maximum number of occurrences of a task that are kept; the oldest are dropped."""
@@ -47,12 +48,14 @@ class WorkerStats:
         successful_tasks: the number of attempts that succeeded.
         total_time: the duration of these attempts as the worker reports it, in seconds.
         busy_time: the time for which its slots were taken, summed over slots, in seconds.
+        cost: what its attempts have cost, in the manager's unit.
     """
 
     completed_tasks: int = 0
     successful_tasks: int = 0
     total_time: float = 0.0
     busy_time: float = 0.0
+    cost: float = 0.0
 
     @property
     def success_rate(self) -> float:
@@ -91,6 +94,7 @@ class WorkerRecord:
         slots: how many tasks it runs at once.
         task_types: the task types for which it has handlers; None for any.
         skills: its named skills with their levels.
+        review_types: the task types whose results it can review.
         cost_per_s: what a second of its work costs.
         cost_per_task: what each attempt costs besides.
     """
@@ -122,6 +126,7 @@ class WorkerRecord:
     skills: Mapping[str, float] = field(init=False)
     cost_per_s: float = field(init=False)
     cost_per_task: float = field(init=False)
+    review_types: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.introduce(self.profile)
@@ -138,6 +143,7 @@ class WorkerRecord:
         self.skills = profile.skills
         self.cost_per_s = profile.cost_per_s
         self.cost_per_task = profile.cost_per_task
+        self.review_types = frozenset(profile.review_types)
 
     @property
     def may_have_leases(self) -> bool:
@@ -157,6 +163,11 @@ class WorkerRecord:
             and not self.is_retiring
             and len(self.running) + len(self.stopping) < self.slots
         )
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether its work costs anything, by its rates or by what its results have said."""
+        return self.cost_per_s > 0 or self.cost_per_task > 0 or self.stats.cost > 0
 
     @property
     def load(self) -> float:
@@ -219,6 +230,10 @@ class Attempt:
         duration: the estimate that is updated with its duration; None for none.
         cost: what it cost, in the manager's unit; 0 while the lease holds.
         quality: the grade of its output, 0 to 1; None for none.
+        is_review: whether it reviews the result of an earlier attempt.
+        result: its successful result while that waits for a review or for other votes; None
+            before and after.
+        reserved: what it is expected to cost while it runs, as far as the budget is concerned.
     """
 
     number: int
@@ -237,6 +252,9 @@ class Attempt:
     ended_at: float | None = None
     cost: float = 0.0
     quality: float | None = None
+    is_review: bool = False
+    result: TaskResult | None = None
+    reserved: float = 0.0
 
     def due_at(self) -> float | None:
         """When it times out; None for never."""
@@ -255,10 +273,12 @@ class TaskRecord:
         added: the task as it was added; its priority may have been changed since.
         packed: the encoded form of `added`; None if it is not encoded yet, or large.
         status: its status.
-        attempts: its attempts; their number is bounded by `max_attempts` and `max_losses`.
-        failures: how many attempts failed or timed out.
+        attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
+            number of workers that may decline it.
+        failures: how many attempts failed, timed out or were rejected, without failed reviews.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
+        declined_by: the names of the workers that declined it.
         result: the recorded result; None if there is none, also if no worker ever ran the task.
         error_message: why the task or its last attempt failed; None once it is completed.
         finished_at: when it was settled, None before.
@@ -268,6 +288,8 @@ class TaskRecord:
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
+        restriction: the workers that may not have its next attempt; None if all may. The queue
+            sets it.
         decision: the decision that assigned its last attempt.
         forgotten: the number of occurrences dropped from the story.
     """
@@ -283,6 +305,7 @@ class TaskRecord:
     failures: int = 0
     losses: int = 0
     failed_by: frozenset[str] = frozenset()
+    declined_by: frozenset[str] = frozenset()
     result: TaskResult | None = None
     error_message: str | None = None
     finished_at: float | None = None
@@ -292,6 +315,7 @@ class TaskRecord:
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
     queue_entry: object | None = None
+    restriction: Restriction | None = None
     decision: Decision | None = None
     forgotten: int = 0
     _story: list[Occurrence] = field(default_factory=list)
@@ -374,6 +398,10 @@ class Snapshot:
         heartbeat_s: the interval of heartbeats, in seconds; None if unknown.
         lost_after_s: the time of silence after which a worker was lost, in seconds; None if
             unknown.
+        spent_on_forgotten: what the attempts of forgotten tasks have cost.
+        spent_in_other_units: what was reported in other units than the run's, by unit.
+        budget: what all attempts together may cost; None for no limit.
+        cost_unit: the unit of costs.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -387,6 +415,10 @@ class Snapshot:
     roster: tuple[str, ...] = ()
     heartbeat_s: float | None = None
     lost_after_s: float | None = None
+    spent_on_forgotten: float = 0.0
+    spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
+    budget: float | None = None
+    cost_unit: str = "USD"
 
 
 def describe_story(record: TaskRecord) -> str:

@@ -2,8 +2,8 @@
 (() => {
   // Every text is set as text, never as markup.
   const ROWS_A_PAGE = 50;
-  const [ID, WHAT, TYPE, DIFFICULTY, PRIORITY, STATUS, WORKER, ATTEMPTS, TOOK, WAITED, ERROR, WHY, OUTPUT, NEEDS, PARENT, HISTORY] =
-    Array(16).keys();
+  const [ID, WHAT, TYPE, DIFFICULTY, PRIORITY, STATUS, WORKER, ATTEMPTS, TOOK, WAITED, ERROR, WHY, OUTPUT, NEEDS, PARENT, HISTORY, COST, QUALITY, TERMS] =
+    Array(19).keys();
   const table = document.getElementById("task-table");
   if (!table) return;
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -19,6 +19,9 @@
       ms < 1e3 ? [ms, "ms"] : ms < 12e4 ? [ms / 1e3, "s"] : ms < 72e5 ? [ms / 6e4, "min"] : [ms / 36e5, "h"];
     return `${number.format(value >= 100 ? Math.round(value) : Math.round(value * 10) / 10)} ${unit}`;
   }
+
+  const cost = (amount) => amount.toLocaleString("en", { maximumSignificantDigits: amount < 1e4 ? 4 : 9 });
+  const grade = (quality) => (quality === null ? "-" : quality.toFixed(2));
 
   function make(tag, content, className) {
     const made = document.createElement(tag);
@@ -38,7 +41,12 @@
     ["Attempts", (task) => task[ATTEMPTS], "n"],
     ["Waited", (task) => task[WAITED], "n"],
     ["Time", (task) => task[TOOK], "n"],
-  ].filter(([heading]) => heading !== "Type" || tasks.some((task) => task[TYPE]));
+    ["Cost", (task) => task[COST], "n"],
+    ["Quality", (task) => task[QUALITY], "n"],
+  ].filter(([heading]) =>
+    (heading !== "Type" || tasks.some((task) => task[TYPE])) &&
+    (heading !== "Cost" || data.unit) &&
+    (heading !== "Quality" || tasks.some((task) => task[QUALITY] !== null)));
 
   let sortedBy = null;
   let isDescending = false;
@@ -94,6 +102,10 @@
         cell.append(make("i", undefined, `s-${value}`), label);
       } else if (heading === "Waited" || heading === "Time") {
         cell.textContent = duration(key(task));
+      } else if (heading === "Cost") {
+        cell.textContent = cost(task[COST]);
+      } else if (heading === "Quality") {
+        cell.textContent = grade(task[QUALITY]);
       } else {
         cell.textContent = key(task) === "" ? "-" : key(task);
       }
@@ -114,14 +126,17 @@
     const list = make("dl");
     const tell = (term, text) => text && list.append(make("dt", term), make("dd", text));
     tell("Why", task[WHY]);
-    tell("Attempts", task[HISTORY].map(([which, worker, began, ended, outcome]) => {
+    tell("Attempts", task[HISTORY].map(([which, worker, began, ended, outcome, paid, quality, isReview]) => {
       const took = ended === null ? "" : `, ${duration(ended - began)}`;
-      return `${which} at ${data.workers[worker]}: ${data.outcomes[outcome]}, from ${duration(began)} on${took}`;
+      const spent = paid ? `, ${cost(paid)} ${data.unit}` : "";
+      const graded = quality === null ? "" : `, quality ${grade(quality)}`;
+      return `${which} at ${data.workers[worker]}${isReview ? ", a review" : ""}: ${data.outcomes[outcome]}, from ${duration(began)} on${took}${spent}${graded}`;
     }).join("\n"));
     tell("Error", task[ERROR]);
     tell("Output", task[OUTPUT]);
     tell("Depends on", task[NEEDS]);
     tell("Belongs to", task[PARENT]);
+    tell("Asks for", task[TERMS]);
     tell("Priority", task[PRIORITY] ? String(task[PRIORITY]) : "");
     const cell = make("td", list);
     cell.colSpan = columns.length;

@@ -15,9 +15,11 @@ from markupsafe import Markup
 from ....messages import TaskStatus
 from ...kernel.model.health import Health
 from ...kernel.model.records import AttemptOutcome
-from ..formatting import clip, format_duration, format_share
+from ..formatting import clip, format_cost, format_duration, format_grade, format_share
 from ..model import RunReport, TaskReport, WorkerReport
+from ..skill_map import DIFFICULTY, make_skill_map
 from ..timeline import Timeline, make_timeline
+from ..words import NO_TYPE, rare_figures
 from .page_data import embed_tasks
 from .timeline_svg import OUTCOMES, draw_timeline, outcome_class
 
@@ -35,6 +37,7 @@ MAX_DIAGRAM_CHARACTERS = 200_000
 
 _MAX_HELD_CHARACTERS = 300
 _MAX_NAME_CHARACTERS = 100
+_MAX_UNIT_CHARACTERS = 20
 _MAX_FAILURE_CHARACTERS = 2_000
 
 
@@ -75,6 +78,13 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
         "timeline_svg": draw_timeline(timeline),
         "outcomes": _outcomes_of(timeline),
         "workers": _worker_lines(report),
+        "unit": clip(report.cost_unit, _MAX_UNIT_CHARACTERS),
+        "rare_figures": rare_figures(report),
+        "skill_map": make_skill_map(report.skills),
+        "skill_difficulty": DIFFICULTY,
+        "types": list(report.by_type.items())[:MAX_KINDS_LISTED],
+        "types_hidden": max(len(report.by_type) - MAX_KINDS_LISTED, 0),
+        "has_types": len(report.by_type) > 1 or (report.has_costs and bool(report.by_type)),
         "workers_hidden": max(len(report.workers) - MAX_WORKERS_LISTED, 0),
         "held_slots": [
             clip(each, _MAX_HELD_CHARACTERS) for each in report.held_slots[:MAX_KINDS_LISTED]
@@ -103,6 +113,10 @@ def _environment() -> Environment:
     )
     environment.filters["duration"] = format_duration
     environment.filters["share"] = format_share
+    environment.filters["cost"] = format_cost
+    environment.filters["grade"] = format_grade
+    environment.filters["type"] = _name_of_type
+    environment.filters["tint"] = tint_of
     return environment
 
 
@@ -140,7 +154,7 @@ def _tiles(report: RunReport) -> list[_Tile]:
     )
     pace = f"{settled / report.duration:,.1f} settled a second" if settled else ""
     mean = "" if report.mean_time is None else f"{format_duration(report.mean_time)} a task"
-    return [
+    tiles: list[_Tile] = [
         {"label": "Success", "value": format_share(report.success_rate), "note": "of all tasks"},
         {"label": "Duration", "value": format_duration(report.duration), "note": pace},
         {"label": "Work", "value": format_duration(report.total_time), "note": mean},
@@ -151,6 +165,35 @@ def _tiles(report: RunReport) -> list[_Tile]:
         },
         {"label": "Further attempts", "value": f"{retries:,}", "note": "after the first ones"},
     ]
+    if report.has_costs:
+        tiles.append(
+            {
+                "label": "Cost",
+                "value": format_cost(report.cost, clip(report.cost_unit, _MAX_UNIT_CHARACTERS)),
+                "note": _describe_budget(report),
+            }
+        )
+    if report.quality is not None:
+        tiles.append(
+            {"label": "Quality", "value": format_grade(report.quality), "note": "the mean grade"}
+        )
+    return tiles
+
+
+def _describe_budget(report: RunReport) -> str:
+    if report.budget is None:
+        return "no budget"
+    left = format_cost(report.budget_left) if report.budget_left else "none"
+    return f"{left} left of {format_cost(report.budget)}"
+
+
+def _name_of_type(name: str) -> str:
+    return clip(name, _MAX_NAME_CHARACTERS) or NO_TYPE
+
+
+def tint_of(share: float) -> str:
+    """The CSS class of a share from 0 to 1, in tenths: "k0" to "k10"."""
+    return f"k{round(10 * min(max(share, 0.0), 1.0))}"
 
 
 def _count_retries(task: TaskReport) -> int:

@@ -13,6 +13,7 @@ from ...kernel.model.records import AttemptOutcome
 from ..formatting import clip
 from ..json_value import to_json_value
 from ..model import RunReport, TaskReport
+from ..words import describe_terms
 
 _TEXT_LIMITS = (4_000, 1_000, 300, 100, 40)
 """Limits on the length of each text of a task; the first with which all fits is used."""
@@ -76,6 +77,7 @@ def _write(report: RunReport, tasks: Sequence[TaskReport], limit: int) -> str:
         "outcomes": ["running", *(ending.value for ending in AttemptOutcome)],
         "workers": [clip(name, 200) for name in workers],
         "tasks": rows,
+        "unit": clip(report.cost_unit, 40) if report.has_costs else "",
     }
     # It is pure ASCII: one byte per character.
     return json.dumps(data, separators=(",", ":")).translate(_UNSAFE)
@@ -94,6 +96,9 @@ def _row(
             _milliseconds(attempt.started_at - started_at),
             None if attempt.ended_at is None else _milliseconds(attempt.ended_at - started_at),
             OUTCOMES.index(attempt.outcome),
+            _short(attempt.cost),
+            attempt.quality,
+            int(attempt.is_review),
         ]
         for attempt in (task.history if limit >= _MOST_HISTORY_AT else task.history[-1:])
     ]
@@ -114,8 +119,15 @@ def _row(
         _cut(", ".join(str(each) for each in task.depends_on[:100]), limit),
         "" if task.parent_id is None else clip(str(task.parent_id), 200),
         history,
+        _short(task.cost),
+        task.quality,
+        _cut(describe_terms(task), limit),
     ]
     return row
+
+
+def _short(cost: float) -> float | int:
+    return int(cost) if cost.is_integer() else float(f"{cost:.6g}")
 
 
 def _milliseconds(seconds: float) -> float | int:

@@ -17,6 +17,8 @@ OUTCOMES: dict[AttemptOutcome | None, str] = {
     AttemptOutcome.LOST: "lost",
     AttemptOutcome.CANCELLED: "cancelled",
     AttemptOutcome.OVERTAKEN: "overtaken",
+    AttemptOutcome.REJECTED: "rejected",
+    AttemptOutcome.DECLINED: "declined",
     None: "running",
 }
 """The name of each outcome on the page."""

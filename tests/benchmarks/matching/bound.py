@@ -21,8 +21,8 @@ def most_successes(world: HiddenWorld, tasks: Sequence[Task], window_s: float) -
         window_s: for how long each slot may work, in seconds. If the tasks can't be done in this
             time, all of them are spread as evenly as they can.
     """
-    kinds = Counter((task.type, task.difficulty, world.era(task)) for task in tasks)
-    samples = {(task.type, task.difficulty, world.era(task)): task for task in tasks}
+    kinds = Counter((world.kind(task), world.era(task)) for task in tasks)
+    samples = {(world.kind(task), world.era(task)): task for task in tasks}
     workers, count = world.workers, len(kinds)
     width = len(workers)
     pairs = [(kind, worker) for kind in kinds for worker in workers]

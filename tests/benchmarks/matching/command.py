@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents.kernel.matching.policy_names import POLICIES
+from muster.agents.simulation.estimate import Estimate
 
 from .decision_row import DECISION_ROWS
 from .generated_rows import GENERATED_ROWS
 from .plots import draw_plots
 from .real_rows import OUTCOMES_FILE, REAL_ROWS
 from .row import Job, Outcome, Row
-from .statistic import Estimate
-from .table import render_row
+from .table import Verdict, render_row, render_verdict, verdicts_of
 
 ROWS: dict[str, Row] = {row.name: row for row in (*GENERATED_ROWS, *REAL_ROWS, *DECISION_ROWS)}
 DATA = Path(__file__).resolve().parent / "data"
@@ -70,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = read_seeds(options.seeds)[: 2 if options.quick else None]
     told: dict[str, Any] = {"seeds": seeds, "measured": measured, "rows": {}}
     curves: dict[str, dict[str, list[dict[str, list[Any]]]]] = {}
+    verdicts: list[Verdict] = []
     for name in options.only or ROWS:
         row = ROWS[name]
         began = time.perf_counter()
@@ -92,9 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if figure.target is not None
             },
         }
+        verdicts += verdicts_of(row, estimates, measured)
         if options.json != "-":
             sys.stdout.write(render_row(row, estimates, measured) + "\n")
             sys.stdout.flush()
+    if options.json != "-":
+        sys.stdout.write(render_verdict(verdicts) + "\n")
     if options.plots is not None:
         draw_plots(curves, options.plots)
     text = json.dumps(told, indent=1)
@@ -140,7 +144,8 @@ def combine(
         for policy, by_key in values.items()
     }
     if row.pool is not None:
-        for policy, each in curves.items():
-            for key, value in row.pool(each).items():
-                estimates[policy][key] = Estimate.of([value])
+        for policy, by_key in estimates.items():
+            means = {key: each.mean for key, each in by_key.items()}
+            pooled = row.pool(means, curves.get(policy, []))
+            by_key.update({key: Estimate.of([value]) for key, value in pooled.items()})
     return estimates, curves

@@ -11,6 +11,7 @@ from typing import Any
 from .measures import BINS
 
 WIDTH, HEIGHT, MARGIN = 640, 400, 56
+FONT = 'font-family="sans-serif" font-size="12"'
 COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#222255"
 )  # fmt: skip
@@ -69,12 +70,11 @@ def draw(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
         return f"{across:.1f},{down:.1f}"
 
     drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" {FONT}>',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{MARGIN}" y="24" font-size="14">{escape(title)}</text>',
-        f'<text x="{WIDTH // 2}" y="{HEIGHT - 10}">{escape(x_label)}</text>',
-        f'<text x="8" y="{MARGIN - 12}">{escape(y_label)}</text>',
+        text(MARGIN, 24, title, 'font-size="14"'),
+        text(WIDTH / 2, HEIGHT - 10, x_label),
+        text(8, MARGIN - 12, y_label),
     ]
     for step in range(5):
         x = x_low + (x_high - x_low) * step / 4
@@ -82,20 +82,22 @@ def draw(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
         left, bottom = place(x_low, y).split(","), place(x, y_low).split(",")
         drawn += [
             f'<path d="M{place(x_low, y)} L{place(x_high, y)}" stroke="#dddddd"/>',
-            f'<text x="{float(left[0]) - 6:.0f}" y="{float(left[1]) + 4:.0f}" '
-            f'text-anchor="end">{y:.3g}</text>',
-            f'<text x="{bottom[0]}" y="{float(bottom[1]) + 16:.0f}" '
-            f'text-anchor="middle">{x:.4g}</text>',
+            text(float(left[0]) - 6, float(left[1]) + 4, f"{y:.3g}", 'text-anchor="end"'),
+            text(float(bottom[0]), float(bottom[1]) + 16, f"{x:.4g}", 'text-anchor="middle"'),
         ]
     for number, (name, each) in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
         path = " L".join(place(x, y) for x, y in each)
         drawn += [
             f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
-            f'<text x="{MARGIN + 10}" y="{MARGIN + 14 + 15 * number}" fill="{colour}">'
-            f"{escape(name)}</text>",
+            text(MARGIN + 10, MARGIN + 14 + 15 * number, name, f'fill="{colour}"'),
         ]
     return "\n".join([*drawn, "</svg>", ""])
+
+
+def text(x: float, y: float, words: str, attributes: str = "") -> str:
+    """Words at a place of the picture."""
+    return f'<text x="{x:.0f}" y="{y:.0f}" {attributes}>{escape(words)}</text>'
 
 
 def _bins(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.records import WorkerRecord
 from muster.agents.simulation.reference_policies import Oracle, TrueSkills
 from muster.messages import Task
@@ -28,12 +27,12 @@ class Predictor:
 
 def predictor_of(policy: Any) -> Predictor | None:
     """The predictor of a policy that predicts; None for others."""
-    if isinstance(policy, str):
-        policy = find_policy(policy)
     if isinstance(policy, Oracle | TrueSkills):
         return Predictor(policy, policy.score)
     if hasattr(policy, "predicted"):
         return Predictor(policy, policy.predicted)
     if hasattr(policy, "scorecards"):
-        return Predictor(policy, lambda task, worker: policy.scorecards.chance(worker, task).success)
+        return Predictor(
+            policy, lambda task, worker: policy.scorecards.chance(worker, task).success
+        )
     return None

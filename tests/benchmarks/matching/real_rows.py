@@ -30,7 +30,8 @@ COSTS = {WEAK: 1.0, STRONG: 25.0}
 DIFFICULTY = 5
 DECLARED = 7
 PACE_S = 1.0
-THRIFTS = (0.001, 0.002, 0.003, 0.004, 0.006)
+THRIFTS = (0.002, 0.003, 0.004, 0.006)
+ORDERS = 5
 RIGHT_SHARE = 0.98
 _OTHER_COLUMNS = 2
 
@@ -82,8 +83,9 @@ def read_outcomes(folder: Path) -> list[tuple[str, float, float]]:
     with (folder / OUTCOMES_FILE).open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         next(reader)
-        rows = [(row[0], float(row[_OTHER_COLUMNS]), float(row[_OTHER_COLUMNS + 1])) for row in reader]
-    return rows
+        return [
+            (row[0], float(row[_OTHER_COLUMNS]), float(row[_OTHER_COLUMNS + 1])) for row in reader
+        ]
 
 
 def read_rates(folder: Path) -> dict[str, dict[str, float]]:
@@ -149,7 +151,7 @@ def play_outcomes(job: Job, max_attempts: int) -> Outcome:
     strong_cost = COSTS[STRONG] * len(known)
     weak = sum(each[WEAK] for each in known)
     chance = seeded(job.seed, "either")
-    either = [chance.random() < 0.5 for _ in known]  # noqa: PLR2004 - a coin
+    either = [chance.random() < 0.5 for _ in known]
     oracle_right, oracle_cost = oracle_by_type(world, RIGHT_SHARE * strong)
     fixed = {
         "always strong": (strong, strong_cost),
@@ -217,6 +219,7 @@ REAL_ROWS = (
         _OUTCOME_FIGURES,
         lambda job: play_outcomes(job, 1),
         (),
+        seeds=ORDERS,
     ),
     Row(
         "llm_escalation",
@@ -224,6 +227,7 @@ REAL_ROWS = (
         (replace(_OUTCOME_FIGURES[0], target=1.06), replace(_OUTCOME_FIGURES[1], target=0.42)),
         lambda job: play_outcomes(job, 2),
         (),
+        seeds=ORDERS,
     ),
     Row(
         "llm_rates",

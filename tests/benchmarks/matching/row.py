@@ -6,11 +6,17 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from muster.agents.kernel.matching.policies import MatchingPolicy
 from muster.agents.simulation.hidden_skills import HiddenWorld
 from muster.agents.simulation.reference_policies import make_policy
+
+Curves: TypeAlias = dict[str, list[Any]]
+"""Lists of numbers that are drawn, by their keys."""
+
+Pool: TypeAlias = Callable[[Mapping[str, float], list[Curves]], dict[str, float]]
+"""Makes further figures of a policy from its mean figures and the curves of all its seeds."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Outcome:
     """
 
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
-    curves: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    curves: dict[str, Curves] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Row:
         play: plays one seed.
         policies: the policies that it compares beside the one that is measured.
         seeds: how many seeds it takes at most; None: all.
-        pool: figures of a policy from the curves of all its seeds; None: none.
+        pool: makes further figures of all seeds; None: none.
     """
 
     name: str
@@ -97,10 +103,12 @@ class Row:
     play: Callable[[Job], Outcome]
     policies: tuple[str, ...] = ("best_fit", "random")
     seeds: int | None = None
-    pool: Callable[[list[dict[str, list[Any]]]], dict[str, float]] | None = None
+    pool: Callable[[Mapping[str, float], list[dict[str, list[Any]]]], dict[str, float]] | None = (
+        None
+    )
 
 
-def find(name: str, world: HiddenWorld) -> str | MatchingPolicy:
+def find(name: str, world: HiddenWorld) -> MatchingPolicy:
     """A policy by its name, new for each run.
 
     Args:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from muster.agents.simulation.estimate import Estimate
 
 from .row import Figure, Row
-from .statistic import Estimate
 
 
 def render_row(
@@ -34,6 +36,54 @@ def render_row(
         for line in lines
     ]
     return "\n".join([f"\n{row.title}", *text])
+
+
+class Verdict(NamedTuple):
+    """Whether a policy reaches the targets of a row.
+
+    Args:
+        row: the name of the row.
+        policy: the policy, with its setting if there are several.
+        missed: the labels and the figures that do not reach their targets.
+    """
+
+    row: str
+    policy: str
+    missed: tuple[str, ...]
+
+
+def verdicts_of(
+    row: Row, estimates: Mapping[str, Mapping[str, Estimate]], measured: Sequence[str]
+) -> list[Verdict]:
+    """The verdict on each measured policy; of several settings, the best counts."""
+    verdicts: list[Verdict] = []
+    for policy in measured:
+        found = [
+            Verdict(row.name, name, _missed(row, by_key))
+            for name, by_key in estimates.items()
+            if name.startswith(policy)
+        ]
+        if found:
+            verdicts.append(min(found, key=lambda each: len(each.missed)))
+    return verdicts
+
+
+def render_verdict(verdicts: Sequence[Verdict]) -> str:
+    """The rows whose targets are reached, and what is missed."""
+    lines = [
+        f"  {each.row}, {each.policy}: "
+        + ("reached" if not each.missed else "missed: " + ", ".join(each.missed))
+        for each in verdicts
+    ]
+    return "\n".join(["\ntargets", *lines]) if lines else ""
+
+
+def _missed(row: Row, by_key: Mapping[str, Estimate]) -> tuple[str, ...]:
+    return tuple(
+        f"{figure.label} {by_key[figure.key].text(figure.digits)}"
+        for figure in row.figures
+        if figure.key in by_key and figure.is_met(by_key[figure.key].mean) is False
+    )
 
 
 def _target(figure: Figure) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import log
 
+from ...model.error_kind import MAX_KIND_CHARACTERS
+
 OPENS_AFTER = 3
 """So many failures of one kind in a row open a breaker, if skill does not explain them."""
 
@@ -94,6 +96,7 @@ class Breaker:
             at: when it failed, in seconds of the board.
             is_hasty: whether the worker has never succeeded, and fails faster than others work.
         """
+        kind = kind[:MAX_KIND_CHARACTERS]
         self.successes = 0
         if self.reason:
             # A result of an attempt that began before the breaker opened is no probe.

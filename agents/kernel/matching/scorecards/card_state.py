@@ -51,7 +51,7 @@ def save_worker(card: WorkerCard) -> WorkerSection:
     mean, variance = card.general.without("")
     return WorkerSection(
         skill=round(mean, _DIGITS),
-        deviation=round(sqrt(variance), _DIGITS),
+        deviation=_round_deviation(variance),
         prior=card.general.mean,
         shift=card.shift,
         change=(card.detector.fall, card.detector.rise),
@@ -100,6 +100,10 @@ def load_worker(
     return card
 
 
+def _round_deviation(variance: float) -> float:
+    return max(round(sqrt(variance), _DIGITS), 10.0**-_DIGITS)
+
+
 def _says_more(card: TypeCard) -> bool:
     breaker = card.breaker
     return bool(card.results or card.costs or card.noted.weight or card.skill.precision) or bool(
@@ -112,7 +116,7 @@ def _save_type(card: TypeCard) -> TypeSection:
     breaker, noted, pace = card.breaker, card.noted, card.pace
     return TypeSection(
         skill=round(mean, _DIGITS),
-        deviation=round(sqrt(variance), _DIGITS),
+        deviation=_round_deviation(variance),
         results=card.results,
         successes=card.successes,
         expected_s=None if pace is None else float(f"{card.expected_s():.4g}"),

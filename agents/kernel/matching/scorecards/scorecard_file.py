@@ -32,7 +32,7 @@ def _check_outcomes(outcomes: tuple[float, int, float]) -> tuple[float, int, flo
 
 _Name = Annotated[str, Field(max_length=200)]
 _Figure = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12, strict=True)]
-_Positive = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e12, strict=True)]
+_Positive = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e15, strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 _Skill = Annotated[float, Field(allow_inf_nan=False, ge=-1e4, le=1e4, strict=True)]
 _LogOdds = Annotated[float, Field(allow_inf_nan=False, ge=-100, le=100, strict=True)]
@@ -44,7 +44,9 @@ _Outcomes = Annotated[
     tuple[_Skill, Annotated[int, Field(ge=1, le=2**53, strict=True)], _Positive],
     AfterValidator(_check_outcomes),
 ]
-Evidence6: TypeAlias = tuple[_Positive, _Figure, _Positive, _Figure, _Positive, _Figure]
+_Precision = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6, strict=True)]
+_Weight = Annotated[float, Field(allow_inf_nan=False, ge=-1e8, le=1e8, strict=True)]
+Evidence6: TypeAlias = tuple[_Precision, _Weight, _Precision, _Weight, _Precision, _Weight]
 """Precision and weight of a cell, of its message about the worker, and of that about the type."""
 
 
@@ -71,7 +73,7 @@ class NotedSection(_Section):
     outcomes: Annotated[list[_Outcomes], Field(max_length=1_000)] = Field(default_factory=list)
     weight: _Count = 0
     paces: tuple[_Count, _Figure] = (0, 0.0)
-    costs: tuple[_Count, _Figure] = (0, 0.0)
+    costs: tuple[_Count, _Positive] = (0, 0.0)
 
 
 class TypeSection(_Section):
@@ -93,7 +95,7 @@ class TypeSection(_Section):
     """
 
     skill: _Skill = 5.5
-    deviation: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, strict=True)] = 1.0
+    deviation: Annotated[float, Field(ge=1e-4, le=100, allow_inf_nan=False, strict=True)] = 1.0
     results: _Count = 0
     successes: _Positive = 0.0
     expected_s: _Positive | None = None

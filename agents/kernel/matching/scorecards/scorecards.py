@@ -12,6 +12,7 @@ from .additive_belief import SharedBelief
 from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
 from .pace_model import log_duration, observe_pace
+from .result_order import canonical_order
 from .scorecard_file import (
     FORMAT,
     VERSION,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 SHARED_ROW = ""
 """The key of the row of what is common to all workers."""
 
+MAX_COST = 1e12
+"""A higher cost of an attempt counts as this."""
+
 MAX_TYPES = 1_000
 """So many types are known of each worker; a further one displaces the oldest."""
 
@@ -46,7 +50,6 @@ _GRADED = {
 _GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
 _NONE = (0, 0.0)
 _EPOCH = 2**32
-_NO_SKILLS: list[tuple[str, float]] = []
 _COST_WEIGHT = 2.0
 _COSTS_KEPT = 0.98
 _PATIENCE = 16
@@ -105,7 +108,7 @@ class Scorecards:
             return
         self._buffer = []
         if len(buffer) > 1:
-            buffer.sort(key=_canonical)
+            buffer.sort(key=canonical_order)
         for settled in buffer:
             self._take(settled)
 
@@ -175,7 +178,7 @@ class Scorecards:
         return of_type.breaker.probes_from
 
     def version(self, worker_name: str, task_type: str) -> int:
-        """A number that changes when the figures of the worker for the type change."""
+        """A number that changes when the figures of the worker for the type, or its breaker, do."""
         card = self.workers.get(worker_name)
         of_type = None if card is None else card.types.get(task_type)
         if card is None or of_type is None:
@@ -269,10 +272,11 @@ class Scorecards:
         self._changed.add(name)
         if cost or of_type.costs or noted.costs:
             noted.costs += 1
-            noted.cost_sum += cost
+            noted.cost_sum += min(cost, MAX_COST)
         if outcome is AttemptOutcome.SUCCEEDED:
             if of_type.breaker.is_disturbed:
                 of_type.breaker.note_success()
+                of_type.version += 1
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
         elif outcome is not AttemptOutcome.REJECTED:
@@ -331,6 +335,7 @@ class Scorecards:
             card.take_for_changed(change)
         for difficulty, (count, total) in ordered:
             observe_outcomes(of_type.skill, sharpness, difficulty, total / count, weight * count)
+        sharpness.follow()
         of_type.skill.tell()
         self.common_ease.count_update(self.types)
 
@@ -354,6 +359,7 @@ class Scorecards:
                 part.skill, self.sharpness, level, success + (1.0 - success) * innocent, 1.0
             )
             part.skill.tell()
+        self.sharpness.follow()
         self.common_ease.count_update(self.types)
 
     def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
@@ -376,6 +382,8 @@ class Scorecards:
         else:
             is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
         of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
+        if of_type.breaker.is_open:
+            of_type.version += 1
 
     # ------------------------------------------------------------------ cards
 
@@ -430,21 +438,3 @@ class Scorecards:
         if named is None:
             named = card.add_named(worker, name, self._ease(name))
         return named
-
-
-def _canonical(settled: SettledAttempt) -> tuple[object, ...]:
-    # Everything that `settle` reads, so that results with equal keys are interchangeable.
-    task, worker, _, outcome, duration_s, error_kind, quality, cost, counts, at = settled
-    return (
-        worker.name,
-        task.type,
-        at,
-        task.difficulty,
-        outcome,
-        error_kind,
-        -1.0 if quality is None else quality,
-        duration_s,
-        cost,
-        counts,
-        sorted(task.required_skills.items()) if task.required_skills else _NO_SKILLS,
-    )

@@ -224,7 +224,8 @@ class WorkerCard:
         Args:
             shift: by how much they have changed.
         """
-        mean = self.general.without("").mean + shift
+        mean, _ = self.general.without("")
+        mean += shift
         self.shift += mean - self.general.mean
         self.general.move_prior(mean)
         for card in self.types.values():

@@ -1,4 +1,4 @@
-"""Means over seeds with their 95 % intervals."""
+"""A mean over the runs of several seeds, with its 95 % interval."""
 
 from __future__ import annotations
 

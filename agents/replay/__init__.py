@@ -1,0 +1,1 @@
+"""Replays a recorded run with another matching policy, as an estimate."""

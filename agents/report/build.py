@@ -1,0 +1,239 @@
+"""Makes the report of a run from its board."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from ...messages import TaskStatus
+from ..kernel.board.held_slots import held_slots
+from ..kernel.board.prefetch import attempts_of
+from ..kernel.board.state import BoardState
+from ..kernel.model.error_kind import error_kind
+from ..kernel.model.health import Health, health_of, silence_of
+from ..kernel.model.records import Attempt, TaskRecord, WorkerRecord
+from .model import (
+    AttemptReport,
+    DifficultyReport,
+    HeldSlotReport,
+    RunReport,
+    TaskReport,
+    TypeReport,
+    WorkerReport,
+)
+from .skill_map import read_skills
+from .sums import AttemptSum, RunSums, cost_of, sum_attempts
+
+MAX_HISTORY = 20
+"""How many attempts of a task are reported: the latest."""
+
+_MAX_KIND_CHARACTERS = 80
+
+
+def build_report(
+    board: BoardState, *, name: str, now: float, dropped: Mapping[str, int] | None = None
+) -> RunReport:
+    """Make the report of a run from its board.
+
+    Args:
+        board: the run's board; the run may still go on.
+        name: the manager's name.
+        now: the board's time, in seconds.
+        dropped: how many frames could not be read, by reason.
+    """
+    ended_at = now if board.ended_at is None else board.ended_at
+    began = (board.began_at, board.start_barrier.opened_at, ended_at)
+    started_at = next(moment for moment in began if moment is not None)
+    records = board.tasks.values()
+    results = [record.result for record in records if record.result is not None]
+    total_time = sum(result.execution_time for result in results)
+    sums = sum_attempts(records)
+    budget = board.budget
+    return RunReport(
+        name=name,
+        started_at=started_at,
+        duration=max(ended_at - started_at, 0.0),
+        policy=board.policy_name,
+        success_rate=_success_rate(board),
+        counts={status: board.counts.get(status, 0) for status in TaskStatus},
+        tasks=[
+            _report_task(record, board.explain(task_id).lines(), started_at)
+            for task_id, record in board.tasks.items()
+        ],
+        workers={
+            worker_name: _report_worker(
+                board, worker, sums.by_worker[worker_name], started_at, ended_at
+            )
+            for worker_name, worker in board.workers.items()
+        },
+        error_counts=_count_errors(records),
+        total_time=total_time,
+        mean_time=total_time / len(results) if results else None,
+        ignored=dict(board.ignored),
+        dropped=dict(dropped or {}),
+        failure=board.failure,
+        by_difficulty=_report_difficulties(records),
+        by_type=_report_types(records, sums),
+        cost=budget.spent,
+        cost_unit=budget.unit,
+        cost_in_other_units=dict(board.spending.in_other_units),
+        budget=budget.limit,
+        budget_left=budget.unspent,
+        quality=sums.run.quality,
+        skills=read_skills(board),
+    )
+
+
+def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> TaskReport:
+    task, result = record.task, record.result
+    completed = record.status is TaskStatus.COMPLETED
+    waited = None
+    if record.assigned_at is not None:
+        waited = max(record.assigned_at - max(record.added_at, started_at), 0.0)
+    return TaskReport(
+        id=task.id,
+        description=task.description,
+        type=task.type,
+        difficulty=task.difficulty,
+        priority=task.priority,
+        status=record.status,
+        worker=record.worker,
+        attempts=record.attempt,
+        success=completed if record.status.is_final else None,
+        execution_time=None if result is None else result.execution_time,
+        waited=waited,
+        error_message=None if completed else record.error_message,
+        output=None if result is None else result.output,
+        why=list(why),
+        depends_on=list(task.depends_on),
+        parent_id=task.parent_id,
+        expires_s=task.expires_s,
+        history=_report_attempts(record),
+        required_skills=dict(task.required_skills),
+        strict=task.strict,
+        deadline=task.deadline,
+        escalate=list(task.escalate),
+        review=task.review,
+        votes=task.votes,
+        cost=cost_of(record),
+        quality=None if result is None else result.quality,
+    )
+
+
+def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
+    attempts: Sequence[Attempt] = record.attempts
+    reports: list[AttemptReport] = []
+    for attempt in attempts[-MAX_HISTORY:]:
+        if attempt.is_prefetched:
+            # It waits at its worker for a slot.
+            continue
+        ended_at = attempt.ended_at
+        if ended_at is None and attempt.outcome is not None and attempt is attempts[-1]:
+            # A store of an older version only has when the task was settled.
+            ended_at = record.finished_at
+        reports.append(
+            AttemptReport(
+                number=attempt.number,
+                worker=attempt.worker.name,
+                started_at=attempt.started_at,
+                ended_at=ended_at,
+                outcome=attempt.outcome,
+                cost=attempt.cost,
+                quality=attempt.quality,
+                is_review=attempt.is_review,
+            )
+        )
+    return reports
+
+
+def _report_worker(
+    board: BoardState, worker: WorkerRecord, done: AttemptSum, started_at: float, ended_at: float
+) -> WorkerReport:
+    stats = worker.stats
+    lost = worker.lost_at is not None and worker.lost_at < ended_at
+    left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
+    slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
+    running = attempts_of(worker.running)
+    busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in running)
+    return WorkerReport(
+        skill_level=worker.skill_level,
+        specialties=sorted(worker.specialties),
+        slots=worker.slots,
+        completed=stats.completed_tasks,
+        succeeded=stats.successful_tasks,
+        success_rate=stats.success_rate if stats.completed_tasks else None,
+        total_time=stats.total_time,
+        mean_time=stats.total_time / stats.completed_tasks if stats.completed_tasks else None,
+        busy_share=min(busy_time / slots_time, 1.0) if slots_time > 0 else 0.0,
+        lost=lost,
+        health=Health.LOST if lost else _health_at_end(worker, ended_at, board.rules.heartbeat_s),
+        silent_for=silence_of(worker, ended_at),
+        joined_at=worker.joined_at,
+        left_at=worker.lost_at if lost else None,
+        held_slots=[HeldSlotReport(**each._asdict()) for each in held_slots(worker, board.tasks)],
+        skills=dict(worker.skills),
+        cost_per_s=worker.cost_per_s,
+        cost_per_task=worker.cost_per_task,
+        review_types=sorted(worker.profile.review_types),
+        cost=worker.stats.cost,
+        quality=done.quality,
+        declined=done.declined,
+        rejected=done.rejected,
+    )
+
+
+def _health_at_end(worker: WorkerRecord, ended_at: float, heartbeat_s: float) -> Health:
+    health = health_of(worker, ended_at, heartbeat_s)
+    # A worker that was dismissed at the end, or left after it, was not lost.
+    return Health.HEALTHY if health is Health.LOST else health
+
+
+def _report_difficulties(records: Iterable[TaskRecord]) -> dict[int, DifficultyReport]:
+    tasks: Counter[int] = Counter()
+    completed: Counter[int] = Counter()
+    for record in records:
+        tasks[record.task.difficulty] += 1
+        completed[record.task.difficulty] += record.status is TaskStatus.COMPLETED
+    return {
+        difficulty: DifficultyReport(
+            tasks=count,
+            completed=completed[difficulty],
+            success_rate=completed[difficulty] / count,
+        )
+        for difficulty, count in sorted(tasks.items())
+    }
+
+
+def _report_types(records: Iterable[TaskRecord], sums: RunSums) -> dict[str, TypeReport]:
+    tasks: Counter[str] = Counter()
+    completed: Counter[str] = Counter()
+    for record in records:
+        tasks[record.task.type] += 1
+        completed[record.task.type] += record.status is TaskStatus.COMPLETED
+    return {
+        task_type: TypeReport(
+            tasks=count,
+            completed=completed[task_type],
+            success_rate=completed[task_type] / count,
+            cost=sums.by_type[task_type].cost,
+            quality=sums.by_type[task_type].quality,
+        )
+        for task_type, count in sorted(tasks.items())
+    }
+
+
+def _success_rate(board: BoardState) -> float:
+    if not board.tasks:
+        # Nothing was requested, and nothing failed.
+        return 1.0
+    return board.counts.get(TaskStatus.COMPLETED, 0) / len(board.tasks)
+
+
+def _count_errors(records: Iterable[TaskRecord]) -> dict[str, int]:
+    undone = (TaskStatus.FAILED, TaskStatus.CANCELLED)
+    kinds = Counter(
+        error_kind(record.error_message or record.status.value)[:_MAX_KIND_CHARACTERS]
+        for record in records
+        if record.status in undone
+    )
+    return dict(kinds.most_common())

@@ -1,0 +1,58 @@
+"""The words that all forms of the report use for costs, grades and skills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .formatting import format_cost, format_duration, format_grade
+from .model import RunReport, SkillCell, TaskReport, WorkerReport
+
+NO_TYPE = "(no type)"
+"""The name of the tasks without a type."""
+
+
+def describe_cost(report: RunReport) -> str:
+    """What a run cost, and what is left of its budget."""
+    spent = format_cost(report.cost, report.cost_unit)
+    for unit, cost in report.cost_in_other_units.items():
+        spent += f" and {format_cost(cost, unit)}"
+    if report.budget is None:
+        return spent
+    left = "none" if not report.budget_left else format_cost(report.budget_left)
+    return f"{spent} of a budget of {format_cost(report.budget)}, {left} left"
+
+
+def describe_terms(task: TaskReport) -> str:
+    """What a task asks for besides its difficulty, such as named skills and a deadline."""
+    terms = [f"{name} {level:g}" for name, level in task.required_skills.items()]
+    if terms and task.strict:
+        terms[0] = f"strictly {terms[0]}"
+    if task.deadline is not None:
+        terms.append(f"done in {format_duration(task.deadline)}")
+    if task.escalate:
+        terms.append(f"first {', then '.join(task.escalate)}")
+    if task.review:
+        terms.append("a review")
+    if task.votes > 1:
+        terms.append(f"{task.votes} votes")
+    return "; ".join(terms)
+
+
+def name_of_column(cell: SkillCell) -> str:
+    """The name of the type or the named skill of a cell."""
+    return f"skill {cell.type}" if cell.is_named_skill else cell.type or NO_TYPE
+
+
+def rare_figures(report: RunReport) -> dict[str, Callable[[WorkerReport], str]]:
+    """What the tables of workers tell only if it is anything of at least one of them."""
+    workers = report.workers.values()
+    figures: dict[str, Callable[[WorkerReport], str]] = {}
+    if report.has_costs:
+        figures["Cost"] = lambda worker: format_cost(worker.cost)
+    if any(worker.quality is not None for worker in workers):
+        figures["Quality"] = lambda worker: format_grade(worker.quality)
+    if any(worker.declined for worker in workers):
+        figures["Declined"] = lambda worker: f"{worker.declined:,}"
+    if any(worker.rejected for worker in workers):
+        figures["Rejected"] = lambda worker: f"{worker.rejected:,}"
+    return figures
