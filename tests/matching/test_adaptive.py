@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.board.invariants import check_invariants
-from muster.agents.kernel.matching.adaptive import GUESS_AFTER_S, AdaptivePolicy
+from muster.agents.kernel.matching.adaptive import AdaptivePolicy
+from muster.agents.kernel.matching.hold_rule import GUESS_AFTER_S
 from muster.agents.kernel.matching.policy_names import find_policy
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
 from ....messages.wording import show
-from ..model.decision import MAX_NAMED
 from .adaptive_state import read_shares
 from .declared_skills import DeclaredSkills
+from .hold_rule import GUESS_AFTER_S, TOLERANCE, find_hold, relaxed_per_s
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .market import Market
 from .policies import BestFit, recovery_score
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
 
 _Pair = tuple[float, int, WaitingHead, "WorkerRecord"]
 _Ranked = tuple[float, int, "WorkerRecord"]
-
-TOLERANCE = 0.02
-"""How much less than the best a worker may be worth and still get a task at once, as a value."""
-
-RELAXED_PER_DURATION = 0.03
-"""How much this grows while the task waits, for each expected duration of such a task."""
-
-LONGEST_HOLD_S = 600.0
-"""How long a task is held back at most, for however good a worker, in seconds."""
-
-GUESS_AFTER_S = 5.0
-"""How long a task waits for a worker with the declared skill if none is connected, in seconds. Then
-it is tried by whoever is most likely to do it."""
 
 HEADS_AT_ONCE = 64
 """How many groups of waiting tasks are looked at together, the most urgent ones."""
@@ -288,7 +275,7 @@ class AdaptivePolicy:
                 least, nearest = loss, head
         if nearest is None:
             return heads
-        bonus = _relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)
+        bonus = relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)
         limit = least + LONGEST_BONUS - min(bonus, LONGEST_BONUS)
         return [head for head, loss in zip(heads, losses, strict=True) if loss <= limit]
 
@@ -327,11 +314,11 @@ class AdaptivePolicy:
         if not loss < inf:
             # It is addressed to a worker that could not run it otherwise.
             loss = 0.0
-        relaxed_per_s = _relaxed_per_s(kind)
-        bonus = relaxed_per_s * (now - head.waits_since)
+        growth_per_s = relaxed_per_s(kind)
+        bonus = growth_per_s * (now - head.waits_since)
         if loss <= TOLERANCE + bonus + _AT_ONCE:
             return loss - min(bonus, LONGEST_BONUS), place, head, chosen
-        self._wake(head.waits_since + (loss - TOLERANCE) / relaxed_per_s, waiting)
+        self._wake(head.waits_since + (loss - TOLERANCE) / growth_per_s, waiting)
         return None
 
     def _probe_bonus(self, kind: TaskKind, worker: WorkerRecord, now: float) -> float:
@@ -359,30 +346,9 @@ class AdaptivePolicy:
 
     def hold(self, head: WaitingHead, now: float) -> Hold | None:
         """For which worker a task is held back, and until when at most."""
-        kind, crew = self.market.kind_of(head), self.market.crew
-        places = sorted(
-            (crew.index[worker] for worker in head.able if worker in crew.index),
-            key=lambda place: (-kind.values[place], place),
-        )
-        free = [place for place in places if crew.workers[place].is_free]
-        if not free:
-            return None
-        if self._decides_by_declared(kind):
-            suitable = [place for place in places if kind.declared[place]]
-            if suitable:
-                names = ", ".join([crew.workers[place].name for place in suitable[:MAX_NAMED]])
-                reason = (
-                    f"waits for {names}, since by the declared skills no free worker can run it"
-                )
-                return Hold(reason, inf, kind.figures_for(suitable[0]))
-            until = head.waits_since + GUESS_AFTER_S
-            best = crew.workers[places[0]].name
-            reason = f"no connected worker declares the skill; {best}, the best guess, gets it"
-            return Hold(reason, until, kind.figures_for(places[0]))
-        reason = f"waits for {crew.workers[places[0]].name}; another worker gets it"
-        loss = kind.values[places[0]] - kind.values[free[0]]
-        until = head.waits_since + max(loss - TOLERANCE, 0.0) / _relaxed_per_s(kind)
-        return Hold(reason, max(until, now), kind.figures_for(places[0]))
+        kind = self.market.kind_of(head)
+        by_declared = self._decides_by_declared(kind)
+        return find_hold(kind, self.market.crew, head, now, by_declared=by_declared)
 
     def suits(self, task: Task, worker: WorkerRecord) -> bool:
         """Whether the worker is as good for the task as the best, within the tolerance."""
@@ -412,6 +378,7 @@ class AdaptivePolicy:
     def changed_state(self) -> Mapping[str, Payload]:
         """The parts that may have changed since the last call."""
         self._take_noted()
+        self._favourites.clear()
         scorecards = self.scorecards
         parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
         for name in scorecards.rows_changed():
@@ -461,7 +428,3 @@ class AdaptivePolicy:
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:
     return recovery_score(worker) if head.failed_by else _best_fit.score(head.task, worker)
-
-
-def _relaxed_per_s(kind: TaskKind) -> float:
-    return max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)
