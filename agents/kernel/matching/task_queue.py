@@ -9,11 +9,9 @@ joins or leaves.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TypeAlias
 
 from ....messages import TaskId
 from ..model.decision import Candidates, Decision
-from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
 from .budget import Budget
@@ -26,12 +24,10 @@ from .prefetched_matches import PrefetchedMatches
 from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
 from .unmatched_timeout import UnmatchedTimeout
 from .urgency import Urgency
+from .waiting_queue import Match
 from .worker_ranking import WorkerRanking, name_best
 
 _EMPTY_GROUPS_KEPT = 1_000
-
-Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, DurationEstimate]
-"""A task, its worker, the decision, and the duration estimate for such tasks."""
 
 
 class TaskQueue:
@@ -61,7 +57,7 @@ class TaskQueue:
         self._is_spent = self.budget.is_spent
         self.pairs = PairedMatches(self, policy) if isinstance(policy, PairingPolicy) else None
         self.offers = Offers(self, policy) if isinstance(policy, LearningPolicy) else None
-        self._prefetched = PrefetchedMatches(self, prefetch_s, quarantine_after)
+        self._prefetched = PrefetchedMatches(self, self.offers, prefetch_s, quarantine_after)
         self._quarantine_after = quarantine_after
         self.urgency = Urgency(policy)
         # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
