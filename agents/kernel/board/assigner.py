@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from ....messages import Task, TaskId, TaskStatus
 from ..matching.paired_matches import PairedMatches
-from ..matching.task_queue import Match, TaskQueue
+from ..matching.task_queue import TaskQueue
+from ..matching.waiting_queue import Match
 from ..model.events import TasksHandedOut
 from ..model.instructions import SendAssignment
 from ..model.leases import limit_attempt

@@ -15,6 +15,7 @@ from ..matching.explanation import (
     explain_decision,
     explain_wait,
 )
+from ..matching.learning_policy import Hold
 from ..matching.policies import BestFit, MatchingPolicy
 from ..matching.task_queue import TaskQueue
 from ..model.config import Rules
@@ -56,6 +57,7 @@ class BoardState:
         )
         self.queue.set_thrift(rules.thrift)
         self.spending = Spending(self.context, self.queue)
+        self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
         self.worker_registry = WorkerRegistry(self.context)
@@ -189,7 +191,12 @@ class BoardState:
         self.context.rules = rules
         self.spending.change_limit(rules.budget, rules.cost_unit)
         self.queue.set_thrift(rules.thrift)
+        self._follow_rules(rules)
         self.worker_registry.follow_roster()
+
+    def _follow_rules(self, rules: Rules) -> None:
+        urgency = self.queue.urgency
+        urgency.aging_s, urgency.time_scale = rules.aging_s, rules.time_scale
 
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
         """The latest 64 occurrences of a task, the oldest first.
@@ -266,6 +273,9 @@ class BoardState:
             for worker in workers
             if worker.stopping
         }
+        hold = queue.hold(record, self.context.now) if self.began_at is not None else None
+        if hold is not None:
+            headline = self._describe_hold(hold)
         too_dear = {
             each.name: f"{self.budget.describe()}; {each.name} costs {describe_rates(each)}"
             for each in workers
@@ -279,8 +289,15 @@ class BoardState:
             workers,
             held_back=held_back,
             held=held,
+            figures=() if hold is None else hold.figures,
             too_dear=too_dear,
         )
+
+    def _describe_hold(self, hold: Hold) -> str:
+        if hold.until == math.inf:
+            return f"is held back: {hold.reason}"
+        left_s = max(hold.until - self.context.now, 0.0)
+        return f"is held back: {hold.reason} in {left_s:.1f} s at most"
 
     def _describe_wait(self, record: TaskRecord) -> str:
         queue, barrier = self.queue, self.start_barrier

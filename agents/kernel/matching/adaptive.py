@@ -11,6 +11,7 @@ from ....messages import InvalidInput, Payload, Task
 from ....messages.wording import show
 from .adaptive_state import read_shares
 from .declared_skills import DeclaredSkills
+from .hold_rule import GUESS_AFTER_S, TOLERANCE, find_hold, relaxed_per_s
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .market import Market
 from .policies import BestFit, recovery_score
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
 
 _Pair = tuple[float, int, WaitingHead, "WorkerRecord"]
 _Ranked = tuple[float, int, "WorkerRecord"]
-
-TOLERANCE = 0.02
-"""How much less than the best a worker may be worth and still get a task at once, as a value."""
-
-RELAXED_PER_DURATION = 0.03
-"""How much this grows while the task waits, for each expected duration of such a task."""
-
-LONGEST_HOLD_S = 600.0
-"""How long a task is held back at most, for however good a worker, in seconds."""
-
-GUESS_AFTER_S = 5.0
-"""How long a task waits for a worker with the declared skill if none is connected, in seconds. Then
-it is tried by whoever is most likely to do it."""
 
 HEADS_AT_ONCE = 64
 """How many groups of waiting tasks are looked at together, the most urgent ones."""
@@ -68,6 +56,7 @@ class AdaptivePolicy:
     """
 
     name = "adaptive"
+    puts_priority_first = True
 
     def __init__(self, scorecards: Scorecards | None = None) -> None:
         self.scorecards = scorecards or Scorecards()
@@ -76,7 +65,8 @@ class AdaptivePolicy:
         self._wakes_at: float | None = None
         self._is_declared = True
         self._noted: list[SettledAttempt] = []
-        self._favourites: dict[WorkerRecord, tuple[int, WaitingHead]] = {}
+        # What each worker last got as the only free one; bounded by the workers.
+        self._favourites: dict[WorkerRecord, tuple[int, int, WaitingHead]] = {}
 
     # ------------------------------------------------------------------ as every policy
 
@@ -130,7 +120,7 @@ class AdaptivePolicy:
             heads = heads[:HEADS_AT_ONCE]
         if not waiting.is_ahead:
             self._wakes_at = None
-            if market.is_due:
+            if not self._is_declared and market.is_due:
                 market.adjust(heads, now)
         start, count, free = 0, len(heads), waiting.free
         levels: list[Sequence[WaitingHead]] = []
@@ -164,7 +154,7 @@ class AdaptivePolicy:
         level = heads[0].level
         for head in tuple(heads):
             kind = self.market.kind_of(head)
-            if kind.is_uneven or kind.task.required_skills:
+            if not self._decides_by_declared(kind):
                 others.append(head)
                 continue
             ranked = self._rank_declared(kind, head, waiting, now)
@@ -198,7 +188,7 @@ class AdaptivePolicy:
         ]
         if not suitable and len(able) > 1:
             places = [index[worker] for worker in able if worker in index]
-            if any([declared[place] and place not in probation for place in places]):
+            if any(declared[place] and place not in probation for place in places):
                 return []
             if not waiting.is_ahead and now + _AT_ONCE < head.waits_since + GUESS_AFTER_S:
                 self._wake(head.waits_since + GUESS_AFTER_S, waiting)
@@ -217,12 +207,11 @@ class AdaptivePolicy:
         self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
     ) -> Iterator[Choice]:
         free, level = waiting.free, heads[0].level
-        pairs: list[_Pair] = []
-        for place, head in enumerate(tuple(heads)):
-            if head.level == level and head.count:
-                pair = self._best_pair(head, place, waiting, now)
-                if pair is not None:
-                    pairs.append(pair)
+        if len(free) == 1 and len(heads) > 1:
+            yield from self._pair_one(heads, waiting, now)
+            return
+        current = [head for head in heads if head.count and head.level == level]
+        pairs = self._pairs(current, waiting, now)
         heapq.heapify(pairs)
         while pairs and free:
             _, place, head, worker = pairs[0]
@@ -236,6 +225,69 @@ class AdaptivePolicy:
                 heapq.heappop(pairs)
             else:
                 heapq.heapreplace(pairs, pair)
+
+    def _pair_one(
+        self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
+    ) -> Iterator[Choice]:
+        """Choose for the only free worker, which is what happens most under load."""
+        market, free, level = self.market, waiting.free, heads[0].level
+        (worker,) = free
+        for changed in market.changed:
+            self._favourites.pop(changed, None)
+        market.changed.clear()
+        while worker in free:
+            epoch, version = market.epoch, waiting.version
+            favourite = self._favourites.get(worker)
+            if (
+                favourite is not None
+                and favourite[0] == epoch
+                and favourite[1] == version
+                and favourite[2].count
+                and favourite[2].level == level
+            ):
+                head = favourite[2]
+            else:
+                current = [head for head in heads if head.count and head.level == level]
+                pairs = self._pairs(self._nearest(current, worker, now), waiting, now)
+                pairs = pairs or self._pairs(current, waiting, now)
+                if not pairs:
+                    return
+                head = min(pairs)[2]
+                self._favourites[worker] = (epoch, version, head)
+            yield self._choice(market.kind_of(head), head, worker)
+
+    def _nearest(
+        self, heads: Sequence[WaitingHead], worker: WorkerRecord, now: float
+    ) -> Sequence[WaitingHead]:
+        """The tasks from which the next one for a worker comes, unless all of them are held back.
+
+        The others have so much more loss that their waiting does not make up for it.
+        """
+        kind_of, place = self.market.kind_of, self.market.crew.index[worker]
+        losses: list[float] = []
+        least, nearest = inf, None
+        for head in heads:
+            kind = kind_of(head)
+            # What others than the usual workers may run is looked at in any case.
+            loss = kind.best - kind.values[place] if head.able is kind.able else -inf
+            losses.append(loss)
+            if -inf < loss < least:
+                least, nearest = loss, head
+        if nearest is None:
+            return heads
+        bonus = relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)
+        limit = least + LONGEST_BONUS - min(bonus, LONGEST_BONUS)
+        return [head for head, loss in zip(heads, losses, strict=True) if loss <= limit]
+
+    def _pairs(
+        self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
+    ) -> list[_Pair]:
+        pairs: list[_Pair] = []
+        for place, head in enumerate(heads):
+            pair = self._best_pair(head, place, waiting, now)
+            if pair is not None:
+                pairs.append(pair)
+        return pairs
 
     def _best_pair(
         self, head: WaitingHead, place: int, waiting: WaitingTasks, now: float
@@ -262,11 +314,11 @@ class AdaptivePolicy:
         if not loss < inf:
             # It is addressed to a worker that could not run it otherwise.
             loss = 0.0
-        relaxed_per_s = max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)
-        bonus = relaxed_per_s * (now - head.waits_since)
+        growth_per_s = relaxed_per_s(kind)
+        bonus = growth_per_s * (now - head.waits_since)
         if loss <= TOLERANCE + bonus + _AT_ONCE:
             return loss - min(bonus, LONGEST_BONUS), place, head, chosen
-        self._wake(head.waits_since + (loss - TOLERANCE) / relaxed_per_s, waiting)
+        self._wake(head.waits_since + (loss - TOLERANCE) / growth_per_s, waiting)
         return None
 
     def _probe_bonus(self, kind: TaskKind, worker: WorkerRecord, now: float) -> float:
@@ -277,7 +329,11 @@ class AdaptivePolicy:
 
     def _best_value(self, kind: TaskKind, head: WaitingHead) -> float:
         able = head.able
-        if able is kind.able or able == kind.able:
+        if able is kind.able:
+            return kind.best
+        if able == kind.able:
+            # From now on comparing them takes no time.
+            kind.able = able
             return kind.best
         index, values = self.market.crew.index, kind.values
         return max([values[index[worker]] for worker in able if worker in index], default=-inf)
@@ -286,15 +342,34 @@ class AdaptivePolicy:
         if not waiting.is_ahead and (self._wakes_at is None or at < self._wakes_at):
             self._wakes_at = at
 
+    # ------------------------------------------------------------------ explaining
+
     def hold(self, head: WaitingHead, now: float) -> Hold | None:
         """For which worker a task is held back, and until when at most."""
-        return None
+        kind = self.market.kind_of(head)
+        by_declared = self._decides_by_declared(kind)
+        return find_hold(kind, self.market.crew, head, now, by_declared=by_declared)
+
+    def suits(self, task: Task, worker: WorkerRecord) -> bool:
+        """Whether the worker is as good for the task as the best, within the tolerance."""
+        kind = self.market.find_kind(task, may_retry=task.max_attempts > 1)
+        place = self.market.crew.index.get(worker)
+        if place is None:
+            return False
+        if self._decides_by_declared(kind):
+            return kind.declared[place] and place not in kind.figures.on_probation
+        return kind.best - kind.values[place] <= TOLERANCE
+
+    def _decides_by_declared(self, kind: TaskKind) -> bool:
+        return self._is_declared and not kind.is_uneven and not kind.task.required_skills
 
     # ------------------------------------------------------------------ keeping
 
     def export_state(self) -> Mapping[str, Payload]:
         """What it has learned: a part for each worker, and `SHARED_ROW` with the rest."""
         self._take_noted()
+        # Whoever continues has none of them either.
+        self._favourites.clear()
         scorecards = self.scorecards
         parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
         parts.update((name, scorecards.worker_row(name)) for name in scorecards.workers)
@@ -303,6 +378,7 @@ class AdaptivePolicy:
     def changed_state(self) -> Mapping[str, Payload]:
         """The parts that may have changed since the last call."""
         self._take_noted()
+        self._favourites.clear()
         scorecards = self.scorecards
         parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
         for name in scorecards.rows_changed():
@@ -331,12 +407,14 @@ class AdaptivePolicy:
         self.scorecards, self.market = scorecards, market
         self.declared.results = shares.results
         self.declared.contradictions = shares.contradictions
+        self.declared.are_believed = shares.are_believed
 
     def _write_shares(self) -> Payload:
         return {
             "skills": self.scorecards.worker_row(SHARED_ROW),
             "results": self.declared.results,
             "contradictions": self.declared.contradictions,
+            "are_believed": self.declared.are_believed,
             "market": self.market.write_state(),
         }
 

@@ -11,7 +11,9 @@ from ....messages import InvalidInput, Payload, Task
 from ....messages.record import Record
 from ....messages.wording import summarize
 from .prices import Price
+from .scorecards.sharpness import NOISES
 from .task_kinds import TaskKind
+from .type_figures import FiguresRow
 
 _Figure = Annotated[float, Field(allow_inf_nan=False)]
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -39,11 +41,13 @@ class StoredKind(_Part):
         fields: the fields of a task of this kind, from which the kind follows.
         may_retry: whether another attempt follows a failed one.
         recent: how many of these tasks were handed out lately.
+        kept: what else `TaskKind.restore` needs.
     """
 
     fields: dict[str, Payload]
     may_retry: bool
     recent: _Amount
+    kept: Annotated[list[_Figure], Field(min_length=5, max_length=5)]
 
     def task(self) -> Task:
         """A task of this kind.
@@ -63,6 +67,9 @@ class StoredMarket(_Part):
     Args:
         prices: the prices by worker.
         kinds: the kinds of work, in their order.
+        figures: by type and worker, the figures that were looked up last; see `TypeFigures`.
+        sharpness: the weights of the noises in use; None for the first ones.
+        due_after: after how many events the prices are adjusted next.
         events: the number of events since the prices were last adjusted.
         all_events: the number of events before.
         backlog: how many tasks waited at the last adjustment.
@@ -72,6 +79,11 @@ class StoredMarket(_Part):
 
     prices: dict[str, StoredPrice] = Field(default_factory=dict)
     kinds: list[StoredKind] = Field(default_factory=list)
+    figures: dict[str, dict[str, FiguresRow]] = Field(default_factory=dict)
+    sharpness: (
+        Annotated[list[_Amount], Field(min_length=len(NOISES), max_length=len(NOISES))] | None
+    ) = None
+    due_after: _Amount = 0.0
     events: _Count = 0
     all_events: _Count = 0
     backlog: _Count = 0
@@ -86,12 +98,14 @@ class StoredShares(_Part):
         skills: the row that scorecards keep of all workers together.
         results: how many results the declared skills predicted or contradicted.
         contradictions: how many contradicted them.
+        are_believed: whether declared skills decide.
         market: the kinds of work and the prices.
     """
 
     skills: dict[str, Payload] = Field(default_factory=dict)
     results: _Count = 0
     contradictions: _Count = 0
+    are_believed: bool = True
     market: StoredMarket = Field(default_factory=StoredMarket)
 
 
@@ -118,7 +132,12 @@ class KindWriter:
         known = self._known
         self._known = {kind: known.get(kind) or _fields_of(kind.task) for kind in kinds}
         return [
-            {"fields": fields, "may_retry": kind.may_retry, "recent": kind.recent}
+            {
+                "fields": fields,
+                "may_retry": kind.may_retry,
+                "recent": kind.recent,
+                "kept": kind.export(),
+            }
             for kind, fields in self._known.items()
         ]
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from .learning_policy import SettledAttempt
 
 BELIEVED_TO = 0.1
-"""Declared skills are believed while at most this share of the results contradicts them."""
+"""Declared skills are believed until more than this share of the results contradicts them."""
+
+BELIEVED_AGAIN_AT = 0.02
+"""They are believed again once this share or less contradicts them."""
 
 
 class DeclaredSkills:
@@ -23,16 +26,13 @@ class DeclaredSkills:
     that should be too difficult.
     """
 
-    __slots__ = ("contradictions", "results")
+    __slots__ = ("are_believed", "contradictions", "results")
 
     def __init__(self) -> None:
         self.results = 0
         self.contradictions = 0
-
-    @property
-    def are_believed(self) -> bool:
+        self.are_believed = True
         """Whether declared skills decide."""
-        return self.contradictions <= BELIEVED_TO * self.results
 
     def learn(self, settled: SettledAttempt) -> None:
         """Count an attempt that tells something about skill."""
@@ -42,6 +42,8 @@ class DeclaredSkills:
         succeeded = settled.outcome is AttemptOutcome.SUCCEEDED
         if succeeded is not is_declared_able(settled.task, settled.worker):
             self.contradictions += 1
+        limit = BELIEVED_TO if self.are_believed else BELIEVED_AGAIN_AT
+        self.are_believed = self.contradictions <= limit * self.results
 
 
 def is_declared_able(task: Task, worker: WorkerRecord) -> bool:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ....messages import TaskId, TaskStatus
-from ..model.decision import MAX_NAMED, Candidates, Considered, Decision
+from ..model.decision import MAX_NAMED, Candidates, Considered, Decision, WorkerFigures
 from ..model.records import AttemptOutcome, TaskRecord, WorkerRecord
+
+_SMALLEST_PRICE = 0.001
+"""Lower prices of a second are not worth telling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def explain_wait(
     *,
     held_back: Container[str] = (),
     held: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    figures: Sequence[WorkerFigures] = (),
     too_dear: Mapping[str, str] = MappingProxyType({}),
 ) -> Explanation:
     """Explain what a task waits for, and why no connected worker has it.
@@ -80,6 +84,7 @@ def explain_wait(
         workers: the connected workers.
         held_back: the names of the workers that get no more tasks because their attempts failed.
         held: by worker name, the attempts that still hold slots after they were told to stop.
+        figures: what a learning policy expects of the best of them.
         too_dear: by worker name, why the budget allows it no more tasks.
     """
     if record.error_message is not None:
@@ -87,6 +92,7 @@ def explain_wait(
     if candidates is None:
         return Explanation(record.task_id, record.status, policy, headline)
     taken = {worker.name: worker.taken for worker in workers}
+    expected = {each.worker: each for each in figures}
     considered: list[Considered] = []
     for name, slots in candidates.able:
         is_free = taken[name] < slots
@@ -99,6 +105,8 @@ def explain_wait(
         elif is_free and name in too_dear:
             verdict = too_dear[name]
         verdict = "; ".join((verdict, *held.get(name, ())[:MAX_NAMED]))
+        if name in expected:
+            verdict += f"; {describe_figures(expected[name])}"
         considered.append(Considered(name, None, verdict))
     considered += _passed_over(candidates, record)
     named = tuple(considered[:MAX_NAMED])
@@ -135,7 +143,33 @@ def _describe_status(record: TaskRecord) -> str:
             return f"is {record.status.value}: {reason}"
 
 
+def describe_figures(figures: WorkerFigures) -> str:
+    """What a learning policy expected of a worker, as text."""
+    count = figures.results
+    results = "no result yet" if not count else f"{count} result{'s' if count > 1 else ''}"
+    told = (
+        f"chance {figures.chance:.2f} (skill {figures.skill:.1f} ± {figures.deviation:.1f} from "
+        f"{results}), {figures.duration_s:.2g} s"
+    )
+    if figures.price_per_s >= _SMALLEST_PRICE:
+        told += f", its time is worth {figures.price_per_s:.2g}/s elsewhere"
+    if figures.cost:
+        told += f", cost {figures.cost:.3g}"
+    return told
+
+
+def _expected(decision: Decision) -> list[Considered]:
+    chosen, *others = decision.figures
+    told = [Considered(chosen.worker, chosen.value, f"chosen: {describe_figures(chosen)}")]
+    for each in others:
+        better = "would have " if each.value > chosen.value else ""
+        told.append(Considered(each.worker, each.value, better + describe_figures(each)))
+    return told
+
+
 def _scored(decision: Decision) -> list[Considered]:
+    if decision.figures:
+        return _expected(decision)
     (name, best), *rest = decision.scored
     why = ", the most skilled first since it had failed before"
     verdict = f"chosen with score {best:.2f}" + (why if decision.candidates.is_recovery else "")
@@ -149,7 +183,7 @@ def _scored(decision: Decision) -> list[Considered]:
 
 
 def _busy(decision: Decision) -> list[Considered]:
-    if decision.scored_count > MAX_NAMED:
+    if decision.figures or decision.scored_count > MAX_NAMED:
         return []
     scored = {name for name, _ in decision.scored}
     # A worker that can run the task and was not scored had no free slot.

@@ -80,6 +80,7 @@ class WaitingTasks(NamedTuple):
         thrift: how much of a success one unit of cost is worth.
         budget_left: the cost that may still be spent; None for no limit.
         is_ahead: whether the workers are busy, and prefetch the tasks.
+        version: a number that changes when a group is offered that was not offered before.
     """
 
     heads: Sequence[WaitingHead]
@@ -87,6 +88,7 @@ class WaitingTasks(NamedTuple):
     thrift: float
     budget_left: float | None
     is_ahead: bool
+    version: int
 
 
 class Choice(NamedTuple):
@@ -107,12 +109,13 @@ class Hold(NamedTuple):
     """Why a task is held back although a worker that may run it is free.
 
     Args:
-        worker: the name of the worker for which it waits.
-        until: when it stops waiting for that worker, in seconds of the board.
-        figures: what the policy knows of the workers, the one that it waits for first.
+        reason: what it waits for, as text for people.
+        until: when it may go to another worker, in seconds of the board; infinite if it waits
+            until a worker is free.
+        figures: what the policy expects of the workers, the one that it waits for first.
     """
 
-    worker: str
+    reason: str
     until: float
     figures: tuple[WorkerFigures, ...] = ()
 
@@ -153,10 +156,11 @@ class LearningPolicy(MatchingPolicy, Protocol):
         ...
 
     def hold(self, head: WaitingHead, now: float) -> Hold | None:
-        """For which worker a task is held back, and until when at most; None if it is not.
+        """For which worker a task is held back, and until when at most; for explanations."""
+        ...
 
-        The board asks for the next choice at that time, so nothing waits for ever.
-        """
+    def suits(self, task: Task, worker: WorkerRecord) -> bool:
+        """Whether a task that waits at a busy worker had better go to this free one."""
         ...
 
     def wakes_at(self) -> float | None:

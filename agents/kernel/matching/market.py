@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ....messages import Payload, Task
@@ -10,30 +10,37 @@ from .adaptive_state import KindWriter, StoredMarket, read_prices, write_prices
 from .policies import MatchingPolicy
 from .prices import Price, adjust_prices
 from .scorecards.scorecards import Scorecards
+from .scorecards.sharpness import Sharpness
 from .task_kinds import Crew, TaskKind
-from .type_figures import TypeFigures
+from .type_figures import FiguresRow, TypeFigures
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
     from .learning_policy import SettledAttempt, WaitingHead
 
-CELLS_PER_EVENT = 16
+CELLS_PER_EVENT = 32
 """How many cells of the tables are looked at for each event, so that its cost stays bounded."""
 
-FEWEST_EVENTS = 16
+FEWEST_EVENTS = 8
 """The least number of events between two adjustments of the prices."""
 
-SETTLED_AFTER = 500
+SETTLED_AFTER = 250
 """After so many events, prices are adjusted half as often, then less and less."""
 
-LONGEST_INTERVAL = 4.0
+LONGEST_INTERVAL = 16.0
+"""How much longer the time between two adjustments becomes at most."""
 
 RECENT_TASKS = 128.0
 """For about how many tasks what was handed out lately counts as demand."""
 
 MAX_KINDS = 1_000
+
+MAX_FIGURES_KEPT = 500
+"""A store keeps no more looked-up figures than this; others are looked up anew."""
+
 _CATCHES_UP = 40
 _FORGOTTEN = 0.05
+_NOTABLE = 0.01
 
 
 class Market:
@@ -51,6 +58,10 @@ class Market:
         self.thrift = 0.0
         self.events = 0
         """The number of results and choices since the prices were last adjusted."""
+        self.epoch = 0
+        """A number that changes with the prices, and when somebody's value changes much."""
+        self.changed: set[WorkerRecord] = set()
+        """The workers whose own figures have changed; whoever reads it clears it."""
         self._all_events = 0
         self._due_after = 0.0
         self._backlog = 0
@@ -62,6 +73,10 @@ class Market:
         self._kinds: dict[Hashable, TaskKind] = {}
         self._kind_writer = KindWriter()
         self._types: dict[str, tuple[TypeFigures, list[TaskKind]]] = {}
+        self._sharpness = Sharpness()
+        # What a run left that is continued: until its workers are there again.
+        self._known: dict[str, Mapping[str, FiguresRow]] = {}
+        self._kept: list[tuple[Task, bool, Sequence[float]]] = []
 
     @property
     def is_due(self) -> bool:
@@ -78,14 +93,22 @@ class Market:
             price.slots = worker.slots
             prices.append(price)
         self.crew = Crew(workers, prices)
-        recent = {key: kind.recent for key, kind in self._kinds.items()}
-        known, self._kinds = self._kinds, {}
+        self.epoch += 1
+        for task_type, (figures, _) in self._types.items():
+            self._known[task_type] = {**self._known.get(task_type, {}), **figures.rows()}
+        before, self._kinds = self._kinds, {}
         self._types.clear()
-        for key, kind in known.items():
+        for key, kind in before.items():
             kind.is_dropped = True
-            if recent[key] > _FORGOTTEN:
-                self._add_kind(key, kind.task, may_retry=kind.may_retry).recent = recent[key]
-        self._due_after = 0.0
+            if kind.recent > _FORGOTTEN:
+                self._add_kind(key, kind.task, may_retry=kind.may_retry).recent = kind.recent
+        for task, may_retry, kept in self._kept if workers else ():
+            key = (task.type, self._policy.group(task), may_retry)
+            self._add_kind(key, task, may_retry=may_retry).restore(kept)
+        if workers:
+            self._kept = []
+        if before or not workers:
+            self._due_after = 0.0
 
     def set_thrift(self, thrift: float) -> None:
         """Set how much of a success one unit of cost is worth."""
@@ -103,34 +126,55 @@ class Market:
                 continue
             figures, kinds = known
             if figures.note_result(index, each.task):
+                self.changed.add(each.worker)
                 for kind in kinds:
-                    kind.stale.add(index)
+                    self._follow(kind, index)
+
+    def _follow(self, kind: TaskKind, index: int) -> None:
+        """Follow the figures of one worker, at once if the kind has work."""
+        kind.stale.add(index)
+        if kind.recent > _FORGOTTEN:
+            best = kind.best
+            kind.update_stale()
+            if abs(kind.best - best) > _NOTABLE:
+                self.epoch += 1
 
     def kind_of(self, head: WaitingHead) -> TaskKind:
         """The kind of a task, up to date."""
         kind = head.notes
-        if not isinstance(kind, TaskKind) or kind.is_dropped:
-            kind = head.notes = self._find_kind(head)
+        if type(kind) is not TaskKind or kind.is_dropped:
+            kind = head.notes = self.find_kind(head.task, may_retry=head.attempts_left > 1)
+        elif kind.stale or kind.price_version != self._price_version:
+            self._update(kind)
+        return kind
+
+    def _update(self, kind: TaskKind) -> None:
         if kind.stale:
             kind.update_stale()
         if kind.price_version != self._price_version:
             kind.reprice(self._price_version)
-        return kind
 
-    def _find_kind(self, head: WaitingHead) -> TaskKind:
-        task, may_retry = head.task, head.attempts_left > 1
+    def find_kind(self, task: Task, *, may_retry: bool) -> TaskKind:
+        """The kind of a task, up to date.
+
+        Args:
+            task: the task.
+            may_retry: whether another attempt follows a failed one.
+        """
         key = (task.type, self._policy.group(task), may_retry)
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= MAX_KINDS:
                 self._drop_kinds()
             kind = self._add_kind(key, task, may_retry=may_retry)
+        self._update(kind)
         return kind
 
     def _add_kind(self, key: Hashable, task: Task, *, may_retry: bool) -> TaskKind:
         known = self._types.get(task.type)
         if known is None:
-            figures = TypeFigures(task, self.crew.workers, self._scorecards)
+            rows = self._known.get(task.type, {})
+            figures = TypeFigures(task, self.crew.workers, self._scorecards, self._sharpness, rows)
             known = self._types[task.type] = (figures, [])
         kind = self._kinds[key] = TaskKind(
             task,
@@ -177,13 +221,15 @@ class Market:
         self._all_events += self.events
         self.events = 0
         self._due_after = cells / CELLS_PER_EVENT
-        rounds = int(min(events / self._due_after, _CATCHES_UP)) or 1
         self._due_after *= min(1.0 + self._all_events / SETTLED_AFTER, LONGEST_INTERVAL)
+        rounds = int(min(events / self._due_after, _CATCHES_UP)) or 1
         recent = sum([kind.recent for kind in kinds])
         self._lasted_s += 0.0 if self._adjusted_at is None else now - self._adjusted_at
         self._adjusted_at = now
         kept = min(RECENT_TASKS / recent, 1.0) if recent else 1.0
         self._lasted_s *= kept
+        if self._scorecards.sharpness.published != self._sharpness.published:
+            self._publish_sharpness()
         for figures, of_type in self._types.values():
             changed = [
                 index
@@ -203,19 +249,31 @@ class Market:
             adjust_prices(crew.prices, kinds, self._lasted_s)
         crew.per_s[:] = [price.per_s for price in crew.prices]
         self._price_version += 1
+        self.epoch += 1
+
+    def _publish_sharpness(self) -> None:
+        current = self._scorecards.sharpness
+        self._sharpness.restore(current.log_weights, current.published)
+        for kind in self._kinds.values():
+            kind.update_all()
 
     # ------------------------------------------------------------------ keeping
 
     def write_state(self) -> Payload:
         """What `restore_state` reads, as plain values."""
+        figures = {task_type: known[0].rows() for task_type, known in self._types.items()}
+        is_small = sum(map(len, figures.values())) <= MAX_FIGURES_KEPT
         return {
             "prices": write_prices(self._prices),
             # The order counts. Others are dropped when workers come, as they do after a restart.
             "kinds": self._kind_writer.write(
                 kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN
             ),
+            "figures": figures if is_small else {},
+            "sharpness": list(self._sharpness.published),
             "events": self.events,
             "all_events": self._all_events,
+            "due_after": self._due_after,
             "backlog": self._backlog,
             "lasted_s": self._lasted_s,
             "adjusted_at": self._adjusted_at,
@@ -227,11 +285,11 @@ class Market:
         Raises:
             InvalidInput: the task of a kind is not valid.
         """
-        for each in stored.kinds:
-            task = each.task()
-            key = (task.type, self._policy.group(task), each.may_retry)
-            self._add_kind(key, task, may_retry=each.may_retry).recent = each.recent
+        self._kept = [(each.task(), each.may_retry, each.kept) for each in stored.kinds]
+        self._known = dict(stored.figures)
+        if stored.sharpness is not None:
+            self._sharpness.restore(self._sharpness.log_weights, stored.sharpness)
         self._prices = read_prices(stored.prices)
         self.events, self._all_events = stored.events, stored.all_events
-        self._backlog = stored.backlog
+        self._due_after, self._backlog = stored.due_after, stored.backlog
         self._lasted_s, self._adjusted_at = stored.lasted_s, stored.adjusted_at

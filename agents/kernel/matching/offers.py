@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from ..model.decision import Decision
 from ..model.records import WorkerRecord
@@ -11,9 +10,7 @@ from .learning_policy import Choice, LearningPolicy, WaitingHead, WaitingTasks
 from .policies import describe_unavailability
 from .ready_queue import TaskGroup
 from .waiting_heads import WaitingHeads
-
-if TYPE_CHECKING:
-    from .task_queue import Match, TaskQueue
+from .waiting_queue import Match, WaitingQueue
 
 
 class Offers:
@@ -24,7 +21,7 @@ class Offers:
         policy: the learning policy.
     """
 
-    def __init__(self, queue: TaskQueue, policy: LearningPolicy) -> None:
+    def __init__(self, queue: WaitingQueue, policy: LearningPolicy) -> None:
         self._queue = queue
         self.policy = policy
         self.waiting = WaitingHeads()
@@ -110,7 +107,9 @@ class Offers:
             self._has_met = True
             able = (each for each in queue.workers if describe_unavailability(each) is None)
             self.policy.meet(sorted(able, key=lambda worker: worker.order))
-        waiting = WaitingTasks(heads, free, self.thrift, queue.budget.left, is_ahead)
+        version = self.waiting.version
+        left = queue.budget.left
+        waiting = WaitingTasks(heads, free, self.thrift, left, is_ahead, version)
         return self.policy.choose(waiting, now)
 
     def _take(self, choice: Choice) -> Match:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ....messages import Task, TaskId
 from ..model.decision import Decision
@@ -12,9 +11,7 @@ from ..model.records import WorkerRecord
 from .addressed import AddressedPolicy
 from .policies import PairingPolicy
 from .ready_queue import QueueEntry
-
-if TYPE_CHECKING:
-    from .task_queue import Match, TaskQueue
+from .waiting_queue import Match, WaitingQueue
 
 _PAIRED_AT_ONCE = 1_000
 """The maximum number of waiting tasks that a pairing policy gets per call; calls are frequent."""
@@ -28,7 +25,7 @@ class PairedMatches:
         policy: the pairing policy.
     """
 
-    def __init__(self, queue: TaskQueue, policy: PairingPolicy) -> None:
+    def __init__(self, queue: WaitingQueue, policy: PairingPolicy) -> None:
         self._queue = queue
         self._policy = policy
 

@@ -28,6 +28,9 @@ class MatchingPolicy(Protocol):
     def urgency(self, task: Task, sequence: int) -> tuple[float, ...]:
         """A waiting task's urgency; the task with the smallest value is assigned first.
 
+        If the policy has the attribute `puts_priority_first`, the first number is the negative
+        priority. Then the queue lets priorities age, and puts deadlines after them.
+
         Args:
             task: the task.
             sequence: its number in the order of adding.
@@ -80,6 +83,7 @@ class BestFit:
     """
 
     name = "best_fit"
+    puts_priority_first = True
 
     def urgency(self, task: Task, sequence: int) -> tuple[float, ...]:
         """By priority, then difficulty, then the order of adding."""
@@ -136,6 +140,7 @@ class ByScore:
     """
 
     name = "score"
+    puts_priority_first = True
 
     def urgency(self, task: Task, sequence: int) -> tuple[float, ...]:
         """By priority, then difficulty, then the order of adding."""
@@ -168,8 +173,14 @@ def recovery_score(worker: WorkerRecord) -> float:
 
 
 def find_obstacle(policy: MatchingPolicy, task: Task, worker: WorkerRecord) -> str | None:
-    """Why the worker can't run the task: no handler, or the policy's obstacle; None if it can."""
-    return _missing_handler(task, worker) or policy.obstacle(task, worker)
+    """Why the worker can't run the task; None if it can.
+
+    It has no handler or lacks a skill that the task insists on, or it is the policy's obstacle.
+    """
+    obstacle = _missing_handler(task, worker)
+    if obstacle is None and task.strict:
+        obstacle = _missing_skill(task, worker)
+    return obstacle or policy.obstacle(task, worker)
 
 
 def describe_unavailability(worker: WorkerRecord) -> str | None:
@@ -193,7 +204,7 @@ def describe_shortfall(policy: MatchingPolicy, task: Task, workers: Iterable[Wor
     skill = effective_skill(task, best)
     if skill < task.difficulty:
         return f"needs skill {task.difficulty}; the best, {best.name}, has {skill}"
-    obstacle = policy.obstacle(task, best)
+    obstacle = find_obstacle(policy, task, best)
     return f"{best.name}: {obstacle}" if obstacle else f"{policy.name} assigns it to no worker"
 
 
@@ -204,3 +215,11 @@ def _missing_handler(task: Task, worker: WorkerRecord) -> str | None:
     if not task.type:
         return f"does no simulated work; has handlers for: {known}"
     return f"has no handler for {task.type!r}; has: {known}"
+
+
+def _missing_skill(task: Task, worker: WorkerRecord) -> str | None:
+    for name, level in task.required_skills.items():
+        has = worker.skills.get(name, 0.0)
+        if has < level:
+            return f"its skill {name!r} is {has:g}, and the task insists on {level:g}"
+    return None

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..model.decision import Decision
 from ..model.records import WorkerRecord
+from .offers import Offers
 from .ready_queue import TaskGroup, most_urgent
-
-if TYPE_CHECKING:
-    from .task_queue import Match, TaskQueue
+from .waiting_queue import Match, WaitingQueue
 
 
 class PrefetchedMatches:
@@ -19,13 +17,21 @@ class PrefetchedMatches:
 
     Args:
         queue: the waiting tasks and the workers.
+        offers: the matches of a learning policy; None for other policies.
         prefetch_s: the amount of work that a worker may prefetch per slot, in seconds.
         quarantine_after: the number of consecutive failures that start a worker's quarantine; None
             never.
     """
 
-    def __init__(self, queue: TaskQueue, prefetch_s: float, quarantine_after: int | None) -> None:
+    def __init__(
+        self,
+        queue: WaitingQueue,
+        offers: Offers | None,
+        prefetch_s: float,
+        quarantine_after: int | None,
+    ) -> None:
         self._queue = queue
+        self._offers = offers
         self._prefetch_s = prefetch_s
         self._quarantine_after = quarantine_after
         # Workers without a free slot that may prefetch tasks; bounded by the workers.
@@ -54,10 +60,10 @@ class PrefetchedMatches:
             room_s = worker.prefetch_room_s(self._prefetch_s)
             held = len(worker.prefetched)
             most = min(held + share, worker.max_prefetched(self._quarantine_after))
-            if queue.offers is None:
+            if self._offers is None:
                 matches += self._most_urgent_for(worker, room_s, held, most)
             else:
-                matches += queue.offers.take_ahead(worker, room_s, held, most)
+                matches += self._offers.take_ahead(worker, room_s, held, most)
         return matches
 
     def _most_urgent_for(

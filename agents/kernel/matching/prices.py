@@ -12,9 +12,12 @@ SPREAD = 0.01
 BUSY_SHARE = 0.97
 """The share of its time that a worker may be busy before its time gets dearer."""
 
+GAIN = 4.0
+"""How fast prices follow an excess of load, as a part of a step."""
+
 _CUT = 6.0 * SPREAD
 _FIRST_STEP = 0.04
-_LEAST_STEP = 0.002
+_LEAST_STEP = 0.02
 _LARGEST_STEP = 0.08
 _SLOWER = 0.5
 _FASTER = 1.25
@@ -99,7 +102,7 @@ def adjust_prices(prices: Sequence[Price], kinds: Sequence[DemandedKind], lasted
         else:
             price.step = max(price.step * _SLOWER, _LEAST_STEP)
             price.rising = rising
-        change = price.step * max(-1.0, min(excess, 1.0))
+        change = price.step * max(-1.0, min(GAIN * excess, 1.0))
         price.per_s = max(price.per_s + change / mean_s, 0.0)
     least = min(price.per_s for price in prices)
     if least > 0.0:

@@ -23,6 +23,13 @@ failed is likely to be a hard one, and its time is lost."""
 SPEED = 0.01
 """How much value a worker loses for each time that it takes as long as the fastest."""
 
+HOPELESS = 0.25
+"""Below this chance of success a worker loses more value than its chance alone says: an attempt
+that is likely to fail uses up a task, however busy the others are."""
+
+HOPELESS_LOSS = 0.5
+"""How much more value it loses at no chance at all."""
+
 UNEVEN_PACE = 2.0
 """Workers whose paces differ more are not alike, whatever skills they declare."""
 
@@ -135,6 +142,20 @@ class TaskKind:
         self.is_uneven = False
         self.update_all()
 
+    def export(self) -> list[float]:
+        """What `restore` needs."""
+        if self.stale:
+            self.update_stale()
+        return [self.recent, self._fastest_s, self.mean_s, self._next, float(self.is_uneven)]
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Continue with what `export` returned."""
+        self.recent, self._fastest_s, self.mean_s, self._next, is_uneven = state
+        self.is_uneven = bool(is_uneven)
+        for index in self.worker_indices:
+            self._appraise(index)
+        self.reprice(self.price_version)
+
     def update_all(self) -> None:
         """Follow the figures of all workers."""
         self.stale.clear()
@@ -217,6 +238,8 @@ class TaskKind:
             - self.thrift * self.figures.costs[index]
             - SPEED * self.seconds[index] / self._fastest_s
         )
+        if chance < HOPELESS:
+            self.gross[index] -= HOPELESS_LOSS * (1.0 - chance / HOPELESS)
 
     def _price(self, index: int) -> None:
         value = self.gross[index] - self._crew.per_s[index] * self.seconds[index]

@@ -9,28 +9,25 @@ joins or leaves.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TypeAlias
 
 from ....messages import TaskId
 from ..model.decision import Candidates, Decision
-from ..model.duration_estimate import DurationEstimate
 from ..model.records import TaskRecord, WorkerRecord
 from .addressed import AddressedPolicy
 from .budget import Budget
 from .eligibility import NO_TERMS, Eligibility, Shortfall, terms_of
-from .learning_policy import LearningPolicy
+from .learning_policy import Hold, LearningPolicy
 from .offers import Offers
 from .paired_matches import PairedMatches
 from .policies import MatchingPolicy, PairingPolicy, describe_unavailability
 from .prefetched_matches import PrefetchedMatches
 from .ready_queue import CandidateSet, QueueEntry, ReadyQueue, TaskGroup, most_urgent
 from .unmatched_timeout import UnmatchedTimeout
+from .urgency import Urgency
+from .waiting_queue import Match
 from .worker_ranking import WorkerRanking, name_best
 
 _EMPTY_GROUPS_KEPT = 1_000
-
-Match: TypeAlias = tuple[TaskRecord, WorkerRecord, Decision, DurationEstimate]
-"""A task, its worker, the decision, and the duration estimate for such tasks."""
 
 
 class TaskQueue:
@@ -60,8 +57,9 @@ class TaskQueue:
         self._is_spent = self.budget.is_spent
         self.pairs = PairedMatches(self, policy) if isinstance(policy, PairingPolicy) else None
         self.offers = Offers(self, policy) if isinstance(policy, LearningPolicy) else None
-        self._prefetched = PrefetchedMatches(self, prefetch_s, quarantine_after)
+        self._prefetched = PrefetchedMatches(self, self.offers, prefetch_s, quarantine_after)
         self._quarantine_after = quarantine_after
+        self.urgency = Urgency(policy)
         # Bounded by the tasks, by `max_workers`, and for groups by `_drop_empty_groups`.
         self.workers: dict[WorkerRecord, None] = {}
         self.free: set[WorkerRecord] = set()
@@ -94,7 +92,7 @@ class TaskQueue:
             group = self._add_group(key, TaskGroup(kind, avoided, record))
         sequence = record.sequence
         self._stamp += 1
-        urgency = self.policy.urgency(task, sequence)
+        urgency = self.urgency.of(self.policy, record)
         entry = QueueEntry(urgency, sequence, self._stamp, now, record, group)
         record.queue_entry = entry
         group.count += 1
@@ -302,7 +300,9 @@ class TaskQueue:
         """Whether a worker with a free slot can run a task and has not failed it."""
         eligibility = self.eligibility_of(record)
         return any(
-            worker.name not in record.failed_by and eligibility.may_get(worker, self.workers)
+            worker.name not in record.failed_by
+            and eligibility.may_get(worker, self.workers)
+            and (self.offers is None or self.offers.policy.suits(record.task, worker))
             for worker in self.free
         )
 
@@ -353,6 +353,13 @@ class TaskQueue:
     def has_candidates(self, record: TaskRecord) -> bool:
         """Whether a waiting task had candidates at the last `refresh`."""
         return _entry_of(record).group.candidate_set is not None
+
+    def hold(self, record: TaskRecord, now: float) -> Hold | None:
+        """Why a learning policy holds a waiting task back, if it does."""
+        group = _entry_of(record).group
+        if self.offers is None or group.listed is None:
+            return None
+        return self.offers.policy.hold(group, now)
 
     def gives_up_at(self, record: TaskRecord) -> float | None:
         """When a waiting task fails because no worker can run it.

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ....messages import Task
 from .scorecards.scorecards import Scorecards
+from .scorecards.sharpness import Sharpness
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
 
-SKILL_STEP = 0.03
+SKILL_STEP = 0.05
 """A change of a skill that is large enough to look at, in units of skill."""
 
-DEVIATION_STEP = 0.1
+DEVIATION_STEP = 0.15
 """A change of a skill or its uncertainty that is large enough, as a part of the uncertainty."""
 
 PACE_STEP = 0.05
 """A change of a pace or a cost that is large enough, as a part of it."""
+
+FiguresRow: TypeAlias = tuple[float, float, int, float, float, bool, int]
+"""Skill, variance, results, seconds, cost, whether it is on probation, and when it is due."""
 
 _RESULTS_PER_DELAY = 32
 _LONGEST_DELAY = 8
@@ -31,14 +35,17 @@ class TypeFigures:
     All lists are by the index of the worker.
 
     Args:
-        task_type: the type.
+        task: a task of the type.
         workers: the workers.
         scorecards: what they have shown.
+        sharpness: how sharply success depends on skill.
+        known: the rows of earlier figures, by the name of the worker; see `rows`.
     """
 
     __slots__ = (
         "_due",
         "_scorecards",
+        "_sharpness",
         "_versions",
         "_workers",
         "costs",
@@ -51,9 +58,17 @@ class TypeFigures:
         "variances",
     )
 
-    def __init__(self, task: Task, workers: Sequence[WorkerRecord], scorecards: Scorecards) -> None:
+    def __init__(
+        self,
+        task: Task,
+        workers: Sequence[WorkerRecord],
+        scorecards: Scorecards,
+        sharpness: Sharpness,
+        known: Mapping[str, FiguresRow],
+    ) -> None:
         self.task_type = task.type
         self._scorecards = scorecards
+        self._sharpness = sharpness
         self._workers = workers
         count = len(workers)
         self.skills = [0.0] * count
@@ -65,14 +80,46 @@ class TypeFigures:
         self.on_probation: set[int] = set()
         self._versions = [-2] * count
         self._due = [0] * count
-        for index in range(count):
-            self.look_up(index, task)
+        for index, worker in enumerate(workers):
+            row = known.get(worker.name)
+            if row is not None:
+                self._restore(index, row)
+            else:
+                self.look_up(index, task)
+
+    def rows(self) -> dict[str, FiguresRow]:
+        """The figures of all workers by name, from which to begin again."""
+        return {
+            worker.name: (
+                self.skills[index],
+                self.variances[index],
+                self.results[index],
+                self.seconds[index],
+                self.costs[index],
+                index in self.on_probation,
+                self._due[index],
+            )
+            for index, worker in enumerate(self._workers)
+        }
+
+    def _restore(self, index: int, row: FiguresRow) -> None:
+        skill, variance, results, seconds, cost, is_on_probation, due = row
+        self.skills[index], self.variances[index] = skill, variance
+        self.deviations[index] = sqrt(variance)
+        self.results[index] = results
+        self.seconds[index], self.costs[index] = seconds, cost
+        self._due[index] = due
+        if is_on_probation:
+            self.on_probation.add(index)
 
     def note_result(self, index: int, task: Task) -> bool:
         """Note that a worker had a result. Returns whether its figures have changed."""
         due = self._due[index] - 1
         self._due[index] = due
-        return due <= 0 and self.look_up(index, task)
+        if due > 0:
+            return False
+        self._due[index] = min(1 + self.results[index] // _RESULTS_PER_DELAY, _LONGEST_DELAY)
+        return self.look_up(index, task)
 
     def look_up(self, index: int, task: Task) -> bool:
         """Look a worker up if anything is new. Returns whether its figures have changed."""
@@ -83,7 +130,6 @@ class TypeFigures:
         self._versions[index] = version
         skill, variance, results = scorecards.skill(worker, task)
         self.results[index] = results
-        self._due[index] = min(1 + results // _RESULTS_PER_DELAY, _LONGEST_DELAY)
         seconds = scorecards.expected_s(worker, task)
         cost = scorecards.expected_cost(worker, task)
         is_on_probation = scorecards.is_on_probation(worker.name, self.task_type)
@@ -114,4 +160,4 @@ class TypeFigures:
         if task.required_skills:
             return self._scorecards.chance(self._workers[index], task).success
         margin = self.skills[index] - task.difficulty
-        return self._scorecards.sharpness.chance(margin, self.variances[index])
+        return self._sharpness.chance(margin, self.variances[index])

@@ -17,6 +17,8 @@ class WaitingHeads:
         self._entries: list[QueueEntry] = []
         self.heads: list[WaitingHead] = []
         """The groups, the most urgent first."""
+        self.version = 0
+        """A number that changes when a group is listed that was not listed before."""
 
     def rebuild(self, groups: Collection[TaskGroup], changed: Sequence[TaskGroup]) -> None:
         """List groups anew, because the workers that can run them may have changed.
@@ -31,6 +33,7 @@ class WaitingHeads:
                     group.able = group.candidate_set.workers
                 self.update(group)
             return
+        self.version += 1
         for entry in self._entries:
             entry.group.listed = None
         listed: list[QueueEntry] = []
@@ -55,6 +58,8 @@ class WaitingHeads:
             del entries[place]
             del heads[place]
             group.listed = None
+        else:
+            self.version += 1
         if first is not None:
             _show(group, first)
             place = bisect_left(entries, first)
