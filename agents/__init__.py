@@ -12,6 +12,7 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
+    from .execution.declining import TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
@@ -92,6 +93,7 @@ __all__ = [
     "Store",
     "StressStory",
     "TaskContext",
+    "TaskDeclined",
     "TaskManager",
     "TaskReport",
     "TaskState",
@@ -151,6 +153,7 @@ _MODULES = {
     "Store": ".store.protocol",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
+    "TaskDeclined": ".execution.declining",
     "TaskManager": ".manager.task_manager",
     "TaskReport": ".report.model",
     "TaskState": ".local.task",

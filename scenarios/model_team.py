@@ -130,7 +130,7 @@ QUESTIONS = 800
 PEOPLE = 12
 """How many people ask; each asks the next question when the last one is answered."""
 
-WORTH_CENTS = 30
+WORTH_CENTS = 10
 """What a right answer is worth."""
 
 NEWCOMER = "mixtral-8x7b-chat"

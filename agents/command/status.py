@@ -8,11 +8,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...messages import TaskStatus
+from ..kernel.matching.budget import Budget
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import WorkerRecord
+from ..report.formatting import format_cost
 from .stored_run import StoredRun
 
 Count = Annotated[int, Field(ge=0)]
+Cost = Annotated[float, Field(ge=0)]
 
 
 class _StatusPart(BaseModel):
@@ -43,6 +46,9 @@ class WorkerState(_StatusPart):
     completed: Count
     """How many of its attempts have ended, with success or not."""
 
+    cost: Cost
+    """What its attempts have cost, in the run's unit."""
+
 
 class RunState(_StatusPart):
     """The progress of a run."""
@@ -68,6 +74,18 @@ class RunState(_StatusPart):
     counts: dict[TaskStatus, Count]
     """The number of tasks of each status."""
 
+    cost: Cost
+    """What all attempts have cost."""
+
+    cost_unit: str
+    """The unit of costs."""
+
+    budget: Cost | None
+    """What all attempts together may cost; None for no limit."""
+
+    budget_left: Cost | None
+    """What is left of the budget; None without one."""
+
     workers: dict[str, WorkerState]
     """The workers by name, in the order in which they joined."""
 
@@ -83,6 +101,10 @@ def state_of(run: StoredRun) -> RunState:
         ended_at=board.ended_at,
         failure=board.failure,
         counts={status: board.counts[status] for status in TaskStatus},
+        cost=board.budget.spent,
+        cost_unit=board.budget.unit,
+        budget=board.budget.limit,
+        budget_left=board.budget.unspent,
         workers={name: _state_of(worker, run) for name, worker in board.workers.items()},
     )
 
@@ -98,9 +120,16 @@ def status_lines(run: StoredRun) -> Iterator[str]:
     ]
     tasks = _count(sum(board.counts.values()), "task")
     yield f"{tasks}: {', '.join(counts)}" if counts else tasks
+    unit = board.budget.unit
+    if board.budget.spent or board.budget.limit is not None:
+        yield f"cost: {_describe_budget(board.budget)}"
+        if board.budget.is_committed and board.counts[TaskStatus.PENDING]:
+            yield "tasks that only workers with costs can run wait: nothing of the budget is left"
     for worker in board.workers.values():
         state = _state_of(worker, run)
         ended = f"{_count(state.completed, 'attempt')} ended"
+        if state.cost:
+            ended += f", {format_cost(state.cost, unit)}"
         yield f"  {worker.name}: {_describe_connection(state)}, {ended}"
 
 
@@ -114,6 +143,7 @@ def _state_of(worker: WorkerRecord, run: StoredRun) -> WorkerState:
         slots=worker.slots,
         running=len(worker.running),
         completed=worker.stats.completed_tasks,
+        cost=worker.stats.cost,
     )
 
 
@@ -124,6 +154,13 @@ def _describe_connection(state: WorkerState) -> str:
     if state.health is Health.LATE:
         return f"late, last heartbeat {state.silent_for:,.1f} s ago, {busy}"
     return busy if state.connected else "not connected"
+
+
+def _describe_budget(budget: Budget) -> str:
+    spent = format_cost(budget.spent, budget.unit)
+    if budget.limit is None:
+        return spent
+    return f"{spent} of a budget of {format_cost(budget.limit)}, {format_cost(budget.unspent)} left"
 
 
 def _describe_progress(run: StoredRun) -> str:

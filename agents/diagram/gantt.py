@@ -22,7 +22,7 @@ _WORDS = re.compile(
 _LONGEST_IN_MINUTES_S = 3600.0
 # Times are relative to the start of the run, and have no time zone.
 _BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_TAGS = {"succeeded": "done, ", "running": "active, ", "not begun": ""}
+_TAGS = {"succeeded": "done, ", "running": "active, ", "not begun": "", "declined": ""}
 _FAILED_TAG = "crit, "
 _UNMARKED = frozenset({"succeeded", "running"})
 

@@ -23,6 +23,7 @@ _ENDINGS = {
     OccurrenceKind.TASK_COMPLETED: "succeeded",
     OccurrenceKind.ATTEMPT_FAILED: "failed",
     OccurrenceKind.ATTEMPT_TIMED_OUT: "timed out",
+    OccurrenceKind.ATTEMPT_DECLINED: "declined",
     OccurrenceKind.TASK_CANCELLED: "cancelled",
     OccurrenceKind.TASK_REQUEUED: "lost",
     OccurrenceKind.TASK_FAILED: "lost",
@@ -39,8 +40,8 @@ class Lease:
         worker: the name of the worker that held it.
         began_at: when it began, in seconds.
         ended_at: when it ended, in seconds; the end of the trace if it was still running then.
-        ending: "succeeded", "failed", "timed out", "cancelled", "lost", "not begun" if its worker
-            returned it, or "running".
+        ending: "succeeded", "failed", "timed out", "cancelled", "lost", "declined", "not begun" if
+            its worker returned it, or "running".
     """
 
     task_id: TaskId
@@ -91,6 +92,8 @@ def _has_not_begun(end: Occurrence) -> bool:
     """Whether an occurrence ends an attempt that had not begun."""
     match end.facts:
         case RequeueFacts(RequeueCause.GIVEN_BACK) | FailureFacts(FailureCause.EXPIRED):
+            return True
+        case FailureFacts(FailureCause.LATE):
             return True
         case _:
             return False

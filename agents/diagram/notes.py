@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..kernel.model.occurrence_text import describe_facts
-from ..kernel.model.occurrences import OccurrenceKind
+from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.trace import Trace
 from .escaping import tidy
 from .leases import Lease, leases_of
@@ -15,7 +15,9 @@ from .sequence_model import Note
 
 _SUCCESS_RATE = re.compile(r"success rate\s*[:=]?\s*(\d+(?:\.\d+)?) ?%", re.IGNORECASE)
 _OF_A_WORKER = re.compile(r"(.{1,200}?) success_rate\s*=\s*(\d+(?:\.\d+)?) ?%", re.DOTALL)
-_OF_A_TASK = re.compile(r"(.{1,200}?) (completed|failed|cancelled)(?:: (.*))?", re.DOTALL)
+_OF_A_TASK = re.compile(
+    r"(.{1,200}?) (completed|failed|cancelled|declined|rejected)(?:: (.*))?", re.DOTALL
+)
 
 _DURATION = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?) s"
 _TAKES = re.compile(rf"(.{{1,200}}?) takes {_DURATION}", re.IGNORECASE)
@@ -25,6 +27,10 @@ _TOLERANCE_S = 0.05
 _ROUNDING = 0.005
 _MAX_NAMED = 5
 
+_ATTEMPT_ENDED = {
+    "declined": OccurrenceKind.ATTEMPT_DECLINED,
+    "rejected": OccurrenceKind.ATTEMPT_REJECTED,
+}
 _SETTLED = {
     OccurrenceKind.TASK_COMPLETED: "completed",
     OccurrenceKind.TASK_FAILED: "failed",
@@ -117,17 +123,28 @@ def _check_task(name: str, outcome: str, reason: str | None, trace: Trace) -> st
     if name not in by_name:
         # It names no task, so it is a sentence for people.
         return None
+    if outcome in _ATTEMPT_ENDED:
+        about = (by_name[name], _ATTEMPT_ENDED[outcome])
+        ended = [each for each in trace.occurrences if (each.task_id, each.what) == about]
+        if any(_is_reason(reason, each) for each in ended):
+            return None
+        found = "; ".join(f"{name} {outcome}: {describe_facts(each)}" for each in ended)
+        return found or f"no attempt at {name} was {outcome}"
     for each in reversed(trace.occurrences):
         if each.task_id == by_name[name] and each.what in _SETTLED:
             facts = describe_facts(each)
-            found = _plain(tidy(facts).partition("\n")[0])
-            # A long reason is truncated when it is drawn.
-            is_so = _SETTLED[each.what] == outcome and (
-                reason is None or found.startswith(_plain(reason.rstrip("…")))
-            )
+            is_so = _SETTLED[each.what] == outcome and _is_reason(reason, each)
             detail = f": {facts}" if facts else ""
             return None if is_so else f"{name} {_SETTLED[each.what]}{detail}"
     return f"{name} is not settled"
+
+
+def _is_reason(reason: str | None, end: Occurrence) -> bool:
+    found = _plain(tidy(describe_facts(end)).partition("\n")[0])
+    if end.what is OccurrenceKind.ATTEMPT_REJECTED:
+        found = found.removeprefix("rejected: ")
+    # A long reason is truncated when it is drawn.
+    return reason is None or found.startswith(_plain(reason.rstrip("…")))
 
 
 def _plain(text: str) -> str:

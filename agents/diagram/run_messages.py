@@ -115,7 +115,7 @@ class RunMessage:
         return f"{self.kind.value}({', '.join(parts)})" if parts else self.kind.value
 
 
-_SHOWN = ("success", "grade", "difficulty", "type", "review", "percent")
+_SHOWN = ("success", "declined", "grade", "difficulty", "type", "review", "percent")
 _MAX_NAME_CHARACTERS = 60
 
 
@@ -236,7 +236,7 @@ class _TraceReader:
                 if isinstance(each.facts, ReviewFacts) and each.facts.grade is not None:
                     facts["grade"] = f"{each.facts.grade:g}"
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
-            case OccurrenceKind.ATTEMPT_FAILED:
+            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_DECLINED:
                 self._end(each, task_id)
                 facts |= {"success": "false", "error": describe_facts(each)}
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)

@@ -194,6 +194,8 @@ class _SequenceBuilder:
             OccurrenceKind.WORKER_LOST,
             OccurrenceKind.WORKER_QUARANTINED,
             OccurrenceKind.TASK_FAILED,
+            OccurrenceKind.ATTEMPT_DECLINED,
+            OccurrenceKind.ATTEMPT_REJECTED,
             OccurrenceKind.RUN_RESUMED,
             OccurrenceKind.RUN_ENDED,
         }
@@ -226,6 +228,12 @@ class _SequenceBuilder:
                 yield Note("over", (worker,), tidy(f"In quarantine{detail}"))
             case OccurrenceKind.TASK_FAILED if occurrence.task_id is not None:
                 text = f"{name_of(occurrence.task_id)} failed{detail}"
+                yield Note("over", (self._manager,), tidy(text))
+            case OccurrenceKind.ATTEMPT_DECLINED if occurrence.task_id is not None:
+                text = f"{name_of(occurrence.task_id)} declined{detail}"
+                yield Note("over", (worker or self._manager,), tidy(text))
+            case OccurrenceKind.ATTEMPT_REJECTED if occurrence.task_id is not None:
+                text = f"{name_of(occurrence.task_id)} rejected{detail.removeprefix(': rejected')}"
                 yield Note("over", (self._manager,), tidy(text))
             case OccurrenceKind.RUN_RESUMED:
                 yield Note("over", (self._manager,), "The run is resumed")

@@ -34,7 +34,7 @@ def describe_stray_cancellation(fault: BaseException) -> str:
 
 def is_cancellation(fault: BaseException) -> bool:
     """Whether an exception is asyncio's CancelledError, or a group of only these."""
-    parts = _parts_of(fault)
+    parts = parts_of(fault)
     return isinstance(fault, asyncio.CancelledError) or (
         bool(parts) and all(isinstance(each, asyncio.CancelledError) for each in parts)
     )
@@ -112,10 +112,11 @@ def _related_to(fault: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        to_look_at += [each.__context__, each.__cause__, *_parts_of(each)]
+        to_look_at += [each.__context__, each.__cause__, *parts_of(each)]
 
 
-def _parts_of(fault: BaseException) -> tuple[BaseException, ...]:
+def parts_of(fault: BaseException) -> tuple[BaseException, ...]:
+    """The exceptions of a group; none if it is not a group."""
     # Exception groups exist from Python 3.11 on; before, a library defines them.
     parts = getattr(fault, "exceptions", None) if "Group" in type(fault).__name__ else None
     if not isinstance(parts, tuple):

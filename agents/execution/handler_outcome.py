@@ -13,6 +13,7 @@ from ...messages import EncodeError, Payload, Task
 from ...messages.portability import explain_unportable
 from ..runtime.error_text import HandlerFailed, describe_fault
 from .attempt_outcome import as_ordinary, is_from_signal
+from .declining import TaskDeclined, declined_reason
 
 
 class Returned(NamedTuple):
@@ -33,7 +34,13 @@ class RaisedElsewhere(NamedTuple):
     description: str
 
 
-Outcome: TypeAlias = Returned | Raised | RaisedElsewhere
+class DeclinedElsewhere(NamedTuple):
+    """Why a handler in another process declined its task."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Returned | Raised | RaisedElsewhere | DeclinedElsewhere
 
 
 def do_here(function: Callable[..., Payload], *arguments: object) -> Returned | Raised:
@@ -53,7 +60,7 @@ def do_here(function: Callable[..., Payload], *arguments: object) -> Returned | 
 
 def do_elsewhere(
     function: Callable[[Task], Payload], task: Task, call_id: str
-) -> Returned | RaisedElsewhere:
+) -> Returned | RaisedElsewhere | DeclinedElsewhere:
     """Call a handler in another process or on another machine; no exception propagates.
 
     Args:
@@ -66,6 +73,9 @@ def do_elsewhere(
         output = function(task)
         problem = explain_unportable({"output": output})
     except BaseException as fault:  # noqa: BLE001 - returned as a value
+        reason = declined_reason(fault)
+        if reason is not None:
+            return DeclinedElsewhere(reason)
         return RaisedElsewhere(describe_fault(fault))
     if problem is None:
         return Returned(output)
@@ -77,11 +87,16 @@ def output_of(outcome: Outcome) -> Payload:
 
     Raises:
         HandlerFailed: the handler raised in another process; the text says what.
+        TaskDeclined: the handler declined its task.
         Exception: what the handler raised in this process.
     """
     match outcome:
         case Returned(output):
             return output
+        case Raised(TaskDeclined() as refusal):
+            raise refusal
+        case DeclinedElsewhere(reason):
+            raise TaskDeclined(reason)
         case Raised(fault):
             raise as_ordinary(fault)
         case RaisedElsewhere(description):

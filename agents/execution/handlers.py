@@ -25,6 +25,7 @@ from typing import TypeAlias, TypeVar, cast
 
 from ...messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
 from .handler_executor import HandlerExecutor, Work
+from .handler_report import HandlerReport
 from .reviews import ReviewCall, Reviewer
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
@@ -32,7 +33,7 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext:
+class TaskContext(HandlerReport):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -52,8 +53,6 @@ class TaskContext:
         self._loop = loop
         self._loop_thread = threading.get_ident()
         self.cancel_reason: str | None = None
-        self.grade: float | None = None
-        """The grade that the handler gave its own output; None for none."""
 
     @cached_property
     def task(self) -> Task:
@@ -91,21 +90,6 @@ class TaskContext:
             self._report(percent, note)
         else:
             self._loop.call_soon_threadsafe(self._report, percent, note)
-
-    def quality(self, grade: float) -> None:
-        """Grade the output of this attempt, as its own handler sees it.
-
-        It can only lower what counts as the worker's success. A reviewer's grade replaces it.
-
-        Args:
-            grade: 0 to 1.
-
-        Raises:
-            InvalidInput: the grade is out of range.
-        """
-        if not 0 <= grade <= 1:
-            raise InvalidInput(f"the quality is {grade!r}; it goes from 0 to 1")
-        self.grade = float(grade)
 
     def mark_cancelled(self, reason: str) -> None:
         """Note that this attempt is to stop; called by the agent."""
@@ -317,8 +301,8 @@ def _takes_context(function: Callable[..., object], given: int = 1) -> bool:
         if given == 1:
             raise InvalidInput(f"handler {name} takes no argument; it must take the task")
         raise InvalidInput(
-            f"reviewer {name} takes {len(positional)} of the two arguments task and result; it must "
-            "take both"
+            f"reviewer {name} takes {len(positional)} of the two arguments task and result; it "
+            "must take both"
         )
     return len(positional) > given or (variadic and len(positional) < given)
 

@@ -17,9 +17,10 @@ from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from .attempt_outcome import describe_stray_cancellation, is_cancellation, is_from_signal
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
+from .declining import declined_reason
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
-from .outcome import failure, in_ticks
+from .outcome import failure, in_ticks, refusal
 
 PROGRESS_EVERY_S = 0.1
 
@@ -232,23 +233,22 @@ class TaskRunner:
         started_at = now()
         try:
             outcome: object = await self._perform(assignment)
-            if context.grade is not None:
-                outcome = _graded(outcome, context.grade)
         except BaseException as fault:
             if is_from_signal(fault) or _is_garbage_collected(own_task):
                 attempt.is_reported = True
                 raise
             # Handlers may also call `sys.exit`, or raise an exception that asyncio gives a meaning.
-            reason = await self._explain(attempt, fault)
-            if reason is None:
+            declined = declined_reason(fault)
+            reason = declined or await self._explain(attempt, fault)
+            if reason is None or self._is_stopped:
                 attempt.is_reported = True
                 return
-            outcome = failure(reason)
+            outcome = failure(reason) if declined is None else refusal(reason)
         try:
-            self._report(key, outcome, started_at)
+            self._report(key, _completed(outcome, context), started_at)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
             error = f"{describe_fault(fault)}; its result was {show(outcome)}"
-            self._report(key, failure(error), started_at)
+            self._report(key, _completed(failure(error), context), started_at)
         attempt.is_reported = True
 
     async def _explain(self, attempt: _RunningAttempt, fault: BaseException) -> str | None:
@@ -284,19 +284,23 @@ class TaskRunner:
             and fields["worker"] == self._worker
             and fields["execution_time"] == took_s
             and 0 <= took_s < math.inf
+            and fields["cost"] is None
+            and fields["quality"] is None
+            and fields["declined"] is False
         )
         if is_complete:
             self._report_result(outcome)
             return
+        # It may be anything if the result was made without validation, which follows here.
+        success = False if outcome.declined else outcome.success
+        no_reason = "no reason given" if outcome.declined else "failed: no reason"
         self._report_result(
             TaskResult(
                 task_id=key[0],
                 worker=self._worker,
-                success=outcome.success,
+                success=success,
                 execution_time=took_s,
-                error_message=None
-                if outcome.success
-                else outcome.error_message or "failed: no reason",
+                error_message=None if success else outcome.error_message or no_reason,
                 attempt=key[1],
                 output=outcome.output,
                 cost=outcome.cost,
@@ -342,19 +346,19 @@ class _Progress:
         self._timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY_S, self._pass_on)
 
 
-def _graded(outcome: object, grade: float) -> object:
-    """A result with the grade that its own handler gave it."""
-    if not isinstance(outcome, TaskResult):
-        return outcome
-    return outcome.model_copy(update={"quality": grade})
-
-
 def _is_garbage_collected(own_task: asyncio.Task[Any] | None) -> bool:
     """Whether the garbage collector closes this unfinished coroutine, since its loop is gone."""
     try:
         return asyncio.current_task() is not own_task
     except RuntimeError:
         return True
+
+
+def _completed(outcome: object, context: TaskContext) -> object:
+    """A result with the cost and the grade that its handler has reported."""
+    if context.has_report and isinstance(outcome, TaskResult):
+        return context.complete(outcome)
+    return outcome
 
 
 def _describe_end(fault: BaseException | None) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from ...messages import Task, TaskId, TaskStatus
 from ...messages.work import Note
+from ..report.model import SkillCell
 
 MAX_TASKS_PER_CALL = 1_000
 """How many tasks one call may add, and how many tasks one page of the list has."""
@@ -266,6 +267,9 @@ class WorkerView(_Model):
     review_types: list[str]
     """The types of task whose results it reviews."""
 
+    cost: float
+    """What its attempts have cost together."""
+
 
 class Stats(_Model):
     """The state of the run."""
@@ -302,6 +306,37 @@ class Stats(_Model):
 
     dropped: dict[str, int]
     """How many frames could not be read, by reason."""
+
+    cost: float
+    """What all attempts have cost together."""
+
+    cost_unit: str
+    """The unit of all costs."""
+
+    cost_in_other_units: dict[str, float]
+    """What workers reported in other units, by unit; it counts to no budget."""
+
+    budget: float | None
+    """What all attempts together may cost; null: no limit."""
+
+    budget_left: float | None
+    """What is left of the budget; null without one."""
+
+
+class Skills(_Model):
+    """What the policy has learned; no cells if it does not learn."""
+
+    policy: str
+    """The name of the policy."""
+
+    cost_unit: str
+    """The unit of the costs."""
+
+    difficulty: int
+    """The difficulty of the task for which each cell tells the chance of success."""
+
+    cells: list[SkillCell]
+    """A cell for each worker and each type of task, or named skill, of which it has results."""
 
 
 class TicketView(_Model):

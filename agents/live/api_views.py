@@ -9,10 +9,12 @@ from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.records import TaskRecord, WorkerRecord
+from ..report.skill_map import DIFFICULTY, read_skills
 from ..report.sums import cost_of
 from .api_models import (
     MAX_TEXT,
     HeldSlotView,
+    Skills,
     Stats,
     Story,
     StoryLine,
@@ -79,12 +81,13 @@ def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerVi
         cost_per_s=worker.cost_per_s,
         cost_per_task=worker.cost_per_task,
         review_types=sorted(worker.profile.review_types),
+        cost=worker.stats.cost,
     )
 
 
 def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stats:
     """The state of a run."""
-    counts = board.counts
+    counts, budget = board.counts, board.budget
     completed = counts[TaskStatus.COMPLETED]
     settled = completed + counts[TaskStatus.FAILED] + counts[TaskStatus.CANCELLED]
     return Stats(
@@ -99,6 +102,21 @@ def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stat
         ended_at=board.ended_at,
         ignored=dict(board.ignored),
         dropped=dropped,
+        cost=budget.spent,
+        cost_unit=budget.unit,
+        cost_in_other_units=dict(board.spending.in_other_units),
+        budget=budget.limit,
+        budget_left=budget.unspent,
+    )
+
+
+def view_skills(board: BoardState) -> Skills:
+    """What a run's policy has learned."""
+    return Skills(
+        policy=board.policy_name,
+        cost_unit=board.budget.unit,
+        difficulty=DIFFICULTY,
+        cells=read_skills(board),
     )
 
 

@@ -34,6 +34,7 @@ from .api_models import (
     Fault,
     PriorityOrder,
     Ready,
+    Skills,
     Stats,
     Story,
     SubmittedTasks,
@@ -43,7 +44,14 @@ from .api_models import (
     WorkerView,
     Wrong,
 )
-from .api_views import view_stats, view_story, view_task, view_whole_task, view_worker
+from .api_views import (
+    view_skills,
+    view_stats,
+    view_story,
+    view_task,
+    view_whole_task,
+    view_worker,
+)
 from .event_stream import EventStream
 from .feed import Feed
 from .guard import Admission, Guard
@@ -154,6 +162,7 @@ class _Routes:
         add(task, self.get_task, responses=unknown)
         add("/api/stats", self.stats)
         add("/api/workers", self.workers)
+        add("/api/skills", self.skills)
         add("/api/ticket", self.ticket, responses={401: {"model": Wrong}, 403: {"model": Wrong}})
         add("/api/events", self.events, include_in_schema=False)
         add("/healthz", self.healthz)
@@ -230,6 +239,10 @@ class _Routes:
             return [view_worker(board, each, at) for each in board.workers.values()]
 
         return self._manager.ask(view)
+
+    async def skills(self) -> Skills:
+        """Return what the policy has learned of each worker and type of task."""
+        return self._manager.ask(lambda: view_skills(self._manager.board))
 
     async def ticket(self) -> TicketView:
         """Return the ticket that workers join with, without the workspace's secret.

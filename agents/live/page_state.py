@@ -25,6 +25,7 @@ from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from .history import History, Sample
+from .skill_view import SkillView
 from .task_addresses import write_task_id
 
 MAX_LISTED = 100_000
@@ -48,15 +49,6 @@ _MAX_NAME_CHARACTERS = 40
 
 View: TypeAlias = "dict[str, JsonValue]"
 """A value to send to the page as JSON."""
-
-
-_NEWS_OF_TASKS = frozenset(
-    {
-        OccurrenceKind.TASK_FAILED,
-        OccurrenceKind.ATTEMPT_FAILED,
-        OccurrenceKind.ATTEMPT_REJECTED,
-    }
-)
 
 
 class PageState:
@@ -84,6 +76,7 @@ class PageState:
         self._sent_run: View = {}
         self._sent_counts: View = {}
         self._sent_workers: dict[str, JsonValue] = {}
+        self._skills = SkillView()
 
     # ------------------------------------------------------------------ taking events
 
@@ -94,7 +87,12 @@ class PageState:
             if self._is_watched:
                 self._changed[task_id] = None
             what = occurrence.what
-            if what not in _NEWS_OF_TASKS:
+            # Not in a set: enums hash slowly.
+            if (
+                what is not OccurrenceKind.TASK_FAILED
+                and what is not OccurrenceKind.ATTEMPT_FAILED
+                and what is not OccurrenceKind.ATTEMPT_REJECTED
+            ):
                 return
         elif occurrence.what is OccurrenceKind.WORKER_LOST:
             self._lost.append(occurrence.worker)
@@ -132,6 +130,7 @@ class PageState:
         self._unsent_samples.clear()
         self._named.clear()
         self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
+        self._skills.forget()
 
     # ------------------------------------------------------------------ what to send
 
@@ -151,6 +150,7 @@ class PageState:
             "listed_from": _listed_from(board),
             "history": self._history_view(self._history.samples),
             "news": [self._news_view(each) for each in self._news],
+            "skills": self._skills.whole(board),
         }
 
     def listed(self, board: BoardState) -> list[TaskId]:
@@ -189,6 +189,9 @@ class PageState:
         if self._unsent_news:
             change["news"] = [self._news_view(each) for each in self._unsent_news]
             self._unsent_news.clear()
+        skills = self._skills.change(board, now)
+        if skills is not None:
+            change["skills"] = skills
         if self._changed:
             self._add_rows(board, change)
         return change
@@ -321,6 +324,7 @@ class PageState:
             ],
             "succeeded": stats.successful_tasks,
             "ended": stats.completed_tasks,
+            "cost": round(stats.cost, 6),
             # Whole seconds, so that a busy worker is not sent again with each change.
             "heard_at": self._since(worker.last_heard_at) // 1000 * 1000,
         }
@@ -328,7 +332,7 @@ class PageState:
     # ------------------------------------------------------------------ the rest
 
     def _run(self, board: BoardState) -> View:
-        present = len(board.worker_registry.present)
+        present, budget = len(board.worker_registry.present), board.budget
         waits_for = ""
         if board.began_at is None and not board.has_ended and not board.start_barrier.is_over:
             waits_for = board.start_barrier.progress(board.worker_registry)
@@ -340,6 +344,9 @@ class PageState:
             "waits_for": waits_for,
             "policy": board.policy_name,
             "workers": present,
+            "cost": round(budget.spent, 6),
+            "unit": budget.unit,
+            "budget": budget.limit,
         }
 
     def _history_view(self, samples: Sequence[Sample], *, is_whole: bool = True) -> View:

@@ -31,6 +31,7 @@ from ...messages import (
 from ...messages.wording import show, summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
+from ..execution.declining import declined_reason
 from ..kernel.board.board import Board
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
@@ -340,6 +341,7 @@ class LocalTaskManager:
         """Report to the board how a task's coroutine ended; called in all cases."""
         del self._running[task.id]
         fault = None if ended.cancelled() else ended.exception()
+        declined = None if fault is None else declined_reason(fault)
         with self._lock:
             run, worker = self._run, self._board.workers[_WORKER]
             if ended.cancelled() and task.state is TaskStatus.RUNNING:
@@ -351,7 +353,8 @@ class LocalTaskManager:
                     worker=_WORKER,
                     success=not ended.cancelled() and fault is None,
                     execution_time=max(self._now() - started_at, 0.0),
-                    error_message=None if fault is None else describe_fault(fault),
+                    error_message=None if fault is None else declined or describe_fault(fault),
+                    declined=declined is not None,
                     output=None if ended.cancelled() or fault is not None else ended.result(),
                 )
                 self._handle(ResultReceived(run.worker_id, outcome))

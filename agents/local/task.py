@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timezone
-from typing import Any, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 from ...messages import InvalidInput, TaskStatus
 from ...messages.wording import show
+from ..execution.declining import TaskDeclined
 from ..kernel.model.records import TaskRecord
 from ..runtime.async_functions import is_async
 
@@ -71,6 +72,19 @@ class LocalTask:
     @progress.setter
     def progress(self, percent: float) -> None:
         self._report_progress(self.id, percent)
+
+    def decline(self, reason: str) -> NoReturn:
+        """End the task as failed, with a reason; call it in the task's function.
+
+        A local task has no other worker. So this is a failure with the error "declined: …".
+
+        Args:
+            reason: why it can't be done here.
+
+        Raises:
+            TaskDeclined: always; let it pass.
+        """
+        raise TaskDeclined(reason)
 
     @property
     def result(self) -> Any:

@@ -26,6 +26,7 @@ from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
     AssigningBegun,
+    BudgetChanged,
     CancelRequested,
     Event,
     HandOut,
@@ -150,6 +151,10 @@ class BoardDriver:
     def set_priority(self, task_id: TaskId, priority: int) -> None:
         """Change the priority of a waiting task."""
         self.apply(PriorityChanged(task_id, priority), at_once=True)
+
+    def change_budget(self, budget: float | None) -> None:
+        """Change what the run may cost."""
+        self.apply(BudgetChanged(budget), at_once=True)
 
     def recover(self, task_id: TaskId) -> TaskId:
         """Add a task that replaces a failed one.

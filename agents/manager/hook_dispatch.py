@@ -39,6 +39,7 @@ _ATTEMPT_ENDED = frozenset(
         OccurrenceKind.ATTEMPT_SUCCEEDED,
         OccurrenceKind.ATTEMPT_REVIEWED,
         OccurrenceKind.ATTEMPT_FAILED,
+        OccurrenceKind.ATTEMPT_DECLINED,
         OccurrenceKind.TASK_CANCELLED,
         OccurrenceKind.TASK_REQUEUED,
     }

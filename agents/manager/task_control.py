@@ -91,6 +91,20 @@ class TaskControl(RunView):
         """
         self.ask(lambda: self._shell.driver.retire(name))
 
+    def set_budget(self, budget: float | None) -> None:
+        """Change what all attempts together may cost, before or during the run.
+
+        What has been spent stays spent: with a budget of 5 of which 5 are spent, `set_budget(8)`
+        allows 3 more. A manager that is started again has the budget that it is started with.
+
+        Args:
+            budget: the new budget in `cost_unit`, 0 or more; None for no limit.
+
+        Raises:
+            InvalidInput: it is below 0 or not finite.
+        """
+        self.ask(lambda: self._shell.driver.change_budget(budget))
+
     def cancel_task(self, task_id: TaskId, reason: str = "by the user") -> None:
         """Cancel a task; a worker that runs it is told to stop.
 

@@ -12,6 +12,7 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
@@ -76,6 +77,7 @@ class ManagerCollector(Collector):
         )
         yield from self._read_tasks(board)
         yield from self._read_workers(board)
+        yield from _read_costs(board)
         yield from _read_traffic(manager)
         yield _histogram(
             "muster_store_write_seconds",
@@ -120,6 +122,24 @@ class ManagerCollector(Collector):
             },
         )
         yield _counter(
+            "muster_attempts_declined",
+            "Attempts that their worker declined.",
+            "",
+            {"": tallies.declined},
+        )
+        yield _counter(
+            "muster_attempts_rejected",
+            "Attempts whose result a review or a vote rejected.",
+            "",
+            {"": tallies.rejected},
+        )
+        yield SummaryMetricFamily(
+            "muster_attempt_quality",
+            "The grades of attempts, 0 to 1.",
+            count_value=tallies.grades,
+            sum_value=tallies.grade_sum,
+        )
+        yield _counter(
             "muster_results_ignored",
             "Results that were ignored, by reason.",
             "reason",
@@ -146,10 +166,12 @@ class ManagerCollector(Collector):
         silences = {(name,): silence_of(worker, at) for name, worker in named.items()}
         running = {(name,): len(worker.running) for name, worker in named.items()}
         slots = {(name,): worker.slots for name, worker in named.items()}
+        costs = {name: worker.stats.cost for name, worker in named.items()}
         if others:
             silences[OTHERS,] = max(silence_of(worker, at) for worker in others)
             running[OTHERS,] = sum(len(worker.running) for worker in others)
             slots[OTHERS,] = sum(worker.slots for worker in others)
+            costs[OTHERS] = sum(worker.stats.cost for worker in others)
         yield _counted_gauge(
             "muster_worker_silence_seconds",
             "Time since the last message of a connected worker.",
@@ -168,6 +190,9 @@ class ManagerCollector(Collector):
             ("worker",),
             slots,
         )
+        yield _counter(
+            "muster_worker_cost", "What the attempts of a connected worker cost.", "worker", costs
+        )
 
 
 def _name_workers(
@@ -184,6 +209,20 @@ def _name_workers(
             else:
                 others.append(worker)
     return named, others
+
+
+def _read_costs(board: BoardState) -> Iterator[Metric]:
+    budget = board.budget
+    # A lone surrogate can't be encoded.
+    unit = budget.unit.encode(errors="backslashreplace").decode()
+    yield _counter("muster_cost", "What all attempts cost.", "unit", {unit: budget.spent})
+    if budget.unspent is not None:
+        yield _counted_gauge(
+            "muster_budget_remaining",
+            "What is left of the budget.",
+            ("unit",),
+            {(unit,): budget.unspent},
+        )
 
 
 def _read_traffic(manager: TaskManager) -> Iterator[Metric]:

@@ -35,6 +35,7 @@ from opentelemetry.trace import (
     use_span,
 )
 
+from ..execution.declining import TaskDeclined
 from ..kernel.model.error_kind import error_kind
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
@@ -60,6 +61,7 @@ _ENDING = frozenset(
         OccurrenceKind.ATTEMPT_REVIEWED,
         OccurrenceKind.ATTEMPT_FAILED,
         OccurrenceKind.ATTEMPT_TIMED_OUT,
+        OccurrenceKind.ATTEMPT_DECLINED,
     }
 )
 
@@ -124,11 +126,13 @@ def trace_worker(worker: WorkerAgent, provider: TracerProvider | None = None) ->
         try:
             with use_span(span, record_exception=False, set_status_on_exception=False):
                 result = await do(assignment)
-            if not result.success:
+            if not (result.success or result.declined):
                 _set_error(span, result.error_message or "failed")
             return result
         except asyncio.CancelledError:
             _set_error(span, "cancelled")
+            raise
+        except TaskDeclined:
             raise
         except BaseException as fault:
             _set_error(span, type(fault).__name__)
@@ -208,6 +212,10 @@ class _ManagerTracing:
         if span is None:
             return
         span.set_attribute("muster.outcome", attempt.outcome.value)
+        if attempt.cost:
+            span.set_attribute("muster.cost", attempt.cost)
+        if attempt.quality is not None:
+            span.set_attribute("muster.quality", attempt.quality)
         if attempt.outcome in _FAULTS:
             _set_error(span, describe_facts(occurrence) or attempt.outcome.value)
         if not record.status.is_final:

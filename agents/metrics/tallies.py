@@ -51,6 +51,10 @@ class MetricTallies:
         self.writes = Histogram(_WRITE_BOUNDS_S)
         self.settled: Counter[OccurrenceKind] = Counter()
         self.retries: Counter[AttemptOutcome] = Counter()
+        self.declined = 0
+        self.rejected = 0
+        self.grades = 0
+        self.grade_sum = 0.0
         self.joined = 0
         self.lost = 0
 
@@ -77,6 +81,16 @@ class MetricTallies:
         if record is None or not 1 <= occurrence.attempt <= len(record.attempts):
             return
         attempt = record.attempts[occurrence.attempt - 1]
+        if what is OccurrenceKind.ATTEMPT_DECLINED:
+            self.declined += 1
+        elif what is OccurrenceKind.ATTEMPT_REJECTED:
+            self.rejected += 1
+            self._note_grade(attempt)
+        elif what is OccurrenceKind.TASK_COMPLETED:
+            # A review or a vote grades attempts that ended before.
+            of_votes = record.attempts if record.task.votes > 1 else (attempt,)
+            for each in of_votes:
+                self._note_grade(each)
         if what is _ASSIGNED:
             if not attempt.expected_s:
                 self._note_wait(record, attempt, board)
@@ -98,6 +112,11 @@ class MetricTallies:
                 if needed is not None and needed.finished_at is not None:
                     ready_at = max(ready_at, needed.finished_at)
         self.waits.observe(max(attempt.started_at - ready_at, 0.0))
+
+    def _note_grade(self, attempt: Attempt) -> None:
+        if attempt.quality is not None:
+            self.grades += 1
+            self.grade_sum += attempt.quality
 
     def _note_end(
         self, what: OccurrenceKind, record: TaskRecord, attempt: Attempt, board: BoardState
@@ -142,5 +161,6 @@ _ENDING = SETTLING | {
     OccurrenceKind.ATTEMPT_REVIEWED,
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }

@@ -135,11 +135,15 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     for name, *figures in rows:
         cells = [figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True)]
         yield "  ".join([name.ljust(widths[0]), *cells])
-    yield (
+    seen = (
         f"{comparison.seen_share:.0%} of the replay's attempts ({comparison.seen_attempts:,} of "
-        f"{after.attempts:,}) end as they were seen to end;"
+        f"{after.attempts:,})"
     )
-    yield "the others end as scorecards of the recorded run let expect"
+    if comparison.seen_attempts == after.attempts:
+        yield f"{seen} end as they were seen to end"
+    else:
+        yield f"{seen} end as they were seen to end,"
+        yield "the others as the scorecards of the recorded run let expect"
     if not comparison.is_complete:
         yield "parts of the record are missing, so the figures of the recorded run are too low"
 

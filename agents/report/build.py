@@ -48,7 +48,7 @@ def build_report(
     results = [record.result for record in records if record.result is not None]
     total_time = sum(result.execution_time for result in results)
     sums = sum_attempts(records)
-    rules = board.rules
+    budget = board.budget
     return RunReport(
         name=name,
         started_at=started_at,
@@ -74,12 +74,13 @@ def build_report(
         failure=board.failure,
         by_difficulty=_report_difficulties(records),
         by_type=_report_types(records, sums),
-        cost=sums.run.cost,
-        cost_unit=rules.cost_unit,
-        budget=rules.budget,
-        budget_left=None if rules.budget is None else max(rules.budget - sums.run.cost, 0.0),
+        cost=budget.spent,
+        cost_unit=budget.unit,
+        cost_in_other_units=dict(board.spending.in_other_units),
+        budget=budget.limit,
+        budget_left=budget.unspent,
         quality=sums.run.quality,
-        skills=read_skills(board.queue.policy),
+        skills=read_skills(board),
     )
 
 
@@ -139,6 +140,7 @@ def _report_attempts(record: TaskRecord) -> list[AttemptReport]:
                 outcome=attempt.outcome,
                 cost=attempt.cost,
                 quality=attempt.quality,
+                is_review=attempt.is_review,
             )
         )
     return reports
@@ -173,7 +175,7 @@ def _report_worker(
         cost_per_s=worker.cost_per_s,
         cost_per_task=worker.cost_per_task,
         review_types=sorted(worker.profile.review_types),
-        cost=done.cost,
+        cost=worker.stats.cost,
         quality=done.quality,
         declined=done.declined,
         rejected=done.rejected,

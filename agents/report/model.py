@@ -52,6 +52,9 @@ class AttemptReport(_ReportPart):
     quality: Share | None = None
     """The grade of its output, 0 to 1; None for none."""
 
+    is_review: bool = False
+    """Whether it reviewed the result of an earlier attempt."""
+
 
 class TaskReport(_ReportPart):
     """The outcome of one task."""
@@ -353,6 +356,9 @@ class RunReport(_ReportPart):
     cost_unit: str = "USD"
     """The unit of all costs."""
 
+    cost_in_other_units: dict[str, Cost] = {}
+    """What workers reported in other units, by unit; it counts to no budget."""
+
     budget: Cost | None = None
     """What all attempts together may cost; None: no limit."""
 
@@ -379,7 +385,7 @@ class RunReport(_ReportPart):
     @property
     def has_costs(self) -> bool:
         """Whether anything costs: there is a budget, or an attempt cost something."""
-        return self.budget is not None or self.cost > 0
+        return self.budget is not None or self.cost > 0 or bool(self.cost_in_other_units)
 
     @property
     def exit_code(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import sqrt
 from typing import NamedTuple
 
-from ..kernel.matching.policies import MatchingPolicy
+from ..kernel.board.state import BoardState
 from ..kernel.matching.scorecards.pace_model import expect_duration_s
 from ..kernel.matching.scorecards.scorecards import Scorecards
 from ..kernel.matching.scorecards.worker_card import TypeCard
@@ -63,14 +63,18 @@ class SkillMap(NamedTuple):
     hidden_columns: int
 
 
-def read_skills(policy: MatchingPolicy) -> list[SkillCell]:
-    """What a policy has learned; empty for one that does not learn.
+def read_skills(board: BoardState) -> list[SkillCell]:
+    """What the policy of a run has learned; empty if it does not learn.
 
-    Args:
-        policy: the policy; nothing of what it knows is changed.
+    The policy takes results into account before its next choice. Reading does not make it do so
+    earlier, since a run must not depend on who looks at it; after the run's end it can't.
     """
-    scorecards: object = getattr(policy, "scorecards", None)
-    return list(_cells_of(scorecards)) if isinstance(scorecards, Scorecards) else []
+    scorecards: object = getattr(board.queue.policy, "scorecards", None)
+    if not isinstance(scorecards, Scorecards):
+        return []
+    if board.has_ended:
+        scorecards.settle()
+    return list(_cells_of(scorecards))
 
 
 def make_skill_map(
@@ -111,6 +115,8 @@ def _cell(
 ) -> SkillCell:
     outlook = card.outlook(scorecards.sharpness, DIFFICULTY)
     pace = card.pace
+    # What is known of the worker and of the type tells something of a pair without results, too.
+    has_pace = pace is not None and (pace.precision or pace.worker.precisions)
     return SkillCell(
         worker=worker,
         type=name,
@@ -119,7 +125,7 @@ def _cell(
         deviation=round(sqrt(outlook.variance), 3),
         chance=round(outlook.success, 4),
         results=card.results,
-        pace_s=expect_duration_s(pace) if pace is not None and pace.precision else None,
+        pace_s=expect_duration_s(pace) if pace is not None and has_pace else None,
         cost=card.cost_sum / card.costs if card.costs else None,
         blocked=card.breaker.reason or None,
     )

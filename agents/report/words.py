@@ -14,6 +14,8 @@ NO_TYPE = "(no type)"
 def describe_cost(report: RunReport) -> str:
     """What a run cost, and what is left of its budget."""
     spent = format_cost(report.cost, report.cost_unit)
+    for unit, cost in report.cost_in_other_units.items():
+        spent += f" and {format_cost(cost, unit)}"
     if report.budget is None:
         return spent
     left = "none" if not report.budget_left else format_cost(report.budget_left)

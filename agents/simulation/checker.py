@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ...messages import TaskAssignment, TaskId, TaskResult, TaskStatus
 from ..kernel.board.invariants import check_invariants
 from ..kernel.board.state import BoardState
+from ..kernel.matching.eligibility import FAILED_OUTCOMES, is_on_step
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import (
     SETTLING,
@@ -17,6 +18,7 @@ from ..kernel.model.occurrences import (
     RequeueCause,
     RequeueFacts,
 )
+from ..kernel.model.records import AttemptOutcome, TaskRecord
 from .faults import worker_at
 from .memory_network import FaultPlan
 
@@ -163,6 +165,40 @@ class RunChecker:
                 )
         for task_id, record in board.tasks.items():
             self._check_task(task_id, record.status, is_over=board.failure is None)
+            self._check_terms(record)
+
+    def _check_terms(self, record: TaskRecord) -> None:
+        """Check that no worker got a task that it may not have; profiles never change here."""
+        task, step = record.task, 0
+        declined: set[str] = set()
+        for attempt in record.attempts:
+            worker = attempt.worker
+            steps = task.escalate[min(step, len(task.escalate) - 1) :]
+            if steps and not any(is_on_step(worker, each) for each in steps):
+                self.report(
+                    "a task with a ladder goes to no worker of an earlier step",
+                    f"attempt {attempt.number} at task {task.id!r} went to {worker.name}, which is "
+                    f"on none of the steps {steps}",
+                    task.id,
+                )
+            if worker.name in declined:
+                self.report(
+                    "a task never goes back to a worker that declined it",
+                    f"attempt {attempt.number} at task {task.id!r} went to {worker.name}",
+                    task.id,
+                )
+            lacking = task.strict and any(
+                worker.skills.get(name, 0.0) < level for name, level in task.required_skills.items()
+            )
+            if lacking:
+                self.report(
+                    "a strict task goes only to workers that have the skills",
+                    f"attempt {attempt.number} at task {task.id!r} went to {worker.name}",
+                    task.id,
+                )
+            if attempt.outcome is AttemptOutcome.DECLINED:
+                declined.add(worker.name)
+            step += attempt.outcome in FAILED_OUTCOMES
 
     def _check_task(self, task_id: TaskId, status: TaskStatus, *, is_over: bool) -> None:
         settled = self._settled.get(task_id)

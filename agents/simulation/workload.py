@@ -8,10 +8,15 @@ import random
 from collections.abc import Awaitable, Sequence
 from typing import cast
 
+from typing_extensions import Unpack
+
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
+from ..execution.declining import TaskDeclined
+from ..execution.handlers import TaskContext
 from ..kernel.matching.policy_names import POLICIES
 from ..manager.task_manager import TaskManager
 from ..transport.ceylon_api import AgentDetail
+from ..worker.options import WorkerOptions
 from ..worker.worker_agent import WorkerAgent
 from .handler_endings import COROUTINE_ENDINGS, PLAIN_ENDINGS
 
@@ -26,12 +31,22 @@ _SPECIAL_ENDINGS = 0.25
 """The share of attempts that end in one of the ways of `handler_endings`."""
 
 _IN_THREADS = 0.5
+_REVIEWED = 0.2
+_VOTED_ON = 0.1
+"""The shares of tasks that are reviewed, if they have a type, and on which workers vote."""
+_DECLINED = 0.05
+_COSTLY = 0.2
+_STRICT = 0.2
+_STEPS = ("w1", "w2", "vision")
+"""The steps of ladders; the last worker stands on each."""
 
 
 class StressStory:
     """30 tasks with dependencies, priorities, timeouts, retries and cancellations, on 4 workers.
 
-    A quarter of the attempts ends in a random one of all the ways in which a handler can end.
+    Some tasks have deadlines, ladders and strict skills, some are reviewed, on some the workers
+    vote, and some workers cost something. A quarter of the attempts ends in a random one of all the
+    ways in which a handler can end; some workers decline tasks.
 
     Args:
         seed: the seed of the workload.
@@ -58,18 +73,23 @@ class StressStory:
             quarantine_after=chance.choice((None, 1, 3)),
             quarantine_s=3.0,
             prefetch_s=chance.choice((0.0, 0.1, 2.0)),
+            budget=chance.choice((None, None, 0.0, 5.0, 20.0)),
+            on_late=chance.choice(("run", "fail")),
         )
 
     def workers(self) -> list[WorkerAgent]:
-        """New workers; the last one can do every task, so that no run hangs for lack of skill."""
+        """New workers; the last one can do every task for nothing, so that no run hangs."""
         chance = self._chance("workers")
         return [
             _RandomEndingWorker(
                 self._seed,
                 f"w{number}",
                 10 if number == WORKERS else chance.randint(3, 10),
-                chance.choice(((), ("paint",))),
-                chance.randint(1, 2),
+                (*chance.choice(((), ("paint",))), *(_STEPS if number == WORKERS else ())),
+                time_scale=TIME_SCALE,
+                slots=chance.randint(1, 2),
+                cost_per_s=chance.choice((0.0, 0.5)) if number < WORKERS else 0.0,
+                skills={"vision": 10.0 if number == WORKERS else chance.uniform(1.0, 9.0)},
             )
             for number in range(1, WORKERS + 1)
         ]
@@ -100,12 +120,27 @@ class _RandomEndingWorker(WorkerAgent):
     """A worker some of whose attempts end in a random way."""
 
     def __init__(
-        self, seed: int, name: str, skill_level: int, specialties: Sequence[str], slots: int
+        self,
+        seed: int,
+        name: str,
+        skill_level: int,
+        specialties: Sequence[str],
+        **options: Unpack[WorkerOptions],
     ) -> None:
-        super().__init__(
-            name, skill_level, specialties=specialties, slots=slots, time_scale=TIME_SCALE
-        )
+        super().__init__(name, skill_level, specialties=specialties, **options)
         self._seed = seed
+        # One worker declines nothing, or too few tasks would run.
+        self._may_decline = name != f"w{WORKERS}"
+        for task_type in sorted(set(_TYPES) - {""}):
+            self.review(task_type)(self._review)
+
+    async def _review(self, task: Task, result: TaskResult, context: TaskContext) -> float:
+        """Give a random grade, after a while, or fail."""
+        chance = random.Random(f"{self._seed}/review/{task.id}/{context.attempt}")  # noqa: S311 - as above
+        await asyncio.sleep(chance.uniform(0.0, 2.0) * TIME_SCALE)
+        if chance.random() < _SPECIAL_ENDINGS:
+            raise KeyError(result.task_id)
+        return chance.random()
 
     async def handle_task(
         self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None
@@ -115,6 +150,11 @@ class _RandomEndingWorker(WorkerAgent):
         key = f"{self._seed}/ending/{data.task.id}/{data.attempt}"
         chance = random.Random(key)  # noqa: S311 - reproducible, no secret
         result = await super().handle_task(data, time, agent)
+        if chance.random() < _DECLINED and self._may_decline:
+            raise TaskDeclined("not me")
+        if chance.random() < _COSTLY and isinstance(result, TaskResult) and self.cost_per_s:
+            unit = chance.choice(("", "USD", "EUR"))
+            result = result.model_copy(update={"cost": chance.random(), "cost_unit": unit})
         if chance.random() >= _SPECIAL_ENDINGS or not isinstance(result, TaskResult):
             return result
         ending = chance.choice((*PLAIN_ENDINGS, *COROUTINE_ENDINGS))
@@ -140,4 +180,8 @@ def _make_task(chance: random.Random, number: int, most_needed: int | None = Non
         timeout=chance.choice((None, None, 1.5, 6.0)),
         max_attempts=chance.randint(1, 3),
         expires_s=chance.choice((None, None, None, 20.0, 60.0)),
+        deadline=chance.choice((None, None, None, 20.0, 60.0)),
+        escalate=chance.choice(((), (), (), _STEPS[:2], _STEPS)),
+        required_skills={"vision": chance.uniform(1.0, 10.0)},
+        strict=chance.random() < _STRICT,
     )

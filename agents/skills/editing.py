@@ -12,7 +12,8 @@ def merge_skills(known: SkillsFile, added: SkillsFile) -> SkillsFile:
     """Merge two skills files.
 
     For each worker and type, the one with more results counts; of equal ones, the added one. The
-    results are not summed, since both may count the same ones.
+    results are not summed, since both may count the same ones. What is common to all workers comes
+    from the file with more results.
 
     Args:
         known: what is known.
@@ -22,7 +23,8 @@ def merge_skills(known: SkillsFile, added: SkillsFile) -> SkillsFile:
     for name, section in added.workers.items():
         former = workers.get(name)
         workers[name] = section if former is None else _merge_worker(former, section)
-    return known.model_copy(update={"shared": known.shared or added.shared, "workers": workers})
+    first, second = (added, known) if _all_results(added) > _all_results(known) else (known, added)
+    return known.model_copy(update={"shared": first.shared or second.shared, "workers": workers})
 
 
 def forget_skills(
@@ -80,6 +82,10 @@ def _merge_sections(
 
 def _results(worker: WorkerSection) -> int:
     return sum(section.results for section in worker.types.values())
+
+
+def _all_results(skills: SkillsFile) -> int:
+    return sum(map(_results, skills.workers.values()))
 
 
 def _without(sections: Mapping[str, TypeSection], name: str) -> dict[str, TypeSection]:

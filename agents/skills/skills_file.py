@@ -10,7 +10,7 @@ from typing import cast
 
 from ...messages import InvalidInput, Payload
 from ...messages.wording import show
-from ..kernel.matching.scorecards.scorecard_file import read_skills_file
+from ..kernel.matching.scorecards.scorecard_file import SkillsFile, read_skills_file
 from ..runtime.private_file import replace_file
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -82,6 +82,15 @@ def write_skills(path: str | Path, content: Mapping[str, Payload]) -> None:
 def skills_text(content: Mapping[str, Payload]) -> str:
     """The content of a skills file as JSON; each type of each worker has a line of its own."""
     return _lay_out(content, 0) + "\n"
+
+
+def skills_schema() -> dict[str, object]:
+    """The JSON schema of skills files; `docs/skills.schema.json` has it."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **SkillsFile.model_json_schema(),
+        "required": ["format", "version"],
+    }
 
 
 _LEVELS_IN_LINES = 4

@@ -1,4 +1,4 @@
-"""A worker that lies about itself is outvoted by its results; nothing that it says outweighs them."""
+"""A worker that lies about itself is outvoted by its results, whatever it says."""
 
 from __future__ import annotations
 

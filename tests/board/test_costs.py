@@ -222,6 +222,16 @@ def test_paid_workers_prefetch_nothing_within_a_budget(paid: Make, task: Make) -
     assert board.places() == {5: "Ada"}
 
 
+def test_who_only_reads_a_store_is_told_of_the_budget(paid: Make, task: Make) -> None:
+    board, kept = paid("Ada", budget=5.0, cost_unit="EUR"), SharedRows()
+    board.add(task(1, type="dig"), task(2, type="dig"))
+    board.succeed(1, cost=5.5)
+    kept.keep(changed_rows(board.board, board.said))
+    read = read_board(kept.read(), now=board.now)
+    assert (read.rules.budget, read.rules.cost_unit) == (5.0, "EUR")
+    assert read.budget.describe() == "the budget of 5.00 EUR is spent (5.50)"
+
+
 @pytest.mark.parametrize("forgets", [False, True])
 def test_what_is_spent_survives_the_manager_and_forgotten_tasks(
     paid: Make, task: Make, forgets: bool
@@ -241,3 +251,18 @@ def test_what_is_spent_survives_the_manager_and_forgotten_tasks(
     restored.handle(TasksAdded((task(4, type="dig"),)), board.now)
     restored.handle(ListeningStarted(), board.now)
     assert restored.tasks[4].status is TaskStatus.PENDING
+
+
+@pytest.mark.parametrize("thrift", [0.0, 0.5])
+@pytest.mark.parametrize("is_set_later", [False, True])
+def test_thrift_reaches_a_learning_policy(
+    watched: Make, task: Make, thrift: float, is_set_later: bool
+) -> None:
+    board = watched("adaptive", ends_when_done=False, thrift=0.0 if is_set_later else thrift)
+    if is_set_later:
+        board.board.change_rules(Rules(ends_when_done=False, thrift=thrift))
+    board.join("Cheap", 9)
+    board.join("Dear", 9, cost_per_task=1.0, specialties=("dig",))
+    board.begin()
+    board.add(task(1, 5, type="dig"))
+    assert board.places() == {1: "Cheap" if thrift else "Dear"}

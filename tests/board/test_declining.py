@@ -9,7 +9,7 @@ import pytest
 from muster.agents.kernel.board.attempt_results import MAX_DECLINES
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
-from muster.agents.kernel.matching.policies import POLICIES
+from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.model.records import AttemptOutcome

@@ -144,3 +144,39 @@ def test_who_claims_what_another_was_to_stop_holds_no_slot_for_it(
     # Nor does it free the slot of the other.
     board.handle(TasksGivenBack("at Ben", ((7, 1),)))
     assert board.board.workers["Ada"].taken == 1
+
+
+@pytest.mark.parametrize(
+    ("timeout", "elsewhere", "told_at"),
+    [(60.0, False, 60.0), (28.0, False, 35.0), (None, True, 35.0), (None, False, None)],
+    ids=["in time", "in its absence", "settled elsewhere", "neither"],
+)
+def test_what_a_returned_worker_still_does_is_stopped_once_it_is_of_no_use(
+    crew: Make, task: Make, only: Make, timeout: float | None, elsewhere: bool, told_at: float
+) -> None:
+    """A handler that is stuck would hold the slot for ever."""
+    board = crew(Ada=5, Ben=5)
+    board.add(task(7, type="dig", timeout=timeout))
+    ben = ["Ben"]
+    board.wait_until(30.0, hearing=ben)
+    assert not board.board.workers["Ada"].alive
+    said = board.join("Ada", call=2, holding=frozenset({(7, 1)}))
+    assert only(SendCancel, said) == []
+    if elsewhere:
+        board.succeed(7, worker="Ben", attempt=2)
+    both = ["Ada", "Ben"]
+    if told_at is None:
+        assert _stops_of_ada(board.wait_until(400.0, hearing=both)) == []
+        return
+    assert _stops_of_ada(board.wait_until(told_at - 0.5, hearing=both)) == []
+    assert _stops_of_ada(board.wait_until(told_at + 0.5, hearing=both)) == [(7, 1)]
+    board.fail(7, worker="Ada", attempt=1)
+    assert board.board.workers["Ada"].taken == 0
+
+
+def _stops_of_ada(said: Any) -> list[tuple[Any, int]]:
+    return [
+        (each.task_id, each.attempt)
+        for each in said
+        if isinstance(each, SendCancel) and each.worker_id == "at Ada"
+    ]

@@ -35,6 +35,7 @@ from muster.agents.kernel.model.occurrences import (
     RequeueCause,
     RequeueFacts,
     ReturnFacts,
+    ReviewFacts,
 )
 from muster.messages.values import pack_scalars, unpack
 
@@ -103,7 +104,16 @@ WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
 
 NEWER_WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
     (K.ATTEMPT_DECLINED, DeclineFacts("needs a vision model"), "needs a vision model"),
+    (K.ATTEMPT_REVIEWED, ReviewFacts(1, 0.25, "too dark"), "attempt 1 graded 0.25: too dark"),
+    (K.ATTEMPT_REVIEWED, ReviewFacts(3, None), "attempt 3 accepted"),
+    (
+        K.ATTEMPT_REJECTED,
+        FailureFacts(FailureCause.REJECTED, "rejected: by Ben: too dark"),
+        "rejected: by Ben: too dark",
+    ),
     (K.TASK_REQUEUED, RequeueFacts(RequeueCause.DECLINED), "declined: Ada"),
+    (K.ATTEMPT_REVIEWED, ReviewFacts(1, 0.7, "good"), "attempt 1 graded 0.7: good"),
+    (K.ATTEMPT_REJECTED, FailureFacts(FailureCause.HANDLER, "rejected: no"), "rejected: no"),
     (K.ATTEMPT_CHARGED, ChargeFacts(0.5, "USD", is_counted=True), "0.5 USD"),
     (
         K.ATTEMPT_CHARGED,

@@ -11,6 +11,7 @@ from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.model.instructions import SendCancel
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.agents.kernel.model.records import AttemptOutcome
+from muster.agents.kernel.model.second_opinions import restriction_of
 from muster.agents.store.memory import SharedRows
 from muster.messages import InvalidTask, Task, TaskStatus
 
@@ -184,8 +185,7 @@ def test_a_review_goes_on_after_a_restart(watched: Watched, moment: str) -> None
     kept.keep(changed_rows(board.board, said))
     restored = read_board(kept.read(), board.board.rules, now=board.now)
     before, after = board.record(1), restored.tasks[1]
-    if before.queue_entry is not None:
-        assert after.restriction == before.restriction
+    assert restriction_of(after) == restriction_of(before)
     for old, new in zip(before.attempts, after.attempts, strict=True):
         assert (old.outcome, old.is_review, old.result, old.quality) == (
             new.outcome,
@@ -194,6 +194,26 @@ def test_a_review_goes_on_after_a_restart(watched: Watched, moment: str) -> None
             new.quality,
         )
     assert (after.queue_entry is None) == (before.queue_entry is None)
+
+
+@pytest.mark.parametrize("quarantine_after", [1, 2])
+def test_a_worker_whose_results_were_rejected_while_it_was_away_works_again(
+    watched: Watched, quarantine_after: int
+) -> None:
+    board = team(watched, "Ada", "Ben", quarantine_after=quarantine_after)
+    for number in range(1, quarantine_after + 1):
+        board.add(to_review(number))
+        board.succeed(number)
+    board.leave("Ada")
+    for number in range(1, quarantine_after + 1):
+        assert board.record(number).worker == "Ben"
+        board.succeed(number, quality=0.0)
+    assert board.board.workers["Ada"].failures_in_a_row == quarantine_after
+    board.leave("Ben")
+    board.join("Ada", 5, call=2)
+    assert board.board.workers["Ada"].failures_in_a_row == quarantine_after
+    board.add(Task(id=9, description="any"))
+    assert board.places() == {9: "Ada"}
 
 
 def test_the_story_tells_of_the_review(watched: Watched) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import hypothesis.strategies as st
 import pytest
@@ -26,10 +28,12 @@ from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.board.task_checks import named_tasks
+from muster.agents.kernel.matching.eligibility import is_on_step
 from muster.agents.kernel.matching.policy_names import POLICIES
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
+    BudgetChanged,
     CancelRequested,
     Event,
     HandOut,
@@ -62,6 +66,7 @@ from muster.agents.kernel.model.instructions import (
     SendWelcome,
 )
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
+from muster.agents.kernel.model.records import AttemptOutcome, TaskRecord, WorkerRecord
 from muster.agents.kernel.model.second_opinions import wants_vote
 from muster.agents.store.memory import SharedRows
 from muster.messages import (
@@ -79,6 +84,8 @@ NAMES = [f"w{number}" for number in range(5)]
 ABLE_VOTERS = [f"voter {number}" for number in range(8)]
 """So that at the end even a task with five votes that all differed gets a majority."""
 TYPES = ["", "", "paint", "sing"]
+EVERY_STEP = ("nobody", "vision", "paint", "w0", "w1", "w2")
+FAILED = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT)
 
 
 class Muster(RuleBasedStateMachine):
@@ -96,6 +103,8 @@ class Muster(RuleBasedStateMachine):
         reassigns_failed=st.booleans(),
         quarantine_after=st.sampled_from([None, 1, 2]),
         prefetch_s=st.sampled_from([0.0, 2.5, 8.0]),
+        budget=st.sampled_from([None, None, 0.0, 3.0, 12.0]),
+        on_late=st.sampled_from(["run", "fail"]),
     )
     def start(
         self,
@@ -106,9 +115,11 @@ class Muster(RuleBasedStateMachine):
         reassigns_failed: bool,
         quarantine_after: int | None,
         prefetch_s: float,
+        budget: float | None = None,
+        on_late: Literal["run", "fail"] = "run",
     ) -> None:
         if self.is_busy:
-            policy, expected, prefetch_s = "in_order", 1, 8.0
+            policy, expected, prefetch_s, budget = "in_order", 1, 8.0, None
         rules = Rules(
             expected_workers=expected,
             unmatched_after_s=patience_s,
@@ -118,6 +129,8 @@ class Muster(RuleBasedStateMachine):
             quarantine_after=quarantine_after,
             quarantine_s=4.0,
             prefetch_s=prefetch_s,
+            budget=budget,
+            on_late=on_late,
         )
         self.rules = rules
         self.policy = POLICIES[policy]()
@@ -135,6 +148,7 @@ class Muster(RuleBasedStateMachine):
         self.completed: Counter[Any] = Counter()
         self.settled: Counter[Any] = Counter()
         self.leased: set[tuple[Any, int]] = set()
+        self.declined: set[tuple[Any, str]] = set()
         self.present: set[str] = set()
         if self.is_busy:
             self.begin_with_short_tasks()
@@ -164,6 +178,7 @@ class Muster(RuleBasedStateMachine):
                     worker = self.board.workers[assignment.worker]
                     assert not worker.is_retiring, "an assignment for who was told to stop"
                     assert worker.quarantined_until is None, "an assignment into quarantine"
+                    self.check_terms(self.board.tasks[assignment.task.id], worker)
                     self.leased.add(lease)
                     assert set(assignment.inputs) == set(assignment.task.depends_on)
                     self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
@@ -198,6 +213,19 @@ class Muster(RuleBasedStateMachine):
         alarm = self.board.next_timer_at()
         assert alarm is None or not math.isnan(alarm)
 
+    def check_terms(self, record: TaskRecord, worker: WorkerRecord) -> None:
+        """Check that a worker that gets a task now may get it, whatever the policy says."""
+        task, budget = record.task, self.board.budget
+        assert not (worker.is_paid and budget.is_spent), "a paid attempt at the budget's end"
+        assert (task.id, worker.name) not in self.declined, "a task for who declined it"
+        if task.strict:
+            for skill, level in task.required_skills.items():
+                assert worker.skills.get(skill, 0.0) >= level, "a task for who lacks a skill"
+        if task.escalate:
+            taken = sum(each.outcome in FAILED for each in record.attempts[:-1])
+            steps = task.escalate[min(taken, len(task.escalate) - 1) :]
+            assert any(is_on_step(worker, step) for step in steps), "a task of another step"
+
     # ------------------------------------------------------------------ tasks
 
     @rule(
@@ -210,6 +238,9 @@ class Muster(RuleBasedStateMachine):
         expires_s=st.sampled_from([None, None, 0.5, 20.0]),
         needed=st.lists(task_ids, max_size=2),
         opinion=st.sampled_from(["", "", "review", "3", "5"]),
+        deadline=st.sampled_from([None, None, 2.0, 25.0]),
+        escalate=st.sampled_from([(), (), ("w0", "w1"), ("vision", "paint", "w2"), ("nobody",)]),
+        vision=st.sampled_from([None, None, 4.0]),
     )
     def add(
         self,
@@ -221,6 +252,9 @@ class Muster(RuleBasedStateMachine):
         expires_s: float | None,
         needed: list[int],
         opinion: str = "",
+        deadline: float | None = None,
+        escalate: tuple[str, ...] = (),
+        vision: float | None = None,
     ) -> int:
         task_id = next(self.ids)
         is_reviewed = opinion == "review" and bool(kind)
@@ -236,6 +270,10 @@ class Muster(RuleBasedStateMachine):
             depends_on=tuple(each for each in needed if each in self.board.tasks),
             review=is_reviewed,
             votes=int(opinion) if opinion.isdigit() else 1,
+            deadline=deadline,
+            escalate=escalate,
+            required_skills={} if vision is None else {"vision": vision},
+            strict=vision is not None,
         )
         self.tell(TasksAdded((task,)))
         return task_id
@@ -338,6 +376,14 @@ class Muster(RuleBasedStateMachine):
         specialties=st.sampled_from([frozenset[str](), frozenset({"paint"})]),
         task_types=st.sampled_from([None, None, frozenset({"paint", ""})]),
         review_types=st.sampled_from([(), ("paint", "sing")]),
+        also=st.sampled_from(
+            [
+                {},
+                {"cost_per_s": 0.5},
+                {"cost_per_task": 1.0, "skills": {"vision": 7.0}},
+                {"skills": {"vision": 2.0}},
+            ]
+        ),
     )
     def join(
         self,
@@ -347,6 +393,7 @@ class Muster(RuleBasedStateMachine):
         specialties: frozenset[str],
         task_types: frozenset[str] | None,
         review_types: tuple[str, ...] = (),
+        also: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         session = str(next(self.sessions))
         address = f"{name}@{session}"
@@ -356,7 +403,7 @@ class Muster(RuleBasedStateMachine):
             WorkerJoined(
                 address,
                 WorkerProfile(
-                    name, skill, specialties, slots, task_types, review_types=review_types
+                    name, skill, specialties, slots, task_types, review_types=review_types, **also
                 ),
                 session=session,
             )
@@ -427,6 +474,8 @@ class Muster(RuleBasedStateMachine):
         together=st.booleans(),
         output=st.sampled_from([None, None, 1, "b"]),
         quality=st.sampled_from([None, 0.0, 0.5, 1.0]),
+        cost=st.sampled_from([None, None, 0.0, 0.75]),
+        unit=st.sampled_from(["", "", "USD", "EUR"]),
     )
     def answer(
         self,
@@ -437,6 +486,8 @@ class Muster(RuleBasedStateMachine):
         together: bool,
         output: int | str | None,
         quality: float | None,
+        cost: float | None,
+        unit: str,
     ) -> None:
         address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
         lease = data.draw(st.sampled_from(self.held[address]))
@@ -451,12 +502,43 @@ class Muster(RuleBasedStateMachine):
             error_message=None if success else "Error: no",
             output=output,
             quality=quality,
+            cost=cost,
+            cost_unit=unit,
         )
         if together:
             self.tell(ResultsReceived(address, (result,) * (1 + twice)))
             return
         for _ in range(1 + twice):
             self.tell(ResultReceived(address, result))
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data())
+    def decline(self, data: st.DataObject) -> None:
+        address = data.draw(st.sampled_from(sorted(a for a in self.held if self.held[a])))
+        lease = data.draw(st.sampled_from(self.held[address]))
+        self.held[address].remove(lease)
+        task_id, attempt, worker = lease
+        record = self.board.tasks.get(task_id)
+        leased = record is not None and record.attempts[attempt - 1].outcome is None
+        before = record and record.failures
+        if leased and address in self.present:
+            self.declined.add((task_id, worker))
+        result = TaskResult(
+            task_id=task_id,
+            worker=worker,
+            success=False,
+            attempt=attempt,
+            error_message="not me",
+            declined=True,
+        )
+        self.tell(ResultReceived(address, result))
+        assert record is None or record.failures == before, "a refusal counted as a failure"
+
+    @rule(budget=st.sampled_from([None, 0.0, 6.0, 50.0]))
+    def set_budget(self, budget: float | None) -> None:
+        if not self.is_busy:
+            self.tell(BudgetChanged(budget))
+            self.rules = replace(self.rules, budget=budget)
 
     @precondition(lambda self: any(self.recalled.values()))
     @rule(data=st.data())
@@ -587,7 +669,11 @@ class Muster(RuleBasedStateMachine):
             # consequence, and would be reported in place of the cause.
             return
         session = str(next(self.sessions))
-        able = WorkerProfile("able", 10, frozenset(), 100, None, review_types=("paint", "sing"))
+        able = WorkerProfile(
+            *("able", 10, EVERY_STEP, 100, None),
+            skills={"vision": 10.0},
+            review_types=("paint", "sing"),
+        )
         for name in ("able", "abler", *ABLE_VOTERS):
             profile = able.model_copy(update={"name": name})
             self.tell(WorkerJoined(name, profile, session=session))
@@ -629,6 +715,8 @@ def _essence(board: Board) -> Any:
             record.failures,
             record.losses,
             record.failed_by,
+            record.declined_by,
+            [round(each.cost, 9) for each in record.attempts],
             record.result,
             record.error_message,
             record.finished_at,
@@ -653,7 +741,8 @@ def _essence(board: Board) -> Any:
         )
         for name, worker in board.workers.items()
     }
-    return tasks, workers, dict(board.counts), board.began_at
+    costs = round(board.budget.spent, 6), board.spending.in_other_units
+    return tasks, workers, dict(board.counts), board.began_at, costs
 
 
 class BusyMuster(Muster):

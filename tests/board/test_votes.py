@@ -10,6 +10,7 @@ from muster.agents.kernel.board.restoration import read_board
 from muster.agents.kernel.board.rows import changed_rows
 from muster.agents.kernel.model.answers import answer_key
 from muster.agents.kernel.model.instructions import SendCancel
+from muster.agents.kernel.model.second_opinions import restriction_of
 from muster.agents.store.memory import SharedRows
 from muster.messages import Task, TaskStatus
 
@@ -117,7 +118,7 @@ def test_with_too_few_workers_it_waits_with_a_reason_and_then_fails_with_the_cou
     assert board.status(1) is TaskStatus.PENDING
     board.wait_until(12.0, hearing=["w1", "w2"])
     assert board.record(1).error_message == (
-        "nobody can vote: 2 of 3 votes, for 2 different answers (1, 1); "
+        "nobody can vote: 2 of 3 votes, for 2 different answers (1, 1): "
         "all connected workers have voted"
     )
 
@@ -206,7 +207,7 @@ def test_a_vote_goes_on_after_a_restart(watched: Watched, votes_in: int) -> None
     before, after = board.record(1), restored.tasks[1]
     assert [each.result for each in after.attempts] == [each.result for each in before.attempts]
     assert after.queue_entry is not None
-    assert after.restriction == before.restriction
+    assert restriction_of(after) == restriction_of(before)
     assert after.status is before.status
 
 

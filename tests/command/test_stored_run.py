@@ -97,6 +97,34 @@ def test_status_of_a_run_whose_manager_is_gone(invoke: Invoke, managed: Managed)
     ]
 
 
+def test_status_tells_costs_and_the_budget_of_the_run_that_it_reads(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    made = Managed(tmp_path / "run.db", budget=2.0, cost_unit="EUR")
+    made.happens(
+        TasksAdded(tuple(Task(id=each, description="x", difficulty=3) for each in (1, 2))),
+        AssigningBegun(),
+        WorkerJoined("at Ada", WorkerProfile("Ada", 5, cost_per_task=1.5), session="1"),
+        ResultReceived("at Ada", TaskResult(task_id=1, worker="Ada", attempt=1, success=True)),
+        ResultReceived("at Ada", TaskResult(task_id=2, worker="Ada", attempt=1, success=True)),
+        TasksAdded((Task(id=3, description="x", difficulty=3),)),
+    )
+    made.store.close()
+    assert invoke("status", "--store", "run.db").out.splitlines()[1:] == [
+        "3 tasks: 1 pending, 2 completed",
+        "cost: 3 EUR of a budget of 2, 0 left",
+        "tasks that only workers with costs can run wait: nothing of the budget is left",
+        "  Ada: not connected, 2 attempts ended, 3 EUR",
+    ]
+    told = json.loads(invoke("status", "--store", "run.db", "--json").out)
+    assert (told["cost"], told["cost_unit"], told["budget"], told["budget_left"]) == (
+        *(3.0, "EUR", 2.0, 0.0),
+    )
+    assert told["workers"]["Ada"]["cost"] == 3.0
+    report = json.loads(invoke("report", "--store", "run.db", "--json").out)
+    assert (report["cost"], report["cost_unit"], report["budget"]) == (3.0, "EUR", 2.0)
+
+
 @pytest.mark.usefixtures("at_once")
 def test_status_tells_who_is_late_and_who_is_lost(invoke: Invoke, managed: Managed) -> None:
     managed.happens(WorkerLeft("at Ben"))
@@ -149,6 +177,7 @@ def test_status_as_json(invoke: Invoke, managed: Managed) -> None:
                 "slots": 2,
                 "running": 0,
                 "completed": 0,
+                "cost": 0.0,
             },
             "Ada": {
                 "connected": True,
@@ -157,8 +186,13 @@ def test_status_as_json(invoke: Invoke, managed: Managed) -> None:
                 "slots": 1,
                 "running": 1,
                 "completed": 1,
+                "cost": 0.0,
             },
         },
+        "cost": 0.0,
+        "cost_unit": "USD",
+        "budget": None,
+        "budget_left": None,
     }
 
 

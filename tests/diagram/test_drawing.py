@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from muster.agents import TaskContext, TaskManager, WorkerAgent, rehearse, run_in_virtual_time
 from muster.agents.diagram import (
     check_diagram,
     read_sequence,
@@ -24,8 +25,8 @@ from muster.agents.kernel.model.occurrences import (
     RequeueCause,
     RequeueFacts,
 )
-from muster.agents.kernel.trace import Trace
-from muster.messages import InvalidInput
+from muster.agents.kernel.trace import Trace, trace_of
+from muster.messages import InvalidInput, Task, TaskResult
 from muster.scenarios.some_failures import SomeFailures
 
 from .conftest import RunMaker
@@ -205,3 +206,76 @@ def test_a_large_flowchart_is_folded(make_run: RunMaker) -> None:
     assert drawn.count("-->") == 10
     with pytest.raises(InvalidInput, match="max_tasks is 0"):
         write_flowchart(Trace(), 0)
+
+
+# ------------------------------------------------------------------ second opinions
+
+
+def second_opinions() -> Trace:
+    """Task 1 is declined first, 2 is rejected by a reviewer first, and 3 is voted on."""
+    tasks = [
+        Task(id=1, description="Judge a leaf", type="judge"),
+        Task(id=2, description="Write a note", type="write", review=True, max_attempts=2),
+        Task(id=3, description="Count the leaves", type="count", votes=3),
+    ]
+    manager = TaskManager(tasks, 3, policy="in_order", quiet=True)
+    ada, ben, cleo = (WorkerAgent(name, 5) for name in ("Ada", "Ben", "Cleo"))
+
+    @ada.task("judge")
+    def decline(task: Task, context: TaskContext) -> None:
+        context.decline("no eye for leaves")
+
+    @ben.task("judge")
+    def judge(task: Task) -> str:
+        return "fine"
+
+    for worker in (ada, ben):
+
+        @worker.task("write")
+        def write(task: Task, *, name: str = worker.name) -> str:
+            return name
+
+    @cleo.review("write")
+    def review(task: Task, result: TaskResult) -> float:
+        return 0.2 if result.output == "Ben" else 0.9
+
+    for worker in (ada, ben, cleo):
+
+        @worker.task("count")
+        def count(task: Task, *, name: str = worker.name) -> int:
+            return 7 if name == "Ben" else 8
+
+    async def story() -> Trace:
+        await rehearse(manager, [ada, ben, cleo])
+        return trace_of(manager.board, manager.name)
+
+    return run_in_virtual_time(story())
+
+
+def test_declined_rejected_reviewed_and_voted_attempts_are_drawn_and_hold() -> None:
+    trace = second_opinions()
+    drawn = write_sequence(tell_as_sequence(trace))
+    for line in (
+        "Ada->>TM: TaskResult(T1, declined=true)",
+        "Note over Ada: T1 declined: no eye for leaves",
+        "TaskAssignment(T2, difficulty=1, type=write, review=true)",
+        "TaskResult(T2, success=true, grade=0.2)",
+        "Note over TM: T2 rejected: by Cleo: 0.2",
+        "TaskResult(T2, success=true, grade=0.9)",
+    ):
+        assert line in drawn, drawn
+    assert drawn.count("TaskResult(T3, success=true)") == 2
+    assert check_diagram(read_sequence(drawn), trace, second_s=1.0).mismatch is None
+    for true, false in (
+        ("T1 declined: no eye for leaves", "T1 declined: too old"),
+        ("T1 declined: no eye for leaves", "T3 declined: no eye for leaves"),
+        ("T2 rejected: by Cleo", "T2 rejected: by Ben"),
+        ("T1, declined=true", "T1, success=true"),
+        ("grade=0.9", "grade=0.8"),
+    ):
+        forged = drawn.replace(true, false)
+        assert forged != drawn
+        assert not check_diagram(read_sequence(forged), trace, second_s=1.0).holds, false
+    bars = write_gantt(trace, 100)
+    assert "T1 declined :" in bars
+    assert "crit" not in bars

@@ -321,6 +321,7 @@ async def test_the_openapi_document_tells_each_call(house: Make, client: Make) -
             ("put", "/api/tasks/{task_id}/priority"),
             ("get", "/api/stats"),
             ("get", "/api/workers"),
+            ("get", "/api/skills"),
             ("get", "/api/ticket"),
             ("get", "/healthz"),
             ("get", "/readyz"),

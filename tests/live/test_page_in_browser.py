@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from ..contrast import READABLE, contrasts_of
+
 pytestmark = [pytest.mark.browser, pytest.mark.ceylon, pytest.mark.processes]
 
 DEADLINE_S = 60
@@ -117,10 +119,10 @@ class Run:
             assert self.manager.poll() is None, told
             time.sleep(0.05)
 
-    def employ(self, name: str, skill: int, slots: int = 1) -> subprocess.Popen[bytes]:
+    def employ(self, name: str, skill: int, slots: int = 1, *more: str) -> subprocess.Popen[bytes]:
         return self._start(
             *("worker", "--join", "ticket", "--name", name, "--skill", str(skill)),
-            *("--slots", str(slots), "--handlers", "leaves"),
+            *("--slots", str(slots), "--handlers", "leaves", *more),
         )
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -287,3 +289,53 @@ def test_failures_are_found_at_a_glance_and_on_a_phone(
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
     keep(page, "live-phone")
+
+
+@pytest.mark.slow
+def test_costs_and_what_workers_have_shown_are_seen_and_readable(
+    page: Page, run: Run, keep: Callable[[Page, str], None]
+) -> None:
+    tasks = weighings(20, 0.05) + "".join(
+        f'{{"id": "r{lot}", "description": "Roll lot {lot}", "type": "roll", "difficulty": 2, '
+        '"required_skills": {"rolling": 5}, "deadline": 60}\n'
+        for lot in range(1, 7)
+    )
+    options = ("--policy", "adaptive", "--budget", "40", "--cost-unit", "EUR")
+    page.goto(run.manage(tasks, *options, "--web-linger", "60"))
+    run.employ("Ada", 8, 1, "--cost-per-task", "0.5", "--skill", "rolling=7")
+    run.employ("Ben", 7, 1, "--cost-per-task", "0.25")
+    expect(page.locator("#state")).to_have_text("finished")
+
+    # 26 attempts at 0.25 or 0.5; those at Ben's and Ada's are told apart.
+    expect(page.locator("#cost-label")).to_contain_text("of 40 EUR spent,")
+    spent = float(page.locator("#cost").inner_text())
+    costs = [float(text.split()[0]) for text in page.locator("#workers .cost").all_inner_texts()]
+    assert sum(costs) == pytest.approx(spent)
+    assert 26 * 0.25 <= spent <= 26 * 0.5
+
+    table = page.locator("table.heat")
+    expect(table.locator("thead th")).to_have_text(["Worker", "roll", "weigh", "skill rolling"])
+    expect(table.locator("tbody th")).to_have_text(["Ada", "Ben"])
+    results = 0
+    for cell in table.locator("td:not(.none)").all():
+        told = cell.inner_text()
+        found = re.match(r"-?[\d.]+ ± [\d.]+\n\d+ % · (\d+) results?(\n|$)", told)
+        assert found, told
+        results += int(found[1])
+    # Those of "rolling" are counted with their type, too.
+    assert results >= 26
+
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 860})
+        page.locator("#skills").scroll_into_view_if_needed()
+        assert min(contrasts_of(table.locator("td, td b, td span, th"))) >= READABLE
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        keep(page, f"live-skills-{scheme}-{width}")
+
+    page.locator("#search").fill("Roll lot 1")
+    page.locator(".row").first.click()
+    facts = page.locator("#facts")
+    expect(facts).to_contain_text("rolling 5")
+    expect(facts).to_contain_text("60 s after it was added")
+    expect(facts).to_contain_text("EUR")

@@ -102,9 +102,7 @@ def test_rows_come_back_to_the_policy_of_their_name_alone() -> None:
         (LearnedRow("mine", "bad", b"\x01"), "what 'mine' has learned: bad: it is bad"),
     ],
 )
-def test_a_row_that_cannot_be_read_is_named_and_changes_nothing(
-    row: LearnedRow, words: str
-) -> None:
+def test_an_unreadable_row_is_named_and_changes_nothing(row: LearnedRow, words: str) -> None:
     policy = Remembering(Zoe=1)
     with pytest.raises(DecodeError) as refused:
         read_board(Rows(b"", learned=(row,))._replace(run=None), policy=policy, now=0.0)

@@ -6,20 +6,11 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from muster.agents.kernel.matching.learning_policy import SettledAttempt
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
 
-from .conftest import attempt, task, worker
+from .conftest import attempt, learned, task, worker
 
 ADA, BOB = worker("Ada", 8, specialties=("u",)), worker("Bob", 3, skills={"vision": 9.0})
-
-
-def learned(*results: SettledAttempt, scorecards: Scorecards | None = None) -> Scorecards:
-    scorecards = scorecards or Scorecards()
-    for each in results:
-        scorecards.learn(each)
-        scorecards.settle()
-    return scorecards
 
 
 attempts = st.builds(

@@ -20,6 +20,7 @@ import pytest
 from muster.agents import (
     MemoryNetwork,
     MemoryStore,
+    TaskContext,
     TaskManager,
     WorkerAgent,
     rehearse,
@@ -86,6 +87,65 @@ def test_a_run_is_counted(scrape: Scrape) -> None:
     assert told[("muster_workers_joined_total",)] == 1
     assert told[("muster_store_write_seconds_count",)] > 0
     assert told["muster_run_info", "task_manager", "in_order", "0.1.0"] == 1
+
+
+def test_costs_grades_and_declined_attempts_are_counted(scrape: Scrape) -> None:
+    async def story() -> Samples:
+        tasks = [Task(task_id=1, type="judge"), Task(task_id=2, type="judge")]
+        manager = TaskManager(tasks, 2, quiet=True, budget=20.0, cost_unit="EUR", policy="in_order")
+        render_metrics(manager)
+        ada = WorkerAgent("Ada", 5, cost_per_task=2.0)
+        ben = WorkerAgent("Ben", 5, cost_per_task=1.0)
+
+        @ada.task("judge")
+        async def judge(task: Task, context: TaskContext) -> str:
+            context.quality(0.5 if task.id == 1 else 1.0)
+            return "good"
+
+        @ben.task("judge")
+        async def decline(task: Task, context: TaskContext) -> None:
+            context.decline("not my kind of leaf")
+
+        await rehearse(manager, [ada, ben])
+        return scrape(manager)
+
+    told = run_in_virtual_time(story())
+    assert told["muster_cost_total", "EUR"] == 4.0
+    assert told["muster_budget_remaining", "EUR"] == 16.0
+    assert told["muster_worker_cost_total", "Ada"] == 4.0
+    assert told["muster_worker_cost_total", "Ben"] == 0.0
+    assert told[("muster_attempts_declined_total",)] == 1
+    assert told["muster_attempt_seconds_count", "declined"] == 1
+    assert told[("muster_attempts_rejected_total",)] == 0
+    assert told[("muster_attempt_quality_count",)] == 2
+    assert told[("muster_attempt_quality_sum",)] == 1.5
+
+
+def test_reviews_and_votes_are_counted_with_the_grades_they_give(scrape: Scrape) -> None:
+    async def story() -> Samples:
+        tasks = [
+            Task(task_id=1, type="write", review=True, max_attempts=2),
+            Task(task_id=2, type="count", votes=3),
+        ]
+        manager = TaskManager(tasks, 4, quiet=True, policy="in_order")
+        render_metrics(manager)
+        workers = [WorkerAgent(name, 5) for name in ("Ada", "Ben", "Cleo", "Dora")]
+        for worker in workers[:2]:
+            worker.task("write")(lambda task: "a note")
+        for worker, answer in zip(workers, (7, 8, 7, 7), strict=True):
+            worker.task("count")(lambda task, *, answer=answer: answer)
+        grades = iter((0.25, 0.75))
+        workers[2].review("write")(lambda task, result: next(grades))
+        await rehearse(manager, workers)
+        return scrape(manager)
+
+    told = run_in_virtual_time(story())
+    assert told["muster_tasks_settled_total", "completed"] == 2
+    assert told[("muster_attempts_rejected_total",)] == 1
+    votes = told[("muster_attempt_quality_count",)] - 2
+    assert votes in (2, 3)
+    # Those that agree have 1, and Ben, if he was asked, has 0.
+    assert told[("muster_attempt_quality_sum",)] == 0.25 + 0.75 + 2
 
 
 def test_traffic_and_what_could_not_be_read_is_counted(scrape: Scrape) -> None:
@@ -192,7 +252,7 @@ def test_the_labels_are_bounded(scrape: Scrape) -> None:
     assert len(slots) == MAX_WORKERS_NAMED + 1
     # The fifty that came last, and the one who bears that name.
     assert slots[OTHERS] == 51
-    assert len(told) < 4 * MAX_WORKERS_NAMED
+    assert len(told) < 5 * MAX_WORKERS_NAMED
 
 
 def test_metrics_keep_no_manager_alive_and_are_in_no_global_registry() -> None:
@@ -294,7 +354,7 @@ def test_the_page_tells_of_every_metric_and_of_no_other() -> None:
     )
     for name, kind, labels in table:
         documented[name] = (kind, re.findall(r"`(\w+)`", labels))
-    manager = TaskManager(quiet=True, store=MemoryStore())
+    manager = TaskManager(quiet=True, store=MemoryStore(), budget=1.0)
     board = manager._shell.driver.board
     board.handle(WorkerJoined("at Ada", WorkerProfile("Ada", 5), session="1"), 1_000.0)
     board.task_registry.ignored["came twice"] = 1

@@ -240,6 +240,7 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
                 "outcome": AttemptOutcome.SUCCEEDED,
                 "cost": 0.0,
                 "quality": None,
+                "is_review": False,
             }
         ],
         "required_skills": {},

@@ -81,6 +81,9 @@ SHOWN = [
                 "asked_at",
                 "expected_s",
                 "duration",
+                "reserved",
+                # Until it is decided whether it is the result of the task.
+                "result",
             }
         ),
     ),

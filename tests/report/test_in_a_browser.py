@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from muster.agents.kernel.board.board import Board
+from muster.agents.kernel.matching.adaptive import AdaptivePolicy
 from muster.agents.kernel.matching.policy_names import POLICIES
+from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import (
     AssigningBegun,
     Event,
@@ -27,6 +29,8 @@ from muster.agents.report.file import write_report
 from muster.agents.report.model import RunReport
 from muster.messages import Task, TaskResult, WorkerProfile
 from playwright.sync_api import sync_playwright
+
+from ..contrast import READABLE, contrasts_of
 
 TASKS = 5_000
 START = 1_800_000_000.0
@@ -187,3 +191,88 @@ def test_workers_that_were_lost_are_marked(page: Any) -> None:
     assert page.locator("svg.timeline line.gone").count() == 1
     assert page.locator(".health.h-lost").count() == 1
     assert page.locator("svg.timeline rect.o-lost title").first.text_content().startswith("task ")
+
+
+# ------------------------------------------------------------------ costs and skills
+
+TYPES = ("vision", "text", "")
+WORKERS = ("Ada", "Ben", "Opus the elder of the house of leaves")
+
+
+@pytest.fixture(scope="module")
+def learned_run() -> RunReport:
+    """90 tasks of three types at three workers with costs, under a policy that learns."""
+    board = Board(Rules(budget=50.0, cost_unit="EUR"), policy=AdaptivePolicy())
+    now, under_way = START, deque[SendAssignment]()
+
+    def tell(event: Event) -> None:
+        said = board.handle(event, now)
+        under_way.extend(each for each in said if isinstance(each, SendAssignment))
+
+    for number, name in enumerate(WORKERS):
+        profile = WorkerProfile(name, 8, cost_per_task=0.0125 * (number + 1))
+        tell(WorkerJoined(f"at {name}", profile))
+    tell(
+        TasksAdded(
+            tuple(
+                Task(id=number, description="Judge", difficulty=5, type=TYPES[number % 3])
+                for number in range(1, 91)
+            )
+        )
+    )
+    tell(AssigningBegun())
+    while under_way:
+        now += 0.25
+        order = under_way.popleft()
+        task, worker = order.assignment.task, order.assignment.worker
+        is_able = (WORKERS.index(worker) + int(str(task.id))) % 3 > 0
+        tell(
+            ResultReceived(
+                order.worker_id,
+                TaskResult(
+                    task_id=task.id,
+                    worker=worker,
+                    attempt=order.assignment.attempt,
+                    success=is_able,
+                    execution_time=1.0,
+                    quality=0.75 if is_able else None,
+                    error_message=None if is_able else "ValueError: wrong",
+                ),
+            )
+        )
+    return build_report(board, name="the_muster", now=now)
+
+
+def test_costs_and_what_workers_have_shown_are_readable(
+    browser: Any, learned_run: RunReport, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    write_report(learned_run, path)
+    opened = browser.new_page()
+    opened.goto(path.as_uri())
+    opened.wait_for_selector("#task-table tbody tr")
+    headings = opened.locator("#task-table thead th").all_inner_texts()
+    costs = [
+        float(row.locator("td").nth(headings.index("Cost")).inner_text())
+        for row in opened.locator("tr.task").all()
+    ]
+    assert costs == pytest.approx([task.cost for task in learned_run.tasks[: len(costs)]])
+    assert "of 50" in opened.locator(".tiles").inner_text()
+    table = opened.locator("table.heat")
+    assert table.locator("thead th").all_inner_texts() == ["Worker", "(no type)", "text", "vision"]
+    assert table.locator("tbody th").all_inner_texts() == list(WORKERS)
+    cells = {(cell.worker, cell.type): cell for cell in learned_run.skills}
+    assert sum(cell.results for cell in cells.values()) == 90
+    first = table.locator("tbody tr").first.locator("td").nth(1).inner_text().split("\n")
+    known = cells["Ada", "text"]
+    assert first[0] == f"{known.skill:.1f} ± {known.deviation:.1f}"
+    assert first[1] == f"{100 * known.chance:.0f}% · {known.results} results"
+    for scheme, width in product(("light", "dark"), (1_280, 390)):
+        opened.set_viewport_size({"width": width, "height": 844})
+        opened.emulate_media(color_scheme=scheme)
+        assert min(contrasts_of(table.locator("td, td b, td span, th"))) >= READABLE
+        # The map scrolls by itself, not with the page.
+        assert opened.evaluate("document.documentElement.scrollWidth") == width
+    opened.locator("tr.task button").first.click()
+    assert "EUR" in opened.locator("tr.story").inner_text()
+    opened.close()

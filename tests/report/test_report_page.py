@@ -137,8 +137,8 @@ def test_tasks_come_with_their_story(run_report: Make, task_report: Make) -> Non
     assert row == [
         *(7, "task number 7", "", 1, 0, 1, 1, 2, None, 500, "", "a\nb", "", "5, six", ""),
         [
-            [1, 0, 0, 500, data["outcomes"].index("lost"), 0, None],
-            [2, 1, 1_000, None, 0, 0, None],
+            [1, 0, 0, 500, data["outcomes"].index("lost"), 0, None, 0],
+            [2, 1, 1_000, None, 0, 0, None, 0],
         ],
         *(0, None, ""),
     ]

@@ -36,6 +36,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "queue_entry": "the queue is made anew",
         "_story": "compared as the story",
         "attempts": "compared one by one",
+        "declined_by": "found anew in the attempts",
     },
     Attempt: {
         "worker": "compared by its name",
@@ -45,6 +46,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "asked_at": "it is asked again",
         "expected_s": "estimated anew",
         "duration": "learnt anew",
+        "reserved": "estimated anew",
     },
     WorkerRecord: {
         "running": "found anew in the attempts",
@@ -92,7 +94,13 @@ def kept(snapshot: Snapshot) -> Snapshot:
     board = SimpleNamespace(**fields, policy_name=snapshot.policy)
     board.tasks = {record.task_id: record for record in snapshot.tasks}
     board.workers = {worker.name: worker for worker in snapshot.workers}
-    of_rules = ("expected_workers", "roster", "heartbeat_s", "lost_after_s")
+    board.spending = SimpleNamespace(
+        on_forgotten=snapshot.spent_on_forgotten, in_other_units=snapshot.spent_in_other_units
+    )
+    of_rules = (
+        *("expected_workers", "roster", "heartbeat_s", "lost_after_s"),
+        *("budget", "cost_unit"),
+    )
     told = {name: getattr(snapshot, name) for name in of_rules}
     board.rules = Rules(**{name: value for name, value in told.items() if value is not None})
     said = [Occurrence(0.0, OccurrenceKind.TASK_ADDED, task_id) for task_id in board.tasks]

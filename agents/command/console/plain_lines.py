@@ -6,7 +6,7 @@ from typing import TextIO
 
 from ....messages import TaskId
 from ...kernel.model.occurrence_text import describe_facts
-from ...kernel.model.occurrences import OccurrenceKind
+from ...kernel.model.occurrences import OccurrenceKind, RequeueCause, RequeueFacts
 from ...runtime.terminal_text import one_line
 from .tally import RunTally, TimedOccurrence
 
@@ -15,6 +15,8 @@ MANY_TASKS = 200
 
 SUMMARY_INTERVAL_S = 1.0
 MAX_DETAIL_CHARACTERS = 200
+
+_DECLINED = RequeueFacts(RequeueCause.DECLINED)
 
 
 class PlainLines:
@@ -82,9 +84,16 @@ class PlainLines:
                 # The next event says whether the task failed or is retried: one line for both.
                 self._errors[occurrence.task_id or 0] = f" on {worker}{_in(timed.took_s)}: {detail}"
                 return ""
+            case OccurrenceKind.ATTEMPT_DECLINED:
+                return f"{task} declined by {worker}: {detail}"
+            case OccurrenceKind.BUDGET_CHANGED:
+                return f"budget changed {detail}"
             case OccurrenceKind.TASK_FAILED:
                 error = self._errors.pop(occurrence.task_id or 0, None)
                 return f"{task} failed{error or ': ' + detail}"
+            case OccurrenceKind.TASK_REQUEUED if occurrence.facts == _DECLINED:
+                # The line before says who declined it, and why.
+                return ""
             case OccurrenceKind.TASK_REQUEUED:
                 error = self._errors.pop(occurrence.task_id or 0, None)
                 return f"{task} failed{error} ({detail})" if error else f"{task} requeued: {detail}"

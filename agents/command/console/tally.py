@@ -17,6 +17,7 @@ _ENDING_AN_ATTEMPT = SETTLING | {
     OccurrenceKind.ATTEMPT_REVIEWED,
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
+    OccurrenceKind.ATTEMPT_DECLINED,
     OccurrenceKind.TASK_REQUEUED,
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from ....messages import TaskId
 from ..matching.task_queue import TaskQueue
 from ..model.instructions import SendCancel
@@ -101,13 +103,25 @@ class AttemptLeases:
         self._timers.set(HeldSlotWarning(attempt, self._context.now + FIRST_WARNING_AFTER_S))
 
     def warn_of_held_slot(self, warning: HeldSlotWarning) -> None:
-        """Record a warning about a slot that is still held, and set the timer for the next."""
+        """Record a warning about a slot that is still held, and set the timer for the next.
+
+        An attempt whose worker was lost for a while has not been told to stop, since its success
+        may still count. It is told to once it has timed out, or its task is settled.
+        """
         context, attempt = self._context, warning.attempt
         facts = held_slot_of(attempt).facts(context.now)
         context.note_task(
             OccurrenceKind.SLOT_HELD, attempt.task, attempt.number, attempt.worker.name, facts
         )
         warning.at = context.now + WARNING_EVERY_S
+        if attempt.outcome is AttemptOutcome.LOST:
+            times_out_at = inf if attempt.deadline is None else attempt.deadline
+            if times_out_at <= context.now or attempt.task.finished_at is not None:
+                reason = "it runs on after its worker was lost for a while"
+                worker_id, task_id = attempt.worker.worker_id, attempt.task.task_id
+                context.instructions.append(SendCancel(worker_id, task_id, attempt.number, reason))
+            else:
+                warning.at = min(warning.at, times_out_at)
         self._timers.set(warning)
 
     def confirm_stop(self, worker: WorkerRecord, task_id: TaskId, number: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..matching.ready_queue import QueueEntry
 from ..model.records import TaskRecord
+from ..model.second_opinions import open_attempts
 
 
 @dataclass(slots=True, eq=False)
@@ -79,5 +80,4 @@ def describe_deadline(record: TaskRecord, time_scale: float, now: float) -> str 
 
 
 def _is_running(record: TaskRecord) -> bool:
-    last = record.attempts[-1]
-    return last.outcome is None and not last.is_prefetched
+    return any(not attempt.is_prefetched for attempt in open_attempts(record))

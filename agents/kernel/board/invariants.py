@@ -11,7 +11,12 @@ from ..matching.eligibility import terms_of
 from ..matching.ready_queue import TaskGroup
 from ..matching.task_queue import TaskQueue
 from ..model.records import MAX_PREFETCHED, MAX_STORY, Attempt, AttemptOutcome, TaskRecord
-from ..model.second_opinions import needs_second_opinion, open_attempts, votes_of, wants_vote
+from ..model.second_opinions import (
+    needs_second_opinion,
+    open_attempts,
+    votes_of,
+    wants_vote,
+)
 from .deadlines import Lateness
 from .expiry import Expiry, has_begun
 from .held_slots import HeldSlotWarning
@@ -59,15 +64,13 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
         attempt.outcome in _FAILURES and not attempt.is_review for attempt in record.attempts
     )
     assert record.failures == failures, f"{label} counts {record.failures} failures"
-    outcomes = Counter(attempt.outcome for attempt in record.attempts)
+    ended = Counter(attempt.outcome for attempt in record.attempts)
+    assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
     declined_by = {
         each.worker.name for each in record.attempts if each.outcome is AttemptOutcome.DECLINED
     }
     assert record.declined_by == declined_by, f"{label} was declined by {record.declined_by}"
-    assert len(declined_by) == outcomes[AttemptOutcome.DECLINED], (
-        f"{label} was declined twice by one"
-    )
-    assert record.losses == outcomes[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
+    assert len(declined_by) == ended[AttemptOutcome.DECLINED], f"{label} was declined twice by one"
     _check_opinions(label, record)
     is_final = record.status.is_final
     assert (record.finished_at is not None) is is_final, f"{label} finished {record.finished_at}"
@@ -87,6 +90,27 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
     elif is_final:
         assert record.error_message, f"{label} has no error message"
         assert record.result is None or not record.result.success, f"{label} has a success"
+
+
+_FAILURES = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+
+
+def _check_opinions(label: str, record: TaskRecord) -> None:
+    """Check the results that wait for a review or for other votes."""
+    kept = votes_of(record)
+    if not needs_second_opinion(record.task) or record.status.is_final:
+        assert not kept, f"{label} keeps a result that waits for nothing"
+        return
+    for attempt in kept:
+        assert attempt.outcome is AttemptOutcome.SUCCEEDED, f"{label} keeps a failed result"
+    if record.task.review:
+        assert len(kept) <= 1, f"{label} has {len(kept)} results to review"
+        authors = {each.worker.name for each in kept}
+        reviewers = {each.worker.name for each in open_attempts(record) if each.is_review}
+        assert not authors & reviewers, f"{label} is reviewed by its own worker"
+    else:
+        voters = [each.worker.name for each in (*kept, *open_attempts(record))]
+        assert len(voters) == len(set(voters)), f"{label} has a worker with two votes"
 
 
 def _check_costs(board: BoardState) -> None:
@@ -109,27 +133,6 @@ def _check_costs(board: BoardState) -> None:
     for worker in board.queue.workers:
         ahead = worker.prefetched and (worker.cost_per_s or worker.cost_per_task)
         assert not (has_limit and ahead), f"{worker.name} prefetched tasks of unknown cost"
-
-
-_FAILURES = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
-
-
-def _check_opinions(label: str, record: TaskRecord) -> None:
-    """Check the results that wait for a review or for other votes."""
-    kept = votes_of(record)
-    if not needs_second_opinion(record.task) or record.status.is_final:
-        assert not kept, f"{label} keeps a result that waits for nothing"
-        return
-    for attempt in kept:
-        assert attempt.outcome is AttemptOutcome.SUCCEEDED, f"{label} keeps a failed result"
-    if record.task.review:
-        assert len(kept) <= 1, f"{label} has {len(kept)} results to review"
-        authors = {each.worker.name for each in kept}
-        reviewers = {each.worker.name for each in open_attempts(record) if each.is_review}
-        assert not authors & reviewers, f"{label} is reviewed by its own worker"
-    else:
-        voters = [each.worker.name for each in (*kept, *open_attempts(record))]
-        assert len(voters) == len(set(voters)), f"{label} has a worker with two votes"
 
 
 def _check_names(board: BoardState) -> None:
@@ -227,8 +230,8 @@ def _check_queue(board: BoardState) -> None:
         for entry in current:
             terms = terms_of(entry.record)
             assert terms == group.terms, "a task in a group with other terms"
-            assert terms.restriction == entry.record.restriction, "a stale restriction"
-            avoided = terms.avoided(entry.record.failed_by)
+            restriction = terms.restriction
+            avoided = entry.record.failed_by if restriction is None else restriction.avoided
             assert avoided == group.failed_by, "a task in a wrong group"
 
 

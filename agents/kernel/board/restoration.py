@@ -28,7 +28,7 @@ from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, Worke
 from ..model.second_opinions import open_attempts, wants_vote
 from .board import Board
 from .learned_rows import restore_learned
-from .rows import NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
 from .task_checks import check_same
 from .worker_registry import Quarantine
 
@@ -183,7 +183,12 @@ def _policy_of(snapshot: Snapshot) -> MatchingPolicy | None:
 
 
 def _rules_of(snapshot: Snapshot) -> Rules:
-    waited_for = Rules(expected_workers=snapshot.expected_workers, roster=snapshot.roster)
+    waited_for = Rules(
+        expected_workers=snapshot.expected_workers,
+        roster=snapshot.roster,
+        budget=snapshot.budget,
+        cost_unit=snapshot.cost_unit,
+    )
     if snapshot.heartbeat_s is None or snapshot.lost_after_s is None:
         return waited_for
     return replace(waited_for, heartbeat_s=snapshot.heartbeat_s, lost_after_s=snapshot.lost_after_s)
@@ -191,7 +196,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 def _read_run(state: bytes) -> Snapshot:
     began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units = (
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit = (
         *later,
         *_LATER_IN_THE_RUN[len(later) :],
     )
@@ -207,10 +212,12 @@ def _read_run(state: bytes) -> Snapshot:
         lost_after_s=lost_after_s,
         spent_on_forgotten=on_forgotten,
         spent_in_other_units=in_other_units,
+        budget=budget,
+        cost_unit=cost_unit,
     )
 
 
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, 0.0, {})
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS)
 """The defaults of the last values of a run, which older stores lack."""
 
 _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)

@@ -14,6 +14,7 @@ from ....messages import Payload, TaskId, TaskResult, TaskStatus, encode_message
 from ....messages.codec import encode_task
 from ....messages.plain import is_plain
 from ....messages.values import pack_scalars
+from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
 from ..model.records import TaskRecord, WorkerRecord, WorkerStats
@@ -141,8 +142,13 @@ _OF_THE_RUN = frozenset(
         OccurrenceKind.RESULT_IGNORED,
         OccurrenceKind.TASK_FORGOTTEN,
         OccurrenceKind.ATTEMPT_CHARGED,
+        OccurrenceKind.BUDGET_CHANGED,
     }
 )
+
+
+NO_COSTS: list[Payload] = [0.0, {}, None, Rules().cost_unit]
+"""What a run without costs has spent on forgotten tasks and in other units, its budget and unit."""
 
 
 def _run_state(board: BoardState) -> bytes:
@@ -158,9 +164,15 @@ def _run_state(board: BoardState) -> bytes:
         rules.heartbeat_s,
         rules.lost_after_s,
     ]
-    if spending.on_forgotten or spending.in_other_units:
+    costs = [
+        spending.on_forgotten,
+        dict(spending.in_other_units),
+        rules.budget,
+        rules.cost_unit,
+    ]
+    if costs != NO_COSTS:
         # Most rows lack these, and so do the rows of older stores.
-        state += [spending.on_forgotten, dict(spending.in_other_units)]
+        state += costs
     return pack_scalars(state)
 
 

@@ -54,6 +54,7 @@ class BoardState:
             rules.quarantine_after,
             Budget(rules.budget, rules.cost_unit),
         )
+        self.queue.set_thrift(rules.thrift)
         self.spending = Spending(self.context, self.queue)
         self.timers: BoardTimers = TimerQueue()
         self.task_registry = TaskRegistry(self.context)
@@ -187,6 +188,7 @@ class BoardState:
         """
         self.context.rules = rules
         self.spending.change_limit(rules.budget, rules.cost_unit)
+        self.queue.set_thrift(rules.thrift)
         self.worker_registry.follow_roster()
 
     def story(self, task_id: TaskId) -> tuple[Occurrence, ...]:
@@ -289,10 +291,12 @@ class BoardState:
             return "waits for a worker: none is connected"
         gives_up_at = queue.gives_up_at(record)
         if gives_up_at is None:
-            able = self.queue.eligibility_of(record).able(queue.workers)
+            what, able = (
+                describe_next(record),
+                self.queue.eligibility_of(record).able(queue.workers),
+            )
             if able and all(map(queue.is_too_dear, able)):
-                return f"waits: {self.budget.describe()}, and all that can run it cost something"
-            what = describe_next(record)
+                return f"waits: {self.budget.describe()}, and all that can {what} cost something"
             return f"waits for a free slot: all workers that can {what} are busy"
         shortfall = queue.shortfall_of(record)
         headline = f"waits: no connected worker can {describe_next(record)}: {shortfall.text}"

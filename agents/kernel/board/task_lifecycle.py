@@ -23,7 +23,7 @@ from ..model.occurrences import (
     RequeueFacts,
 )
 from ..model.records import Attempt, AttemptOutcome, TaskRecord, describe_story
-from ..model.second_opinions import describe_votes, lacks_votes, open_attempts
+from ..model.second_opinions import describe_missing, lacks_votes, open_attempts
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of
@@ -307,13 +307,7 @@ class TaskLifecycle:
             reason = shortfall.text
             if shortfall.cause is FailureCause.DECLINED:
                 reason = describe_declines(record)
-            error = f"{_UNMATCHED[shortfall.cause]}: {reason}"
-            restriction = record.restriction
-            if restriction is not None and shortfall.cause is FailureCause.UNMATCHED:
-                what = "review it" if restriction.is_review else "vote"
-                voted = "" if restriction.is_review else f"{describe_votes(record)}; "
-                error = f"nobody can {what}: {voted}{reason}"
-            # The transition drops the votes.
+            error = f"{_UNMATCHED[shortfall.cause]}{describe_missing(record)}: {reason}"
             self._tasks.transition(record, Cause.NOBODY_CAN)
             record.error_message = error
             facts = FailureFacts(shortfall.cause, error)

@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
 from ....messages.wording import show
-from .adaptive_state import (
-    KindTasks,
-    read_kinds,
-    read_prices,
-    read_shares,
-    write_prices,
-)
+from .adaptive_state import read_shares
 from .declared_skills import DeclaredSkills
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
+from .market import Market
 from .policies import BestFit, recovery_score
-from .prices import Price, adjust_prices
 from .scorecards.scorecards import SHARED_ROW, Scorecards
-from .task_kinds import Crew, TaskKind
+from .task_kinds import BLOCKED, TaskKind
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
+
+_Pair = tuple[float, int, WaitingHead, "WorkerRecord"]
+_Ranked = tuple[float, int, "WorkerRecord"]
 
 TOLERANCE = 0.02
 """How much less than the best a worker may be worth and still get a task at once, as a value."""
@@ -42,21 +39,17 @@ it is tried by whoever is most likely to do it."""
 HEADS_AT_ONCE = 64
 """How many groups of waiting tasks are looked at together, the most urgent ones."""
 
-CELLS_PER_EVENT = 16
-"""How many cells of the tables are looked at for each event, so that its cost stays bounded."""
+LONGEST_BONUS = 0.3
+"""How much a task's waiting counts at most when tasks compete for a worker, as a value."""
 
-FEWEST_EVENTS = 16
-"""The least number of events between two adjustments of the prices."""
+LOAD = 0.01
+"""How much value a worker loses if all its slots are in use, so that equals share the work."""
 
-RECENT_TASKS = 128.0
-"""For about how many tasks what was handed out lately counts as demand."""
+PROBE = 0.5
+"""How much it is worth to learn whether a blocked worker can do such tasks again, as a value, if
+the task has another attempt."""
 
-MAX_KINDS = 1_000
-_CATCHES_UP = 40
-_FORGOTTEN = 0.05
-_AT_ONCE_S = 1e-3
-
-_Pair = tuple[float, int, WaitingHead, "WorkerRecord"]
+_AT_ONCE = 1e-9
 _best_fit = BestFit()
 
 
@@ -79,18 +72,11 @@ class AdaptivePolicy:
     def __init__(self, scorecards: Scorecards | None = None) -> None:
         self.scorecards = scorecards or Scorecards()
         self.declared = DeclaredSkills()
-        self._crew = Crew((), [])
-        self._prices: dict[str, Price] = {}
-        self._kinds: dict[Hashable, TaskKind] = {}
-        self._kinds_by_type: dict[str, list[TaskKind]] = {}
-        self._thrift = 0.0
+        self.market = Market(self, self.scorecards)
         self._wakes_at: float | None = None
-        self._price_version = 0
-        self._credit = 0.0
-        self._backlog = 0
-        self._lasted_s = 0.0
-        self._adjusted_at: float | None = None
-        self._kind_tasks = KindTasks()
+        self._is_declared = True
+        self._noted: list[SettledAttempt] = []
+        self._favourites: dict[WorkerRecord, tuple[int, WaitingHead]] = {}
 
     # ------------------------------------------------------------------ as every policy
 
@@ -119,25 +105,12 @@ class AdaptivePolicy:
         """Note an attempt that has ended."""
         self.scorecards.learn(settled)
         self.declared.learn(settled)
-        self._credit += CELLS_PER_EVENT
-        index = self._crew.index.get(settled.worker)
-        if index is not None:
-            for kind in self._kinds_by_type.get(settled.task.type, ()):
-                kind.stale.add(index)
+        self._noted.append(settled)
 
     def meet(self, workers: Sequence[WorkerRecord]) -> None:
         """Note which connected workers may get tasks."""
-        prices: list[Price] = []
-        for worker in workers:
-            price = self._prices.get(worker.name)
-            if price is None:
-                price = self._prices[worker.name] = Price(worker.slots)
-            price.slots = worker.slots
-            prices.append(price)
-        self._crew = Crew(workers, prices)
-        for kind in self._kinds.values():
-            kind.meet(self._crew, self, self.scorecards, self._thrift)
-        self._credit = inf
+        self.market.meet(workers)
+        self._favourites.clear()
 
     def wakes_at(self) -> float | None:
         """When a task that the last `choose` held back may go to another worker."""
@@ -147,42 +120,114 @@ class AdaptivePolicy:
 
     def choose(self, waiting: WaitingTasks, now: float) -> Iterator[Choice]:
         """Choose pairs until all that is left had better wait."""
-        self.scorecards.settle()
-        if waiting.thrift != self._thrift:
-            self._thrift = waiting.thrift
-            self.meet(self._crew.workers)
-        heads = waiting.heads[:HEADS_AT_ONCE]
+        market = self.market
+        self._take_noted()
+        if waiting.thrift != market.thrift:
+            market.set_thrift(waiting.thrift)
+        self._is_declared = self.declared.are_believed and not waiting.thrift
+        heads = waiting.heads
+        if len(heads) > HEADS_AT_ONCE:
+            heads = heads[:HEADS_AT_ONCE]
         if not waiting.is_ahead:
             self._wakes_at = None
-            if self._credit >= CELLS_PER_EVENT * FEWEST_EVENTS:
-                self._adjust(heads, now)
-        free = waiting.free
-        start = 0
-        while start < len(heads) and free:
+            if market.is_due:
+                market.adjust(heads, now)
+        start, count, free = 0, len(heads), waiting.free
+        levels: list[Sequence[WaitingHead]] = []
+        while start < count:
             level = heads[start].level
             end = start + 1
-            while end < len(heads) and heads[end].level == level:
+            while end < count and heads[end].level == level:
                 end += 1
-            yield from self._pair_level(heads[start:end], level, waiting, now)
+            levels.append(heads[start:end])
             start = end
+        for level_heads in levels:
+            if not free:
+                return
+            if self._is_declared:
+                yield from self._pair_declared(level_heads, waiting, now)
+            else:
+                yield from self._pair_learned(level_heads, waiting, now)
 
-    def _pair_level(
-        self, heads: Sequence[WaitingHead], level: float, waiting: WaitingTasks, now: float
+    def _choice(self, kind: TaskKind, head: WaitingHead, worker: WorkerRecord) -> Choice:
+        kind.recent += 1.0
+        self.market.events += 1
+        return Choice(head, worker, kind.figures_for(self.market.crew.index[worker]))
+
+    # ------------------------------------------------------------------ by declared skills
+
+    def _pair_declared(
+        self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
     ) -> Iterator[Choice]:
-        free = waiting.free
+        """Choose as `best_fit` does: the most urgent task, then its worker."""
+        others: list[WaitingHead] = []
+        level = heads[0].level
+        for head in tuple(heads):
+            kind = self.market.kind_of(head)
+            if kind.is_uneven or kind.task.required_skills:
+                others.append(head)
+                continue
+            ranked = self._rank_declared(kind, head, waiting, now)
+            while ranked and head.count and head.level == level:
+                _, _, worker = ranked[0]
+                yield self._choice(kind, head, worker)
+                if worker in waiting.free:
+                    heapq.heapreplace(
+                        ranked, (-_declared_score(head, worker), worker.order, worker)
+                    )
+                else:
+                    heapq.heappop(ranked)
+        if others and waiting.free:
+            yield from self._pair_learned(others, waiting, now)
+
+    def _rank_declared(
+        self, kind: TaskKind, head: WaitingHead, waiting: WaitingTasks, now: float
+    ) -> list[_Ranked]:
+        """The free workers that a task may go to, as a heap; none if it had better wait."""
+        index, declared, probation = (
+            self.market.crew.index,
+            kind.declared,
+            kind.figures.on_probation,
+        )
+        able = head.able
+        free = [worker for worker in waiting.free if worker in able]
+        if not free:
+            return []
+        suitable = [
+            worker for worker in free if declared[index[worker]] and index[worker] not in probation
+        ]
+        if not suitable and len(able) > 1:
+            places = [index[worker] for worker in able if worker in index]
+            if any([declared[place] and place not in probation for place in places]):
+                return []
+            if not waiting.is_ahead and now + _AT_ONCE < head.waits_since + GUESS_AFTER_S:
+                self._wake(head.waits_since + GUESS_AFTER_S, waiting)
+                return []
+            best = max([kind.values[index[worker]] for worker in free])
+            suitable = [worker for worker in free if kind.values[index[worker]] == best]
+        ranked = [
+            (-_declared_score(head, worker), worker.order, worker) for worker in suitable or free
+        ]
+        heapq.heapify(ranked)
+        return ranked
+
+    # ------------------------------------------------------------------ by learned values
+
+    def _pair_learned(
+        self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
+    ) -> Iterator[Choice]:
+        free, level = waiting.free, heads[0].level
         pairs: list[_Pair] = []
-        for place, head in enumerate(heads):
-            pair = self._best_pair(head, place, waiting, now)
-            if pair is not None:
-                pairs.append(pair)
+        for place, head in enumerate(tuple(heads)):
+            if head.level == level and head.count:
+                pair = self._best_pair(head, place, waiting, now)
+                if pair is not None:
+                    pairs.append(pair)
         heapq.heapify(pairs)
         while pairs and free:
             _, place, head, worker = pairs[0]
             if worker in free:
-                kind = self._kind_of(head)
-                kind.recent += 1.0
-                self._credit += CELLS_PER_EVENT
-                yield Choice(head, worker, kind.figures_for(self._crew.index[worker]))
+                yield self._choice(self.market.kind_of(head), head, worker)
                 if not head.count or head.level != level:
                     heapq.heappop(pairs)
                     continue
@@ -196,77 +241,46 @@ class AdaptivePolicy:
         self, head: WaitingHead, place: int, waiting: WaitingTasks, now: float
     ) -> _Pair | None:
         """The best free worker for a task, with its loss; None if the task had better wait."""
-        kind = self._kind_of(head)
+        kind = self.market.kind_of(head)
         able, free = head.able, waiting.free
-        if len(able) == 1:
-            (only,) = able
-            return (0.0, place, head, only) if only in free else None
-        if self._is_declared_enough(kind):
-            return self._declared_pair(kind, head, place, waiting, now)
-        index, values = self._crew.index, kind.values
+        index, values = self.market.crew.index, kind.values
+        probation = kind.figures.on_probation
         chosen: WorkerRecord | None = None
         best_free = -inf
         for worker in free:
             if worker in able:
-                value = values[index[worker]]
-                if value > best_free or (value == best_free and _comes_first(worker, chosen)):
+                value = values[index[worker]] - LOAD * worker.taken / worker.slots
+                if probation and index[worker] in probation:
+                    value += self._probe_bonus(kind, worker, now)
+                if value > best_free or (
+                    value == best_free and (chosen is None or worker.order < chosen.order)
+                ):
                     chosen, best_free = worker, value
         if chosen is None:
             return None
         loss = self._best_value(kind, head) - best_free
+        if not loss < inf:
+            # It is addressed to a worker that could not run it otherwise.
+            loss = 0.0
         relaxed_per_s = max(RELAXED_PER_DURATION / kind.mean_s, 1.0 / LONGEST_HOLD_S)
-        excess = loss - relaxed_per_s * (now - head.waits_since)
-        if excess <= TOLERANCE + 1e-9:
-            return excess, place, head, chosen
+        bonus = relaxed_per_s * (now - head.waits_since)
+        if loss <= TOLERANCE + bonus + _AT_ONCE:
+            return loss - min(bonus, LONGEST_BONUS), place, head, chosen
         self._wake(head.waits_since + (loss - TOLERANCE) / relaxed_per_s, waiting)
         return None
 
-    def _declared_pair(
-        self, kind: TaskKind, head: WaitingHead, place: int, waiting: WaitingTasks, now: float
-    ) -> _Pair | None:
-        """The free worker to which `best_fit` gives a task, while declared skills are believed."""
-        index, declared = self._crew.index, kind.declared
-        task = head.task
-        free = [worker for worker in waiting.free if worker in head.able]
-        if not free:
-            return None
-        suitable = [
-            worker
-            for worker in free
-            if declared[index[worker]] and index[worker] not in kind.on_probation
-        ]
-        if suitable:
-            if head.failed_by:
-                best = max(suitable, key=lambda each: (recovery_score(each), -each.order))
-            else:
-                best = max(suitable, key=lambda each: (_best_fit.score(task, each), -each.order))
-            return 0.0, place, head, best
-        if any(
-            declared[index[worker]] and index[worker] not in kind.on_probation
-            for worker in head.able
-            if worker in index
-        ):
-            return None
-        due_at = head.waits_since + GUESS_AFTER_S
-        if due_at > now + _AT_ONCE_S:
-            self._wake(due_at, waiting)
-            return None
-        best = max(free, key=lambda each: (kind.values[index[each]], -each.order))
-        return 0.0, place, head, best
-
-    def _is_declared_enough(self, kind: TaskKind) -> bool:
-        return (
-            self.declared.are_believed
-            and not self._thrift
-            and not kind.is_uneven
-            and not kind.task.required_skills
-        )
+    def _probe_bonus(self, kind: TaskKind, worker: WorkerRecord, now: float) -> float:
+        """What makes up for the penalty of a worker whose next task is a probe."""
+        if self.scorecards.is_blocked(worker, kind.task.type, now) is not None:
+            return 0.0
+        return BLOCKED + (PROBE if kind.may_retry else 0.0)
 
     def _best_value(self, kind: TaskKind, head: WaitingHead) -> float:
-        if head.able == kind.able:
+        able = head.able
+        if able is kind.able or able == kind.able:
             return kind.best
-        index, values = self._crew.index, kind.values
-        return max((values[index[worker]] for worker in head.able if worker in index), default=0.0)
+        index, values = self.market.crew.index, kind.values
+        return max([values[index[worker]] for worker in able if worker in index], default=-inf)
 
     def _wake(self, at: float, waiting: WaitingTasks) -> None:
         if not waiting.is_ahead and (self._wakes_at is None or at < self._wakes_at):
@@ -276,93 +290,25 @@ class AdaptivePolicy:
         """For which worker a task is held back, and until when at most."""
         return None
 
-    # ------------------------------------------------------------------ kinds and prices
-
-    def _kind_of(self, head: WaitingHead) -> TaskKind:
-        kind = head.notes
-        if not isinstance(kind, TaskKind) or kind.stamp < 0:
-            kind = head.notes = self._find_kind(head)
-        if kind.stale:
-            kind.update_stale()
-        if kind.price_version != self._price_version:
-            kind.reprice(self._price_version)
-        return kind
-
-    def _find_kind(self, head: WaitingHead) -> TaskKind:
-        task = head.task
-        may_retry = head.attempts_left > 1
-        key = (task.type, self.group(task), may_retry)
-        kind = self._kinds.get(key)
-        if kind is None:
-            if len(self._kinds) >= MAX_KINDS:
-                self._drop_kinds()
-            kind = self._kinds[key] = TaskKind(task, may_retry=may_retry)
-            kind.meet(self._crew, self, self.scorecards, self._thrift)
-            self._kinds_by_type.setdefault(task.type, []).append(kind)
-        return kind
-
-    def _drop_kinds(self) -> None:
-        """Forget the half of the kinds that had the least work lately."""
-        ordered = sorted(self._kinds.items(), key=lambda item: -item[1].recent)
-        for _, kind in ordered[MAX_KINDS // 2 :]:
-            kind.stamp = -(2**62)
-        self._kinds = dict(ordered[: MAX_KINDS // 2])
-        self._kinds_by_type = {}
-        for kind in self._kinds.values():
-            self._kinds_by_type.setdefault(kind.task.type, []).append(kind)
-
-    def _adjust(self, heads: Sequence[WaitingHead], now: float) -> None:
-        """Adjust the prices if enough has happened since the last time."""
-        backlog: dict[TaskKind, int] = {}
-        for head in heads:
-            kind = self._kind_of(head)
-            backlog[kind] = backlog.get(kind, 0) + head.count
-        kinds = [
-            kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN or kind in backlog
-        ]
-        needed = max(len(kinds) * len(self._crew.workers), CELLS_PER_EVENT * FEWEST_EVENTS)
-        in_all = sum(backlog.values())
-        self._credit += CELLS_PER_EVENT * max(in_all - self._backlog, 0)
-        self._backlog = in_all
-        rounds = int(min(self._credit / needed, _CATCHES_UP))
-        if not rounds:
-            return
-        self._credit = 0.0
-        recent = sum(kind.recent for kind in kinds)
-        self._lasted_s += 0.0 if self._adjusted_at is None else now - self._adjusted_at
-        self._adjusted_at = now
-        kept = min(RECENT_TASKS / recent, 1.0) if recent else 1.0
-        self._lasted_s *= kept
-        for kind in kinds:
-            kind.recent *= kept
-            kind.demand = kind.recent + backlog.get(kind, 0)
-            kind.update_all()
-        crew = self._crew
-        for _ in range(rounds):
-            adjust_prices(crew.prices, kinds, self._lasted_s)
-        crew.per_s[:] = [price.per_s for price in crew.prices]
-        self._price_version += 1
-
     # ------------------------------------------------------------------ keeping
 
     def export_state(self) -> Mapping[str, Payload]:
         """What it has learned: a part for each worker, and `SHARED_ROW` with the rest."""
+        self._take_noted()
         scorecards = self.scorecards
-        scorecards.settle()
         parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
         parts.update((name, scorecards.worker_row(name)) for name in scorecards.workers)
         return parts
 
     def changed_state(self) -> Mapping[str, Payload]:
         """The parts that may have changed since the last call."""
+        self._take_noted()
         scorecards = self.scorecards
-        scorecards.settle()
         parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
-        parts.update(
-            (name, scorecards.worker_row(name))
-            for name in scorecards.rows_changed()
-            if name != SHARED_ROW
-        )
+        for name in scorecards.rows_changed():
+            if name != SHARED_ROW:
+                is_known = name in scorecards.workers
+                parts[name] = scorecards.worker_row(name) if is_known else None
         return parts
 
     def restore_state(self, state: Mapping[str, Payload]) -> None:
@@ -373,7 +319,6 @@ class AdaptivePolicy:
         """
         scorecards = Scorecards()
         shares = read_shares(state.get(SHARED_ROW, {}))
-        kinds = read_kinds(shares.kinds)
         if shares.skills:
             scorecards.load_row(SHARED_ROW, shares.skills)
         for name, part in state.items():
@@ -381,32 +326,27 @@ class AdaptivePolicy:
                 if not isinstance(part, dict):
                     raise InvalidInput(f"skills of worker {name!r}: {show(part)} is no object")
                 scorecards.load_row(name, cast("Mapping[str, Payload]", part))
-        self.scorecards = scorecards
+        market = Market(self, scorecards)
+        market.restore_state(shares.market)
+        self.scorecards, self.market = scorecards, market
         self.declared.results = shares.results
         self.declared.contradictions = shares.contradictions
-        self._prices = read_prices(shares.prices)
-        for kind in kinds:
-            key = (kind.task.type, self.group(kind.task), kind.may_retry)
-            self._kinds[key] = kind
-            self._kinds_by_type.setdefault(kind.task.type, []).append(kind)
-            kind.meet(self._crew, self, scorecards, self._thrift)
-        self._credit, self._backlog = shares.credit, shares.backlog
-        self._lasted_s, self._adjusted_at = shares.lasted_s, shares.adjusted_at
 
     def _write_shares(self) -> Payload:
         return {
             "skills": self.scorecards.worker_row(SHARED_ROW),
             "results": self.declared.results,
             "contradictions": self.declared.contradictions,
-            "prices": write_prices(self._prices),
-            # All of them, in their order, since prices depend on it.
-            "kinds": self._kind_tasks.write(self._kinds.values()),
-            "credit": self._credit,
-            "backlog": self._backlog,
-            "lasted_s": self._lasted_s,
-            "adjusted_at": self._adjusted_at,
+            "market": self.market.write_state(),
         }
 
+    def _take_noted(self) -> None:
+        """Take the results into account that came since the last choice."""
+        if self._noted:
+            self.scorecards.settle()
+            self.market.note_results(self._noted)
+            self._noted.clear()
 
-def _comes_first(worker: WorkerRecord, other: WorkerRecord | None) -> bool:
-    return other is None or worker.order < other.order
+
+def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:
+    return recovery_score(worker) if head.failed_by else _best_fit.score(head.task, worker)

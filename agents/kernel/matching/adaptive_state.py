@@ -14,30 +14,69 @@ from .prices import Price
 from .task_kinds import TaskKind
 
 _Figure = Annotated[float, Field(allow_inf_nan=False)]
-_Amount = Annotated[float, Field(ge=0)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
 
 
 class _Part(Record):
+    # A later version may have written more.
     model_config = ConfigDict(extra="ignore")
 
 
 class StoredPrice(_Part):
     """The price of one worker's time; see `Price`."""
 
-    per_s: _Figure = 0.0
-    step: _Figure = 0.0
-    rising: bool = False
-    slots: Annotated[int, Field(ge=1)] = 1
+    per_s: _Figure
+    step: _Figure
+    rising: bool
+    slots: Annotated[int, Field(ge=1)]
 
 
 class StoredKind(_Part):
-    """How much work of one kind there was lately; see `TaskKind`."""
+    """How much work of one kind there was lately; see `TaskKind`.
 
-    task: dict[str, Payload]
-    may_retry: bool = False
-    recent: _Amount = 0.0
-    demand: _Amount = 0.0
+    Args:
+        fields: the fields of a task of this kind, from which the kind follows.
+        may_retry: whether another attempt follows a failed one.
+        recent: how many of these tasks were handed out lately.
+    """
+
+    fields: dict[str, Payload]
+    may_retry: bool
+    recent: _Amount
+
+    def task(self) -> Task:
+        """A task of this kind.
+
+        Raises:
+            InvalidInput: there can be none.
+        """
+        try:
+            return Task.model_validate({"id": 1, "description": "any", **self.fields})
+        except ValidationError as fault:
+            raise InvalidInput(f"a kind of task: {summarize(fault)}") from None
+
+
+class StoredMarket(_Part):
+    """The kinds of work and the prices of workers' time; see `Market`.
+
+    Args:
+        prices: the prices by worker.
+        kinds: the kinds of work, in their order.
+        events: the number of events since the prices were last adjusted.
+        all_events: the number of events before.
+        backlog: how many tasks waited at the last adjustment.
+        lasted_s: how long the recent work has taken, in seconds.
+        adjusted_at: when the prices were last adjusted, in seconds; None for never.
+    """
+
+    prices: dict[str, StoredPrice] = Field(default_factory=dict)
+    kinds: list[StoredKind] = Field(default_factory=list)
+    events: _Count = 0
+    all_events: _Count = 0
+    backlog: _Count = 0
+    lasted_s: _Amount = 0.0
+    adjusted_at: _Figure | None = None
 
 
 class StoredShares(_Part):
@@ -47,27 +86,17 @@ class StoredShares(_Part):
         skills: the row that scorecards keep of all workers together.
         results: how many results the declared skills predicted or contradicted.
         contradictions: how many contradicted them.
-        prices: the prices by worker.
-        kinds: the kinds of work.
-        credit: how much work on prices is due.
-        backlog: how many tasks waited at the last adjustment of the prices.
-        lasted_s: how long the recent work has taken, in seconds.
-        adjusted_at: when the prices were last adjusted, in seconds; None for never.
+        market: the kinds of work and the prices.
     """
 
     skills: dict[str, Payload] = Field(default_factory=dict)
     results: _Count = 0
     contradictions: _Count = 0
-    prices: dict[str, StoredPrice] = Field(default_factory=dict)
-    kinds: list[StoredKind] = Field(default_factory=list)
-    credit: _Amount = 0.0
-    backlog: _Count = 0
-    lasted_s: _Amount = 0.0
-    adjusted_at: _Figure | None = None
+    market: StoredMarket = Field(default_factory=StoredMarket)
 
 
 def read_shares(row: Payload) -> StoredShares:
-    """Read what the policy wrote with `write_shares`.
+    """Read what the policy wrote.
 
     Raises:
         InvalidInput: it can't be read; the message names the place and the value.
@@ -78,25 +107,19 @@ def read_shares(row: Payload) -> StoredShares:
         raise InvalidInput(summarize(fault)) from None
 
 
-class KindTasks:
-    """A task of each kind as plain values, since the kind follows from its fields."""
+class KindWriter:
+    """Writes kinds as plain values; each one's task is converted once."""
 
     def __init__(self) -> None:
-        self._known: dict[TaskKind, Mapping[str, Payload]] = {}
+        self._known: dict[TaskKind, Payload] = {}
 
     def write(self, kinds: Iterable[TaskKind]) -> list[Payload]:
-        """All kinds that had work lately, as plain values."""
+        """The kinds as `StoredKind` reads them."""
         known = self._known
-        current = {kind: known.get(kind) or _fields_of(kind.task) for kind in kinds}
-        self._known = current
+        self._known = {kind: known.get(kind) or _fields_of(kind.task) for kind in kinds}
         return [
-            {
-                "task": task,
-                "may_retry": kind.may_retry,
-                "recent": kind.recent,
-                "demand": kind.demand,
-            }
-            for kind, task in current.items()
+            {"fields": fields, "may_retry": kind.may_retry, "recent": kind.recent}
+            for kind, fields in self._known.items()
         ]
 
 
@@ -117,27 +140,9 @@ def read_prices(stored: Mapping[str, StoredPrice]) -> dict[str, Price]:
     return prices
 
 
-def read_kinds(stored: Iterable[StoredKind]) -> list[TaskKind]:
-    """The kinds that `KindTasks` wrote.
-
-    Raises:
-        InvalidInput: the task of one is not valid.
-    """
-    kinds: list[TaskKind] = []
-    for each in stored:
-        try:
-            task = Task.model_validate({"id": 1, "description": "any", **each.task})
-        except ValidationError as fault:
-            raise InvalidInput(f"a kind of task: {summarize(fault)}") from None
-        kind = TaskKind(task, may_retry=each.may_retry)
-        kind.recent, kind.demand = each.recent, each.demand
-        kinds.append(kind)
-    return kinds
-
-
 _OF_ONE_TASK = {"id", "description", "data", "depends_on", "parent_id"}
 
 
-def _fields_of(task: Task) -> Mapping[str, Payload]:
+def _fields_of(task: Task) -> Payload:
     dumped = task.model_dump(exclude=_OF_ONE_TASK, exclude_defaults=True)
     return {name: value for name, value in dumped.items() if name in Task.model_fields}

@@ -31,6 +31,11 @@ class Budget:
         return self.limit is not None and self.spent >= self.limit
 
     @property
+    def unspent(self) -> float | None:
+        """What is not spent yet, 0 or more; None for no limit."""
+        return None if self.limit is None else max(self.limit - self.spent, 0.0)
+
+    @property
     def is_committed(self) -> bool:
         """Whether nothing is left if the running attempts cost what is expected of them."""
         return self.limit is not None and self.spent + self.reserved >= self.limit

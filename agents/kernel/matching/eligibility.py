@@ -20,7 +20,9 @@ from .budget import Budget, describe_rates
 from .policies import MatchingPolicy, describe_shortfall, find_obstacle
 from .restricted import describe_restricted_shortfall, find_restricted_obstacle
 
-_STEPPING = frozenset({AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED})
+FAILED_OUTCOMES = frozenset(
+    {AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.REJECTED}
+)
 """The outcomes that move a task one step up its ladder."""
 
 _MAX_REASON_CHARACTERS = 200
@@ -34,8 +36,7 @@ class Terms(NamedTuple):
         ladder: the steps of its ladder.
         step: the current step, from 0.
         declined_by: the names of the workers that declined it.
-        restriction: the workers that may not have its next attempt, which is a review or a further
-            vote; None if all may.
+        restriction: who may not review it or vote on it; None if it needs neither now.
     """
 
     skills: tuple[tuple[str, float], ...] = ()
@@ -43,19 +44,6 @@ class Terms(NamedTuple):
     step: int = 0
     declined_by: frozenset[str] = frozenset()
     restriction: Restriction | None = None
-
-    @property
-    def is_review(self) -> bool:
-        """Whether the next attempt is a review, for which other rules hold than for the work."""
-        return self.restriction is not None and self.restriction.is_review
-
-    def avoided(self, failed_by: frozenset[str]) -> frozenset[str]:
-        """The names of the workers that get the task only if no other can.
-
-        Args:
-            failed_by: the names of the workers at which it failed.
-        """
-        return failed_by if self.restriction is None else self.restriction.avoided
 
 
 NO_TERMS = Terms()
@@ -65,14 +53,14 @@ def terms_of(record: TaskRecord) -> Terms:
     """What a task insists on now."""
     task, declined_by = record.task, record.declined_by
     restriction = restriction_of(record) if needs_second_opinion(task) else None
+    if restriction is not None and restriction.is_review:
+        # A reviewer needs neither the skills nor the step of a worker that runs the task.
+        return Terms(declined_by=declined_by, restriction=restriction)
     if not (task.strict or task.escalate or declined_by or restriction):
         return NO_TERMS
-    if restriction is not None and restriction.is_review:
-        # A reviewer needs neither the skills of the worker nor its step of the ladder.
-        return Terms(declined_by=declined_by, restriction=restriction)
     step = 0
     if task.escalate:
-        taken = sum(attempt.outcome in _STEPPING for attempt in record.attempts)
+        taken = sum(attempt.outcome in FAILED_OUTCOMES for attempt in record.attempts)
         step = min(taken, len(task.escalate) - 1)
     skills = tuple(sorted(task.required_skills.items())) if task.strict else ()
     return Terms(skills, task.escalate, step, declined_by, restriction)
@@ -160,7 +148,7 @@ class Eligibility:
     def shortfall(self, workers: Iterable[WorkerRecord]) -> Shortfall:
         """Why none of the connected workers may get the tasks."""
         workers, unmatched = tuple(workers), FailureCause.UNMATCHED
-        by_policy = [each for each in workers if self._basic_obstacle(each) is None]
+        by_policy = [each for each in workers if self._find_obstacle(each) is None]
         if not by_policy:
             text = describe_restricted_shortfall(
                 self.policy, self.task, self.terms.restriction, workers
@@ -188,14 +176,14 @@ class Eligibility:
         return Shortfall(FailureCause.BUDGET, self._dearness(first))
 
     def _obstacle_besides_steps(self, worker: WorkerRecord) -> str | None:
-        obstacle = self._basic_obstacle(worker) or self._missing_skill(worker)
+        obstacle = self._find_obstacle(worker) or self._missing_skill(worker)
         if obstacle is None and worker.name in self.terms.declined_by:
             return "declined it"
         if obstacle is None and worker.is_paid and self.budget.is_spent:
             return self._dearness(worker)
         return obstacle
 
-    def _basic_obstacle(self, worker: WorkerRecord) -> str | None:
+    def _find_obstacle(self, worker: WorkerRecord) -> str | None:
         return find_restricted_obstacle(self.policy, self.task, self.terms.restriction, worker)
 
     def _missing_skill(self, worker: WorkerRecord) -> str | None:

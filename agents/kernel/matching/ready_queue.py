@@ -83,8 +83,8 @@ class ReadyQueue:
 class TaskGroup:
     """The waiting tasks of one type and group that failed at the same workers.
 
-    Those that wait for a review or a vote also have the same restriction. For learning policies it
-    is the `WaitingHead` of its most urgent task.
+    They also insist on the same. For learning policies it is the `WaitingHead` of its most urgent
+    task.
     """
 
     __slots__ = (

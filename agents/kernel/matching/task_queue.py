@@ -85,8 +85,9 @@ class TaskQueue:
         kind: Hashable = (task.type, self.policy.group(task))
         avoided = record.failed_by
         if terms is not NO_TERMS:
-            kind, avoided = (kind, terms), terms.avoided(avoided)
-        record.restriction = terms.restriction
+            kind = (kind, terms)
+            if terms.restriction is not None:
+                avoided = terms.restriction.avoided
         key = (kind, avoided)
         group = self.groups.get(key)
         if group is None:
@@ -207,7 +208,10 @@ class TaskQueue:
         It has failed, and its quarantine would begin if all its running tasks failed too.
         """
         limit, failures = self._quarantine_after, worker.failures_in_a_row
-        return limit is not None and failures > 0 and failures + len(worker.running) >= limit
+        running = len(worker.running)
+        # A worker that runs nothing is never held back: nothing would end that. It may have failed
+        # too often while it was away, such as by a rejection.
+        return limit is not None and failures > 0 and running > 0 and failures + running >= limit
 
     def update_availability(self, worker: WorkerRecord) -> None:
         """Update a worker that entered or left quarantine, or is retiring."""
@@ -217,6 +221,11 @@ class TaskQueue:
         # The candidate sets do not change, but explanations describe this worker differently.
         for group in self.groups.values():
             group.candidates = None
+
+    def set_thrift(self, thrift: float) -> None:
+        """Set how much of a success one unit of cost is worth to a learning policy."""
+        if self.offers is not None:
+            self.offers.thrift = thrift
 
     def follow_budget(self, *, has_new_costs: bool = False) -> None:
         """Update which workers may get tasks, after the budget has changed.

@@ -10,6 +10,9 @@ from ....messages import InvalidInput
 
 LONGEST_PREFETCH_S = 10.0
 
+DEFAULT_COST_UNIT = "USD"
+"""The unit of costs, if the manager names no other."""
+
 MAX_UNIT_CHARACTERS = 20
 
 MAX_WORKERS = 4_096
@@ -73,7 +76,7 @@ class Rules:
     prefetch_s: float = 0.0
     thrift: float = 0.0
     budget: float | None = None
-    cost_unit: str = "USD"
+    cost_unit: str = DEFAULT_COST_UNIT
     aging_s: float | None = None
     on_late: Literal["run", "fail"] = "run"
 

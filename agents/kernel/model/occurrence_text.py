@@ -79,14 +79,14 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"failed {failures_in_a_row} times in a row; for {lasts_s:g} s"
 
 
-def _describe_budget(budget: float | None, unit: str) -> str:
-    return "no limit" if budget is None else f"{budget:g} {unit}"
-
-
 def _describe_review(facts: ReviewFacts) -> str:
     reviewed, grade, reason = facts
     graded = "accepted" if grade is None else f"graded {grade:g}"
     return f"attempt {reviewed} {graded}" + (f": {reason}" if reason else "")
+
+
+def _describe_budget(budget: float | None, unit: str) -> str:
+    return "no limit" if budget is None else f"{budget:g} {unit}"
 
 
 _WITHOUT_FACTS = {

@@ -28,11 +28,11 @@ class OccurrenceKind(str, Enum):
     """An attempt whose result waits for a review or for other votes."""
     ATTEMPT_FAILED = "attempt_failed"
     ATTEMPT_TIMED_OUT = "attempt_timed_out"
-    ATTEMPT_DECLINED = "attempt_declined"
-    ATTEMPT_CHARGED = "attempt_charged"
     ATTEMPT_REVIEWED = "attempt_reviewed"
     """An attempt that was the review of an earlier one."""
     ATTEMPT_REJECTED = "attempt_rejected"
+    ATTEMPT_DECLINED = "attempt_declined"
+    ATTEMPT_CHARGED = "attempt_charged"
     RESULT_IGNORED = "result_ignored"
     SLOT_HELD = "slot_held"
     WORKER_JOINED = "worker_joined"
@@ -66,16 +66,16 @@ class FailureCause(str, Enum):
     """No connected worker could run it before the timeout."""
     EXPIRED = "expired"
     """It did not begin in time."""
+    REJECTED = "rejected"
+    """A reviewer rejected its result."""
+    UNDECIDED = "undecided"
+    """The votes of its workers have no majority."""
     LATE = "late"
     """It could not be completed by its deadline any more."""
     DECLINED = "declined"
     """Each worker that could run it declined it."""
     BUDGET = "budget"
     """The budget was spent, and only workers that cost something could run it."""
-    REJECTED = "rejected"
-    """A reviewer rejected its result."""
-    UNDECIDED = "undecided"
-    """The votes of its workers have no majority."""
 
 
 class FailureFacts(NamedTuple):
@@ -286,11 +286,11 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.TASK_REPRIORITIZED: PriorityFacts,
     OccurrenceKind.ATTEMPT_FAILED: FailureFacts,
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureFacts,
+    OccurrenceKind.ATTEMPT_REVIEWED: ReviewFacts,
+    OccurrenceKind.ATTEMPT_REJECTED: FailureFacts,
     OccurrenceKind.ATTEMPT_DECLINED: DeclineFacts,
     OccurrenceKind.ATTEMPT_CHARGED: ChargeFacts,
     OccurrenceKind.BUDGET_CHANGED: BudgetFacts,
-    OccurrenceKind.ATTEMPT_REVIEWED: ReviewFacts,
-    OccurrenceKind.ATTEMPT_REJECTED: FailureFacts,
     OccurrenceKind.SLOT_HELD: HeldSlotFacts,
     OccurrenceKind.WORKER_JOINED: JoinFacts,
     OccurrenceKind.WORKER_RETURNED: ReturnFacts,

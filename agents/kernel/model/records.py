@@ -230,10 +230,10 @@ class Attempt:
         duration: the estimate that is updated with its duration; None for none.
         cost: what it cost, in the manager's unit; 0 while the lease holds.
         quality: the grade of its output, 0 to 1; None for none.
-        reserved: what it is expected to cost while it runs, as far as the budget is concerned.
         is_review: whether it reviews the result of an earlier attempt.
         result: its successful result while that waits for a review or for other votes; None
             before and after.
+        reserved: what it is expected to cost while it runs, as far as the budget is concerned.
     """
 
     number: int
@@ -252,9 +252,9 @@ class Attempt:
     ended_at: float | None = None
     cost: float = 0.0
     quality: float | None = None
-    reserved: float = 0.0
     is_review: bool = False
     result: TaskResult | None = None
+    reserved: float = 0.0
 
     def due_at(self) -> float | None:
         """When it times out; None for never."""
@@ -274,7 +274,7 @@ class TaskRecord:
         packed: the encoded form of `added`; None if it is not encoded yet, or large.
         status: its status.
         attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
-            number of workers that may decline it, review it or vote.
+            number of workers that may decline it.
         failures: how many attempts failed, timed out or were rejected, without failed reviews.
         losses: how many ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
@@ -400,6 +400,8 @@ class Snapshot:
             unknown.
         spent_on_forgotten: what the attempts of forgotten tasks have cost.
         spent_in_other_units: what was reported in other units than the run's, by unit.
+        budget: what all attempts together may cost; None for no limit.
+        cost_unit: the unit of costs.
     """
 
     tasks: list[TaskRecord] = field(default_factory=list)
@@ -415,6 +417,8 @@ class Snapshot:
     lost_after_s: float | None = None
     spent_on_forgotten: float = 0.0
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
+    budget: float | None = None
+    cost_unit: str = "USD"
 
 
 def describe_story(record: TaskRecord) -> str:

@@ -115,9 +115,16 @@ def wants_vote(record: TaskRecord) -> bool:
 
 def describe_next(record: TaskRecord) -> str:
     """What the next worker does with a waiting task, in words: such as "review it"."""
-    if record.restriction is None:
-        return "run it"
-    return "review it" if record.restriction.is_review else "vote on it"
+    if result_to_review(record) is not None:
+        return "review it"
+    return "run it" if restriction_of(record) is None else "vote on it"
+
+
+def describe_missing(record: TaskRecord) -> str:
+    """What a task waited for in vain, in words that follow "nobody can"; "" for a plain attempt."""
+    if result_to_review(record) is not None:
+        return " review it"
+    return "" if restriction_of(record) is None else f" vote: {describe_votes(record)}"
 
 
 def describe_opinions(record: TaskRecord) -> list[str]:

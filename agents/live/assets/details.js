@@ -2,19 +2,22 @@
 
 import { LABELS, STATUSES } from "./model.js";
 import { ask, taskPath, tell } from "./stream.js";
-import { seconds } from "./wording.js";
+import { amount, seconds } from "./wording.js";
 
 const AGAIN_AFTER_MS = 700;
 const MAX_SHOWN_CHARACTERS = 20000;
 const WORDS = {
   task_added: "added", task_assigned: "given to", task_progressed: "got on", task_completed: "done by", task_failed: "failed",
   task_cancelled: "cancelled", task_requeued: "waits again", task_reprioritized: "new priority", attempt_failed: "attempt failed on",
+  attempt_declined: "declined by", attempt_charged: "cost told by",
   attempt_succeeded: "attempt succeeded on", attempt_reviewed: "reviewed by", attempt_rejected: "result rejected of",
   attempt_timed_out: "timed out on", slot_held: "slot still held at", result_ignored: "result ignored, from",
 };
 
 export class Details {
-  constructor() {
+  // unit(): the unit of costs.
+  constructor(unit) {
+    this.unit = unit;
     this.dialog = document.getElementById("details");
     this.error = document.getElementById("details-error");
     this.row = null;
@@ -93,7 +96,11 @@ export class Details {
       ["Difficulty", task.difficulty], ["Type", task.type || "none: simulated"], ["Priority", task.priority],
       ["Worker", task.worker || "none yet"], ["Attempts", task.attempts],
       ["Took", task.execution_time === null ? "" : seconds(1000 * task.execution_time)],
-      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Note", task.note], ["Error", task.error ?? ""],
+      ["Expires after", task.expires_s === null ? "" : seconds(1000 * task.expires_s)], ["Depends on", task.depends_on.join(", ")], ["Child of", task.parent_id ?? ""], ["Skills", Object.entries(task.required_skills).map(([name, level]) => `${name} ${level}`).join(", ") + (task.strict ? ", strictly" : "")],
+      ["Deadline", task.deadline === null ? "" : `${seconds(1000 * task.deadline)} after it was added`], ["Ladder", task.escalate.join(", then ")],
+      ["Review", task.review ? "by a second worker" : ""], ["Votes", task.votes > 1 ? task.votes : ""],
+      ["Cost", task.cost ? `${amount(task.cost)} ${this.unit()}` : ""], ["Quality", task.quality === null ? "" : task.quality.toFixed(2)],
+      ["Note", task.note], ["Error", task.error ?? ""],
     ];
     const list = document.getElementById("facts");
     list.replaceChildren();

@@ -69,6 +69,7 @@ export class Model {
     this.counts = Object.fromEntries(STATUSES.map((status) => [status, 0]));
     this.listedFrom = 0;
     this.isComplete = false;
+    this.skills = null;
   }
 
   // The manager's time, in its milliseconds.
@@ -92,6 +93,7 @@ export class Model {
     }
     for (const [order, worker] of Object.entries(data.names || {})) this.names.set(Number(order), worker);
     this.takeWorkers(data);
+    if (data.skills) this.skills = data.skills;
     if (data.history) this.takeHistory(data.history);
     if (data.hidden_workers !== undefined) this.hiddenWorkers = data.hidden_workers;
     for (const whole of data.added || []) this.add(whole);

@@ -6,8 +6,9 @@ import { Throughput, Timeline } from "./charts.js";
 import { Details } from "./details.js";
 import { Model, STATUSES } from "./model.js";
 import { follow, keepSecret } from "./stream.js";
+import { Skills } from "./skills.js";
 import { TaskList } from "./task_list.js";
-import { count, rate, seconds, share } from "./wording.js";
+import { amount, count, rate, seconds, share } from "./wording.js";
 import { Workers } from "./workers.js";
 
 const STATES = { waiting: "waiting for workers", running: "running", idle: "idle", finished: "finished", stopped: "stopped", failed: "could not go on" };
@@ -15,7 +16,7 @@ const NEWS = {
   assigning_begun: "the work began", run_resumed: "the run went on", run_ended: "the run ended", worker_joined: "WORKER came",
   worker_returned: "WORKER came back", worker_lost: "WORKER was lost", worker_refused: "WORKER was not let in",
   worker_quarantined: "WORKER was sent to rest", worker_released: "WORKER is back from its rest", worker_retired: "WORKER was sent home",
-  task_failed: "TASK failed", attempt_failed: "an attempt at TASK failed on WORKER",
+  budget_changed: "the budget changed", task_failed: "TASK failed", attempt_failed: "an attempt at TASK failed on WORKER",
   attempt_rejected: "a result of TASK by WORKER was rejected",
 };
 const MOVES_EVERY_MS = 50;
@@ -23,10 +24,11 @@ const ADVANCES_EVERY_MS = 250;
 
 const $ = (id) => document.getElementById(id);
 const model = new Model();
-const details = new Details();
+const details = new Details(() => model.run.unit);
 const adding = new Adding(model);
 const list = new TaskList(model, (row) => details.open(row));
 const workers = new Workers(model);
+const skills = new Skills(model);
 const timeline = new Timeline(model);
 const throughput = new Throughput(model);
 let isLive = false;
@@ -52,6 +54,9 @@ function drawSummary() {
   set("rate", rate(perSecond));
   set("success", share(counts.completed, settled));
   set("left", count(total - settled));
+  $("costs").hidden = !(run.cost > 0) && run.budget === null;
+  set("cost", amount(run.cost));
+  set("cost-label", run.budget === null ? `${run.unit} spent` : `of ${amount(run.budget)} ${run.unit} spent, ${amount(Math.max(run.budget - run.cost, 0))} left`);
   const isOver = run.ended_at !== null;
   const leftMs = perSecond && !isOver ? (1000 * (total - settled)) / perSecond : null;
   set("left-label", leftMs ? `to go, about ${seconds(Math.max(leftMs, 1000))}` : "to go");
@@ -100,6 +105,7 @@ function frame(at) {
     drawSummary();
     list.draw();
     details.look();
+    skills.draw();
   }
   const isMoving = isLive && model.run.ended_at === null;
   if (at - drawnAt >= MOVES_EVERY_MS && (isMoving || isResized)) {

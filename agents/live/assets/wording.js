@@ -4,6 +4,9 @@ const NUMBERS = new Intl.NumberFormat("en");
 
 export const count = (number) => NUMBERS.format(number);
 
+// A cost, with at most four digits that count.
+export const amount = (cost) => cost.toLocaleString("en", { maximumSignificantDigits: cost < 1e4 ? 4 : 9 });
+
 export function seconds(ms) {
   const s = Math.max(ms, 0) / 1000;
   if (s < 1) return `${s.toFixed(2)} s`;

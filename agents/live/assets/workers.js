@@ -1,6 +1,6 @@
 // The list of workers.
 
-import { count, seconds, share } from "./wording.js";
+import { amount, count, seconds, share } from "./wording.js";
 
 export class Workers {
   constructor(model) {
@@ -65,6 +65,8 @@ export class Workers {
     item.querySelector(".meter i").style.width = `${Math.min((100 * worker.taken) / worker.slots, 100)}%`;
     set(item, ".load", `${worker.taken}/${worker.slots}`);
     set(item, ".score", worker.ended ? `${count(worker.succeeded)} · ${share(worker.succeeded, worker.ended)}` : "–");
+    item.querySelector(".cost").hidden = !worker.cost;
+    if (worker.cost) set(item, ".cost", `${amount(worker.cost)} ${this.model.run.unit}`);
   }
 }
 

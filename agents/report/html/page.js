@@ -126,11 +126,11 @@
     const list = make("dl");
     const tell = (term, text) => text && list.append(make("dt", term), make("dd", text));
     tell("Why", task[WHY]);
-    tell("Attempts", task[HISTORY].map(([which, worker, began, ended, outcome, paid, quality]) => {
+    tell("Attempts", task[HISTORY].map(([which, worker, began, ended, outcome, paid, quality, isReview]) => {
       const took = ended === null ? "" : `, ${duration(ended - began)}`;
       const spent = paid ? `, ${cost(paid)} ${data.unit}` : "";
       const graded = quality === null ? "" : `, quality ${grade(quality)}`;
-      return `${which} at ${data.workers[worker]}: ${data.outcomes[outcome]}, from ${duration(began)} on${took}${spent}${graded}`;
+      return `${which} at ${data.workers[worker]}${isReview ? ", a review" : ""}: ${data.outcomes[outcome]}, from ${duration(began)} on${took}${spent}${graded}`;
     }).join("\n"));
     tell("Error", task[ERROR]);
     tell("Output", task[OUTPUT]);

@@ -98,6 +98,7 @@ def _row(
             OUTCOMES.index(attempt.outcome),
             _short(attempt.cost),
             attempt.quality,
+            int(attempt.is_review),
         ]
         for attempt in (task.history if limit >= _MOST_HISTORY_AT else task.history[-1:])
     ]

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from math import fsum
-from typing import NamedTuple
+from typing import TypeAlias
 
 _LEAST_MOVE = 0.02
 _LEAST_GAIN = 0.02
 
 
-class Belief(NamedTuple):
-    """A Gaussian belief about a skill.
-
-    Args:
-        mean: its mean.
-        variance: its variance.
-    """
-
-    mean: float
-    variance: float
+Belief: TypeAlias = tuple[float, float]
+"""The mean and variance of a Gaussian belief; a plain tuple, since so many are made."""
 
 
 class SharedBelief:
@@ -65,6 +57,13 @@ class SharedBelief:
         self.version += 1
         self._known = None
 
+    def drop_message(self, cell: str) -> None:
+        """Drop the message of a cell, if there is one."""
+        if self.precisions.pop(cell, None) is not None:
+            del self.weights[cell]
+            self.version += 1
+            self._known = None
+
     def evidence(self) -> tuple[float, float]:
         """The precision and weight of all messages together."""
         return fsum(self.precisions.values()), fsum(self.weights.values())
@@ -88,7 +87,7 @@ class SharedBelief:
         if own is not None:
             precision = max(precision - own, self.prior_precision)
             weight -= self.weights[cell]
-        return Belief(weight / precision, 1.0 / precision)
+        return weight / precision, 1.0 / precision
 
 
 class AdditiveCell:
@@ -141,12 +140,12 @@ class AdditiveCell:
 
     def belief(self) -> Belief:
         """The belief about the sum."""
-        worker = self.worker.without(self.type_name)
-        type_ = self.type.without(self.worker_name)
-        prior_precision = 1.0 / (worker.variance + type_.variance + self.special_variance)
+        worker_mean, worker_variance = self.worker.without(self.type_name)
+        type_mean, type_variance = self.type.without(self.worker_name)
+        prior_precision = 1.0 / (worker_variance + type_variance + self.special_variance)
         precision = prior_precision + self.precision
-        mean = (worker.mean + type_.mean + self.special) * prior_precision + self.weight
-        return Belief(mean / precision, 1.0 / precision)
+        mean = (worker_mean + type_mean + self.special) * prior_precision + self.weight
+        return mean / precision, 1.0 / precision
 
     def gain(self, precision: float, weight: float, kept: float) -> None:
         """Add evidence, which is not told yet.
@@ -177,17 +176,21 @@ class AdditiveCell:
 
     def tell(self) -> None:
         """Send the messages about the worker and the type."""
-        worker = self.worker.without(self.type_name)
-        type_ = self.type.without(self.worker_name)
-        precision, weight, special = self.precision, self.weight, self.special
-        part = 1.0 / (1.0 + precision * (self.special_variance + type_.variance))
-        self.worker.tell(
-            self.type_name, precision * part, (weight - precision * (special + type_.mean)) * part
-        )
-        part = 1.0 / (1.0 + precision * (self.special_variance + worker.variance))
-        self.type.tell(
-            self.worker_name,
-            precision * part,
-            (weight - precision * (special + worker.mean)) * part,
-        )
+        mean, variance = self.worker.without(self.type_name)
+        self.tell_worker()
+        part = 1.0 / (1.0 + self.precision * (self.special_variance + variance))
+        weight = self.weight - self.precision * (self.special + mean)
+        self.type.tell(self.worker_name, self.precision * part, weight * part)
+
+    def tell_worker(self) -> None:
+        """Send the message about the worker alone."""
+        mean, variance = self.type.without(self.worker_name)
+        part = 1.0 / (1.0 + self.precision * (self.special_variance + variance))
+        weight = self.weight - self.precision * (self.special + mean)
+        self.worker.tell(self.type_name, self.precision * part, weight * part)
         self.version += 1
+
+    def withdraw(self) -> None:
+        """Take back both messages, before the cell is dropped."""
+        self.worker.drop_message(self.type_name)
+        self.type.drop_message(self.worker_name)

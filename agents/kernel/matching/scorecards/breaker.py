@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import log
 
+from ...model.error_kind import MAX_KIND_CHARACTERS
+
 OPENS_AFTER = 3
 """So many failures of one kind in a row open a breaker, if skill does not explain them."""
 
@@ -64,6 +66,11 @@ class Breaker:
         return bool(self.reason)
 
     @property
+    def is_disturbed(self) -> bool:
+        """Whether a success would change anything."""
+        return bool(self.failures or self.reason)
+
+    @property
     def probes_from(self) -> float:
         """When the next probe may begin, in seconds of the board."""
         return self.opened_at + self.pause_s
@@ -87,9 +94,9 @@ class Breaker:
             kind: the kind of error.
             chance: the chance of success that was expected; None if skill plays no part in it.
             at: when it failed, in seconds of the board.
-            is_hasty: whether the worker has never succeeded, and failed in far less time than others
-                need.
+            is_hasty: whether the worker has never succeeded, and fails faster than others work.
         """
+        kind = kind[:MAX_KIND_CHARACTERS]
         self.successes = 0
         if self.reason:
             # A result of an attempt that began before the breaker opened is no probe.

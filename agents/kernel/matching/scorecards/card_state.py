@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
+from .....messages import InvalidInput
 from .additive_belief import AdditiveCell, SharedBelief
 from .pace_model import new_pace
 from .scorecard_file import (
@@ -50,7 +51,7 @@ def save_worker(card: WorkerCard) -> WorkerSection:
     mean, variance = card.general.without("")
     return WorkerSection(
         skill=round(mean, _DIGITS),
-        deviation=round(sqrt(variance), _DIGITS),
+        deviation=_round_deviation(variance),
         prior=card.general.mean,
         shift=card.shift,
         change=(card.detector.fall, card.detector.rise),
@@ -72,9 +73,18 @@ def load_worker(
         name: its name.
         commons_of: what all workers have in common for a type.
         ease_of: the ease of a named skill.
+
+    Raises:
+        InvalidInput: it has a general skill, but no prior.
     """
     card = WorkerCard()
-    card.general.move_prior(section.prior)
+    if section.prior is not None:
+        card.general.move_prior(section.prior)
+    elif section.skill is not None:
+        raise InvalidInput(
+            f"workers.{name}.skill: {section.skill:g} has no prior, so it was not exported; "
+            "write skills of your own under types or skills"
+        )
     card.shift = section.shift
     card.detector.fall, card.detector.rise = section.change
     for type_name, each in section.types.items():
@@ -90,6 +100,10 @@ def load_worker(
     return card
 
 
+def _round_deviation(variance: float) -> float:
+    return max(round(sqrt(variance), _DIGITS), 10.0**-_DIGITS)
+
+
 def _says_more(card: TypeCard) -> bool:
     breaker = card.breaker
     return bool(card.results or card.costs or card.noted.weight or card.skill.precision) or bool(
@@ -102,7 +116,7 @@ def _save_type(card: TypeCard) -> TypeSection:
     breaker, noted, pace = card.breaker, card.noted, card.pace
     return TypeSection(
         skill=round(mean, _DIGITS),
-        deviation=round(sqrt(variance), _DIGITS),
+        deviation=_round_deviation(variance),
         results=card.results,
         successes=card.successes,
         expected_s=None if pace is None else float(f"{card.expected_s():.4g}"),
@@ -150,7 +164,7 @@ def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
     if section.evidence is None:
         precision = 1.0 / (section.deviation * section.deviation)
         card.skill.gain(precision, precision * section.skill, 1.0)
-        card.skill.tell()
+        card.skill.tell_worker()
     else:
         _load_cell(section.evidence, card.skill)
     if card.pace is not None:
@@ -158,7 +172,7 @@ def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
             _load_cell(section.pace_evidence, card.pace)
         elif section.expected_s:
             card.pace.gain(_PACE_RESULTS, _PACE_RESULTS * log(section.expected_s), 1.0)
-            card.pace.tell()
+            card.pace.tell_worker()
     return card
 
 

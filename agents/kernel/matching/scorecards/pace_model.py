@@ -19,6 +19,7 @@ REMEMBERED = 100.0
 """Evidence fades as if only about this many results of a worker and type counted."""
 
 _SHORTEST_S = 1e-6
+_LONGEST_LOG = 30.0
 _RESULT_PRECISION = 1.0 / 0.7**2
 _FADING = 1.0 - 1.0 / REMEMBERED
 
@@ -69,4 +70,5 @@ def log_duration(duration_s: float) -> float:
 
 def expect_duration_s(cell: AdditiveCell) -> float:
     """The expected duration of an attempt in seconds: the median, which no outlier moves far."""
-    return exp(min(cell.belief().mean, 30.0))
+    mean, _ = cell.belief()
+    return exp(min(mean, _LONGEST_LOG))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from .....messages import InvalidInput, Payload
 from .....messages.record import Record
@@ -15,13 +15,38 @@ from .sharpness import NOISES
 FORMAT = "muster-skills"
 VERSION = 1
 
+_ROUNDING = 1e-3
+
+
+def _check_weights(weights: list[float]) -> list[float]:
+    if abs(sum(weights) - 1.0) > _ROUNDING:
+        raise ValueError(f"the weights must add up to 1, not {sum(weights):g}")
+    return weights
+
+
+def _check_outcomes(outcomes: tuple[float, int, float]) -> tuple[float, int, float]:
+    if outcomes[2] > outcomes[1]:
+        raise ValueError(f"{outcomes[2]:g} successes are more than {outcomes[1]} results")
+    return outcomes
+
+
 _Name = Annotated[str, Field(max_length=200)]
 _Figure = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12, strict=True)]
-_Positive = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e12, strict=True)]
+_Positive = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e15, strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+_Skill = Annotated[float, Field(allow_inf_nan=False, ge=-1e4, le=1e4, strict=True)]
+_LogOdds = Annotated[float, Field(allow_inf_nan=False, ge=-100, le=100, strict=True)]
 _Count = Annotated[int, Field(ge=0, le=2**53, strict=True)]
-_PerNoise = Annotated[list[_Figure], Field(min_length=len(NOISES), max_length=len(NOISES))]
-Evidence6: TypeAlias = tuple[_Positive, _Figure, _Positive, _Figure, _Positive, _Figure]
+_per_noise = Field(min_length=len(NOISES), max_length=len(NOISES))
+_LogWeights = Annotated[list[_LogOdds], _per_noise]
+_Weights = Annotated[list[_Share], _per_noise, AfterValidator(_check_weights)]
+_Outcomes = Annotated[
+    tuple[_Skill, Annotated[int, Field(ge=1, le=2**53, strict=True)], _Positive],
+    AfterValidator(_check_outcomes),
+]
+_Precision = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e6, strict=True)]
+_Weight = Annotated[float, Field(allow_inf_nan=False, ge=-1e8, le=1e8, strict=True)]
+Evidence6: TypeAlias = tuple[_Precision, _Weight, _Precision, _Weight, _Precision, _Weight]
 """Precision and weight of a cell, of its message about the worker, and of that about the type."""
 
 
@@ -45,12 +70,10 @@ class BreakerSection(_Section):
 class NotedSection(_Section):
     """Results that are counted but not yet taken into account; see `NotedResults`."""
 
-    outcomes: Annotated[list[tuple[_Figure, _Count, _Positive]], Field(max_length=1_000)] = Field(
-        default_factory=list
-    )
+    outcomes: Annotated[list[_Outcomes], Field(max_length=1_000)] = Field(default_factory=list)
     weight: _Count = 0
     paces: tuple[_Count, _Figure] = (0, 0.0)
-    costs: tuple[_Count, _Figure] = (0, 0.0)
+    costs: tuple[_Count, _Positive] = (0, 0.0)
 
 
 class TypeSection(_Section):
@@ -71,16 +94,16 @@ class TypeSection(_Section):
         breaker: the state of its breaker.
     """
 
-    skill: _Figure = 5.5
-    deviation: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, strict=True)] = 1.0
+    skill: _Skill = 5.5
+    deviation: Annotated[float, Field(ge=1e-4, le=100, allow_inf_nan=False, strict=True)] = 1.0
     results: _Count = 0
     successes: _Positive = 0.0
     expected_s: _Positive | None = None
     evidence: Evidence6 | None = None
     pace_evidence: Evidence6 | None = None
-    special: _Figure | None = None
-    prior: _Figure | None = None
-    broken: _Figure | None = None
+    special: _Skill | None = None
+    prior: _Skill | None = None
+    broken: _LogOdds | None = None
     noted: NotedSection = Field(default_factory=NotedSection)
     costs: tuple[_Positive, _Positive] = (0.0, 0.0)
     breaker: BreakerSection = Field(default_factory=BreakerSection)
@@ -95,17 +118,17 @@ class WorkerSection(_Section):
     Args:
         skill: its general skill.
         deviation: how uncertain that is, as a standard deviation.
-        prior: the general skill that was expected from what it declares.
+        prior: the general skill that was expected of it; None in a file that was written by hand.
         shift: how far that expectation has moved since, because its skill has changed.
         change: the evidence for a fall and for a rise of all its skills.
         types: what is known of it by type of task.
         skills: what is known of it by named skill.
     """
 
-    skill: _Figure | None = None
+    skill: _Skill | None = None
     deviation: _Positive | None = None
-    prior: _Figure = 0.0
-    shift: _Figure = 0.0
+    prior: _Skill | None = None
+    shift: _Skill = 0.0
     change: tuple[_Positive, _Positive] = (0.0, 0.0)
     types: _Sections = Field(default_factory=dict)
     skills: _Sections = Field(default_factory=dict)
@@ -123,9 +146,9 @@ class SharedSection(_Section):
     """
 
     noise: _Positive | None = None
-    log_weights: _PerNoise
-    weights: _PerNoise
-    ease: _Figure = 0.0
+    log_weights: _LogWeights
+    weights: _Weights
+    ease: _Skill = 0.0
     updates: tuple[_Count, _Count] = (0, 1)
 
 

@@ -12,6 +12,7 @@ from .additive_belief import SharedBelief
 from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
 from .pace_model import log_duration, observe_pace
+from .result_order import canonical_order
 from .scorecard_file import (
     FORMAT,
     VERSION,
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 SHARED_ROW = ""
 """The key of the row of what is common to all workers."""
 
+MAX_COST = 1e12
+"""A higher cost of an attempt counts as this."""
+
+MAX_TYPES = 1_000
+"""So many types are known of each worker; a further one displaces the oldest."""
+
 _GRADED = {
     AttemptOutcome.SUCCEEDED: 1.0,
     AttemptOutcome.REJECTED: 0.0,
@@ -42,6 +49,7 @@ _GRADED = {
 }
 _GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
 _NONE = (0, 0.0)
+_EPOCH = 2**32
 _COST_WEIGHT = 2.0
 _COSTS_KEPT = 0.98
 _PATIENCE = 16
@@ -83,6 +91,7 @@ class Scorecards:
         self.named: dict[str, SharedBelief] = {}
         self._buffer: list[SettledAttempt] = []
         self._changed: set[str] = set()
+        self._epoch = 0
 
     def learn(self, settled: SettledAttempt) -> None:
         """Note an attempt that has ended; `settle` takes it into account."""
@@ -99,7 +108,7 @@ class Scorecards:
             return
         self._buffer = []
         if len(buffer) > 1:
-            buffer.sort(key=_canonical)
+            buffer.sort(key=canonical_order)
         for settled in buffer:
             self._take(settled)
 
@@ -114,6 +123,12 @@ class Scorecards:
                 named = self._named_card(card, worker, name)
                 success *= named.success(named.outlook(self.sharpness, scale_level(level)))
         return Chance(success, outlook.mean, sqrt(outlook.variance), of_type.results)
+
+    def skill(self, worker: WorkerRecord, task: Task) -> tuple[float, float, int]:
+        """The mean and variance of a worker's skill for tasks of this type, and its results."""
+        of_type = self._type_card(worker, task.type)
+        mean, variance = of_type.skill.belief()
+        return mean, variance, of_type.results
 
     def expected_s(self, worker: WorkerRecord, task: Task) -> float:
         """How long an attempt of this worker at this task will take, in seconds."""
@@ -163,7 +178,7 @@ class Scorecards:
         return of_type.breaker.probes_from
 
     def version(self, worker_name: str, task_type: str) -> int:
-        """A number that changes when the figures of the worker for the type change."""
+        """A number that changes when the figures of the worker for the type, or its breaker, do."""
         card = self.workers.get(worker_name)
         of_type = None if card is None else card.types.get(task_type)
         if card is None or of_type is None:
@@ -172,7 +187,7 @@ class Scorecards:
         assert pace is not None
         version = skill.version + skill.worker.version + skill.type.version
         version += pace.version + pace.worker.version + pace.type.version
-        version += of_type.version + self.sharpness.version
+        version += of_type.version + self.sharpness.version + self._epoch
         for each in card.named.values():
             skill = each.skill
             version += skill.version + skill.worker.version + skill.type.version + each.version
@@ -227,8 +242,19 @@ class Scorecards:
         """
         if name == SHARED_ROW:
             load_shared(read_shared_row(row), self.sharpness, self.common_ease)
+            for each in self.types.values():
+                each.ease.move_prior(self.common_ease.mean)
         else:
             self._load_worker(name, read_worker_row(row, name))
+
+    def forget(self, name: str) -> None:
+        """Forget what a worker has shown; nothing happens if there is nothing."""
+        card = self.workers.pop(name, None)
+        if card is not None:
+            for task_type in card.types:
+                self._drop_type(card, task_type)
+            for each in card.named.values():
+                each.skill.withdraw()
 
     # ------------------------------------------------------------------ learning
 
@@ -246,9 +272,11 @@ class Scorecards:
         self._changed.add(name)
         if cost or of_type.costs or noted.costs:
             noted.costs += 1
-            noted.cost_sum += cost
+            noted.cost_sum += min(cost, MAX_COST)
         if outcome is AttemptOutcome.SUCCEEDED:
-            of_type.breaker.note_success()
+            if of_type.breaker.is_disturbed:
+                of_type.breaker.note_success()
+                of_type.version += 1
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
         elif outcome is not AttemptOutcome.REJECTED:
@@ -307,6 +335,7 @@ class Scorecards:
             card.take_for_changed(change)
         for difficulty, (count, total) in ordered:
             observe_outcomes(of_type.skill, sharpness, difficulty, total / count, weight * count)
+        sharpness.follow()
         of_type.skill.tell()
         self.common_ease.count_update(self.types)
 
@@ -330,6 +359,7 @@ class Scorecards:
                 part.skill, self.sharpness, level, success + (1.0 - success) * innocent, 1.0
             )
             part.skill.tell()
+        self.sharpness.follow()
         self.common_ease.count_update(self.types)
 
     def _note_failure(self, of_type: TypeCard, settled: SettledAttempt) -> None:
@@ -352,6 +382,8 @@ class Scorecards:
         else:
             is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
         of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
+        if of_type.breaker.is_open:
+            of_type.version += 1
 
     # ------------------------------------------------------------------ cards
 
@@ -368,9 +400,25 @@ class Scorecards:
         return card.types.get(task_type) or self._add_type(card, worker, task_type)
 
     def _add_type(self, card: WorkerCard, worker: WorkerRecord, task_type: str) -> TypeCard:
+        if len(card.types) >= MAX_TYPES:
+            oldest = next(iter(card.types))
+            self._drop_type(card, oldest)
+            del card.types[oldest]
         return card.add_type(worker, task_type, self._commons(task_type))
 
+    def _drop_type(self, card: WorkerCard, task_type: str) -> None:
+        of_type, commons = card.types[task_type], self.types[task_type]
+        of_type.skill.withdraw()
+        if of_type.pace is not None:
+            of_type.pace.withdraw()
+        commons.results -= of_type.results
+        # Figures that begin anew must not have versions that they had before.
+        self._epoch += _EPOCH
+        if not any(task_type in each.types for each in self.workers.values() if each is not card):
+            del self.types[task_type]
+
     def _load_worker(self, name: str, section: WorkerSection) -> None:
+        self.forget(name)
         self.workers[name] = load_worker(section, name, self._commons, self._ease)
 
     def _commons(self, task_type: str) -> TypeCommons:
@@ -390,20 +438,3 @@ class Scorecards:
         if named is None:
             named = card.add_named(worker, name, self._ease(name))
         return named
-
-
-def _canonical(settled: SettledAttempt) -> tuple[object, ...]:
-    task, quality = settled.task, settled.quality
-    return (
-        settled.worker.name,
-        task.type,
-        settled.at,
-        task.difficulty,
-        settled.outcome.value,
-        settled.error_kind,
-        -1.0 if quality is None else quality,
-        settled.duration_s,
-        settled.cost,
-        settled.counts_as_skill,
-        sorted(task.required_skills.items()),
-    )

@@ -19,6 +19,8 @@ _STEADY = 1.0 - 2.0 * LAPSE
 _PRIORS = (0.1, 0.15, 0.25, 0.25, 0.15, 0.1)
 _FORGETTING = 0.999
 _SHIFT_TO_PUBLISH = 0.02
+_VARIANCES = tuple(noise * noise for noise in NOISES)
+_LEAST_LOG_WEIGHT = -12.0
 _LEAST_WEIGHT = 2e-3
 _PER_ROOT_2 = 1.0 / sqrt(2.0)
 _PER_ROOT_2_PI = 1.0 / sqrt(2.0 * pi)
@@ -107,7 +109,7 @@ class Sharpness:
         return slope, slope * slope + bend
 
     def learn(self, margin: float, variance: float, success: float, count: float) -> None:
-        """Update the weights by outcomes of attempts.
+        """Weigh the candidates by outcomes of attempts; `follow` takes the weights into use.
 
         Args:
             margin: the mean of skill minus difficulty before the outcomes.
@@ -115,15 +117,22 @@ class Sharpness:
             success: the share of success, 0 to 1.
             count: the number of attempts.
         """
-        for index, noise in enumerate(NOISES):
-            reach = margin * _PER_ROOT_2 / sqrt(noise * noise + variance)
-            good = log(LAPSE + _STEADY * 0.5 * erfc(-reach))
-            bad = log(LAPSE + _STEADY * 0.5 * erfc(reach))
-            self._log_weights[index] = _FORGETTING * self._log_weights[index] + count * (
-                success * good + (1.0 - success) * bad
-            )
+        weights = self._log_weights
+        reach = -margin * _PER_ROOT_2
+        good, bad = count * success, count * (1.0 - success)
+        for index, noise_variance in enumerate(_VARIANCES):
+            chance = LAPSE + _STEADY * 0.5 * erfc(reach / sqrt(noise_variance + variance))
+            if good:
+                weights[index] += good * log(chance)
+            if bad:
+                weights[index] += bad * log(1.0 - chance)
+
+    def follow(self) -> None:
+        """Take the weights into use if they have moved, and let the evidence for them fade."""
         greatest = max(self._log_weights)
-        self._log_weights = [max(each - greatest, -12.0) for each in self._log_weights]
+        self._log_weights = [
+            max(_FORGETTING * (each - greatest), _LEAST_LOG_WEIGHT) for each in self._log_weights
+        ]
         weights = self._weights()
         for weight, published in zip(weights, self.published, strict=True):
             if abs(weight - published) > _SHIFT_TO_PUBLISH:
@@ -138,8 +147,8 @@ class Sharpness:
     def _publish(self, weights: Sequence[float]) -> None:
         self.published = tuple(weights)
         self._used = [
-            (noise * noise, weight)
-            for noise, weight in zip(NOISES, weights, strict=True)
+            (variance, weight)
+            for variance, weight in zip(_VARIANCES, weights, strict=True)
             if weight >= _LEAST_WEIGHT
         ]
         self.version += 1

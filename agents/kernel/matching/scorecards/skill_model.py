@@ -20,10 +20,10 @@ DECLARED_WEIGHT = 0.5
 GENERAL_DEVIATION = 2.2
 """How uncertain a worker's general skill is before its first result, in units of skill."""
 
-SPECIAL_DEVIATION = 1.2
+SPECIAL_DEVIATION = 0.8
 """How much a worker's skill for one type differs from its general skill."""
 
-EASE_DEVIATION = 2.0
+EASE_DEVIATION = 1.5
 """How much easier or harder than its tasks' difficulty says a type is."""
 
 COMMON_EASE_DEVIATION = 2.0

@@ -12,6 +12,7 @@ from .pace_model import expect_duration_s, new_pace, new_worker_pace
 from .sharpness import Sharpness
 from .skill_model import (
     GENERAL_DEVIATION,
+    MIDDLE,
     believe_declared,
     believe_general,
     expect_special,
@@ -177,7 +178,7 @@ class WorkerCard:
         self.profile: WorkerProfile | None = None if worker is None else worker.profile
         # How far the middle of the belief has moved from what is declared, after a change.
         self.shift = 0.0
-        declared = 0.0 if worker is None else believe_general(worker)
+        declared = MIDDLE if worker is None else believe_general(worker)
         self.general = SharedBelief(declared, GENERAL_DEVIATION)
         self.pace = new_worker_pace()
         self.detector = ChangeDetector()
@@ -223,7 +224,8 @@ class WorkerCard:
         Args:
             shift: by how much they have changed.
         """
-        mean = self.general.without("").mean + shift
+        mean, _ = self.general.without("")
+        mean += shift
         self.shift += mean - self.general.mean
         self.general.move_prior(mean)
         for card in self.types.values():

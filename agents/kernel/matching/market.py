@@ -1,0 +1,237 @@
+"""The kinds of work and the prices of workers' time, kept up to date at a bounded cost."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ....messages import Payload, Task
+from .adaptive_state import KindWriter, StoredMarket, read_prices, write_prices
+from .policies import MatchingPolicy
+from .prices import Price, adjust_prices
+from .scorecards.scorecards import Scorecards
+from .task_kinds import Crew, TaskKind
+from .type_figures import TypeFigures
+
+if TYPE_CHECKING:
+    from ..model.records import WorkerRecord
+    from .learning_policy import SettledAttempt, WaitingHead
+
+CELLS_PER_EVENT = 16
+"""How many cells of the tables are looked at for each event, so that its cost stays bounded."""
+
+FEWEST_EVENTS = 16
+"""The least number of events between two adjustments of the prices."""
+
+SETTLED_AFTER = 500
+"""After so many events, prices are adjusted half as often, then less and less."""
+
+LONGEST_INTERVAL = 4.0
+
+RECENT_TASKS = 128.0
+"""For about how many tasks what was handed out lately counts as demand."""
+
+MAX_KINDS = 1_000
+_CATCHES_UP = 40
+_FORGOTTEN = 0.05
+
+
+class Market:
+    """The kinds of work, what each worker is worth for them, and the prices of workers' time.
+
+    Args:
+        policy: whose groups and obstacles count.
+        scorecards: what the workers have shown.
+    """
+
+    def __init__(self, policy: MatchingPolicy, scorecards: Scorecards) -> None:
+        self._policy = policy
+        self._scorecards = scorecards
+        self.crew = Crew((), [])
+        self.thrift = 0.0
+        self.events = 0
+        """The number of results and choices since the prices were last adjusted."""
+        self._all_events = 0
+        self._due_after = 0.0
+        self._backlog = 0
+        self._lasted_s = 0.0
+        self._adjusted_at: float | None = None
+        self._price_version = 0
+        self._prices: dict[str, Price] = {}
+        # Bounded by `MAX_KINDS`.
+        self._kinds: dict[Hashable, TaskKind] = {}
+        self._kind_writer = KindWriter()
+        self._types: dict[str, tuple[TypeFigures, list[TaskKind]]] = {}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough has happened to adjust the prices."""
+        return self.events >= self._due_after
+
+    def meet(self, workers: Sequence[WorkerRecord]) -> None:
+        """Start anew with other workers; the prices of those that stay are kept."""
+        prices: list[Price] = []
+        for worker in workers:
+            price = self._prices.get(worker.name)
+            if price is None:
+                price = self._prices[worker.name] = Price(worker.slots)
+            price.slots = worker.slots
+            prices.append(price)
+        self.crew = Crew(workers, prices)
+        recent = {key: kind.recent for key, kind in self._kinds.items()}
+        known, self._kinds = self._kinds, {}
+        self._types.clear()
+        for key, kind in known.items():
+            kind.is_dropped = True
+            if recent[key] > _FORGOTTEN:
+                self._add_kind(key, kind.task, may_retry=kind.may_retry).recent = recent[key]
+        self._due_after = 0.0
+
+    def set_thrift(self, thrift: float) -> None:
+        """Set how much of a success one unit of cost is worth."""
+        self.thrift = thrift
+        self.meet(self.crew.workers)
+
+    def note_results(self, settled: Iterable[SettledAttempt]) -> None:
+        """Follow the scorecards of the workers that had results."""
+        index_of, types = self.crew.index, self._types
+        for each in settled:
+            self.events += 1
+            index = index_of.get(each.worker)
+            known = types.get(each.task.type)
+            if index is None or known is None:
+                continue
+            figures, kinds = known
+            if figures.note_result(index, each.task):
+                for kind in kinds:
+                    kind.stale.add(index)
+
+    def kind_of(self, head: WaitingHead) -> TaskKind:
+        """The kind of a task, up to date."""
+        kind = head.notes
+        if not isinstance(kind, TaskKind) or kind.is_dropped:
+            kind = head.notes = self._find_kind(head)
+        if kind.stale:
+            kind.update_stale()
+        if kind.price_version != self._price_version:
+            kind.reprice(self._price_version)
+        return kind
+
+    def _find_kind(self, head: WaitingHead) -> TaskKind:
+        task, may_retry = head.task, head.attempts_left > 1
+        key = (task.type, self._policy.group(task), may_retry)
+        kind = self._kinds.get(key)
+        if kind is None:
+            if len(self._kinds) >= MAX_KINDS:
+                self._drop_kinds()
+            kind = self._add_kind(key, task, may_retry=may_retry)
+        return kind
+
+    def _add_kind(self, key: Hashable, task: Task, *, may_retry: bool) -> TaskKind:
+        known = self._types.get(task.type)
+        if known is None:
+            figures = TypeFigures(task, self.crew.workers, self._scorecards)
+            known = self._types[task.type] = (figures, [])
+        kind = self._kinds[key] = TaskKind(
+            task,
+            self.crew,
+            may_retry=may_retry,
+            figures=known[0],
+            policy=self._policy,
+            thrift=self.thrift,
+        )
+        known[1].append(kind)
+        return kind
+
+    def _drop_kinds(self) -> None:
+        """Forget the half of the kinds that had the least work lately."""
+        ordered = sorted(self._kinds.items(), key=lambda item: -item[1].recent)
+        for _, kind in ordered[MAX_KINDS // 2 :]:
+            kind.is_dropped = True
+        self._kinds = dict(ordered[: MAX_KINDS // 2])
+        for task_type, (figures, kinds) in tuple(self._types.items()):
+            left = [kind for kind in kinds if not kind.is_dropped]
+            if left:
+                self._types[task_type] = (figures, left)
+            else:
+                del self._types[task_type]
+
+    def adjust(self, heads: Sequence[WaitingHead], now: float) -> None:
+        """Adjust the prices if enough has happened since the last time.
+
+        Args:
+            heads: the most urgent waiting tasks.
+            now: the time in seconds of the board.
+        """
+        backlog: dict[TaskKind, int] = {}
+        for head in heads:
+            kind = self.kind_of(head)
+            backlog[kind] = backlog.get(kind, 0) + head.count
+        kinds = [
+            kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN or kind in backlog
+        ]
+        cells = max(len(kinds) * len(self.crew.workers), CELLS_PER_EVENT * FEWEST_EVENTS)
+        in_all = sum(backlog.values())
+        events = self.events + max(in_all - self._backlog, 0)
+        self._backlog = in_all
+        self._all_events += self.events
+        self.events = 0
+        self._due_after = cells / CELLS_PER_EVENT
+        rounds = int(min(events / self._due_after, _CATCHES_UP)) or 1
+        self._due_after *= min(1.0 + self._all_events / SETTLED_AFTER, LONGEST_INTERVAL)
+        recent = sum([kind.recent for kind in kinds])
+        self._lasted_s += 0.0 if self._adjusted_at is None else now - self._adjusted_at
+        self._adjusted_at = now
+        kept = min(RECENT_TASKS / recent, 1.0) if recent else 1.0
+        self._lasted_s *= kept
+        for figures, of_type in self._types.values():
+            changed = [
+                index
+                for index in range(len(self.crew.workers))
+                if figures.look_up(index, of_type[0].task)
+            ]
+            if changed:
+                for kind in of_type:
+                    kind.stale.update(changed)
+        for kind in kinds:
+            kind.recent *= kept
+            kind.demand = kind.recent + backlog.get(kind, 0)
+            if kind.stale:
+                kind.update_stale()
+        crew = self.crew
+        for _ in range(rounds):
+            adjust_prices(crew.prices, kinds, self._lasted_s)
+        crew.per_s[:] = [price.per_s for price in crew.prices]
+        self._price_version += 1
+
+    # ------------------------------------------------------------------ keeping
+
+    def write_state(self) -> Payload:
+        """What `restore_state` reads, as plain values."""
+        return {
+            "prices": write_prices(self._prices),
+            # The order counts. Others are dropped when workers come, as they do after a restart.
+            "kinds": self._kind_writer.write(
+                kind for kind in self._kinds.values() if kind.recent > _FORGOTTEN
+            ),
+            "events": self.events,
+            "all_events": self._all_events,
+            "backlog": self._backlog,
+            "lasted_s": self._lasted_s,
+            "adjusted_at": self._adjusted_at,
+        }
+
+    def restore_state(self, stored: StoredMarket) -> None:
+        """Continue with what `write_state` returned; of a new market, before workers come.
+
+        Raises:
+            InvalidInput: the task of a kind is not valid.
+        """
+        for each in stored.kinds:
+            task = each.task()
+            key = (task.type, self._policy.group(task), each.may_retry)
+            self._add_kind(key, task, may_retry=each.may_retry).recent = each.recent
+        self._prices = read_prices(stored.prices)
+        self.events, self._all_events = stored.events, stored.all_events
+        self._backlog = stored.backlog
+        self._lasted_s, self._adjusted_at = stored.lasted_s, stored.adjusted_at
