@@ -19,9 +19,10 @@ from muster.agents.simulation.hidden_skills import (
     streaming_world,
 )
 from muster.agents.simulation.hidden_skills_run import play_world
-from muster.agents.simulation.reference_policies import Oracle
+from muster.agents.simulation.reference_policies import Oracle, RandomPolicy
 
 from .matching.bound import most_successes
+from .matching.hindsight import fitted_chance
 from .matching.measures import calibration_error
 from .matching.plots import draw_plots
 from .matching.real_rows import COSTS, STRONG, WEAK, oracle_by_type, outcomes_world
@@ -103,3 +104,15 @@ def test_a_small_run_tells_each_figure_with_its_interval(tmp_path: Path) -> None
     best_fit = told["rows"]["streaming"]["figures"]["best_fit"]["late"]
     assert 0 < best_fit["mean"] < 1.2
     assert best_fit["count"] == 2
+
+
+def test_with_hindsight_chances_follow_from_the_results() -> None:
+    world = streaming_world(4, mixed_cast(), 100)
+    played = play_world(world, RandomPolicy(1))
+    chance = fitted_chance(played.attempts)
+    by_name = {worker.name: worker for worker in world.workers}
+    broken = by_name["broken_on_code"]
+    code = next(task for task in world.tasks if task.type == "code")
+    assert 0 < chance(broken, code) < chance(by_name["honest"], code) < 1
+    bound = most_successes(world, world.tasks, 100.0)
+    assert most_successes(world, world.tasks, 100.0, chance) <= bound
