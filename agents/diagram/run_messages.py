@@ -236,7 +236,11 @@ class _TraceReader:
                 if isinstance(each.facts, ReviewFacts) and each.facts.grade is not None:
                     facts["grade"] = f"{each.facts.grade:g}"
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
-            case OccurrenceKind.ATTEMPT_FAILED | OccurrenceKind.ATTEMPT_DECLINED:
+            case OccurrenceKind.ATTEMPT_DECLINED:
+                self._end(each, task_id)
+                facts |= {"declined": "true", "reason": describe_facts(each)}
+                yield self._from(worker, at, MessageKind.RESULT, task_id, facts)
+            case OccurrenceKind.ATTEMPT_FAILED:
                 self._end(each, task_id)
                 facts |= {"success": "false", "error": describe_facts(each)}
                 yield self._from(worker, at, MessageKind.RESULT, task_id, facts)

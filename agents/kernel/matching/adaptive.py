@@ -37,6 +37,13 @@ PROBE = 0.5
 """How much it is worth to learn whether a blocked worker can do such tasks again, as a value, if
 the task has another attempt."""
 
+TRIED_AFTER = 25
+"""A worker that declares too little for a type gets one of so many tasks of the type, until it has
+shown what it can do."""
+
+TRIALS = 3
+"""How many results show that."""
+
 _AT_ONCE = 1e-9
 _best_fit = BestFit()
 
@@ -132,6 +139,11 @@ class AdaptivePolicy:
             levels.append(heads[start:end])
             start = end
         for level_heads in levels:
+            for head in level_heads:
+                kind = self.market.kind_of(head)
+                untried = self._find_untried(kind, head, waiting) if free else None
+                if untried is not None:
+                    yield self._choice(kind, head, untried)
             if not free:
                 return
             if self._is_declared:
@@ -169,6 +181,28 @@ class AdaptivePolicy:
                     heapq.heappop(ranked)
         if others and waiting.free:
             yield from self._pair_learned(others, waiting, now)
+
+    def _find_untried(
+        self, kind: TaskKind, head: WaitingHead, waiting: WaitingTasks
+    ) -> WorkerRecord | None:
+        """An idle worker that has not shown yet what it can do, if it is time to try it."""
+        results, declared = kind.figures.results, kind.declared
+        in_all = sum(results)
+        if in_all < TRIED_AFTER:
+            return None
+        index, probation = self.market.crew.index, kind.figures.on_probation
+        for worker in waiting.free:
+            place = index[worker]
+            if (
+                results[place] < TRIALS
+                and in_all >= TRIED_AFTER * (results[place] + 1)
+                and not worker.taken
+                and worker in head.able
+                and place not in probation
+                and not (self._is_declared and declared[place])
+            ):
+                return worker
+        return None
 
     def _rank_declared(
         self, kind: TaskKind, head: WaitingHead, waiting: WaitingTasks, now: float

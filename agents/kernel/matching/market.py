@@ -90,6 +90,8 @@ class Market:
             price = self._prices.get(worker.name)
             if price is None:
                 price = self._prices[worker.name] = Price(worker.slots)
+                # Its price is to be found soon.
+                self._due_after = 0.0
             price.slots = worker.slots
             prices.append(price)
         self.crew = Crew(workers, prices)
@@ -98,17 +100,21 @@ class Market:
             self._known[task_type] = {**self._known.get(task_type, {}), **figures.rows()}
         before, self._kinds = self._kinds, {}
         self._types.clear()
-        for key, kind in before.items():
+        for kind in before.values():
             kind.is_dropped = True
-            if kind.recent > _FORGOTTEN:
-                self._add_kind(key, kind.task, may_retry=kind.may_retry).recent = kind.recent
-        for task, may_retry, kept in self._kept if workers else ():
-            key = (task.type, self._policy.group(task), may_retry)
-            self._add_kind(key, task, may_retry=may_retry).restore(kept)
+        # A run that is continued meets its workers one by one, as they come back.
+        kept = self._kept or [
+            (kind.task, kind.may_retry, kind.export())
+            for kind in before.values()
+            if kind.recent > _FORGOTTEN
+        ]
         if workers:
             self._kept = []
-        if before or not workers:
-            self._due_after = 0.0
+        for task, may_retry, state in kept if workers else ():
+            key = (task.type, self._policy.group(task), may_retry)
+            self._add_kind(key, task, may_retry=may_retry).restore(state)
+        if not workers:
+            self._kept = kept
 
     def set_thrift(self, thrift: float) -> None:
         """Set how much of a success one unit of cost is worth."""

@@ -173,14 +173,8 @@ def recovery_score(worker: WorkerRecord) -> float:
 
 
 def find_obstacle(policy: MatchingPolicy, task: Task, worker: WorkerRecord) -> str | None:
-    """Why the worker can't run the task; None if it can.
-
-    It has no handler or lacks a skill that the task insists on, or it is the policy's obstacle.
-    """
-    obstacle = _missing_handler(task, worker)
-    if obstacle is None and task.strict:
-        obstacle = _missing_skill(task, worker)
-    return obstacle or policy.obstacle(task, worker)
+    """Why the worker can't run the task: no handler, or the policy's obstacle; None if it can."""
+    return _missing_handler(task, worker) or policy.obstacle(task, worker)
 
 
 def describe_unavailability(worker: WorkerRecord) -> str | None:
@@ -215,11 +209,3 @@ def _missing_handler(task: Task, worker: WorkerRecord) -> str | None:
     if not task.type:
         return f"does no simulated work; has handlers for: {known}"
     return f"has no handler for {task.type!r}; has: {known}"
-
-
-def _missing_skill(task: Task, worker: WorkerRecord) -> str | None:
-    for name, level in task.required_skills.items():
-        has = worker.skills.get(name, 0.0)
-        if has < level:
-            return f"its skill {name!r} is {has:g}, and the task insists on {level:g}"
-    return None

@@ -33,6 +33,9 @@ HOPELESS_LOSS = 0.5
 UNEVEN_PACE = 2.0
 """Workers whose paces differ more are not alike, whatever skills they declare."""
 
+RESULTS_OF_A_PACE = 3
+"""How many results of a worker show its pace; one may come from an unusually long task."""
+
 _NAMED_OTHERS = 2
 BLOCKED = 10.0
 """How much less a worker is worth for a type of task that it keeps failing."""
@@ -165,8 +168,13 @@ class TaskKind:
         seconds = [self.seconds[index] for index in indices]
         self._fastest_s = min(seconds)
         self.mean_s = sum(seconds) / len(seconds)
-        declared_s = [self.seconds[index] for index in indices if self.declared[index]]
-        self.is_uneven = bool(declared_s) and max(declared_s) > UNEVEN_PACE * min(declared_s)
+        results = self.figures.results
+        shown_s = [
+            self.seconds[index]
+            for index in indices
+            if self.declared[index] and results[index] >= RESULTS_OF_A_PACE
+        ]
+        self.is_uneven = bool(shown_s) and max(shown_s) > UNEVEN_PACE * min(shown_s)
         for index in indices:
             self.chances[index] = self.figures.chance(index, self.task)
         if self.may_retry:
