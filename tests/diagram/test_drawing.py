@@ -264,7 +264,8 @@ def test_declined_rejected_reviewed_and_voted_attempts_are_drawn_and_hold() -> N
         "TaskResult(T2, success=true, grade=0.9)",
     ):
         assert line in drawn, drawn
-    assert drawn.count("TaskResult(T3, success=true)") == 3
+    # The third vote may come when two have decided already.
+    assert drawn.count("TaskResult(T3, success=true)") in {2, 3}
     assert check_diagram(read_sequence(drawn), trace, second_s=1.0).mismatch is None
     for true, false in (
         ("T1 declined: no eye for leaves", "T1 declined: too old"),

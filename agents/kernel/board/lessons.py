@@ -53,10 +53,12 @@ class Lessons:
         if offers is None:
             return
         now = self._context.now
-        if result is not None:
-            duration_s = result.execution_time
+        if attempt.is_prefetched:
+            duration_s = 0.0 if result is None else result.execution_time
         else:
-            duration_s = 0.0 if attempt.is_prefetched else now - attempt.started_at
+            # Measured here, because a worker may report any duration.
+            ended_at = now if attempt.ended_at is None else attempt.ended_at
+            duration_s = ended_at - attempt.started_at
         offers.policy.learn(
             SettledAttempt(
                 attempt.task.task,

@@ -191,18 +191,17 @@ class AdaptivePolicy:
         if in_all < TRIED_AFTER:
             return None
         index, probation = self.market.crew.index, kind.figures.on_probation
-        for worker in waiting.free:
-            place = index[worker]
-            if (
-                results[place] < TRIALS
-                and in_all >= TRIED_AFTER * (results[place] + 1)
-                and not worker.taken
-                and worker in head.able
-                and place not in probation
-                and not (self._is_declared and declared[place])
-            ):
-                return worker
-        return None
+        untried = [
+            worker
+            for worker in waiting.free
+            if results[index[worker]] < TRIALS
+            and in_all >= TRIED_AFTER * (results[index[worker]] + 1)
+            and not worker.taken
+            and worker in head.able
+            and index[worker] not in probation
+            and not (self._is_declared and declared[index[worker]])
+        ]
+        return min(untried, key=lambda worker: worker.order, default=None)
 
     def _rank_declared(
         self, kind: TaskKind, head: WaitingHead, waiting: WaitingTasks, now: float
