@@ -48,6 +48,9 @@ _GRADED = {
     AttemptOutcome.TIMED_OUT: 0.0,
 }
 _GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
+# Module constants, because access to an enum member takes long.
+_SUCCEEDED = AttemptOutcome.SUCCEEDED
+_REJECTED = AttemptOutcome.REJECTED
 _NONE = (0, 0.0)
 _EPOCH = 2**32
 _COST_WEIGHT = 2.0
@@ -273,13 +276,14 @@ class Scorecards:
         if cost or of_type.costs or noted.costs:
             noted.costs += 1
             noted.cost_sum += min(cost, MAX_COST)
-        if outcome is AttemptOutcome.SUCCEEDED:
-            if of_type.breaker.is_disturbed:
-                of_type.breaker.note_success()
+        if outcome is _SUCCEEDED:
+            breaker = of_type.breaker
+            if breaker.failures or breaker.reason:
+                breaker.note_success()
                 of_type.version += 1
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
-        elif outcome is not AttemptOutcome.REJECTED:
+        elif outcome is not _REJECTED:
             self._note_failure(of_type, settled)
         if counts_as_skill:
             # A grade lowers a success. It raises a rejection, but not a failure.
@@ -287,7 +291,7 @@ class Scorecards:
                 graded = quality
             of_type.results += 1
             of_type.successes += graded
-            self._commons(task.type).results += 1
+            self.types[task.type].results += 1
             if task.required_skills:
                 self._learn_named(card, of_type, worker, task, graded)
             else:
