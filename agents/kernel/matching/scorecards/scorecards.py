@@ -16,12 +16,10 @@ from .result_order import canonical_order
 from .scorecard_file import (
     FORMAT,
     VERSION,
-    SkillsFile,
     WorkerSection,
     read_shared_row,
     read_skills_file,
     read_worker_row,
-    write_section,
 )
 from .sharpness import Sharpness
 from .skill_model import EASE_DEVIATION, observe_outcomes, scale_level
@@ -201,9 +199,15 @@ class Scorecards:
     def export(self) -> dict[str, Payload]:
         """All scorecards as the content of a skills file, which `restore` reads."""
         self.settle()
-        workers = {name: save_worker(card) for name, card in sorted(self.workers.items())}
-        content = SkillsFile(shared=save_shared(self.sharpness, self.common_ease), workers=workers)
-        return {"format": FORMAT, "version": VERSION, **write_section(content)}
+        content: dict[str, Payload] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "shared": save_shared(self.sharpness, self.common_ease),
+        }
+        if self.workers:
+            workers = sorted(self.workers.items())
+            content["workers"] = {name: save_worker(card) for name, card in workers}
+        return content
 
     @classmethod
     def restore(cls, content: Mapping[str, Payload]) -> Scorecards:
@@ -234,8 +238,8 @@ class Scorecards:
     def worker_row(self, name: str) -> dict[str, Payload]:
         """A worker's row as plain values; `SHARED_ROW` names that of all workers."""
         if name == SHARED_ROW:
-            return write_section(save_shared(self.sharpness, self.common_ease))
-        return write_section(save_worker(self.workers[name]))
+            return save_shared(self.sharpness, self.common_ease)
+        return save_worker(self.workers[name])
 
     def load_row(self, name: str, row: Mapping[str, Payload]) -> None:
         """Load a row that `worker_row` returned.
