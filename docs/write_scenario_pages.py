@@ -21,10 +21,27 @@ REPORT_WIDTH = 96
 
 def pages() -> dict[Path, str]:
     """Each page's path and text."""
-    return {FOLDER / f"{each.name()}.md": _page(each) for each in built_in_scenarios()}
+    return {path_of(each): page_of(each) for each in built_in_scenarios()}
 
 
-def _page(scenario: type[Scenario]) -> str:
+def path_of(scenario: type[Scenario]) -> Path:
+    """Where a scenario's page is."""
+    return FOLDER / f"{scenario.name()}.md"
+
+
+def page_of(scenario: type[Scenario]) -> str:
+    """The text of a scenario's page."""
+    parts = [story_of(scenario)]
+    if scenario.takes:
+        parts.append(f"Argument: {scenario.takes}.")
+    if _can_rehearse(scenario):
+        parts.append("In virtual time it always ends so:")
+        parts.append(f"```text\n{_ending(scenario())}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def story_of(scenario: type[Scenario]) -> str:
+    """The part of the page that takes no rehearsal: the docstring and the command."""
     name = scenario.name()
     story = (importlib.import_module(scenario.__module__).__doc__ or "").strip()
     headline, _, rest = story.partition("\n")
@@ -39,12 +56,7 @@ def _page(scenario: type[Scenario]) -> str:
         rest.strip().replace("```mermaid", f"<!-- check: {name} -->\n```mermaid"),
         f"```sh\n{command}{sure_to_fail}\n```",
     ]
-    if scenario.takes:
-        parts.append(f"Argument: {scenario.takes}.")
-    if _can_rehearse(scenario):
-        parts.append("In virtual time it always ends so:")
-        parts.append(f"```text\n{_ending(scenario())}\n```")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _ending(scenario: Scenario) -> str:

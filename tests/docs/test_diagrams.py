@@ -20,6 +20,9 @@ DIAGRAMS = [
     for found in find_diagrams(page.read_text(encoding="utf-8"), page.name)
 ]
 
+FEWER = {("model_team",): ("model_team", "60")}
+"""Runs that are shorter than the page's and take the same course."""
+
 _traces: dict[tuple[str, ...], Trace] = {}
 
 
@@ -38,9 +41,10 @@ def test_the_diagram_holds_for_the_run_that_it_names(found: FoundDiagram) -> Non
         (documented,) = find_diagrams(story, scenario.name())
         assert found.diagram == documented.diagram
         return
-    if found.run not in _traces:
-        _traces[found.run] = trace_scenario(scenario(arguments=found.run[1:]))
-    verdict = check_diagram(found.diagram, _traces[found.run], second_s=1.0)
+    run = FEWER.get(found.run, found.run)
+    if run not in _traces:
+        _traces[run] = trace_scenario(scenario(arguments=run[1:]))
+    verdict = check_diagram(found.diagram, _traces[run], second_s=1.0)
     assert verdict.mismatch is None
 
 

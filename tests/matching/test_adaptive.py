@@ -115,7 +115,7 @@ _crews = st.dictionaries(
 
 
 @given(_crews, st.lists(_skills, min_size=1, max_size=20), st.sampled_from(["", "work"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_while_results_agree_with_declared_skills_it_decides_as_best_fit(
     crew: dict[str, dict[str, Any]], difficulties: list[int], type_: str
 ) -> None:
@@ -126,7 +126,7 @@ def test_while_results_agree_with_declared_skills_it_decides_as_best_fit(
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_no_task_starves_and_the_same_run_happens_again(seed: int, attempts: int) -> None:
     def play() -> Run:
         luck = random.Random(seed)
@@ -219,24 +219,24 @@ def test_priorities_age() -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_a_restored_policy_decides_as_the_one_that_went_on(seed: int) -> None:
     crew = {f"w{n}": {"skill_level": 1 + 3 * n} for n in range(3)}
     luck = random.Random(seed)
     chances = {name: luck.random() for name in crew}
-    tasks = [make(n, luck.randint(1, 9), luck.choice("ab")) for n in range(1, 121)]
+    tasks = [make(n, luck.randint(1, 9), luck.choice("ab")) for n in range(1, 81)]
 
     def succeeds(worker: str, task: Task, attempt: int) -> bool:
         return random.Random(f"{seed}/{worker}/{task.id}/{attempt}").random() < chances[worker]
 
-    run = Run(crew, succeeds).add(*tasks[:60]).finish()
+    run = Run(crew, succeeds).add(*tasks[:40]).finish()
     restored = AdaptivePolicy()
     restored.restore_state(run.policy.export_state())
     again = Run(crew, succeeds, restored)
     again.now = run.now
     before = len(run.given)
-    run.add(*tasks[60:]).finish()
-    again.add(*tasks[60:]).finish()
+    run.add(*tasks[40:]).finish()
+    again.add(*tasks[40:]).finish()
     assert run.given[before:] == again.given
 
 

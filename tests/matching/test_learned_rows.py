@@ -179,12 +179,12 @@ def tasks(seed: int, number: int) -> tuple[Task, ...]:
 
 
 @given(seed=st.integers(0, 10_000), cut=st.integers(3, 60))
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 def test_a_restored_run_decides_as_the_one_that_went_on(seed: int, cut: int) -> None:
     first = Board(RULES, AdaptivePolicy())
     kept, learned = SharedRows(), LearnedRows(first.queue.policy)
     world = World(first, seed, 0.0, "first")
-    world.push(0.0, TasksAdded(tasks(seed, 40)))
+    world.push(0.0, TasksAdded(tasks(seed, 30)))
     world.join_all()
     world.push(0.0, AssigningBegun())
     steps = world.steps()

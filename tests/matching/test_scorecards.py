@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from muster.agents.kernel.matching.scorecards.scorecards import Scorecards
 
@@ -29,6 +29,7 @@ attempts = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(attempts, max_size=12), st.randoms(use_true_random=False))
 def test_results_that_arrive_together_count_alike_in_any_order(results, random):
     one, other = Scorecards(), Scorecards()
@@ -41,6 +42,7 @@ def test_results_that_arrive_together_count_alike_in_any_order(results, random):
     assert one.export() == other.export()
 
 
+@settings(max_examples=40)
 @given(st.lists(attempts, max_size=20), st.lists(attempts, max_size=20))
 def test_restored_scorecards_decide_as_those_that_went_on(before, after):
     went_on = learned(*before)
@@ -57,6 +59,7 @@ def test_restored_scorecards_decide_as_those_that_went_on(before, after):
     assert went_on.export() == restored.export()
 
 
+@settings(max_examples=40)
 @given(st.lists(attempts, max_size=20))
 def test_the_figures_stay_the_same_while_the_version_does(results):
     scorecards = Scorecards()

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from muster.agents.kernel.matching.scorecards.scorecard_file import (
+    read_shared_row,
+    read_skills_file,
+    read_worker_row,
+    write_section,
+)
 from muster.agents.kernel.matching.scorecards.scorecards import SHARED_ROW, Scorecards
+from muster.agents.kernel.model.records import AttemptOutcome
 from muster.messages import InvalidInput
 
 from .conftest import attempt, learned, task, worker
@@ -141,6 +148,29 @@ def test_rows_hold_what_the_file_holds():
     assert restored.export() == went_on.export()
     learned(attempt(ADA, task(5)), scorecards=went_on)
     assert went_on.rows_changed() == [SHARED_ROW, "Ada"]
+
+
+def test_rows_are_written_as_their_models_would_write_them():
+    outcomes = [attempt(ADA, task(each), each < 6, cost=0.5 * each) for each in range(1, 10)]
+    broken = [attempt(BOB, task(2), False, counts_as_skill=False, at=each) for each in range(5)]
+    graded = [attempt(BOB, task(5, "graded"), quality=0.5)] * 40
+    named = [attempt(ADA, task(5, "named", required_skills={"vision": 7.0}))] * 3
+    untyped = [attempt(ADA, task(5, ""), at=3)]
+    rejected = [attempt(BOB, task(5, "r"), outcome=AttemptOutcome.REJECTED, quality=0.25)]
+    scorecards = Scorecards()
+    for each in (*outcomes, *broken, *graded, *named, *untyped, *rejected):
+        learned(each, scorecards=scorecards)
+        for name in scorecards.workers:
+            row = scorecards.worker_row(name)
+            assert write_section(read_worker_row(row, name)) == row
+        row = scorecards.worker_row(SHARED_ROW)
+        assert write_section(read_shared_row(row)) == row
+    assert write_section(read_skills_file(scorecards.export())) == {
+        name: value
+        for name, value in scorecards.export().items()
+        if name not in ("format", "version")
+    }
+    assert scorecards.is_on_probation("Bob", "t")
 
 
 def test_an_invalid_row_is_refused_with_its_worker():

@@ -27,12 +27,12 @@ def play(world: HiddenWorld, policy: str) -> PlayedWorld:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_same_seed_gives_the_same_run(policy: str) -> None:
-    world = streaming_world(5, mixed_cast(), 40)
+    world = streaming_world(5, mixed_cast(), 25)
     assert play(world, policy).attempts == play(world, policy).attempts
 
 
 def test_what_an_attempt_comes_to_depends_on_task_worker_and_number_alone() -> None:
-    world = streaming_world(5, mixed_cast(), 60)
+    world = streaming_world(5, mixed_cast(), 40)
     by_policy = [
         {(each.task.id, each.worker.name): each.succeeded for each in play(world, policy).attempts}
         for policy in ("best_fit", "random", "oracle")
@@ -45,13 +45,13 @@ def test_what_an_attempt_comes_to_depends_on_task_worker_and_number_alone() -> N
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_each_task_is_settled_and_none_waits_for_ever(policy: str) -> None:
-    world = streaming_world(6, mixed_cast(), 40)
+    world = streaming_world(6, mixed_cast(), 25)
     played = play(world, policy)
     assert set(played.settled_at) == {task.id for task in world.tasks}
 
 
 def test_the_oracle_is_better_than_any_policy_that_takes_the_task_first() -> None:
-    world = streaming_world(7, mixed_cast(), 80)
+    world = streaming_world(7, mixed_cast(), 50)
     sums = {p: sum(each.chance for each in play(world, p).attempts) for p in POLICIES}
     assert sums["oracle"] == max(sums.values())
     assert sums["true_skills"] > sums["best_fit"]

@@ -106,8 +106,7 @@ def told(outcome: Any) -> str:
 # ------------------------------------------------------------------------------- nothing starves
 
 
-@pytest.mark.parametrize("slots", [1, 4, 16])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "slots"), [(0, 1), (1, 4), (2, 16)])
 def test_no_task_starves_in_a_storm_of_faults(seed: int, slots: int) -> None:
     outcome = simulate(LearningStory(seed, slots), Conditions(seed, storm_s=10.0))
     assert outcome.violation is None, told(outcome)
@@ -144,7 +143,7 @@ def _rehearse(story: LearningStory) -> Sequence[Any]:
 # ------------------------------------------------------------------------------- reproducible
 
 
-@pytest.mark.parametrize("slots", [1, 4, 16])
+@pytest.mark.parametrize("slots", [1, 16])
 def test_the_same_seed_gives_the_same_run(slots: int) -> None:
     first, second = (
         simulate(LearningStory(7, slots), Conditions(7, storm_s=10.0)).digest for _ in range(2)
@@ -154,9 +153,15 @@ def test_the_same_seed_gives_the_same_run(slots: int) -> None:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[1:], ids=str)
 def test_scorecards_do_not_depend_on_the_order_of_results_that_arrive_together(
-    order: tuple[int, ...],
+    order: tuple[int, ...], in_order: Any
 ) -> None:
-    assert _scorecards_after(order) == _scorecards_after((0, 1, 2))
+    assert _scorecards_after(order) == in_order
+
+
+@pytest.fixture(scope="module")
+def in_order() -> Any:
+    """What is learned if the results arrive in the workers' order."""
+    return _scorecards_after((0, 1, 2))
 
 
 def _scorecards_after(order: tuple[int, ...]) -> Any:

@@ -14,9 +14,10 @@ from .declared_skills import DeclaredSkills
 from .hold_rule import GUESS_AFTER_S, TOLERANCE, find_hold, relaxed_per_s
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
 from .market import Market
+from .only_free_worker import AT_ONCE, LOAD, LONGEST_BONUS, OnlyFreeWorker
 from .policies import BestFit, recovery_score
 from .scorecards.scorecards import SHARED_ROW, Scorecards
-from .task_kinds import BLOCKED, TaskKind
+from .task_kinds import TaskKind
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
@@ -27,24 +28,12 @@ _Ranked = tuple[float, int, "WorkerRecord"]
 HEADS_AT_ONCE = 64
 """How many groups of waiting tasks are looked at together, the most urgent ones."""
 
-LONGEST_BONUS = 0.3
-"""How much a task's waiting counts at most when tasks compete for a worker, as a value."""
-
-LOAD = 0.01
-"""How much value a worker loses if all its slots are in use, so that equals share the work."""
-
-PROBE = 0.5
-"""How much it is worth to learn whether a blocked worker can do such tasks again, as a value, if
-the task has another attempt."""
-
 TRIED_AFTER = 25
-"""A worker that declares too little for a type gets one of so many tasks of the type, until it has
-shown what it can do."""
+"""A worker that has not shown what it can do with a type gets one of so many tasks of the type."""
 
 TRIALS = 3
-"""How many results show that."""
+"""How many results show what a worker can do."""
 
-_AT_ONCE = 1e-9
 _best_fit = BestFit()
 
 
@@ -69,11 +58,10 @@ class AdaptivePolicy:
         self.scorecards = scorecards or Scorecards()
         self.declared = DeclaredSkills()
         self.market = Market(self, self.scorecards)
+        self._only_worker = OnlyFreeWorker(self.market, self._wake)
         self._wakes_at: float | None = None
         self._is_declared = True
         self._noted: list[SettledAttempt] = []
-        # What each worker last got as the only free one; bounded by the workers.
-        self._favourites: dict[WorkerRecord, tuple[int, int, WaitingHead]] = {}
 
     # ------------------------------------------------------------------ as every policy
 
@@ -107,7 +95,7 @@ class AdaptivePolicy:
     def meet(self, workers: Sequence[WorkerRecord]) -> None:
         """Note which connected workers may get tasks."""
         self.market.meet(workers)
-        self._favourites.clear()
+        self._only_worker.forget()
 
     def wakes_at(self) -> float | None:
         """When a task that the last `choose` held back may go to another worker."""
@@ -223,7 +211,7 @@ class AdaptivePolicy:
             places = [index[worker] for worker in able if worker in index]
             if any(declared[place] and place not in probation for place in places):
                 return []
-            if not waiting.is_ahead and now + _AT_ONCE < head.waits_since + GUESS_AFTER_S:
+            if not waiting.is_ahead and now + AT_ONCE < head.waits_since + GUESS_AFTER_S:
                 self._wake(head.waits_since + GUESS_AFTER_S, waiting)
                 return []
             best = max([kind.values[index[worker]] for worker in free])
@@ -263,54 +251,13 @@ class AdaptivePolicy:
         self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
     ) -> Iterator[Choice]:
         """Choose for the only free worker, which is what happens most under load."""
-        market, free, level = self.market, waiting.free, heads[0].level
+        free, level = waiting.free, heads[0].level
         (worker,) = free
-        for changed in market.changed:
-            self._favourites.pop(changed, None)
-        market.changed.clear()
         while worker in free:
-            epoch, version = market.epoch, waiting.version
-            favourite = self._favourites.get(worker)
-            if (
-                favourite is not None
-                and favourite[0] == epoch
-                and favourite[1] == version
-                and favourite[2].count
-                and favourite[2].level == level
-            ):
-                head = favourite[2]
-            else:
-                current = [head for head in heads if head.count and head.level == level]
-                pairs = self._pairs(self._nearest(current, worker, now), waiting, now)
-                pairs = pairs or self._pairs(current, waiting, now)
-                if not pairs:
-                    return
-                head = min(pairs)[2]
-                self._favourites[worker] = (epoch, version, head)
-            yield self._choice(market.kind_of(head), head, worker)
-
-    def _nearest(
-        self, heads: Sequence[WaitingHead], worker: WorkerRecord, now: float
-    ) -> Sequence[WaitingHead]:
-        """The tasks from which the next one for a worker comes, unless all of them are held back.
-
-        The others have so much more loss that their waiting does not make up for it.
-        """
-        kind_of, place = self.market.kind_of, self.market.crew.index[worker]
-        losses: list[float] = []
-        least, nearest = inf, None
-        for head in heads:
-            kind = kind_of(head)
-            # What others than the usual workers may run is looked at in any case.
-            loss = kind.best - kind.values[place] if head.able is kind.able else -inf
-            losses.append(loss)
-            if -inf < loss < least:
-                least, nearest = loss, head
-        if nearest is None:
-            return heads
-        bonus = relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)
-        limit = least + LONGEST_BONUS - min(bonus, LONGEST_BONUS)
-        return [head for head, loss in zip(heads, losses, strict=True) if loss <= limit]
+            head = self._only_worker.find(heads, level, worker, waiting, now)
+            if head is None:
+                return
+            yield self._choice(self.market.kind_of(head), head, worker)
 
     def _pairs(
         self, heads: Sequence[WaitingHead], waiting: WaitingTasks, now: float
@@ -336,40 +283,23 @@ class AdaptivePolicy:
             if worker in able:
                 value = values[index[worker]] - LOAD * worker.taken / worker.slots
                 if probation and index[worker] in probation:
-                    value += self._probe_bonus(kind, worker, now)
+                    value += self.market.probe_bonus(kind, worker, now)
                 if value > best_free or (
                     value == best_free and (chosen is None or worker.order < chosen.order)
                 ):
                     chosen, best_free = worker, value
         if chosen is None:
             return None
-        loss = self._best_value(kind, head) - best_free
+        loss = self.market.best_value(kind, head) - best_free
         if not loss < inf:
             # It is addressed to a worker that could not run it otherwise.
             loss = 0.0
         growth_per_s = relaxed_per_s(kind)
         bonus = growth_per_s * (now - head.waits_since)
-        if loss <= TOLERANCE + bonus + _AT_ONCE:
+        if loss <= TOLERANCE + bonus + AT_ONCE:
             return loss - min(bonus, LONGEST_BONUS), place, head, chosen
         self._wake(head.waits_since + (loss - TOLERANCE) / growth_per_s, waiting)
         return None
-
-    def _probe_bonus(self, kind: TaskKind, worker: WorkerRecord, now: float) -> float:
-        """What makes up for the penalty of a worker whose next task is a probe."""
-        if self.scorecards.is_blocked(worker, kind.task.type, now) is not None:
-            return 0.0
-        return BLOCKED + (PROBE if kind.may_retry else 0.0)
-
-    def _best_value(self, kind: TaskKind, head: WaitingHead) -> float:
-        able = head.able
-        if able is kind.able:
-            return kind.best
-        if able == kind.able:
-            # From now on comparing them takes no time.
-            kind.able = able
-            return kind.best
-        index, values = self.market.crew.index, kind.values
-        return max([values[index[worker]] for worker in able if worker in index], default=-inf)
 
     def _wake(self, at: float, waiting: WaitingTasks) -> None:
         if not waiting.is_ahead and (self._wakes_at is None or at < self._wakes_at):
@@ -402,7 +332,7 @@ class AdaptivePolicy:
         """What it has learned: a part for each worker, and `SHARED_ROW` with the rest."""
         self._take_noted()
         # Whoever continues has none of them either.
-        self._favourites.clear()
+        self._only_worker.forget()
         scorecards = self.scorecards
         parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
         parts.update((name, scorecards.worker_row(name)) for name in scorecards.workers)
@@ -411,7 +341,7 @@ class AdaptivePolicy:
     def changed_state(self) -> Mapping[str, Payload]:
         """The parts that may have changed since the last call."""
         self._take_noted()
-        self._favourites.clear()
+        self._only_worker.forget()
         scorecards = self.scorecards
         parts: dict[str, Payload] = {SHARED_ROW: self._write_shares()}
         for name in scorecards.rows_changed():
@@ -438,6 +368,7 @@ class AdaptivePolicy:
         market = Market(self, scorecards)
         market.restore_state(shares.market)
         self.scorecards, self.market = scorecards, market
+        self._only_worker = OnlyFreeWorker(market, self._wake)
         self.declared.results = shares.results
         self.declared.contradictions = shares.contradictions
         self.declared.are_believed = shares.are_believed

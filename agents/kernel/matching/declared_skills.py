@@ -19,6 +19,10 @@ BELIEVED_AGAIN_AT = 0.02
 """They are believed again once this share or less contradicts them."""
 
 
+# A module constant, because access to an enum member takes long.
+_SUCCEEDED = AttemptOutcome.SUCCEEDED
+
+
 class DeclaredSkills:
     """Counts results that the declared skills predicted, and results that contradict them.
 
@@ -39,7 +43,7 @@ class DeclaredSkills:
         if not settled.counts_as_skill:
             return
         self.results += 1
-        succeeded = settled.outcome is AttemptOutcome.SUCCEEDED
+        succeeded = settled.outcome is _SUCCEEDED
         if succeeded is not is_declared_able(settled.task, settled.worker):
             self.contradictions += 1
         limit = BELIEVED_TO if self.are_believed else BELIEVED_AGAIN_AT
@@ -48,7 +52,11 @@ class DeclaredSkills:
 
 def is_declared_able(task: Task, worker: WorkerRecord) -> bool:
     """Whether a worker can do a task by the skills that it declares."""
-    if effective_skill(task, worker) < task.difficulty:
+    # Most workers need no bonus.
+    difficulty = task.difficulty
+    if worker.skill_level < difficulty and effective_skill(task, worker) < difficulty:
         return False
+    if not task.required_skills:
+        return True
     skills = worker.skills
     return all(skills.get(name, 0.0) >= level for name, level in task.required_skills.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from ....messages import TaskId, TaskStatus
@@ -158,18 +159,20 @@ def describe_figures(figures: WorkerFigures) -> str:
     return told
 
 
-def _expected(decision: Decision) -> list[Considered]:
-    chosen, *others = decision.figures
+# Many decisions in a row have the same figures.
+@lru_cache(maxsize=256)
+def _expected(figures: tuple[WorkerFigures, ...]) -> tuple[Considered, ...]:
+    chosen, *others = figures
     told = [Considered(chosen.worker, chosen.value, f"chosen: {describe_figures(chosen)}")]
     for each in others:
         better = "would have " if each.value > chosen.value else ""
         told.append(Considered(each.worker, each.value, better + describe_figures(each)))
-    return told
+    return tuple(told)
 
 
-def _scored(decision: Decision) -> list[Considered]:
+def _scored(decision: Decision) -> Sequence[Considered]:
     if decision.figures:
-        return _expected(decision)
+        return _expected(decision.figures)
     (name, best), *rest = decision.scored
     why = ", the most skilled first since it had failed before"
     verdict = f"chosen with score {best:.2f}" + (why if decision.candidates.is_recovery else "")

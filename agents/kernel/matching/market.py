@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from ....messages import Payload, Task
@@ -11,7 +12,7 @@ from .policies import MatchingPolicy
 from .prices import Price, adjust_prices
 from .scorecards.scorecards import Scorecards
 from .scorecards.sharpness import Sharpness
-from .task_kinds import Crew, TaskKind
+from .task_kinds import BLOCKED, Crew, TaskKind
 from .type_figures import FiguresRow, TypeFigures
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ MAX_KINDS = 1_000
 
 MAX_FIGURES_KEPT = 500
 """A store keeps no more looked-up figures than this; others are looked up anew."""
+
+PROBE = 0.5
+"""How much it is worth to learn whether a blocked worker can do such tasks again, as a value, if
+the task has another attempt."""
 
 _CATCHES_UP = 40
 _FORGOTTEN = 0.05
@@ -67,7 +72,8 @@ class Market:
         self._backlog = 0
         self._lasted_s = 0.0
         self._adjusted_at: float | None = None
-        self._price_version = 0
+        self.price_version = 0
+        """A number that changes with the prices."""
         self._prices: dict[str, Price] = {}
         # Bounded by `MAX_KINDS`.
         self._kinds: dict[Hashable, TaskKind] = {}
@@ -150,15 +156,33 @@ class Market:
         kind = head.notes
         if type(kind) is not TaskKind or kind.is_dropped:
             kind = head.notes = self.find_kind(head.task, may_retry=head.attempts_left > 1)
-        elif kind.stale or kind.price_version != self._price_version:
+        elif kind.stale or kind.price_version != self.price_version:
             self._update(kind)
         return kind
+
+    def probe_bonus(self, kind: TaskKind, worker: WorkerRecord, now: float) -> float:
+        """What makes up for the penalty of a worker whose next task is a probe."""
+        if self._scorecards.is_blocked(worker, kind.task.type, now) is not None:
+            return 0.0
+        return BLOCKED + (PROBE if kind.may_retry else 0.0)
+
+    def best_value(self, kind: TaskKind, head: WaitingHead) -> float:
+        """What the best worker that may run a task is worth for it, free or not."""
+        able = head.able
+        if able is kind.able:
+            return kind.best
+        if able == kind.able:
+            # From now on comparing them takes no time.
+            kind.able = able
+            return kind.best
+        index, values = self.crew.index, kind.values
+        return max([values[index[worker]] for worker in able if worker in index], default=-inf)
 
     def _update(self, kind: TaskKind) -> None:
         if kind.stale:
             kind.update_stale()
-        if kind.price_version != self._price_version:
-            kind.reprice(self._price_version)
+        if kind.price_version != self.price_version:
+            kind.reprice(self.price_version)
 
     def find_kind(self, task: Task, *, may_retry: bool) -> TaskKind:
         """The kind of a task, up to date.
@@ -254,7 +278,7 @@ class Market:
         for _ in range(rounds):
             adjust_prices(crew.prices, kinds, self._lasted_s)
         crew.per_s[:] = [price.per_s for price in crew.prices]
-        self._price_version += 1
+        self.price_version += 1
         self.epoch += 1
 
     def _publish_sharpness(self) -> None:

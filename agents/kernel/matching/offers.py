@@ -31,6 +31,8 @@ class Offers:
         """When a task that is held back may go to another worker, in seconds; None for never."""
         self._choices: Iterator[Choice] | None = None
         self._has_met = False
+        # Many decisions in a row are equal, and then they are one object.
+        self._last: Decision | None = None
 
     def forget_workers(self) -> None:
         """Tell the policy before its next choice that other workers may get tasks."""
@@ -119,8 +121,16 @@ class Offers:
         assert entry is not None
         record, queue = entry.record, self._queue
         queue.take(entry)
+        number, candidates = len(record.attempts) + 1, queue.candidates_of(group)
+        last = self._last
+        if (
+            last is not None
+            and last.figures is figures
+            and last.candidates is candidates
+            and last.attempt == number
+        ):
+            return record, worker, last, group.duration
         scored = tuple([(each.worker, each.value) for each in figures])
-        decision = Decision(
-            len(record.attempts) + 1, queue.candidates_of(group), scored, len(figures), figures
-        )
+        decision = Decision(number, candidates, scored, len(figures), figures)
+        self._last = decision
         return record, worker, decision, group.duration

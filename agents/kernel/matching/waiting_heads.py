@@ -54,7 +54,16 @@ class WaitingHeads:
             return
         entries, heads = self._entries, self.heads
         if listed is not None:
-            place = bisect_left(entries, listed)
+            place = 0 if entries[0] is listed else bisect_left(entries, listed)
+            if (
+                first is not None
+                and listed < first
+                and (place + 1 == len(entries) or first < entries[place + 1])
+            ):
+                # It stays where it is.
+                entries[place] = first
+                _show(group, first)
+                return
             del entries[place]
             del heads[place]
             group.listed = None

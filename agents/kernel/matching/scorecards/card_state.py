@@ -1,42 +1,41 @@
-"""Copies cards to the sections of a skills file, and back."""
+"""Copies cards to the sections of a skills file as plain values, and back."""
 
 from __future__ import annotations
 
 from math import log, sqrt
 from typing import TYPE_CHECKING
 
-from .....messages import InvalidInput
+from .....messages import InvalidInput, Payload
 from .additive_belief import AdditiveCell, SharedBelief
+from .breaker import Breaker
 from .pace_model import new_pace
-from .scorecard_file import (
-    BreakerSection,
-    Evidence6,
-    NotedSection,
-    SharedSection,
-    TypeSection,
-    WorkerSection,
-)
+from .scorecard_file import Evidence6, SharedSection, TypeSection, WorkerSection
 from .sharpness import Sharpness
 from .skill_model import GENERAL_DEVIATION, new_skill
 from .type_commons import CommonEase, TypeCommons
-from .worker_card import TypeCard, WorkerCard
+from .worker_card import NotedResults, TypeCard, WorkerCard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DIGITS = 4
 _PACE_RESULTS = 10
+_FIRST_UPDATES = [0, 1]
 
 
-def save_shared(sharpness: Sharpness, common_ease: CommonEase) -> SharedSection:
-    """The section of what is common to all workers."""
-    return SharedSection(
-        noise=round(sharpness.noise, _DIGITS),
-        log_weights=list(sharpness.log_weights),
-        weights=list(sharpness.published),
-        ease=common_ease.mean,
-        updates=(common_ease.updates, common_ease.due),
-    )
+def save_shared(sharpness: Sharpness, common_ease: CommonEase) -> dict[str, Payload]:
+    """The section of what is common to all workers, as plain values."""
+    section: dict[str, Payload] = {
+        "noise": round(sharpness.noise, _DIGITS),
+        "log_weights": list(sharpness.log_weights),
+        "weights": list(sharpness.published),
+    }
+    if common_ease.mean:
+        section["ease"] = common_ease.mean
+    updates = [common_ease.updates, common_ease.due]
+    if updates != _FIRST_UPDATES:
+        section["updates"] = updates
+    return section
 
 
 def load_shared(section: SharedSection, sharpness: Sharpness, common_ease: CommonEase) -> None:
@@ -46,18 +45,26 @@ def load_shared(section: SharedSection, sharpness: Sharpness, common_ease: Commo
     common_ease.updates, common_ease.due = section.updates
 
 
-def save_worker(card: WorkerCard) -> WorkerSection:
-    """The section of a worker."""
+def save_worker(card: WorkerCard) -> dict[str, Payload]:
+    """The section of a worker, as plain values without those that are as by default."""
     mean, variance = card.general.without("")
-    return WorkerSection(
-        skill=round(mean, _DIGITS),
-        deviation=_round_deviation(variance),
-        prior=card.general.mean,
-        shift=card.shift,
-        change=(card.detector.fall, card.detector.rise),
-        types={name: _save_type(each) for name, each in card.types.items() if _says_more(each)},
-        skills={name: _save_type(each) for name, each in card.named.items() if _says_more(each)},
-    )
+    section: dict[str, Payload] = {
+        "skill": round(mean, _DIGITS),
+        "deviation": _round_deviation(variance),
+        "prior": card.general.mean,
+    }
+    if card.shift:
+        section["shift"] = card.shift
+    detector = card.detector
+    if detector.fall or detector.rise:
+        section["change"] = [detector.fall, detector.rise]
+    types = {name: _save_type(each) for name, each in card.types.items() if _says_more(each)}
+    if types:
+        section["types"] = types
+    skills = {name: _save_type(each) for name, each in card.named.items() if _says_more(each)}
+    if skills:
+        section["skills"] = skills
+    return section
 
 
 def load_worker(
@@ -111,36 +118,63 @@ def _says_more(card: TypeCard) -> bool:
     )
 
 
-def _save_type(card: TypeCard) -> TypeSection:
+def _save_type(card: TypeCard) -> dict[str, Payload]:
     mean, variance = card.skill.belief()
-    breaker, noted, pace = card.breaker, card.noted, card.pace
-    return TypeSection(
-        skill=round(mean, _DIGITS),
-        deviation=_round_deviation(variance),
-        results=card.results,
-        successes=card.successes,
-        expected_s=None if pace is None else float(f"{card.expected_s():.4g}"),
-        evidence=_save_cell(card.skill),
-        pace_evidence=None if pace is None else _save_cell(pace),
-        special=card.skill.special if pace is not None else None,
-        prior=card.skill.worker.mean if pace is None else None,
-        broken=card.broken,
-        noted=NotedSection(
-            outcomes=[(difficulty, *each) for difficulty, each in noted.outcomes.items()],
-            weight=noted.weight,
-            paces=(noted.paces, noted.pace_sum),
-            costs=(noted.costs, noted.cost_sum),
-        ),
-        costs=(card.costs, card.cost_sum),
-        breaker=BreakerSection(
-            failures=dict(breaker.failures),
-            strikes=dict(breaker.strikes),
-            reason=breaker.reason,
-            opened_at=breaker.opened_at,
-            pause_s=breaker.pause_s,
-            successes=breaker.successes,
-        ),
-    )
+    noted, pace = card.noted, card.pace
+    section: dict[str, Payload] = {
+        "skill": round(mean, _DIGITS),
+        "deviation": _round_deviation(variance),
+        "evidence": _save_cell(card.skill),
+        "broken": card.broken,
+    }
+    if card.results:
+        section["results"] = card.results
+    if card.successes:
+        section["successes"] = card.successes
+    if pace is None:
+        section["prior"] = card.skill.worker.mean
+    else:
+        section["expected_s"] = float(f"{card.expected_s():.4g}")
+        section["pace_evidence"] = _save_cell(pace)
+        section["special"] = card.skill.special
+    if noted.weight or noted.paces or noted.costs:
+        section["noted"] = _save_noted(noted)
+    if card.costs or card.cost_sum:
+        section["costs"] = [card.costs, card.cost_sum]
+    breaker = _save_breaker(card.breaker)
+    if breaker:
+        section["breaker"] = breaker
+    return section
+
+
+def _save_noted(noted: NotedResults) -> dict[str, Payload]:
+    section: dict[str, Payload] = {"weight": noted.weight}
+    if noted.outcomes:
+        section["outcomes"] = [
+            [float(difficulty), *each] for difficulty, each in noted.outcomes.items()
+        ]
+    if noted.paces:
+        section["paces"] = [noted.paces, noted.pace_sum]
+    if noted.costs:
+        section["costs"] = [noted.costs, noted.cost_sum]
+    return section
+
+
+def _save_breaker(breaker: Breaker) -> dict[str, Payload]:
+    section: dict[str, Payload] = {}
+    if breaker.failures:
+        section["failures"] = {kind: list(each) for kind, each in breaker.failures.items()}
+    if breaker.strikes:
+        section["strikes"] = dict(breaker.strikes)
+    if breaker.reason:
+        section["reason"] = breaker.reason
+    if breaker.opened_at:
+        section["opened_at"] = float(breaker.opened_at)
+    if breaker.pause_s:
+        section["pause_s"] = breaker.pause_s
+    if breaker.successes:
+        section["successes"] = breaker.successes
+    return section
 
 
 def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
@@ -176,16 +210,16 @@ def _load_type(section: TypeSection, card: TypeCard) -> TypeCard:
     return card
 
 
-def _save_cell(cell: AdditiveCell) -> Evidence6:
+def _save_cell(cell: AdditiveCell) -> list[float]:
     worker, type_ = cell.type_name, cell.worker_name
-    return (
+    return [
         cell.precision,
         cell.weight,
         cell.worker.precisions.get(worker, 0.0),
         cell.worker.weights.get(worker, 0.0),
         cell.type.precisions.get(type_, 0.0),
         cell.type.weights.get(type_, 0.0),
-    )
+    ]
 
 
 def _load_cell(evidence: Evidence6, cell: AdditiveCell) -> None:

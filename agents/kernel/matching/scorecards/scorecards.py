@@ -16,12 +16,10 @@ from .result_order import canonical_order
 from .scorecard_file import (
     FORMAT,
     VERSION,
-    SkillsFile,
     WorkerSection,
     read_shared_row,
     read_skills_file,
     read_worker_row,
-    write_section,
 )
 from .sharpness import Sharpness
 from .skill_model import EASE_DEVIATION, observe_outcomes, scale_level
@@ -48,6 +46,9 @@ _GRADED = {
     AttemptOutcome.TIMED_OUT: 0.0,
 }
 _GRADABLE = (AttemptOutcome.SUCCEEDED, AttemptOutcome.REJECTED)
+# Module constants, because access to an enum member takes long.
+_SUCCEEDED = AttemptOutcome.SUCCEEDED
+_REJECTED = AttemptOutcome.REJECTED
 _NONE = (0, 0.0)
 _EPOCH = 2**32
 _COST_WEIGHT = 2.0
@@ -198,9 +199,15 @@ class Scorecards:
     def export(self) -> dict[str, Payload]:
         """All scorecards as the content of a skills file, which `restore` reads."""
         self.settle()
-        workers = {name: save_worker(card) for name, card in sorted(self.workers.items())}
-        content = SkillsFile(shared=save_shared(self.sharpness, self.common_ease), workers=workers)
-        return {"format": FORMAT, "version": VERSION, **write_section(content)}
+        content: dict[str, Payload] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "shared": save_shared(self.sharpness, self.common_ease),
+        }
+        if self.workers:
+            workers = sorted(self.workers.items())
+            content["workers"] = {name: save_worker(card) for name, card in workers}
+        return content
 
     @classmethod
     def restore(cls, content: Mapping[str, Payload]) -> Scorecards:
@@ -231,8 +238,8 @@ class Scorecards:
     def worker_row(self, name: str) -> dict[str, Payload]:
         """A worker's row as plain values; `SHARED_ROW` names that of all workers."""
         if name == SHARED_ROW:
-            return write_section(save_shared(self.sharpness, self.common_ease))
-        return write_section(save_worker(self.workers[name]))
+            return save_shared(self.sharpness, self.common_ease)
+        return save_worker(self.workers[name])
 
     def load_row(self, name: str, row: Mapping[str, Payload]) -> None:
         """Load a row that `worker_row` returned.
@@ -273,13 +280,14 @@ class Scorecards:
         if cost or of_type.costs or noted.costs:
             noted.costs += 1
             noted.cost_sum += min(cost, MAX_COST)
-        if outcome is AttemptOutcome.SUCCEEDED:
-            if of_type.breaker.is_disturbed:
-                of_type.breaker.note_success()
+        if outcome is _SUCCEEDED:
+            breaker = of_type.breaker
+            if breaker.failures or breaker.reason:
+                breaker.note_success()
                 of_type.version += 1
             noted.paces += 1
             noted.pace_sum += log_duration(duration_s)
-        elif outcome is not AttemptOutcome.REJECTED:
+        elif outcome is not _REJECTED:
             self._note_failure(of_type, settled)
         if counts_as_skill:
             # A grade lowers a success. It raises a rejection, but not a failure.
@@ -287,7 +295,7 @@ class Scorecards:
                 graded = quality
             of_type.results += 1
             of_type.successes += graded
-            self._commons(task.type).results += 1
+            self.types[task.type].results += 1
             if task.required_skills:
                 self._learn_named(card, of_type, worker, task, graded)
             else:
