@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from .execution.reviews import Rejected, Review
     from .kernel.board.rows import Rows
     from .kernel.matching.explanation import Explanation
+    from .kernel.matching.learning_policy import (
+        Choice,
+        Hold,
+        LearningPolicy,
+        SettledAttempt,
+        WaitingHead,
+        WaitingTasks,
+    )
     from .kernel.matching.policies import BestFit, ByScore, InOrder, MatchingPolicy
     from .kernel.trace import TraceLog
     from .local.manager import LocalTaskManager
@@ -65,13 +73,16 @@ __all__ = [
     "BestFit",
     "BlobStore",
     "ByScore",
+    "Choice",
     "Conditions",
     "DaskCluster",
     "Explanation",
     "FaultPlan",
     "ForkServer",
     "Handlers",
+    "Hold",
     "InOrder",
+    "LearningPolicy",
     "LocalProcesses",
     "LocalTask",
     "LocalTaskManager",
@@ -86,6 +97,7 @@ __all__ = [
     "Rows",
     "RunReport",
     "SeededFaults",
+    "SettledAttempt",
     "SpecializedWorker",
     "SqliteStore",
     "StateFileBridge",
@@ -100,6 +112,8 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "WaitingHead",
+    "WaitingTasks",
     "WorkerAgent",
     "WorkerDetail",
     "WorkerPool",
@@ -135,6 +149,12 @@ _MODULES = {
     "LocalProcesses": ".worker_pool.processes",
     "LocalTask": ".local.task",
     "LocalTaskManager": ".local.manager",
+    "Choice": ".kernel.matching.learning_policy",
+    "Hold": ".kernel.matching.learning_policy",
+    "LearningPolicy": ".kernel.matching.learning_policy",
+    "SettledAttempt": ".kernel.matching.learning_policy",
+    "WaitingHead": ".kernel.matching.learning_policy",
+    "WaitingTasks": ".kernel.matching.learning_policy",
     "MatchingPolicy": ".kernel.matching.policies",
     "MemoryNetwork": ".simulation.memory_network",
     "MemoryStore": ".store.memory",

@@ -97,7 +97,8 @@ def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> T
         difficulty=task.difficulty,
         priority=task.priority,
         status=record.status,
-        worker=record.worker,
+        # The last attempt may have been a review.
+        worker=result.worker if completed and result is not None else record.worker,
         attempts=record.attempt,
         success=completed if record.status.is_final else None,
         execution_time=None if result is None else result.execution_time,

@@ -262,3 +262,18 @@ def test_functions_that_can_be_no_reviewers_are_refused() -> None:
         WorkerAgent("Ben", 5, handlers=others, executor=ProcessPool(1))
     assert handlers.task_types == ()
     assert handlers.review_types == ("paint",)
+
+
+def test_the_report_names_the_worker_whose_output_counts() -> None:
+    """Not the reviewer, which had the last attempt."""
+    writer, editor = WorkerAgent("Writer", 5), WorkerAgent("Editor", 5)
+    writer.task("translate")(lambda task: "le thé")
+    editor.review("translate")(lambda task, result: 0.9)
+
+    async def main() -> tuple[str, list[str]]:
+        task = Task(task_id="title", type="translate", review=True)
+        manager = TaskManager([task], 2, quiet=True)
+        (title,) = (await rehearse(manager, [writer, editor])).tasks
+        return title.worker, [each.worker for each in title.history]
+
+    assert run_in_virtual_time(main()) == ("Writer", ["Writer", "Editor"])
