@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import groupby
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _Pair = tuple[float, int, WaitingHead, "WorkerRecord"]
 _Ranked = tuple[float, int, "WorkerRecord"]
 
-HEADSAT_ONCE = 64
+HEADS_AT_ONCE = 64
 """How many groups of waiting tasks are looked at together, the most urgent ones."""
 
 _best_fit = BestFit()
@@ -104,23 +106,13 @@ class AdaptivePolicy:
         if waiting.thrift != market.thrift:
             market.set_thrift(waiting.thrift)
         self._is_declared = self.declared.are_believed and not waiting.thrift
-        heads = waiting.heads
-        if len(heads) > HEADSAT_ONCE:
-            heads = heads[:HEADSAT_ONCE]
+        heads = waiting.heads[:HEADS_AT_ONCE]
         if not waiting.is_ahead:
             self._wakes_at = None
             if not self._is_declared and market.is_due:
                 market.adjust(heads, now)
-        start, count, free = 0, len(heads), waiting.free
-        levels: list[Sequence[WaitingHead]] = []
-        while start < count:
-            level = heads[start].level
-            end = start + 1
-            while end < count and heads[end].level == level:
-                end += 1
-            levels.append(heads[start:end])
-            start = end
-        for level_heads in levels:
+        free = waiting.free
+        for level_heads in _split_by_level(heads):
             if not free:
                 return
             if self._is_declared:
@@ -356,6 +348,13 @@ class AdaptivePolicy:
             self.scorecards.settle()
             self.market.note_results(self._noted)
             self._noted.clear()
+
+
+def _split_by_level(heads: Sequence[WaitingHead]) -> Sequence[Sequence[WaitingHead]]:
+    """Tasks of one level together; they are in the order of their levels."""
+    if not heads or heads[0].level == heads[-1].level:
+        return (heads,) if heads else ()
+    return [tuple(each) for _, each in groupby(heads, attrgetter("level"))]
 
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:
