@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import groupby
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
@@ -30,6 +32,9 @@ HEADS_AT_ONCE = 64
 
 TRIED_AFTER = 25
 """A worker that has not shown what it can do with a type gets one of so many tasks of the type."""
+
+RESULTS_BETWEEN_TRIALS = 5
+"""How many results of any type pass before such workers are looked for again."""
 
 TRIALS = 3
 """How many results show what a worker can do."""
@@ -62,6 +67,7 @@ class AdaptivePolicy:
         self._wakes_at: float | None = None
         self._is_declared = True
         self._noted: list[SettledAttempt] = []
+        self._tried_at_step = 0
 
     # ------------------------------------------------------------------ as every policy
 
@@ -110,28 +116,18 @@ class AdaptivePolicy:
         if waiting.thrift != market.thrift:
             market.set_thrift(waiting.thrift)
         self._is_declared = self.declared.are_believed and not waiting.thrift
-        heads = waiting.heads
-        if len(heads) > HEADS_AT_ONCE:
-            heads = heads[:HEADS_AT_ONCE]
+        heads = waiting.heads[:HEADS_AT_ONCE]
         if not waiting.is_ahead:
             self._wakes_at = None
             if not self._is_declared and market.is_due:
                 market.adjust(heads, now)
-        start, count, free = 0, len(heads), waiting.free
-        levels: list[Sequence[WaitingHead]] = []
-        while start < count:
-            level = heads[start].level
-            end = start + 1
-            while end < count and heads[end].level == level:
-                end += 1
-            levels.append(heads[start:end])
-            start = end
-        for level_heads in levels:
-            for head in level_heads:
-                kind = self.market.kind_of(head)
-                untried = self._find_untried(kind, head, waiting) if free else None
-                if untried is not None:
-                    yield self._choice(kind, head, untried)
+        free = waiting.free
+        # Looking for them takes time, so it is done after some results only.
+        step = self.declared.results // RESULTS_BETWEEN_TRIALS
+        is_time_to_try, self._tried_at_step = step != self._tried_at_step, step
+        for level_heads in _split_by_level(heads):
+            if free and is_time_to_try:
+                yield from self._try_unproven(level_heads, waiting)
             if not free:
                 return
             if self._is_declared:
@@ -169,6 +165,17 @@ class AdaptivePolicy:
                     heapq.heappop(ranked)
         if others and waiting.free:
             yield from self._pair_learned(others, waiting, now)
+
+    def _try_unproven(
+        self, heads: Sequence[WaitingHead], waiting: WaitingTasks
+    ) -> Iterator[Choice]:
+        """Give tasks to idle workers that have not shown yet what they can do, now and then."""
+        for head in tuple(heads):
+            if head.count and waiting.free:
+                kind = self.market.kind_of(head)
+                untried = self._find_untried(kind, head, waiting)
+                if untried is not None:
+                    yield self._choice(kind, head, untried)
 
     def _find_untried(
         self, kind: TaskKind, head: WaitingHead, waiting: WaitingTasks
@@ -372,6 +379,7 @@ class AdaptivePolicy:
         self.declared.results = shares.results
         self.declared.contradictions = shares.contradictions
         self.declared.are_believed = shares.are_believed
+        self._tried_at_step = self.declared.results // RESULTS_BETWEEN_TRIALS
 
     def _write_shares(self) -> Payload:
         return {
@@ -388,6 +396,13 @@ class AdaptivePolicy:
             self.scorecards.settle()
             self.market.note_results(self._noted)
             self._noted.clear()
+
+
+def _split_by_level(heads: Sequence[WaitingHead]) -> Sequence[Sequence[WaitingHead]]:
+    """Tasks of one level together; they are in the order of their levels."""
+    if not heads or heads[0].level == heads[-1].level:
+        return (heads,) if heads else ()
+    return [tuple(each) for _, each in groupby(heads, attrgetter("level"))]
 
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:

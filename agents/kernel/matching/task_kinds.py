@@ -93,7 +93,6 @@ class TaskKind:
         "recent",
         "seconds",
         "stale",
-        "stamp",
         "task",
         "thrift",
         "values",
@@ -120,8 +119,6 @@ class TaskKind:
         """How many of these tasks there are to do, with those handed out lately."""
         self.stale: set[int] = set()
         """The workers whose figures have changed."""
-        self.stamp = 0
-        """A number that changes with the values."""
         self.is_dropped = False
         self._crew = crew
         workers = crew.workers
@@ -188,13 +185,21 @@ class TaskKind:
         if len(self.stale) * 2 > len(self.worker_indices):
             self.update_all()
             return
+        values, best_index = self.values, self.best_index
+        is_same = True
         for index in self.stale:
-            if self.values[index] > -inf:
+            if values[index] > -inf:
                 self.chances[index] = self.figures.chance(index, self.task)
                 self._appraise(index)
                 self._price(index)
+                if index == best_index or values[index] >= self.best:
+                    is_same = False
         self.stale.clear()
-        self._find_best()
+        if is_same:
+            # Somebody else is still the best.
+            self._told.clear()
+        else:
+            self._find_best()
 
     def reprice(self, price_version: int) -> None:
         """Follow the prices.
@@ -256,7 +261,6 @@ class TaskKind:
         self.values[index] = value
 
     def _find_best(self) -> None:
-        self.stamp += 1
         self._told.clear()
         values = self.values
         self.best = best = max(values, default=-inf)

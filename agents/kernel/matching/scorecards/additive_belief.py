@@ -76,13 +76,14 @@ class SharedBelief:
 
     def without(self, cell: str) -> Belief:
         """The belief, without what this cell has told; "" leaves nothing out."""
-        if self._known is None:
+        known = self._known
+        if known is None:
             precision, weight = self.evidence()
-            self._known = (
+            known = self._known = (
                 self.prior_precision + precision,
                 self.mean * self.prior_precision + weight,
             )
-        precision, weight = self._known
+        precision, weight = known
         own = self.precisions.get(cell)
         if own is not None:
             precision = max(precision - own, self.prior_precision)

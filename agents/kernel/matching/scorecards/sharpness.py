@@ -38,11 +38,14 @@ class Sharpness:
         weights: the weights of `NOISES`; None for the prior.
     """
 
-    __slots__ = ("_log_weights", "_used", "published", "version")
+    __slots__ = ("_deviations", "_log_weights", "_used", "_variance", "published", "version")
 
     def __init__(self, weights: Sequence[float] | None = None) -> None:
         self._log_weights = [log(each) for each in weights or _PRIORS]
         self._used: list[tuple[float, float]] = []
+        # For the variance that `chance` had last: many margins have the same.
+        self._variance = -1.0
+        self._deviations: list[tuple[float, float]] = []
         # The weights that `chance` uses; they follow the learned ones in steps.
         self.published: tuple[float, ...] = ()
         self.version = 0
@@ -74,9 +77,13 @@ class Sharpness:
             margin: the mean of skill minus difficulty.
             variance: the variance of the skill.
         """
+        if variance != self._variance:
+            self._variance = variance
+            self._deviations = [(weight, sqrt(noise + variance)) for noise, weight in self._used]
+        reach = -margin * _PER_ROOT_2
         total = 0.0
-        for noise_variance, weight in self._used:
-            total += weight * erfc(-margin * _PER_ROOT_2 / sqrt(noise_variance + variance))
+        for weight, deviation in self._deviations:
+            total += weight * erfc(reach / deviation)
         return LAPSE + _STEADY * 0.5 * total
 
     def slopes(self, margin: float, variance: float, *, success: bool) -> tuple[float, float]:
@@ -151,4 +158,5 @@ class Sharpness:
             for variance, weight in zip(_VARIANCES, weights, strict=True)
             if weight >= _LEAST_WEIGHT
         ]
+        self._variance = -1.0
         self.version += 1
