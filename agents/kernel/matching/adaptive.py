@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 
 from ....messages import InvalidInput, Payload, Task
 from ....messages.wording import show
-from .adaptive_state import read_shares
 from .declared_skills import DeclaredSkills
 from .hold_rule import GUESS_AFTER_S, TOLERANCE, find_hold, relaxed_per_s
 from .learning_policy import Choice, Hold, SettledAttempt, WaitingHead, WaitingTasks
@@ -363,6 +362,9 @@ class AdaptivePolicy:
         Raises:
             InvalidInput: a part can't be read; nothing has changed.
         """
+        # It has models of pydantic, which take long to import, and most runs read nothing.
+        from .adaptive_state import read_shares  # noqa: PLC0415
+
         scorecards = Scorecards()
         shares = read_shares(state.get(SHARED_ROW, {}))
         if shares.skills:

@@ -1,8 +1,7 @@
-"""What the adaptive policy knows besides scorecards, as plain values for a store."""
+"""Reads from plain values what the adaptive policy knew besides scorecards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -12,7 +11,6 @@ from ....messages.record import Record
 from ....messages.wording import summarize
 from .prices import Price
 from .scorecards.sharpness import NOISES
-from .task_kinds import TaskKind
 from .type_figures import FiguresRow
 
 _Figure = Annotated[float, Field(allow_inf_nan=False)]
@@ -90,6 +88,14 @@ class StoredMarket(_Part):
     lasted_s: _Amount = 0.0
     adjusted_at: _Figure | None = None
 
+    def prices_of_workers(self) -> dict[str, Price]:
+        """The prices by worker."""
+        prices: dict[str, Price] = {}
+        for name, each in self.prices.items():
+            price = prices[name] = Price(each.slots)
+            price.per_s, price.step, price.rising = each.per_s, each.step, each.rising
+        return prices
+
 
 class StoredShares(_Part):
     """What the policy knows besides the scorecards of workers.
@@ -119,49 +125,3 @@ def read_shares(row: Payload) -> StoredShares:
         return StoredShares.model_validate(row)
     except ValidationError as fault:
         raise InvalidInput(summarize(fault)) from None
-
-
-class KindWriter:
-    """Writes kinds as plain values; each one's task is converted once."""
-
-    def __init__(self) -> None:
-        self._known: dict[TaskKind, Payload] = {}
-
-    def write(self, kinds: Iterable[TaskKind]) -> list[Payload]:
-        """The kinds as `StoredKind` reads them."""
-        known = self._known
-        self._known = {kind: known.get(kind) or _fields_of(kind.task) for kind in kinds}
-        return [
-            {
-                "fields": fields,
-                "may_retry": kind.may_retry,
-                "recent": kind.recent,
-                "kept": kind.export(),
-            }
-            for kind, fields in self._known.items()
-        ]
-
-
-def write_prices(prices: Mapping[str, Price]) -> dict[str, Payload]:
-    """The prices as plain values."""
-    return {
-        name: {"per_s": each.per_s, "step": each.step, "rising": each.rising, "slots": each.slots}
-        for name, each in prices.items()
-    }
-
-
-def read_prices(stored: Mapping[str, StoredPrice]) -> dict[str, Price]:
-    """The prices that `write_prices` wrote."""
-    prices: dict[str, Price] = {}
-    for name, each in stored.items():
-        price = prices[name] = Price(each.slots)
-        price.per_s, price.step, price.rising = each.per_s, each.step, each.rising
-    return prices
-
-
-_OF_ONE_TASK = {"id", "description", "data", "depends_on", "parent_id"}
-
-
-def _fields_of(task: Task) -> Payload:
-    dumped = task.model_dump(exclude=_OF_ONE_TASK, exclude_defaults=True)
-    return {name: value for name, value in dumped.items() if name in Task.model_fields}

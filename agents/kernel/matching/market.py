@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ....messages import Payload, Task
-from .adaptive_state import KindWriter, StoredMarket, read_prices, write_prices
+from .market_rows import KindWriter, write_prices
 from .policies import MatchingPolicy
 from .prices import Price, adjust_prices
 from .scorecards.scorecards import Scorecards
@@ -17,6 +17,7 @@ from .type_figures import FiguresRow, TypeFigures
 
 if TYPE_CHECKING:
     from ..model.records import WorkerRecord
+    from .adaptive_state import StoredMarket
     from .learning_policy import SettledAttempt, WaitingHead
 
 CELLS_PER_EVENT = 32
@@ -319,7 +320,7 @@ class Market:
         self._known = dict(stored.figures)
         if stored.sharpness is not None:
             self._sharpness.restore(self._sharpness.log_weights, stored.sharpness)
-        self._prices = read_prices(stored.prices)
+        self._prices = stored.prices_of_workers()
         self.events, self._all_events = stored.events, stored.all_events
         self._due_after, self._backlog = stored.due_after, stored.backlog
         self._lasted_s, self._adjusted_at = stored.lasted_s, stored.adjusted_at

@@ -9,7 +9,6 @@ from .....messages import InvalidInput, Payload
 from .additive_belief import AdditiveCell, SharedBelief
 from .breaker import Breaker
 from .pace_model import new_pace
-from .scorecard_file import Evidence6, SharedSection, TypeSection, WorkerSection
 from .sharpness import Sharpness
 from .skill_model import GENERAL_DEVIATION, new_skill
 from .type_commons import CommonEase, TypeCommons
@@ -17,6 +16,8 @@ from .worker_card import NotedResults, TypeCard, WorkerCard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .scorecard_file import Evidence6, SharedSection, TypeSection, WorkerSection
 
 _DIGITS = 4
 _PACE_RESULTS = 10

@@ -13,14 +13,6 @@ from .card_state import load_shared, load_worker, save_shared, save_worker
 from .change_detector import weigh_change
 from .pace_model import log_duration, observe_pace
 from .result_order import canonical_order
-from .scorecard_file import (
-    FORMAT,
-    VERSION,
-    WorkerSection,
-    read_shared_row,
-    read_skills_file,
-    read_worker_row,
-)
 from .sharpness import Sharpness
 from .skill_model import EASE_DEVIATION, observe_outcomes, scale_level
 from .type_commons import CommonEase, TypeCommons
@@ -29,6 +21,10 @@ from .worker_card import BROKEN_SUCCESS, NotedResults, TypeCard, WorkerCard
 if TYPE_CHECKING:
     from ...model.records import WorkerRecord
     from ..learning_policy import SettledAttempt
+    from .scorecard_file import WorkerSection
+
+# `scorecard_file` has models of pydantic, which take long to import, and most runs read nothing.
+# ruff: noqa: PLC0415
 
 SHARED_ROW = ""
 """The key of the row of what is common to all workers."""
@@ -198,6 +194,8 @@ class Scorecards:
 
     def export(self) -> dict[str, Payload]:
         """All scorecards as the content of a skills file, which `restore` reads."""
+        from .scorecard_file import FORMAT, VERSION
+
         self.settle()
         content: dict[str, Payload] = {
             "format": FORMAT,
@@ -216,6 +214,8 @@ class Scorecards:
         Raises:
             InvalidInput: the content is not valid; the message names the place and the value.
         """
+        from .scorecard_file import read_skills_file
+
         read = read_skills_file(content)
         scorecards = cls()
         if read.shared is not None:
@@ -247,6 +247,8 @@ class Scorecards:
         Raises:
             InvalidInput: the row is not valid; the message names the place and the value.
         """
+        from .scorecard_file import read_shared_row, read_worker_row
+
         if name == SHARED_ROW:
             load_shared(read_shared_row(row), self.sharpness, self.common_ease)
             for each in self.types.values():
