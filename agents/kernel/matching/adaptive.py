@@ -30,7 +30,7 @@ HEADS_AT_ONCE = 64
 """How many groups of waiting tasks are looked at together, the most urgent ones."""
 
 TRIED_AFTER = 25
-"""A worker that has not shown what it can do with a type gets one of so many tasks of the type."""
+"""A worker that has not shown what it can do, with no type at all, gets one of so many tasks."""
 
 RESULTS_BETWEEN_TRIALS = 5
 """How many results of any type pass before such workers are looked for again."""
@@ -189,6 +189,7 @@ class AdaptivePolicy:
             worker
             for worker in waiting.free
             if results[index[worker]] < TRIALS
+            and worker.stats.completed_tasks < TRIALS
             and in_all >= TRIED_AFTER * (results[index[worker]] + 1)
             and not worker.taken
             and worker in head.able
