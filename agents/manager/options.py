@@ -13,7 +13,7 @@ from ..blobs.store import BlobStore
 from ..kernel.lanes import Lanes
 from ..kernel.matching.policies import MatchingPolicy
 from ..kernel.matching.policy_names import find_policy
-from ..kernel.model.config import Rules
+from ..kernel.model.config import Rules, check_is_number
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.ports import ANY_PORT, check_lane_ports
 from ..security.sealing import ManagerSealing, choose_manager_sealing
@@ -132,6 +132,8 @@ class ManagerOptions:
             prefetches: whether workers may be sent tasks ahead of a free slot.
             confirms_end: whether hooks may still add tasks when all are settled.
         """
+        # The interval of heartbeats is computed from it.
+        check_is_number("lost_after_s", self.lost_after_s)
         expected = self.expected_workers if self.num_workers is None else self.num_workers
         return Rules(
             **expected_worker_rules(expected),

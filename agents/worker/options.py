@@ -11,6 +11,7 @@ from ...messages import InvalidInput
 from ...messages.task import MAX_SKILL
 from ..execution.handler_executor import ExecutorSource
 from ..execution.handlers import Handlers
+from ..kernel.model.config import check_is_number
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..security.ticket import Ticket
 from ..transport.ceylon_api import PeerMode
@@ -71,6 +72,12 @@ def check_abilities(name: str, skill_level: int | None, slots: int, time_scale: 
             f"worker {name!r} has no skill_level; pass it to WorkerAgent.__init__, or set "
             "self.skill_level before you call that"
         )
+    for argument, value in (
+        ("skill_level", skill_level),
+        ("slots", slots),
+        ("time_scale", time_scale),
+    ):
+        _check_is_number(name, argument, value)
     if skill_level < 0:
         raise InvalidInput(f"worker {name!r}: skill_level is {skill_level!r}; it must be 0 or more")
     if slots < 1:
@@ -89,11 +96,17 @@ def check_costs(
         InvalidInput: one is out of range.
     """
     for argument, cost in (("cost_per_s", cost_per_s), ("cost_per_task", cost_per_task)):
+        _check_is_number(name, argument, cost)
         if not (cost >= 0 and math.isfinite(cost)):
             raise InvalidInput(f"worker {name!r}: {argument} is {cost!r}; it must be 0 or more")
     for skill, level in skills.items():
+        _check_is_number(name, f"skill {skill!r}", level)
         if not skill.strip() or not 0 <= level <= MAX_SKILL:
             raise InvalidInput(
                 f"worker {name!r}: skill {skill!r} has the level {level!r}; give a name that is "
                 f"not blank, and a level from 0 to {MAX_SKILL:,}"
             )
+
+
+def _check_is_number(name: str, argument: str, value: object) -> None:
+    check_is_number(f"worker {name!r}: {argument}", value)

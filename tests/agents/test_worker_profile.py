@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from muster.agents.kernel.model.records import WorkerRecord
 from muster.agents.manager.own_matching import WorkerDetail
 from muster.agents.worker_pool.processes import LocalProcesses
 from muster.agents.worker_pool.worker_spec import WorkerSpec
-from muster.messages import Hello, Task, TaskAssignment, WorkerProfile
+from muster.messages import Hello, InvalidInput, Task, TaskAssignment, WorkerProfile
 from muster.messages.worker_profile import FOLLOW_FROM_HANDLERS
 
 from ..every_field import make, names_of, values_of
@@ -47,6 +48,23 @@ def test_every_attribute_reaches_the_manager_and_its_matching() -> None:
     (record,) = run_in_virtual_time(story())
     assert values_of(record.profile) == values_of(make(WorkerProfile))
     assert WorkerDetail(record).profile == record.profile
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cost_per_s": "1"}, "cost_per_s is '1'; it must be a number"),
+        ({"cost_per_task": -1}, "cost_per_task is -1; it must be 0 or more"),
+        ({"slots": "2"}, "slots is '2'; it must be a number"),
+        ({"skills": {"vision": "high"}}, "skill 'vision' is 'high'; it must be a number"),
+        ({"skills": {"vision": float("nan")}}, "skill 'vision' has the level nan; give a name"),
+    ],
+)
+def test_a_worker_refuses_what_is_no_number_or_out_of_range(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        WorkerAgent("Ada", 5, **given)
 
 
 def test_every_attribute_stands_in_a_hello() -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 from ....messages import InvalidInput
+
+_NUMBERS = (
+    *("expected_workers", "join_timeout_s", "lost_after_s", "heartbeat_s", "time_scale"),
+    *("unmatched_after_s", "max_losses", "max_workers", "quarantine_after", "quarantine_s"),
+    *("prefetch_s", "thrift", "budget", "aging_s"),
+)
 
 LONGEST_PREFETCH_S = 10.0
 
@@ -86,6 +93,8 @@ class Rules:
         return 2 * self.lost_after_s
 
     def __post_init__(self) -> None:
+        for name in _NUMBERS:
+            check_is_number(name, getattr(self, name))
         for name in ("expected_workers", "max_losses"):
             count: int = getattr(self, name)
             if count < 0:
@@ -135,3 +144,13 @@ class Rules:
             missing = set(self.roster) - set(self.allow)
             if missing:
                 raise InvalidInput(f"worker {min(missing)!r} is expected, but not in allow; add it")
+
+
+def check_is_number(name: str, value: object) -> None:
+    """Check that an argument is a number or None.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if value is not None and not isinstance(value, Real):
+        raise InvalidInput(f"{name} is {value!r}; it must be a number")
