@@ -79,6 +79,9 @@ export class TaskList {
     for (const [column, isShown] of Object.entries(this.model.tally.has)) this.card.classList.toggle(`has-${column}`, isShown);
     const height = this.rows.length * ROW_PX;
     if (this.height !== height) this.spacer.style.height = `${(this.height = height)}px`;
+    // As high as all tasks, filtered or not, so that it does not jump; the style sheet has the limit.
+    const whole = Math.max(this.model.rows.length, 3) * ROW_PX + 2;
+    if (this.whole !== whole) this.box.style.height = `${(this.whole = whole)}px`;
     const size = Math.ceil(this.box.clientHeight / ROW_PX) + 2 * BEYOND;
     while (this.pool.length < size) {
       const element = this.template.cloneNode(true);
