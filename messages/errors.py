@@ -4,8 +4,8 @@
 MusterError
 ├── LocalError                 an error on this side, which the caller can fix
 │   ├── InvalidTask            a task, or a list of tasks, is invalid
-│   │   ├── DuplicateTask      a task with this id exists already
-│   │   ├── DifferentTask      the store has a task with this id but different content
+│   │   ├── DuplicateTask      a different task with this id exists already
+│   │   │   └── DifferentTask  the store has a different task with this id
 │   │   ├── UnknownDependency  a task depends on an unknown task
 │   │   └── DependencyCycle    tasks depend on each other in a cycle
 │   ├── UnknownTask            no task has this id
@@ -73,11 +73,11 @@ class InvalidTask(LocalError):
 
 
 class DuplicateTask(InvalidTask):
-    """A task with this id exists already."""
+    """A different task with this id exists already; the message names the fields that differ."""
 
 
-class DifferentTask(InvalidTask):
-    """A resumed run has a task with this id but different content."""
+class DifferentTask(DuplicateTask):
+    """A resumed run has a different task with this id."""
 
 
 class UnknownDependency(InvalidTask):
