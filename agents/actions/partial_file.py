@@ -8,6 +8,7 @@ the lock. If such a name is too long for the file system, a checksum replaces th
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -39,6 +40,9 @@ class PartialFile:
         try:
             # A symbolic link stays, and its target changes, as in an editor.
             destination = destination.resolve()
+            if destination.is_symlink():
+                # From Python 3.13 on, links in a circle are resolved to one of them.
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             destination.parent.mkdir(parents=True, exist_ok=True)
             is_folder = destination.is_dir()
             longest = os.pathconf(destination.parent, "PC_NAME_MAX") if os.name == "posix" else 255
