@@ -291,10 +291,12 @@ def test_a_state_file_that_cannot_be_opened_is_closed(
 
 
 def test_a_connection_that_is_left_open_fails_its_test_with_its_place() -> None:
-    left: list[sqlite3.Connection] = []
+    watching = failing_on_open_databases()
+    watching.__enter__()
+    sqlite3.connect(":memory:").close()
+    left = sqlite3.connect(":memory:")
     with pytest.raises(pytest.fail.Exception, match="1 SQLite connections were left open") as told:
-        with failing_on_open_databases():
-            sqlite3.connect(":memory:").close()
-            left.append(sqlite3.connect(":memory:"))
-    left[0].close()
+        watching.__exit__(None, None, None)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        left.execute("SELECT 1")
     assert Path(__file__).name in str(told.value)
