@@ -107,7 +107,7 @@ class Target:
         """End a process of workers, by its process id."""
         process = self._workers.pop(name)
         process.send_signal(how)
-        process.wait(20)
+        process.wait(START_DEADLINE_S)
 
     def wait_for_workers(self, number: int) -> None:
         """Wait until so many are connected."""
@@ -153,11 +153,11 @@ class Target:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(START_DEADLINE_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self._reading.join(5)
+        self._reading.join(START_DEADLINE_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
         self._log.close()

@@ -81,7 +81,7 @@ def test_costs_refusals_ladders_and_budgets_work_across_processes(tmp_path: Path
         finally:
             for worker in workers:
                 worker.terminate()
-                worker.wait(timeout=10)
+                worker.wait(timeout=DEADLINE_S)
         return manager
 
     manager = asyncio.run(go())

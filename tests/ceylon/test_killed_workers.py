@@ -43,7 +43,7 @@ def workers_at(ticket: Path, *names: str) -> Iterator[dict[str, subprocess.Popen
         for worker in workers.values():
             worker.terminate()
         for worker in workers.values():
-            worker.wait(timeout=10)
+            worker.wait(timeout=DEADLINE_S)
 
 
 def run_and_kill(tmp_path: Path, *, come_back: bool) -> tuple[TaskManager, Counter[Any]]:

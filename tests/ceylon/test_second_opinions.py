@@ -69,7 +69,7 @@ def workers_at(
         for worker in workers.values():
             worker.terminate()
         for worker in workers.values():
-            worker.wait(timeout=10)
+            worker.wait(timeout=DEADLINE_S)
 
 
 def picture(task_id: int = 1, size: int = 0, **fields: int) -> Task:

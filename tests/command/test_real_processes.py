@@ -441,7 +441,7 @@ def test_a_manager_serves_its_metrics_while_it_runs(
 ) -> None:
     managing = start(*manager(tasks_file(3), "--workers", 1, "--metrics", 0))
     url = managing.wait_for("metrics at ").split()[-1]
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         assert b'muster_tasks{status="pending"} 1.0' in answer.read()
     managing.interrupt()
     assert managing.end().code == 1

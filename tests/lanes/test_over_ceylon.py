@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Word(BaseModel):

@@ -140,7 +140,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     yield made
     for process in made.started:
         process.kill()
-        process.wait(10)
+        process.wait(DEADLINE_S)
 
 
 def weighings(count: int, takes_s: float) -> str:
