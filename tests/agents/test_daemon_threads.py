@@ -70,7 +70,11 @@ def test_a_program_whose_run_has_ended_exits_although_a_handler_never_returns(
     )
     script.write_text(STUCK.format(make=imports + HANDLERS, executor=executor))
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        timeout=2 * DEADLINE_S,
+        check=False,
     )
     assert done.stdout == "['failed', 'completed']\n", done.stderr
     assert done.returncode == 0
