@@ -333,7 +333,8 @@ def test_many_that_ask_nothing_keep_nobody_from_the_metrics_and_cost_no_threads(
             held.enter_context(connected(url)).sendall(says)
         with urllib.request.urlopen(url, timeout=60) as answer:
             assert b"muster_tasks{" in answer.read()
-        assert threading.active_count() == before
+        # Threads of earlier tests may end meanwhile.
+        assert threading.active_count() <= before
 
 
 def connected(url: str) -> socket.socket:
