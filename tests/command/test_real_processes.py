@@ -121,7 +121,7 @@ def test_a_scenario_with_failures_ends_with_1_and_tells_them(start: Start) -> No
 
 @pytest.mark.slow
 def test_missing_workers_end_a_run_with_1_its_report_and_the_reason(start: Start) -> None:
-    ended = start("run", "late_worker", "fail", "--time-scale", "0.2").end()
+    ended = start("run", "late_worker", "fail", "--time-scale", "2").end()
     assert ended.code == 1
     assert "0 of 2 tasks succeeded" in ended.out
     assert ended.err.startswith("muster: 2 of 3 expected workers")
