@@ -25,7 +25,7 @@ async def until(happens: Callable[[], bool]) -> None:
         while not happens():
             await asyncio.sleep(0.005)
 
-    await asyncio.wait_for(wait(), 20)
+    await asyncio.wait_for(wait(), 60)
 
 
 async def test_a_task_is_submitted_done_and_found_with_its_output(
