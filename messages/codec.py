@@ -15,7 +15,14 @@ from pydantic import BaseModel, ValidationError
 
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
-from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
+from .inquiry import (
+    Answer,
+    Inquiry,
+    RetryAnswer,
+    RetryRequest,
+    SkillsAnswer,
+    SkillsInquiry,
+)
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain import plain_fields
@@ -80,6 +87,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Answer,
         SkillsInquiry,
         SkillsAnswer,
+        RetryRequest,
+        RetryAnswer,
         Parcel,
         BlobPlace,
         BlobsWanted,
