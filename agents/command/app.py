@@ -93,6 +93,7 @@ application.command("play-worker", hidden=True)(scenario_commands.play_one_worke
 application.command()(manager_command.manager)
 application.command()(worker_command.worker)
 application.command()(inspection_commands.why)
+application.command()(inspection_commands.retry)
 application.command()(machine_commands.doctor)
 application.command("bench")(machine_commands.run_bench)
 application.command()(machine_commands.secret)
