@@ -43,7 +43,7 @@ def test_an_unknown_command_is_a_usage_error(invoke: Invoke) -> None:
 
 
 def test_an_unexpected_exception_shows_its_traceback_and_is_our_fault(invoke: Invoke) -> None:
-    story = STORY.format(name="Broken").replace("difficulty=11", "difficulty=1 // 0")
+    story = STORY.format(name="Broken").replace("difficulty=11", "difficulty=1 / 0")
     Path("broken.py").write_text(story)
     ended = invoke("run", "broken.py")
     assert ended.code == 70
