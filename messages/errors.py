@@ -142,6 +142,13 @@ class InvalidInput(LocalError):
         super().__init__("\n  ".join(self.lines))
 
 
+class UserModuleFailed(InvalidInput):
+    """A user's module can't be loaded; the message contains the reason, the file and the line.
+
+    `__cause__` is the exception that ended it.
+    """
+
+
 class InvalidTrace(InvalidInput):
     """The file is not a trace, or is damaged; the message contains the file and line."""
 
