@@ -238,6 +238,8 @@ class BoardDriver:
     def keep_in(self, store: Store) -> None:
         """Write the run to a store from now on, and resume the run that the store holds.
 
+        The store is closed if that fails.
+
         Raises:
             StoreUnusable: the store's content can't be read, or the store can't be written to.
             DifferentTask: the store holds a task of the same id with other content.
@@ -246,15 +248,29 @@ class BoardDriver:
         try:
             added = restore_into(self.board, store.load(), self._clock.now())
         except DecodeError as fault:
+            store.close()
             raise StoreUnusable(
                 f"the store can't be read: {fault.detail}; import the classes of its tasks before "
                 "you resume the run"
             ) from None
+        except BaseException:
+            store.close()
+            raise
         self.commit = GroupCommit(store, self.board, self._carry_out)
-        if self._write_watcher is not None:
-            self.commit.watch_writes(self._write_watcher)
-        self.commit.write_at_once(added)
+        try:
+            if self._write_watcher is not None:
+                self.commit.watch_writes(self._write_watcher)
+            self.commit.write_at_once(added)
+        except BaseException:
+            self.close_store()
+            self.commit = None
+            raise
         self._set_timer(self._clock.now())
+
+    def close_store(self) -> None:
+        """Close the store, if there is one and it is open."""
+        if self.commit is not None:
+            self.commit.close()
 
     def watch_writes(self, watcher: Callable[[float], None]) -> None:
         """Call a function with the duration in seconds of each write to the store."""

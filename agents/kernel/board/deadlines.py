@@ -67,14 +67,33 @@ def describe_deadline(record: TaskRecord, time_scale: float, now: float) -> str 
     at = deadline_of(record, time_scale)
     if at is None:
         return None
+    late_s = lateness_s(record, time_scale, now)
     if record.finished_at is None:
-        if now <= at:
+        if late_s is None:
             return f"its deadline is in {at - now:.1f} s"
-        return f"it is late: its deadline was {now - at:.1f} s ago"
-    late_s = record.finished_at - at
-    if late_s <= 0:
+        return f"it is late: its deadline was {late_s:.1f} s ago"
+    if late_s is None:
         return "it was settled before its deadline"
     return f"it was late: it was settled {late_s:.1f} s after its deadline"
+
+
+def lateness_s(record: TaskRecord, time_scale: float, now: float) -> float | None:
+    """By how many seconds a task missed its deadline.
+
+    Args:
+        record: the task.
+        time_scale: the real duration of one second of `deadline`, in seconds.
+        now: the time, in seconds; a task that is not settled is late from its deadline on.
+
+    Returns:
+        The time from its deadline until it was settled, or until now. None if it has no deadline,
+        or did not miss it.
+    """
+    at = deadline_of(record, time_scale)
+    if at is None:
+        return None
+    late_s = (now if record.finished_at is None else record.finished_at) - at
+    return late_s if late_s > 0 else None
 
 
 def _is_running(record: TaskRecord) -> bool:
