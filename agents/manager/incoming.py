@@ -10,6 +10,7 @@ from ...messages import (
     Answer,
     BlobsReached,
     BlobsWanted,
+    ClientHello,
     Goodbye,
     Heartbeat,
     Hello,
@@ -31,6 +32,7 @@ from ..kernel.model.events import (
 from ..skills.policy_skills import answer_skills_inquiry
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
+from .clients import Clients
 from .outgoing import OutgoingMessages
 
 
@@ -49,15 +51,21 @@ class Incoming:
         driver: drives the board.
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
+        clients: takes what clients send.
     """
 
     def __init__(
-        self, driver: BoardDriver, outgoing: OutgoingMessages, handlers: MessageHandlers
+        self,
+        driver: BoardDriver,
+        outgoing: OutgoingMessages,
+        handlers: MessageHandlers,
+        clients: Clients,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload
         self._handlers = handlers
+        self._clients = clients
         self._lanes: LaneManager | None = None
 
     def start(self, lanes: LaneManager | None) -> None:
@@ -72,6 +80,10 @@ class Incoming:
             message: what arrived.
         """
         match message:
+            case ClientHello():
+                self._clients.hello(sender, message)
+            case _ if self._clients.has(sender):
+                self._clients.arrived(sender, message)
             case Heartbeat():
                 self._driver.apply(WorkerHeard(sender))
             case TaskProgress():

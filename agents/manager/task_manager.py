@@ -21,16 +21,15 @@ from ..runtime.background import BackgroundRun
 from ..runtime.log import log
 from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK
 from ..store.protocol import Store
+from ..submission.submission import Submission
 from ..transport.ceylon_api import PeerMode
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
 from .assigning import Assigning
-from .awaited_results import AwaitedResults
 from .hook_calls import in_hook
 from .hook_dispatch import HookDispatch
 from .options import ROLE, ManagerOptions, check_tasks_argument
 from .shell import RUN_CUT_SHORT, ManagerShell
-from .submission import Submission
 from .task_control import TaskControl
 from .workspace_agent import WorkspaceAgent
 
@@ -48,7 +47,7 @@ _HOW_TO_CONTINUE = (
 )
 
 
-class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
+class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
     """The manager: waits for its workers, assigns tasks by skill, and collects the results.
 
     ```python
@@ -233,7 +232,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             open_blobs=self._open_blobs,
             blob_threshold_bytes=blob_threshold_bytes,
         )
-        self._awaited = AwaitedResults(self._shell)
+        self._awaited = self._shell.awaited
         self._assigning = Assigning(self._shell, type(self).__name__)
         self._watch_timeouts()
         self._shell.driver.add_tasks(tasks)
@@ -384,7 +383,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             async with self._kept_skills:
                 await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
         finally:
-            self._awaited.close()
+            self._shell.awaited.close()
             self._cancel_timers()
             self._run_finished.set()
             for file in self._trace_files:
