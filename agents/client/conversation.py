@@ -38,9 +38,8 @@ from ...messages import (
     encode_message,
 )
 from ...messages.client import ManagerMethod
-from ...messages.codec import encode_task
+from ...messages.codec import encode_task, pack_task
 from ...messages.frame import EVERYONE
-from ...messages.task import check_is_task
 from ..execution.held_slots import OverdueAttempt
 from ..kernel.security.seal import Seal
 from ..runtime.loop_watch import LoopWatch
@@ -397,8 +396,8 @@ class ClientConversation:
 
 
 def _encode(task: Task) -> bytes:
-    check_is_task(task)
-    return encode_task(task)
+    # `pack_task` names the field that can't be sent.
+    return pack_task(task) or encode_task(task)
 
 
 def _error_of(reply: ManagerReply) -> MusterError:

@@ -288,8 +288,7 @@ class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
     ) -> None:
         """Begin to manage in the background; returns when workers can join.
 
-        It continues until `stop`, whether or not there are tasks. A failed task is tried at another
-        worker if one could do it, unless `reassign_failed` says otherwise.
+        It continues until `stop`; see `stay`.
 
         Args:
             inputs: passed to `@on_run` handlers as they are; they are never unpickled.
@@ -299,8 +298,16 @@ class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
             PortInUse: another program uses the port.
             InvalidInput: it was started before.
         """
-        self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
+        self.stay()
         await self._service.start(lambda: self.start_agent(inputs, workers), self._shell.opened)
+
+    def stay(self) -> None:
+        """Continue until `stop`, whether or not there are tasks; call this before the start.
+
+        A failed task is tried at another worker if one could do it, unless `reassign_failed` says
+        otherwise. `start` does this by itself, `start_agent` does not.
+        """
+        self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
 
     async def stop(self) -> None:
         """End the run now: workers are told to stop, and unfinished tasks stay unfinished.
