@@ -59,7 +59,14 @@ from .errors import (
     WrongCall,
     WrongSecret,
 )
-from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
+from .inquiry import (
+    Answer,
+    Inquiry,
+    RetryAnswer,
+    RetryRequest,
+    SkillsAnswer,
+    SkillsInquiry,
+)
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .task import (
@@ -143,6 +150,8 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
+    "RetryAnswer",
+    "RetryRequest",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",

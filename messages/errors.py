@@ -131,7 +131,16 @@ class UnknownName(LocalError):
 
 
 class InvalidInput(LocalError):
-    """A file, ticket or argument is invalid."""
+    """A file, ticket or argument is invalid.
+
+    Args:
+        message: what is wrong, or of what there are several problems.
+        problems: several problems, each for a line of its own.
+    """
+
+    def __init__(self, message: str = "", *problems: str) -> None:
+        self.lines = (message, *problems)
+        super().__init__("\n  ".join(self.lines))
 
 
 class InvalidTrace(InvalidInput):

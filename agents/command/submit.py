@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from ...messages import InvalidInput, Task, TaskId, TaskResult, UnknownTask
+from ...messages import InvalidInput, Task
 from ...messages.codec import summarize
-from ...messages.wording import show
-from ..client.client import Client
-from ..report.json_value import to_json_value
-from .console.exit import EXIT_FAILED, EXIT_OK
-from .output import write_json_line, write_line
 from .why import possible_task_ids
 
 

@@ -71,7 +71,7 @@ def read_tasks(path: str | Path) -> list[Task]:
         reason = (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
         raise InvalidInput(f"the tasks file {str(path)!r} can't be read: {reason}") from None
     if problems.messages:
-        raise InvalidInput(_describe(path, problems))
+        raise _invalid(path, problems)
     if not tasks:
         raise InvalidInput(f"the tasks file {str(path)!r} contains no tasks")
     return tasks
@@ -88,11 +88,11 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _describe(path: Path, problems: Problems) -> str:
+def _invalid(path: Path, problems: Problems) -> InvalidInput:
     if len(problems.messages) == 1:
-        return f"{path}: {problems.messages[0]}"
+        return InvalidInput(f"{path}: {problems.messages[0]}")
     count = f"the first {MAX_PROBLEMS}" if problems.is_full else str(len(problems.messages))
-    return "\n  ".join([f"{path}: {count} problems:", *problems.messages])
+    return InvalidInput(f"{path}: {count} problems:", *problems.messages)
 
 
 # ------------------------------------------------------------------------ individual tasks

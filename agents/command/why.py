@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ...messages import Answer, Inquiry, InvalidInput, SkillsInquiry, TaskId, UnknownTask
+from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..report.model import RunReport
 from ..security.ticket import Ticket
-from .manager_client import ManagerClient, no_answer
+from .manager_client import ManagerClient, ManagerInquiry, no_answer
 from .stored_run import read_stored_run
 
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
@@ -137,7 +137,7 @@ class InquiryClient(ManagerClient):
         """Whether the manager has answered, even if it does not know the task."""
         return self.lines is not None or self.refusal is not None
 
-    def take(self, message: BaseModel) -> Inquiry | SkillsInquiry | None:
+    def take(self, message: BaseModel) -> ManagerInquiry | None:
         """Take an answer; ask for the next possible id if the manager does not know this one."""
         if not isinstance(message, Answer) or message.session != self.inquiry.session:
             return self.inquiry

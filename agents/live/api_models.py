@@ -48,6 +48,27 @@ class CancelOrder(_Model):
     """The reason for people; the task's story contains it."""
 
 
+class RetryOrder(_Model):
+    """A request to try a settled task again."""
+
+    reason: Note = "by the user"
+    """Who asks for it, or why; the task's story contains it."""
+
+
+class RetryAllOrder(RetryOrder):
+    """A request to try several settled tasks again, all of them or none."""
+
+    tasks: list[TaskId] | None = Field(default=None, min_length=1, max_length=MAX_TASKS_PER_CALL)
+    """The tasks; null for all that failed."""
+
+
+class Retried(_Model):
+    """Tasks begin anew."""
+
+    retried: list[TaskId]
+    """Their ids, with those of the tasks that were cancelled for their sake."""
+
+
 class PriorityOrder(_Model):
     """A request to change a task's priority."""
 

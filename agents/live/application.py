@@ -18,6 +18,7 @@ from ...messages import (
     InvalidTask,
     MusterError,
     StoreUnusable,
+    TaskId,
     TaskStatus,
     UnknownTask,
 )
@@ -34,6 +35,9 @@ from .api_models import (
     Fault,
     PriorityOrder,
     Ready,
+    Retried,
+    RetryAllOrder,
+    RetryOrder,
     Skills,
     Stats,
     Story,
@@ -154,6 +158,7 @@ class _Routes:
         add("/api/tasks", self.list_tasks, responses=wrong)
         task = "/api/tasks/{task_id:path}"
         add(f"{task}/cancel", self.cancel, methods=["POST"], status_code=204, responses=too_late)
+        add(f"{task}/retry", self.retry, methods=["POST"], responses=too_late)
         add(
             f"{task}/priority",
             self.prioritize,
@@ -161,6 +166,7 @@ class _Routes:
             status_code=204,
             responses=too_late,
         )
+        add("/api/retry", self.retry_all, methods=["POST"], responses=too_late)
         add(f"{task}/story", self.story, responses=unknown)
         add(task, self.get_task, responses=unknown)
         add("/api/stats", self.stats)
@@ -222,6 +228,21 @@ class _Routes:
     async def cancel(self, task_id: str, order: CancelOrder) -> None:
         """Cancel a task that is not settled yet; a worker that runs it is told to stop."""
         self._manager.cancel_task(read_task_id(task_id), order.reason)
+
+    async def retry(self, task_id: str, order: RetryOrder) -> Retried:
+        """Try a failed or cancelled task again.
+
+        It begins anew with all its attempts, and so do the tasks that were cancelled because they
+        depend on it.
+        """
+        return self._retry([read_task_id(task_id)], order.reason)
+
+    async def retry_all(self, order: RetryAllOrder) -> Retried:
+        """Try several settled tasks again, or all that failed; all of them or none."""
+        return self._retry(order.tasks, order.reason)
+
+    def _retry(self, task_ids: list[TaskId] | None, reason: str) -> Retried:
+        return Retried(retried=self._manager.retry_tasks(task_ids, reason))
 
     async def prioritize(self, task_id: str, order: PriorityOrder) -> None:
         """Change the priority of a waiting task."""

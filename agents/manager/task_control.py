@@ -82,6 +82,29 @@ class TaskControl(RunView):
             return None
         return self.ask(lambda: self._shell.driver.recover(task.id))
 
+    def retry_tasks(
+        self, task_ids: Iterable[TaskId] | None = None, reason: str = "by the user"
+    ) -> list[TaskId]:
+        """Try failed or cancelled tasks again, all of them or none, while the run lasts.
+
+        Each begins anew under its id, with all its attempts. Tasks that were cancelled because
+        they depend on one of them begin anew, too.
+
+        Args:
+            task_ids: the tasks; None for all that failed.
+            reason: who asks for it, or why; the tasks' stories contain it.
+
+        Returns:
+            The ids of all tasks that begin anew, in the order in which they were added.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: a task is not settled or is completed, depends on a task that will
+                never be completed, or the run has ended.
+        """
+        asked = None if task_ids is None else tuple(task_ids)
+        return self.ask(lambda: self._shell.driver.retry(asked, reason))
+
     def retire_worker(self, name: str) -> None:
         """Tell an idle worker to stop, since it is not needed any more.
 

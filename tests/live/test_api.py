@@ -25,7 +25,7 @@ async def until(happens: Callable[[], bool]) -> None:
         while not happens():
             await asyncio.sleep(0.005)
 
-    await asyncio.wait_for(wait(), 20)
+    await asyncio.wait_for(wait(), 60)
 
 
 async def test_a_task_is_submitted_done_and_found_with_its_output(
@@ -182,6 +182,41 @@ async def test_what_is_settled_cannot_be_cancelled_or_hurried(house: Make, clien
         assert "task 1 is cancelled" in again.json()["error"]
         late = await web.put("/api/tasks/1/priority", json={"priority": 1})
         assert late.status_code == 409
+
+
+async def test_failed_tasks_are_tried_again_with_what_depends_on_them(
+    house: Make, client: Make
+) -> None:
+    async with house() as here, client(here.manager) as web:
+        worker = await here.employ("Ada")
+        is_dry: list[bool] = []
+
+        @worker.task("roll")
+        def roll(task: Any) -> str:
+            if not is_dry:
+                raise ValueError("too wet")
+            return "rolled"
+
+        tasks = [
+            {"id": 1, "description": "x", "type": "roll"},
+            {"id": 2, "description": "x", "type": "roll", "depends_on": [1]},
+            {"id": 3, "description": "x", "type": "roll"},
+        ]
+        await web.post("/api/tasks", json=tasks)
+        await until(lambda: here.manager.get_task_status(3) == "Failed")
+        await until(lambda: here.manager.get_task_status(2) == "Cancelled")
+        is_dry.append(True)
+        told = await web.post("/api/tasks/1/retry", json={"reason": "it dried"})
+        assert (told.status_code, told.json()) == (200, {"retried": [1, 2]})
+        await until(lambda: here.manager.get_task_status(2) == "Completed")
+        lines = (await web.get("/api/tasks/1/story")).json()["story"]
+        assert [each["detail"] for each in lines if each["what"] == "task_retried"] == ["it dried"]
+        assert (await web.post("/api/retry", json={})).json() == {"retried": [3]}
+        await until(lambda: here.manager.get_task_status(3) == "Completed")
+        refused = await web.post("/api/retry", json={"tasks": [3]})
+        assert refused.status_code == 409
+        assert "only a failed or cancelled task can be tried again" in refused.json()["error"]
+        assert (await web.post("/api/tasks/9/retry", json={})).status_code == 404
 
 
 async def test_after_the_end_nothing_can_be_added_and_all_can_be_read(

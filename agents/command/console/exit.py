@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from ....messages import JoinRefused, LocalError, WrongSecret
+from ....messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ....messages.wording import summarize
 from ...runtime.terminal_text import terminal_line, terminal_lines
 
@@ -29,9 +29,15 @@ EXIT_UNEXPECTED_ERROR = 70
 THREAD_JOIN_TIMEOUT_S = 0.3
 
 
-def print_message(message: str) -> None:
-    """Print a message on stderr, as one line that starts with "muster: "."""
-    sys.stderr.write(f"muster: {terminal_line(message)}\n")
+def print_message(message: str, *details: str) -> None:
+    """Print a message on stderr, as one line that starts with "muster: ".
+
+    Args:
+        message: the message.
+        details: each is printed on a further line, indented.
+    """
+    lines = [f"muster: {terminal_line(message)}", *(f"  {terminal_line(each)}" for each in details)]
+    sys.stderr.write("\n".join([*lines, ""]))
     sys.stderr.flush()
 
 
@@ -63,6 +69,9 @@ def exit_code_of(command: Callable[[], object]) -> int:
         command()
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else EXIT_FAILED
+    except InvalidInput as fault:
+        print_message(*fault.lines)
+        return EXIT_CANNOT_RUN
     except (LocalError, JoinRefused, WrongSecret) as fault:
         print_message(str(fault))
         return EXIT_CANNOT_RUN

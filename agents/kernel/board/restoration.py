@@ -224,7 +224,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, ())
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0))
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -248,7 +248,8 @@ def _read_task(
         decision,
         *later,
     ) = unpack(row.state)
-    timeout, opinions = (*later, *_LATER_IN_TASKS[len(later) :])
+    timeout, opinions, retried = (*later, *_LATER_IN_TASKS[len(later) :])
+    retried_at, former_attempts = retried
     task = decode_task(row.definition)
     record = TaskRecord(
         row.task_id,
@@ -264,6 +265,8 @@ def _read_task(
         finished_at=finished_at,
         progress=100.0 if row.status is TaskStatus.COMPLETED else 0.0,
         decision=None if decision is None else _read_decision(decision, candidates_by_bytes),
+        retried_at=retried_at,
+        former_attempts=former_attempts,
     )
     if priority is not None:
         # The row contains the task if it has changed, and the timeout if it has changed.
@@ -298,7 +301,7 @@ def _read_task(
     record.forgotten = forgotten
     record.declined_by = frozenset(
         attempt.worker.name
-        for attempt in record.attempts
+        for attempt in record.current_attempts
         if attempt.outcome is AttemptOutcome.DECLINED
     )
     return record

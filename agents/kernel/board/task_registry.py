@@ -98,7 +98,10 @@ class TaskRegistry:
         counts = self.counts
         counts[before] -= 1
         counts[after] += 1
-        if after in _FINAL:
+        if before in _FINAL:
+            record.finished_at = None
+            self.unsettled += 1
+        elif after in _FINAL:
             record.finished_at = self._context.now
             self.unsettled -= 1
             if needs_second_opinion(record.task):
