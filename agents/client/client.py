@@ -30,6 +30,7 @@ from .agent import ClientAgent
 from .loop_thread import LoopThread
 
 CONNECT_TIMEOUT_S = 10.0
+_ADDED_AT_ONCE = 1_000
 
 
 class Client(Submission):
@@ -165,7 +166,7 @@ class Client(Submission):
             items: the data of each task; more are taken only when there is room for them.
             max_waiting: how many tasks there may be at a time, 1 or more.
         """
-        tasks = (_make_task(task_type, item) for item in items)
+        tasks = (Task(type=task_type, data=item) for item in items)
         results = self.submit_many(tasks, max_waiting=max_waiting, in_order=True)
         async for result in results:
             yield result
@@ -173,6 +174,26 @@ class Client(Submission):
     async def gather(self, tasks: Sequence[Task]) -> list[TaskResult]:
         """Submit tasks together, and return their results in the tasks' order."""
         return [result async for result in self.submit_many(tasks, in_order=True)]
+
+    async def add_tasks(self, tasks: Sequence[Task]) -> None:
+        """Submit tasks, and return when the manager has them, without waiting for their results.
+
+        Raises:
+            MusterError: what the manager says against one of the tasks. They are added by the
+                thousand, and of that thousand none is.
+        """
+        for start in range(0, len(tasks), _ADDED_AT_ONCE):
+            await self._add(tasks[start : start + _ADDED_AT_ONCE])
+
+    async def _add(self, tasks: Sequence[Task]) -> None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Payload] = loop.create_future()
+
+        def settle(_: TaskId, outcome: Outcome) -> None:
+            call_in(loop, _set, future, outcome if isinstance(outcome, MusterError) else None)
+
+        self._conversation.add(tasks, settle, lambda: call_in(loop, _set, future, None))
+        await future
 
     async def cancel(self, task_id: TaskId, reason: str = "by a client") -> None:
         """Cancel a task; a worker that runs it is told to stop.
@@ -307,6 +328,10 @@ class BlockingClient:
         """
         return self._thread.wait_for(self._connected.result(task_id), timeout_s)
 
+    def add_tasks(self, tasks: Sequence[Task]) -> None:
+        """Submit tasks without waiting for their results; see `Client.add_tasks`."""
+        self._thread.wait_for(self._connected.add_tasks(tasks))
+
     def cancel(self, task_id: TaskId, reason: str = "by a client") -> None:
         """Cancel a task; see `Client.cancel`."""
         self._thread.wait_for(self._connected.cancel(task_id, reason))
@@ -357,7 +382,3 @@ def _set(future: asyncio.Future[Payload], reply: Payload | MusterError) -> None:
         future.set_exception(reply)
     else:
         future.set_result(reply)
-
-
-def _make_task(task_type: str, data: Payload) -> Task:
-    return Task(id=secrets.token_hex(12), description=task_type, type=task_type, data=data)

@@ -99,13 +99,20 @@ class ClientConversation:
 
     # ------------------------------------------------------------------ tasks and results
 
-    def add(self, tasks: Sequence[Task], settle: Settle) -> None:
+    def add(
+        self, tasks: Sequence[Task], settle: Settle, added: Callable[[], None] = lambda: None
+    ) -> None:
         """Submit tasks, from any thread; see `ResultSource`.
 
         What the manager says against them is their outcome.
+
+        Args:
+            tasks: the tasks.
+            settle: called with the outcome of each.
+            added: called when the manager has added them.
         """
         packed = tuple(map(_encode, tasks))
-        self._call(lambda: self._add([task.id for task in tasks], packed, settle))
+        self._call(lambda: self._add([task.id for task in tasks], packed, settle, added))
 
     def wait_for(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
         """Call a function with the outcome of tasks that were submitted before, from any thread."""
@@ -134,17 +141,27 @@ class ClientConversation:
             raise RunEnded("the client is not connected; use it inside `async with`")
         call_in(loop, function)
 
-    def _add(self, task_ids: Sequence[TaskId], packed: tuple[bytes, ...], settle: Settle) -> None:
+    def _add(
+        self,
+        task_ids: Sequence[TaskId],
+        packed: tuple[bytes, ...],
+        settle: Settle,
+        added: Callable[[], None],
+    ) -> None:
         if self._fault is not None:
             self._settle_all(task_ids, self._fault, settle)
             return
         for task_id in task_ids:
             self._wait(task_id, settle)
         request = SubmitTasks(number=next(self._numbers), tasks=packed)
-        self._request(request, partial(self._submitted, task_ids, settle))
+        self._request(request, partial(self._submitted, task_ids, settle, added))
 
     def _submitted(
-        self, task_ids: Sequence[TaskId], settle: Settle, reply: Payload | MusterError
+        self,
+        task_ids: Sequence[TaskId],
+        settle: Settle,
+        added: Callable[[], None],
+        reply: Payload | MusterError,
     ) -> None:
         if isinstance(reply, MusterError):
             for task_id in task_ids:
@@ -153,6 +170,7 @@ class ClientConversation:
         else:
             # Some may be settled already.
             self._added.update(task_id for task_id in task_ids if task_id in self._waiting)
+            added()
 
     def _wait_for(self, task_ids: Sequence[TaskId], settle: Settle) -> None:
         if self._fault is not None:
