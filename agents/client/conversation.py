@@ -419,10 +419,16 @@ def _encode(task: Task) -> bytes:
 
 
 def _error_of(reply: ManagerReply) -> MusterError:
-    """The error that a reply tells of, of the manager's own class if it needs only a text."""
+    """The error that a reply tells of, of the manager's own class if it can be made of a text."""
     kind: object = getattr(messages, reply.error_kind, None)
-    if isinstance(kind, type) and issubclass(kind, MusterError) and "__init__" not in vars(kind):
-        return kind(reply.error)
+    if isinstance(kind, type) and issubclass(kind, MusterError):
+        try:
+            fault = kind(reply.error)
+        except TypeError:
+            pass
+        else:
+            if str(fault) == reply.error:
+                return fault
     return LocalError(f"{reply.error_kind}: {reply.error}")
 
 

@@ -38,9 +38,7 @@ def make_task(task_type: str, data: str | None, task_id: str | None) -> Task:
         raise InvalidInput(f"the task can't be made: {summarize(fault)}") from None
 
 
-async def submit_tasks(
-    client: Client, tasks: Sequence[Task], *, waits: bool, as_json: bool
-) -> int:
+async def submit_tasks(client: Client, tasks: Sequence[Task], *, waits: bool, as_json: bool) -> int:
     """Submit tasks, and write a line for each result, in the order in which they come.
 
     Args:

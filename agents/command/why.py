@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..report.model import RunReport
+from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from ..security.ticket import Ticket
 from .manager_client import ManagerClient, ManagerInquiry, no_answer
 from .stored_run import read_stored_run
@@ -78,7 +79,13 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
         InvalidInput: the file can't be read, or is not a report.
     """
     try:
-        report = RunReport.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        decode_json(content)
+        report = RunReport.model_validate_json(content)
+    except JsonFault as fault:
+        raise InvalidInput(
+            f"{str(path)!r} is not a JSON report: {describe_json_fault(fault)}"
+        ) from None
     except OSError as fault:
         raise InvalidInput(f"the report {str(path)!r} can't be read: {fault.strerror}") from None
     except ValidationError as fault:

@@ -35,10 +35,13 @@ class _Model(BaseModel):
 
 
 class Added(_Model):
-    """Tasks were added."""
+    """The tasks of a call."""
 
     added: list[TaskId]
-    """Their ids, in the order of the call."""
+    """The ids of those that were added, in the order of the call."""
+
+    known: list[TaskId] = []
+    """The ids of those that the run had already, with the same content; they are not done again."""
 
 
 class CancelOrder(_Model):

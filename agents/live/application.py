@@ -25,6 +25,7 @@ from ...messages import (
 from ...messages.wording import show
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
+from ..runtime.strict_json import JsonFault, describe_json_fault
 from .api_models import (
     MANY,
     MAX_TASKS_PER_CALL,
@@ -60,6 +61,7 @@ from .event_stream import EventStream
 from .feed import Feed
 from .guard import Admission, Guard
 from .readiness import find_readiness
+from .strict_route import StrictRoute
 from .task_addresses import read_task_id
 from .task_list import TaskFilter, find_tasks
 
@@ -144,6 +146,7 @@ class _Routes:
                 MusterError: _answer_error,
             },
         )
+        application.router.route_class = StrictRoute
         add = application.add_api_route
         add("/", _file("index.html"), include_in_schema=False)
         add("/docs", _file("api.html"), include_in_schema=False)
@@ -154,6 +157,7 @@ class _Routes:
         unknown: dict[int | str, dict[str, object]] = {404: {"model": Wrong}, **wrong}
         too_late: dict[int | str, dict[str, object]] = {409: {"model": Wrong}, **unknown}
         taken: dict[int | str, dict[str, object]] = {409: {"model": Wrong}, **wrong}
+        taken[200] = {"model": Added}
         add("/api/tasks", self.submit, methods=["POST"], status_code=201, responses=taken)
         add("/api/tasks", self.list_tasks, responses=wrong)
         task = "/api/tasks/{task_id:path}"
@@ -182,16 +186,26 @@ class _Routes:
 
     # ------------------------------------------------------------------ tasks
 
-    async def submit(self, body: SubmittedTasks) -> Added:
+    async def submit(self, body: SubmittedTasks, response: Response) -> Added:
         """Add one task or a list of tasks, all or none.
 
-        The fields are those of `muster.messages.Task`.
+        The fields are those of `muster.messages.Task`. Without an `id`, a task gets one. An id is
+        an idempotency key: a task that the run has already, with the same content, is not added
+        again, and the answer is 200 if that is so of all; with other content the answer is 409.
         """
         tasks = body if isinstance(body, list) else [body]
         if self._manager.ask(lambda: self._manager.board.has_ended):
             raise IllegalTransition("the run has ended; no further tasks can be added")
+        board = self._manager.board
+        known = self._manager.ask(lambda: {each.id for each in tasks if each.id in board.tasks})
         await self._manager.batch_assign_tasks(tasks, len(tasks))
-        return Added(added=[task.id for task in tasks])
+        ids = dict.fromkeys(task.id for task in tasks)
+        if len(known) == len(ids):
+            response.status_code = 200
+        return Added(
+            added=[each for each in ids if each not in known],
+            known=[each for each in ids if each in known],
+        )
 
     async def list_tasks(
         self,
@@ -329,14 +343,15 @@ async def _answer_error(_: Request, fault: Exception) -> JSONResponse:
 
 async def _answer_http_error(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, HTTPException)
-    if fault.status_code == 400:  # noqa: PLR2004 - FastAPI's answer to a body that is not JSON
-        return _error_response(422, "the body is not JSON, or is nested too deeply")
     return _error_response(fault.status_code, str(fault.detail))
 
 
 async def _answer_invalid_fields(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, RequestValidationError)
     errors = fault.errors()
+    if errors[0]["type"] == "json_invalid":
+        place = JsonFault(errors[0]["ctx"]["error"], fault.body, errors[0]["loc"][1])
+        return _error_response(422, f"the body is not JSON: {describe_json_fault(place)}")
     faults = [
         Fault(
             field=_name_field(each["loc"]),

@@ -31,7 +31,8 @@ class AwaitedResults:
     def add(self, tasks: Sequence[Task], settle: Settle) -> None:
         """Add tasks, from any thread, and call a function with the result of each.
 
-        The result of a task that a resumed run has settled already is passed on at once.
+        A task that the manager has already is not added again; if it is settled, its result is
+        passed on at once.
 
         Raises:
             RunEnded: the run has ended.
@@ -95,8 +96,8 @@ class AwaitedResults:
                 unknown.append(task_id)
             elif record.status.is_final:
                 settle(task_id, result_of(record))
-            elif settle not in (waiting := self._waiting.get(task_id, ())):
-                self._waiting[task_id] = (*waiting, settle)
+            else:
+                self._waiting[task_id] = (*self._waiting.get(task_id, ()), settle)
         return unknown
 
     def stop_waiting(self, task_ids: Iterable[TaskId], settle: Settle) -> None:

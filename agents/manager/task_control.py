@@ -31,10 +31,12 @@ class TaskControl(RunView):
     def add_task(self, task: Task) -> None:
         """Add a task, before or during the run, from any thread.
 
-        When it returns, the task is in the queue, and in the store if there is one.
+        When it returns, the task is in the queue, and in the store if there is one. A task that the
+        manager has already, with the same content, is not added again.
 
         Raises:
-            InvalidTask: its id is taken, a dependency is unknown, or the run has ended.
+            DuplicateTask: a different task has its id; the message names the fields that differ.
+            InvalidTask: a dependency is unknown, or the run has ended.
             EncodeError: its data can't be encoded by msgpack.
             StoreUnusable: the store can't be written to.
         """
@@ -149,7 +151,8 @@ class TaskControl(RunView):
     def forget_tasks(self, task_ids: Iterable[TaskId]) -> None:
         """Forget settled tasks and their results, so that a manager can run for years.
 
-        The report does not contain them any more. A new task must not have the id of one.
+        The report does not contain them any more. A task that is submitted with the id of one is
+        a new task, and is done again.
 
         Raises:
             UnknownTask: there is no such task; none is forgotten.

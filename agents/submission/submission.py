@@ -25,11 +25,13 @@ class Submission:
         """Add a task and wait for its recorded result, in any event loop of any thread.
 
         Args:
-            task: the task. If a resumed run has settled it, its result is returned at once.
+            task: the task. Its id is an idempotency key: if the manager has this task already, also
+                from before a restart, it is not done again, and its one result is returned.
 
         Raises:
             RunEnded: the run has ended, or ends before the task is settled.
-            InvalidTask: its id is taken, or a dependency is unknown.
+            DuplicateTask: a different task has its id; the message names the fields that differ.
+            InvalidTask: a dependency is unknown.
             EncodeError: its data can't be encoded by msgpack.
             StoreUnusable: the store can't be written to.
         """
@@ -45,6 +47,8 @@ class Submission:
     def submit_nowait(self, task: Task) -> Future[TaskResult]:
         """Add a task, from any thread, without waiting for its result.
 
+        A task that the manager has already is not added again, as with `submit`.
+
         Returns:
             A future of the result; it raises `RunEnded` if the run ends before. Cancelling it does
             not cancel the task. Do not block on it in the manager's own event loop; use `submit`
@@ -52,7 +56,8 @@ class Submission:
 
         Raises:
             RunEnded: the run has ended.
-            InvalidTask: its id is taken, or a dependency is unknown.
+            DuplicateTask: a different task has its id; the message names the fields that differ.
+            InvalidTask: a dependency is unknown.
             EncodeError: its data can't be encoded by msgpack.
             StoreUnusable: the store can't be written to.
         """
@@ -88,7 +93,9 @@ class Submission:
 
         Args:
             tasks: an iterable or async iterable. Tasks are added when it makes us wait or a batch
-                is full. A task may depend on others of its batch or of earlier batches.
+                is full. A task may depend on others of its batch or of earlier batches. One that
+                the manager has already is not done again; each time it is given, its one result is
+                yielded.
             batch_size: how many tasks are added at once, 1 or more; at most half of `max_waiting`
                 is used.
             max_waiting: how many tasks there may be at a time, 1 or more.

@@ -71,7 +71,8 @@ class TaskFlow:
         self._unsettled = 0
         self._ready: deque[TaskResult] = deque()
         self._order: deque[TaskId] = deque()
-        self._early: dict[TaskId, TaskResult | None] = {}
+        # Several for a task that was given several times.
+        self._early: dict[TaskId, list[TaskResult | None]] = {}
         self._to_forget: list[TaskId] = []
         self._not_forgotten: deque[TaskId] = deque(maxlen=max_waiting)
         self._yielded_since = 0
@@ -217,15 +218,21 @@ class TaskFlow:
         else:
             result = outcome
         if self._in_order:
-            self._early[task_id] = result
+            self._early.setdefault(task_id, []).append(result)
             while self._order and self._order[0] in self._early:
-                result = self._early.pop(self._order.popleft())
-                if result is not None:
-                    self._ready.append(result)
+                self._take_early(self._order.popleft())
         elif result is not None:
             self._ready.append(result)
         if self._ready or not self._unsettled:
             self._arrived.set()
+
+    def _take_early(self, task_id: TaskId) -> None:
+        early = self._early[task_id]
+        result = early.pop()
+        if not early:
+            del self._early[task_id]
+        if result is not None:
+            self._ready.append(result)
 
     # ------------------------------------------------------------------ forgetting
 

@@ -85,7 +85,7 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 async def wait_for_file(path: Path) -> None:
     async def look() -> None:
-        while not path.exists():
+        while not path.exists():  # noqa: ASYNC240 - it takes microseconds
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(look(), DEADLINE_S)

@@ -116,7 +116,6 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
     board.start_barrier.is_over = snapshot.began_at is not None
     tasks.ignored.update(snapshot.ignored)
     tasks.by_id.update((record.task_id, record) for record in snapshot.tasks)
-    tasks.restored_ids.update(tasks.by_id)
     for worker in snapshot.workers:
         silence = workers.restore(worker)
         if silence is not None:
