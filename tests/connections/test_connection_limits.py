@@ -339,8 +339,7 @@ async def test_an_accepted_connection_sends_at_once() -> None:
     # Otherwise the second of two messages waits for the acknowledgement of the first.
     async with listening() as place:
         await place.ask()
-        _, writer = await place.come()
-        (connection,) = [each for each in place.listener._connections if each.transport]
+        connection = place.listener._connections[0]
+        assert connection.transport is not None
         accepted = connection.transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        writer.close()
