@@ -106,6 +106,7 @@ class MetricTallies:
             ready_at = record.attempts[before].ended_at
             if ready_at is None:
                 return
+            ready_at = max(ready_at, record.since)
         else:
             ready_at = max(record.added_at, board.began_at or record.added_at)
             for task_id in record.task.depends_on:

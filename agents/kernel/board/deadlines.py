@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..matching.ready_queue import QueueEntry
-from ..model.records import TaskRecord
+from ..model.records import TaskRecord, describe_since
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +42,7 @@ def deadline_of(record: TaskRecord, time_scale: float) -> float | None:
         time_scale: the real duration of one second of `deadline`, in seconds.
     """
     within_s = record.task.deadline
-    return None if within_s is None else record.added_at + within_s * time_scale
+    return None if within_s is None else record.since + within_s * time_scale
 
 
 def shortest_s(record: TaskRecord) -> float | None:
@@ -53,14 +53,13 @@ def shortest_s(record: TaskRecord) -> float | None:
 
 def describe_lateness(record: TaskRecord) -> str:
     """The error of a task that can't be done in time any more."""
-    error = f"late: it is not completed {record.task.deadline:g} s after it was added"
+    within = f"{record.task.deadline:g} s after it {describe_since(record)}"
     least_s = shortest_s(record)
-    if least_s is not None:
-        error = (
-            f"late: it can't be completed {record.task.deadline:g} s after it was added any more; "
-            f"such tasks take {least_s:.3g} s at least"
-        )
-    return error
+    if least_s is None:
+        return f"late: it is not completed {within}"
+    return (
+        f"late: it can't be completed {within} any more; such tasks take {least_s:.3g} s at least"
+    )
 
 
 def describe_deadline(record: TaskRecord, time_scale: float, now: float) -> str | None:
