@@ -19,7 +19,13 @@ from ..runtime.terminal_text import one_line
 from .formatting import format_cost, format_grade
 from .model import RunReport, SkillCell, TaskReport, WorkerReport
 from .skill_map import DIFFICULTY
-from .words import describe_cost, name_of_column, rare_figures
+from .words import (
+    describe_cost,
+    describe_deadlines,
+    describe_lost_attempts,
+    name_of_column,
+    rare_figures,
+)
 
 DEFAULT_WIDTH = 100
 """The width of the text without a terminal, in columns."""
@@ -229,6 +235,10 @@ def _closing(report: RunReport) -> Iterable[Text]:
     if report.mean_time is not None:
         work, mean = _duration(report.total_time), _duration(report.mean_time)
         yield Text(f"Work: {work}, {mean} a task")
+    if lost_attempts := describe_lost_attempts(report):
+        yield Text(f"Attempts lost: {lost_attempts}")
+    if deadlines := describe_deadlines(report):
+        yield Text(f"Deadlines missed: {deadlines}")
     if report.has_costs:
         yield Text(f"Cost: {_one_line(describe_cost(report))}")
     if report.quality is not None:
