@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ...messages import Answer, Inquiry, InvalidInput, SkillsInquiry, TaskId, UnknownTask
+from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask
+from ...messages.wording import find_by_short_id
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..report.model import RunReport
+from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from ..security.ticket import Ticket
-from .manager_client import ManagerClient, no_answer
+from .manager_client import ManagerClient, ManagerInquiry, no_answer
 from .stored_run import read_stored_run
 
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
@@ -78,7 +80,13 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
         InvalidInput: the file can't be read, or is not a report.
     """
     try:
-        report = RunReport.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        decode_json(content)
+        report = RunReport.model_validate_json(content)
+    except JsonFault as fault:
+        raise InvalidInput(
+            f"{str(path)!r} is not a JSON report: {describe_json_fault(fault)}"
+        ) from None
     except OSError as fault:
         raise InvalidInput(f"the report {str(path)!r} can't be read: {fault.strerror}") from None
     except ValidationError as fault:
@@ -87,11 +95,16 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
         raise InvalidInput(
             f"{str(path)!r} is not a JSON report: {where + ': ' if where else ''}{first['msg']}"
         ) from None
-    for task_id in task_ids:
-        for task in report.tasks:
-            if task.id == task_id:
-                return task.why
+    by_id = {task.id: task for task in report.tasks}
+    task_id = _find(task_ids, by_id)
+    if task_id is not None:
+        return by_id[task_id].why
     raise UnknownTask(f"the report {str(path)!r} has no task {task_ids[0]!r}")
+
+
+def _find(task_ids: Sequence[TaskId], known: Collection[TaskId]) -> TaskId | None:
+    whole = next((each for each in task_ids if each in known), None)
+    return find_by_short_id(task_ids[-1], known) if whole is None else whole
 
 
 def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
@@ -102,9 +115,9 @@ def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
         StoreUnusable: there is no store, or it can't be read.
     """
     board = read_stored_run(path).board
-    for task_id in task_ids:
-        if task_id in board.tasks:
-            return board.explain(task_id).lines()
+    task_id = _find(task_ids, board.tasks)
+    if task_id is not None:
+        return board.explain(task_id).lines()
     raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
 
 
@@ -137,7 +150,7 @@ class InquiryClient(ManagerClient):
         """Whether the manager has answered, even if it does not know the task."""
         return self.lines is not None or self.refusal is not None
 
-    def take(self, message: BaseModel) -> Inquiry | SkillsInquiry | None:
+    def take(self, message: BaseModel) -> ManagerInquiry | None:
         """Take an answer; ask for the next possible id if the manager does not know this one."""
         if not isinstance(message, Answer) or message.session != self.inquiry.session:
             return self.inquiry

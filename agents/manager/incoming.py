@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -13,14 +15,20 @@ from ...messages import (
     Goodbye,
     Heartbeat,
     Hello,
+    IllegalTransition,
     Inquiry,
     Parcel,
+    RetryAnswer,
+    RetryRequest,
     ReturnTasks,
     SkillsInquiry,
+    StoreUnusable,
+    TaskId,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
 )
+from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
     TasksGivenBack,
@@ -32,6 +40,11 @@ from ..skills.policy_skills import answer_skills_inquiry
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .outgoing import OutgoingMessages
+
+MAX_RETRY_ANSWERS = 64
+"""How many answers to the latest requests for retries are kept."""
+
+MAX_PROBLEM_CHARACTERS = 10_000
 
 
 class MessageHandlers(Protocol):
@@ -59,6 +72,8 @@ class Incoming:
         self._offload = outgoing.offload
         self._handlers = handlers
         self._lanes: LaneManager | None = None
+        # A request is sent again until its answer arrives, and must be carried out once.
+        self._retry_answers: deque[RetryAnswer] = deque(maxlen=MAX_RETRY_ANSWERS)
 
     def start(self, lanes: LaneManager | None) -> None:
         """Take messages from now on, on lanes if there are any."""
@@ -91,6 +106,8 @@ class Incoming:
                 policy = self._driver.board.queue.policy
                 answer = answer_skills_inquiry(policy, message)
                 self._outgoing.post_datagram(sender, answer)
+            case RetryRequest():
+                self._outgoing.post_datagram(sender, self._retry(message))
             case Parcel() if self._outgoing.is_admitted(sender):
                 self._offload.receive(sender, message)
             case BlobsWanted() if self._outgoing.is_admitted(sender):
@@ -102,11 +119,27 @@ class Incoming:
 
     def _answer(self, inquiry: Inquiry) -> Answer:
         at = self._driver.now()
+        board = self._driver.board
         try:
-            lines = tuple(self._driver.board.explain(inquiry.task_id).lines())
+            lines = tuple(board.explain(_find((inquiry.task_id,), board.tasks)).lines())
         except UnknownTask as fault:
             return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
         return Answer(session=inquiry.session, lines=lines, at=at)
+
+    def _retry(self, request: RetryRequest) -> RetryAnswer:
+        session = request.session
+        for known in self._retry_answers:
+            if known.session == session:
+                return known
+        tasks = self._driver.board.tasks
+        named = [_find(possible, tasks) for possible in request.tasks if possible]
+        try:
+            retried = self._driver.retry(tuple(named) if request.tasks else None, request.reason)
+            answer = RetryAnswer(session=session, retried=len(retried))
+        except (IllegalTransition, StoreUnusable, UnknownTask) as fault:
+            answer = RetryAnswer(session=session, problem=str(fault)[:MAX_PROBLEM_CHARACTERS])
+        self._retry_answers.append(answer)
+        return answer
 
 
 def _joined(sender: str, hello: Hello) -> WorkerJoined:
@@ -117,3 +150,9 @@ def _joined(sender: str, hello: Hello) -> WorkerJoined:
         call=hello.call,
         holding=frozenset(hello.holding),
     )
+
+
+def _find(possible: Sequence[TaskId], known: Collection[TaskId]) -> TaskId:
+    """The first of some possible ids that is known, whole or in its short form; else the first."""
+    whole = next((each for each in possible if each in known), None)
+    return whole or find_by_short_id(possible[-1], known) or possible[0]

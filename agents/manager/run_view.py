@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from ...messages import Payload, TaskId, TaskResult, TaskStatus
+from ...messages import InvalidInput, Payload, TaskId, TaskResult, TaskStatus
 from ..kernel.board.state import BoardState
 from ..kernel.matching.explanation import Explanation
 from ..kernel.model.occurrences import Watcher
@@ -154,6 +154,27 @@ class RunView:
         self._trace_files.append(written)
         follow(self, written)
         return written
+
+    def close(self) -> None:
+        """Close the store and the traces of a manager that will not run.
+
+        A run closes them when it ends. After that, the manager can't be run any more.
+
+        Raises:
+            InvalidInput: the manager runs.
+        """
+        if self._shell.is_running:
+            raise InvalidInput(f"the manager {self.name!r} runs; end it with `await stop()`")
+        self._close_files()
+
+    def _close_files(self) -> None:
+        """Close what a manager holds open, unless it runs: then the end of its run closes it."""
+        if not self._shell.is_running:
+            try:
+                self._shell.driver.close_store()
+            finally:
+                for file in self._trace_files:
+                    file.close()
 
     def watch(self, watcher: Watcher) -> None:
         """Call a function with each occurrence, such as an assignment, as it happens."""

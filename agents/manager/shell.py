@@ -91,6 +91,7 @@ class ManagerShell:
         """Why the run failed, unless workers were missing."""
         self.opened = asyncio.Event()
         self.is_broken_off = False
+        self.is_running = False
 
     # ------------------------------------------------------------------ watching and sending
 
@@ -192,8 +193,13 @@ class ManagerShell:
             seal: encrypts and decrypts all frames; None leaves them unencrypted.
             lanes: opens further workspaces for the workers; None keeps all of them in this one.
         """
-        with self.driver.gate.open():
-            await self._run(link, models or {}, session or self._session, seal, lanes)
+        self.is_running = True
+        try:
+            with self.driver.gate.open():
+                await self._run(link, models or {}, session or self._session, seal, lanes)
+        finally:
+            self.is_running = False
+            self.driver.close_store()
 
     async def _run(
         self,
@@ -243,8 +249,7 @@ class ManagerShell:
             if lanes is not None:
                 lanes.close()
             router.close_direct_connections()
-            if driver.commit is not None:
-                driver.commit.close()
+            driver.close_store()
             driver.cancel_timer()
             for future in (ended, *background):
                 future.cancel()

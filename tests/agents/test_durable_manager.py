@@ -178,6 +178,7 @@ def test_a_task_is_in_the_store_when_adding_it_returns(tmp_path: Path) -> None:
     assert [row.task_id for row in read_store(path).tasks] == [1]
     manager.cancel_task(1)
     assert [row.status for row in read_store(path).tasks] == [TaskStatus.CANCELLED]
+    manager.close()
 
 
 def test_a_task_is_packed_once_though_it_is_kept() -> None:
@@ -209,7 +210,7 @@ def test_the_same_tasks_given_again_are_not_added_twice_and_others_are(tmp_path:
 
 def test_another_task_under_a_known_id_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    manager_of(path)._shell.driver.commit.close()
+    manager_of(path).close()
     before = read_store(path)
     other = TASKS[0].model_copy(update={"description": "paint"})
     with pytest.raises(DifferentTask, match="description is 'task 1' in the store and 'paint' now"):

@@ -339,5 +339,5 @@ def test_two_handlers_for_one_type_are_refused() -> None:
 
 
 def test_a_handler_that_takes_no_task_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="takes no argument; it must take the task"):
+    with pytest.raises(InvalidInput, match=r"takes no task; write `def handler\(task\)`"):
         Handlers().task("nothing")(lambda: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -272,16 +273,18 @@ def manager(
         lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
         direct_connections=not no_direct_connections,
     )
-    if otel:
-        enable_opentelemetry(made)
-    managing = manage(
-        made,
-        made.ticket(host, with_secret=secret_in_ticket or None),
-        ticket_file=ticket_file,
-        report_file=report,
-        metrics_port=metrics,
-        as_json=as_json,
-        pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
-        web=page,
-    )
-    raise typer.Exit(asyncio.run(managing))
+    # Also if the command fails before the run begins, which would close the store itself.
+    with contextlib.closing(made):
+        if otel:
+            enable_opentelemetry(made)
+        managing = manage(
+            made,
+            made.ticket(host, with_secret=secret_in_ticket or None),
+            ticket_file=ticket_file,
+            report_file=report,
+            metrics_port=metrics,
+            as_json=as_json,
+            pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
+            web=page,
+        )
+        raise typer.Exit(asyncio.run(managing))
