@@ -80,9 +80,6 @@ async def _play_scenario(
 
     failure: RunEnded | WorkersMissing | None = None
     with contextlib.ExitStack() as stack:
-        if as_json:
-            # Handlers may print, but stdout is reserved for the report.
-            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         async with progress, Interrupts(stop):
             if processes or scenario.has_worker_processes:
                 stack.enter_context(block_sigint_in_children())

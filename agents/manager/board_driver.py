@@ -18,6 +18,7 @@ from ...messages import (
     Task,
     TaskId,
     TaskResult,
+    TaskStatus,
 )
 from ...messages.codec import pack_task
 from ..kernel.board.board import Board
@@ -35,6 +36,7 @@ from ..kernel.model.events import (
     RecoveryRequested,
     ResultsReceived,
     RetirementRequested,
+    RetryRequested,
     StopRequested,
     TasksAdded,
     TasksForgotten,
@@ -170,6 +172,24 @@ class BoardDriver:
             and each.what is OccurrenceKind.TASK_ADDED
             and each.task_id is not None
         )
+
+    def retry(self, task_ids: tuple[TaskId, ...] | None, reason: str) -> list[TaskId]:
+        """Let settled tasks begin anew; None for all failed ones.
+
+        Returns:
+            The tasks that begin anew, with the dependents that were cancelled for their sake.
+        """
+        if task_ids is None:
+            records = self.board.tasks.values()
+            task_ids = tuple(each.task_id for each in records if each.status is TaskStatus.FAILED)
+        instructions = self.apply(RetryRequested(task_ids, reason), at_once=True)
+        return [
+            each.task_id
+            for each in instructions
+            if isinstance(each, Occurrence)
+            and each.what is OccurrenceKind.TASK_RETRIED
+            and each.task_id is not None
+        ]
 
     def forget(self, task_ids: tuple[TaskId, ...]) -> None:
         """Forget settled tasks, all of them or none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import multiprocessing
 import os
 import sys
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from ....messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ....messages.wording import summarize
 from ...runtime.terminal_text import terminal_line, terminal_lines
+from .reserved_stdout import own_stdout
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -55,7 +57,7 @@ def discard_stdout() -> None:
     """
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, own_stdout().fileno())
         os.close(null)
 
 
@@ -73,6 +75,8 @@ def exit_code_of(command: Callable[[], object]) -> int:
         print_message(*fault.lines)
         return EXIT_CANNOT_RUN
     except (LocalError, JoinRefused, WrongSecret) as fault:
+        if fault.__cause__ is not None and logging.getLogger("muster").isEnabledFor(logging.INFO):
+            sys.stderr.write(terminal_lines("".join(traceback.format_exception(fault.__cause__))))
         print_message(str(fault))
         return EXIT_CANNOT_RUN
     except ValidationError as fault:

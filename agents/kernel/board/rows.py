@@ -222,8 +222,11 @@ class _TaskRows:
             None if decision is None else self._decision_state(decision),
         )
         opinions = _opinions_state(record) if needs_second_opinion(task) else ()
-        if opinions or task.timeout != record.added.timeout:
-            # Most rows lack these two, and so do the rows of older stores.
+        # Most rows lack these, and so do the rows of older stores.
+        if record.retried_at is not None:
+            retried = (record.retried_at, record.former_attempts)
+            state = (*state, task.timeout, opinions, retried)
+        elif opinions or task.timeout != record.added.timeout:
             state = (*state, task.timeout, opinions) if opinions else (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(

@@ -275,8 +275,9 @@ class TaskRecord:
         status: its status.
         attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
             number of workers that may decline it.
-        failures: how many attempts failed, timed out or were rejected, without failed reviews.
-        losses: how many ended because their worker was lost.
+        failures: how many current attempts failed, timed out or were rejected, without failed
+            reviews.
+        losses: how many of them ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
         declined_by: the names of the workers that declined it.
         result: the recorded result; None if there is none, also if no worker ever ran the task.
@@ -285,6 +286,8 @@ class TaskRecord:
         progress: the progress of the running attempt, 0 to 100.
         note: the note sent with the progress.
         unfinished: how many of its dependencies are not completed.
+        retried_at: when it last began anew after it was settled; None for never.
+        former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
@@ -312,6 +315,8 @@ class TaskRecord:
     progress: float = 0.0
     note: str = ""
     unfinished: int = 0
+    retried_at: float | None = None
+    former_attempts: int = 0
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
     queue_entry: object | None = None
@@ -322,6 +327,16 @@ class TaskRecord:
 
     def __post_init__(self) -> None:
         self.added = self.task
+
+    @property
+    def since(self) -> float:
+        """When it was added, or last began anew; its time limits count from then."""
+        return self.added_at if self.retried_at is None else self.retried_at
+
+    @property
+    def current_attempts(self) -> list[Attempt]:
+        """Its attempts since it was added, or since it last began anew."""
+        return self.attempts[self.former_attempts :] if self.former_attempts else self.attempts
 
     @property
     def attempt(self) -> int:
@@ -350,7 +365,9 @@ class TaskRecord:
 
     @property
     def cancellation(self) -> CancellationFacts | None:
-        """Why it was cancelled, None if it was not."""
+        """Why it is cancelled, None if it is not."""
+        if self.status is not TaskStatus.CANCELLED:
+            return None
         for each in reversed(self._story):
             if each.what is OccurrenceKind.TASK_CANCELLED:
                 return each.facts if isinstance(each.facts, CancellationFacts) else None
@@ -419,6 +436,11 @@ class Snapshot:
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
     budget: float | None = None
     cost_unit: str = "USD"
+
+
+def describe_since(record: TaskRecord) -> str:
+    """What happened to a task at `since`, in words that follow "it"."""
+    return "was added" if record.retried_at is None else "began anew"
 
 
 def describe_story(record: TaskRecord) -> str:
