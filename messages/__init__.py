@@ -1,5 +1,13 @@
 """The messages between manager and workers, and their encoding."""
 
+from .client import (
+    MAX_TASKS_AT_ONCE,
+    AwaitTasks,
+    ClientHello,
+    ManagerReply,
+    ManagerRequest,
+    SubmitTasks,
+)
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
 from .errors import (
     AddressRefused,
@@ -25,6 +33,7 @@ from .errors import (
     InvalidTrace,
     JoinRefused,
     LocalError,
+    ManagerUnavailable,
     MeasurementFailed,
     MusterError,
     NotConnected,
@@ -86,12 +95,14 @@ from .worker_profile import WorkerProfile
 __all__ = [
     "MAX_DIFFICULTY",
     "MAX_MESSAGE_BYTES",
+    "MAX_TASKS_AT_ONCE",
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AwaitTasks",
     "BackendFailed",
     "BacklogFull",
     "BlobCorrupt",
@@ -101,6 +112,7 @@ __all__ = [
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
+    "ClientHello",
     "Deadlock",
     "DecodeError",
     "DependencyCycle",
@@ -121,6 +133,9 @@ __all__ = [
     "InvalidTrace",
     "JoinRefused",
     "LocalError",
+    "ManagerReply",
+    "ManagerRequest",
+    "ManagerUnavailable",
     "MeasurementFailed",
     "Message",
     "MusterError",
@@ -149,6 +164,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreLost",
     "StoreUnusable",
+    "SubmitTasks",
     "Task",
     "TaskAssignment",
     "TaskId",

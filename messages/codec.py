@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 
+from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
 from .inquiry import (
@@ -94,6 +95,11 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         BlobsWanted,
         BlobsReached,
         ResultRecorded,
+        ClientHello,
+        SubmitTasks,
+        AwaitTasks,
+        ManagerRequest,
+        ManagerReply,
     )
 }
 """Muster's own messages by their names on the wire."""

@@ -140,7 +140,7 @@ def test_tasks_come_with_their_story(run_report: Make, task_report: Make) -> Non
             [1, 0, 0, 500, data["outcomes"].index("lost"), 0, None, 0],
             [2, 1, 1_000, None, 0, 0, None, 0],
         ],
-        *(0, None, ""),
+        *(0, None, "", None, None, ""),
     ]
 
 
@@ -170,8 +170,8 @@ def test_of_many_workers_those_with_trouble_are_listed(
     workers = {f"W{number}": worker_report() for number in range(MAX_WORKERS_LISTED + 9)}
     workers["Zoe"] = worker_report(lost=True)
     page = render_html(run_report([], workers=workers))
-    assert page.count('<th scope="row">') == MAX_WORKERS_LISTED
-    assert '<th scope="row">Zoe</th>' in page
+    assert page.count('<th scope="row" class="name">') == MAX_WORKERS_LISTED
+    assert '<th scope="row" class="name">Zoe</th>' in page
     assert "… 10 more workers" in page
 
 
