@@ -63,8 +63,6 @@ from .errors import (
 from .inquiry import (
     Answer,
     Inquiry,
-    RetryAnswer,
-    RetryRequest,
     SkillsAnswer,
     SkillsInquiry,
 )
@@ -151,8 +149,6 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
-    "RetryAnswer",
-    "RetryRequest",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",

@@ -19,8 +19,6 @@ from .field_check import check_fields
 from .inquiry import (
     Answer,
     Inquiry,
-    RetryAnswer,
-    RetryRequest,
     SkillsAnswer,
     SkillsInquiry,
 )
@@ -88,8 +86,6 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Answer,
         SkillsInquiry,
         SkillsAnswer,
-        RetryRequest,
-        RetryAnswer,
         Parcel,
         BlobPlace,
         BlobsWanted,

@@ -204,6 +204,26 @@ class Client(Submission):
         """
         await self._ask("cancel", task_id=task_id, reason=reason)
 
+    async def retry(
+        self, task_ids: Sequence[TaskId] | None = None, reason: str = "by a client"
+    ) -> list[TaskId]:
+        """Try failed or cancelled tasks again, all of them or none.
+
+        Args:
+            task_ids: the tasks; None for all that failed.
+            reason: who asks for it, or why; the tasks' stories contain it.
+
+        Returns:
+            The tasks that begin anew, with those that were cancelled for their sake.
+
+        Raises:
+            UnknownTask: the manager has no such task.
+            IllegalTransition: a task is not settled or is completed, depends on a task that will
+                never be completed, or the run has ended.
+        """
+        ids = None if task_ids is None else list(task_ids)
+        return cast("list[TaskId]", await self._ask("retry", task_ids=ids, reason=reason))
+
     async def set_priority(self, task_id: TaskId, priority: int) -> None:
         """Change the priority of a waiting task; higher numbers are assigned sooner.
 
@@ -335,6 +355,12 @@ class BlockingClient:
     def cancel(self, task_id: TaskId, reason: str = "by a client") -> None:
         """Cancel a task; see `Client.cancel`."""
         self._thread.wait_for(self._connected.cancel(task_id, reason))
+
+    def retry(
+        self, task_ids: Sequence[TaskId] | None = None, reason: str = "by a client"
+    ) -> list[TaskId]:
+        """Try failed or cancelled tasks again; see `Client.retry`."""
+        return self._thread.wait_for(self._connected.retry(task_ids, reason))
 
     def set_priority(self, task_id: TaskId, priority: int) -> None:
         """Change the priority of a waiting task; see `Client.set_priority`."""

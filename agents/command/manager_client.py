@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from ...messages import Inquiry, InvalidInput, RetryRequest, SkillsInquiry, WrongSecret
+from ...messages import Inquiry, InvalidInput, SkillsInquiry, WrongSecret
 from ...messages.frame import ANY_MANAGER
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.log import log
@@ -19,7 +19,7 @@ from ..transport.ceylon_agent import CeylonAgent
 from ..transport.ceylon_api import PeerMode
 from ..transport.endpoint import Endpoint
 
-ManagerInquiry: TypeAlias = Inquiry | SkillsInquiry | RetryRequest
+ManagerInquiry: TypeAlias = Inquiry | SkillsInquiry
 """What a client may ask of a manager."""
 
 RESEND_INTERVAL_S = 0.3

@@ -88,6 +88,38 @@ async def cancel_task(client: Client, task_ids: Sequence[TaskId], reason: str) -
         await client.cancel(task_ids[-1], reason)
 
 
+async def retry_tasks(client: Client, tasks: Sequence[Sequence[TaskId]]) -> list[TaskId]:
+    """Try failed or cancelled tasks again, all of them or none.
+
+    Args:
+        client: a client that is not connected yet.
+        tasks: the possible ids of each task, the first that the manager knows counts; empty for
+            all tasks that failed.
+
+    Returns:
+        The tasks that begin anew, with those that were cancelled for their sake.
+
+    Raises:
+        UnknownTask: the manager has no such task.
+        IllegalTransition: a task can't be tried again.
+    """
+    async with client:
+        if not tasks:
+            return await client.retry(reason="by muster retry")
+        known = [await _find(client, task_ids) for task_ids in tasks]
+        return await client.retry(known, "by muster retry")
+
+
+async def _find(client: Client, task_ids: Sequence[TaskId]) -> TaskId:
+    for task_id in task_ids[:-1]:
+        try:
+            await client.status(task_id)
+        except UnknownTask:
+            continue
+        return task_id
+    return task_ids[-1]
+
+
 def _in_words(result: TaskResult) -> str:
     by = f" by {result.worker}" if result.worker else ""
     if result.success:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -98,6 +98,7 @@ class Clients:
         self._clients: dict[str, _Client] = {}
         self._methods: Mapping[str, Method] = {
             "cancel": self._cancel,
+            "retry": self._retry,
             "set_priority": self._set_priority,
             "status": self._status,
             "why": self._why,
@@ -282,6 +283,16 @@ class Clients:
 
     def _cancel(self, arguments: Mapping[str, Payload]) -> None:
         self._driver.cancel(_task_id(arguments), str(arguments.get("reason", "by a client")))
+
+    def _retry(self, arguments: Mapping[str, Payload]) -> list[Payload]:
+        task_ids: object = arguments.get("task_ids")
+        reason = str(arguments.get("reason", "by a client"))
+        if task_ids is None:
+            return [*self._driver.retry(None, reason)]
+        if not isinstance(task_ids, list | tuple):
+            raise InvalidInput(f"task_ids is {show(task_ids)}; it must be a list of ids, or None")
+        given = cast("Sequence[Payload]", task_ids)
+        return [*self._driver.retry(tuple(_task_id({"task_id": each}) for each in given), reason)]
 
     def _set_priority(self, arguments: Mapping[str, Payload]) -> None:
         priority: object = arguments.get("priority")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
@@ -16,14 +15,10 @@ from ...messages import (
     Goodbye,
     Heartbeat,
     Hello,
-    IllegalTransition,
     Inquiry,
     Parcel,
-    RetryAnswer,
-    RetryRequest,
     ReturnTasks,
     SkillsInquiry,
-    StoreUnusable,
     TaskId,
     TaskProgress,
     UnknownTask,
@@ -42,11 +37,6 @@ from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .clients import Clients
 from .outgoing import OutgoingMessages
-
-MAX_RETRY_ANSWERS = 64
-"""How many answers to the latest requests for retries are kept."""
-
-MAX_PROBLEM_CHARACTERS = 10_000
 
 
 class MessageHandlers(Protocol):
@@ -80,8 +70,6 @@ class Incoming:
         self._handlers = handlers
         self._clients = clients
         self._lanes: LaneManager | None = None
-        # A request is sent again until its answer arrives, and must be carried out once.
-        self._retry_answers: deque[RetryAnswer] = deque(maxlen=MAX_RETRY_ANSWERS)
 
     def start(self, lanes: LaneManager | None) -> None:
         """Take messages from now on, on lanes if there are any."""
@@ -118,8 +106,6 @@ class Incoming:
                 policy = self._driver.board.queue.policy
                 answer = answer_skills_inquiry(policy, message)
                 self._outgoing.post_datagram(sender, answer)
-            case RetryRequest():
-                self._outgoing.post_datagram(sender, self._retry(message))
             case Parcel() if self._outgoing.is_admitted(sender):
                 self._offload.receive(sender, message)
             case BlobsWanted() if self._outgoing.is_admitted(sender):
@@ -137,21 +123,6 @@ class Incoming:
         except UnknownTask as fault:
             return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
         return Answer(session=inquiry.session, lines=lines, at=at)
-
-    def _retry(self, request: RetryRequest) -> RetryAnswer:
-        session = request.session
-        for known in self._retry_answers:
-            if known.session == session:
-                return known
-        tasks = self._driver.board.tasks
-        named = [_find(possible, tasks) for possible in request.tasks if possible]
-        try:
-            retried = self._driver.retry(tuple(named) if request.tasks else None, request.reason)
-            answer = RetryAnswer(session=session, retried=len(retried))
-        except (IllegalTransition, StoreUnusable, UnknownTask) as fault:
-            answer = RetryAnswer(session=session, problem=str(fault)[:MAX_PROBLEM_CHARACTERS])
-        self._retry_answers.append(answer)
-        return answer
 
 
 def _joined(sender: str, hello: Hello) -> WorkerJoined:

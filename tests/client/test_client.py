@@ -256,6 +256,13 @@ def test_questions_and_orders_of_a_client() -> None:
                 await wrong
         with pytest.raises(IllegalTransition, match="5"):
             await client.cancel(5)
+        assert await client.retry([5]) == [5]
+        assert await client.retry() == []
+        with pytest.raises(IllegalTransition, match="5"):
+            await client.retry([5])
+        with pytest.raises(UnknownTask, match="77"):
+            await client.retry([77])
+        await client.cancel(5, "not needed")
         with pytest.raises(InvalidInput, match="task_id is 0"):
             await client.status(0)
         seen["results"] = await asyncio.gather(*waiting)

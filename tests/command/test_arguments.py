@@ -434,12 +434,6 @@ def test_retry_takes_tasks_or_all_that_failed(invoke: Invoke, arguments: tuple[s
     assert "give the ids of tasks, or --failed for all that failed" in ended.err
 
 
-def test_retry_needs_a_running_manager(invoke: Invoke) -> None:
-    ended = invoke("retry", "7")
-    assert ended.code == 2
-    assert "give the running manager's ticket with --join" in ended.err
-
-
 def test_why_needs_someone_to_ask(invoke: Invoke) -> None:
     ended = invoke("why", "7")
     assert ended.code == 2

@@ -355,7 +355,7 @@ def test_failed_tasks_of_a_running_manager_are_tried_again(start: Start, tmp_pat
     assert "task 3 is in_progress; only a failed or cancelled task can be tried again" in none.err
     (tmp_path / "dry").touch()
     again = start("retry", "--failed", "--join", "ticket").end()
-    assert (again.code, again.out, again.err) == (0, "2 tasks begin anew\n", "")
+    assert (again.code, again.out, again.err) == (0, "task 1 begins anew\ntask 1 begins anew\n", "")
     (tmp_path / "done").touch()
     assert managing.end().code == 0, managing.lines
 

@@ -32,8 +32,6 @@ from muster.messages import (
     RecallTasks,
     Refusal,
     ResultRecorded,
-    RetryAnswer,
-    RetryRequest,
     ReturnTasks,
     Shutdown,
     SkillsAnswer,
@@ -228,15 +226,6 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
     ),
     ManagerReply: st.builds(
         ManagerReply, number=attempts, value=payloads, error_kind=short_texts, error=notes
-    ),
-    RetryRequest: st.builds(
-        RetryRequest,
-        session=short_texts,
-        tasks=st.lists(st.lists(ids, max_size=2).map(tuple), max_size=3).map(tuple),
-        reason=notes,
-    ),
-    RetryAnswer: st.builds(
-        RetryAnswer, session=short_texts, retried=st.integers(0, 10**6), problem=notes
     ),
 }
 

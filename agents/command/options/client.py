@@ -1,4 +1,4 @@
-"""The options of `muster submit` and `muster cancel`."""
+"""The options of `muster submit`, `muster cancel` and `muster retry`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from ....messages import InvalidInput
 from ..console.credentials import take_secret, take_ticket
 from ..console.logging_setup import configure_logging
+from ..output import write_line
 from .shared import Insecure, Join, SecretFile, Verbose
 
 # Each command imports its own modules when it runs, so that a worker starts quickly.
@@ -99,3 +100,40 @@ def cancel(
         connect_timeout_s=connect_timeout,
     )
     asyncio.run(cancel_task(client, possible_task_ids(task), reason))
+
+
+def retry(
+    join: Join,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="[TASK]...", help="The ids of the tasks.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Try all failed tasks again.")] = False,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Try failed or cancelled tasks of a running manager again.
+
+    They begin anew with all their attempts, and so do the tasks that were cancelled because they
+    depend on them.
+    """
+    from ...client.client import Client
+    from ..submit import retry_tasks
+    from ..why import possible_task_ids
+
+    configure_logging(verbose)
+    if failed is bool(tasks):
+        raise InvalidInput("give the ids of tasks, or --failed for all that failed")
+    client = Client(
+        take_ticket(join),
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        connect_timeout_s=connect_timeout,
+    )
+    retried = asyncio.run(retry_tasks(client, [possible_task_ids(each) for each in tasks or ()]))
+    if not retried:
+        write_line("no task has failed")
+        return
+    for task_id in retried:
+        write_line(f"task {task_id} begins anew")
