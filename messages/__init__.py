@@ -1,6 +1,7 @@
 """The messages between manager and workers, and their encoding."""
 
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
+from .declared_types import from_plain
 from .errors import (
     AddressRefused,
     AssigningFailed,
@@ -61,6 +62,7 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .plain_data import to_plain
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -169,5 +171,7 @@ __all__ = [
     "WrongSecret",
     "decode_message",
     "encode_message",
+    "from_plain",
+    "to_plain",
     "validate_task",
 ]
