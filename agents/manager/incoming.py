@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -22,10 +23,12 @@ from ...messages import (
     ReturnTasks,
     SkillsInquiry,
     StoreUnusable,
+    TaskId,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
 )
+from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
     TasksGivenBack,
@@ -116,8 +119,9 @@ class Incoming:
 
     def _answer(self, inquiry: Inquiry) -> Answer:
         at = self._driver.now()
+        board = self._driver.board
         try:
-            lines = tuple(self._driver.board.explain(inquiry.task_id).lines())
+            lines = tuple(board.explain(_find((inquiry.task_id,), board.tasks)).lines())
         except UnknownTask as fault:
             return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
         return Answer(session=inquiry.session, lines=lines, at=at)
@@ -128,11 +132,7 @@ class Incoming:
             if known.session == session:
                 return known
         tasks = self._driver.board.tasks
-        named = [
-            next((each for each in possible if each in tasks), possible[0])
-            for possible in request.tasks
-            if possible
-        ]
+        named = [_find(possible, tasks) for possible in request.tasks if possible]
         try:
             retried = self._driver.retry(tuple(named) if request.tasks else None, request.reason)
             answer = RetryAnswer(session=session, retried=len(retried))
@@ -150,3 +150,9 @@ def _joined(sender: str, hello: Hello) -> WorkerJoined:
         call=hello.call,
         holding=frozenset(hello.holding),
     )
+
+
+def _find(possible: Sequence[TaskId], known: Collection[TaskId]) -> TaskId:
+    """The first of some possible ids that is known, whole or in its short form; else the first."""
+    whole = next((each for each in possible if each in known), None)
+    return whole or find_by_short_id(possible[-1], known) or possible[0]

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...messages import TaskStatus
+from ...messages.wording import short_id
 from ..kernel.model.health import Health
 from ..runtime.terminal_text import one_line
 from .formatting import format_cost, format_grade
@@ -85,7 +86,7 @@ def _task_line(task: TaskReport) -> str:
         given = f"last assigned to {_one_line(task.worker)}"
     else:
         given = f"assigned to {_one_line(task.worker)}"
-    return f"Task {_one_line(str(task.id))} {given} - {result}"
+    return f"Task {_one_line(short_id(task.id))} {given} - {result}"
 
 
 # ------------------------------------------------------------------------ the tables
@@ -139,7 +140,7 @@ def _opening(report: RunReport) -> Text:
 
 def _task_table(report: RunReport, width: int) -> Iterable[RenderableType]:
     shown, hidden = _fold(report.tasks, lambda task: task.status is not TaskStatus.COMPLETED)
-    ids = _Column("Task", [Text(_one_line(str(task.id))) for task in shown])
+    ids = _Column("Task", [Text(_one_line(short_id(task.id))) for task in shown])
     columns = [
         ids,
         _Column("Description", [Text(_one_line(task.description)) for task in shown]),
