@@ -1,5 +1,13 @@
 """The messages between manager and workers, and their encoding."""
 
+from .client import (
+    MAX_TASKS_AT_ONCE,
+    AwaitTasks,
+    ClientHello,
+    ManagerReply,
+    ManagerRequest,
+    SubmitTasks,
+)
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
 from .declared_types import from_plain
 from .errors import (
@@ -26,6 +34,7 @@ from .errors import (
     InvalidTrace,
     JoinRefused,
     LocalError,
+    ManagerUnavailable,
     MeasurementFailed,
     MusterError,
     NotConnected,
@@ -88,12 +97,14 @@ from .worker_profile import WorkerProfile
 __all__ = [
     "MAX_DIFFICULTY",
     "MAX_MESSAGE_BYTES",
+    "MAX_TASKS_AT_ONCE",
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AwaitTasks",
     "BackendFailed",
     "BacklogFull",
     "BlobCorrupt",
@@ -103,6 +114,7 @@ __all__ = [
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
+    "ClientHello",
     "Deadlock",
     "DecodeError",
     "DependencyCycle",
@@ -123,6 +135,9 @@ __all__ = [
     "InvalidTrace",
     "JoinRefused",
     "LocalError",
+    "ManagerReply",
+    "ManagerRequest",
+    "ManagerUnavailable",
     "MeasurementFailed",
     "Message",
     "MusterError",
@@ -151,6 +166,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreLost",
     "StoreUnusable",
+    "SubmitTasks",
     "Task",
     "TaskAssignment",
     "TaskId",

@@ -14,6 +14,7 @@ from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 
+from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
 from .inquiry import (
@@ -95,6 +96,11 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         BlobsWanted,
         BlobsReached,
         ResultRecorded,
+        ClientHello,
+        SubmitTasks,
+        AwaitTasks,
+        ManagerRequest,
+        ManagerReply,
     )
 }
 """Muster's own messages by their names on the wire."""

@@ -32,6 +32,7 @@ MusterError
 │   ├── UnknownPeer            no stream to this peer is open
 │   ├── Deadlock               virtual time can't advance: nothing is scheduled
 │   ├── NotConnected           the worker is not connected to a manager
+│   ├── ManagerUnavailable     no manager has answered in time
 │   ├── WorkersMissing         expected workers did not join in time
 │   ├── AssigningFailed        the manager's overridden assignment method failed
 │   ├── ExtraMissing           the packages of an extra are not installed
@@ -268,6 +269,10 @@ class NotConnected(LocalError, ConnectionError):
             f"worker {worker!r} is not connected to a manager, its status is {status!r}; start it, "
             "or check its manager with `muster doctor --join TICKET`"
         )
+
+
+class ManagerUnavailable(LocalError, TimeoutError):
+    """No manager has answered in time; the message says where it was looked for."""
 
 
 class PeerError(MusterError):
