@@ -151,7 +151,7 @@ def _read_array(wanted: Any, dtype: Any, form: Any) -> Any:
     try:
         array = numpy_forms.from_plain_form(form, wanted)
         return array if dtype is None else array.astype(dtype, copy=False)
-    except (TypeError, OverflowError) as fault:
+    except (TypeError, KeyError, OverflowError) as fault:
         raise ValueError(str(fault)) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from base64 import b64decode
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
@@ -96,10 +97,17 @@ def _read(form: Any, numpy: Any) -> Any:
     if dtype.kind not in _KINDS:
         raise ValueError(f"an array of dtype {str(dtype)!r} is not read")
     shape: tuple[int, ...] = tuple(fields["shape"])
-    data: bytes = fields["data"]
+    data = _bytes_of(fields["data"])
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{len(data):,} bytes are no array of shape {shape} and dtype {dtype}")
     # A copy, since what is read from bytes can't be written to.
     return (
         numpy.frombuffer(data, dtype).reshape(shape).copy() if data else numpy.empty(shape, dtype)
     )
+
+
+def _bytes_of(data: Any) -> bytes:
+    if isinstance(data, Mapping):
+        # As reports and the API show bytes in JSON.
+        return b64decode(cast("Mapping[str, str]", data)["$base64"], validate=True)
+    return bytes(memoryview(data))
