@@ -197,7 +197,7 @@ def test_a_million_tasks_are_taken_as_fast_as_a_thousand(make_sqlite: Any, tmp_p
         connection.execute(
             "WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number LIMIT ?) "
             "INSERT INTO task (id, type, status, parent_id, data, priority, max_attempts, failures)"
-            " SELECT 't_' || n, 'type-' || n % 10, 'pending', iif(n % 1000 = 0, ?, NULL), '{}', "
+            " SELECT 't_' || n, 'type-' || (n % 10), 'pending', iif(n % 1000 = 0, ?, NULL), '{}', "
             "n / 10 % 5, 1, 0 FROM number",
             (TASKS, parent),
         )
