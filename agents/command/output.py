@@ -25,7 +25,7 @@ def write_json(model: BaseModel) -> None:
 
 def write_json_text(text: str) -> None:
     """Write JSON to stdout, with characters escaped in JSON's own way."""
-    _write(terminal_json(text))
+    _write(terminal_json(text, own_stdout().encoding or "utf-8"))
 
 
 def _write(text: str) -> None:

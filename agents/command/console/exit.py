@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from ....messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ....messages.wording import summarize
-from ...runtime.terminal_text import terminal_line, terminal_lines
+from ...runtime.terminal_text import ASCII_FORMS, terminal_line, terminal_lines
 from .reserved_stdout import own_stdout
 
 EXIT_OK = 0
@@ -44,10 +44,10 @@ def print_message(message: str, *details: str) -> None:
 
 
 def replace_unencodable_characters() -> None:
-    """Replace characters that the terminal's encoding lacks, instead of raising an error."""
+    """Write characters that the terminal's encoding lacks in an ASCII form; raise no error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=ASCII_FORMS)
 
 
 def discard_stdout() -> None:
