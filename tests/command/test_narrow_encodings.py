@@ -62,8 +62,8 @@ COMMANDS = [
     (("why", "fünf", "--store", "run.db"), "is completed"),
     (("status", "--store", "run.db"), "completed"),
     (("report", "--store", "run.db"), "Tasks: 1 completed"),
-    (("report", "--store", "run.db", "--json"), '"exit_code"'),
-    (("skills", "show", "--store", "run.db"), "Chance at 5"),
+    (("report", "--store", "run.db", "--json"), '"duration"'),
+    (("skills", "show", "--store", "run.db"), "success"),
     (("replay", "--store", "run.db", "--policy", "best_fit"), "best_fit"),
 ]
 
@@ -91,7 +91,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.ceylon
 @pytest.mark.processes
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize(
     ("arguments", "told"), COMMANDS, ids=[" ".join(each) for each, _ in COMMANDS]
 )

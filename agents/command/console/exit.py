@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pydantic import ValidationError
 
@@ -50,8 +50,8 @@ def replace_unencodable_characters() -> None:
             stream.reconfigure(errors=ASCII_FORMS)
 
 
-def discard_stdout() -> None:
-    """Discard what is still written to stdout, because its reader has gone.
+def discard_output(stream: TextIO) -> None:
+    """Discard what is still written to a stream, because its reader has gone.
 
     Without this, Python would report the broken pipe again at exit.
     """
@@ -83,7 +83,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
         print_message(f"{fault.title}: {summarize(fault)}")
         return EXIT_CANNOT_RUN
     except BrokenPipeError:
-        discard_stdout()
+        discard_output(sys.stdout)
         return EXIT_FAILED
     except Exception:  # noqa: BLE001 - the last place that can report it
         sys.stderr.write(terminal_lines(traceback.format_exc()))
