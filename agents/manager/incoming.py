@@ -12,6 +12,7 @@ from ...messages import (
     Answer,
     BlobsReached,
     BlobsWanted,
+    ClientHello,
     Goodbye,
     Heartbeat,
     Hello,
@@ -39,6 +40,7 @@ from ..kernel.model.events import (
 from ..skills.policy_skills import answer_skills_inquiry
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
+from .clients import Clients
 from .outgoing import OutgoingMessages
 
 MAX_RETRY_ANSWERS = 64
@@ -62,15 +64,21 @@ class Incoming:
         driver: drives the board.
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
+        clients: takes what clients send.
     """
 
     def __init__(
-        self, driver: BoardDriver, outgoing: OutgoingMessages, handlers: MessageHandlers
+        self,
+        driver: BoardDriver,
+        outgoing: OutgoingMessages,
+        handlers: MessageHandlers,
+        clients: Clients,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload
         self._handlers = handlers
+        self._clients = clients
         self._lanes: LaneManager | None = None
         # A request is sent again until its answer arrives, and must be carried out once.
         self._retry_answers: deque[RetryAnswer] = deque(maxlen=MAX_RETRY_ANSWERS)
@@ -87,6 +95,10 @@ class Incoming:
             message: what arrived.
         """
         match message:
+            case ClientHello():
+                self._clients.hello(sender, message)
+            case _ if self._clients.has(sender):
+                self._clients.arrived(sender, message)
             case Heartbeat():
                 self._driver.apply(WorkerHeard(sender))
             case TaskProgress():

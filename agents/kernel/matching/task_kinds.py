@@ -40,6 +40,9 @@ _NAMED_OTHERS = 2
 BLOCKED = 10.0
 """How much less a worker is worth for a type of task that it keeps failing."""
 
+_FEW = 2
+"""Of fewer workers, one that has changed is more than half."""
+
 
 class Crew:
     """The connected workers that may get tasks, with the prices of their time.
@@ -147,6 +150,11 @@ class TaskKind:
         self.is_uneven = False
         self.update_all()
 
+    def drop(self) -> None:
+        """Mark it as not followed any more, and as not up to date."""
+        self.is_dropped = True
+        self.price_version = -1
+
     def export(self) -> list[float]:
         """What `restore` needs."""
         if self.stale:
@@ -194,6 +202,35 @@ class TaskKind:
         for index in indices:
             self._appraise(index)
         self.reprice(self.price_version)
+
+    def follow(self, index: int, chances: dict[float, float]) -> None:
+        """Follow the figures of one worker, and of those that changed before.
+
+        Args:
+            index: the worker.
+            chances: by difficulty, its chances with tasks of the type; others are added.
+        """
+        if self.stale or len(self.worker_indices) < _FEW:
+            self.stale.add(index)
+            self.update_stale()
+            return
+        values = self.values
+        if values[index] > -inf:
+            task = self.task
+            difficulty = None if task.required_skills else task.difficulty
+            chance = chances.get(difficulty) if difficulty is not None else None
+            if chance is None:
+                chance = self.figures.chance(index, task)
+                if difficulty is not None:
+                    chances[difficulty] = chance
+            self.chances[index] = chance
+            self._appraise(index)
+            self._price(index)
+            if index == self.best_index or values[index] >= self.best:
+                self._find_best()
+                return
+        # Somebody else is still the best.
+        self._told.clear()
 
     def update_stale(self) -> None:
         """Follow the figures of the workers that have changed."""

@@ -17,7 +17,7 @@ STEADY_RESULTS = 50.0
 
 
 def weigh_change(
-    sharpness: Sharpness, margin: float, variance: float, success: float
+    sharpness: Sharpness, margin: float, variance: float, success: float, same: float
 ) -> tuple[float, float]:
     """What an outcome says for a change of skill by `SHIFT`: log likelihood ratios against none.
 
@@ -26,11 +26,11 @@ def weigh_change(
         margin: the mean of skill minus difficulty.
         variance: the variance of the skill.
         success: the share of success, 0 to 1.
+        same: the probability of success if nothing has changed.
 
     Returns:
         For a fall and for a rise.
     """
-    same = sharpness.chance(margin, variance)
     fallen = sharpness.chance(margin - SHIFT, variance)
     risen = sharpness.chance(margin + SHIFT, variance)
     if success == 1.0:

@@ -43,6 +43,8 @@ BROKEN_LEAST = -8.0
 BROKEN_MOST = 8.0
 """The greatest logarithm of these odds, so that few successes tell of a change."""
 
+_COST_WEIGHT = 2.0
+
 
 class NotedResults:
     """Results of a worker and type that are counted, but not yet taken into account.
@@ -144,6 +146,13 @@ class TypeCard:
             self._pace_version = version
             self._expected_s = expect_duration_s(pace)
         return self._expected_s
+
+    def expected_cost(self, worker: WorkerRecord) -> float:
+        """What an attempt of the worker costs; not for a named skill."""
+        declared = worker.cost_per_task
+        if worker.cost_per_s:
+            declared += worker.cost_per_s * self.expected_s()
+        return (self.cost_sum + _COST_WEIGHT * declared) / (self.costs + _COST_WEIGHT)
 
     def success(self, outlook: Outlook) -> float:
         """The probability of success, as the worker may be broken for the type."""
