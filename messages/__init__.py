@@ -9,6 +9,7 @@ from .client import (
     SubmitTasks,
 )
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
+from .declared_types import from_plain
 from .errors import (
     AddressRefused,
     AssigningFailed,
@@ -68,6 +69,7 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .plain_data import to_plain
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -181,5 +183,7 @@ __all__ = [
     "WrongSecret",
     "decode_message",
     "encode_message",
+    "from_plain",
+    "to_plain",
     "validate_task",
 ]

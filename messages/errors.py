@@ -27,7 +27,7 @@ MusterError
 │   │   └── BlobCorrupt        the blob's content has changed
 │   ├── PortInUse              another program uses the port
 │   ├── WrongCall              the arguments do not match the called function
-│   ├── EncodeError            msgpack can't encode the value
+│   ├── EncodeError            the value has no plain form
 │   ├── BacklogFull            too many messages are queued for one peer
 │   ├── UnknownPeer            no stream to this peer is open
 │   ├── Deadlock               virtual time can't advance: nothing is scheduled
@@ -233,7 +233,7 @@ class WrongCall(LocalError, TypeError):
 
 
 class EncodeError(LocalError):
-    """msgpack can't encode the value, or the value is too large for a frame."""
+    """The value has no plain form, or it is too large for a frame; names the place."""
 
 
 class BacklogFull(LocalError):

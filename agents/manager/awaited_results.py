@@ -37,7 +37,7 @@ class AwaitedResults:
         Raises:
             RunEnded: the run has ended.
             InvalidTask: the tasks are not valid; none of them is added.
-            EncodeError: a task's data can't be encoded by msgpack; none is added.
+            EncodeError: a task's data have no plain form; none is added.
             StoreUnusable: the store can't be written to.
         """
         self._driver.gate.ask(lambda: self._add(tasks, settle))

@@ -37,7 +37,7 @@ class TaskControl(RunView):
         Raises:
             DuplicateTask: a different task has its id; the message names the fields that differ.
             InvalidTask: a dependency is unknown, or the run has ended.
-            EncodeError: its data can't be encoded by msgpack.
+            EncodeError: its data have no plain form; names the place.
             StoreUnusable: the store can't be written to.
         """
         self.ask(lambda: self._shell.driver.add_tasks((task,)))

@@ -32,7 +32,7 @@ class Submission:
             RunEnded: the run has ended, or ends before the task is settled.
             DuplicateTask: a different task has its id; the message names the fields that differ.
             InvalidTask: a dependency is unknown.
-            EncodeError: its data can't be encoded by msgpack.
+            EncodeError: its data have no plain form; names the place.
             StoreUnusable: the store can't be written to.
         """
         loop = asyncio.get_running_loop()
@@ -58,7 +58,7 @@ class Submission:
             RunEnded: the run has ended.
             DuplicateTask: a different task has its id; the message names the fields that differ.
             InvalidTask: a dependency is unknown.
-            EncodeError: its data can't be encoded by msgpack.
+            EncodeError: its data have no plain form; names the place.
             StoreUnusable: the store can't be written to.
         """
         future: Future[TaskResult] = Future()

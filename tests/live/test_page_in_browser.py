@@ -299,11 +299,11 @@ def test_costs_and_what_workers_have_shown_are_seen_and_readable(
 ) -> None:
     tasks = weighings(20, 0.05) + "".join(
         f'{{"id": "r{lot}", "description": "Roll lot {lot}", "type": "roll", "difficulty": 2, '
-        '"required_skills": {"rolling": 5}, "deadline": 60}\n'
+        '"required_skills": {"rolling": 5}, "deadline": 600}\n'
         for lot in range(1, 7)
     )
     options = ("--policy", "adaptive", "--budget", "40", "--cost-unit", "EUR")
-    page.goto(run.manage(tasks, *options, "--web-linger", "60"))
+    page.goto(run.manage(tasks, *options, "--web-linger", "300"))
     run.employ("Ada", 8, 1, "--cost-per-task", "0.5", "--skill", "rolling=7")
     run.employ("Ben", 7, 1, "--cost-per-task", "0.25")
     expect(page.locator("#state")).to_have_text("finished, 6 failed")

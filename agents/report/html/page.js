@@ -140,7 +140,9 @@
     tell("Error", task[ERROR]);
     if (task[TRACEBACK]) {
       const folded = make("details");
-      folded.append(make("summary", "Show where it was raised"), make("pre", task[TRACEBACK]));
+      const lines = make("pre", task[TRACEBACK]);
+      lines.tabIndex = 0;
+      folded.append(make("summary", "Show where it was raised"), lines);
       list.append(make("dt", "Traceback"), make("dd", folded));
     }
     tell("Output", task[OUTPUT]);

@@ -103,7 +103,7 @@ def _draw_cell(task: TaskReport, column: TaskColumn) -> Markup:
             content += Markup('<span class="error">{}</span>').format(error)
         if task.error_traceback:
             content += Markup(
-                "<details><summary>Traceback</summary><pre>{}</pre></details>"
+                '<details><summary>Traceback</summary><pre tabindex="0">{}</pre></details>'
             ).format(task.error_traceback[-_MAX_TRACEBACK_CHARACTERS:])
     return Markup('<td class="{}">{}</td>').format(css_class, content)
 
