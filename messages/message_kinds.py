@@ -10,8 +10,6 @@ from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, Submi
 from .inquiry import (
     Answer,
     Inquiry,
-    RetryAnswer,
-    RetryRequest,
     SkillsAnswer,
     SkillsInquiry,
 )
@@ -47,8 +45,6 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Answer,
         SkillsInquiry,
         SkillsAnswer,
-        RetryRequest,
-        RetryAnswer,
         Parcel,
         BlobPlace,
         BlobsWanted,
