@@ -17,6 +17,7 @@ from ..report.model import RunReport
 from ..report.text import print_report, render_text
 from ..trace.follow import follow
 from .console.exit import discard_output
+from .console.reserved_stdout import own_stdout
 from .output import write_json, write_lines
 from .stored_run import StoredRun
 
@@ -51,7 +52,7 @@ def finish_with_report(
         show_report(report, as_json=as_json, conclusion=conclusion)
     except BrokenPipeError:
         # The reader has seen enough, such as `head -1`. The run itself is not affected.
-        discard_output(sys.stdout)
+        discard_output(own_stdout())
     if fault is not None:
         raise fault
 

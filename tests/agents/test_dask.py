@@ -128,7 +128,7 @@ def test_what_fails_or_cannot_come_home_fails_its_task_alone(
     ]
     handlers = handlers_of(lock=make_lock, fail=fail, tell=tell_process)
     lock, failed, told = run(tasks, handlers, executor=front).tasks
-    assert "at output" in lock.error_message
+    assert lock.error_message.startswith("EncodeError: output")
     assert failed.error_message == "ValueError: no such column"
     assert isinstance(told.output, int)
 

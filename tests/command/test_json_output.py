@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,17 @@ def test_stdout_is_there_again_after_the_command(
     assert json.loads(first.out)["success_rate"] == 1.0
     second = invoke("scenarios")
     assert second.out.startswith("all_well")
+
+
+@pytest.mark.processes
+def test_a_reader_that_leaves_early_does_not_make_a_run_fail(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        running = start("run", "all_well", "--time-scale", 0.01, "--json", stdout=writing)
+        ended = running.end()
+    finally:
+        os.close(writing)
+    assert (ended.code, ended.err) == (0, "")

@@ -119,12 +119,6 @@ class Serialized(BaseModel):
         return value.total_seconds()
 
 
-@dataclass
-class Picture:
-    pixels: Any
-    title: str = ""
-
-
 ID = UUID("12345678-1234-5678-1234-567812345678")
 LEAF = Leaf(Decimal("1.10"), tags={"b", "a"})
 LEAF_PLAIN = {"weight": "1.10", "picked": "2026-05-01", "tags": ["a", "b"]}

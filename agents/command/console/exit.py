@@ -57,7 +57,7 @@ def discard_output(stream: TextIO) -> None:
     """
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, own_stdout().fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
 
 
@@ -72,23 +72,29 @@ def exit_code_of(command: Callable[[], object]) -> int:
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else EXIT_FAILED
     except InvalidInput as fault:
+        _print_cause(fault)
         print_message(*fault.lines)
         return EXIT_CANNOT_RUN
     except (LocalError, JoinRefused, WrongSecret) as fault:
-        if fault.__cause__ is not None and logging.getLogger("muster").isEnabledFor(logging.INFO):
-            sys.stderr.write(terminal_lines("".join(traceback.format_exception(fault.__cause__))))
+        _print_cause(fault)
         print_message(str(fault))
         return EXIT_CANNOT_RUN
     except ValidationError as fault:
         print_message(f"{fault.title}: {summarize(fault)}")
         return EXIT_CANNOT_RUN
     except BrokenPipeError:
-        discard_output(sys.stdout)
+        discard_output(own_stdout())
         return EXIT_FAILED
     except Exception:  # noqa: BLE001 - the last place that can report it
         sys.stderr.write(terminal_lines(traceback.format_exc()))
         return EXIT_UNEXPECTED_ERROR
     return EXIT_OK
+
+
+def _print_cause(fault: Exception) -> None:
+    """With -v, print the traceback of what caused an error, such as an exception of a handler."""
+    if fault.__cause__ is not None and logging.getLogger("muster").isEnabledFor(logging.INFO):
+        sys.stderr.write(terminal_lines("".join(traceback.format_exception(fault.__cause__))))
 
 
 def exit_process(code: int) -> NoReturn:
