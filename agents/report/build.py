@@ -171,7 +171,7 @@ def _report_worker(
     left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
     slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
     running = attempts_of(worker.running)
-    health = Health.LOST if lost else _health_at_end(worker, ended_at, board.rules.heartbeat_s)
+    health = Health.LOST if lost else _health_at_end(board, worker, ended_at)
     busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in running)
     return WorkerReport(
         skill_level=worker.skill_level,
@@ -201,9 +201,12 @@ def _report_worker(
     )
 
 
-def _health_at_end(worker: WorkerRecord, ended_at: float, heartbeat_s: float) -> Health:
-    health = health_of(worker, ended_at, heartbeat_s)
-    # A worker that was dismissed at the end, or left after it, was not lost.
+def _health_at_end(board: BoardState, worker: WorkerRecord, ended_at: float) -> Health:
+    if board.has_ended and not worker.alive:
+        # It was dismissed at the end, or left after it, and so it was not lost. One that was read
+        # from a store is not waited for, since the run does not go on.
+        return Health.HEALTHY
+    health = health_of(worker, ended_at, board.rules.heartbeat_s)
     return Health.HEALTHY if health is Health.LOST else health
 
 

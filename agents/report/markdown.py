@@ -17,7 +17,8 @@ from .words import (
     describe_cost,
     describe_deadlines,
     describe_health,
-    describe_lost_attempts,
+    describe_losses,
+    is_anything_lost,
     name_of_column,
     rare_figures,
 )
@@ -82,16 +83,14 @@ def _opening(report: RunReport) -> Iterator[str]:
     yield f"**{headline}** in {format_duration(report.duration)}."
     if report.failure is not None:
         yield f"The run failed: {_cell(report.failure)}"
-    lost = sum(worker.lost for worker in report.workers.values())
     rows = [
         *((status.label, f"{report.counts.get(status, 0):,}") for status in TaskStatus),
-        ("Workers", f"{len(report.workers):,}" + (f", {lost:,} lost" if lost else "")),
+        ("Workers", f"{len(report.workers):,}"),
+        *((("Lost", describe_losses(report)),) if is_anything_lost(report) else ()),
         ("Work", format_duration(report.total_time)),
         ("Mean time", format_duration(report.mean_time)),
         ("Policy", _cell(report.policy)),
     ]
-    if lost_attempts := describe_lost_attempts(report):
-        rows.append(("Attempts lost", lost_attempts))
     if deadlines := describe_deadlines(report):
         rows.append(("Deadlines missed", deadlines))
     if report.has_costs:

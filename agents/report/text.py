@@ -22,7 +22,8 @@ from .skill_map import DIFFICULTY
 from .words import (
     describe_cost,
     describe_deadlines,
-    describe_lost_attempts,
+    describe_losses,
+    is_anything_lost,
     name_of_column,
     rare_figures,
 )
@@ -235,8 +236,8 @@ def _closing(report: RunReport) -> Iterable[Text]:
     if report.mean_time is not None:
         work, mean = _duration(report.total_time), _duration(report.mean_time)
         yield Text(f"Work: {work}, {mean} a task")
-    if lost_attempts := describe_lost_attempts(report):
-        yield Text(f"Attempts lost: {lost_attempts}")
+    if is_anything_lost(report):
+        yield Text(f"Lost: {describe_losses(report)}", style="yellow")
     if deadlines := describe_deadlines(report):
         yield Text(f"Deadlines missed: {deadlines}")
     if report.has_costs:

@@ -391,6 +391,19 @@ def test_a_worker_that_leaves_after_the_end_has_gone_home(run: Callable[..., Run
         played.tell(WorkerLeft("ada"), at=moment)
 
 
+def test_a_run_that_ended_is_read_from_its_store_with_its_workers_gone_home(
+    run: Callable[..., Run],
+) -> None:
+    played = run()
+    played.begin(task(1))
+    played.finish(1, at=104.0)
+    # So restores a worker that was connected when the store was last written.
+    ada = played.board.workers["Ada"]
+    ada.alive, ada.awaited_until = False, 134.0
+    told = played.report().workers["Ada"]
+    assert (told.health, told.gone_home, told.lost) == (Health.HEALTHY, True, False)
+
+
 def test_who_was_late_or_lost_before_the_end_has_not_gone_home(run: Callable[..., Run]) -> None:
     played = run(heartbeat_s=2.0, lost_after_s=100.0)
     played.begin(task(1), workers=("Ada", "Ben", "Cid"))

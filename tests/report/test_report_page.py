@@ -264,7 +264,7 @@ def test_lost_attempts_and_missed_deadlines_have_their_figures(
     tasks = [task_report(1, deadline=5.0, late_s=2.0), task_report(2, deadline=5.0)]
     report = run_report(tasks, attempts_lost=3, tasks_lost=1, deadlines_missed=1)
     page = render_html(report)
-    assert "<dt>Attempts lost</dt><dd>3<small>1 task failed for it</small></dd>" in page
+    assert "<dt>Attempts lost</dt><dd>3<small>1 failed for it</small></dd>" in page
     assert "<dt>Deadlines missed</dt><dd>1<small>of 2</small></dd>" in page
     assert '<th scope="col" class="n">Late</th>' in page
     assert "Late" in data_of(page)["columns"]

@@ -32,6 +32,7 @@ Junior (lost)      3      1          0        -          -   0.0%
 
 Policy: best_fit
 Work: 2.0 s, 1.0 s a task
+Lost: 1 worker, no attempt, no task
 Tasks: 1 completed, 1 failed, 1 cancelled
 Errors: 1 ValueError, 1 dependency
 Results ignored: 3 late

@@ -25,7 +25,6 @@ from ..words import (
     NO_TYPE,
     describe_deadlines,
     describe_health,
-    describe_lost_attempts,
     rare_figures,
 )
 from .page_data import MAX_KINDS_LISTED, embed_tasks, kinds_of
@@ -199,8 +198,8 @@ def _tiles(report: RunReport) -> list[_Tile]:
         {"label": "Further attempts", "value": f"{retries:,}", "note": "after the first ones"},
     ]
     if report.attempts_lost:
-        count, _, note = describe_lost_attempts(report).partition(", ")
-        tiles.append({"label": "Attempts lost", "value": count, "note": note})
+        note = f"{report.tasks_lost:,} failed for it" if report.tasks_lost else "no task lost"
+        tiles.append({"label": "Attempts lost", "value": f"{report.attempts_lost:,}", "note": note})
     if deadlines := describe_deadlines(report):
         count, _, whole = deadlines.partition(" ")
         tiles.append({"label": "Deadlines missed", "value": count, "note": whole})
