@@ -1,6 +1,15 @@
 """The messages between manager and workers, and their encoding."""
 
+from .client import (
+    MAX_TASKS_AT_ONCE,
+    AwaitTasks,
+    ClientHello,
+    ManagerReply,
+    ManagerRequest,
+    SubmitTasks,
+)
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
+from .declared_types import from_plain
 from .errors import (
     AddressRefused,
     AssigningFailed,
@@ -25,6 +34,7 @@ from .errors import (
     InvalidTrace,
     JoinRefused,
     LocalError,
+    ManagerUnavailable,
     MeasurementFailed,
     MusterError,
     NotConnected,
@@ -61,6 +71,7 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .plain_data import to_plain
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -86,12 +97,14 @@ from .worker_profile import WorkerProfile
 __all__ = [
     "MAX_DIFFICULTY",
     "MAX_MESSAGE_BYTES",
+    "MAX_TASKS_AT_ONCE",
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AwaitTasks",
     "BackendFailed",
     "BacklogFull",
     "BlobCorrupt",
@@ -101,6 +114,7 @@ __all__ = [
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
+    "ClientHello",
     "Deadlock",
     "DecodeError",
     "DependencyCycle",
@@ -121,6 +135,9 @@ __all__ = [
     "InvalidTrace",
     "JoinRefused",
     "LocalError",
+    "ManagerReply",
+    "ManagerRequest",
+    "ManagerUnavailable",
     "MeasurementFailed",
     "Message",
     "MusterError",
@@ -149,6 +166,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreLost",
     "StoreUnusable",
+    "SubmitTasks",
     "Task",
     "TaskAssignment",
     "TaskId",
@@ -169,5 +187,7 @@ __all__ = [
     "WrongSecret",
     "decode_message",
     "encode_message",
+    "from_plain",
+    "to_plain",
     "validate_task",
 ]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstra
 
 from .record import Record
 from .rule import Rule
-from .task import MAX_NAME_CHARACTERS, Payload, Task, TaskId
+from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
 
 Name = Annotated[
     str,
@@ -84,6 +84,17 @@ class TaskResult(Message):
     cost_unit: str = Field(default="", max_length=20)
     quality: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     declined: bool = False
+
+    def output_as(self, declared: type[DeclaredT]) -> DeclaredT:
+        """The output as a declared type, such as a dataclass; see `from_plain`.
+
+        Raises:
+            InvalidInput: the output is not of this type.
+        """
+        # Most programs declare no types, and need not load what reads them.
+        from .declared_types import from_plain  # noqa: PLC0415
+
+        return from_plain(self.output, declared)
 
 
 class TaskAssignment(Message):

@@ -12,7 +12,15 @@ from .formatting import clip, format_cost, format_duration, format_grade, format
 from .model import RunReport
 from .skill_map import DIFFICULTY
 from .timeline import Timeline, TimelineRow, make_timeline
-from .words import NO_TYPE, describe_cost, name_of_column, rare_figures
+from .words import (
+    NO_TYPE,
+    describe_cost,
+    describe_deadlines,
+    describe_health,
+    describe_lost_attempts,
+    name_of_column,
+    rare_figures,
+)
 
 MAX_TASKS_LISTED = 200
 """How many tasks are listed: first those that did not complete, then the first of the others."""
@@ -82,6 +90,10 @@ def _opening(report: RunReport) -> Iterator[str]:
         ("Mean time", format_duration(report.mean_time)),
         ("Policy", _cell(report.policy)),
     ]
+    if lost_attempts := describe_lost_attempts(report):
+        rows.append(("Attempts lost", lost_attempts))
+    if deadlines := describe_deadlines(report):
+        rows.append(("Deadlines missed", deadlines))
     if report.has_costs:
         rows.append(("Cost", _cell(describe_cost(report))))
     if report.quality is not None:
@@ -138,7 +150,7 @@ def _workers(report: RunReport) -> Iterator[str]:
     rows = [
         (
             _cell(name),
-            "lost" if worker.lost else worker.health.value if worker.health else "",
+            describe_health(worker),
             str(worker.skill_level),
             f"{worker.slots:,}",
             f"{worker.completed:,}",

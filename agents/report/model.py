@@ -142,6 +142,9 @@ class TaskReport(_ReportPart):
     quality: Share | None = None
     """The grade of its result, 0 to 1; None for none."""
 
+    error_traceback: str | None = None
+    """Where in the handler its last error was raised; None if that is not known."""
+
     late_s: Seconds | None = None
     """By how many seconds it missed its deadline, so far if it is not settled; 0 if it failed
     since it could not be met any more; None if it did not miss it, or has none.

@@ -13,12 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from ...messages import TaskStatus
+from ...messages.wording import short_id
 from ..kernel.model.health import Health
 from ..runtime.terminal_text import one_line
 from .formatting import format_cost, format_grade
 from .model import RunReport, SkillCell, TaskReport, WorkerReport
 from .skill_map import DIFFICULTY
-from .words import describe_cost, name_of_column, rare_figures
+from .words import (
+    describe_cost,
+    describe_deadlines,
+    describe_lost_attempts,
+    name_of_column,
+    rare_figures,
+)
 
 DEFAULT_WIDTH = 100
 """The width of the text without a terminal, in columns."""
@@ -79,7 +86,7 @@ def _task_line(task: TaskReport) -> str:
         given = f"last assigned to {_one_line(task.worker)}"
     else:
         given = f"assigned to {_one_line(task.worker)}"
-    return f"Task {_one_line(str(task.id))} {given} - {result}"
+    return f"Task {_one_line(short_id(task.id))} {given} - {result}"
 
 
 # ------------------------------------------------------------------------ the tables
@@ -133,7 +140,7 @@ def _opening(report: RunReport) -> Text:
 
 def _task_table(report: RunReport, width: int) -> Iterable[RenderableType]:
     shown, hidden = _fold(report.tasks, lambda task: task.status is not TaskStatus.COMPLETED)
-    ids = _Column("Task", [Text(_one_line(str(task.id))) for task in shown])
+    ids = _Column("Task", [Text(_one_line(short_id(task.id))) for task in shown])
     columns = [
         ids,
         _Column("Description", [Text(_one_line(task.description)) for task in shown]),
@@ -228,6 +235,10 @@ def _closing(report: RunReport) -> Iterable[Text]:
     if report.mean_time is not None:
         work, mean = _duration(report.total_time), _duration(report.mean_time)
         yield Text(f"Work: {work}, {mean} a task")
+    if lost_attempts := describe_lost_attempts(report):
+        yield Text(f"Attempts lost: {lost_attempts}")
+    if deadlines := describe_deadlines(report):
+        yield Text(f"Deadlines missed: {deadlines}")
     if report.has_costs:
         yield Text(f"Cost: {_one_line(describe_cost(report))}")
     if report.quality is not None:

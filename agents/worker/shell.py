@@ -22,6 +22,7 @@ from ...messages import (
     EncodeError,
     Goodbye,
     Heartbeat,
+    Hello,
     JoinRefused,
     Parcel,
     RecallTasks,
@@ -195,9 +196,10 @@ class WorkerShell:
         )
         manager_session = self._manager_session = ManagerSession(
             self,
-            profile,
+            profile.name,
             self.session_id,
             endpoint,
+            hello=partial(self._greeting, profile),
             calls=self._calls,
             former=self._manager_session,
         )
@@ -255,6 +257,10 @@ class WorkerShell:
         if self._around is not None:
             perform = partial(self._around, perform)
         return TaskRunner(profile.name, profile.slots, perform, self._report_result, self._post)
+
+    def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
+        holding = tuple(dict.fromkeys(self.held_keys))
+        return Hello.of(profile, session=self.session_id, call=call, holding=holding)
 
     async def _wait_for_end(self) -> None:
         await self._ended.wait()

@@ -251,6 +251,7 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
         "votes": 1,
         "cost": 0.0,
         "quality": None,
+        "error_traceback": None,
         "late_s": None,
     }
 

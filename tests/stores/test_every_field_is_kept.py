@@ -17,11 +17,11 @@ from muster.agents.kernel.model.decision import Candidates, Decision
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.model.records import (
     Attempt,
-    Snapshot,
     TaskRecord,
     WorkerRecord,
     WorkerStats,
 )
+from muster.agents.kernel.model.snapshot import Snapshot
 from muster.messages import Task, TaskResult, TaskStatus
 
 from ..every_field import NESTED, default_of, make, names_of

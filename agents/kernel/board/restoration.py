@@ -24,8 +24,9 @@ from ..model.events import TasksAdded
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import Attempt, AttemptOutcome, Snapshot, TaskRecord, WorkerRecord, WorkerStats
+from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord, WorkerStats
 from ..model.second_opinions import open_attempts, wants_vote
+from ..model.snapshot import Snapshot
 from .board import Board
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow

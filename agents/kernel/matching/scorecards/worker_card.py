@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from ...model.records import WorkerRecord
 
 KEPT_AT_ALARM = 0.1
-"""The part of the evidence that is kept when a skill has changed, if there is not much."""
+"""The part of the evidence that is kept at most when a skill has changed."""
 
 CHANGED_DEVIATION = 1.0
-"""The standard deviation of by how much a skill has changed, which all evidence is subject to."""
+"""How uncertain it is by how much a skill has changed, as a standard deviation: however much
+evidence there was, what is kept of it is no surer than this."""
 
 BROKEN_PRIOR = -3.5
 """The logarithm of the odds that a worker always fails tasks of a type, before its first result."""
@@ -241,4 +242,4 @@ class WorkerCard:
         self.general.move_prior(mean)
         for card in self.types.values():
             spread = card.skill.precision * CHANGED_DEVIATION * CHANGED_DEVIATION
-            card.skill.shift(shift, 1.0 / (1.0 / KEPT_AT_ALARM + spread))
+            card.skill.shift(shift, 1.0 / max(spread, 1.0 / KEPT_AT_ALARM))
