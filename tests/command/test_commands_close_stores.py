@@ -47,7 +47,7 @@ def test_each_problem_of_a_tasks_file_is_on_its_own_line_and_foreign_text_on_one
     (tmp_path / name).write_text(
         '{"id": 1, "description": "brew", "difficulty": 1, "skilll\\nforged": 2}\n'
         '{"id": 2, "description": "brew", "difficulty": "hard\\nforged"}\n'
-        '{"id": 3}\n'
+        '{"id": 3, "description": "brew", "difficulty": 99}\n'
     )
     ended = invoke("manager", "--tasks", name, "--workers", 1)
     assert ended.code == 2

@@ -40,9 +40,6 @@ _NAMED_OTHERS = 2
 BLOCKED = 10.0
 """How much less a worker is worth for a type of task that it keeps failing."""
 
-_FEW = 2
-"""Of fewer workers, one that has changed is more than half."""
-
 
 class Crew:
     """The connected workers that may get tasks, with the prices of their time.
@@ -210,7 +207,7 @@ class TaskKind:
             index: the worker.
             chances: by difficulty, its chances with tasks of the type; others are added.
         """
-        if self.stale or len(self.worker_indices) < _FEW:
+        if self.stale or self._are_most(1):
             self.stale.add(index)
             self.update_stale()
             return
@@ -234,7 +231,7 @@ class TaskKind:
 
     def update_stale(self) -> None:
         """Follow the figures of the workers that have changed."""
-        if len(self.stale) * 2 >= len(self.worker_indices):
+        if self._are_most(len(self.stale)):
             self.update_all()
             return
         values, best_index = self.values, self.best_index
@@ -252,6 +249,10 @@ class TaskKind:
             self._told.clear()
         else:
             self._find_best()
+
+    def _are_most(self, changed: int) -> bool:
+        """Whether so many workers have changed that all are looked at."""
+        return changed * 2 >= len(self.worker_indices)
 
     def reprice(self, price_version: int) -> None:
         """Follow the prices.
