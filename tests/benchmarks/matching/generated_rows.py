@@ -41,7 +41,7 @@ from .worlds import (
 
 ALL = ("best_fit", "score", "in_order", "random", "round_robin", "true_skills", "oracle")
 FEW = ("best_fit", "random", "oracle")
-THRIFTS = (0.02, 0.04, 0.08, 0.16)
+THRIFTS = (0.04, 0.08, 0.12, 0.16)
 MOST_LOST = 0.01
 RECOVERY_WINDOW = 50
 RECOVERED_LOSS = 0.02
