@@ -111,7 +111,7 @@ class WordCount(Scenario):
             _tasks_of(self.folder),
             expected_workers=["Ada", "Ben", "Cleo"],
             port=0,
-            join_timeout_s=30,
+            join_timeout_s=120,
             on_missing="start",
             quiet=True,
         )

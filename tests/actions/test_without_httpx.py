@@ -19,7 +19,7 @@ except ExtraMissing as fault:
 
 def test_agents_need_no_httpx_and_the_actions_name_the_extra() -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=180, check=True
     )
     assert "needed for the background actions: httpx" in ran.stdout
     assert "pip install 'ceylon-muster[web]'" in ran.stdout

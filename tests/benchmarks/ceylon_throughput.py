@@ -100,7 +100,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             await manager.start_agent(b"")
         finally:
             for worker in workers:
-                worker.wait(timeout=10)
+                worker.wait(timeout=120)
     processor_s = (
         processor_at[OccurrenceKind.RUN_ENDED] - processor_at[OccurrenceKind.ASSIGNING_BEGUN]
     )

@@ -25,7 +25,7 @@ from sigterm import heed_sigterm
 
 WORKSPACE = "idle"
 SETTLING_S = 3.0
-JOINING_MAY_TAKE_S = 60.0
+JOINING_MAY_TAKE_S = 180.0
 PLAY = "--play"
 
 

@@ -92,7 +92,7 @@ async def measure(way: str, options: argparse.Namespace) -> dict[str, Any]:
                 await manager.start_agent(b"")
             finally:
                 for worker in workers:
-                    worker.wait(timeout=10)
+                    worker.wait(timeout=120)
     began, ended = at[OccurrenceKind.ASSIGNING_BEGUN], at[OccurrenceKind.RUN_ENDED]
     return {
         "tasks_per_s": round(options.tasks / (ended[0] - began[0])),

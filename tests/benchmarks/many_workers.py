@@ -30,8 +30,8 @@ from muster.agents.runtime.garbage import collect_garbage_less_often
 from muster.agents.security.ticket import read_ticket, write_ticket_file
 from muster.messages import Task
 
-JOIN_DEADLINE_S = 60.0
-RUN_DEADLINE_S = 60.0
+JOIN_DEADLINE_S = 180.0
+RUN_DEADLINE_S = 180.0
 IDLE_S = 3.0
 
 handlers = Handlers()
@@ -178,7 +178,7 @@ async def measure(options: argparse.Namespace, lanes: int) -> dict[str, Any]:
             await manager.stop()
             for process in processes:
                 try:
-                    process.wait(timeout=10)
+                    process.wait(timeout=120)
                 except subprocess.TimeoutExpired:
                     process.kill()
     moments = sorted(joined.values())

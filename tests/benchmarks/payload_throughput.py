@@ -106,7 +106,7 @@ async def measure(options: argparse.Namespace, kind: str) -> dict[str, Any]:
             await manager.start_agent(b"")
         finally:
             for worker in workers:
-                worker.wait(timeout=10)
+                worker.wait(timeout=120)
     took_s = at[OccurrenceKind.TASK_COMPLETED] - at[OccurrenceKind.ASSIGNING_BEGUN]
     outputs = {result.task_id: result.output for result in manager.task_results}
     sent = {task.id: task.data for task in tasks}

@@ -66,7 +66,7 @@ async def run_over_ceylon(manager: TaskManager) -> None:
             await manager.start_agent(b"")
         finally:
             for worker in workers:
-                worker.wait(timeout=10)
+                worker.wait(timeout=120)
 
 
 def _start_worker(command: list[str]) -> subprocess.Popen[bytes]:

@@ -25,7 +25,7 @@ from muster.messages import StoreUnusable, Task, TaskStatus
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes]
 
-DEADLINE_S = 120
+DEADLINE_S = 180
 MUSTER = (sys.executable, "-m", "muster.agents.command")
 HANDLERS = """
 import time

@@ -37,8 +37,8 @@ def test_an_assignment_tells_all_that_the_worker_must_know(watched: Make, task: 
     [
         ({"difficulty": 4}, 1.0, 8.0, 8.0),
         ({"difficulty": 4}, 2.0, 8.0, 16.0),
-        ({"difficulty": 10}, 0.6, 20.0, 12.0),
-        ({"difficulty": 10}, 0.01, 20.0, 10.0),
+        ({"difficulty": 8}, 0.75, 16.0, 12.0),
+        ({"difficulty": 8}, 0.01, 16.0, 10.0),
         # Up to ten seconds are not shortened: a busy machine takes its time at any scale.
         ({"difficulty": 4}, 0.01, 8.0, 8.0),
         ({"difficulty": 4, "timeout": 3}, 0.1, 3.0, 0.3),
@@ -56,7 +56,7 @@ def test_an_attempt_may_take_as_long_as_task_difficulty_and_scale_say(
 ) -> None:
     board = watched(time_scale=scale)
     board.add(task(1, **fields))
-    board.join("Ada")
+    board.join("Ada", 9)
     board.begin()
     assert board.given[0].timeout == timeout
     assert board.record(1).deadline == pytest.approx(deadline)

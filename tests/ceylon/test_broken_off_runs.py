@@ -19,7 +19,7 @@ from muster.agents.transport import host_watch
 from muster.agents.transport.host_watch import LOOK_EVERY_S, WAIT_S, wait_for_host, watch_host
 from muster.messages import PortInUse, RunEnded, Task
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 SKILL = 10
 
 

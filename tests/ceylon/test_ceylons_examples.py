@@ -23,8 +23,8 @@ from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.slow]
 
-DEADLINE_S = 60
-ARRIVAL_S = 15
+DEADLINE_S = 90
+ARRIVAL_S = 30
 """By when agents of Ceylon's own must have appeared, if the story has not ended yet."""
 
 PLAYS = 3

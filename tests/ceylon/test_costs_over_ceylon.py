@@ -15,7 +15,7 @@ from muster.messages import Task, TaskStatus
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 
-DEADLINE_S = 120
+DEADLINE_S = 180
 
 WORKER = """
 import asyncio, sys

@@ -17,7 +17,7 @@ from muster.agents.transport import host_watch, redial
 from muster.agents.transport.redial import FIRST_LOOKS, LOOK_EVERY_S, MOST_LOOKS, watch_dial
 from muster.messages import Task
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 CEYLON_DIALS_FOR_S = 5.0
 
 Start = Callable[[TaskManager, Sequence[WorkerAgent]], list[Any]]

@@ -15,7 +15,7 @@ from muster.messages import Task
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 WAYS = {
     **{f"{each.__name__} in a thread": each for each in PLAIN_ENDINGS},

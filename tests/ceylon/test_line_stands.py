@@ -10,7 +10,7 @@ from muster.messages import Task
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 
 class Observant(WorkerAgent):

@@ -21,7 +21,7 @@ from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 
-DEADLINE_S = 120
+DEADLINE_S = 180
 NAMES = ("Ada", "Ben", "Cleo")
 
 HANDLERS = """

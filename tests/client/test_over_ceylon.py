@@ -16,7 +16,7 @@ from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 
-DEADLINE_S = 90
+DEADLINE_S = 180
 
 MANAGER = """
 import asyncio, sys
@@ -53,7 +53,7 @@ from pathlib import Path
 from muster.agents import Client
 from muster.messages import Task
 
-with Client.connect(Path(sys.argv[1]), connect_timeout_s=60) as client:
+with Client.connect(Path(sys.argv[1]), connect_timeout_s=180) as client:
     futures = [
         client.submit(Task(id=number, description="wait", type="wait", data=0.2))
         for number in range(1, 41)

@@ -18,7 +18,7 @@ import pytest
 from loguru import logger as ceylon_logger
 from muster.agents.command import main
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from distributed import LocalCluster
 from muster.agents.worker import dask_cluster
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 ADDING = """
 import os

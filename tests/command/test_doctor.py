@@ -30,7 +30,7 @@ from muster.agents.transport.ceylon_platform import Platform
 from muster.agents.transport.network_file import FILE_NAME
 from muster.messages import Flaw
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 GLIBC = ("glibc", "2.36")
 
 
@@ -185,7 +185,7 @@ def test_the_command_tells_a_line_a_finding_and_fails_if_one_is_not_well(tmp_pat
 def test_where_ceylon_cannot_be_loaded_the_import_says_what_there_are_builds_for() -> None:
     code = "import sys; sys.modules['ceylon'] = None; from muster.agents import TaskManager"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=180, check=False
     )
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: Ceylon can't be loaded: ")

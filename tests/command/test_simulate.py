@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.command import simulate_skills
+from muster.agents.command import simulate, simulate_skills
 from muster.agents.execution.task_runner import TaskRunner
 from muster.messages import TaskAssignment, TaskResult
 
@@ -67,11 +67,12 @@ def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
 
 
 @pytest.mark.slow
-def test_runs_spread_over_processes_come_to_the_same(invoke: Invoke) -> None:
-    alone = invoke("simulate", "--stress", "--seed", 1, "--runs", 60, "--storm", 1)
-    spread = invoke(
-        "simulate", "--stress", "--seed", 1, "--runs", 60, "--storm", 1, "--processes", 2
-    )
+def test_runs_spread_over_processes_come_to_the_same(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "_RUNS_PER_SHARE", 5)
+    story = ("simulate", "--stress", "--seed", 1, "--runs", 12, "--storm", 1)
+    alone, spread = invoke(*story), invoke(*story, "--processes", 2)
     assert spread.out.splitlines()[:2] == alone.out.splitlines()[:2]
 
 

@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from .chromium import ARGUMENTS, find_chromium_or_skip
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Make = Callable[..., Any]
-DEADLINE_MS = 60_000
+DEADLINE_MS = 180_000
 LOOKS = [(scheme, size) for size in ((1280, 860), (390, 844)) for scheme in ("light", "dark")]
 
 

@@ -26,7 +26,7 @@ from .chromium import ARGUMENTS, find_chromium_or_skip
 
 pytestmark = [pytest.mark.browser, pytest.mark.ceylon, pytest.mark.processes]
 
-DEADLINE_S = 60
+DEADLINE_S = 180
 MUSTER = (sys.executable, "-m", "muster.agents.command")
 LEAVES = """
 import asyncio

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it makes no workers"),
 ]
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 TICKET = Ticket("nowhere", "nobody", "127.0.0.1", 9, sealed=False)
 
 TELLS = """

@@ -21,7 +21,7 @@ from muster.agents.worker_pool.pool import WorkerPool
 from muster.agents.worker_pool.processes import LocalProcesses
 from muster.messages import InvalidInput, Task
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 
 class Spawned:

@@ -107,10 +107,11 @@ def test_another_seed_gives_another_run(small_story: Callable[[], Any]) -> None:
 
 
 @pytest.mark.slow
-def test_60_runs_of_a_fresh_seed_break_no_invariant() -> None:
+def test_runs_of_a_fresh_seed_break_no_invariant() -> None:
+    # CI has far more of them, by `muster simulate --stress`.
     seed = secrets.randbelow(1_000_000_000)
-    print(f"seeds {seed} to {seed + 59}")
-    for each in range(seed, seed + 60):
+    print(f"seeds {seed} to {seed + 19}")
+    for each in range(seed, seed + 20):
         outcome = simulate(StressStory(each), Conditions(each, storm_s=10.0))
         assert outcome.violation is None, told(outcome)
 

@@ -20,7 +20,7 @@ from muster.agents import StateFileTaskManager
 from muster.messages import StoreBusy, StoreCorrupt, StoreUnusable
 
 CORRUPT = b'{"workflow_type": "tea", "metadata": {}, "tasks": {"a": {"type'
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 def copy_of(state_file: Path, content: bytes = CORRUPT) -> Path:

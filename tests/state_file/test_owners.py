@@ -23,7 +23,7 @@ from muster.agents.state_file.rewrite import copy_into
 ADA, BEN, EVE = 61001, 61002, 61003
 GROUP, OTHER_GROUP = 62000, 62001
 ROOT = 0
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 pytestmark = [
     pytest.mark.processes,
@@ -59,7 +59,7 @@ def change(
     file: str, user: int, group: int = GROUP, umask: int = 0o007, count: int = 1
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", CHANGE, str(user), str(group), oct(umask), file, str(count)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.fixture

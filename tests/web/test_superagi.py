@@ -308,7 +308,7 @@ def test_a_bridge_that_nobody_closes_leaves_nothing_behind(tmp_path: Path) -> No
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.stdout == "WebScraperTool and SearxSearchTool\n", done.stderr
