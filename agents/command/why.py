@@ -90,7 +90,7 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
     for task_id in task_ids:
         for task in report.tasks:
             if task.id == task_id:
-                return task.why
+                return [*task.why, *_indent(task.error_traceback)]
     raise UnknownTask(f"the report {str(path)!r} has no task {task_ids[0]!r}")
 
 
@@ -104,7 +104,7 @@ def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
     board = read_stored_run(path).board
     for task_id in task_ids:
         if task_id in board.tasks:
-            return board.explain(task_id).lines()
+            return board.explain(task_id).lines(with_traceback=True)
     raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
 
 
@@ -150,6 +150,10 @@ class InquiryClient(ManagerClient):
 
     def _next_inquiry(self) -> Inquiry:
         return Inquiry(task_id=self._remaining_ids.pop(0), session=secrets.token_hex(8))
+
+
+def _indent(traceback: str | None) -> list[str]:
+    return [f"  {line}" for line in (traceback or "").splitlines()]
 
 
 def _is_task_id(candidate: TaskId) -> bool:

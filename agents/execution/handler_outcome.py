@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from ...messages import EncodeError, Payload, Task
 from ...messages.portability import explain_unportable
 from ..runtime.error_text import HandlerFailed, describe_fault
+from ..runtime.error_traceback import format_traceback
 from .attempt_outcome import as_ordinary, is_from_signal
 from .declining import TaskDeclined, declined_reason
 
@@ -32,6 +33,7 @@ class RaisedElsewhere(NamedTuple):
     """What a handler raised in another process, as text, since its class may be missing here."""
 
     description: str
+    traceback: str | None = None
 
 
 class DeclinedElsewhere(NamedTuple):
@@ -76,7 +78,7 @@ def do_elsewhere(
         reason = declined_reason(fault)
         if reason is not None:
             return DeclinedElsewhere(reason)
-        return RaisedElsewhere(describe_fault(fault))
+        return RaisedElsewhere(describe_fault(fault), format_traceback(fault))
     if problem is None:
         return Returned(output)
     return RaisedElsewhere(describe_fault(EncodeError(problem)))
@@ -99,5 +101,5 @@ def output_of(outcome: Outcome) -> Payload:
             raise TaskDeclined(reason)
         case Raised(fault):
             raise as_ordinary(fault)
-        case RaisedElsewhere(description):
-            raise HandlerFailed(description)
+        case RaisedElsewhere(description, traceback):
+            raise HandlerFailed(description, traceback)

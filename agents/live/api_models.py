@@ -141,7 +141,10 @@ class TaskView(_Model):
 
 
 class WholeTask(TaskView):
-    """The state of a task, with its data and output."""
+    """The state of a task, with its data, output and traceback."""
+
+    error_traceback: str | None
+    """The traceback of its last failure as text; null if there is none."""
 
     data: JsonValue
     """The input of its handler; replaced by a note if it is longer than 256 KiB as JSON."""

@@ -34,7 +34,12 @@ def view_task(record: TaskRecord) -> TaskView:
 def view_whole_task(record: TaskRecord) -> WholeTask:
     """The state of a task, with its data and output."""
     output = None if record.result is None else view_payload(record.result.output)
-    return WholeTask(**_fields(record), data=view_payload(record.task.data), output=output)
+    return WholeTask(
+        **_fields(record),
+        data=view_payload(record.task.data),
+        output=output,
+        error_traceback=record.error_traceback,
+    )
 
 
 def view_story(board: BoardState, task_id: TaskId) -> Story:

@@ -103,7 +103,7 @@ class Incoming:
     def _answer(self, inquiry: Inquiry) -> Answer:
         at = self._driver.now()
         try:
-            lines = tuple(self._driver.board.explain(inquiry.task_id).lines())
+            lines = tuple(self._driver.board.explain(inquiry.task_id).lines(with_traceback=True))
         except UnknownTask as fault:
             return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
         return Answer(session=inquiry.session, lines=lines, at=at)

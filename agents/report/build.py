@@ -80,6 +80,8 @@ def build_report(
         budget=budget.limit,
         budget_left=budget.unspent,
         quality=sums.run.quality,
+        attempts_lost=sums.run.lost,
+        tasks_lost=sum(_is_lost(record) for record in records),
         skills=read_skills(board).cells,
     )
 
@@ -104,6 +106,7 @@ def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> T
         execution_time=None if result is None else result.execution_time,
         waited=waited,
         error_message=None if completed else record.error_message,
+        error_traceback=None if completed else record.error_traceback,
         output=None if result is None else result.output,
         why=list(why),
         depends_on=list(task.depends_on),
@@ -220,6 +223,14 @@ def _report_types(records: Iterable[TaskRecord], sums: RunSums) -> dict[str, Typ
             quality=sums.by_type[task_type].quality,
         )
         for task_type, count in sorted(tasks.items())
+    }
+
+
+def _is_lost(record: TaskRecord) -> bool:
+    """Whether a task failed because its attempts were lost too often."""
+    return record.status is TaskStatus.FAILED and error_kind(record.error_message or "") in {
+        "worker lost",
+        "attempt lost",
     }
 
 

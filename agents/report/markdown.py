@@ -12,7 +12,14 @@ from .formatting import clip, format_cost, format_duration, format_grade, format
 from .model import RunReport
 from .skill_map import DIFFICULTY
 from .timeline import Timeline, TimelineRow, make_timeline
-from .words import NO_TYPE, describe_cost, name_of_column, rare_figures
+from .words import (
+    NO_TYPE,
+    describe_cost,
+    describe_losses,
+    is_anything_lost,
+    name_of_column,
+    rare_figures,
+)
 
 MAX_TASKS_LISTED = 200
 """How many tasks are listed: first those that did not complete, then the first of the others."""
@@ -74,10 +81,10 @@ def _opening(report: RunReport) -> Iterator[str]:
     yield f"**{headline}** in {format_duration(report.duration)}."
     if report.failure is not None:
         yield f"The run failed: {_cell(report.failure)}"
-    lost = sum(worker.lost for worker in report.workers.values())
     rows = [
         *((status.label, f"{report.counts.get(status, 0):,}") for status in TaskStatus),
-        ("Workers", f"{len(report.workers):,}" + (f", {lost:,} lost" if lost else "")),
+        ("Workers", f"{len(report.workers):,}"),
+        *((("Lost", describe_losses(report)),) if is_anything_lost(report) else ()),
         ("Work", format_duration(report.total_time)),
         ("Mean time", format_duration(report.mean_time)),
         ("Policy", _cell(report.policy)),

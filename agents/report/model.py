@@ -97,6 +97,9 @@ class TaskReport(_ReportPart):
     error_message: str | None
     """Why it failed or was cancelled, or why its last attempt failed; None if it completed."""
 
+    error_traceback: str | None = None
+    """The traceback of what its handler raised, as text; None if there is none."""
+
     output: Output
     """What the handler returned; `muster.agents.report.json_value` defines its form in JSON."""
 
@@ -370,6 +373,12 @@ class RunReport(_ReportPart):
 
     skills: list[SkillCell] = []
     """What a policy that learns knows of each worker and type of task; empty for other policies."""
+
+    attempts_lost: Count = 0
+    """How many attempts were lost, because their worker was lost or did not have them any more."""
+
+    tasks_lost: Count = 0
+    """How many tasks failed because too many of their attempts were lost."""
 
     @property
     def held_slots(self) -> list[str]:

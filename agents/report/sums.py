@@ -19,6 +19,7 @@ class AttemptSum:
         grade_sum: the sum of the grades.
         declined: how many were declined.
         rejected: how many were rejected by a review or a vote.
+        lost: how many were lost, with their worker or at it.
     """
 
     cost: float = 0.0
@@ -26,6 +27,7 @@ class AttemptSum:
     grade_sum: float = 0.0
     declined: int = 0
     rejected: int = 0
+    lost: int = 0
 
     @property
     def quality(self) -> float | None:
@@ -40,6 +42,7 @@ class AttemptSum:
             self.grade_sum += attempt.quality
         self.declined += attempt.outcome is AttemptOutcome.DECLINED
         self.rejected += attempt.outcome is AttemptOutcome.REJECTED
+        self.lost += attempt.outcome is AttemptOutcome.LOST
 
 
 @dataclass(slots=True)

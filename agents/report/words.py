@@ -7,6 +7,8 @@ from collections.abc import Callable
 from .formatting import format_cost, format_duration, format_grade
 from .model import RunReport, SkillCell, TaskReport, WorkerReport
 
+_SEVERAL = 2
+
 NO_TYPE = "(no type)"
 """The name of the tasks without a type."""
 
@@ -20,6 +22,25 @@ def describe_cost(report: RunReport) -> str:
         return spent
     left = "none" if not report.budget_left else format_cost(report.budget_left)
     return f"{spent} of a budget of {format_cost(report.budget)}, {left} left"
+
+
+def describe_losses(report: RunReport) -> str:
+    """How many workers, attempts and tasks were lost, such as "1 worker, 3 attempts, no task"."""
+    workers = sum(worker.lost for worker in report.workers.values())
+    counts = {
+        "worker": workers,
+        "attempt": report.attempts_lost,
+        "task": report.tasks_lost,
+    }
+    return ", ".join(
+        f"{count or 'no'} {what}" if count < _SEVERAL else f"{count:,} {what}s"
+        for what, count in counts.items()
+    )
+
+
+def is_anything_lost(report: RunReport) -> bool:
+    """Whether a worker, an attempt or a task was lost."""
+    return bool(report.attempts_lost) or any(each.lost for each in report.workers.values())
 
 
 def describe_terms(task: TaskReport) -> str:

@@ -140,7 +140,7 @@ def test_tasks_come_with_their_story(run_report: Make, task_report: Make) -> Non
             [1, 0, 0, 500, data["outcomes"].index("lost"), 0, None, 0],
             [2, 1, 1_000, None, 0, 0, None, 0],
         ],
-        *(0, None, ""),
+        *(0, None, "", ""),
     ]
 
 

@@ -38,6 +38,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "attempts": "compared one by one",
         "declined_by": "found anew in the attempts",
         "restriction": "found anew in the attempts",
+        "failure": "kept in the result, or until there is one as a value of its own",
     },
     Attempt: {
         "worker": "compared by its name",

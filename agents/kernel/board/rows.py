@@ -222,8 +222,12 @@ class _TaskRows:
             None if decision is None else self._decision_state(decision),
         )
         opinions = _opinions_state(record) if needs_second_opinion(task) else ()
-        if opinions or task.timeout != record.added.timeout:
-            # Most rows lack these two, and so do the rows of older stores.
+        # The row of a settled task has the traceback in its result.
+        traceback = record.error_traceback if result is None else None
+        if traceback is not None:
+            state = (*state, task.timeout, opinions, traceback)
+        elif opinions or task.timeout != record.added.timeout:
+            # Most rows lack these, and so do the rows of older stores.
             state = (*state, task.timeout, opinions) if opinions else (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(

@@ -238,7 +238,8 @@ class BoardState:
         if deadline is not None:
             remarks.append(deadline)
         remarks += self._describe_opinions(record)
-        return replace(self._explain(record), remarks=tuple(remarks))
+        explanation = self._explain(record)
+        return replace(explanation, remarks=tuple(remarks), traceback=record.error_traceback)
 
     def _describe_opinions(self, record: TaskRecord) -> list[str]:
         """What is known of a task's review, or of the votes on it."""

@@ -10,6 +10,7 @@ from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
+from .failed_attempt import FailedAttempt
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
 from .restriction import Restriction
@@ -281,6 +282,7 @@ class TaskRecord:
         declined_by: the names of the workers that declined it.
         result: the recorded result; None if there is none, also if no worker ever ran the task.
         error_message: why the task or its last attempt failed; None once it is completed.
+        failure: the last failed attempt that had a traceback, None if there was none.
         finished_at: when it was settled, None before.
         progress: the progress of the running attempt, 0 to 100.
         note: the note sent with the progress.
@@ -308,6 +310,7 @@ class TaskRecord:
     declined_by: frozenset[str] = frozenset()
     result: TaskResult | None = None
     error_message: str | None = None
+    failure: FailedAttempt | None = None
     finished_at: float | None = None
     progress: float = 0.0
     note: str = ""
@@ -322,6 +325,16 @@ class TaskRecord:
 
     def __post_init__(self) -> None:
         self.added = self.task
+
+    @property
+    def error_traceback(self) -> str | None:
+        """The traceback that belongs to the error message, None if it has none."""
+        if self.result is not None:
+            return self.result.error_traceback
+        failure = self.failure
+        if failure is None or failure.error != self.error_message:
+            return None
+        return failure.traceback
 
     @property
     def attempt(self) -> int:

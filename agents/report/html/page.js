@@ -2,8 +2,8 @@
 (() => {
   // Every text is set as text, never as markup.
   const ROWS_A_PAGE = 50;
-  const [ID, WHAT, TYPE, DIFFICULTY, PRIORITY, STATUS, WORKER, ATTEMPTS, TOOK, WAITED, ERROR, WHY, OUTPUT, NEEDS, PARENT, HISTORY, COST, QUALITY, TERMS] =
-    Array(19).keys();
+  const [ID, WHAT, TYPE, DIFFICULTY, PRIORITY, STATUS, WORKER, ATTEMPTS, TOOK, WAITED, ERROR, WHY, OUTPUT, NEEDS, PARENT, HISTORY, COST, QUALITY, TERMS, TRACEBACK] =
+    Array(20).keys();
   const table = document.getElementById("task-table");
   if (!table) return;
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -133,6 +133,13 @@
       return `${which} at ${data.workers[worker]}${isReview ? ", a review" : ""}: ${data.outcomes[outcome]}, from ${duration(began)} on${took}${spent}${graded}`;
     }).join("\n"));
     tell("Error", task[ERROR]);
+    if (task[TRACEBACK]) {
+      const folded = make("details");
+      folded.append(make("summary", "show"), make("pre", task[TRACEBACK]));
+      const cell = make("dd");
+      cell.append(folded);
+      list.append(make("dt", "Traceback"), cell);
+    }
     tell("Output", task[OUTPUT]);
     tell("Depends on", task[NEEDS]);
     tell("Belongs to", task[PARENT]);

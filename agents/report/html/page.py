@@ -19,7 +19,7 @@ from ..formatting import clip, format_cost, format_duration, format_grade, forma
 from ..model import RunReport, TaskReport, WorkerReport
 from ..skill_map import DIFFICULTY, make_skill_map
 from ..timeline import Timeline, make_timeline
-from ..words import NO_TYPE, rare_figures
+from ..words import NO_TYPE, describe_losses, is_anything_lost, rare_figures
 from .page_data import embed_tasks
 from .timeline_svg import OUTCOMES, draw_timeline, outcome_class
 
@@ -147,7 +147,6 @@ def _verdict(report: RunReport) -> str:
 
 
 def _tiles(report: RunReport) -> list[_Tile]:
-    lost = sum(worker.lost for worker in report.workers.values())
     retries = sum(_count_retries(task) for task in report.tasks)
     settled = sum(
         count for status, count in report.counts.items() if status.is_final and report.duration > 0
@@ -161,7 +160,7 @@ def _tiles(report: RunReport) -> list[_Tile]:
         {
             "label": "Workers",
             "value": f"{len(report.workers):,}",
-            "note": f"{lost:,} lost" if lost else "none lost",
+            "note": f"lost: {describe_losses(report)}" if is_anything_lost(report) else "",
         },
         {"label": "Further attempts", "value": f"{retries:,}", "note": "after the first ones"},
     ]

@@ -122,6 +122,7 @@ def _row(
         _short(task.cost),
         task.quality,
         _cut(describe_terms(task), limit),
+        _cut(task.error_traceback or "", limit),
     ]
     return row
 
