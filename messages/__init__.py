@@ -46,12 +46,20 @@ from .errors import (
     UnknownPeer,
     UnknownTask,
     UnreadableTask,
+    UserModuleFailed,
     WebError,
     WorkersMissing,
     WrongCall,
     WrongSecret,
 )
-from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
+from .inquiry import (
+    Answer,
+    Inquiry,
+    RetryAnswer,
+    RetryRequest,
+    SkillsAnswer,
+    SkillsInquiry,
+)
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .task import (
@@ -129,6 +137,8 @@ __all__ = [
     "Refusal",
     "Rejected",
     "ResultRecorded",
+    "RetryAnswer",
+    "RetryRequest",
     "ReturnTasks",
     "RobotsForbid",
     "RunEnded",
@@ -152,6 +162,7 @@ __all__ = [
     "UnknownPeer",
     "UnknownTask",
     "UnreadableTask",
+    "UserModuleFailed",
     "WebError",
     "Welcome",
     "WorkerProfile",

@@ -15,12 +15,20 @@ from pydantic import BaseModel, ValidationError
 
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
-from .inquiry import Answer, Inquiry, SkillsAnswer, SkillsInquiry
+from .inquiry import (
+    Answer,
+    Inquiry,
+    RetryAnswer,
+    RetryRequest,
+    SkillsAnswer,
+    SkillsInquiry,
+)
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
 from .plain import plain_fields
 from .portability import explain_unportable
 from .task import Payload, PriorityTask, Task, check_is_task, find_task_class
+from .task_ids import new_task_id
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
 from .work import (
@@ -79,6 +87,8 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         Answer,
         SkillsInquiry,
         SkillsAnswer,
+        RetryRequest,
+        RetryAnswer,
         Parcel,
         BlobPlace,
         BlobsWanted,
@@ -349,7 +359,7 @@ def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:
 def _load_assignment(fields: Fields) -> BaseModel:
     tagged = fields.get("task")
     kind, task_fields = _open_tagged(tagged)
-    if find_task_class(kind) is Task:
+    if find_task_class(kind) is Task and "id" in task_fields:
         # `TaskAssignment` declares this class for its task, so one call validates both.
         fields["task"] = task_fields
         try:
@@ -368,6 +378,10 @@ def _load_task(tagged: Payload) -> Task:
             Flaw.UNKNOWN_KIND,
             f"no task class is called {kind[:100]!r} here; import its module on the worker too",
         )
+    makes_id = task_class.model_fields["id"].default_factory is new_task_id
+    if makes_id and "id" not in fields and "task_id" not in fields:
+        # A new task gets an id of its own; one that was sent without has lost it.
+        raise DecodeError(Flaw.INVALID, "id: missing")
     return cast("Task", _load(task_class, fields))
 
 

@@ -4,8 +4,8 @@
 MusterError
 ├── LocalError                 an error on this side, which the caller can fix
 │   ├── InvalidTask            a task, or a list of tasks, is invalid
-│   │   ├── DuplicateTask      a task with this id exists already
-│   │   ├── DifferentTask      the store has a task with this id but different content
+│   │   ├── DuplicateTask      a different task with this id exists already
+│   │   │   └── DifferentTask  the store has a different task with this id
 │   │   ├── UnknownDependency  a task depends on an unknown task
 │   │   └── DependencyCycle    tasks depend on each other in a cycle
 │   ├── UnknownTask            no task has this id
@@ -74,11 +74,11 @@ class InvalidTask(LocalError):
 
 
 class DuplicateTask(InvalidTask):
-    """A task with this id exists already."""
+    """A different task with this id exists already; the message names the fields that differ."""
 
 
-class DifferentTask(InvalidTask):
-    """A resumed run has a task with this id but different content."""
+class DifferentTask(DuplicateTask):
+    """A resumed run has a different task with this id."""
 
 
 class UnknownDependency(InvalidTask):
@@ -177,7 +177,23 @@ class UnknownName(LocalError):
 
 
 class InvalidInput(LocalError):
-    """A file, ticket or argument is invalid."""
+    """A file, ticket or argument is invalid.
+
+    Args:
+        message: what is wrong, or of what there are several problems.
+        problems: several problems, each for a line of its own.
+    """
+
+    def __init__(self, message: str = "", *problems: str) -> None:
+        self.lines = (message, *problems)
+        super().__init__("\n  ".join(self.lines))
+
+
+class UserModuleFailed(InvalidInput):
+    """A user's module can't be loaded; the message contains the reason, the file and the line.
+
+    `__cause__` is the exception that ended it.
+    """
 
 
 class InvalidTrace(InvalidInput):

@@ -1,11 +1,11 @@
-"""The inquiries that any agent of the workspace may send to a manager: about a task, or skills."""
+"""The inquiries and requests that any agent of the workspace may send to a manager."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from .task import TaskId
-from .work import Message
+from .work import Message, Note
 
 
 class Inquiry(Message):
@@ -65,3 +65,36 @@ class SkillsAnswer(Message):
     content: bytes = b""
     is_last: bool = True
     problem: str = Field(default="", max_length=1_000)
+
+
+MAX_RETRIED_PER_REQUEST = 100
+"""How many tasks a `RetryRequest` may name."""
+
+
+class RetryRequest(Message):
+    """Asks the manager to try settled tasks again; repeated until it is answered.
+
+    Args:
+        session: an id chosen by the sender, which the answer contains.
+        tasks: the tasks, each with its possible ids: the first that the manager knows counts.
+            Empty for all failed tasks.
+        reason: who asks for it, or why.
+    """
+
+    session: str = Field(max_length=64)
+    tasks: tuple[tuple[TaskId, ...], ...] = Field(default=(), max_length=MAX_RETRIED_PER_REQUEST)
+    reason: Note = "by the user"
+
+
+class RetryAnswer(Message):
+    """The manager's answer to a `RetryRequest`.
+
+    Args:
+        session: the session of the request.
+        retried: how many tasks begin anew, with those that were cancelled for their sake.
+        problem: why none does; empty if there was no problem.
+    """
+
+    session: str = Field(max_length=64)
+    retried: int = Field(default=0, ge=0)
+    problem: str = Field(default="", max_length=10_000)

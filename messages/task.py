@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
@@ -17,7 +18,8 @@ from pydantic import (
 from .errors import InvalidTask
 from .record import Record
 from .rule import Rule
-from .wording import show
+from .task_ids import new_task_id
+from .wording import short_id, show
 
 MIN_DIFFICULTY = 1
 MAX_DIFFICULTY = 10
@@ -70,6 +72,17 @@ Payload: TypeAlias = Any
 dicts of these."""
 
 
+def _no_description() -> str:
+    return ""
+
+
+def _describe(fields: Mapping[str, Payload], task_class: type[Task]) -> str:
+    kind: object = fields.get("type", task_class.model_fields["type"].default)
+    if isinstance(kind, str) and kind.strip():
+        return kind
+    return f"task {short_id(fields['id'])}" if "id" in fields else "task"
+
+
 class TaskStatus(str, Enum):
     """The status of a task. `RUNNING` is another name of `IN_PROGRESS`."""
 
@@ -117,11 +130,14 @@ class Task(Record):
     `Task(1, "Simple calculation", 2)` passes id, description and difficulty by position; the fields
     of a subclass follow. A subclass may be decorated with `@dataclass`.
 
-    `Task(task_id=..., task_data=...)` sets `id` and `data`, and needs no description.
+    `Task(task_id=..., task_data=...)` sets `id` and `data`.
 
     Args:
-        id: an integer above 0 or a string that is not blank; unique within a run.
-        description: a description for people.
+        id: an integer above 0 or a string that is not blank; unique within a run. By default a new
+            UUID of version 7, such as "019acb52-7c1e-7d3a-9b0e-5f3c1a2b4d6e"; ids that one process
+            makes sort in the order in which it made them.
+        description: a description for people; by default the type, or "task" and the id if there is
+            no type.
         difficulty: the required skill, 1 to 10.
         type: the task type, which selects the handler and is compared with specialties.
         data: the input of the handler; any value that msgpack can encode.
@@ -152,8 +168,10 @@ class Task(Record):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    id: TaskId = Field(kw_only=False)
-    description: _Description = Field(kw_only=False)
+    id: TaskId = Field(default_factory=new_task_id, kw_only=False)
+    # Where it is missing, `_fill_in` derives it. A default that no description equals, since what
+    # equals the default does not travel.
+    description: _Description = Field(default_factory=_no_description, kw_only=False)
     difficulty: _Difficulty = Field(default=MIN_DIFFICULTY, kw_only=False)
     type: Annotated[str, StringConstraints(max_length=200)] = ""
     data: Payload = None
@@ -183,9 +201,12 @@ class Task(Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_other_names(cls, fields: Payload) -> Payload:
+    def _fill_in(cls, fields: Payload) -> Payload:
+        """Read the other names of fields, and derive the description if there is none."""
         given: object = fields
-        if not isinstance(given, dict) or not ("task_id" in given or "task_data" in given):
+        if not isinstance(given, dict):
+            return fields
+        if "description" in given and not ("task_id" in given or "task_data" in given):
             return fields
         read = dict(cast("dict[str, Payload]", fields))
         for other, name in _OTHER_NAMES.items():
@@ -193,8 +214,16 @@ class Task(Record):
                 if name in read:
                     raise ValueError(f"{other} is another name of {name}; give one of them")
                 read[name] = read.pop(other)
-        read.setdefault("description", f"task {read.get('id')}")
+        if cls._derives_description() and "description" not in read:
+            if "id" not in read and cls.model_fields["id"].default_factory is new_task_id:
+                read["id"] = new_task_id()
+            read["description"] = _describe(read, cls)
         return read
+
+    @classmethod
+    def _derives_description(cls) -> bool:
+        """Whether a subclass has not given the description a default of its own."""
+        return cls.model_fields["description"].default_factory is _no_description
 
     @property
     def task_id(self) -> TaskId:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,19 @@ class _ShortRepr(reprlib.Repr):
 
 
 _short_repr = _ShortRepr()
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORT_CHARACTERS = 8
+
+
+def short_id(task_id: object) -> str:
+    """An id for people, where room is short: of a UUID the last 8 characters, others as they are.
+
+    The first characters of a UUID of version 7 are its time, which tasks added together share.
+    """
+    text = str(task_id)
+    return f"…{text[-_SHORT_CHARACTERS:]}" if _UUID.fullmatch(text) else text
 
 
 def show(value: object) -> str:

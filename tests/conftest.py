@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from .open_databases import failing_on_open_databases
+
 # A busy machine makes single examples slow; a property holds or fails whatever the clock says.
 settings.register_profile("muster", deadline=None, print_blob=True)
 settings.load_profile("muster")
@@ -18,6 +20,13 @@ settings.load_profile("muster")
 _ROOT = str(Path(__file__).parents[1])
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)
+
+
+@pytest.fixture(autouse=True)
+def _databases_are_closed() -> Generator[None]:
+    """Every test ends with its databases closed, and so does every run that it plays."""
+    with failing_on_open_databases():
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

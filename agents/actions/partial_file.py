@@ -8,6 +8,7 @@ the lock. If such a name is too long for the file system, a checksum replaces th
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -38,7 +39,7 @@ class PartialFile:
         shown = str(destination)
         try:
             # A symbolic link stays, and its target changes, as in an editor.
-            destination = destination.resolve()
+            destination = _resolve(destination)
             destination.parent.mkdir(parents=True, exist_ok=True)
             is_folder = destination.is_dir()
             longest = os.pathconf(destination.parent, "PC_NAME_MAX") if os.name == "posix" else 255
@@ -167,6 +168,14 @@ class PartialFile:
             # If the disk is full, the lost bytes are downloaded again when the download resumes.
             with contextlib.suppress(OSError):
                 file.close()
+
+
+def _resolve(destination: Path) -> Path:
+    resolved = destination.resolve()
+    if resolved.is_symlink():
+        # From Python 3.13 on, links in a circle are resolved to one of them.
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return resolved
 
 
 def _base_name(name: str, longest: int) -> str:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from ..runtime.terminal_text import terminal_line
 from .console.credentials import hide_tickets
 from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
+from .console.reserved_stdout import keep_stdout_reserved
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
@@ -92,6 +93,7 @@ application.command("play-worker", hidden=True)(scenario_commands.play_one_worke
 application.command()(manager_command.manager)
 application.command()(worker_command.worker)
 application.command()(inspection_commands.why)
+application.command()(inspection_commands.retry)
 application.command()(machine_commands.doctor)
 application.command("bench")(machine_commands.run_bench)
 application.command()(machine_commands.secret)
@@ -114,4 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     hide_tickets(given)
     filled = add_default_web_port(given)
-    exit_process(exit_code_of(lambda: application(filled, prog_name="muster")))
+    code = exit_code_of(lambda: application(filled, prog_name="muster"))
+    if arguments is None:
+        keep_stdout_reserved()
+    exit_process(code)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from abc import abstractmethod
+from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from ...messages import Inquiry, InvalidInput, SkillsInquiry, WrongSecret
+from ...messages import Inquiry, InvalidInput, RetryRequest, SkillsInquiry, WrongSecret
 from ...messages.frame import ANY_MANAGER
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.log import log
@@ -17,6 +18,9 @@ from ..security.ticket import Ticket
 from ..transport.ceylon_agent import CeylonAgent
 from ..transport.ceylon_api import PeerMode
 from ..transport.endpoint import Endpoint
+
+ManagerInquiry: TypeAlias = Inquiry | SkillsInquiry | RetryRequest
+"""What a client may ask of a manager."""
 
 RESEND_INTERVAL_S = 0.3
 ANSWER_TIMEOUT_S = 10.0
@@ -42,7 +46,7 @@ class ManagerClient(CeylonAgent):
 
     def __init__(
         self,
-        inquiry: Inquiry | SkillsInquiry,
+        inquiry: ManagerInquiry,
         ticket: Ticket,
         secret: WorkspaceSecret | None = None,
         *,
@@ -71,7 +75,7 @@ class ManagerClient(CeylonAgent):
         """Whether the manager has answered."""
 
     @abstractmethod
-    def take(self, message: BaseModel) -> Inquiry | SkillsInquiry | None:
+    def take(self, message: BaseModel) -> ManagerInquiry | None:
         """Take a message, which may be an answer.
 
         Returns:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from pydantic import BaseModel
 
 from ..runtime.terminal_text import terminal_json, terminal_line, terminal_lines
+from .console.reserved_stdout import own_stdout
 
 
 def write_line(line: str) -> None:
@@ -30,5 +29,6 @@ def write_json_text(text: str) -> None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    stream = own_stdout()
+    stream.write(text + "\n")
+    stream.flush()

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import stat
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple, cast
+from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ...messages import EncodeError, InvalidInput, Task, TaskAssignment, TaskId, encode_message
+from ...messages import (
+    EncodeError,
+    InvalidInput,
+    Payload,
+    Task,
+    TaskAssignment,
+    TaskId,
+    encode_message,
+)
 from ...messages.task import find_task_class
 from ...messages.wording import show
 from .tasks_file_formats import (
@@ -27,6 +38,7 @@ MAX_FILE_BYTES = 1024**3
 """The maximum size of a tasks file."""
 
 _MAX_CYCLE_TASKS_SHOWN = 8
+_NAMESPACE = UUID("7e3c5d0a-6a5f-5b0e-9d57-2f5d4c1b8a60")
 
 
 class _LocatedTask(NamedTuple):
@@ -41,12 +53,14 @@ def read_tasks(path: str | Path) -> list[Task]:
         path: a UTF-8 file of at most 1 GiB, with one of these extensions:
             `.jsonl`: a JSON object with the fields of a task on each line.
             `.json`: a list of such objects, or `{"tasks": [...]}`.
-            `.csv`: a header with field names, then a line for each task. An empty cell leaves the
-            field at its default; `data` is JSON text; ids in `depends_on` are separated by spaces
-            or semicolons; ids written as integers are integers; `required_skills` has names with
-            levels, such as `vision=7; text=4`; names in `escalate` are separated by semicolons;
-            both may be JSON too.
-            In each format, the field `class` may name an imported subclass of `Task`.
+            `.csv`: a header with field names, then a line for each task, separated by commas,
+            semicolons or tabs. An empty cell leaves the field at its default; `data` is JSON, or
+            else text; ids in `depends_on` are separated by semicolons, commas or blanks; ids
+            written as integers are integers; `required_skills` has names with levels, such as
+            `vision=7; text=4`; names in `escalate` are separated by semicolons; both may be JSON
+            too.
+            In each format, the field `class` may name an imported subclass of `Task`. A task
+            without an `id` gets one from its content, so that the same file gives the same ids.
 
     Returns:
         The tasks in the order of the file, at least one.
@@ -71,7 +85,7 @@ def read_tasks(path: str | Path) -> list[Task]:
         reason = (fault.strerror if isinstance(fault, OSError) else None) or str(fault)
         raise InvalidInput(f"the tasks file {str(path)!r} can't be read: {reason}") from None
     if problems.messages:
-        raise InvalidInput(_describe(path, problems))
+        raise _invalid(path, problems)
     if not tasks:
         raise InvalidInput(f"the tasks file {str(path)!r} contains no tasks")
     return tasks
@@ -88,11 +102,11 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _describe(path: Path, problems: Problems) -> str:
+def _invalid(path: Path, problems: Problems) -> InvalidInput:
     if len(problems.messages) == 1:
-        return f"{path}: {problems.messages[0]}"
+        return InvalidInput(f"{path}: {problems.messages[0]}")
     count = f"the first {MAX_PROBLEMS}" if problems.is_full else str(len(problems.messages))
-    return "\n  ".join([f"{path}: {count} problems:", *problems.messages])
+    return InvalidInput(f"{path}: {count} problems:", *problems.messages)
 
 
 # ------------------------------------------------------------------------ individual tasks
@@ -102,7 +116,10 @@ def _load_all(rows: Iterable[TaskFileRow], problems: Problems) -> list[Task]:
     located: dict[TaskId, _LocatedTask] = {}
     # The ids of invalid tasks, to which other tasks may refer.
     faulty: set[TaskId] = set()
+    contents: Counter[str] = Counter()
     for row in rows:
+        if "id" not in row.fields and "task_id" not in row.fields:
+            row.fields["id"] = _id_of_content(row.fields, contents)
         task_id = row.fields.get("id")
         task = _load(row, problems)
         if task is None:
@@ -118,6 +135,17 @@ def _load_all(rows: Iterable[TaskFileRow], problems: Problems) -> list[Task]:
     if not problems.is_cut_short and not problems.is_full:
         _check_relations(located, faulty, problems)
     return [each.task for each in located.values()]
+
+
+def _id_of_content(fields: Mapping[str, Payload], contents: Counter[str]) -> TaskId:
+    """An id for a task without one.
+
+    It comes from the task's content, so that a manager which is started again with the same file
+    and a store knows the task.
+    """
+    content = json.dumps(fields, sort_keys=True)
+    contents[content] += 1
+    return str(uuid5(_NAMESPACE, f"{contents[content]} {content}"))
 
 
 def _load(row: TaskFileRow, problems: Problems) -> Task | None:

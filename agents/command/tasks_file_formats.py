@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import BinaryIO, NamedTuple, NoReturn, TypeAlias, cast
+from itertools import chain
+from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 from ...messages import MAX_MESSAGE_BYTES, Payload, Task, TaskId
 from ...messages.wording import show
+from ..runtime.strict_json import JsonFault, decode_json, decode_json_at, describe_json_fault
 from .skill_options import add_named_level
 
 MAX_PROBLEMS = 10
@@ -23,7 +23,11 @@ CLASS_FIELD = "class"
 
 # At most 100 digits, because Python limits the digits that `int` parses.
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
-_BETWEEN_IDS = re.compile(r"[\s;]+")
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|NaN|-?Infinity")
+_JSON_OPENINGS = '{["'
+_DELIMITERS = (",", ";", "\t")
+_KNOWN_NAMES = (*Task.model_fields, CLASS_FIELD)
+_MAX_NAMES_SHOWN = 5
 
 
 class TaskFileRow(NamedTuple):
@@ -76,11 +80,9 @@ def read_jsonl(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
             continue
         place = f"line {number}"
         try:
-            value = _DECODER.decode(line.strip())
-        except json.JSONDecodeError as fault:
+            value = decode_json(line.strip())
+        except JsonFault as fault:
             problems.add(place, f"column {fault.colno}: not JSON: {fault.msg}")
-        except (ValueError, RecursionError) as fault:
-            problems.add(place, _describe_json_fault(fault))
         else:
             yield from _object_row(place, value, problems)
 
@@ -100,10 +102,8 @@ def read_json(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
     try:
         for number, (line, value) in enumerate(scanner.elements(), start=1):
             yield from _object_row(f"task {number} (line {line})", value, problems)
-    except json.JSONDecodeError as fault:
+    except JsonFault as fault:
         problems.stop(f"line {fault.lineno}, column {fault.colno}", f"not JSON: {fault.msg}")
-    except (ValueError, RecursionError) as fault:
-        problems.stop(f"line {scanner.line}", _describe_json_fault(fault))
 
 
 class _JsonScanner:
@@ -122,7 +122,7 @@ class _JsonScanner:
         else:
             yield from self._list()
         if self._next():
-            raise json.JSONDecodeError("there is more text after its end", self._text, self._at)
+            raise JsonFault("there is more text after its end", self._text, self._at)
 
     def _list(self) -> Iterator[tuple[int, Payload]]:
         self._take("[", "expected a list of tasks, or an object with the field 'tasks'")
@@ -142,7 +142,7 @@ class _JsonScanner:
         begins_at = self._at
         name = self._value() if self._next() == '"' else None
         if name != "tasks":
-            raise json.JSONDecodeError("expected the field 'tasks'", self._text, begins_at)
+            raise JsonFault("expected the field 'tasks'", self._text, begins_at)
         self._take(":", "expected ':'")
         yield from self._list()
         self._take("}", "expected '}', since 'tasks' must be the only field")
@@ -157,12 +157,12 @@ class _JsonScanner:
 
     def _take(self, character: str, expected: str) -> None:
         if self._next() != character:
-            raise json.JSONDecodeError(expected, self._text, self._at)
+            raise JsonFault(expected, self._text, self._at)
         self._at += 1
 
     def _value(self) -> Payload:
         self._next()
-        value, self._at = _DECODER.raw_decode(self._text, self._at)
+        value, self._at = decode_json_at(self._text, self._at)
         return value
 
 
@@ -173,24 +173,7 @@ def _object_row(place: str, value: Payload, problems: Problems) -> Iterator[Task
         problems.add(place, f"{show(value)}: must be an object with the fields of a task")
 
 
-def _take_pairs(pairs: list[tuple[str, Payload]]) -> dict[str, Payload]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        [(repeated, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"the field {show(repeated)} is given twice in one object")
-    return fields
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"not JSON: {constant} is not a JSON number")
-
-
-def _describe_json_fault(fault: ValueError | RecursionError) -> str:
-    return "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
-
-
 _WHITE_SPACE = (" ", "\t", "\r", "\n")
-_DECODER = json.JSONDecoder(object_pairs_hook=_take_pairs, parse_constant=_refuse_constant)
 
 
 # ------------------------------------------------------------------------ CSV
@@ -198,41 +181,77 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_take_pairs, parse_constant=_refus
 
 def read_csv(file: BinaryIO, problems: Problems) -> Iterator[TaskFileRow]:
     """Read a file with a header, then a line of cells for each task; empty cells are ignored."""
-    cells = csv.reader(_lines(file, problems), strict=True)
-    begins_on = 1
     header: list[str] = []
+    rows: list[tuple[str, dict[str, str]]] = []
+    for place, values in _read_cells(file, problems):
+        if not header:
+            header = [name.strip() for name in values]
+            _check_header(place, header, problems)
+            if problems.is_cut_short:
+                return
+        elif len(values) != len(header):
+            problems.add(place, f"{len(values)} cells, but the header has {len(header)}")
+        else:
+            rows.append((place, dict(zip(header, values, strict=True))))
+    # An id may contain what separates ids, so all of them are read first.
+    known = {_id_in(cells.get("id", "").strip()) for _, cells in rows}
+    for place, cells in rows:
+        yield from _cells_row(place, cells, known, problems)
+
+
+def _read_cells(file: BinaryIO, problems: Problems) -> Iterator[tuple[str, list[str]]]:
+    """The cells of each line that has some, with the line's place."""
+    lines = _lines(file, problems)
+    leading = list(_up_to_text(lines))
+    delimiter = _find_delimiter(leading[-1]) if leading else ","
+    cells = csv.reader(chain(leading, lines), delimiter=delimiter, strict=True)
+    begins_on = 1
     try:
         for values in cells:
             place, begins_on = f"line {begins_on}", cells.line_num + 1
-            if not any(value.strip() for value in values):
-                continue
-            if not header:
-                header = [name.strip() for name in values]
-                _check_header(place, header, problems)
-                if problems.is_cut_short:
-                    return
-            elif len(values) != len(header):
-                problems.add(place, f"{len(values)} cells, but the header has {len(header)}")
-            else:
-                yield from _cells_row(place, dict(zip(header, values, strict=True)), problems)
+            if any(value.strip() for value in values):
+                yield place, values
     except csv.Error as fault:
         problems.stop(f"line {begins_on}", _describe_csv_fault(fault))
 
 
+def _up_to_text(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if line.strip():
+            return
+
+
+def _find_delimiter(header: str) -> str:
+    """The delimiter with which most of the names in a header are those of fields."""
+
+    def count_known(delimiter: str) -> int:
+        names = (name.strip().strip('"') for name in header.split(delimiter))
+        return sum(name in _KNOWN_NAMES for name in names)
+
+    return max(_DELIMITERS, key=count_known)
+
+
 def _check_header(place: str, header: Sequence[str], problems: Problems) -> None:
-    known = [*Task.model_fields, CLASS_FIELD]
     # With a column for the class, each row may have other fields.
-    unknown = [] if CLASS_FIELD in header else [name for name in header if name not in known]
+    unknown = [] if CLASS_FIELD in header else [name for name in header if name not in _KNOWN_NAMES]
+    if len(unknown) == len(header):
+        problems.stop(
+            place,
+            f"none of {', '.join(map(show, header[:_MAX_NAMES_SHOWN]))} is a field of a task; the "
+            "first line must name the columns, separated by commas, semicolons or tabs, such as "
+            f"id,type,data; known: {', '.join(_KNOWN_NAMES)}",
+        )
+        return
     for name in unknown:
-        problems.stop(place, unknown_field(name, known))
+        problems.stop(place, unknown_field(name, _KNOWN_NAMES))
     for name in dict.fromkeys(name for name in header if header.count(name) > 1):
         problems.stop(place, f"there are two columns {show(name)}")
-    for name in ("id", "description"):
-        if name not in header:
-            problems.stop(place, f"there is no column {name!r}; every task needs it")
 
 
-def _cells_row(place: str, cells: Mapping[str, str], problems: Problems) -> Iterator[TaskFileRow]:
+def _cells_row(
+    place: str, cells: Mapping[str, str], known: Container[TaskId], problems: Problems
+) -> Iterator[TaskFileRow]:
     fields: dict[str, Payload] = {}
     for name, cell in cells.items():
         text = cell.strip()
@@ -240,9 +259,12 @@ def _cells_row(place: str, cells: Mapping[str, str], problems: Problems) -> Iter
             continue
         reader = _CELL_READERS.get(name)
         try:
-            fields[name] = reader(text) if reader else cell if name == "description" else text
-        except (ValueError, RecursionError) as fault:
-            problems.add(place, f"{name}: {show(text)}: {_describe_json_fault(fault)}")
+            if name == "depends_on":
+                fields[name] = _ids_in(text, known)
+            else:
+                fields[name] = reader(text) if reader else cell if name == "description" else text
+        except ValueError as fault:
+            problems.add(place, f"{name}: {show(text)}: {fault}")
             return
     yield TaskFileRow(place, fields)
 
@@ -251,15 +273,35 @@ def _id_in(text: str) -> TaskId:
     return int(text) if _INTEGER.fullmatch(text) else text
 
 
-def _ids_in(text: str) -> list[TaskId]:
-    return [_id_in(each) for each in _BETWEEN_IDS.split(text) if each]
+def _ids_in(text: str, known: Container[TaskId]) -> list[TaskId]:
+    """Ids separated by semicolons, commas or blanks, except where these belong to a known id."""
+    if _id_in(text) in known:
+        return [_id_in(text)]
+    for separator in (";", ",", None):
+        parts = [part.strip() for part in text.split(separator) if part.strip()]
+        if parts != [text]:
+            return [task_id for part in parts for task_id in _ids_in(part, known)]
+    return [_id_in(text)]
 
 
 def _json_in(text: str) -> Payload:
     try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError as fault:
-        raise ValueError(f"not JSON: {fault}") from None
+        return decode_json(text)
+    except JsonFault as fault:
+        raise ValueError(f"not JSON: {describe_json_fault(fault)}") from None
+
+
+def _data_in(text: str) -> Payload:
+    """JSON, or else text; what was surely meant as JSON must be it."""
+    try:
+        return decode_json(text)
+    except JsonFault as fault:
+        if text[0] in _JSON_OPENINGS or _JSON_NUMBER.fullmatch(text):
+            raise ValueError(
+                f"not JSON: {describe_json_fault(fault)}; mend it, or write a text that looks "
+                f"like this as JSON, in double quotes"
+            ) from None
+        return text
 
 
 def _names_in(text: str) -> Payload:
@@ -283,8 +325,7 @@ def _levels_in(text: str) -> Payload:
 _CELL_READERS: Mapping[str, Callable[[str], Payload]] = {
     "id": _id_in,
     "parent_id": _id_in,
-    "depends_on": _ids_in,
-    "data": _json_in,
+    "data": _data_in,
     "votes": _id_in,
     "escalate": _names_in,
     "required_skills": _levels_in,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from ..trace.file import read_trace_file
 from ..trace.follow import add_side_message, follow
 from .console.exit import print_message
 from .console.interrupts import Interrupts
+from .console.reserved_stdout import reserve_stdout
 from .scenario_finder import find_scenario, make_scenario
 from .stored_run import read_stored_run
 
@@ -53,8 +53,10 @@ def trace_from_scenario(
         UnknownName: there is no such scenario.
         InvalidInput: it does not take these arguments.
     """
-    made = make_scenario(find_scenario(name_or_file), time_scale, arguments)
-    return trace_scenario(made, real=real)
+    # Its file may print, but stdout is reserved for the diagram.
+    with reserve_stdout():
+        made = make_scenario(find_scenario(name_or_file), time_scale, arguments)
+        return trace_scenario(made, real=real)
 
 
 def trace_scenario(scenario: Scenario, *, real: bool = False) -> Trace:
@@ -74,7 +76,7 @@ def trace_scenario(scenario: Scenario, *, real: bool = False) -> Trace:
 
     # Handlers may print, but stdout is reserved for the diagram. A run that ends early, as when
     # workers are missing, still has a trace.
-    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(RunEnded, WorkersMissing):
+    with reserve_stdout(), contextlib.suppress(RunEnded, WorkersMissing):
         if real or scenario.needs_the_real_network():
             asyncio.run(_play(scenario, seen, managers))
         else:

@@ -6,16 +6,20 @@ handlers, such as `muster.agents.web:scraping:superagi`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
-from ...messages import InvalidInput
+from ...messages import InvalidInput, LocalError, UserModuleFailed
 from ..execution.handlers import Handlers
+from ..runtime.error_text import describe_fault
 
 
 def load_file(path: Path) -> ModuleType:
@@ -23,6 +27,7 @@ def load_file(path: Path) -> ModuleType:
 
     Raises:
         InvalidInput: the file does not exist, or is not Python.
+        UserModuleFailed: it raised an exception, exited, or lacks a module.
     """
     if not path.is_file():
         raise InvalidInput(f"there is no file {str(path)!r}")
@@ -40,12 +45,9 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except SyntaxError as fault:
+    except BaseException as fault:
         del sys.modules[name]
-        raise _not_python(fault) from None
-    except BaseException:
-        del sys.modules[name]
-        raise
+        raise _explain(fault, repr(path.name)) from fault
     return module
 
 
@@ -54,20 +56,21 @@ def load_module(name: str) -> ModuleType:
 
     Raises:
         InvalidInput: there is no such module, or it is not Python.
+        UserModuleFailed: it raised an exception, exited, or lacks a module.
     """
     _add_to_module_path(Path.cwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as fault:
         if fault.name is None or not f"{name}.".startswith(f"{fault.name}."):
-            raise
+            raise _explain(fault, repr(name)) from fault
         raise InvalidInput(
             f"there is no module {name!r}, neither in {str(Path.cwd())!r} nor installed"
         ) from None
-    except (TypeError, ValueError):
-        raise InvalidInput(f"{name!r} is not a valid module name") from None
-    except SyntaxError as fault:
-        raise _not_python(fault) from None
+    except BaseException as fault:
+        if isinstance(fault, TypeError | ValueError) and _place_of(fault) is None:
+            raise InvalidInput(f"{name!r} is not a valid module name") from None
+        raise _explain(fault, repr(name)) from fault
 
 
 def find_handlers(names: Iterable[str]) -> Handlers:
@@ -79,6 +82,7 @@ def find_handlers(names: Iterable[str]) -> Handlers:
 
     Raises:
         InvalidInput: a module or attribute does not exist, or two handlers have the same type.
+        UserModuleFailed: a module raised an exception, exited, or lacks a module.
     """
     gathered = Handlers()
     taken: set[int] = set()
@@ -119,7 +123,10 @@ def _create(name: str, function: Callable[..., object], arguments: list[str]) ->
         inspect.signature(function).bind(*arguments)
     except TypeError as fault:
         raise InvalidInput(f"the function of {name!r} can't be called: {fault}") from None
-    created = function(*arguments)
+    try:
+        created = function(*arguments)
+    except BaseException as fault:
+        raise _explain(fault, f"the handlers of {name!r}") from fault
     if not isinstance(created, Handlers):
         raise InvalidInput(f"{name!r} returned {type(created).__name__}; it must return Handlers")
     return created
@@ -130,5 +137,40 @@ def _add_to_module_path(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
-def _not_python(fault: SyntaxError) -> InvalidInput:
-    return InvalidInput(f"{fault.filename}, line {fault.lineno}: {fault.msg}")
+def _explain(fault: BaseException, what: str) -> BaseException:
+    """What to raise for an exception of the user's code: one line with the reason and the place."""
+    match fault:
+        case KeyboardInterrupt():
+            return fault
+        case SyntaxError():
+            return UserModuleFailed(f"{fault.filename}, line {fault.lineno}: {fault.msg}")
+        case SystemExit():
+            reason = f"it called sys.exit({'' if fault.code is None else repr(fault.code)})"
+        case ModuleNotFoundError(name=str() as missing):
+            reason = f"it needs the module {missing!r}, which is not installed here"
+        case LocalError():
+            reason = str(fault)
+        case _:
+            reason = describe_fault(fault)
+    place = _place_of(fault)
+    at = "" if place is None else f" ({place})"
+    return UserModuleFailed(f"{what} can't be loaded: {reason}{at}")
+
+
+def _place_of(fault: BaseException) -> str | None:
+    """The last line of the user's own code that an exception passed; None if it passed none."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if not (frame.filename.startswith("<") or any(map(path.is_relative_to, _NOT_THE_USERS))):
+            with contextlib.suppress(ValueError):
+                path = path.relative_to(Path.cwd())
+            return f"{path}:{frame.lineno}"
+    return None
+
+
+_NOT_THE_USERS = (
+    Path(__file__).parents[2],
+    *(Path(sysconfig.get_path(each)) for each in ("stdlib", "purelib", "platlib")),
+)
+"""The folders of Muster, of Python and of installed packages."""

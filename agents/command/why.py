@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ...messages import Answer, Inquiry, InvalidInput, SkillsInquiry, TaskId, UnknownTask
+from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..report.model import RunReport
+from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from ..security.ticket import Ticket
-from .manager_client import ManagerClient, no_answer
+from .manager_client import ManagerClient, ManagerInquiry, no_answer
 from .stored_run import read_stored_run
 
 _TASK_ID: TypeAdapter[TaskId] = TypeAdapter(TaskId)
@@ -78,7 +79,13 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
         InvalidInput: the file can't be read, or is not a report.
     """
     try:
-        report = RunReport.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        decode_json(content)
+        report = RunReport.model_validate_json(content)
+    except JsonFault as fault:
+        raise InvalidInput(
+            f"{str(path)!r} is not a JSON report: {describe_json_fault(fault)}"
+        ) from None
     except OSError as fault:
         raise InvalidInput(f"the report {str(path)!r} can't be read: {fault.strerror}") from None
     except ValidationError as fault:
@@ -137,7 +144,7 @@ class InquiryClient(ManagerClient):
         """Whether the manager has answered, even if it does not know the task."""
         return self.lines is not None or self.refusal is not None
 
-    def take(self, message: BaseModel) -> Inquiry | SkillsInquiry | None:
+    def take(self, message: BaseModel) -> ManagerInquiry | None:
         """Take an answer; ask for the next possible id if the manager does not know this one."""
         if not isinstance(message, Answer) or message.session != self.inquiry.session:
             return self.inquiry

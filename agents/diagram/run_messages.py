@@ -62,6 +62,7 @@ class MessageKind(str, Enum):
     ADDED_TASKS = "AddTasks"
     CANCEL_REQUEST = "Cancel"
     PRIORITY_CHANGE = "SetPriority"
+    RETRY_REQUEST = "RetryTask"
     RUN_ENDED = "RunEnded"
     SIDE_MESSAGE = ""
 
@@ -272,6 +273,10 @@ class _TraceReader:
                 )
                 ends = (PROGRAM, self._manager)
                 yield self._about(ends, at, MessageKind.PRIORITY_CHANGE, task_id, facts)
+            case OccurrenceKind.TASK_RETRIED:
+                ends = (PROGRAM, self._manager)
+                facts["reason"] = describe_facts(each)
+                yield self._about(ends, at, MessageKind.RETRY_REQUEST, task_id, facts)
             case _:
                 pass
 

@@ -112,7 +112,13 @@ class HandlerExecutor:
             assert self._executor is not None
             return self._executor
 
-    async def run(self, function: Work, task: Task, context: object | None = None) -> Payload:
+    async def run(
+        self,
+        function: Work,
+        task: Task,
+        context: object | None = None,
+        needs_context: bool = True,
+    ) -> Payload:
         """Call a function with a task, and wait for its output.
 
         If this is cancelled before the function has begun, it never begins. Otherwise this returns
@@ -121,10 +127,12 @@ class HandlerExecutor:
         Args:
             function: takes the task, and the context if there is one.
             task: the task.
-            context: passed to a function that runs in a thread; elsewhere it must be None.
+            context: passed to a function that runs in a thread; it can't go elsewhere.
+            needs_context: whether the function can't be called without the context, if there is
+                one.
 
         Raises:
-            InvalidInput: the function takes a context and does not run in a thread.
+            InvalidInput: the function needs a context and does not run in a thread.
             BrokenExecutor: the executor broke meanwhile.
             concurrent.futures.CancelledError: the executor dropped the call.
             Exception: what the function raised.
@@ -136,7 +144,7 @@ class HandlerExecutor:
             arguments = (task,) if context is None else (task, context)
             in_context = partial(copy_context().run, do_here)
             outcome = await self._submit(executor, in_context, function, *arguments)
-        elif context is not None:
+        elif context is not None and needs_context:
             raise InvalidInput(
                 f"the handler for {task.type!r} takes a context, which can't leave this process; "
                 "run it in threads, or let it take the task alone"

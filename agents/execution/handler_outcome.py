@@ -6,7 +6,9 @@ CancelledError for its own, and an exception that can't be unpickled breaks a pr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
 from ...messages import EncodeError, Payload, Task
@@ -73,6 +75,9 @@ def do_elsewhere(
     del call_id
     try:
         output = function(task)
+        if inspect.isawaitable(output):
+            # A wrapper or a lambda around an async function.
+            output = asyncio.run(_wait_for(output))
         problem = explain_unportable({"output": output})
     except BaseException as fault:  # noqa: BLE001 - returned as a value
         reason = declined_reason(fault)
@@ -82,6 +87,10 @@ def do_elsewhere(
     if problem is None:
         return Returned(output)
     return RaisedElsewhere(describe_fault(EncodeError(problem)))
+
+
+async def _wait_for(output: Awaitable[Payload]) -> Payload:
+    return await output
 
 
 def output_of(outcome: Outcome) -> Payload:

@@ -15,19 +15,19 @@ def count_words(task, context):
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import replace as replaced
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
 from ...messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
-from .handler_executor import HandlerExecutor, Work
+from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_report import HandlerReport
 from .reviews import ReviewCall, Reviewer
+from .signature import PlannedCall, name_of, plan_call
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -109,81 +109,90 @@ class TaskContext(HandlerReport):
         self.cancel_reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class _Registered:
-    function: Handler
-    is_async: bool
-    takes_context: bool
-
-
 class Handlers:
     """The functions that perform a worker's tasks or review results, by task type."""
 
     def __init__(self) -> None:
-        self._by_type: dict[str, _Registered] = {}
-        self._reviewers: dict[str, _Registered] = {}
+        self._by_type: dict[str, PlannedCall] = {}
+        self._reviewers: dict[str, PlannedCall] = {}
 
-    def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
+    @overload
+    def task(self, task_type: HandlerT, /) -> HandlerT: ...
+
+    @overload
+    def task(
+        self, task_type: str | None = None, *, replace: bool = False
+    ) -> Callable[[HandlerT], HandlerT]: ...
+
+    def task(
+        self, task_type: str | HandlerT | None = None, *, replace: bool = False
+    ) -> HandlerT | Callable[[HandlerT], HandlerT]:
         """Register the decorated function for a task type.
 
-        The function takes the `Task` and, if it has a second parameter, the `TaskContext`. An async
-        function runs in the agent's event loop, a plain one in a thread or in the worker's
-        executor. Its return value becomes the result's output; an exception becomes the error
+        The function takes the `Task` and, if it has a parameter for it, the `TaskContext`: one that
+        is called `context` or annotated as `TaskContext`, by position or by name, with or without a
+        default; or a second parameter without a default. An async function runs in the agent's
+        event loop, a plain one in a thread or in the worker's executor; what it returns is awaited
+        if it can be. Its return value becomes the result's output; an exception becomes the error
         message.
 
+        Args:
+            task_type: the type; without it, and for `@handlers.task` without brackets, it is the
+                function's name.
+            replace: whether the function may take the place of another one for the type.
+
         Raises:
-            InvalidInput: the type is blank or already has a handler, or the function takes no
-                argument.
+            InvalidInput: the type is blank or already has a handler, or the function can't be
+                called with a task; the message says what to write.
         """
-        if not task_type.strip():
-            raise InvalidInput(f"a handler needs a type of task, not the blank {task_type!r}")
-        if task_type in self._by_type:
-            raise InvalidInput(f"there is a handler for tasks of type {task_type!r} already")
+        return _register(self._by_type, task_type, "handler", ("task",), replace=replace)
 
-        def register(function: HandlerT) -> HandlerT:
-            self._by_type[task_type] = _Registered(
-                function, inspect.iscoroutinefunction(function), _takes_context(function)
-            )
-            return function
+    @overload
+    def review(self, task_type: ReviewerT, /) -> ReviewerT: ...
 
-        return register
+    @overload
+    def review(
+        self, task_type: str | None = None, *, replace: bool = False
+    ) -> Callable[[ReviewerT], ReviewerT]: ...
 
-    def review(self, task_type: str) -> Callable[[ReviewerT], ReviewerT]:
+    def review(
+        self, task_type: str | ReviewerT | None = None, *, replace: bool = False
+    ) -> ReviewerT | Callable[[ReviewerT], ReviewerT]:
         """Register the decorated function as the reviewer of results for a task type.
 
         It gets the results of tasks with `review=True` that other workers ran. It takes the `Task`,
-        the `TaskResult` and, if it has a third parameter, the `TaskContext`. It returns a grade
-        from 0 to 1, a bool, or a `Review(grade, reason)`; a grade below 0.5 or `raise
-        Rejected(reason)` rejects the result, and None accepts it without a grade. Any other
+        the `TaskResult` and, if it has a parameter for it, the `TaskContext`, as a handler does. It
+        returns a grade from 0 to 1, a bool, or a `Review(grade, reason)`; a grade below 0.5 or
+        `raise Rejected(reason)` rejects the result, and None accepts it without a grade. Any other
         exception is a failure of the reviewer, not of the reviewed worker.
 
+        Args:
+            task_type: the type; without it, and for `@handlers.review` without brackets, it is the
+                function's name.
+            replace: whether the function may take the place of another one for the type.
+
         Raises:
-            InvalidInput: the type is blank or already has a reviewer, or the function takes fewer
-                than two arguments.
+            InvalidInput: the type is blank or already has a reviewer, or the function can't be
+                called with a task and a result; the message says what to write.
         """
-        if not task_type.strip():
-            raise InvalidInput(f"a reviewer needs a type of task, not the blank {task_type!r}")
-        if task_type in self._reviewers:
-            raise InvalidInput(f"there is a reviewer for tasks of type {task_type!r} already")
+        return _register(
+            self._reviewers, task_type, "reviewer", ("task", "result"), replace=replace
+        )
 
-        def register(function: ReviewerT) -> ReviewerT:
-            self._reviewers[task_type] = _Registered(
-                function, inspect.iscoroutinefunction(function), _takes_context(function, given=2)
-            )
-            return function
+    def update(self, others: Handlers, *, replace: bool = False) -> None:
+        """Add all handlers and reviewers of another collection.
 
-        return register
-
-    def update(self, others: Handlers) -> None:
-        """Add all handlers of another collection.
+        Args:
+            others: the other collection.
+            replace: whether they may take the place of those that are here for the same types.
 
         Raises:
             InvalidInput: both collections have a handler for the same type.
         """
-        for task_type in others:
+        for task_type in () if replace else others:
             if task_type in self._by_type:
                 raise InvalidInput(f"there are two handlers for tasks of type {task_type!r}")
-        for task_type in others._reviewers:
+        for task_type in () if replace else others._reviewers:
             if task_type in self._reviewers:
                 raise InvalidInput(f"there are two reviewers for tasks of type {task_type!r}")
         self._by_type.update(others._by_type)
@@ -211,7 +220,7 @@ class Handlers:
         """Whether a handler or reviewer is not async, so that it needs an executor."""
         return any(not each.is_async for _, each in self._all())
 
-    def _all(self) -> Iterator[tuple[str, _Registered]]:
+    def _all(self) -> Iterator[tuple[str, PlannedCall]]:
         yield from ((f"handler for {each!r}", it) for each, it in self._by_type.items())
         yield from ((f"reviewer for {each!r}", it) for each, it in self._reviewers.items())
 
@@ -222,10 +231,11 @@ class Handlers:
             InvalidInput: one takes a context.
         """
         for name, registered in self._all():
-            if registered.takes_context and not registered.is_async:
+            if registered.needs_context and not registered.is_async:
                 raise InvalidInput(
                     f"the {name} takes a context, which can't go where the worker's executor runs "
-                    "it; run it in threads, or let it take no context"
+                    "it; run it in threads, let it take no context, or write "
+                    "`context: TaskContext | None = None`"
                 )
 
     def start(
@@ -283,7 +293,7 @@ class Handlers:
         if registered is None or result is None:
             raise UnknownName("reviewer for tasks of type", task_type, self._reviewers)
         call = ReviewCall(cast("Reviewer", registered.function), result)
-        bound = _Registered(call, registered.is_async, registered.takes_context)
+        bound = replaced(registered, function=call)
         return _call(bound, assignment.task, executor)
 
 
@@ -291,41 +301,59 @@ current_context: ContextVar[TaskContext] = ContextVar("muster_task_context")
 """The context of the task that the running code belongs to."""
 
 
-def _takes_context(function: Callable[..., object], given: int = 1) -> bool:
-    """Whether a function takes the context.
+def _register(
+    registered: dict[str, PlannedCall],
+    task_type: str | Callable[..., object] | None,
+    role: str,
+    given: tuple[str, ...],
+    *,
+    replace: bool,
+) -> Any:
+    """Register a function for a type, or return the decorator that does it."""
+    if task_type is not None and not isinstance(task_type, str):
+        # A decorator without brackets gets the function itself.
+        return _register(registered, None, role, given, replace=replace)(task_type)
+    if task_type is not None:
+        _check_type(registered, task_type, role, replace=replace)
 
-    Args:
-        function: the function.
-        given: how many arguments it must take before: the task and, for a reviewer, the result.
-    """
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:
-        return False
-    positional = [
-        each
-        for each in parameters
-        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-        and each.default is each.empty
-    ]
-    variadic = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    if len(positional) < given and not variadic:
-        name = getattr(function, "__name__", repr(function))
-        if given == 1:
-            raise InvalidInput(f"handler {name} takes no argument; it must take the task")
+    def register(function: Callable[..., object]) -> object:
+        planned = plan_call(function, given, role, TaskContext)
+        wanted = _type_from_name(function, role) if task_type is None else task_type
+        _check_type(registered, wanted, role, replace=replace)
+        registered[wanted] = planned
+        return function
+
+    return register
+
+
+def _check_type(
+    registered: Mapping[str, PlannedCall], task_type: str, role: str, *, replace: bool
+) -> None:
+    if not task_type.strip():
+        raise InvalidInput(f"a {role} needs a type of task, not the blank {task_type!r}")
+    if task_type in registered and not replace:
         raise InvalidInput(
-            f"reviewer {name} takes {len(positional)} of the two arguments task and result; it "
-            "must take both"
+            f"there is a {role} for tasks of type {task_type!r} already: "
+            f"{name_of(registered[task_type].function)}; choose another type, or pass replace=True"
         )
-    return len(positional) > given or (variadic and len(positional) < given)
+
+
+def _type_from_name(function: Callable[..., object], role: str) -> str:
+    name = getattr(function, "__name__", None)
+    if isinstance(name, str) and name.isidentifier():
+        return name
+    raise InvalidInput(
+        f"{name_of(function)} has no name to take as the type of its tasks; give the type: "
+        f"`handlers.{'task' if role == 'handler' else 'review'}(TYPE)(function)`"
+    )
 
 
 def _call(
-    registered: _Registered, task: Task, executor: HandlerExecutor | None
+    registered: PlannedCall, task: Task, executor: HandlerExecutor | None
 ) -> Awaitable[Payload]:
     context = current_context.get() if registered.takes_context else None
     if not registered.is_async:
         assert executor is not None
-        return executor.run(cast("Work", registered.function), task, context)
+        return executor.run(registered.function, task, context, registered.needs_context)
     function = cast("Callable[..., Awaitable[Payload]]", registered.function)
     return function(task) if context is None else function(task, context)

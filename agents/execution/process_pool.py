@@ -170,7 +170,9 @@ class _Child:
         """
         request = ForkingPickler.dumps(what)
         try:
-            self._pipe.send_bytes(request)
+            # Released, since an exception would keep it, and Python can't collect it with a cycle.
+            with request:
+                self._pipe.send_bytes(request)
             self._wait_for_answer()
             is_done, outcome = self._pipe.recv()
         except (EOFError, OSError):
@@ -185,7 +187,11 @@ class _Child:
             raise
         if is_done:
             return outcome
-        raise outcome
+        try:
+            raise outcome
+        finally:
+            # The exception keeps this frame, which is not to keep the exception.
+            del outcome
 
     def _wait_for_answer(self) -> None:
         # The pipe may stay open after the process has ended, if a child of it has inherited it.

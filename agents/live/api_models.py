@@ -35,10 +35,13 @@ class _Model(BaseModel):
 
 
 class Added(_Model):
-    """Tasks were added."""
+    """The tasks of a call."""
 
     added: list[TaskId]
-    """Their ids, in the order of the call."""
+    """The ids of those that were added, in the order of the call."""
+
+    known: list[TaskId] = []
+    """The ids of those that the run had already, with the same content; they are not done again."""
 
 
 class CancelOrder(_Model):
@@ -46,6 +49,27 @@ class CancelOrder(_Model):
 
     reason: Note = "by the user"
     """The reason for people; the task's story contains it."""
+
+
+class RetryOrder(_Model):
+    """A request to try a settled task again."""
+
+    reason: Note = "by the user"
+    """Who asks for it, or why; the task's story contains it."""
+
+
+class RetryAllOrder(RetryOrder):
+    """A request to try several settled tasks again, all of them or none."""
+
+    tasks: list[TaskId] | None = Field(default=None, min_length=1, max_length=MAX_TASKS_PER_CALL)
+    """The tasks; null for all that failed."""
+
+
+class Retried(_Model):
+    """Tasks begin anew."""
+
+    retried: list[TaskId]
+    """Their ids, with those of the tasks that were cancelled for their sake."""
 
 
 class PriorityOrder(_Model):
@@ -274,6 +298,19 @@ class WorkerView(_Model):
     """What its attempts have cost together."""
 
 
+class StuckView(_Model):
+    """Some tasks that can't go on, all for the same reason."""
+
+    cause: str
+    """The kind of reason, such as "skill", "handler" or "no worker"."""
+
+    count: int
+    """How many tasks there are."""
+
+    text: str
+    """The reason as a line of text."""
+
+
 class Stats(_Model):
     """The state of the run."""
 
@@ -324,6 +361,9 @@ class Stats(_Model):
 
     budget_left: float | None
     """What is left of the budget; null without one."""
+
+    stuck: list[StuckView]
+    """The tasks that can't go on, by reason."""
 
 
 class Skills(_Model):

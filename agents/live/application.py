@@ -18,12 +18,14 @@ from ...messages import (
     InvalidTask,
     MusterError,
     StoreUnusable,
+    TaskId,
     TaskStatus,
     UnknownTask,
 )
 from ...messages.wording import show
 from ..manager.task_manager import TaskManager
 from ..runtime.clock import now
+from ..runtime.strict_json import JsonFault, describe_json_fault
 from .api_models import (
     MANY,
     MAX_TASKS_PER_CALL,
@@ -34,6 +36,9 @@ from .api_models import (
     Fault,
     PriorityOrder,
     Ready,
+    Retried,
+    RetryAllOrder,
+    RetryOrder,
     Skills,
     Stats,
     Story,
@@ -56,6 +61,7 @@ from .event_stream import EventStream
 from .feed import Feed
 from .guard import Admission, Guard
 from .readiness import find_readiness
+from .strict_route import StrictRoute
 from .task_addresses import read_task_id
 from .task_list import TaskFilter, find_tasks
 
@@ -140,6 +146,7 @@ class _Routes:
                 MusterError: _answer_error,
             },
         )
+        application.router.route_class = StrictRoute
         add = application.add_api_route
         add("/", _file("index.html"), include_in_schema=False)
         add("/docs", _file("api.html"), include_in_schema=False)
@@ -150,10 +157,12 @@ class _Routes:
         unknown: dict[int | str, dict[str, object]] = {404: {"model": Wrong}, **wrong}
         too_late: dict[int | str, dict[str, object]] = {409: {"model": Wrong}, **unknown}
         taken: dict[int | str, dict[str, object]] = {409: {"model": Wrong}, **wrong}
+        taken[200] = {"model": Added}
         add("/api/tasks", self.submit, methods=["POST"], status_code=201, responses=taken)
         add("/api/tasks", self.list_tasks, responses=wrong)
         task = "/api/tasks/{task_id:path}"
         add(f"{task}/cancel", self.cancel, methods=["POST"], status_code=204, responses=too_late)
+        add(f"{task}/retry", self.retry, methods=["POST"], responses=too_late)
         add(
             f"{task}/priority",
             self.prioritize,
@@ -161,6 +170,7 @@ class _Routes:
             status_code=204,
             responses=too_late,
         )
+        add("/api/retry", self.retry_all, methods=["POST"], responses=too_late)
         add(f"{task}/story", self.story, responses=unknown)
         add(task, self.get_task, responses=unknown)
         add("/api/stats", self.stats)
@@ -176,16 +186,26 @@ class _Routes:
 
     # ------------------------------------------------------------------ tasks
 
-    async def submit(self, body: SubmittedTasks) -> Added:
+    async def submit(self, body: SubmittedTasks, response: Response) -> Added:
         """Add one task or a list of tasks, all or none.
 
-        The fields are those of `muster.messages.Task`.
+        The fields are those of `muster.messages.Task`. Without an `id`, a task gets one. An id is
+        an idempotency key: a task that the run has already, with the same content, is not added
+        again, and the answer is 200 if that is so of all; with other content the answer is 409.
         """
         tasks = body if isinstance(body, list) else [body]
         if self._manager.ask(lambda: self._manager.board.has_ended):
             raise IllegalTransition("the run has ended; no further tasks can be added")
+        board = self._manager.board
+        known = self._manager.ask(lambda: {each.id for each in tasks if each.id in board.tasks})
         await self._manager.batch_assign_tasks(tasks, len(tasks))
-        return Added(added=[task.id for task in tasks])
+        ids = dict.fromkeys(task.id for task in tasks)
+        if len(known) == len(ids):
+            response.status_code = 200
+        return Added(
+            added=[each for each in ids if each not in known],
+            known=[each for each in ids if each in known],
+        )
 
     async def list_tasks(
         self,
@@ -222,6 +242,21 @@ class _Routes:
     async def cancel(self, task_id: str, order: CancelOrder) -> None:
         """Cancel a task that is not settled yet; a worker that runs it is told to stop."""
         self._manager.cancel_task(read_task_id(task_id), order.reason)
+
+    async def retry(self, task_id: str, order: RetryOrder) -> Retried:
+        """Try a failed or cancelled task again.
+
+        It begins anew with all its attempts, and so do the tasks that were cancelled because they
+        depend on it.
+        """
+        return self._retry([read_task_id(task_id)], order.reason)
+
+    async def retry_all(self, order: RetryAllOrder) -> Retried:
+        """Try several settled tasks again, or all that failed; all of them or none."""
+        return self._retry(order.tasks, order.reason)
+
+    def _retry(self, task_ids: list[TaskId] | None, reason: str) -> Retried:
+        return Retried(retried=self._manager.retry_tasks(task_ids, reason))
 
     async def prioritize(self, task_id: str, order: PriorityOrder) -> None:
         """Change the priority of a waiting task."""
@@ -308,14 +343,15 @@ async def _answer_error(_: Request, fault: Exception) -> JSONResponse:
 
 async def _answer_http_error(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, HTTPException)
-    if fault.status_code == 400:  # noqa: PLR2004 - FastAPI's answer to a body that is not JSON
-        return _error_response(422, "the body is not JSON, or is nested too deeply")
     return _error_response(fault.status_code, str(fault.detail))
 
 
 async def _answer_invalid_fields(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, RequestValidationError)
     errors = fault.errors()
+    if errors[0]["type"] == "json_invalid":
+        place = JsonFault(errors[0]["ctx"]["error"], fault.body, errors[0]["loc"][1])
+        return _error_response(422, f"the body is not JSON: {describe_json_fault(place)}")
     faults = [
         Fault(
             field=_name_field(each["loc"]),

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from ...messages import TaskId, TaskStatus
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
+from ..kernel.board.stuck_tasks import find_stuck_tasks
 from ..kernel.model.health import Health, health_of
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
@@ -342,6 +343,10 @@ class PageState:
             "ended_at": None if board.ended_at is None else self._since(board.ended_at),
             "failure": board.failure,
             "waits_for": waits_for,
+            # Why tasks can't go on: the kind of reason, how many tasks, and a line of text.
+            "stuck": [
+                [each.cause.value, each.tasks, each.text] for each in find_stuck_tasks(board)
+            ],
             "policy": board.policy_name,
             "workers": present,
             "cost": round(budget.spent, 6),

@@ -55,7 +55,7 @@ from ..runtime.log import log
 from ..runtime.loop_watch import LoopWatch
 from .callbacks import EventCallback, EventCallbacks
 from .run import LocalRun
-from .task import LocalTask, TaskFunction, check_task_function
+from .task import LocalTask, TaskFunction, call_task_function, check_task_function
 
 STOPPING_S = 5.0
 """How long a run that ends waits for its tasks, and then for its callbacks, in seconds."""
@@ -318,7 +318,7 @@ class LocalTaskManager:
     async def _attempt(self, task: LocalTask) -> object:
         is_in_attempt.set(True)
         try:
-            return await task.coroutine(task)
+            return await call_task_function(task)
         except SystemExit as fault:
             # It would end the loop and all other tasks.
             raise RuntimeError(f"the task called sys.exit({fault.code!r})") from fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, NoReturn, TypeAlias, cast
 
 from ...messages import IllegalTransition, InvalidInput, TaskFailed, TaskStatus
@@ -156,7 +157,7 @@ def check_task_function(function: object) -> None:
             f"{function.__qualname__}() is a coroutine, not a function; pass the async function "
             "itself, which the manager calls with the task"
         )
-    if not is_async(function):
+    if not (is_async(function) or _may_wrap_async(function)):
         raise InvalidInput(
             f"{show(function)} is not an async function; pass one that takes the task: "
             "async def work(task): …"
@@ -168,6 +169,35 @@ def check_task_function(function: object) -> None:
             f"{show(function)} can't be called with only the task: {fault}; "
             "pass an async function with one argument: async def work(task): …"
         ) from None
+
+
+def _may_wrap_async(function: object) -> bool:
+    """Whether a plain function may well return a coroutine: a lambda, or a wrapper of any function.
+
+    Any other plain function is one that would block the loop.
+    """
+    while isinstance(function, partial):
+        function = cast("partial[object]", function).func
+    if not inspect.isfunction(function) or inspect.isgeneratorfunction(function):
+        return False
+    takes_anything = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    return function.__name__ == "<lambda>" or bool(function.__code__.co_flags & takes_anything)
+
+
+async def call_task_function(task: LocalTask) -> object:
+    """Call a task's function, and wait for what it returns.
+
+    Raises:
+        InvalidInput: the function is a lambda or wrapper that did not return a coroutine.
+        Exception: what the function raised.
+    """
+    returned: object = task.coroutine(task)
+    if not inspect.isawaitable(returned):
+        raise InvalidInput(
+            f"{show(task.coroutine)} returned {show(returned)}, which can't be awaited; pass an "
+            "async function, or one that returns a coroutine"
+        )
+    return await returned
 
 
 def _moment(at_s: float) -> datetime:

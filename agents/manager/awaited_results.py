@@ -25,6 +25,8 @@ class AwaitedResults:
         self._driver = shell.driver
         # Bounded by the tasks that are not settled.
         self._waiting: dict[TaskId, Settle] = {}
+        # Of tasks that were submitted several times, the others who wait.
+        self._also_waiting: dict[TaskId, list[Settle]] = {}
         self._end_listeners: set[Callable[[RunEnded], None]] = set()
         self._is_listening = False
         self._is_over = False
@@ -32,7 +34,8 @@ class AwaitedResults:
     def add(self, tasks: Sequence[Task], settle: Settle) -> None:
         """Add tasks, from any thread, and call a function with the result of each.
 
-        The result of a task that a resumed run has settled already is passed on at once.
+        A task that the manager has already is not added again; if it is settled, its result is
+        passed on at once.
 
         Raises:
             RunEnded: the run has ended.
@@ -58,14 +61,20 @@ class AwaitedResults:
         """Pass on the result of a task that will not change any more."""
         settle = self._waiting.pop(record.task_id, None)
         if settle is not None:
-            settle(record.task_id, result_of(record))
+            result = result_of(record)
+            settle(record.task_id, result)
+            for other in self._also_waiting.pop(record.task_id, ()):
+                other(record.task_id, result)
 
     def run_ended(self) -> None:
         """Tell all who still wait that no further task will be settled."""
         self._is_over = True
         waiting, self._waiting = self._waiting, {}
+        also_waiting, self._also_waiting = self._also_waiting, {}
         for task_id, settle in waiting.items():
-            settle(task_id, RunEnded(f"the run ended before task {task_id!r} was settled"))
+            ended = RunEnded(f"the run ended before task {task_id!r} was settled")
+            for each in (settle, *also_waiting.get(task_id, ())):
+                each(task_id, ended)
         listeners, self._end_listeners = self._end_listeners, set()
         for listener in listeners:
             listener(_run_has_ended())
@@ -80,6 +89,8 @@ class AwaitedResults:
             record = records[task.id]
             if record.status.is_final:
                 settle(task.id, result_of(record))
+            elif task.id in self._waiting:
+                self._also_waiting.setdefault(task.id, []).append(settle)
             else:
                 self._waiting[task.id] = settle
 

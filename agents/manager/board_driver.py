@@ -18,6 +18,7 @@ from ...messages import (
     Task,
     TaskId,
     TaskResult,
+    TaskStatus,
 )
 from ...messages.codec import pack_task
 from ..kernel.board.board import Board
@@ -35,6 +36,7 @@ from ..kernel.model.events import (
     RecoveryRequested,
     ResultsReceived,
     RetirementRequested,
+    RetryRequested,
     StopRequested,
     TasksAdded,
     TasksForgotten,
@@ -171,6 +173,24 @@ class BoardDriver:
             and each.task_id is not None
         )
 
+    def retry(self, task_ids: tuple[TaskId, ...] | None, reason: str) -> list[TaskId]:
+        """Let settled tasks begin anew; None for all failed ones.
+
+        Returns:
+            The tasks that begin anew, with the dependents that were cancelled for their sake.
+        """
+        if task_ids is None:
+            records = self.board.tasks.values()
+            task_ids = tuple(each.task_id for each in records if each.status is TaskStatus.FAILED)
+        instructions = self.apply(RetryRequested(task_ids, reason), at_once=True)
+        return [
+            each.task_id
+            for each in instructions
+            if isinstance(each, Occurrence)
+            and each.what is OccurrenceKind.TASK_RETRIED
+            and each.task_id is not None
+        ]
+
     def forget(self, task_ids: tuple[TaskId, ...]) -> None:
         """Forget settled tasks, all of them or none."""
         self.apply(TasksForgotten(task_ids))
@@ -193,6 +213,14 @@ class BoardDriver:
     def change_rules(self, rules: Rules) -> None:
         """Replace the board's configuration."""
         self.board.change_rules(rules)
+
+    def change_unmatched_after(self, unmatched_after_s: float | None) -> None:
+        """Change after how long a task fails that no connected worker can run, in seconds."""
+        self.change_rules(replace(self.rules, unmatched_after_s=unmatched_after_s))
+
+    def change_join_timeout(self, join_timeout_s: float | None) -> None:
+        """Change how long the manager waits for the expected workers, in seconds."""
+        self.change_rules(replace(self.rules, join_timeout_s=join_timeout_s))
 
     def stay(self, *, reassigns_failed: bool) -> None:
         """Do not end the run when all tasks are settled; call it before the run starts.
@@ -218,6 +246,8 @@ class BoardDriver:
     def keep_in(self, store: Store) -> None:
         """Write the run to a store from now on, and resume the run that the store holds.
 
+        The store is closed if that fails.
+
         Raises:
             StoreUnusable: the store's content can't be read, or the store can't be written to.
             DifferentTask: the store holds a task of the same id with other content.
@@ -226,15 +256,29 @@ class BoardDriver:
         try:
             added = restore_into(self.board, store.load(), self._clock.now())
         except DecodeError as fault:
+            store.close()
             raise StoreUnusable(
                 f"the store can't be read: {fault.detail}; import the classes of its tasks before "
                 "you resume the run"
             ) from None
+        except BaseException:
+            store.close()
+            raise
         self.commit = GroupCommit(store, self.board, self._carry_out)
-        if self._write_watcher is not None:
-            self.commit.watch_writes(self._write_watcher)
-        self.commit.write_at_once(added)
+        try:
+            if self._write_watcher is not None:
+                self.commit.watch_writes(self._write_watcher)
+            self.commit.write_at_once(added)
+        except BaseException:
+            self.close_store()
+            self.commit = None
+            raise
         self._set_timer(self._clock.now())
+
+    def close_store(self) -> None:
+        """Close the store, if there is one and it is open."""
+        if self.commit is not None:
+            self.commit.close()
 
     def watch_writes(self, watcher: Callable[[float], None]) -> None:
         """Call a function with the duration in seconds of each write to the store."""

@@ -135,6 +135,8 @@ class GroupCommit:
         rows, last = self._take_rows()
         if rows == NOTHING:
             pass
+        elif self._is_closed:
+            raise self._closed_error()
         elif self._thread is None:
             self._report_write(self._timed_write(rows))
         else:
@@ -148,8 +150,7 @@ class GroupCommit:
             StoreUnusable: it can't.
         """
         if self._is_closed:
-            # The run may have ended because of this store.
-            raise self._fault or StoreUnusable("the run has ended, and its store is closed")
+            raise self._closed_error()
         if self._thread is None:
             self._store.write(NOTHING)
         else:
@@ -157,11 +158,19 @@ class GroupCommit:
             await loop.run_in_executor(self._thread, self._store.write, NOTHING)
 
     def close(self) -> None:
-        """Finish the writes under way and close the store."""
+        """Finish the writes under way and close the store, if it is open."""
+        if self._is_closed:
+            return
         self._is_closed = True
-        if self._thread is not None:
-            self._thread.shutdown()
-        self._store.close()
+        try:
+            if self._thread is not None:
+                self._thread.shutdown()
+        finally:
+            self._store.close()
+
+    def _closed_error(self) -> StoreUnusable:
+        # The run may have ended because of this store.
+        return self._fault or StoreUnusable("the run has ended, and its store is closed")
 
     def _timed_write(self, rows: Rows) -> float:
         began_at = perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -13,10 +14,14 @@ from ...messages import (
     Goodbye,
     Heartbeat,
     Hello,
+    IllegalTransition,
     Inquiry,
     Parcel,
+    RetryAnswer,
+    RetryRequest,
     ReturnTasks,
     SkillsInquiry,
+    StoreUnusable,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
@@ -32,6 +37,11 @@ from ..skills.policy_skills import answer_skills_inquiry
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
 from .outgoing import OutgoingMessages
+
+MAX_RETRY_ANSWERS = 64
+"""How many answers to the latest requests for retries are kept."""
+
+MAX_PROBLEM_CHARACTERS = 10_000
 
 
 class MessageHandlers(Protocol):
@@ -59,6 +69,8 @@ class Incoming:
         self._offload = outgoing.offload
         self._handlers = handlers
         self._lanes: LaneManager | None = None
+        # A request is sent again until its answer arrives, and must be carried out once.
+        self._retry_answers: deque[RetryAnswer] = deque(maxlen=MAX_RETRY_ANSWERS)
 
     def start(self, lanes: LaneManager | None) -> None:
         """Take messages from now on, on lanes if there are any."""
@@ -91,6 +103,8 @@ class Incoming:
                 policy = self._driver.board.queue.policy
                 answer = answer_skills_inquiry(policy, message)
                 self._outgoing.post_datagram(sender, answer)
+            case RetryRequest():
+                self._outgoing.post_datagram(sender, self._retry(message))
             case Parcel() if self._outgoing.is_admitted(sender):
                 self._offload.receive(sender, message)
             case BlobsWanted() if self._outgoing.is_admitted(sender):
@@ -107,6 +121,25 @@ class Incoming:
         except UnknownTask as fault:
             return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
         return Answer(session=inquiry.session, lines=lines, at=at)
+
+    def _retry(self, request: RetryRequest) -> RetryAnswer:
+        session = request.session
+        for known in self._retry_answers:
+            if known.session == session:
+                return known
+        tasks = self._driver.board.tasks
+        named = [
+            next((each for each in possible if each in tasks), possible[0])
+            for possible in request.tasks
+            if possible
+        ]
+        try:
+            retried = self._driver.retry(tuple(named) if request.tasks else None, request.reason)
+            answer = RetryAnswer(session=session, retried=len(retried))
+        except (IllegalTransition, StoreUnusable, UnknownTask) as fault:
+            answer = RetryAnswer(session=session, problem=str(fault)[:MAX_PROBLEM_CHARACTERS])
+        self._retry_answers.append(answer)
+        return answer
 
 
 def _joined(sender: str, hello: Hello) -> WorkerJoined:

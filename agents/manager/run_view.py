@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from ...messages import Payload, TaskId, TaskResult, TaskStatus
+from ...messages import InvalidInput, Payload, TaskId, TaskResult, TaskStatus
 from ..kernel.board.state import BoardState
+from ..kernel.board.stuck_tasks import StuckTasks, find_stuck_tasks
 from ..kernel.matching.explanation import Explanation
 from ..kernel.model.occurrences import Watcher
 from ..transport.traffic import Traffic
@@ -84,6 +85,10 @@ class RunView:
         """
         return self.ask(lambda: self.board.explain(task_id))
 
+    def stuck_tasks(self) -> tuple[StuckTasks, ...]:
+        """The tasks that can't go on as things are, by reason, such as a skill that nobody has."""
+        return self.ask(lambda: find_stuck_tasks(self.board))
+
     def recorded_deadlines(self) -> dict[TaskId, float]:
         """When the running attempts that have a timeout will time out, in seconds since 1970."""
         return self.ask(
@@ -154,6 +159,27 @@ class RunView:
         self._trace_files.append(written)
         follow(self, written)
         return written
+
+    def close(self) -> None:
+        """Close the store and the traces of a manager that will not run.
+
+        A run closes them when it ends. After that, the manager can't be run any more.
+
+        Raises:
+            InvalidInput: the manager runs.
+        """
+        if self._shell.is_running:
+            raise InvalidInput(f"the manager {self.name!r} runs; end it with `await stop()`")
+        self._close_files()
+
+    def _close_files(self) -> None:
+        """Close what a manager holds open, unless it runs: then the end of its run closes it."""
+        if not self._shell.is_running:
+            try:
+                self._shell.driver.close_store()
+            finally:
+                for file in self._trace_files:
+                    file.close()
 
     def watch(self, watcher: Watcher) -> None:
         """Call a function with each occurrence, such as an assignment, as it happens."""

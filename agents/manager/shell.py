@@ -30,6 +30,7 @@ from .board_driver import BoardDriver
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
+from .stuck_log import log_stuck_tasks
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
@@ -91,6 +92,7 @@ class ManagerShell:
         """Why the run failed, unless workers were missing."""
         self.opened = asyncio.Event()
         self.is_broken_off = False
+        self.is_running = False
 
     # ------------------------------------------------------------------ watching and sending
 
@@ -192,8 +194,13 @@ class ManagerShell:
             seal: encrypts and decrypts all frames; None leaves them unencrypted.
             lanes: opens further workspaces for the workers; None keeps all of them in this one.
         """
-        with self.driver.gate.open():
-            await self._run(link, models or {}, session or self._session, seal, lanes)
+        self.is_running = True
+        try:
+            with self.driver.gate.open():
+                await self._run(link, models or {}, session or self._session, seal, lanes)
+        finally:
+            self.is_running = False
+            self.driver.close_store()
 
     async def _run(
         self,
@@ -215,6 +222,7 @@ class ManagerShell:
             asyncio.ensure_future(router.run()),
             asyncio.ensure_future(self._send_heartbeats()),
             asyncio.ensure_future(self._calls.run()),
+            asyncio.ensure_future(log_stuck_tasks(driver)),
         ]
         if lanes is not None:
             lane_keeping = lanes.keep(router, self.workers_by_lane)
@@ -243,8 +251,7 @@ class ManagerShell:
             if lanes is not None:
                 lanes.close()
             router.close_direct_connections()
-            if driver.commit is not None:
-                driver.commit.close()
+            driver.close_store()
             driver.cancel_timer()
             for future in (ended, *background):
                 future.cancel()

@@ -49,11 +49,13 @@ class Submission:
         """Add a task and wait for its recorded result, in any event loop of any thread.
 
         Args:
-            task: the task. If a resumed run has settled it, its result is returned at once.
+            task: the task. Its id is an idempotency key: if the manager has this task already, also
+                from before a restart, it is not done again, and its one result is returned.
 
         Raises:
             RunEnded: the run has ended, or ends before the task is settled.
-            InvalidTask: its id is taken, or a dependency is unknown.
+            DuplicateTask: a different task has its id; the message names the fields that differ.
+            InvalidTask: a dependency is unknown.
             EncodeError: its data can't be encoded by msgpack.
             StoreUnusable: the store can't be written to.
         """
@@ -69,6 +71,8 @@ class Submission:
     def submit_nowait(self, task: Task) -> Future[TaskResult]:
         """Add a task, from any thread, without waiting for its result.
 
+        A task that the manager has already is not added again, as with `submit`.
+
         Returns:
             A future of the result; it raises `RunEnded` if the run ends before. Cancelling it does
             not cancel the task. Do not block on it in the manager's own event loop; use `submit`
@@ -76,7 +80,8 @@ class Submission:
 
         Raises:
             RunEnded: the run has ended.
-            InvalidTask: its id is taken, or a dependency is unknown.
+            DuplicateTask: a different task has its id; the message names the fields that differ.
+            InvalidTask: a dependency is unknown.
             EncodeError: its data can't be encoded by msgpack.
             StoreUnusable: the store can't be written to.
         """
@@ -112,7 +117,9 @@ class Submission:
 
         Args:
             tasks: an iterable or async iterable. Tasks are added when it makes us wait or a batch
-                is full. A task may depend on others of its batch or of earlier batches.
+                is full. A task may depend on others of its batch or of earlier batches. One that
+                the manager has already is not done again; each time it is given, its one result is
+                yielded.
             batch_size: how many tasks are added at once, 1 or more; at most half of `max_waiting`
                 is used.
             max_waiting: how many tasks there may be at a time, 1 or more.
@@ -143,7 +150,8 @@ class Submission:
     def forget_tasks(self, task_ids: Iterable[TaskId]) -> None:
         """Forget settled tasks and their results, so that a manager can run for years.
 
-        The report does not contain them any more. A new task must not have the id of one.
+        The report does not contain them any more. A task that is submitted with the id of one is
+        a new task, and is done again.
 
         Raises:
             UnknownTask: there is no such task; none is forgotten.
@@ -200,7 +208,8 @@ class TaskFlow:
         self._unsettled = 0
         self._ready: deque[TaskResult] = deque()
         self._order: deque[TaskId] = deque()
-        self._early: dict[TaskId, TaskResult | None] = {}
+        # Several for a task that was given several times.
+        self._early: dict[TaskId, list[TaskResult | None]] = {}
         self._to_forget: list[TaskId] = []
         self._not_forgotten: deque[TaskId] = deque(maxlen=max_waiting)
         self._yielded_since = 0
@@ -346,15 +355,21 @@ class TaskFlow:
         else:
             result = outcome
         if self._in_order:
-            self._early[task_id] = result
+            self._early.setdefault(task_id, []).append(result)
             while self._order and self._order[0] in self._early:
-                result = self._early.pop(self._order.popleft())
-                if result is not None:
-                    self._ready.append(result)
+                self._take_early(self._order.popleft())
         elif result is not None:
             self._ready.append(result)
         if self._ready or not self._unsettled:
             self._arrived.set()
+
+    def _take_early(self, task_id: TaskId) -> None:
+        early = self._early[task_id]
+        result = early.pop()
+        if not early:
+            del self._early[task_id]
+        if result is not None:
+            self._ready.append(result)
 
     # ------------------------------------------------------------------ forgetting
 

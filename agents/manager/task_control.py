@@ -31,10 +31,12 @@ class TaskControl(RunView):
     def add_task(self, task: Task) -> None:
         """Add a task, before or during the run, from any thread.
 
-        When it returns, the task is in the queue, and in the store if there is one.
+        When it returns, the task is in the queue, and in the store if there is one. A task that the
+        manager has already, with the same content, is not added again.
 
         Raises:
-            InvalidTask: its id is taken, a dependency is unknown, or the run has ended.
+            DuplicateTask: a different task has its id; the message names the fields that differ.
+            InvalidTask: a dependency is unknown, or the run has ended.
             EncodeError: its data can't be encoded by msgpack.
             StoreUnusable: the store can't be written to.
         """
@@ -82,6 +84,29 @@ class TaskControl(RunView):
             return None
         return self.ask(lambda: self._shell.driver.recover(task.id))
 
+    def retry_tasks(
+        self, task_ids: Iterable[TaskId] | None = None, reason: str = "by the user"
+    ) -> list[TaskId]:
+        """Try failed or cancelled tasks again, all of them or none, while the run lasts.
+
+        Each begins anew under its id, with all its attempts. Tasks that were cancelled because
+        they depend on one of them begin anew, too.
+
+        Args:
+            task_ids: the tasks; None for all that failed.
+            reason: who asks for it, or why; the tasks' stories contain it.
+
+        Returns:
+            The ids of all tasks that begin anew, in the order in which they were added.
+
+        Raises:
+            UnknownTask: no task has this id.
+            IllegalTransition: a task is not settled or is completed, depends on a task that will
+                never be completed, or the run has ended.
+        """
+        asked = None if task_ids is None else tuple(task_ids)
+        return self.ask(lambda: self._shell.driver.retry(asked, reason))
+
     def retire_worker(self, name: str) -> None:
         """Tell an idle worker to stop, since it is not needed any more.
 
@@ -104,6 +129,17 @@ class TaskControl(RunView):
             InvalidInput: it is below 0 or not finite.
         """
         self.ask(lambda: self._shell.driver.change_budget(budget))
+
+    def set_unmatched_after(self, unmatched_after_s: float | None) -> None:
+        """Change after how long a task fails that no connected worker can do; before the start.
+
+        Args:
+            unmatched_after_s: the time in seconds, 0 or more; None for never.
+
+        Raises:
+            InvalidInput: it is below 0.
+        """
+        self.ask(lambda: self._shell.driver.change_unmatched_after(unmatched_after_s))
 
     def cancel_task(self, task_id: TaskId, reason: str = "by the user") -> None:
         """Cancel a task; a worker that runs it is told to stop.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...messages import MusterError, Payload, RunEnded, Task, WorkersMissing
+from ...messages import InvalidInput, MusterError, Payload, RunEnded, Task, WorkersMissing
 from ..blobs.offload import DEFAULT_THRESHOLD_BYTES
 from ..blobs.places import OwnDirectory, open_place
 from ..blobs.store import BlobStore
@@ -244,7 +244,11 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         if store is not None:
             self.keep_in(store)
         if trace is not None:
-            self.trace_to(trace)
+            try:
+                self.trace_to(trace)
+            except BaseException:
+                self.close()
+                raise
 
     def _keep_skills(self, skills: str | Path | Mapping[str, Payload]) -> KeptSkills:
         from .kept_skills import KeptSkills  # noqa: PLC0415 - most runs begin without skills
@@ -260,15 +264,16 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         Raises:
             StoreUnusable: it can't be opened, read or written to, or another manager uses it.
             DifferentTask: it holds a task of this manager with other content.
+            InvalidInput: the run is in a store already.
         """
         from ..store.sqlite import SqliteStore  # noqa: PLC0415 - most runs have no store
 
+        if self._shell.driver.commit is not None:
+            raise InvalidInput(
+                f"the run of {self.name!r} is in a store already; name only one store"
+            )
         opened = SqliteStore(store) if isinstance(store, str | Path) else store
-        try:
-            self._shell.driver.keep_in(opened)
-        except BaseException:
-            opened.close()
-            raise
+        self._shell.driver.keep_in(opened)
         if isinstance(opened, SqliteStore):
             self._blob_directory = opened.path.with_name(f"{opened.path.name}.blobs")
         self.tasks_assigned = self.board.began_at is not None
@@ -315,6 +320,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
         self._shell.end("stopped")
         if not in_hook.get():
             await self._service.wait()
+            self._close_files()
 
     async def start_agent(
         self, inputs: bytes = b"", workers: Sequence[UnifiedAgent] | None = None
@@ -387,8 +393,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             self._awaited.close()
             self._cancel_timers()
             self._run_finished.set()
-            for file in self._trace_files:
-                file.close()
+            self._close_files()
         self._raise_failure()
 
     async def finished(self) -> None:
@@ -423,6 +428,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             self._has_logged_failure = True
             log.error(f"the run was {self.board.failure}", manager=self.name)
         self._run_finished.set()
+        self._close_files()
 
     def _raise_failure(self) -> None:
         if self._shell.fault is not None:

@@ -10,7 +10,6 @@ from itertools import accumulate
 from ..kernel.board.state import BoardState
 from ..kernel.model.occurrences import SETTLING, Occurrence, OccurrenceKind
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
-from ..kernel.model.second_opinions import needs_second_opinion
 
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
 _RUN_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0)
@@ -78,6 +77,8 @@ class MetricTallies:
         if what in SETTLING:
             self.settled[what] += 1
         record = board.tasks.get(task_id)
+        if record is not None and what in _GIVEN_UP and record.task.review:
+            self._note_unreviewed(record)
         if record is None or not 1 <= occurrence.attempt <= len(record.attempts):
             return
         attempt = record.attempts[occurrence.attempt - 1]
@@ -105,6 +106,7 @@ class MetricTallies:
             ready_at = record.attempts[before].ended_at
             if ready_at is None:
                 return
+            ready_at = max(ready_at, record.since)
         else:
             ready_at = max(record.added_at, board.began_at or record.added_at)
             for task_id in record.task.depends_on:
@@ -118,6 +120,16 @@ class MetricTallies:
             self.grades += 1
             self.grade_sum += attempt.quality
 
+    def _note_unreviewed(self, record: TaskRecord) -> None:
+        """Count the attempt of a task that failed or was cancelled before its review ended."""
+        for each in record.attempts:
+            if each.outcome is AttemptOutcome.SUCCEEDED and not each.is_review:
+                self._observe(each, AttemptOutcome.SUCCEEDED)
+
+    def _observe(self, attempt: Attempt, ending: AttemptOutcome) -> None:
+        if attempt.ended_at is not None:
+            self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
+
     def _note_end(
         self, what: OccurrenceKind, record: TaskRecord, attempt: Attempt, board: BoardState
     ) -> None:
@@ -130,8 +142,11 @@ class MetricTallies:
                 return
         elif what is OccurrenceKind.TASK_FAILED and ending is not AttemptOutcome.LOST:
             return
-        elif what is OccurrenceKind.TASK_COMPLETED and needs_second_opinion(record.task):
-            # The attempt was counted before its review, or before other votes.
+        elif what is OccurrenceKind.ATTEMPT_SUCCEEDED and record.task.review:
+            # It counts when a review has accepted or rejected it.
+            return
+        elif what is OccurrenceKind.TASK_COMPLETED and record.task.votes > 1:
+            # The attempt was counted before other votes.
             return
         elif what is OccurrenceKind.TASK_COMPLETED and ending is not AttemptOutcome.SUCCEEDED:
             # A late success: its own end was counted before, but it may have overtaken another.
@@ -147,7 +162,7 @@ class MetricTallies:
         if attempt.expected_s:
             # It was prefetched, and waited at its worker too.
             self._note_wait(record, attempt, board)
-        self.attempts[ending].observe(max(attempt.ended_at - attempt.started_at, 0.0))
+        self._observe(attempt, ending)
 
 
 BEGUN = tuple(ending for ending in AttemptOutcome if ending is not AttemptOutcome.NOT_BEGUN)
@@ -156,9 +171,12 @@ BEGUN = tuple(ending for ending in AttemptOutcome if ending is not AttemptOutcom
 _ADDED, _ASSIGNED = OccurrenceKind.TASK_ADDED, OccurrenceKind.TASK_ASSIGNED
 
 
+_GIVEN_UP = frozenset({OccurrenceKind.TASK_FAILED, OccurrenceKind.TASK_CANCELLED})
+
 _ENDING = SETTLING | {
     OccurrenceKind.ATTEMPT_SUCCEEDED,
     OccurrenceKind.ATTEMPT_REVIEWED,
+    OccurrenceKind.ATTEMPT_REJECTED,
     OccurrenceKind.ATTEMPT_FAILED,
     OccurrenceKind.ATTEMPT_TIMED_OUT,
     OccurrenceKind.ATTEMPT_DECLINED,

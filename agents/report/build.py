@@ -6,28 +6,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...messages import TaskStatus
+from ..kernel.board.deadlines import lateness_s
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.prefetch import attempts_of
 from ..kernel.board.state import BoardState
-from ..kernel.model.error_kind import error_kind
 from ..kernel.model.health import Health, health_of, silence_of
 from ..kernel.model.records import Attempt, TaskRecord, WorkerRecord
 from .model import (
     AttemptReport,
-    DifficultyReport,
     HeldSlotReport,
     RunReport,
     TaskReport,
-    TypeReport,
     WorkerReport,
+    kind_of_error,
 )
 from .skill_map import read_skills
-from .sums import AttemptSum, RunSums, cost_of, sum_attempts
+from .sums import AttemptSum, cost_of, group_tasks, sum_attempts
 
 MAX_HISTORY = 20
 """How many attempts of a task are reported: the latest."""
 
-_MAX_KIND_CHARACTERS = 80
+_LOST_KINDS = frozenset({"worker lost", "attempt lost"})
+_LATE_KIND = "late"
 
 
 def build_report(
@@ -49,6 +49,15 @@ def build_report(
     total_time = sum(result.execution_time for result in results)
     sums = sum_attempts(records)
     budget = board.budget
+    tasks = [
+        _report_task(
+            record,
+            board.explain(task_id).lines(),
+            started_at,
+            _lateness_s(record, board.rules.time_scale, ended_at),
+        )
+        for task_id, record in board.tasks.items()
+    ]
     return RunReport(
         name=name,
         started_at=started_at,
@@ -56,10 +65,7 @@ def build_report(
         policy=board.policy_name,
         success_rate=_success_rate(board),
         counts={status: board.counts.get(status, 0) for status in TaskStatus},
-        tasks=[
-            _report_task(record, board.explain(task_id).lines(), started_at)
-            for task_id, record in board.tasks.items()
-        ],
+        tasks=tasks,
         workers={
             worker_name: _report_worker(
                 board, worker, sums.by_worker[worker_name], started_at, ended_at
@@ -72,21 +78,25 @@ def build_report(
         ignored=dict(board.ignored),
         dropped=dict(dropped or {}),
         failure=board.failure,
-        by_difficulty=_report_difficulties(records),
-        by_type=_report_types(records, sums),
+        by_difficulty=group_tasks(records, lambda record: record.task.difficulty),
+        by_type=group_tasks(records, lambda record: record.task.type),
+        has_ended=board.has_ended,
+        attempts_lost=sums.run.lost,
+        tasks_lost=sum(map(_was_lost, records)),
+        deadlines_missed=sum(task.late_s is not None for task in tasks),
         cost=budget.spent,
         cost_unit=budget.unit,
         cost_in_other_units=dict(board.spending.in_other_units),
         budget=budget.limit,
         budget_left=budget.unspent,
         quality=sums.run.quality,
-        attempts_lost=sums.run.lost,
-        tasks_lost=sum(_is_lost(record) for record in records),
         skills=read_skills(board).cells,
     )
 
 
-def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> TaskReport:
+def _report_task(
+    record: TaskRecord, why: Iterable[str], started_at: float, late_s: float | None
+) -> TaskReport:
     task, result = record.task, record.result
     completed = record.status is TaskStatus.COMPLETED
     waited = None
@@ -121,6 +131,7 @@ def _report_task(record: TaskRecord, why: Iterable[str], started_at: float) -> T
         votes=task.votes,
         cost=cost_of(record),
         quality=None if result is None else result.quality,
+        late_s=late_s,
     )
 
 
@@ -154,10 +165,14 @@ def _report_worker(
     board: BoardState, worker: WorkerRecord, done: AttemptSum, started_at: float, ended_at: float
 ) -> WorkerReport:
     stats = worker.stats
-    lost = worker.lost_at is not None and worker.lost_at < ended_at
+    # Its loss may have ended the run, by failing the last task.
+    lost = worker.lost_at is not None and (
+        worker.lost_at < ended_at or worker.lost_at == done.lost_at
+    )
     left_at = ended_at if worker.lost_at is None else min(worker.lost_at, ended_at)
     slots_time = worker.slots * (left_at - max(worker.joined_at, started_at))
     running = attempts_of(worker.running)
+    health = Health.LOST if lost else _health_at_end(worker, ended_at, board.rules.heartbeat_s)
     busy_time = stats.busy_time + sum(left_at - attempt.started_at for attempt in running)
     return WorkerReport(
         skill_level=worker.skill_level,
@@ -170,7 +185,8 @@ def _report_worker(
         mean_time=stats.total_time / stats.completed_tasks if stats.completed_tasks else None,
         busy_share=min(busy_time / slots_time, 1.0) if slots_time > 0 else 0.0,
         lost=lost,
-        health=Health.LOST if lost else _health_at_end(worker, ended_at, board.rules.heartbeat_s),
+        health=health,
+        gone_home=board.has_ended and health is Health.HEALTHY,
         silent_for=silence_of(worker, ended_at),
         joined_at=worker.joined_at,
         left_at=worker.lost_at if lost else None,
@@ -192,46 +208,16 @@ def _health_at_end(worker: WorkerRecord, ended_at: float, heartbeat_s: float) ->
     return Health.HEALTHY if health is Health.LOST else health
 
 
-def _report_difficulties(records: Iterable[TaskRecord]) -> dict[int, DifficultyReport]:
-    tasks: Counter[int] = Counter()
-    completed: Counter[int] = Counter()
-    for record in records:
-        tasks[record.task.difficulty] += 1
-        completed[record.task.difficulty] += record.status is TaskStatus.COMPLETED
-    return {
-        difficulty: DifficultyReport(
-            tasks=count,
-            completed=completed[difficulty],
-            success_rate=completed[difficulty] / count,
-        )
-        for difficulty, count in sorted(tasks.items())
-    }
+def _lateness_s(record: TaskRecord, time_scale: float, now: float) -> float | None:
+    late_s = lateness_s(record, time_scale, now)
+    if late_s is None and record.status is TaskStatus.FAILED and _kind_of(record) == _LATE_KIND:
+        # It failed before its deadline, which could not be met any more.
+        return 0.0
+    return late_s
 
 
-def _report_types(records: Iterable[TaskRecord], sums: RunSums) -> dict[str, TypeReport]:
-    tasks: Counter[str] = Counter()
-    completed: Counter[str] = Counter()
-    for record in records:
-        tasks[record.task.type] += 1
-        completed[record.task.type] += record.status is TaskStatus.COMPLETED
-    return {
-        task_type: TypeReport(
-            tasks=count,
-            completed=completed[task_type],
-            success_rate=completed[task_type] / count,
-            cost=sums.by_type[task_type].cost,
-            quality=sums.by_type[task_type].quality,
-        )
-        for task_type, count in sorted(tasks.items())
-    }
-
-
-def _is_lost(record: TaskRecord) -> bool:
-    """Whether a task failed because its attempts were lost too often."""
-    return record.status is TaskStatus.FAILED and error_kind(record.error_message or "") in {
-        "worker lost",
-        "attempt lost",
-    }
+def _was_lost(record: TaskRecord) -> bool:
+    return record.status is TaskStatus.FAILED and _kind_of(record) in _LOST_KINDS
 
 
 def _success_rate(board: BoardState) -> float:
@@ -243,9 +229,9 @@ def _success_rate(board: BoardState) -> float:
 
 def _count_errors(records: Iterable[TaskRecord]) -> dict[str, int]:
     undone = (TaskStatus.FAILED, TaskStatus.CANCELLED)
-    kinds = Counter(
-        error_kind(record.error_message or record.status.value)[:_MAX_KIND_CHARACTERS]
-        for record in records
-        if record.status in undone
-    )
+    kinds = Counter(_kind_of(record) for record in records if record.status in undone)
     return dict(kinds.most_common())
+
+
+def _kind_of(record: TaskRecord) -> str:
+    return kind_of_error(record.error_message, record.status)

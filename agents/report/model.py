@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from ...messages import Payload, TaskId, TaskStatus
+from ..kernel.model.error_kind import error_kind
 from ..kernel.model.health import Health
 from ..kernel.model.occurrence_text import describe_held_slot
 from ..kernel.model.records import AttemptOutcome
@@ -22,6 +23,8 @@ Status = Annotated[
     WithJsonSchema({"type": "string", "enum": [status.value for status in TaskStatus]}),
 ]
 Output = Annotated[Payload, PlainSerializer(to_json_value, return_type=JsonValue, when_used="json")]
+
+_MAX_KIND_CHARACTERS = 80
 
 
 class _ReportPart(BaseModel):
@@ -142,6 +145,16 @@ class TaskReport(_ReportPart):
     quality: Share | None = None
     """The grade of its result, 0 to 1; None for none."""
 
+    late_s: Seconds | None = None
+    """By how many seconds it missed its deadline, so far if it is not settled; 0 if it failed
+    since it could not be met any more; None if it did not miss it, or has none.
+    """
+
+    @property
+    def kind_of_error(self) -> str:
+        """The kind of its error, as in `RunReport.error_counts`; "" without a failure."""
+        return "" if self.success is not False else kind_of_error(self.error_message, self.status)
+
 
 class HeldSlotReport(_ReportPart):
     """A slot of an attempt that was cancelled, timed out, or done elsewhere, but still runs."""
@@ -195,6 +208,9 @@ class WorkerReport(_ReportPart):
     health: Health | None = None
     """Whether it is healthy, late (missed some heartbeats) or lost, at the run's end or now."""
 
+    gone_home: bool = False
+    """Whether it stayed until the run ended, and was then sent home."""
+
     silent_for: Seconds | None = None
     """For how many seconds it had not been heard from by then."""
 
@@ -232,8 +248,8 @@ class WorkerReport(_ReportPart):
     """How many of its results were rejected by a review or a vote."""
 
 
-class TypeReport(_ReportPart):
-    """The outcome of the tasks of one type."""
+class GroupReport(_ReportPart):
+    """The outcome of the tasks of one type, or of one difficulty."""
 
     tasks: Count
     """How many there are."""
@@ -244,10 +260,10 @@ class TypeReport(_ReportPart):
     success_rate: Share
     """The share that completed, 0 to 1."""
 
-    cost: Cost
+    cost: Cost = 0.0
     """What their attempts cost together."""
 
-    quality: Share | None
+    quality: Share | None = None
     """The mean grade of their results; None if none has a grade."""
 
 
@@ -283,19 +299,6 @@ class SkillCell(_ReportPart):
 
     blocked: str | None
     """Why the worker gets no task of the type but a probe now and then; None if it does."""
-
-
-class DifficultyReport(_ReportPart):
-    """The outcome of the tasks of one difficulty."""
-
-    tasks: Count
-    """How many there are."""
-
-    completed: Count
-    """How many of them completed."""
-
-    success_rate: Share
-    """The share that completed, 0 to 1."""
 
 
 class RunReport(_ReportPart):
@@ -347,10 +350,10 @@ class RunReport(_ReportPart):
     failure: str | None
     """Why the run failed, or None."""
 
-    by_difficulty: dict[int, DifficultyReport] = {}
+    by_difficulty: dict[int, GroupReport] = {}
     """The outcome of the tasks by their difficulty, the easiest first."""
 
-    by_type: dict[str, TypeReport] = {}
+    by_type: dict[str, GroupReport] = {}
     """The outcome of the tasks by their type, in alphabetical order."""
 
     cost: Cost = 0.0
@@ -358,6 +361,20 @@ class RunReport(_ReportPart):
 
     cost_unit: str = "USD"
     """The unit of all costs."""
+
+    has_ended: bool = False
+    """Whether the run has ended."""
+
+    attempts_lost: Count = 0
+    """How many attempts ended because their worker was lost, or did not return to a manager that
+    was started again. Their tasks run again, unless they count under `tasks_lost`.
+    """
+
+    tasks_lost: Count = 0
+    """How many tasks failed because too many of their attempts were lost."""
+
+    deadlines_missed: Count = 0
+    """How many tasks missed their deadline."""
 
     cost_in_other_units: dict[str, Cost] = {}
     """What workers reported in other units, by unit; it counts to no budget."""
@@ -373,12 +390,6 @@ class RunReport(_ReportPart):
 
     skills: list[SkillCell] = []
     """What a policy that learns knows of each worker and type of task; empty for other policies."""
-
-    attempts_lost: Count = 0
-    """How many attempts were lost, because their worker was lost or did not have them any more."""
-
-    tasks_lost: Count = 0
-    """How many tasks failed because too many of their attempts were lost."""
 
     @property
     def held_slots(self) -> list[str]:
@@ -401,6 +412,11 @@ class RunReport(_ReportPart):
         """0 if every task completed and the run did not fail, otherwise 1."""
         every_task_completed = self.counts.get(TaskStatus.COMPLETED, 0) == len(self.tasks)
         return 0 if every_task_completed and self.failure is None else 1
+
+
+def kind_of_error(error_message: str | None, status: TaskStatus) -> str:
+    """The kind of the error of a task that failed or was cancelled."""
+    return error_kind(error_message or status.value)[:_MAX_KIND_CHARACTERS]
 
 
 def report_schema() -> dict[str, JsonValue]:

@@ -1,12 +1,17 @@
-"""Sums what attempts cost, and how good they were: of a task, a worker, a type, and the run."""
+"""Sums up attempts, their costs and grades: of a task, a worker, a group of tasks, and the run."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from ...messages import TaskStatus
 from ..kernel.model.records import Attempt, AttemptOutcome, TaskRecord
+from .model import GroupReport
+
+_Group = TypeVar("_Group", int, str)
 
 
 @dataclass(slots=True)
@@ -19,7 +24,8 @@ class AttemptSum:
         grade_sum: the sum of the grades.
         declined: how many were declined.
         rejected: how many were rejected by a review or a vote.
-        lost: how many were lost, with their worker or at it.
+        lost: how many were lost with their worker.
+        lost_at: when the last one was lost; None if none was.
     """
 
     cost: float = 0.0
@@ -28,6 +34,7 @@ class AttemptSum:
     declined: int = 0
     rejected: int = 0
     lost: int = 0
+    lost_at: float | None = None
 
     @property
     def quality(self) -> float | None:
@@ -42,7 +49,9 @@ class AttemptSum:
             self.grade_sum += attempt.quality
         self.declined += attempt.outcome is AttemptOutcome.DECLINED
         self.rejected += attempt.outcome is AttemptOutcome.REJECTED
-        self.lost += attempt.outcome is AttemptOutcome.LOST
+        if attempt.outcome is AttemptOutcome.LOST:
+            self.lost += 1
+            self.lost_at = attempt.ended_at
 
 
 @dataclass(slots=True)
@@ -52,12 +61,10 @@ class RunSums:
     Args:
         run: all attempts.
         by_worker: those of each worker, by name.
-        by_type: those at the tasks of each type.
     """
 
     run: AttemptSum = field(default_factory=AttemptSum)
     by_worker: defaultdict[str, AttemptSum] = field(default_factory=lambda: defaultdict(AttemptSum))
-    by_type: defaultdict[str, AttemptSum] = field(default_factory=lambda: defaultdict(AttemptSum))
 
 
 def sum_attempts(records: Iterable[TaskRecord]) -> RunSums:
@@ -65,11 +72,44 @@ def sum_attempts(records: Iterable[TaskRecord]) -> RunSums:
     sums = RunSums()
     for record in records:
         attempts: Sequence[Attempt] = record.attempts
-        of_type = sums.by_type[record.task.type]
         for attempt in attempts:
-            for each in (sums.run, sums.by_worker[attempt.worker.name], of_type):
-                each.add(attempt)
+            sums.run.add(attempt)
+            sums.by_worker[attempt.worker.name].add(attempt)
     return sums
+
+
+def group_tasks(
+    records: Iterable[TaskRecord], group_of: Callable[[TaskRecord], _Group]
+) -> dict[_Group, GroupReport]:
+    """Sum up the tasks of each group, such as a type.
+
+    Args:
+        records: the tasks.
+        group_of: which group a task belongs to.
+
+    Returns:
+        The groups, in ascending order.
+    """
+    tasks: Counter[_Group] = Counter()
+    completed: Counter[_Group] = Counter()
+    sums: defaultdict[_Group, AttemptSum] = defaultdict(AttemptSum)
+    for record in records:
+        group = group_of(record)
+        tasks[group] += 1
+        completed[group] += record.status is TaskStatus.COMPLETED
+        attempts: Sequence[Attempt] = record.attempts
+        for attempt in attempts:
+            sums[group].add(attempt)
+    return {
+        group: GroupReport(
+            tasks=count,
+            completed=completed[group],
+            success_rate=completed[group] / count,
+            cost=sums[group].cost,
+            quality=sums[group].quality,
+        )
+        for group, count in sorted(tasks.items())
+    }
 
 
 def cost_of(record: TaskRecord) -> float:

@@ -78,6 +78,8 @@ class RunChecker:
                 f"attempt {attempt} at task {task_id!r} was taken away from {worker}: {detail}",
                 task_id,
             )
+        if what is OccurrenceKind.TASK_RETRIED and task_id is not None:
+            self._settled.pop(task_id, None)
         if what not in SETTLING or task_id is None:
             return
         earlier = self._settled.get(task_id)
@@ -98,7 +100,11 @@ class RunChecker:
         for task_id, record in board.tasks.items():
             noted = self._settled.get(task_id)
             kept = OccurrenceKind(f"task_{record.status.value}") if record.status.is_final else None
-            if noted is not None and noted is not kept:
+            # The killed manager may have written that a task begins anew, and not told it.
+            begins_anew = record.retried_at is not None and kept is None
+            if begins_anew:
+                self._settled.pop(task_id, None)
+            elif noted is not None and noted is not kept:
                 self.report(
                     "a settled task stays settled when the manager is replaced",
                     f"task {task_id!r} was {noted.value}, and the next manager resumed it as "
@@ -171,7 +177,7 @@ class RunChecker:
         """Check that no worker got a task that it may not have; profiles never change here."""
         task, step = record.task, 0
         declined: set[str] = set()
-        for attempt in record.attempts:
+        for attempt in record.current_attempts:
             worker = attempt.worker
             steps = task.escalate[min(step, len(task.escalate) - 1) :]
             if steps and not any(is_on_step(worker, each) for each in steps):

@@ -95,7 +95,11 @@ class StressStory:
         ]
 
     async def direct(self, manager: TaskManager) -> None:
-        """Cancel, reprioritize and add tasks while the manager runs."""
+        """Cancel, reprioritize, add and retry tasks while the manager runs."""
+        await asyncio.gather(self._change(manager), self._try_again(manager))
+
+    async def _change(self, manager: TaskManager) -> None:
+        """Cancel, reprioritize and add tasks at random moments."""
         chance = self._chance("direct")
         loop = asyncio.get_running_loop()
         moments = sorted(chance.uniform(0.0, _LONGEST_S) for _ in range(chance.randint(0, 6)))
@@ -111,6 +115,17 @@ class StressStory:
                         manager.set_priority(task_id, chance.randint(-3, 3))
                     case _:
                         manager.add_task(_make_task(chance, number, most_needed=TASKS))
+
+    async def _try_again(self, manager: TaskManager) -> None:
+        """Try failed and cancelled tasks again at random moments."""
+        chance = self._chance("retries")
+        for _ in range(chance.randint(0, 4)):
+            await asyncio.sleep(chance.uniform(0.0, _LONGEST_S / 3))
+            # Only what is settled can be tried again, and only before the run ends.
+            with contextlib.suppress(IllegalTransition):
+                manager.retry_tasks([chance.randint(1, TASKS)])
+            with contextlib.suppress(IllegalTransition):
+                manager.retry_tasks(reason="all that failed")
 
     def _chance(self, role: str) -> random.Random:
         return random.Random(f"{self._seed}/{role}")  # noqa: S311 - reproducible, no secret

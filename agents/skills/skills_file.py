@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import cast
 
 from ...messages import InvalidInput, Payload
-from ...messages.wording import show
 from ..kernel.matching.scorecards.scorecard_file import SkillsFile, read_skills_file
 from ..runtime.private_file import replace_file
+from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 
 MAX_BYTES = 64 * 1024 * 1024
 """The largest skills file that is read."""
@@ -53,12 +53,12 @@ def parse_skills(text: bytes) -> Mapping[str, Payload]:
     """Parse the JSON of a skills file, without checking what it contains.
 
     Raises:
-        InvalidInput: it is not JSON, or has a name twice.
+        InvalidInput: it is not JSON; the message names the line and column.
     """
     try:
-        content: object = json.loads(text, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as fault:
-        raise InvalidInput(f"it is not JSON: {fault}") from None
+        content: object = decode_json(text)
+    except JsonFault as fault:
+        raise InvalidInput(f"it is not JSON: {describe_json_fault(fault)}") from None
     return cast("Mapping[str, Payload]", content)
 
 
@@ -107,12 +107,3 @@ def _lay_out(value: Payload, level: int) -> str:
         for name, each in members.items()
     ]
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{show(twice)} occurs twice in one object")
-    return found

@@ -6,14 +6,14 @@ A member that can't be parsed, such as a number that is too large, is found and 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from enum import Enum, auto
-from typing import NamedTuple, NoReturn, cast
+from typing import NamedTuple, cast
 
 from pydantic import JsonValue
 
+from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
 from .table import TaskEntry
 
 MAX_DEPTH = 200
@@ -193,43 +193,9 @@ def parse_json(content: str | bytes, what: str = "it") -> JsonValue:
         InvalidStateDocument: it is not JSON, or has a value that can't be written again.
     """
     try:
-        return cast(
-            "JsonValue",
-            json.loads(
-                content,
-                parse_constant=_reject_constant,
-                parse_float=_parse_float,
-                object_pairs_hook=_reject_duplicates,
-            ),
-        )
-    except InvalidStateDocument:
-        raise
-    except RecursionError:
-        raise InvalidStateDocument(f"{what} is nested too deeply") from None
-    except ValueError as fault:
-        if "integer string conversion" in str(fault):
-            raise InvalidStateDocument(f"{what} has an integer with too many digits") from None
-        raise InvalidStateDocument(f"{what} is not JSON: {fault}") from None
-
-
-def _parse_float(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise InvalidStateDocument(f"it has a number that is too large: {text[:20]}")
-    return number
-
-
-def _reject_constant(constant: str) -> NoReturn:
-    raise InvalidStateDocument(f"it has {constant}, which is not JSON")
-
-
-def _reject_duplicates(pairs: list[tuple[str, JsonValue]]) -> TaskEntry:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise InvalidStateDocument(f"an object has the name {duplicate!r} twice")
-    return found
+        return decode_json(content)
+    except JsonFault as fault:
+        raise InvalidStateDocument(f"{what} is not JSON: {describe_json_fault(fault)}") from None
 
 
 def describe_kind(value: JsonValue) -> str:

@@ -126,8 +126,12 @@ class SqliteTaskTable:
                 f"the folder {str(self._path.parent)!r} can't be created: {fault.strerror}; name a "
                 "file in another folder"
             ) from None
-        with self.reading():
-            pass
+        try:
+            with self.reading():
+                pass
+        except BaseException:
+            self.close()
+            raise
         self._was_opened = True
 
     def close(self) -> None:

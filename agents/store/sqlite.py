@@ -98,10 +98,13 @@ class SqliteStore:
             if not exists(self._path):
                 create(self._path)
             self._lock.take_database()
-            self._connection: sqlite3.Connection | None = open_to_write(
-                self._path, survives_power_loss=survives_power_loss
-            )
-            self._guard = StoreGuard(self._path, self._connection, self._lock.is_lock_in_place)
+            connection = open_to_write(self._path, survives_power_loss=survives_power_loss)
+            try:
+                self._guard = StoreGuard(self._path, connection, self._lock.is_lock_in_place)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection: sqlite3.Connection | None = connection
         except BaseException:
             self._lock.release()
             raise

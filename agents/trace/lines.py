@@ -18,6 +18,7 @@ from ...messages.wording import summarize
 from ..kernel.model.occurrence_text import describe_facts, read_older_detail
 from ..kernel.model.occurrences import FACTS_OF, Facts, Occurrence, OccurrenceKind
 from ..kernel.trace import Entry, RunFacts, SideMessage, TaskFacts
+from ..runtime.strict_json import JsonFault, decode_json
 
 VERSION = 1
 """The version of the format; the first line contains it."""
@@ -83,9 +84,9 @@ def read_line(line: str) -> Entry | Dropped:
             f"it has {len(line):,} characters, at most {MAX_LINE_CHARACTERS:,} are allowed"
         )
     try:
-        fields = json.loads(line, parse_constant=_refuse)
-    except (ValueError, RecursionError) as fault:
-        raise InvalidTrace(f"it is not JSON: {fault}") from None
+        fields = decode_json(line)
+    except JsonFault as fault:
+        raise InvalidTrace(f"it is not JSON: {fault.msg} at column {fault.colno}") from None
     if not isinstance(fields, dict):
         raise InvalidTrace(f"it is a {type(fields).__name__}, not an object")
     named = cast("dict[str, object]", fields)
@@ -248,7 +249,3 @@ _READERS: dict[str, Callable[[dict[str, object]], Entry | Dropped]] = {
     "description": _read_task,
     "skill": _read_worker,
 }
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not a JSON number")

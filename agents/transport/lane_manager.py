@@ -28,7 +28,9 @@ from .start_group import StartGroup
 OPENING_TIMEOUT_S = 5.0
 """How long opening a lane may take, in seconds."""
 
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.01
+_FIRST_PROBE_TIMEOUT_S = 0.05
+_LONGEST_PROBE_TIMEOUT_S = 1.0
 _GATHER_S = 0.02
 """How long a lane waits for others that are opened with it, in seconds."""
 
@@ -231,11 +233,14 @@ class LaneManager:
         if agent is None:
             return False
         ends_at = now() + OPENING_TIMEOUT_S
-        while not await answers_probe(LOOPBACK, agent.port, timeout_s=_LOOK_EVERY_S):
+        timeout_s = _FIRST_PROBE_TIMEOUT_S
+        while not await answers_probe(LOOPBACK, agent.port, timeout_s=timeout_s):
+            # On a busy machine a lane that is open may take longer to answer.
+            timeout_s = min(2 * timeout_s, _LONGEST_PROBE_TIMEOUT_S)
             if now() >= ends_at:
                 log.warning("a lane did not open", manager=self._manager.name, lane=lane)
                 return False
-            await asyncio.sleep(_LOOK_EVERY_S / 5)
+            await asyncio.sleep(_LOOK_EVERY_S)
         agent.endpoint = router.add(lane, agent, self._sealing.seal(agent.workspace_id))
         return True
 

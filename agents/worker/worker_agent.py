@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -14,7 +14,7 @@ from ...messages import Task, TaskAssignment, TaskResult, WorkerProfile
 from ...messages.frame import EVERYONE
 from ..execution.attempt_state import AttemptStates
 from ..execution.handler_executor import ExecutorSource, HandlerExecutor
-from ..execution.handlers import Handlers, HandlerT, ReviewerT
+from ..execution.handlers import Handlers
 from ..execution.own_method import OwnMethod
 from ..execution.task_performer import TaskPerformer
 from ..kernel.security.seal import Seal
@@ -29,6 +29,7 @@ from .activity import WorkerActivity
 from .dialer import Dialer
 from .manager_session import Connect
 from .options import ROLE, check_abilities, check_costs, check_kind
+from .registration import HandlerRegistration
 from .shell import Around, WorkerShell
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
     from ..transport.link import Link
 
 
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
-
-
-class WorkerAgent(WorkerActivity):
+class WorkerAgent(WorkerActivity, HandlerRegistration):
     """A worker: it joins a manager's workspace and performs the tasks that are assigned to it.
 
     Without handlers it simulates work: it sleeps for the task's processing time, and succeeds if
@@ -161,25 +159,6 @@ class WorkerAgent(WorkerActivity):
         )
 
     # ---------------------------------------------------------- performing tasks
-
-    def task(self, task_type: str) -> Callable[[HandlerT], HandlerT]:
-        """Register the decorated function for a task type; see `Handlers.task`."""
-        return self._check_contexts(self.handlers.task(task_type))
-
-    def review(self, task_type: str) -> Callable[[ReviewerT], ReviewerT]:
-        """Register the decorated function as a reviewer; see `Handlers.review`."""
-        return self._check_contexts(self.handlers.review(task_type))
-
-    def _check_contexts(
-        self, register: Callable[[FunctionT], FunctionT]
-    ) -> Callable[[FunctionT], FunctionT]:
-        def register_here(function: FunctionT) -> FunctionT:
-            register(function)
-            if self._executor.is_known_to_pass_no_context:
-                self.handlers.refuse_contexts()
-            return function
-
-        return register_here
 
     async def handle_task(
         self, data: TaskAssignment, time: int = 0, agent: AgentDetail | None = None

@@ -103,7 +103,7 @@ def told() -> RecordedProgress:
     return RecordedProgress()
 
 
-async def wait_until(is_so: Callable[[], object], limit_s: float = 10.0) -> None:
+async def wait_until(is_so: Callable[[], object], limit_s: float = 60.0) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limit_s
     while not is_so():

@@ -13,6 +13,8 @@ from concurrent.futures import wait
 import pytest
 from muster.agents.runtime.daemon_threads import DaemonThreads
 
+DEADLINE_S = 60.0
+
 STUCK = """
 import asyncio, time
 from muster.agents import Handlers, TaskManager, WorkerAgent, rehearse
@@ -43,7 +45,7 @@ def quick(task):
 
 
 def until(holds: Callable[[], bool]) -> None:
-    ends_at = time.monotonic() + 20
+    ends_at = time.monotonic() + DEADLINE_S
     while not holds():
         assert time.monotonic() < ends_at
         time.sleep(0.005)
@@ -68,7 +70,11 @@ def test_a_program_whose_run_has_ended_exits_although_a_handler_never_returns(
     )
     script.write_text(STUCK.format(make=imports + HANDLERS, executor=executor))
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        timeout=2 * DEADLINE_S,
+        check=False,
     )
     assert done.stdout == "['failed', 'completed']\n", done.stderr
     assert done.returncode == 0
@@ -77,9 +83,9 @@ def test_a_program_whose_run_has_ended_exits_although_a_handler_never_returns(
 
 def test_as_many_functions_run_at_once_as_there_are_threads() -> None:
     threads = DaemonThreads(3, "t")
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=DEADLINE_S)
     futures = [threads.submit(together.wait) for _ in range(6)]
-    wait(futures, timeout=20)
+    wait(futures, timeout=DEADLINE_S)
     assert sorted(future.result() for future in futures) == [0, 0, 1, 1, 2, 2]
     threads.shutdown()
 
@@ -88,7 +94,7 @@ def test_a_thread_that_has_nothing_to_do_is_used_again() -> None:
     threads = DaemonThreads(5, "t")
     names = set()
     for _ in range(5):
-        names.add(threads.submit(lambda: threading.current_thread().name).result(20))
+        names.add(threads.submit(lambda: threading.current_thread().name).result(DEADLINE_S))
         until(lambda: threads._shared.unfinished == 0)
     assert names == {"t_0"}
     threads.shutdown()
@@ -101,8 +107,8 @@ def test_what_a_function_raises_comes_home_and_the_thread_goes_on(fault: BaseExc
     def fail() -> None:
         raise fault
 
-    assert threads.submit(fail).exception(20) is fault
-    assert threads.submit(lambda: 7).result(20) == 7
+    assert threads.submit(fail).exception(DEADLINE_S) is fault
+    assert threads.submit(lambda: 7).result(DEADLINE_S) == 7
     threads.shutdown()
 
 
@@ -112,11 +118,11 @@ def test_shutting_down_waits_cancels_what_has_not_begun_and_takes_nothing_more()
 
     def work() -> str:
         begun.set()
-        go_on.wait(20)
+        go_on.wait(DEADLINE_S)
         return "done"
 
     first, second = threads.submit(work), threads.submit(work)
-    assert begun.wait(20)
+    assert begun.wait(DEADLINE_S)
     threads.shutdown(wait=False, cancel_futures=True)
     assert second.cancelled()
     with pytest.raises(RuntimeError, match="after shutdown"):
@@ -129,7 +135,7 @@ def test_shutting_down_waits_cancels_what_has_not_begun_and_takes_nothing_more()
 
 def test_one_that_is_forgotten_leaves_no_threads() -> None:
     threads = DaemonThreads(2, "forgotten")
-    threads.submit(int).result(20)
+    threads.submit(int).result(DEADLINE_S)
     (thread,) = threads._threads
     del threads
     gc.collect()
@@ -139,12 +145,12 @@ def test_one_that_is_forgotten_leaves_no_threads() -> None:
 def test_what_was_cancelled_before_it_began_never_runs() -> None:
     threads = DaemonThreads(1)
     go_on = threading.Event()
-    threads.submit(go_on.wait, 20)
+    threads.submit(go_on.wait, DEADLINE_S)
     ran: list[int] = []
     later = threads.submit(ran.append, 1)
     assert later.cancel()
     go_on.set()
-    threads.submit(int).result(20)
+    threads.submit(int).result(DEADLINE_S)
     assert ran == []
     threads.shutdown()
 

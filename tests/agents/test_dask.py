@@ -247,7 +247,7 @@ def test_a_client_that_is_garbage_does_not_block_the_next_connection() -> None:
         [sys.executable, "-c", CONNECT_AMONG_GARBAGE],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert ran.stdout == "no scheduler\n", ran.stderr

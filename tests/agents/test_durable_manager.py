@@ -27,6 +27,8 @@ from muster.messages import (
 )
 from muster.messages.codec import pack_task
 
+DEADLINE_S = 60.0
+
 TASKS = [
     # Faults use up time: with the default of 2 s some would time out.
     Task(id=number, description=f"task {number}", difficulty=1, timeout=60)
@@ -134,7 +136,7 @@ class Held(MemoryStore):
 
     def write(self, rows: Rows) -> None:
         self.is_writing.set()
-        assert self.may_write.wait(10)
+        assert self.may_write.wait(DEADLINE_S)
         super().write(rows)
 
 
@@ -156,16 +158,15 @@ async def test_nothing_leaves_while_it_is_written() -> None:
     store.is_writing.clear()
     store.may_write.clear()
     working = asyncio.ensure_future(worker.serve_over(network.join("Ada", worker.receive)))
-    while not store.is_writing.is_set():
+    # It knows of the worker, and says nothing to it.
+    while not store.is_writing.is_set() or "Ada" not in manager.board.workers:
         await asyncio.sleep(0.01)
     before = len(sent)
     await asyncio.sleep(0.2)
-    # It knows of the worker by now, and says nothing to it.
-    assert "Ada" in manager.board.workers
     assert len(sent) == before
     assert not worker.performed
     store.may_write.set()
-    await asyncio.wait_for(managing, 10)
+    await asyncio.wait_for(managing, DEADLINE_S)
     await working
     assert worker.performed == [(1, 1), (2, 1)]
 
@@ -177,6 +178,7 @@ def test_a_task_is_in_the_store_when_adding_it_returns(tmp_path: Path) -> None:
     assert [row.task_id for row in read_store(path).tasks] == [1]
     manager.cancel_task(1)
     assert [row.status for row in read_store(path).tasks] == [TaskStatus.CANCELLED]
+    manager.close()
 
 
 def test_a_task_is_packed_once_though_it_is_kept() -> None:
@@ -208,7 +210,7 @@ def test_the_same_tasks_given_again_are_not_added_twice_and_others_are(tmp_path:
 
 def test_another_task_under_a_known_id_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    manager_of(path)._shell.driver.commit.close()
+    manager_of(path).close()
     before = read_store(path)
     other = TASKS[0].model_copy(update={"description": "paint"})
     with pytest.raises(DifferentTask, match="description is 'task 1' in the store and 'paint' now"):
@@ -236,7 +238,7 @@ async def test_a_store_that_fails_ends_the_run_with_its_error() -> None:
         await asyncio.sleep(0.01)
     store.is_full = True
     with pytest.raises(StoreUnusable, match="the disk is full"):
-        await asyncio.wait_for(managing, 10)
+        await asyncio.wait_for(managing, DEADLINE_S)
     working.cancel()
     # What was told as done is done there, and the rest can be taken up.
     kept = manager_of(MemoryStore(store.memory))
@@ -261,7 +263,7 @@ async def test_a_store_whose_files_are_deleted_ends_the_run_and_nothing_told_is_
     for suffix in gone:
         os.unlink(f"{path}{suffix}")
     with pytest.raises(StoreLost) as lost:
-        await asyncio.wait_for(managing, 10)
+        await asyncio.wait_for(managing, DEADLINE_S)
     told = set(manager.completed_tasks)
     working.cancel()
     assert len(told) >= 3
@@ -299,6 +301,6 @@ async def test_a_run_ends_though_its_store_is_gone_when_it_is_told_to(
     os.unlink(f"{path}.lock")
     with pytest.raises(StoreLost):
         await getattr(manager, ending)()
-    done, _ = await asyncio.wait([managing], timeout=10)
+    done, _ = await asyncio.wait([managing], timeout=DEADLINE_S)
     assert done == {managing}
     await asyncio.gather(managing, return_exceptions=True)

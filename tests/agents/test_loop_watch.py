@@ -17,6 +17,8 @@ from muster.agents.runtime.clock import now
 from muster.agents.runtime.loop_watch import LoopWatch
 from muster.messages import Task
 
+DEADLINE_S = 60.0
+
 
 def nobody(_: asyncio.Task[Any]) -> None:
     """Know no task."""
@@ -41,7 +43,8 @@ async def watch_while(block: Callable[[], Any]) -> tuple[float, float]:
 def test_it_tells_how_late_its_loop_was_since_when() -> None:
     late_s, since_then_s = asyncio.run(watch_while(lambda: time.sleep(1.0)))
     assert late_s > 0.3
-    assert since_then_s < late_s / 2
+    # What blocked it before is not counted, however busy the machine was afterwards.
+    assert since_then_s <= late_s - 0.3
 
 
 def test_a_loop_in_virtual_time_is_never_late() -> None:
@@ -65,7 +68,7 @@ def test_nothing_goes_on_once_nobody_watches() -> None:
         return [each for each in scheduled if not each.cancelled()]
 
     assert asyncio.run(story()) == []
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + DEADLINE_S
     while any(each.name == "muster-loop-watch" for each in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -110,14 +113,17 @@ def test_the_culprit_is_named_and_nobody_counts_as_silent(
     assert not [each for each in told if each.what is OccurrenceKind.WORKER_LOST]
     lines = [each.getMessage() for each in caplog.records]
     assert not [each for each in lines if "the manager is silent" in each]
-    culprits = [each for each in lines if "has blocked the event loop" in each]
+    # A busy machine may delay the loop as well; that has another stack.
+    blocked = [each for each in lines if "has blocked the event loop" in each]
+    culprits = [each for each in blocked if "test_loop_watch.py" in each]
     assert len(culprits) == 1, lines
     if block is block_at_once or sys.version_info >= (3, 12):
         assert culprits[0].startswith(
             "worker 'Ada': task 7 (attempt 1, type 'block') has blocked the event loop"
         )
-    assert "test_loop_watch.py" in culprits[0]
-    assert len([each for each in lines if "the event loop runs again" in each]) == 1
+    name = culprits[0].partition(" has blocked")[0]
+    again = [each for each in lines if "the event loop runs again" in each]
+    assert len([each for each in again if f"blocked by {name}" in each]) == 1
 
 
 @pytest.mark.slow
@@ -142,9 +148,12 @@ def test_a_manager_that_is_really_silent_is_still_called_so(
         working = asyncio.ensure_future(
             worker.serve_over(network.join(worker.name, worker.receive))
         )
-        await asyncio.sleep(0.5)
+        deadline = time.monotonic() + DEADLINE_S
+        while not worker.has_task:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
         link.leave()
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + DEADLINE_S
         while not any("the manager is silent" in each.getMessage() for each in caplog.records):
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)

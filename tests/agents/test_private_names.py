@@ -122,7 +122,7 @@ def over_memory(tasks: list[Task]) -> TaskManager:
 def over_ceylon(tasks: list[Task]) -> TaskManager:
     manager = Manager(tasks, port=0)
     worker = Worker("Ada", 9, admin_peer=manager.details().id)
-    asyncio.run(asyncio.wait_for(manager.start_agent(b"", [worker]), 40))
+    asyncio.run(asyncio.wait_for(manager.start_agent(b"", [worker]), 60))
     return manager
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -103,6 +106,21 @@ def test_what_a_function_raises_is_raised(pool: ProcessPool) -> None:
 def test_what_cannot_be_pickled_fails_alone(pool: ProcessPool, what: Any) -> None:
     assert pool.submit(call, what).exception(MAY_TAKE_S) is not None
     assert pool.submit(int, "7").result(MAY_TAKE_S) == 7
+
+
+@pytest.mark.parametrize("what", [partial(int, "seven"), partial(call, make_lock), exit_with_nine])
+def test_an_exception_can_be_collected_with_what_it_keeps(
+    pool: ProcessPool, monkeypatch: pytest.MonkeyPatch, what: Any
+) -> None:
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    fault = pool.submit(what).exception(MAY_TAKE_S)
+    assert fault is not None
+    # As in a report of the fault, which stands in one of its own frames.
+    vars(fault)["itself"] = fault
+    del fault
+    gc.collect()
+    assert [str(each.exc_value) for each in unraisable] == []
 
 
 def test_a_process_that_ends_takes_only_its_own_function_with_it(

@@ -222,7 +222,8 @@ async def suffer(rounds: int, crowd: int) -> dict[str, float]:
         )
         if connection is not None:
             connection.close()
-    forged_dropped = manager.dropped.get("forged_sender", 0)
+    await until(lambda: all(it.dropped.get("forged_sender", 0) for it in (manager, worker)))
+    forged_dropped = manager.dropped["forged_sender"]
     # Now as thousands, each with an address of its own in its own session.
     numbers = itertools.count()
     for _ in range(crowd // 100):

@@ -63,6 +63,7 @@ async def suffer(rounds: int) -> Figures:
     for _ in range(rounds):
         await member.orders.put([each for it in workers for each in forgeries(member, it)])
         await asyncio.sleep(0.2)
+    await until(lambda: manager.dropped.get("forged_sender", 0) > 0)
     await asyncio.sleep(1.0)
     present = len(manager.board.worker_registry.present) - 1
     hijacked = sum(worker._shell.manager_address == member.address for worker in workers)

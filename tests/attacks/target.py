@@ -107,7 +107,7 @@ class Target:
         """End a process of workers, by its process id."""
         process = self._workers.pop(name)
         process.send_signal(how)
-        process.wait(20)
+        process.wait(START_DEADLINE_S)
 
     def wait_for_workers(self, number: int) -> None:
         """Wait until so many are connected."""
@@ -126,9 +126,11 @@ class Target:
         return (self.folder / "manager.log").stat().st_size
 
     def measure(self, for_s: float) -> dict[str, float]:
-        """Wait, and tell how it went meanwhile."""
+        """Wait, and tell how it went meanwhile; longer where nothing is done in this time."""
         first = len(self.figures) - 1
         time.sleep(for_s)
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: self.last["done"] > self.figures[first]["done"], "a task is done")
         told = self.figures[first:]
         if len(told) < 2:
             return {"tasks/s": 0.0, "descriptors": float(told[0]["descriptors"])}
@@ -142,7 +144,7 @@ class Target:
             "silent_s": round(max(b["at"] - a["at"] for a, b in itertools.pairwise(told)), 2),
         }
 
-    def health(self, patience_s: float = 5.0) -> tuple[int, float]:
+    def health(self, patience_s: float = START_DEADLINE_S) -> tuple[int, float]:
         """What /healthz answers, and after how long; 0 if it does not."""
         return ask(self.page_host, self.ports["page"], "/healthz", patience_s)
 
@@ -153,11 +155,11 @@ class Target:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(START_DEADLINE_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self._reading.join(5)
+        self._reading.join(START_DEADLINE_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
         self._log.close()

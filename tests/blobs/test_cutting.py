@@ -126,8 +126,8 @@ def test_a_megabyte_of_bytes_is_encoded_cut_and_decoded_in_a_moment() -> None:
 
 
 def _timed(message: TaskAssignment) -> float:
-    began = time.perf_counter()
+    began = time.thread_time()
     cutting = cut(encode_message(message), 1000)
     assert cutting is not None
     decode_message(splice(cutting))
-    return time.perf_counter() - began
+    return time.thread_time() - began

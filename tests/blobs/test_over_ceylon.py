@@ -25,7 +25,7 @@ from muster.messages import StoreUnusable, Task, TaskStatus
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes]
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 MUSTER = (sys.executable, "-m", "muster.agents.command")
 HANDLERS = """
 import time
@@ -61,7 +61,7 @@ def workers_in(folder: Path, *names: str) -> Iterator[dict[str, subprocess.Popen
     workers = {
         name: subprocess.Popen(
             [
-                *(*MUSTER, "worker", "--join", "ticket", "--wait-for-ticket", "30", "--name", name),
+                *(*MUSTER, "worker", "--join", "ticket", "--wait-for-ticket", "60", "--name", name),
                 *("--skill", "5", "--slots", "2", "--handlers", "turning"),
             ],
             cwd=folder,
@@ -75,7 +75,7 @@ def workers_in(folder: Path, *names: str) -> Iterator[dict[str, subprocess.Popen
         for worker in workers.values():
             worker.terminate()
         for worker in workers.values():
-            worker.wait(timeout=20)
+            worker.wait(timeout=DEADLINE_S)
 
 
 def run(folder: Path, tasks: list[Task], watch: Callable[..., None], **options: Any) -> TaskManager:

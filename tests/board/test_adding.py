@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from muster.agents.kernel.model.events import PriorityChanged
 from muster.agents.kernel.model.occurrences import OccurrenceKind
 from muster.messages import (
     DependencyCycle,
@@ -33,16 +34,66 @@ def test_a_new_task_is_pending_and_counted(watched: Make, task: Make) -> None:
     assert board.happened(1) == [OccurrenceKind.TASK_ADDED]
 
 
-def test_an_id_that_is_known_is_refused(watched: Make, task: Make) -> None:
+def test_a_task_that_is_known_is_not_added_again(watched: Make, task: Make) -> None:
     board = watched()
     board.add(task(1))
-    with pytest.raises(DuplicateTask, match="a task with the id 1 already exists"):
-        board.add(task(2), task(1))
+    board.add(task(2), task(1))
+    board.add(task("a"), task("a"))
+    assert list(board.board.tasks) == [1, 2, "a"]
+    assert board.board.counts[TaskStatus.PENDING] == 3
+    assert board.happened(1) == [OccurrenceKind.TASK_ADDED]
 
 
-def test_an_id_that_stands_twice_is_refused(watched: Make, task: Make) -> None:
-    with pytest.raises(DuplicateTask, match="two of the new tasks have the id 'a'"):
-        watched().add(task("a"), task("a"))
+def test_a_known_task_may_be_given_again_with_new_ones_that_depend_on_it(
+    watched: Make, task: Make
+) -> None:
+    board = watched()
+    board.add(task(1))
+    board.add(task(1), task(2, depends_on=(1,)))
+    assert board.record(2).unfinished == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"difficulty": 5}, "difficulty is 1 there and 5 now"),
+        ({"type": "sort", "data": [1]}, "type is '' there and 'sort' now; data is None there and"),
+        ({"priority": 2}, "priority is 0 there and 2 now"),
+        ({"description": "other"}, "description is 'task 1' there and 'other' now"),
+        ({"depends_on": (2,)}, "depends_on is () there and (2,) now"),
+    ],
+)
+@pytest.mark.parametrize("together", [False, True])
+def test_another_task_under_a_known_id_is_refused_with_the_fields_that_differ(
+    watched: Make, task: Make, fields: dict[str, Any], told: str, together: bool
+) -> None:
+    board = watched()
+    other = task(1).model_copy(update=fields)
+    given = (task(2), task(1), other) if together else (task(2), other)
+    if not together:
+        board.add(task(1))
+    with pytest.raises(DuplicateTask, match="a different task with the id 1 already") as caught:
+        board.add(*given)
+    assert told in str(caught.value)
+    assert list(board.board.tasks) == ([] if together else [1])
+
+
+def test_a_changed_priority_is_no_difference(watched: Make, task: Make) -> None:
+    board = watched()
+    board.add(task(1))
+    board.handle(PriorityChanged(1, 7))
+    board.add(task(1))
+    assert board.record(1).task.priority == 7
+
+
+def test_values_that_cannot_be_compared_are_told_apart_by_their_bytes(
+    watched: Make, task: Make
+) -> None:
+    board = watched()
+    board.add(task(1, data=[float("nan")]))
+    board.add(task(1, data=[float("nan")]))
+    with pytest.raises(DuplicateTask, match=r"data is \[nan\] there and \[1.5\] now"):
+        board.add(task(1, data=[1.5]))
 
 
 def test_one_and_the_text_one_are_different_ids(watched: Make, task: Make) -> None:

@@ -34,9 +34,11 @@ from muster.agents.kernel.model.occurrences import (
     QuarantineFacts,
     RequeueCause,
     RequeueFacts,
+    RetryFacts,
     ReturnFacts,
     ReviewFacts,
 )
+from muster.messages import TaskStatus
 from muster.messages.values import pack_scalars, unpack
 
 AGENTS = Path(muster.agents.__file__).parent
@@ -120,6 +122,7 @@ NEWER_WORDS: list[tuple[OccurrenceKind, Facts | str | None, str]] = [
         ChargeFacts(0.5, "EUR", is_counted=False),
         "0.5 EUR, not counted: another unit",
     ),
+    (K.TASK_RETRIED, RetryFacts(TaskStatus.FAILED, "by the user"), "by the user"),
     (K.BUDGET_CHANGED, BudgetFacts(None, 5, "USD"), "from no limit to 5 USD"),
     (
         K.TASK_FAILED,

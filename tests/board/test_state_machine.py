@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
 from types import MappingProxyType
@@ -46,6 +46,7 @@ from muster.agents.kernel.model.events import (
     ResultReceived,
     ResultsReceived,
     RetirementRequested,
+    RetryRequested,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -207,6 +208,10 @@ class Muster(RuleBasedStateMachine):
                     what=OccurrenceKind.TASK_FAILED | OccurrenceKind.TASK_CANCELLED, task_id=task_id
                 ):
                     self.settled[task_id] += 1
+                case Occurrence(what=OccurrenceKind.TASK_RETRIED, task_id=task_id):
+                    # It is settled once more, and who declined it may have it again.
+                    self.settled[task_id] -= 1
+                    self.declined = {each for each in self.declined if each[0] != task_id}
                 case _:
                     pass
         check_invariants(self.board)
@@ -225,7 +230,7 @@ class Muster(RuleBasedStateMachine):
             for skill, level in task.required_skills.items():
                 assert worker.skills.get(skill, 0.0) >= level, "a task for who lacks a skill"
         if task.escalate:
-            taken = sum(each.outcome in FAILED for each in record.attempts[:-1])
+            taken = sum(each.outcome in FAILED for each in record.current_attempts[:-1])
             steps = task.escalate[min(taken, len(task.escalate) - 1) :]
             assert any(is_on_step(worker, step) for step in steps), "a task of another step"
 
@@ -344,6 +349,35 @@ class Muster(RuleBasedStateMachine):
         else:
             with pytest.raises(IllegalTransition):
                 self.board.handle(RecoveryRequested(task_id), self.now)
+
+    @rule(task_ids=st.lists(task_ids, min_size=1, max_size=4))
+    def try_again(self, task_ids: list[int]) -> None:
+        known = tuple(each for each in task_ids if each in self.board.tasks)
+        records = [self.board.tasks[each] for each in known]
+        before = {task_id: each.status for task_id, each in self.board.tasks.items()}
+        try:
+            self.tell(RetryRequested(known))
+        except IllegalTransition:
+            after = {task_id: each.status for task_id, each in self.board.tasks.items()}
+            assert after == before, "some began anew, and some did not"
+            hopeful = [self.board.tasks[each] for each in self.with_dependencies(known)]
+            assert any(
+                each.status not in {TaskStatus.FAILED, TaskStatus.CANCELLED} for each in records
+            ) or any(each.status.is_final for each in hopeful)
+        else:
+            assert not any(each.result and not each.result.success for each in records)
+            assert all(each.retried_at == self.now for each in records)
+
+    def with_dependencies(self, task_ids: Iterable[int]) -> set[int]:
+        """Tasks, and all that they depend on."""
+        found: set[int] = set()
+        unseen = list(task_ids)
+        while unseen:
+            task_id = unseen.pop()
+            if task_id not in found:
+                found.add(task_id)
+                unseen += self.board.tasks[task_id].task.depends_on
+        return found
 
     @rule(name=st.sampled_from(NAMES))
     def retire(self, name: str) -> None:
@@ -660,7 +694,7 @@ class Muster(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_settled_twice(self) -> None:
-        assert all(times == 1 for times in self.settled.values())
+        assert all(times in {0, 1} for times in self.settled.values())
         recorded = [result.task_id for result in self.board.results]
         assert len(recorded) == len(set(recorded))
 
@@ -723,6 +757,8 @@ def _essence(board: Board) -> Any:
             record.result,
             record.error_message,
             record.finished_at,
+            record.retried_at,
+            record.former_attempts,
             record.unfinished,
             # What is held back is handed out when the run goes on, unless it waits for other tasks.
             record.queue_entry is not None

@@ -38,8 +38,12 @@ def test_a_cause_does_what_the_table_says_or_is_refused_with_the_story(
         assert record.status is status
 
 
-def test_a_settled_task_never_changes() -> None:
-    assert not [status for status, _ in TRANSITIONS if status.is_final]
+def test_a_settled_task_changes_only_if_it_is_tried_again() -> None:
+    of_settled = {(before, cause) for before, cause in TRANSITIONS if before.is_final}
+    assert of_settled == {
+        (TaskStatus.FAILED, Cause.TRIED_AGAIN),
+        (TaskStatus.CANCELLED, Cause.TRIED_AGAIN),
+    }
 
 
 def test_every_cause_has_its_use() -> None:

@@ -23,7 +23,7 @@ from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.slow]
 
-DEADLINE_S = 40
+DEADLINE_S = 60
 ARRIVAL_S = 15
 """By when agents of Ceylon's own must have appeared, if the story has not ended yet."""
 

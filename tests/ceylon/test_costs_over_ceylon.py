@@ -15,7 +15,7 @@ from muster.messages import Task, TaskStatus
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 WORKER = """
 import asyncio, sys
@@ -81,7 +81,7 @@ def test_costs_refusals_ladders_and_budgets_work_across_processes(tmp_path: Path
         finally:
             for worker in workers:
                 worker.terminate()
-                worker.wait(timeout=10)
+                worker.wait(timeout=DEADLINE_S)
         return manager
 
     manager = asyncio.run(go())

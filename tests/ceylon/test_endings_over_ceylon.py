@@ -78,7 +78,7 @@ def test_ctrl_c_still_ends_a_program(tmp_path: Path) -> None:
         assert running.stdout is not None
         assert running.stdout.readline() == "begun\n"
         running.send_signal(2)
-        assert running.wait(20) is not None
+        assert running.wait(DEADLINE_S) is not None
     finally:
         running.kill()
         running.communicate()

@@ -20,7 +20,7 @@ from muster.messages import InvalidInput, Task
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 OLD_FILE = NetworkFile(
     "bygone", "12D3KooWBnqAuRYRoG7Zb9u1yRCyHWKFGUZx2hcRGC3gNHxDYeHj", "10.0.0.1", "7"
 )

@@ -29,7 +29,7 @@ from muster.scenarios.word_count import WordCount
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 STORIES = [AllWell, SomeFailures, Timeout]
 SUCCESS_RATES = {AllWell: 1.0, SomeFailures: 2 / 3, Timeout: 0.0}
 

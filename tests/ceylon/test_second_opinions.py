@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from muster.messages import Task
 
 pytestmark = [pytest.mark.ceylon, pytest.mark.processes, pytest.mark.slow]
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 NAMES = ("Ada", "Ben", "Cleo")
 
 HANDLERS = """
@@ -69,7 +70,7 @@ def workers_at(
         for worker in workers.values():
             worker.terminate()
         for worker in workers.values():
-            worker.wait(timeout=10)
+            worker.wait(timeout=DEADLINE_S)
 
 
 def picture(task_id: int = 1, size: int = 0, **fields: int) -> Task:
@@ -83,7 +84,7 @@ def roster(tasks: list[Task], **options: object) -> TaskManager:
         expected_workers=list(NAMES),
         port=0,
         policy="in_order",
-        lost_after_s=2.0,
+        lost_after_s=4.0,
         quiet=True,
         **options,  # type: ignore[arg-type]
     )
@@ -186,6 +187,7 @@ def test_a_review_goes_on_after_the_manager_is_killed(tmp_path: Path) -> None:
         with managing() as first:
             while not ticket.exists():
                 assert first.poll() is None
+                time.sleep(0.02)
             workers.enter_context(workers_at(tmp_path, ticket, 3.0))
             assert first.stdout is not None
             for line in first.stdout:

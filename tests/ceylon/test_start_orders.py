@@ -19,7 +19,7 @@ from muster.messages import Task
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 40
+DEADLINE_S = 60
 
 Workers = list[WorkerAgent]
 

@@ -11,7 +11,7 @@ from muster.messages import Task, TaskAssignment, TaskResult
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 class Watchful(TaskManager):

@@ -21,7 +21,7 @@ from muster.messages import InvalidInput, RunEnded, Task
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 PEER = "12D3KooWBnqAuRYRoG7Zb9u1yRCyHWKFGUZx2hcRGC3gNHxDYeHj"
 
 

@@ -90,7 +90,7 @@ class Crew:
         if self.store is not None:
             command += ["--store", str(self.store)]
         self._manager = self._processes.start("manager", command, self._environment)
-        self.wait_until(self.ticket_file.exists, within_s=20, what="the manager writes its ticket")
+        self.wait_until(self.ticket_file.exists, within_s=120, what="the manager writes its ticket")
 
     def start_worker(
         self, name: str, *, on: Sequence[str] = (), ticket_file: Path | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-END_S = 5.0
+END_S = 60.0
 """How long a process that was asked to end may take."""
 
 LOOK_EVERY_S = 0.05

@@ -29,7 +29,7 @@ TASKS = 500
 NAMES = ("Ada", "Ben", "Cleo", "Dan")
 PORT = 9_000
 PARTITION_S = 20.0
-BACK_S = 20.0
+BACK_S = 60.0
 # Four slots alone do 270 of these in 20 s: a partition of two workers lies amid the run.
 LONG_S = (0.25, 0.35)
 SHORT_S = (0.03, 0.06)
@@ -67,7 +67,7 @@ def test_a_partition_of_twenty_seconds_costs_no_result(
     crew.start_manager(on=one_connection.inside("manager"), host=address, port=PORT)
     for name in NAMES:
         crew.start_worker(name, on=one_connection.inside(name))
-    crew.wait_for_executions(TASKS // 10, within_s=30)
+    crew.wait_for_executions(TASKS // 10, within_s=120)
     for host in cut_off:
         one_connection.cut(host, "wire")
     tell(f"cut off: {', '.join(cut_off)}; {len(crew.executions())} executions")
@@ -85,7 +85,7 @@ def test_a_partition_of_twenty_seconds_costs_no_result(
         what="all who were cut off work again, without having been started anew",
     )
     tell("all who were cut off work again")
-    report = crew.finish(within_s=60)
+    report = crew.finish(within_s=300)
     tell(f"over; {len(crew.executions())} executions of {TASKS} tasks")
     check_each_recorded_once(report, crew.executions(), TASKS)
 
@@ -115,7 +115,7 @@ def test_a_tenth_of_all_datagrams_lost_and_the_rest_late_costs_no_result(
     write_ticket_file(ticket_file, dataclasses.replace(ticket, host=entrance, port=PORT))
     for name in NAMES:
         crew.start_worker(name, on=two_connections.inside(name), ticket_file=ticket_file)
-    report = crew.finish(within_s=120)
+    report = crew.finish(within_s=300)
     relay.end()
     counts = json.loads(relay.out.read_text(encoding="utf-8"))
     tell(f"over; {len(crew.executions())} executions of {TASKS} tasks; the relay: {counts}")

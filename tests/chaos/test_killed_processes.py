@@ -31,7 +31,7 @@ def start(crew: Crew) -> None:
     crew.start_manager()
     for name in NAMES:
         crew.start_worker(name)
-    crew.wait_for_executions(1, within_s=30)
+    crew.wait_for_executions(1, within_s=120)
 
 
 def kill_a_worker(crew: Crew, chance: random.Random) -> str:
@@ -81,7 +81,7 @@ def test_a_worker_killed_each_second_costs_no_result(
         name = kill_a_worker(crew, chance)
         tell(f"kill {kill}: {name}; {len(crew.executions()):,} executions")
         pause(1.0)
-    report = crew.finish(within_s=60)
+    report = crew.finish(within_s=300)
     executions = crew.executions()
     tell(f"over; {len(executions):,} executions of {TASKS:,} tasks")
     check_each_recorded_once(report, executions, TASKS)
@@ -102,15 +102,15 @@ def test_a_manager_killed_three_times_goes_on_with_the_same_workers(
     pids = {name: worker.pid for name, worker in crew.workers.items()}
     killer = ManagerKiller(crew, tell)
     for kill in (1, 2, 3):
-        crew.wait_for_executions(kill * TASKS // 5, within_s=40)
+        crew.wait_for_executions(kill * TASKS // 5, within_s=120)
         pause(chance.uniform(0.0, 1.0))
         killer.kill()
         pause(AWAY_S)
         killer.bring_back()
         begun = len(crew.executions())
-        crew.wait_for_executions(begun + 1, within_s=40)
+        crew.wait_for_executions(begun + 1, within_s=120)
         tell("the first worker goes on")
-    report = crew.finish(within_s=60)
+    report = crew.finish(within_s=300)
     executions = crew.executions()
     tell(f"over; {len(executions):,} executions of {TASKS:,} tasks")
     check_each_recorded_once(report, executions, TASKS)
@@ -143,7 +143,7 @@ def test_killing_managers_and_workers_together_costs_no_result(
         name = kill_a_worker(crew, chance)
         tell(f"kill {kill}: {name}; {len(crew.executions()):,} executions")
         pause(1.0)
-    report = crew.finish(within_s=60)
+    report = crew.finish(within_s=300)
     executions = crew.executions()
     tell(f"over; {len(executions):,} executions of {TASKS:,} tasks")
     check_each_recorded_once(report, executions, TASKS)

@@ -18,7 +18,7 @@ import pytest
 from loguru import logger as ceylon_logger
 from muster.agents.command import main
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 @dataclass(frozen=True)

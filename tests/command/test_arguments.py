@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def test_an_unknown_command_is_a_usage_error(invoke: Invoke) -> None:
 
 
 def test_an_unexpected_exception_shows_its_traceback_and_is_our_fault(invoke: Invoke) -> None:
-    Path("broken.py").write_text("1 / 0\n")
+    story = STORY.format(name="Broken").replace("difficulty=11", "difficulty=1 / 0")
+    Path("broken.py").write_text(story)
     ended = invoke("run", "broken.py")
     assert ended.code == 70
     assert "ZeroDivisionError: division by zero" in ended.err
@@ -229,11 +231,72 @@ def test_a_handlers_module_that_does_not_exist_is_named(invoke: Invoke) -> None:
     assert ended.err.startswith("muster: there is no module 'no_such_module', neither in ")
 
 
-def test_an_import_that_fails_inside_a_handlers_module_shows_where(invoke: Invoke) -> None:
-    Path("leaky.py").write_text("import no_such_module\n")
-    ended = invoke(*worker("t", "--handlers", "leaky"))
-    assert ended.code == 70
-    assert 'leaky.py", line 1' in ended.err
+WRONG_MODULES = [
+    ("import no_such_module", "it needs the module 'no_such_module', which is not installed", 1),
+    ("import os\n\nos.environ['NO_SUCH']", "KeyError: 'NO_SUCH'", 3),
+    ("import json\njson.loads('{')", "JSONDecodeError: Expecting property name", 2),
+    ("def f():\n    raise ValueError('no\\nkey')\n\nf()", r"ValueError: no\nkey", 2),
+    ("raise SystemExit", "it called sys.exit()", 1),
+    ("import sys\nsys.exit('no key')", "it called sys.exit('no key')", 2),
+    ("exec('1/0')", "ZeroDivisionError: division by zero", 1),
+    ("from os import no_such_name", "ImportError: cannot import name 'no_such_name'", 1),
+    (
+        "from muster.agents import Handlers\nh = Handlers()\n\n@h.task\ndef f(a, b, c): ...",
+        "handler f takes c too, for which there is no value",
+        4,
+    ),
+    ("raise BaseExceptionGroup('two', [SystemExit()])", "BaseExceptionGroup: two", 1),
+]
+if sys.version_info < (3, 11):
+    WRONG_MODULES.pop()
+
+
+@pytest.mark.parametrize(("code", "reason", "line"), WRONG_MODULES)
+@pytest.mark.parametrize("where", ["worker", "manager", "scenario"])
+def test_a_module_that_can_not_be_loaded_is_one_line_with_reason_and_place(
+    invoke: Invoke, where: str, code: str, reason: str, line: int
+) -> None:
+    Path("wrong_code.py").write_text(code + "\n")
+    Path("tasks.jsonl").write_text('{"id": 1, "description": "d"}\n')
+    command: tuple[object, ...] = {
+        "worker": worker("t", "--handlers", "wrong_code"),
+        "manager": (
+            *("manager", "--tasks", "tasks.jsonl", "--workers", "1:1"),
+            *("--handlers", "wrong_code"),
+        ),
+        "scenario": ("run", "wrong_code.py"),
+    }[where]
+    ended = invoke(*command)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("muster: 'wrong_code")
+    assert f" can't be loaded: {reason}" in ended.err
+    # With `exec`, the innermost line is in no file.
+    assert ended.err.endswith(f" (wrong_code.py:{line})\n")
+    assert ended.err.count("\n") == 1
+    verbose = invoke(*command, "-v")
+    assert verbose.code == 2
+    assert "Traceback (most recent call last)" in verbose.err
+    assert verbose.err.endswith(ended.err)
+
+
+def test_the_place_is_in_the_module_that_a_handlers_module_imports(invoke: Invoke) -> None:
+    Path("inner_code.py").write_text("\nraise OSError('no disk')\n")
+    Path("outer_code.py").write_text("import inner_code\n")
+    ended = invoke(*worker("t", "--handlers", "outer_code"))
+    assert ended.code == 2
+    assert ended.err == (
+        "muster: 'outer_code' can't be loaded: OSError: no disk (inner_code.py:2)\n"
+    )
+
+
+def test_a_function_that_makes_handlers_and_raises_is_told_with_its_place(invoke: Invoke) -> None:
+    Path("maker_code.py").write_text("def make(key):\n    raise ValueError(key)\n")
+    ended = invoke(*worker("t", "--handlers", "maker_code:make:none"))
+    assert ended.code == 2
+    assert ended.err == (
+        "muster: the handlers of 'maker_code:make:none' can't be loaded: ValueError: none "
+        "(maker_code.py:2)\n"
+    )
 
 
 def test_a_module_without_handlers_says_what_it_holds(invoke: Invoke) -> None:

@@ -25,7 +25,7 @@ def test_all_figures_are_told_as_json_and_nothing_is_left_behind(
     start: Start, tmp_path: Path
 ) -> None:
     running = start("bench", "--tasks", 200, "--payload", "2kB", "--store", "run.db", "--json")
-    ended = running.end(within_s=90)
+    ended = running.end(within_s=300)
     assert (ended.code, ended.err) == (0, "")
     figures = json.loads(ended.out)
     assert figures.keys() == {"conditions", *FIGURES}
@@ -52,7 +52,7 @@ def test_ctrl_c_during_the_cold_start_ends_that_too(start: Start, tmp_path: Path
     running = start("bench")
     running.wait_until(lambda: any("fresh_process" in each for each in left_of(tmp_path)))
     running.interrupt()
-    ended = running.end(within_s=20)
+    ended = running.end()
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "muster: stopped before everything was measured\n"
     running.wait_until(lambda: left_of(tmp_path) == [])
@@ -80,7 +80,7 @@ def test_ctrl_c_while_tasks_are_done_tells_what_was_measured_before(
 
     running.wait_until(are_second_workers_there)
     running.interrupt()
-    ended = running.end(within_s=20)
+    ended = running.end()
     assert ended.code == 1
     assert "Cold start" in ended.out
     assert "Many tasks" not in ended.out

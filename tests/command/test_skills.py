@@ -64,6 +64,7 @@ def test_what_is_exported_can_be_imported_elsewhere(invoke: Invoke, tmp_path: Pa
     assert invoke("skills", "export", "--store", "new.db").out == printed
     manager = TaskManager(policy="adaptive", store="new.db")
     assert results_of(manager.export_skills()) == results_of(json.loads(printed))
+    manager.close()
     # Again, nothing changes; into a skills file, too.
     invoke("skills", "import", "out.json", "--file", "other.json")
     invoke("skills", "import", "out.json", "--file", "other.json")

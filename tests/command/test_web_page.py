@@ -66,7 +66,7 @@ def test_the_page_lingers_after_the_run_until_it_is_interrupted(start: Start) ->
     running = start("run", "all_well", "--time-scale", "0.02", "--web", 0, "--web-linger", 60)
     line = running.wait_for("available for 60 s")
     url = line.split()[2]
-    with urllib.request.urlopen(f"{url}api/stats", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}api/stats", timeout=60) as answer:
         stats = json.load(answer)
     assert (stats["state"], stats["counts"]["completed"]) == ("finished", 3)
     running.interrupt(signal.SIGINT)

@@ -137,7 +137,7 @@ def test_002_connections_are_handled_and_workers_found_over_ceylon() -> None:
         workers = [
             WorkerAgent("Junior", skill_level=3, admin_peer=admin_details.id, time_scale=0.1)
         ]
-        await asyncio.wait_for(task_manager.start_agent(b"", workers), 30)
+        await asyncio.wait_for(task_manager.start_agent(b"", workers), 60)
         assert len(await task_manager.get_connected_agents()) == 1
         return task_manager
 

@@ -155,7 +155,7 @@ def over_ceylon(manager: Callable[[], Any], worker: Any = WorkerAgent) -> Any:
         made = manager()
         peer = made.details().id
         crew = [worker(name, skill, admin_peer=peer, time_scale=0.05) for name, skill in CREW]
-        await asyncio.wait_for(made.start_agent(b"", crew), 40)
+        await asyncio.wait_for(made.start_agent(b"", crew), 60)
         return made
 
     return asyncio.run(go())

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -21,7 +21,7 @@ from muster.agents.transport.connection_limits import (
     affordable,
 )
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 LIMITS = ConnectionLimits(2, ask_within_s=30, answer_within_s=30, read_within_s=30)
 
 
@@ -86,6 +86,24 @@ async def listening(
         await listener.close()
 
 
+async def until(happens: Callable[[], bool]) -> None:
+    async def look() -> None:
+        while not happens():
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(look(), DEADLINE_S)
+
+
+def count_answering(place: Place) -> int:
+    """How many connections have asked and are being answered."""
+    return sum(not each.is_waiting for each in place.listener._connections)
+
+
+def count_open(place: Place) -> int:
+    """How many connections need a place."""
+    return sum(not each.is_over for each in place.listener._connections)
+
+
 async def ends(reader: asyncio.StreamReader) -> bool:
     """Whether the other end closes the connection before long."""
     with contextlib.suppress(ConnectionError):
@@ -119,11 +137,11 @@ async def test_where_all_are_busy_a_newcomer_is_turned_away_unless_a_place_is_re
         limits = ConnectionLimits(2, reserved=reserved)
         async with listening(limits) as place:
             busy = [await place.come(b"hold\n") for _ in range(2)]
-            await asyncio.sleep(0.1)
+            await until(lambda place=place: count_answering(place) == 2)
             told = []
             for _ in range(2):
                 told.append(await place.ask())
-                await asyncio.sleep(0.05)
+                await until(lambda place=place: count_open(place) == 2)
             assert told == answers
             for _, writer in busy:
                 writer.close()
@@ -132,7 +150,7 @@ async def test_where_all_are_busy_a_newcomer_is_turned_away_unless_a_place_is_re
 async def test_who_waits_in_a_reserved_place_keeps_nobody_out_either() -> None:
     async with listening(ConnectionLimits(2, reserved=1)) as place:
         busy = [await place.come(b"hold\n") for _ in range(2)]
-        await asyncio.sleep(0.1)
+        await until(lambda: count_answering(place) == 2)
         silent = [await place.come() for _ in range(3)]
         assert await place.ask() == b"reserved\n"
         # Nor do they get a place of the others.
@@ -176,7 +194,7 @@ async def until_ended(place: Place, silent: socket.socket, then: bytes) -> None:
 
 
 async def test_a_feed_may_last() -> None:
-    limits = ConnectionLimits(8, ask_within_s=0.1, answer_within_s=0.1, read_within_s=0.1)
+    limits = ConnectionLimits(8, ask_within_s=30, answer_within_s=0.1, read_within_s=0.1)
     async with listening(limits) as place:
         reader, writer = await place.come(b"feed\n")
         with pytest.raises(asyncio.TimeoutError):
@@ -187,7 +205,7 @@ async def test_a_feed_may_last() -> None:
 async def test_connections_that_are_opened_and_reset_leave_nothing() -> None:
     async with listening() as place:
         await place.ask()
-        await asyncio.sleep(0.1)
+        await until(lambda: count_open(place) == 0)
         before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
 
         def come_and_reset() -> None:
@@ -198,9 +216,9 @@ async def test_connections_that_are_opened_and_reset_leave_nothing() -> None:
 
         await asyncio.to_thread(come_and_reset)
         assert await place.ask() == b"ok\n"
-        await asyncio.sleep(0.2)
         if sys.platform == "linux":
-            assert len(os.listdir("/proc/self/fd")) <= before + LIMITS.connections
+            most = before + LIMITS.connections
+            await until(lambda: len(os.listdir("/proc/self/fd")) <= most)
 
 
 async def test_who_comes_from_where_most_wait_gives_way_first() -> None:
@@ -244,7 +262,7 @@ async def test_a_connection_that_can_not_be_taken_in_does_not_end_the_listener(
 async def test_a_closed_listener_has_ended_all_connections() -> None:
     async with listening() as place:
         reader, writer = await place.come(b"hold\n")
-        await asyncio.sleep(0.05)
+        await until(lambda: count_answering(place) == 1)
         await place.listener.close()
         assert await ends(reader)
         writer.close()

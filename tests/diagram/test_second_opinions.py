@@ -93,7 +93,8 @@ def test_every_attempt_has_one_bar_that_ends(task: Task, attempts: set[int]) -> 
     assert (tally.succeeded, tally.failed) == (1, 0)
     assert not any(worker.running for worker in tally.workers.values())
     counted = _counted(manager)
-    expected = {"succeeded": float(len(attempts))}
+    rejected = 1.0 if task.review else 0.0
+    expected = {"succeeded": len(attempts) - rejected} | ({"rejected": 1.0} if rejected else {})
     assert {key: count for key, count in counted.items() if count} == expected
 
 

@@ -34,7 +34,7 @@ TALK = DiscoveryCodec(SECRET, "estate", ADAS)
 MANAGERS_TALK = DiscoveryCodec(SECRET, "estate", MANAGERS)
 OPEN_TALK = DiscoveryCodec(None, "estate")
 MANAGER, ADA = "12D3KooWManager", "12D3KooWAda"
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @dataclass

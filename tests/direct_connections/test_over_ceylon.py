@@ -15,7 +15,7 @@ from muster.messages import Task
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 handlers = Handlers()
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(<!-- (?:run|test) -->\s*)?```(\w*)\n(.*?)```", re.DOTALL)
 NOT_RUN = {"text", "json", "mermaid", "csv", "toml", "jsonl"}
-BLOCK_DEADLINE_S = 60
+BLOCK_DEADLINE_S = 300
 QUICK_PAGES = {"README", "handlers"}
 """What a newcomer copies first; the others take a minute and more together."""
 

@@ -17,13 +17,29 @@ from muster.agents import Handlers, TaskManager, WorkerAgent
 from muster.agents.kernel import lanes
 from muster.agents.kernel.lanes import FIRST_LANE
 from muster.agents.runtime.ports import claim_port
+from muster.agents.transport import discovery, lane_manager
 from muster.agents.transport.ceylon_api import on
+from muster.agents.worker import manager_session
 from muster.messages import Task
 from pydantic import BaseModel
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody in this process is sent elsewhere because a busy machine makes it slow."""
+    for module, name in (
+        (discovery, "CONNECT_TIMEOUT_S"),
+        (discovery, "GREETING_TIMEOUT_S"),
+        (discovery, "ANSWER_TIMEOUT_S"),
+        (lane_manager, "OPENING_TIMEOUT_S"),
+        (lanes, "PLACE_RESERVED_S"),
+        (manager_session, "JOIN_TIMEOUT_S"),
+    ):
+        monkeypatch.setattr(module, name, 20.0)
 
 
 class Word(BaseModel):
@@ -166,6 +182,23 @@ async def test_where_no_lane_can_be_opened_all_go_to_discovery() -> None:
             assert members(manager) == {FIRST_LANE: 6}
 
 
+async def test_a_lane_that_takes_its_time_to_answer_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers_probe = lane_manager.answers_probe
+
+    async def answers_late(host: str, port: int, timeout_s: float) -> bool:
+        return timeout_s > 0.3 and await answers_probe(host, port, timeout_s)
+
+    monkeypatch.setattr(lane_manager, "answers_probe", answers_late)
+    monkeypatch.setattr(lane_manager, "OPENING_TIMEOUT_S", 5.0)
+    manager = TaskManager([], port=0, quiet=True)
+    workers = [Talker(f"worker {number}", ticket=manager.ticket()) for number in range(6)]
+    async with running(manager, workers):
+        await wait_until(lambda: len(lanes_of(manager)) == 6)
+        assert members(manager) == {FIRST_LANE: 4, 1: 2}
+
+
 async def test_where_discovery_can_not_be_asked_all_go_to_it() -> None:
     manager = TaskManager([], port=0, quiet=True)
     ticket = manager.ticket()
@@ -198,8 +231,10 @@ async def test_a_worker_that_stops_makes_room_in_its_lane() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("direct_connections", [True, False], ids=["wires", "no wires"])
 async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(
-    direct_connections: bool,
+    direct_connections: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Here whoever is slow to join is to try elsewhere.
+    monkeypatch.setattr(manager_session, "JOIN_TIMEOUT_S", 5.0)
     manager = TaskManager(
         [], port=0, quiet=True, lost_after_s=2.0, direct_connections=direct_connections
     )
@@ -211,9 +246,11 @@ async def test_a_lane_that_breaks_down_is_given_up_and_its_workers_find_others(
         # As when it panics in there: nobody is told.
         keeper._agents[1].close()
         await wait_until(lambda: 1 not in members(manager) and len(lanes_of(manager)) == 8)
-        await asyncio.sleep(3)
-        assert 1 not in members(manager)
-        assert len(lanes_of(manager)) == 8
+        for _ in range(30):
+            await asyncio.sleep(0.1)
+            assert 1 not in members(manager)
+        # On a busy machine one of them may have been missed for a moment.
+        await wait_until(lambda: len(lanes_of(manager)) == 8)
 
 
 @pytest.mark.slow
@@ -222,26 +259,41 @@ async def test_lanes_that_nobody_is_in_are_closed_and_give_back_what_they_had(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lanes, "CLOSED_AFTER_S", 0.5)
-    monkeypatch.setattr(lanes, "PLACE_RESERVED_S", 0.5)
+    monkeypatch.setattr(lanes, "PLACE_RESERVED_S", 5.0)
     manager = TaskManager([], port=0, quiet=True)
     ticket = manager.ticket()
     async with running(manager, []):
         keeper = manager._lane_manager
         assert keeper is not None
-        await asyncio.sleep(1)
-        before = [descriptors(), threads()]
+        before = await settled()
+        used: set[int] = {FIRST_LANE}
         for turn in range(2):
             # In a process of their own: workers that leave do not give all of theirs back.
             workers = worker_process(f"turn-{turn}", 6, str(ticket))
             try:
                 await wait_until(lambda: len(lanes_of(manager)) == 6)
-                assert members(manager) == {FIRST_LANE: 4, turn + 1: 2}
+                opened = set(members(manager)) - {FIRST_LANE}
+                assert opened
+                assert opened.isdisjoint(used)
+                used |= opened
                 assert descriptors() > before[0]
             finally:
                 workers.terminate()
-                workers.wait()
+                await wait_until(lambda workers=workers: workers.poll() is not None)
             await wait_until(lambda: not keeper._agents and not keeper._running)
+            # Lane 0 is never closed, and its workers may be missed later than those of lane 1.
+            await wait_until(lambda: not lanes_of(manager))
         await wait_until(lambda: [descriptors(), threads()] <= before)
+
+
+async def settled() -> list[int]:
+    """The descriptors and threads of this process, once they have been the same for a second."""
+    read, same = [descriptors(), threads()], 0
+    while same < 20:
+        await asyncio.sleep(0.05)
+        last, read = read, [descriptors(), threads()]
+        same = same + 1 if read == last else 0
+    return read
 
 
 def worker_process(name: str, agents: int, ticket: str) -> subprocess.Popen[bytes]:

@@ -80,6 +80,6 @@ async def test_a_manager_is_at_home_while_it_runs() -> None:
         while not await answers_probe(LOOPBACK, port, timeout_s=0.2):
             await asyncio.sleep(0.05)
 
-    await asyncio.wait_for(opens(), 10)
+    await asyncio.wait_for(opens(), 60)
     await manager.stop()
     await running

@@ -39,7 +39,7 @@ def test_hours_pass_in_a_moment() -> None:
 
     started = time.monotonic()
     run_in_virtual_time(scene())
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 def test_a_timer_fires_at_its_own_time_however_late_it_is() -> None:
@@ -101,7 +101,7 @@ def test_the_clock_stands_still_while_a_thread_works() -> None:
         may_end = threading.Event()
         asyncio.get_running_loop().call_later(60, lambda: None)
         threading.Timer(0.05, may_end.set).start()
-        answer = await asyncio.to_thread(lambda: 42 if may_end.wait(10) else 0)
+        answer = await asyncio.to_thread(lambda: 42 if may_end.wait(60) else 0)
         return answer, clock()
 
     assert run_in_virtual_time(scene()) == (42, 0.0)

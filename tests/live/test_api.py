@@ -25,7 +25,7 @@ async def until(happens: Callable[[], bool]) -> None:
         while not happens():
             await asyncio.sleep(0.005)
 
-    await asyncio.wait_for(wait(), 20)
+    await asyncio.wait_for(wait(), 60)
 
 
 async def test_a_task_is_submitted_done_and_found_with_its_output(
@@ -37,7 +37,7 @@ async def test_a_task_is_submitted_done_and_found_with_its_output(
         added = await web.post(
             "/api/tasks", json={"id": 7, "description": "x", "type": "double", "data": 21}
         )
-        assert (added.status_code, added.json()) == (201, {"added": [7]})
+        assert (added.status_code, added.json()) == (201, {"added": [7], "known": []})
         await until(lambda: here.manager.get_task_status(7) == "Completed")
         told = (await web.get("/api/tasks/7")).json()
         assert (told["status"], told["output"], told["worker"]) == ("completed", 42, "Ada")
@@ -53,12 +53,45 @@ async def test_a_task_is_submitted_done_and_found_with_its_output(
 async def test_many_are_submitted_all_or_none(house: Make, client: Make) -> None:
     async with house() as here, client(here.manager) as web:
         good = [{"id": number, "description": "x"} for number in (1, 2)]
-        assert (await web.post("/api/tasks", json=good)).json() == {"added": [1, 2]}
-        doubled = [{"id": 3, "description": "x"}, {"id": 1, "description": "x"}]
-        refused = await web.post("/api/tasks", json=doubled)
+        added = await web.post("/api/tasks", json=good)
+        assert added.json() == {"added": [1, 2], "known": []}
+        other = [{"id": 3, "description": "x"}, {"id": 1, "description": "y", "type": "z"}]
+        refused = await web.post("/api/tasks", json=other)
         assert refused.status_code == 409
-        assert "a task with the id 1 already exists" in refused.json()["error"]
+        told = refused.json()["error"]
+        assert "a different task with the id 1 already exists" in told
+        assert "description is 'x' there and 'y' now; type is '' there and 'z' now" in told
         assert list(here.manager.get_all_task_status()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("bodies", "answers"),
+    [
+        ([{"id": 1}, {"id": 1}], [(201, [1], []), (200, [], [1])]),
+        ([[{"id": 1}, {"id": 1}]], [(201, [1], [])]),
+        ([{"id": 1}, [{"id": 2}, {"id": 1}]], [(201, [1], []), (201, [2], [1])]),
+        ([{"id": "1"}, [{"id": 1}]], [(201, ["1"], []), (201, [1], [])]),
+    ],
+)
+async def test_the_same_task_is_added_once(
+    house: Make, client: Make, bodies: list[Any], answers: list[Any]
+) -> None:
+    async with house() as here, client(here.manager) as web:
+        got = [await web.post("/api/tasks", json=body) for body in bodies]
+        assert [
+            (each.status_code, each.json()["added"], each.json()["known"]) for each in got
+        ] == answers
+
+
+async def test_a_task_without_id_and_description_gets_both(house: Make, client: Make) -> None:
+    async with house() as here, client(here.manager) as web:
+        for _ in range(2):
+            answer = await web.post("/api/tasks", json={"type": "double", "data": 4})
+            assert answer.status_code == 201
+            (task_id,) = answer.json()["added"]
+            told = (await web.get(f"/api/tasks/{task_id}")).json()
+            assert (told["id"], told["description"]) == (task_id, "double")
+        assert len(here.manager.get_all_task_status()) == 2
 
 
 async def test_the_integer_and_the_text_are_two_tasks(house: Make, client: Make) -> None:
@@ -90,7 +123,7 @@ async def test_an_id_of_any_characters_is_found_in_its_quotes(
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"id": 1}, "description"),
+        ({"id": 1, "description": " "}, "description"),
         ({"id": 1, "description": "x", "difficulty": 11}, "difficulty"),
         ({"id": 0, "description": "x"}, "id"),
         ({"id": 1.5, "description": "x"}, "id"),
@@ -121,6 +154,30 @@ async def test_what_is_no_json_is_told_so(house: Make, client: Make, content: by
         answer = await web.post("/api/tasks", content=content, headers=JSON)
         assert answer.status_code == 422
         assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("NaN", "line 2, column 9: NaN is not a JSON number"),
+        ("-Infinity", "line 2, column 9: -Infinity is not a JSON number"),
+        ("1e400", "line 2, column 9: the number 1e400 is too large"),
+        ('{"a": 1, "a": 2}', "line 2, column 18: an object has the name 'a' twice"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/tasks"), ("PUT", "/api/tasks/1/priority"), ("POST", "/api/tasks/1/cancel")],
+)
+async def test_json_that_files_may_not_have_is_refused_with_its_place(
+    house: Make, client: Make, method: str, path: str, data: str, reason: str
+) -> None:
+    async with house() as here, client(here.manager) as web:
+        content = f'{{"id": 1,\n"data": {data}}}'
+        answer = await web.request(method, path, content=content, headers=JSON)
+        assert answer.status_code == 422
+        assert answer.json() == {"error": f"the body is not JSON: {reason}"}
+        assert here.manager.get_all_task_status() == {}
 
 
 async def test_what_msgpack_cannot_carry_is_refused(house: Make, client: Make) -> None:
@@ -182,6 +239,41 @@ async def test_what_is_settled_cannot_be_cancelled_or_hurried(house: Make, clien
         assert "task 1 is cancelled" in again.json()["error"]
         late = await web.put("/api/tasks/1/priority", json={"priority": 1})
         assert late.status_code == 409
+
+
+async def test_failed_tasks_are_tried_again_with_what_depends_on_them(
+    house: Make, client: Make
+) -> None:
+    async with house() as here, client(here.manager) as web:
+        worker = await here.employ("Ada")
+        is_dry: list[bool] = []
+
+        @worker.task("roll")
+        def roll(task: Any) -> str:
+            if not is_dry:
+                raise ValueError("too wet")
+            return "rolled"
+
+        tasks = [
+            {"id": 1, "description": "x", "type": "roll"},
+            {"id": 2, "description": "x", "type": "roll", "depends_on": [1]},
+            {"id": 3, "description": "x", "type": "roll"},
+        ]
+        await web.post("/api/tasks", json=tasks)
+        await until(lambda: here.manager.get_task_status(3) == "Failed")
+        await until(lambda: here.manager.get_task_status(2) == "Cancelled")
+        is_dry.append(True)
+        told = await web.post("/api/tasks/1/retry", json={"reason": "it dried"})
+        assert (told.status_code, told.json()) == (200, {"retried": [1, 2]})
+        await until(lambda: here.manager.get_task_status(2) == "Completed")
+        lines = (await web.get("/api/tasks/1/story")).json()["story"]
+        assert [each["detail"] for each in lines if each["what"] == "task_retried"] == ["it dried"]
+        assert (await web.post("/api/retry", json={})).json() == {"retried": [3]}
+        await until(lambda: here.manager.get_task_status(3) == "Completed")
+        refused = await web.post("/api/retry", json={"tasks": [3]})
+        assert refused.status_code == 409
+        assert "only a failed or cancelled task can be tried again" in refused.json()["error"]
+        assert (await web.post("/api/tasks/9/retry", json={})).status_code == 404
 
 
 async def test_after_the_end_nothing_can_be_added_and_all_can_be_read(

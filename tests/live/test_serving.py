@@ -124,7 +124,7 @@ async def test_a_page_that_does_not_read_is_dropped_and_nothing_is_kept_for_it(
             await until(lambda: page.pages == 1)
             await until(lambda: page.pages == 0)
         # The others are served as before.
-        async with httpx.AsyncClient() as web:
+        async with httpx.AsyncClient(timeout=DEADLINE_S) as web:
             assert (await web.get(f"{page.url}healthz")).status_code == 200
 
 
@@ -135,7 +135,7 @@ async def test_only_so_many_pages_are_open_at_once(
     async with house() as here, LivePage(here.manager, port=0) as page:
         async with listening(page) as events:
             await next_event(events)
-            async with httpx.AsyncClient() as web:
+            async with httpx.AsyncClient(timeout=DEADLINE_S) as web:
                 answer = await web.get(f"{page.url}api/events")
                 assert answer.status_code == 503
                 assert "1 pages are open" in answer.json()["error"]
@@ -173,7 +173,7 @@ async def test_with_a_name_to_be_called_by_it_asks_for_the_secret(house: Make) -
     async with (
         house() as here,
         LivePage(here.manager, port=0, names=["estate.example"]) as page,
-        httpx.AsyncClient(base_url=page.url) as web,
+        httpx.AsyncClient(base_url=page.url, timeout=DEADLINE_S) as web,
     ):
         named = {"Host": "estate.example"}
         assert (await web.get("/api/stats", headers=named)).status_code == 401
@@ -235,13 +235,13 @@ async def test_where_all_are_busy_others_than_health_are_told_to_come_later(
     async with house() as here, LivePage(here.manager, port=0) as page:
         async with listening(page) as events:
             await next_event(events)
-            async with httpx.AsyncClient(base_url=page.url) as web:
+            async with httpx.AsyncClient(base_url=page.url, timeout=DEADLINE_S) as web:
                 assert (await web.get("/healthz")).status_code == 200
                 answer = await web.get("/api/stats")
                 assert answer.status_code == 503
                 assert answer.headers["Connection"] == "close"
                 assert "try again later" in answer.json()["error"]
-        async with httpx.AsyncClient(base_url=page.url) as web:
+        async with httpx.AsyncClient(base_url=page.url, timeout=DEADLINE_S) as web:
             assert (await web.get("/api/stats")).status_code == 200
 
 
@@ -249,7 +249,7 @@ async def test_the_page_answers_on_ipv6(house: Make) -> None:
     async with (
         house() as here,
         LivePage(here.manager, host="::1", port=0) as page,
-        httpx.AsyncClient(base_url=page.url) as web,
+        httpx.AsyncClient(base_url=page.url, timeout=DEADLINE_S) as web,
     ):
         assert (await web.get("/healthz")).status_code == 200
 
@@ -267,4 +267,4 @@ async def test_requests_begin_in_the_order_of_their_coming_a_few_in_each_turn() 
         await asyncio.sleep(0)
         passed.append([])
     assert [turn for turn in passed if turn] == [[0, 1], [2, 3], [4, 5], [6]]
-    await asyncio.wait_for(limiter.wait(), 1)
+    await asyncio.wait_for(limiter.wait(), DEADLINE_S)

@@ -70,9 +70,9 @@ async def test_another_thread_wakes_and_stops_a_loop_that_sleeps() -> None:
         done.set()
 
     await asyncio.to_thread(manager.create_task, "any", work)
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 60)
     await asyncio.to_thread(manager.stop)
-    await asyncio.wait_for(runner, 10)
+    await asyncio.wait_for(runner, 60)
 
 
 async def test_of_more_finished_tasks_than_are_kept_the_oldest_are_forgotten() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -268,11 +270,14 @@ def test_what_is_no_async_function_of_a_task_is_refused_at_the_call() -> None:
 
     def plain(task: LocalTask) -> None: ...
 
+    def generator(*arguments: object) -> Iterator[int]:
+        yield 1
+
     manager = LocalTaskManager()
     called = nothing(None)
     for function, words in [
         (plain, "is not an async function"),
-        (lambda task: takes_two(task, 1), "is not an async function"),
+        (generator, "is not an async function"),
         ("work", "'work' is not an async function"),
         (None, "None is not an async function"),
         (called, r"nothing\(\) is a coroutine, not a function"),
@@ -283,6 +288,21 @@ def test_what_is_no_async_function_of_a_task_is_refused_at_the_call() -> None:
             manager.create_task("any", function)
     called.close()
     assert manager.get_stats()["total"] == 0
+
+
+async def test_what_returns_a_coroutine_performs_a_task() -> None:
+    async def name_of(task: LocalTask, suffix: str = "") -> str:
+        return task.name + suffix
+
+    def wrapper(*arguments: object) -> Any:
+        return name_of(*arguments)
+
+    manager = LocalTaskManager()
+    performers = [lambda task: name_of(task, "!"), wrapper, partial(wrapper), lambda task: 5]
+    tasks = [manager.get_task(manager.create_task("a", each)) for each in performers]
+    await run_all(manager)
+    assert [task.result for task in tasks] == ["a!", "a", "a", None]
+    assert "returned 5, which can't be awaited" in tasks[-1].error
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,15 @@ def test_lost_and_cancelled_attempts_open_nothing():
             scorecards=scorecards,
         )
     assert scorecards.is_blocked(HOLE, "t", 0.0) is None
+
+
+def test_few_failures_of_a_worker_that_has_long_succeeded_do_not_block_it():
+    scorecards = Scorecards()
+    for number in range(300):
+        learned(attempt(BOB, task(), number % 7 != 0, at=number), scorecards=scorecards)
+    for number in range(3):
+        learned(attempt(BOB, task(), False, at=300.0 + number), scorecards=scorecards)
+    assert scorecards.is_blocked(BOB, "t", 303.0) is None
+    for number in range(3, 12):
+        learned(attempt(BOB, task(), False, at=300.0 + number), scorecards=scorecards)
+    assert scorecards.is_blocked(BOB, "t", 312.0)

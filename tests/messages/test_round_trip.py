@@ -28,6 +28,8 @@ from muster.messages import (
     RecallTasks,
     Refusal,
     ResultRecorded,
+    RetryAnswer,
+    RetryRequest,
     ReturnTasks,
     Shutdown,
     SkillsAnswer,
@@ -205,6 +207,15 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         content=st.binary(max_size=40),
         is_last=st.booleans(),
         problem=notes,
+    ),
+    RetryRequest: st.builds(
+        RetryRequest,
+        session=short_texts,
+        tasks=st.lists(st.lists(ids, max_size=2).map(tuple), max_size=3).map(tuple),
+        reason=notes,
+    ),
+    RetryAnswer: st.builds(
+        RetryAnswer, session=short_texts, retried=st.integers(0, 10**6), problem=notes
     ),
 }
 

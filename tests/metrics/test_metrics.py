@@ -286,14 +286,14 @@ def test_metrics_are_served_on_loopback_as_long_as_they_are_wanted() -> None:
     manager = TaskManager([Task(task_id=1)], quiet=True)
     with serve_metrics(manager, 0) as url:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/metrics", url)
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             assert answer.headers["Content-Type"] == METRICS_CONTENT_TYPE
             assert b'muster_tasks{status="pending"} 1.0' in answer.read()
         port = int(url.split(":")[2].split("/")[0])
         with pytest.raises(InvalidInput, match=f"TCP port {port}"), serve_metrics(manager, port):
             pass
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(url, timeout=10)
+        urllib.request.urlopen(url, timeout=60)
     assert not [each for each in threading.enumerate() if "metrics" in each.name]
 
 
@@ -331,13 +331,14 @@ def test_many_that_ask_nothing_keep_nobody_from_the_metrics_and_cost_no_threads(
         before = threading.active_count()
         for says in (b"", b"GET /metrics HT", b"\x16\x03\x01") * 20:
             held.enter_context(connected(url)).sendall(says)
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             assert b"muster_tasks{" in answer.read()
-        assert threading.active_count() == before
+        # Threads of earlier tests may end meanwhile.
+        assert threading.active_count() <= before
 
 
 def connected(url: str) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=10)
+    return socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=60)
 
 
 def hear(caller: socket.socket) -> bytes:

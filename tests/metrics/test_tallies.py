@@ -87,3 +87,30 @@ def test_what_is_forgotten_or_unknown_is_passed_over(board: BoardState) -> None:
     tallies.note(Occurrence(1.0, OccurrenceKind.TASK_ASSIGNED, 1, 5, "Ada"), board)
     assert tallies.settled == {OccurrenceKind.TASK_COMPLETED: 1}
     assert tallies.waits.buckets()[-1][1] == 0
+
+
+@pytest.mark.parametrize(
+    ("occurrences", "counted"),
+    [
+        ([OccurrenceKind.TASK_COMPLETED], AttemptOutcome.SUCCEEDED),
+        ([OccurrenceKind.ATTEMPT_REJECTED, OccurrenceKind.TASK_REQUEUED], AttemptOutcome.REJECTED),
+        ([OccurrenceKind.ATTEMPT_REJECTED, OccurrenceKind.TASK_FAILED], AttemptOutcome.REJECTED),
+        ([OccurrenceKind.TASK_FAILED], AttemptOutcome.SUCCEEDED),
+        ([OccurrenceKind.TASK_CANCELLED], AttemptOutcome.SUCCEEDED),
+    ],
+    ids=lambda given: "" if isinstance(given, AttemptOutcome) else ", ".join(given),
+)
+def test_an_attempt_with_a_review_counts_once_and_as_the_review_decides(
+    occurrences: list[OccurrenceKind], counted: AttemptOutcome
+) -> None:
+    record = TaskRecord(1, Task(task_id=1, type="write", review=True), 0, added_at=100.0)
+    board = BoardState()
+    board.task_registry.by_id[1] = record
+    tallies = MetricTallies()
+    attempt(record, 100.0, 103.0, AttemptOutcome.SUCCEEDED)
+    tallies.note(Occurrence(103.0, OccurrenceKind.ATTEMPT_SUCCEEDED, 1, 1, "Ada"), board)
+    record.attempts[0].outcome = counted
+    for what in occurrences:
+        tallies.note(Occurrence(105.0, what, 1, 1, "Ada"), board)
+    counts = {ending: each.buckets()[-1][1] for ending, each in tallies.attempts.items()}
+    assert {ending: count for ending, count in counts.items() if count} == {counted: 1}

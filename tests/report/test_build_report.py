@@ -252,6 +252,7 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
         "votes": 1,
         "cost": 0.0,
         "quality": None,
+        "late_s": None,
     }
 
 
@@ -365,6 +366,7 @@ def test_a_worker_tells_what_it_did(run: Callable[..., Run]) -> None:
         "quality": None,
         "declined": 0,
         "rejected": 0,
+        "gone_home": True,
     }
 
 
@@ -403,12 +405,82 @@ def test_a_worker_that_left_before_the_end_is_told_as_lost(run: Callable[..., Ru
     assert all(worker.busy_share == 1.0 for worker in told.values())
 
 
-def test_a_worker_that_leaves_after_the_end_is_not_lost(run: Callable[..., Run]) -> None:
+def test_a_worker_that_leaves_after_the_end_has_gone_home(run: Callable[..., Run]) -> None:
     played = run()
     played.begin(task(1))
+    assert not played.report().workers["Ada"].gone_home
     played.finish(1, at=104.0)
-    played.tell(WorkerLeft("ada"), at=104.5)
-    assert not played.report().workers["Ada"].lost
+    for moment in (104.0, 104.5, 1_000.0):
+        told = played.report()
+        assert told.has_ended
+        ada = told.workers["Ada"]
+        assert (ada.lost, ada.health, ada.gone_home) == (False, Health.HEALTHY, True)
+        played.tell(WorkerLeft("ada"), at=moment)
+
+
+def test_who_was_late_or_lost_before_the_end_has_not_gone_home(run: Callable[..., Run]) -> None:
+    played = run(heartbeat_s=2.0, lost_after_s=100.0)
+    played.begin(task(1), workers=("Ada", "Ben", "Cid"))
+    busy = next(iter(played.assigned.values()))[0]
+    late, lost = (name for name in ("ada", "ben", "cid") if name != busy)
+    played.tell(WorkerLeft(lost), at=103.0)
+    played.finish(1, at=110.0)
+    told = {name.lower(): worker for name, worker in played.report().workers.items()}
+    assert (told[late].health, told[lost].health) == (Health.LATE, Health.LOST)
+    assert {name for name, worker in told.items() if worker.gone_home} == {busy}
+
+
+@pytest.mark.parametrize(("max_losses", "tasks_lost"), [(2, 0), (0, 1)])
+def test_lost_attempts_are_told_apart_from_lost_tasks_and_lost_workers(
+    run: Callable[..., Run], max_losses: int, tasks_lost: int
+) -> None:
+    played = run(max_losses=max_losses)
+    played.begin(task(1), workers=("Ada", "Ben"))
+    worker_id, _ = played.assigned[1]
+    played.tell(WorkerLeft(worker_id), at=101.0)
+    if not tasks_lost:
+        played.finish(1, at=104.0)
+    told = played.report()
+    assert (told.attempts_lost, told.tasks_lost) == (1, tasks_lost)
+    assert sum(worker.lost for worker in told.workers.values()) == 1
+
+
+def test_missed_deadlines_are_told(run: Callable[..., Run]) -> None:
+    played = run(ends_when_done=False)
+    played.begin(
+        task("late", deadline=5.0),
+        task("punctual", deadline=50.0),
+        task("running", deadline=20.0),
+        task("free"),
+        slots=4,
+    )
+    played.finish("punctual", at=102.0)
+    played.finish("late", at=108.0)
+    played.now = 118.0
+    told = played.report()
+    assert {each.id: each.late_s for each in told.tasks} == {
+        "late": pytest.approx(3.0),
+        "punctual": None,
+        "running": None,
+        "free": None,
+    }
+    assert told.deadlines_missed == 1
+    played.now = 121.0
+    assert played.report().deadlines_missed == 2
+
+
+def test_a_task_that_failed_since_it_could_not_be_in_time_missed_its_deadline(
+    run: Callable[..., Run],
+) -> None:
+    played = run(on_late="fail", ends_when_done=False)
+    played.begin(task("known", priority=9), task("first", priority=9))
+    played.finish("known", at=110.0, execution_time=10.0)
+    played.tell(TasksAdded((task("second", deadline=5.0),)), at=111.0)
+    played.tell(TimePassed(), at=112.0)
+    told = {each.id: each for each in played.report().tasks}
+    assert told["second"].error_message.startswith("late: it can't be completed")
+    assert told["second"].late_s == 0.0
+    assert played.report().deadlines_missed == 1
 
 
 def test_a_worker_that_missed_heartbeats_is_late_until_it_is_lost(run: Callable[..., Run]) -> None:
@@ -461,8 +533,8 @@ def test_success_is_told_by_difficulty(run: Callable[..., Run]) -> None:
     told = played.report().by_difficulty
     assert list(told) == [3, 5]
     assert [tuple(group.model_dump().values()) for group in told.values()] == [
-        (2, 1, 0.5),
-        (1, 1, 1.0),
+        (2, 1, 0.5, 0.0, None),
+        (1, 1, 1.0, 0.0, None),
     ]
 
 

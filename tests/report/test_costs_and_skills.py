@@ -18,7 +18,7 @@ from muster.agents.report.formatting import format_cost
 from muster.agents.report.html import render_html
 from muster.agents.report.html.page import tint_of
 from muster.agents.report.markdown import render_markdown
-from muster.agents.report.model import AttemptReport, RunReport, SkillCell, TypeReport
+from muster.agents.report.model import AttemptReport, GroupReport, RunReport, SkillCell
 from muster.agents.report.skill_map import make_skill_map, read_skills
 from muster.agents.report.text import render_text
 from muster.messages import Task, WorkerProfile
@@ -67,7 +67,9 @@ def costly(run_report: Make, task_report: Make, worker_report: Make) -> RunRepor
         1, type="vision", attempts=3, history=attempts, cost=1.25, quality=0.9, **terms
     )
     ada = worker_report(cost=1.25, quality=0.55, declined=1, rejected=1)
-    by_type = {"vision": TypeReport(tasks=1, completed=1, success_rate=1.0, cost=1.25, quality=0.9)}
+    by_type = {
+        "vision": GroupReport(tasks=1, completed=1, success_rate=1.0, cost=1.25, quality=0.9)
+    }
     skills = [
         cell(),
         cell(task_type="", results=1, chance=0.1, pace_s=None, cost=None),

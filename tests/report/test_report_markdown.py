@@ -8,7 +8,7 @@ from typing import Any
 from muster.agents.kernel.model.health import Health
 from muster.agents.kernel.model.records import AttemptOutcome
 from muster.agents.report.markdown import MAX_TASKS_LISTED, render_markdown
-from muster.agents.report.model import AttemptReport, DifficultyReport
+from muster.agents.report.model import AttemptReport, GroupReport
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -103,7 +103,7 @@ def test_a_run_is_told_in_full(run_report: Make, task_report: Make, worker_repor
             "Ada": worker_report(health=Health.HEALTHY),
             "Ben": worker_report(lost=True, health=Health.LOST, left_at=1_001.0),
         },
-        by_difficulty={1: DifficultyReport(tasks=2, completed=1, success_rate=0.5)},
+        by_difficulty={1: GroupReport(tasks=2, completed=1, success_rate=0.5)},
         error_counts={"ValueError": 1},
     )
     assert render_markdown(report, "sequenceDiagram\n    A->>B: hello\n") == TOLD

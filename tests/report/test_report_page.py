@@ -16,7 +16,7 @@ from muster.agents.kernel.model.records import AttemptOutcome
 from muster.agents.report.html import MAX_PAGE_BYTES, render_html
 from muster.agents.report.html.page import MAX_DIAGRAM_CHARACTERS, MAX_WORKERS_LISTED
 from muster.agents.report.html.page_data import embed_tasks
-from muster.agents.report.model import AttemptReport, DifficultyReport
+from muster.agents.report.model import AttemptReport, GroupReport
 from muster.messages import TaskStatus
 
 Make = Callable[..., Any]
@@ -158,7 +158,7 @@ def test_lost_and_late_workers_are_marked(run_report: Make, worker_report: Make)
 
 
 def test_success_is_shown_by_difficulty(run_report: Make) -> None:
-    groups = {3: DifficultyReport(tasks=4, completed=3, success_rate=0.75)}
+    groups = {3: GroupReport(tasks=4, completed=3, success_rate=0.75)}
     page = render_html(run_report([], by_difficulty=groups))
     assert 'width="75.00%"' in page
     assert "3 of 4" in page

@@ -161,7 +161,7 @@ async def test_a_closed_fork_server_ends_after_its_workers(
 ) -> None:
     process = await waiting_for_a_manager(fork_server)
     fork_server._disconnect()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # So that it would have ended by now if it did not wait.
     assert process.is_alive
     assert is_running(fork_server.pid)
     await process.end()

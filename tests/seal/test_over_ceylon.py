@@ -40,7 +40,7 @@ from muster.messages.frame import (
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 40
+DEADLINE_S = 60
 
 
 class Stranger(CeylonAgent):

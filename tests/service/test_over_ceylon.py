@@ -13,7 +13,7 @@ from muster.messages import PortInUse, Task, UnknownTask
 
 pytestmark = pytest.mark.ceylon
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -135,8 +135,8 @@ def test_a_task_that_cannot_be_taken_is_refused_as_by_add_task(hall: Make) -> No
     async def story() -> None:
         manager = await open_hall(hall())
         await manager.submit(doubling(1))
-        with pytest.raises(DuplicateTask):
-            await manager.submit(doubling(1))
+        with pytest.raises(DuplicateTask, match="data is 1 there and 2 now"):
+            await manager.submit(Task(task_id=1, type="double", data=2))
         with pytest.raises(UnknownDependency):
             await manager.submit(doubling(2, depends_on=("unknown",)))
         await manager.stop()
@@ -396,6 +396,7 @@ def test_a_batch_that_cannot_be_taken_ends_it_after_the_results_of_the_others(
     async def story() -> Any:
         manager = await open_hall(hall())
         tasks = [doubling(number) for number in (1, 2, 3, 1, 4, 5)]
+        tasks[3].data = 7
         seen: list[TaskResult] = []
         with pytest.raises(DuplicateTask):
             await take_all(manager.submit_many(tasks, batch_size=2, in_order=in_order), seen)
@@ -411,7 +412,7 @@ def test_a_batch_of_an_asynchronous_source_that_cannot_be_taken_ends_it(hall: Ma
     async def source() -> AsyncIterator[Task]:
         yield doubling(1)
         await asyncio.sleep(1)
-        yield doubling(1)
+        yield Task(task_id=1, type="double", data=2)
         await asyncio.sleep(3_600)
         yield doubling(2)
 

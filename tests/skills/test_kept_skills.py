@@ -125,6 +125,9 @@ BAD = [
 ]
 
 
+_NOT_FINITE = {"nan", "inf"}
+
+
 @pytest.mark.parametrize(("content", "words"), BAD, ids=str)
 def test_bad_content_is_refused_at_the_call_with_its_place_and_value(
     content: Any, words: list[str], tmp_path: Path
@@ -134,7 +137,9 @@ def test_bad_content_is_refused_at_the_call_with_its_place_and_value(
     for given, named in ((path, [str(path)]), (content, [])):
         with pytest.raises(InvalidInput) as refused:
             TaskManager(policy="adaptive", skills=given)
-        for word in (*words, *named):
+        # No file has such a number.
+        told = ["is not a JSON number"] if given is path and _NOT_FINITE & set(words) else words
+        for word in (*told, *named):
             assert word in str(refused.value)
     assert json.dumps(content) == path.read_text()
 
@@ -146,7 +151,7 @@ def test_bad_content_is_refused_at_the_call_with_its_place_and_value(
         (b"", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b'{"format": 1, "format": 2}', "'format' occurs twice in one object"),
+        (b'{"format": 1, "format": 2}', "line 1, column 15: an object has the name 'format' twice"),
     ],
     ids=["a list", "empty", "no text", "deep", "twice"],
 )

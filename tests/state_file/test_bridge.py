@@ -19,7 +19,7 @@ from muster.agents.state_file.bridge import StateFileBridge
 from muster.messages import InvalidInput
 
 handlers = Handlers()
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 
 @handlers.task("square")

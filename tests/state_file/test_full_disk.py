@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -63,6 +64,7 @@ def test_on_a_full_disk_nothing_is_lost_and_it_goes_on_when_there_is_room(
     ballast.unlink()
     assert manager.get_next_task("ada")["id"] == added[0]
     assert manager.complete_task(added[0], "ada") is True
+    manager.close()
     assert list(small_disk.glob("*.corrupt-*")) == []
     if name.endswith(".json"):
         assert len(json.loads((small_disk / name).read_bytes())["tasks"]) == len(added)
@@ -110,7 +112,8 @@ def test_a_file_that_may_not_grow_is_left_as_it_was(tmp_path: Path, prefix: str,
     assert limited.returncode == 0, limited.stderr
     count = int(limited.stdout)
     assert count >= 3
-    assert StateFileTaskManager(file).get_status_summary()["total_tasks"] == count
+    with contextlib.closing(StateFileTaskManager(file)) as manager:
+        assert manager.get_status_summary()["total_tasks"] == count
 
 
 AS_NOBODY = """

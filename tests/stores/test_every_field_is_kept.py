@@ -20,8 +20,8 @@ from muster.agents.kernel.model.records import (
     Snapshot,
     TaskRecord,
     WorkerRecord,
-    WorkerStats,
 )
+from muster.agents.kernel.model.worker_stats import WorkerStats
 from muster.messages import Task, TaskResult, TaskStatus
 
 from ..every_field import NESTED, default_of, make, names_of

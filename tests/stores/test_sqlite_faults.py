@@ -18,7 +18,7 @@ from muster.messages import StoreUnusable, TaskStatus
 from .conftest import task_row
 
 TASKS_A_BATCH = 50
-DEADLINE_S = 30
+DEADLINE_S = 60
 
 WRITE_FOR_EVER = """
 import sys

@@ -324,7 +324,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def until(happens: Callable[[], bool | Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not happens():
         assert time.monotonic() < deadline, "it did not happen"
         await asyncio.sleep(0.01)

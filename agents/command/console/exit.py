@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import multiprocessing
 import os
 import sys
@@ -16,9 +17,10 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from ....messages import JoinRefused, LocalError, WrongSecret
+from ....messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ....messages.wording import summarize
 from ...runtime.terminal_text import terminal_line, terminal_lines
+from .reserved_stdout import own_stdout
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -29,9 +31,15 @@ EXIT_UNEXPECTED_ERROR = 70
 THREAD_JOIN_TIMEOUT_S = 0.3
 
 
-def print_message(message: str) -> None:
-    """Print a message on stderr, as one line that starts with "muster: "."""
-    sys.stderr.write(f"muster: {terminal_line(message)}\n")
+def print_message(message: str, *details: str) -> None:
+    """Print a message on stderr, as one line that starts with "muster: ".
+
+    Args:
+        message: the message.
+        details: each is printed on a further line, indented.
+    """
+    lines = [f"muster: {terminal_line(message)}", *(f"  {terminal_line(each)}" for each in details)]
+    sys.stderr.write("\n".join([*lines, ""]))
     sys.stderr.flush()
 
 
@@ -49,7 +57,7 @@ def discard_stdout() -> None:
     """
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, own_stdout().fileno())
         os.close(null)
 
 
@@ -63,7 +71,12 @@ def exit_code_of(command: Callable[[], object]) -> int:
         command()
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else EXIT_FAILED
+    except InvalidInput as fault:
+        print_message(*fault.lines)
+        return EXIT_CANNOT_RUN
     except (LocalError, JoinRefused, WrongSecret) as fault:
+        if fault.__cause__ is not None and logging.getLogger("muster").isEnabledFor(logging.INFO):
+            sys.stderr.write(terminal_lines("".join(traceback.format_exception(fault.__cause__))))
         print_message(str(fault))
         return EXIT_CANNOT_RUN
     except ValidationError as fault:

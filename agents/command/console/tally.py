@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ....messages import TaskId, TaskStatus
-from ...kernel.model.occurrences import SETTLING, JoinFacts, Occurrence, OccurrenceKind
+from ...kernel.model.occurrences import SETTLING, JoinFacts, Occurrence, OccurrenceKind, RetryFacts
 
 MAX_PENDING = 10_000
 """How many events are kept for the display; older ones are counted in `dropped`."""
@@ -118,6 +118,9 @@ class RunTally:
                 self.failed += 1
             case OccurrenceKind.TASK_CANCELLED:
                 self.cancelled += 1
+            case OccurrenceKind.TASK_RETRIED if isinstance(occurrence.facts, RetryFacts):
+                self.failed -= occurrence.facts.before is TaskStatus.FAILED
+                self.cancelled -= occurrence.facts.before is TaskStatus.CANCELLED
             case (
                 OccurrenceKind.ATTEMPT_FAILED
                 | OccurrenceKind.ATTEMPT_TIMED_OUT

@@ -1,4 +1,4 @@
-"""The options of the commands that inspect a run, such as `why`, `status` and `replay`."""
+"""The options of the commands about a run that exists, such as `why`, `retry` and `report`."""
 
 from __future__ import annotations
 
@@ -74,6 +74,42 @@ def why(
             )
     for line in lines:
         write_line(line)
+
+
+def retry(
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="[TASK]...", help="The ids of the tasks.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Try all failed tasks again.")] = False,
+    join: Annotated[
+        str | None,
+        typer.Option(metavar="TICKET", help="The ticket of the running manager, or ticket file."),
+    ] = None,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Try failed or cancelled tasks of a running manager again.
+
+    They begin anew with all their attempts, and so do the tasks that were cancelled because they
+    depend on them.
+    """
+    from ...security.ticket import read_ticket
+    from ..retry import retry_tasks
+
+    configure_logging(verbose)
+    if failed is bool(tasks):
+        raise InvalidInput("give the ids of tasks, or --failed for all that failed")
+    join = join or ticket_of_environment()
+    if join is None:
+        raise InvalidInput("give the running manager's ticket with --join")
+    ticket = read_ticket(take_ticket(join))
+    secret = take_secret(secret_file, insecure=insecure)
+    retried = asyncio.run(retry_tasks(tasks or (), ticket, secret, insecure=insecure))
+    if not retried:
+        write_line("no task has failed")
+    else:
+        write_line(f"{retried:,} {'task begins' if retried == 1 else 'tasks begin'} anew")
 
 
 def status(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ from .shared import (
     SecretFile,
     TimeScale,
     TraceOut,
+    UnmatchedAfter,
     Verbose,
     WebHost,
     WebLinger,
@@ -135,6 +137,7 @@ def manager(
             min=0.0, metavar="SECONDS", help="How long to wait for the workers [default: no limit]."
         ),
     ] = None,
+    unmatched_after: UnmatchedAfter = 30.0,
     on_missing: Annotated[
         OnMissing,
         typer.Option(help="When workers have not joined in time: start without them, or fail."),
@@ -257,6 +260,7 @@ def manager(
         aging_s=aging_s,
         on_late=on_late.value,
         join_timeout_s=join_timeout,
+        unmatched_after_s=unmatched_after,
         on_missing=on_missing.value,
         time_scale=time_scale,
         quiet=True,
@@ -272,16 +276,18 @@ def manager(
         lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
         direct_connections=not no_direct_connections,
     )
-    if otel:
-        enable_opentelemetry(made)
-    managing = manage(
-        made,
-        made.ticket(host, with_secret=secret_in_ticket or None),
-        ticket_file=ticket_file,
-        report_file=report,
-        metrics_port=metrics,
-        as_json=as_json,
-        pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
-        web=page,
-    )
-    raise typer.Exit(asyncio.run(managing))
+    # Also if the command fails before the run begins, which would close the store itself.
+    with contextlib.closing(made):
+        if otel:
+            enable_opentelemetry(made)
+        managing = manage(
+            made,
+            made.ticket(host, with_secret=secret_in_ticket or None),
+            ticket_file=ticket_file,
+            report_file=report,
+            metrics_port=metrics,
+            as_json=as_json,
+            pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
+            web=page,
+        )
+        raise typer.Exit(asyncio.run(managing))

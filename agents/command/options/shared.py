@@ -10,6 +10,7 @@ import typer
 from ...report.file import REPORT_ENDINGS
 from ...security.secret_sources import SECRET_VARIABLE
 from ...security.ticket import TICKET_VARIABLE
+from ..console.reserved_stdout import reserve_if_wanted
 
 CostPerS = Annotated[
     float,
@@ -18,6 +19,16 @@ CostPerS = Annotated[
 CostPerTask = Annotated[
     float, typer.Option("--cost-per-task", help="What each of its attempts costs besides.")
 ]
+UnmatchedAfter = Annotated[
+    float | None,
+    typer.Option(
+        "--unmatched-after",
+        min=0.0,
+        metavar="SECONDS",
+        help="After how long a task fails that no connected worker can run [default: 30].",
+    ),
+]
+
 Verbose = Annotated[
     int,
     typer.Option(
@@ -33,7 +44,13 @@ TimeScale = Annotated[
     float, typer.Option(min=0.0, help="How long one second of simulated work takes, in seconds.")
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print only the report, as JSON, and no progress.")
+    bool,
+    typer.Option(
+        "--json",
+        is_eager=True,
+        callback=reserve_if_wanted,
+        help="Print only the report, as JSON, and no progress.",
+    ),
 ]
 Join = Annotated[
     str,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from ....messages import InvalidTask
+from ....messages import IllegalTransition, InvalidTask
 from ..matching.policies import MatchingPolicy
 from ..model.config import Rules
 from ..model.events import (
@@ -27,6 +27,7 @@ from ..model.events import (
     ResultReceived,
     ResultsReceived,
     RetirementRequested,
+    RetryRequested,
     StopRequested,
     TasksAdded,
     TasksForgotten,
@@ -51,6 +52,7 @@ from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .state import BoardState
 from .task_lifecycle import TaskLifecycle
+from .task_retries import TaskRetries
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
 
 _STOPPED = frozenset({AttemptOutcome.CANCELLED, AttemptOutcome.TIMED_OUT, AttemptOutcome.OVERTAKEN})
@@ -74,6 +76,7 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
+        self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
             tasks,
@@ -111,6 +114,7 @@ class Board(BoardState):
         self._on(PriorityChanged, self.lifecycle.change_priority)
         self._on(TasksForgotten, self.lifecycle.forget)
         self._on(RecoveryRequested, self._recover)
+        self._on(RetryRequested, self._retry)
         self._on(RetirementRequested, self.quarantine.retire)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
@@ -133,7 +137,7 @@ class Board(BoardState):
 
         Raises:
             InvalidTask: a new task can't be added, so none is. Its subclasses give the reason.
-            UnknownTask: the task to cancel, reprioritise or forget does not exist.
+            UnknownTask: the task to cancel, try again, reprioritise or forget does not exist.
             UnknownName: the worker to retire does not exist.
             IllegalTransition: the state of the task or worker does not allow the change.
         """
@@ -161,6 +165,11 @@ class Board(BoardState):
     def _recover(self, event: RecoveryRequested) -> None:
         self._check_not_ended()
         self.lifecycle.recover(event)
+
+    def _retry(self, event: RetryRequested) -> None:
+        if self.has_ended and not self.is_suspended:
+            raise IllegalTransition("the run has ended, so no task can be tried again")
+        self._retries.retry(event)
 
     def _check_not_ended(self) -> None:
         if self.has_ended and not self.is_suspended:

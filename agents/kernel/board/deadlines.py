@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..matching.ready_queue import QueueEntry
-from ..model.records import TaskRecord
+from ..model.records import TaskRecord, describe_since
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +42,7 @@ def deadline_of(record: TaskRecord, time_scale: float) -> float | None:
         time_scale: the real duration of one second of `deadline`, in seconds.
     """
     within_s = record.task.deadline
-    return None if within_s is None else record.added_at + within_s * time_scale
+    return None if within_s is None else record.since + within_s * time_scale
 
 
 def shortest_s(record: TaskRecord) -> float | None:
@@ -53,14 +53,13 @@ def shortest_s(record: TaskRecord) -> float | None:
 
 def describe_lateness(record: TaskRecord) -> str:
     """The error of a task that can't be done in time any more."""
-    error = f"late: it is not completed {record.task.deadline:g} s after it was added"
+    within = f"{record.task.deadline:g} s after it {describe_since(record)}"
     least_s = shortest_s(record)
-    if least_s is not None:
-        error = (
-            f"late: it can't be completed {record.task.deadline:g} s after it was added any more; "
-            f"such tasks take {least_s:.3g} s at least"
-        )
-    return error
+    if least_s is None:
+        return f"late: it is not completed {within}"
+    return (
+        f"late: it can't be completed {within} any more; such tasks take {least_s:.3g} s at least"
+    )
 
 
 def describe_deadline(record: TaskRecord, time_scale: float, now: float) -> str | None:
@@ -68,14 +67,33 @@ def describe_deadline(record: TaskRecord, time_scale: float, now: float) -> str 
     at = deadline_of(record, time_scale)
     if at is None:
         return None
+    late_s = lateness_s(record, time_scale, now)
     if record.finished_at is None:
-        if now <= at:
+        if late_s is None:
             return f"its deadline is in {at - now:.1f} s"
-        return f"it is late: its deadline was {now - at:.1f} s ago"
-    late_s = record.finished_at - at
-    if late_s <= 0:
+        return f"it is late: its deadline was {late_s:.1f} s ago"
+    if late_s is None:
         return "it was settled before its deadline"
     return f"it was late: it was settled {late_s:.1f} s after its deadline"
+
+
+def lateness_s(record: TaskRecord, time_scale: float, now: float) -> float | None:
+    """By how many seconds a task missed its deadline.
+
+    Args:
+        record: the task.
+        time_scale: the real duration of one second of `deadline`, in seconds.
+        now: the time, in seconds; a task that is not settled is late from its deadline on.
+
+    Returns:
+        The time from its deadline until it was settled, or until now. None if it has no deadline,
+        or did not miss it.
+    """
+    at = deadline_of(record, time_scale)
+    if at is None:
+        return None
+    late_s = (now if record.finished_at is None else record.finished_at) - at
+    return late_s if late_s > 0 else None
 
 
 def _is_running(record: TaskRecord) -> bool:

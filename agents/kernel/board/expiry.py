@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model.records import AttemptOutcome, TaskRecord
+from ..model.records import AttemptOutcome, TaskRecord, describe_since
 
 
 @dataclass(slots=True, eq=False)
@@ -26,24 +26,25 @@ class Expiry:
 
 
 def expiry_of(record: TaskRecord, time_scale: float) -> Expiry | None:
-    """Create the timer for a task's expiry, counted from its adding; None if it has none.
+    """Create the timer for a task's expiry, counted from `since`; None if it has none.
 
     Args:
         record: the task.
         time_scale: the real duration of one second of `expires_s`, in seconds.
     """
     limit_s = record.task.expires_s
-    return None if limit_s is None else Expiry(record, record.added_at + limit_s * time_scale)
+    return None if limit_s is None else Expiry(record, record.since + limit_s * time_scale)
 
 
 def has_begun(record: TaskRecord) -> bool:
-    """Whether any attempt at a task has had a slot; a prefetched attempt has none."""
+    """Whether any current attempt at a task has had a slot; a prefetched attempt has none."""
     return any(
         not attempt.is_prefetched and attempt.outcome is not AttemptOutcome.NOT_BEGUN
-        for attempt in record.attempts
+        for attempt in record.current_attempts
     )
 
 
 def describe_expiry(record: TaskRecord) -> str:
     """The error of a task that did not begin in time."""
-    return f"expired: it had not begun {record.task.expires_s:g} s after it was added"
+    since = describe_since(record)
+    return f"expired: it had not begun {record.task.expires_s:g} s after it {since}"

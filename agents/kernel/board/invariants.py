@@ -60,15 +60,12 @@ def _check_task(board: BoardState, task_id: TaskId, record: TaskRecord) -> None:
             _check_lease(label, attempt)
     else:
         assert not holding, f"{label} still has a lease"
-    failures = sum(
-        attempt.outcome in _FAILURES and not attempt.is_review for attempt in record.attempts
-    )
+    current = record.current_attempts
+    failures = sum(attempt.outcome in _FAILURES and not attempt.is_review for attempt in current)
     assert record.failures == failures, f"{label} counts {record.failures} failures"
-    ended = Counter(attempt.outcome for attempt in record.attempts)
+    ended = Counter(attempt.outcome for attempt in current)
     assert record.losses == ended[AttemptOutcome.LOST], f"{label} counts {record.losses} losses"
-    declined_by = {
-        each.worker.name for each in record.attempts if each.outcome is AttemptOutcome.DECLINED
-    }
+    declined_by = {each.worker.name for each in current if each.outcome is AttemptOutcome.DECLINED}
     assert record.declined_by == declined_by, f"{label} was declined by {record.declined_by}"
     assert len(declined_by) == ended[AttemptOutcome.DECLINED], f"{label} was declined twice by one"
     _check_opinions(label, record)

@@ -31,9 +31,9 @@ from ..model.records import (
     Snapshot,
     TaskRecord,
     WorkerRecord,
-    WorkerStats,
 )
 from ..model.second_opinions import open_attempts, wants_vote
+from ..model.worker_stats import WorkerStats
 from .board import Board
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
@@ -124,7 +124,6 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
     board.start_barrier.is_over = snapshot.began_at is not None
     tasks.ignored.update(snapshot.ignored)
     tasks.by_id.update((record.task_id, record) for record in snapshot.tasks)
-    tasks.restored_ids.update(tasks.by_id)
     for worker in snapshot.workers:
         silence = workers.restore(worker)
         if silence is not None:
@@ -232,7 +231,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), None)
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None)
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -256,7 +255,8 @@ def _read_task(
         decision,
         *later,
     ) = unpack(row.state)
-    timeout, opinions, traceback = (*later, *_LATER_IN_TASKS[len(later) :])
+    timeout, opinions, retried, traceback = (*later, *_LATER_IN_TASKS[len(later) :])
+    retried_at, former_attempts = retried
     task = decode_task(row.definition)
     record = TaskRecord(
         row.task_id,
@@ -273,6 +273,8 @@ def _read_task(
         finished_at=finished_at,
         progress=100.0 if row.status is TaskStatus.COMPLETED else 0.0,
         decision=None if decision is None else _read_decision(decision, candidates_by_bytes),
+        retried_at=retried_at,
+        former_attempts=former_attempts,
     )
     if priority is not None:
         # The row contains the task if it has changed, and the timeout if it has changed.
@@ -307,7 +309,7 @@ def _read_task(
     record.forgotten = forgotten
     record.declined_by = frozenset(
         attempt.worker.name
-        for attempt in record.attempts
+        for attempt in record.current_attempts
         if attempt.outcome is AttemptOutcome.DECLINED
     )
     return record

@@ -17,8 +17,9 @@ from ....messages.values import pack_scalars
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import TaskRecord, WorkerRecord, WorkerStats
+from ..model.records import TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.worker_stats import WorkerStats
 from .state import BoardState
 
 
@@ -224,10 +225,11 @@ class _TaskRows:
         opinions = _opinions_state(record) if needs_second_opinion(task) else ()
         # The row of a settled task has the traceback in its result.
         traceback = record.error_traceback if result is None else None
-        if traceback is not None:
-            state = (*state, task.timeout, opinions, traceback)
+        # Most rows lack these, and so do the rows of older stores.
+        if traceback is not None or record.retried_at is not None:
+            state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))
+            state = state if traceback is None else (*state, traceback)
         elif opinions or task.timeout != record.added.timeout:
-            # Most rows lack these, and so do the rows of older stores.
             state = (*state, task.timeout, opinions) if opinions else (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None
         return TaskRow(

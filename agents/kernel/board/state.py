@@ -56,6 +56,7 @@ class BoardState:
             Budget(rules.budget, rules.cost_unit),
         )
         self.queue.set_thrift(rules.thrift)
+        self.queue.unmatched_timeout.change(rules.unmatched_after_s)
         self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
@@ -186,7 +187,7 @@ class BoardState:
     def change_rules(self, rules: Rules) -> None:
         """Replace the configuration; a worker that has joined keeps its order.
 
-        The queue keeps its values of `unmatched_after_s`, `prefetch_s` and `quarantine_after`.
+        The queue keeps its values of `prefetch_s` and `quarantine_after`.
         """
         self.context.rules = rules
         self.spending.change_limit(rules.budget, rules.cost_unit)

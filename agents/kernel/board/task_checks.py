@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ....messages import (
     DependencyCycle,
@@ -23,12 +23,16 @@ _MAX_NAMED = 10
 _SHOWN_CHARACTERS = 200
 
 
-def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
-    """Check the ids, dependencies and parents of new tasks.
+def find_new(tasks: Sequence[Task], known: Mapping[TaskId, TaskRecord]) -> Sequence[Task]:
+    """Check the ids, dependencies and parents of tasks that are to be added.
+
+    Returns:
+        Those that are new. An id is an idempotency key: a task that is given again with the same
+        content is the task that there is.
 
     Raises:
         InvalidTask: an id is neither an integer nor a string.
-        DuplicateTask: an id is already known, or occurs twice.
+        DuplicateTask: a different task has the same id; the message names the fields that differ.
         UnknownDependency: a dependency or parent is neither known nor among the new tasks.
         DependencyCycle: some of them wait for one another.
     """
@@ -39,13 +43,16 @@ def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
         if type(task_id) not in (int, str):
             raise InvalidTask(f"a task's id is {task_id!r}; it must be an integer or a string")
         if task_id in known:
-            raise DuplicateTask(f"a task with the id {task_id!r} already exists; use another id")
+            _check_same_content(known[task_id].added, task)
+            continue
         if task_id in batch:
-            raise DuplicateTask(f"two of the new tasks have the id {task_id!r}; change one id")
+            _check_same_content(batch[task_id], task)
+            continue
         if task.review:
             _check_review(task)
         batch[task_id] = task
-    for task in tasks:
+    new = tasks if len(batch) == len(tasks) else tuple(batch.values())
+    for task in new:
         for needed in task.depends_on:
             if needed not in batch and needed not in known:
                 raise UnknownDependency(
@@ -59,6 +66,7 @@ def check_batch(tasks: Sequence[Task], known: Container[TaskId]) -> None:
                 "add it before this task or together with it"
             )
     _check_circles(batch)
+    return new
 
 
 def _check_review(task: Task) -> None:
@@ -114,19 +122,38 @@ def check_same(known: Task, again: Task) -> None:
     Raises:
         DifferentTask: they differ; the message shows the differing fields of both.
     """
-    if encode_task(known) == encode_task(again):
-        return
+    if encode_task(known) != encode_task(again):
+        raise DifferentTask(
+            f"the store has a different task with the id {again.id!r}: "
+            f"{_differences(known, again, 'in the store')}; use another id, "
+            "restore the former values, or start with a new store"
+        )
+
+
+def _check_same_content(known: Task, again: Task) -> None:
+    if encode_task(known) != encode_task(again):
+        raise DuplicateTask(
+            f"a different task with the id {again.id!r} already exists: "
+            f"{_differences(known, again, 'there')}; use another id, or submit the task unchanged"
+        )
+
+
+def _differences(known: Task, again: Task, where: str) -> str:
     ours, theirs = _fields(known), _fields(again)
     differing = [
-        f"{name} is {_show(ours.get(name))} in the store and {_show(theirs.get(name))} now"
+        f"{name} is {_show(ours.get(name))} {where} and {_show(theirs.get(name))} now"
         for name in {**ours, **theirs}
-        if ours.get(name) != theirs.get(name)
+        if not _is_same(ours.get(name), theirs.get(name))
     ]
-    raise DifferentTask(
-        f"the store has a different task with the id {again.id!r}: "
-        f"{'; '.join(differing) or 'its data differs'}; use another id, "
-        "restore the former values, or start with a new store"
-    )
+    return "; ".join(differing) or "its data differs"
+
+
+def _is_same(ours: object, theirs: object) -> bool:
+    try:
+        return bool(ours == theirs)
+    # A comparison of the user's values may raise anything.
+    except Exception:  # noqa: BLE001
+        return False
 
 
 def _check_circles(batch: Mapping[TaskId, Task]) -> None:

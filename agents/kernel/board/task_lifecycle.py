@@ -29,7 +29,7 @@ from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of
 from .expiry import describe_expiry, expiry_of
 from .spending import Spending
-from .task_checks import check_batch, check_same, find_forgettable, named_tasks
+from .task_checks import find_forgettable, find_new, named_tasks
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
 from .transitions import Cause
@@ -80,17 +80,14 @@ class TaskLifecycle:
         """Add tasks, all of them or none.
 
         Args:
-            given: the tasks; they may include tasks of a restored run, each once.
+            given: the tasks; those that the board has already are not added again.
             packed: the results of `pack_task` for the tasks; may be empty.
 
         Raises:
             InvalidTask: a task can't be added; its subclasses give the reason.
-            DifferentTask: a restored run has a different task with the same id.
         """
         registry, context = self._tasks, self._context
-        tasks, added_again = self._sift_restored(given)
-        check_batch(tasks, registry.by_id)
-        registry.restored_ids -= added_again
+        tasks = find_new(given, registry.by_id)
         added: list[TaskRecord] = []
         packed_by_id = dict(zip((task.id for task in given), packed, strict=False))
         for sequence, task in enumerate(tasks, registry.next_sequence):
@@ -113,24 +110,6 @@ class TaskLifecycle:
                 self.enqueue(record)
             self.watch_expiry(record)
             self.watch_deadline(record)
-
-    def _sift_restored(self, tasks: Sequence[Task]) -> tuple[Sequence[Task], set[TaskId]]:
-        """Split tasks into new ones and the ids of those that a restored run already has.
-
-        A program that resumes a run adds its tasks again, once.
-        """
-        registry = self._tasks
-        added_again: set[TaskId] = set()
-        if not registry.restored_ids:
-            return tasks, added_again
-        new: list[Task] = []
-        for task in tasks:
-            if task.id in registry.restored_ids and task.id not in added_again:
-                check_same(registry.by_id[task.id].added, task)
-                added_again.add(task.id)
-            else:
-                new.append(task)
-        return new, added_again
 
     def _link(self, record: TaskRecord) -> str:
         """Link a new task to its dependencies. Returns why it can never start, or ""."""

@@ -32,8 +32,6 @@ class TaskRegistry:
         """The pending tasks that the manager's custom `assign_tasks` has not handed out yet."""
         self.ignored: dict[str, int] = {}
         """The number of ignored results, by reason."""
-        self.restored_ids: set[TaskId] = set()
-        """The tasks of a restored run that were not added again since."""
         self.next_sequence = 0
 
     def find(self, task_id: TaskId) -> TaskRecord:
@@ -61,7 +59,6 @@ class TaskRegistry:
         """Remove a settled task, and its result."""
         del self.by_id[record.task_id]
         self.results.pop(record.task_id, None)
-        self.restored_ids.discard(record.task_id)
         self.counts[record.status] -= 1
 
     def clear(self) -> None:
@@ -70,7 +67,6 @@ class TaskRegistry:
         self.results.clear()
         self.held.clear()
         self.ignored.clear()
-        self.restored_ids.clear()
         self.counts.update(dict.fromkeys(TaskStatus, 0))
         self.unsettled = 0
         self.next_sequence = 0
@@ -98,7 +94,10 @@ class TaskRegistry:
         counts = self.counts
         counts[before] -= 1
         counts[after] += 1
-        if after in _FINAL:
+        if before in _FINAL:
+            record.finished_at = None
+            self.unsettled += 1
+        elif after in _FINAL:
             record.finished_at = self._context.now
             self.unsettled -= 1
             if needs_second_opinion(record.task):

@@ -26,6 +26,7 @@ class Cause(str, Enum):
     LATE = "late"
     DECLINED = "declined"
     DECLINED_BY_ALL = "declined by all"
+    TRIED_AGAIN = "tried again"
 
 
 TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
@@ -50,5 +51,7 @@ TRANSITIONS: Mapping[tuple[TaskStatus, Cause], TaskStatus] = {
     # It was prefetched and waits at its worker for a slot.
     (TaskStatus.IN_PROGRESS, Cause.EXPIRED): TaskStatus.FAILED,
     (TaskStatus.IN_PROGRESS, Cause.LATE): TaskStatus.FAILED,
+    (TaskStatus.FAILED, Cause.TRIED_AGAIN): TaskStatus.PENDING,
+    (TaskStatus.CANCELLED, Cause.TRIED_AGAIN): TaskStatus.PENDING,
 }
 """Every legal change of a task's status; all others are refused."""

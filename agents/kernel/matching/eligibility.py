@@ -60,7 +60,7 @@ def terms_of(record: TaskRecord) -> Terms:
         return NO_TERMS
     step = 0
     if task.escalate:
-        taken = sum(attempt.outcome in FAILED_OUTCOMES for attempt in record.attempts)
+        taken = sum(attempt.outcome in FAILED_OUTCOMES for attempt in record.current_attempts)
         step = min(taken, len(task.escalate) - 1)
     skills = tuple(sorted(task.required_skills.items())) if task.strict else ()
     return Terms(skills, task.escalate, step, declined_by, restriction)

@@ -189,7 +189,7 @@ def _expected(figures: tuple[WorkerFigures, ...]) -> tuple[Considered, ...]:
 _SCORES: Mapping[str, str] = {
     "best_fit": "10 for a specialist, minus skill level, minus share of slots in use",
     "in_order": "minus the number of its running tasks",
-    "score": "0.7 × success rate + 0.3 × completed tasks",
+    "score": "0.7 · success rate + 0.3 · completed tasks",
 }
 """What the scores of the policies are made of."""
 

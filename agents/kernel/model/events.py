@@ -150,6 +150,21 @@ class PriorityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryRequested:
+    """The user wants some failed or cancelled tasks to begin anew; all of them, or none.
+
+    Tasks that were cancelled because they depend on one of them begin anew, too.
+
+    Args:
+        task_ids: the tasks.
+        reason: who asks for it, or why.
+    """
+
+    task_ids: tuple[TaskId, ...]
+    reason: str = "by the user"
+
+
+@dataclass(frozen=True, slots=True)
 class TasksForgotten:
     """Some settled tasks are no longer needed; all of them are forgotten, or none.
 
@@ -243,6 +258,7 @@ Event: TypeAlias = (
     | CancelRequested
     | PriorityChanged
     | RecoveryRequested
+    | RetryRequested
     | RetirementRequested
     | TasksForgotten
     | BudgetChanged

@@ -8,8 +8,9 @@ from .records import Attempt
 SIMULATED_TIMEOUT_S = 2.0
 """The default timeout of simulated work, in seconds for each level of difficulty."""
 
-SHORTEST_DEFAULT_TIMEOUT_S = 1.0
-"""The shortest default timeout in real seconds, since the network takes time at any time scale."""
+UNSCALED_DEFAULT_TIMEOUT_S = 10.0
+"""Up to how many seconds a time scale below 1 does not shorten a default timeout: the work takes
+less time then, and the network and a busy machine do not."""
 
 
 def limit_attempt(task: Task, now: float, time_scale: float) -> tuple[float | None, float | None]:
@@ -28,7 +29,8 @@ def limit_attempt(task: Task, now: float, time_scale: float) -> tuple[float | No
     if task.type:
         return None, None
     timeout_s = SIMULATED_TIMEOUT_S * task.difficulty
-    return timeout_s, now + max(timeout_s * time_scale, SHORTEST_DEFAULT_TIMEOUT_S)
+    unscaled_s = min(timeout_s, UNSCALED_DEFAULT_TIMEOUT_S)
+    return timeout_s, now + max(timeout_s * time_scale, unscaled_s)
 
 
 def failure_of(attempt: Attempt, error: str, now: float) -> TaskResult:

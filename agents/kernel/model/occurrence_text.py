@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ....messages import TaskId
+from ....messages import TaskId, TaskStatus
 from .occurrences import (
     FACTS_OF,
     BudgetFacts,
@@ -28,6 +28,7 @@ from .occurrences import (
     QuarantineFacts,
     RequeueCause,
     RequeueFacts,
+    RetryFacts,
     ReturnFacts,
     ReviewFacts,
 )
@@ -67,6 +68,8 @@ def describe_facts(occurrence: Occurrence) -> str:
             return f"from {_describe_budget(before, unit)} to {_describe_budget(after, unit)}"
         case PriorityFacts(before, after):
             return f"from {before} to {after}"
+        case RetryFacts(_, reason):
+            return reason
         case ProgressFacts(percent, note):
             return f"{percent:g} %: {note}" if note else f"{percent:g} %"
         case HeldSlotFacts(held_s, reason):
@@ -133,13 +136,16 @@ def facts_from_values(what: OccurrenceKind, values: object) -> Facts | str | Non
     return FACTS_OF[what](*given)
 
 
-_CAUSES: dict[OccurrenceKind, type[FailureCause | CancellationCause | RequeueCause]] = {
+_CAUSES: dict[
+    OccurrenceKind, type[FailureCause | CancellationCause | RequeueCause | TaskStatus]
+] = {
     OccurrenceKind.TASK_FAILED: FailureCause,
     OccurrenceKind.ATTEMPT_FAILED: FailureCause,
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureCause,
     OccurrenceKind.ATTEMPT_REJECTED: FailureCause,
     OccurrenceKind.TASK_CANCELLED: CancellationCause,
     OccurrenceKind.TASK_REQUEUED: RequeueCause,
+    OccurrenceKind.TASK_RETRIED: TaskStatus,
 }
 
 

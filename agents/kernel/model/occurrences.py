@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from ....messages import TaskId
+from ....messages import TaskId, TaskStatus
 
 
 class OccurrenceKind(str, Enum):
@@ -24,6 +24,8 @@ class OccurrenceKind(str, Enum):
     TASK_REQUEUED = "task_requeued"
     TASK_REPRIORITIZED = "task_reprioritized"
     TASK_FORGOTTEN = "task_forgotten"
+    TASK_RETRIED = "task_retried"
+    """A settled task begins anew, since somebody asked for it."""
     ATTEMPT_SUCCEEDED = "attempt_succeeded"
     """An attempt whose result waits for a review or for other votes."""
     ATTEMPT_FAILED = "attempt_failed"
@@ -203,6 +205,18 @@ class PriorityFacts(NamedTuple):
     after: int
 
 
+class RetryFacts(NamedTuple):
+    """Why a settled task begins anew.
+
+    Args:
+        before: its former status.
+        reason: who asked for it, or which task it depends on begins anew.
+    """
+
+    before: TaskStatus
+    reason: str
+
+
 class ProgressFacts(NamedTuple):
     """The progress of an attempt.
 
@@ -270,6 +284,7 @@ Facts: TypeAlias = (
     | ChargeFacts
     | BudgetFacts
     | PriorityFacts
+    | RetryFacts
     | ProgressFacts
     | HeldSlotFacts
     | JoinFacts
@@ -284,6 +299,7 @@ FACTS_OF: Mapping[OccurrenceKind, type[Facts]] = {
     OccurrenceKind.TASK_CANCELLED: CancellationFacts,
     OccurrenceKind.TASK_REQUEUED: RequeueFacts,
     OccurrenceKind.TASK_REPRIORITIZED: PriorityFacts,
+    OccurrenceKind.TASK_RETRIED: RetryFacts,
     OccurrenceKind.ATTEMPT_FAILED: FailureFacts,
     OccurrenceKind.ATTEMPT_TIMED_OUT: FailureFacts,
     OccurrenceKind.ATTEMPT_REVIEWED: ReviewFacts,

@@ -14,6 +14,7 @@ from .failed_attempt import FailedAttempt
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
 from .restriction import Restriction
+from .worker_stats import WorkerStats
 
 MAX_STORY = 64
 """The maximum number of occurrences of a task that are kept; the oldest are dropped."""
@@ -38,30 +39,6 @@ class AttemptOutcome(str, Enum):
     NOT_BEGUN = "not begun"
     DECLINED = "declined"
     REJECTED = "rejected"
-
-
-@dataclass(slots=True, eq=False)
-class WorkerStats:
-    """The statistics of a worker over all its sessions.
-
-    Args:
-        completed_tasks: the number of attempts that succeeded, failed or timed out.
-        successful_tasks: the number of attempts that succeeded.
-        total_time: the duration of these attempts as the worker reports it, in seconds.
-        busy_time: the time for which its slots were taken, summed over slots, in seconds.
-        cost: what its attempts have cost, in the manager's unit.
-    """
-
-    completed_tasks: int = 0
-    successful_tasks: int = 0
-    total_time: float = 0.0
-    busy_time: float = 0.0
-    cost: float = 0.0
-
-    @property
-    def success_rate(self) -> float:
-        """The share of attempts that succeeded, 0 to 1; 0 before the first has ended."""
-        return self.successful_tasks / self.completed_tasks if self.completed_tasks else 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -276,8 +253,9 @@ class TaskRecord:
         status: its status.
         attempts: its attempts; their number is bounded by `max_attempts`, `max_losses` and the
             number of workers that may decline it.
-        failures: how many attempts failed, timed out or were rejected, without failed reviews.
-        losses: how many ended because their worker was lost.
+        failures: how many current attempts failed, timed out or were rejected, without failed
+            reviews.
+        losses: how many of them ended because their worker was lost.
         failed_by: the names of the workers at which it failed.
         declined_by: the names of the workers that declined it.
         result: the recorded result; None if there is none, also if no worker ever ran the task.
@@ -287,6 +265,8 @@ class TaskRecord:
         progress: the progress of the running attempt, 0 to 100.
         note: the note sent with the progress.
         unfinished: how many of its dependencies are not completed.
+        retried_at: when it last began anew after it was settled; None for never.
+        former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
         dependents: the tasks that depend on it.
         queue_entry: its entry in the task queue while it waits there; only the queue reads it.
@@ -315,6 +295,8 @@ class TaskRecord:
     progress: float = 0.0
     note: str = ""
     unfinished: int = 0
+    retried_at: float | None = None
+    former_attempts: int = 0
     named_by: int = 0
     dependents: list[TaskRecord] | None = None
     queue_entry: object | None = None
@@ -335,6 +317,16 @@ class TaskRecord:
         if failure is None or failure.error != self.error_message:
             return None
         return failure.traceback
+
+    @property
+    def since(self) -> float:
+        """When it was added, or last began anew; its time limits count from then."""
+        return self.added_at if self.retried_at is None else self.retried_at
+
+    @property
+    def current_attempts(self) -> list[Attempt]:
+        """Its attempts since it was added, or since it last began anew."""
+        return self.attempts[self.former_attempts :] if self.former_attempts else self.attempts
 
     @property
     def attempt(self) -> int:
@@ -363,7 +355,9 @@ class TaskRecord:
 
     @property
     def cancellation(self) -> CancellationFacts | None:
-        """Why it was cancelled, None if it was not."""
+        """Why it is cancelled, None if it is not."""
+        if self.status is not TaskStatus.CANCELLED:
+            return None
         for each in reversed(self._story):
             if each.what is OccurrenceKind.TASK_CANCELLED:
                 return each.facts if isinstance(each.facts, CancellationFacts) else None
@@ -432,6 +426,11 @@ class Snapshot:
     spent_in_other_units: dict[str, float] = field(default_factory=dict[str, float])
     budget: float | None = None
     cost_unit: str = "USD"
+
+
+def describe_since(record: TaskRecord) -> str:
+    """What happened to a task at `since`, in words that follow "it"."""
+    return "was added" if record.retried_at is None else "began anew"
 
 
 def describe_story(record: TaskRecord) -> str:

@@ -79,6 +79,7 @@ function says() {
   const { run, news } = model;
   if (run.failure) return run.failure;
   if (run.waits_for) return run.waits_for;
+  if (run.stuck.length) return run.stuck.map(([, , text]) => text).join("; ");
   if (!model.total) return "No tasks yet; add one here, or by the API.";
   const last = news.at(-1);
   if (!last) return "";

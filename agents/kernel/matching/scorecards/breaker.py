@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import log, log1p
 
 from ...model.error_kind import MAX_KIND_CHARACTERS
 
@@ -13,8 +13,13 @@ OPENS_AT = 6.0
 """The surprise of a row of failures, as the sum of -log(chance of failure), that opens a breaker.
 
 About one row in exp(6) = 400 is that surprising by chance. A kind of error that has opened the
-breaker before needs half of it.
+breaker before needs half of it. It grows with the successes, see `STEADY_SUCCESSES`.
 """
+
+STEADY_SUCCESSES = 25.0
+"""After about so many successes a row of failures must be more surprising: the more attempts there
+are, the more rows are surprising by chance. It grows with the logarithm twice, so that the expected
+number of false openings stays bounded however many attempts come."""
 
 FIRST_PAUSE_S = 60.0
 """How long a breaker stays open before its first probe, in seconds."""
@@ -86,7 +91,13 @@ class Breaker:
                 self.successes = 0
 
     def note_failure(
-        self, kind: str, chance: float | None, at: float, *, is_hasty: bool = False
+        self,
+        kind: str,
+        chance: float | None,
+        at: float,
+        successes: float,
+        *,
+        is_hasty: bool = False,
     ) -> None:
         """Note a failure.
 
@@ -94,6 +105,7 @@ class Breaker:
             kind: the kind of error.
             chance: the chance of success that was expected; None if skill plays no part in it.
             at: when it failed, in seconds of the board.
+            successes: how often the worker has succeeded.
             is_hasty: whether the worker has never succeeded, and fails faster than others work.
         """
         kind = kind[:MAX_KIND_CHARACTERS]
@@ -114,6 +126,8 @@ class Breaker:
         needed, needed_surprise = OPENS_AFTER, OPENS_AT
         if kind in self.strikes:
             needed, needed_surprise = OPENS_AFTER - 1, OPENS_AT / 2.0
+        if chance is not None:
+            needed_surprise += 2.0 * log1p(successes / STEADY_SUCCESSES)
         if count >= needed and total >= needed_surprise:
             self._open(kind, count, at)
 

@@ -57,8 +57,8 @@ def save_worker(card: WorkerCard) -> dict[str, Payload]:
     if card.shift:
         section["shift"] = card.shift
     detector = card.detector
-    if detector.fall or detector.rise:
-        section["change"] = [detector.fall, detector.rise]
+    if detector.results:
+        section["change"] = [detector.fall, detector.rise, detector.results]
     types = {name: _save_type(each) for name, each in card.types.items() if _says_more(each)}
     if types:
         section["types"] = types
@@ -94,7 +94,8 @@ def load_worker(
             "write skills of your own under types or skills"
         )
     card.shift = section.shift
-    card.detector.fall, card.detector.rise = section.change
+    detector = card.detector
+    detector.fall, detector.rise, detector.results = section.change
     for type_name, each in section.types.items():
         commons = commons_of(type_name)
         skill = new_skill(card.general, commons.ease, name, type_name, each.special or 0.0)

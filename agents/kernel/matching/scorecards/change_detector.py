@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import log, log1p
 
 from .sharpness import Sharpness
 
@@ -10,7 +10,10 @@ SHIFT = 2.5
 """The change of skill that is looked for, in units of skill."""
 
 ALARM = 5.5
-"""The sum of log likelihood ratios for a change from which a worker is taken for changed."""
+"""The sum of log likelihood ratios for a change from which a new worker is taken for changed."""
+
+STEADY_RESULTS = 50.0
+"""After about so many results without a change, one is expected less."""
 
 
 def weigh_change(
@@ -45,30 +48,39 @@ class ChangeDetector:
     Each sum starts again from 0 when it would fall below, so that evidence from before a change
     does not hide it. A sum that reaches the threshold is an alarm (Page 1954).
 
+    The longer nothing has changed, the more evidence a change takes. With a fixed threshold, false
+    alarms would come at a fixed rate. The threshold rises with the logarithm of the results twice,
+    so that the expected number of false alarms stays bounded however many results come.
+
     Args:
         none; it begins without evidence.
     """
 
-    __slots__ = ("fall", "rise")
+    __slots__ = ("fall", "results", "rise")
 
     def __init__(self) -> None:
         self.fall = 0.0
         self.rise = 0.0
+        self.results: float = 0.0
+        """How many results came since the last change."""
 
-    def notice(self, fall: float, rise: float) -> float:
+    def notice(self, fall: float, rise: float, results: float) -> float:
         """Add evidence; after an alarm the sums start from 0.
 
         Args:
             fall: the log likelihood ratio for a fall.
             rise: the log likelihood ratio for a rise.
+            results: the number of results.
 
         Returns:
             The change of skill that it is an alarm of; 0 for none.
         """
         fall += self.fall
         rise += self.rise
-        if fall >= ALARM or rise >= ALARM:
-            self.fall = self.rise = 0.0
+        self.results += results
+        threshold = ALARM + 2.0 * log1p(self.results / STEADY_RESULTS)
+        if fall >= threshold or rise >= threshold:
+            self.fall = self.rise = self.results = 0.0
             return -SHIFT if fall >= rise else SHIFT
         self.fall = max(fall, 0.0)
         self.rise = max(rise, 0.0)

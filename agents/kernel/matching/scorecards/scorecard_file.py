@@ -120,7 +120,8 @@ class WorkerSection(_Section):
         deviation: how uncertain that is, as a standard deviation.
         prior: the general skill that was expected of it; None in a file that was written by hand.
         shift: how far that expectation has moved since, because its skill has changed.
-        change: the evidence for a fall and for a rise of all its skills.
+        change: the evidence for a fall and for a rise of all its skills, and the number of results
+            since the last one.
         types: what is known of it by type of task.
         skills: what is known of it by named skill.
     """
@@ -129,7 +130,7 @@ class WorkerSection(_Section):
     deviation: _Positive | None = None
     prior: _Skill | None = None
     shift: _Skill = 0.0
-    change: tuple[_Positive, _Positive] = (0.0, 0.0)
+    change: tuple[_Positive, _Positive, _Positive] = (0.0, 0.0, 0.0)
     types: _Sections = Field(default_factory=dict)
     skills: _Sections = Field(default_factory=dict)
 

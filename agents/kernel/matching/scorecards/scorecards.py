@@ -104,8 +104,7 @@ class Scorecards:
         if not buffer:
             return
         self._buffer = []
-        if len(buffer) > 1:
-            buffer.sort(key=canonical_order)
+        buffer.sort(key=canonical_order)
         for settled in buffer:
             self._take(settled)
 
@@ -162,9 +161,7 @@ class Scorecards:
 
     def is_on_probation(self, worker_name: str, task_type: str) -> bool:
         """Whether a task of this type would be a probe, so that it should be an easy one."""
-        card = self.workers.get(worker_name)
-        of_type = None if card is None else card.types.get(task_type)
-        return of_type is not None and of_type.breaker.is_open
+        return self.probes_from(worker_name, task_type) is not None
 
     def probes_from(self, worker_name: str, task_type: str) -> float | None:
         """When a blocked worker gets its next probe, in seconds of the board; None if it is not."""
@@ -340,7 +337,8 @@ class Scorecards:
             fall += count * fallen
             rise += count * risen
         weight = of_type.judge(odds)
-        change = card.detector.notice(weight * fall, weight * rise)
+        results = weight * sum([count for count, _ in outcomes.values()])
+        change = card.detector.notice(weight * fall, weight * rise, results)
         if change:
             card.take_for_changed(change)
         for difficulty, (count, total) in ordered:
@@ -391,7 +389,9 @@ class Scorecards:
             is_hasty = duration_s < _HASTY * expected_s
         else:
             is_hasty = 2 * of_type.results >= self._commons(settled.task.type).results
-        of_type.breaker.note_failure(settled.error_kind, chance, settled.at, is_hasty=is_hasty)
+        of_type.breaker.note_failure(
+            settled.error_kind, chance, settled.at, of_type.successes, is_hasty=is_hasty
+        )
         if of_type.breaker.is_open:
             of_type.version += 1
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from ...model.records import WorkerRecord
 
 KEPT_AT_ALARM = 0.1
-"""The part of the evidence that is kept when a skill has changed."""
+"""The part of the evidence that is kept when a skill has changed, if there is not much."""
 
+CHANGED_DEVIATION = 1.0
+"""The standard deviation of by how much a skill has changed, which all evidence is subject to."""
 
 BROKEN_PRIOR = -3.5
 """The logarithm of the odds that a worker always fails tasks of a type, before its first result."""
@@ -229,4 +231,5 @@ class WorkerCard:
         self.shift += mean - self.general.mean
         self.general.move_prior(mean)
         for card in self.types.values():
-            card.skill.shift(shift, KEPT_AT_ALARM)
+            spread = card.skill.precision * CHANGED_DEVIATION * CHANGED_DEVIATION
+            card.skill.shift(shift, 1.0 / (1.0 / KEPT_AT_ALARM + spread))
