@@ -17,12 +17,19 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 IN_PARALLEL = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
 """Two tests at a time on two cores. More than four would disturb the tests that measure time."""
 
+SLOW_IN_PARALLEL = ("-n", "3", "--dist", "worksteal")
+"""Slow tests mostly wait, and none of them measures time."""
+
 SHORT_SELECTION = (
     "tests/board",
     "--ignore=tests/board/test_state_machine.py",
     "tests/messages",
     "tests/packaging/test_imports.py",
 )
+
+SHORT_EXTRAS = "blobs,live,metrics,otel,web"
+NOT_IN_SHORT = {"ceylon-muster", "import-linter", "playwright", "pytest-cov", "scipy"}
+"""Of the extra `test`, what the short selection does not need; it is most of what is installed."""
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
@@ -55,6 +62,16 @@ def _install(session: nox.Session, *extras: str) -> None:
         session.install("-e", f".[{','.join(extras)}]")
 
 
+def _install_for_short(session: nox.Session) -> None:
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = [
+        each
+        for each in project["optional-dependencies"]["test"]
+        if re.match(r"[\w-]+", each)[0] not in NOT_IN_SHORT
+    ]
+    session.install("-e", f".[{SHORT_EXTRAS}]", *needed)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff's rules, its format, and the tables of modules in the documentation."""
@@ -81,7 +98,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def short(session: nox.Session) -> None:
     """The kernel's tests, the messages', the imports, and one run over the real Ceylon."""
-    _install(session, "test")
+    _install_for_short(session)
     session.run("pytest", *IN_PARALLEL, *SHORT_SELECTION)
     report = session.run("muster", "run", "all_well", "--time-scale", "0.05", "--json", silent=True)
     if isinstance(report, str):
@@ -95,7 +112,7 @@ def short(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The tests that take minutes."""
     _install(session, "test")
-    session.run("pytest", "-m", "slow", *(session.posargs or IN_PARALLEL))
+    session.run("pytest", "-m", "slow", *(session.posargs or SLOW_IN_PARALLEL))
 
 
 @nox.session

@@ -12,6 +12,7 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
+    from .client.client import BlockingClient, Client
     from .execution.declining import TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
@@ -72,8 +73,10 @@ __all__ = [
     "BaseAgent",
     "BestFit",
     "BlobStore",
+    "BlockingClient",
     "ByScore",
     "Choice",
+    "Client",
     "Conditions",
     "DaskCluster",
     "Explanation",
@@ -138,6 +141,8 @@ _MODULES = {
     "BaseAgent": ".transport.ceylon_api",
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
+    "BlockingClient": ".client.client",
+    "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
     "DEFAULT_WORKSPACE_ID": ".transport.ceylon_api",

@@ -1,6 +1,15 @@
 """The messages between manager and workers, and their encoding."""
 
+from .client import (
+    MAX_TASKS_AT_ONCE,
+    AwaitTasks,
+    ClientHello,
+    ManagerReply,
+    ManagerRequest,
+    SubmitTasks,
+)
 from .codec import MAX_MESSAGE_BYTES, MESSAGE_KINDS, decode_message, encode_message
+from .declared_types import from_plain
 from .errors import (
     AddressRefused,
     AssigningFailed,
@@ -25,6 +34,7 @@ from .errors import (
     InvalidTrace,
     JoinRefused,
     LocalError,
+    ManagerUnavailable,
     MeasurementFailed,
     MusterError,
     NotConnected,
@@ -62,6 +72,7 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .plain_data import to_plain
 from .task import (
     MAX_DIFFICULTY,
     MIN_DIFFICULTY,
@@ -87,12 +98,14 @@ from .worker_profile import WorkerProfile
 __all__ = [
     "MAX_DIFFICULTY",
     "MAX_MESSAGE_BYTES",
+    "MAX_TASKS_AT_ONCE",
     "MESSAGE_KINDS",
     "MIN_DIFFICULTY",
     "AddressRefused",
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AwaitTasks",
     "BackendFailed",
     "BacklogFull",
     "BlobCorrupt",
@@ -102,6 +115,7 @@ __all__ = [
     "BlobsReached",
     "BlobsWanted",
     "CancelTask",
+    "ClientHello",
     "Deadlock",
     "DecodeError",
     "DependencyCycle",
@@ -122,6 +136,9 @@ __all__ = [
     "InvalidTrace",
     "JoinRefused",
     "LocalError",
+    "ManagerReply",
+    "ManagerRequest",
+    "ManagerUnavailable",
     "MeasurementFailed",
     "Message",
     "MusterError",
@@ -150,6 +167,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreLost",
     "StoreUnusable",
+    "SubmitTasks",
     "Task",
     "TaskAssignment",
     "TaskFailed",
@@ -171,5 +189,7 @@ __all__ = [
     "WrongSecret",
     "decode_message",
     "encode_message",
+    "from_plain",
+    "to_plain",
     "validate_task",
 ]

@@ -7,12 +7,14 @@ Tuples become lists; datetimes with a time zone stay datetimes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 
+from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
 from .inquiry import (
@@ -25,8 +27,8 @@ from .inquiry import (
 )
 from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
 from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
-from .plain import plain_fields
-from .portability import explain_unportable
+from .plain import SCALARS, defaults_of, plain_fields
+from .plain_data import to_plain
 from .task import Payload, PriorityTask, Task, check_is_task, find_task_class
 from .task_ids import new_task_id
 from .values import pack, pack_scalars, unpack
@@ -94,12 +96,16 @@ MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
         BlobsWanted,
         BlobsReached,
         ResultRecorded,
+        ClientHello,
+        SubmitTasks,
+        AwaitTasks,
+        ManagerRequest,
+        ManagerReply,
     )
 }
 """Muster's own messages by their names on the wire."""
 
 _SERIALIZED_BY_DEFAULT = frozenset({*MESSAGE_KINDS.values(), Task, PriorityTask} - {TaskAssignment})
-_TASK = {"task"}
 _TAG_AND_FIELDS = 2
 _TASK_KEY = pack_scalars("task")
 _SHORT_MAP, _LONGEST_SHORT_MAP = 0x80, 15
@@ -123,14 +129,14 @@ def encode_message(message: BaseModel) -> bytes:
             handler.
 
     Raises:
-        EncodeError: msgpack can't encode a value, or the message is over `MAX_MESSAGE_BYTES`;
+        EncodeError: a value has no plain form, or the message is over `MAX_MESSAGE_BYTES`;
             names the message and the field.
     """
     plain = plain_fields(message) if type(message) in _SERIALIZED_BY_DEFAULT else None
     fields = _dump(message) if plain is None else plain
     try:
         if plain is None:
-            packed = pack([type(message).__qualname__, fields])
+            packed = _pack_converted(type(message).__qualname__, fields)
         # Plain values can always be decoded, so `pack` need not check that.
         elif type(output := fields.get("output")) is bytes and len(output) > KEPT_PACKED_BYTES:
             # Concatenating a tag would copy the large value once more.
@@ -138,7 +144,10 @@ def encode_message(message: BaseModel) -> bytes:
         else:
             packed = _tag_of(type(message)) + pack_scalars(fields)
     except EncodeError as fault:
-        raise _cannot_be_sent(message, fields, fault) from None
+        if plain is not None:
+            # Its types are plain, but not each number and text fits.
+            fault = _find_fault(plain) or fault
+        raise EncodeError(f"{describe(message)} can't be sent: {fault}") from None
     if len(packed) > MAX_MESSAGE_BYTES:
         raise EncodeError(
             f"{describe(message)} can't be sent: it has {len(packed):,} bytes, "
@@ -195,13 +204,12 @@ def encode_task(task: Task) -> bytes:
     """Encode a task for a store.
 
     Raises:
-        EncodeError: msgpack can't encode a value of the task.
+        EncodeError: a value of the task has no plain form.
     """
     plain = plain_fields(task) if type(task) in _SERIALIZED_BY_DEFAULT else None
     if plain is not None:
         return _tag_of(type(task)) + pack_scalars(plain)
-    fields = task.model_dump(exclude_defaults=True, warnings=False)
-    return pack([type(task).__qualname__, fields])
+    return _pack_converted(type(task).__qualname__, _dump_one(task))
 
 
 def pack_task(task: Task) -> bytes | None:
@@ -254,7 +262,7 @@ def encode_assignment(assignment: TaskAssignment, packed_task: bytes) -> bytes:
         packed_task: its task, as returned by `pack_task`.
 
     Raises:
-        EncodeError: msgpack can't encode a value, or the message is over `MAX_MESSAGE_BYTES`.
+        EncodeError: a value has no plain form, or the message is over `MAX_MESSAGE_BYTES`.
     """
     fields = plain_fields(assignment, without="task")
     if fields is None or len(fields) >= _LONGEST_SHORT_MAP:
@@ -321,27 +329,74 @@ def describe(message: BaseModel) -> str:
 
 def _dump(message: BaseModel) -> Fields:
     try:
-        if not isinstance(message, TaskAssignment):
-            return message.model_dump(exclude_defaults=True, warnings=False)
-        fields = message.model_dump(exclude_defaults=True, warnings=False, exclude=_TASK)
-        task = message.task.model_dump(exclude_defaults=True, warnings=False)
+        fields = _dump_one(message)
+        if isinstance(message, TaskAssignment):
+            del fields["task"]
+            if message.reviewed is not None:
+                fields["reviewed"] = _dump_one(message.reviewed)
+            fields["task"] = [type(message.task).__qualname__, _dump_one(message.task)]
     # pydantic compares the user's values with defaults, and that may raise anything.
     except Exception as fault:  # noqa: BLE001
-        undumped: Fields = dict(message)
-        if isinstance(message, TaskAssignment):
-            undumped["task"] = [type(message.task).__qualname__, dict(message.task)]
-        raise _cannot_be_sent(message, undumped, fault) from None
-    fields["task"] = [type(message.task).__qualname__, task]
+        reason = f"{type(fault).__name__}: {fault}"
+        raise EncodeError(f"{describe(message)} can't be sent: {reason}") from None
     return fields
 
 
-def _cannot_be_sent(message: BaseModel, fields: Fields, fault: Exception) -> EncodeError:
-    if isinstance(message, TaskAssignment):
-        task = fields.pop("task")[1]
-        fields |= {f"task.{name}": value for name, value in task.items()}
-    told = str(fault) if isinstance(fault, EncodeError) else f"{type(fault).__name__}: {fault}"
-    reason = explain_unportable(fields) or told
-    return EncodeError(f"{describe(message)} can't be sent: {reason}")
+def _dump_one(message: BaseModel) -> Fields:
+    """The fields that differ from their defaults; what users put into payloads stays as it is."""
+    kind = type(message)
+    apart = kind.model_fields.keys() & _DUMPED_APART
+    if kind.__pydantic_decorators__.field_serializers:
+        # A user's class may say how its data are serialized.
+        apart -= _PAYLOADS
+    dumped = message.model_dump(exclude_defaults=True, warnings=False, exclude=apart)
+    if not apart:
+        return dumped
+    held = message.__dict__
+    for name, default in defaults_of(kind):
+        if name in apart and name in held and not _is_default(held[name], default):
+            dumped[name] = held[name]
+    # In one order, whatever the payload is, so that equal tasks have equal bytes.
+    named = [name for name in kind.model_fields if name in dumped]
+    return {name: dumped[name] for name in (*named, *(dumped.keys() - named))}
+
+
+_PAYLOADS = frozenset({"data", "output", "inputs"})
+"""The fields that have what users pass, which pydantic would dump without its default values."""
+
+_DUMPED_APART = _PAYLOADS | {"task", "reviewed"}
+
+
+def _is_default(value: object, default: object) -> bool:
+    if value is default:
+        return True
+    is_comparable = type(value) in SCALARS or (type(value) in (dict, list, tuple) and not value)
+    return is_comparable and value == default
+
+
+def _pack_converted(kind: str, fields: Fields) -> bytes:
+    """Encode a message, in plain form where msgpack can't carry what its fields have.
+
+    Raises:
+        EncodeError: something has no plain form; names its place.
+    """
+    with contextlib.suppress(EncodeError):
+        return pack([kind, fields])
+    plain = {name: to_plain(value, name) for name, value in fields.items() if name != "task"}
+    tagged: list[Payload] | None = fields.get("task")
+    if isinstance(tagged, list):
+        task: Fields = tagged[1]
+        plain["task"] = [tagged[0], {name: to_plain(value, name) for name, value in task.items()}]
+    return pack([kind, plain])
+
+
+def _find_fault(fields: Fields) -> EncodeError | None:
+    try:
+        for name, value in fields.items():
+            to_plain(value, name)
+    except EncodeError as fault:
+        return fault
+    return None
 
 
 def _load(message_class: type[BaseModel], fields: Fields) -> BaseModel:

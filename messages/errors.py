@@ -28,11 +28,12 @@ MusterError
 │   │   └── BlobCorrupt        the blob's content has changed
 │   ├── PortInUse              another program uses the port
 │   ├── WrongCall              the arguments do not match the called function
-│   ├── EncodeError            msgpack can't encode the value
+│   ├── EncodeError            the value has no plain form
 │   ├── BacklogFull            too many messages are queued for one peer
 │   ├── UnknownPeer            no stream to this peer is open
 │   ├── Deadlock               virtual time can't advance: nothing is scheduled
 │   ├── NotConnected           the worker is not connected to a manager
+│   ├── ManagerUnavailable     no manager has answered in time
 │   ├── WorkersMissing         expected workers did not join in time
 │   ├── AssigningFailed        the manager's overridden assignment method failed
 │   ├── ExtraMissing           the packages of an extra are not installed
@@ -279,7 +280,7 @@ class WrongCall(LocalError, TypeError):
 
 
 class EncodeError(LocalError):
-    """msgpack can't encode the value, or the value is too large for a frame."""
+    """The value has no plain form, or it is too large for a frame; names the place."""
 
 
 class BacklogFull(LocalError):
@@ -315,6 +316,10 @@ class NotConnected(LocalError, ConnectionError):
             f"worker {worker!r} is not connected to a manager, its status is {status!r}; start it, "
             "or check its manager with `muster doctor --join TICKET`"
         )
+
+
+class ManagerUnavailable(LocalError, TimeoutError):
+    """No manager has answered in time; the message says where it was looked for."""
 
 
 class PeerError(MusterError):

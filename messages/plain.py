@@ -36,7 +36,7 @@ def plain_fields(message: BaseModel, without: str = "") -> dict[str, Payload] | 
     held = message.__dict__
     fields: dict[str, Payload] = {}
     try:
-        for name, default in _defaults_of(type(message)):
+        for name, default in defaults_of(type(message)):
             value: object = held[name]
             if value is default:
                 continue
@@ -74,7 +74,8 @@ def is_plain(value: object) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _defaults_of(message_class: type[BaseModel]) -> tuple[tuple[str, object], ...]:
+def defaults_of(message_class: type[BaseModel]) -> tuple[tuple[str, object], ...]:
+    """The fields of a message class with their defaults; an object that equals nothing for none."""
     return tuple(
         (
             name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
     ConfigDict,
@@ -68,8 +68,9 @@ TaskId: TypeAlias = Annotated[
 """A task id: an integer above 0, or text that is not blank (at most 200 characters)."""
 
 Payload: TypeAlias = Any
-"""Any value that msgpack can encode: None, bool, int (64 bits), float, str, bytes, and lists and
-dicts of these."""
+"""Any value that has a plain form, see `to_plain`; what arrives is that form."""
+
+DeclaredT = TypeVar("DeclaredT")
 
 
 def _no_description() -> str:
@@ -140,7 +141,8 @@ class Task(Record):
             no type.
         difficulty: the required skill, 1 to 10.
         type: the task type, which selects the handler and is compared with specialties.
-        data: the input of the handler; any value that msgpack can encode.
+        data: the input of the handler; any value that has a plain form, see `to_plain`. Where a
+            subclass declares its type, the handler gets that type.
         priority: tasks with higher numbers are assigned first; 0 by default.
         depends_on: ids of tasks that must complete first; the handler receives their outputs.
         parent_id: the id of the task that this one belongs to; it does not affect scheduling.
@@ -234,6 +236,17 @@ class Task(Record):
     def task_data(self) -> Payload:
         """Another name of `data`."""
         return self.data
+
+    def data_as(self, declared: type[DeclaredT]) -> DeclaredT:
+        """The data as a declared type, such as a dataclass; see `from_plain`.
+
+        Raises:
+            InvalidInput: the data are not of this type.
+        """
+        # Most programs declare no types, and need not load what reads them.
+        from .declared_types import from_plain  # noqa: PLC0415
+
+        return from_plain(self.data, declared)
 
     def get_processing_time(self) -> float:
         """The duration of simulated work in seconds: the difficulty."""

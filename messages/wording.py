@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,21 @@ def short_id(task_id: object) -> str:
     """
     text = str(task_id)
     return f"…{text[-_SHORT_CHARACTERS:]}" if _UUID.fullmatch(text) else text
+
+
+def find_by_short_id(short: object, known: Iterable[object]) -> str | None:
+    """The only id among those known which is a UUID and has this short form; None if there is none.
+
+    Args:
+        short: the form, with or without its first character "…".
+        known: all ids.
+    """
+    end = str(short).removeprefix("…")
+    if len(end) != _SHORT_CHARACTERS:
+        return None
+    ending = (each for each in known if isinstance(each, str) and each.endswith(end))
+    found = [each for each in ending if _UUID.fullmatch(each)]
+    return found[0] if len(found) == 1 else None
 
 
 def show(value: object) -> str:

@@ -17,7 +17,7 @@ from pydantic import (
 from .errors import TaskFailed
 from .record import Record
 from .rule import Rule
-from .task import MAX_NAME_CHARACTERS, Payload, Task, TaskId
+from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
 from .wording import elide_middle
 
 Name = Annotated[
@@ -123,6 +123,17 @@ class TaskResult(Message):
             worker=self.worker,
             attempts=self.attempt,
         )
+
+    def output_as(self, declared: type[DeclaredT]) -> DeclaredT:
+        """The output as a declared type, such as a dataclass; see `from_plain`.
+
+        Raises:
+            InvalidInput: the output is not of this type.
+        """
+        # Most programs declare no types, and need not load what reads them.
+        from .declared_types import from_plain  # noqa: PLC0415
+
+        return from_plain(self.output, declared)
 
 
 class TaskAssignment(Message):

@@ -15,6 +15,7 @@ from ..runtime.terminal_text import terminal_line
 from .console.credentials import hide_tickets
 from .console.exit import exit_code_of, exit_process, replace_unencodable_characters
 from .console.reserved_stdout import keep_stdout_reserved
+from .options import client as client_commands
 from .options import inspection as inspection_commands
 from .options import machine as machine_commands
 from .options import manager as manager_command
@@ -92,6 +93,8 @@ application.command()(scenario_commands.simulate)
 application.command("play-worker", hidden=True)(scenario_commands.play_one_worker)
 application.command()(manager_command.manager)
 application.command()(worker_command.worker)
+application.command()(client_commands.submit)
+application.command()(client_commands.cancel)
 application.command()(inspection_commands.why)
 application.command()(inspection_commands.retry)
 application.command()(machine_commands.doctor)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ...messages import Answer, Inquiry, InvalidInput, TaskId, UnknownTask
+from ...messages.wording import find_by_short_id
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..report.model import RunReport
 from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
@@ -94,11 +95,17 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
         raise InvalidInput(
             f"{str(path)!r} is not a JSON report: {where + ': ' if where else ''}{first['msg']}"
         ) from None
-    for task_id in task_ids:
-        for task in report.tasks:
-            if task.id == task_id:
-                return [*task.why, *_indent(task.error_traceback)]
+    by_id = {task.id: task for task in report.tasks}
+    task_id = _find(task_ids, by_id)
+    if task_id is not None:
+        task = by_id[task_id]
+        return [*task.why, *_indent(task.error_traceback)]
     raise UnknownTask(f"the report {str(path)!r} has no task {task_ids[0]!r}")
+
+
+def _find(task_ids: Sequence[TaskId], known: Collection[TaskId]) -> TaskId | None:
+    whole = next((each for each in task_ids if each in known), None)
+    return find_by_short_id(task_ids[-1], known) if whole is None else whole
 
 
 def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
@@ -109,9 +116,9 @@ def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
         StoreUnusable: there is no store, or it can't be read.
     """
     board = read_stored_run(path).board
-    for task_id in task_ids:
-        if task_id in board.tasks:
-            return board.explain(task_id).lines(with_traceback=True)
+    task_id = _find(task_ids, board.tasks)
+    if task_id is not None:
+        return board.explain(task_id).lines(with_traceback=True)
     raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
 
 

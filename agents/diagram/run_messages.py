@@ -8,6 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ...messages import TaskId
+from ...messages.wording import short_id
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import (
     CancellationCause,
@@ -121,8 +122,8 @@ _MAX_NAME_CHARACTERS = 60
 
 
 def name_of(task_id: TaskId) -> str:
-    """The name of a task in a diagram: "T3" for the id 3; a short, plain text id stays as it is."""
-    return f"T{task_id}" if isinstance(task_id, int) else plain_name(task_id)
+    """The name of a task in a diagram: "T3" for 3, a short form of a UUID, other text as it is."""
+    return f"T{task_id}" if isinstance(task_id, int) else plain_name(short_id(task_id))
 
 
 def plain_name(name: str) -> str:

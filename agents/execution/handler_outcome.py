@@ -11,8 +11,9 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
-from ...messages import EncodeError, Payload, Task
-from ...messages.portability import explain_unportable
+from ...messages import Payload, Task, TaskResult
+from ...messages.plain import is_plain
+from ...messages.plain_data import to_plain
 from ..runtime.error_text import HandlerFailed, describe_fault
 from ..runtime.error_traceback import format_traceback
 from .attempt_outcome import as_ordinary, is_from_signal
@@ -78,15 +79,15 @@ def do_elsewhere(
         if inspect.isawaitable(output):
             # A wrapper or a lambda around an async function.
             output = asyncio.run(_wait_for(output))
-        problem = explain_unportable({"output": output})
+        if not (is_plain(output) or isinstance(output, TaskResult)):
+            # Here, since the classes of a result may be missing in the worker's process.
+            output = to_plain(output, "output")
     except BaseException as fault:  # noqa: BLE001 - returned as a value
         reason = declined_reason(fault)
         if reason is not None:
             return DeclinedElsewhere(reason)
         return RaisedElsewhere(describe_fault(fault), format_traceback(fault))
-    if problem is None:
-        return Returned(output)
-    return RaisedElsewhere(describe_fault(EncodeError(problem)))
+    return Returned(output)
 
 
 async def _wait_for(output: Awaitable[Payload]) -> Payload:

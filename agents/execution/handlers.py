@@ -22,7 +22,18 @@ from dataclasses import replace as replaced
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
-from ...messages import InvalidInput, Payload, Task, TaskAssignment, TaskId, UnknownName
+from pydantic import ValidationError
+
+from ...messages import (
+    InvalidInput,
+    InvalidTask,
+    Payload,
+    Task,
+    TaskAssignment,
+    TaskId,
+    UnknownName,
+)
+from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_report import HandlerReport
@@ -352,8 +363,23 @@ def _call(
     registered: PlannedCall, task: Task, executor: HandlerExecutor | None
 ) -> Awaitable[Payload]:
     context = current_context.get() if registered.takes_context else None
+    if registered.task_class is not None and not isinstance(task, registered.task_class):
+        task = _as_declared(task, registered.task_class)
     if not registered.is_async:
         assert executor is not None
         return executor.run(registered.function, task, context, registered.needs_context)
     function = cast("Callable[..., Awaitable[Payload]]", registered.function)
     return function(task) if context is None else function(task, context)
+
+
+def _as_declared(task: Task, declared: type[Task]) -> Task:
+    """A task as the class that its handler declares, which whoever submitted it may not have had.
+
+    Raises:
+        InvalidTask: its fields do not fit that class.
+    """
+    fields = {name: value for name, value in dict(task).items() if name in declared.model_fields}
+    try:
+        return declared.model_validate(fields)
+    except ValidationError as fault:
+        raise InvalidTask(f"it is no {declared.__qualname__}: {summarize(fault)}") from None

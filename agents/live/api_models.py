@@ -250,7 +250,7 @@ class WorkerView(_Model):
     """Its name."""
 
     state: str
-    """healthy, late, resting, leaving or lost."""
+    """healthy, late, resting, leaving, gone home or lost."""
 
     skill: int
     """Its skill level."""

@@ -25,7 +25,7 @@ from .api_models import (
     WorkerView,
 )
 from .json_views import view_payload
-from .page_state import run_state, worker_state
+from .states import run_state, worker_state
 
 
 def view_task(record: TaskRecord) -> TaskView:
@@ -73,7 +73,7 @@ def view_worker(board: BoardState, worker: WorkerRecord, now: float) -> WorkerVi
     held = held_slots(worker, board.tasks)
     return WorkerView(
         name=worker.name,
-        state=worker_state(worker, now, board.rules.heartbeat_s),
+        state=worker_state(board, worker, now),
         skill=worker.skill_level,
         specialties=sorted(worker.specialties),
         slots=worker.slots,

@@ -20,14 +20,16 @@ from pydantic import JsonValue
 from ...messages import TaskId, TaskStatus
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
-from ..kernel.board.stuck_tasks import find_stuck_tasks
-from ..kernel.model.health import Health, health_of
+from ..kernel.model.error_kind import error_kind
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..kernel.model.records import TaskRecord, WorkerRecord
+from ..report.sums import cost_of
 from .history import History, Sample
 from .skill_view import SkillView
+from .states import run_state, worker_state
 from .task_addresses import write_task_id
+from .waiting_view import WaitingView
 
 MAX_LISTED = 100_000
 """How many tasks the page lists: the latest. All are counted."""
@@ -41,8 +43,14 @@ MAX_WORKERS = 200
 MAX_NEWS = 50
 """How many occurrences the page lists as news: the latest."""
 
+MAX_DEPENDENCIES = 100
+"""How many of the tasks that a task depends on its row names."""
+
 MAX_HELD = 5
 """How many held slots a worker's row lists: those that were held the longest."""
+
+_COST_PLACE = 10
+"""Where the cost stands in a row."""
 
 _MAX_DESCRIPTION_CHARACTERS = 160
 _MAX_REASON_CHARACTERS = 120
@@ -78,6 +86,8 @@ class PageState:
         self._sent_counts: View = {}
         self._sent_workers: dict[str, JsonValue] = {}
         self._skills = SkillView()
+        self._waiting = WaitingView()
+        self._sent_waiting: View = {}
 
     # ------------------------------------------------------------------ taking events
 
@@ -131,6 +141,7 @@ class PageState:
         self._unsent_samples.clear()
         self._named.clear()
         self._sent_run, self._sent_counts, self._sent_workers = {}, {}, {}
+        self._sent_waiting = {}
         self._skills.forget()
 
     # ------------------------------------------------------------------ what to send
@@ -145,6 +156,7 @@ class PageState:
             "lost_after_s": board.rules.lost_after_s,
             "run": self._run(board),
             "counts": _counts(board),
+            "waiting": self._waiting.change(board, now),
             "workers": list(self._workers(board, now).values()),
             "hidden_workers": self._hidden_workers(board),
             "names": {str(worker.order): worker.name for worker in board.workers.values()},
@@ -164,7 +176,7 @@ class PageState:
     def rows(self, board: BoardState, task_ids: Iterable[TaskId]) -> View:
         """The complete rows of tasks, without those that have been forgotten."""
         found = (board.tasks.get(task_id) for task_id in task_ids)
-        return {"added": [self._whole_row(record) for record in found if record is not None]}
+        return {"added": [self._whole_row(board, record) for record in found if record is not None]}
 
     def change(self, board: BoardState, now: float) -> View:
         """What has changed since the last change; only the parts that have."""
@@ -174,6 +186,9 @@ class PageState:
             change["run"] = self._sent_run = run
         if counts != self._sent_counts:
             change["counts"] = self._sent_counts = counts
+        waiting = self._waiting.change(board, now)
+        if waiting != self._sent_waiting:
+            change["waiting"] = self._sent_waiting = waiting
         workers = self._workers(board, now)
         changed = [row for name, row in workers.items() if self._sent_workers.get(name) != row]
         if changed or len(workers) != len(self._sent_workers):
@@ -224,7 +239,7 @@ class PageState:
             number = record.sequence
             if number >= self._next_number:
                 self._next_number = number + 1
-                added.append(self._whole_row(record))
+                added.append(self._whole_row(board, record))
             elif number >= listed_from:
                 rows.append(self._row(record))
         parts = {"added": added, "rows": rows, "forgotten": forgotten, "names": names}
@@ -240,13 +255,26 @@ class PageState:
             del self._changed[task_id]
         return taken
 
-    def _whole_row(self, record: TaskRecord) -> list[JsonValue]:
+    def _whole_row(self, board: BoardState, record: TaskRecord) -> list[JsonValue]:
         task = record.task
         description = task.description[:_MAX_DESCRIPTION_CHARACTERS]
-        return [write_task_id(task.id), description, task.difficulty, task.type, self._row(record)]
+        row: list[JsonValue] = [
+            write_task_id(task.id),
+            description,
+            task.difficulty,
+            task.type,
+            self._row(record),
+        ]
+        if task.depends_on:
+            row.append(self._numbers_of(board, task.depends_on))
+        return row
+
+    def _numbers_of(self, board: BoardState, task_ids: Iterable[TaskId]) -> list[JsonValue]:
+        records = (board.tasks.get(task_id) for task_id in islice(task_ids, MAX_DEPENDENCIES))
+        return [record.sequence for record in records if record is not None]
 
     def _row(self, record: TaskRecord) -> list[JsonValue]:
-        """Number, status, attempts, worker, start and end, priority, percent, and error."""
+        """Number, status, attempts, worker, start and end, priority, percent, error, kind, cost."""
         status, attempts, priority = record.status, record.attempts, record.task.priority
         error = record.error_message
         if not attempts:
@@ -273,6 +301,14 @@ class PageState:
                 row += (priority, percent)
         if error is not None:
             row.append(error[:_MAX_REASON_CHARACTERS])
+        if not attempts and error is None:
+            return row
+        cost = cost_of(record)
+        if error is not None and status is TaskStatus.FAILED:
+            row.append(error_kind(error))
+        if cost:
+            row += (None,) * (_COST_PLACE - len(row))
+            row.append(round(cost, 6))
         return row
 
     # ------------------------------------------------------------------ workers
@@ -299,21 +335,15 @@ class PageState:
         return max(len(board.workers) - MAX_WORKERS, 0)
 
     def _workers(self, board: BoardState, now: float) -> dict[str, JsonValue]:
-        heartbeat_s = board.rules.heartbeat_s
-        return {
-            worker.name: self._worker_row(board, worker, now, heartbeat_s)
-            for worker in self._shown(board)
-        }
+        return {worker.name: self._worker_row(board, worker, now) for worker in self._shown(board)}
 
-    def _worker_row(
-        self, board: BoardState, worker: WorkerRecord, now: float, heartbeat_s: float
-    ) -> JsonValue:
+    def _worker_row(self, board: BoardState, worker: WorkerRecord, now: float) -> JsonValue:
         stats = worker.stats
         held = held_slots(worker, board.tasks)
         return {
             "order": worker.order,
             "name": worker.name,
-            "state": worker_state(worker, now, heartbeat_s),
+            "state": worker_state(board, worker, now),
             "skill": worker.skill_level,
             "specialties": cast("list[JsonValue]", sorted(worker.specialties)[:5]),
             "slots": worker.slots,
@@ -343,10 +373,6 @@ class PageState:
             "ended_at": None if board.ended_at is None else self._since(board.ended_at),
             "failure": board.failure,
             "waits_for": waits_for,
-            # Why tasks can't go on: the kind of reason, how many tasks, and a line of text.
-            "stuck": [
-                [each.cause.value, each.tasks, each.text] for each in find_stuck_tasks(board)
-            ],
             "policy": board.policy_name,
             "workers": present,
             "cost": round(budget.spent, 6),
@@ -375,29 +401,6 @@ class PageState:
 
     def _moment(self, at: float | None) -> int | None:
         return None if at is None else round((at - self._base) * 1000)
-
-
-def run_state(board: BoardState) -> str:
-    """The state of a run: waiting, running, idle, finished, stopped, or failed."""
-    counts = board.counts
-    is_done = not (counts[TaskStatus.PENDING] or counts[TaskStatus.IN_PROGRESS])
-    if board.has_ended:
-        if board.failure is not None:
-            return "failed"
-        return "finished" if is_done else "stopped"
-    if board.began_at is None or board.is_suspended:
-        return "waiting"
-    return "idle" if is_done else "running"
-
-
-def worker_state(worker: WorkerRecord, now: float, heartbeat_s: float) -> str:
-    """The state of a worker: healthy, late, resting, leaving, or lost."""
-    health = health_of(worker, now, heartbeat_s)
-    if health is not Health.HEALTHY:
-        return health.value
-    if worker.is_retiring:
-        return "leaving"
-    return "healthy" if worker.quarantined_until is None else "resting"
 
 
 def _number_of(status: TaskStatus) -> int:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
 
-from ...messages import RunEnded, Task, TaskId, TaskResult
+from ...messages import MusterError, RunEnded, Task, TaskId, TaskResult
 from ..kernel.model.records import TaskRecord
-from .shell import ManagerShell
-
-Settle: TypeAlias = Callable[[TaskId, TaskResult | RunEnded], None]
-"""Called in the manager's loop with a task's result, or with the reason why there will be none."""
+from ..submission.result_source import Settle
+from .board_driver import BoardDriver
+from .outgoing import SettlementListener
 
 
 class AwaitedResults:
     """Adds tasks for those who wait for their results, and passes on each result when recorded.
 
     Args:
-        shell: of the manager that has the tasks.
+        driver: drives the board of the manager that has the tasks.
+        notify: makes the manager notify a listener of settled tasks.
     """
 
-    def __init__(self, shell: ManagerShell) -> None:
-        self._shell = shell
-        self._driver = shell.driver
-        # Bounded by the tasks that are not settled.
-        self._waiting: dict[TaskId, Settle] = {}
-        # Of tasks that were submitted several times, the others who wait.
-        self._also_waiting: dict[TaskId, list[Settle]] = {}
-        self._end_listeners: set[Callable[[RunEnded], None]] = set()
+    def __init__(self, driver: BoardDriver, notify: Callable[[SettlementListener], None]) -> None:
+        self._driver = driver
+        self._notify = notify
+        # Bounded by the tasks that are not settled. Several may wait for the same task.
+        self._waiting: dict[TaskId, tuple[Settle, ...]] = {}
+        self._end_listeners: set[Callable[[MusterError], None]] = set()
         self._is_listening = False
         self._is_over = False
 
@@ -40,16 +37,16 @@ class AwaitedResults:
         Raises:
             RunEnded: the run has ended.
             InvalidTask: the tasks are not valid; none of them is added.
-            EncodeError: a task's data can't be encoded by msgpack; none is added.
+            EncodeError: a task's data have no plain form; none is added.
             StoreUnusable: the store can't be written to.
         """
         self._driver.gate.ask(lambda: self._add(tasks, settle))
 
-    def listen(self, listener: Callable[[RunEnded], None]) -> None:
+    def listen(self, listener: Callable[[MusterError], None]) -> None:
         """Call a function in the manager's loop when the run ends; at once if it has ended."""
         self._driver.gate.ask(lambda: self._listen(listener))
 
-    def unlisten(self, listener: Callable[[RunEnded], None]) -> None:
+    def unlisten(self, listener: Callable[[MusterError], None]) -> None:
         """Do not call a function any more that `listen` was called with."""
         self._driver.gate.ask(lambda: self._end_listeners.discard(listener))
 
@@ -59,22 +56,20 @@ class AwaitedResults:
 
     def task_settled(self, record: TaskRecord) -> None:
         """Pass on the result of a task that will not change any more."""
-        settle = self._waiting.pop(record.task_id, None)
-        if settle is not None:
+        waiting = self._waiting.pop(record.task_id, ())
+        if waiting:
             result = result_of(record)
-            settle(record.task_id, result)
-            for other in self._also_waiting.pop(record.task_id, ()):
-                other(record.task_id, result)
+            for settle in waiting:
+                settle(record.task_id, result)
 
     def run_ended(self) -> None:
         """Tell all who still wait that no further task will be settled."""
         self._is_over = True
         waiting, self._waiting = self._waiting, {}
-        also_waiting, self._also_waiting = self._also_waiting, {}
-        for task_id, settle in waiting.items():
-            ended = RunEnded(f"the run ended before task {task_id!r} was settled")
-            for each in (settle, *also_waiting.get(task_id, ())):
-                each(task_id, ended)
+        for task_id, settles in waiting.items():
+            fault = RunEnded(f"the run ended before task {task_id!r} was settled")
+            for settle in settles:
+                settle(task_id, fault)
         listeners, self._end_listeners = self._end_listeners, set()
         for listener in listeners:
             listener(_run_has_ended())
@@ -84,17 +79,37 @@ class AwaitedResults:
             raise _run_has_ended()
         self._start_listening()
         self._driver.add_tasks(tasks)
-        records = self._driver.board.tasks
-        for task in tasks:
-            record = records[task.id]
-            if record.status.is_final:
-                settle(task.id, result_of(record))
-            elif task.id in self._waiting:
-                self._also_waiting.setdefault(task.id, []).append(settle)
-            else:
-                self._waiting[task.id] = settle
+        self.wait_for([task.id for task in tasks], settle)
 
-    def _listen(self, listener: Callable[[RunEnded], None]) -> None:
+    def wait_for(self, task_ids: Iterable[TaskId], settle: Settle) -> list[TaskId]:
+        """Call a function with the result of each of some tasks; only in the manager's loop.
+
+        Returns:
+            The ids of those that the manager does not have.
+        """
+        self._start_listening()
+        records = self._driver.board.tasks
+        unknown: list[TaskId] = []
+        for task_id in task_ids:
+            record = records.get(task_id)
+            if record is None:
+                unknown.append(task_id)
+            elif record.status.is_final:
+                settle(task_id, result_of(record))
+            else:
+                self._waiting[task_id] = (*self._waiting.get(task_id, ()), settle)
+        return unknown
+
+    def stop_waiting(self, task_ids: Iterable[TaskId], settle: Settle) -> None:
+        """Do not call a function any more with the results of some tasks."""
+        for task_id in task_ids:
+            left = tuple(each for each in self._waiting.get(task_id, ()) if each != settle)
+            if left:
+                self._waiting[task_id] = left
+            else:
+                self._waiting.pop(task_id, None)
+
+    def _listen(self, listener: Callable[[MusterError], None]) -> None:
         self._start_listening()
         if self._has_ended():
             listener(_run_has_ended())
@@ -109,7 +124,7 @@ class AwaitedResults:
         # A manager that nothing is submitted to saves the notifications.
         if not self._is_listening:
             self._is_listening = True
-            self._shell.notify(self)
+            self._notify(self)
 
 
 def _run_has_ended() -> RunEnded:

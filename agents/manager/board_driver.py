@@ -132,7 +132,7 @@ class BoardDriver:
         Raises:
             InvalidTask: an item is not a task, an id is taken, or a dependency is unknown or
                 circular; none of the tasks is added.
-            EncodeError: a task's data can't be encoded by msgpack; none is added.
+            EncodeError: a task's data have no plain form; none is added.
         """
         batch = tuple(tasks)
         packed = tuple(map(pack_task, batch))

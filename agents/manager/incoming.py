@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -11,6 +12,7 @@ from ...messages import (
     Answer,
     BlobsReached,
     BlobsWanted,
+    ClientHello,
     Goodbye,
     Heartbeat,
     Hello,
@@ -22,10 +24,12 @@ from ...messages import (
     ReturnTasks,
     SkillsInquiry,
     StoreUnusable,
+    TaskId,
     TaskProgress,
     UnknownTask,
     WorkerProfile,
 )
+from ...messages.wording import find_by_short_id
 from ..kernel.model.events import (
     ProgressReported,
     TasksGivenBack,
@@ -36,6 +40,7 @@ from ..kernel.model.events import (
 from ..skills.policy_skills import answer_skills_inquiry
 from ..transport.lane_manager import LaneManager
 from .board_driver import BoardDriver
+from .clients import Clients
 from .outgoing import OutgoingMessages
 
 MAX_RETRY_ANSWERS = 64
@@ -59,15 +64,21 @@ class Incoming:
         driver: drives the board.
         outgoing: answers, and knows who is admitted.
         handlers: take all other messages.
+        clients: takes what clients send.
     """
 
     def __init__(
-        self, driver: BoardDriver, outgoing: OutgoingMessages, handlers: MessageHandlers
+        self,
+        driver: BoardDriver,
+        outgoing: OutgoingMessages,
+        handlers: MessageHandlers,
+        clients: Clients,
     ) -> None:
         self._driver = driver
         self._outgoing = outgoing
         self._offload = outgoing.offload
         self._handlers = handlers
+        self._clients = clients
         self._lanes: LaneManager | None = None
         # A request is sent again until its answer arrives, and must be carried out once.
         self._retry_answers: deque[RetryAnswer] = deque(maxlen=MAX_RETRY_ANSWERS)
@@ -84,6 +95,10 @@ class Incoming:
             message: what arrived.
         """
         match message:
+            case ClientHello():
+                self._clients.hello(sender, message)
+            case _ if self._clients.has(sender):
+                self._clients.arrived(sender, message)
             case Heartbeat():
                 self._driver.apply(WorkerHeard(sender))
             case TaskProgress():
@@ -116,8 +131,10 @@ class Incoming:
 
     def _answer(self, inquiry: Inquiry) -> Answer:
         at = self._driver.now()
+        board = self._driver.board
         try:
-            lines = tuple(self._driver.board.explain(inquiry.task_id).lines(with_traceback=True))
+            task_id = _find((inquiry.task_id,), board.tasks)
+            lines = tuple(board.explain(task_id).lines(with_traceback=True))
         except UnknownTask as fault:
             return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
         return Answer(session=inquiry.session, lines=lines, at=at)
@@ -128,11 +145,7 @@ class Incoming:
             if known.session == session:
                 return known
         tasks = self._driver.board.tasks
-        named = [
-            next((each for each in possible if each in tasks), possible[0])
-            for possible in request.tasks
-            if possible
-        ]
+        named = [_find(possible, tasks) for possible in request.tasks if possible]
         try:
             retried = self._driver.retry(tuple(named) if request.tasks else None, request.reason)
             answer = RetryAnswer(session=session, retried=len(retried))
@@ -150,3 +163,9 @@ def _joined(sender: str, hello: Hello) -> WorkerJoined:
         call=hello.call,
         holding=frozenset(hello.holding),
     )
+
+
+def _find(possible: Sequence[TaskId], known: Collection[TaskId]) -> TaskId:
+    """The first of some possible ids that is known, whole or in its short form; else the first."""
+    whole = next((each for each in possible if each in known), None)
+    return whole or find_by_short_id(possible[-1], known) or possible[0]

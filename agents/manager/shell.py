@@ -26,7 +26,9 @@ from ..transport.lane_manager import LaneManager
 from ..transport.lane_router import LaneRouter
 from ..transport.link import Link
 from ..transport.traffic import Traffic
+from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
+from .clients import Clients
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
@@ -80,7 +82,10 @@ class ManagerShell:
             open_blobs=open_blobs,
             blob_threshold_bytes=blob_threshold_bytes,
         )
-        self._incoming = Incoming(self.driver, self._outgoing, hooks)
+        self.awaited = AwaitedResults(self.driver, self._outgoing.notify)
+        """Tells the results of tasks to those who wait for them."""
+        self._clients = Clients(self.driver, self.awaited)
+        self._incoming = Incoming(self.driver, self._outgoing, hooks, self._clients)
         self.driver.connect(self._outgoing.carry_out)
         self._router: LaneRouter | None = None
         self._session = secrets.token_hex(8)
@@ -214,6 +219,7 @@ class ManagerShell:
         driver.follow_clock()
         router = self._router = self._open_router(link, models, seal, lanes)
         self._outgoing.start(router, session, None if seal is None else seal.blob_key, models)
+        self._clients.start(router, session)
         self._incoming.start(lanes)
         self.receive = router.receive
         driver.start(router.wake)
@@ -237,6 +243,7 @@ class ManagerShell:
                 future.result()
             await self._calls.finish()
             self._outgoing.dismiss_workers()
+            self._clients.dismiss(self._outgoing.farewell)
             await router.settle(SHUTDOWN_TIMEOUT_S)
             if driver.commit is not None:
                 driver.commit.write_at_once()
@@ -297,6 +304,7 @@ class ManagerShell:
         while True:
             await asyncio.sleep(self.driver.rules.heartbeat_s)
             self._outgoing.post_datagram(EVERYONE, Heartbeat())
+            self._clients.drop_silent()
             if self.driver.commit is not None:
                 self.driver.commit.add_heartbeats()
 

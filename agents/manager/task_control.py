@@ -37,7 +37,7 @@ class TaskControl(RunView):
         Raises:
             DuplicateTask: a different task has its id; the message names the fields that differ.
             InvalidTask: a dependency is unknown, or the run has ended.
-            EncodeError: its data can't be encoded by msgpack.
+            EncodeError: its data have no plain form; names the place.
             StoreUnusable: the store can't be written to.
         """
         self.ask(lambda: self._shell.driver.add_tasks((task,)))
@@ -158,3 +158,20 @@ class TaskControl(RunView):
             IllegalTransition: it does not wait any more.
         """
         self.ask(lambda: self._shell.driver.set_priority(task_id, priority))
+
+    def forget_tasks(self, task_ids: Iterable[TaskId]) -> None:
+        """Forget settled tasks and their results, so that a manager can run for years.
+
+        The report does not contain them any more. A task that is submitted with the id of one is
+        a new task, and is done again.
+
+        Raises:
+            UnknownTask: there is no such task; none is forgotten.
+            IllegalTransition: a task is not settled, its worker has not confirmed that it stopped,
+                or a task that is kept depends on it or is its child; none is forgotten.
+        """
+        self._forget(tuple(task_ids))
+
+    def _forget(self, task_ids: Sequence[TaskId]) -> None:
+        forgotten = tuple(task_ids)
+        self.ask(lambda: self._shell.driver.forget(forgotten))

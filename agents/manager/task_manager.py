@@ -21,16 +21,15 @@ from ..runtime.background import BackgroundRun
 from ..runtime.log import log
 from ..runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK
 from ..store.protocol import Store
+from ..submission.submission import Submission
 from ..transport.ceylon_api import PeerMode
 from ..transport.lane_manager import LaneManager
 from ..transport.link import Link
 from .assigning import Assigning
-from .awaited_results import AwaitedResults
 from .hook_calls import in_hook
 from .hook_dispatch import HookDispatch
 from .options import ROLE, ManagerOptions, check_tasks_argument
 from .shell import RUN_CUT_SHORT, ManagerShell
-from .submission import Submission
 from .task_control import TaskControl
 from .workspace_agent import WorkspaceAgent
 
@@ -48,7 +47,7 @@ _HOW_TO_CONTINUE = (
 )
 
 
-class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
+class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
     """The manager: waits for its workers, assigns tasks by skill, and collects the results.
 
     ```python
@@ -233,7 +232,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             open_blobs=self._open_blobs,
             blob_threshold_bytes=blob_threshold_bytes,
         )
-        self._awaited = AwaitedResults(self._shell)
+        self._awaited = self._shell.awaited
         self._assigning = Assigning(self._shell, type(self).__name__)
         self._watch_timeouts()
         self._shell.driver.add_tasks(tasks)
@@ -294,8 +293,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
     ) -> None:
         """Begin to manage in the background; returns when workers can join.
 
-        It continues until `stop`, whether or not there are tasks. A failed task is tried at another
-        worker if one could do it, unless `reassign_failed` says otherwise.
+        It continues until `stop`; see `stay`.
 
         Args:
             inputs: passed to `@on_run` handlers as they are; they are never unpickled.
@@ -305,8 +303,16 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             PortInUse: another program uses the port.
             InvalidInput: it was started before.
         """
-        self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
+        self.stay()
         await self._service.start(lambda: self.start_agent(inputs, workers), self._shell.opened)
+
+    def stay(self) -> None:
+        """Continue until `stop`, whether or not there are tasks; call this before the start.
+
+        A failed task is tried at another worker if one could do it, unless `reassign_failed` says
+        otherwise. `start` does this by itself, `start_agent` does not.
+        """
+        self._shell.driver.stay(reassigns_failed=self._manager_options.service_reassigns_failed)
 
     async def stop(self) -> None:
         """End the run now: workers are told to stop, and unfinished tasks stay unfinished.
@@ -390,7 +396,7 @@ class TaskManager(Submission, TaskControl, HookDispatch, WorkspaceAgent):
             async with self._kept_skills:
                 await self._shell.run(link, dict(self.model_handlers()), session, seal, lanes)
         finally:
-            self._awaited.close()
+            self._shell.awaited.close()
             self._cancel_timers()
             self._run_finished.set()
             self._close_files()

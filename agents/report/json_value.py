@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from enum import Enum
 from typing import cast
 
 from pydantic import JsonValue
 
-from ...messages import Payload
+from ...messages import EncodeError, Payload
+from ...messages.plain_data import to_plain
 
 MAX_DEPTH = 64
 """How deeply lists and dicts may be nested; deeper values are replaced by a note."""
@@ -24,7 +27,7 @@ def to_json_value(value: Payload) -> JsonValue:
     the same text, the dict becomes `{"$items": [[key, value], ...]}`.
 
     Args:
-        value: a value that msgpack can encode; other objects become their `repr`.
+        value: any value; what has no plain form becomes its `repr`.
     """
     return _convert(value, MAX_DEPTH)
 
@@ -32,6 +35,8 @@ def to_json_value(value: Payload) -> JsonValue:
 def _convert(value: object, depth: int) -> JsonValue:
     converted: JsonValue
     match value:
+        case Enum():
+            converted = _convert(value.value, depth)
         case str():
             converted = _well_formed(value)
         case None | bool():
@@ -52,8 +57,16 @@ def _convert(value: object, depth: int) -> JsonValue:
         case dict():
             converted = _convert_dict(cast("dict[object, object]", value), depth - 1)
         case _:
-            converted = _well_formed(repr(value))
+            converted = _convert_object(value, depth)
     return converted
+
+
+def _convert_object(value: object, depth: int) -> JsonValue:
+    try:
+        plain = to_plain(value)
+    except EncodeError:
+        return _well_formed(repr(value))
+    return _convert(plain, depth)
 
 
 def _convert_dict(value: dict[object, object], depth: int) -> JsonValue:
@@ -66,6 +79,10 @@ def _convert_dict(value: dict[object, object], depth: int) -> JsonValue:
 
 
 def _name(key: object) -> str:
+    if not isinstance(key, str | int | float | bytes | datetime | None) or isinstance(key, Enum):
+        with contextlib.suppress(EncodeError):
+            # As in an encoded dict, where a key has its plain form too.
+            key = to_plain(key)
     return _well_formed(key if isinstance(key, str) else str(key))
 
 

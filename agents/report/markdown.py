@@ -15,8 +15,9 @@ from .timeline import Timeline, TimelineRow, make_timeline
 from .words import (
     NO_TYPE,
     describe_cost,
-    describe_losses,
-    is_anything_lost,
+    describe_deadlines,
+    describe_health,
+    describe_lost_attempts,
     name_of_column,
     rare_figures,
 )
@@ -81,14 +82,18 @@ def _opening(report: RunReport) -> Iterator[str]:
     yield f"**{headline}** in {format_duration(report.duration)}."
     if report.failure is not None:
         yield f"The run failed: {_cell(report.failure)}"
+    lost = sum(worker.lost for worker in report.workers.values())
     rows = [
         *((status.label, f"{report.counts.get(status, 0):,}") for status in TaskStatus),
-        ("Workers", f"{len(report.workers):,}"),
-        *((("Lost", describe_losses(report)),) if is_anything_lost(report) else ()),
+        ("Workers", f"{len(report.workers):,}" + (f", {lost:,} lost" if lost else "")),
         ("Work", format_duration(report.total_time)),
         ("Mean time", format_duration(report.mean_time)),
         ("Policy", _cell(report.policy)),
     ]
+    if lost_attempts := describe_lost_attempts(report):
+        rows.append(("Attempts lost", lost_attempts))
+    if deadlines := describe_deadlines(report):
+        rows.append(("Deadlines missed", deadlines))
     if report.has_costs:
         rows.append(("Cost", _cell(describe_cost(report))))
     if report.quality is not None:
@@ -145,7 +150,7 @@ def _workers(report: RunReport) -> Iterator[str]:
     rows = [
         (
             _cell(name),
-            "lost" if worker.lost else worker.health.value if worker.health else "",
+            describe_health(worker),
             str(worker.skill_level),
             f"{worker.slots:,}",
             f"{worker.completed:,}",

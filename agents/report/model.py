@@ -100,9 +100,6 @@ class TaskReport(_ReportPart):
     error_message: str | None
     """Why it failed or was cancelled, or why its last attempt failed; None if it completed."""
 
-    error_traceback: str | None = None
-    """The traceback of what its handler raised, as text; None if there is none."""
-
     output: Output
     """What the handler returned; `muster.agents.report.json_value` defines its form in JSON."""
 
@@ -144,6 +141,9 @@ class TaskReport(_ReportPart):
 
     quality: Share | None = None
     """The grade of its result, 0 to 1; None for none."""
+
+    error_traceback: str | None = None
+    """Where in the handler its last error was raised; None if that is not known."""
 
     late_s: Seconds | None = None
     """By how many seconds it missed its deadline, so far if it is not settled; 0 if it failed

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...messages import TaskStatus
+from ...messages.wording import short_id
 from ..kernel.model.health import Health
 from ..runtime.terminal_text import one_line, terminal_line
 from .formatting import format_cost, format_grade
@@ -22,8 +23,8 @@ from .skill_map import DIFFICULTY
 from .tracebacks import group_failures, innermost_lines
 from .words import (
     describe_cost,
-    describe_losses,
-    is_anything_lost,
+    describe_deadlines,
+    describe_lost_attempts,
     name_of_column,
     rare_figures,
 )
@@ -114,7 +115,7 @@ def _task_line(task: TaskReport) -> str:
         given = f"last assigned to {_one_line(task.worker)}"
     else:
         given = f"assigned to {_one_line(task.worker)}"
-    return f"Task {_one_line(str(task.id))} {given} - {result}"
+    return f"Task {_one_line(short_id(task.id))} {given} - {result}"
 
 
 # ------------------------------------------------------------------------ the tables
@@ -174,7 +175,7 @@ def _task_table(report: RunReport, width: int) -> Iterable[RenderableType]:
     if not told:
         return
     shown, hidden = _fold(told, lambda task: task.status is not TaskStatus.COMPLETED)
-    ids = _Column("Task", [Text(_one_line(str(task.id))) for task in shown])
+    ids = _Column("Task", [Text(_one_line(short_id(task.id))) for task in shown])
     columns = [
         ids,
         _Column("Description", [Text(_one_line(task.description)) for task in shown]),
@@ -285,8 +286,10 @@ def _closing(report: RunReport) -> Iterable[Text]:
     if report.mean_time is not None:
         work, mean = _duration(report.total_time), _duration(report.mean_time)
         yield Text(f"Work: {work}, {mean} a task")
-    if is_anything_lost(report):
-        yield Text(f"Lost: {describe_losses(report)}", style="yellow")
+    if lost_attempts := describe_lost_attempts(report):
+        yield Text(f"Attempts lost: {lost_attempts}")
+    if deadlines := describe_deadlines(report):
+        yield Text(f"Deadlines missed: {deadlines}")
     if report.has_costs:
         yield Text(f"Cost: {_one_line(describe_cost(report))}")
     if report.quality is not None:

@@ -1,13 +1,12 @@
-"""The words that all forms of the report use for costs, grades and skills."""
+"""The words that all forms of the report use, such as those for costs, grades and losses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..kernel.model.health import Health
 from .formatting import format_cost, format_duration, format_grade
 from .model import RunReport, SkillCell, TaskReport, WorkerReport
-
-_SEVERAL = 2
 
 NO_TYPE = "(no type)"
 """The name of the tasks without a type."""
@@ -24,25 +23,6 @@ def describe_cost(report: RunReport) -> str:
     return f"{spent} of a budget of {format_cost(report.budget)}, {left} left"
 
 
-def describe_losses(report: RunReport) -> str:
-    """How many workers, attempts and tasks were lost, such as "1 worker, 3 attempts, no task"."""
-    workers = sum(worker.lost for worker in report.workers.values())
-    counts = {
-        "worker": workers,
-        "attempt": report.attempts_lost,
-        "task": report.tasks_lost,
-    }
-    return ", ".join(
-        f"{count or 'no'} {what}" if count < _SEVERAL else f"{count:,} {what}s"
-        for what, count in counts.items()
-    )
-
-
-def is_anything_lost(report: RunReport) -> bool:
-    """Whether a worker, an attempt or a task was lost."""
-    return bool(report.attempts_lost) or any(each.lost for each in report.workers.values())
-
-
 def describe_terms(task: TaskReport) -> str:
     """What a task asks for besides its difficulty, such as named skills and a deadline."""
     terms = [f"{name} {level:g}" for name, level in task.required_skills.items()]
@@ -57,6 +37,30 @@ def describe_terms(task: TaskReport) -> str:
     if task.votes > 1:
         terms.append(f"{task.votes} votes")
     return "; ".join(terms)
+
+
+def describe_health(worker: WorkerReport) -> str:
+    """The health of a worker at the run's end, or now; "" if it is not known."""
+    if worker.lost:
+        return Health.LOST.value
+    if worker.gone_home:
+        return "gone home"
+    return worker.health.value if worker.health else ""
+
+
+def describe_lost_attempts(report: RunReport) -> str:
+    """How many attempts were lost, and how many tasks failed for that; "" for none."""
+    if not report.attempts_lost:
+        return ""
+    tasks = "task" if report.tasks_lost == 1 else "tasks"
+    failed = f"{report.tasks_lost:,} {tasks} failed for it" if report.tasks_lost else "no task lost"
+    return f"{report.attempts_lost:,}, {failed}"
+
+
+def describe_deadlines(report: RunReport) -> str:
+    """How many deadlines were missed; "" if no task has one."""
+    deadlines = sum(task.deadline is not None for task in report.tasks)
+    return f"{report.deadlines_missed:,} of {deadlines:,}" if deadlines else ""
 
 
 def name_of_column(cell: SkillCell) -> str:

@@ -266,6 +266,10 @@ class LimitedListener:
             accepted.close()
             await asyncio.sleep(0)
             return
+        # asyncio does this only for sockets that name their protocol. Otherwise the second of two
+        # messages waits until the other end acknowledges the first, for up to 40 ms.
+        with suppress(OSError):
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = LimitedConnection(accepted, site, loop.time(), is_reserved=is_reserved)
         self._connections.append(connection)
         try:

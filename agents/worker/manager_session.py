@@ -1,4 +1,4 @@
-"""A worker's connection to one manager: joining, welcome, heartbeats, and noticing its loss."""
+"""A member's connection to one manager: joining, welcome, heartbeats, and noticing its loss."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-from ...messages import BacklogFull, Heartbeat, Hello, TaskId, Welcome, WorkerProfile
+from ...messages import BacklogFull, Heartbeat, Welcome
 from ...messages.frame import ANY_MANAGER
 from ..execution.held_slots import HeldSlotWarnings, OverdueAttempt
 from ..kernel.delivery.connection_life import ConnectionPause
@@ -37,13 +37,12 @@ Connect: TypeAlias = Callable[[ConnectionHolder], Awaitable[DirectConnection | N
 """Asks the manager for a direct connection, which the holder uses from then on."""
 
 
-class SessionOwner(Protocol):
-    """What a session needs to know about its worker."""
+Greet: TypeAlias = Callable[[int], BaseModel]
+"""Makes the request to join, with the number of the conversation that is asked for."""
 
-    @property
-    def held_keys(self) -> Iterable[tuple[TaskId, int]]:
-        """The attempts that the worker runs or has unrecorded results of, as task and number."""
-        ...
+
+class SessionOwner(Protocol):
+    """What a session needs to know about its worker or client."""
 
     @property
     def running_count(self) -> int:
@@ -63,7 +62,7 @@ class SessionOwner(Protocol):
         ...
 
     def refused(self, reason: str) -> None:
-        """The worker's seal can't get into the workspace; called while it has not joined."""
+        """The seal can't get into the workspace; called while the owner has not joined."""
         ...
 
     def send_results(self) -> None:
@@ -78,26 +77,29 @@ class ManagerSession:
     another manager arrives.
 
     Args:
-        owner: the worker.
-        profile: what it tells about itself.
-        name: names this start of the worker.
+        owner: the worker or client.
+        owner_name: its name.
+        name: names this start of it.
+        hello: makes the request to join.
         endpoint: sends and receives.
-        calls: numbers the conversations that the worker asks for, over all its sessions.
+        calls: numbers the conversations that the owner asks for, over all its sessions.
         former: the session before this one, if any: its intervals hold until the next welcome.
     """
 
     def __init__(
         self,
         owner: SessionOwner,
-        profile: WorkerProfile,
+        owner_name: str,
         name: str,
         endpoint: Endpoint,
         *,
+        hello: Greet,
         calls: Iterator[int],
         former: ManagerSession | None = None,
     ) -> None:
         self._owner = owner
-        self._profile = profile
+        self._owner_name = owner_name
+        self._hello = hello
         self._name = name
         self.endpoint = endpoint
         self._calls = calls
@@ -152,7 +154,7 @@ class ManagerSession:
         conversation = f"{self._name}.{welcome.worker_call}/{welcome.session}/{welcome.admission}"
         self.endpoint.open(sender, conversation)
         if self.manager != sender:
-            log.info("joined", worker=self._profile.name, manager=welcome.manager)
+            log.info("joined", worker=self._owner_name, manager=welcome.manager)
         self.manager = sender
         self.manager_name = welcome.manager
         self._manager_session = welcome.session
@@ -171,13 +173,7 @@ class ManagerSession:
         self.call = next(self._calls)
 
     def _say_hello(self) -> None:
-        hello = Hello.of(
-            self._profile,
-            session=self._name,
-            call=self.call,
-            holding=tuple(dict.fromkeys(self._owner.held_keys)),
-        )
-        self.endpoint.post_datagram(ANY_MANAGER, hello)
+        self.endpoint.post_datagram(ANY_MANAGER, self._hello(self.call))
 
     # ------------------------------------------------------------------ sending
 
@@ -198,7 +194,7 @@ class ManagerSession:
         """
         owner, self._watch = self._owner, watch
         pause_s, asked_s = HELLO_EVERY_S, 0.0
-        held_slots = HeldSlotWarnings(self._profile.name)
+        held_slots = HeldSlotWarnings(self._owner_name)
         checked_at = now()
         while True:
             held_slots.check(owner.overdue(), now())
@@ -213,7 +209,7 @@ class ManagerSession:
                     log.warning(
                         "no manager answers yet: it is not running, it is in another workspace, or "
                         "the ticket is an old one",
-                        worker=self._profile.name,
+                        worker=self._owner_name,
                     )
                 asked_s += pause_s
                 pause_s = min(pause_s * 1.2, SLOWEST_HELLO_S)
@@ -241,13 +237,11 @@ class ManagerSession:
         if max(silent_s, absent_s) > self.lost_after_s:
             late_s = watch.late_since(min(last_received_at, last_checked_at))
             if silent_s - late_s > self.lost_after_s:
-                log.warning(
-                    "the manager is silent; asking to join again", worker=self._profile.name
-                )
+                log.warning("the manager is silent; asking to join again", worker=self._owner_name)
             else:
                 log.info(
                     "this worker's own event loop was blocked; asking whether it counts as lost",
-                    worker=self._profile.name,
+                    worker=self._owner_name,
                     late_s=round(late_s, 1),
                 )
             # The conversation stays open: if the manager has not lost us, it goes on.
@@ -256,7 +250,7 @@ class ManagerSession:
         if self._is_link_dead(checked_at) and owner.can_dial_again():
             log.warning(
                 "only the direct connection still reaches the manager; dialing again",
-                worker=self._profile.name,
+                worker=self._owner_name,
             )
             return True
         return (

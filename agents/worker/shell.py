@@ -22,6 +22,7 @@ from ...messages import (
     EncodeError,
     Goodbye,
     Heartbeat,
+    Hello,
     JoinRefused,
     Parcel,
     RecallTasks,
@@ -197,9 +198,10 @@ class WorkerShell:
         )
         manager_session = self._manager_session = ManagerSession(
             self,
-            profile,
+            profile.name,
             self.session_id,
             endpoint,
+            hello=partial(self._greeting, profile),
             calls=self._calls,
             former=self._manager_session,
         )
@@ -264,6 +266,10 @@ class WorkerShell:
             self._post,
             sends_tracebacks=self._hooks.send_tracebacks,
         )
+
+    def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
+        holding = tuple(dict.fromkeys(self.held_keys))
+        return Hello.of(profile, session=self.session_id, call=call, holding=holding)
 
     async def _wait_for_end(self) -> None:
         await self._ended.wait()

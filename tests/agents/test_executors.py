@@ -159,6 +159,7 @@ def die_first(task: Task) -> int:
     return os.getpid()
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_a_pool_that_broke_fails_its_task_and_is_made_anew() -> None:
     handlers = Handlers()

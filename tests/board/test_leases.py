@@ -56,7 +56,7 @@ def test_an_attempt_may_take_as_long_as_task_difficulty_and_scale_say(
 ) -> None:
     board = watched(time_scale=scale)
     board.add(task(1, **fields))
-    board.join("Ada")
+    board.join("Ada", 10)
     board.begin()
     assert board.given[0].timeout == timeout
     assert board.record(1).deadline == pytest.approx(deadline)

@@ -83,7 +83,13 @@ def test_a_story_in_one_process_ends_as_told(story: type[Scenario]) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name())
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param(story, id=story.name(), marks=() if story is AllWell else pytest.mark.slow)
+        for story in STORIES
+    ],
+)
 def test_a_story_with_worker_processes_ends_as_told(story: type[Scenario]) -> None:
     check_story(story, *play(story(time_scale=0.05), processes=True))
 
@@ -103,6 +109,7 @@ def test_twenty_runs_in_a_row_end_as_told(story: type[Scenario], run: int) -> No
     check_story(story, *play(story(time_scale=0.02), processes=True))
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_the_diagram_of_word_count_holds_for_its_processes() -> None:
     report, trace = play(WordCount())

@@ -25,12 +25,13 @@ pytestmark = [
     pytest.mark.usefixtures("needs_networks"),
 ]
 
-TASKS = 500
+TASKS = 600
 NAMES = ("Ada", "Ben", "Cleo", "Dan")
 PORT = 9_000
 PARTITION_S = 20.0
 BACK_S = 60.0
-# Four slots alone do 270 of these in 20 s: a partition of two workers lies amid the run.
+# Four slots alone do 270 of these in 20 s, and as many again before the run is over: those who were
+# cut off have time to come back.
 LONG_S = (0.25, 0.35)
 SHORT_S = (0.03, 0.06)
 

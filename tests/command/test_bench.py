@@ -46,6 +46,7 @@ def test_all_figures_are_told_as_json_and_nothing_is_left_behind(
     assert start("status", "--store", "run.db").end().code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_ctrl_c_during_the_cold_start_ends_that_too(start: Start, tmp_path: Path) -> None:

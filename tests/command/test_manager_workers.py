@@ -157,6 +157,7 @@ def test_a_manager_that_is_killed_leaves_no_process(
     managing.wait_until(lambda: started_by(managing.process.pid) == [])
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_ctrl_c_ends_the_workers_with_the_manager(

@@ -20,6 +20,11 @@ pytestmark = [pytest.mark.ceylon, pytest.mark.processes]
 
 Start = Callable[..., Any]
 
+HOW = [
+    pytest.param((), id="in one process"),
+    pytest.param(("--processes",), id="in processes", marks=pytest.mark.slow),
+]
+
 HANGING = """
 import time
 from pathlib import Path
@@ -128,7 +133,7 @@ def test_missing_workers_end_a_run_with_1_its_report_and_the_reason(start: Start
     assert "missing: Senior" in ended.err
 
 
-@pytest.mark.parametrize("how", [(), ("--processes",)], ids=["in one process", "in processes"])
+@pytest.mark.parametrize("how", HOW)
 def test_a_scenario_of_the_users_own_is_played_from_its_file(
     start: Start, tmp_path: Path, how: tuple[str, ...]
 ) -> None:
@@ -142,7 +147,7 @@ def test_a_scenario_of_the_users_own_is_played_from_its_file(
     assert ("adding\n" in ended.out) == (how == ())
 
 
-@pytest.mark.parametrize("how", [(), ("--processes",)], ids=["in one process", "in processes"])
+@pytest.mark.parametrize("how", HOW)
 def test_ctrl_c_ends_a_run_with_the_report_of_what_was_done(
     start: Start, how: tuple[str, ...]
 ) -> None:
@@ -187,6 +192,7 @@ def test_worker_processes_end_when_whoever_started_them_is_killed(start: Start) 
     running.wait_until(lambda: members_of(running.process.pid) == [])
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_the_reader_of_its_lines_leaves(
     start: Start, tasks_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -201,6 +207,7 @@ def test_a_run_goes_on_when_the_reader_of_its_lines_leaves(
     assert json.loads((tmp_path / "r.json").read_text())["success_rate"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_scenario_of_the_users_own_can_be_run_as_a_script(start: Start, tmp_path: Path) -> None:
     (tmp_path / "adding.py").write_text(ADDING)
     script = STORY + "\nfrom muster.scenarios.scenario import perform\nperform(Sums)\n"
@@ -249,6 +256,7 @@ def test_a_manager_and_two_workers_find_each_other_through_a_ticket_file(
     assert not (tmp_path / "ticket").exists()
 
 
+@pytest.mark.slow
 def test_a_second_manager_does_not_take_the_ticket_file_of_a_running_one(
     start: Start, tasks_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -274,6 +282,7 @@ def test_a_worker_that_comes_before_its_manager_waits_for_the_ticket_file(
     assert managing.end().code == 0
 
 
+@pytest.mark.slow
 def test_with_json_the_ticket_goes_to_stderr_and_only_the_report_to_stdout(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -317,6 +326,7 @@ def test_a_running_manager_tells_why_a_task_waits(
     assert "worker" in ended.out
 
 
+@pytest.mark.slow
 def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -341,6 +351,7 @@ def test_ctrl_c_ends_a_manager_with_its_report_and_sends_the_workers_home(
     assert working.end().code == 0
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_manager_as_ctrl_c_does(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:
@@ -384,7 +395,9 @@ def test_ctrl_c_at_a_worker_hands_its_task_to_another_at_once(
     assert staying.end().out == "Zoe: 1 task, 1 succeeded\n"
 
 
-@pytest.mark.parametrize("where", ["--threads", "--processes"])
+@pytest.mark.parametrize(
+    "where", ["--threads", pytest.param("--processes", marks=pytest.mark.slow)]
+)
 def test_handlers_run_in_threads_or_processes(start: Start, tmp_path: Path, where: str) -> None:
     (tmp_path / "adding.py").write_text(ADDING)
     (tmp_path / "tasks.jsonl").write_text(

@@ -76,6 +76,7 @@ def test_the_page_lingers_after_the_run_until_it_is_interrupted(start: Start) ->
     assert ended.err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.ceylon
 @pytest.mark.processes
 def test_elsewhere_than_at_a_terminal_the_page_ends_with_the_run(

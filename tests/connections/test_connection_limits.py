@@ -333,3 +333,13 @@ def test_whoever_asks_is_answered_when_the_process_has_no_descriptor_left() -> N
     assert len(others) == 5
     # Once, although it happened again and again.
     assert done.stderr.count("Too many open files") == 1
+
+
+async def test_an_accepted_connection_sends_at_once() -> None:
+    # Otherwise the second of two messages waits for the acknowledgement of the first.
+    async with listening() as place:
+        await place.ask()
+        connection = place.listener._connections[0]
+        assert connection.transport is not None
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -21,8 +21,8 @@ def test_each_diagram_has_its_line_and_its_mark() -> None:
 {DIAGRAM}
 <!-- not checked: it is a dream -->
 {DIAGRAM}
-<!-- check: lost -->
-Some text.
+Of `<!-- check: SCENARIO -->` in a text:
+<!-- any other comment -->
 {DIAGRAM}
 ```mermaid
 flowchart LR
@@ -70,3 +70,56 @@ def test_an_mmd_file_is_one_diagram() -> None:
 def test_a_fault_is_told_with_file_and_line(document: str, problem: str) -> None:
     with pytest.raises(InvalidDiagram, match=problem):
         find_diagrams(document, "page.md")
+
+
+FLOWCHART = "```mermaid\nflowchart LR\n    A --> B\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("after", "reason"),
+    [
+        ("", "nothing follows it"),
+        ("\n\n", "nothing follows it"),
+        (f"Some text.\n{DIAGRAM}", "line 3 is no block"),
+        (f"<!-- a comment -->\n{DIAGRAM}", "line 3 is no block"),
+        (f"<!-- check: all_well -->\n{DIAGRAM}", "another mark follows on line 3"),
+        (FLOWCHART, "the block on line 3 is no sequence diagram"),
+        ("```mermaid\n```\n", "the block on line 3 is no sequence diagram"),
+        ("```text\nsequenceDiagram\n```\n", "the block on line 3 is no mermaid block"),
+        ("```\nsequenceDiagram\n```\n", "the block on line 3 is no mermaid block"),
+        ("```{.mermaid}\nsequenceDiagram\n```\n", "the block on line 3 is no mermaid block"),
+        (":::mermaid\nsequenceDiagram\n:::\n", "line 3 is no block"),
+        ("    sequenceDiagram\n", "line 3 is no block"),
+    ],
+)
+@pytest.mark.parametrize("others", ["", DIAGRAM])
+def test_a_mark_without_a_diagram_that_can_be_read_is_an_error(
+    after: str, reason: str, others: str
+) -> None:
+    mark = "\n<!-- check: all_well -->\n"
+    document = f"{mark}{after}\n{others}" if after.strip() else f"{others}{mark}{after}"
+    line = document.index("<!--", 1)
+    with pytest.raises(InvalidDiagram) as caught:
+        find_diagrams(document, "page.md")
+    told = str(caught.value)
+    assert told.startswith(f"page.md:{document[:line].count(chr(10)) + 1}: ")
+    assert f"the mark 'check' is not before a diagram that can be checked: {reason}" in told
+
+
+def test_a_mark_that_exempts_may_stand_before_any_mermaid_block() -> None:
+    assert find_diagrams(f"<!-- not checked: a sketch -->\n{FLOWCHART}", "page.md") == []
+    with pytest.raises(InvalidDiagram, match=r"page\.md:1: the mark 'not checked' is not before"):
+        find_diagrams("<!-- not checked: a sketch -->\n```text\na\n```\n", "page.md")
+
+
+def test_a_mark_of_several_lines_is_an_error() -> None:
+    with pytest.raises(InvalidDiagram, match=r"page\.md:2: this mark has no '-->' on its line"):
+        find_diagrams(f"\n<!-- check: all_well\n-->\n{DIAGRAM}", "page.md")
+
+
+@pytest.mark.parametrize("opening", ["```Mermaid", "``` mermaid", "~~~~ mermaid title=run"])
+def test_a_block_is_read_however_its_opening_is_written(opening: str) -> None:
+    closing = opening.rstrip(" =abcdefghijklmnopqrstuvwxyzM")
+    document = f"<!-- check: all_well -->\n{opening}\nsequenceDiagram\n{closing}\n"
+    (found,) = find_diagrams(document, "page.md")
+    assert found.run == ("all_well",)

@@ -20,8 +20,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(<!-- (?:run|test) -->\s*)?```(\w*)\n(.*?)```", re.DOTALL)
 NOT_RUN = {"text", "json", "mermaid", "csv", "toml", "jsonl"}
 BLOCK_DEADLINE_S = 300
-QUICK_PAGES = {"README", "handlers"}
-"""What a newcomer copies first; the others take a minute and more together."""
+QUICK_PAGES = {"README"}
+"""What a newcomer copies first; the others take minutes together."""
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:

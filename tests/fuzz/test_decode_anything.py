@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from muster.messages import DecodeError, decode_message
@@ -15,6 +16,7 @@ from muster.messages.frame import decode_frame, decode_letter
 SCRIPT = Path(__file__).with_name("decode_anything.py")
 
 
+@pytest.mark.slow
 def test_twenty_thousand_inputs_bring_messages_and_decode_errors_alone() -> None:
     ran = subprocess.run(
         [sys.executable, str(SCRIPT), "--count", "20000", "--seed", "1"],

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,15 +22,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ..contrast import READABLE, contrasts_of
+from .chromium import ARGUMENTS, find_chromium_or_skip
 
 pytestmark = [pytest.mark.browser, pytest.mark.ceylon, pytest.mark.processes]
 
 DEADLINE_S = 60
 MUSTER = (sys.executable, "-m", "muster.agents.command")
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 LEAVES = """
 import asyncio
 from pathlib import Path
@@ -54,19 +50,9 @@ async def roll(task):
 """
 
 
-def find_chromium() -> str | None:
-    named = os.environ.get("MUSTER_CHROMIUM")
-    return named or shutil.which("chromium") or shutil.which("chromium-browser")
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = find_chromium()
-    if chromium is None:
-        missing = "there is no Chromium on the path, and MUSTER_CHROMIUM names none"
-        is_required = any(os.environ.get(name) for name in ("CI", "MUSTER_BROWSER_REQUIRED"))
-        assert not is_required, missing
-        pytest.skip(missing)
+    chromium = find_chromium_or_skip()
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield launched

@@ -23,7 +23,7 @@ def test_many_thousand_results_of_steady_workers_raise_hardly_an_alarm():
     alarms = [
         count_alarms(ChangeDetector(), random.Random(seed), MARGIN, 5_000) for seed in range(8)
     ]
-    assert sum(alarms) <= 1
+    assert sum(alarms) <= 3
 
 
 @pytest.mark.parametrize("seed", range(4))

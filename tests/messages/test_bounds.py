@@ -95,6 +95,17 @@ BOUNDS = {
     "BlobsReached.reason": TEXT,
     "ResultRecorded.task_id": ID,
     "ResultRecorded.attempt": ">= 1",
+    "ClientHello.name": NAME,
+    "ClientHello.session": SESSION,
+    "ClientHello.call": ">= 1",
+    "SubmitTasks.number": ">= 1",
+    "SubmitTasks.tasks": "items <= 10000",
+    "AwaitTasks.number": ">= 1",
+    "AwaitTasks.task_ids": "items <= 10000",
+    "AwaitTasks.task_ids[]": ID,
+    "ManagerRequest.number": ">= 1",
+    "ManagerReply.number": ">= 1",
+    "ManagerReply.error_kind": "characters <= 100",
 }
 
 

@@ -21,7 +21,7 @@ from muster.messages import (
 )
 from muster.messages.codec import decode_task, encode_task
 from muster.messages.values import pack
-from muster.messages.wording import short_id
+from muster.messages.wording import find_by_short_id, short_id
 from pydantic import Field
 
 
@@ -164,3 +164,27 @@ def test_an_id_stays_when_other_fields_are_set() -> None:
 )
 def test_of_a_uuid_the_end_is_shown_where_room_is_short(task_id: TaskId, shown: str) -> None:
     assert short_id(task_id) == shown
+
+
+UUIDS = ["019acb52-7c1e-7d3a-9b0e-5f3c1a2b4d6e", "019acb52-7c1e-7d3a-9b0e-5f3c1a2b4d6f"]
+
+
+@pytest.mark.parametrize(
+    ("short", "known", "found"),
+    [
+        ("…1a2b4d6e", UUIDS, UUIDS[0]),
+        ("1a2b4d6f", UUIDS, UUIDS[1]),
+        ("1a2b4d6e", ["page 1a2b4d6e", 7], None),
+        ("4d6e", UUIDS, None),
+        ("1a2b4d6e", [UUIDS[0], "01" + UUIDS[0][2:-1] + "e", UUIDS[0].replace("019", "020")], None),
+        (
+            12345678,
+            ["019acb52-7c1e-7d3a-9b0e-5f3c12345678"],
+            "019acb52-7c1e-7d3a-9b0e-5f3c12345678",
+        ),
+    ],
+)
+def test_the_short_form_finds_the_only_task_that_has_it(
+    short: object, known: list[TaskId], found: TaskId | None
+) -> None:
+    assert find_by_short_id(short, known) == found

@@ -13,16 +13,20 @@ from muster.messages import (
     MESSAGE_KINDS,
     Answer,
     AskAboutAttempts,
+    AwaitTasks,
     BlobPlace,
     BlobsReached,
     BlobsWanted,
     CancelTask,
+    ClientHello,
     DecodeError,
     Flaw,
     Goodbye,
     Heartbeat,
     Hello,
     Inquiry,
+    ManagerReply,
+    ManagerRequest,
     Parcel,
     PriorityTask,
     RecallTasks,
@@ -34,6 +38,7 @@ from muster.messages import (
     Shutdown,
     SkillsAnswer,
     SkillsInquiry,
+    SubmitTasks,
     Task,
     TaskAssignment,
     TaskProgress,
@@ -207,6 +212,22 @@ messages: dict[type[BaseModel], st.SearchStrategy[BaseModel]] = {
         content=st.binary(max_size=40),
         is_last=st.booleans(),
         problem=notes,
+    ),
+    ClientHello: st.builds(ClientHello, name=names, session=short_texts, call=attempts),
+    SubmitTasks: st.builds(
+        SubmitTasks, number=attempts, tasks=st.lists(st.binary(max_size=40), max_size=3).map(tuple)
+    ),
+    AwaitTasks: st.builds(
+        AwaitTasks, number=attempts, task_ids=st.lists(ids, max_size=3).map(tuple)
+    ),
+    ManagerRequest: st.builds(
+        ManagerRequest,
+        number=attempts,
+        method=st.sampled_from(["cancel", "set_priority", "status", "why", "workers"]),
+        arguments=st.dictionaries(short_texts, payloads, max_size=3),
+    ),
+    ManagerReply: st.builds(
+        ManagerReply, number=attempts, value=payloads, error_kind=short_texts, error=notes
     ),
     RetryRequest: st.builds(
         RetryRequest,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from muster.agents.kernel.board.board import Board
 from muster.agents.kernel.matching.adaptive import AdaptivePolicy
 from muster.agents.kernel.matching.policy_names import POLICIES
@@ -89,7 +90,7 @@ def large_run() -> RunReport:
 def page_file(large_run: RunReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of that run as a page."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(large_run, path, f"sequenceDiagram\n    Note over A: {EVIL}")
+    write_report(large_run, path, f"sequenceDiagram\n    A->>Ben: hello\n    Note over A: {EVIL}")
     return path
 
 
@@ -144,11 +145,14 @@ def test_a_run_of_5000_tasks_opens_in_a_moment(browser: Any, page_file: Path) ->
 
 
 def test_texts_from_outside_are_shown_and_not_run(page: Any) -> None:
-    assert page.title() == "the_muster: 4,000 of 5,000 tasks completed"
+    assert page.title() == "the_muster: 4,000 of 5,000 tasks completed, 1,000 failed"
     assert page.locator("tr.task td.what").nth(6).evaluate("cell => cell.firstChild.data") == EVIL
     assert page.locator("img").count() == 0
     page.get_by_text("Show its text").click()
     assert EVIL in page.locator("pre code").inner_text()
+    drawn = page.locator("svg.sequence text").all_text_contents()
+    assert {"A", "Ben", "hello"} <= set(drawn)
+    assert "<script>document.title =" in " ".join(drawn)
 
 
 def test_the_table_is_filtered_sorted_and_turned(page: Any) -> None:
@@ -165,6 +169,62 @@ def test_the_table_is_filtered_sorted_and_turned(page: Any) -> None:
     assert ids.first.inner_text() == "4999"
     page.get_by_label("Filter the tasks").fill("batch 4999")
     assert (ids.all_inner_texts(), found.inner_text()) == (["4999"], "1 of 5,000 tasks")
+
+
+def test_an_error_filters_the_table(page: Any) -> None:
+    found = page.locator("#found")
+    page.get_by_label("Filter the tasks").fill("number 1")
+    page.locator("#kinds").get_by_role("button", name="too difficult").click()
+    assert found.inner_text() == "1,000 of 5,000 tasks"
+    assert page.get_by_label("Filter the tasks").input_value() == ""
+    chosen = page.get_by_label("Show tasks with this error")
+    assert chosen.evaluate("select => select.selectedOptions[0].text") == "too difficult"
+    assert set(page.locator("tr.task td.status").all_inner_texts()) == {"Failed"}
+    chosen.select_option(label="Every error")
+    assert found.inner_text() == "5,000 tasks"
+
+
+def test_without_a_script_the_table_is_plain(browser: Any, page_file: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto(page_file.as_uri())
+    rows = opened.locator("#task-table tbody tr")
+    statuses = opened.locator("#task-table td.status").all_inner_texts()
+    assert rows.count() == len(statuses) > 100
+    # Those that did not complete come first in the choice.
+    assert set(statuses) == {"Failed"}
+    assert opened.locator("#controls").is_hidden()
+    assert "tasks are not listed" in opened.locator("noscript").first.inner_text()
+    assert opened.locator("svg.sequence").count() == 1
+    context.close()
+
+
+def test_nothing_wraps_beside_an_empty_column(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    task_id, worker = "019ad2c4-77d1-7c3e-9d52-0f5e6a7b8c9d", "worker-07.rack-3.example"
+    report = _report_of(Task(id=task_id, description="Sort"), worker)
+    write_report(report, path)
+    opened = browser.new_page(viewport={"width": 1_280, "height": 844})
+    opened.goto(path.as_uri())
+    for name in (task_id, worker):
+        for cell in opened.get_by_text(name, exact=True).all():
+            if cell.evaluate("each => each instanceof HTMLElement && each.closest('table')"):
+                heights = (
+                    "each => each.offsetHeight / parseFloat(getComputedStyle(each).lineHeight)"
+                )
+                assert cell.evaluate(heights) < 2
+    opened.close()
+
+
+def test_every_table_scrolls_by_itself_on_a_phone(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    wide = page.locator("table, svg.sequence").evaluate_all(
+        "all => all.filter(each => each.scrollWidth > 374 && !each.closest('.wide'))"
+        ".map(each => each.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+    page.locator("#task-table").evaluate("table => { table.parentNode.scrollLeft = 50 }")
+    assert page.evaluate("document.querySelector('#task-table').parentNode.scrollLeft") == 50
 
 
 def test_a_click_tells_a_tasks_story(page: Any, large_run: RunReport) -> None:
@@ -191,6 +251,7 @@ def test_workers_that_were_lost_are_marked(page: Any) -> None:
     assert page.locator("svg.timeline tspan.gone").all_text_contents() == ["lost at 5 min"]
     assert page.locator("svg.timeline line.gone").count() == 1
     assert page.locator(".health.h-lost").count() == 1
+    assert page.locator(".health.h-gone-home").count() == 9
     assert page.locator("svg.timeline rect.o-lost title").first.text_content().startswith("task ")
 
 
@@ -244,6 +305,16 @@ def learned_run() -> RunReport:
     return build_report(board, name="the_muster", now=now)
 
 
+def _report_of(task: Task, worker: str) -> RunReport:
+    board = Board(policy=POLICIES["in_order"]())
+    board.handle(TasksAdded((task,)), START)
+    board.handle(WorkerJoined("w", WorkerProfile(worker, 5)), START)
+    board.handle(AssigningBegun(), START)
+    result = TaskResult(task_id=task.id, worker=worker, attempt=1, success=True, execution_time=1.0)
+    board.handle(ResultReceived("w", result), START + 1)
+    return build_report(board, name="estate", now=START + 1)
+
+
 def test_costs_and_what_workers_have_shown_are_readable(
     browser: Any, learned_run: RunReport, tmp_path: Path
 ) -> None:
@@ -276,4 +347,34 @@ def test_costs_and_what_workers_have_shown_are_readable(
         assert opened.evaluate("document.documentElement.scrollWidth") == width
     opened.locator("tr.task button").first.click()
     assert "EUR" in opened.locator("tr.story").inner_text()
+    opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_of(
+    browser: Any, learned_run: RunReport, tmp_path: Path, scheme: str
+) -> None:
+    path = tmp_path / "report.html"
+    tasks = [
+        task.model_copy(update={"error_traceback": "Traceback:\n" + "  File x\n" * 50})
+        if task.error_message
+        else task
+        for task in learned_run.tasks
+    ]
+    report = learned_run.model_copy(update={"tasks": tasks})
+    write_report(report, path, "sequenceDiagram\n    loop Again\n    A->>B: hello\n    end")
+    opened = browser.new_page(color_scheme=scheme, reduced_motion="reduce")
+    opened.goto(path.as_uri())
+    opened.get_by_label("Show tasks of this status").select_option(label="Failed")
+    opened.locator("tr.task button").first.click()
+    opened.get_by_text("Show where it was raised").click()
+    opened.get_by_text("Show its text").click()
+    for width in (1_280, 390):
+        opened.set_viewport_size({"width": width, "height": 844})
+        complaints = [
+            f"{each['id']}: {node['target']} {node.get('failureSummary')}"
+            for each in Axe().run(opened).response["violations"]
+            for node in each["nodes"][:5]
+        ]
+        assert complaints == [], f"{width} px"
     opened.close()

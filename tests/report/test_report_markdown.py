@@ -25,8 +25,7 @@ TOLD = """\
 | Completed | 1 |
 | Failed | 1 |
 | Cancelled | 0 |
-| Workers | 2 |
-| Lost | 1 worker, no attempt, no task |
+| Workers | 2, 1 lost |
 | Work | 4 s |
 | Mean time | 2 s |
 | Policy | best\\_fit |

@@ -32,7 +32,6 @@ Junior (lost)      3      1          0        -          -   0.0%
 
 Policy: best_fit
 Work: 2.0 s, 1.0 s a task
-Lost: 1 worker, no attempt, no task
 Tasks: 1 completed, 1 failed, 1 cancelled
 Errors: 1 ValueError, 1 dependency
 Results ignored: 3 late
@@ -180,21 +179,6 @@ def test_failures_are_told_with_their_place_once_for_each_kind(
     assert '  File "tea.py", line 9, in brew\n    raise ValueError("cold")' in text
     assert "main.py" not in text
     assert "\x1b" not in text
-
-
-@pytest.mark.parametrize(
-    ("fields", "told"),
-    [
-        ({}, None),
-        ({"attempts_lost": 1}, "Lost: no worker, 1 attempt, no task"),
-        ({"attempts_lost": 4, "tasks_lost": 2}, "Lost: no worker, 4 attempts, 2 tasks"),
-    ],
-)
-def test_lost_workers_attempts_and_tasks_are_counted_apart(
-    run_report: Run, task_report: Task, fields: dict[str, int], told: str | None
-) -> None:
-    lines = render_text(run_report([task_report(1)], **fields)).splitlines()
-    assert [line for line in lines if line.startswith("Lost")] == ([] if told is None else [told])
 
 
 def test_the_text_shows_tasks_workers_and_totals(several_outcomes: RunReport) -> None:

@@ -76,6 +76,7 @@ def _keep_the_slot(self: TaskRunner, key: Any, job: Any, work: Any) -> None:
 # ------------------------------------------------------------------------------- determinism
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_in_every_process() -> None:
     begun = [
         subprocess.Popen(

@@ -363,6 +363,7 @@ for number in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_nothing_is_lost_while_somebody_removes_the_lock_again_and_again(
     make: Any, state_file: Path

@@ -21,10 +21,10 @@ from muster.agents import StateFileTaskManager
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 AGENTS = 8
-TASKS = 2_000
+TASKS = 1_000
 HELD_AT_MOST_S = 3.0
 KILL_EVERY_S = 0.15
-DEADLINE_S = 240
+DEADLINE_S = 500
 KILLS = 40
 FEWEST_KILLS = 10
 PROGRAM = Path(__file__).parent / "agent_process.py"

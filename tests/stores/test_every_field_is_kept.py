@@ -17,10 +17,10 @@ from muster.agents.kernel.model.decision import Candidates, Decision
 from muster.agents.kernel.model.occurrences import Occurrence, OccurrenceKind
 from muster.agents.kernel.model.records import (
     Attempt,
-    Snapshot,
     TaskRecord,
     WorkerRecord,
 )
+from muster.agents.kernel.model.snapshot import Snapshot
 from muster.agents.kernel.model.worker_stats import WorkerStats
 from muster.messages import Task, TaskResult, TaskStatus
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from ....messages import TaskId
+from ....messages.wording import short_id
 from ...kernel.model.occurrence_text import describe_facts
 from ...kernel.model.occurrences import OccurrenceKind, RequeueCause, RequeueFacts
 from ...runtime.terminal_text import one_line
@@ -129,8 +130,10 @@ def summary(tally: RunTally, at: float) -> str:
 
 
 def name_of(task_id: TaskId) -> str:
-    """The displayed name of a task: "T3" for 3, a string as it is."""
-    return f"T{task_id}" if isinstance(task_id, int) else one_line(task_id, MAX_DETAIL_CHARACTERS)
+    """The displayed name of a task: "T3" for 3, a short form of a UUID, other text as it is."""
+    if isinstance(task_id, int):
+        return f"T{task_id}"
+    return one_line(short_id(task_id), MAX_DETAIL_CHARACTERS)
 
 
 def _time(since_s: float) -> str:

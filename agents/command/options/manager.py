@@ -53,8 +53,13 @@ class OnLate(str, Enum):
 
 def manager(
     tasks: Annotated[
-        Path, typer.Option(metavar="FILE", help="The tasks: a .json, .jsonl or .csv file.")
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The tasks: a .json, .jsonl or .csv file. Without it, the manager serves clients "
+            "until it is stopped.",
+        ),
+    ] = None,
     workers: Annotated[
         str,
         typer.Option(
@@ -62,7 +67,7 @@ def manager(
             help="How many workers to wait for; 0 assigns tasks once the first has joined. MIN:MAX "
             "starts that many workers on this machine, as the load requires.",
         ),
-    ],
+    ] = "0",
     skill: Annotated[
         list[str] | None,
         typer.Option(
@@ -220,7 +225,7 @@ def manager(
     web_linger: WebLinger = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Run the tasks of a file.
+    """Run the tasks of a file, or serve clients until stopped.
 
     The first line of output is the ticket, with which workers join, or --ticket-file names the
     file instead.
@@ -245,7 +250,7 @@ def manager(
         cost_per_task,
     )
     check_options(count, options, allow or ())
-    read = read_tasks(tasks)
+    read = () if tasks is None else read_tasks(tasks)
     check_report_file(report)
     page = web_page_options(web, web_host, web_name, web_linger)
     made = TaskManager(
@@ -276,6 +281,8 @@ def manager(
         lane_ports=() if lane_ports is None else read_lane_ports(lane_ports),
         direct_connections=not no_direct_connections,
     )
+    if tasks is None:
+        made.stay()
     # Also if the command fails before the run begins, which would close the store itself.
     with contextlib.closing(made):
         if otel:

@@ -25,14 +25,9 @@ from ..model.failed_attempt import FailedAttempt
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import (
-    Attempt,
-    AttemptOutcome,
-    Snapshot,
-    TaskRecord,
-    WorkerRecord,
-)
+from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
+from ..model.snapshot import Snapshot
 from ..model.worker_stats import WorkerStats
 from .board import Board
 from .learned_rows import restore_learned

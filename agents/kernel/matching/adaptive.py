@@ -169,6 +169,8 @@ class AdaptivePolicy:
         self, heads: Sequence[WaitingHead], waiting: WaitingTasks
     ) -> Iterator[Choice]:
         """Give tasks to idle workers that have not shown yet what they can do, now and then."""
+        if not any(_may_be_untried(worker) for worker in waiting.free):
+            return
         for head in tuple(heads):
             if head.count and waiting.free:
                 kind = self.market.kind_of(head)
@@ -189,9 +191,8 @@ class AdaptivePolicy:
             worker
             for worker in waiting.free
             if results[index[worker]] < TRIALS
-            and worker.stats.completed_tasks < TRIALS
+            and _may_be_untried(worker)
             and in_all >= TRIED_AFTER * (results[index[worker]] + 1)
-            and not worker.taken
             and worker in head.able
             and index[worker] not in probation
             and not (self._is_declared and declared[index[worker]])
@@ -406,6 +407,10 @@ def _split_by_level(heads: Sequence[WaitingHead]) -> Sequence[Sequence[WaitingHe
     if not heads or heads[0].level == heads[-1].level:
         return (heads,) if heads else ()
     return [tuple(each) for _, each in groupby(heads, attrgetter("level"))]
+
+
+def _may_be_untried(worker: WorkerRecord) -> bool:
+    return worker.stats.completed_tasks < TRIALS and not worker.taken
 
 
 def _declared_score(head: WaitingHead, worker: WorkerRecord) -> float:

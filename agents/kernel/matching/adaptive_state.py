@@ -45,7 +45,7 @@ class StoredKind(_Part):
     fields: dict[str, Payload]
     may_retry: bool
     recent: _Amount
-    kept: Annotated[list[_Figure], Field(min_length=5, max_length=5)]
+    kept: Annotated[list[_Figure], Field(min_length=7, max_length=7)]
 
     def task(self) -> Task:
         """A task of this kind.

@@ -108,7 +108,7 @@ class Market:
         before, self._kinds = self._kinds, {}
         self._types.clear()
         for kind in before.values():
-            kind.is_dropped = True
+            kind.drop()
         # A run that is continued meets its workers one by one, as they come back.
         kept = self._kept or [
             (kind.task, kind.may_retry, kind.export())
@@ -140,17 +140,20 @@ class Market:
             figures, kinds = known
             if figures.note_result(index, each.task):
                 self.changed.add(each.worker)
-                for kind in kinds:
-                    self._follow(kind, index)
+                self._follow(kinds, index)
 
-    def _follow(self, kind: TaskKind, index: int) -> None:
-        """Follow the figures of one worker, at once if the kind has work."""
-        kind.stale.add(index)
-        if kind.recent > _FORGOTTEN:
-            best = kind.best
-            kind.update_stale()
-            if abs(kind.best - best) > _NOTABLE:
-                self.epoch += 1
+    def _follow(self, kinds: Iterable[TaskKind], index: int) -> None:
+        """Follow the figures of one worker, at once in the kinds that have work."""
+        # Many kinds differ in other things than the difficulty.
+        chances: dict[float, float] = {}
+        for kind in kinds:
+            if kind.recent > _FORGOTTEN:
+                best = kind.best
+                kind.follow(index, chances)
+                if abs(kind.best - best) > _NOTABLE:
+                    self.epoch += 1
+            else:
+                kind.stale.add(index)
 
     def kind_of(self, head: WaitingHead) -> TaskKind:
         """The kind of a task, up to date."""
@@ -222,7 +225,7 @@ class Market:
         """Forget the half of the kinds that had the least work lately."""
         ordered = sorted(self._kinds.items(), key=lambda item: -item[1].recent)
         for _, kind in ordered[MAX_KINDS // 2 :]:
-            kind.is_dropped = True
+            kind.drop()
         self._kinds = dict(ordered[: MAX_KINDS // 2])
         for task_type, (figures, kinds) in tuple(self._types.items()):
             left = [kind for kind in kinds if not kind.is_dropped]

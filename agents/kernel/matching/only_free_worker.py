@@ -95,18 +95,17 @@ class OnlyFreeWorker:
         least, nearest = inf, None
         for head in heads:
             kind = head.notes
-            if (
-                type(kind) is not TaskKind
-                or kind.stale
-                or kind.price_version != priced
-                or kind.is_dropped
-            ):
+            # A kind that was dropped has no price version.
+            if type(kind) is not TaskKind or kind.price_version != priced or kind.stale:
                 kind = kind_of(head)
-            # What others than the usual workers may run is looked at in any case.
-            loss = kind.best - kind.values[place] if head.able is kind.able else -inf
+            if head.able is kind.able:
+                loss = kind.best - kind.values[place]
+                if loss < least and loss > -inf:
+                    least, nearest = loss, head
+            else:
+                # What others than the usual workers may run is looked at in any case.
+                loss = -inf
             losses.append(loss)
-            if -inf < loss < least:
-                least, nearest = loss, head
         if nearest is None:
             return heads
         bonus = relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)

@@ -40,6 +40,9 @@ _NAMED_OTHERS = 2
 BLOCKED = 10.0
 """How much less a worker is worth for a type of task that it keeps failing."""
 
+_FEW = 2
+"""Of fewer workers, one that has changed is more than half."""
+
 
 class Crew:
     """The connected workers that may get tasks, with the prices of their time.
@@ -76,6 +79,8 @@ class TaskKind:
         "_crew",
         "_fastest_s",
         "_next",
+        "_next_index",
+        "_next_other",
         "_told",
         "able",
         "best",
@@ -136,22 +141,40 @@ class TaskKind:
         self.seconds = figures.seconds
         self.price_version = -1
         self.best, self.best_index = -inf, -1
-        self._next = 0.0
+        # What the next attempt is worth at the worker that is best for it, which worker that is,
+        # and what it is worth at another one: nobody tries again what it has failed.
+        self._next = self._next_other = 0.0
+        self._next_index = -1
         self._told: dict[int, tuple[WorkerFigures, ...]] = {}
         self._fastest_s = self.mean_s = 1.0
         self.is_uneven = False
         self.update_all()
 
+    def drop(self) -> None:
+        """Mark it as not followed any more, and as not up to date."""
+        self.is_dropped = True
+        self.price_version = -1
+
     def export(self) -> list[float]:
         """What `restore` needs."""
         if self.stale:
             self.update_stale()
-        return [self.recent, self._fastest_s, self.mean_s, self._next, float(self.is_uneven)]
+        return [
+            self.recent,
+            self._fastest_s,
+            self.mean_s,
+            float(self.is_uneven),
+            self._next,
+            self._next_other,
+            float(self._next_index),
+        ]
 
     def restore(self, state: Sequence[float]) -> None:
         """Continue with what `export` returned."""
-        self.recent, self._fastest_s, self.mean_s, self._next, is_uneven = state
+        self.recent, self._fastest_s, self.mean_s, is_uneven, *follows = state
         self.is_uneven = bool(is_uneven)
+        self._next, self._next_other, next_index = follows
+        self._next_index = int(next_index)
         for index in self.worker_indices:
             self._appraise(index)
         self.reprice(self.price_version)
@@ -175,14 +198,43 @@ class TaskKind:
         for index in indices:
             self.chances[index] = self.figures.chance(index, self.task)
         if self.may_retry:
-            self._next = NEXT_ATTEMPT * max([self.chances[index] for index in indices])
+            self._value_next()
         for index in indices:
             self._appraise(index)
         self.reprice(self.price_version)
 
+    def follow(self, index: int, chances: dict[float, float]) -> None:
+        """Follow the figures of one worker, and of those that changed before.
+
+        Args:
+            index: the worker.
+            chances: by difficulty, its chances with tasks of the type; others are added.
+        """
+        if self.stale or len(self.worker_indices) < _FEW:
+            self.stale.add(index)
+            self.update_stale()
+            return
+        values = self.values
+        if values[index] > -inf:
+            task = self.task
+            difficulty = None if task.required_skills else task.difficulty
+            chance = chances.get(difficulty) if difficulty is not None else None
+            if chance is None:
+                chance = self.figures.chance(index, task)
+                if difficulty is not None:
+                    chances[difficulty] = chance
+            self.chances[index] = chance
+            self._appraise(index)
+            self._price(index)
+            if index == self.best_index or values[index] >= self.best:
+                self._find_best()
+                return
+        # Somebody else is still the best.
+        self._told.clear()
+
     def update_stale(self) -> None:
         """Follow the figures of the workers that have changed."""
-        if len(self.stale) * 2 > len(self.worker_indices):
+        if len(self.stale) * 2 >= len(self.worker_indices):
             self.update_all()
             return
         values, best_index = self.values, self.best_index
@@ -243,11 +295,24 @@ class TaskKind:
             self.values[index],
         )
 
+    def _value_next(self) -> None:
+        chances, costs, thrift = self.chances, self.figures.costs, self.thrift
+        self._next = self._next_other = -inf
+        for index in self.worker_indices:
+            value = NEXT_ATTEMPT * chances[index] - thrift * costs[index]
+            if value > self._next:
+                self._next_other, self._next = self._next, value
+                self._next_index = index
+            elif value > self._next_other:
+                self._next_other = value
+        if self._next_other == -inf:
+            self._next_other = self._next
+
     def _appraise(self, index: int) -> None:
         chance = self.chances[index]
         self.gross[index] = (
             chance
-            + (1.0 - chance) * self._next
+            + (1.0 - chance) * (self._next_other if index == self._next_index else self._next)
             - self.thrift * self.figures.costs[index]
             - SPEED * self.seconds[index] / self._fastest_s
         )

@@ -128,10 +128,8 @@ class TypeFigures:
         if version == self._versions[index] and index not in self.on_probation:
             return False
         self._versions[index] = version
-        skill, variance, results = scorecards.skill(worker, task)
+        skill, variance, results, seconds, cost = scorecards.figures(worker, task)
         self.results[index] = results
-        seconds = scorecards.expected_s(worker, task)
-        cost = scorecards.expected_cost(worker, task)
         is_on_probation = scorecards.is_on_probation(worker.name, self.task_type)
         deviation = self.deviations[index]
         step = SKILL_STEP + DEVIATION_STEP * deviation

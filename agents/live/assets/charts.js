@@ -1,6 +1,6 @@
 // The timeline and the throughput, drawn on canvases in the page's own colours.
 
-import { BUCKET_MS, STATUSES } from "./model.js";
+import { BUCKET_MS, LABELS, STATUSES } from "./model.js";
 import { rate, seconds } from "./wording.js";
 
 const LABEL_PX = 92;
@@ -70,11 +70,37 @@ function clip(pen, text, width) {
   return `${text}…`;
 }
 
+const MAX_HITS = 20000;
+
+// Says what is under the pointer; find(x, y) gives the words, or "" where there is nothing.
+function explain(canvas, find) {
+  const tooltip = document.getElementById("tooltip");
+  canvas.addEventListener("pointermove", (event) => {
+    const words = find(event.offsetX, event.offsetY);
+    tooltip.hidden = !words;
+    if (!words) return;
+    tooltip.textContent = words;
+    tooltip.style.left = `${Math.min(event.clientX + 12, innerWidth - tooltip.offsetWidth - 8)}px`;
+    tooltip.style.top = `${event.clientY + 14}px`;
+  });
+  canvas.addEventListener("pointerleave", () => (tooltip.hidden = true));
+}
+
 export class Timeline {
-  constructor(model) {
+  constructor(model, onOpen) {
     this.model = model;
     this.canvas = document.getElementById("timeline");
     this.spanMs = 30000;
+    this.hits = []; // of what was drawn last: its place and the span
+    const find = (x, y) => this.hits.findLast((hit) => x >= hit.x - 1 && x <= hit.x + hit.width + 1 && y >= hit.y && y <= hit.y + hit.height);
+    explain(this.canvas, (x, y) => {
+      const hit = find(x, y);
+      return hit ? describeSpan(hit.span, hit.worker, model) : "";
+    });
+    this.canvas.addEventListener("click", (event) => {
+      const hit = find(event.offsetX, event.offsetY);
+      if (hit && model.byNumber.has(hit.span.row.number)) onOpen(hit.span.row);
+    });
   }
 
   draw() {
@@ -83,6 +109,7 @@ export class Timeline {
     const wanted = Math.max(110, Math.min(orders.length * 26 + FOOT_PX + 4, 420));
     if (this.height !== wanted) this.canvas.style.height = `${(this.height = wanted)}px`;
     const { pen, width, height } = begin(this.canvas);
+    this.hits = [];
     const { muted, ink, line } = palette();
     const origin = model.run.began_at ?? 0;
     const end = model.run.ended_at ?? model.now;
@@ -134,8 +161,9 @@ export class Timeline {
       lastX[track] = Math.max(right, x + 1);
       const spanPx = Math.max(right - x - 1, 1);
       pen.fillStyle = colour[STATUSES[span.status]];
-      pen.globalAlpha = span.end === null ? 0.65 : 0.9;
+      pen.globalAlpha = span.end === null ? 0.8 : 1;
       const y = top + 2 + track * trackPx;
+      if (this.hits.length < MAX_HITS) this.hits.push({ x, y, width: spanPx, height: trackPx, span, worker: worker.name });
       pen.beginPath();
       if (spanPx > 5 && trackPx > 7) pen.roundRect(x, y, spanPx, trackPx - 1, 3);
       else pen.rect(x, y, spanPx, Math.max(trackPx - (trackPx > 3 ? 1 : 0), 1));
@@ -170,10 +198,25 @@ export class Timeline {
   }
 }
 
+function describeSpan(span, worker, model) {
+  const took = seconds((span.end ?? model.now) - span.start);
+  const ended = span.end === null ? `running for ${took}` : `${LABELS[STATUSES[span.status]]} after ${took}`;
+  return `task ${span.row.shownId} at ${worker}: ${ended}`;
+}
+
 export class Throughput {
   constructor(model) {
     this.model = model;
     this.canvas = document.getElementById("throughput");
+    this.points = [];
+    this.timeAt = () => 0;
+    explain(this.canvas, (x) => {
+      const at = this.timeAt(x);
+      const point = this.points.find(([from, to]) => at >= from && at <= to);
+      if (!point) return "";
+      const [from, , good, bad] = point;
+      return `${axis(Math.max(Math.round((from - (model.run.began_at ?? 0)) / 1000) * 1000, 0))}: ${rate(good)} a second succeeded, ${rate(bad)} did not`;
+    });
   }
 
   draw() {
@@ -201,6 +244,8 @@ export class Throughput {
     }
     const most = Math.max(...points.map(([, , one, other]) => one + other), 0.1) * 1.1;
     const floor = height - FOOT_PX;
+    this.points = points;
+    this.timeAt = (place) => origin + ((place - 44) / (width - 44)) * (to - origin);
     const x = (moment) => 44 + ((moment - origin) / (to - origin)) * (width - 44);
     const y = (value) => floor - (value / most) * (floor - 6);
     pen.fillStyle = colour.muted;

@@ -1,32 +1,42 @@
 // One task: where it stands, why, its story, and what can be done with it.
 
-import { LABELS, STATUSES } from "./model.js";
+import { STATUSES } from "./model.js";
 import { ask, taskPath, tell } from "./stream.js";
+import { pillWords } from "./task_list.js";
 import { amount, seconds } from "./wording.js";
 
 const AGAIN_AFTER_MS = 700;
 const MAX_SHOWN_CHARACTERS = 20000;
+const LINK = "#task=";
 const WORDS = {
-  task_added: "added", task_assigned: "given to", task_progressed: "got on", task_completed: "done by", task_failed: "failed",
-  task_cancelled: "cancelled", task_requeued: "waits again", task_reprioritized: "new priority", attempt_failed: "attempt failed on",
+  task_added: "added", task_assigned: "given to", task_progressed: "progress at", task_completed: "done by", task_failed: "failed",
+  task_cancelled: "cancelled", task_requeued: "waits again", task_reprioritized: "new priority", task_retried: "begins anew", attempt_failed: "attempt failed on",
   attempt_declined: "declined by", attempt_charged: "cost told by",
   attempt_succeeded: "attempt succeeded on", attempt_reviewed: "reviewed by", attempt_rejected: "result rejected of",
   attempt_timed_out: "timed out on", slot_held: "slot still held at", result_ignored: "result ignored, from",
 };
 
 export class Details {
-  // unit(): the unit of costs.
-  constructor(unit) {
-    this.unit = unit;
+  constructor(model) {
+    this.model = model;
+    this.unit = () => model.run.unit;
+    this.canChange = false;
     this.dialog = document.getElementById("details");
     this.error = document.getElementById("details-error");
     this.row = null;
     this.cancel = document.getElementById("cancel");
+    this.retry = document.getElementById("retry");
+    this.fault = document.getElementById("details-fault");
+    this.traceback = document.getElementById("traceback");
     this.priority = document.getElementById("priority");
     this.priorityForm = document.getElementById("priority-form");
     this.dialog.querySelector(".close").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
-    this.dialog.addEventListener("close", () => (this.row = null));
+    this.dialog.addEventListener("close", () => {
+      this.row = null;
+      if (location.hash.startsWith(LINK)) history.replaceState(null, "", location.pathname + location.search);
+    });
+    this.retry.addEventListener("click", () => this.order("POST", "/retry", { reason: "on the live page" }));
     this.cancel.addEventListener("click", () => this.order("POST", "/cancel", { reason: "on the live page" }));
     this.priorityForm.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -34,11 +44,25 @@ export class Details {
     });
   }
 
+  // The task of the URL, once it is known.
+  openLinked() {
+    if (!location.hash.startsWith(LINK)) return;
+    let id = location.hash.slice(LINK.length);
+    try { id = decodeURIComponent(id); } catch { /* as it is */ }
+    const row = this.model.byId.get(id) || this.model.byId.get(JSON.stringify(id));
+    if (row && row !== this.row) this.open(row);
+  }
+
   async open(row) {
     this.row = row;
     this.version = -1;
     this.error.hidden = true;
-    document.getElementById("details-title").textContent = `Task ${row.shownId}`;
+    const link = document.getElementById("details-link");
+    link.textContent = `Task ${row.shownId}`;
+    link.href = LINK + encodeURIComponent(row.id);
+    if (location.hash !== link.hash) history.replaceState(null, "", link.hash);
+    this.fault.hidden = this.traceback.hidden = true;
+    this.traceback.open = false;
     document.getElementById("details-what").textContent = row.description;
     for (const id of ["facts", "why", "story", "payloads"]) document.getElementById(id).replaceChildren();
     this.priority.value = row.priority;
@@ -56,10 +80,12 @@ export class Details {
   showStatus() {
     const status = STATUSES[this.row.status];
     const pill = document.getElementById("details-status");
-    pill.textContent = LABELS[status];
-    pill.dataset.status = status;
-    this.cancel.hidden = this.row.status > 1;
-    this.priorityForm.hidden = this.row.status !== 0;
+    const wait = this.row.status === 0 ? this.model.waitOf(this.row) : "";
+    pill.textContent = pillWords(this.row, wait);
+    pill.dataset.status = wait === "nobody" ? "failed" : status;
+    this.cancel.hidden = !this.canChange || this.row.status > 1;
+    this.retry.hidden = !this.canChange || this.row.status < 3;
+    this.priorityForm.hidden = !this.canChange || this.row.status !== 0;
   }
 
   async refresh() {
@@ -100,7 +126,7 @@ export class Details {
       ["Deadline", task.deadline === null ? "" : `${seconds(1000 * task.deadline)} after it was added`], ["Ladder", task.escalate.join(", then ")],
       ["Review", task.review ? "by a second worker" : ""], ["Votes", task.votes > 1 ? task.votes : ""],
       ["Cost", task.cost ? `${amount(task.cost)} ${this.unit()}` : ""], ["Quality", task.quality === null ? "" : task.quality.toFixed(2)],
-      ["Note", task.note], ["Error", task.error ?? ""],
+      ["Note", task.note],
     ];
     const list = document.getElementById("facts");
     list.replaceChildren();
@@ -108,6 +134,10 @@ export class Details {
       if (value === "") continue;
       list.append(element("dt", name), element("dd", String(value)));
     }
+    this.fault.textContent = task.error ?? "";
+    this.fault.hidden = !task.error;
+    this.traceback.hidden = !task.error_traceback;
+    this.traceback.lastElementChild.textContent = task.error_traceback ?? "";
     document.getElementById("why").textContent = why.join("\n");
     const began = task.added_at;
     const lines = story.map((each) => {
@@ -125,7 +155,10 @@ export class Details {
       if (value === null) continue;
       const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
       const cut = text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}\n… (the API has all of it)` : text;
-      payloads.append(element("h3", name), element("pre", cut));
+      const shown = element("pre", cut);
+      shown.tabIndex = 0;
+      shown.setAttribute("aria-label", name);
+      payloads.append(element("h3", name), shown);
     }
   }
 }

@@ -1,8 +1,10 @@
 // What this page knows of the run. It draws nothing: whoever draws looks at it.
 
 export const STATUSES = ["pending", "in_progress", "completed", "failed", "cancelled"];
+export const WAITS = { ready: "waiting", blocked: "blocked", nobody: "nobody can" };
+const NOTHING_WAITS = { ready: 0, blocked: 0, nobody: 0, reasons: [], numbers: [], stuck: "" };
 export const LABELS = { pending: "waiting", in_progress: "running", completed: "done", failed: "failed", cancelled: "cancelled" };
-const [PENDING, RUNNING, , FAILED] = [0, 1, 2, 3];
+const [PENDING, RUNNING, COMPLETED, FAILED] = [0, 1, 2, 3];
 const MAX_SPANS = 1500;
 const MAX_BUCKETS = 2400;
 export const BUCKET_MS = 250;
@@ -70,6 +72,9 @@ export class Model {
     this.listedFrom = 0;
     this.isComplete = false;
     this.skills = null;
+    this.waiting = NOTHING_WAITS;
+    this.undoable = new Set();
+    this.tallied = null;
   }
 
   // The manager's time, in its milliseconds.
@@ -93,6 +98,11 @@ export class Model {
     }
     for (const [order, worker] of Object.entries(data.names || {})) this.names.set(Number(order), worker);
     this.takeWorkers(data);
+    if (data.waiting) {
+      this.waiting = data.waiting;
+      this.undoable = new Set(data.waiting.numbers);
+      this.version += 1;
+    }
     if (data.skills) this.skills = data.skills;
     if (data.history) this.takeHistory(data.history);
     if (data.hidden_workers !== undefined) this.hiddenWorkers = data.hidden_workers;
@@ -126,7 +136,7 @@ export class Model {
     }
   }
 
-  add([id, description, difficulty, type, dynamic]) {
+  add([id, description, difficulty, type, dynamic, needs = []]) {
     const number = dynamic[0];
     const known = this.byNumber.get(number);
     if (known) {
@@ -138,7 +148,7 @@ export class Model {
     const text = JSON.parse(id);
     // As JSON, unless it can only be a text; and integers may be longer than JavaScript's.
     const shownId = typeof text === "string" && !/^\d+$/.test(text) ? text : id;
-    const row = { number, id, shownId, description, difficulty, type, search: `${shownId} ${description} ${type}`.toLowerCase(), status: -1, attempts: 0, span: null, version: 0 };
+    const row = { number, id, shownId, description, difficulty, type, needs, search: `${shownId} ${description} ${type}`.toLowerCase(), status: -1, attempts: 0, span: null, version: 0 };
     if (this.rows.length && number < this.rows[this.rows.length - 1].number) this.isSorted = false;
     this.rows.push(row);
     this.byNumber.set(number, row);
@@ -146,11 +156,11 @@ export class Model {
     this.change(dynamic);
   }
 
-  change([number, status, attempts, worker = null, startedAt = null, endedAt = null, priority = 0, percent = 0, reason = ""]) {
+  change([number, status, attempts, worker = null, startedAt = null, endedAt = null, priority, percent, reason, kind, cost]) {
     const row = this.byNumber.get(number);
     if (!row) return;
     this.trace(row, status, attempts, worker, startedAt, endedAt);
-    Object.assign(row, { status, attempts, worker, startedAt, endedAt, priority, percent, reason });
+    Object.assign(row, { status, attempts, worker, startedAt, endedAt, priority: priority || 0, percent: percent || 0, reason: reason || "", kind: kind || "", cost: cost || 0 });
     row.version += 1;
     this.version += 1;
   }
@@ -172,6 +182,29 @@ export class Model {
     span.lane = lane;
     if (status === RUNNING) row.span = span;
     else lane.close(span, endedAt === null ? startedAt : endedAt, status === PENDING ? FAILED : status);
+  }
+
+  // What a waiting task waits for: "ready" for a free worker, "blocked" by a task, or "nobody" can.
+  waitOf(row) {
+    if (this.undoable.has(row.number)) return "nobody";
+    return row.needs.some((number) => (this.byNumber.get(number)?.status ?? COMPLETED) !== COMPLETED) ? "blocked" : "ready";
+  }
+
+  // How many tasks failed for what, and which columns have something to show.
+  get tally() {
+    if (this.tallied?.version === this.version) return this.tallied;
+    const kinds = new Map();
+    const has = { type: false, priority: false, attempt: false, progress: false, cost: false };
+    for (const row of this.rows) {
+      if (row.status === FAILED) kinds.set(row.kind, (kinds.get(row.kind) || 0) + 1);
+      has.type ||= row.type !== "";
+      has.priority ||= row.priority !== 0;
+      has.attempt ||= row.attempts > 1;
+      has.progress ||= row.percent > 0;
+      has.cost ||= row.cost > 0;
+    }
+    this.tallied = { version: this.version, kinds, has };
+    return this.tallied;
   }
 
   forget(ids) {

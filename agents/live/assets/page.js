@@ -4,32 +4,28 @@
 import { Adding } from "./adding.js";
 import { Throughput, Timeline } from "./charts.js";
 import { Details } from "./details.js";
+import { Kinds } from "./kinds.js";
 import { Model, STATUSES } from "./model.js";
 import { follow, keepSecret } from "./stream.js";
 import { Skills } from "./skills.js";
+import { Summary } from "./summary.js";
 import { TaskList } from "./task_list.js";
-import { amount, count, rate, seconds, share } from "./wording.js";
+import { count } from "./wording.js";
 import { Workers } from "./workers.js";
 
-const STATES = { waiting: "waiting for workers", running: "running", idle: "idle", finished: "finished", stopped: "stopped", failed: "could not go on" };
-const NEWS = {
-  assigning_begun: "the work began", run_resumed: "the run went on", run_ended: "the run ended", worker_joined: "WORKER came",
-  worker_returned: "WORKER came back", worker_lost: "WORKER was lost", worker_refused: "WORKER was not let in",
-  worker_quarantined: "WORKER was sent to rest", worker_released: "WORKER is back from its rest", worker_retired: "WORKER was sent home",
-  budget_changed: "the budget changed", task_failed: "TASK failed", attempt_failed: "an attempt at TASK failed on WORKER",
-  attempt_rejected: "a result of TASK by WORKER was rejected",
-};
 const MOVES_EVERY_MS = 50;
 const ADVANCES_EVERY_MS = 250;
 
 const $ = (id) => document.getElementById(id);
 const model = new Model();
-const details = new Details(() => model.run.unit);
+const details = new Details(model);
 const adding = new Adding(model);
 const list = new TaskList(model, (row) => details.open(row));
+const kinds = new Kinds(model, list);
+const summary = new Summary(model);
 const workers = new Workers(model);
 const skills = new Skills(model);
-const timeline = new Timeline(model);
+const timeline = new Timeline(model, (row) => details.open(row));
 const throughput = new Throughput(model);
 let isLive = false;
 let drawnAt = 0;
@@ -38,35 +34,8 @@ let isChanged = false;
 
 // ------------------------------------------------------------------ what is told of the run
 
-function set(id, text) {
-  if ($(id).textContent !== text) $(id).textContent = text;
-}
-
-function drawSummary() {
-  const { run, counts, total, settled } = model;
-  set("title", model.title);
-  const state = $("state");
-  set("state", STATES[run.state]);
-  state.dataset.run = run.state;
-  set("done", count(counts.completed));
-  set("done-of", `of ${count(total)} ${total === 1 ? "task" : "tasks"} done`);
-  const perSecond = model.rate;
-  set("rate", rate(perSecond));
-  set("success", share(counts.completed, settled));
-  set("left", count(total - settled));
-  $("costs").hidden = !(run.cost > 0) && run.budget === null;
-  set("cost", amount(run.cost));
-  set("cost-label", run.budget === null ? `${run.unit} spent` : `of ${amount(run.budget)} ${run.unit} spent, ${amount(Math.max(run.budget - run.cost, 0))} left`);
-  const isOver = run.ended_at !== null;
-  const leftMs = perSecond && !isOver ? (1000 * (total - settled)) / perSecond : null;
-  set("left-label", leftMs ? `to go, about ${seconds(Math.max(leftMs, 1000))}` : "to go");
-  for (const piece of $("bar").children) {
-    piece.style.width = total ? `${(100 * counts[piece.dataset.status]) / total}%` : "0";
-  }
-  const percent = total ? Math.floor((100 * settled) / total) : 0;
-  $("bar").setAttribute("aria-valuenow", percent);
-  document.title = total ? `${percent} % · ${model.title}` : model.title;
-  set("says", says());
+function drawFilters() {
+  const { counts, total } = model;
   for (const button of $("filters").children) {
     const { status } = button.dataset;
     const text = count(status ? counts[status] : total);
@@ -75,25 +44,13 @@ function drawSummary() {
   }
 }
 
-function says() {
-  const { run, news } = model;
-  if (run.failure) return run.failure;
-  if (run.waits_for) return run.waits_for;
-  if (run.stuck.length) return run.stuck.map(([, , text]) => text).join("; ");
-  if (!model.total) return "No tasks yet; add one here, or by the API.";
-  const last = news.at(-1);
-  if (!last) return "";
-  const ago = seconds(Math.max(model.now - last.at, 0)).replace(/\.\d+ s/, " s");
-  const words = NEWS[last.what] || last.what.replaceAll("_", " ");
-  const told = words.replace("TASK", `task ${last.task}`).replace("WORKER", last.worker || "nobody");
-  return `${ago} ago ${told}${last.detail ? `: ${last.detail}` : ""}`;
-}
-
-function drawClock() {
-  const { run } = model;
-  const end = run.ended_at ?? model.now;
-  const told = run.began_at === null ? "" : seconds(end - run.began_at);
-  set("clock", told && (run.ended_at === null ? `began ${told} ago` : `took ${told}`));
+// What can be changed: nothing once the run has ended, or while nobody answers.
+function drawAbilities() {
+  const canChange = isLive && model.run !== null && model.run.ended_at === null;
+  $("add").hidden = !canChange;
+  details.canChange = kinds.canRetry = canChange;
+  summary.isLive = workers.isLive = isLive;
+  document.body.classList.toggle("offline", !isLive);
 }
 
 // ------------------------------------------------------------------ drawing
@@ -103,8 +60,12 @@ function frame(at) {
   if (!model.run || document.hidden) return;
   if (isChanged) {
     isChanged = false;
-    drawSummary();
+    drawAbilities();
+    summary.draw();
+    drawFilters();
     list.draw();
+    kinds.draw();
+    if (model.isComplete) details.openLinked();
     details.look();
     skills.draw();
   }
@@ -116,9 +77,8 @@ function frame(at) {
   if (at - advancedAt >= ADVANCES_EVERY_MS) {
     advancedAt = at;
     if (isLive) {
-      drawClock();
+      summary.tick();
       workers.draw();
-      set("says", says());
     }
     if (isMoving) list.draw();
     if (isMoving || isResized) {
@@ -148,7 +108,7 @@ function banner(text) {
 function begin() {
   follow({
     connected() {
-      isLive = true;
+      isLive = isChanged = true;
       banner("");
       showConnection("live", "live");
     },
@@ -167,6 +127,11 @@ function begin() {
       isLive = false;
       showConnection("lost", "not connected");
       redraw();
+      isChanged = true;
+      if (model.run) {
+        drawAbilities();
+        workers.draw();
+      }
       if (!model.run) banner(why || "The manager does not answer; trying again …");
       else if (why) banner(why);
       else if (isEnding || model.run.ended_at !== null) banner("The manager is gone, and this is the last of its run. If another takes its place, it will be here.");
@@ -203,7 +168,8 @@ $("filters").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   press($("filters"), button);
-  list.choose({ status: button.dataset.status });
+  list.choose({ status: button.dataset.status, kind: "" });
+  kinds.draw();
 });
 document.querySelector(".timeline .choice").addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -215,13 +181,14 @@ document.querySelector(".timeline .choice").addEventListener("click", (event) =>
 $("search").addEventListener("input", (event) => list.choose({ text: event.target.value }));
 $("order").addEventListener("change", (event) => list.choose({ isReversed: event.target.value === "last" }));
 
+addEventListener("hashchange", () => model.isComplete && details.openLinked());
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.closest("input, select, textarea")) return;
   if (event.key === "/") {
     event.preventDefault();
     $("search").focus();
-  } else if (event.key === "n") {
+  } else if (event.key === "n" && !$("add").hidden) {
     event.preventDefault();
     adding.open();
   }

@@ -1,7 +1,7 @@
 // The list of tasks: of however many, only those in sight are elements.
 
-import { LABELS, STATUSES } from "./model.js";
-import { count, seconds } from "./wording.js";
+import { LABELS, STATUSES, WAITS } from "./model.js";
+import { amount, count, seconds } from "./wording.js";
 
 const ROW_PX = 36;
 const BEYOND = 6;
@@ -11,12 +11,14 @@ export class TaskList {
     this.model = model;
     this.onOpen = onOpen;
     this.box = document.getElementById("tasks");
+    this.card = this.box.parentElement;
     this.spacer = this.box.querySelector(".spacer");
     this.template = document.getElementById("task-row").content.firstElementChild;
     this.shown = document.getElementById("shown");
     this.pool = [];
     this.status = "";
     this.text = "";
+    this.kind = ""; // such as "error ValueError" or "wait blocked"
     this.isReversed = false;
     this.chosen = -1;
     this.rows = [];
@@ -30,8 +32,8 @@ export class TaskList {
     new ResizeObserver(() => this.drawSoon()).observe(this.box);
   }
 
-  choose({ status = this.status, text = this.text, isReversed = this.isReversed }) {
-    Object.assign(this, { status, text: text.trim().toLowerCase(), isReversed });
+  choose({ status = this.status, text = this.text, kind = this.kind, isReversed = this.isReversed }) {
+    Object.assign(this, { status, text: text.trim().toLowerCase(), kind, isReversed });
     this.chosenFor = null;
     this.chosen = -1;
     this.box.scrollTop = 0;
@@ -48,7 +50,7 @@ export class TaskList {
   }
 
   filter() {
-    const { model, status, text, isReversed } = this;
+    const { model, status, text, kind, isReversed } = this;
     if (this.chosenFor === model.version && this.rowsOf === model.rows) return;
     this.chosenFor = model.version;
     this.rowsOf = model.rows;
@@ -57,8 +59,14 @@ export class TaskList {
     if (wanted >= 0 || text) {
       rows = rows.filter((row) => (wanted < 0 || row.status === wanted) && (!text || row.search.includes(text) || this.isOf(row, text)));
     }
+    if (kind) rows = rows.filter((row) => this.isOfKind(row, kind));
     if (isReversed) rows = [...rows].reverse();
     this.rows = rows;
+  }
+
+  isOfKind(row, kind) {
+    if (kind.startsWith("error ")) return row.status === 3 && row.kind === kind.slice("error ".length);
+    return row.status === 0 && this.model.waitOf(row) === kind.slice("wait ".length);
   }
 
   isOf(row, text) {
@@ -68,12 +76,18 @@ export class TaskList {
 
   draw() {
     this.filter();
+    for (const [column, isShown] of Object.entries(this.model.tally.has)) this.card.classList.toggle(`has-${column}`, isShown);
     const height = this.rows.length * ROW_PX;
     if (this.height !== height) this.spacer.style.height = `${(this.height = height)}px`;
+    // As high as all tasks, filtered or not, so that it does not jump; the style sheet has the limit.
+    const whole = Math.max(this.model.rows.length, 3) * ROW_PX + 2;
+    if (this.whole !== whole) this.box.style.height = `${(this.whole = whole)}px`;
     const size = Math.ceil(this.box.clientHeight / ROW_PX) + 2 * BEYOND;
     while (this.pool.length < size) {
       const element = this.template.cloneNode(true);
-      [element.idCell, element.what, element.statusCell, element.workerCell, element.took] = element.children;
+      for (const cell of element.children) element[`${cell.className}Cell`] = cell;
+      element.what = element.whatCell;
+      element.took = element.tookCell;
       element.pill = element.statusCell.firstElementChild;
       element.hidden = true;
       this.pool.push(element);
@@ -109,13 +123,15 @@ export class TaskList {
     if (isChosen) this.box.setAttribute("aria-activedescendant", element.id);
     const status = STATUSES[row.status];
     if (row.status === 1) element.took.textContent = row.startedAt === null ? "" : seconds(this.model.now - row.startedAt);
-    if (element.row === row && element.version === row.version) return;
+    const wait = row.status === 0 ? this.model.waitOf(row) : "";
+    if (element.row === row && element.version === row.version && element.wait === wait) return;
     if (element.row !== row) {
       element.idCell.textContent = row.shownId;
       element.title = row.description;
     }
     element.row = row;
     element.version = row.version;
+    element.wait = wait;
     element.what.textContent = row.description;
     if (row.reason && row.status !== 2) {
       const reason = document.createElement("em");
@@ -123,17 +139,21 @@ export class TaskList {
       reason.dataset.status = status;
       element.what.append(reason);
     }
-    element.pill.textContent = row.percent ? `${LABELS[status]} ${row.percent} %` : LABELS[status];
-    element.pill.dataset.status = status;
-    const worker = row.worker === null ? "" : this.model.names.get(row.worker) || "";
-    element.workerCell.textContent = row.attempts > 1 ? `${worker} (attempt ${row.attempts})` : worker;
+    element.pill.textContent = pillWords(row, wait);
+    element.pill.dataset.status = wait === "nobody" ? "failed" : status;
+    element.typeCell.textContent = row.type;
+    element.priorityCell.textContent = row.priority || "";
+    element.attemptCell.textContent = row.attempts > 1 ? row.attempts : "";
+    element.progressCell.textContent = row.percent ? `${row.percent} %` : "";
+    element.costCell.textContent = row.cost ? amount(row.cost) : "";
+    element.workerCell.textContent = row.worker === null ? "" : this.model.names.get(row.worker) || "";
     if (row.status !== 1) element.took.textContent = row.status > 1 && row.startedAt !== null ? seconds(row.endedAt - row.startedAt) : "";
   }
 
   tell() {
     const { model } = this;
     let told = model.isComplete ? "" : "still loading; ";
-    if (this.status || this.text) told += `${count(this.rows.length)} of ${count(model.rows.length)} tasks`;
+    if (this.status || this.text || this.kind) told += `${count(this.rows.length)} of ${count(model.rows.length)} tasks`;
     else told += model.rows.length ? `${count(model.rows.length)} tasks` : "no tasks yet";
     if (model.listedFrom) told += `; those added last, of ${count(model.total)} in all`;
     if (this.told !== told) this.shown.textContent = this.told = told;
@@ -167,4 +187,11 @@ export class TaskList {
     else if (top + ROW_PX > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = top + ROW_PX - this.box.clientHeight;
     this.drawSoon();
   }
+}
+
+// The status in words; what it waits for and how it failed told apart.
+export function pillWords(row, wait) {
+  if (wait) return WAITS[wait];
+  if (row.status === 3 && row.kind === "timed out") return "timed out";
+  return LABELS[STATUSES[row.status]];
 }

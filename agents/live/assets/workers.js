@@ -2,6 +2,9 @@
 
 import { amount, count, seconds, share } from "./wording.js";
 
+const DENSE_FROM = 8;
+const isGone = (worker) => worker.state === "lost" || worker.state === "gone home";
+
 export class Workers {
   constructor(model) {
     this.model = model;
@@ -10,8 +13,9 @@ export class Workers {
     this.total = document.getElementById("worker-count");
     this.template = document.getElementById("worker-row").content.firstElementChild;
     this.items = new Map();
-    this.empty = document.createElement("li");
-    this.empty.className = "empty";
+    this.empty = document.getElementById("workers-empty");
+    this.wait = document.getElementById("workers-wait");
+    this.isLive = false;
   }
 
   draw() {
@@ -22,7 +26,7 @@ export class Workers {
         this.items.delete(order);
       }
     }
-    const workers = [...model.workers.values()].sort((one, other) => (one.state === "lost") - (other.state === "lost") || one.order - other.order);
+    const workers = [...model.workers.values()].sort((one, other) => isGone(one) - isGone(other) || one.order - other.order);
     workers.forEach((worker, place) => {
       let item = this.items.get(worker.order);
       if (!item) {
@@ -32,13 +36,16 @@ export class Workers {
       if (this.list.children[place] !== item) this.list.insertBefore(item, this.list.children[place] || null);
       this.fill(item, worker);
     });
-    if (workers.length) this.empty.remove();
-    else {
-      this.empty.textContent = model.run.waits_for || "none has come yet";
-      this.list.append(this.empty);
-    }
-    const there = workers.filter((worker) => worker.state !== "lost").length;
-    this.total.textContent = model.run.workers > there ? `${count(model.run.workers)} connected` : `${count(there)} connected`;
+    const isOver = model.run.ended_at !== null;
+    this.empty.hidden = workers.length > 0 || isOver;
+    this.list.hidden = !workers.length;
+    this.list.classList.toggle("dense", workers.length > DENSE_FROM);
+    const waits = model.run.waits_for || "No worker has joined yet.";
+    if (this.wait.textContent !== waits) this.wait.textContent = waits;
+    const there = workers.filter((worker) => !isGone(worker)).length;
+    const home = workers.filter((worker) => worker.state === "gone home").length;
+    const told = isOver ? `${count(home + model.hiddenWorkers)} gone home` : `${count(Math.max(model.run.workers, there))} connected`;
+    this.total.textContent = this.isLive || isOver ? told : `${told} when last heard`;
     this.more.hidden = !model.hiddenWorkers;
     this.more.textContent = `and ${count(model.hiddenWorkers)} more`;
   }
@@ -46,7 +53,7 @@ export class Workers {
   fill(item, worker) {
     const silentMs = Math.max(this.model.now - worker.heard_at - 1000, 0);
     // While the workers work the manager hears them all the time; only silence tells something.
-    const age = worker.state === "lost" ? "lost" : `♥ ${seconds(Math.round(silentMs / 1000) * 1000).replace(".00", "").replace(".0", "")}`;
+    const age = isGone(worker) ? (worker.state === "lost" ? "lost" : "home") : !this.isLive ? "?" : `♥ ${seconds(Math.round(silentMs / 1000) * 1000).replace(".00", "").replace(".0", "")}`;
     set(item, ".age", age);
     if (worker.held.length) {
       const [task, since, reason] = worker.held[0];
@@ -57,9 +64,10 @@ export class Workers {
     item.worker = worker;
     item.dataset.state = worker.state;
     item.querySelector(".dot").title = worker.state;
+    item.title = `${worker.name}, ${worker.state}: ${worker.taken} of ${worker.slots} slots taken, ${worker.succeeded} of ${worker.ended} attempts succeeded`;
     set(item, ".name", worker.name);
     item.querySelector(".name").title = worker.name;
-    const states = { resting: "resting after failures; ", leaving: "leaving; ", late: "late; " };
+    const states = { resting: "resting after failures; ", leaving: "leaving; ", late: "late; ", "gone home": "gone home; " };
     set(item, ".skill", `${states[worker.state] || ""}skill ${worker.skill}${worker.specialties.length ? `, ${worker.specialties.join(", ")}` : ""}${worker.ahead ? `, ${count(worker.ahead)} ahead` : ""}`);
     item.querySelector(".held").hidden = !worker.held.length;
     item.querySelector(".meter i").style.width = `${Math.min((100 * worker.taken) / worker.slots, 100)}%`;

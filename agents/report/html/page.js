@@ -2,8 +2,8 @@
 (() => {
   // Every text is set as text, never as markup.
   const ROWS_A_PAGE = 50;
-  const [ID, WHAT, TYPE, DIFFICULTY, PRIORITY, STATUS, WORKER, ATTEMPTS, TOOK, WAITED, ERROR, WHY, OUTPUT, NEEDS, PARENT, HISTORY, COST, QUALITY, TERMS, TRACEBACK] =
-    Array(20).keys();
+  const [ID, WHAT, TYPE, DIFFICULTY, PRIORITY, STATUS, WORKER, ATTEMPTS, TOOK, WAITED, ERROR, WHY, OUTPUT, NEEDS, PARENT, HISTORY, COST, QUALITY, TERMS, KIND, LATE, TRACEBACK] =
+    Array(22).keys();
   const table = document.getElementById("task-table");
   if (!table) return;
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -31,6 +31,8 @@
     return made;
   }
 
+  // As in `name_class`, which wrote the rows that this script replaces.
+  const nameClass = (name) => ["name", "name longer", "long"][(String(name).length > 14) + (String(name).length > 40)];
   const columns = [
     ["Task", (task) => task[ID]],
     ["Description", (task) => task[WHAT]],
@@ -41,12 +43,10 @@
     ["Attempts", (task) => task[ATTEMPTS], "n"],
     ["Waited", (task) => task[WAITED], "n"],
     ["Time", (task) => task[TOOK], "n"],
+    ["Late", (task) => task[LATE], "n"],
     ["Cost", (task) => task[COST], "n"],
     ["Quality", (task) => task[QUALITY], "n"],
-  ].filter(([heading]) =>
-    (heading !== "Type" || tasks.some((task) => task[TYPE])) &&
-    (heading !== "Cost" || data.unit) &&
-    (heading !== "Quality" || tasks.some((task) => task[QUALITY] !== null)));
+  ].filter(([heading]) => data.columns.includes(heading));
 
   let sortedBy = null;
   let isDescending = false;
@@ -56,6 +56,7 @@
   const body = table.tBodies[0];
   const filter = document.getElementById("filter");
   const status = document.getElementById("status");
+  const kind = document.getElementById("kind");
   const [before, after, pageNumber, found] = ["before", "after", "page", "found"].map((id) => document.getElementById(id));
 
   function textOf(place) {
@@ -67,8 +68,9 @@
   function choose() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = status.value === "" ? null : Number(status.value);
+    const error = kind.value === "" ? null : Number(kind.value);
     shown = tasks.filter((task, place) =>
-      (wanted === null || task[STATUS] === wanted) && words.every((word) => textOf(place).includes(word)));
+      (wanted === null || task[STATUS] === wanted) && (error === null || task[KIND] === error) && words.every((word) => textOf(place).includes(word)));
     if (sortedBy !== null) {
       const key = columns[sortedBy][1];
       const sign = isDescending ? -1 : 1;
@@ -90,7 +92,7 @@
         const opener = make("button", task[ID]);
         opener.type = "button";
         opener.setAttribute("aria-expanded", "false");
-        cell.className = "id";
+        cell.className = `id ${nameClass(task[ID])}`;
         cell.append(opener);
       } else if (heading === "Description") {
         cell.className = "what";
@@ -100,7 +102,10 @@
         const [value, label] = data.statuses[task[STATUS]];
         cell.className = "status";
         cell.append(make("i", undefined, `s-${value}`), label);
-      } else if (heading === "Waited" || heading === "Time") {
+      } else if (heading === "Type" || heading === "Worker") {
+        cell.className = nameClass(key(task));
+        cell.textContent = key(task) || "-";
+      } else if (heading === "Waited" || heading === "Time" || heading === "Late") {
         cell.textContent = duration(key(task));
       } else if (heading === "Cost") {
         cell.textContent = cost(task[COST]);
@@ -135,10 +140,10 @@
     tell("Error", task[ERROR]);
     if (task[TRACEBACK]) {
       const folded = make("details");
-      folded.append(make("summary", "show"), make("pre", task[TRACEBACK]));
-      const cell = make("dd");
-      cell.append(folded);
-      list.append(make("dt", "Traceback"), cell);
+      const lines = make("pre", task[TRACEBACK]);
+      lines.tabIndex = 0;
+      folded.append(make("summary", "Show where it was raised"), lines);
+      list.append(make("dt", "Traceback"), make("dd", folded));
     }
     tell("Output", task[OUTPUT]);
     tell("Depends on", task[NEEDS]);
@@ -161,6 +166,7 @@
     document.getElementById("pages").hidden = pages === 1;
   }
 
+  table.tHead.rows[0].replaceChildren();
   columns.forEach(([heading, , className], place) => {
     const sorter = make("button", heading);
     sorter.type = "button";
@@ -177,8 +183,21 @@
   });
   filter.addEventListener("input", choose);
   status.addEventListener("change", choose);
+  kind.addEventListener("change", choose);
+  [...(document.getElementById("kinds")?.tBodies[0].rows ?? [])].slice(0, data.kinds.length).forEach((row, place) => {
+    const chooser = make("button", row.cells[0].textContent, "link");
+    chooser.type = "button";
+    chooser.title = "Show these tasks";
+    chooser.addEventListener("click", () => {
+      filter.value = status.value = "";
+      kind.value = String(place);
+      choose();
+      document.getElementById("tasks").scrollIntoView();
+    });
+    row.cells[0].replaceChildren(chooser);
+  });
   before.addEventListener("click", () => { page -= 1; draw(); });
   after.addEventListener("click", () => { page += 1; draw(); });
-  document.getElementById("controls").hidden = table.hidden = false;
+  document.getElementById("controls").hidden = false;
   draw();
 })();

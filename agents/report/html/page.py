@@ -12,15 +12,24 @@ from typing import TypedDict
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ....messages import TaskStatus
+from ....messages import InvalidDiagram, TaskStatus
+from ...diagram.sequence_svg import draw_sequence
+from ...diagram.sequence_syntax import read_sequence
 from ...kernel.model.health import Health
 from ...kernel.model.records import AttemptOutcome
 from ..formatting import clip, format_cost, format_duration, format_grade, format_share
 from ..model import RunReport, TaskReport, WorkerReport
 from ..skill_map import DIFFICULTY, make_skill_map
 from ..timeline import Timeline, make_timeline
-from ..words import NO_TYPE, describe_losses, is_anything_lost, rare_figures
-from .page_data import embed_tasks
+from ..words import (
+    NO_TYPE,
+    describe_deadlines,
+    describe_health,
+    describe_lost_attempts,
+    rare_figures,
+)
+from .page_data import MAX_KINDS_LISTED, embed_tasks, kinds_of
+from .task_table import columns_of, draw_rows, name_class
 from .timeline_svg import OUTCOMES, draw_timeline, outcome_class
 
 MAX_PAGE_BYTES = 2_900_000
@@ -29,11 +38,11 @@ MAX_PAGE_BYTES = 2_900_000
 MAX_WORKERS_LISTED = 200
 """How many workers are listed: first the lost and late ones, then the first of the others."""
 
-MAX_KINDS_LISTED = 50
-"""How many kinds of errors are listed."""
-
 MAX_DIAGRAM_CHARACTERS = 200_000
 """The maximum length of the diagram."""
+
+MAX_DRAWING_BYTES = 300_000
+"""The maximum size of the drawing of the diagram; a larger one is shown as text only."""
 
 _MAX_HELD_CHARACTERS = 300
 _MAX_NAME_CHARACTERS = 100
@@ -59,7 +68,7 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
 
     Args:
         report: the report.
-        diagram: the run as a Mermaid sequence diagram; it is shown as text.
+        diagram: the run as a Mermaid sequence diagram; it is drawn, and shown as text.
     """
     script, style = _read("page.js"), _read("page.css")
     timeline = make_timeline(report)
@@ -71,6 +80,7 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
         "policy": clip(report.policy, _MAX_NAME_CHARACTERS),
         "began": _format_time(report.started_at),
         "verdict": _verdict(report),
+        "standing": _standing(report),
         "tiles": _tiles(report),
         "shares": _shares(report),
         "statuses": list(TaskStatus),
@@ -90,9 +100,13 @@ def render_html(report: RunReport, diagram: str | None = None) -> str:
             clip(each, _MAX_HELD_CHARACTERS) for each in report.held_slots[:MAX_KINDS_LISTED]
         ],
         "errors": _listed(report.error_counts),
+        "kinds": [clip(kind, _MAX_NAME_CHARACTERS) for kind in kinds_of(report)],
+        "columns": columns_of(report),
+        "plain": draw_rows(report),
         "ignored": _listed(report.ignored),
         "dropped": _listed(report.dropped),
         "diagram": _cut_lines(diagram or ""),
+        "drawing": _draw_diagram(diagram or ""),
         "script": Markup(script),  # noqa: S704 - our own file
         "script_hash": _hash(script),
         "style": Markup(style),  # noqa: S704 - our own file
@@ -117,6 +131,7 @@ def _environment() -> Environment:
     environment.filters["grade"] = format_grade
     environment.filters["type"] = _name_of_type
     environment.filters["tint"] = tint_of
+    environment.filters["name_class"] = name_class
     return environment
 
 
@@ -138,15 +153,34 @@ def _format_time(at: float) -> str:
 
 
 def _verdict(report: RunReport) -> str:
-    completed = report.counts.get(TaskStatus.COMPLETED, 0)
-    if not report.tasks:
+    counts, whole = report.counts, len(report.tasks)
+    completed = counts.get(TaskStatus.COMPLETED, 0)
+    if not whole:
         return "No tasks"
-    if completed == len(report.tasks):
+    if completed == whole:
         return "The task completed" if completed == 1 else f"All {completed:,} tasks completed"
-    return f"{completed:,} of {len(report.tasks):,} tasks completed"
+    others = [
+        f"{counts[status]:,} {status.label.lower()}"
+        for status in (TaskStatus.FAILED, TaskStatus.CANCELLED)
+        if counts.get(status, 0)
+    ]
+    return ", ".join([f"{completed:,} of {whole:,} tasks completed", *others])
+
+
+def _standing(report: RunReport) -> tuple[str, str]:
+    """How the run stands, as a CSS class and a word."""
+    unwell = report.counts.get(TaskStatus.FAILED, 0) + report.counts.get(TaskStatus.CANCELLED, 0)
+    if report.failure is not None:
+        return "bad", "failed"
+    if report.exit_code == 0:
+        return "good", "succeeded"
+    if unwell:
+        return "bad", f"{format_share(unwell / len(report.tasks))} did not succeed"
+    return "open", "ended early" if report.has_ended else "not finished"
 
 
 def _tiles(report: RunReport) -> list[_Tile]:
+    lost = sum(worker.lost for worker in report.workers.values())
     retries = sum(_count_retries(task) for task in report.tasks)
     settled = sum(
         count for status, count in report.counts.items() if status.is_final and report.duration > 0
@@ -160,10 +194,16 @@ def _tiles(report: RunReport) -> list[_Tile]:
         {
             "label": "Workers",
             "value": f"{len(report.workers):,}",
-            "note": f"lost: {describe_losses(report)}" if is_anything_lost(report) else "",
+            "note": f"{lost:,} lost" if lost else "no worker lost",
         },
         {"label": "Further attempts", "value": f"{retries:,}", "note": "after the first ones"},
     ]
+    if report.attempts_lost:
+        count, _, note = describe_lost_attempts(report).partition(", ")
+        tiles.append({"label": "Attempts lost", "value": count, "note": note})
+    if deadlines := describe_deadlines(report):
+        count, _, whole = deadlines.partition(" ")
+        tiles.append({"label": "Deadlines missed", "value": count, "note": whole})
     if report.has_costs:
         tiles.append(
             {
@@ -230,7 +270,7 @@ def _worker_lines(report: RunReport) -> list[_WorkerLine]:
         {
             "name": clip(name, _MAX_NAME_CHARACTERS),
             "worker": worker,
-            "health": "lost" if worker.lost else worker.health.value if worker.health else "",
+            "health": describe_health(worker),
             "presence": _describe_presence(worker, report),
         }
         for name, worker in workers.items()
@@ -244,6 +284,19 @@ def _describe_presence(worker: WorkerReport, report: RunReport) -> str:
     if worker.health is Health.LATE:
         return f"last heard {format_duration(worker.silent_for)} before"
     return ""
+
+
+def _draw_diagram(diagram: str) -> Markup:
+    """Draw a diagram; one that can't be read, or is too large, is not drawn."""
+    if not diagram or len(diagram) > MAX_DIAGRAM_CHARACTERS:
+        return Markup()
+    try:
+        sequence = read_sequence(diagram)
+    except InvalidDiagram:
+        return Markup()
+    drawing = draw_sequence(sequence) if sequence.participants else ""
+    # All its texts are escaped.
+    return Markup(drawing) if len(drawing.encode()) <= MAX_DRAWING_BYTES else Markup()  # noqa: S704
 
 
 def _listed(counts: dict[str, int]) -> list[tuple[str, int]]:

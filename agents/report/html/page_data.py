@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -14,12 +14,16 @@ from ..formatting import clip
 from ..json_value import to_json_value
 from ..model import RunReport, TaskReport
 from ..words import describe_terms
+from .task_table import columns_of
 
 _TEXT_LIMITS = (4_000, 1_000, 300, 100, 40)
 """Limits on the length of each text of a task; the first with which all fits is used."""
 
 _MOST_HISTORY_AT = 1_000
 """With a limit below this, only the last attempt of each task is included."""
+
+MAX_KINDS_LISTED = 50
+"""How many kinds of errors are listed."""
 
 STATUSES = tuple(TaskStatus)
 OUTCOMES: tuple[AttemptOutcome | None, ...] = (None, *AttemptOutcome)
@@ -69,13 +73,21 @@ def embed_tasks(report: RunReport, room_bytes: int) -> PageData:
     return PageData(text, len(report.tasks) - len(tasks), True)
 
 
+def kinds_of(report: RunReport) -> Sequence[str]:
+    """The kinds of error by which the tasks can be filtered: the most frequent ones."""
+    return [kind for kind, count in report.error_counts.items() if count][:MAX_KINDS_LISTED]
+
+
 def _write(report: RunReport, tasks: Sequence[TaskReport], limit: int) -> str:
     workers: dict[str, int] = {}
-    rows: list[JsonValue] = [_row(task, report.started_at, workers, limit) for task in tasks]
+    kinds = {kind: place for place, kind in enumerate(kinds_of(report))}
+    rows: list[JsonValue] = [_row(task, report.started_at, workers, kinds, limit) for task in tasks]
     data: dict[str, JsonValue] = {
         "statuses": [[status.value, status.label] for status in STATUSES],
         "outcomes": ["running", *(ending.value for ending in AttemptOutcome)],
         "workers": [clip(name, 200) for name in workers],
+        "columns": [column.heading for column in columns_of(report)],
+        "kinds": [clip(kind, 100) for kind in kinds],
         "tasks": rows,
         "unit": clip(report.cost_unit, 40) if report.has_costs else "",
     }
@@ -84,7 +96,11 @@ def _write(report: RunReport, tasks: Sequence[TaskReport], limit: int) -> str:
 
 
 def _row(
-    task: TaskReport, started_at: float, workers: dict[str, int], limit: int
+    task: TaskReport,
+    started_at: float,
+    workers: dict[str, int],
+    kinds: Mapping[str, int],
+    limit: int,
 ) -> list[JsonValue]:
     def index_of(worker: str) -> int:
         return workers.setdefault(worker, len(workers))
@@ -122,6 +138,8 @@ def _row(
         _short(task.cost),
         task.quality,
         _cut(describe_terms(task), limit),
+        kinds.get(task.kind_of_error),
+        None if task.late_s is None else _milliseconds(task.late_s),
         _cut(task.error_traceback or "", limit),
     ]
     return row

@@ -31,7 +31,8 @@ COSTS = {WEAK: 1.0, STRONG: 25.0}
 DIFFICULTY = 5
 DECLARED = 7
 PACE_S = 1.0
-THRIFTS = (0.004, 0.005, 0.006, 0.01)
+THRIFTS = {1: (0.003, 0.004, 0.005), 2: (0.006, 0.01)}
+"""By the number of attempts: the values of cost, as a user would choose them."""
 ORDERS = 5
 RIGHT_SHARE = 0.98
 _OTHER_COLUMNS = 2
@@ -172,7 +173,7 @@ def play_outcomes(job: Job, max_attempts: int) -> Outcome:
     for name, (right, cost) in fixed.items():
         outcome.figures[name] = {"right": right / strong, "cost": cost / strong_cost}
     for policy in job.policies:
-        for thrift in THRIFTS:
+        for thrift in THRIFTS[max_attempts]:
             played = play_world(world, find(policy, world), thrift=thrift)
             outcome.figures[f"{policy}, thrift {thrift:g}"] = {
                 "right": len(played.done) / strong,

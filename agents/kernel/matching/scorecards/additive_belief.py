@@ -108,6 +108,8 @@ class AdditiveCell:
     """
 
     __slots__ = (
+        "_known",
+        "_known_version",
         "precision",
         "special",
         "special_variance",
@@ -138,15 +140,22 @@ class AdditiveCell:
         self.precision: float = 0.0
         self.weight: float = 0.0
         self.version = 0
+        self._known: Belief = (0.0, 0.0)
+        self._known_version = -1
 
     def belief(self) -> Belief:
         """The belief about the sum."""
+        version = self.version + self.worker.version + self.type.version
+        if version == self._known_version:
+            return self._known
+        self._known_version = version
         worker_mean, worker_variance = self.worker.without(self.type_name)
         type_mean, type_variance = self.type.without(self.worker_name)
         prior_precision = 1.0 / (worker_variance + type_variance + self.special_variance)
         precision = prior_precision + self.precision
         mean = (worker_mean + type_mean + self.special) * prior_precision + self.weight
-        return mean / precision, 1.0 / precision
+        self._known = mean / precision, 1.0 / precision
+        return self._known
 
     def gain(self, precision: float, weight: float, kept: float) -> None:
         """Add evidence, which is not told yet.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log, log1p
+from math import log
 
 from ...model.error_kind import MAX_KIND_CHARACTERS
 
@@ -17,8 +17,8 @@ breaker before needs half of it. It grows with the successes, see `STEADY_SUCCES
 """
 
 STEADY_SUCCESSES = 25.0
-"""After about so many successes a row of failures must be more surprising: the more attempts there
-are, the more rows are surprising by chance. It grows with the logarithm twice, so that the expected
+"""After so many successes a row of failures must be more surprising: the more attempts there are,
+the more rows are surprising by chance. It grows with twice the logarithm, so that the expected
 number of false openings stays bounded however many attempts come."""
 
 FIRST_PAUSE_S = 60.0
@@ -127,7 +127,7 @@ class Breaker:
         if kind in self.strikes:
             needed, needed_surprise = OPENS_AFTER - 1, OPENS_AT / 2.0
         if chance is not None:
-            needed_surprise += 2.0 * log1p(successes / STEADY_SUCCESSES)
+            needed_surprise += 2.0 * log(max(successes / STEADY_SUCCESSES, 1.0))
         if count >= needed and total >= needed_surprise:
             self._open(kind, count, at)
 

@@ -226,6 +226,7 @@ def _save_cell(cell: AdditiveCell) -> list[float]:
 
 def _load_cell(evidence: Evidence6, cell: AdditiveCell) -> None:
     cell.precision, cell.weight = evidence[0], evidence[1]
+    cell.version += 1
     if evidence[2]:
         cell.worker.set_message(cell.type_name, evidence[2], evidence[3])
     if evidence[4]:

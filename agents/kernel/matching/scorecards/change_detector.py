@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log, log1p
+from math import log
 
 from .sharpness import Sharpness
 
@@ -13,11 +13,11 @@ ALARM = 5.5
 """The sum of log likelihood ratios for a change from which a new worker is taken for changed."""
 
 STEADY_RESULTS = 50.0
-"""After about so many results without a change, one is expected less."""
+"""After so many results without a change, one is expected less and less."""
 
 
 def weigh_change(
-    sharpness: Sharpness, margin: float, variance: float, success: float
+    sharpness: Sharpness, margin: float, variance: float, success: float, same: float
 ) -> tuple[float, float]:
     """What an outcome says for a change of skill by `SHIFT`: log likelihood ratios against none.
 
@@ -26,11 +26,11 @@ def weigh_change(
         margin: the mean of skill minus difficulty.
         variance: the variance of the skill.
         success: the share of success, 0 to 1.
+        same: the probability of success if nothing has changed.
 
     Returns:
         For a fall and for a rise.
     """
-    same = sharpness.chance(margin, variance)
     fallen = sharpness.chance(margin - SHIFT, variance)
     risen = sharpness.chance(margin + SHIFT, variance)
     if success == 1.0:
@@ -49,7 +49,7 @@ class ChangeDetector:
     does not hide it. A sum that reaches the threshold is an alarm (Page 1954).
 
     The longer nothing has changed, the more evidence a change takes. With a fixed threshold, false
-    alarms would come at a fixed rate. The threshold rises with the logarithm of the results twice,
+    alarms would come at a fixed rate. The threshold rises with twice the logarithm of the results,
     so that the expected number of false alarms stays bounded however many results come.
 
     Args:
@@ -78,7 +78,7 @@ class ChangeDetector:
         fall += self.fall
         rise += self.rise
         self.results += results
-        threshold = ALARM + 2.0 * log1p(self.results / STEADY_RESULTS)
+        threshold = ALARM + 2.0 * log(max(self.results / STEADY_RESULTS, 1.0))
         if fall >= threshold or rise >= threshold:
             self.fall = self.rise = self.results = 0.0
             return -SHIFT if fall >= rise else SHIFT

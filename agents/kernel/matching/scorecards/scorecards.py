@@ -47,7 +47,6 @@ _SUCCEEDED = AttemptOutcome.SUCCEEDED
 _REJECTED = AttemptOutcome.REJECTED
 _NONE = (0, 0.0)
 _EPOCH = 2**32
-_COST_WEIGHT = 2.0
 _COSTS_KEPT = 0.98
 _PATIENCE = 16
 _LONGEST_PATIENCE = 64
@@ -120,11 +119,14 @@ class Scorecards:
                 success *= named.success(named.outlook(self.sharpness, scale_level(level)))
         return Chance(success, outlook.mean, sqrt(outlook.variance), of_type.results)
 
-    def skill(self, worker: WorkerRecord, task: Task) -> tuple[float, float, int]:
-        """The mean and variance of a worker's skill for tasks of this type, and its results."""
-        of_type = self._type_card(worker, task.type)
-        mean, variance = of_type.skill.belief()
-        return mean, variance, of_type.results
+    def figures(self, worker: WorkerRecord, task: Task) -> tuple[float, float, int, float, float]:
+        """The mean and variance of a worker's skill for tasks of this type, and its results.
+
+        Then what `expected_s` and `expected_cost` return.
+        """
+        card = self._type_card(worker, task.type)
+        mean, variance = card.skill.belief()
+        return mean, variance, card.results, card.expected_s(), card.expected_cost(worker)
 
     def expected_s(self, worker: WorkerRecord, task: Task) -> float:
         """How long an attempt of this worker at this task will take, in seconds."""
@@ -135,11 +137,7 @@ class Scorecards:
 
         The mean of what its attempts at the type have cost; what its rates say counts as two more.
         """
-        card = self._type_card(worker, task.type)
-        declared = worker.cost_per_task
-        if worker.cost_per_s:
-            declared += worker.cost_per_s * card.expected_s()
-        return (card.cost_sum + _COST_WEIGHT * declared) / (card.costs + _COST_WEIGHT)
+        return self._type_card(worker, task.type).expected_cost(worker)
 
     def is_blocked(self, worker: WorkerRecord, task_type: str, now: float) -> str | None:
         """Why the worker gets no task of this type now; None if it may.
@@ -333,7 +331,7 @@ class Scorecards:
                 success * log(BROKEN_SUCCESS / chance)
                 + (1.0 - success) * log((1.0 - BROKEN_SUCCESS) / (1.0 - chance))
             )
-            fallen, risen = weigh_change(sharpness, mean - difficulty, variance, success)
+            fallen, risen = weigh_change(sharpness, mean - difficulty, variance, success, chance)
             fall += count * fallen
             rise += count * risen
         weight = of_type.judge(odds)

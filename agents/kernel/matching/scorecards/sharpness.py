@@ -137,8 +137,12 @@ class Sharpness:
     def follow(self) -> None:
         """Take the weights into use if they have moved, and let the evidence for them fade."""
         greatest = max(self._log_weights)
+        # Comparing is faster than `max`.
         self._log_weights = [
-            max(_FORGETTING * (each - greatest), _LEAST_LOG_WEIGHT) for each in self._log_weights
+            faded
+            if (faded := _FORGETTING * (each - greatest)) > _LEAST_LOG_WEIGHT
+            else _LEAST_LOG_WEIGHT
+            for each in self._log_weights
         ]
         weights = self._weights()
         for weight, published in zip(weights, self.published, strict=True):

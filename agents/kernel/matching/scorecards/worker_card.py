@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from ...model.records import WorkerRecord
 
 KEPT_AT_ALARM = 0.1
-"""The part of the evidence that is kept when a skill has changed, if there is not much."""
+"""The part of the evidence that is kept at most when a skill has changed."""
 
 CHANGED_DEVIATION = 1.0
-"""The standard deviation of by how much a skill has changed, which all evidence is subject to."""
+"""How uncertain it is by how much a skill has changed, as a standard deviation: however much
+evidence there was, what is kept of it is no surer than this."""
 
 BROKEN_PRIOR = -3.5
 """The logarithm of the odds that a worker always fails tasks of a type, before its first result."""
@@ -41,6 +42,8 @@ BROKEN_LEAST = -8.0
 
 BROKEN_MOST = 8.0
 """The greatest logarithm of these odds, so that few successes tell of a change."""
+
+_COST_WEIGHT = 2.0
 
 
 class NotedResults:
@@ -144,6 +147,13 @@ class TypeCard:
             self._expected_s = expect_duration_s(pace)
         return self._expected_s
 
+    def expected_cost(self, worker: WorkerRecord) -> float:
+        """What an attempt of the worker costs; not for a named skill."""
+        declared = worker.cost_per_task
+        if worker.cost_per_s:
+            declared += worker.cost_per_s * self.expected_s()
+        return (self.cost_sum + _COST_WEIGHT * declared) / (self.costs + _COST_WEIGHT)
+
     def success(self, outlook: Outlook) -> float:
         """The probability of success, as the worker may be broken for the type."""
         healthy = 1.0 / (1.0 + exp(self.broken))
@@ -232,4 +242,4 @@ class WorkerCard:
         self.general.move_prior(mean)
         for card in self.types.values():
             spread = card.skill.precision * CHANGED_DEVIATION * CHANGED_DEVIATION
-            card.skill.shift(shift, 1.0 / (1.0 / KEPT_AT_ALARM + spread))
+            card.skill.shift(shift, 1.0 / max(spread, 1.0 / KEPT_AT_ALARM))

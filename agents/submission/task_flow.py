@@ -1,31 +1,23 @@
-"""Tasks submitted to a manager for their results: one, or any number with backpressure."""
+"""Adds any number of tasks with backpressure, and yields their results."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from concurrent.futures import Future
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ...messages import (
     IllegalTransition,
     InvalidInput,
-    RunEnded,
+    MusterError,
     Task,
     TaskId,
     TaskResult,
     UnknownTask,
 )
-from .awaited_results import AwaitedResults
-from .shell import ManagerShell
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVarTuple, Unpack
-
-    _Arguments = TypeVarTuple("_Arguments")
+from .result_source import Outcome, ResultSource, call_in
 
 BATCH_SIZE = 250
 MAX_WAITING = 5_000
@@ -34,142 +26,13 @@ TaskSource: TypeAlias = Iterable[Task] | AsyncIterable[Task]
 """Where tasks come from; more are taken only when there is room for them."""
 
 
-class Submission:
-    """The methods of a manager that submit tasks and return their results.
-
-    A failure is a result whose `success` is False. A task that was cancelled, or that no worker
-    could do, also has a result; its `error_message` says why. To stop waiting does not cancel a
-    task: it continues, and its result can be read later.
-    """
-
-    _shell: ManagerShell
-    _awaited: AwaitedResults
-
-    async def submit(self, task: Task) -> TaskResult:
-        """Add a task and wait for its recorded result, in any event loop of any thread.
-
-        Args:
-            task: the task. Its id is an idempotency key: if the manager has this task already, also
-                from before a restart, it is not done again, and its one result is returned.
-
-        Raises:
-            RunEnded: the run has ended, or ends before the task is settled.
-            DuplicateTask: a different task has its id; the message names the fields that differ.
-            InvalidTask: a dependency is unknown.
-            EncodeError: its data can't be encoded by msgpack.
-            StoreUnusable: the store can't be written to.
-        """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[TaskResult] = loop.create_future()
-
-        def settle(_: TaskId, outcome: TaskResult | RunEnded) -> None:
-            _call_in(loop, _fulfil, future, outcome)
-
-        self._awaited.add((task,), settle)
-        return await future
-
-    def submit_nowait(self, task: Task) -> Future[TaskResult]:
-        """Add a task, from any thread, without waiting for its result.
-
-        A task that the manager has already is not added again, as with `submit`.
-
-        Returns:
-            A future of the result; it raises `RunEnded` if the run ends before. Cancelling it does
-            not cancel the task. Do not block on it in the manager's own event loop; use `submit`
-            there.
-
-        Raises:
-            RunEnded: the run has ended.
-            DuplicateTask: a different task has its id; the message names the fields that differ.
-            InvalidTask: a dependency is unknown.
-            EncodeError: its data can't be encoded by msgpack.
-            StoreUnusable: the store can't be written to.
-        """
-        future: Future[TaskResult] = Future()
-
-        def settle(_: TaskId, outcome: TaskResult | RunEnded) -> None:
-            if future.set_running_or_notify_cancel():
-                _fulfil(future, outcome)
-
-        self._awaited.add((task,), settle)
-        return future
-
-    def submit_many(
-        self,
-        tasks: TaskSource,
-        *,
-        batch_size: int = BATCH_SIZE,
-        max_waiting: int = MAX_WAITING,
-        in_order: bool = False,
-        forget: bool = False,
-    ) -> AsyncGenerator[TaskResult, None]:
-        """Add any number of tasks in batches, and yield their results as they are recorded.
-
-        ```python
-        async for result in manager.submit_many(tasks):
-            ...
-        ```
-
-        It starts when the first result is requested, in any event loop of any thread. It takes no
-        more tasks from the source than there is room for: at most `max_waiting` of the added tasks
-        are unsettled or have results that were not yielded yet. When you leave the `async for`,
-        the tasks that were added continue, and no more are added.
-
-        Args:
-            tasks: an iterable or async iterable. Tasks are added when it makes us wait or a batch
-                is full. A task may depend on others of its batch or of earlier batches. One that
-                the manager has already is not done again; each time it is given, its one result is
-                yielded.
-            batch_size: how many tasks are added at once, 1 or more; at most half of `max_waiting`
-                is used.
-            max_waiting: how many tasks there may be at a time, 1 or more.
-            in_order: yield the results in the order of the tasks; a slow task holds back the
-                results after it.
-            forget: let the manager forget each task after its result was yielded, unless a task
-                that it keeps depends on it. Otherwise it keeps all tasks for its report, and its
-                memory grows with them.
-
-        Raises:
-            InvalidInput: a number is below 1.
-            RunEnded: the run has ended, or ends before all tasks are settled; raised after the
-                results that there are.
-            InvalidTask: a batch is not valid, and none of it is added; raised after the results of
-                the earlier batches, as are `EncodeError`, `StoreUnusable` and any exception of the
-                iterable.
-        """
-        flow = TaskFlow(
-            self._awaited,
-            tasks,
-            batch_size=batch_size,
-            max_waiting=max_waiting,
-            in_order=in_order,
-            forget=self.forget_tasks if forget else None,
-        )
-        return flow.results()
-
-    def forget_tasks(self, task_ids: Iterable[TaskId]) -> None:
-        """Forget settled tasks and their results, so that a manager can run for years.
-
-        The report does not contain them any more. A task that is submitted with the id of one is
-        a new task, and is done again.
-
-        Raises:
-            UnknownTask: there is no such task; none is forgotten.
-            IllegalTransition: a task is not settled, its worker has not confirmed that it stopped,
-                or a task that is kept depends on it or is its child; none is forgotten.
-        """
-        forgotten = tuple(task_ids)
-        driver = self._shell.driver
-        driver.gate.ask(lambda: driver.forget(forgotten))
-
-
 class TaskFlow:
     """Takes tasks from a source, adds them to a manager, and yields their results.
 
     At most `max_waiting` tasks are taken and unsettled, or settled and not yielded.
 
     Args:
-        awaited: of the manager that runs the tasks.
+        awaited: adds the tasks to a manager and tells their results.
         tasks: the source.
         batch_size: how many tasks are added at once, 1 or more; at most half of `max_waiting`, so
             that the workers are busy while the next batch is made.
@@ -183,7 +46,7 @@ class TaskFlow:
 
     def __init__(
         self,
-        awaited: AwaitedResults,
+        awaited: ResultSource,
         tasks: TaskSource,
         *,
         batch_size: int,
@@ -337,19 +200,19 @@ class TaskFlow:
 
     # ------------------------------------------------------------------ taking results
 
-    def _settle(self, task_id: TaskId, outcome: TaskResult | RunEnded) -> None:
+    def _settle(self, task_id: TaskId, outcome: Outcome) -> None:
         """Pass a result from the manager's event loop to this flow's."""
         if not self._is_over and self._loop is not None:
-            _call_in(self._loop, self._take_in, task_id, outcome)
+            call_in(self._loop, self._take_in, task_id, outcome)
 
-    def _run_ended(self, fault: RunEnded) -> None:
+    def _run_ended(self, fault: MusterError) -> None:
         if not self._is_over and self._loop is not None:
-            _call_in(self._loop, self._end_drawing, fault)
+            call_in(self._loop, self._end_drawing, fault)
 
-    def _take_in(self, task_id: TaskId, outcome: TaskResult | RunEnded) -> None:
+    def _take_in(self, task_id: TaskId, outcome: Outcome) -> None:
         self._unsettled -= 1
         result: TaskResult | None = None
-        if isinstance(outcome, RunEnded):
+        if isinstance(outcome, MusterError):
             self._in_flight -= 1
             self._end_drawing(outcome)
         else:
@@ -408,33 +271,3 @@ class TaskFlow:
                 # It has been forgotten by other means.
                 continue
         self._not_forgotten = kept
-
-
-def _call_in(
-    loop: asyncio.AbstractEventLoop,
-    function: Callable[[Unpack[_Arguments]], object],
-    *arguments: Unpack[_Arguments],
-) -> None:
-    """Call a function in an event loop: at once, if that is the running one."""
-    try:
-        is_running_here = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        is_running_here = False
-    if is_running_here:
-        function(*arguments)
-    else:
-        # If that loop is closed, nobody waits any more.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(function, *arguments)
-
-
-def _fulfil(
-    future: asyncio.Future[TaskResult] | Future[TaskResult], outcome: TaskResult | RunEnded
-) -> None:
-    if future.done():
-        # It was cancelled.
-        return
-    if isinstance(outcome, RunEnded):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)

@@ -1,0 +1,66 @@
+"""Runs an event loop in a thread of its own, for programs without asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
+
+
+class LoopThread:
+    """An event loop in a daemon thread; any other thread may use it.
+
+    Args:
+        name: the name of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop and wait for the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def wait_for(
+        self, coroutine: Coroutine[None, None, _Value], timeout_s: float | None = None
+    ) -> _Value:
+        """Run a coroutine in the loop, and wait for what it returns.
+
+        Raises:
+            TimeoutError: it takes longer than `timeout_s` seconds; it is cancelled.
+        """
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result(timeout_s)
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, values: AsyncGenerator[_Value, None]) -> Iterator[_Value]:
+        """Yield the values of an async generator, which runs in the loop."""
+
+        async def take() -> tuple[_Value] | None:
+            async for value in values:
+                return (value,)
+            return None
+
+        try:
+            while (taken := self.wait_for(take())) is not None:
+                yield taken[0]
+        finally:
+            self.wait_for(values.aclose())
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()

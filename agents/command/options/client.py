@@ -1,0 +1,101 @@
+"""The options of `muster submit` and `muster cancel`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ....messages import InvalidInput
+from ..console.credentials import take_secret, take_ticket
+from ..console.logging_setup import configure_logging
+from .shared import Insecure, Join, SecretFile, Verbose
+
+# Each command imports its own modules when it runs, so that a worker starts quickly.
+# ruff: noqa: PLC0415
+# Each option of a command is a parameter; Typer passes them by name.
+# ruff: noqa: PLR0917
+
+ConnectTimeout = Annotated[
+    float,
+    typer.Option(
+        "--connect-timeout", min=0.0, metavar="SECONDS", help="How long to wait for the manager."
+    ),
+]
+
+
+def submit(
+    join: Join,
+    tasks: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A .json, .jsonl or .csv file of tasks.")
+    ] = None,
+    task_type: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Submit one task of this type.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="JSON", help="With --type, the task's data.")
+    ] = None,
+    task_id: Annotated[
+        str | None, typer.Option("--id", help="With --type, the task's id [default: a new one].")
+    ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Print the ids of the tasks, and do not wait.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each result as a line of JSON.")
+    ] = False,
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Submit tasks to a running manager, and print their results as they come.
+
+    The exit code is 1 if a task has failed. Tasks go on when this command is interrupted.
+    """
+    from ...client.client import Client
+    from ..submit import make_task, submit_tasks
+    from ..tasks_file import read_tasks
+
+    configure_logging(verbose)
+    match tasks, task_type:
+        case Path(), None if data is None and task_id is None:
+            read = read_tasks(tasks)
+        case None, str():
+            read = [make_task(task_type, data, task_id)]
+        case _:
+            raise InvalidInput("give either a file of tasks, or --type with --data and --id")
+    client = Client(
+        take_ticket(join),
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        connect_timeout_s=connect_timeout,
+    )
+    submitting = submit_tasks(client, read, waits=not no_wait, as_json=as_json)
+    raise typer.Exit(asyncio.run(submitting))
+
+
+def cancel(
+    task: Annotated[str, typer.Argument(help="The task's id.")],
+    join: Join,
+    reason: Annotated[str, typer.Option(help="Why, for the report.")] = "by a client",
+    connect_timeout: ConnectTimeout = 10.0,
+    secret_file: SecretFile = None,
+    insecure: Insecure = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Cancel a task of a running manager; a worker that runs it is told to stop."""
+    from ...client.client import Client
+    from ..submit import cancel_task
+    from ..why import possible_task_ids
+
+    configure_logging(verbose)
+    client = Client(
+        take_ticket(join),
+        secret=take_secret(secret_file, insecure=insecure),
+        insecure=insecure,
+        connect_timeout_s=connect_timeout,
+    )
+    asyncio.run(cancel_task(client, possible_task_ids(task), reason))

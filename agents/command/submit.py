@@ -1,0 +1,108 @@
+"""`muster submit` and `muster cancel`: submit tasks to a running manager, and cancel one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+from pydantic import ValidationError
+
+from ...messages import InvalidInput, Task, TaskId, TaskResult, UnknownTask
+from ...messages.codec import summarize
+from ..client.client import Client
+from ..report.json_value import to_json_value
+from ..runtime.strict_json import JsonFault, decode_json, describe_json_fault
+from .console.exit import EXIT_FAILED, EXIT_OK
+from .output import write_json_text, write_line
+from .why import possible_task_ids
+
+
+def make_task(task_type: str, data: str | None, task_id: str | None) -> Task:
+    """Make the task that the options of the command describe.
+
+    Raises:
+        InvalidInput: the data is no JSON, or a field is invalid.
+    """
+    try:
+        content = None if data is None else decode_json(data)
+    except JsonFault as fault:
+        raise InvalidInput(
+            f"--data is not JSON: {describe_json_fault(fault)}; text needs quotes, as in "
+            "--data '\"cat.png\"'"
+        ) from None
+    make = partial(Task, type=task_type, data=content)
+    try:
+        return make() if task_id is None else make(id=possible_task_ids(task_id)[0])
+    except ValidationError as fault:
+        raise InvalidInput(f"the task can't be made: {summarize(fault)}") from None
+
+
+async def submit_tasks(client: Client, tasks: Sequence[Task], *, waits: bool, as_json: bool) -> int:
+    """Submit tasks, and write a line for each result, in the order in which they come.
+
+    Args:
+        client: a client that is not connected yet.
+        tasks: the tasks.
+        waits: whether to wait for the results; otherwise the ids are written.
+        as_json: write JSON.
+
+    Returns:
+        The exit code: 1 if a task has failed.
+    """
+    has_failed = False
+    async with client:
+        if not waits:
+            await client.add_tasks(tasks)
+            for task in tasks:
+                write_line(str(task.id))
+            return EXIT_OK
+        async for result in client.submit_many(tasks):
+            has_failed = has_failed or not result.success
+            if as_json:
+                write_json_text(_as_json(result))
+            else:
+                write_line(_in_words(result))
+    return EXIT_FAILED if has_failed else EXIT_OK
+
+
+async def cancel_task(client: Client, task_ids: Sequence[TaskId], reason: str) -> None:
+    """Cancel a task.
+
+    Args:
+        client: a client that is not connected yet.
+        task_ids: the possible ids of the task; the first that the manager knows counts.
+        reason: why it is cancelled.
+
+    Raises:
+        UnknownTask: the manager has no such task.
+        IllegalTransition: it is settled already.
+    """
+    async with client:
+        for task_id in task_ids[:-1]:
+            try:
+                await client.cancel(task_id, reason)
+            except UnknownTask:
+                continue
+            return
+        await client.cancel(task_ids[-1], reason)
+
+
+def _in_words(result: TaskResult) -> str:
+    by = f" by {result.worker}" if result.worker else ""
+    if result.success:
+        return f"{result.task_id}: completed{by} in {result.execution_time:.3g} s: {result.output}"
+    return f"{result.task_id}: failed{by}: {result.error_message}"
+
+
+def _as_json(result: TaskResult) -> str:
+    fields = {
+        "task_id": result.task_id,
+        "worker": result.worker,
+        "success": result.success,
+        "execution_time": result.execution_time,
+        "attempt": result.attempt,
+        "error_message": result.error_message,
+        "output": to_json_value(result.output),
+    }
+    return json.dumps(fields)

@@ -1,0 +1,1 @@
+"""Tasks submitted to a manager, and their results."""

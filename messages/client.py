@@ -1,0 +1,89 @@
+"""The messages between a client, which submits tasks from another process, and a manager."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from .task import Payload, TaskId
+from .work import Message, Name
+
+MAX_TASKS_AT_ONCE = 10_000
+"""How many tasks or task ids one message of a client may contain."""
+
+ManagerMethod: TypeAlias = Literal["cancel", "set_priority", "status", "why", "workers"]
+"""What a client may ask of a manager."""
+
+_Number = Annotated[int, Field(ge=1)]
+
+
+class ClientHello(Message):
+    """A client asks for a conversation; it repeats this until it receives a `Welcome`.
+
+    Args:
+        name: the client's name.
+        session: the client's session id, new at each start of the client.
+        call: a counter within the session that increases with each conversation asked for; a lower
+            one is outdated.
+    """
+
+    name: Name
+    session: str = Field(max_length=64)
+    call: int = Field(default=1, ge=1)
+
+
+class SubmitTasks(Message):
+    """A client adds tasks, and wants their results; all are added, or none.
+
+    Args:
+        number: the number of the request; a repeated request has the same one.
+        tasks: the encoded tasks.
+    """
+
+    number: _Number
+    tasks: tuple[bytes, ...] = Field(max_length=MAX_TASKS_AT_ONCE)
+
+
+class AwaitTasks(Message):
+    """A client wants the results of tasks that were added before.
+
+    The reply has the ids of those that the manager does not know.
+
+    Args:
+        number: the number of the request.
+        task_ids: the tasks.
+    """
+
+    number: _Number
+    task_ids: tuple[TaskId, ...] = Field(max_length=MAX_TASKS_AT_ONCE)
+
+
+class ManagerRequest(Message):
+    """A client asks a manager to do or to tell something.
+
+    Args:
+        number: the number of the request.
+        method: what it asks for.
+        arguments: the arguments of the method by name.
+    """
+
+    number: _Number
+    method: ManagerMethod
+    arguments: dict[str, Payload] = Field(default_factory=dict)
+
+
+class ManagerReply(Message):
+    """The manager's reply to a request of a client.
+
+    Args:
+        number: the number of the request.
+        value: what it returns.
+        error_kind: the class of the error that it raises; "" for none.
+        error: the text of the error.
+    """
+
+    number: _Number
+    value: Payload = None
+    error_kind: str = Field(default="", max_length=100)
+    error: str = ""
