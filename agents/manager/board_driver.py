@@ -218,9 +218,11 @@ class BoardDriver:
         """Change after how long a task fails that no connected worker can run, in seconds."""
         self.change_rules(replace(self.rules, unmatched_after_s=unmatched_after_s))
 
-    def change_join_timeout(self, join_timeout_s: float | None) -> None:
-        """Change how long the manager waits for the expected workers, in seconds."""
-        self.change_rules(replace(self.rules, join_timeout_s=join_timeout_s))
+    def wait_longer(self, more_s: float) -> None:
+        """Extend the time for which the start waits for the expected workers, if it is limited."""
+        timeout_s = self.rules.join_timeout_s
+        if timeout_s is not None:
+            self.change_rules(replace(self.rules, join_timeout_s=timeout_s + more_s))
 
     def stay(self, *, reassigns_failed: bool) -> None:
         """Do not end the run when all tasks are settled; call it before the run starts.
