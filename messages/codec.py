@@ -14,37 +14,16 @@ from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 
-from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
 from .errors import DecodeError, EncodeError, Flaw
 from .field_check import check_fields
-from .inquiry import (
-    Answer,
-    Inquiry,
-    RetryAnswer,
-    RetryRequest,
-    SkillsAnswer,
-    SkillsInquiry,
-)
-from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
-from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .message_kinds import MESSAGE_KINDS
 from .plain import SCALARS, defaults_of, plain_fields
 from .plain_data import to_plain
 from .task import Payload, PriorityTask, Task, check_is_task, find_task_class
 from .task_ids import new_task_id
 from .values import pack, pack_scalars, unpack
 from .wording import summarize
-from .work import (
-    AskAboutAttempts,
-    CancelTask,
-    Message,
-    RecallTasks,
-    Reduced,
-    ReturnTasks,
-    TaskAssignment,
-    TaskProgress,
-    TaskResult,
-    register_reducer,
-)
+from .work import Message, Reduced, TaskAssignment, register_reducer
 
 __all__ = [
     "MAX_MESSAGE_BYTES",
@@ -68,42 +47,6 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest single message that is sent or accepted."""
 
 Fields: TypeAlias = dict[str, Payload]
-
-MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
-    kind.__name__: kind
-    for kind in (
-        TaskAssignment,
-        TaskResult,
-        TaskProgress,
-        CancelTask,
-        RecallTasks,
-        ReturnTasks,
-        AskAboutAttempts,
-        Hello,
-        Welcome,
-        Refusal,
-        Heartbeat,
-        Goodbye,
-        Shutdown,
-        Inquiry,
-        Answer,
-        SkillsInquiry,
-        SkillsAnswer,
-        RetryRequest,
-        RetryAnswer,
-        Parcel,
-        BlobPlace,
-        BlobsWanted,
-        BlobsReached,
-        ResultRecorded,
-        ClientHello,
-        SubmitTasks,
-        AwaitTasks,
-        ManagerRequest,
-        ManagerReply,
-    )
-}
-"""Muster's own messages by their names on the wire."""
 
 _SERIALIZED_BY_DEFAULT = frozenset({*MESSAGE_KINDS.values(), Task, PriorityTask} - {TaskAssignment})
 _TAG_AND_FIELDS = 2

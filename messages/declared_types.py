@@ -8,26 +8,27 @@ import types
 import typing
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Annotated, Any, Union, cast, overload
+from typing import Annotated, Any, TypeVar, Union, cast, overload
 
 from pydantic import BaseModel, PlainValidator, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
 from . import numpy_forms
 from .errors import InvalidInput
-from .task import DeclaredT, Payload
 from .wording import show, summarize
 
-
-@overload
-def from_plain(value: Payload, declared: type[DeclaredT]) -> DeclaredT: ...
+ValueT = TypeVar("ValueT")
 
 
 @overload
-def from_plain(value: Payload, declared: Any) -> Any: ...
+def from_plain(value: Any, declared: type[ValueT]) -> ValueT: ...
 
 
-def from_plain(value: Payload, declared: Any) -> Any:
+@overload
+def from_plain(value: Any, declared: Any) -> Any: ...
+
+
+def from_plain(value: Any, declared: Any) -> Any:
     """What a type says that plain data are: the reverse of `to_plain`.
 
     Args:
@@ -150,7 +151,7 @@ def _read_array(wanted: Any, dtype: Any, form: Any) -> Any:
     try:
         array = numpy_forms.from_plain_form(form, wanted)
         return array if dtype is None else array.astype(dtype, copy=False)
-    except (TypeError, OverflowError) as fault:
+    except (TypeError, KeyError, OverflowError) as fault:
         raise ValueError(str(fault)) from None
 
 

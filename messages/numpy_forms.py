@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
+from base64 import b64decode
 from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
 from typing import Any, cast
 
 _KINDS = frozenset("biufcSUMm")
@@ -15,18 +17,25 @@ _FIELDS = frozenset({"dtype", "shape", "data"})
 
 def is_numpy(value: object) -> bool:
     """Whether a value is a scalar or an array of NumPy."""
-    numpy: Any = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.generic | numpy.ndarray)
+    return _is_numpy_class(type(value))
 
 
 def is_numpy_type(annotation: object) -> bool:
     """Whether a class is NumPy's array or one of its scalars."""
-    numpy: Any = sys.modules.get("numpy")
-    return (
-        numpy is not None
-        and isinstance(annotation, type)
-        and issubclass(annotation, numpy.generic | numpy.ndarray)
+    return isinstance(annotation, type) and _is_numpy_class(annotation)
+
+
+@lru_cache(maxsize=1024)
+def _is_numpy_class(kind: type) -> bool:
+    # By name, so that NumPy need not be imported.
+    return any(
+        base.__module__ == "numpy" and base.__name__ in ("generic", "ndarray")
+        for base in kind.__mro__
     )
+
+
+def _numpy() -> Any:
+    return import_module("numpy")
 
 
 def to_plain_form(value: Any) -> Any:
@@ -37,16 +46,15 @@ def to_plain_form(value: Any) -> Any:
     Raises:
         ValueError: its values are objects, records, or masked.
     """
-    numpy: Any = sys.modules["numpy"]
+    numpy = _numpy()
     if isinstance(value, numpy.generic):
         if value.dtype.kind in "biuSU" or isinstance(value, numpy.float16 | numpy.float32):
             return value.item()
         if isinstance(value, float):
             return float(value)
         value = numpy.asarray(value)
-    masked: Any = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(value, masked.MaskedArray):
-        raise ValueError("it is a masked array; pass its data and its mask")
+    if isinstance(value, numpy.ma.MaskedArray):
+        raise ValueError("it is a masked array; pass its data and its mask")  # noqa: TRY004
     if value.dtype.kind not in _KINDS:
         raise ValueError(
             f"it is an array of dtype {str(value.dtype)!r}; pass an array of numbers, bools, text "
@@ -65,7 +73,7 @@ def from_plain_form(form: Any, wanted: Any) -> Any:
     Raises:
         ValueError: it is no form of such an array or scalar.
     """
-    numpy: Any = sys.modules["numpy"]
+    numpy = _numpy()
     if isinstance(form, wanted):
         return form
     array = _read(form, numpy)
@@ -89,10 +97,17 @@ def _read(form: Any, numpy: Any) -> Any:
     if dtype.kind not in _KINDS:
         raise ValueError(f"an array of dtype {str(dtype)!r} is not read")
     shape: tuple[int, ...] = tuple(fields["shape"])
-    data: bytes = fields["data"]
+    data = _bytes_of(fields["data"])
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{len(data):,} bytes are no array of shape {shape} and dtype {dtype}")
     # A copy, since what is read from bytes can't be written to.
     return (
         numpy.frombuffer(data, dtype).reshape(shape).copy() if data else numpy.empty(shape, dtype)
     )
+
+
+def _bytes_of(data: Any) -> bytes:
+    if isinstance(data, Mapping):
+        # As reports and the API show bytes in JSON.
+        return b64decode(cast("Mapping[str, str]", data)["$base64"], validate=True)
+    return bytes(memoryview(data))

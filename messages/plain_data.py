@@ -9,16 +9,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import types
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Set
 from decimal import Decimal
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from pathlib import PurePath
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import AliasChoices, AnyUrl, BaseModel, RootModel, SecretBytes, SecretStr
+from pydantic.types import UUID4
 from pydantic_core import MultiHostUrl, Url, to_jsonable_python
 
 from . import numpy_forms
@@ -34,10 +33,11 @@ MAX_LEVELS = MAX_NESTING - 4
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 _MAX_PLACE_CHARACTERS = 60
 _UNCHANGED = frozenset({bool, float, bytes, type(None)})
+# The class, without the module that can make random ones.
+_UUID: type[object] = get_args(UUID4)[0]
 _AS_TEXT = (
-    uuid.UUID,
     Decimal,
-    PurePath,
+    _UUID,
     AnyUrl,
     Url,
     MultiHostUrl,
@@ -133,7 +133,9 @@ def _convert(value: Any, depth: int) -> Payload:
     if isinstance(value, dt.timedelta):
         return to_jsonable_python(value)
     if isinstance(value, _AS_TEXT):
-        return _check_text(str(value))
+        return _check_text(str(cast("object", value)))
+    if hasattr(kind, "__fspath__"):
+        return _convert(value.__fspath__(), depth)
     if numpy_forms.is_numpy(value):
         return _convert_numpy(value, depth)
     if depth > MAX_LEVELS:

@@ -22,7 +22,7 @@ from ..bench.workers import BenchPlan, BenchWorkers
 from ..runtime.garbage import collect_garbage_less_often
 from .console.exit import EXIT_FAILED, EXIT_OK, print_message
 from .console.interrupts import Interrupts, block_sigint_in_children
-from .output import write_json
+from .output import write_json, write_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,7 @@ def show_figures(figures: Figures, *, as_json: bool) -> None:
     elif sys.stdout.isatty():
         print_figures(figures, Console())
     else:
-        sys.stdout.write(render_figures(figures) + "\n")
-    sys.stdout.flush()
+        write_lines(render_figures(figures))
 
 
 class _Measuring:

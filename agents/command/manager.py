@@ -21,6 +21,7 @@ from .console.exit import EXIT_FAILED, print_message
 from .console.interrupts import Interrupts
 from .console.logging_setup import load_for_logging
 from .console.progress import Progress, find_display
+from .output import write_to
 from .report import finish_with_report, follow_for_report
 from .web_page import WebPage, WebPageOptions
 
@@ -79,8 +80,7 @@ async def _manage(
         async with Interrupts(manager.stop):
             # After the signal handlers: a program that reads the ticket may stop this process.
             stream = _messages_stream(as_json=as_json)
-            stream.write(_how_to_join(ticket, ticket_file))
-            stream.flush()
+            write_to(stream, _how_to_join(ticket, ticket_file))
             page.follow(manager)
             loop = asyncio.get_running_loop()
             # Not for short runs, which may log nothing.

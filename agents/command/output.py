@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 from pydantic import BaseModel
 
 from ..runtime.terminal_text import terminal_json, terminal_line, terminal_lines
+from .console.exit import discard_output
 from .console.reserved_stdout import own_stdout
 
 
@@ -25,10 +28,18 @@ def write_json(model: BaseModel) -> None:
 
 def write_json_text(text: str) -> None:
     """Write JSON to stdout, with characters escaped in JSON's own way."""
-    _write(terminal_json(text))
+    _write(terminal_json(text, own_stdout().encoding or "utf-8"))
 
 
 def _write(text: str) -> None:
-    stream = own_stdout()
-    stream.write(text + "\n")
-    stream.flush()
+    write_to(own_stdout(), text + "\n")
+
+
+def write_to(stream: TextIO, text: str) -> None:
+    """Write text to a stream at once; nothing happens if its reader has gone."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        # Its reader has seen enough, as in `| head -1`; the command and its exit code are the same.
+        discard_output(stream)

@@ -16,7 +16,7 @@ from ..report.file import shows_diagram, write_report
 from ..report.model import RunReport
 from ..report.text import print_report, render_text
 from ..trace.follow import follow
-from .console.exit import discard_stdout
+from .console.exit import discard_output
 from .output import write_json, write_lines
 from .stored_run import StoredRun
 
@@ -51,7 +51,7 @@ def finish_with_report(
         show_report(report, as_json=as_json, conclusion=conclusion)
     except BrokenPipeError:
         # The reader has seen enough, such as `head -1`. The run itself is not affected.
-        discard_stdout()
+        discard_output(sys.stdout)
     if fault is not None:
         raise fault
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from ...messages import ExtraMissing
 from ..runtime.ports import LOOPBACK
 from .console.interrupts import Interrupts
+from .output import write_to
 
 if TYPE_CHECKING:
     from ..live import LivePage
@@ -108,8 +109,7 @@ class WebPage:
             manager, options.host, options.port, names=options.names, metrics=metrics
         )
         self._starting = asyncio.create_task(self._page.__aenter__())
-        self._stream.write(f"live page: {self._page.url}\n")
-        self._stream.flush()
+        write_to(self._stream, f"live page: {self._page.url}\n")
 
     async def __aenter__(self) -> WebPage:
         """Return the page; `follow` starts it."""
@@ -135,10 +135,10 @@ class WebPage:
             linger_s = TERMINAL_LINGER_S if sys.stdout.isatty() else 0.0
         if not linger_s:
             return
-        self._stream.write(
-            f"live page: {self._page.url} stays available for {linger_s:g} s; Ctrl-C ends it\n"
+        write_to(
+            self._stream,
+            f"live page: {self._page.url} stays available for {linger_s:g} s; Ctrl-C ends it\n",
         )
-        self._stream.flush()
         interrupted = asyncio.Event()
 
         async def end() -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ from ...messages.task import check_is_task
 from ..kernel.matching.policies import RATE_OF_THE_UNTRIED
 from ..kernel.model.records import AttemptOutcome
 from ..runtime.log import log
+from ..runtime.terminal_text import print_text
 from ..transport.ceylon_api import AgentDetail
 from .assigning import Assigning
 from .hook_calls import in_hook
@@ -123,7 +123,7 @@ class OverridableHooks(RunView):
         )
         if ends_early and has_shown_results:
             rate = self.report().success_rate
-            sys.stdout.write(f"Success rate: {rate:.2%}\n")
+            print_text(f"Success rate: {rate:.2%}")
         else:
             await self._generate_final_report()
 
@@ -132,7 +132,7 @@ class OverridableHooks(RunView):
         if not self._manager_options.quiet:
             from ..report.text import render_summary  # noqa: PLC0415 - it loads rich
 
-            sys.stdout.write(render_summary(self.report()) + "\n")
+            print_text(render_summary(self.report()))
 
     def _update_worker_stats(self, result: TaskResult) -> None:
         """Count a result in `worker_stats`; an override is called once for each recorded result.

@@ -101,6 +101,7 @@ class TaskManager(TaskControl, Submission, HookDispatch, WorkspaceAgent):
             during the run and at its end, or the content of one. A store that has learned more of
             this run comes first.
         time_scale: how long a second of a task's timeout lasts, in seconds; see `WorkerAgent`.
+            Below 1 it does not shorten a default timeout of up to 10 s.
         quiet: do not print the results at the end.
         admin_peer: join the workspace of another Ceylon admin as a guest instead of opening one.
         host: the IPv4 address by which workers reach the workspace's admin.

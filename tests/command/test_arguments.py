@@ -427,6 +427,19 @@ def test_an_id_that_no_task_can_have_is_refused(invoke: Invoke, report_file: Pat
     assert ended.err.startswith("muster: ' ' is not a valid task id; ")
 
 
+@pytest.mark.parametrize("arguments", [(), ("7", "--failed")])
+def test_retry_takes_tasks_or_all_that_failed(invoke: Invoke, arguments: tuple[str, ...]) -> None:
+    ended = invoke("retry", *arguments, "--join", "ticket")
+    assert ended.code == 2
+    assert "give the ids of tasks, or --failed for all that failed" in ended.err
+
+
+def test_retry_needs_a_running_manager(invoke: Invoke) -> None:
+    ended = invoke("retry", "7")
+    assert ended.code == 2
+    assert "give the running manager's ticket with --join" in ended.err
+
+
 def test_why_needs_someone_to_ask(invoke: Invoke) -> None:
     ended = invoke("why", "7")
     assert ended.code == 2

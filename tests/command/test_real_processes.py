@@ -327,6 +327,39 @@ def test_a_running_manager_tells_why_a_task_waits(
 
 
 @pytest.mark.slow
+def test_failed_tasks_of_a_running_manager_are_tried_again(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "leaves.py").write_text(
+        "from pathlib import Path\n"
+        "from muster.agents import Handlers\n"
+        "handlers = Handlers()\n"
+        "@handlers.task('roll')\n"
+        "def roll(task):\n"
+        "    if not Path('dry').exists():\n"
+        "        raise ValueError('too wet')\n"
+        "@handlers.task('wait')\n"
+        "def wait(task):\n"
+        "    import time\n"
+        "    while not Path('done').exists():\n"
+        "        time.sleep(0.05)\n"
+    )
+    (tmp_path / "tasks.jsonl").write_text(
+        '{"id": 1, "description": "Roll", "type": "roll"}\n'
+        '{"id": "1", "description": "Sort", "type": "roll", "depends_on": [1]}\n'
+        '{"id": 3, "description": "Wait", "type": "wait"}\n'
+    )
+    managing = start(*manager(tmp_path / "tasks.jsonl", "--workers", 1))
+    start(*worker("Ada", 9, "--handlers", "leaves", "--slots", 2))
+    managing.wait_for("T1 failed")
+    none = start("retry", 3, "--join", "ticket").end()
+    assert none.code == 2
+    assert "task 3 is in_progress; only a failed or cancelled task can be tried again" in none.err
+    (tmp_path / "dry").touch()
+    again = start("retry", "--failed", "--join", "ticket").end()
+    assert (again.code, again.out, again.err) == (0, "2 tasks begin anew\n", "")
+    (tmp_path / "done").touch()
+    assert managing.end().code == 0, managing.lines
+
+
 def test_a_running_manager_is_asked_for_a_task_that_it_does_not_know(
     start: Start, tasks_file: Callable[..., Path]
 ) -> None:

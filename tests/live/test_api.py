@@ -167,7 +167,12 @@ async def test_what_is_no_json_is_told_so(house: Make, client: Make, content: by
 )
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/api/tasks"), ("PUT", "/api/tasks/1/priority"), ("POST", "/api/tasks/1/cancel")],
+    [
+        ("POST", "/api/tasks"),
+        ("PUT", "/api/tasks/1/priority"),
+        ("POST", "/api/tasks/1/cancel"),
+        ("POST", "/api/retry"),
+    ],
 )
 async def test_json_that_files_may_not_have_is_refused_with_its_place(
     house: Make, client: Make, method: str, path: str, data: str, reason: str
@@ -410,6 +415,8 @@ async def test_the_openapi_document_tells_each_call(house: Make, client: Make) -
             ("get", "/api/tasks/{task_id}"),
             ("get", "/api/tasks/{task_id}/story"),
             ("post", "/api/tasks/{task_id}/cancel"),
+            ("post", "/api/tasks/{task_id}/retry"),
+            ("post", "/api/retry"),
             ("put", "/api/tasks/{task_id}/priority"),
             ("get", "/api/stats"),
             ("get", "/api/workers"),

@@ -160,7 +160,7 @@ async def test_two_thousand_tasks_with_failures_and_twenty_workers_to_the_end(
         await expect(page.locator("#filters [data-status=failed] b")).to_have_text("539")
         kinds = page.locator("#kinds .chip")
         await expect(kinds.first).to_have_text("ValueError 480")
-        await expect(page).to_have_title("72 % done, 539 not done · task_manager")
+        await expect(page).to_have_title("72 % done, 539 failed · task_manager")
         assert await page.locator("#icon").get_attribute("href") == "assets/icon-failed.svg"
         # All workers are seen at once, and the page does not scroll for them.
         in_sight = "list => [...list.children].filter(each => each.getBoundingClientRect().bottom"
@@ -191,13 +191,13 @@ async def test_two_thousand_tasks_with_failures_and_twenty_workers_to_the_end(
         here.go_on.set()
         await here.until(lambda: not manager.board.unsettled)
         await manager.stop()
-        await expect(page.locator("#state")).to_have_text("finished, 539 not done")
+        await expect(page.locator("#state")).to_have_text("finished, 539 failed")
         await expect(page).to_have_title("✗ 1,461 of 2,000 done · task_manager")
         await expect(page.locator("#worker-count")).to_have_text("20 gone home")
         await expect(page.locator("#add")).to_be_hidden()
         await check(page, "ended", tmp_path)
         await here.web.__aexit__(None, None, None)
-        await expect(page.locator("#state")).to_have_text("finished, 539 not done, offline")
+        await expect(page.locator("#state")).to_have_text("finished, 539 failed, offline")
 
 
 async def test_a_stuck_run_says_what_it_lacks_and_foresees_no_end(

@@ -213,7 +213,7 @@ def test_a_run_is_seen_from_its_first_worker_to_its_last_task(
     expect(row(page, "taste").locator(".pill")).to_have_text("done")
     page.locator("#search").fill("")
 
-    expect(page.locator("#state")).to_have_text("finished")
+    expect(page.locator("#state")).to_have_text("finished, 1 cancelled")
     expect(page.locator("#done")).to_have_text("80")
     expect(page.locator("#filters [data-status=cancelled] b")).to_have_text("1")
     expect(page.locator(".connection")).to_have_text("live")
@@ -284,7 +284,7 @@ def test_failures_are_found_at_a_glance_and_on_a_phone(
     run.employ("Ada", 8)
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(url)
-    expect(page.locator("#state")).to_have_text("finished")
+    expect(page.locator("#state")).to_have_text("finished, 1 failed")
     page.locator("#filters [data-status=failed]").click()
     expect(page.locator(".row:visible")).to_have_count(1)
     expect(page.locator(".row:visible")).to_contain_text("the leaf is too wet to be rolled")
@@ -299,14 +299,14 @@ def test_costs_and_what_workers_have_shown_are_seen_and_readable(
 ) -> None:
     tasks = weighings(20, 0.05) + "".join(
         f'{{"id": "r{lot}", "description": "Roll lot {lot}", "type": "roll", "difficulty": 2, '
-        '"required_skills": {"rolling": 5}, "deadline": 60}\n'
+        '"required_skills": {"rolling": 5}, "deadline": 600}\n'
         for lot in range(1, 7)
     )
     options = ("--policy", "adaptive", "--budget", "40", "--cost-unit", "EUR")
-    page.goto(run.manage(tasks, *options, "--web-linger", "60"))
+    page.goto(run.manage(tasks, *options, "--web-linger", "300"))
     run.employ("Ada", 8, 1, "--cost-per-task", "0.5", "--skill", "rolling=7")
     run.employ("Ben", 7, 1, "--cost-per-task", "0.25")
-    expect(page.locator("#state")).to_have_text("finished")
+    expect(page.locator("#state")).to_have_text("finished, 6 failed")
 
     # 26 attempts at 0.25 or 0.5; those at Ben's and Ada's are told apart.
     expect(page.locator("#cost-label")).to_contain_text("of 40 EUR spent,")

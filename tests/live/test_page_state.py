@@ -8,7 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from muster.agents.kernel.model.events import StopRequested, TimePassed, WorkerHeard, WorkerLeft
+from muster.agents.kernel.model.events import (
+    RetryRequested,
+    StopRequested,
+    TimePassed,
+    WorkerHeard,
+    WorkerLeft,
+)
 from muster.agents.live import page_state
 from muster.agents.live.states import run_state
 from muster.messages import Task
@@ -290,3 +296,80 @@ def test_what_waits_at_a_worker_for_a_slot_has_not_begun(desk: Make) -> None:
     rows = here.page.rows(here.board, here.page.listed(here.board))["added"]
     begun = [row[-1][0] for row in rows if row[-1][1] == RUNNING and row[-1][4] is not None]
     assert len(begun) == 1
+
+
+def test_after_the_end_workers_have_gone_home_unless_they_were_lost_before(desk: Make) -> None:
+    here = desk(heartbeat_s=2.0)
+    for name in ("Ada", "Ben", "Chitra"):
+        here.join(name)
+    here.begin()
+    here.handle(WorkerLeft("at Ben", "crashed"))
+    here.now += 1
+    here.handle(StopRequested())
+    here.handle(WorkerLeft("at Ada"))
+    # Nobody is heard any more.
+    here.now += 60
+    told = here.page.head(here.board, here.now)["workers"]
+    assert {worker["name"]: worker["state"] for worker in told} == {
+        "Ada": "gone home",
+        "Ben": "lost",
+        "Chitra": "gone home",
+    }
+
+
+def test_waiting_tasks_are_told_apart_and_a_stuck_run_has_its_reason(desk: Make) -> None:
+    here = desk(unmatched_after_s=None)
+    here.add(1, 2, difficulty=9)
+    here.add(3, 4)
+    here.add(5, depends_on=(1,))
+    here.join("Ada", skill=5)
+    here.begin()
+    here.open()
+    waiting = here.page.head(here.board, here.now)["waiting"]
+    assert (waiting["ready"], waiting["blocked"], waiting["nobody"]) == (1, 1, 2)
+    assert waiting["numbers"] == [0, 1]
+    # Somebody still works.
+    assert waiting["stuck"] == ""
+    here.end_attempt(3)
+    here.end_attempt(4)
+    here.now += 2
+    waiting = here.change()["waiting"]
+    lack = "needs skill 9; the best, Ada, has 5"
+    assert waiting["reasons"] == [[2, lack]]
+    assert waiting["stuck"] == f"2 tasks wait for another worker: {lack}"
+    here.handle(WorkerLeft("at Ada"))
+    here.now += 2
+    assert here.change()["waiting"]["stuck"] == "no worker is connected"
+
+
+def test_a_row_names_the_tasks_that_it_waits_for_by_their_numbers(desk: Make) -> None:
+    here = desk()
+    here.add("a", "b")
+    here.add("c", depends_on=("b", "a"))
+    rows = here.page.rows(here.board, ["c"])["added"]
+    assert rows == [['"c"', "task c", 1, "", [2, PENDING, 0], [1, 0]]]
+
+
+def test_a_row_has_the_kind_of_the_error_and_the_cost(desk: Make) -> None:
+    here = desk()
+    here.add(1)
+    here.join("Ada")
+    here.board.workers["Ada"].cost_per_task = 0.25
+    here.open()
+    here.begin()
+    here.end_attempt(1, success=False)
+    assert here.change()["rows"][0][8:] == ["ValueError: too wet", "ValueError", 0.25]
+
+
+def test_a_task_that_is_tried_again_is_told_without_its_error(desk: Make) -> None:
+    here = desk()
+    here.add(1)
+    here.join("Ada")
+    here.begin()
+    here.end_attempt(1, success=False)
+    here.open()
+    here.handle(RetryRequested((1,), "on the live page"))
+    change = here.change()
+    assert change["rows"][0][1:3] == [RUNNING, 2]
+    assert len(change["rows"][0]) == 6
+    assert (change["counts"]["failed"], change["counts"]["in_progress"]) == (0, 1)

@@ -15,7 +15,8 @@ def count_alarms(detector: ChangeDetector, luck: random.Random, margin: float, c
     """How many alarms results at a margin raise, where `MARGIN` is expected."""
     sharpness = Sharpness()
     likely = sharpness.chance(margin, VARIANCE)
-    weighed = [weigh_change(sharpness, MARGIN, VARIANCE, float(each)) for each in (0, 1)]
+    same = sharpness.chance(MARGIN, VARIANCE)
+    weighed = [weigh_change(sharpness, MARGIN, VARIANCE, float(each), same) for each in (0, 1)]
     return sum(bool(detector.notice(*weighed[luck.random() < likely], 1.0)) for _ in range(count))
 
 

@@ -264,6 +264,8 @@ def test_an_array_keeps_its_dtype_shape_and_bytes(array: Any) -> None:
         assert (again.dtype, again.shape) == (array.dtype, array.shape)
         assert again.tobytes() == array.tobytes()
         assert again.flags.writeable
+        from_json = from_plain(json.loads(json.dumps(to_json_value(form))), numpy.ndarray)
+        assert from_json.tobytes() == array.tobytes()
 
 
 def test_arrays_are_read_inside_other_types_and_from_lists() -> None:
@@ -282,7 +284,19 @@ def test_arrays_are_read_inside_other_types_and_from_lists() -> None:
     assert framed.scale == Decimal(2)
     assert from_plain([[1, 2], [3, 4]], NDArray[numpy.float32]).dtype == numpy.float32
     assert from_plain(None, NDArray[numpy.float32] | None) is None
-    for wrong in ("text", {"dtype": "<f8", "shape": [3], "data": b"12"}, [[1], [2, 3]], [object()]):
+    for wrong in (
+        "text",
+        {"dtype": "<f8", "shape": [3], "data": b"12"},
+        {"dtype": "<f8", "shape": [1], "data": 5},
+        {"dtype": "<f8", "shape": [1], "data": {"$other": ""}},
+        {"dtype": "<f8", "shape": [1], "data": {"$base64": "?"}},
+        {"dtype": "no such", "shape": [1], "data": b""},
+        {"dtype": "<f8", "shape": "x", "data": b""},
+        {"dtype": "<f8", "shape": [-1], "data": b"12345678"},
+        {"dtype": "<f8", "shape": [10**9, 10**9], "data": b""},
+        [[1], [2, 3]],
+        [object()],
+    ):
         with pytest.raises(InvalidInput):
             from_plain(wrong, NDArray[numpy.float32])
     for dtype in ("O", "V8"):

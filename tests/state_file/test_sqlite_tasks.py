@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import statistics
 import time
@@ -185,28 +184,30 @@ def test_nothing_looks_at_every_task(make_sqlite: Any, statement: str) -> None:
     assert all(step.startswith("SEARCH") for step in steps) or "LIMIT 1" in sql
 
 
+TASKS = 1_000_000
+
+
 @pytest.mark.slow
 def test_a_million_tasks_are_taken_as_fast_as_a_thousand(make_sqlite: Any, tmp_path: Path) -> None:
     manager = make_sqlite()
     parent = manager.create_task("root")
     manager.close()
-    chance = random.Random(1)
     with sqlite3.connect(tmp_path / "states" / "tea.db") as connection:
-        connection.executemany(
+        connection.execute("PRAGMA cache_size = -200000")
+        connection.execute(
+            "WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number LIMIT ?) "
             "INSERT INTO task (id, type, status, parent_id, data, priority, max_attempts, failures)"
-            " VALUES (?, ?, 'pending', ?, '{}', ?, 1, 0)",
-            (
-                (f"t_{n}", f"type-{n % 10}", parent if n % 1000 == 0 else None, chance.randrange(5))
-                for n in range(1_000_000)
-            ),
+            " SELECT 't_' || n, 'type-' || (n % 10), 'pending', iif(n % 1000 = 0, ?, NULL), '{}', "
+            "n / 10 % 5, 1, 0 FROM number",
+            (TASKS, parent),
         )
     connection.close()
     spent: dict[str, list[float]] = {}
 
     def measure(name: str, call: Any) -> Any:
-        began = time.perf_counter()
+        began = time.thread_time()
         answer = call()
-        spent.setdefault(name, []).append(time.perf_counter() - began)
+        spent.setdefault(name, []).append(time.thread_time() - began)
         return answer
 
     for number in range(200):
@@ -215,10 +216,10 @@ def test_a_million_tasks_are_taken_as_fast_as_a_thousand(make_sqlite: Any, tmp_p
         assert task["priority"] == 4
         assert measure("complete", lambda task=task: manager.complete_task(task["id"], "ada"))
         measure("create", lambda number=number: manager.create_task("type-1", priority=-number))
-    assert len(measure("children", lambda: manager.get_task_children(parent))) == 1000
-    assert measure("summary", manager.get_status_summary)["total_tasks"] == 1_000_201
+    assert len(measure("children", lambda: manager.get_task_children(parent))) == TASKS // 1000
+    assert measure("summary", manager.get_status_summary)["total_tasks"] == TASKS + 201
     assert manager.get_status_summary()["status_counts"]["completed"] == 200
-    # To look at every task takes longer than each of these may.
+    # To look at every task takes more processor time than each of these may.
     medians = {name: statistics.median(seconds) for name, seconds in spent.items()}
     print(medians)
-    assert max(medians[name] for name in ("next", "complete", "create")) < 0.02, medians
+    assert max(medians[name] for name in ("next", "complete", "create")) < 0.01, medians

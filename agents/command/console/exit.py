@@ -13,13 +13,13 @@ import time
 import traceback
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pydantic import ValidationError
 
 from ....messages import InvalidInput, JoinRefused, LocalError, WrongSecret
 from ....messages.wording import summarize
-from ...runtime.terminal_text import terminal_line, terminal_lines
+from ...runtime.terminal_text import ASCII_FORMS, terminal_line, terminal_lines
 from .reserved_stdout import own_stdout
 
 EXIT_OK = 0
@@ -44,14 +44,14 @@ def print_message(message: str, *details: str) -> None:
 
 
 def replace_unencodable_characters() -> None:
-    """Replace characters that the terminal's encoding lacks, instead of raising an error."""
+    """Write characters that the terminal's encoding lacks in an ASCII form; raise no error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=ASCII_FORMS)
 
 
-def discard_stdout() -> None:
-    """Discard what is still written to stdout, because its reader has gone.
+def discard_output(stream: TextIO) -> None:
+    """Discard what is still written to a stream, because its reader has gone.
 
     Without this, Python would report the broken pipe again at exit.
     """
@@ -83,7 +83,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
         print_message(f"{fault.title}: {summarize(fault)}")
         return EXIT_CANNOT_RUN
     except BrokenPipeError:
-        discard_stdout()
+        discard_output(sys.stdout)
         return EXIT_FAILED
     except Exception:  # noqa: BLE001 - the last place that can report it
         sys.stderr.write(terminal_lines(traceback.format_exc()))

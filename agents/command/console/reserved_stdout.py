@@ -8,8 +8,6 @@ import sys
 from collections.abc import Generator
 from typing import TextIO
 
-import typer
-
 _STDOUT, _STDERR = 1, 2
 
 _streams: list[TextIO] = []
@@ -42,13 +40,6 @@ def reserve_stdout() -> Generator[None, None, None]:
                 yield
         finally:
             _streams.clear()
-
-
-def reserve_if_wanted(context: typer.Context, wanted: bool) -> bool:
-    """Reserve stdout until a command ends, if its option `--json` is given."""
-    if wanted:
-        context.with_resource(reserve_stdout())
-    return wanted
 
 
 def keep_stdout_reserved() -> None:

@@ -91,15 +91,16 @@ def run(
 
 def scenarios(verbose: Verbose = 0) -> None:
     """List the built-in scenarios."""
+    from ..output import write_line
     from ..scenario_finder import built_in_scenarios
 
     configure_logging(verbose)
     found = built_in_scenarios()
     width = max(len(scenario.name()) for scenario in found)
     for scenario in found:
-        typer.echo(f"{scenario.name():<{width}}  {scenario.headline()}")
+        write_line(f"{scenario.name():<{width}}  {scenario.headline()}")
         if scenario.takes:
-            typer.echo(f"{'':<{width}}  arguments: {scenario.takes}")
+            write_line(f"{'':<{width}}  arguments: {scenario.takes}")
 
 
 def simulate(

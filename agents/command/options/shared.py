@@ -10,7 +10,15 @@ import typer
 from ...report.file import REPORT_ENDINGS
 from ...security.secret_sources import SECRET_VARIABLE
 from ...security.ticket import TICKET_VARIABLE
-from ..console.reserved_stdout import reserve_if_wanted
+from ..console.reserved_stdout import reserve_stdout
+
+
+def _reserve_if_wanted(context: typer.Context, wanted: bool) -> bool:
+    """Reserve stdout until the command ends, if `--json` is given."""
+    if wanted:
+        context.with_resource(reserve_stdout())
+    return wanted
+
 
 CostPerS = Annotated[
     float,
@@ -48,7 +56,7 @@ AsJson = Annotated[
     typer.Option(
         "--json",
         is_eager=True,
-        callback=reserve_if_wanted,
+        callback=_reserve_if_wanted,
         help="Print only the report, as JSON, and no progress.",
     ),
 ]

@@ -73,17 +73,18 @@ class OnlyFreeWorker:
             and favourite[2].level == level
         ):
             return favourite[2]
-        current = [head for head in heads if head.count and head.level == level]
-        nearest = self._nearest(current, worker, now)
+        nearest = self._nearest(heads, level, worker, now)
         found = self._best_head(nearest, worker, waiting, now)
-        if found is None and len(nearest) < len(current):
-            found = self._best_head(current, worker, waiting, now)
+        if found is None:
+            current = [head for head in heads if head.count and head.level == level]
+            if len(nearest) < len(current):
+                found = self._best_head(current, worker, waiting, now)
         if found is not None:
             self._favourites[worker] = (epoch, version, found)
         return found
 
     def _nearest(
-        self, heads: Sequence[WaitingHead], worker: WorkerRecord, now: float
+        self, heads: Sequence[WaitingHead], level: float, worker: WorkerRecord, now: float
     ) -> Sequence[WaitingHead]:
         """The tasks from which the next one for a worker comes, unless all of them are held back.
 
@@ -91,26 +92,32 @@ class OnlyFreeWorker:
         """
         market = self._market
         kind_of, place, priced = market.kind_of, market.crew.index[worker], market.price_version
-        losses: list[float] = []
-        least, nearest = inf, None
+        least = limit = inf
+        nearest: WaitingHead | None = None
+        # Those that were near enough when they were looked at.
+        near: list[tuple[float, WaitingHead]] = []
         for head in heads:
+            if head.level != level or not head.count:
+                continue
             kind = head.notes
             # A kind that was dropped has no price version.
             if type(kind) is not TaskKind or kind.price_version != priced or kind.stale:
                 kind = kind_of(head)
             if head.able is kind.able:
                 loss = kind.best - kind.values[place]
+                if loss > limit:
+                    continue
                 if loss < least and loss > -inf:
                     least, nearest = loss, head
+                    limit = loss + LONGEST_BONUS
             else:
                 # What others than the usual workers may run is looked at in any case.
                 loss = -inf
-            losses.append(loss)
-        if nearest is None:
-            return heads
-        bonus = relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)
-        limit = least + LONGEST_BONUS - min(bonus, LONGEST_BONUS)
-        return [head for head, loss in zip(heads, losses, strict=True) if loss <= limit]
+            near.append((loss, head))
+        if nearest is not None:
+            bonus = relaxed_per_s(kind_of(nearest)) * (now - nearest.waits_since)
+            limit = least + LONGEST_BONUS - min(bonus, LONGEST_BONUS)
+        return [head for loss, head in near if loss <= limit]
 
     def _best_head(
         self,

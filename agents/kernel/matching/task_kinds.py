@@ -260,8 +260,13 @@ class TaskKind:
             price_version: the version of the prices.
         """
         self.price_version = price_version
+        gross, seconds, values = self.gross, self.seconds, self.values
+        per_s, probation = self._crew.per_s, self.figures.on_probation
         for index in self.worker_indices:
-            self._price(index)
+            values[index] = gross[index] - per_s[index] * seconds[index]
+        for index in probation:
+            if values[index] > -inf:
+                values[index] -= BLOCKED
         self._find_best()
 
     def figures_for(self, chosen: int) -> tuple[WorkerFigures, ...]:

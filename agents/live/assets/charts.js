@@ -239,7 +239,8 @@ export class Throughput {
       if (sampleAt - at < stepMs && sampleAt !== samples.at(-1)[0]) continue;
       const s = (sampleAt - at) / 1000;
       if (s <= 0) continue;
-      points.push([at, sampleAt, (sampleGood - good) / s, (sampleBad - bad) / s]);
+      // Fewer have failed than before where tasks were tried again.
+      points.push([at, sampleAt, Math.max(sampleGood - good, 0) / s, Math.max(sampleBad - bad, 0) / s]);
       [at, good, bad] = [sampleAt, sampleGood, sampleBad];
     }
     const most = Math.max(...points.map(([, , one, other]) => one + other), 0.1) * 1.1;

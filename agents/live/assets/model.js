@@ -253,6 +253,7 @@ export class Model {
     }
     const end = run.ended_at === null ? last[0] : Math.max(run.ended_at, first[0] + 1);
     const settled = run.ended_at === null ? last[1] + last[2] - first[1] - first[2] : this.settled - first[1] - first[2];
-    return end > first[0] ? (1000 * settled) / (end - first[0]) : null;
+    // Fewer are settled than before where tasks were tried again.
+    return end > first[0] ? Math.max((1000 * settled) / (end - first[0]), 0) : null;
   }
 }

@@ -36,7 +36,8 @@ export class Summary {
     set("success", share(counts.completed, settled));
     const isOver = run.ended_at !== null;
     set("left", count(total - settled));
-    set("left-label", isOver ? "not done" : this.toGo(perSecond));
+    set("left-label", isOver ? "never settled" : this.toGo(perSecond));
+    $("left").parentElement.hidden = isOver && total === settled;
     $("costs").hidden = !(run.cost > 0) && run.budget === null;
     set("cost", amount(run.cost));
     set("cost-label", run.budget === null ? `${run.unit} spent` : `of ${amount(run.budget)} ${run.unit} spent, ${amount(Math.max(run.budget - run.cost, 0))} left`);
@@ -77,13 +78,14 @@ export class Summary {
   drawState() {
     const { run, counts, total, settled, waiting, title } = this.model;
     const bad = counts.failed + counts.cancelled;
+    const failed = [counts.failed && `${count(counts.failed)} failed`, counts.cancelled && `${count(counts.cancelled)} cancelled`].filter(Boolean).join(", ");
     const isOver = run.ended_at !== null;
     let tone = run.state;
     let words = STATES[run.state];
     if (waiting.stuck && !isOver) [tone, words] = ["stuck", "stuck"];
     if (bad && run.state === "finished") {
       tone = "failed";
-      words = `finished, ${count(bad)} not done`;
+      words = `finished, ${failed}`;
     }
     if (!this.isLive) {
       words = isOver ? `${words}, offline` : "offline";
@@ -91,7 +93,6 @@ export class Summary {
     }
     set("state", words);
     $("state").dataset.run = tone;
-    const failed = bad ? `${count(bad)} not done` : "";
     let told = "";
     if (isOver && total) told = bad || settled < total ? `✗ ${count(counts.completed)} of ${count(total)} done` : "✓ all done";
     else if (total) told = [`${Math.floor((100 * counts.completed) / total)} % done`, failed, waiting.stuck && "stuck"].filter(Boolean).join(", ");

@@ -1,0 +1,64 @@
+"""Muster's own messages by their names on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from .client import AwaitTasks, ClientHello, ManagerReply, ManagerRequest, SubmitTasks
+from .inquiry import (
+    Answer,
+    Inquiry,
+    RetryAnswer,
+    RetryRequest,
+    SkillsAnswer,
+    SkillsInquiry,
+)
+from .membership import Goodbye, Heartbeat, Hello, Refusal, Shutdown, Welcome
+from .parcel import BlobPlace, BlobsReached, BlobsWanted, Parcel, ResultRecorded
+from .work import (
+    AskAboutAttempts,
+    CancelTask,
+    RecallTasks,
+    ReturnTasks,
+    TaskAssignment,
+    TaskProgress,
+    TaskResult,
+)
+
+MESSAGE_KINDS: Mapping[str, type[BaseModel]] = {
+    kind.__name__: kind
+    for kind in (
+        TaskAssignment,
+        TaskResult,
+        TaskProgress,
+        CancelTask,
+        RecallTasks,
+        ReturnTasks,
+        AskAboutAttempts,
+        Hello,
+        Welcome,
+        Refusal,
+        Heartbeat,
+        Goodbye,
+        Shutdown,
+        Inquiry,
+        Answer,
+        SkillsInquiry,
+        SkillsAnswer,
+        RetryRequest,
+        RetryAnswer,
+        Parcel,
+        BlobPlace,
+        BlobsWanted,
+        BlobsReached,
+        ResultRecorded,
+        ClientHello,
+        SubmitTasks,
+        AwaitTasks,
+        ManagerRequest,
+        ManagerReply,
+    )
+}
+"""Muster's own messages by their names on the wire."""
