@@ -1,4 +1,4 @@
-"""`context.log` is bound to its attempt, and the program's configuration of logging stays as it is."""
+"""`context.log` is bound to its attempt; the program's own configuration of logging is kept."""
 
 from __future__ import annotations
 
