@@ -10,6 +10,7 @@ MusterError
 │   │   └── DependencyCycle    tasks depend on each other in a cycle
 │   ├── UnknownTask            no task has this id
 │   ├── UnreadableTask         one task of a state file can't be read
+│   ├── TaskFailed             a task failed, and its output was asked for
 │   ├── RunEnded               the run ended before the task was settled or added
 │   ├── IllegalTransition      the task's status does not allow this transition
 │   │   └── NotTheHolder       the agent does not hold the task's lease
@@ -95,6 +96,52 @@ class UnknownTask(LocalError):
 
 class UnreadableTask(LocalError):
     """A task of a state file can't be read. It stays in the file unchanged; other tasks run."""
+
+
+class TaskFailed(LocalError):
+    """A task failed, and its output was asked for.
+
+    Where the handler's traceback is known, it is also the text of `__cause__`, so that Python shows
+    it above this error.
+
+    Args:
+        task_id: the task's id.
+        error_message: why, as "kind: detail".
+        traceback: the traceback in the handler as text, or None.
+        worker: the worker of the last attempt, or "".
+        attempts: how many attempts there were.
+    """
+
+    def __init__(
+        self,
+        task_id: int | str,
+        error_message: str,
+        traceback: str | None = None,
+        worker: str = "",
+        attempts: int = 1,
+    ) -> None:
+        # All arguments, so that it can be pickled.
+        super().__init__(task_id, error_message, traceback, worker, attempts)
+        self.task_id = task_id
+        self.error_message = error_message
+        self.error_type = error_message.partition(": ")[0]
+        self.traceback = traceback
+        self.worker = worker
+        self.attempts = attempts
+        if traceback is not None:
+            self.__cause__ = _RemoteTraceback(traceback)
+
+    def __str__(self) -> str:
+        """The task, the attempt, the worker and the error, on one line."""
+        place = f" in attempt {self.attempts} at {self.worker}" if self.worker else ""
+        return f"task {self.task_id!r} failed{place}: {self.error_message}"
+
+
+class _RemoteTraceback(Exception):
+    """Has the traceback of another process as its text."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
 
 
 class RunEnded(LocalError):

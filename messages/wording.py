@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _MAX_SHOWN = 80
 _MAX_FAULTS_SHOWN = 5
 _MAX_FAULTS_LISTED = 1000
+_MARK_CHARACTERS = 50
+"""More than the note that replaces the middle of a text needs."""
 
 
 class _ShortRepr(reprlib.Repr):
@@ -62,6 +64,22 @@ def show(value: object) -> str:
     """The repr of a value, shortened to about 80 characters."""
     shown = _short_repr.repr(value)
     return shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 3] + "..."
+
+
+def elide_middle(text: str, max_characters: int) -> str:
+    """Shorten a text by leaving out its middle, which is replaced by how much is missing.
+
+    Args:
+        text: the text.
+        max_characters: the maximum length of the result, 100 or more.
+    """
+    if len(text) <= max_characters:
+        return text
+    # The end of a traceback says more than its beginning.
+    head = max_characters // 3
+    tail = max_characters - head - _MARK_CHARACTERS
+    mark = f"\n… {len(text) - head - tail:,} characters …\n"
+    return text[:head] + mark + text[-tail:]
 
 
 def summarize(fault: ValidationError) -> str:

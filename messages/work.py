@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+)
 
+from .errors import TaskFailed
 from .record import Record
 from .rule import Rule
 from .task import MAX_NAME_CHARACTERS, DeclaredT, Payload, Task, TaskId
+from .wording import elide_middle
 
 Name = Annotated[
     str,
@@ -28,6 +37,17 @@ TraceParent = Annotated[
 ]
 """A W3C traceparent, such as "00-…32 digits…-…16 digits…-01"."""
 
+
+MAX_TRACEBACK_CHARACTERS = 8_000
+"""Of a longer traceback the middle is left out."""
+
+
+def _shorten(text: str) -> str:
+    return elide_middle(text, MAX_TRACEBACK_CHARACTERS)
+
+
+TracebackText = Annotated[str, AfterValidator(_shorten)]
+"""A traceback as text, `MAX_TRACEBACK_CHARACTERS` at most."""
 
 MAX_ASKED = 100_000
 """How many attempts one `AskAboutAttempts` may contain."""
@@ -71,6 +91,8 @@ class TaskResult(Message):
         quality: the grade of the output, 0 to 1; None for none.
         declined: whether the worker declined the task, which is no failure. `error_message` has the
             reason.
+        error_traceback: the traceback of the exception that a handler raised, as text; None if
+            there is none, or its worker sends none. Of a long one the middle is left out.
     """
 
     task_id: TaskId = Field(kw_only=False)
@@ -84,6 +106,23 @@ class TaskResult(Message):
     cost_unit: str = Field(default="", max_length=20)
     quality: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     declined: bool = False
+    error_traceback: TracebackText | None = None
+
+    def unwrap(self) -> Payload:
+        """The output of a successful attempt.
+
+        Raises:
+            TaskFailed: the attempt failed or was declined; it has all that is known of the error.
+        """
+        if self.success and not self.declined:
+            return self.output
+        raise TaskFailed(
+            self.task_id,
+            self.error_message or "failed: no reason given",
+            traceback=self.error_traceback,
+            worker=self.worker,
+            attempts=self.attempt,
+        )
 
     def output_as(self, declared: type[DeclaredT]) -> DeclaredT:
         """The output as a declared type, such as a dataclass; see `from_plain`.

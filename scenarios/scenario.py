@@ -7,11 +7,12 @@ import contextlib
 import runpy
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from ..agents.manager.task_manager import TaskManager
+from ..agents.runtime.log import log
 from ..agents.security.ticket import write_ticket_file
 from ..agents.simulation.memory_network import MemoryNetwork
 from ..agents.simulation.rehearsal import rehearse
@@ -26,6 +27,9 @@ ManagerSeen: TypeAlias = Callable[[TaskManager], None]
 
 SideMessageSink: TypeAlias = Callable[[str, str, str], None]
 """Called with sender, receiver and text of a message that is not Muster's."""
+
+STARTING_TOLD_EVERY_S = 10
+"""How often it is told that worker processes are still starting, in seconds."""
 
 WORKER_EXIT_S = 1.5
 """How long a worker process may take to end after its manager, and again after SIGTERM."""
@@ -154,9 +158,12 @@ class Scenario:
             processes = [
                 await self._start_worker(worker.name, ticket_file) for worker in self.workers()
             ]
+            by_name = dict(zip((each.name for each in self.workers()), processes, strict=True))
+            waiting = asyncio.ensure_future(_wait_while_workers_start(manager, by_name))
             try:
                 await manager.start_agent(b"")
             finally:
+                waiting.cancel()
                 await asyncio.gather(*(_wait_for_exit(process) for process in processes))
 
     async def _start_worker(self, worker: str, ticket_file: Path) -> asyncio.subprocess.Process:
@@ -174,6 +181,32 @@ class Scenario:
 
 def _discard(sender: str, receiver: str, text: str) -> None:
     """Ignore a side message, since nobody traces the run."""
+
+
+async def _wait_while_workers_start(
+    manager: TaskManager, processes: Mapping[str, asyncio.subprocess.Process]
+) -> None:
+    """Let the manager wait for its workers as long as their processes are starting, and say so.
+
+    On a busy machine a process may take long to come up, which is no reason to fail.
+    """
+    waited_s = 0
+    while True:
+        await asyncio.sleep(STARTING_TOLD_EVERY_S)
+        waited_s += STARTING_TOLD_EVERY_S
+        starting = [
+            name
+            for name in manager.missing_workers()
+            if name in processes and processes[name].returncode is None
+        ]
+        if not starting:
+            return
+        manager.wait_longer(STARTING_TOLD_EVERY_S)
+        log.warning(
+            "the worker processes are still starting; waiting for them",
+            workers=", ".join(starting),
+            waited_s=waited_s,
+        )
 
 
 async def _wait_for_exit(process: asyncio.subprocess.Process) -> None:

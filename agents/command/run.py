@@ -28,6 +28,7 @@ async def play_scenario(
     *,
     processes: bool,
     as_json: bool,
+    unmatched_after_s: float | None = None,
     trace_file: Path | None = None,
     report_file: Path | None = None,
     web: WebPageOptions | None = None,
@@ -38,6 +39,8 @@ async def play_scenario(
         scenario: the scenario.
         processes: run each worker in its own process.
         as_json: print only the report, as JSON.
+        unmatched_after_s: after how long a task fails that no worker can run, in seconds; None
+            leaves that to the scenario.
         trace_file: the file for the trace, or None.
         report_file: the file for the report, in the format of its extension, or None.
         web: the options of the live page, or None.
@@ -47,7 +50,13 @@ async def play_scenario(
     """
     async with WebPage(web, sys.stderr if as_json else sys.stdout) as page:
         return await _play_scenario(
-            scenario, page, trace_file, report_file, processes=processes, as_json=as_json
+            scenario,
+            page,
+            trace_file,
+            report_file,
+            unmatched_after_s,
+            processes=processes,
+            as_json=as_json,
         )
 
 
@@ -56,6 +65,7 @@ async def _play_scenario(
     page: WebPage,
     trace_file: Path | None,
     report_file: Path | None,
+    unmatched_after_s: float | None,
     *,
     processes: bool,
     as_json: bool,
@@ -68,6 +78,8 @@ async def _play_scenario(
 
     def seen(manager: TaskManager) -> None:
         managers.append(manager)
+        if unmatched_after_s is not None:
+            manager.set_unmatched_after(unmatched_after_s)
         diagrams.append(follow_for_report(manager, report_file))
         page.follow(manager)
         progress.follow(manager)

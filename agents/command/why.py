@@ -98,7 +98,8 @@ def ask_report(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
     by_id = {task.id: task for task in report.tasks}
     task_id = _find(task_ids, by_id)
     if task_id is not None:
-        return by_id[task_id].why
+        task = by_id[task_id]
+        return [*task.why, *_indent(task.error_traceback)]
     raise UnknownTask(f"the report {str(path)!r} has no task {task_ids[0]!r}")
 
 
@@ -117,7 +118,7 @@ def ask_store(task_ids: Sequence[TaskId], path: Path) -> Sequence[str]:
     board = read_stored_run(path).board
     task_id = _find(task_ids, board.tasks)
     if task_id is not None:
-        return board.explain(task_id).lines()
+        return board.explain(task_id).lines(with_traceback=True)
     raise UnknownTask(f"the run in {str(path)!r} has no task {task_ids[0]!r}")
 
 
@@ -163,6 +164,10 @@ class InquiryClient(ManagerClient):
 
     def _next_inquiry(self) -> Inquiry:
         return Inquiry(task_id=self._remaining_ids.pop(0), session=secrets.token_hex(8))
+
+
+def _indent(traceback: str | None) -> list[str]:
+    return [f"  {line}" for line in (traceback or "").splitlines()]
 
 
 def _is_task_id(candidate: TaskId) -> bool:

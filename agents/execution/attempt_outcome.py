@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import cast
 
-from ..runtime.error_text import HandlerFailed, describe_fault
+from ..runtime.error_text import HandlerFailed, describe_fault, parts_of
+from ..runtime.error_traceback import format_traceback
 
 _RAISES = frozenset({"RAISE_VARARGS", "RERAISE"})
 _AWAITS = frozenset({"SEND", "YIELD_FROM", "YIELD_VALUE", "JUMP_BACKWARD_NO_INTERRUPT"})
@@ -51,7 +52,7 @@ def as_ordinary(fault: BaseException) -> Exception:
     )
     if isinstance(fault, Exception) and not has_other_meaning:
         return fault
-    return HandlerFailed(describe_fault(fault))
+    return HandlerFailed(describe_fault(fault), format_traceback(fault))
 
 
 def is_from_signal(fault: BaseException) -> bool:
@@ -113,14 +114,3 @@ def _related_to(fault: BaseException) -> Iterator[BaseException]:
         seen.add(id(each))
         yield each
         to_look_at += [each.__context__, each.__cause__, *parts_of(each)]
-
-
-def parts_of(fault: BaseException) -> tuple[BaseException, ...]:
-    """The exceptions of a group; none if it is not a group."""
-    # Exception groups exist from Python 3.11 on; before, a library defines them.
-    parts = getattr(fault, "exceptions", None) if "Group" in type(fault).__name__ else None
-    if not isinstance(parts, tuple):
-        return ()
-    return tuple(
-        each for each in cast("tuple[object, ...]", parts) if isinstance(each, BaseException)
-    )

@@ -15,6 +15,7 @@ from ...messages import Payload, Task, TaskResult
 from ...messages.plain import is_plain
 from ...messages.plain_data import to_plain
 from ..runtime.error_text import HandlerFailed, describe_fault
+from ..runtime.error_traceback import format_traceback
 from .attempt_outcome import as_ordinary, is_from_signal
 from .declining import TaskDeclined, declined_reason
 
@@ -35,6 +36,7 @@ class RaisedElsewhere(NamedTuple):
     """What a handler raised in another process, as text, since its class may be missing here."""
 
     description: str
+    traceback: str | None = None
 
 
 class DeclinedElsewhere(NamedTuple):
@@ -84,7 +86,7 @@ def do_elsewhere(
         reason = declined_reason(fault)
         if reason is not None:
             return DeclinedElsewhere(reason)
-        return RaisedElsewhere(describe_fault(fault))
+        return RaisedElsewhere(describe_fault(fault), format_traceback(fault))
     return Returned(output)
 
 
@@ -109,5 +111,5 @@ def output_of(outcome: Outcome) -> Payload:
             raise TaskDeclined(reason)
         case Raised(fault):
             raise as_ordinary(fault)
-        case RaisedElsewhere(description):
-            raise HandlerFailed(description)
+        case RaisedElsewhere(description, traceback):
+            raise HandlerFailed(description, traceback)

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace as replaced
 from functools import cached_property
-from typing import Any, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
@@ -35,9 +35,13 @@ from ...messages import (
 )
 from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
+from .handler_log import make_handler_log
 from .handler_report import HandlerReport
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, name_of, plan_call
+
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
 
 Handler: TypeAlias = Callable[..., Payload | Awaitable[Payload]]
 HandlerT = TypeVar("HandlerT", bound=Handler)
@@ -79,6 +83,15 @@ class TaskContext(HandlerReport):
     def inputs(self) -> Mapping[TaskId, Payload]:
         """The outputs of the tasks that this task depends on, by task id."""
         return self._assignment.inputs
+
+    @cached_property
+    def log(self) -> BoundLogger:
+        """A structlog logger that is bound to the task's id, the attempt and the worker.
+
+        It follows the program's configuration of structlog; without one it writes to the standard
+        logger "muster.handler".
+        """
+        return make_handler_log(self._assignment)
 
     @property
     def is_cancelled(self) -> bool:

@@ -108,9 +108,16 @@ def judge_outcome(
     return result_of(assignment, success=False, error=error)
 
 
-def failure(reason: str) -> TaskResult:
-    """The outcome of an attempt that failed."""
-    return TaskResult(task_id=1, worker="", success=False, error_message=reason)
+def failure(reason: str, traceback: str | None = None) -> TaskResult:
+    """The outcome of an attempt that failed.
+
+    Args:
+        reason: why.
+        traceback: the traceback of what was raised, as text; None if there is none.
+    """
+    return TaskResult(
+        task_id=1, worker="", success=False, error_message=reason, error_traceback=traceback
+    )
 
 
 def refusal(reason: str) -> TaskResult:

@@ -15,9 +15,11 @@ from ...messages import CancelTask, TaskAssignment, TaskId, TaskProgress, TaskRe
 from ...messages.wording import show
 from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
+from ..runtime.error_traceback import format_traceback
 from .attempt_outcome import describe_stray_cancellation, is_cancellation, is_from_signal
 from .contained_tasks import ContainingTaskFactory, contain_attempts, is_in_attempt
 from .declining import declined_reason
+from .failure_log import FailureLog
 from .handlers import TaskContext, current_context
 from .held_slots import OverdueAttempt
 from .outcome import failure, in_ticks, refusal
@@ -68,6 +70,7 @@ class TaskRunner:
             a program, such as SystemExit; only what Ctrl-C raises propagates.
         report_result: takes each result.
         report_progress: takes progress, at most once every `PROGRESS_EVERY_S` for each attempt.
+        sends_tracebacks: whether results have the tracebacks of what handlers raised.
     """
 
     def __init__(
@@ -77,8 +80,12 @@ class TaskRunner:
         perform: Callable[[TaskAssignment], Awaitable[TaskResult]],
         report_result: Callable[[TaskResult], None],
         report_progress: Callable[[TaskProgress], None],
+        *,
+        sends_tracebacks: bool = True,
     ) -> None:
         self._worker = worker
+        self._sends_tracebacks = sends_tracebacks
+        self._failure_log = FailureLog(worker)
         self._slots = slots
         self._perform = perform
         self._report_result = report_result
@@ -243,13 +250,22 @@ class TaskRunner:
             if reason is None or self._is_stopped:
                 attempt.is_reported = True
                 return
-            outcome = failure(reason) if declined is None else refusal(reason)
+            outcome = refusal(reason) if declined else self._failed(attempt, reason, fault)
         try:
             self._report(key, _completed(outcome, context), started_at)
         except Exception as fault:  # noqa: BLE001 - what a handler returned may be of any kind
             error = f"{describe_fault(fault)}; its result was {show(outcome)}"
             self._report(key, _completed(failure(error), context), started_at)
         attempt.is_reported = True
+
+    def _failed(self, attempt: _RunningAttempt, reason: str, fault: BaseException) -> TaskResult:
+        """Log what a handler raised, and return the outcome of its attempt."""
+        if reason is attempt.context.cancel_reason:
+            return failure(reason)
+        assignment, traceback = attempt.assignment, format_traceback(fault)
+        task = assignment.task
+        self._failure_log.tell(task.id, assignment.attempt, task.type, reason, traceback)
+        return failure(reason, traceback if self._sends_tracebacks else None)
 
     async def _explain(self, attempt: _RunningAttempt, fault: BaseException) -> str | None:
         """Why an attempt failed; None if it was stopped together with the worker instead."""
@@ -287,6 +303,7 @@ class TaskRunner:
             and fields["cost"] is None
             and fields["quality"] is None
             and fields["declined"] is False
+            and fields["error_traceback"] is None
         )
         if is_complete:
             self._report_result(outcome)
@@ -307,6 +324,7 @@ class TaskRunner:
                 cost_unit=outcome.cost_unit,
                 quality=outcome.quality,
                 declined=outcome.declined,
+                error_traceback=None if success else outcome.error_traceback,
             )
         )
 

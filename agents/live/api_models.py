@@ -165,7 +165,10 @@ class TaskView(_Model):
 
 
 class WholeTask(TaskView):
-    """The state of a task, with its data and output."""
+    """The state of a task, with its data, output and traceback."""
+
+    error_traceback: str | None
+    """The traceback of its last failure as text; null if there is none."""
 
     data: JsonValue
     """The input of its handler; replaced by a note if it is longer than 256 KiB as JSON."""
@@ -295,6 +298,19 @@ class WorkerView(_Model):
     """What its attempts have cost together."""
 
 
+class StuckView(_Model):
+    """Some tasks that can't go on, all for the same reason."""
+
+    cause: str
+    """The kind of reason, such as "skill", "handler" or "no worker"."""
+
+    count: int
+    """How many tasks there are."""
+
+    text: str
+    """The reason as a line of text."""
+
+
 class Stats(_Model):
     """The state of the run."""
 
@@ -345,6 +361,9 @@ class Stats(_Model):
 
     budget_left: float | None
     """What is left of the budget; null without one."""
+
+    stuck: list[StuckView]
+    """The tasks that can't go on, by reason."""
 
 
 class Skills(_Model):

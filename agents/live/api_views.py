@@ -7,6 +7,7 @@ from typing import Any
 from ...messages import TaskId, TaskStatus
 from ..kernel.board.held_slots import held_slots
 from ..kernel.board.state import BoardState
+from ..kernel.board.stuck_tasks import find_stuck_tasks
 from ..kernel.model.occurrence_text import describe_facts
 from ..kernel.model.records import TaskRecord, WorkerRecord
 from ..report.skill_map import DIFFICULTY, read_skills
@@ -18,6 +19,7 @@ from .api_models import (
     Stats,
     Story,
     StoryLine,
+    StuckView,
     TaskView,
     WholeTask,
     WorkerView,
@@ -34,7 +36,12 @@ def view_task(record: TaskRecord) -> TaskView:
 def view_whole_task(record: TaskRecord) -> WholeTask:
     """The state of a task, with its data and output."""
     output = None if record.result is None else view_payload(record.result.output)
-    return WholeTask(**_fields(record), data=view_payload(record.task.data), output=output)
+    return WholeTask(
+        **_fields(record),
+        data=view_payload(record.task.data),
+        output=output,
+        error_traceback=record.error_traceback,
+    )
 
 
 def view_story(board: BoardState, task_id: TaskId) -> Story:
@@ -107,6 +114,10 @@ def view_stats(board: BoardState, manager: str, dropped: dict[str, int]) -> Stat
         cost_in_other_units=dict(board.spending.in_other_units),
         budget=budget.limit,
         budget_left=budget.unspent,
+        stuck=[
+            StuckView(cause=each.cause.value, count=each.tasks, text=each.text)
+            for each in find_stuck_tasks(board)
+        ],
     )
 
 

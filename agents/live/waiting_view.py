@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from ...messages import TaskStatus
 from ..kernel.board.state import BoardState
-from ..kernel.matching.ready_queue import TaskGroup
+from ..kernel.board.stuck_tasks import find_stuck_tasks
 
 EVERY_S = 1.0
 """How often the reasons are found anew at most, in seconds."""
@@ -18,8 +18,6 @@ MAX_REASONS = 5
 
 MAX_NUMBERED = 2_000
 """How many tasks that nobody can do are marked in the list."""
-
-_MAX_REASON_CHARACTERS = 160
 
 
 class WaitingView:
@@ -54,35 +52,16 @@ def view_waiting(board: BoardState) -> dict[str, JsonValue]:
     ]
     nobody = sum(group.count for group in unmatched)
     blocked = max(pending - queue.count, 0)
-    reasons = _find_reasons(board, unmatched)
-    stuck = ""
-    if not board.counts[TaskStatus.IN_PROGRESS]:
-        if not queue.workers:
-            stuck = "no worker is connected"
-        elif nobody and nobody == queue.count:
-            stuck = "; ".join(
-                f"{_count(each)} for another worker: {text}" for each, text in reasons
-            )
+    reasons = find_stuck_tasks(board)
+    # While something runs, the reasons of those that wait are not why nothing goes on.
+    is_idle = not board.counts[TaskStatus.IN_PROGRESS]
+    stuck = "; ".join(each.text for each in reasons[:MAX_REASONS]) if is_idle else ""
     numbers = [entry.record.sequence for group in unmatched for entry in group.current_entries()]
     return {
         "ready": max(pending - blocked - nobody, 0),
         "blocked": blocked,
         "nobody": nobody,
-        "reasons": [[count, text] for count, text in reasons],
+        "reasons": [[each.tasks, each.text] for each in reasons[:MAX_REASONS]],
         "numbers": cast("list[JsonValue]", sorted(numbers)[:MAX_NUMBERED]),
         "stuck": stuck,
     }
-
-
-def _find_reasons(board: BoardState, unmatched: list[TaskGroup]) -> list[tuple[int, str]]:
-    counts: dict[str, int] = {}
-    for group in sorted(unmatched, key=lambda each: -each.count)[: 4 * MAX_REASONS]:
-        head = min(group.current_entries())
-        text = board.queue.shortfall_of(head.record).text[:_MAX_REASON_CHARACTERS]
-        counts[text] = counts.get(text, 0) + group.count
-    found = sorted(counts.items(), key=lambda each: -each[1])[:MAX_REASONS]
-    return [(count, text) for text, count in found]
-
-
-def _count(number: int) -> str:
-    return f"{number:,} task waits" if number == 1 else f"{number:,} tasks wait"

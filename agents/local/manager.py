@@ -50,6 +50,7 @@ from ..kernel.model.instructions import Instruction, SendAssignment, SendCancel
 from ..kernel.model.occurrences import Occurrence, OccurrenceKind
 from ..runtime.clock import Clock
 from ..runtime.error_text import describe_fault
+from ..runtime.error_traceback import format_traceback
 from ..runtime.log import log
 from ..runtime.loop_watch import LoopWatch
 from .callbacks import EventCallback, EventCallbacks
@@ -356,6 +357,7 @@ class LocalTaskManager:
                     error_message=None if fault is None else declined or describe_fault(fault),
                     declined=declined is not None,
                     output=None if ended.cancelled() or fault is not None else ended.result(),
+                    error_traceback=None if fault is None or declined else format_traceback(fault),
                 )
                 self._handle(ResultReceived(run.worker_id, outcome))
             self._note_finished(task.id)

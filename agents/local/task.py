@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, NoReturn, TypeAlias, cast
 
-from ...messages import InvalidInput, TaskStatus
+from ...messages import IllegalTransition, InvalidInput, TaskFailed, TaskStatus
 from ...messages.wording import show
 from ..execution.declining import TaskDeclined
 from ..kernel.model.records import TaskRecord
@@ -98,6 +98,28 @@ class LocalTask:
         """Its error, such as "ValueError: no such column"; None if it has not failed."""
         record = self._record
         return record.error_message if record.status is TaskStatus.FAILED else None
+
+    @property
+    def error_traceback(self) -> str | None:
+        """The traceback of what its function raised, as text; None if there is none."""
+        return self._record.error_traceback if self.error is not None else None
+
+    def unwrap(self) -> Any:
+        """The return value of its function.
+
+        Raises:
+            TaskFailed: it failed or was cancelled; has the error and the traceback.
+            IllegalTransition: it is not settled yet.
+        """
+        record = self._record
+        if not record.status.is_final:
+            raise IllegalTransition(
+                f"task {record.task_id} is {self.state.value}; wait until it is settled"
+            )
+        if record.status is TaskStatus.COMPLETED:
+            return self.result
+        error = record.error_message or record.status.value
+        raise TaskFailed(record.task_id, error, self.error_traceback, "", record.attempt)
 
     @property
     def created_at(self) -> datetime:

@@ -214,6 +214,16 @@ class BoardDriver:
         """Replace the board's configuration."""
         self.board.change_rules(rules)
 
+    def change_unmatched_after(self, unmatched_after_s: float | None) -> None:
+        """Change after how long a task fails that no connected worker can run, in seconds."""
+        self.change_rules(replace(self.rules, unmatched_after_s=unmatched_after_s))
+
+    def wait_longer(self, more_s: float) -> None:
+        """Extend the time for which the start waits for the expected workers, if it is limited."""
+        timeout_s = self.rules.join_timeout_s
+        if timeout_s is not None:
+            self.change_rules(replace(self.rules, join_timeout_s=timeout_s + more_s))
+
     def stay(self, *, reassigns_failed: bool) -> None:
         """Do not end the run when all tasks are settled; call it before the run starts.
 

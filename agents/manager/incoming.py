@@ -119,7 +119,8 @@ class Incoming:
         at = self._driver.now()
         board = self._driver.board
         try:
-            lines = tuple(board.explain(_find((inquiry.task_id,), board.tasks)).lines())
+            task_id = _find((inquiry.task_id,), board.tasks)
+            lines = tuple(board.explain(task_id).lines(with_traceback=True))
         except UnknownTask as fault:
             return Answer(session=inquiry.session, lines=(str(fault),), found=False, at=at)
         return Answer(session=inquiry.session, lines=lines, at=at)

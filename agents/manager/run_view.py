@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from ...messages import InvalidInput, Payload, TaskId, TaskResult, TaskStatus
 from ..kernel.board.state import BoardState
+from ..kernel.board.stuck_tasks import StuckTasks, find_stuck_tasks
 from ..kernel.matching.explanation import Explanation
 from ..kernel.model.occurrences import Watcher
 from ..transport.traffic import Traffic
@@ -83,6 +84,10 @@ class RunView:
             UnknownTask: no task has this id.
         """
         return self.ask(lambda: self.board.explain(task_id))
+
+    def stuck_tasks(self) -> tuple[StuckTasks, ...]:
+        """The tasks that can't go on as things are, by reason, such as a skill that nobody has."""
+        return self.ask(lambda: find_stuck_tasks(self.board))
 
     def recorded_deadlines(self) -> dict[TaskId, float]:
         """When the running attempts that have a timeout will time out, in seconds since 1970."""

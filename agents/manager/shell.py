@@ -32,6 +32,7 @@ from .clients import Clients
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
+from .stuck_log import log_stuck_tasks
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
@@ -227,6 +228,7 @@ class ManagerShell:
             asyncio.ensure_future(router.run()),
             asyncio.ensure_future(self._send_heartbeats()),
             asyncio.ensure_future(self._calls.run()),
+            asyncio.ensure_future(log_stuck_tasks(driver)),
         ]
         if lanes is not None:
             lane_keeping = lanes.keep(router, self.workers_by_lane)

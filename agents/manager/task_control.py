@@ -130,6 +130,29 @@ class TaskControl(RunView):
         """
         self.ask(lambda: self._shell.driver.change_budget(budget))
 
+    def wait_longer(self, more_s: float) -> None:
+        """Extend the time for which the manager waits for the expected workers, if it is limited.
+
+        Args:
+            more_s: by how many seconds, above 0.
+        """
+        self.ask(lambda: self._shell.driver.wait_longer(more_s))
+
+    def missing_workers(self) -> list[str]:
+        """The names of expected workers for which the start still waits; none once it is over."""
+        return self.ask(lambda: self.board.start_barrier.awaited(self.board.worker_registry))
+
+    def set_unmatched_after(self, unmatched_after_s: float | None) -> None:
+        """Change after how long a task fails that no connected worker can do; before the start.
+
+        Args:
+            unmatched_after_s: the time in seconds, 0 or more; None for never.
+
+        Raises:
+            InvalidInput: it is below 0.
+        """
+        self.ask(lambda: self._shell.driver.change_unmatched_after(unmatched_after_s))
+
     def cancel_task(self, task_id: TaskId, reason: str = "by the user") -> None:
         """Cancel a task; a worker that runs it is told to stop.
 

@@ -116,6 +116,7 @@ def _report_task(
         execution_time=None if result is None else result.execution_time,
         waited=waited,
         error_message=None if completed else record.error_message,
+        error_traceback=None if completed else record.error_traceback,
         output=None if result is None else result.output,
         why=list(why),
         depends_on=list(task.depends_on),

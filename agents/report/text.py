@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import StringIO
 from typing import NamedTuple, TypeVar
@@ -15,10 +16,11 @@ from rich.text import Text
 from ...messages import TaskStatus
 from ...messages.wording import short_id
 from ..kernel.model.health import Health
-from ..runtime.terminal_text import one_line
+from ..runtime.terminal_text import one_line, terminal_line
 from .formatting import format_cost, format_grade
 from .model import RunReport, SkillCell, TaskReport, WorkerReport
 from .skill_map import DIFFICULTY
+from .tracebacks import group_failures, innermost_lines
 from .words import (
     describe_cost,
     describe_deadlines,
@@ -39,6 +41,12 @@ FIRST_SHOWN = 20
 
 TROUBLED_SHOWN = 20
 """How many further rows are shown because something went wrong with them."""
+
+TRACEBACKS_SHOWN = 5
+"""How many kinds of failures are shown with a traceback."""
+
+UNTOUCHED_SHOWN = 5
+"""Up to this number of waiting tasks that no worker ever got are shown one by one."""
 
 MAX_KINDS_LISTED = 20
 """How many kinds of errors are listed by name."""
@@ -66,17 +74,38 @@ Row = TypeVar("Row")
 
 def render_summary(report: RunReport) -> str:
     """Render a report as in the tutorial: a headline, a line for each task, the success rate."""
-    lines = [_headline(report.tasks), *(_task_line(task) for task in report.tasks)]
+    shown, untouched = _set_apart(report.tasks)
+    lines = [_headline(report.tasks), *(_task_line(task) for task in shown)]
+    if untouched:
+        lines.append(_describe_untouched(report, untouched))
     return "\n".join([*lines, f"Success rate: {report.success_rate:.2%}"])
+
+
+def _set_apart(tasks: Sequence[TaskReport]) -> tuple[Sequence[TaskReport], int]:
+    """The tasks that are told one by one, and how many wait that no worker ever got."""
+    untouched = [each for each in tasks if each.status is TaskStatus.PENDING and not each.attempts]
+    if len(untouched) <= UNTOUCHED_SHOWN:
+        return tasks, 0
+    hidden = {id(each) for each in untouched}
+    return [each for each in tasks if id(each) not in hidden], len(untouched)
+
+
+def _describe_untouched(report: RunReport, count: int) -> str:
+    """Tasks that no worker ever got, in one line instead of a line for each."""
+    reason = "" if report.workers else ": no worker has joined"
+    return f"{count:,} tasks were never assigned{reason}"
 
 
 def _headline(tasks: Sequence[TaskReport]) -> str:
     settled = sum(task.status.is_final for task in tasks)
     if settled < len(tasks):
         return f"{settled} of {len(tasks)} tasks settled"
-    # In the tutorial failed tasks count as "completed" as well, but cancelled ones do not.
-    cancelled = any(task.status is TaskStatus.CANCELLED for task in tasks)
-    return "All tasks settled" if cancelled else "All tasks completed"
+    counts = Counter(task.status for task in tasks)
+    if counts[TaskStatus.COMPLETED] == len(tasks):
+        return "All tasks completed"
+    ends = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
+    told = ", ".join(f"{counts[end]} {end.label.lower()}" for end in ends if counts[end])
+    return f"All tasks settled: {told}"
 
 
 def _task_line(task: TaskReport) -> str:
@@ -118,6 +147,7 @@ def print_report(report: RunReport, console: Console) -> None:
     parts: list[RenderableType] = [_opening(report)]
     if report.tasks:
         parts += [Text(), *_task_table(report, console.width)]
+        parts += _tracebacks(report.tasks)
     if report.workers:
         parts += [Text(), *_worker_table(report, console.width)]
     if report.skills:
@@ -140,7 +170,12 @@ def _opening(report: RunReport) -> Text:
 
 
 def _task_table(report: RunReport, width: int) -> Iterable[RenderableType]:
-    shown, hidden = _fold(report.tasks, lambda task: task.status is not TaskStatus.COMPLETED)
+    told, untouched = _set_apart(report.tasks)
+    if untouched:
+        yield Text(_describe_untouched(report, untouched), style="yellow")
+    if not told:
+        return
+    shown, hidden = _fold(told, lambda task: task.status is not TaskStatus.COMPLETED)
     ids = _Column("Task", [Text(_one_line(short_id(task.id))) for task in shown])
     columns = [
         ids,
@@ -170,6 +205,22 @@ def _task_table(report: RunReport, width: int) -> Iterable[RenderableType]:
         faulty = [row for row, error in enumerate(errors.cells) if error]
         yield Text()
         yield _table([column.only(faulty) for column in (ids, errors)], width)
+
+
+def _tracebacks(tasks: Sequence[TaskReport]) -> Iterable[RenderableType]:
+    """Where handlers failed: the innermost frames of each kind of failure."""
+    groups = group_failures(tasks)
+    for group in groups[:TRACEBACKS_SHOWN]:
+        yield Text()
+        ids = group.task_ids
+        named = ", ".join(_one_line(str(each)) for each in ids[:TROUBLED_SHOWN])
+        more = f" and {len(ids) - TROUBLED_SHOWN:,} more" if len(ids) > TROUBLED_SHOWN else ""
+        what = "Task" if len(ids) == 1 else "Tasks"
+        yield Text(f"{what} {named}{more} failed with {_one_line(group.kind)} at", style="red")
+        for line in innermost_lines(group.traceback):
+            yield Text(terminal_line(line))
+    if len(groups) > TRACEBACKS_SHOWN:
+        yield Text(f"and {len(groups) - TRACEBACKS_SHOWN:,} kinds of failures more")
 
 
 def _worker_table(report: RunReport, width: int) -> Iterable[RenderableType]:

@@ -20,7 +20,10 @@ _logger = logging.getLogger("muster")
 
 
 class Log:
-    """Logs events with fields, one line each."""
+    """Logs events with fields, one line each.
+
+    The field `exc_info` is an exception, and `traceback` is one as text; they follow the line.
+    """
 
     def debug(self, event: str, **fields: object) -> None:
         """Log a detail."""
@@ -50,7 +53,12 @@ def _tell(level: int, event: str, fields: dict[str, object]) -> None:
     if not _logger.isEnabledFor(level):
         return
     exc_info = cast("BaseException | bool | None", fields.pop("exc_info", None))
+    traceback = cast("str | None", fields.pop("traceback", None))
     told = event + "".join(f" {key}={value!r}" for key, value in fields.items())
+    if traceback is not None:
+        told = f"{told}\n{traceback}"
+        # The key under which structlog's renderers expect it.
+        fields["exception"] = traceback
     # Without arguments a percent sign has no meaning. The line is the caller's caller's.
     _logger.log(
         level,

@@ -40,6 +40,7 @@ class WorkerOptions(TypedDict, total=False):
     ticket: Ticket | str | Path | None
     secret: WorkspaceSecret | str | None
     insecure: bool
+    send_tracebacks: bool
 
 
 def check_kind(name: str, mode: PeerMode, role: str) -> None:

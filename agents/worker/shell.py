@@ -64,6 +64,8 @@ Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
 class WorkerHooks(Protocol):
     """What the shell needs of the agent around it."""
 
+    send_tracebacks: bool
+
     def perform(self, assignment: TaskAssignment) -> Awaitable[TaskResult]:
         """Perform a task; whatever it raises becomes the task's error."""
         ...
@@ -256,7 +258,14 @@ class WorkerShell:
         perform = self._hooks.perform
         if self._around is not None:
             perform = partial(self._around, perform)
-        return TaskRunner(profile.name, profile.slots, perform, self._report_result, self._post)
+        return TaskRunner(
+            profile.name,
+            profile.slots,
+            perform,
+            self._report_result,
+            self._post,
+            sends_tracebacks=self._hooks.send_tracebacks,
+        )
 
     def _greeting(self, profile: WorkerProfile, call: int) -> Hello:
         holding = tuple(dict.fromkeys(self.held_keys))

@@ -83,6 +83,8 @@ class WorkerAgent(WorkerActivity, HandlerRegistration):
         secret: the secret that all members of the workspace share. By default that of the ticket,
             of a manager in the same process, or of `MUSTER_SECRET`.
         insecure: do not seal frames; only for a manager that does not.
+        send_tracebacks: whether results have the tracebacks of failed handlers, which name files
+            and quote lines of source; the worker logs them in any case.
 
     Raises:
         InvalidInput: an argument is out of range.
@@ -111,6 +113,7 @@ class WorkerAgent(WorkerActivity, HandlerRegistration):
         ticket: Ticket | str | Path | None = None,
         secret: WorkspaceSecret | str | None = None,
         insecure: bool = False,
+        send_tracebacks: bool = True,
     ) -> None:
         # Attributes that a subclass has set hold where no argument is passed.
         if skill_level is None:
@@ -139,7 +142,7 @@ class WorkerAgent(WorkerActivity, HandlerRegistration):
         self.skills = dict(skills or {})
         self.cost_per_s, self.cost_per_task = cost_per_s, cost_per_task
         self.slots = slots
-        self.time_scale = time_scale
+        self.time_scale, self.send_tracebacks = time_scale, send_tracebacks
         self.handlers = handlers if handlers is not None else Handlers()
         self._executor = HandlerExecutor(executor, slots, name, self._note_unusable, kill_after_s)
         if self._executor.is_known_to_pass_no_context:

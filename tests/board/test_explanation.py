@@ -33,7 +33,10 @@ def test_an_assignment_tells_who_was_considered_and_why_each_was_passed_over(
     board.add(task(2, 4))
     assert told(board, 2) == [
         "task 2 is in progress: attempt 1 at Intermediate",
-        "  Intermediate: chosen with score -6.00",
+        (
+            "  Intermediate: chosen with score -6.00, the highest (10 for a specialist, minus "
+            "skill level, minus share of slots in use)"
+        ),
         "  Senior: score -9.00, below -6.00",
         "  Busy: busy 1/1 slots",
         "  Junior: skill 3 is below difficulty 4",
@@ -62,7 +65,10 @@ def test_a_retry_tells_at_whom_it_failed(crew: Make, task: Make, told: Make) -> 
     board.fail(1)
     assert told(board, 1) == [
         "task 1 is in progress: attempt 2 at Ben",
-        "  Ben: chosen with score 5.00, the most skilled first since it had failed before",
+        (
+            "  Ben: chosen with score 5.00, the highest: the most skilled first "
+            "since it had failed before"
+        ),
         "  Ada: failed attempt 1",
     ]
 

@@ -246,6 +246,54 @@ def test_nobody_times_out_over_the_managers_absence(task: MakeTask) -> None:
     assert run.status(1) is TaskStatus.COMPLETED
 
 
+@pytest.mark.parametrize(
+    ("back_at", "times_out_at"),
+    [
+        # It goes on as if nothing had happened.
+        (1.0, 30.0),
+        (27.0, 30.0),
+        # What the worker has finished meanwhile arrives within a heartbeat.
+        (29.5, 31.5),
+        (35.0, 37.0),
+    ],
+)
+def test_a_timeout_goes_on_from_the_attempts_begin_when_the_worker_is_back(
+    task: MakeTask, back_at: float, times_out_at: float
+) -> None:
+    run = under_way(task(1, type="paint", timeout=30.0), lost_after_s=50.0, heartbeat_s=2.0)
+    run.now = 0.5
+    run.restart()
+    run.now = back_at
+    run.happens(TimePassed())
+    assert run.status(1) is TaskStatus.IN_PROGRESS
+    run.join(call=2, holding=frozenset({(1, 1)}))
+    assert run.board.tasks[1].deadline == times_out_at
+    run.now = times_out_at
+    run.happens(TimePassed())
+    assert run.board.tasks[1].error_message == "timed out: after 30 s"
+
+
+def test_a_timeout_is_not_extended_by_one_restart_after_another(task: MakeTask) -> None:
+    run = under_way(task(1, type="paint", timeout=30.0), lost_after_s=50.0)
+    for call in (2, 3, 4):
+        run.now += 1.0
+        run.restart()
+        run.join(call=call, holding=frozenset({(1, 1)}))
+    assert run.board.tasks[1].deadline == 30.0
+
+
+def test_an_attempt_of_a_worker_that_does_not_return_is_lost_not_timed_out(
+    task: MakeTask,
+) -> None:
+    run = under_way(task(1, type="paint", timeout=3.0), lost_after_s=10.0)
+    run.now = 1.0
+    run.restart()
+    run.now = 1.0 + run.board.rules.return_within_s
+    run.happens(TimePassed())
+    assert run.status(1) is TaskStatus.PENDING
+    assert run.board.tasks[1].losses == 1
+
+
 def test_why_a_task_went_where_it_went_can_be_told_of_a_kept_run(task: MakeTask) -> None:
     run = under_way(task(1), task(2), task(3))
     before = [run.board.explain(number).lines() for number in (1, 2, 3)]

@@ -227,6 +227,7 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
         "execution_time": 3.5,
         "waited": 0.0,
         "error_message": None,
+        "error_traceback": None,
         "output": {"kilos": 7},
         "depends_on": [],
         "parent_id": None,
@@ -251,9 +252,35 @@ def test_a_completed_task_is_told_in_full(run: Callable[..., Run]) -> None:
         "votes": 1,
         "cost": 0.0,
         "quality": None,
-        "error_traceback": None,
         "late_s": None,
     }
+
+
+def test_the_traceback_of_a_failure_is_reported_until_the_task_succeeds(
+    run: Callable[..., Run],
+) -> None:
+    played = run()
+    played.begin(task(1, max_attempts=2), workers=("Ada",))
+    failure = {"error_message": "ValueError: cold", "error_traceback": "Traceback …"}
+    played.finish(1, success=False, **failure)
+    told = only_task(played.report())
+    assert (told.error_message, told.error_traceback) == ("ValueError: cold", "Traceback …")
+    assert "  Traceback …" in played.board.explain(1).lines(with_traceback=True)
+    assert "  Traceback …" not in told.why
+    played.finish(
+        1,
+    )
+    assert only_task(played.report()).error_traceback is None
+
+
+def test_a_traceback_goes_with_its_error_only(run: Callable[..., Run]) -> None:
+    played = run()
+    played.begin(task(1, max_attempts=2), workers=("Ada",))
+    played.finish(1, success=False, error_message="ValueError: x", error_traceback="Traceback …")
+    played.tell(CancelRequested(1))
+    told = only_task(played.report())
+    assert told.status is TaskStatus.CANCELLED
+    assert told.error_traceback is None
 
 
 def test_a_task_tells_why_it_went_where_it_went(run: Callable[..., Run]) -> None:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from muster.agents.kernel.model.occurrences import Occurrence
-from muster.agents.kernel.model.records import Attempt, WorkerStats
+from muster.agents.kernel.model.records import Attempt
+from muster.agents.kernel.model.worker_stats import WorkerStats
 from muster.agents.live.api_models import StoryLine, TaskView, WholeTask, WorkerView
 from muster.agents.report.model import AttemptReport, TaskReport, WorkerReport
 from muster.messages import Task, TaskResult, WorkerProfile

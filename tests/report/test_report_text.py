@@ -100,7 +100,7 @@ def test_a_failed_task_reads_failure_and_lowers_the_rate(
 ) -> None:
     tasks = [task_report(1), task_report(2), task_report(3, TaskStatus.FAILED)]
     assert render_summary(run_report(tasks)).splitlines() == [
-        "All tasks completed",
+        "All tasks settled: 2 completed, 1 failed",
         "Task 1 assigned to Ada - Success",
         "Task 2 assigned to Ada - Success",
         "Task 3 assigned to Ada - Failure",
@@ -115,7 +115,7 @@ def test_a_cancelled_task_is_not_called_completed(run_report: Run, task_report: 
         task_report(5, TaskStatus.FAILED, worker=""),
     ]
     assert render_summary(run_report(tasks)).splitlines() == [
-        "All tasks settled",
+        "All tasks settled: 1 failed, 2 cancelled",
         "Task 1 assigned to Ada - Cancelled",
         "Task 4 not assigned - Cancelled",
         "Task 5 not assigned - Failure",
@@ -142,7 +142,44 @@ def test_tasks_that_are_not_settled_are_told_as_they_stand(
     ]
 
 
+def test_tasks_that_no_worker_ever_got_share_a_line(run_report: Run, task_report: Task) -> None:
+    untouched = {"worker": "", "attempts": 0}
+    tasks = [task_report(number, TaskStatus.PENDING, **untouched) for number in range(1, 51)]
+    report = run_report(tasks, workers={})
+    assert render_summary(report).splitlines() == [
+        "0 of 50 tasks settled",
+        "50 tasks were never assigned: no worker has joined",
+        "Success rate: 0.00%",
+    ]
+    text = render_text(report)
+    assert "50 tasks were never assigned: no worker has joined" in text
+    assert "Pending" not in text
+
+
 # ------------------------------------------------------------------------ the tables
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "main.py", line 1, in begin
+    work(task)
+  File "tea.py", line 7, in work
+    return brew(task)
+  File "tea.py", line 9, in brew
+    raise ValueError("cold")
+ValueError: cold\x1b[2J"""
+
+
+def test_failures_are_told_with_their_place_once_for_each_kind(
+    run_report: Run, task_report: Task
+) -> None:
+    failed = {"error_message": "ValueError: cold", "error_traceback": TRACEBACK}
+    tasks = [task_report(number, TaskStatus.FAILED, **failed) for number in (2, 3, 5)]
+    text = render_text(run_report([task_report(1), *tasks]))
+    assert text.count("in brew") == 1
+    assert "Tasks 2, 3, 5 failed with ValueError at" in text
+    assert '  File "tea.py", line 9, in brew\n    raise ValueError("cold")' in text
+    assert "main.py" not in text
+    assert "\x1b" not in text
 
 
 def test_the_text_shows_tasks_workers_and_totals(several_outcomes: RunReport) -> None:

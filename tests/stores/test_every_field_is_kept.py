@@ -19,9 +19,9 @@ from muster.agents.kernel.model.records import (
     Attempt,
     TaskRecord,
     WorkerRecord,
-    WorkerStats,
 )
 from muster.agents.kernel.model.snapshot import Snapshot
+from muster.agents.kernel.model.worker_stats import WorkerStats
 from muster.messages import Task, TaskResult, TaskStatus
 
 from ..every_field import NESTED, default_of, make, names_of
@@ -38,6 +38,7 @@ NOT_KEPT: Mapping[type[Any], Mapping[str, str]] = {
         "attempts": "compared one by one",
         "declined_by": "found anew in the attempts",
         "restriction": "found anew in the attempts",
+        "failure": "kept in the result, or until there is one as a value of its own",
     },
     Attempt: {
         "worker": "compared by its name",

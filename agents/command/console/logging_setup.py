@@ -110,9 +110,16 @@ def _escape_values(
     """Escape foreign values, because the renderer writes text unescaped."""
     del logger, level
     for key, value in line.items():
-        if key not in {"exc_info", "exception", "_record"}:
+        if key == "exception":
+            line[key] = _indent(str(value))
+        elif key not in {"exc_info", "_record"}:
             line[key] = terminal_line(value if isinstance(value, str) else repr(value))
     return line
+
+
+def _indent(text: str) -> str:
+    """Indent a traceback, so that no text in it looks like a log line."""
+    return "\n".join(f"    {terminal_line(line)}" for line in text.split("\n"))
 
 
 def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
@@ -125,8 +132,13 @@ def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
 
 def _format_plainly(record: logging.LogRecord) -> str:
     """Render a record as a line without further imports."""
-    line = io.StringIO(terminal_line(record.getMessage()))
+    fields = cast("dict[str, object]", getattr(record, FIELDS, {}))
+    traceback_text = str(fields.get("exception", ""))
+    message = record.getMessage().removesuffix(f"\n{traceback_text}")
+    line = io.StringIO(terminal_line(message))
     line.seek(0, io.SEEK_END)
+    if traceback_text:
+        line.write(f"\n{_indent(traceback_text)}")
     if record.exc_info and record.exc_info[0] is not None:
         _write_traceback(line, record.exc_info)
     return line.getvalue()

@@ -23,6 +23,7 @@ from .shared import (
     SecretFile,
     TimeScale,
     TraceOut,
+    UnmatchedAfter,
     Verbose,
     WebHost,
     WebLinger,
@@ -141,6 +142,7 @@ def manager(
             min=0.0, metavar="SECONDS", help="How long to wait for the workers [default: no limit]."
         ),
     ] = None,
+    unmatched_after: UnmatchedAfter = 30.0,
     on_missing: Annotated[
         OnMissing,
         typer.Option(help="When workers have not joined in time: start without them, or fail."),
@@ -263,6 +265,7 @@ def manager(
         aging_s=aging_s,
         on_late=on_late.value,
         join_timeout_s=join_timeout,
+        unmatched_after_s=unmatched_after,
         on_missing=on_missing.value,
         time_scale=time_scale,
         quiet=True,

@@ -20,6 +20,7 @@ from .shared import (
     ReportFile,
     TimeScale,
     TraceOut,
+    UnmatchedAfter,
     Verbose,
     WebHost,
     WebLinger,
@@ -46,6 +47,7 @@ def run(
     processes: Annotated[
         bool, typer.Option("--processes", help="Run each worker in its own process.")
     ] = False,
+    unmatched_after: UnmatchedAfter = None,
     trace: TraceOut = None,
     report: ReportFile = None,
     as_json: AsJson = False,
@@ -78,6 +80,7 @@ def run(
         made,
         processes=processes,
         as_json=as_json,
+        unmatched_after_s=unmatched_after,
         trace_file=trace,
         report_file=report,
         web=page,

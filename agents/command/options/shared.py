@@ -27,6 +27,16 @@ CostPerS = Annotated[
 CostPerTask = Annotated[
     float, typer.Option("--cost-per-task", help="What each of its attempts costs besides.")
 ]
+UnmatchedAfter = Annotated[
+    float | None,
+    typer.Option(
+        "--unmatched-after",
+        min=0.0,
+        metavar="SECONDS",
+        help="After how long a task fails that no connected worker can run [default: 30].",
+    ),
+]
+
 Verbose = Annotated[
     int,
     typer.Option(

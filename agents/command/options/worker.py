@@ -99,6 +99,13 @@ def worker(
         bool,
         typer.Option("--ends-with-parent", help="Stop when the parent process ends."),
     ] = False,
+    no_tracebacks: Annotated[
+        bool,
+        typer.Option(
+            "--no-tracebacks",
+            help="Do not send the tracebacks of failed handlers, only the error messages.",
+        ),
+    ] = False,
     otel: Otel = False,
     secret_file: SecretFile = None,
     insecure: Insecure = False,
@@ -134,6 +141,7 @@ def worker(
             time_scale=time_scale,
             secret=secret,
             insecure=insecure,
+            send_tracebacks=not no_tracebacks,
         )
         for each in agent_names(name, agents)
     ]

@@ -7,6 +7,7 @@ from ....messages.task import MAX_ATTEMPTS
 from ..matching.eligibility import describe_declines, max_attempts_of
 from ..matching.task_queue import TaskQueue
 from ..model.events import WorkerId
+from ..model.failed_attempt import FailedAttempt
 from ..model.leases import failure_of
 from ..model.occurrences import (
     DeclineFacts,
@@ -271,6 +272,8 @@ class AttemptResults:
         worker.stats.completed_tasks += 1
         worker.stats.total_time += result.execution_time
         record.error_message = error
+        if result.error_traceback is not None:
+            record.failure = FailedAttempt(error, result.error_traceback)
         self._context.note_task(what, record, attempt.number, worker.name, facts)
         self._quarantine.count_failure(worker)
         if attempt.is_review:

@@ -41,7 +41,7 @@ from ..model.events import (
 from ..model.instructions import ComeToRest, EndRun, Instruction, SendCancel
 from ..model.occurrences import BudgetFacts, OccurrenceKind
 from ..model.records import Attempt, AttemptOutcome, WorkerRecord
-from ..model.second_opinions import needs_second_opinion, open_attempts
+from ..model.second_opinions import needs_second_opinion
 from .assigner import Assigner
 from .attempt_leases import AttemptLeases
 from .attempt_results import AttemptResults
@@ -221,12 +221,22 @@ class Board(BoardState):
         if returned is not None:
             self._note_what_it_still_does(returned, event)
             self._leases.update_slots(returned)
+            self._continue_deadlines(returned)
             # Its prefetched tasks were not recalled while it was disconnected.
             if self.prefetch.watch(returned):
                 self.timers.set(self.prefetch.recall)
         elif admitted is not None and event.holding:
             self._note_what_it_still_does(admitted, event)
         self._results.lose(lost)
+
+    def _continue_deadlines(self, worker: WorkerRecord) -> None:
+        """Let the attempts of a worker time out again, which did not while it was awaited."""
+        # What it has finished meanwhile arrives within a heartbeat.
+        earliest = self.context.now + self.rules.heartbeat_s
+        for attempt in attempts_of(worker.running):
+            if attempt.deadline is not None:
+                attempt.deadline = max(attempt.deadline, earliest)
+                self.timers.set(attempt)
 
     def _note_what_it_still_does(self, worker: WorkerRecord, event: WorkerJoined) -> None:
         """Count the slots of attempts that ended on the board but still run at the worker.
@@ -326,8 +336,10 @@ class Board(BoardState):
         self.timers.set(self.start_barrier)
 
     def _resume(self) -> None:
-        """Continue a restored run: workers may return to their leases, deadlines are extended."""
-        now = self.context.now
+        """Continue a restored run: workers may return to their leases.
+
+        Until a worker is back its attempts do not time out.
+        """
         self.is_suspended = False
         self.ended_at = None
         self.failure = None
@@ -335,13 +347,6 @@ class Board(BoardState):
         for worker in self.worker_registry.by_name.values():
             if worker.may_have_leases:
                 self.membership.expect_back(worker)
-        # A worker that returns at the last moment can still report its results.
-        latest = now + self.rules.return_within_s + self.rules.heartbeat_s
-        for record in self.tasks.values():
-            for attempt in open_attempts(record):
-                if attempt.deadline is not None:
-                    attempt.deadline = max(attempt.deadline, latest)
-                    self.timers.set(attempt)
 
     def _end_start_barrier(self) -> None:
         if self.rules.on_missing == "start" and self.worker_registry.present:

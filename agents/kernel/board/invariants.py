@@ -279,7 +279,7 @@ def _check_timers(board: BoardState) -> None:
     watched = set(board.timers.watched())
     for record in board.tasks.values():
         for attempt in open_attempts(record):
-            if attempt.deadline is not None:
+            if attempt.due_at() is not None:
                 assert attempt in watched, f"task {record.task_id!r} has no timer"
     held = any(worker.prefetched for worker in board.queue.workers)
     assert not held or board.prefetch.recall in watched, "no timer recalls prefetched tasks"

@@ -21,12 +21,14 @@ from ..matching.policy_names import POLICIES
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision, WorkerFigures
 from ..model.events import TasksAdded
+from ..model.failed_attempt import FailedAttempt
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord, WorkerStats
+from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
+from ..model.worker_stats import WorkerStats
 from .board import Board
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
@@ -224,7 +226,7 @@ _LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
-_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0))
+_LATER_IN_TASKS: tuple[Payload, ...] = (None, (), (None, 0), None)
 """The defaults of the last values of a task, which most rows lack."""
 
 
@@ -248,7 +250,7 @@ def _read_task(
         decision,
         *later,
     ) = unpack(row.state)
-    timeout, opinions, retried = (*later, *_LATER_IN_TASKS[len(later) :])
+    timeout, opinions, retried, traceback = (*later, *_LATER_IN_TASKS[len(later) :])
     retried_at, former_attempts = retried
     task = decode_task(row.definition)
     record = TaskRecord(
@@ -262,6 +264,7 @@ def _read_task(
         failed_by=frozenset(failed_by),
         result=None if result is None else _read_result(result),
         error_message=error_message,
+        failure=None if traceback is None else FailedAttempt(error_message, traceback),
         finished_at=finished_at,
         progress=100.0 if row.status is TaskStatus.COMPLETED else 0.0,
         decision=None if decision is None else _read_decision(decision, candidates_by_bytes),

@@ -17,8 +17,9 @@ from ....messages.values import pack_scalars
 from ..model.config import Rules
 from ..model.decision import Candidates, Decision
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import TaskRecord, WorkerRecord, WorkerStats
+from ..model.records import TaskRecord, WorkerRecord
 from ..model.second_opinions import needs_second_opinion
+from ..model.worker_stats import WorkerStats
 from .state import BoardState
 
 
@@ -222,10 +223,12 @@ class _TaskRows:
             None if decision is None else self._decision_state(decision),
         )
         opinions = _opinions_state(record) if needs_second_opinion(task) else ()
+        # The row of a settled task has the traceback in its result.
+        traceback = record.error_traceback if result is None else None
         # Most rows lack these, and so do the rows of older stores.
-        if record.retried_at is not None:
-            retried = (record.retried_at, record.former_attempts)
-            state = (*state, task.timeout, opinions, retried)
+        if traceback is not None or record.retried_at is not None:
+            state = (*state, task.timeout, opinions, (record.retried_at, record.former_attempts))
+            state = state if traceback is None else (*state, traceback)
         elif opinions or task.timeout != record.added.timeout:
             state = (*state, task.timeout, opinions) if opinions else (*state, task.timeout)
         definition = (record.packed or encode_task(record.added)) if is_new else None

@@ -56,6 +56,7 @@ class BoardState:
             Budget(rules.budget, rules.cost_unit),
         )
         self.queue.set_thrift(rules.thrift)
+        self.queue.unmatched_timeout.change(rules.unmatched_after_s)
         self.spending = Spending(self.context, self.queue)
         self._follow_rules(rules)
         self.timers: BoardTimers = TimerQueue()
@@ -186,7 +187,7 @@ class BoardState:
     def change_rules(self, rules: Rules) -> None:
         """Replace the configuration; a worker that has joined keeps its order.
 
-        The queue keeps its values of `unmatched_after_s`, `prefetch_s` and `quarantine_after`.
+        The queue keeps its values of `prefetch_s` and `quarantine_after`.
         """
         self.context.rules = rules
         self.spending.change_limit(rules.budget, rules.cost_unit)
@@ -238,7 +239,8 @@ class BoardState:
         if deadline is not None:
             remarks.append(deadline)
         remarks += self._describe_opinions(record)
-        return replace(self._explain(record), remarks=tuple(remarks))
+        explanation = self._explain(record)
+        return replace(explanation, remarks=tuple(remarks), traceback=record.error_traceback)
 
     def _describe_opinions(self, record: TaskRecord) -> list[str]:
         """What is known of a task's review, or of the votes on it."""

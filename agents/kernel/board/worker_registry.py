@@ -278,6 +278,10 @@ class StartBarrier:
         names = ", ".join(worker.name for worker in workers.present.values())
         return f"{told}: {names}" if names else told
 
+    def awaited(self, workers: WorkerRegistry) -> list[str]:
+        """The named workers for which the start still waits."""
+        return [] if self.is_over else self._missing(workers)
+
     def _missing(self, workers: WorkerRegistry) -> list[str]:
         there = {worker.name for worker in workers.present.values()}
         return [name for name in self._context.rules.roster if name not in there]

@@ -31,6 +31,7 @@ class Explanation:
         considered: the workers that were considered, the chosen one first; `MAX_NAMED` at most.
         others: how many more workers were considered.
         remarks: further facts about the task, one line each.
+        traceback: the traceback of its last failure, as text; None if there is none.
     """
 
     task_id: TaskId
@@ -40,14 +41,25 @@ class Explanation:
     considered: tuple[Considered, ...] = ()
     others: int = 0
     remarks: tuple[str, ...] = ()
+    traceback: str | None = None
 
-    def lines(self) -> list[str]:
-        """The explanation as lines of text."""
+    def __str__(self) -> str:
+        """The explanation as text."""
+        return "\n".join(self.lines(with_traceback=True))
+
+    def lines(self, *, with_traceback: bool = False) -> list[str]:
+        """The explanation as lines of text.
+
+        Args:
+            with_traceback: whether the traceback of the last failure follows.
+        """
         told = [f"task {self.task_id} {self.headline}"]
         told += [f"  {each}" for each in self.remarks]
         told += [f"  {each.worker}: {each.verdict}" for each in self.considered]
         if self.others:
             told.append(f"  and {self.others} more")
+        if with_traceback and self.traceback is not None:
+            told += [f"  {line}" for line in self.traceback.splitlines()]
         return told
 
 
@@ -57,7 +69,11 @@ def explain_decision(record: TaskRecord, policy: str) -> Explanation:
     decision = record.decision
     if decision is None:
         return Explanation(record.task_id, record.status, policy, headline)
-    considered = [*_scored(decision), *_busy(decision), *_passed_over(decision.candidates, record)]
+    considered = [
+        *_scored(decision, policy),
+        *_busy(decision),
+        *_passed_over(decision.candidates, record),
+    ]
     named = tuple(considered[:MAX_NAMED])
     others = decision.candidates.in_all - len(named)
     return Explanation(record.task_id, record.status, policy, headline, named, others)
@@ -170,12 +186,23 @@ def _expected(figures: tuple[WorkerFigures, ...]) -> tuple[Considered, ...]:
     return tuple(told)
 
 
-def _scored(decision: Decision) -> Sequence[Considered]:
+_SCORES: Mapping[str, str] = {
+    "best_fit": "10 for a specialist, minus skill level, minus share of slots in use",
+    "in_order": "minus the number of its running tasks",
+    "score": "0.7 · success rate + 0.3 · completed tasks",
+}
+"""What the scores of the policies are made of."""
+
+
+def _scored(decision: Decision, policy: str) -> Sequence[Considered]:
     if decision.figures:
         return _expected(decision.figures)
     (name, best), *rest = decision.scored
-    why = ", the most skilled first since it had failed before"
-    verdict = f"chosen with score {best:.2f}" + (why if decision.candidates.is_recovery else "")
+    made_of = _SCORES.get("best_fit" if policy == "adaptive" else policy)
+    why = ", the highest" + (f" ({made_of})" if made_of else "")
+    if decision.candidates.is_recovery:
+        why = ", the highest: the most skilled first since it had failed before"
+    verdict = f"chosen with score {best:.2f}{why}"
     told = [Considered(name, best, verdict)]
     for name, score in rest:
         verdict = f"score {score:.2f}, below {best:.2f}"

@@ -22,6 +22,10 @@ class UnmatchedTimeout:
         # Bounded by the tasks, and by the workers that join and leave while one waits.
         self._begun: deque[tuple[float, TaskGroup | QueueEntry]] = deque()
 
+    def change(self, after_s: float | None) -> None:
+        """Change the timeout; after a wait without limit, only of tasks that begin to wait."""
+        self.lasts_s = math.inf if after_s is None else after_s
+
     def begin(self, now: float, waiting: TaskGroup | QueueEntry) -> None:
         """Start the timeout of a task, or of all tasks that wait in a group."""
         if self.lasts_s < math.inf:
@@ -29,7 +33,7 @@ class UnmatchedTimeout:
 
     def due_at(self) -> float | None:
         """When the next timeout is due, in seconds; None if there is none."""
-        while self._begun:
+        while self._begun and self.lasts_s < math.inf:
             since, waiting = self._begun[0]
             if _still_waits(since, waiting):
                 return since + self.lasts_s

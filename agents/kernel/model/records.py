@@ -10,9 +10,11 @@ from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
+from .failed_attempt import FailedAttempt
 from .occurrence_text import describe_facts
 from .occurrences import CancellationFacts, Occurrence, OccurrenceKind
 from .restriction import Restriction
+from .worker_stats import WorkerStats
 
 MAX_STORY = 64
 """The maximum number of occurrences of a task that are kept; the oldest are dropped."""
@@ -37,30 +39,6 @@ class AttemptOutcome(str, Enum):
     NOT_BEGUN = "not begun"
     DECLINED = "declined"
     REJECTED = "rejected"
-
-
-@dataclass(slots=True, eq=False)
-class WorkerStats:
-    """The statistics of a worker over all its sessions.
-
-    Args:
-        completed_tasks: the number of attempts that succeeded, failed or timed out.
-        successful_tasks: the number of attempts that succeeded.
-        total_time: the duration of these attempts as the worker reports it, in seconds.
-        busy_time: the time for which its slots were taken, summed over slots, in seconds.
-        cost: what its attempts have cost, in the manager's unit.
-    """
-
-    completed_tasks: int = 0
-    successful_tasks: int = 0
-    total_time: float = 0.0
-    busy_time: float = 0.0
-    cost: float = 0.0
-
-    @property
-    def success_rate(self) -> float:
-        """The share of attempts that succeeded, 0 to 1; 0 before the first has ended."""
-        return self.successful_tasks / self.completed_tasks if self.completed_tasks else 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -257,8 +235,9 @@ class Attempt:
     reserved: float = 0.0
 
     def due_at(self) -> float | None:
-        """When it times out; None for never."""
-        return self.deadline if self.outcome is None else None
+        """When it times out; None for never, and while a resumed run waits for its worker."""
+        is_absent = self.worker.awaited_until is not None
+        return None if self.outcome is not None or is_absent else self.deadline
 
 
 @dataclass(slots=True, eq=False)
@@ -282,6 +261,7 @@ class TaskRecord:
         declined_by: the names of the workers that declined it.
         result: the recorded result; None if there is none, also if no worker ever ran the task.
         error_message: why the task or its last attempt failed; None once it is completed.
+        failure: the last failed attempt that had a traceback, None if there was none.
         finished_at: when it was settled, None before.
         progress: the progress of the running attempt, 0 to 100.
         note: the note sent with the progress.
@@ -311,6 +291,7 @@ class TaskRecord:
     declined_by: frozenset[str] = frozenset()
     result: TaskResult | None = None
     error_message: str | None = None
+    failure: FailedAttempt | None = None
     finished_at: float | None = None
     progress: float = 0.0
     note: str = ""
@@ -327,6 +308,16 @@ class TaskRecord:
 
     def __post_init__(self) -> None:
         self.added = self.task
+
+    @property
+    def error_traceback(self) -> str | None:
+        """The traceback that belongs to the error message, None if it has none."""
+        if self.result is not None:
+            return self.result.error_traceback
+        failure = self.failure
+        if failure is None or failure.error != self.error_message:
+            return None
+        return failure.traceback
 
     @property
     def since(self) -> float:

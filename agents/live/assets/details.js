@@ -151,7 +151,7 @@ export class Details {
     document.getElementById("story").replaceChildren(...lines);
     const payloads = document.getElementById("payloads");
     payloads.replaceChildren();
-    for (const [name, value] of [["Data", task.data], ["Output", task.output]]) {
+    for (const [name, value] of [["Traceback", task.error_traceback], ["Data", task.data], ["Output", task.output]]) {
       if (value === null) continue;
       const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
       const cut = text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}\n… (the API has all of it)` : text;

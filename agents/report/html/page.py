@@ -193,7 +193,7 @@ def _tiles(report: RunReport) -> list[_Tile]:
         {
             "label": "Workers",
             "value": f"{len(report.workers):,}",
-            "note": f"{lost:,} lost" if lost else "none lost",
+            "note": f"{lost:,} lost" if lost else "no worker lost",
         },
         {"label": "Further attempts", "value": f"{retries:,}", "note": "after the first ones"},
     ]
