@@ -213,7 +213,9 @@ async def test_a_stuck_run_says_what_it_lacks_and_foresees_no_end(
         await here.here.manager.batch_assign_tasks([*hard, blocked], 13)
         page = here.page
         await expect(page.locator("#state")).to_have_text("stuck")
-        reason = "12 waiting for a worker with skill 9; the best connected has 5"
+        reason = (
+            "12 waiting for a worker with skill 9; the best connected has 5; 1 waiting for these"
+        )
         await expect(page.locator("#stuck")).to_have_text(f"Nothing goes on: {reason}.")
         await expect(page.locator("#left-label")).to_have_text("to go, stuck")
         await expect(page.locator(".row:visible .pill").first).to_have_text("nobody can")

@@ -334,12 +334,12 @@ def test_waiting_tasks_are_told_apart_and_a_stuck_run_has_its_reason(desk: Make)
     here.end_attempt(4)
     here.now += 2
     waiting = here.change()["waiting"]
-    lack = "needs skill 9; the best, Ada, has 5"
-    assert waiting["reasons"] == [[2, lack]]
-    assert waiting["stuck"] == f"2 tasks wait for another worker: {lack}"
+    lack = "2 waiting for a worker with skill 9; the best connected has 5"
+    assert waiting["reasons"] == [[2, lack], [1, "1 waiting for these"]]
+    assert waiting["stuck"] == f"{lack}; 1 waiting for these"
     here.handle(WorkerLeft("at Ada"))
     here.now += 2
-    assert here.change()["waiting"]["stuck"] == "no worker is connected"
+    assert here.change()["waiting"]["stuck"].startswith("2 waiting for a worker; none is connected")
 
 
 def test_a_row_names_the_tasks_that_it_waits_for_by_their_numbers(desk: Make) -> None:
