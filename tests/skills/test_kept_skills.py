@@ -183,6 +183,7 @@ def test_a_store_that_knows_the_run_comes_before_the_file(tmp_path: Path) -> Non
     path.write_text(skills_text({"format": "muster-skills", "version": 1, "workers": {}}))
     resumed = TaskManager(policy="adaptive", skills=path, store=store)
     assert resumed.export_skills() == first.export_skills()
+    resumed.close()
 
 
 def test_a_breaker_of_a_later_clock_opens_now(tmp_path: Path) -> None:
