@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -65,10 +66,12 @@ def describe_json_fault(fault: JsonFault) -> str:
 
 
 def _decode(content: bytes) -> str:
+    # Not as "utf-8-sig", whose codec Python would have to load: it may not be allowed to any more.
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as fault:
-        before = content[: fault.start].decode("utf-8-sig", errors="replace")
+        before = content[: fault.start].decode(errors="replace")
         reason = f"the byte 0x{content[fault.start]:02x} is not UTF-8"
         raise JsonFault(reason, before, len(before)) from None
 

@@ -46,13 +46,13 @@ def test_a_broken_invariant_is_told_with_the_command_that_repeats_it(
     begin = TaskRunner.__init__
 
     def begin_forgetful(
-        self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any
+        self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any, **more: Any
     ) -> None:
         async def twice(assignment: TaskAssignment) -> TaskResult:
             await perform(assignment)
             return await perform(assignment)
 
-        begin(self, worker, slots, twice, *others)
+        begin(self, worker, slots, twice, *others, **more)
 
     monkeypatch.setattr(TaskRunner, "__init__", begin_forgetful)
     ended = invoke("simulate", "all_well", "--seed", 7, "--runs", 3, "--storm", 5)

@@ -10,8 +10,8 @@ from muster.agents.command.worker import CountingWorker
 from muster.messages import Task
 
 
-def give_a_set(_: Task) -> Any:
-    return {1, 2}
+def give_an_object(_: Task) -> Any:
+    return object()
 
 
 def give_a_number(_: Task) -> Any:
@@ -27,7 +27,7 @@ def fail(_: Task) -> Any:
     [
         (give_a_number, "Ada: 2 tasks, 2 succeeded"),
         (fail, "Ada: 2 tasks, 0 succeeded"),
-        (give_a_set, "Ada: 2 tasks, 0 succeeded"),
+        (give_an_object, "Ada: 2 tasks, 0 succeeded"),
     ],
     ids=["successes", "failures", "outputs that can't be encoded"],
 )

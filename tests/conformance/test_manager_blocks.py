@@ -220,7 +220,7 @@ def test_001_the_managers_class_decides_counts_and_reports_as_it_says(
     assert manager.timed_out == []
     assert all(timer.cancelled() for timer in manager.task_timeouts.values())
     told = capsys.readouterr().out
-    assert told.count("All tasks completed") == 1
+    assert told.count("All tasks settled: 2 completed, 1 failed") == 1
     assert told.count("Success rate:") == 1
 
 

@@ -154,13 +154,13 @@ def test_a_worker_that_runs_an_attempt_twice_is_noticed(
     begin = TaskRunner.__init__
 
     def begin_forgetful(
-        self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any
+        self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any, **more: Any
     ) -> None:
         async def twice(assignment: TaskAssignment) -> TaskResult:
             await perform(assignment)
             return await perform(assignment)
 
-        begin(self, worker, slots, twice, *others)
+        begin(self, worker, slots, twice, *others, **more)
 
     monkeypatch.setattr(TaskRunner, "__init__", begin_forgetful)
     outcome = simulate(small_story(), Conditions(1, ()))
@@ -210,8 +210,10 @@ def test_a_result_that_nobody_worked_for_is_noticed(
     async def lazy(assignment: TaskAssignment) -> TaskResult:
         return TaskResult(task_id=assignment.task.id, worker=assignment.worker, success=True)
 
-    def begin_lazy(self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any) -> None:
-        begin(self, worker, slots, lazy, *others)
+    def begin_lazy(
+        self: TaskRunner, worker: str, slots: int, perform: Any, *others: Any, **more: Any
+    ) -> None:
+        begin(self, worker, slots, lazy, *others, **more)
 
     monkeypatch.setattr(TaskRunner, "__init__", begin_lazy)
     outcome = simulate(small_story(), Conditions(1, ()))
