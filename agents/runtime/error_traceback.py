@@ -29,7 +29,7 @@ _MAX_MESSAGE_CHARACTERS = 2_000
 _CAUSED = "The above exception was the direct cause of the following exception:"
 _HANDLING = "During handling of the above exception, another exception occurred:"
 
-_MACHINERY = ("execution", "local", "manager", "runtime", "transport", "worker")
+_MACHINERY = ("command", "execution", "local", "manager", "runtime", "transport", "worker")
 """The folders of `agents/` whose code calls the users' functions."""
 
 _AGENTS = os.path.dirname(os.path.dirname(__file__))
@@ -144,12 +144,22 @@ def _last_lines(fault: BaseException) -> Iterator[str]:
 
 
 def _user_frames(trace: TracebackType | None) -> list[_Frame]:
-    """The frames of a traceback from the user's first function on."""
+    """The frames of a traceback without those that call the user's functions.
+
+    A user's function may itself be called by another one, such as an overridden method. Frames
+    after the user's last function are what it called, and stay.
+    """
     frames: list[tuple[FrameType, int]] = []
+    called: list[tuple[FrameType, int]] = []
     while trace is not None:
-        if frames or not trace.tb_frame.f_code.co_filename.startswith(_CALLERS):
-            frames.append((trace.tb_frame, trace.tb_lineno))
+        frame = trace.tb_frame
+        if not frame.f_code.co_filename.startswith(_CALLERS):
+            called.clear()
+            frames.append((frame, trace.tb_lineno))
+        elif frames:
+            called.append((frame, trace.tb_lineno))
         trace = trace.tb_next
+    frames += called
     if len(frames) > MAX_FRAMES:
         # Before any source is read, since a recursion has thousands.
         hidden = len(frames) - MAX_FRAMES

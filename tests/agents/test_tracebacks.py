@@ -147,6 +147,24 @@ def test_the_traceback_of_a_handler_is_in_its_result(
     assert decode_message(encode_message(result)) == result
 
 
+class Counting(WorkerAgent):
+    """A worker of the user's own, whose method calls the worker's."""
+
+    async def handle_task(self, data: Any, time: int = 0, agent: Any = None) -> Any:
+        return await super().handle_task(data)
+
+
+def test_no_frame_of_ours_stands_between_those_of_the_user() -> None:
+    worker = Counting("Ada", 5)
+    worker.task("brew")(fall)
+    manager = TaskManager([Task(task_id=1, type="brew", data="Assam")], 1, quiet=True)
+    report = asyncio.run(asyncio.wait_for(rehearse(manager, [worker]), MAY_TAKE_S))
+    traceback = report.tasks[0].error_traceback
+    check(fall, traceback)
+    assert traceback is not None
+    assert "in Counting.handle_task" in traceback or "in handle_task" in traceback
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize("function", [fall, chain, leave])
 @pytest.mark.parametrize(

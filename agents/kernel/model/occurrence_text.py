@@ -75,7 +75,7 @@ def describe_facts(occurrence: Occurrence) -> str:
         case HeldSlotFacts(held_s, reason):
             return describe_held_slot(occurrence.task_id, occurrence.attempt, held_s, reason)
         case JoinFacts(skill_level, slots):
-            return f"skill {skill_level}, {slots} slots"
+            return f"skill {skill_level}, {slots} {'slot' if slots == 1 else 'slots'}"
         case ReturnFacts(leases):
             return f"holds {leases} of its tasks"
         case QuarantineFacts(failures_in_a_row, lasts_s):
