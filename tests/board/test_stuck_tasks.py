@@ -190,3 +190,11 @@ def test_what_holds_for_a_moment_only_is_not_told(watched: Make, task: Make) -> 
     board.join("Zoe", 9)
     assert lines(news, board, 0.5) == []
     assert lines(news, board, 2.0) == []
+
+
+def test_that_workers_are_expected_is_told_later(watched: Make, task: Make) -> None:
+    board, news = watched(expected_workers=2), StuckNews(1.0, start_after_s=30.0)
+    board.add(task(1))
+    board.handle(ListeningStarted())
+    told = "1 waiting for the start: 0 of 2 expected workers have joined"
+    assert [lines(news, board, at) for at in (0.0, 2.0, 29.0, 30.0)] == [[], [], [], [told]]

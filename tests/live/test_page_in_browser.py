@@ -339,5 +339,5 @@ def test_costs_and_what_workers_have_shown_are_seen_and_readable(
     page.locator(".row").first.click()
     facts = page.locator("#facts")
     expect(facts).to_contain_text("rolling 5")
-    expect(facts).to_contain_text("60 s after it was added")
+    expect(facts).to_contain_text("10 min 0 s after it was added")
     expect(facts).to_contain_text("EUR")

@@ -137,6 +137,7 @@ def test_every_task_is_done_once_by_an_agent_that_held_it(
     assert reader.fault is None
     assert [process.returncode for process in crew.running] == [0] * AGENTS
     check_evidence(manager, path, (tmp_path / "diary").read_text().splitlines())
+    manager.close()
     print(f"{kills} kills, {reader.readings} readings")
     if path.suffix == ".json":
         assert kills >= FEWEST_KILLS

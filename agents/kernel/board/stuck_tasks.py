@@ -214,13 +214,16 @@ class StuckNews:
     """Tells what has changed in the reasons why tasks can't go on, each of them once.
 
     A new reason is told after it has held for a moment, since workers join one after the other.
+    That workers are expected is usual at first, and told later: processes take their time to start.
 
     Args:
         after_s: how long a reason must hold before it is told, in seconds.
+        start_after_s: the same for workers that are expected before the start.
     """
 
-    def __init__(self, after_s: float = 1.0) -> None:
+    def __init__(self, after_s: float = 1.0, start_after_s: float = 30.0) -> None:
         self._after_s = after_s
+        self._start_after_s = start_after_s
         self._since: dict[_Reason, float] = {}
         self._told: frozenset[_Reason] = frozenset()
         self._undone = 0
@@ -236,7 +239,8 @@ class StuckNews:
         # Without the number of tasks: it changes with each task that is added or fails.
         present = {_Reason(each.cause, each.text.partition(" ")[2]): each for each in stuck}
         self._since = {reason: self._since.get(reason, now) for reason in present}
-        held = {each for each, since in self._since.items() if now - since >= self._after_s}
+        after_s = self._start_after_s if board.began_at is None else self._after_s
+        held = {each for each, since in self._since.items() if now - since >= after_s}
         undone = board.counts[TaskStatus.FAILED] + board.counts[TaskStatus.CANCELLED]
         before, has_failed = self._told, undone > self._undone
         if not present:
