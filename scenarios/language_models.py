@@ -15,7 +15,7 @@ from typing_extensions import override
 from ..agents.execution.handlers import Handlers, TaskContext
 from ..agents.transport.link import Link
 from ..agents.worker.worker_agent import WorkerAgent
-from ..messages import Task
+from ..messages import Task, TaskAssignment, TaskResult
 
 RATES_FILE = Path(__file__).with_name("rates") / "llm_success_rates.csv"
 
@@ -57,6 +57,26 @@ class ModelWorker(WorkerAgent):
         while self.is_due is not None and not self.is_due():  # noqa: ASYNC110
             await asyncio.sleep(_LOOKS_EVERY_S)
         await super().serve_over(link, *arguments, **options)
+
+    @override
+    async def perform(self, assignment: TaskAssignment) -> TaskResult:
+        """Answer; a wrong answer is a failed result and no fault of the code, so nothing is logged.
+
+        Args:
+            assignment: the question.
+        """
+        began_at = asyncio.get_running_loop().time()
+        try:
+            return await super().perform(assignment)
+        except WrongAnswer as fault:
+            return TaskResult(
+                task_id=assignment.task.id,
+                worker=self.name,
+                success=False,
+                execution_time=asyncio.get_running_loop().time() - began_at,
+                error_message=f"{type(fault).__name__}: {fault}",
+                attempt=assignment.attempt,
+            )
 
 
 @dataclass(frozen=True, slots=True)
