@@ -71,6 +71,7 @@ _cached_adapter = lru_cache(maxsize=1024)(_make_adapter)
 
 def _with_arrays(declared: Any) -> Any:
     """The type, with NumPy's classes in it replaced by what pydantic can validate."""
+    declared = _without_alias(declared)
     origin, arguments = typing.get_origin(declared), typing.get_args(declared)
     if numpy_forms.is_numpy_type(origin):
         # Such as `NDArray[np.float32]`, whose second argument is the dtype.
@@ -87,6 +88,12 @@ def _with_arrays(declared: Any) -> Any:
     return origin[replaced]
 
 
+def _without_alias(declared: Any) -> Any:
+    """What an alias with arguments stands for: from NumPy 2.5 on, `NDArray` is a `type` alias."""
+    stands_for = getattr(typing.get_origin(declared), "__value__", None)
+    return declared if stands_for is None else stands_for[typing.get_args(declared)]
+
+
 def _structure_with_arrays(declared: Any) -> Any:
     """A dataclass or model with arrays in its fields, as what makes it field by field."""
     if not inspect.isclass(declared) or not _mentions_arrays(declared, frozenset()):
@@ -95,6 +102,7 @@ def _structure_with_arrays(declared: Any) -> Any:
 
 
 def _mentions_arrays(declared: Any, seen: frozenset[Any]) -> bool:
+    declared = _without_alias(declared)
     if numpy_forms.is_numpy_type(declared) or numpy_forms.is_numpy_type(
         typing.get_origin(declared)
     ):
