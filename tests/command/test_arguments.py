@@ -243,7 +243,8 @@ WRONG_MODULES = [
     (
         "from muster.agents import Handlers\nh = Handlers()\n\n@h.task\ndef f(a, b, c): ...",
         "handler f takes c too, for which there is no value",
-        4,
+        # Before 3.11, a decorator is called on the line of its function.
+        4 if sys.version_info >= (3, 11) else 5,
     ),
     (
         "raise BaseExceptionGroup('two', [SystemExit()])",

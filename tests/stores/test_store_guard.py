@@ -361,8 +361,10 @@ def test_what_stands_in_the_locks_place_is_neither_followed_nor_changed(
     if kind == "link":
         other.write_bytes(b"precious")
     if kind == "pipe":
-        # A pipe can be locked as well as a file can.
-        SqliteStore(path).close()
+        # Not every Python can lock a pipe as it locks a file; in any case it stays a pipe.
+        with contextlib.suppress(StoreUnusable):
+            SqliteStore(path).close()
+        assert lock.is_fifo()
         return
     with pytest.raises(StoreUnusable, match=r"can't be locked"):
         SqliteStore(path)
