@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future
 
@@ -123,6 +124,6 @@ class Submission:
         )
         return flow.results()
 
+    @abstractmethod
     def _forget(self, task_ids: Sequence[TaskId]) -> None:
-        """Let the manager forget settled tasks; only if `submit_many` is asked to."""
-        raise NotImplementedError
+        """Let the manager forget settled tasks, as `submit_many(forget=True)` asks."""
