@@ -12,7 +12,8 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
-    from .client.client import BlockingClient, Client
+    from .client.blocking_client import BlockingClient
+    from .client.client import Client
     from .execution.declining import TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
@@ -141,7 +142,7 @@ _MODULES = {
     "BaseAgent": ".transport.ceylon_api",
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
-    "BlockingClient": ".client.client",
+    "BlockingClient": ".client.blocking_client",
     "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
