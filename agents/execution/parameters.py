@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,7 +84,7 @@ def globals_of(function: object) -> dict[str, Any]:
 
 def _caller_locals() -> Mapping[str, Any]:
     """The local names where a function is registered, which may have the classes that it names."""
-    frame = sys._getframe()  # noqa: SLF001 - there is no public way that is as cheap
+    frame = inspect.currentframe()
     while frame is not None and str(frame.f_globals.get("__name__")).startswith(f"{_PACKAGE}."):
         frame = frame.f_back
     return {} if frame is None else frame.f_locals

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from ...messages import InvalidInput, Task
 from ...messages.wording import show
+from .arguments import Arguments
 from .parameters import (
     BY_POSITION,
     VARIADIC,
@@ -23,6 +24,8 @@ from .parameters import (
     without_partials,
 )
 from .typed_call import TypedCall
+
+_OR_ARGUMENTS = "; or annotate all parameters, so that they take arguments instead of the task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ class ArrangedCall:
     positions: tuple[int, ...]
     names: Mapping[str, int]
 
+    @property
+    def __muster_function__(self) -> Callable[..., Any]:
+        """The function, for messages."""
+        return self.function
+
     def __call__(self, *given: object) -> Any:
         """Call the function; a context that is not given is left to its default."""
         count = len(given)
@@ -73,7 +81,8 @@ def plan_call(
 
     A parameter that is annotated with the class of contexts takes the context, or else one that is
     called "context". The first others take what is given. One more without a default takes the
-    context if it has no other annotation.
+    context if it has no other annotation. A handler that is a typed function takes the arguments in
+    the task's data instead of the task; see `takes_arguments`.
 
     Args:
         function: a function, method, partial, or object with a method `__call__`.
@@ -84,6 +93,7 @@ def plan_call(
     Raises:
         InvalidInput: it can't be called like that; the message says what to write.
     """
+    function = getattr(function, "__muster_function__", function)
     _check_kind(function, given, role)
     called = cast("Callable[..., Any]", function)
     is_async = returns_coroutine(called)
@@ -91,7 +101,20 @@ def plan_call(
     if parameters is None:
         # A function written in C that doesn't tell its parameters.
         return PlannedCall(called, is_async, takes_context=False, needs_context=False)
+    _refuse_unbound(called, parameters, role)
+    if role == "handler" and takes_arguments(parameters, find_context(parameters, context_class)):
+        return _plan_typed_call(Arguments(called, context_class), is_async=is_async)
     return _Arranging(called, parameters, given, role, context_class).plan(is_async=is_async)
+
+
+def _plan_typed_call(arguments: Arguments, *, is_async: bool) -> PlannedCall:
+    context = arguments.context
+    return PlannedCall(
+        TypedCall(arguments),
+        is_async,
+        takes_context=context is not None,
+        needs_context=context is not None and context.default is Parameter.empty,
+    )
 
 
 class _Arranging:
@@ -116,14 +139,8 @@ class _Arranging:
         free = [
             each
             for each in self._parameters
-            if each is not self._context
-            and each.kind not in VARIADIC
+            if each is not self._context and each.kind not in VARIADIC
         ]
-        if free and free[0].name in ("self", "cls") and inspect.isfunction(self._function):
-            raise self._fault(
-                f"takes {free[0].name!r}, so it is a method without its object; register the "
-                "method of an object, as in `handlers.task(TYPE)(thing.method)`"
-            )
         takes: dict[int, Parameter] = {}
         for index, name in enumerate(self._given):
             parameter = _take_next(free, name)
@@ -179,13 +196,15 @@ class _Arranging:
             raise self._fault(
                 f"takes {', '.join(left)} too, for which there is no value; "
                 f"{self._what_to_write()}, and give any other parameter a default"
+                f"{_OR_ARGUMENTS if self._role == 'handler' else ''}"
             )
 
     def _check_task(self, parameter: Parameter) -> None:
         if not may_take(parameter.annotation, Task):
             raise self._fault(
-                f"takes `{parameter}`, but it gets the task; write `{parameter.name}: Task`, and "
-                f"read `{parameter.name}.data`"
+                f"takes `{parameter}` and a task; take the task alone, which has the data, or no "
+                "task: a typed function gets its arguments, and a `context: TaskContext` has the "
+                "task"
             )
 
     def _what_to_write(self) -> str:
@@ -198,6 +217,17 @@ class _Arranging:
 def _what_to_write(given: Sequence[str], role: str) -> str:
     taken = ", ".join(given)
     return f"write `def {role}({taken})` or `def {role}({taken}, context)`"
+
+
+def _refuse_unbound(
+    function: Callable[..., Any], parameters: Sequence[Parameter], role: str
+) -> None:
+    first = parameters[0].name if parameters else ""
+    if first in ("self", "cls") and inspect.isfunction(function):
+        raise InvalidInput(
+            f"{role} {name_of(function)} takes {first!r}, so it is a method without its object; "
+            "register the method of an object, as in `handlers.task(TYPE)(thing.method)`"
+        )
 
 
 def _check_kind(function: object, given: Sequence[str], role: str) -> None:
