@@ -225,6 +225,16 @@ class Handlers:
         self._by_type.update(others._by_type)
         self._reviewers.update(others._reviewers)
 
+    def check(self, task: Task) -> None:
+        """Check that a typed function here can be called with the data of a task of its type.
+
+        Raises:
+            WrongCall: it can't; names each fault.
+        """
+        registered = self._by_type.get(task.type)
+        if registered is not None and isinstance(registered.function, TypedCall):
+            registered.function.arguments.read(task.data)
+
     def __iter__(self) -> Iterator[str]:
         """The task types that have a handler."""
         return iter(self._by_type)

@@ -233,7 +233,13 @@ def manager(
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
     from ..manager import manage
-    from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
+    from ..manager_workers import (
+        StartedWorkerOptions,
+        check_options,
+        check_tasks,
+        make_pool,
+        read_worker_count,
+    )
     from ..skill_options import read_skill_options
     from ..tasks_file import read_tasks
     from ..telemetry import enable_opentelemetry
@@ -251,6 +257,7 @@ def manager(
     )
     check_options(count, options, allow or ())
     read = () if tasks is None else read_tasks(tasks)
+    check_tasks(read, options)
     check_report_file(report)
     page = web_page_options(web, web_host, web_name, web_linger)
     made = TaskManager(
