@@ -7,7 +7,7 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from pydantic import ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
@@ -83,14 +83,23 @@ class Arguments:
         self._is_ready = False
         self._make_readers(now=False)
 
-    def __reduce__(self) -> tuple[type[Arguments], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., Arguments], tuple[Any, ...]]:
         annotations = self._annotations
         if getattr(self.function, "__module__", None) == "__main__":
             # Where a function of a program's main module is pickled by value, its annotations lack
             # the names of that module.
             annotations = {each.name: each.annotation for each in self._all}
             annotations["return"] = self._returned
-        return type(self), (self.function, self._context_class, annotations)
+        return _unpickle, (self.function, self._context_class, annotations)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            unread = self.__dict__.pop("unread", None)
+            if unread is None:
+                raise AttributeError(name)
+            self.__init__(*unread)
+            return getattr(self, name)
 
     def _parameters(self) -> tuple[Parameter, ...]:
         found = parameters_of(self.function) or ()
@@ -321,6 +330,13 @@ class Arguments:
 
     def _refuse(self, problem: str) -> NoReturn:
         raise WrongCall(f"{self.name} {problem}; it takes {self.signature}")
+
+
+def _unpickle(*made_of: Any) -> Arguments:
+    """Make one whose function is read when it is first used: it may not be complete before."""
+    arguments = Arguments.__new__(Arguments)
+    arguments.__dict__["unread"] = made_of
+    return arguments
 
 
 def _context_in(parameters: Iterable[Parameter], context_class: type) -> Parameter | None:
