@@ -83,6 +83,8 @@ from .task import (
 )
 from .work import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     CancelTask,
     Message,
     RecallTasks,
@@ -103,6 +105,8 @@ __all__ = [
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AttemptResumed",
+    "AttemptSuspended",
     "AwaitTasks",
     "BackendFailed",
     "BacklogFull",

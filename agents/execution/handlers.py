@@ -37,6 +37,7 @@ from ...messages.wording import summarize
 from .handler_executor import HandlerExecutor
 from .handler_log import make_handler_log
 from .handler_report import HandlerReport
+from .handler_waiting import HandlerWaiting
 from .reviews import ReviewCall, Reviewer
 from .signature import PlannedCall, name_of, plan_call
 
@@ -48,7 +49,7 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 ReviewerT = TypeVar("ReviewerT", bound=Reviewer)
 
 
-class TaskContext(HandlerReport):
+class TaskContext(HandlerReport, HandlerWaiting):
     """What a running handler can read and report; safe to use from a thread.
 
     Args:
@@ -118,6 +119,7 @@ class TaskContext(HandlerReport):
     def mark_cancelled(self, reason: str) -> None:
         """Note that this attempt is to stop; called by the agent."""
         self.cancel_reason = reason
+        self.cancel_waits()
 
 
 class Handlers:

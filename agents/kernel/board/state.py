@@ -238,6 +238,11 @@ class BoardState:
         deadline = describe_deadline(record, self.rules.time_scale, now)
         if deadline is not None:
             remarks.append(deadline)
+        remarks += [
+            f"{each.worker.name}: attempt {each.number} {each.suspended_for}; its slot is free"
+            for each in record.attempts
+            if each.suspended_for
+        ]
         remarks += self._describe_opinions(record)
         explanation = self._explain(record)
         return replace(explanation, remarks=tuple(remarks), traceback=record.error_traceback)
