@@ -26,9 +26,11 @@ from ..model.events import (
     RestConfirmed,
     ResultReceived,
     ResultsReceived,
+    ResumptionReported,
     RetirementRequested,
     RetryRequested,
     StopRequested,
+    SuspensionReported,
     TasksAdded,
     TasksForgotten,
     TasksGivenBack,
@@ -52,6 +54,7 @@ from .held_slots import HeldSlotWarning
 from .lessons import Lessons
 from .prefetch import PrefetchRecall, attempts_of
 from .state import BoardState
+from .suspensions import Suspensions
 from .task_lifecycle import TaskLifecycle
 from .task_retries import TaskRetries
 from .worker_registry import Absence, Challenge, Quarantine, Silence, StartBarrier
@@ -77,6 +80,7 @@ class Board(BoardState):
         self.lifecycle = TaskLifecycle(
             context, tasks, queue, self._leases, timers, spending=spending
         )
+        self._suspensions = Suspensions(context, tasks, self.prefetch, self._leases, timers)
         self._retries = TaskRetries(context, tasks, self.lifecycle)
         self._results = AttemptResults(
             context,
@@ -108,6 +112,8 @@ class Board(BoardState):
         self._on(TasksHandedOut, self._hand_out)
         self._on(RestConfirmed, self._leave_rest)
         self._on(ProgressReported, self._note_progress)
+        self._on(SuspensionReported, self._suspend)
+        self._on(ResumptionReported, self._continue)
         self._on(ResultReceived, self._take_result)
         self._on(ResultsReceived, self._take_results)
         self._on(TasksGivenBack, self._take_back)
@@ -210,6 +216,16 @@ class Board(BoardState):
     def _note_progress(self, event: ProgressReported) -> None:
         self._results.note_progress(event.progress, self.membership.hear(event.worker_id))
 
+    def _suspend(self, event: SuspensionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.suspend(worker, event.suspended)
+
+    def _continue(self, event: ResumptionReported) -> None:
+        worker = self.membership.hear(event.worker_id)
+        if worker is not None:
+            self._suspensions.resume(worker, event.resumed)
+
     def _take_back(self, event: TasksGivenBack) -> None:
         worker = self.membership.hear(event.worker_id)
         if worker is not None:
@@ -244,14 +260,15 @@ class Board(BoardState):
 
         The worker may have missed the message to stop them.
         """
-        for task_id, number in event.holding - worker.running.keys() - worker.prefetched.keys():
+        leases = worker.running.keys() | worker.prefetched.keys() | worker.suspended.keys()
+        for task_id, number in event.holding - leases:
             record = self.tasks.get(task_id)
             if record is None or not 1 <= number <= record.attempt:
                 continue
             attempt = record.attempts[number - 1]
             if attempt.worker is not worker or attempt.outcome is None or attempt.is_reported:
                 continue
-            if worker.taken < worker.slots:
+            if worker.taken < worker.slots and (task_id, number) not in worker.withdrawn:
                 self._leases.await_stop(attempt)
                 self.queue.update_load(worker)
             # A lost attempt may continue: its success counts unless another attempt was faster.
