@@ -32,6 +32,10 @@ class LeavingWorker(Protocol):
         """The heartbeat to send now."""
         ...
 
+    def send_results(self) -> None:
+        """Send the results that wait, and drop those that the manager has."""
+        ...
+
     def take_unbegun(self) -> Sequence[tuple[TaskId, int]]:
         """Drop the attempts that have not begun, and return them."""
         ...
@@ -60,8 +64,9 @@ class Departure:
         self.has_begun = True
         worker, ends_at = self._worker, now() + grace_s
         self.give_back(worker.take_unbegun())
-        while not worker.is_over and now() < ends_at and any(True for _ in worker.held_keys):  # noqa: ASYNC110
+        while not worker.is_over and now() < ends_at and any(True for _ in worker.held_keys):
             await asyncio.sleep(CHECK_EVERY_S)
+            worker.send_results()
 
     def refuses(self, key: tuple[TaskId, int]) -> bool:
         """Give back an attempt that arrives now; False if it may begin, or is here already."""

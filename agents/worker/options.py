@@ -109,16 +109,5 @@ def check_costs(
             )
 
 
-def check_grace(grace_s: float) -> None:
-    """Check for how long running tasks may go on when a worker or manager stops.
-
-    Raises:
-        InvalidInput: it is negative.
-    """
-    check_is_number("grace_s", grace_s)
-    if not grace_s >= 0:
-        raise InvalidInput(f"grace_s is {grace_s!r}; it must be 0 seconds or more")
-
-
 def _check_is_number(name: str, argument: str, value: object) -> None:
     check_is_number(f"worker {name!r}: {argument}", value)

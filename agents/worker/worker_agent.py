@@ -17,6 +17,7 @@ from ..execution.handler_executor import ExecutorSource, HandlerExecutor
 from ..execution.handlers import Handlers
 from ..execution.own_method import OwnMethod
 from ..execution.task_performer import TaskPerformer
+from ..kernel.model.config import check_grace
 from ..kernel.security.seal import Seal
 from ..kernel.security.workspace_secret import WorkspaceSecret
 from ..runtime.background import BackgroundRun
@@ -29,11 +30,13 @@ from .activity import WorkerActivity
 from .dialer import Dialer
 from .hooks import Around
 from .manager_session import Connect
-from .options import ROLE, check_abilities, check_costs, check_grace, check_kind
+from .options import ROLE, check_abilities, check_costs, check_kind
 from .registration import HandlerRegistration
 from .shell import WorkerShell
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ..transport.ceylon_api import UnifiedAgent
     from ..transport.link import Link
 
@@ -413,6 +416,15 @@ class WorkerAgent(WorkerActivity, HandlerRegistration):
     def receive(self, frame: bytes) -> None:
         """Take in a frame from the workspace."""
         self._shell.receive(frame)
+
+    async def __aenter__(self) -> Self:
+        """Start the worker; see `start`."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop the worker; see `stop`."""
+        await self.stop()
 
     async def stop(self, *, grace_s: float = 0.0) -> None:
         """Say goodbye and stop; unfinished tasks go to other workers.
