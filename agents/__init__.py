@@ -12,6 +12,7 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
+    from .client.awaited_tasks import WaitedTasks
     from .client.blocking_client import BlockingClient
     from .client.client import Client
     from .execution.declining import TaskDeclined
@@ -116,6 +117,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
     "WorkerAgent",
@@ -159,6 +161,7 @@ _MODULES = {
     "Hold": ".kernel.matching.learning_policy",
     "LearningPolicy": ".kernel.matching.learning_policy",
     "SettledAttempt": ".kernel.matching.learning_policy",
+    "WaitedTasks": ".client.awaited_tasks",
     "WaitingHead": ".kernel.matching.learning_policy",
     "WaitingTasks": ".kernel.matching.learning_policy",
     "MatchingPolicy": ".kernel.matching.policies",

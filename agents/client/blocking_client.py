@@ -26,7 +26,7 @@ def _waits(
 
     @functools.wraps(method)
     def call(self: BlockingClient, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
-        return self.wait_in_loop(method(self.connected, *args, **kwargs))
+        return self.run(method(self.client, *args, **kwargs))
 
     return call
 
@@ -40,7 +40,7 @@ def _iterates(
     def call(
         self: BlockingClient, *args: _Arguments.args, **kwargs: _Arguments.kwargs
     ) -> Iterator[_Value]:
-        return self.iterate_in_loop(method(self.connected, *args, **kwargs))
+        return self.iterate(method(self.client, *args, **kwargs))
 
     return call
 
@@ -103,7 +103,7 @@ class BlockingClient:
 
     def submit(self, task: Task) -> Future[TaskResult]:
         """Submit a task without waiting for its result; see `Client.submit`."""
-        return self.connected.submit_nowait(task)
+        return self.client.submit_nowait(task)
 
     submit_many = _iterates(Submission.submit_many)
     """Submit any number of tasks, and yield their results; see `Client.submit_many`."""
@@ -114,13 +114,19 @@ class BlockingClient:
     gather = _waits(TaskCalls.gather)
     """Submit tasks together, and return their results in the tasks' order."""
 
+    as_completed = _iterates(TaskCalls.as_completed)
+    """Yield the results of tasks in the order in which they arrive; see `Client.as_completed`."""
+
+    wait = _waits(TaskCalls.wait)
+    """Wait for several tasks; see `Client.wait`."""
+
     def result(self, task_id: TaskId, timeout_s: float | None = None) -> TaskResult:
         """Wait for the result of a task that was submitted before; see `Client.result`.
 
         Raises:
             TimeoutError: it has none within `timeout_s` seconds.
         """
-        return self._thread.wait_for(self.connected.result(task_id), timeout_s)
+        return self.run(self.client.result(task_id), timeout_s)
 
     add_tasks = _waits(TaskCalls.add_tasks)
     """Submit tasks without waiting for their results; see `Client.add_tasks`."""
@@ -148,11 +154,11 @@ class BlockingClient:
     workers = _waits(ManagerCalls.workers)
     """The workers; see `Client.workers`."""
 
-    # ------------------------------------------------------------------ for the methods above
+    # ------------------------------------------------------------------ its event loop
 
     @property
-    def connected(self) -> ClientCalls:
-        """The client, which runs in a thread of its own.
+    def client(self) -> ClientCalls:
+        """The client, which runs in a thread of its own; only for `run` and `iterate`.
 
         Raises:
             InvalidInput: it is not connected.
@@ -161,11 +167,15 @@ class BlockingClient:
             raise InvalidInput("the client is not connected; use it in a `with` statement")
         return self._client
 
-    def wait_in_loop(self, coroutine: Coroutine[Any, Any, _Value]) -> _Value:
-        """Run a coroutine in the client's event loop, and wait for what it returns."""
-        return self._thread.wait_for(coroutine)
+    def run(self, coroutine: Coroutine[Any, Any, _Value], timeout_s: float | None = None) -> _Value:
+        """Run a coroutine in the client's event loop, and wait for what it returns.
 
-    def iterate_in_loop(self, values: AsyncGenerator[_Value, None]) -> Iterator[_Value]:
+        Raises:
+            TimeoutError: it takes longer than `timeout_s` seconds; it is cancelled.
+        """
+        return self._thread.wait_for(coroutine, timeout_s)
+
+    def iterate(self, values: AsyncGenerator[_Value, None]) -> Iterator[_Value]:
         """Yield the values of an async generator, which runs in the client's event loop."""
         return self._thread.iterate(values)
 

@@ -186,6 +186,7 @@ class Muster(RuleBasedStateMachine):
                     assert worker.drain is None, "an assignment for a worker that is drained"
                     assert not self.board.is_paused, "an assignment in a pause"
                     self.check_terms(self.board.tasks[assignment.task.id], worker)
+                    self.check_time(self.board.tasks[assignment.task.id])
                     self.leased.add(lease)
                     assert set(assignment.inputs) == set(assignment.task.depends_on)
                     self.held.setdefault(worker_id, []).append((*lease, assignment.worker))
@@ -240,6 +241,12 @@ class Muster(RuleBasedStateMachine):
             steps = task.escalate[min(taken, len(task.escalate) - 1) :]
             assert any(is_on_step(worker, step) for step in steps), "a task of another step"
 
+    def check_time(self, record: TaskRecord) -> None:
+        """Check that a task begins no earlier than it may."""
+        if isinstance(record.task.not_before, float):
+            earliest = record.added_at + record.task.not_before
+            assert self.now >= earliest, f"begun {earliest - self.now} s before its time"
+
     # ------------------------------------------------------------------ tasks
 
     @rule(
@@ -255,6 +262,7 @@ class Muster(RuleBasedStateMachine):
         deadline=st.sampled_from([None, None, 2.0, 25.0]),
         escalate=st.sampled_from([(), (), ("w0", "w1"), ("vision", "paint", "w2"), ("nobody",)]),
         vision=st.sampled_from([None, None, 4.0]),
+        not_before=st.sampled_from([None, None, 3.0]),
     )
     def add(
         self,
@@ -269,6 +277,7 @@ class Muster(RuleBasedStateMachine):
         deadline: float | None = None,
         escalate: tuple[str, ...] = (),
         vision: float | None = None,
+        not_before: float | None = None,
     ) -> int:
         task_id = next(self.ids)
         is_reviewed = opinion == "review" and bool(kind)
@@ -288,6 +297,7 @@ class Muster(RuleBasedStateMachine):
             escalate=escalate,
             required_skills={} if vision is None else {"vision": vision},
             strict=vision is not None,
+            not_before=not_before,
         )
         self.tell(TasksAdded((task,)))
         return task_id
