@@ -19,6 +19,7 @@ from ...messages import (
     ClientHello,
     EncodeError,
     Goodbye,
+    Heartbeat,
     JoinRefused,
     LocalError,
     ManagerReply,
@@ -341,10 +342,9 @@ class ClientConversation(SessionHolder):
 
     # ------------------------------------------------------------------ for the manager session
 
-    @property
-    def running_count(self) -> int:
-        """How many attempts run: a client runs none."""
-        return 0
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat to send: a client runs no attempts."""
+        return Heartbeat()
 
     def overdue(self) -> Iterable[OverdueAttempt]:
         """The attempts that were cancelled and still run: a client has none."""

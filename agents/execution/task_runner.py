@@ -172,6 +172,10 @@ class TaskRunner:
         """Drop those of the attempts that have not begun, and return them."""
         return [key for key in keys if self._waiting.pop(key, None) is not None]
 
+    def give_back_all(self) -> list[Key]:
+        """Drop all attempts that have not begun, and return them."""
+        return self.give_back(tuple(self._waiting))
+
     def cancel(self, request: CancelTask) -> bool:
         """Stop an attempt if it runs, and drop it if it waits; False if it does neither."""
         key = (request.task_id, request.attempt)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel
 
@@ -49,41 +48,15 @@ from ..runtime.error_text import MAX_ERROR_CHARACTERS
 from ..runtime.loop_watch import LoopWatch
 from ..transport.endpoint import Endpoint
 from ..transport.link import Link
+from .departure import Departure
 from .history import TaskHistory
+from .hooks import Around, WorkerHooks
 from .manager_session import Connect, ManagerSession
 from .outbox import ResultOutbox
 from .session_holder import SessionHolder
 
 SETTLE_TIMEOUT_S = 2.0
 """How long a worker that stops waits until its last messages are acknowledged."""
-
-Perform: TypeAlias = Callable[[TaskAssignment], Awaitable[TaskResult]]
-"""Performs a task."""
-
-Around: TypeAlias = Callable[[Perform, TaskAssignment], Awaitable[TaskResult]]
-"""Calls what performs a task, and does something of its own before and after."""
-
-
-class WorkerHooks(Protocol):
-    """What the shell needs of the agent around it."""
-
-    send_tracebacks: bool
-
-    def perform(self, assignment: TaskAssignment) -> Awaitable[TaskResult]:
-        """Perform a task; whatever it raises becomes the task's error."""
-        ...
-
-    def hand_to_handlers(self, message: BaseModel, sender: str) -> bool:
-        """Pass a user's own message to the user's handlers; False if there are none."""
-        ...
-
-    def can_dial_again(self) -> bool:
-        """Whether a connection that is given up can be replaced by another."""
-        ...
-
-    def is_ticket_outdated(self) -> bool:
-        """Whether the manager is now reached by another ticket."""
-        ...
 
 
 class WorkerShell(SessionHolder):
@@ -113,6 +86,7 @@ class WorkerShell(SessionHolder):
         self._calls = itertools.count(1)
         self._was_member = False
         self._was_dismissed = False
+        self._departure = Departure(self, self._post)
         self.joined = asyncio.Event()
         self.farewell = ""
         self.history = TaskHistory()
@@ -131,6 +105,11 @@ class WorkerShell(SessionHolder):
     def is_member(self) -> bool:
         """Whether a manager has accepted this worker, and answers."""
         return self._manager_session is not None and self._manager_session.is_member
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it begins no more tasks, since it is about to leave."""
+        return self._departure.has_begun
 
     @property
     def is_over(self) -> bool:
@@ -243,6 +222,21 @@ class WorkerShell(SessionHolder):
         """Have a function called around each task that is performed; call this before `run`."""
         self._around = around
 
+    async def drain(self, grace_s: float, reason: str) -> None:
+        """Begin no more tasks, finish those that run, and leave.
+
+        What has not begun goes back to the manager at once.
+
+        Args:
+            grace_s: for how long those that run go on at most, in seconds; then they are stopped.
+            reason: why, for the manager.
+        """
+        await self._departure.finish(grace_s)
+        if self._runner is not None and not self.is_over:
+            # Before the goodbye, or another worker might begin what still runs here.
+            await self._runner.stop()
+        self.leave(reason)
+
     def leave(self, reason: str) -> None:
         """Stop: say goodbye, so that the manager reassigns unfinished tasks at once."""
         if self.manager_address and not self._ended.is_set():
@@ -288,10 +282,14 @@ class WorkerShell(SessionHolder):
         yield from self._outbox.keys()
         yield from self._offload.keys
 
-    @property
-    def running_count(self) -> int:
-        """How many attempts run."""
-        return len(self.running)
+    def take_unbegun(self) -> list[tuple[TaskId, int]]:
+        """Drop the attempts that have not begun, and return them."""
+        runner = self._runner
+        return [] if runner is None else [*self._offload.give_back_all(), *runner.give_back_all()]
+
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat to send now."""
+        return Heartbeat(running=len(self.running), is_draining=self.is_leaving)
 
     def overdue(self) -> Iterable[OverdueAttempt]:
         """The attempts that were cancelled and still run."""
@@ -399,7 +397,9 @@ class WorkerShell(SessionHolder):
             self._post(ReturnTasks(attempts=missing))
 
     def _take(self, assignment: TaskAssignment) -> None:
-        if self._runner is not None and not self._ended.is_set():
+        if self._runner is None or self._ended.is_set():
+            return
+        if not self._departure.refuses((assignment.task.id, assignment.attempt)):
             self._runner.take(assignment)
 
     # ------------------------------------------------------------------ sending

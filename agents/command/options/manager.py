@@ -16,7 +16,9 @@ from ...runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lan
 from ..console.credentials import take_secret
 from ..console.logging_setup import configure_logging
 from .shared import (
+    DEFAULT_GRACE_S,
     AsJson,
+    Grace,
     Insecure,
     Otel,
     ReportFile,
@@ -218,6 +220,7 @@ def manager(
         ),
     ] = False,
     insecure: Insecure = False,
+    grace: Grace = DEFAULT_GRACE_S,
     as_json: AsJson = False,
     web: WebPort = None,
     web_host: WebHost = LOOPBACK,
@@ -254,6 +257,7 @@ def manager(
         handlers or (),
         cost_per_s,
         cost_per_task,
+        grace,
     )
     check_options(count, options, allow or ())
     read = () if tasks is None else read_tasks(tasks)
@@ -303,5 +307,6 @@ def manager(
             as_json=as_json,
             pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
             web=page,
+            grace_s=grace,
         )
         raise typer.Exit(asyncio.run(managing))

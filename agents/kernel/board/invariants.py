@@ -15,6 +15,7 @@ from ..model.records import (
     MAX_STORY,
     Attempt,
     AttemptOutcome,
+    Drain,
     TaskRecord,
     WorkerRecord,
 )
@@ -189,6 +190,10 @@ def _check_workers(board: BoardState) -> None:
         is_free = worker.alive and board.queue.is_free(worker)
         has_work = worker.taken or worker.suspended
         assert not (worker.is_retiring and has_work), f"{name} retires and holds work"
+        if not board.has_ended:
+            leaves = worker.alive and worker.drain is Drain.LEAVES and not worker.is_retiring
+            assert leaves is (name in board.draining.leaving), f"{name} leaves, or not, wrongly"
+            assert not (leaves and worker.holds_nothing), f"{name} is not told to leave"
         assert (worker in board.queue.free) is is_free, f"{name} is wrongly free or busy"
         assert worker.taken >= worker.slots or not worker.prefetched, (
             f"{name} has prefetched tasks although slots are free"
@@ -261,6 +266,8 @@ def _check_candidate_sets(board: BoardState) -> None:
     # Candidates are computed only while tasks are assigned.
     if board.began_at is None or board.has_ended or board.is_suspended:
         return
+    if board.pause.holds:
+        return
     if queue.pairs:
         # The user's pairing function decides which tasks wait.
         return
@@ -332,7 +339,7 @@ def _check_timers(board: BoardState) -> None:
         for task_id, number in worker.stopping:
             attempt = board.tasks[task_id].attempts[number - 1]
             assert attempt in warned_of, f"no timer warns of the slots that {name} holds"
-    if board.queue.unmatched_timeout.lasts_s < math.inf:
+    if board.queue.unmatched_timeout.lasts_s < math.inf and not board.pause.holds:
         for record in board.tasks.values():
             if record.queue_entry is not None and board.queue.gives_up_at(record) is not None:
                 due_at = board.queue.unmatched_timeout.due_at()

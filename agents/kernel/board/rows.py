@@ -139,6 +139,8 @@ _OF_THE_RUN = frozenset(
         OccurrenceKind.TASK_ADDED,
         OccurrenceKind.ASSIGNING_BEGUN,
         OccurrenceKind.RUN_RESUMED,
+        OccurrenceKind.RUN_PAUSED,
+        OccurrenceKind.RUN_UNPAUSED,
         OccurrenceKind.RUN_ENDED,
         OccurrenceKind.RESULT_IGNORED,
         OccurrenceKind.TASK_FORGOTTEN,
@@ -171,8 +173,13 @@ def _run_state(board: BoardState) -> bytes:
         rules.budget,
         rules.cost_unit,
     ]
-    if costs != NO_COSTS:
-        # Most rows lack these, and so do the rows of older stores.
+    more: dict[str, Payload] = {}
+    if board.pause.since is not None:
+        more["paused_since"] = board.pause.since
+    # Most rows lack these, and so do the rows of older stores.
+    if more:
+        state += [*costs, more]
+    elif costs != NO_COSTS:
         state += costs
     return pack_scalars(state)
 
@@ -308,6 +315,9 @@ def _worker_row(worker: WorkerRecord) -> WorkerRow:
         worker.failures_in_a_row,
         worker.quarantined_until,
     ]
-    if added := profile.added("name", *PROFILE_FIELDS):
+    added = profile.added("name", *PROFILE_FIELDS)
+    if worker.drain is not None:
+        state += [added, worker.drain.value]
+    elif added:
         state.append(added)
     return WorkerRow(worker.name, pack_scalars(state))

@@ -61,17 +61,30 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHeard:
-    """Any message arrived from a worker."""
+    """Any message arrived from a worker.
+
+    Args:
+        worker_id: its address.
+        is_draining: whether it said that it begins no more tasks, since it is about to leave.
+    """
 
     worker_id: WorkerId
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker left, or the link reports that it is gone."""
+    """A worker left, or the link reports that it is gone.
+
+    Args:
+        worker_id: its address.
+        reason: why.
+        is_orderly: whether it said goodbye, and so has stopped its attempts.
+    """
 
     worker_id: WorkerId
     reason: str = "left"
+    is_orderly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,41 @@ class RetirementRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainRequested:
+    """A worker is to get no more tasks, and to finish those it has.
+
+    Args:
+        worker: its name.
+        leaves: whether it is told to stop once it has finished them.
+    """
+
+    worker: str
+    leaves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DrainEnded:
+    """A worker that was drained may get tasks again."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """No more tasks are assigned until `PauseEnded`; those that run go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """Tasks are assigned again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingBegun:
+    """No more tasks are assigned, since the run is about to be stopped; this is not stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The run is stopped; unfinished tasks keep their status.
 
@@ -286,6 +334,11 @@ Event: TypeAlias = (
     | RecoveryRequested
     | RetryRequested
     | RetirementRequested
+    | DrainRequested
+    | DrainEnded
+    | PauseRequested
+    | PauseEnded
+    | ClosingBegun
     | TasksForgotten
     | BudgetChanged
     | ListeningStarted

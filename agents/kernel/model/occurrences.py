@@ -49,9 +49,15 @@ class OccurrenceKind(str, Enum):
     WORKER_QUARANTINED = "worker_quarantined"
     WORKER_RELEASED = "worker_released"
     WORKER_RETIRED = "worker_retired"
+    WORKER_DRAINED = "worker_drained"
+    """A worker gets no more tasks, and finishes those it has."""
+    WORKER_RESUMED = "worker_resumed"
+    """A drained worker may get tasks again."""
     ASSIGNING_BEGUN = "assigning_begun"
     BUDGET_CHANGED = "budget_changed"
     RUN_RESUMED = "run_resumed"
+    RUN_PAUSED = "run_paused"
+    RUN_UNPAUSED = "run_unpaused"
     RUN_ENDED = "run_ended"
 
 
@@ -146,6 +152,8 @@ class RequeueCause(str, Enum):
     """Its worker returned it before it had begun."""
     DECLINED = "declined"
     """Its worker declined it."""
+    RETURNED = "returned"
+    """Its worker left, and gave it back unfinished."""
 
 
 class RequeueFacts(NamedTuple):

@@ -43,6 +43,19 @@ class AttemptOutcome(str, Enum):
     NOT_BEGUN = "not begun"
     DECLINED = "declined"
     REJECTED = "rejected"
+    RETURNED = "returned"
+    """Its worker left in order, and gave the task back unfinished."""
+
+
+class Drain(str, Enum):
+    """Why a worker gets no more tasks, and what it does once it has finished those it has."""
+
+    LEAVES = "leaves"
+    """The user wants it to leave."""
+    STAYS = "stays"
+    """The user wants it to stay, without tasks."""
+    OWN = "own"
+    """It said that it is about to leave."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +84,7 @@ class WorkerRecord:
         failures_in_a_row: how many attempts failed or timed out since the last success.
         quarantined_until: the end of its quarantine, in seconds; None if it is not in quarantine.
         is_retiring: whether it was told to stop because it is no longer needed.
+        drain: why it gets no more tasks; None if it may get some.
         name: its name; this and the following fields are copied from the profile.
         skill_level: its skill level.
         specialties: the task types for which its skill counts more.
@@ -102,6 +116,7 @@ class WorkerRecord:
     failures_in_a_row: int = 0
     quarantined_until: float | None = None
     is_retiring: bool = False
+    drain: Drain | None = None
     name: str = field(init=False)
     skill_level: int = field(init=False)
     specialties: frozenset[str] = field(init=False)
@@ -140,11 +155,27 @@ class WorkerRecord:
         return len(self.running) + len(self.stopping)
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether it will leave, and gets no more tasks until then."""
+        return self.is_retiring or self.drain is not None
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether no attempt is leased to it, and none that it was told to stop may still run."""
+        return not (
+            self.running
+            or self.suspended
+            or self.stopping
+            or self.prefetched
+            or self.withdrawn
+        )
+
+    @property
     def is_free(self) -> bool:
         """Whether the worker may get a task now."""
         return (
             self.quarantined_until is None
-            and not self.is_retiring
+            and not self.is_leaving
             and len(self.running) + len(self.stopping) < self.slots
         )
 
@@ -188,7 +219,7 @@ class WorkerRecord:
             self.prefetched_s > whole_s / 2
             or len(self.prefetched) > MAX_PREFETCHED // 2
             or self.quarantined_until is not None
-            or self.is_retiring
+            or self.is_leaving
         ):
             return 0.0
         return whole_s - self.prefetched_s
