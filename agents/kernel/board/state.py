@@ -30,6 +30,7 @@ from .lease_check import LeaseCheck
 from .membership import Membership
 from .prefetch import Prefetch
 from .quarantine import QuarantinePolicy
+from .schedule_book import ScheduleBook
 from .spending import Spending
 from .task_registry import TaskRegistry
 from .timer_kinds import BoardTimers
@@ -71,6 +72,7 @@ class BoardState:
             self.context, self.worker_registry, self.queue, self.timers
         )
         self.lease_check = LeaseCheck(self.context, self.task_registry.by_id)
+        self.schedules = ScheduleBook(self.task_registry.by_id)
         self.is_suspended = False
         """Whether this is a restored run that has not been resumed yet."""
         self.former_policy = ""
@@ -176,11 +178,16 @@ class BoardState:
         return frozenset(self.task_registry.held)
 
     @property
+    def ends_when_settled(self) -> bool:
+        """Whether the run ends when all tasks are settled: no schedule may make more of them."""
+        return self.rules.ends_when_done and not self.schedules.is_active
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether no task is left to run, except held ones."""
         tasks = self.task_registry
         if not tasks.unsettled:
-            return self.rules.ends_when_done
+            return self.ends_when_settled
         is_idle = not self.queue.count and not tasks.counts[TaskStatus.IN_PROGRESS]
         return bool(tasks.held) and is_idle
 
@@ -235,6 +242,8 @@ class BoardState:
         expiry = expiry_of(record, self.rules.time_scale)
         if expiry is not None and not self.has_ended and (due_at := expiry.due_at()) is not None:
             remarks.append(f"it expires in {max(due_at - now, 0.0):.1f} s unless it begins")
+        if origin := self.schedules.describe_origin(task_id):
+            remarks.append(origin)
         deadline = describe_deadline(record, self.rules.time_scale, now)
         if deadline is not None:
             remarks.append(deadline)
