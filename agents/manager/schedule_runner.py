@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from math import floor
+from math import floor, inf
 
 from ...messages import (
     EncodeError,
@@ -53,6 +53,7 @@ class _Active:
         next_due: computes its due times.
         zone: its time zone.
         noticed: up to which time its due times have been found.
+        due_at: when there is more to find.
         waiting: the due times that are to be made.
         missed: how many were passed over, and are not counted on the board yet.
         working: makes the tasks of those that wait.
@@ -66,6 +67,7 @@ class _Active:
     next_due: NextDue
     zone: tzinfo
     noticed: float
+    due_at: float = -inf
     waiting: deque[float] = field(default_factory=deque)
     missed: int = 0
     working: asyncio.Future[None] | None = None
@@ -170,16 +172,15 @@ class ScheduleRunner:
         now = wall_now()
         sleep_s = CHECK_CLOCK_EVERY_S
         for active in self._active.values():
-            record = active.record
-            if record.next_due is None or record.next_due <= now or active.noticed > now:
+            if active.due_at <= now:
                 self._find(active, now)
-            if record.next_due is not None:
-                sleep_s = min(sleep_s, max(record.next_due - now, 0.0))
+            sleep_s = min(sleep_s, max(active.due_at - now, 0.0))
         return sleep_s
 
     def _find(self, active: _Active, now: float) -> None:
         found = find_due(active.next_due, active.noticed, now, active.terms.missed)
         active.record.next_due = found.next_due
+        active.due_at = inf if found.next_due is None else found.next_due
         active.noticed = found.through
         active.waiting.extend(found.to_make)
         left_out = max(len(active.waiting) - MAX_CAUGHT_UP, 0)
