@@ -93,6 +93,7 @@ class ScheduleControl(RunView):
 
         Raises:
             InvalidInput: an argument is not valid, or there is a schedule of this name.
+            EncodeError: the task's data have no plain form; names the place.
             StoreUnusable: the store can't be written to.
         """
         check_name(name)

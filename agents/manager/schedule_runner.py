@@ -218,6 +218,7 @@ class ScheduleRunner:
                         await active.changed.wait()
                     else:
                         self._come_due(active, active.waiting.popleft(), skipped=1)
+                        active.record.waiting = len(active.waiting)
                     continue
             await self._make(active, active.waiting[0])
             if active.waiting:

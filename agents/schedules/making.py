@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from pydantic import ValidationError
 
 from ...messages import InvalidInput, Payload, Task, TaskId
-from ...messages.codec import summarize
+from ...messages.codec import pack_task, summarize
 from ...messages.wording import show
 from ..kernel.model.schedules import scheduled_id
 
@@ -36,6 +36,7 @@ def make_maker(name: str, make: Task | str | TaskMaker, data: Payload) -> TaskMa
 
     Raises:
         InvalidInput: `make` is something else, or the data do not belong to a type.
+        EncodeError: the task's data have no plain form.
     """
     if isinstance(make, str):
         try:
@@ -46,12 +47,14 @@ def make_maker(name: str, make: Task | str | TaskMaker, data: Payload) -> TaskMa
             ) from None
         if not make.strip():
             raise InvalidInput(f"make of schedule {name!r} is {make!r}; it must be a task type")
+        pack_task(task)
         return lambda _: task
     if data is not None:
         raise InvalidInput(
             f"schedule {name!r} has data, but make is no task type; give the data to the task"
         )
     if isinstance(make, Task):
+        pack_task(make)
         return lambda _: make
     if not callable(make):
         raise InvalidInput(
@@ -91,10 +94,11 @@ def _check(made: object) -> tuple[Task, ...]:
         return (made,)
     is_several = isinstance(made, list | tuple)
     tasks: tuple[object, ...] = tuple(cast("Iterable[object]", made)) if is_several else (made,)
+    wrong = next((each for each in tasks if not isinstance(each, Task)), None if tasks else ())
     if not tasks or not all(isinstance(each, Task) for each in tasks):
+        place = "a list with " if is_several and tasks else ""
         raise InvalidInput(
-            f"make returned {show(tasks if is_several else tasks[0])}; it must return a Task, or "
-            "a list of them"
+            f"make returned {place}{show(wrong)}; it must return a Task, or a list of them"
         )
     if len(tasks) > MAX_TASKS_AT_ONCE:
         raise InvalidInput(
