@@ -1,15 +1,12 @@
-"""The table of schedules, for programs and for people."""
+"""What is told of each schedule: to programs, clients, commands and the live page."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import TypedDict
 
 from ..kernel.board.state import BoardState
 from ..kernel.model.schedules import ScheduleRecord
-from .terms import due_times_of, zone_of
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+from .terms import due_times_of
 
 
 class ScheduleState(TypedDict):
@@ -91,17 +88,3 @@ def _state_of(board: BoardState, record: ScheduleRecord, now: float) -> Schedule
         waiting=record.waiting,
         failure=record.failure,
     )
-
-
-def describe_cadence(schedule: ScheduleState) -> str:
-    """When a schedule is due, in a few words."""
-    every_s = schedule["every_s"]
-    return schedule["cron"] if every_s is None else f"every {every_s:g} s"
-
-
-def describe_time(schedule: ScheduleState, at: float | None) -> str:
-    """A time in a schedule's time zone, such as "2026-11-30 12:05:00 CET"; "-" for none."""
-    if at is None:
-        return "-"
-    zone = zone_of(schedule["tz"])
-    return (_EPOCH + timedelta(seconds=at)).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
