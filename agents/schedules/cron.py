@@ -86,7 +86,8 @@ class Cron:
         self._zone = zone
         self._expression = _ALIASES.get(expression.strip().lower(), expression)
         _check_fields(expression, self._expression)
-        # Where the iterator has got to, so that one search continues another.
+        # The latest answer, and since when it is one; the next search continues there.
+        self._asked = 0.0
         self._latest: float | None = None
         self._following: Iterator[datetime] = iter(())
 
@@ -104,6 +105,8 @@ class Cron:
 
     def next_due(self, after: float) -> float | None:
         """The first due time after a time, in seconds since 1970; None if there is none."""
+        if self._latest is not None and self._asked <= after < self._latest:
+            return self._latest
         if self._latest != after:
             start = _EPOCH + timedelta(seconds=after) - _LOOK_BACK
             try:
@@ -114,7 +117,7 @@ class Cron:
         for due in self._following:
             at = (due.astimezone(timezone.utc) - _EPOCH).total_seconds()
             if at > after:
-                self._latest = at
+                self._asked, self._latest = after, at
                 return at
         self._latest = None
         return None
