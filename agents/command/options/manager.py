@@ -70,6 +70,14 @@ def manager(
             "starts that many workers on this machine, as the load requires.",
         ),
     ] = "0",
+    schedules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Schedules that make tasks again and again: a .json or .toml file. The manager "
+            "then runs until it is stopped.",
+        ),
+    ] = None,
     skill: Annotated[
         list[str] | None,
         typer.Option(
@@ -243,6 +251,7 @@ def manager(
         make_pool,
         read_worker_count,
     )
+    from ..schedules_file import read_schedules
     from ..skill_options import read_skill_options
     from ..tasks_file import read_tasks
     from ..telemetry import enable_opentelemetry
@@ -262,6 +271,7 @@ def manager(
     check_options(count, options, allow or ())
     read = () if tasks is None else read_tasks(tasks)
     check_tasks(read, options)
+    scheduled = () if schedules is None else read_schedules(schedules)
     check_report_file(report)
     page = web_page_options(web, web_host, web_name, web_linger)
     made = TaskManager(
@@ -296,6 +306,8 @@ def manager(
         made.stay()
     # Also if the command fails before the run begins, which would close the store itself.
     with contextlib.closing(made):
+        for schedule in scheduled:
+            schedule.declare(made)
         if otel:
             enable_opentelemetry(made)
         managing = manage(

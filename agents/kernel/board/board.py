@@ -34,6 +34,9 @@ from ..model.events import (
     ResumptionReported,
     RetirementRequested,
     RetryRequested,
+    ScheduleCameDue,
+    ScheduleDeclared,
+    ScheduleRemoved,
     StopRequested,
     SuspensionReported,
     TasksAdded,
@@ -135,6 +138,9 @@ class Board(BoardState):
         self._on(ClosingBegun, self.pause.close)
         self._on(ListeningStarted, self._start_listening)
         self._on(BudgetChanged, self._change_budget)
+        self._on(ScheduleDeclared, self.schedules.declare)
+        self._on(ScheduleCameDue, self._come_due)
+        self._on(ScheduleRemoved, self.schedules.remove)
         self._on(StopRequested, self._stop)
         self._on(ListeningInterrupted, self._excuse)
         self._on(TimePassed, self._fire_timers)
@@ -370,6 +376,11 @@ class Board(BoardState):
         facts = BudgetFacts(self.rules.budget, rules.budget, rules.cost_unit)
         self.change_rules(rules)
         self.context.note(OccurrenceKind.BUDGET_CHANGED, facts=facts)
+
+    def _come_due(self, event: ScheduleCameDue) -> None:
+        # A due time of a run that has ended is made when the run is resumed.
+        if not self.has_ended:
+            self.schedules.come_due(event, self.lifecycle)
 
     def _start_listening(self, _: ListeningStarted | None = None) -> None:
         if self.is_suspended:

@@ -33,6 +33,7 @@ from .board import Board
 from .delays import DelayEnd
 from .learned_rows import restore_learned
 from .rows import NO_COSTS, NOTHING, PROFILE_FIELDS, RESULT_FIELDS, Rows, TaskRow, WorkerRow
+from .schedule_rows import restore_schedules
 from .task_checks import check_same
 from .worker_registry import Quarantine
 
@@ -61,9 +62,14 @@ def read_board(
     """
     if rows == NOTHING:
         return Board(rules, policy)
+    if rows._replace(schedules=()) == NOTHING:
+        board = Board(rules, policy)
+        restore_schedules(board.schedules, rows.schedules)
+        return board
     snapshot = read_snapshot(rows)
     board = Board(rules or _rules_of(snapshot), policy or _policy_of(snapshot))
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     _restore(board, snapshot, now)
     return board
 
@@ -89,8 +95,9 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
             unchanged.
     """
     own = list(board.tasks.values())
-    if rows._replace(learned=()) == NOTHING:
+    if rows._replace(learned=(), schedules=()) == NOTHING:
         restore_learned(board.queue.policy, rows.learned)
+        restore_schedules(board.schedules, rows.schedules)
         return [occurrence for record in own for occurrence in record.story]
     snapshot = read_snapshot(rows)
     known = {record.task_id: record for record in snapshot.tasks}
@@ -98,6 +105,7 @@ def restore_into(board: Board, rows: Rows, now: float) -> list[Instruction]:
         if record.task_id in known:
             check_same(known[record.task_id].added, record.added)
     restore_learned(board.queue.policy, rows.learned)
+    restore_schedules(board.schedules, rows.schedules)
     for record in own:
         board.queue.remove(record)
     board.task_registry.clear()

@@ -62,6 +62,18 @@ class LearnedRow(NamedTuple):
     state: bytes | None
 
 
+class ScheduleRow(NamedTuple):
+    """The current state of a schedule; it replaces the earlier row with the same name.
+
+    Args:
+        name: the schedule's name.
+        state: its state; None deletes the row. When read, never None.
+    """
+
+    name: str
+    state: bytes | None
+
+
 class Rows(NamedTuple):
     """The rows of one atomic write, or all rows of a store.
 
@@ -71,6 +83,7 @@ class Rows(NamedTuple):
         workers: workers; when read, in the order in which they were first written.
         forgotten: tasks whose rows are deleted before these are written; when read, none.
         learned: what policies have learned; when read, in the order of policy and part.
+        schedules: schedules; when read, in the order of their names.
     """
 
     run: bytes | None = None
@@ -78,6 +91,7 @@ class Rows(NamedTuple):
     workers: tuple[WorkerRow, ...] = ()
     forgotten: tuple[TaskId, ...] = ()
     learned: tuple[LearnedRow, ...] = ()
+    schedules: tuple[ScheduleRow, ...] = ()
 
 
 NOTHING = Rows()

@@ -17,6 +17,7 @@ from ....messages import (
     TaskResult,
     WorkerProfile,
 )
+from .schedules import ScheduleTerms
 
 WorkerId: TypeAlias = str
 """A worker's address on the link. It is new at every start of the worker; its name is not."""
@@ -292,6 +293,51 @@ class BudgetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleDeclared:
+    """A schedule is active from now on; one that is known continues where it was.
+
+    Args:
+        name: its name.
+        terms: when it is due.
+        at: the time of the wall clock, in seconds since 1970.
+    """
+
+    name: str
+    terms: ScheduleTerms
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCameDue:
+    """A due time of a schedule is made or passed over; one that is over already changes nothing.
+
+    Args:
+        name: the schedule's name.
+        due: the due time, in seconds since 1970.
+        tasks: its tasks; none if it is passed over.
+        packed: each task as `pack_task` packs it.
+        missed: how many due times before it, or with it, were missed.
+        skipped: how many were passed over because earlier tasks are not settled.
+        failure: why its tasks could not be made, or "".
+    """
+
+    name: str
+    due: float
+    tasks: tuple[Task, ...] = ()
+    packed: tuple[bytes | None, ...] = ()
+    missed: int = 0
+    skipped: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRemoved:
+    """A schedule makes no more tasks, and is forgotten."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListeningStarted:
     """From now on workers can join; the timeout for missing workers begins.
 
@@ -341,6 +387,9 @@ Event: TypeAlias = (
     | ClosingBegun
     | TasksForgotten
     | BudgetChanged
+    | ScheduleDeclared
+    | ScheduleCameDue
+    | ScheduleRemoved
     | ListeningStarted
     | StopRequested
     | ListeningInterrupted
