@@ -172,6 +172,9 @@ class BlockingClient:
     workers = _waits(ManagerCalls.workers)
     """The workers; see `Client.workers`."""
 
+    schedules = _waits(ManagerCalls.schedules)
+    """The schedules; see `Client.schedules`."""
+
     # ------------------------------------------------------------------ its event loop
 
     @property

@@ -45,6 +45,7 @@ class StartedWorkerOptions:
     handlers: Sequence[str] = ()
     cost_per_s: float | None = None
     cost_per_task: float | None = None
+    grace_s: float = 30.0
 
     def given(self) -> list[str]:
         """The names of the given command line options."""
@@ -147,5 +148,6 @@ def make_pool(
         slots=options.slots,
         handlers=options.handlers,
         time_scale=time_scale,
+        grace_s=options.grace_s,
     )
     return WorkerPool(manager, spawner, minimum=bounds.minimum, maximum=bounds.maximum)
