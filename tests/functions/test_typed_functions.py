@@ -129,6 +129,39 @@ def test_a_registered_function_is_still_the_function() -> None:
     assert again.task(Decimal(1)).type == "again"
 
 
+MAIN_PROGRAM = """
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+
+from muster.agents import Handlers
+
+handlers = Handlers()
+
+
+class Leaf(Enum):
+    FINE = "fine"
+
+
+@handlers.task
+def sell(grams: Decimal, leaf: Leaf = Leaf.FINE) -> Decimal:
+    return grams * 2
+"""
+
+
+def test_a_function_of_the_main_program_is_called_where_it_was_pickled_by_value() -> None:
+    """As in the workers of a Dask cluster, which do not have that program."""
+    cloudpickle = pytest.importorskip("cloudpickle")
+    program: dict[str, Any] = {"__name__": "__main__"}
+    exec(MAIN_PROGRAM, program)
+    task = program["sell"].task("1.5")
+    planned = program["handlers"]._by_type["sell"].function
+    function, called = pickle.loads(cloudpickle.dumps((program["sell"], planned)))
+    assert called(task) == "3.0"
+    assert function.task("1.5", leaf="fine").data["leaf"] == "fine"
+
+
 def test_the_data_of_a_task_are_the_arguments_by_name() -> None:
     def move(x: int, /, leaf: Leaf, *rest: Decimal, fast: bool = False, **named: Order) -> None: ...
 
@@ -220,6 +253,24 @@ def test_wrong_arguments_are_refused_where_they_are_submitted(
 
     if given == ("abc",):
         play(story)
+
+
+async def test_a_function_is_submitted_to_the_innermost_client_or_manager() -> None:
+    class Desk(TaskManager):
+        async def start(self, *_: Any) -> None: ...
+
+        async def stop(self, **_: Any) -> None: ...
+
+        async def submit(self, /, *task: Any, **named: Any) -> Any:
+            return self.name, task[1:], named
+
+    async with Desk(name="outer"):
+        async with Desk(name="inner"):
+            assert await add.submit(1, y=2) == ("inner", (1,), {"y": 2})
+            assert await asyncio.create_task(add.submit(1)) == ("inner", (1,), {})
+        assert (await add.with_options(priority=5).submit(1))[0] == "outer"
+    with pytest.raises(InvalidInput, match="no client to submit"):
+        add.submit(1)
 
 
 def test_an_argument_without_a_plain_form_is_refused_by_name() -> None:
