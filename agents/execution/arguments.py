@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
@@ -77,6 +77,13 @@ class Arguments:
                 self._others = each
             else:
                 self._named[each.name] = each
+        self._known = frozenset(name for name, _ in self._by_name())
+        self._required = tuple(
+            name for name, each in self._named.items() if each.default is Parameter.empty
+        )
+        self._is_called_by_name = len(self._known) == len(self._named) and not any(
+            each.kind is each.POSITIONAL_ONLY for each in self._all
+        )
         self._returned = self._return_annotation()
         self._checks_output = not any(self._returned is each for each in _UNCHECKED)
         self._readers: dict[str, Reader] = {}
@@ -100,6 +107,11 @@ class Arguments:
                 raise AttributeError(name)
             self.__init__(*unread)
             return getattr(self, name)
+
+    def _by_name(self) -> Iterator[tuple[str, Parameter]]:
+        """The parameters without that of the context."""
+        yield from self._named.items()
+        yield from ((each.name, each) for each in (self._rest, self._others) if each is not None)
 
     def _parameters(self) -> tuple[Parameter, ...]:
         found = parameters_of(self.function) or ()
@@ -179,11 +191,7 @@ class Arguments:
         if not self._is_ready:
             self._make_readers(now=True)
         given = self._by_parameter(data)
-        missing = [
-            name
-            for name, each in self._named.items()
-            if name not in given and each.default is Parameter.empty
-        ]
+        missing = [name for name in self._required if name not in given]
         if missing:
             self._refuse(f"needs {', '.join(map(repr, missing))}")
         faults: list[str] = []
@@ -200,16 +208,17 @@ class Arguments:
     def _by_parameter(self, data: Payload) -> dict[str, Any]:
         if data is None:
             return {}
-        given = _by_name(data)
+        given = _as_named(data)
         if given is None:
             self._refuse(f"gets its arguments by name, as an object, not {show(data)}")
-        known = {*self._named, *(each.name for each in (self._rest, self._others) if each)}
-        others = {name: given.pop(name) for name in [*given] if name not in known}
+        if self._others is None and given.keys() <= self._known:
+            return given
+        others = {name: given.pop(name) for name in [*given] if name not in self._known}
         if self._others is None:
             self._refuse_others(others)
         else:
             # A wrong value of the parameter itself is told with those of the others.
-            beside = _by_name(given.get(self._others.name))
+            beside = _as_named(given.get(self._others.name))
             self._refuse_others({**others, **(beside or {})})
             if others:
                 given[self._others.name] = {**others, **(beside or {})}
@@ -225,6 +234,8 @@ class Arguments:
         values = dict(values)
         if self.context is not None and context is not None:
             values[self.context.name] = context
+        if self._is_called_by_name:
+            return (), values
         rest: list[Any] = values.pop(self._rest.name, []) if self._rest else []
         by_name: dict[str, Any] = values.pop(self._others.name, {}) if self._others else {}
         places = [each for each in self._all if each.kind in BY_POSITION]
@@ -347,7 +358,7 @@ def _context_in(parameters: Iterable[Parameter], context_class: type) -> Paramet
     return found if found.annotation is Parameter.empty and found.name == CONTEXT else None
 
 
-def _by_name(value: Any) -> dict[str, Any] | None:
+def _as_named(value: Any) -> dict[str, Any] | None:
     """An object as a dict; None for anything else."""
     if not isinstance(value, Mapping):
         return None

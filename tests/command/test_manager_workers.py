@@ -73,12 +73,10 @@ def test_tasks_whose_data_are_no_arguments_of_their_functions_are_refused_before
     Path("tasks.jsonl").write_text("\n".join(lines))
     ended = invoke(*manager("--workers", "1:2", "--handlers", "adding"))
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines() == [
-        "muster: the data of tasks are not the arguments of their functions:",
-        "  task 2: add() has no parameter 'z'; it takes x: int, y: int = 3",
-        "  task 3: add(): x: 'a': Input should be a valid integer, "
-        + "unable to parse string as an integer",
-    ]
+    first, second, third = ended.err.splitlines()
+    assert first == "muster: the data of tasks are not the arguments of their functions:"
+    assert second == "  task 2: add() has no parameter 'z'; it takes x: int, y: int = 3"
+    assert third.startswith("  task 3: add(): x: 'a': Input should be a valid integer, ")
 
 
 @pytest.mark.parametrize(
