@@ -23,7 +23,7 @@ class TypedCall:
         self.arguments = arguments
 
     def __reduce__(self) -> tuple[type[TypedCall], tuple[Arguments]]:
-        return TypedCall, (self.arguments,)
+        return type(self), (self.arguments,)
 
     @property
     def __muster_function__(self) -> Callable[..., Any]:

@@ -32,6 +32,7 @@ from ...messages import (
 from ...messages.wording import show, summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
+from ..execution.current_submitter import enter_submitter, exit_submitter
 from ..execution.declining import declined_reason
 from ..kernel.board.board import Board
 from ..kernel.model.config import Rules
@@ -55,6 +56,7 @@ from ..runtime.error_traceback import format_traceback
 from ..runtime.log import log
 from ..runtime.loop_watch import LoopWatch
 from .callbacks import EventCallback, EventCallbacks
+from .function_calls import FunctionCalls
 from .run import LocalRun
 from .task import LocalTask, TaskFunction, call_task_function, check_task_function
 
@@ -73,7 +75,7 @@ _EVENT_TYPES: Mapping[OccurrenceKind, str] = {
 }
 
 
-class LocalTaskManager:
+class LocalTaskManager(FunctionCalls):
     """Runs async functions as tasks in this process, concurrently and by priority.
 
     All methods may be called from any thread, before, during and after a run. The tasks run in the
@@ -262,10 +264,12 @@ class LocalTaskManager:
     async def __aenter__(self) -> Self:
         """Run tasks in the background until the block ends; see `run_tasks`."""
         self._background = asyncio.ensure_future(self.run_tasks())
+        enter_submitter(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop, and wait for the end; see `stop`."""
+        exit_submitter(self)
         self.stop()
         background, self._background = self._background, None
         if background is not None:
