@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ...messages import InvalidInput, Task, TaskId, TaskResult
+from ..runtime.loop_thread import LoopThread
 from ..submission.submission import Submission
-from .loop_thread import LoopThread
 from .manager_calls import ManagerCalls
 from .task_calls import TaskCalls
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import TypeVar
 
 _Value = TypeVar("_Value")
@@ -29,6 +29,10 @@ class LoopThread:
         """End the loop and wait for the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function in the loop, without waiting."""
+        self._loop.call_soon_threadsafe(function, *arguments)
 
     def wait_for(
         self, coroutine: Coroutine[None, None, _Value], timeout_s: float | None = None
