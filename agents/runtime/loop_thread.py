@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import TypeVar
+
+READ_AHEAD = 64
+"""How many values of an async generator may wait for the thread that takes them."""
 
 _Value = TypeVar("_Value")
 
@@ -50,18 +54,49 @@ class LoopThread:
             raise
 
     def iterate(self, values: AsyncGenerator[_Value, None]) -> Iterator[_Value]:
-        """Yield the values of an async generator, which runs in the loop."""
+        """Yield the values of an async generator, which runs in the loop, a little ahead."""
+        arrived: queue.SimpleQueue[tuple[_Value] | None] = queue.SimpleQueue()
+        has_room = asyncio.Event()
+        room = READ_AHEAD
 
-        async def take() -> tuple[_Value] | None:
-            async for value in values:
-                return (value,)
-            return None
+        async def pump() -> None:
+            nonlocal room
+            try:
+                async for value in values:
+                    arrived.put((value,))
+                    room -= 1
+                    while room <= 0:
+                        has_room.clear()
+                        await has_room.wait()
+            finally:
+                arrived.put(None)
 
+        def make_room() -> None:
+            nonlocal room
+            room += READ_AHEAD // 2
+            has_room.set()
+
+        async def start() -> asyncio.Task[None]:
+            return asyncio.ensure_future(pump())
+
+        async def end() -> None:
+            pumping.cancel()
+            await asyncio.wait([pumping])
+            await values.aclose()
+
+        pumping = self.wait_for(start())
         try:
-            while (taken := self.wait_for(take())) is not None:
-                yield taken[0]
+            taken = 0
+            while (value := arrived.get()) is not None:
+                yield value[0]
+                taken += 1
+                # Not each time, since to wake the loop takes long.
+                if not taken % (READ_AHEAD // 2):
+                    self.call_soon(make_room)
         finally:
-            self.wait_for(values.aclose())
+            self.wait_for(end())
+        if not pumping.cancelled():
+            pumping.result()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
