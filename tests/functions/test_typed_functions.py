@@ -14,6 +14,7 @@ import pytest
 from muster.agents import (
     Handlers,
     MemoryNetwork,
+    Muster,
     ProcessPool,
     TaskContext,
     TaskManager,
@@ -419,3 +420,12 @@ def test_a_function_of_anything_else_takes_arguments(function: Any) -> None:
 def test_a_parameter_called_context_of_another_type_is_an_argument() -> None:
     registered: Any = Handlers().task(text_context)
     assert registered.task("a", context="b").data == {"prompt": "a", "context": "b"}
+
+
+def test_a_muster_calls_a_typed_function_as_it_is() -> None:
+    with Muster(threads=1) as muster:
+        assert add.submit(1, 2).result() == 3
+        assert muster.submit(add.with_options(priority=5), 1).result() == 4
+        assert list(muster.map(add, [1, 2], [3, 4])) == [4, 6]
+        tasks = muster.manager.board.tasks.values()
+        assert [record.task.priority for record in tasks] == [0, 5, 0, 0]
