@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
     from .client.client import BlockingClient, Client
-    from .execution.declining import TaskDeclined
+    from .execution.handler_requests import GiveUp, RetryLater, TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
     from .execution.reviews import Rejected, Review
@@ -82,6 +82,7 @@ __all__ = [
     "Explanation",
     "FaultPlan",
     "ForkServer",
+    "GiveUp",
     "Handlers",
     "Hold",
     "InOrder",
@@ -96,6 +97,7 @@ __all__ = [
     "PeerMode",
     "ProcessPool",
     "Rejected",
+    "RetryLater",
     "Review",
     "Rows",
     "RunReport",
@@ -178,7 +180,9 @@ _MODULES = {
     "Store": ".store.protocol",
     "StressStory": ".simulation.workload",
     "TaskContext": ".execution.handlers",
-    "TaskDeclined": ".execution.declining",
+    "TaskDeclined": ".execution.handler_requests",
+    "GiveUp": ".execution.handler_requests",
+    "RetryLater": ".execution.handler_requests",
     "TaskManager": ".manager.task_manager",
     "TaskReport": ".report.model",
     "TaskState": ".local.task",

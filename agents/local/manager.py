@@ -31,7 +31,7 @@ from ...messages import (
 from ...messages.wording import show, summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
-from ..execution.declining import declined_reason
+from ..execution.handler_requests import request_in
 from ..kernel.board.board import Board
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
@@ -342,7 +342,8 @@ class LocalTaskManager:
         """Report to the board how a task's coroutine ended; called in all cases."""
         del self._running[task.id]
         fault = None if ended.cancelled() else ended.exception()
-        declined = None if fault is None else declined_reason(fault)
+        request = None if fault is None else request_in(fault)
+        asked = None if request is None else request.outcome()
         with self._lock:
             run, worker = self._run, self._board.workers[_WORKER]
             if ended.cancelled() and task.state is TaskStatus.RUNNING:
@@ -354,10 +355,12 @@ class LocalTaskManager:
                     worker=_WORKER,
                     success=not ended.cancelled() and fault is None,
                     execution_time=max(self._now() - started_at, 0.0),
-                    error_message=None if fault is None else declined or describe_fault(fault),
-                    declined=declined is not None,
+                    error_message=_describe_end(fault, asked),
+                    declined=asked is not None and asked.declined,
+                    retry_after_s=None if asked is None else asked.retry_after_s,
+                    gives_up=asked is not None and asked.gives_up,
                     output=None if ended.cancelled() or fault is not None else ended.result(),
-                    error_traceback=None if fault is None or declined else format_traceback(fault),
+                    error_traceback=None if fault is None or asked else format_traceback(fault),
                 )
                 self._handle(ResultReceived(run.worker_id, outcome))
             self._note_finished(task.id)
@@ -404,6 +407,12 @@ class LocalTaskManager:
             self._forgotten[self._board.tasks[oldest].status] += 1
             self._board.handle(TasksForgotten((oldest,)), self._now())
             del self._tasks[oldest]
+
+
+def _describe_end(fault: BaseException | None, asked: TaskResult | None) -> str | None:
+    if asked is not None:
+        return asked.error_message
+    return None if fault is None else describe_fault(fault)
 
 
 def _check_count(name: str, count: object, *, at_least: int) -> None:
