@@ -116,6 +116,17 @@ class TaskControl(RunView):
         """
         self.ask(lambda: self._shell.driver.retire(name))
 
+    def lose_worker(self, name: str, reason: str) -> None:
+        """Note that a connected worker is gone, as somebody knows who watches its process.
+
+        Its tasks go to other workers at once. Does nothing if no worker of this name is connected.
+
+        Args:
+            name: its name.
+            reason: how that is known, for people.
+        """
+        self.ask(lambda: self._shell.driver.lose_worker(name, reason))
+
     def set_budget(self, budget: float | None) -> None:
         """Change what all attempts together may cost, before or during the run.
 
