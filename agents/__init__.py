@@ -12,7 +12,9 @@ from .runtime.lazy_exports import export_lazily
 if TYPE_CHECKING:
     from ..messages import TaskStatus
     from .blobs.store import BlobStore
-    from .client.client import BlockingClient, Client
+    from .client.awaited_tasks import WaitedTasks
+    from .client.blocking_client import BlockingClient
+    from .client.client import Client
     from .execution.handler_requests import GiveUp, RetryLater, TaskDeclined
     from .execution.handlers import Handlers, TaskContext
     from .execution.process_pool import ProcessPool
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .report.html import render_html
     from .report.model import RunReport, TaskReport, WorkerReport
     from .report.text import render_summary, render_text
+    from .schedules.listing import ScheduleState
     from .security.ticket import Ticket
     from .simulation.memory_network import FaultPlan, MemoryNetwork, SeededFaults
     from .simulation.rehearsal import rehearse
@@ -101,6 +104,7 @@ __all__ = [
     "Review",
     "Rows",
     "RunReport",
+    "ScheduleState",
     "SeededFaults",
     "SettledAttempt",
     "SpecializedWorker",
@@ -117,6 +121,7 @@ __all__ = [
     "TaskStatus",
     "Ticket",
     "TraceLog",
+    "WaitedTasks",
     "WaitingHead",
     "WaitingTasks",
     "WorkerAgent",
@@ -143,7 +148,7 @@ _MODULES = {
     "BaseAgent": ".transport.ceylon_api",
     "BestFit": ".kernel.matching.policies",
     "BlobStore": ".blobs.store",
-    "BlockingClient": ".client.client",
+    "BlockingClient": ".client.blocking_client",
     "Client": ".client.client",
     "ByScore": ".kernel.matching.policies",
     "Conditions": ".simulation.runner",
@@ -160,6 +165,7 @@ _MODULES = {
     "Hold": ".kernel.matching.learning_policy",
     "LearningPolicy": ".kernel.matching.learning_policy",
     "SettledAttempt": ".kernel.matching.learning_policy",
+    "WaitedTasks": ".client.awaited_tasks",
     "WaitingHead": ".kernel.matching.learning_policy",
     "WaitingTasks": ".kernel.matching.learning_policy",
     "MatchingPolicy": ".kernel.matching.policies",
@@ -172,6 +178,7 @@ _MODULES = {
     "Review": ".execution.reviews",
     "Rows": ".kernel.board.rows",
     "RunReport": ".report.model",
+    "ScheduleState": ".schedules.listing",
     "SeededFaults": ".simulation.memory_network",
     "SpecializedWorker": ".worker.specialized_worker",
     "SqliteStore": ".store.sqlite",

@@ -37,7 +37,8 @@ class WorkerPool:
     A worker that holds tasks is never retired, nor is one that was needed lately. Workers that
     joined independently count for the load, but not for the number. If the spawner fails, that is
     logged, and retried at growing intervals. Of a local process that dies the manager learns at
-    once, so its tasks go to other workers without waiting for `lost_after_s`.
+    once, so its tasks go to other workers without waiting for `lost_after_s`. While the run is
+    paused, no worker is started.
 
     ```python
     spawner = LocalProcesses(manager.ticket(), skill_level=5)
@@ -113,7 +114,11 @@ class WorkerPool:
         step = decide(current_load, count, self._bounds, target_load)
         if step is Step.GROW:
             is_any_starting = any(not each.has_joined for each in self._spawned_workers)
-            if now() < self._paused_until or (count >= self._bounds.minimum and is_any_starting):
+            if (
+                self._manager.board.pause.holds
+                or now() < self._paused_until
+                or (count >= self._bounds.minimum and is_any_starting)
+            ):
                 return Step.STAY
             await self._spawn()
         elif step is Step.SHRINK and not self._retire_one():
@@ -151,7 +156,9 @@ class WorkerPool:
 
     async def _run(self) -> None:
         # When the run has ended, the manager stops its workers.
-        while not self._manager.board.has_ended:
+        board = self._manager.board
+        # A run that a store holds may have been stopped; it goes on as soon as it is resumed.
+        while board.is_suspended or not board.has_ended:
             try:
                 await self._adjust()
             except Exception as fault:  # noqa: BLE001 - a spawner may be anybody's
@@ -168,7 +175,7 @@ class WorkerPool:
         change = self._scaler.advise(workload, len(self.workers), starting, now())
         if change < 0:
             self._retire_one()
-        elif now() >= self._paused_until:
+        elif now() >= self._paused_until and not self._manager.board.pause.holds:
             for _ in range(change):
                 await self._spawn()
 

@@ -18,6 +18,7 @@ _UNSKILLED = frozenset(
         AttemptOutcome.OVERTAKEN,
         AttemptOutcome.DECLINED,
         AttemptOutcome.POSTPONED,
+        AttemptOutcome.RETURNED,
     }
 )
 """The outcomes that say nothing about the skill of the worker."""
