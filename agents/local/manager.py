@@ -25,15 +25,14 @@ from ...messages import (
     TaskProgress,
     TaskResult,
     TaskStatus,
-    UnknownName,
     UnknownTask,
     WorkerProfile,
 )
-from ...messages.wording import show, summarize
+from ...messages.wording import summarize
 from ..execution.attempt_outcome import as_ordinary, is_from_signal
 from ..execution.contained_tasks import contain_attempts, is_in_attempt
 from ..execution.current_submitter import enter_submitter, exit_submitter
-from ..execution.declining import declined_reason
+from ..execution.handler_requests import request_in
 from ..kernel.board.board import Board
 from ..kernel.model.config import Rules
 from ..kernel.model.events import (
@@ -56,6 +55,7 @@ from ..runtime.error_traceback import format_traceback
 from ..runtime.log import log
 from ..runtime.loop_watch import LoopWatch
 from .callbacks import EventCallback, EventCallbacks
+from .checks import check_count, check_progress, check_state
 from .function_calls import FunctionCalls
 from .run import LocalRun
 from .task import LocalTask, TaskFunction, call_task_function, check_task_function
@@ -91,8 +91,8 @@ class LocalTaskManager(FunctionCalls):
     """
 
     def __init__(self, max_concurrent_tasks: int = 5, *, max_finished_tasks: int = 100_000) -> None:
-        _check_count("max_concurrent_tasks", max_concurrent_tasks, at_least=1)
-        _check_count("max_finished_tasks", max_finished_tasks, at_least=0)
+        check_count("max_concurrent_tasks", max_concurrent_tasks, at_least=1)
+        check_count("max_finished_tasks", max_finished_tasks, at_least=0)
         self._max_concurrent_tasks = max_concurrent_tasks
         self._max_finished_tasks = max_finished_tasks
         self._callbacks = EventCallbacks()
@@ -157,7 +157,7 @@ class LocalTaskManager(FunctionCalls):
         Raises:
             UnknownName: `state` is not a state.
         """
-        _check_state(state)
+        check_state(state)
         with self._lock:
             return [task for task in self._tasks.values() if state is None or task.state is state]
 
@@ -204,7 +204,7 @@ class LocalTaskManager(FunctionCalls):
             InvalidInput: the progress is not a number from 0 to 100.
             UnknownTask: no task has this id.
         """
-        _check_progress(progress)
+        check_progress(progress)
         message = TaskProgress(task_id=task_id, worker=_WORKER, percent=progress)
         with self._lock:
             if task_id not in self._tasks:
@@ -360,7 +360,8 @@ class LocalTaskManager(FunctionCalls):
         """Report to the board how a task's coroutine ended; called in all cases."""
         del self._running[task.id]
         fault = None if ended.cancelled() else ended.exception()
-        declined = None if fault is None else declined_reason(fault)
+        request = None if fault is None else request_in(fault)
+        asked = None if request is None else request.outcome()
         with self._lock:
             run, worker = self._run, self._board.workers[_WORKER]
             if ended.cancelled() and task.state is TaskStatus.RUNNING:
@@ -372,10 +373,12 @@ class LocalTaskManager(FunctionCalls):
                     worker=_WORKER,
                     success=not ended.cancelled() and fault is None,
                     execution_time=max(self._now() - started_at, 0.0),
-                    error_message=None if fault is None else declined or describe_fault(fault),
-                    declined=declined is not None,
+                    error_message=_describe_end(fault, asked),
+                    declined=asked is not None and asked.declined,
+                    retry_after_s=None if asked is None else asked.retry_after_s,
+                    gives_up=asked is not None and asked.gives_up,
                     output=None if ended.cancelled() or fault is not None else ended.result(),
-                    error_traceback=None if fault is None or declined else format_traceback(fault),
+                    error_traceback=None if fault is None or asked else format_traceback(fault),
                 )
                 self._handle(ResultReceived(run.worker_id, outcome))
             self._note_finished(task.id)
@@ -424,24 +427,7 @@ class LocalTaskManager(FunctionCalls):
             del self._tasks[oldest]
 
 
-def _check_count(name: str, count: object, *, at_least: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < at_least:
-        raise InvalidInput(f"{name} is {show(count)}; it must be an integer of {at_least} or more")
-
-
-def _check_state(state: object) -> None:
-    # Text is not a state: no task would ever be in it.
-    if state is not None and not isinstance(state, TaskStatus):
-        raise UnknownName("task state", state, TaskStatus.__members__)
-
-
-def _check_progress(progress: object) -> None:
-    match progress:
-        case bool():
-            is_fine = False
-        case int() | float():
-            is_fine = 0 <= progress <= 100  # noqa: PLR2004 - percent
-        case _:
-            is_fine = False
-    if not is_fine:
-        raise InvalidInput(f"progress is {show(progress)}; it must be a number from 0 to 100")
+def _describe_end(fault: BaseException | None, asked: TaskResult | None) -> str | None:
+    if asked is not None:
+        return asked.error_message
+    return None if fault is None else describe_fault(fault)

@@ -19,6 +19,8 @@ from muster.agents import (
     TaskContext,
     TaskManager,
     WorkerAgent,
+    rehearse,
+    run_in_virtual_time,
 )
 from muster.messages import EncodeError, InvalidInput, PriorityTask, Task, WrongCall
 
@@ -197,6 +199,23 @@ def test_a_task_that_was_made_elsewhere_is_checked_by_its_worker(data: Any, outp
 
     outcome = play(story)
     assert outcome == output or str(outcome).startswith(str(output)), outcome
+
+
+def test_wrong_data_are_tried_once_and_are_not_held_against_the_worker() -> None:
+    async def story() -> None:
+        tasks = [
+            *(Task(type="add", data={"x": n}, max_attempts=5) for n in ("one", "two", "three")),
+            Task(type="add", data={"x": 1}),
+        ]
+        manager = TaskManager(
+            tasks, 1, quiet=True, reassign_failed=True, quarantine_after=1, quarantine_s=1000
+        )
+        await rehearse(manager, [WorkerAgent(name, 5, handlers=handlers) for name in ("Ada", "Bo")])
+        records = [manager.board.tasks[task.id] for task in tasks]
+        assert [len(record.attempts) for record in records] == [1, 1, 1, 1]
+        assert [record.status.value for record in records] == ["failed"] * 3 + ["completed"]
+
+    run_in_virtual_time(story())
 
 
 # ------------------------------------------------------------------------------ what is refused

@@ -116,6 +116,7 @@ class TaskRetries:
         record.former_attempts = len(record.attempts)
         record.failures = record.losses = 0
         record.failed_by = record.declined_by = frozenset()
+        record.returns_to = ""
         record.progress, record.note = 0.0, ""
         self._context.note_task(OccurrenceKind.TASK_RETRIED, record, facts=facts)
 

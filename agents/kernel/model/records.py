@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from ....messages import Task, TaskId, TaskResult, TaskStatus, WorkerProfile
+from ....messages import Retry, Task, TaskId, TaskResult, TaskStatus, WorkerProfile
 from .decision import Decision
 from .duration_estimate import DurationEstimate
 from .events import WorkerId
@@ -42,6 +42,8 @@ class AttemptOutcome(str, Enum):
     OVERTAKEN = "overtaken"
     NOT_BEGUN = "not begun"
     DECLINED = "declined"
+    POSTPONED = "postponed"
+    """Its handler asked to be called again later."""
     REJECTED = "rejected"
     RETURNED = "returned"
     """Its worker left in order, and gave the task back unfinished."""
@@ -314,6 +316,8 @@ class TaskRecord:
         wait_until: the time until which it waits, whatever else it waits for; None if no time holds
             it back.
         wait_reason: why it waits until then.
+        retry: which failed attempts are followed by another; None if only `max_attempts` says it.
+        returns_to: the name of the worker that gets the next attempt while it is connected, or "".
         retried_at: when it last began anew after it was settled; None for never.
         former_attempts: how many attempts it had before that; they count towards no limit.
         named_by: how many tasks depend on it or are its children, including settled ones.
@@ -346,6 +350,8 @@ class TaskRecord:
     unfinished: int = 0
     wait_until: float | None = None
     wait_reason: str = ""
+    retry: Retry | None = None
+    returns_to: str = ""
     retried_at: float | None = None
     former_attempts: int = 0
     named_by: int = 0
@@ -378,6 +384,11 @@ class TaskRecord:
     def current_attempts(self) -> list[Attempt]:
         """Its attempts since it was added, or since it last began anew."""
         return self.attempts[self.former_attempts :] if self.former_attempts else self.attempts
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts it has; see `max_attempts_of` for one with a ladder."""
+        return self.task.max_attempts if self.retry is None else self.retry.max_attempts
 
     @property
     def attempt(self) -> int:
