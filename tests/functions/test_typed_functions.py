@@ -98,21 +98,21 @@ def test_values_of_all_types_come_back_as_what_they_are() -> None:
 def test_functions_of_all_kinds_are_called_with_their_arguments(options: Any) -> None:
     served = Handlers()
     served.update(handlers)
-    if options:
-        # It takes a context, but does not run in the processes, since it is async.
-        assert not inspect.iscoroutinefunction(add)
-
     async def story(manager: TaskManager) -> Any:
         results = [await manager.submit(function, *given) for function, given, _ in OF_ALL_KINDS]
         receipt = await manager.submit(sell, ORDER)
         wrong = await manager.submit(lie, [{"grams": "x"}])
-        return results, receipt.unwrap(), wrong, (await manager.submit(attempt_of)).unwrap()
+        refused = await manager.submit(Task(type="add", data={"x": "one"}))
+        attempt = await manager.submit(attempt_of)
+        return results, receipt.unwrap(), wrong, refused, attempt.unwrap()
 
-    results, receipt, wrong, attempt = play(story, served, **options)
+    results, receipt, wrong, refused, attempt = play(story, served, **options)
     assert [each.unwrap() for each in results] == [expected for _, _, expected in OF_ALL_KINDS]
     assert isinstance(receipt, Receipt)
     assert (receipt.total, receipt.orders) == (Decimal("3.00"), [ORDER])
     assert attempt == (None if options else 1)
+    assert refused.gives_up
+    assert refused.error_message.startswith("WrongCall: add(): x: 'one': Input should be a valid")
     assert not wrong.success
     assert wrong.error_message.startswith(
         "WrongOutput: lie() declares to return list[Order]: "
