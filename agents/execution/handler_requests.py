@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from ...messages import InvalidInput, TaskResult, WrongCall
 from ...messages.times import LONGEST_WAIT_S
 from ...messages.wording import show
 from .attempt_outcome import parts_of
-from .outcome import failure
 
 MAX_REASON_CHARACTERS = 1_000
 
@@ -32,9 +31,13 @@ class HandlerRequest(BaseException):
         super().__init__(reason)
         self.reason = str(reason)[:MAX_REASON_CHARACTERS].strip() or "no reason given"
 
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell what was asked for."""
+        return {"success": False, "error_message": f"{self.name}: {self.reason}"}
+
     def outcome(self) -> TaskResult:
-        """The outcome of the attempt."""
-        return failure(f"{self.name}: {self.reason}")
+        """The outcome of the attempt, without its task and worker."""
+        return TaskResult(1, "", **self.fields())
 
 
 class TaskDeclined(HandlerRequest):
@@ -49,9 +52,9 @@ class TaskDeclined(HandlerRequest):
 
     name = "TaskDeclined"
 
-    def outcome(self) -> TaskResult:
-        """The outcome of the attempt, which is no failure."""
-        return failure(self.reason).model_copy(update={"declined": True})
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell that it was declined."""
+        return {"success": False, "error_message": self.reason, "declined": True}
 
 
 class RetryLater(HandlerRequest):
@@ -84,9 +87,9 @@ class RetryLater(HandlerRequest):
         # So that it can be pickled.
         self.args = (after_s, reason)
 
-    def outcome(self) -> TaskResult:
-        """The outcome of the attempt."""
-        return super().outcome().model_copy(update={"retry_after_s": self.after_s})
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell when to try again."""
+        return {**super().fields(), "retry_after_s": self.after_s}
 
 
 class GiveUp(HandlerRequest):
@@ -98,9 +101,9 @@ class GiveUp(HandlerRequest):
 
     name = "GiveUp"
 
-    def outcome(self) -> TaskResult:
-        """The outcome of the attempt."""
-        return super().outcome().model_copy(update={"gives_up": True})
+    def fields(self) -> dict[str, Any]:
+        """The fields of the attempt's result that tell that no other shall follow."""
+        return {**super().fields(), "gives_up": True}
 
 
 class WrongArguments(GiveUp):

@@ -23,8 +23,9 @@ from ..model.occurrences import (
     PriorityFacts,
     RequeueFacts,
 )
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, describe_story
+from ..model.records import Attempt, AttemptOutcome, TaskRecord
 from ..model.second_opinions import describe_missing, lacks_votes, open_attempts
+from ..model.story_text import describe_story
 from .attempt_leases import AttemptLeases
 from .context import BoardContext
 from .deadlines import describe_lateness, lateness_of

@@ -21,6 +21,9 @@ LONGEST_PREFETCH_S = 10.0
 
 MAX_UNIT_CHARACTERS = 20
 
+DEFAULT_MAX_LOSSES = 10
+"""How often an attempt at a task may be lost by default, before the task fails."""
+
 MAX_WORKERS = 4_096
 """The default maximum number of workers connected to a manager."""
 
@@ -75,7 +78,7 @@ class Rules:
     heartbeat_s: float = 2.0
     time_scale: float = 1.0
     unmatched_after_s: float | None = 30.0
-    max_losses: int = 10
+    max_losses: int = DEFAULT_MAX_LOSSES
     retry: Retry | None = None
     retries: Mapping[str, Retry] = field(default_factory=dict[str, Retry])
     ends_when_done: bool = True
