@@ -62,16 +62,22 @@ class Scheduler:
         self.schedules = schedules
         self.driver: BoardDriver
         self.runner: ScheduleRunner
-        self.store: CrashingStore
+        self.store: Any
         self.running: asyncio.Future[None] | None = None
 
-    def start(self) -> None:
-        self.store = CrashingStore(self.memory, self.memory.release)
+    def make_store(self) -> Any:
+        return CrashingStore(self.memory, self.memory.release)
+
+    def prepare(self) -> None:
+        self.store = self.make_store()
         self.driver = BoardDriver("boss", Rules(ends_when_done=False), BestFit())
         self.driver.keep_in(self.store)
         self.runner = ScheduleRunner(self.driver, AwaitedResults(self.driver, lambda _: None))
         for name, options in self.schedules.items():
             self.declare(name, **options)
+
+    def start(self) -> None:
+        self.prepare()
         try:
             self.runner.begin()
             self.driver.apply(ListeningStarted(), at_once=True)

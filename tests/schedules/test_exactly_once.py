@@ -12,6 +12,7 @@ from muster.agents.kernel.model.schedules import scheduled_id
 from muster.agents.runtime.clock import wall_now
 from muster.agents.schedules.cron import Cron, find_zone
 from muster.agents.schedules.terms import due_times_of
+from muster.agents.simulation.crashing_store import ManagerKilled
 from muster.agents.simulation.faults import Crash
 
 from .conftest import Scheduler, play, set_wall_clock, until_wall
@@ -76,11 +77,13 @@ def test_each_due_time_is_made_once_or_passed_over_once(
                     set_wall_clock(wall_now() + seconds)
                     await asyncio.sleep(6.0)
                 case _:
-                    scheduler.settle_and_forget()
+                    try:
+                        scheduler.settle_and_forget()
+                    except ManagerKilled:
+                        await scheduler.kill()
             latest = max(latest, wall_now())
-        if not scheduler.is_dead:
-            # One that would have died at its next write dies now.
-            await scheduler.kill()
+        # One that would have died at its next write dies now.
+        await scheduler.kill()
         await until_wall(latest)
         scheduler.start()
         await asyncio.sleep(6.0)
