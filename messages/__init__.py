@@ -60,6 +60,7 @@ from .errors import (
     WebError,
     WorkersMissing,
     WrongCall,
+    WrongOutput,
     WrongSecret,
 )
 from .inquiry import (
@@ -83,6 +84,8 @@ from .task import (
 )
 from .work import (
     AskAboutAttempts,
+    AttemptResumed,
+    AttemptSuspended,
     CancelTask,
     Message,
     RecallTasks,
@@ -103,6 +106,8 @@ __all__ = [
     "Answer",
     "AskAboutAttempts",
     "AssigningFailed",
+    "AttemptResumed",
+    "AttemptSuspended",
     "AwaitTasks",
     "BackendFailed",
     "BacklogFull",
@@ -182,6 +187,7 @@ __all__ = [
     "WorkerProfile",
     "WorkersMissing",
     "WrongCall",
+    "WrongOutput",
     "WrongSecret",
     "decode_message",
     "encode_message",

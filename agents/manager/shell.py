@@ -20,6 +20,7 @@ from ..kernel.model.config import Rules
 from ..kernel.model.events import ListeningStarted, StopRequested
 from ..kernel.model.occurrences import Watcher
 from ..kernel.security.seal import Seal
+from ..runtime.clock import now
 from ..runtime.error_text import describe_fault
 from ..runtime.loop_watch import LoopWatch
 from ..transport.lane_manager import LaneManager
@@ -34,6 +35,9 @@ from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
 from .schedule_runner import ScheduleRunner
 from .stuck_log import log_stuck_tasks
+
+CLOSING_CHECK_EVERY_S = 0.02
+"""How often a manager that is about to stop looks whether all its workers are idle."""
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
@@ -144,6 +148,22 @@ class ManagerShell:
         finally:
             # Also when the store can't be written to: nobody may wait for the end for ever.
             self._ended.set()
+
+    async def close(self, grace_s: float) -> None:
+        """Assign no more tasks, and wait until no worker runs one, or the run ends.
+
+        Args:
+            grace_s: how long to wait at most, in seconds.
+        """
+        driver, ends_at = self.driver, now() + grace_s
+        if not self.is_running or driver.board.pause.is_closing:
+            return
+        driver.begin_closing()
+        workers = driver.board.worker_registry.present
+        while not self._ended.is_set() and now() < ends_at:
+            if all(worker.holds_nothing for worker in workers.values()):
+                return
+            await asyncio.sleep(CLOSING_CHECK_EVERY_S)
 
     def fail(self, fault: MusterError) -> None:
         """End the run now, since it can't continue; `fault` is raised by whoever awaits it."""

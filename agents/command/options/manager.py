@@ -16,7 +16,9 @@ from ...runtime.ports import DEFAULT_PORT, DEFAULT_WORKSPACE, LOOPBACK, read_lan
 from ..console.credentials import take_secret
 from ..console.logging_setup import configure_logging
 from .shared import (
+    DEFAULT_GRACE_S,
     AsJson,
+    Grace,
     Insecure,
     Otel,
     ReportFile,
@@ -226,6 +228,7 @@ def manager(
         ),
     ] = False,
     insecure: Insecure = False,
+    grace: Grace = DEFAULT_GRACE_S,
     as_json: AsJson = False,
     web: WebPort = None,
     web_host: WebHost = LOOPBACK,
@@ -241,7 +244,13 @@ def manager(
     from ...manager.task_manager import TaskManager
     from ...report.file import check_report_file
     from ..manager import manage
-    from ..manager_workers import StartedWorkerOptions, check_options, make_pool, read_worker_count
+    from ..manager_workers import (
+        StartedWorkerOptions,
+        check_options,
+        check_tasks,
+        make_pool,
+        read_worker_count,
+    )
     from ..schedules_file import read_schedules
     from ..skill_options import read_skill_options
     from ..tasks_file import read_tasks
@@ -257,9 +266,11 @@ def manager(
         handlers or (),
         cost_per_s,
         cost_per_task,
+        grace,
     )
     check_options(count, options, allow or ())
     read = () if tasks is None else read_tasks(tasks)
+    check_tasks(read, options)
     scheduled = () if schedules is None else read_schedules(schedules)
     check_report_file(report)
     page = web_page_options(web, web_host, web_name, web_linger)
@@ -308,5 +319,6 @@ def manager(
             as_json=as_json,
             pool=count.bounds and make_pool(made, count.bounds, options, time_scale),
             web=page,
+            grace_s=grace,
         )
         raise typer.Exit(asyncio.run(managing))

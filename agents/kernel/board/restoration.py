@@ -25,7 +25,7 @@ from ..model.failed_attempt import FailedAttempt
 from ..model.instructions import Instruction
 from ..model.occurrence_text import facts_from_values
 from ..model.occurrences import Occurrence, OccurrenceKind
-from ..model.records import Attempt, AttemptOutcome, TaskRecord, WorkerRecord
+from ..model.records import Attempt, AttemptOutcome, Drain, TaskRecord, WorkerRecord
 from ..model.second_opinions import open_attempts, wants_vote
 from ..model.snapshot import Snapshot
 from ..model.worker_stats import WorkerStats
@@ -158,6 +158,7 @@ def _restore(board: Board, snapshot: Snapshot, now: float) -> None:
         board.lifecycle.watch_deadline(record)
     for worker in workers.present.values():
         board.queue.add_worker(worker)
+    board.pause.restore(snapshot.paused_since)
     board.spending.in_other_units.update(snapshot.spent_in_other_units)
     attempts = [attempt for record in snapshot.tasks for attempt in record.attempts]
     board.spending.restore(attempts, snapshot.spent_on_forgotten)
@@ -215,7 +216,7 @@ def _rules_of(snapshot: Snapshot) -> Rules:
 
 def _read_run(state: bytes) -> Snapshot:
     began_at, ended_at, failure, ignored, policy, expected_workers, roster, *later = unpack(state)
-    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit = (
+    heartbeat_s, lost_after_s, on_forgotten, in_other_units, budget, cost_unit, more = (
         *later,
         *_LATER_IN_THE_RUN[len(later) :],
     )
@@ -233,13 +234,14 @@ def _read_run(state: bytes) -> Snapshot:
         spent_in_other_units=in_other_units,
         budget=budget,
         cost_unit=cost_unit,
+        paused_since=more.get("paused_since"),
     )
 
 
-_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS)
+_LATER_IN_THE_RUN: tuple[Payload, ...] = (None, None, *NO_COSTS, {})
 """The defaults of the last values of a run, which older stores lack."""
 
-_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None)
+_LATER_IN_ATTEMPTS: tuple[Payload, ...] = (None, 0.0, None, ("", None, None, 0.0))
 """The defaults of the last values of an attempt, which older stores lack."""
 
 
@@ -299,7 +301,8 @@ def _read_task(
     elif not row.status.is_final:
         record.packed = row.definition
     for number, worker, started_at, timeout_s, deadline, outcome, is_reported, *later in attempts:
-        ended_at, cost, quality = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        ended_at, cost, quality, suspension = (*later, *_LATER_IN_ATTEMPTS[len(later) :])
+        suspended_for, suspended_at, left_s, suspended_s = suspension
         record.attempts.append(
             Attempt(
                 number,
@@ -313,6 +316,10 @@ def _read_task(
                 ended_at=ended_at,
                 cost=cost,
                 quality=quality,
+                suspended_for=suspended_for,
+                suspended_at=suspended_at,
+                left_s=left_s,
+                suspended_s=suspended_s,
             )
         )
     _read_opinions(record, opinions)
@@ -372,7 +379,7 @@ def _pairs(kept: Payload) -> Payload:
 
 
 _FIRST_WORKER_ROWS = 14
-_LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {})
+_LATER_IN_WORKER_ROWS: tuple[Payload, ...] = (0, None, {}, None)
 """The length of a worker's row in the first format, and the defaults of the later values."""
 
 
@@ -393,6 +400,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         failures_in_a_row,
         quarantined_until,
         added,
+        drain,
     ) = (*state, *_LATER_IN_WORKER_ROWS[max(len(state) - _FIRST_WORKER_ROWS, 0) :])
     return WorkerRecord(
         WorkerProfile(name=row.name, **dict(zip(PROFILE_FIELDS, profile, strict=True)), **added),
@@ -408,6 +416,7 @@ def _read_worker(row: WorkerRow) -> WorkerRecord:
         stats=WorkerStats(*stats),
         failures_in_a_row=failures_in_a_row,
         quarantined_until=quarantined_until,
+        drain=None if drain is None else Drain(drain),
     )
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ....messages import Task, TaskId, TaskProgress, TaskResult, WorkerProfile
+from ....messages import (
+    AttemptResumed,
+    AttemptSuspended,
+    Task,
+    TaskId,
+    TaskProgress,
+    TaskResult,
+    WorkerProfile,
+)
 from .schedules import ScheduleTerms
 
 WorkerId: TypeAlias = str
@@ -54,17 +62,30 @@ class WorkerJoined:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHeard:
-    """Any message arrived from a worker."""
+    """Any message arrived from a worker.
+
+    Args:
+        worker_id: its address.
+        is_draining: whether it said that it begins no more tasks, since it is about to leave.
+    """
 
     worker_id: WorkerId
+    is_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLeft:
-    """A worker left, or the link reports that it is gone."""
+    """A worker left, or the link reports that it is gone.
+
+    Args:
+        worker_id: its address.
+        reason: why.
+        is_orderly: whether it said goodbye, and so has stopped its attempts.
+    """
 
     worker_id: WorkerId
     reason: str = "left"
+    is_orderly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +129,22 @@ class ProgressReported:
 
     worker_id: WorkerId
     progress: TaskProgress
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionReported:
+    """A worker reported that an attempt waits for something and has given back its slot."""
+
+    worker_id: WorkerId
+    suspended: AttemptSuspended
+
+
+@dataclass(frozen=True, slots=True)
+class ResumptionReported:
+    """A worker reported that an attempt that was suspended has a slot again."""
+
+    worker_id: WorkerId
+    resumed: AttemptResumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +231,41 @@ class RetirementRequested:
     """A worker is no longer needed; a worker with running tasks can't be retired."""
 
     worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRequested:
+    """A worker is to get no more tasks, and to finish those it has.
+
+    Args:
+        worker: its name.
+        leaves: whether it is told to stop once it has finished them.
+    """
+
+    worker: str
+    leaves: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DrainEnded:
+    """A worker that was drained may get tasks again."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """No more tasks are assigned until `PauseEnded`; those that run go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """Tasks are assigned again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingBegun:
+    """No more tasks are assigned, since the run is about to be stopped; this is not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +370,8 @@ Event: TypeAlias = (
     | TasksHandedOut
     | RestConfirmed
     | ProgressReported
+    | SuspensionReported
+    | ResumptionReported
     | ResultReceived
     | ResultsReceived
     | TasksGivenBack
@@ -306,6 +380,11 @@ Event: TypeAlias = (
     | RecoveryRequested
     | RetryRequested
     | RetirementRequested
+    | DrainRequested
+    | DrainEnded
+    | PauseRequested
+    | PauseEnded
+    | ClosingBegun
     | TasksForgotten
     | BudgetChanged
     | ScheduleDeclared
