@@ -129,6 +129,28 @@ def test_what_happens_while_earlier_tasks_are_not_settled(
     play(story, at=NOON)
 
 
+def test_tasks_that_depend_on_one_another_are_cancelled_together() -> None:
+    def make(_: datetime) -> list[Task]:
+        first = Task(id=1, type="work", data=25.0)
+        return [first, Task(id=2, type="work", depends_on=(1,))]
+
+    async def story() -> None:
+        service = Service()
+        service.manager.schedule("job", every_s=10, make=make, overlap="cancel")
+        service.start()
+        await asyncio.sleep(25.0)
+        first, second = due(10, 20)
+        assert service.statuses() == {
+            first: "cancelled",
+            f"{first}#2": "cancelled",
+            second: "in_progress",
+            f"{second}#2": "pending",
+        }
+        await service.close()
+
+    play(story, at=NOON)
+
+
 def test_a_make_that_fails_is_told_and_the_schedule_goes_on(caplog: Any) -> None:
     def make(at: datetime) -> Any:
         step = int(at.timestamp() - NOON) // 10

@@ -66,9 +66,10 @@ class ScheduleBook:
             ]
             lifecycle.add([task for task, _ in pairs], [packed for _, packed in pairs])
             if record.terms.overlap == "cancel":
-                for task_id in self.unsettled_tasks(record):
-                    reason = f"the schedule {record.name!r} came due again"
-                    lifecycle.cancel(CancelRequested(task_id, reason))
+                reason = f"the schedule {record.name!r} came due again"
+                # Those that depend on a cancelled one are cancelled with it.
+                while unsettled := self.unsettled_tasks(record):
+                    lifecycle.cancel(CancelRequested(unsettled[0], reason))
             record.last_due = event.due
             record.last_tasks = tuple(task.id for task in event.tasks)
             record.last_outcome = ""
