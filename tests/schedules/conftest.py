@@ -98,7 +98,9 @@ class Scheduler:
 
     @property
     def is_dead(self) -> bool:
-        return self.running is None or self.running.done()
+        # One that dies may have more to do before its loop ends.
+        is_over = self.running is None or self.running.done()
+        return is_over or not self.memory.is_held_by(self.store)
 
     async def kill(self) -> None:
         """End it as `kill -9` would, and let its store be opened again."""
