@@ -11,7 +11,7 @@ import pytest
 from muster.agents import Handlers, MemoryNetwork, MemoryStore, TaskManager, WorkerAgent
 from muster.agents.kernel.model.schedules import scheduled_id
 from muster.agents.schedules.cron import Cron, find_zone
-from muster.messages import Task, TaskStatus
+from muster.messages import MusterError, Task, TaskStatus
 
 from .conftest import Scheduler, play
 
@@ -41,7 +41,10 @@ async def break_down(task: Task) -> None:
 class Service:
     """A manager and a worker over a memory network."""
 
-    def __init__(self, *, stays: bool = True, **options: Any) -> None:
+    def __init__(
+        self, *, stays: bool = True, handlers: Handlers = handlers, **options: Any
+    ) -> None:
+        self.handlers = handlers
         self.network = MemoryNetwork()
         self.manager = TaskManager(port=0, quiet=True, **options)
         if stays:
@@ -49,7 +52,7 @@ class Service:
         self.running: list[asyncio.Future[None]] = []
 
     def start(self, slots: int = 4) -> asyncio.Future[None]:
-        worker = WorkerAgent("Ada", 5, handlers=handlers, slots=slots)
+        worker = WorkerAgent("Ada", 5, handlers=self.handlers, slots=slots)
         for agent in (self.manager, worker):
             link = self.network.join(agent.name, agent.receive)
             self.running.append(asyncio.ensure_future(agent.serve_over(link)))
@@ -96,6 +99,29 @@ def test_a_type_with_data_a_task_and_functions_are_made() -> None:
         assert set(service.statuses().values()) == {"completed"}
         assert len(tasks) == 5
         assert service.state("several")["last_tasks"] == [first, second]
+        await service.close()
+
+    play(story, at=NOON)
+
+
+def test_a_typed_function_is_made_with_its_arguments() -> None:
+    typed = Handlers()
+
+    @typed.task
+    def clean_up(days: int = 30) -> int:
+        return days
+
+    async def story() -> None:
+        service = Service(handlers=typed)
+        service.manager.schedule("plain", every_s=10, make=clean_up)
+        service.manager.schedule("given", every_s=10, make=clean_up.task(7))
+        with pytest.raises(MusterError, match="hours"):
+            service.manager.schedule("wrong", every_s=10, make=clean_up.task(hours=7))
+        service.start()
+        await asyncio.sleep(15.0)
+        results = service.manager.board.tasks
+        assert results[due(10, name="plain")[0]].result.output == 30
+        assert results[due(10, name="given")[0]].result.output == 7
         await service.close()
 
     play(story, at=NOON)
