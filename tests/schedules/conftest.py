@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from muster.agents import BestFit, run_in_virtual_time
+from muster.agents.kernel.board.invariants import check_invariants
 from muster.agents.kernel.board.rows import Rows
 from muster.agents.kernel.model.config import Rules
 from muster.agents.kernel.model.events import ListeningStarted
@@ -104,6 +105,7 @@ class Scheduler:
 
     async def kill(self) -> None:
         """End it as `kill -9` would, and let its store be opened again."""
+        check_invariants(self.driver.board)
         running, self.running = self.running, None
         if running is not None:
             running.cancel()

@@ -182,6 +182,23 @@ def test_an_interval_keeps_its_phase_when_the_manager_is_restarted() -> None:
     play(story, at=OCTOBER)
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.45, 0.99])
+def test_no_due_time_before_the_declaration_is_made(fraction: float) -> None:
+    async def story() -> None:
+        scheduler = Scheduler(job={"every_s": 0.1}, other={"every_s": 1.0})
+        scheduler.start()
+        await asyncio.sleep(0.005)
+        made = len(scheduler.memory.added)
+        await asyncio.sleep(2.0)
+        # One of the short interval may have been due at this very moment.
+        assert made <= 1
+        assert scheduler.record("job").made in {20, 21}
+        assert scheduler.record("other").made == 2
+        await scheduler.kill()
+
+    play(story, at=OCTOBER + fraction)
+
+
 def test_due_times_of_another_cadence_count_from_its_declaration() -> None:
     async def story() -> None:
         scheduler = Scheduler(job={"every_s": 100.0})
