@@ -21,6 +21,11 @@ Invoke = Callable[..., Any]
 GOOD = {"name": "job", "cron": "*/5 * * * *", "type": "work"}
 
 
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def write(content: Any, name: str = "schedules.json") -> Path:
     path = Path(name)
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")

@@ -163,7 +163,11 @@ class WorkerRecord:
     def holds_nothing(self) -> bool:
         """Whether no attempt is leased to it, and none that it was told to stop may still run."""
         return not (
-            self.running or self.suspended or self.stopping or self.prefetched or self.withdrawn
+            self.running
+            or self.suspended
+            or self.stopping
+            or self.prefetched
+            or self.withdrawn
         )
 
     @property
