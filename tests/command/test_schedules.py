@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from muster.agents.command.schedules_file import read_schedules
 from muster.agents.kernel.model.events import ListeningStarted
-from muster.agents.store.sqlite import SqliteStore
+from muster.agents.store.sqlite import SqliteStore, read_store
 from muster.messages import InvalidInput
 
 from ..schedules.conftest import Scheduler
@@ -127,3 +130,39 @@ def test_a_store_without_schedules_and_no_place_at_all(invoke: Invoke) -> None:
     neither = invoke("schedules")
     assert neither.code == 2
     assert "give either --join" in neither.err
+
+
+@pytest.mark.ceylon
+@pytest.mark.processes
+@pytest.mark.slow
+def test_a_manager_that_is_killed_makes_each_due_time_once(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    write([{"name": "pulse", "every_s": 0.5, "type": "beat", "overlap": "allow"}])
+    (tmp_path / "beating.py").write_text(
+        "from muster.agents import Handlers\n"
+        "handlers = Handlers()\n"
+        "@handlers.task('beat')\n"
+        "def beat(task):\n"
+        "    return 1\n"
+    )
+
+    def made() -> list[str]:
+        rows = read_store(tmp_path / "run.db").tasks if Path("run.db").exists() else ()
+        return [str(row.task_id) for row in rows]
+
+    for _ in range(3):
+        before = len(made())
+        manager = start(
+            *("manager", "--schedules", "schedules.json", "--store", "run.db", "--port", "0"),
+            *("--workers", "1:1", "--handlers", "beating"),
+        )
+        manager.wait_until(lambda before=before: len(made()) >= before + 3)
+        manager.interrupt(signal.SIGKILL)
+        manager.end()
+    ids = made()
+    assert len(ids) == len(set(ids)) >= 9
+    at = [datetime.fromisoformat(each.partition("@")[2]).timestamp() for each in ids]
+    assert {round(later - earlier, 3) for earlier, later in pairwise(at)} == {0.5}
+    shown = start("schedules", "--store", "run.db").end()
+    assert "pulse  every 0.5 s" in shown.out
