@@ -12,7 +12,7 @@ from typing import cast, get_args
 from typing_extensions import Unpack
 
 from ...messages import IllegalTransition, InvalidTask, Payload, Task, TaskAssignment, TaskResult
-from ..execution.declining import TaskDeclined
+from ..execution.handler_requests import TaskDeclined
 from ..execution.handlers import TaskContext
 from ..kernel.matching.policy_names import POLICIES
 from ..kernel.model.schedules import Missed, Overlap
