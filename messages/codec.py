@@ -35,6 +35,7 @@ __all__ = [
     "encode_assignment",
     "encode_message",
     "encode_task",
+    "encode_whole_task",
     "has_large_bytes",
     "open_assignment",
     "pack",
@@ -178,6 +179,17 @@ def pack_task(task: Task) -> bytes | None:
         # Raises the error that names the task and the field.
         encode_message(TaskAssignment(task=task))
     return packed if len(packed) <= KEPT_PACKED_BYTES else None
+
+
+def encode_whole_task(task: Task) -> bytes:
+    """Encode a task of any size, and check that it can be sent.
+
+    Raises:
+        InvalidTask: `task` is not a `Task`.
+        EncodeError: the task can't be sent; names the task and the field.
+    """
+    # `pack_task` names the field that can't be sent.
+    return pack_task(task) or encode_task(task)
 
 
 def has_large_bytes(task: Task) -> bool:

@@ -32,7 +32,9 @@ from .clients import Clients
 from .hook_calls import HookCalls
 from .incoming import Incoming, MessageHandlers
 from .outgoing import OutgoingHooks, OutgoingMessages, SettlementListener, Stamp
+from .request_answers import RequestAnswers
 from .stuck_log import log_stuck_tasks
+from .worker_calls import WorkerCalls
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a manager waits for its workers to acknowledge the shutdown, in seconds."""
@@ -84,8 +86,12 @@ class ManagerShell:
         )
         self.awaited = AwaitedResults(self.driver, self._outgoing.notify)
         """Tells the results of tasks to those who wait for them."""
-        self._clients = Clients(self.driver, self.awaited)
-        self._incoming = Incoming(self.driver, self._outgoing, hooks, self._clients)
+        answers = RequestAnswers(self.driver, self.awaited)
+        self._clients = Clients(self.driver, self.awaited, answers)
+        self._worker_calls = WorkerCalls(self.driver, self.awaited, answers)
+        self._incoming = Incoming(
+            self.driver, self._outgoing, hooks, self._clients, self._worker_calls
+        )
         self.driver.connect(self._outgoing.carry_out)
         self._router: LaneRouter | None = None
         self._session = secrets.token_hex(8)
