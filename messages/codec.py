@@ -245,7 +245,7 @@ def open_assignment(assigned_at: int, timeout: float | None, attempt: int, worke
 
 
 _IN_OPENING = ("assigned_at", "timeout", "attempt", "worker")
-_NOT_IN_OPENING = ("task", "inputs", "traceparent", "reviewed")
+_NOT_IN_OPENING = ("task", "inputs", "traceparent", "reviewed", "upstream_errors")
 """The task, which follows the opening, and the fields that such an assignment must not have."""
 
 check_fields(TaskAssignment, (*_IN_OPENING, *_NOT_IN_OPENING), "open_assignment in the codec")

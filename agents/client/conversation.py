@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from ...messages import (
     ClientHello,
     Goodbye,
+    Heartbeat,
     JoinRefused,
     ManagerReply,
     MusterError,
@@ -195,10 +196,9 @@ class ClientConversation(SessionHolder):
 
     # ------------------------------------------------------------------ for the manager session
 
-    @property
-    def running_count(self) -> int:
-        """How many attempts run: a client runs none."""
-        return 0
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat to send: a client runs no attempts."""
+        return Heartbeat()
 
     def overdue(self) -> Iterable[OverdueAttempt]:
         """The attempts that were cancelled and still run: a client has none."""

@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from ...messages import (
     AwaitTasks,
     BacklogFull,
     ClientHello,
-    DecodeError,
     EncodeError,
     Goodbye,
-    InvalidInput,
-    InvalidTask,
     ManagerReply,
     ManagerRequest,
-    MusterError,
-    Payload,
     Refusal,
-    RunEnded,
     Shutdown,
     SubmitTasks,
     TaskId,
     TaskResult,
-    TaskStatus,
     Welcome,
     encode_message,
 )
-from ...messages.codec import decode_task
-from ...messages.wording import show
 from ..runtime.clock import now
 from ..runtime.log import log
 from ..submission.result_source import Outcome, Settle
@@ -46,6 +35,7 @@ from .request_answers import RequestAnswers
 
 MAX_CLIENTS = 1_000
 """How many clients may be connected at the same time."""
+
 
 @dataclass(slots=True)
 class _Client:

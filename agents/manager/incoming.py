@@ -99,7 +99,7 @@ class Incoming:
             case _ if self._clients.has(sender):
                 self._clients.arrived(sender, message)
             case Heartbeat():
-                self._driver.apply(WorkerHeard(sender))
+                self._driver.apply(WorkerHeard(sender, message.is_draining))
             case TaskProgress():
                 self._driver.apply(ProgressReported(sender, message))
             case AttemptSuspended():
@@ -115,7 +115,7 @@ class Incoming:
             case ReturnTasks():
                 self._driver.apply(TasksGivenBack(sender, message.attempts))
             case Goodbye():
-                left = WorkerLeft(sender, message.reason)
+                left = WorkerLeft(sender, message.reason, is_orderly=True)
                 self._offload.after_reads(sender, lambda: self._driver.apply(left))
             case Inquiry():
                 self._outgoing.post_datagram(sender, self._answer(message))

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from ...messages import (
     AwaitTasks,
     DecodeError,
-    IllegalTransition,
     InvalidInput,
     InvalidTask,
     ManagerReply,
@@ -20,12 +19,13 @@ from ...messages import (
     Payload,
     RunEnded,
     SubmitTasks,
-    Task,
     TaskId,
     TaskStatus,
 )
 from ...messages.codec import decode_task
 from ...messages.wording import show
+from ..runtime.clock import wall_now
+from ..schedules.listing import list_schedules
 from ..submission.result_source import Settle
 from .awaited_results import AwaitedResults
 from .board_driver import BoardDriver
@@ -69,6 +69,7 @@ class RequestAnswers:
         self._methods: Mapping[str, Method] = {
             "cancel": self._cancel,
             "retry": self._retry,
+            "schedules": self._schedules,
             "set_priority": self._set_priority,
             "status": self._status,
             "why": self._why,
@@ -157,6 +158,9 @@ class RequestAnswers:
         if "task_id" in arguments:
             return board.find(_task_id(arguments)).status.value
         return {status.value: board.counts[status] for status in TaskStatus}
+
+    def _schedules(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
+        return [dict(each) for each in list_schedules(self._driver.board, wall_now())]
 
     def _workers(self, _: Mapping[str, Payload]) -> list[dict[str, Payload]]:
         return [

@@ -88,8 +88,8 @@ class SubtaskSubmission:
     def _check(task: Task, parent_id: TaskId, ancestors: set[TaskId]) -> None:
         if task.parent_id != parent_id:
             raise InvalidTask(
-                f"task {task.id!r} has the parent {task.parent_id!r}; a handler's subtasks have its "
-                f"own task {parent_id!r} as their parent"
+                f"task {task.id!r} has the parent {task.parent_id!r}; a handler's subtasks have "
+                f"its own task {parent_id!r} as their parent"
             )
         if task.id in ancestors:
             raise DependencyCycle(
@@ -98,6 +98,6 @@ class SubtaskSubmission:
         awaited = next((each for each in task.depends_on if each in ancestors), None)
         if awaited is not None:
             raise DependencyCycle(
-                f"task {task.id!r} depends on {awaited!r}, its own ancestor, which may wait for it; "
-                "pass what it needs as its data"
+                f"task {task.id!r} depends on {awaited!r}, its own ancestor, which may wait for "
+                "it; pass what it needs as its data"
             )
